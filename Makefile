@@ -1,0 +1,48 @@
+# Every target sets up what it needs; start with `make run`.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev run test lint bench demo-models clean
+
+ADDRESS ?= 127.0.0.1
+PORT ?= 8501
+PYTHON ?=
+ARGS ?=
+export PYTHON
+
+venv := .venv/bin/python
+bootstrap := python=$$(sh scripts/find_python.sh) && exec "$$python" -m
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@echo
+	@echo "  RSNA_ROOT=/data make run     use the RSNA 2022 set instead of synthetic studies"
+	@echo "  make run PORT=8502           listen on another port"
+	@echo "  make test ARGS='-k boxes'    hand arguments to pytest (--cov measures coverage)"
+
+setup:  ## make .venv with the packages the program needs
+	@$(bootstrap) scripts.install
+
+setup-dev:
+	@$(bootstrap) scripts.install --dev
+
+run:  ## set up, prepare synthetic studies, open the dashboard
+	@$(bootstrap) scripts.launch --address "$(ADDRESS)" --port "$(PORT)"
+
+test: setup-dev  ## run all tests
+	@$(venv) -m pytest $(ARGS)
+
+lint: setup-dev  ## check style, types and import layers
+	$(venv) -m ruff check .
+	$(venv) -m ruff format --check .
+	$(venv) -m pyright
+	$(venv) .venv/bin/lint-imports
+
+bench: setup-dev  ## measure each claimed speed against its peer
+	@$(venv) -m benchmarks.run $(ARGS)
+
+demo-models: setup  ## train the shipped models again on synthetic studies
+	@$(venv) -m core demo-models $(ARGS)
+
+clean:  ## remove caches and test output; .venv and var/ stay
+	@rm -rf .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage htmlcov artifacts
+	@find . -path ./.venv -prune -o -type d -name __pycache__ -exec rm -rf {} +

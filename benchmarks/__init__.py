@@ -1,0 +1,1 @@
+"""One script a speed claim; each prints a ratio against its peer, measured in the same run."""

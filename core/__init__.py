@@ -1,0 +1,1 @@
+"""Detection of cervical-spine fractures on CT: data, models, training, inference, evaluation."""

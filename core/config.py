@@ -1,0 +1,123 @@
+"""Settings from the environment, and the typed config of a training run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from core.errors import ConfigError
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+BackboneName = Literal["mobilenet_v3_large", "googlenet", "resnet50", "densenet121"]
+
+
+class Settings(BaseSettings):
+    """Paths and limits, each set by an environment variable of the same name in capitals.
+
+    Attributes:
+        rsna_root: Data set in RSNA's layout; None means the embedded synthetic cohort.
+        rsna_cache: Folder for everything derived; never inside the data set.
+        cspine_var: Folder for generated data (the demo cohort, uploads).
+        checkpoints: Folder of bundles.
+        max_upload_mib: Largest archive the dashboard accepts.
+        dashboard_readonly: Hide every button that changes anything.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+    rsna_root: Path | None = None
+    rsna_cache: Path = PROJECT_ROOT / "var" / "cache"
+    cspine_var: Path = PROJECT_ROOT / "var"
+    checkpoints: Path = PROJECT_ROOT / "checkpoints"
+    max_upload_mib: int = Field(default=1024, ge=1)
+    dashboard_readonly: bool = False
+
+    @property
+    def demo_root(self) -> Path:
+        """The embedded synthetic cohort, in RSNA's layout."""
+        return self.cspine_var / "demo"
+
+    @property
+    def data_root(self) -> Path:
+        """The data set in use: `rsna_root` where given, else the embedded one."""
+        return self.rsna_root or self.demo_root
+
+
+class RunConfig(BaseModel):
+    """One training run, complete: nothing outside it changes the result but the data.
+
+    `size` is the network's input in pixels (square). `crop` is the central fraction of the slice
+    kept before resizing. `window_center`/`window_width` are HU. `slices_per_study` caps how many
+    slices of a study one epoch draws; 0 means all.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: Literal["vertebra", "fracture"]
+    type: Literal[1, 2, 3] = 1
+    backbone: BackboneName = "mobilenet_v3_large"
+    pretrained: bool = False
+    data_root: Path
+    size: int = Field(default=512, ge=32, le=1024)
+    crop: float = Field(default=1.0, gt=0.1, le=1.0)
+    window_center: float = 400.0
+    window_width: float = Field(default=1800.0, gt=0)
+    augment: bool = False
+    balanced: bool = False
+    slices_per_study: int = Field(default=0, ge=0)
+    epochs: int = Field(default=1, ge=1)
+    batch_size: int = Field(default=32, ge=1)
+    max_lr: float | None = Field(default=None, gt=0)
+    pct_start: float = Field(default=0.3, gt=0, lt=1)
+    weight_decay: float = Field(default=0.0, ge=0)
+    early_stopping: bool = False
+    early_stopping_delta: float = Field(default=0.01, ge=0)
+    early_stopping_patience: int = Field(default=5, ge=1)
+    early_stopping_every: int = Field(default=500, ge=1)
+    folds: int = Field(default=5, ge=2)
+    fold: int | None = Field(default=0, ge=0)
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    seed: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> RunConfig:
+        if self.task == "vertebra" and self.type == 3:
+            raise ValueError("vertebra detection has Types 1 and 2 only; set type to 1 or 2")
+        if self.fold is not None and self.fold >= self.folds:
+            raise ValueError(f"fold must be below folds ({self.folds}); set it to 0..{self.folds - 1}")
+        return self
+
+    @property
+    def learning_rate(self) -> float:
+        """Peak of the one-cycle schedule: 1e-3 for vertebra, 1e-4 for fracture unless set."""
+        if self.max_lr is not None:
+            return self.max_lr
+        return 1e-3 if self.task == "vertebra" else 1e-4
+
+
+def load_run_config(path: Path, **overrides: Any) -> RunConfig:  # noqa: ANN401 - any field value
+    """Read a YAML run config; `overrides` that are not None replace its values.
+
+    Raises:
+        ConfigError: The file is missing, is not YAML, or holds an unknown key or a bad value.
+    """
+    try:
+        content = yaml.safe_load(path.read_text())
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path} does not exist; give the path of a run config.") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path} cannot be read as YAML; check its syntax.") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path} holds no keys; write one `key: value` a line.")
+    content |= {key: value for key, value in overrides.items() if value is not None}
+    try:
+        return RunConfig(**content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the config"
+        raise ConfigError(f"{path}: {where}: {first['msg']}; mend that value.") from error

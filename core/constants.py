@@ -1,0 +1,39 @@
+"""Names and numbers fixed by anatomy, by the RSNA 2022 data set or by the method."""
+
+from __future__ import annotations
+
+from typing import Final
+
+VERTEBRAE: Final[tuple[str, ...]] = ("C1", "C2", "C3", "C4", "C5", "C6", "C7")
+N_VERTEBRAE: Final = len(VERTEBRAE)
+
+HU_AIR: Final = -1024
+"""HU given to padding and to voxels outside the scanned field."""
+
+DISPLAY_WINDOWS: Final[dict[str, tuple[float, float]]] = {
+    "bone": (400.0, 1800.0),
+    "soft tissue": (40.0, 400.0),
+    "brain": (40.0, 80.0),
+    "lung": (-600.0, 1500.0),
+    "full": (1024.0, 4096.0),
+}
+"""HU windows by name: (centre, width)."""
+
+WEIGHT_VERTEBRA_NEGATIVE: Final = 1.0
+WEIGHT_VERTEBRA_POSITIVE: Final = 2.0
+WEIGHT_PATIENT_NEGATIVE: Final = 7.0
+WEIGHT_PATIENT_POSITIVE: Final = 14.0
+"""Weights of the RSNA 2022 competition metric, used by the training loss as well."""
+
+RSNA_PROBABILITY_CLIP: Final = 1e-15
+
+MASK_LABELS: Final[dict[str, int]] = {name: j + 1 for j, name in enumerate(VERTEBRAE)}
+"""Label of each cervical vertebra in `segmentations/*.nii`; 8..19 are T1..T12."""
+
+SYNTHETIC_WARNING: Final = (
+    "Synthetic data: these studies are generated, not scanned. "
+    "No figure on them says anything about patients."
+)
+NOT_FOR_CLINICAL_USE: Final = (
+    "For research and teaching only. Not a medical device; not for clinical use."
+)

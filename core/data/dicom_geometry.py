@@ -1,0 +1,223 @@
+"""Where the slices of a series lie: their order, the volume's affine and what is odd about it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.data.dicom_headers import SliceHeader
+from core.errors import DicomSeriesError
+
+SAME_POSITION_MM: Final = 0.01
+"""Slices closer than this count as one position; the thinnest real spacing is 0.3 mm."""
+
+_UNEVEN: Final = 0.1
+_AXIAL: Final = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+_MEND_EXPORT: Final = "export the series again with its geometry"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Placement:
+    """The slices of one series in order, and their place in the patient.
+
+    Attributes:
+        headers: Slice 0 is the most cranial.
+        z_mm: float64 (n_slices,), along the slice normal that points to the head; decreasing.
+        spacing_mm: (z, y, x); z is the median distance of slices.
+        affine: float64 (4, 4), voxel index (z, y, x, 1) to LPS mm.
+        notes: Sentences for the user.
+    """
+
+    headers: tuple[SliceHeader, ...]
+    z_mm: NDArray[np.float64]
+    spacing_mm: tuple[float, float, float]
+    affine: NDArray[np.float64]
+    notes: tuple[str, ...]
+
+
+def place_slices(headers: Sequence[SliceHeader]) -> Placement:
+    """Order the slices of one series along their normal and work out the geometry.
+
+    Slices that repeat a position are left out; the lowest instance number stays.
+
+    Args:
+        headers: At least one, of one series, without flaws.
+
+    Raises:
+        DicomSeriesError: The slices have no usable position, orientation or pixel spacing, or
+            differ in size, orientation or pixel spacing.
+    """
+    notes: list[str] = []
+    _check_uniform(headers)
+    rows, columns = _orientation(headers, notes)
+    normal = _normal_to_head(rows, columns, notes)
+    positions = _positions(headers, normal, notes)
+    heights = positions @ normal
+    order = sorted(
+        range(len(headers)),
+        key=lambda k: (-heights[k], headers[k].instance_number, headers[k].sop_uid),
+    )
+    order = _drop_repeats(order, heights, notes)
+    ordered = tuple(headers[k] for k in order)
+    z_mm, positions = heights[order], positions[order]
+    thickness = ordered[0].thickness
+    _note_tilt(ordered, positions, normal, notes)
+    spacing = ordered[0].spacing or (1.0, 1.0)
+    affine = np.eye(4)
+    affine[:3, 0] = _slice_step(positions, normal, thickness)
+    affine[:3, 1] = columns * spacing[0]
+    affine[:3, 2] = rows * spacing[1]
+    affine[:3, 3] = positions[0]
+    z_spacing = _z_spacing(z_mm, thickness, notes)
+    return Placement(
+        headers=ordered,
+        z_mm=z_mm,
+        spacing_mm=(z_spacing, spacing[0], spacing[1]),
+        affine=affine,
+        notes=tuple(notes),
+    )
+
+
+def _check_uniform(headers: Sequence[SliceHeader]) -> None:
+    sizes = Counter((header.rows, header.columns) for header in headers)
+    (rows, columns), _ = max(sizes.items(), key=lambda item: (item[1], item[0]))
+    for header in headers:
+        if (header.rows, header.columns) != (rows, columns):
+            raise DicomSeriesError(
+                header.path,
+                f"it is {header.rows} × {header.columns} pixels where its series is "
+                f"{rows} × {columns}",
+                "keep slices of one size in the folder",
+            )
+        if header.spacing is None or min(header.spacing) <= 0:
+            raise DicomSeriesError(header.path, "it has no usable PixelSpacing", _MEND_EXPORT)
+    first = headers[0].spacing
+    for header in headers:
+        if not np.allclose(header.spacing or 0, first or 0, rtol=1e-3):
+            raise DicomSeriesError(
+                header.path,
+                "its PixelSpacing differs from the rest of its series",
+                "keep slices of one pixel spacing in the folder",
+            )
+
+
+def _orientation(
+    headers: Sequence[SliceHeader], notes: list[str]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the unit directions of a row and of a column, LPS, float64 (3,) each."""
+    if all(header.orientation is None for header in headers):
+        notes.append("ImageOrientationPatient is missing; the slices are taken as axial.")
+        return np.array(_AXIAL[:3]), np.array(_AXIAL[3:])
+    first = np.array(next(header.orientation for header in headers if header.orientation))
+    for header in headers:
+        if header.orientation is None:
+            raise DicomSeriesError(
+                header.path, "it has no usable ImageOrientationPatient", _MEND_EXPORT
+            )
+        if not np.allclose(header.orientation, first, atol=1e-3):
+            raise DicomSeriesError(
+                header.path,
+                "it is not parallel to the other slices of its series",
+                "keep one stack of parallel slices in the folder",
+            )
+    # Ten decimals or fewer are written, so the directions are only nearly orthonormal.
+    rows, columns = first[:3], first[3:]
+    lengths = np.linalg.norm(rows), np.linalg.norm(columns)
+    if min(lengths) < 0.9 or max(lengths) > 1.1 or abs(rows @ columns) > 0.01:
+        raise DicomSeriesError(
+            headers[0].path,
+            "its ImageOrientationPatient is not two perpendicular unit vectors",
+            _MEND_EXPORT,
+        )
+    return rows / lengths[0], columns / lengths[1]
+
+
+def _normal_to_head(
+    rows: NDArray[np.float64], columns: NDArray[np.float64], notes: list[str]
+) -> NDArray[np.float64]:
+    normal = np.cross(rows, columns)
+    normal /= np.linalg.norm(normal)
+    if abs(normal[2]) < 0.5:
+        notes.append("The slices are not axial: slice 0 is not the top of the neck.")
+    leading = normal[2] if abs(normal[2]) > 1e-6 else normal[int(np.argmax(np.abs(normal)))]
+    return normal if leading > 0 else -normal
+
+
+def _positions(
+    headers: Sequence[SliceHeader], normal: NDArray[np.float64], notes: list[str]
+) -> NDArray[np.float64]:
+    """Return the LPS position of each slice's first pixel, float64 (n, 3)."""
+    missing = [header for header in headers if header.position is None]
+    if not missing:
+        return np.array([header.position for header in headers], dtype=np.float64)
+    locations = [h.slice_location for h in headers if h.slice_location is not None]
+    usable = len(missing) == len(headers) == len(set(locations))
+    if not usable:
+        raise DicomSeriesError(
+            missing[0].path, "it has no usable ImagePositionPatient", _MEND_EXPORT
+        )
+    notes.append(
+        "ImagePositionPatient is missing; the slices are ordered by SliceLocation, which does "
+        "not tell head from feet for certain."
+    )
+    return np.array(locations, dtype=np.float64)[:, None] * normal
+
+
+def _drop_repeats(order: list[int], heights: NDArray[np.float64], notes: list[str]) -> list[int]:
+    kept = order[:1]
+    for k in order[1:]:
+        if heights[kept[-1]] - heights[k] >= SAME_POSITION_MM:
+            kept.append(k)
+    if len(kept) < len(order):
+        notes.append(
+            f"{len(order) - len(kept)} of {len(order)} slices repeat the position of another one "
+            "and were left out."
+        )
+    return kept
+
+
+def _slice_step(
+    positions: NDArray[np.float64], normal: NDArray[np.float64], thickness: float | None
+) -> NDArray[np.float64]:
+    """Return the mean LPS step from a slice to the next; it keeps the shear of a tilted gantry."""
+    if len(positions) == 1:
+        return -normal * (thickness or 1.0)
+    return (positions[-1] - positions[0]) / (len(positions) - 1)
+
+
+def _z_spacing(z_mm: NDArray[np.float64], thickness: float | None, notes: list[str]) -> float:
+    if len(z_mm) == 1:
+        notes.append("The series is a single slice; its thickness stands for the slice distance.")
+        return thickness or 1.0
+    steps = -np.diff(z_mm)
+    median = float(np.median(steps))
+    odd = np.abs(steps - median) > _UNEVEN * median
+    if odd.any():
+        notes.append(
+            f"The slice distance is uneven: {steps.min():.2f} to {steps.max():.2f} mm, "
+            f"median {median:.2f} mm."
+        )
+    return median
+
+
+def _note_tilt(
+    headers: Sequence[SliceHeader],
+    positions: NDArray[np.float64],
+    normal: NDArray[np.float64],
+    notes: list[str],
+) -> None:
+    travel = positions[-1] - positions[0]
+    along = abs(float(travel @ normal))
+    across = float(np.linalg.norm(travel - (travel @ normal) * normal))
+    degrees = float(np.degrees(np.arctan2(across, along))) if along > 0 else 0.0
+    degrees = max(degrees, abs(headers[0].gantry_tilt) if across > 0 else 0.0)
+    if degrees > 0.5:
+        notes.append(
+            f"The gantry was tilted by {degrees:.1f}°; the slices are shown as scanned, "
+            "not straightened."
+        )

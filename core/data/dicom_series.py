@@ -1,0 +1,216 @@
+"""A folder of DICOM files becomes one CT volume in Hounsfield units."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.data.dicom_geometry import Placement, place_slices
+from core.data.dicom_headers import SliceHeader, read_header
+from core.data.dicom_pixels import check_transfer_syntax, read_slice
+from core.errors import DicomSeriesError
+from core.types import CTVolume
+
+logger = logging.getLogger(__name__)
+
+Progress = Callable[[int, int], None]
+
+MAX_VOLUME_BYTES: Final = 4 << 30
+MAX_WORKERS: Final = 16
+MIN_FILES_FOR_THREADS: Final = 8
+
+
+def read_series(
+    folder: Path, *, jobs: int | None = None, progress: Progress | None = None
+) -> CTVolume:
+    """Read the CT series in `folder`.
+
+    Slices are ordered by ImagePositionPatient along the slice normal, never by file name. Of
+    several series the CT series with most slices is taken, and `notes` says so.
+
+    Args:
+        folder: Holds the files themselves; sub-folders are not searched.
+        jobs: Threads; as many as cores by default, 1 for none beside the caller's.
+        progress: Called with (slices read, slices in all).
+
+    Returns:
+        int16 HU (z, y, x), slice 0 the most cranial, with its geometry and notes.
+
+    Raises:
+        DicomSeriesError: Nothing in the folder can be read as one CT series; names the file and
+            the mend.
+    """
+    files = _files(folder)
+    with _pool(jobs, len(files)) as pool:
+        headers, foreign = _headers(files, pool)
+        notes = [_counted(foreign, "file is not DICOM and was", "files are not DICOM and were")]
+        series = _choose_series(folder, headers, notes)
+        _check(folder, series)
+        placement = place_slices(series)
+        hu = _read_pixels(placement.headers, pool, progress)
+    logger.info("Read %d slices of %d x %d pixels.", *hu.shape)
+    return _volume(placement, hu, notes)
+
+
+@contextlib.contextmanager
+def _pool(jobs: int | None, files: int) -> Iterator[ThreadPoolExecutor | None]:
+    """Yield worker threads, or None where one thread is enough.
+
+    Threads, not processes: reading, decoding and the mapping to HU leave the interpreter free, all
+    write into one array, and a pool of processes takes longer to start than a series to read.
+    """
+    workers = min(_cores() if jobs is None else jobs, MAX_WORKERS)
+    if workers <= 1 or files < MIN_FILES_FOR_THREADS:
+        yield None
+        return
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="read-series")
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _volume(placement: Placement, hu: NDArray[np.int16], notes: Sequence[str]) -> CTVolume:
+    headers = placement.headers
+    hu.flags.writeable = False
+    every_note = [note for note in (*notes, *placement.notes) if note]
+    if not all(header.rescaled for header in headers):
+        every_note.append(
+            "RescaleSlope or RescaleIntercept is missing; stored values are taken as HU."
+        )
+    if any(header.format is not None and header.format.inverted for header in headers):
+        every_note.append("The pixels are stored inverted (MONOCHROME1) and were turned back.")
+    return CTVolume(
+        hu=hu,
+        spacing_mm=placement.spacing_mm,
+        affine=placement.affine,
+        z_mm=placement.z_mm,
+        instance_numbers=tuple(header.instance_number for header in headers),
+        source_files=tuple(header.path for header in headers),
+        study_uid=headers[0].study_uid,
+        series_uid=headers[0].series_uid,
+        slice_thickness_mm=headers[0].thickness,
+        notes=tuple(every_note),
+    )
+
+
+def _files(folder: Path) -> list[Path]:
+    try:
+        entries = sorted(folder.iterdir())
+    except FileNotFoundError as error:
+        raise DicomSeriesError(folder, "there is no such folder", "check the path") from error
+    except NotADirectoryError as error:
+        raise DicomSeriesError(
+            folder, "it is a file", "give the folder that holds the series"
+        ) from error
+    except OSError as error:
+        raise DicomSeriesError(
+            folder, f"cannot be opened ({error.strerror})", "check its permissions"
+        ) from error
+    files = [entry for entry in entries if not entry.name.startswith(".") and entry.is_file()]
+    if not files:
+        inner = sum(entry.is_dir() for entry in entries)
+        mend = "give one of its sub-folders" if inner else "give a folder that holds DICOM files"
+        raise DicomSeriesError(folder, "the folder holds no files", mend)
+    return files
+
+
+def _headers(
+    files: Sequence[Path], pool: ThreadPoolExecutor | None
+) -> tuple[list[SliceHeader], int]:
+    """Return the DICOM files' headers and the number of other files."""
+    found = list((pool.map if pool else map)(read_header, files))
+    headers = [header for header in found if header is not None]
+    return headers, len(files) - len(headers)
+
+
+def _choose_series(
+    folder: Path, headers: Sequence[SliceHeader], notes: list[str]
+) -> list[SliceHeader]:
+    if not headers:
+        raise DicomSeriesError(
+            folder, "none of its files is DICOM", "give the folder that holds the .dcm files"
+        )
+    ct = [header for header in headers if header.modality == "CT"]
+    slices = [header for header in ct if not header.localizer]
+    notes.append(
+        _counted(len(headers) - len(ct), "file is not CT and was", "files are not CT and were")
+    )
+    notes.append(_counted(len(ct) - len(slices), "localizer was", "localizers were", "set apart"))
+    if not slices:
+        raise DicomSeriesError(
+            folder,
+            f"it holds no CT slices, only {_kinds(headers)}",
+            "give the folder of the CT series",
+        )
+    series: dict[str, list[SliceHeader]] = defaultdict(list)
+    for header in slices:
+        series[header.series_uid].append(header)
+    ranked = sorted(series.items(), key=lambda item: (-len(item[1]), item[0]))
+    if len(ranked) > 1:
+        sizes = ", ".join(str(len(members)) for _, members in ranked[:6])
+        notes.append(
+            f"The folder holds {len(ranked)} CT series ({sizes}{', …' * (len(ranked) > 6)} "
+            "slices); the one with most slices is read."
+        )
+    return ranked[0][1]
+
+
+def _kinds(headers: Sequence[SliceHeader]) -> str:
+    counts: Counter[str] = Counter()
+    for header in headers:
+        code = header.modality if re.fullmatch(r"[A-Z]{2,16}", header.modality) else "unnamed"
+        counts["CT localizers" if header.localizer and code == "CT" else code] += 1
+    return ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
+
+
+def _counted(count: int, one: str, many: str, done: str = "left out") -> str:
+    return f"{count} {one if count == 1 else many} {done}." if count else ""
+
+
+def _check(folder: Path, series: Sequence[SliceHeader]) -> None:
+    """Refuse what cannot be read before anything is allocated for it."""
+    for header in series:
+        if header.flaw:
+            raise DicomSeriesError(
+                header.path, header.flaw, "remove the file or export the series again"
+            )
+        if header.pixel_offset is None:
+            raise DicomSeriesError(
+                header.path, "it has no pixel data", "copy the file again from its source"
+            )
+        check_transfer_syntax(header)
+    size = sum(2 * header.rows * header.columns for header in series)
+    if size > MAX_VOLUME_BYTES:
+        raise DicomSeriesError(
+            folder,
+            f"its {len(series)} slices need {size / 2**30:.1f} GiB of memory, more than "
+            f"{MAX_VOLUME_BYTES >> 30} GiB",
+            "split the series into folders",
+        )
+
+
+def _read_pixels(
+    headers: Sequence[SliceHeader], pool: ThreadPoolExecutor | None, progress: Progress | None
+) -> NDArray[np.int16]:
+    """Read every slice into one array: int16 HU, (z, y, x)."""
+    hu = np.empty((len(headers), headers[0].rows, headers[0].columns), np.int16)
+    # Progress is told from the caller's own thread, which is the only one a page may draw from.
+    for done, _ in enumerate((pool.map if pool else map)(read_slice, headers, hu), start=1):
+        if progress is not None:
+            progress(done, len(headers))
+    return hu

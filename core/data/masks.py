@@ -1,0 +1,163 @@
+"""Vertebra masks: NIfTI voxels brought onto the grid of a CT volume by their affines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from numpy.typing import NDArray
+
+from core.constants import N_VERTEBRAE
+from core.errors import DataRootError
+from core.types import CTVolume
+
+MAX_LABEL: Final = 19
+"""T12; 1..7 are C1..C7 and 8..19 T1..T12."""
+
+_RAS_TO_LPS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
+_ALIGNED_VOXELS: Final = 0.25
+
+
+def load_vertebra_mask(path: Path, volume: CTVolume) -> NDArray[np.uint8]:
+    """Read a NIfTI mask as labels on the grid of `volume`.
+
+    Voxels are matched by position in the patient, whatever the order in which the mask stores
+    them; voxels the mask does not cover are 0.
+
+    Args:
+        path: `.nii` or `.nii.gz`; its affine maps (i, j, k) to RAS mm.
+        volume: Its affine maps (z, y, x) to LPS mm; slices may be unevenly spaced.
+
+    Returns:
+        uint8 (z, y, x), 0 background, 1..7 C1..C7, 8..19 T1..T12.
+
+    Raises:
+        DataRootError: The file is missing, broken, holds other labels or lies elsewhere.
+    """
+    labels, affine = _read_nifti(path)
+    to_voxel = np.linalg.inv(_RAS_TO_LPS @ affine) @ volume.affine
+    steps = (_slice_steps(volume), *(np.arange(n, dtype=np.float64) for n in volume.hu.shape[1:]))
+    axes = _aligned_axes(to_voxel, volume.hu.shape)
+    if axes is not None:
+        mask, covered = _pick_aligned(labels, to_voxel, steps, axes)
+    else:
+        mask, covered = _pick_nearest(labels, to_voxel, steps)
+    if not covered:
+        raise DataRootError(
+            f"{path}: the mask lies outside the CT volume; check that both are of one study."
+        )
+    return mask
+
+
+def presence_from_mask(mask: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Say which vertebrae each slice shows.
+
+    Args:
+        mask: uint8 (z, y, x), labels as in `load_vertebra_mask`.
+
+    Returns:
+        bool (n_slices, 7), v_ij: slice i holds a voxel of C(j+1).
+    """
+    counts = [np.bincount(labels.ravel(), minlength=N_VERTEBRAE + 1) for labels in mask]
+    return np.array([c[1 : N_VERTEBRAE + 1] > 0 for c in counts]).reshape(-1, N_VERTEBRAE)
+
+
+def _read_nifti(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    try:
+        image: Any = nib.load(path)
+        values = np.asanyarray(image.dataobj)
+        affine = np.asarray(image.affine, dtype=np.float64)
+    except FileNotFoundError as error:
+        raise DataRootError(f"{path} does not exist; put the mask there.") from error
+    except (ImageFileError, OSError, EOFError, ValueError, AttributeError) as error:
+        raise DataRootError(f"{path} cannot be read as NIfTI; copy it again.") from error
+    if values.ndim == 4 and values.shape[3] == 1:
+        values = values[..., 0]
+    if values.ndim != 3 or 0 in values.shape:
+        raise DataRootError(
+            f"{path}: the mask has shape {values.shape}, not three axes; export it as one volume."
+        )
+    if affine.shape != (4, 4) or not np.isfinite(affine).all() or np.linalg.det(affine) == 0:
+        raise DataRootError(f"{path}: its affine maps no volume; export the mask again.")
+    return _as_labels(path, values), affine
+
+
+def _as_labels(path: Path, values: NDArray[Any]) -> NDArray[np.uint8]:
+    if values.dtype.kind not in "biuf" or not 0 <= values.min() <= values.max() <= MAX_LABEL:
+        raise DataRootError(
+            f"{path}: labels must be 0..{MAX_LABEL} (C1..C7 are 1..7); export the mask again."
+        )
+    labels = values.astype(np.uint8)
+    if values.dtype.kind == "f" and not np.array_equal(labels, values):
+        raise DataRootError(f"{path}: labels must be whole numbers; export the mask again.")
+    return labels
+
+
+def _slice_steps(volume: CTVolume) -> NDArray[np.float64]:
+    """Return the place of each slice in steps of the affine's mean slice distance, (n_slices,)."""
+    travel = volume.z_mm[0] - volume.z_mm[-1]
+    if volume.n_slices == 1 or travel == 0:
+        return np.zeros(volume.n_slices)
+    return (volume.z_mm[0] - volume.z_mm) / travel * (volume.n_slices - 1)
+
+
+def _aligned_axes(
+    to_voxel: NDArray[np.float64], shape: tuple[int, ...]
+) -> tuple[int, int, int] | None:
+    """Return, for each axis of the mask, the volume axis it runs along; None where oblique."""
+    drift = np.abs(to_voxel[:3, :3]) * np.array(shape)
+    axes = tuple(int(axis) for axis in drift.argmax(axis=1))
+    if sorted(axes) != [0, 1, 2]:
+        return None
+    off_axis = drift.sum(axis=1) - drift.max(axis=1)
+    return (axes[0], axes[1], axes[2]) if (off_axis < _ALIGNED_VOXELS).all() else None
+
+
+def _pick_aligned(
+    labels: NDArray[np.uint8],
+    to_voxel: NDArray[np.float64],
+    steps: tuple[NDArray[np.float64], ...],
+    axes: tuple[int, int, int],
+) -> tuple[NDArray[np.uint8], bool]:
+    """Permute, flip and crop; exact where the grids coincide, else nearest along each axis."""
+    by_volume_axis = np.argsort(axes)
+    turned = labels.transpose(by_volume_axis)
+    # What drifts across the axes is below the tolerance; taking it at the middle halves it.
+    middle = np.array([axis_steps.mean() for axis_steps in steps])
+    sources, targets = [], []
+    for axis, mask_axis in enumerate(by_volume_axis):
+        row = to_voxel[mask_axis]
+        off_axis = row[:3] @ middle - row[axis] * middle[axis]
+        index = np.rint(row[axis] * steps[axis] + row[3] + off_axis).astype(np.int64)
+        inside = (index >= 0) & (index < turned.shape[axis])
+        sources.append(index[inside])
+        targets.append(np.flatnonzero(inside))
+    mask = np.zeros([len(axis_steps) for axis_steps in steps], np.uint8)
+    mask[np.ix_(*targets)] = turned[np.ix_(*sources)]
+    return mask, all(len(target) for target in targets)
+
+
+def _pick_nearest(
+    labels: NDArray[np.uint8],
+    to_voxel: NDArray[np.float64],
+    steps: tuple[NDArray[np.float64], ...],
+) -> tuple[NDArray[np.uint8], bool]:
+    """Sample the nearest mask voxel, slice by slice to bound the memory."""
+    z_steps, y_steps, x_steps = steps
+    mask = np.zeros((len(z_steps), len(y_steps), len(x_steps)), np.uint8)
+    in_plane = (
+        to_voxel[:3, 1, None, None] * y_steps[:, None] + to_voxel[:3, 2, None, None] * x_steps
+    )
+    size = np.array(labels.shape)[:, None, None]
+    covered = False
+    for z, step in enumerate(z_steps):
+        start = (to_voxel[:3, 0] * step + to_voxel[:3, 3])[:, None, None]
+        index = np.rint(in_plane + start).astype(np.int64)
+        inside = ((index >= 0) & (index < size)).all(axis=0)
+        i, j, k = index[:, inside]
+        mask[z][inside] = labels[i, j, k]
+        covered |= bool(inside.any())
+    return mask, covered

@@ -1,0 +1,1 @@
+"""Synthetic cervical CT studies written as real DICOM in RSNA's layout."""

@@ -1,0 +1,1 @@
+"""Metrics with intervals, computed from stored predictions."""

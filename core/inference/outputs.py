@@ -1,0 +1,205 @@
+"""The three files that a prediction leaves: slices.parquet, predictions.json, boxes.csv."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from core.atomic import atomic_path, write_json, write_text
+from core.constants import VERTEBRAE
+from core.errors import PredictionsError
+from core.inference.aggregation import aggregate, check_slice_predictions
+from core.types import SlicePredictions
+
+SLICES_FILE: Final = "slices.parquet"
+SUMMARY_FILE: Final = "predictions.json"
+BOXES_FILE: Final = "boxes.csv"
+BOXES_HEADER: Final = "StudyInstanceUID,x,y,width,height,slice_number,score"
+
+PRESENCE_COLUMNS: Final = [f"v_{name}" for name in VERTEBRAE]
+FRACTURE_COLUMNS: Final = [f"f_{name}" for name in VERTEBRAE]
+_PROBABILITIES: Final = [*PRESENCE_COLUMNS, *FRACTURE_COLUMNS]
+_NUMBERS: Final = ["slice_index", "z_mm", *_PROBABILITIES, "fracture_type"]
+_REQUIRED: Final = ["study_id", *_NUMBERS]
+_MODEL_SEPARATOR: Final = " + "
+
+
+def write_predictions(
+    folder: Path,
+    predictions: Sequence[SlicePredictions],
+    *,
+    seconds: Sequence[float],
+    single: bool,
+    folds: Mapping[str, int] | None = None,
+) -> None:
+    """Write the three files, each replaced atomically.
+
+    `slices.parquet` has one row a slice: study_id, slice_index, instance_number, z_mm, v_C1..v_C7
+    and f_C1..f_C7 (float32), fold, model, fracture_type. `predictions.json` holds one object, or
+    with `single=False` a list of them. `boxes.csv` has its header only.
+
+    Args:
+        folder: Made where it does not exist.
+        predictions: At least one study, each study once.
+        seconds: Time each study took.
+        single: Whether `predictions.json` is one object; needs exactly one study.
+        folds: Fold by study_id, where the networks were trained on the other folds.
+
+    Raises:
+        PredictionsError: There is no study, one comes twice, or its arrays are unusable.
+        StorageError: A file cannot be written.
+        ValueError: `seconds` has another length, or `single` with several studies.
+    """
+    if len(seconds) != len(predictions):
+        raise ValueError(f"{len(predictions)} studies need as many times, not {len(seconds)}.")
+    if single and len(predictions) != 1:
+        raise ValueError(f"single=True takes one study, not {len(predictions)}.")
+    _check_studies_once([study.study_id for study in predictions], folder)
+    summaries = [_summary(*pair) for pair in zip(predictions, seconds, strict=True)]
+    table = pd.concat([_slice_rows(study, folds or {}) for study in predictions])
+    with atomic_path(folder / SLICES_FILE) as temporary:
+        table.to_parquet(temporary, index=False)
+    write_text(folder / BOXES_FILE, BOXES_HEADER + "\n")
+    write_json(folder / SUMMARY_FILE, summaries[0] if single else summaries)
+
+
+def read_predictions(folder: Path) -> list[SlicePredictions]:
+    """Read `slices.parquet` back, studies in the order of the file.
+
+    Args:
+        folder: What `write_predictions` was given.
+
+    Raises:
+        PredictionsError: The file is missing or broken, lacks a column, or a column holds NaN,
+            text, numbers out of range or slices that are not 0..n-1.
+    """
+    table = _read_table(folder / SLICES_FILE)
+    studies = [
+        _study_from_rows(str(study_id), rows, folder)
+        for study_id, rows in table.groupby("study_id", sort=False)
+    ]
+    for study in studies:
+        try:
+            check_slice_predictions(study)
+        except PredictionsError as error:
+            raise PredictionsError(f"{folder / SLICES_FILE}: {error}") from error
+    return studies
+
+
+def _summary(study: SlicePredictions, seconds: float) -> dict[str, Any]:
+    """One study's object in `predictions.json`; checks the arrays on the way."""
+    patient = aggregate(study)
+    return {
+        "study_id": study.study_id,
+        "patient": patient.patient_prob,
+        "vertebrae": dict(zip(VERTEBRAE, patient.vertebra_probs.tolist(), strict=True)),
+        "not_seen": [
+            name for name, seen in zip(VERTEBRAE, patient.vertebra_seen, strict=True) if not seen
+        ],
+        "n_slices": study.n_slices,
+        "bundles": list(study.models),
+        "seconds": float(seconds),
+    }
+
+
+def _slice_rows(study: SlicePredictions, folds: Mapping[str, int]) -> pd.DataFrame:
+    n_slices = study.n_slices
+    numbers = study.instance_numbers or (pd.NA,) * n_slices
+    columns: dict[str, Any] = {
+        "study_id": pd.array([study.study_id] * n_slices, dtype="string"),
+        "slice_index": np.arange(n_slices, dtype=np.int32),
+        "instance_number": pd.array(list(numbers), dtype="Int32"),
+        "z_mm": study.z_mm.astype(np.float64),
+    }
+    for names, values in (
+        (PRESENCE_COLUMNS, study.vertebra_probs),
+        (FRACTURE_COLUMNS, study.fracture_probs),
+    ):
+        columns |= dict(zip(names, values.astype(np.float32).T, strict=True))
+    fold = folds.get(study.study_id, pd.NA)
+    columns["fold"] = pd.array([fold] * n_slices, dtype="Int16")
+    columns["model"] = pd.array([_MODEL_SEPARATOR.join(study.models)] * n_slices, dtype="string")
+    columns["fracture_type"] = np.full(n_slices, study.fracture_type, dtype=np.int8)
+    return pd.DataFrame(columns)
+
+
+def _read_table(file: Path) -> pd.DataFrame:
+    """Read the table and check its columns, types and gaps."""
+    if not file.is_file():
+        raise PredictionsError(f"{file} does not exist; give a folder that predict has written.")
+    try:
+        table = pd.read_parquet(file)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise PredictionsError(
+            f"{file} cannot be read as Parquet; run predict again to write it anew."
+        ) from error
+    missing = [name for name in _REQUIRED if name not in table.columns]
+    if missing:
+        raise PredictionsError(
+            f"{file} lacks the column {missing[0]}; add it or run predict again."
+        )
+    if table.empty:
+        raise PredictionsError(f"{file} has no row; run predict on at least one study.")
+    for name in _NUMBERS:
+        if not pd.api.types.is_numeric_dtype(table[name]):
+            raise PredictionsError(f"{file}: column {name} is not numeric; store it as numbers.")
+    for name in _REQUIRED:
+        if bool(table[name].isna().any()):
+            raise PredictionsError(
+                f"{file}: column {name} holds NaN or an empty cell; predict that study again."
+            )
+    return table
+
+
+def _study_from_rows(study_id: str, rows: pd.DataFrame, folder: Path) -> SlicePredictions:
+    file = folder / SLICES_FILE
+    rows = rows.sort_values("slice_index", kind="stable")
+    if not np.array_equal(rows["slice_index"].to_numpy(), np.arange(len(rows))):
+        raise PredictionsError(
+            f"{file}: column slice_index of study {study_id} is not 0..{len(rows) - 1}, each once; "
+            "predict that study again."
+        )
+    types = rows["fracture_type"].unique()
+    if len(types) != 1:
+        raise PredictionsError(
+            f"{file}: column fracture_type of study {study_id} changes between slices; "
+            "use one model type a study."
+        )
+    probabilities = rows[_PROBABILITIES].to_numpy(dtype=np.float32)
+    split = len(PRESENCE_COLUMNS)
+    return SlicePredictions(
+        study_id=study_id,
+        z_mm=rows["z_mm"].to_numpy(dtype=np.float64),
+        vertebra_probs=np.ascontiguousarray(probabilities[:, :split]),
+        fracture_probs=np.ascontiguousarray(probabilities[:, split:]),
+        fracture_type=int(types[0]),
+        instance_numbers=_instance_numbers(rows),
+        models=_models(rows),
+    )
+
+
+def _instance_numbers(rows: pd.DataFrame) -> tuple[int, ...]:
+    """Instance numbers, () where the column is absent or has gaps."""
+    if "instance_number" not in rows.columns or bool(rows["instance_number"].isna().any()):
+        return ()
+    numbers: NDArray[np.int64] = rows["instance_number"].to_numpy(dtype=np.int64)
+    return tuple(numbers.tolist())
+
+
+def _models(rows: pd.DataFrame) -> tuple[str, ...]:
+    name = rows["model"].iloc[0] if "model" in rows.columns else ""
+    return tuple(name.split(_MODEL_SEPARATOR)) if isinstance(name, str) and name else ()
+
+
+def _check_studies_once(study_ids: list[str], folder: Path) -> None:
+    if not study_ids:
+        raise PredictionsError(f"There is no study to write to {folder}; predict at least one.")
+    if len(set(study_ids)) < len(study_ids):
+        twice = next(name for name in study_ids if study_ids.count(name) > 1)
+        raise PredictionsError(f"Study {twice} comes twice; predict each study once.")

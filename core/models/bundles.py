@@ -1,0 +1,129 @@
+"""Checkpoint bundles as files: their config and metrics, read without torch."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from core.config import BackboneName
+from core.errors import BundleError
+from core.types import HuWindow
+
+WEIGHTS_FILE: Final = "model.safetensors"
+CONFIG_FILE: Final = "config.json"
+METRICS_FILE: Final = "metrics.json"
+OPERATING_POINTS_FILE: Final = "operating_points.json"
+UNSAVED_SHA256: Final = "0" * 64
+"""Digest in the config of a model that has not been saved yet."""
+
+_log = logging.getLogger(__name__)
+
+
+class BundleConfig(BaseModel):
+    """Everything needed to rebuild a bundle's model and to feed it, and where it came from.
+
+    `size` is the input's side in pixels, `crop` the central fraction of a slice kept before
+    resizing, `window_center` and `window_width` are HU. `created` is ISO 8601 in UTC.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    name: str
+    task: Literal["vertebra", "fracture"]
+    type: Literal[1, 2, 3]
+    backbone: BackboneName
+    size: int = Field(ge=32, le=1024)
+    crop: float = Field(gt=0.1, le=1.0)
+    window_center: float
+    window_width: float = Field(gt=0)
+    weights_sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    parameters: int = Field(ge=1)
+    trained_on: dict[str, Any]
+    created: str
+
+    @property
+    def window(self) -> HuWindow:
+        """The HU window mapped to 0..255."""
+        return HuWindow(self.window_center, self.window_width)
+
+
+@dataclass(frozen=True, slots=True)
+class BundleInfo:
+    """A bundle's folder and what its JSON files say.
+
+    Attributes:
+        folder: The bundle.
+        config: Its `config.json`.
+        metrics: Its `metrics.json`, None where there is none.
+        operating_points: Its `operating_points.json`, None where there is none.
+    """
+
+    folder: Path
+    config: BundleConfig
+    metrics: dict[str, Any] | None = None
+    operating_points: dict[str, Any] | None = None
+
+    @property
+    def weights_file(self) -> Path:
+        """The weights, in safetensors format."""
+        return self.folder / WEIGHTS_FILE
+
+
+def read_bundle(folder: Path) -> BundleInfo:
+    """Read a bundle's JSON files; the weights are checked when they are loaded.
+
+    Raises:
+        BundleError: A file is missing or does not hold what it should.
+    """
+    content = _read_object(folder / CONFIG_FILE)
+    if content is None or not (folder / WEIGHTS_FILE).is_file():
+        missing = CONFIG_FILE if content is None else WEIGHTS_FILE
+        raise BundleError(f"{folder} has no {missing}; name a bundle's folder, or train it anew.")
+    try:
+        config = BundleConfig(**content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the config"
+        raise BundleError(
+            f"{folder / CONFIG_FILE}: {where}: {first['msg']}; mend it or train the bundle anew."
+        ) from error
+    return BundleInfo(
+        folder=folder,
+        config=config,
+        metrics=_read_object(folder / METRICS_FILE),
+        operating_points=_read_object(folder / OPERATING_POINTS_FILE),
+    )
+
+
+def list_bundles(checkpoints: Path) -> list[BundleInfo]:
+    """Read all bundles below a folder, by name; broken ones are left out with a logged warning."""
+    if not checkpoints.is_dir():
+        return []
+    found: list[BundleInfo] = []
+    for folder in sorted(checkpoints.iterdir()):
+        if not folder.is_dir() or folder.name.startswith("."):
+            continue
+        try:
+            found.append(read_bundle(folder))
+        except BundleError as error:
+            _log.warning("Bundle left out: %s", error)
+    return found
+
+
+def _read_object(path: Path) -> dict[str, Any] | None:
+    """Read a JSON object; None where there is no such file."""
+    try:
+        content = json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path} cannot be read as JSON; restore it or train anew.") from error
+    if not isinstance(content, dict):
+        raise BundleError(f"{path} does not hold a JSON object; restore it or train anew.")
+    return content

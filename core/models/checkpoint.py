@@ -1,0 +1,112 @@
+"""Saving a model as a bundle, and loading it back, checked."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as tensors_from_bytes
+from safetensors.torch import save as tensors_to_bytes
+from torch import Tensor, nn
+
+from core.atomic import write_bytes, write_text
+from core.errors import BundleError, ConfigError
+from core.models.bundles import (
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    BundleConfig,
+    BundleInfo,
+)
+from core.models.registry import build_model
+
+
+def save_bundle(
+    folder: Path, model: nn.Module, config: BundleConfig, *, half: bool = True
+) -> BundleConfig:
+    """Write a model's weights and config as a bundle.
+
+    Args:
+        folder: The bundle, made where missing.
+        model: A model from `build_model`.
+        config: Its description; `weights_sha256` and `parameters` are filled in here.
+        half: Store matrices and kernels as float16, which halves the file. Vectors (biases,
+            batch-norm scales and running statistics) stay float32: they weigh next to nothing,
+            and a running variance can leave float16's range.
+
+    Returns:
+        The config as written.
+
+    Raises:
+        StorageError: The folder cannot be written.
+    """
+    payload = tensors_to_bytes(
+        {name: _stored(tensor, half=half) for name, tensor in model.state_dict().items()}
+    )
+    complete = config.model_copy(
+        update={
+            "weights_sha256": hashlib.sha256(payload).hexdigest(),
+            "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        }
+    )
+    # The config goes last: until it is there with the right digest, the bundle does not load.
+    write_bytes(folder / WEIGHTS_FILE, payload)
+    write_text(folder / CONFIG_FILE, complete.model_dump_json(indent=2) + "\n")
+    return complete
+
+
+def load_model(bundle: BundleInfo, device: str | torch.device = "cpu") -> nn.Module:
+    """Rebuild a bundle's model.
+
+    Args:
+        bundle: From `read_bundle`.
+        device: Where the model goes.
+
+    Returns:
+        The model in eval mode with float32 weights, channels last, needing no gradients.
+
+    Raises:
+        BundleError: The weights are missing, altered, or do not fit the config.
+    """
+    payload = _checked_weights(bundle)
+    config = bundle.config
+    try:
+        model = build_model(config.task, config.type, config.backbone)
+        state = tensors_from_bytes(payload)
+        widened = {
+            name: tensor.float() if tensor.is_floating_point() else tensor
+            for name, tensor in state.items()
+        }
+        model.load_state_dict(widened, strict=True)
+    except (SafetensorError, RuntimeError, ConfigError) as error:
+        raise BundleError(
+            f"{bundle.weights_file} does not fit its {CONFIG_FILE}; train the bundle anew."
+        ) from error
+    model.requires_grad_(requires_grad=False)
+    for parameter in model.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return model.eval().to(device)
+
+
+def _checked_weights(bundle: BundleInfo) -> bytes:
+    try:
+        payload = bundle.weights_file.read_bytes()
+    except OSError as error:
+        raise BundleError(
+            f"{bundle.weights_file} cannot be read; restore the file or train the bundle anew."
+        ) from error
+    if hashlib.sha256(payload).hexdigest() != bundle.config.weights_sha256:
+        raise BundleError(
+            f"{bundle.weights_file} is not the file its {CONFIG_FILE} was written for; "
+            "restore both from one bundle or train it anew."
+        )
+    return payload
+
+
+def _stored(tensor: Tensor, *, half: bool) -> Tensor:
+    stored = tensor.detach().cpu().contiguous()
+    if half and stored.is_floating_point() and stored.ndim >= 2:
+        return stored.half()
+    return stored

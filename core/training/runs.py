@@ -1,0 +1,222 @@
+"""A run's folder: what others read to follow a training, and what it resumes from."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final, Literal
+
+import psutil
+import yaml
+
+from core.atomic import write_json, write_text
+from core.config import RunConfig
+from core.errors import StorageError, TrainingError
+
+SignalHandler = Callable[[int, FrameType | None], Any] | int | signal.Handlers | None
+RunState = Literal["preparing", "running", "finished", "stopped", "failed"]
+
+HEARTBEAT_SECONDS: Final = 2.0
+_log = logging.getLogger("core.training")
+
+
+@dataclass(frozen=True, slots=True)
+class RunStatus:
+    """What `status.json` holds.
+
+    Attributes:
+        state: "stopped" means interrupted by its user; such a run can be resumed.
+        step: Batches trained.
+        total_steps: Batches of the whole run; 0 until the data are prepared.
+        epoch: Epochs finished.
+        heartbeat: Seconds since 1970 when this was written.
+        pid: The process that trains.
+        process_started: Its start in seconds since 1970; tells it from a later process that was
+            given the same pid.
+        message: The error of a failed run, or what is being prepared.
+    """
+
+    state: RunState
+    step: int
+    total_steps: int
+    epoch: int
+    heartbeat: float
+    pid: int
+    process_started: float
+    message: str = ""
+
+    @property
+    def is_trained_elsewhere(self) -> bool:
+        """Whether another living process is at work on the run."""
+        at_work = self.state in ("preparing", "running")
+        return at_work and self.pid != os.getpid() and self.is_alive
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its process still runs."""
+        try:
+            started = psutil.Process(self.pid).create_time()
+        except psutil.Error:
+            return False
+        return abs(started - self.process_started) < 1.0
+
+
+class RunFolder:
+    """Paths and writers of one run's folder.
+
+    Attributes:
+        folder: The run.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.config_file = folder / "config.yaml"
+        self.status_file = folder / "status.json"
+        self.metrics_file = folder / "metrics.jsonl"
+        self.log_file = folder / "train.log"
+        self.checkpoint_file = folder / "last.ckpt"
+        self.bundle = folder / "bundle"
+        self._last_status = RunStatus("preparing", 0, 0, 0, 0.0, os.getpid(), _process_started())
+
+    def start(self, config: RunConfig, *, resume: bool) -> None:
+        """Make the folder and write the config; on `resume` check it is the same run instead.
+
+        Raises:
+            TrainingError: A new run would overwrite an old one, the run is being trained by
+                another process, or a resumed one was started with another config.
+            StorageError: The folder cannot be written.
+        """
+        status = self.read_status()
+        if status is not None and status.is_trained_elsewhere:
+            raise TrainingError(
+                f"{self.folder} is being trained by process {status.pid}; wait for it or stop it "
+                "first."
+            )
+        if self.config_file.exists():
+            if not resume:
+                raise TrainingError(
+                    f"{self.folder} already holds a run; choose another folder, or resume it."
+                )
+            self._check_same(config)
+        write_text(self.config_file, yaml.safe_dump(config.model_dump(mode="json")))
+        self.write_status("preparing")
+
+    def write_status(self, state: RunState, **changes: Any) -> None:  # noqa: ANN401 - RunStatus fields
+        """Replace `status.json`; fields not named keep their value."""
+        fields = {"state": state, "heartbeat": time.time(), "message": ""} | changes
+        self._last_status = replace(self._last_status, **fields)
+        write_json(self.status_file, asdict(self._last_status))
+
+    def beat(self, *, step: int, epoch: int) -> None:
+        """Refresh a running run's status, at most every `HEARTBEAT_SECONDS`."""
+        if time.time() - self._last_status.heartbeat >= HEARTBEAT_SECONDS:
+            self.write_status("running", step=step, epoch=epoch)
+
+    def read_status(self) -> RunStatus | None:
+        """Give the status last written, None where there is none.
+
+        Raises:
+            TrainingError: `status.json` does not hold a status.
+        """
+        try:
+            return RunStatus(**json.loads(self.status_file.read_text()))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError) as error:
+            raise TrainingError(
+                f"{self.status_file} cannot be read; delete it to go on with the run."
+            ) from error
+
+    def append_metrics(self, event: str, **values: Any) -> None:  # noqa: ANN401 - JSON values
+        """Append one line to `metrics.jsonl`: {"event": ..., "time": ISO 8601 UTC, ...}."""
+        line = json.dumps({"event": event, "time": _now(), **values}, allow_nan=False)
+        try:
+            with self.metrics_file.open("a") as stream:
+                stream.write(line + "\n")
+        except OSError as error:
+            raise StorageError(
+                f"Cannot write {self.metrics_file}: {error.strerror}; free some space."
+            ) from error
+
+    def drop_metrics_after(self, step: int) -> None:
+        """Forget lines beyond `step`, which a resumed run is about to write again."""
+        if not self.metrics_file.exists():
+            return
+        kept = [line for line in self.metrics_file.read_text().splitlines() if _step(line) <= step]
+        write_text(self.metrics_file, "".join(line + "\n" for line in kept))
+
+    @contextmanager
+    def recorded(self) -> Iterator[None]:
+        """Log to `train.log` and leave the right last state, however the run ends.
+
+        A request to terminate counts as the user's interruption, as the keyboard's does.
+        """
+        handler = logging.FileHandler(self.log_file)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        _log.addHandler(handler)
+        _log.setLevel(logging.INFO)
+        previous = _interrupt_on_terminate()
+        try:
+            yield
+        except KeyboardInterrupt:
+            _log.info("Stopped by the user.")
+            self.write_status("stopped")
+            raise
+        except Exception as error:
+            _log.exception("The run failed.")
+            self.write_status("failed", message=str(error))
+            raise
+        else:
+            self.write_status("finished")
+        finally:
+            if previous is not None:
+                signal.signal(signal.SIGTERM, previous)
+            _log.removeHandler(handler)
+            handler.close()
+
+    def _check_same(self, config: RunConfig) -> None:
+        """Only where the data lie and what computes may differ on resuming."""
+        written = yaml.safe_load(self.config_file.read_text()) or {}
+        current = config.model_dump(mode="json")
+        free = {"data_root", "device"}
+        changed = sorted(
+            key for key in current if key not in free and current[key] != written.get(key)
+        )
+        if changed:
+            raise TrainingError(
+                f"{self.folder} was started with another {changed[0]}; resume with its own "
+                f"{self.config_file.name}, or start a new run."
+            )
+
+
+def _interrupt_on_terminate() -> SignalHandler:
+    """Turn SIGTERM into KeyboardInterrupt; give the handler to restore, None for none."""
+    if threading.current_thread() is not threading.main_thread():
+        return None  # Python sets signal handlers in the main thread only.
+    return signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def _process_started() -> float:
+    return psutil.Process().create_time()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _step(line: str) -> int:
+    """Step of a metrics line; a line cut off by a crash counts as beyond any step."""
+    try:
+        return int(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return 2**62

@@ -1,0 +1,166 @@
+"""The values that pass between the parts: frozen, typed, with their units and axis order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class HuWindow:
+    """A display window in Hounsfield units.
+
+    Attributes:
+        center: Centre in HU.
+        width: Full width in HU, > 0.
+    """
+
+    center: float
+    width: float
+
+    def __post_init__(self) -> None:
+        if not self.width > 0:
+            raise ValueError(f"A window needs a width above 0 HU, but it is {self.width}.")
+
+    @property
+    def lower(self) -> float:
+        """HU shown black."""
+        return self.center - self.width / 2
+
+    @property
+    def upper(self) -> float:
+        """HU shown white."""
+        return self.center + self.width / 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CTVolume:
+    """One CT series as an array in Hounsfield units.
+
+    Attributes:
+        hu: int16 HU, (z, y, x), read-only; slice 0 is the most cranial.
+        spacing_mm: Voxel spacing (z, y, x) in mm; z is the median slice distance.
+        affine: float64 (4, 4); maps homogeneous voxel indices (z, y, x, 1) to DICOM LPS mm
+            (x to the patient's left, y to the back, z to the head). Exact for even spacing.
+        z_mm: float64 (n_slices,), position of each slice along the slice normal in mm,
+            pointing to the head, hence decreasing.
+        instance_numbers: int per slice, DICOM InstanceNumber (0 where absent).
+        source_files: One path per slice.
+        study_uid: StudyInstanceUID.
+        series_uid: SeriesInstanceUID.
+        notes: Sentences about choices made while reading, for the user to see.
+    """
+
+    hu: NDArray[np.int16]
+    spacing_mm: tuple[float, float, float]
+    affine: NDArray[np.float64]
+    z_mm: NDArray[np.float64]
+    instance_numbers: tuple[int, ...]
+    source_files: tuple[Path, ...]
+    study_uid: str
+    series_uid: str
+    slice_thickness_mm: float | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def n_slices(self) -> int:
+        """Number of slices."""
+        return int(self.hu.shape[0])
+
+    @property
+    def slice_ratio(self) -> NDArray[np.float64]:
+        """i / (n - 1) per slice, float64 (n_slices,); 0 for a single slice."""
+        return np.arange(self.n_slices) / max(self.n_slices - 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class BoxPrediction:
+    """A box on one slice.
+
+    Attributes:
+        xyxy: Left, top, right, bottom in pixels of the original slice.
+        slice_index: Index i, 0 the most cranial.
+        score: In [0, 1]; 1 for ground truth.
+    """
+
+    xyxy: tuple[float, float, float, float]
+    slice_index: int
+    score: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRecord:
+    """One study of a data root and what is known of it.
+
+    Attributes:
+        study_id: StudyInstanceUID, the folder's name under `train_images/`.
+        folder: The folder with its DICOM files.
+        fractured: Truth y_j for C1..C7 (7 booleans), None where unlabelled.
+        boxes: StudyInstanceUID's rows of `train_bounding_boxes.csv` as
+            (slice_number, xyxy); slice_number is the DICOM file's number.
+        mask_file: `segmentations/<uid>.nii`, None where there is none.
+    """
+
+    study_id: str
+    folder: Path
+    fractured: tuple[bool, ...] | None = None
+    boxes: tuple[tuple[int, tuple[float, float, float, float]], ...] = ()
+    mask_file: Path | None = None
+
+    @property
+    def patient_fractured(self) -> bool | None:
+        """max over C1..C7 of the truth; None where unlabelled."""
+        return None if self.fractured is None else any(self.fractured)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SlicePredictions:
+    """Network outputs for one study, one row a slice; the only thing that is ever stored.
+
+    Attributes:
+        study_id: StudyInstanceUID.
+        z_mm: float64 (n_slices,), as in `CTVolume`.
+        vertebra_probs: float32 (n_slices, 7), presence v_ij.
+        fracture_probs: float32 (n_slices, 7), f_ij; a Type 1 model repeats its one value.
+        fracture_type: 1, 2 or 3; chooses the formula for p_i.
+        instance_numbers: int per slice.
+        models: Names of the bundles that made it.
+    """
+
+    study_id: str
+    z_mm: NDArray[np.float64]
+    vertebra_probs: NDArray[np.float32]
+    fracture_probs: NDArray[np.float32]
+    fracture_type: int
+    instance_numbers: tuple[int, ...] = ()
+    models: tuple[str, ...] = ()
+
+    @property
+    def n_slices(self) -> int:
+        """Number of slices."""
+        return int(self.vertebra_probs.shape[0])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PatientPrediction:
+    """Slice, vertebra and patient scores of one study, aggregated from `SlicePredictions`.
+
+    Attributes:
+        study_id: StudyInstanceUID.
+        slice_probs: float64 (n_slices,), p_i.
+        slice_seen: bool (n_slices,); False where no presence was found, so p_i is 0 by rule.
+        vertebra_probs: float64 (7,), p_j for C1..C7.
+        vertebra_seen: bool (7,); False where the presence of the vertebra sums to 0.
+        patient_prob: p = 1 - prod_j (1 - p_j).
+    """
+
+    study_id: str
+    slice_probs: NDArray[np.float64]
+    slice_seen: NDArray[np.bool_]
+    vertebra_probs: NDArray[np.float64]
+    vertebra_seen: NDArray[np.bool_]
+    patient_prob: float
+    models: tuple[str, ...] = field(default=())

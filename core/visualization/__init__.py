@@ -1,0 +1,1 @@
+"""Surfaces and scenes for three-dimensional views."""

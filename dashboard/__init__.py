@@ -1,0 +1,1 @@
+"""Streamlit dashboard over core: navigation, cached services, charts, components."""

@@ -1,0 +1,45 @@
+"""The frame of every page: navigation, brand, data set in use and the standing warnings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from dashboard.components.frame import apply_style, sidebar_footer, sidebar_status
+
+PAGES = Path(__file__).resolve().parent.parent / "pages"
+ASSETS = Path(__file__).resolve().parent / "assets"
+
+
+def main() -> None:
+    """Draw the frame, then the page that the URL names."""
+    st.set_page_config(
+        page_title="C-Spine Fracture Lab",
+        page_icon=ASSETS / "icon.svg",
+        layout="wide",
+        menu_items={},
+    )
+    apply_style()
+    st.logo(ASSETS / "logo.svg", size="large", icon_image=ASSETS / "icon.svg")
+    overview = st.Page(
+        PAGES / "overview.py", title="Overview", icon=":material/home:", url_path="overview"
+    )
+    diagnosis = st.Page(
+        PAGES / "diagnosis.py", title="Diagnosis", icon=":material/radiology:", url_path="diagnosis"
+    )
+    # Streamlit serves its default page at "/" only; this one hands on, so that every page,
+    # the first included, has its file's name as URL.
+    root = st.Page(
+        lambda: st.switch_page(overview), title="Start", url_path="start", default=True,
+        visibility="hidden",
+    )  # fmt: skip
+    page = st.navigation([root, overview, diagnosis])
+    with st.sidebar:
+        sidebar_status()
+        sidebar_footer()
+    page.run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Plotly charts that draw result objects computed in core."""

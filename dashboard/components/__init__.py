@@ -1,0 +1,1 @@
+"""Reusable blocks of a page."""

@@ -1,0 +1,45 @@
+"""Which two networks read the study."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.models.bundles import BundleInfo
+from dashboard.bundle_figures import headline
+from dashboard.services import BundlePair, bundles
+
+
+def bundle_picker() -> BundlePair | None:
+    """Let the reader choose a bundle for either task; None where one is missing."""
+    found = {task: bundles(task) for task in ("vertebra", "fracture")}
+    missing = [task for task, available in found.items() if not available]
+    if missing:
+        st.info(
+            f"No {' and no '.join(missing)} bundle was found, so slices can be seen but not read. "
+            "`make demo-models` trains both on synthetic studies.",
+            icon=":material/neurology:",
+        )
+        return None
+    with st.container(key="bundles", horizontal=True, vertical_alignment="bottom"):
+        return BundlePair(
+            vertebra=_choose("Vertebra network", "vertebra", found["vertebra"]),
+            fracture=_choose("Fracture network", "fracture", found["fracture"]),
+        )
+
+
+def _choose(label: str, task: str, available: list[BundleInfo]) -> BundleInfo:
+    by_name = {bundle.folder.name: bundle for bundle in available}
+    chosen = st.selectbox(
+        label,
+        list(by_name),
+        format_func=lambda name: _label(by_name[name]),
+        key=f"{task}_bundle",
+        persist_state="session",
+    )
+    return by_name[chosen]
+
+
+def _label(bundle: BundleInfo) -> str:
+    figure = headline(bundle)
+    suffix = "" if figure is None else f" · {figure.name} {figure.value:.3f}"
+    return f"{bundle.config.name} · {bundle.config.backbone}{suffix}"

@@ -1,0 +1,69 @@
+"""What stands around every page: style, the data set in use and the standing warnings."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+
+import streamlit as st
+
+from core.constants import NOT_FOR_CLINICAL_USE, SYNTHETIC_WARNING
+from core.errors import DataRootError
+from dashboard.services import Cohort, find_cohort
+
+STYLE = Path(__file__).resolve().parent.parent / "style.css"
+
+
+def apply_style() -> None:
+    """Add the stylesheet to the page."""
+    st.html(STYLE)
+
+
+def draw(html: str) -> None:
+    """Show HTML with inline SVG, which `st.html` would strip; for our own text only.
+
+    Args:
+        html: One block without blank lines.
+    """
+    st.markdown(html, unsafe_allow_html=True)
+
+
+def page_header(title: str, question: str) -> None:
+    """A page's title and the question it answers."""
+    st.html(
+        f'<header class="lab-header"><h1>{escape(title)}</h1><p>{escape(question)}</p></header>'
+    )
+
+
+def sidebar_status() -> None:
+    """Name the data set in use, and say so where it is synthetic."""
+    name, detail, warning = _data_set()
+    st.html(
+        f'<div class="lab-side-status"><span class="lab-side-label">Data set</span>'
+        f"<strong>{escape(name)}</strong><span>{escape(detail)}</span></div>"
+    )
+    if warning:
+        st.html(f'<div class="lab-side-warning" role="note">{escape(warning)}</div>')
+
+
+def sidebar_footer() -> None:
+    """The sentence that belongs on every page."""
+    st.html(f'<div class="lab-side-footer">{escape(NOT_FOR_CLINICAL_USE)}</div>')
+
+
+def _data_set() -> tuple[str, str, str]:
+    """Name, detail and warning of the data set in use."""
+    try:
+        cohort = find_cohort()
+    except DataRootError:
+        return "Not readable", "see Overview for the reason", ""
+    if cohort is None:
+        return "None yet", "make run prepares synthetic studies", ""
+    return cohort_name(cohort), f"{len(cohort.studies)} studies", (
+        SYNTHETIC_WARNING if cohort.synthetic else ""
+    )
+
+
+def cohort_name(cohort: Cohort) -> str:
+    """How the data set is called on screen."""
+    return "Synthetic cohort" if cohort.synthetic else f"RSNA layout · {cohort.root.name}"

@@ -1,0 +1,178 @@
+"""The parts of the Overview page."""
+
+from __future__ import annotations
+
+import math
+from html import escape
+from pathlib import Path
+
+import streamlit as st
+
+from core.constants import SYNTHETIC_WARNING
+from core.errors import DataRootError
+from core.models.bundles import BundleInfo
+from dashboard.bundle_figures import headline, trained_on_synthetic
+from dashboard.components.frame import cohort_name, draw
+from dashboard.components.pipeline import pipeline_picture
+from dashboard.components.spine_mark import spine_mark
+from dashboard.services import Cohort, all_bundles, find_cohort
+
+PAGES = Path(__file__).resolve().parent.parent.parent / "pages"
+
+PROJECT_RESULTS = (
+    ("Vertebra detection", "slice × vertebra", "accuracy 0.945", "AUC 0.959"),
+    ("Fracture detection", "slice", "accuracy 0.980", "AUC 0.946"),
+    ("Fracture detection", "vertebra", "recall 0.835", "AUC 0.748"),
+    ("Fracture detection", "patient", "recall 0.996", "AUC 0.747"),
+    ("Localisation", "box", "IoU 0.100", "–"),
+)
+"""What the team's project reached on the RSNA 2022 data: task, level, figure, figure."""
+
+
+def hero() -> None:
+    """The question that the lab answers, and its sign."""
+    draw(
+        '<section class="lab-hero"><div><span class="lab-eyebrow">C-Spine Fracture Lab</span>'
+        "<h1>Is this neck broken, where, and how sure are we?</h1>"
+        "<p>A CT series goes in; out come fracture probabilities for every slice, for each of the "
+        "vertebrae C1–C7 and for the patient. Thresholds are yours to move, and every figure says "
+        "which data it was measured on.</p></div>"
+        f"{spine_mark()}</section>"
+    )
+
+
+def method_card() -> None:
+    """The method as a picture."""
+    draw(
+        '<section class="lab-card"><h2>From voxels to a call</h2>' + pipeline_picture() + "</section>"
+    )
+
+
+def data_set_card() -> None:
+    """What the data set in use holds; how to get one where there is none."""
+    try:
+        cohort = find_cohort()
+    except DataRootError as error:
+        st.error(str(error), icon=":material/database_off:")
+        return
+    st.html(_no_data_set() if cohort is None else _data_set(cohort))
+
+
+def next_steps() -> None:
+    """Where to go from here."""
+    with st.container(key="next"):
+        st.html('<h2 class="lab-plain">Where to go next</h2>')
+        st.page_link(
+            PAGES / "diagnosis.py",
+            label="Open Diagnosis",
+            icon=":material/radiology:",
+            width="stretch",
+        )
+        st.html(
+            '<p class="lab-muted">Choose a study of the data set, type a folder or upload a zip of '
+            "DICOM files. Browse the slices, see the probability along the neck, move the "
+            "thresholds.</p>"
+        )
+
+
+def bundles_card() -> None:
+    """The networks found, each with its held-out figure."""
+    found = all_bundles()
+    if not found:
+        st.html(
+            '<section class="lab-card"><h2>Networks</h2><p class="lab-muted">No bundle was found. '
+            "<code>make demo-models</code> trains a vertebra and a fracture network on synthetic "
+            "studies.</p></section>"
+        )
+        return
+    rows = "".join(_bundle_row(bundle) for bundle in found)
+    st.html(
+        '<section class="lab-card"><h2>Networks</h2><div class="lab-scroll">'
+        '<table class="lab-table"><thead><tr><th>Bundle</th><th>Task</th>'
+        "<th>Held-out figure (95 % interval)</th></tr></thead>"
+        f"<tbody>{rows}</tbody></table></div></section>"
+    )
+
+
+def project_results_card() -> None:
+    """The team's own results on RSNA data, apart from everything measured here."""
+    rows = "".join(
+        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
+        for row in PROJECT_RESULTS
+    )
+    st.html(
+        '<section class="lab-card"><h2>The project on RSNA 2022</h2>'
+        '<p class="lab-muted">Measured by the team on 2,019 real studies. Another data set than the '
+        "synthetic one: these figures and those of the networks here cannot be compared.</p>"
+        '<div class="lab-scroll"><table class="lab-table"><thead><tr><th>Task</th><th>Level</th>'
+        f"<th>Figure</th><th>ROC AUC</th></tr></thead><tbody>{rows}</tbody></table></div></section>"
+    )
+
+
+def _data_set(cohort: Cohort) -> str:
+    labelled = cohort.n_labelled
+    share = f"{100 * cohort.n_fractured / labelled:.0f} %" if labelled else "–"
+    slices = "–" if cohort.n_slices is None else f"{cohort.n_slices:,}"
+    figures = "".join(
+        f"<div><dt>{term}</dt><dd>{value}</dd></div>"
+        for term, value in (
+            ("studies", f"{len(cohort.studies):,}"),
+            ("slices", slices),
+            ("fractured" if labelled else "fractured (no labels)", share),
+        )
+    )
+    warning = (
+        f'<p class="lab-warning" role="note">{escape(SYNTHETIC_WARNING)}</p>'
+        if cohort.synthetic
+        else ""
+    )
+    return (
+        f'<section class="lab-card"><h2>Data set in use: {escape(cohort_name(cohort))}</h2>'
+        f'<dl class="lab-figures">{figures}</dl>{warning}'
+        '<p class="lab-muted">Point the lab at another one with <code>RSNA_ROOT=/data make run'
+        "</code>.</p></section>"
+    )
+
+
+def _no_data_set() -> str:
+    return (
+        '<section class="lab-card"><h2>No data set yet</h2><p class="lab-muted"><code>make run'
+        "</code> prepares a synthetic cohort before it opens the dashboard; <code>python -m core "
+        "demo</code> does it alone. <code>RSNA_ROOT=/data make run</code> uses the RSNA 2022 set."
+        "</p></section>"
+    )
+
+
+def _bundle_row(bundle: BundleInfo) -> str:
+    config = bundle.config
+    synthetic = trained_on_synthetic(bundle)
+    pill = (
+        ' <span class="lab-pill lab-pill-outline">trained on synthetic</span>' if synthetic else ""
+    )
+    crop = "whole slice" if config.crop == 1 else f"central {100 * config.crop:.0f} %"
+    facts = (
+        f"{config.backbone}, {config.parameters / 1e6:.1f} M parameters · {config.size} px, {crop}, "
+        f"window C {config.window_center:g} W {config.window_width:g} HU"
+    )
+    cells = (
+        f'<b>{escape(config.name)}</b>{pill}<br><span class="lab-muted">{escape(facts)}</span>',
+        f"{config.task.capitalize()} detection,<br>Type {config.type}",
+        _figure(bundle),
+    )
+    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+
+
+def _figure(bundle: BundleInfo) -> str:
+    figure = headline(bundle)
+    if figure is None:
+        return '<span class="lab-muted">not measured</span>'
+    interval = (
+        ""
+        if math.isnan(figure.low) or math.isnan(figure.high)
+        else f" ({figure.low:.3f}–{figure.high:.3f})"
+    )
+    patients = "" if figure.n_patients is None else f", {figure.n_patients} studies"
+    return (
+        f'<b class="lab-number">{figure.value:.3f}</b>{interval}'
+        f'<br><span class="lab-muted">{escape(figure.name)}{patients}</span>'
+    )

@@ -1,0 +1,49 @@
+"""What the series is, in one line, and what was decided while reading it."""
+
+from __future__ import annotations
+
+from html import escape
+
+import streamlit as st
+
+from core.constants import SYNTHETIC_WARNING
+from dashboard.bundle_figures import trained_on_synthetic
+from dashboard.components.study_picker import StudyChoice
+from dashboard.services import BundlePair, OpenStudy
+
+
+def series_facts(study: OpenStudy, choice: StudyChoice) -> None:
+    """Show size, spacing and extent, the notes of the reader and the synthetic warning."""
+    volume = study.volume
+    _, rows, columns = volume.hu.shape
+    z_mm, row_mm, column_mm = volume.spacing_mm
+    facts = [
+        f"{volume.n_slices} slices",
+        f"{rows} × {columns} pixels",
+        f"{row_mm:.2f} × {column_mm:.2f} mm in plane",
+        f"{z_mm:.2f} mm between slices",
+        f"z {volume.z_mm[0]:.0f} to {volume.z_mm[-1]:.0f} mm".replace("-", "−"),
+    ]
+    badge = (
+        f'<span class="lab-pill lab-pill-outline" title="{escape(SYNTHETIC_WARNING)}">synthetic</span>'
+        if choice.synthetic
+        else ""
+    )
+    items = "".join(f"<li>{escape(fact)}</li>" for fact in facts)
+    st.html(f'<ul class="lab-facts">{items}{badge}</ul>')
+    if volume.notes:
+        with st.expander(f"Notes on reading this series ({len(volume.notes)})"):
+            for note in volume.notes:
+                st.text(note)
+
+
+def domain_warning(choice: StudyChoice, pair: BundlePair | None) -> None:
+    """Say so where networks that saw only generated studies meet one that may be real."""
+    if pair is None or choice.synthetic:
+        return
+    if any(trained_on_synthetic(bundle) for bundle in (pair.vertebra, pair.fracture)):
+        st.warning(
+            "These networks learned from synthetic studies only. What they say about a real scan "
+            "shows that the path works, and nothing about the patient.",
+            icon=":material/warning:",
+        )

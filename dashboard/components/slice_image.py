@@ -1,0 +1,56 @@
+"""One CT slice as a picture: windowed, true to its pixel spacing, with its orientation."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from core.preprocessing.intensity import window_to_uint8
+from core.types import CTVolume, HuWindow
+
+DISPLAY_SIZE: Final = 768
+"""Pixels along the longer side on screen."""
+
+
+def display_image(volume: CTVolume, index: int, window: HuWindow) -> NDArray[np.uint8]:
+    """Window a slice and scale it to square pixels.
+
+    Args:
+        volume: int16 HU, (z, y, x).
+        index: Slice, 0 the most cranial.
+        window: HU window.
+
+    Returns:
+        uint8 (height, width), the longer side `DISPLAY_SIZE` pixels.
+    """
+    grey = window_to_uint8(volume.hu[index], window)
+    height_mm = grey.shape[0] * volume.spacing_mm[1]
+    width_mm = grey.shape[1] * volume.spacing_mm[2]
+    scale = DISPLAY_SIZE / max(height_mm, width_mm)
+    size = max(1, round(width_mm * scale)), max(1, round(height_mm * scale))
+    shrinks = size[0] < grey.shape[1]
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(grey, size, interpolation=how), dtype=np.uint8)
+
+
+def edge_letters(volume: CTVolume) -> tuple[str, str, str, str]:
+    """Anatomical direction at the left, right, upper and lower edge of the picture: R L A P H F."""
+    right = _letter(volume.affine[:3, 2])
+    left = _letter(-volume.affine[:3, 2])
+    lower = _letter(volume.affine[:3, 1])
+    upper = _letter(-volume.affine[:3, 1])
+    return left, right, upper, lower
+
+
+def hu_range(volume: CTVolume, index: int) -> tuple[int, int]:
+    """Lowest and highest HU of a slice."""
+    return int(volume.hu[index].min()), int(volume.hu[index].max())
+
+
+def _letter(direction: NDArray[np.float64]) -> str:
+    """The patient direction (LPS) nearest to a vector."""
+    axis = int(np.abs(direction).argmax())
+    return ("RL", "AP", "FH")[axis][int(direction[axis] > 0)]

@@ -1,0 +1,49 @@
+"""The lab's sign: seven cervical vertebrae from the side, in their fixed colours."""
+
+from __future__ import annotations
+
+from html import escape
+
+from dashboard.charts.palette import SUSPICION, VERTEBRA_COLORS
+
+_PLACES = ((104, 24, -14), (95, 60, -10), (90, 97, -5), (88, 134, 0), (89, 171, 5), (94, 208, 10),
+           (103, 245, 16))  # fmt: skip
+"""Centre and tilt in degrees of each body: the neck's lordosis."""
+
+
+def spine_mark(*, suspected: str = "C5") -> str:
+    """Draw the column as inline SVG, one vertebra cracked.
+
+    Args:
+        suspected: The vertebra that carries the crack.
+    """
+    bodies = "".join(
+        _vertebra(name, color, place, cracked=name == suspected)
+        for (name, color), place in zip(VERTEBRA_COLORS.items(), _PLACES, strict=True)
+    )
+    label = escape(f"Cervical spine from the side, {suspected} marked")
+    return (
+        f'<svg class="lab-spine" viewBox="0 0 222 276" role="img" aria-label="{label}">'
+        f"{bodies}</svg>"
+    )
+
+
+def _vertebra(name: str, color: str, place: tuple[int, int, int], *, cracked: bool) -> str:
+    x, y, tilt = place
+    reach = {"C1": 34, "C2": 56, "C7": 84}.get(name, 58 + 3 * int(name[1]))
+    crack = (
+        '<path d="M-24 -2 l9 5 l6 -8 l9 9 l8 -6 l15 6" fill="none" stroke="#0c2133" '
+        'stroke-width="6" stroke-linejoin="round"/>'
+        f'<path d="M-24 -2 l9 5 l6 -8 l9 9 l8 -6 l15 6" fill="none" stroke="{SUSPICION}" '
+        'stroke-width="3" stroke-linejoin="round" stroke-linecap="round"/>'
+        if cracked
+        else ""
+    )
+    tone = f'fill="{SUSPICION}" fill-opacity="1" font-weight="700"' if cracked else ""
+    return (
+        f'<text x="{x - 44}" y="{y + 5}" text-anchor="end" class="lab-spine-text" {tone}>{name}'
+        f'</text><g transform="translate({x} {y}) rotate({tilt})">'
+        f'<path d="M27 -8 L{reach - 8} 1 q10 5 2 11 L38 8 q-8 2 -11 -2 z" fill="{color}" '
+        'opacity="0.6"/>'
+        f'<rect x="-27" y="-14" width="54" height="28" rx="8" fill="{color}"/>{crack}</g>'
+    )

@@ -1,0 +1,139 @@
+"""Three ways to a study: the data set, a folder on this machine, an uploaded archive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from core.errors import CSpineError, DataRootError
+from core.types import StudyRecord
+from dashboard import state
+from dashboard.components.frame import cohort_name
+from dashboard.services import OpenStudy, find_cohort, open_study, settings
+from dashboard.uploads import unpack_upload
+
+COHORT, FOLDER, UPLOAD = "Data set", "Folder", "Upload"
+
+
+@dataclass(frozen=True, slots=True)
+class StudyChoice:
+    """A folder to read and what is known of it beforehand.
+
+    Attributes:
+        folder: Holds the series.
+        record: Its entry in the data set; None for other folders.
+        synthetic: Whether the study is known to be generated.
+    """
+
+    folder: Path
+    record: StudyRecord | None = None
+    synthetic: bool = False
+
+    @property
+    def truth(self) -> tuple[bool, ...] | None:
+        """y_j for C1..C7, None where unlabelled."""
+        return None if self.record is None else self.record.fractured
+
+
+def study_picker() -> StudyChoice | None:
+    """Let the reader choose a study; None while there is nothing to open."""
+    with st.container(key="picker", horizontal=True, vertical_alignment="bottom"):
+        source = st.segmented_control(
+            "Where from",
+            [COHORT, FOLDER, UPLOAD],
+            default=COHORT,
+            required=True,
+            key="source",
+            persist_state="session",
+        )
+        if source == FOLDER:
+            return _typed_folder()
+        if source == UPLOAD:
+            return _uploaded()
+        return _cohort_study()
+
+
+def open_choice(choice: StudyChoice | None) -> OpenStudy | None:
+    """Read the chosen series; on bad input say what is wrong and return None."""
+    if choice is None:
+        return None
+    try:
+        with st.spinner("Reading the series …", show_time=True):
+            study = open_study(choice.folder)
+    except CSpineError as error:
+        st.error(str(error), icon=":material/folder_off:")
+        return None
+    state.show_study_in_url(choice.record.study_id if choice.record else None)
+    return study
+
+
+def _cohort_study() -> StudyChoice | None:
+    try:
+        cohort = find_cohort()
+    except DataRootError as error:
+        st.error(str(error), icon=":material/database_off:")
+        return None
+    if cohort is None or not cohort.studies:
+        st.info(
+            "There are no studies yet. `make run` prepares the synthetic cohort before it opens "
+            "the dashboard; `python -m core demo` does it alone. A folder or an upload works now.",
+            icon=":material/database:",
+        )
+        return None
+    records = {record.study_id: record for record in cohort.studies}
+    numbers = {study_id: number for number, study_id in enumerate(records, start=1)}
+    state.study_from_url(list(records))
+    chosen = st.selectbox(
+        f"Study of the {cohort_name(cohort).lower()}"
+        if cohort.synthetic
+        else f"Study of {cohort.root.name}",
+        list(records),
+        format_func=lambda study_id: f"Study {numbers[study_id]} · UID …{study_id[-8:]}",
+        key=state.STUDY_KEY,
+        persist_state="session",
+    )
+    return StudyChoice(records[chosen].folder, records[chosen], cohort.synthetic)
+
+
+def _typed_folder() -> StudyChoice | None:
+    typed = st.text_input(
+        "Folder with DICOM files, on the machine that runs the dashboard",
+        placeholder="/data/ct/series or ../shared/data/…",
+        key="folder",
+        persist_state="session",
+    )
+    text = typed.replace("\0", "").strip().strip("\"'")
+    return StudyChoice(Path(text).expanduser()) if text else None
+
+
+def _uploaded() -> StudyChoice | None:
+    limit = settings().max_upload_mib
+    upload = st.file_uploader(
+        f"Zip of one DICOM series, up to {limit} MiB",
+        type="zip",
+        max_upload_size=limit,
+        key="upload",
+        help="Unpacked below var/uploads on the machine that runs the dashboard; removed with your "
+        "next upload or after a day.",
+    )
+    if upload is None:
+        return None
+    outcome = state.remembered_upload(upload.file_id)
+    if outcome is None:
+        outcome = _unpack(upload)
+        state.remember_upload(upload.file_id, outcome)
+    if isinstance(outcome, str):
+        st.error(outcome, icon=":material/folder_zip:")
+        return None
+    return StudyChoice(outcome)
+
+
+def _unpack(upload: st.runtime.uploaded_file_manager.UploadedFile) -> Path | str:
+    """The folder of the series, or a sentence on why there is none."""
+    try:
+        with st.spinner("Unpacking the archive …"):
+            return unpack_upload(upload, session=state.session_name(), settings=settings())
+    except CSpineError as error:
+        return str(error)

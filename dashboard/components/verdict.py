@@ -1,0 +1,103 @@
+"""Probabilities become calls: thresholds, the patient's call, the table C1–C7, the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from core.constants import VERTEBRAE
+from dashboard import state
+from dashboard.bundle_figures import OperatingPoint, operating_point
+from dashboard.components.vertebra_table import vertebra_table
+from dashboard.reading import Calls, StudyReading, call
+from dashboard.services import BundlePair
+
+SUSPECTED, NOT_CALLED = "Fracture suspected", "No fracture called"
+
+
+def verdict_panel(
+    reading: StudyReading, pair: BundlePair, truth: Sequence[bool] | None
+) -> None:
+    """Show the calls at the thresholds in force, and the sliders that move them."""
+    patient_point = operating_point(pair.fracture, "patient")
+    vertebra_point = operating_point(pair.fracture, "vertebra")
+    state.enter_points(
+        pair.digest, patient=patient_point.threshold, vertebra=vertebra_point.threshold
+    )
+    patient, vertebra = state.thresholds()
+    calls = call(reading, patient=patient, vertebra=vertebra)
+    compare = _truth_toggle(truth)
+    st.html(_patient_card(reading, calls, patient, compare))
+    _threshold_slider("Patient threshold", state.PATIENT_THRESHOLD_KEY, patient_point)
+    st.html(vertebra_table(reading, calls, threshold=vertebra, truth=compare))
+    _jump_buttons(reading)
+    _threshold_slider("Vertebra threshold", state.VERTEBRA_THRESHOLD_KEY, vertebra_point)
+    st.button(
+        "Back to the operating points",
+        on_click=state.reset_thresholds,
+        icon=":material/restart_alt:",
+        disabled=(patient, vertebra) == (patient_point.threshold, vertebra_point.threshold),
+        type="tertiary",
+    )
+
+
+def _truth_toggle(truth: Sequence[bool] | None) -> Sequence[bool] | None:
+    """The truth where the study has one and the reader asks for it."""
+    if truth is None:
+        return None
+    shown = st.toggle("Show the truth", key="show_truth", persist_state="session")
+    return truth if shown else None
+
+
+def _patient_card(
+    reading: StudyReading, calls: Calls, threshold: float, truth: Sequence[bool] | None
+) -> str:
+    prob = reading.patient.patient_prob
+    tone, words = ("hot", SUSPECTED) if calls.patient else ("calm", NOT_CALLED)
+    comparison = ""
+    if truth is not None:
+        agrees = any(truth) == calls.patient
+        comparison = (
+            f'<span class="lab-truth {"lab-agree" if agrees else "lab-differ"}">Truth: '
+            f"{'fractured' if any(truth) else 'not fractured'} – the call "
+            f"{'agrees' if agrees else 'differs'}.</span>"
+        )
+    return (
+        f'<section class="lab-verdict lab-{tone}" aria-live="polite">'
+        f'<span class="lab-eyebrow">Patient</span><strong class="lab-call">{words}</strong>'
+        f'<span class="lab-prob"><b>{prob:.3f}</b> probability, {"≥" if calls.patient else "<"} '
+        f"threshold {threshold:.3f}</span>{comparison}</section>"
+    )
+
+
+def _threshold_slider(label: str, key: str, point: OperatingPoint) -> None:
+    origin = (
+        f"operating point {point.threshold:.3f}, {point.rule}"
+        if point.rule
+        else "no operating point in the bundle, 0.5 taken"
+    )
+    st.slider(
+        f"{label} · {origin}",
+        0.0,
+        1.0,
+        step=0.001,
+        format="%.3f",
+        key=key,
+        persist_state="session",
+    )
+
+
+def _jump_buttons(reading: StudyReading) -> None:
+    """Buttons to the most suspicious slice of the study and of each vertebra seen."""
+    with st.container(key="jumps", horizontal=True, gap="xsmall", vertical_alignment="center"):
+        st.html('<span class="lab-jump-label">Most suspicious slice</span>', width="content")
+        st.button(
+            "Study", key="jump_study", on_click=state.go_to_slice, args=(reading.peak_slice,),
+            help=f"Slice {reading.peak_slice}",
+        )  # fmt: skip
+        for j, name in enumerate(VERTEBRAE):
+            st.button(
+                name, key=f"jump_{name}", on_click=state.go_to_slice, args=(reading.peaks[j],),
+                disabled=reading.ranges[j] is None, help=f"Slice {reading.peaks[j]}",
+            )  # fmt: skip

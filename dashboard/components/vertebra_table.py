@@ -1,0 +1,76 @@
+"""The table C1–C7: extent, probability, call and, where asked for, the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from core.constants import VERTEBRAE
+from dashboard.charts.palette import VERTEBRA_COLORS
+from dashboard.reading import Calls, StudyReading
+
+
+def vertebra_table(
+    reading: StudyReading,
+    calls: Calls,
+    *,
+    threshold: float,
+    truth: Sequence[bool] | None = None,
+) -> str:
+    """Write the table as HTML.
+
+    Args:
+        reading: The study.
+        calls: Its calls at `threshold`.
+        threshold: Marked on every probability bar.
+        truth: y_j for C1..C7 to compare with; None leaves the column out.
+    """
+    rows = "".join(
+        _row(reading, calls, j, threshold, None if truth is None else truth[j])
+        for j in range(len(VERTEBRAE))
+    )
+    heading = "<th>Truth</th>" if truth is not None else ""
+    return (
+        '<table class="lab-table lab-vertebrae"><thead><tr><th>Level</th><th>Slices</th>'
+        f'<th class="lab-wide">Fracture probability</th><th>Call</th>{heading}</tr></thead>'
+        f"<tbody>{rows}</tbody></table>"
+    )
+
+
+def call_pill(called: bool | None) -> str:
+    """A call for one vertebra as HTML; None is "not seen"."""
+    if called is None:
+        return '<span class="lab-pill lab-pill-muted">not seen</span>'
+    if called:
+        return '<span class="lab-pill lab-pill-amber">fracture</span>'
+    return '<span class="lab-pill lab-pill-quiet">none</span>'
+
+
+def _row(
+    reading: StudyReading, calls: Calls, j: int, threshold: float, truth: bool | None
+) -> str:
+    name, called = VERTEBRAE[j], calls.vertebrae[j]
+    prob, span = float(reading.patient.vertebra_probs[j]), reading.ranges[j]
+    extent = "–" if span is None else f"{span[0]}–{span[1]}"
+    tone = {True: "lab-hot", False: "", None: "lab-unseen"}[called]
+    last = "" if truth is None else f"<td>{_truth_mark(called, truth)}</td>"
+    return (
+        f'<tr class="{tone}"><td><span class="lab-chip" style="background:{VERTEBRA_COLORS[name]}">'
+        f"</span>{name}</td><td>{extent}</td>"
+        f"<td>{_bar(prob, threshold)}</td><td>{call_pill(called)}</td>{last}</tr>"
+    )
+
+
+def _bar(prob: float, threshold: float) -> str:
+    return (
+        '<span class="lab-bar-cell"><span class="lab-bar">'
+        f'<span class="lab-bar-fill" style="width:{100 * prob:.1f}%"></span>'
+        f'<span class="lab-bar-tick" style="left:{100 * threshold:.1f}%"></span>'
+        f'</span><span class="lab-number">{prob:.3f}</span></span>'
+    )
+
+
+def _truth_mark(called: bool | None, truth: bool) -> str:
+    word = "fracture" if truth else "none"
+    agrees = bool(called) == truth
+    sign, tone = ("✓", "lab-agree") if agrees else ("✗", "lab-differ")
+    return f'<span class="{tone}" title="{"agrees" if agrees else "differs"}">{sign}</span> {word}'

@@ -1,0 +1,222 @@
+"""Cached calls into core: the data set, volumes, bundles and predictions."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from core.config import Settings
+from core.data.dicom_series import read_series
+from core.data.fingerprint import fingerprint_folder
+from core.data.rsna import is_synthetic, read_studies
+from core.inference.outputs import read_predictions, write_predictions
+from core.models.bundles import BundleInfo, list_bundles, read_bundle
+from core.types import CTVolume, StudyRecord
+from dashboard.prediction_jobs import PredictionJob, PredictionQueue, Progress
+from dashboard.reading import StudyReading, read_study
+
+if TYPE_CHECKING:
+    from core.inference.predictor import Predictor
+
+COUNT_SLICES_UP_TO = 300
+"""Studies; counting the files of more takes seconds, so it is left to an index."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """The data set in use.
+
+    Attributes:
+        root: Its folder.
+        synthetic: Whether it was generated.
+        studies: Sorted by study_id.
+        n_slices: Files in all; None where the set is too large to count while a page waits.
+    """
+
+    root: Path
+    synthetic: bool
+    studies: tuple[StudyRecord, ...]
+    n_slices: int | None
+
+    @property
+    def n_labelled(self) -> int:
+        """Studies with truth."""
+        return sum(record.fractured is not None for record in self.studies)
+
+    @property
+    def n_fractured(self) -> int:
+        """Labelled studies with at least one fracture."""
+        return sum(record.patient_fractured is True for record in self.studies)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenStudy:
+    """A series that was read.
+
+    Attributes:
+        fingerprint: sha256 of the files' contents; the key of everything derived.
+        volume: The voxels, read-only.
+    """
+
+    fingerprint: str
+    volume: CTVolume
+
+
+@dataclass(frozen=True, slots=True)
+class BundlePair:
+    """The two networks that read a study together."""
+
+    vertebra: BundleInfo
+    fracture: BundleInfo
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits that change with weights, preprocessing or names of either network."""
+        configs = "\n".join(
+            bundle.config.model_dump_json() for bundle in (self.vertebra, self.fracture)
+        )
+        return hashlib.sha256(configs.encode()).hexdigest()[:16]
+
+
+def settings() -> Settings:
+    """Settings as the environment gives them now."""
+    return Settings()
+
+
+def find_cohort() -> Cohort | None:
+    """The data set in use; None where the embedded one has not been made yet.
+
+    Raises:
+        DataRootError: The data root is not in RSNA's layout.
+    """
+    current = settings()
+    root = current.data_root
+    if current.rsna_root is None and not (root / "train.csv").is_file():
+        return None
+    return _cohort(str(root), _signature(root / "train.csv", root / "train_images"))
+
+
+def open_study(folder: Path) -> OpenStudy:
+    """Read the series in `folder`, or take it from memory while its files stay as they are.
+
+    Raises:
+        DicomSeriesError: The folder does not hold a readable CT series.
+    """
+    try:
+        files = sorted(path for path in folder.iterdir() if path.is_file())
+        signature = _signature(*files)
+    except OSError:
+        # The reader finds the same fault and has the words for it.
+        read_series(folder)
+        raise
+    return _open_study(str(folder), signature)
+
+
+def all_bundles() -> list[BundleInfo]:
+    """Every bundle that can be read, by name."""
+    return list_bundles(settings().checkpoints)
+
+
+def bundles(task: str) -> list[BundleInfo]:
+    """Bundles of one task, by name."""
+    return [bundle for bundle in all_bundles() if bundle.config.task == task]
+
+
+def find_reading(study: OpenStudy, pair: BundlePair) -> StudyReading | None:
+    """What the networks say of a study, from memory or disk; None where they have not run.
+
+    Raises:
+        PredictionsError: The stored table is broken.
+    """
+    folder = _predictions_folder(study, pair)
+    table = folder / "slices.parquet"
+    if not table.is_file():
+        return None
+    return _reading(str(folder), _signature(table))
+
+
+def start_prediction(study: OpenStudy, pair: BundlePair) -> PredictionJob:
+    """Have the networks read a study in the background and store what they say."""
+    folder = _predictions_folder(study, pair)
+
+    def work(progress: Progress) -> None:
+        _predict(study, pair, folder, progress)
+
+    return _queue().submit(folder.name, work)
+
+
+def find_job(study: OpenStudy, pair: BundlePair) -> PredictionJob | None:
+    """The prediction of this study by this pair, if it was started since the server was."""
+    return _queue().find(_predictions_folder(study, pair).name)
+
+
+def forget_job(study: OpenStudy, pair: BundlePair) -> None:
+    """Make room for another try."""
+    _queue().forget(_predictions_folder(study, pair).name)
+
+
+def _predict(study: OpenStudy, pair: BundlePair, folder: Path, progress: Progress) -> None:
+    predictor = _predictor(str(pair.vertebra.folder), str(pair.fracture.folder), pair.digest)
+    start = time.monotonic()
+    predictions = predictor.predict(study.volume, progress=progress)
+    write_predictions(folder, [predictions], seconds=[time.monotonic() - start], single=True)
+
+
+@lru_cache(maxsize=2)
+def _predictor(vertebra: str, fracture: str, digest: str) -> Predictor:
+    """A loaded pair; `digest` is part of the key only."""
+    del digest
+    # Here because it imports torch, which takes seconds; a page that predicts nothing skips it.
+    from core.inference.predictor import Predictor
+
+    return Predictor(read_bundle(Path(vertebra)), read_bundle(Path(fracture)))
+
+
+def _predictions_folder(study: OpenStudy, pair: BundlePair) -> Path:
+    return settings().rsna_cache / "predictions" / f"{study.fingerprint}-{pair.digest}"
+
+
+@st.cache_resource(show_spinner=False)
+def _queue() -> PredictionQueue:
+    return PredictionQueue()
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _cohort(root: str, signature: str) -> Cohort:
+    del signature
+    studies = tuple(read_studies(Path(root)))
+    n_slices = None
+    if len(studies) <= COUNT_SLICES_UP_TO:
+        n_slices = sum(
+            entry.suffix == ".dcm" for record in studies for entry in record.folder.iterdir()
+        )
+    return Cohort(Path(root), is_synthetic(Path(root)), studies, n_slices)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _open_study(folder: str, signature: str) -> OpenStudy:
+    del signature
+    volume = read_series(Path(folder))
+    return OpenStudy(fingerprint_folder(Path(folder)), volume)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _reading(folder: str, signature: str) -> StudyReading:
+    del signature
+    return read_study(read_predictions(Path(folder))[0])
+
+
+def _signature(*paths: Path) -> str:
+    """Digest of names, sizes and change times: cheap, and different once a file is replaced."""
+    digest = hashlib.sha256()
+    for path in paths:
+        status = path.stat() if path.exists() else None
+        size, changed = (status.st_size, status.st_mtime_ns) if status else (0, 0)
+        digest.update(f"{path}\0{size}\0{changed}\n".encode())
+    return digest.hexdigest()

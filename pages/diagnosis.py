@@ -1,0 +1,22 @@
+"""Diagnosis: does this neck have a fracture, in which vertebra and on which slices?"""
+
+from __future__ import annotations
+
+from dashboard.components.bundle_picker import bundle_picker
+from dashboard.components.frame import page_header
+from dashboard.components.prediction_status import reading_or_progress
+from dashboard.components.series_facts import domain_warning, series_facts
+from dashboard.components.study_picker import open_choice, study_picker
+from dashboard.components.workbench import workbench
+
+page_header(
+    "Diagnosis", "Does this neck have a fracture – in which vertebra, and on which slices?"
+)
+choice = study_picker()
+pair = bundle_picker()
+study = open_choice(choice)
+if choice is not None and study is not None:
+    series_facts(study, choice)
+    domain_warning(choice, pair)
+    reading = reading_or_progress(study, pair)
+    workbench(study, reading, pair, choice.truth)

@@ -1,0 +1,1 @@
+"""Set-up and start; install and launch run before the packages exist: standard library only."""

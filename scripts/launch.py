@@ -1,0 +1,114 @@
+"""`make run`: set up what is missing, prepare the embedded default, open the dashboard."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from scripts.install import ROOT, SetupError, install, venv_python
+
+
+def parse_port(text: str) -> int:
+    """A TCP port from a command line.
+
+    Raises:
+        SetupError: Not a number from 1 to 65535.
+    """
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise SetupError(f"PORT is {text!r}; give a number from 1 to 65535: make run PORT=8502")
+    return int(text)
+
+
+def check_port(address: str, port: int) -> None:
+    """See that the dashboard will be able to listen.
+
+    Raises:
+        SetupError: The port is taken, reserved or the address is not this machine's.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # As the server does: a port still draining closed connections counts as free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            other = port + 1 if 1024 <= port < 65535 else 8502
+            raise SetupError(
+                f"Cannot listen on {address}:{port} ({error.strerror}); stop the program that "
+                f"uses it or choose another port: make run PORT={other}"
+            ) from error
+
+
+def check_data_root() -> bool:
+    """Whether RSNA_ROOT names a data set.
+
+    Raises:
+        SetupError: It names something that is not a folder.
+    """
+    data_root = os.environ.get("RSNA_ROOT", "")
+    if not data_root:
+        # Empty means unset, also for the processes started from here.
+        os.environ.pop("RSNA_ROOT", None)
+        return False
+    if not Path(data_root).is_dir():
+        raise SetupError(
+            f"RSNA_ROOT is {data_root}, which is not a folder; give the folder that holds "
+            "train.csv and train_images, or leave RSNA_ROOT out for synthetic studies."
+        )
+    return True
+
+
+def dashboard_command(address: str, port: int) -> list[str]:
+    """The command that serves the dashboard."""
+    command = [str(venv_python()), "-m", "streamlit", "run", "streamlit_app.py"]
+    command += ["--server.address", address, "--server.port", str(port)]
+    if limit := os.environ.get("MAX_UPLOAD_MIB"):
+        command += ["--server.maxUploadSize", limit]
+    return command
+
+
+def launch(address: str, port: int) -> int:
+    """Become the dashboard; returns only where that fails, with the exit status.
+
+    Raises:
+        SetupError: Something on this machine stands in the way.
+    """
+    own_data = check_data_root()
+    # Before the long installation, and again after it.
+    check_port(address, port)
+    install(dev=False)
+    os.chdir(ROOT)
+    if not own_data:
+        demo = subprocess.run([str(venv_python()), "-m", "core", "demo"], check=False)
+        if demo.returncode != 0:
+            return demo.returncode
+    check_port(address, port)
+    command = dashboard_command(address, port)
+    sys.stdout.flush()
+    return os.execv(command[0], command)
+
+
+def main() -> int:
+    """Run the dashboard; returns the exit status of what failed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--address", default="127.0.0.1")
+    parser.add_argument("--port", default="8501")
+    arguments = parser.parse_args()
+    try:
+        return launch(arguments.address, parse_port(arguments.port))
+    except SetupError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"The dashboard could not start: {error.strerror or error}.", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nInterrupted; `make run` goes on where it stopped.", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

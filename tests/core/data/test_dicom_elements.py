@@ -1,0 +1,118 @@
+"""The quick walk over a header against pydicom's parser, and headers that break the standard."""
+
+from __future__ import annotations
+
+import random
+import struct
+import warnings
+import zlib
+
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+
+from core.data import dicom_elements
+from core.data.dicom_headers import read_header
+from core.data.dicom_series import read_series
+from core.errors import DicomSeriesError
+from tests.core.data.dicom_factory import SYNTAXES, made_hu, write_ct_series
+
+
+def with_sequences(ds, _k):
+    """Add nested sequences, of undefined and of stated length, and a private block."""
+    inner = Dataset()
+    inner.ReferencedSOPInstanceUID = "1.2.3"
+    inner.Rows = 999
+    outer = Dataset()
+    outer.ReferencedSeriesSequence = Sequence([inner])
+    outer["ReferencedSeriesSequence"].is_undefined_length = True
+    outer.is_undefined_length_sequence_item = True
+    ds.ReferencedImageSequence = Sequence([outer, inner])
+    ds["ReferencedImageSequence"].is_undefined_length = True
+    ds.ReferencedStudySequence = Sequence([inner])
+    block = ds.private_block(0x0029, "MADE UP", create=True)
+    block.add_new(0x10, "OB", b"\x01\x02" * 50)
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES)
+@pytest.mark.parametrize("edit", [None, with_sequences])
+def test_the_quick_walk_reads_what_pydicom_reads(tmp_path, monkeypatch, syntax, edit):
+    (file,) = write_ct_series(tmp_path, made_hu(1), syntax=syntax, padding=7, edit=edit)
+    quick = read_header(file)
+
+    def never(*_):
+        raise dicom_elements._NotPlainError
+
+    monkeypatch.setattr(dicom_elements, "_walk", never)
+    assert read_header(file) == quick
+    assert quick.rows == 12
+    assert quick.format.padding == (7, 7)
+
+
+@pytest.mark.parametrize("syntax", ["implicit", "explicit", "jpeg-ls"])
+def test_plain_files_never_need_the_general_parser(tmp_path, monkeypatch, syntax):
+    write_ct_series(tmp_path, made_hu(2), syntax=syntax, edit=with_sequences)
+    monkeypatch.setattr(dicom_elements, "_parse", lambda *_: pytest.fail("was needed"))
+    assert read_series(tmp_path).n_slices == 2
+
+
+def test_a_header_beyond_the_first_bytes_is_read(tmp_path):
+    def edit(ds, _k):
+        block = ds.private_block(0x0009, "MADE UP", create=True)
+        block.add_new(0x10, "OB", b"\0" * (2 * dicom_elements.HEAD_BYTES))
+
+    hu = made_hu(2)
+    write_ct_series(tmp_path, hu, edit=edit)
+    assert (read_series(tmp_path).hu == hu).all()
+
+
+def test_a_private_element_whose_value_breaks_its_representation_does_no_harm(tmp_path):
+    hu = made_hu(2)
+    for file in write_ct_series(tmp_path, hu):
+        content = file.read_bytes()
+        private = struct.pack("<HH2sH", 0x0009, 0x1010, b"FD", 6) + b"broken"
+        at = content.index(struct.pack("<HH", 0x0010, 0x0010) + b"PN")
+        file.write_bytes(content[:at] + private + content[at:])
+    assert (read_series(tmp_path).hu == hu).all()
+
+
+def test_an_element_longer_than_the_file_is_an_error(tmp_path):
+    files = write_ct_series(tmp_path, made_hu(2))
+    content = files[0].read_bytes()
+    at = content.index(struct.pack("<HH", 0x0020, 0x0032))
+    files[0].write_bytes(content[: at + 6] + b"\xff\xff" + content[at + 8 :])
+    with pytest.raises(DicomSeriesError, match=r"1\.dcm"):
+        read_series(tmp_path)
+
+
+def test_a_deflated_file_that_grows_without_end_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(dicom_elements, "_MAX_INFLATED", 10_000)
+    files = write_ct_series(tmp_path, made_hu(2), syntax="deflated")
+    content = files[0].read_bytes()
+    (group_length,) = struct.unpack_from("<L", content, 140)
+    packer = zlib.compressobj(wbits=-15)
+    bomb = packer.compress(b"\0" * 1_000_000) + packer.flush()
+    files[0].write_bytes(content[: 144 + group_length] + bomb)
+    with pytest.raises(DicomSeriesError, match="larger than any CT slice"):
+        read_series(tmp_path)
+
+
+@pytest.mark.parametrize("syntax", ["implicit", "explicit", "big-endian", "jpeg-lossless"])
+def test_damaged_headers_raise_only_the_typed_error_and_quote_nothing(tmp_path, caplog, syntax):
+    rng = random.Random(0)
+    (file,) = write_ct_series(tmp_path, made_hu(1), syntax=syntax, edit=with_sequences)
+    content = file.read_bytes()
+    told = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(300):
+            broken = bytearray(content)
+            for _ in range(rng.randint(1, 8)):
+                broken[rng.randrange(128, len(broken))] = rng.randrange(256)
+            file.write_bytes(broken[: rng.randint(140, len(broken))])
+            try:
+                read_series(tmp_path)
+            except DicomSeriesError as error:
+                told.append(str(error))
+    told += [caplog.text, *(str(warning.message) for warning in caught)]
+    assert not [text for text in told if "Made^" in text or "MADE-" in text]

@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from core.constants import VERTEBRAE
+from core.errors import PredictionsError, StorageError
+from core.inference.aggregation import aggregate
+from core.inference.outputs import read_predictions, write_predictions
+from core.types import SlicePredictions
+
+
+def made(study_id: str = "1.2.3", n_slices: int = 4, fracture_type: int = 1, seed: int = 0):
+    rng = np.random.default_rng(seed)
+    fracture = rng.random((n_slices, 7), dtype=np.float32)
+    if fracture_type == 1:
+        fracture = np.repeat(fracture[:, :1], 7, axis=1)
+    return SlicePredictions(
+        study_id=study_id,
+        z_mm=100.0 - 1.25 * np.arange(n_slices),
+        vertebra_probs=rng.random((n_slices, 7), dtype=np.float32),
+        fracture_probs=fracture,
+        fracture_type=fracture_type,
+        instance_numbers=tuple(range(n_slices, 0, -1)),
+        models=("vertebra-a", "fracture-b"),
+    )
+
+
+def assert_same(one: SlicePredictions, other: SlicePredictions) -> None:
+    assert (one.study_id, one.fracture_type) == (other.study_id, other.fracture_type)
+    assert (one.instance_numbers, one.models) == (other.instance_numbers, other.models)
+    for name in ("z_mm", "vertebra_probs", "fracture_probs"):
+        assert np.array_equal(getattr(one, name), getattr(other, name)), name
+        assert getattr(one, name).dtype == getattr(other, name).dtype, name
+
+
+def write_altered(folder, alter, predictions=None) -> None:
+    """Write good predictions, then change the table."""
+    write_predictions(folder, predictions or [made()], seconds=[1.0], single=True)
+    table = pd.read_parquet(folder / "slices.parquet")
+    changed = alter(table)
+    (table if changed is None else changed).to_parquet(folder / "slices.parquet", index=False)
+
+
+def test_one_study_leaves_three_files(tmp_path):
+    study = made()
+    write_predictions(tmp_path / "new" / "out", [study], seconds=[1.5], single=True)
+    folder = tmp_path / "new" / "out"
+
+    assert sorted(file.name for file in folder.iterdir()) == [
+        "boxes.csv", "predictions.json", "slices.parquet",
+    ]  # fmt: skip
+    header = "StudyInstanceUID,x,y,width,height,slice_number,score\n"
+    assert (folder / "boxes.csv").read_text() == header
+    patient = aggregate(study)
+    assert json.loads((folder / "predictions.json").read_text()) == {
+        "study_id": "1.2.3",
+        "patient": patient.patient_prob,
+        "vertebrae": dict(zip(VERTEBRAE, patient.vertebra_probs.tolist(), strict=True)),
+        "not_seen": [],
+        "n_slices": 4,
+        "bundles": ["vertebra-a", "fracture-b"],
+        "seconds": 1.5,
+    }
+
+
+def test_the_table_has_the_documented_columns_and_types(tmp_path):
+    studies = [made("1.1"), made("1.2", fracture_type=2)]
+    write_predictions(tmp_path, studies, seconds=[1, 2], single=False, folds={"1.2": 3})
+    table = pd.read_parquet(tmp_path / "slices.parquet")
+
+    assert table.columns.tolist() == [
+        "study_id", "slice_index", "instance_number", "z_mm",
+        *(f"v_{name}" for name in VERTEBRAE), *(f"f_{name}" for name in VERTEBRAE),
+        "fold", "model", "fracture_type",
+    ]  # fmt: skip
+    assert {str(table[name].dtype) for name in table.columns if name[:2] in ("v_", "f_")} == {
+        "float32"
+    }
+    assert table["fold"].isna().tolist() == [True] * 4 + [False] * 4
+    assert table["fold"].dropna().tolist() == [3] * 4
+    assert set(table["model"]) == {"vertebra-a + fracture-b"}
+    assert table["fracture_type"].tolist() == [1] * 4 + [2] * 4
+
+
+def test_a_folder_of_studies_writes_a_list_even_for_one(tmp_path):
+    write_predictions(tmp_path, [made()], seconds=[0.1], single=False)
+
+    content = json.loads((tmp_path / "predictions.json").read_text())
+    assert [entry["study_id"] for entry in content] == ["1.2.3"]
+
+
+def test_a_vertebra_without_presence_is_listed_as_not_seen(tmp_path):
+    study = made(fracture_type=2)
+    study.vertebra_probs[:, [0, 6]] = 0
+    write_predictions(tmp_path, [study], seconds=[0.1], single=True)
+
+    content = json.loads((tmp_path / "predictions.json").read_text())
+    assert content["not_seen"] == ["C1", "C7"]
+    assert content["vertebrae"]["C1"] == content["vertebrae"]["C7"] == 0.0
+
+
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 12), st.sampled_from([1, 2, 3]), st.integers(0, 99)),
+        min_size=1, max_size=4,
+    )
+)  # fmt: skip
+def test_reading_gives_back_what_was_written(tmp_path, shapes):
+    studies = [
+        made(f"1.2.{place}", n_slices, fracture_type, seed)
+        for place, (n_slices, fracture_type, seed) in enumerate(shapes)
+    ]
+    write_predictions(tmp_path, studies, seconds=[0.0] * len(studies), single=False)
+
+    back = read_predictions(tmp_path)
+    assert len(back) == len(studies)
+    for one, other in zip(studies, back, strict=True):
+        assert_same(one, other)
+
+
+def test_absent_instance_numbers_and_models_stay_absent(tmp_path):
+    full = made()
+    bare = SlicePredictions(
+        full.study_id, full.z_mm, full.vertebra_probs, full.fracture_probs, full.fracture_type
+    )
+    write_predictions(tmp_path, [bare], seconds=[0.0], single=True)
+
+    assert_same(read_predictions(tmp_path)[0], bare)
+
+
+def test_rows_in_any_order_come_back_in_slice_order(tmp_path):
+    write_altered(tmp_path, lambda table: table.iloc[::-1])
+
+    assert_same(read_predictions(tmp_path)[0], made())
+
+
+def test_optional_columns_may_be_missing(tmp_path):
+    write_altered(tmp_path, lambda table: table.drop(columns=["fold", "model", "instance_number"]))
+    study = read_predictions(tmp_path)[0]
+
+    assert (study.models, study.instance_numbers) == ((), ())
+
+
+def assign(column, value):
+    def alter(table):
+        table.loc[table.index[1], column] = value
+
+    return alter
+
+
+@pytest.mark.parametrize(
+    ("alter", "message"),
+    [
+        (lambda table: table.drop(columns="v_C3"), "lacks the column v_C3"),
+        (lambda table: table.drop(columns="fracture_type"), "lacks the column fracture_type"),
+        (lambda table: table.iloc[:0], "has no row"),
+        (assign("f_C2", np.nan), "column f_C2 holds NaN"),
+        (assign("study_id", None), "column study_id holds NaN or an empty cell"),
+        (assign("v_C1", 1.5), r"presence probabilities hold NaN or leave \[0, 1\]"),
+        (assign("f_C7", -0.5), r"fracture probabilities hold NaN or leave \[0, 1\]"),
+        (assign("f_C7", 0.5), "seven columns differ"),
+        (assign("slice_index", 7), "column slice_index of study 1.2.3 is not 0..3"),
+        (assign("slice_index", 0), "column slice_index of study 1.2.3 is not 0..3"),
+        (assign("fracture_type", 2), "column fracture_type of study 1.2.3 changes"),
+        (lambda table: table.assign(fracture_type=9), "fracture type 9 is unknown"),
+        (lambda table: table.assign(v_C1="high"), "column v_C1 is not numeric"),
+    ],
+)
+def test_a_bad_table_names_file_column_and_mend(tmp_path, alter, message):
+    write_altered(tmp_path, alter)
+
+    with pytest.raises(PredictionsError, match=message) as error:
+        read_predictions(tmp_path)
+    assert "slices.parquet" in str(error.value)
+    assert ";" in str(error.value)
+
+
+def test_a_missing_or_broken_file_is_named(tmp_path):
+    with pytest.raises(PredictionsError, match=r"slices\.parquet does not exist"):
+        read_predictions(tmp_path)
+    for content in (b"", b"PAR1 not really", b"study_id,slice_index\n"):
+        (tmp_path / "slices.parquet").write_bytes(content)
+        with pytest.raises(PredictionsError, match="cannot be read as Parquet"):
+            read_predictions(tmp_path)
+
+
+def test_unusable_studies_leave_no_file(tmp_path):
+    broken = made()
+    broken.vertebra_probs[0, 0] = np.nan
+    folder = tmp_path / "out"
+
+    with pytest.raises(PredictionsError, match="hold NaN"):
+        write_predictions(folder, [made("1.1"), broken], seconds=[0, 0], single=False)
+    with pytest.raises(PredictionsError, match="comes twice"):
+        write_predictions(folder, [made(), made()], seconds=[0, 0], single=False)
+    with pytest.raises(PredictionsError, match="no study to write"):
+        write_predictions(folder, [], seconds=[], single=False)
+    assert not folder.exists()
+
+
+def test_arguments_that_do_not_fit_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="as many times"):
+        write_predictions(tmp_path, [made()], seconds=[], single=True)
+    with pytest.raises(ValueError, match="single=True"):
+        write_predictions(tmp_path, [made("1"), made("2")], seconds=[0, 0], single=True)
+
+
+def test_a_file_in_the_folders_place_is_a_storage_error(tmp_path):
+    (tmp_path / "out").write_text("in the way")
+
+    with pytest.raises(StorageError, match="Cannot write"):
+        write_predictions(tmp_path / "out", [made()], seconds=[0], single=True)

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from scripts import launch
+from scripts.install import SetupError
+
+
+@pytest.fixture
+def taken_port():
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        yield server.getsockname()[1]
+
+
+def test_a_taken_port_is_one_sentence_that_names_another(taken_port: int) -> None:
+    with pytest.raises(SetupError, match=f"127.0.0.1:{taken_port}") as caught:
+        launch.check_port("127.0.0.1", taken_port)
+    assert f"PORT={taken_port + 1}" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_free_port_passes() -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        port = server.getsockname()[1]
+    launch.check_port("127.0.0.1", port)
+
+
+@pytest.mark.parametrize("text", ["", "0", "65536", "-1", "80a", "8 0", "²"])
+def test_a_port_that_is_no_port_is_refused(text: str) -> None:
+    with pytest.raises(SetupError, match="from 1 to 65535"):
+        launch.parse_port(text)
+
+
+def test_no_data_root_means_synthetic_studies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RSNA_ROOT", "")
+    assert not launch.check_data_root()
+    assert "RSNA_ROOT" not in os.environ
+
+
+def test_a_data_root_that_is_no_folder_is_refused_before_anything_is_installed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RSNA_ROOT", str(tmp_path / "missing"))
+    monkeypatch.setattr("sys.argv", ["launch"])
+    monkeypatch.setattr(launch, "install", lambda **_: pytest.fail("it installed"))
+    assert launch.main() == 2
+    stderr = capsys.readouterr().err
+    assert "not a folder" in stderr
+    assert stderr.count("\n") == 1
+
+
+def test_with_a_data_root_no_synthetic_studies_are_made(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("RSNA_ROOT", str(tmp_path))
+    monkeypatch.setattr(launch, "check_port", lambda *_: None)
+    monkeypatch.setattr(launch, "install", lambda **_: None)
+    monkeypatch.setattr(launch.subprocess, "run", lambda *_, **__: pytest.fail("it ran the demo"))
+    served: list[list[str]] = []
+    monkeypatch.setattr(launch.os, "execv", lambda _, command: served.append(command))
+    monkeypatch.setattr(launch.os, "chdir", lambda _: None)
+    launch.launch("127.0.0.1", 8501)
+    assert served[0][-4:] == ["--server.address", "127.0.0.1", "--server.port", "8501"]
+
+
+def test_the_upload_limit_of_the_program_reaches_the_server(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MAX_UPLOAD_MIB", "64")
+    assert launch.dashboard_command("127.0.0.1", 1)[-2:] == ["--server.maxUploadSize", "64"]
