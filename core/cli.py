@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from tqdm import tqdm
@@ -53,9 +53,7 @@ def phantom(
     from core.data.phantom.cohort import write_cohort
 
     with _bar("synthetic studies", "study") as progress:
-        write_cohort(
-            out, studies=studies, seed=seed, jobs=jobs, matrix=matrix, progress=progress
-        )
+        write_cohort(out, studies=studies, seed=seed, jobs=jobs, matrix=matrix, progress=progress)
     typer.echo(f"{studies} synthetic studies in {out}")
 
 
@@ -89,7 +87,7 @@ def predict(
 ) -> None:
     """Predict every slice of a study, or of all studies of a data root."""
     from core.inference.batch import predict_folder
-    from core.models.bundles import choose_pair
+    from core.models.pairs import choose_pair
 
     pair = choose_pair(Settings().checkpoints, bundle or [])
     with _bar("prediction", "slice") as progress:
@@ -139,7 +137,9 @@ def demo_models(
     from core.demo_models import build_bundles
 
     with _bar("", "step") as progress:
-        build_bundles(Settings(), work, only=only or [], jobs=jobs, progress=progress, say=tqdm.write)
+        build_bundles(
+            Settings(), work, only=only or [], jobs=jobs, progress=progress, say=tqdm.write
+        )
 
 
 class _bar:  # noqa: N801 - reads as a verb in `with _bar(...)`
@@ -147,19 +147,22 @@ class _bar:  # noqa: N801 - reads as a verb in `with _bar(...)`
 
     def __init__(self, title: str, unit: str) -> None:
         self._title, self._unit = title, unit
-        self._bar: tqdm[None] | None = None
+        self._shown: tqdm[Any] | None = None
 
     def __enter__(self) -> Callable[[int, int], None]:
         return self._show
 
     def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
+        if self._shown is not None:
+            self._shown.close()
 
     def _show(self, done: int, total: int) -> None:
-        if self._bar is None or done < self._bar.n:
-            if self._bar is not None:
-                self._bar.close()
-            self._bar = tqdm(desc=self._title, unit=self._unit, initial=done, dynamic_ncols=True)
-        self._bar.total = total
-        self._bar.update(done - self._bar.n)
+        shown = self._shown
+        if shown is None or done < shown.n or total != shown.total:
+            if shown is not None:
+                shown.close()
+            shown = tqdm(
+                desc=self._title, unit=self._unit, initial=done, total=total, dynamic_ncols=True
+            )
+            self._shown = shown
+        shown.update(done - shown.n)

@@ -89,7 +89,9 @@ class RunConfig(BaseModel):
         if self.task == "vertebra" and self.type == 3:
             raise ValueError("vertebra detection has Types 1 and 2 only; set type to 1 or 2")
         if self.fold is not None and self.fold >= self.folds:
-            raise ValueError(f"fold must be below folds ({self.folds}); set it to 0..{self.folds - 1}")
+            raise ValueError(
+                f"fold must be below folds ({self.folds}); set it to 0..{self.folds - 1}"
+            )
         return self
 
     @property

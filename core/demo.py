@@ -15,7 +15,10 @@ DEMO_SEED: Final = 2022
 
 
 def prepare_demo(
-    settings: Settings, *, jobs: int | None = None, progress: Callable[[int, int], None] | None = None
+    settings: Settings,
+    *,
+    jobs: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> int:
     """Make the demo cohort where it is not there yet; a finished one costs nothing.
 

@@ -7,7 +7,9 @@ no network was trained on, is used once, to measure.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,8 +19,10 @@ from core.data.dicom_series import read_series
 from core.data.phantom.cohort import write_cohort
 from core.data.rsna import read_studies
 from core.data.splits import assign_folds
+from core.errors import BundleError
+from core.evaluation.levels import LevelName, LevelReport
 from core.evaluation.report import EvaluationReport, evaluate_predictions
-from core.evaluation.truth import truth_from_data_root
+from core.evaluation.truth import StudyTruth, truth_from_data_root
 from core.inference.predictor import Predictor
 from core.model_card import render_card
 from core.models.bundles import BundleInfo, read_bundle
@@ -31,6 +35,17 @@ TRAIN_STUDIES, TRAIN_SEED = 150, 11
 HELD_OUT_STUDIES, HELD_OUT_SEED = 40, 23
 
 Progress = Callable[[int, int], None]
+Say = Callable[[str], None]
+Outputs = Mapping[str, list[SlicePredictions]]
+"""Slice outputs of every study by bundle name; only the columns of its task are its own."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scored:
+    """What both cohorts say of a bundle and its partner."""
+
+    validation: EvaluationReport
+    held_out: EvaluationReport
 
 
 def build_bundles(
@@ -40,20 +55,24 @@ def build_bundles(
     only: Sequence[str] = (),
     jobs: int | None = None,
     progress: Progress | None = None,
-    say: Callable[[str], None] = lambda _: None,
+    say: Say = lambda _: None,
 ) -> list[Path]:
     """Make both cohorts, train every config of `configs/demo`, and write scored bundles.
 
     Args:
         settings: Says where bundles go.
         work: Folder for cohorts and runs; finished cohorts are used again.
-        only: Names of configs to train; empty means all. Every bundle is scored.
+        only: Names of configs to train anew; empty means all. Every bundle is scored.
         jobs: Processes for the cohorts.
         progress: Called with (done, total) of the step at work.
         say: Called with one line a step.
 
     Returns:
         Folders of the bundles.
+
+    Raises:
+        BundleError: A bundle that is to be scored was never trained.
+        TrainingError, ConfigError, StorageError: As the steps raise them.
     """
     train_root, held_out_root = work / "train", work / "held_out"
     say(f"Training cohort: {TRAIN_STUDIES} synthetic studies, seed {TRAIN_SEED}")
@@ -62,23 +81,19 @@ def build_bundles(
     write_cohort(
         held_out_root, studies=HELD_OUT_STUDIES, seed=HELD_OUT_SEED, jobs=jobs, progress=progress
     )
-    configs = {path.stem: path for path in sorted(CONFIGS.glob("*.yaml"))}
-    for name, path in configs.items():
-        if only and name not in only:
-            continue
+    configs = {
+        path.stem: load_run_config(path, data_root=train_root)
+        for path in sorted(CONFIGS.glob("*.yaml"))
+    }
+    for name in only or configs:
+        if name not in configs:
+            raise BundleError(f"{name} has no config in {CONFIGS}; choose one of {list(configs)}.")
         say(f"Training {name}")
-        config = load_run_config(path, data_root=train_root)
-        run_dir = work / "runs" / name
-        shutil.rmtree(run_dir, ignore_errors=True)
-        made = train(config, run_dir, progress=progress)
+        shutil.rmtree(work / "runs" / name, ignore_errors=True)
+        made = train(configs[name], work / "runs" / name, progress=progress)
         _install(made, settings.checkpoints / name)
-    say("Scoring on the validation fold and on the held-out cohort")
-    bundles = {n: read_bundle(settings.checkpoints / n) for n in configs}
-    for name, bundle in bundles.items():
-        other = "fracture" if bundle.config.task == "vertebra" else "vertebra"
-        partner = bundles[DEFAULT_NAMES[other]]
-        config = load_run_config(configs[name], data_root=train_root)
-        _score(bundle, partner, config, held_out_root, progress)
+    bundles = {name: read_bundle(settings.checkpoints / name) for name in configs}
+    _score_all(bundles, configs, held_out_root, progress, say)
     return [bundle.folder for bundle in bundles.values()]
 
 
@@ -91,47 +106,106 @@ def _install(made: Path, target: Path) -> None:
         atomic.write_bytes(target / file.name, file.read_bytes())
 
 
-def _score(
-    bundle: BundleInfo,
-    partner: BundleInfo,
-    config: RunConfig,
+def _score_all(
+    bundles: Mapping[str, BundleInfo],
+    configs: Mapping[str, RunConfig],
     held_out_root: Path,
     progress: Progress | None,
+    say: Say,
 ) -> None:
-    """Write operating points (validation fold) and metrics (held-out) beside the weights."""
-    pair = (bundle, partner) if bundle.config.task == "vertebra" else (partner, bundle)
-    folds = assign_folds(read_studies(config.data_root), config.folds, config.seed)
-    validation_ids = {study for study, fold in folds.items() if fold == config.fold}
-    validation = _evaluate(pair, config.data_root, validation_ids, None, progress)
-    levels = ("slice", "vertebra", "patient", "presence")
-    points = {name: validation.to_json().get(name) for name in levels}
-    points["presence"] = (points["presence"] or {}).get("pooled")
-    chosen = {
-        name: {"threshold": level["threshold"], "rule": level["threshold_rule"]}
-        for name, level in points.items()
-        if level
+    """Run every network once over each cohort, then score each with its default partner."""
+    first = next(iter(configs.values()))
+    folds = assign_folds(read_studies(first.data_root), first.folds, first.seed)
+    validation_ids = {study for study, fold in folds.items() if fold == first.fold}
+    say(f"Validation fold: {len(validation_ids)} studies")
+    validation = _outputs(bundles, first.data_root, validation_ids, progress)
+    validation_truth = truth_from_data_root(first.data_root, validation_ids)
+    say(f"Held-out cohort: {HELD_OUT_STUDIES} studies")
+    held_out = _outputs(bundles, held_out_root, None, progress)
+    held_out_truth = truth_from_data_root(held_out_root)
+    for name, bundle in bundles.items():
+        other = "fracture" if bundle.config.task == "vertebra" else "vertebra"
+        partner = bundles[DEFAULT_NAMES[other]]
+        pair = (bundle, partner) if other == "fracture" else (partner, bundle)
+        chosen_on = _evaluate(pair, validation, validation_truth, None)
+        thresholds = {
+            level: report.operating_point.threshold for level, report in _levels(chosen_on).items()
+        }
+        measured_on = _evaluate(pair, held_out, held_out_truth, thresholds)
+        origin = f"validation fold {first.fold} of {first.folds}, {len(validation_ids)} studies"
+        _write_scores(bundle, partner, configs[name], _Scored(chosen_on, measured_on), origin)
+
+
+def _outputs(
+    bundles: Mapping[str, BundleInfo],
+    root: Path,
+    study_ids: set[str] | None,
+    progress: Progress | None,
+) -> Outputs:
+    """Outputs of every bundle, studies sorted; two networks run at a time, each network once."""
+    vertebra = [b for b in bundles.values() if b.config.task == "vertebra"]
+    fracture = [b for b in bundles.values() if b.config.task == "fracture"]
+    pairs = [(v or vertebra[0], f or fracture[0]) for v, f in zip_longest(vertebra, fracture)]
+    predictors = [(pair, Predictor(*pair)) for pair in pairs]
+    records = [r for r in read_studies(root) if study_ids is None or r.study_id in study_ids]
+    found: dict[str, list[SlicePredictions]] = {name: [] for name in bundles}
+    for k, record in enumerate(records):
+        volume = read_series(record.folder)
+        for (v, f), predictor in predictors:
+            prediction = predictor.predict(volume)
+            for bundle in (v, f):
+                if len(found[bundle.config.name]) == k:
+                    found[bundle.config.name].append(prediction)
+        if progress:
+            progress(k + 1, len(records))
+    return found
+
+
+def _evaluate(
+    pair: tuple[BundleInfo, BundleInfo],
+    outputs: Outputs,
+    truth: list[StudyTruth],
+    thresholds: Mapping[LevelName, float] | None,
+) -> EvaluationReport:
+    """Join presence of one bundle with fracture of the other, and measure."""
+    names = (pair[0].config.name, pair[1].config.name)
+    joined = [
+        replace(f, vertebra_probs=v.vertebra_probs, models=names)
+        for v, f in zip(outputs[names[0]], outputs[names[1]], strict=True)
+    ]
+    return evaluate_predictions(joined, truth, thresholds=thresholds)
+
+
+def _levels(report: EvaluationReport) -> dict[LevelName, LevelReport]:
+    found: dict[LevelName, LevelReport | None] = {
+        "slice": report.slice,
+        "vertebra": report.vertebra,
+        "patient": report.patient,
+        "presence": report.presence,
     }
-    origin = f"validation fold {config.fold} of {config.folds}, {len(validation_ids)} studies"
-    held_out = _evaluate(
-        pair, held_out_root, None, {k: v["threshold"] for k, v in chosen.items()}, progress
-    )
-    metrics = _metrics(bundle, partner, validation, held_out)
-    atomic.write_json(
-        bundle.folder / "operating_points.json", chosen | {"chosen_on": origin}
-    )
+    return {name: level for name, level in found.items() if level is not None}
+
+
+def _write_scores(
+    bundle: BundleInfo, partner: BundleInfo, config: RunConfig, scored: _Scored, origin: str
+) -> None:
+    """Write operating points, metrics and the card beside the weights."""
+    points: dict[str, Any] = {
+        name: {
+            "threshold": level.operating_point.threshold,
+            "rule": level.operating_point.rule,
+        }
+        for name, level in _levels(scored.validation).items()
+    }
+    metrics = _metrics(bundle, partner, scored)
+    atomic.write_json(bundle.folder / "operating_points.json", points | {"chosen_on": origin})
     atomic.write_json(bundle.folder / "metrics.json", metrics)
     atomic.write_text(bundle.folder / "MODEL_CARD.md", render_card(bundle, config, metrics))
 
 
-def _metrics(
-    bundle: BundleInfo,
-    partner: BundleInfo,
-    validation: EvaluationReport,
-    held_out: EvaluationReport,
-) -> dict[str, Any]:
-    fracture = bundle.config.task == "fracture"
-    level = held_out.slice if fracture else held_out.presence
-    assert level is not None  # noqa: S101 - every synthetic study has a mask
+def _metrics(bundle: BundleInfo, partner: BundleInfo, scored: _Scored) -> dict[str, Any]:
+    level_name: LevelName = "slice" if bundle.config.task == "fracture" else "presence"
+    level = _levels(scored.held_out)[level_name]
     interval = level.intervals["auc"]
     return {
         "synthetic": True,
@@ -141,30 +215,12 @@ def _metrics(
         },
         "partner": partner.config.name,
         "headline": {
-            "name": "slice fracture AUC" if fracture else "vertebra presence AUC",
+            "name": "slice fracture AUC" if level_name == "slice" else "vertebra presence AUC",
             "value": level.metrics.auc,
             "low": None if interval is None else interval.low,
             "high": None if interval is None else interval.high,
-            "n_patients": held_out.n_patients,
+            "n_patients": scored.held_out.n_patients,
         },
-        "held_out": held_out.to_json(),
-        "validation": validation.to_json(),
+        "held_out": scored.held_out.to_json(),
+        "validation": scored.validation.to_json(),
     }
-
-
-def _evaluate(
-    pair: tuple[BundleInfo, BundleInfo],
-    root: Path,
-    study_ids: set[str] | None,
-    thresholds: dict[str, float] | None,
-    progress: Progress | None,
-) -> EvaluationReport:
-    predictor = Predictor(*pair)
-    records = [r for r in read_studies(root) if study_ids is None or r.study_id in study_ids]
-    predictions: list[SlicePredictions] = []
-    for k, record in enumerate(records):
-        predictions.append(predictor.predict(read_series(record.folder)))
-        if progress:
-            progress(k + 1, len(records))
-    truth = truth_from_data_root(root, [record.study_id for record in records])
-    return evaluate_predictions(predictions, truth, thresholds=thresholds)  # type: ignore[arg-type]

@@ -79,9 +79,7 @@ def call(reading: StudyReading, *, patient: float, vertebra: float) -> Calls:
     scores = zip(reading.patient.vertebra_probs, reading.ranges, strict=True)
     return Calls(
         patient=bool(reading.patient.patient_prob >= patient),
-        vertebrae=tuple(
-            None if span is None else bool(prob >= vertebra) for prob, span in scores
-        ),
+        vertebrae=tuple(None if span is None else bool(prob >= vertebra) for prob, span in scores),
     )
 
 

@@ -9,9 +9,7 @@ from dashboard.components.series_facts import domain_warning, series_facts
 from dashboard.components.study_picker import open_choice, study_picker
 from dashboard.components.workbench import workbench
 
-page_header(
-    "Diagnosis", "Does this neck have a fracture – in which vertebra, and on which slices?"
-)
+page_header("Diagnosis", "Does this neck have a fracture – in which vertebra, and on which slices?")
 choice = study_picker()
 pair = bundle_picker()
 study = open_choice(choice)

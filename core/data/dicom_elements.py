@@ -119,7 +119,7 @@ def _walk(head: bytes, tags: Collection[BaseTag]) -> Elements:
 
 
 def _file_meta(head: bytes) -> tuple[str, int]:
-    """Return the transfer syntax and where the data set starts; the group's length is not trusted."""
+    """Return transfer syntax and start of the data set, without trust in the group's length."""
     syntax, position = "", _META_START
     while head.startswith(_META_GROUP, position):
         tag, length, start = _element(head, position, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -40,10 +41,13 @@ def assign_folds(records: Sequence[StudyRecord], folds: int, seed: int) -> dict[
     if np.unique_counts(strata).counts.max() < folds:
         strata[:] = "any"
     splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
-    assigned: dict[str, int] = {}
-    for fold, (_, held_out) in enumerate(splitter.split(study_ids, strata, groups=study_ids)):
-        assigned.update({study_ids[index]: fold for index in held_out})
-    return assigned
+    with warnings.catch_warnings():
+        # A stratum smaller than the number of folds is spread as far as it goes, which is wanted.
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        splits = list(splitter.split(study_ids, strata, groups=study_ids))
+    return {
+        study_ids[index]: fold for fold, (_, held_out) in enumerate(splits) for index in held_out
+    }
 
 
 def _stratum(record: StudyRecord) -> str:

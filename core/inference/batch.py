@@ -43,7 +43,7 @@ def study_folders(path: Path) -> list[Path]:
         raise DataRootError(f"{path} is not a folder; give a DICOM folder or a data root.")
     if (path / "train_images").is_dir():
         return [record.folder for record in read_studies(path)]
-    if any(entry.is_file() for entry in path.iterdir()):
+    if any(entry.is_file() and not entry.name.startswith(".") for entry in path.iterdir()):
         return [path]
     found = sorted(entry for entry in path.iterdir() if entry.is_dir())
     if not found:

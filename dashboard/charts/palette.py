@@ -22,7 +22,7 @@ Found by search: neighbours stay apart under protan, deutan and tritan vision (M
 SUSPICION: Final = "#D9820F"
 """Fracture probability and calls; nothing else is amber."""
 
-CURRENT: Final = "#1593A6"
+CURRENT: Final = "#10859A"
 """Where the reader is: the current slice, the current selection."""
 
 NEUTRAL: Final = "#7F909E"

@@ -17,6 +17,10 @@ _LANES: Final = 2
 """Neighbouring vertebrae overlap in z, so they alternate between two lanes."""
 
 
+_ROOM_FOR_TAG: Final = 1.22
+"""The probability axis goes on past 1, so that the current slice's number hides no point."""
+
+
 def z_profile_figure(reading: StudyReading, current: int) -> go.Figure:
     """Draw p_i along z in mm, where each vertebra was seen, and the current slice.
 
@@ -111,10 +115,11 @@ def _add_current(figure: go.Figure, z_mm: float, current: int) -> None:
         xanchor="right",
         yref="y",
         y=z_mm,
-        yanchor="bottom",
-        text=f"<b>slice {current}</b>",
+        text=f"<b>{current}</b>",
         showarrow=False,
-        font={"color": CURRENT, "size": 12},
+        bgcolor=CURRENT,
+        borderpad=3,
+        font={"color": "#FFFFFF", "size": 12},
     )
 
 
@@ -139,7 +144,7 @@ def _lay_out(figure: go.Figure, reading: StudyReading) -> None:
     )
     figure.update_xaxes(
         title="Fracture probability",
-        range=[0, 1.02],
+        range=[0, _ROOM_FOR_TAG],
         tickvals=[0, 0.5, 1],
         ticktext=["0", "0.5", "1"],
         fixedrange=True,

@@ -59,9 +59,8 @@ def _data_set() -> tuple[str, str, str]:
         return "Not readable", "see Overview for the reason", ""
     if cohort is None:
         return "None yet", "make run prepares synthetic studies", ""
-    return cohort_name(cohort), f"{len(cohort.studies)} studies", (
-        SYNTHETIC_WARNING if cohort.synthetic else ""
-    )
+    warning = SYNTHETIC_WARNING if cohort.synthetic else ""
+    return cohort_name(cohort), f"{len(cohort.studies)} studies", warning
 
 
 def cohort_name(cohort: Cohort) -> str:

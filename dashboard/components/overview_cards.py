@@ -43,9 +43,7 @@ def hero() -> None:
 
 def method_card() -> None:
     """The method as a picture."""
-    draw(
-        '<section class="lab-card"><h2>From voxels to a call</h2>' + pipeline_picture() + "</section>"
-    )
+    draw(f'<section class="lab-card"><h2>From voxels to a call</h2>{pipeline_picture()}</section>')
 
 
 def data_set_card() -> None:
@@ -102,8 +100,8 @@ def project_results_card() -> None:
     )
     st.html(
         '<section class="lab-card"><h2>The project on RSNA 2022</h2>'
-        '<p class="lab-muted">Measured by the team on 2,019 real studies. Another data set than the '
-        "synthetic one: these figures and those of the networks here cannot be compared.</p>"
+        '<p class="lab-muted">Measured by the team on 2,019 real studies. Another data set than '
+        "the synthetic one: these figures and those of the networks here cannot be compared.</p>"
         '<div class="lab-scroll"><table class="lab-table"><thead><tr><th>Task</th><th>Level</th>'
         f"<th>Figure</th><th>ROC AUC</th></tr></thead><tbody>{rows}</tbody></table></div></section>"
     )
@@ -151,8 +149,8 @@ def _bundle_row(bundle: BundleInfo) -> str:
     )
     crop = "whole slice" if config.crop == 1 else f"central {100 * config.crop:.0f} %"
     facts = (
-        f"{config.backbone}, {config.parameters / 1e6:.1f} M parameters · {config.size} px, {crop}, "
-        f"window C {config.window_center:g} W {config.window_width:g} HU"
+        f"{config.backbone}, {config.parameters / 1e6:.1f} M parameters · "
+        f"{config.size} px, {crop}, window C {config.window_center:g} W {config.window_width:g} HU"
     )
     cells = (
         f'<b>{escape(config.name)}</b>{pill}<br><span class="lab-muted">{escape(facts)}</span>',

@@ -148,7 +148,8 @@ def _profile() -> str:
     return (
         '<path class="lab-axis" d="M20 16 V86 H182"/>'
         f'<polygon points="20,86 {points} 180,86" fill="{SUSPICION}" opacity="0.18"/>'
-        f'<polyline points="{points}" fill="none" stroke="{SUSPICION}" stroke-width="2.6"/>{extents}'
+        f'<polyline points="{points}" fill="none" stroke="{SUSPICION}" stroke-width="2.6"/>'
+        f"{extents}"
     )
 
 
@@ -159,7 +160,8 @@ def _scores() -> str:
         f'<rect x="{18 + 18 * k}" y="{96 - 76 * prob:.1f}" width="11" height="{76 * prob:.1f}" '
         f'rx="2" fill="{SUSPICION if prob > 0.5 else "currentColor"}" '
         f'opacity="{1 if prob > 0.5 else 0.32}"/>'
-        f'<text x="{23.5 + 18 * k}" y="109" text-anchor="middle" class="lab-svg-small">{name}</text>'
+        f'<text x="{23.5 + 18 * k}" y="109" text-anchor="middle" class="lab-svg-small">'
+        f"{name}</text>"
         for k, (name, prob) in enumerate(zip(VERTEBRAE, probs, strict=True))
     )
     return (

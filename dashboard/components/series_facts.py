@@ -25,7 +25,8 @@ def series_facts(study: OpenStudy, choice: StudyChoice) -> None:
         f"z {volume.z_mm[0]:.0f} to {volume.z_mm[-1]:.0f} mm".replace("-", "−"),
     ]
     badge = (
-        f'<span class="lab-pill lab-pill-outline" title="{escape(SYNTHETIC_WARNING)}">synthetic</span>'
+        f'<span class="lab-pill lab-pill-outline" title="{escape(SYNTHETIC_WARNING)}">'
+        "synthetic</span>"
         if choice.synthetic
         else ""
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import streamlit as st
 
@@ -39,7 +40,7 @@ class StudyChoice:
 
 def study_picker() -> StudyChoice | None:
     """Let the reader choose a study; None while there is nothing to open."""
-    with st.container(key="picker", horizontal=True, vertical_alignment="bottom"):
+    with st.container(key="picker", horizontal=True, vertical_alignment="top"):
         source = st.segmented_control(
             "Where from",
             [COHORT, FOLDER, UPLOAD],
@@ -130,7 +131,7 @@ def _uploaded() -> StudyChoice | None:
     return StudyChoice(outcome)
 
 
-def _unpack(upload: st.runtime.uploaded_file_manager.UploadedFile) -> Path | str:
+def _unpack(upload: BinaryIO) -> Path | str:
     """The folder of the series, or a sentence on why there is none."""
     try:
         with st.spinner("Unpacking the archive …"):

@@ -16,9 +16,7 @@ from dashboard.services import BundlePair
 SUSPECTED, NOT_CALLED = "Fracture suspected", "No fracture called"
 
 
-def verdict_panel(
-    reading: StudyReading, pair: BundlePair, truth: Sequence[bool] | None
-) -> None:
+def verdict_panel(reading: StudyReading, pair: BundlePair, truth: Sequence[bool] | None) -> None:
     """Show the calls at the thresholds in force, and the sliders that move them."""
     patient_point = operating_point(pair.fracture, "patient")
     vertebra_point = operating_point(pair.fracture, "vertebra")

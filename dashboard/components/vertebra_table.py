@@ -45,9 +45,7 @@ def call_pill(called: bool | None) -> str:
     return '<span class="lab-pill lab-pill-quiet">none</span>'
 
 
-def _row(
-    reading: StudyReading, calls: Calls, j: int, threshold: float, truth: bool | None
-) -> str:
+def _row(reading: StudyReading, calls: Calls, j: int, threshold: float, truth: bool | None) -> str:
     name, called = VERTEBRAE[j], calls.vertebrae[j]
     prob, span = float(reading.patient.vertebra_probs[j]), reading.ranges[j]
     extent = "–" if span is None else f"{span[0]}–{span[1]}"

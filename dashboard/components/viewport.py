@@ -86,7 +86,7 @@ def _overlay(volume: CTVolume, index: int, window: HuWindow) -> str:
     _, row_mm, column_mm = volume.spacing_mm
     corners = {
         "tl": f"slice {index} / {volume.n_slices - 1}",
-        "tr": f"z {volume.z_mm[index]:.1f} mm",
+        "tr": f"z {volume.z_mm[index]:.1f} mm".replace("-", "−"),
         "bl": f"C {window.center:g}  W {window.width:g} HU",
         "br": f"{row_mm:.2f} × {column_mm:.2f} mm",
     }

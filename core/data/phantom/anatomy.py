@@ -128,7 +128,7 @@ def _stack(rng: np.random.Generator, scale: float, disc: float) -> dict[str, Pos
     axes = _axes(float(np.arcsin(-c2.axes[2][1])) + np.radians(rng.normal(0, 2)), tilt, yaw)
     offset = c2.axes[1] * 5.5 + c2.axes[2] * (21.5 + rng.normal(0, 0.6))
     poses["C1"] = Pose(c2.origin + scale * offset, axes)
-    shift = poses["C4"].origin + [rng.normal(0, 5), rng.normal(0, 5), 0.0]
+    shift = poses["C4"].origin + np.array([rng.normal(0, 5), rng.normal(0, 5), 0.0])
     return {name: Pose(poses[name].origin - shift, poses[name].axes) for name in LEVELS}
 
 

@@ -57,7 +57,7 @@ def write_cohort(
     settings = {"seed": seed, "matrix": matrix, "generator_version": GENERATOR_VERSION}
     _check_free(out, settings)
     atomic.write_json(out / MANIFEST, {"synthetic": True, "warning": SYNTHETIC_WARNING, **settings})
-    uids = [derived_uid("phantom", GENERATOR_VERSION, seed, matrix, k) for k in range(studies)]
+    uids = [str(derived_uid("phantom", GENERATOR_VERSION, seed, matrix, k)) for k in range(studies)]
     todo = [k for k, uid in enumerate(uids) if not _truth_file(out, uid).exists()]
     done = studies - len(todo)
     if progress:

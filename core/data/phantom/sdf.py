@@ -8,11 +8,14 @@ approximations: right at the surface, which is what cortical thickness and parti
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Field = NDArray[np.float32]
+Field = NDArray[np.floating[Any]]
+Number = float | np.floating[Any]
 Points = tuple[Field, Field, Field]
 Vec3 = tuple[float, float, float]
 
@@ -37,7 +40,7 @@ def wall(
     """Distance to a plate standing on the polyline `path` in (u, a), between two heights."""
     u, a, h = points
     plan: Field | None = None
-    for (u0, a0), (u1, a1) in zip(path[:-1], path[1:], strict=True):
+    for (u0, a0), (u1, a1) in pairwise(path):
         du, da = u1 - u0, a1 - a0
         t = np.clip(((u - u0) * du + (a - a0) * da) / np.float32(du * du + da * da), 0, 1)
         gap = np.sqrt((u - u0 - t * du) ** 2 + (a - a0 - t * da) ** 2) - np.float32(thickness / 2)
@@ -55,7 +58,7 @@ def ellipsoid(points: Points, center: Vec3, radii: Vec3) -> Field:
     return k0 * (k0 - 1) / np.maximum(k1, np.float32(1e-4))
 
 
-def ellipse(u: Field, a: Field, ru: Field | float, ra: Field | float) -> Field:
+def ellipse(u: Field, a: Field, ru: Field | Number, ra: Field | Number) -> Field:
     """First-order distance to an ellipse centred at the origin; the radii may be arrays."""
     k0 = np.sqrt((u / ru) ** 2 + (a / ra) ** 2)
     k1 = np.sqrt((u / ru**2) ** 2 + (a / ra**2) ** 2)

@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from core.data.phantom.anatomy import LEVELS, Anatomy
 from core.data.phantom.grid import Grid
-from core.data.phantom.sdf import Field, Points, capsule, ellipse, ellipsoid, wall
+from core.data.phantom.sdf import Field, Number, Points, capsule, ellipse, ellipsoid, wall
 
 HU_FAT, HU_MUSCLE, HU_CSF, HU_CORD, HU_BRAIN, HU_DISC = -95.0, 58.0, 12.0, 40.0, 34.0, 85.0
 HU_AIRWAY, HU_LUNG, HU_THYROID, HU_CARTILAGE, HU_TOOTH = -990.0, -840.0, 110.0, 130.0, 2300.0
@@ -19,7 +19,7 @@ _SKIN = {  # half width, front and back of the skin from the spine, mm, by level
 }  # fmt: skip
 
 
-def paint(hu: Field, alpha: Field, value: Field | float) -> None:
+def paint(hu: Field, alpha: Field, value: Field | Number) -> None:
     """Lay a tissue of a given HU over `hu` where its coverage `alpha` is above 0, in place."""
     hu += alpha * (value - hu)
 
@@ -72,7 +72,7 @@ def _paint_muscle(
     fat_mm = np.float32(3.0 + 6.0 * anatomy.girth)
     coarse = rng.standard_normal((max(grid.n_slices // 6, 3), 36, 36)).astype(np.float32)
     zoom = [n / m for n, m in zip(hu.shape, coarse.shape, strict=True)]
-    texture = ndimage.zoom(coarse, zoom, order=1)[: hu.shape[0]]
+    texture: Field = np.asarray(ndimage.zoom(coarse, zoom, order=1))[: hu.shape[0]]
     seams = np.clip(1 - np.abs(texture) / 0.10, 0, 1) * np.float32(0.75)
     muscle = cover(skin + fat_mm, 2.5)
     paint(hu, muscle, HU_MUSCLE + 8 * texture)
@@ -92,7 +92,7 @@ def _paint_front(
 ) -> None:  # fmt: skip
     """Pharynx, larynx and trachea, oesophagus, thyroid, vessels; pushed forward by swellings."""
     s = np.float32(anatomy.scale)
-    c1, c2, c3, c4, c5, c6, c7, t1, _ = (float(v) for v in levels)
+    c1, c2, c3, c4, c5, c6, _, t1, _ = (float(v) for v in levels)
     push = np.zeros_like(z)
     for at, depth in swellings:
         push += np.float32(depth) * np.exp(-(((z - at) / (14 * s)) ** 2))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.constants import MASK_LABELS, VERTEBRAE
 from core.data.phantom.anatomy import LEVELS, Anatomy, sample_anatomy
-from core.data.phantom.fractures import Fracture, sample_fracture
+from core.data.phantom.fracture_kinds import sample_fracture
+from core.data.phantom.fractures import Fracture
 from core.data.phantom.grid import Grid
 from core.data.phantom.scanner import acquire, paint_disc, paint_vertebra, sample_scanner
 from core.data.phantom.soft_tissue import paint_soft_tissue
@@ -94,7 +96,7 @@ def render_study(
     if rng.uniform() < 0.06:
         swellings.append((float(rng.uniform(-30, 30)), float(rng.uniform(1, 4))))
     hu = paint_soft_tissue(grid, anatomy, swellings, rng)
-    for upper, lower in zip(LEVELS[1:-1], LEVELS[2:], strict=True):
+    for upper, lower in pairwise(LEVELS[1:]):
         paint_disc(hu, upper, lower, grid, anatomy)
     mask = np.zeros(hu.shape, dtype=np.uint8)
     clefts = np.zeros_like(mask)

@@ -11,7 +11,7 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
 from core import atomic
 from core.data.phantom.grid import Grid
@@ -22,10 +22,10 @@ UID_ROOT = "2.25."
 """Root for UIDs derived from 128-bit numbers (DICOM PS3.5, B.2)."""
 
 
-def derived_uid(*parts: object) -> str:
+def derived_uid(*parts: object) -> UID:
     """A UID that depends on nothing but `parts`."""
     digest = hashlib.sha256("/".join(str(part) for part in parts).encode()).digest()
-    return UID_ROOT + str(int.from_bytes(digest[:16], "big"))
+    return UID(UID_ROOT + str(int.from_bytes(digest[:16], "big")))
 
 
 def write_study(study: PhantomStudy, out: Path, study_uid: str) -> None:

@@ -24,9 +24,9 @@ def made_study(index: int, *, masked: bool = True) -> tuple[SlicePredictions, St
     fractured = np.zeros(7, dtype=bool)
     if index % 2:
         fractured[index % 7] = True
-    v = np.clip(0.8 * presence + 0.25 * rng.random((N_SLICES, 7)), 0, 1)
+    v = 0.3 * presence + 0.7 * rng.random((N_SLICES, 7))
     shows = (presence & fractured).any(axis=1)
-    f = np.repeat((0.5 * shows + 0.5 * rng.random(N_SLICES))[:, None], 7, axis=1)
+    f = np.repeat((0.3 * shows + 0.7 * rng.random(N_SLICES))[:, None], 7, axis=1)
     study_id = f"1.2.{index}"
     return (
         SlicePredictions(
@@ -56,6 +56,7 @@ def test_every_level_agrees_with_scikit_learn_on_flat_arrays():
     p_j = np.stack([s.vertebra_probs for s in scores])
     assert report.slice is not None
     assert report.presence is not None
+    assert 0.5 < roc_auc_score(y_slice, p_i) < 1
     assert report.slice.metrics.auc == pytest.approx(roc_auc_score(y_slice, p_i), abs=1e-12)
     assert report.vertebra.metrics.auc == pytest.approx(
         roc_auc_score(y_j.ravel(), p_j.ravel()), abs=1e-12

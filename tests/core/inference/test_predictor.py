@@ -68,13 +68,17 @@ class MeanGrey(nn.Module):
         return grey[:, None] + torch.arange(self.outputs)
 
 
-class Constant(nn.Module):
-    def __init__(self, value: float, outputs: int) -> None:
+class OneOdd(nn.Module):
+    """Zero logits but for the last one of a batch."""
+
+    def __init__(self, last: float, outputs: int) -> None:
         super().__init__()
-        self.value, self.outputs = value, outputs
+        self.last, self.outputs = last, outputs
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return torch.full((len(images), self.outputs), self.value)
+        logits = torch.zeros(len(images), self.outputs)
+        logits[-1, -1] = self.last
+        return logits
 
 
 @pytest.fixture
@@ -135,7 +139,7 @@ def test_slices_are_prepared_once_where_both_networks_see_the_same(networks, mon
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_a_non_finite_output_names_the_bundle(networks, value):
-    networks["fracture"] = Constant(value, 1)
+    networks["fracture"] = OneOdd(value, 1)
     predictor = Predictor(info("vertebra"), info("fracture"), device="cpu")
 
     with pytest.raises(BundleError, match="fracture-tiny gives NaN or infinite"):
@@ -143,7 +147,7 @@ def test_a_non_finite_output_names_the_bundle(networks, value):
 
 
 def test_a_wrong_number_of_outputs_names_the_bundle(networks):
-    networks["vertebra"] = Constant(0.0, 6)
+    networks["vertebra"] = OneOdd(0.0, 6)
     predictor = Predictor(info("vertebra"), info("fracture"), device="cpu")
 
     with pytest.raises(BundleError, match=r"vertebra-tiny gives outputs of shape \(2, 6\)"):

@@ -3,7 +3,6 @@
 import json
 
 import nibabel as nib
-import numpy as np
 import pandas as pd
 import pydicom
 import pytest
@@ -36,7 +35,9 @@ def by_content(cohort):
     found = {}
     for uid in uids:
         volume = read_series(root / "train_images" / uid)
-        found[uid] = next(m for m in made if m.hu.shape == volume.hu.shape and (m.hu == volume.hu).all())
+        found[uid] = next(
+            m for m in made if m.hu.shape == volume.hu.shape and (m.hu == volume.hu).all()
+        )
     return found
 
 
@@ -50,7 +51,9 @@ def test_dicom_gives_back_the_voxels_and_the_grid(cohort, by_content):
     assert len(by_content) == 3
     volume = read_series(root / "train_images" / uids[0])
     grid = by_content[uids[0]].grid
-    assert volume.spacing_mm == pytest.approx((grid.slice_mm, grid.pixel_mm, grid.pixel_mm), abs=1e-3)
+    assert volume.spacing_mm == pytest.approx(
+        (grid.slice_mm, grid.pixel_mm, grid.pixel_mm), abs=1e-3
+    )
     assert volume.affine @ [0, 0, 0, 1] == pytest.approx([*grid.corner, 1], abs=1e-3)
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from core.constants import MASK_LABELS, VERTEBRAE
 from core.data.phantom.anatomy import sample_anatomy
-from core.data.phantom.fractures import KINDS, make_fracture
+from core.data.phantom.fracture_kinds import KINDS, make_fracture
 from core.data.phantom.study import PATIENT_PREVALENCE, _sample_fractures, make_study, render_study
 
 
@@ -65,7 +65,9 @@ def test_a_healthy_study_has_no_cleft_and_no_box(healthy):
     assert healthy.labels == (0,) * 7
 
 
-@pytest.mark.parametrize(("vertebra", "kind"), [(v, k) for v in ("C1", "C2", "C5", "C7") for k, _ in KINDS[v]])
+@pytest.mark.parametrize(
+    ("vertebra", "kind"), [(v, k) for v in ("C1", "C2", "C5", "C7") for k, _ in KINDS[v]]
+)
 def test_each_fracture_opens_inside_its_own_vertebra(vertebra, kind):
     rng = np.random.default_rng(11)
     anatomy = sample_anatomy(rng)
@@ -86,7 +88,9 @@ def test_a_fracture_changes_the_image_where_it_lies():
         rng = np.random.default_rng(21)
         anatomy = sample_anatomy(rng)
         burst = make_fracture("C5", "burst", np.random.default_rng(1))
-        return render_study(anatomy, (burst,) if broken else (), np.random.default_rng(2), matrix=128)
+        return render_study(
+            anatomy, (burst,) if broken else (), np.random.default_rng(2), matrix=128
+        )
 
     broken, whole = scan(True), scan(False)
     line = broken.clefts > 0

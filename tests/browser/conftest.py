@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from tests.browser.server import serve
+from tests.dashboard.fixtures import at_work, workplace
+
+__all__ = ["at_work", "workplace"]
+
+
+@pytest.fixture(scope="session")
+def dashboard_url(workplace, repo_root, artifacts) -> str:
+    with serve(repo_root, workplace.environment, artifacts / "server.log") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def browser(chromium_path):
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium_path, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser, dashboard_url):
+    """A page at 1440 px that fails the test where it asks another host or shows an exception."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    foreign = []
+    own = (dashboard_url, dashboard_url.replace("http", "ws"), "data:", "blob:")
+    page.on("request", lambda r: None if r.url.startswith(own) else foreign.append(r.url))
+    yield page
+    assert foreign == []
+    assert page.get_by_test_id("stException").count() == 0
+    context.close()

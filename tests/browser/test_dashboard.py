@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.browser
+
+
+def open_diagnosis(page, url):
+    page.goto(f"{url}/diagnosis")
+    expect(page.locator(".lab-call")).to_be_visible(timeout=60_000)
+
+
+def choose_study(page, label):
+    page.get_by_test_id("stSelectbox").filter(has_text="Study of").locator("input").click()
+    page.get_by_role("option", name=label).click()
+
+
+def press_on_slider(page, name, key):
+    page.get_by_role("slider", name=name).focus()
+    page.keyboard.press(key)
+
+
+def test_a_reader_opens_a_study_and_moves_the_threshold(page, dashboard_url, artifacts):
+    page.goto(dashboard_url)
+    expect(page.get_by_role("heading", name="Is this neck broken")).to_be_visible(timeout=60_000)
+    assert page.url.endswith("/overview")
+    expect(page.get_by_text("fracture-made")).to_be_visible()
+    page.screenshot(path=artifacts / "overview.png", full_page=True)
+
+    page.get_by_role("link", name="Open Diagnosis").click()
+    choose_study(page, "Study 2")
+    call = page.locator(".lab-call")
+    expect(call).to_have_text("Fracture suspected", timeout=60_000)
+    probability = page.locator(".lab-prob b").inner_text()
+    page.screenshot(path=artifacts / "diagnosis_suspected.png")
+
+    press_on_slider(page, "Patient threshold", "End")
+    expect(call).to_have_text("No fracture called")
+    assert page.locator(".lab-prob b").inner_text() == probability
+    page.screenshot(path=artifacts / "diagnosis_not_called.png")
+
+    press_on_slider(page, "Patient threshold", "Home")
+    expect(call).to_have_text("Fracture suspected")
+
+
+def test_the_slice_follows_slider_and_chart(page, dashboard_url):
+    open_diagnosis(page, dashboard_url)
+    corner = page.locator(".lab-over-tl")
+    press_on_slider(page, "Slice, 0 (head)", "Home")
+    expect(corner).to_have_text("slice 0 / 11")
+    assert "slice=0" in page.url
+    first = page.locator(".st-key-viewport img").get_attribute("src")
+    press_on_slider(page, "Slice, 0 (head)", "ArrowRight")
+    expect(corner).to_have_text("slice 1 / 11")
+    expect(page.locator(".st-key-viewport img")).not_to_have_attribute("src", first)
+    page.locator(".js-plotly-plot .scatterlayer .points path").nth(7).click(force=True)
+    expect(corner).to_have_text("slice 7 / 11")
+
+
+def test_a_study_already_seen_opens_within_a_second(page, dashboard_url):
+    open_diagnosis(page, dashboard_url)
+    for label in ("Study 2", "Study 1"):
+        choose_study(page, label)
+        expect(page.get_by_test_id("stApp")).to_have_attribute(
+            "data-test-script-state", "notRunning"
+        )
+        expect(page.locator(".lab-call")).to_be_visible(timeout=60_000)
+    taken = []
+    for label in ("Study 2", "Study 1", "Study 2"):
+        old = page.locator(".st-key-viewport img").get_attribute("src")
+        start = time.perf_counter()
+        choose_study(page, label)
+        expect(page.locator(".st-key-viewport img")).not_to_have_attribute("src", old)
+        expect(page.locator(".lab-call")).to_be_visible()
+        taken.append(time.perf_counter() - start)
+    assert min(taken) < 1, taken
+
+
+@pytest.mark.parametrize("name", ["overview", "diagnosis"])
+def test_pages_fit_at_two_widths_in_both_themes(page, dashboard_url, artifacts, name):
+    if name == "diagnosis":
+        open_diagnosis(page, dashboard_url)
+        expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible()
+    else:
+        page.goto(f"{dashboard_url}/{name}")
+        expect(page.locator(".lab-pipeline")).to_be_visible(timeout=60_000)
+    main = page.get_by_test_id("stMain")
+    for width, scheme in ((1440, "light"), (1440, "dark"), (900, "dark"), (900, "light")):
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size({"width": width, "height": 900})
+        expect(page.get_by_test_id("stApp")).to_have_css("color-scheme", scheme)
+        page.wait_for_timeout(500)
+        assert main.evaluate("e => e.scrollWidth <= e.clientWidth"), width
+        page.set_viewport_size({"width": width, "height": main.evaluate("e => e.scrollHeight")})
+        page.screenshot(path=artifacts / f"{name}_{width}_{scheme}.png")

@@ -1,0 +1,159 @@
+"""The command line does every page's work, and bad input ends in one sentence and status 2."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from core import cli
+from core.constants import VERTEBRAE
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, untrained_bundles):
+    """Run `python -m core ...`; gives status, standard output and standard error."""
+    monkeypatch.setenv("CHECKPOINTS", str(untrained_bundles))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+    def call(*arguments):
+        monkeypatch.setattr("sys.argv", ["core", *map(str, arguments)])
+        try:
+            cli.main()
+            status = 0
+        except SystemExit as stop:
+            status = int(stop.code or 0)
+        return status, *capsys.readouterr()
+
+    return call
+
+
+def assert_one_sentence(outcome):
+    status, _, errors = outcome
+    last = [line for line in errors.splitlines() if line.startswith("Error: ")]
+    assert status == 2
+    assert len(last) == 1
+    assert "Traceback" not in errors
+    assert last[0].endswith(".")
+
+
+def test_phantom_then_predict_then_evaluate_runs_through(run, phantom_root, tmp_path):
+    status, _, errors = run("predict", phantom_root, "--out", tmp_path / "out")
+    assert status == 0, errors
+    slices = pd.read_parquet(tmp_path / "out" / "slices.parquet")
+    files = len(list((phantom_root / "train_images").rglob("*.dcm")))
+    assert len(slices) == files
+    summary = json.loads((tmp_path / "out" / "predictions.json").read_text())
+    assert len(summary) == 3
+    status, out, _ = run(
+        "evaluate", tmp_path / "out", "--truth", phantom_root, "--json", "--replicates", 50
+    )
+    report = json.loads(out)
+    assert status == 0
+    assert report["n"] == {"patients": 3, "vertebrae": 21, "slices": files}
+    assert set(report) >= {"slice", "vertebra", "patient", "per_vertebra", "competition", "n"}
+    assert set(report["per_vertebra"]) == set(VERTEBRAE)
+
+
+def test_evaluate_without_json_prints_a_table(run, phantom_root, tmp_path):
+    run("predict", phantom_root, "--out", tmp_path)
+    status, out, _ = run("evaluate", tmp_path, "--truth", phantom_root, "--replicates", 20)
+    assert status == 0
+    assert "patient" in out.lower()
+    assert re.search(r"0\.\d\d", out)
+
+
+def test_predict_on_one_study_writes_one_object(run, phantom_root, tmp_path):
+    study = next((phantom_root / "train_images").iterdir())
+    status, _, _ = run("predict", study, "--out", tmp_path)
+    found = json.loads((tmp_path / "predictions.json").read_text())
+    assert status == 0
+    assert found["study_id"] == study.name
+    assert found["n_slices"] == len(list(study.iterdir()))
+    assert set(found["vertebrae"]) == set(VERTEBRAE)
+    assert len(found["bundles"]) == 2
+    product = np.prod([1 - p for p in found["vertebrae"].values()])
+    assert found["patient"] == pytest.approx(1 - product, abs=1e-9)
+    header = (tmp_path / "boxes.csv").read_text().strip()
+    assert header == "StudyInstanceUID,x,y,width,height,slice_number,score"
+
+
+def test_predict_on_the_real_scanner_series_gives_a_row_a_slice(run, real_ct, tmp_path):
+    status, _, errors = run("predict", real_ct, "--out", tmp_path)
+    assert status == 0, errors
+    slices = pd.read_parquet(tmp_path / "slices.parquet")
+    assert len(slices) == 65
+    assert slices.z_mm.is_monotonic_decreasing
+    probabilities = slices.filter(regex="^[vf]_C").to_numpy()
+    assert ((probabilities >= 0) & (probabilities <= 1)).all()
+
+
+def test_a_study_that_cannot_be_read_is_left_out_and_named(run, phantom_root, tmp_path):
+    good = sorted((phantom_root / "train_images").iterdir())[0]
+    (tmp_path / "in" / "broken").mkdir(parents=True)
+    (tmp_path / "in" / "broken" / "1.dcm").write_bytes(b"not an image")
+    (tmp_path / "in" / good.name).symlink_to(good)
+    status, out, _ = run("predict", tmp_path / "in", "--out", tmp_path / "out")
+    assert status == 0
+    assert "Left out" in out
+    assert len(json.loads((tmp_path / "out" / "predictions.json").read_text())) == 1
+
+
+def test_train_from_a_config_leaves_a_bundle(run, phantom_root, tmp_path):
+    config = {
+        "task": "fracture", "type": 1, "backbone": "mobilenet_v3_large", "size": 32,
+        "data_root": str(phantom_root), "batch_size": 8, "slices_per_study": 8, "fold": None,
+    }  # fmt: skip
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(config))
+    status, out, errors = run("train", tmp_path / "run.yaml", "--run-dir", tmp_path / "run")
+    assert status == 0, errors
+    assert "Bundle in" in out
+    assert (tmp_path / "run" / "bundle" / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("predict", "{tmp}/nowhere", "--out", "{tmp}/out"),
+        ("predict", "{tmp}/empty", "--out", "{tmp}/out"),
+        ("predict", "{tmp}/text", "--out", "{tmp}/out"),
+        ("predict", "{tmp}/text", "--out", "{tmp}/out", "--bundle", "{tmp}/empty"),
+        ("evaluate", "{tmp}/empty", "--truth", "{tmp}/empty"),
+        ("train", "{tmp}/missing.yaml"),
+        ("train", "{tmp}/unknown_key.yaml"),
+        ("train", "{tmp}/not_yaml.yaml"),
+        ("phantom", "{tmp}/text", "--studies", "1"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_sentence(run, tmp_path, arguments):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text").mkdir()
+    (tmp_path / "text" / "notes.txt").write_text("hello")
+    (tmp_path / "unknown_key.yaml").write_text("task: fracture\ndata_root: x\ncolour: red\n")
+    (tmp_path / "not_yaml.yaml").write_text("task: [")
+    assert_one_sentence(run(*(a.format(tmp=tmp_path) for a in arguments)))
+
+
+def test_a_device_that_is_not_there_is_one_sentence(run, phantom_root, tmp_path):
+    study = next((phantom_root / "train_images").iterdir())
+    assert_one_sentence(run("predict", study, "--out", tmp_path, "--device", "abacus"))
+
+
+def test_demo_makes_the_cohort_once(run, monkeypatch, tmp_path):
+    monkeypatch.setenv("CSPINE_VAR", str(tmp_path))
+    monkeypatch.setattr("core.demo.DEMO_STUDIES", 1)
+    assert run("demo", "--jobs", 1)[0] == 0
+    made = sorted((tmp_path / "demo" / "train_images").iterdir())
+    stamp = made[0].stat().st_mtime_ns
+    assert run("demo", "--jobs", 1)[0] == 0
+    assert len(made) == 1
+    assert made[0].stat().st_mtime_ns == stamp
+
+
+def test_demo_with_a_wrong_rsna_root_says_what_to_set(run, monkeypatch, tmp_path):
+    monkeypatch.setenv("RSNA_ROOT", str(tmp_path))
+    outcome = run("demo")
+    assert_one_sentence(outcome)
+    assert "RSNA_ROOT" in outcome[2]

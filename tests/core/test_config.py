@@ -1,0 +1,59 @@
+"""Settings come from the environment; a run config is strict."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from core.config import RunConfig, Settings, load_run_config
+from core.errors import ConfigError
+
+
+def config_file(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "run.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_rsna_root_takes_the_place_of_the_demo_cohort(monkeypatch, tmp_path):
+    monkeypatch.delenv("RSNA_ROOT", raising=False)
+    monkeypatch.setenv("CSPINE_VAR", str(tmp_path))
+    assert Settings().data_root == tmp_path / "demo"
+    monkeypatch.setenv("RSNA_ROOT", "/data")
+    assert Settings().data_root == Path("/data")
+
+
+def test_learning_rate_defaults_to_the_method_by_task():
+    assert RunConfig(task="vertebra", data_root=Path()).learning_rate == 1e-3
+    assert RunConfig(task="fracture", data_root=Path()).learning_rate == 1e-4
+    assert RunConfig(task="fracture", data_root=Path(), max_lr=0.5).learning_rate == 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("task: fracture\ndata_root: x\ncolour: red\n", "colour"),
+        ("task: fracture\ndata_root: x\nepochs: 0\n", "epochs"),
+        ("task: vertebra\ndata_root: x\ntype: 3\n", "Types 1 and 2"),
+        ("task: fracture\ndata_root: x\nfold: 5\n", "fold"),
+        ("task: teeth\ndata_root: x\n", "task"),
+        ("- a\n- b\n", "key: value"),
+        ("task: [", "YAML"),
+        ("", "key: value"),
+    ],
+)
+def test_a_wrong_config_names_the_value(tmp_path, text, named):
+    with pytest.raises(ConfigError, match=named):
+        load_run_config(config_file(tmp_path, text))
+
+
+def test_overrides_replace_values_and_none_does_not(tmp_path):
+    path = config_file(tmp_path, "task: fracture\ndata_root: x\nfold: 1\nseed: 3\n")
+    config = load_run_config(path, fold=2, seed=None)
+    assert (config.fold, config.seed) == (2, 3)
+
+
+def test_a_config_cannot_be_changed():
+    config = RunConfig(task="fracture", data_root=Path())
+    with pytest.raises(ValidationError):
+        config.epochs = 3

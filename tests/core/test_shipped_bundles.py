@@ -1,0 +1,76 @@
+"""The bundles in git are whole, small, honest about their data, and work."""
+
+import json
+
+import numpy as np
+import pytest
+
+from core.config import PROJECT_ROOT
+from core.data.phantom.study import make_study
+from core.demo import DEMO_SEED
+from core.demo_models import CONFIGS, HELD_OUT_SEED, TRAIN_SEED
+from core.inference.predictor import Predictor
+from core.models.bundles import list_bundles
+from core.models.pairs import choose_pair
+from core.types import CTVolume
+
+BUNDLES = list_bundles(PROJECT_ROOT / "checkpoints")
+NAMES = [bundle.config.name for bundle in BUNDLES]
+
+
+def test_every_demo_config_has_its_bundle():
+    assert sorted(NAMES) == sorted(path.stem for path in CONFIGS.glob("*.yaml"))
+
+
+def test_no_cohort_shares_a_seed_with_another():
+    assert len({TRAIN_SEED, HELD_OUT_SEED, DEMO_SEED}) == 3
+
+
+@pytest.mark.parametrize("bundle", BUNDLES, ids=NAMES)
+def test_weights_fit_into_git(bundle):
+    assert bundle.weights_file.stat().st_size < 16 * 2**20
+
+
+@pytest.mark.parametrize("bundle", BUNDLES, ids=NAMES)
+def test_figures_are_held_out_synthetic_and_have_intervals(bundle):
+    metrics = bundle.metrics
+    assert metrics["synthetic"] is True
+    assert metrics["cohort"]["held_out"]["seed"] != metrics["cohort"]["train"]["seed"]
+    assert metrics["held_out"]["n"]["patients"] >= 30
+    headline = metrics["headline"]
+    assert headline["low"] <= headline["value"] <= headline["high"]
+    card = (bundle.folder / "MODEL_CARD.md").read_text()
+    assert "Synthetic data" in card
+    assert f"{headline['value']:.3f}" in card
+
+
+@pytest.mark.parametrize("bundle", BUNDLES, ids=NAMES)
+def test_operating_points_come_from_the_validation_fold(bundle):
+    points = json.loads((bundle.folder / "operating_points.json").read_text())
+    assert "validation fold" in points["chosen_on"]
+    held_out = bundle.metrics["held_out"]
+    assert held_out["patient"]["threshold"] == points["patient"]["threshold"]
+    assert held_out["patient"]["threshold_rule"] == "given"
+
+
+def test_the_default_pair_finds_the_vertebrae_of_a_new_study():
+    study = make_study(seed=4242, index=0)
+    n = study.grid.n_slices
+    volume = CTVolume(
+        study.hu, (study.grid.slice_mm, study.grid.pixel_mm, study.grid.pixel_mm), np.eye(4),
+        study.grid.z().astype(np.float64), tuple(range(n)), (), "made", "made",
+    )  # fmt: skip
+    outputs = Predictor(*choose_pair(PROJECT_ROOT / "checkpoints"), device="cpu").predict(volume)
+    centres = [
+        (np.arange(n) * outputs.vertebra_probs[:, j]).sum() / outputs.vertebra_probs[:, j].sum()
+        for j in range(7)
+    ]
+    assert np.all(np.diff(centres) > 0)
+
+
+@pytest.mark.parametrize("bundle", BUNDLES, ids=NAMES)
+def test_the_readme_quotes_the_measured_figures(bundle):
+    headline = bundle.metrics["headline"]
+    quoted = f"{headline['value']:.3f} ({headline['low']:.3f}–{headline['high']:.3f})"
+    rows = (PROJECT_ROOT / "README.md").read_text().splitlines()
+    assert any(bundle.config.name in row and quoted in row for row in rows)

@@ -1,0 +1,178 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from lightning_fabric import Fabric
+from sklearn.metrics import roc_auc_score
+from torch import nn
+
+from core.data.cache import StudySlices
+from core.data.datasets import SliceDataset
+from core.errors import TrainingError
+from core.training.batches import Batches
+from core.training.engine import GRADIENT_NORM_LIMIT, evaluate, train_one_epoch
+from core.training.losses import LOSSES
+from core.training.state import TrainingState
+
+FABRIC = Fabric(accelerator="cpu", devices=1)
+
+
+class _Linear(nn.Module):
+    """uint8 (n, 4, 4) to logits; stands in for a network."""
+
+    def __init__(self, outputs):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer = nn.Linear(16, outputs)
+
+    def forward(self, images):
+        return self.layer(images.flatten(1).float() / 255)
+
+
+class _Fixed(nn.Module):
+    """Answers image k with row k of a table."""
+
+    def __init__(self, table):
+        super().__init__()
+        self.table = torch.as_tensor(table)
+
+    def forward(self, images):
+        return self.table[images[:, 0, 0].long()]
+
+
+def _dataset(n=24, seed=0):
+    rng = np.random.default_rng(seed)
+    fractured = rng.random(n) < 0.5
+    images = rng.integers(0, 60, (n, 4, 4), dtype=np.uint8)
+    images[fractured, :2] += 150
+    presence = np.zeros((n, 7), bool)
+    presence[:, 0] = fractured
+    labels = np.array([True] + [False] * 6)
+    return SliceDataset([StudySlices(images, presence, labels, np.zeros(n), "a")], "fracture")
+
+
+def _state(model, max_lr=0.05, steps=100):
+    optimizer = torch.optim.SGD(model.parameters(), lr=max_lr)
+    scheduler = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.5, steps)
+    wrapped, optimizer = FABRIC.setup(model, optimizer)
+    return TrainingState(wrapped, optimizer, scheduler, FABRIC.strategy.precision)
+
+
+def _batches(dataset, batch_size=8):
+    return Batches(dataset, np.arange(len(dataset)), batch_size)
+
+
+def test_epochs_bring_the_loss_down_and_the_area_up():
+    dataset, state = _dataset(), _state(_Linear(1), max_lr=1.0)
+    before = evaluate(FABRIC, state.model, _batches(dataset), LOSSES["fracture"])
+    for _ in range(20):
+        train_one_epoch(
+            FABRIC, state, _batches(dataset), LOSSES["fracture"], on_step=lambda _: False
+        )
+    after = evaluate(FABRIC, state.model, _batches(dataset), LOSSES["fracture"])
+    assert after.loss < before.loss / 2
+    assert after.auc == 1.0
+
+
+def test_each_step_is_reported_with_its_learning_rate():
+    reports = []
+    state = _state(_Linear(1))
+    train_one_epoch(
+        FABRIC, state, _batches(_dataset()), LOSSES["fracture"],
+        on_step=lambda report: bool(reports.append(report)),
+    )  # fmt: skip
+    assert [report.step for report in reports] == [1, 2, 3] == [report.batch for report in reports]
+    rates = [report.learning_rate for report in reports]
+    assert rates[0] == 0.05
+    assert rates == sorted(rates, reverse=True)
+    assert all(report.images_per_second > 0 for report in reports)
+    assert all(0 <= report.loader_wait_share <= 1 for report in reports)
+
+
+def test_listener_can_end_the_epoch():
+    state = _state(_Linear(1))
+    train_one_epoch(
+        FABRIC, state, _batches(_dataset()), LOSSES["fracture"], on_step=lambda r: r.step == 2
+    )
+    assert state.step == 2
+
+
+def test_a_loss_that_is_not_finite_names_the_batch_and_leaves_the_weights():
+    class Diverges(_Linear):
+        calls = 0
+
+        def forward(self, images):
+            self.calls += 1
+            return super().forward(images) * (math.nan if self.calls == 2 else 1)
+
+    state = _state(Diverges(1))
+    state.epoch, state.step = 3, 30
+    with pytest.raises(TrainingError, match=r"batch 2 in epoch 4 \(step 32\).*`max_lr`"):
+        train_one_epoch(
+            FABRIC, state, _batches(_dataset()), LOSSES["fracture"], on_step=lambda _: False
+        )
+    assert state.step == 31
+    assert all(torch.isfinite(p).all() for p in state.model.parameters())
+
+
+def test_gradients_are_clipped_to_their_norm():
+    class Steep(_Linear):
+        def forward(self, images):
+            return super().forward(images) * 1e6
+
+    state = _state(Steep(1), max_lr=1.0)
+    before = torch.cat([p.detach().flatten().clone() for p in state.model.parameters()])
+    train_one_epoch(
+        FABRIC, state, _batches(_dataset(), 24), LOSSES["fracture"], on_step=lambda _: True
+    )
+    after = torch.cat([p.detach().flatten() for p in state.model.parameters()])
+    assert (after - before).norm().item() == pytest.approx(GRADIENT_NORM_LIMIT, rel=1e-3)
+
+
+def test_epoch_trains_in_training_mode_and_evaluation_leaves_no_gradients():
+    state = _state(_Linear(1))
+    evaluate(FABRIC, state.model, _batches(_dataset()), LOSSES["fracture"])
+    assert not state.model.training
+    assert all(p.grad is None for p in state.model.parameters())
+    train_one_epoch(FABRIC, state, _batches(_dataset()), LOSSES["fracture"], on_step=lambda _: True)
+    assert state.model.training
+
+
+def _numbered(targets, batch_size=4):
+    targets = torch.as_tensor(targets, dtype=torch.float32)
+    for start in range(0, len(targets), batch_size):
+        numbers = torch.arange(start, min(start + batch_size, len(targets)), dtype=torch.uint8)
+        yield numbers[:, None, None].expand(-1, 4, 4), targets[start : start + batch_size]
+
+
+def test_areas_are_those_of_scikit_learn_by_output_macro_and_pooled():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(30, 7)).astype(np.float32)
+    targets = (rng.random((30, 7)) < 0.4).astype(np.float32)
+    result = evaluate(FABRIC, _Fixed(logits), _numbered(targets), LOSSES["vertebra"])
+    each = [roc_auc_score(targets[:, j], logits[:, j]) for j in range(7)]
+    assert list(result.auc_by_output.values()) == pytest.approx(each)
+    assert list(result.auc_by_output) == ["C1", "C2", "C3", "C4", "C5", "C6", "C7"]
+    assert result.auc_macro == pytest.approx(np.mean(each))
+    assert result.auc == pytest.approx(roc_auc_score(targets.ravel(), logits.ravel()))
+    assert result.slices == 30
+
+
+def test_loss_is_the_weighted_mean_over_all_slices_and_not_over_batches():
+    logits = torch.linspace(-2, 2, 10)[:, None]
+    targets = torch.tensor([[0.0]] * 7 + [[1.0]] * 3)
+    result = evaluate(FABRIC, _Fixed(logits), _numbered(targets), LOSSES["fracture"])
+    assert result.loss == pytest.approx(LOSSES["fracture"](logits, targets).item(), rel=1e-6)
+
+
+def test_area_of_a_single_class_is_left_open():
+    targets = np.zeros((6, 7))
+    targets[:3, 2] = 1
+    logits = np.zeros((6, 7), np.float32)
+    result = evaluate(FABRIC, _Fixed(logits), _numbered(targets), LOSSES["vertebra"])
+    assert result.auc_by_output["C1"] is None
+    assert result.auc_by_output["C3"] == 0.5 == result.auc_macro
+    none_positive = np.zeros((6, 1))
+    result = evaluate(FABRIC, _Fixed(logits[:, :1]), _numbered(none_positive), LOSSES["fracture"])
+    assert result.auc is result.auc_macro is result.auc_by_output["slice"] is None

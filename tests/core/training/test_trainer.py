@@ -1,0 +1,283 @@
+import json
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from core.config import RunConfig
+from core.errors import ConfigError, DataRootError, DeviceError, TrainingError
+from core.models import registry
+from core.models.bundles import read_bundle
+from core.models.checkpoint import load_model
+from core.training import trainer
+from core.training.runs import RunFolder
+from core.training.trainer import train
+from tests.core.training.made_data_root import write_data_root
+
+
+class TinyNetwork(nn.Module):
+    """Has what matters to a run: convolution, batch norm, dropout; and trains in milliseconds."""
+
+    def __init__(self, backbone, *, pretrained=False, outputs=7):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(1, 8, 5, stride=4), nn.BatchNorm2d(8), nn.PReLU(), nn.Flatten(),
+            nn.Dropout(0.1), nn.LazyLinear(outputs),
+        )  # fmt: skip
+        self.layers(torch.zeros(2, 1, 32, 32))
+
+    def forward(self, images):
+        return self.layers(images.unsqueeze(1).float() / 255)
+
+
+class TinyFracture(TinyNetwork):
+    def __init__(self, backbone, *, pretrained=False):
+        super().__init__(backbone, outputs=1)
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    monkeypatch.setitem(registry.MODELS, ("vertebra", 1), TinyNetwork)
+    monkeypatch.setitem(registry.MODELS, ("fracture", 1), TinyFracture)
+
+
+@pytest.fixture(scope="module")
+def data_root(tmp_path_factory):
+    return write_data_root(tmp_path_factory.mktemp("data") / "root", studies=6, slices=14)
+
+
+@pytest.fixture(scope="module")
+def cache_dir(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def make(data_root, cache_dir, tmp_path):
+    """Train with small defaults; give the run's folder."""
+
+    def made(name="run", *, resume=False, progress=None, **changes):
+        values = {
+            "task": "vertebra", "data_root": data_root, "size": 32, "epochs": 2, "batch_size": 8,
+            "folds": 3, "max_lr": 0.01, "device": "cpu", "augment": True,
+        }  # fmt: skip
+        run_dir = tmp_path / name
+        config = RunConfig(**(values | changes))
+        train(config, run_dir, resume=resume, progress=progress, cache_dir=cache_dir)
+        return RunFolder(run_dir)
+
+    return made
+
+
+def _metrics(run, event):
+    lines = [json.loads(line) for line in run.metrics_file.read_text().splitlines()]
+    return [line for line in lines if line["event"] == event]
+
+
+def _digest(run):
+    return read_bundle(run.bundle).config.weights_sha256
+
+
+@pytest.mark.parametrize("task", ["vertebra", "fracture"])
+def test_run_ends_with_a_loadable_bundle_that_says_how_it_was_made(make, task, data_root):
+    run = make(task=task, backbone="mobilenet_v3_large", epochs=1)
+    bundle = read_bundle(run.bundle)
+    assert bundle.config.name == f"{task}_type1_mobilenet_v3_large"
+    assert bundle.config.trained_on["synthetic"] is True
+    assert bundle.config.trained_on["studies"] == 4
+    assert bundle.config.trained_on["run"]["fold"] == 0
+    assert bundle.config.trained_on["validation"]["slices"] == 28
+    assert str(data_root) not in (run.bundle / "config.json").read_text()
+    with torch.inference_mode():
+        logits = load_model(bundle)(torch.zeros(2, 32, 32, dtype=torch.uint8))
+    assert logits.shape == (2, 7 if task == "vertebra" else 1)
+
+
+def test_a_learnable_task_is_learnt(make, tiny):
+    run = make(epochs=25, augment=False)
+    losses = [line["loss"] for line in _metrics(run, "validation")]
+    assert losses[-1] < losses[0] / 2
+    assert _metrics(run, "validation")[-1]["auc_macro"] > 0.95
+
+
+def test_same_seed_gives_the_same_weights_and_another_seed_others(make, tiny):
+    assert _digest(make("a")) == _digest(make("b"))
+    assert _digest(make("c", seed=1)) != _digest(make("a2"))
+
+
+def test_real_network_is_deterministic_too(make):
+    first, second = (make(name, epochs=1, slices_per_study=6) for name in ("a", "b"))
+    assert _digest(first) == _digest(second)
+
+
+class _StopAt:
+    """Interrupts as the keyboard does."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def __call__(self, done, total):
+        if done == self.step:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("stopped_at_step", [3, 10], ids=["in epoch 1", "in epoch 2"])
+def test_interrupted_and_resumed_run_equals_an_uninterrupted_one(make, tiny, stopped_at_step):
+    options = {"epochs": 3, "early_stopping": True, "early_stopping_every": 4}
+    whole = make("whole", **options)
+    with pytest.raises(KeyboardInterrupt):
+        make("parts", progress=_StopAt(stopped_at_step), **options)
+    parts = RunFolder(whole.folder.parent / "parts")
+    assert parts.read_status().state == "stopped"
+    parts = make("parts", resume=True, **options)
+    assert _digest(parts) == _digest(whole)
+    assert parts.read_status().state == "finished"
+    for event in ("step", "validation"):
+        one, other = _metrics(whole, event), _metrics(parts, event)
+        assert [line["step"] for line in one] == [line["step"] for line in other]
+        assert one[-1]["loss"] == other[-1]["loss"]
+
+
+def test_resuming_a_finished_run_writes_the_same_bundle_again(make, tiny):
+    run = make()
+    before = _digest(run), run.metrics_file.read_text()
+    again = make(resume=True)
+    assert (_digest(again), again.metrics_file.read_text()) == before
+
+
+def test_damaged_checkpoint_is_named(make, tiny):
+    run = make()
+    run.checkpoint_file.write_bytes(b"not a checkpoint")
+    with pytest.raises(TrainingError, match=r"last\.ckpt cannot be resumed from"):
+        make(resume=True)
+    assert run.read_status().state == "failed"
+
+
+def test_checkpoint_that_would_run_code_is_refused(make, tiny, tmp_path):
+    class Malicious:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "proof"), "w"))
+
+    run = make()
+    torch.save({"model": Malicious()}, run.checkpoint_file)
+    with pytest.raises(TrainingError, match="cannot be resumed from"):
+        make(resume=True)
+    assert not (tmp_path / "proof").exists()
+
+
+def test_progress_counts_every_step_up_to_the_total(make, tiny):
+    seen = []
+    run = make(progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(step, 14) for step in range(1, 15)]
+    status = run.read_status()
+    assert (status.step, status.total_steps, status.epoch) == (14, 14, 2)
+
+
+def test_learning_rate_rises_for_three_tenths_and_falls_to_almost_nothing(make, tiny, monkeypatch):
+    monkeypatch.setattr("core.training.monitor.LOG_EVERY_STEPS", 1)
+    run = make(epochs=4, max_lr=0.01)
+    rates = [line["learning_rate"] for line in _metrics(run, "step")]
+    assert max(rates) == pytest.approx(0.01, rel=0.02)
+    assert rates.index(max(rates)) == pytest.approx(0.3 * len(rates), abs=1.5)
+    assert rates[0] == pytest.approx(0.01 / 25)
+    assert rates[-1] < 1e-4
+
+
+@pytest.mark.parametrize("batch_size", [8, 20, 56, 500])
+def test_runs_of_very_few_steps_have_a_schedule(make, tiny, batch_size):
+    run = make(epochs=1, batch_size=batch_size)
+    assert all(math.isfinite(line["learning_rate"]) for line in _metrics(run, "step"))
+
+
+def test_without_a_fold_everything_is_trained_on_and_nothing_validated(make, tiny):
+    run = make(fold=None)
+    assert read_bundle(run.bundle).config.trained_on["studies"] == 6
+    assert read_bundle(run.bundle).config.trained_on["validation"] is None
+    assert _metrics(run, "validation") == []
+
+
+def test_early_stopping_ends_the_run_before_its_time(make, tiny):
+    run = make(
+        epochs=10, max_lr=1e-9, early_stopping=True, early_stopping_every=2,
+        early_stopping_patience=2, early_stopping_delta=0.5,
+    )  # fmt: skip
+    assert run.read_status().state == "finished"
+    # The first window always counts as a fall, so patience runs out with the third.
+    assert _metrics(run, "step")[-1]["step"] == 6
+    assert len(_metrics(run, "validation")) == 1
+    assert _digest(make(
+        resume=True, epochs=10, max_lr=1e-9, early_stopping=True, early_stopping_every=2,
+        early_stopping_patience=2, early_stopping_delta=0.5,
+    )) == _digest(run)  # fmt: skip
+
+
+def test_balanced_fracture_run_draws_both_classes_equally(make, tiny, monkeypatch):
+    shares = []
+
+    class Spy(trainer.Batches):
+        def __iter__(self):
+            if self.drop_last:
+                shares.append(self.dataset.targets[self.order].mean())
+            return super().__iter__()
+
+    monkeypatch.setattr(trainer, "Batches", Spy)
+    make(task="fracture", balanced=True)
+    assert shares == [0.5, 0.5]
+
+
+def test_mixed_precision_trains(make, tiny):
+    run = make(precision="bf16-mixed")
+    assert all(math.isfinite(line["loss"]) for line in _metrics(run, "step"))
+
+
+def test_diverging_run_fails_with_the_batch_and_says_so_in_its_status(make, monkeypatch):
+    class Diverges(TinyNetwork):
+        def forward(self, images):
+            return super().forward(images) * math.nan
+
+    monkeypatch.setitem(registry.MODELS, ("vertebra", 1), Diverges)
+    with pytest.raises(TrainingError, match="batch 1 in epoch 1"):
+        make("diverging")
+
+
+def test_an_unreadable_study_is_left_out_and_named(make, tiny, tmp_path):
+    root = write_data_root(tmp_path / "other", studies=5, slices=7)
+    for file in (root / "train_images" / "1.2.3").iterdir():
+        file.write_bytes(b"torn")
+    run = make(fold=None, data_root=root)
+    assert read_bundle(run.bundle).config.trained_on["studies"] == 4
+    assert "Study left out: 1.2.3" in run.log_file.read_text()
+
+
+def test_studies_without_masks_cannot_teach_presence(make, tiny, tmp_path):
+    root = write_data_root(tmp_path / "other", studies=3, slices=7, with_masks=False)
+    with pytest.raises(TrainingError, match="no study whose truth reaches slices"):
+        make(data_root=root)
+
+
+def test_one_class_cannot_be_balanced(make, tiny, tmp_path):
+    root = write_data_root(tmp_path / "other", studies=3, slices=7, with_masks=False)
+    with pytest.raises(TrainingError, match="one class only"):
+        make(data_root=root, task="fracture", balanced=True, fold=None)
+
+
+def test_too_few_slices_to_train_on_are_refused(make, tiny, tmp_path):
+    root = write_data_root(tmp_path / "other", studies=1, slices=1)
+    with pytest.raises(TrainingError, match="leaves 1 slices"):
+        make(data_root=root, fold=None)
+
+
+def test_missing_data_root_fails_the_run(make, tmp_path):
+    with pytest.raises(DataRootError):
+        make(data_root=tmp_path / "nowhere")
+
+
+def test_type_that_is_not_built_yet_is_named(make):
+    with pytest.raises(ConfigError, match="vertebra model of type 2"):
+        make(type=2)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_device_that_is_not_there_is_named(make):
+    with pytest.raises(DeviceError, match="no cuda device"):
+        make(device="cuda")

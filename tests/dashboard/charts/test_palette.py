@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from core.constants import VERTEBRAE
+from dashboard.charts.palette import SUSPICION, VERTEBRA_COLORS, with_alpha
+
+# Machado, Oliveira and Fernandes (2009), severity 1.0, on linear RGB.
+VISIONS = {
+    "normal": np.eye(3),
+    "protan": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216],
+               [-0.003882, -0.048116, 1.051998]],
+    "deutan": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413],
+               [-0.011820, 0.042940, 0.968881]],
+    "tritan": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602],
+               [0.004733, 0.691367, 0.303900]],
+}  # fmt: skip
+LIGHT, DARK = "#FFFFFF", "#0B1621"
+
+
+def linear(color: str) -> np.ndarray:
+    rgb = np.array([int(color[k : k + 2], 16) for k in (1, 3, 5)]) / 255
+    return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+
+
+def oklab(rgb: np.ndarray) -> np.ndarray:
+    """Ottosson (2020)."""
+    to_lms = np.array([[0.4122214708, 0.5363325363, 0.0514459929],
+                       [0.2119034982, 0.6806995451, 0.1073969566],
+                       [0.0883024619, 0.2817188376, 0.6299787005]])  # fmt: skip
+    to_lab = np.array([[0.2104542553, 0.7936177850, -0.0040720468],
+                       [1.9779984951, -2.4285922050, 0.4505937099],
+                       [0.0259040371, 0.7827717662, -0.8086757660]])  # fmt: skip
+    return to_lab @ np.cbrt(to_lms @ np.clip(rgb, 0, None))
+
+
+def contrast(one: str, other: str) -> float:
+    """WCAG 2."""
+    a, b = sorted(float(linear(c) @ [0.2126, 0.7152, 0.0722]) for c in (one, other))
+    return (b + 0.05) / (a + 0.05)
+
+
+@pytest.mark.parametrize("vision", VISIONS)
+def test_neighbouring_vertebrae_stay_apart_for_every_kind_of_vision(vision):
+    seen = [oklab(np.array(VISIONS[vision]) @ linear(VERTEBRA_COLORS[n])) for n in VERTEBRAE]
+    assert min(np.linalg.norm(a - b) for a, b in pairwise(seen)) > 0.12
+
+
+@pytest.mark.parametrize("background", [LIGHT, DARK])
+@pytest.mark.parametrize("name", VERTEBRAE)
+def test_every_vertebra_reads_on_both_themes(name, background):
+    assert contrast(VERTEBRA_COLORS[name], background) >= 3
+
+
+def test_no_vertebra_wears_the_colour_of_suspicion():
+    amber = oklab(linear(SUSPICION))
+    assert min(np.linalg.norm(oklab(linear(c)) - amber) for c in VERTEBRA_COLORS.values()) > 0.12
+
+
+def test_alpha_keeps_the_colour():
+    assert with_alpha("#D9820F", 0.5) == "rgba(217,130,15,0.5)"

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import re
+
+from dashboard.components.pipeline import pipeline_picture
+from dashboard.components.spine_mark import spine_mark
+from dashboard.components.vertebra_table import vertebra_table
+from dashboard.reading import call, read_study
+from tests.dashboard.test_reading import two_vertebrae
+
+
+def rows(html: str) -> list[str]:
+    return re.findall(r"<tr class=.*?</tr>", html)
+
+
+def table(truth=None, vertebra=0.3) -> list[str]:
+    reading = read_study(two_vertebrae())
+    calls = call(reading, patient=0.5, vertebra=vertebra)
+    return rows(vertebra_table(reading, calls, threshold=vertebra, truth=truth))
+
+
+def test_seven_rows_name_extent_probability_and_call():
+    first, second, third, *rest = table()
+    assert "C1" in first
+    assert "0–2" in first
+    assert "none" in first
+    assert "2–4" in second
+    assert "0.367" in second
+    assert "fracture" in second
+    assert "not seen" in third
+    assert len(rest) == 4
+
+
+def test_truth_is_compared_only_when_it_is_given():
+    assert "Truth" not in "".join(table())
+    marked = table(truth=(False, False, True, False, False, False, False))
+    assert 'title="agrees"' in marked[0]
+    assert 'title="differs"' in marked[1]
+    assert 'title="differs"' in marked[2]
+
+
+def test_the_tick_stands_at_the_threshold():
+    assert all("left:30.0%" in row for row in table())
+
+
+def test_pictures_have_names_for_those_who_cannot_see_them_and_no_blank_lines():
+    picture = pipeline_picture()
+    assert picture.count('role="img"') == 5
+    assert picture.count("aria-label=") == 5
+    assert 'aria-label="Cervical spine' in spine_mark()
+    assert "\n\n" not in picture + spine_mark()

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from core.errors import DataRootError, DicomSeriesError
+from dashboard import services
+from tests.core.data.dicom_factory import write_ct_series
+from tests.dashboard.workplace import FRACTURED, N_SLICES, SOUND, made_neck
+
+
+def pair() -> services.BundlePair:
+    return services.BundlePair(services.bundles("vertebra")[0], services.bundles("fracture")[0])
+
+
+def open_first() -> services.OpenStudy:
+    return services.open_study(services.find_cohort().studies[0].folder)
+
+
+def read(study) -> None:
+    if services.find_reading(study, pair()) is None:
+        assert services.start_prediction(study, pair()).future.exception(timeout=60) is None
+
+
+def test_the_cohort_counts_studies_slices_and_fractures(at_work):
+    cohort = services.find_cohort()
+    assert [record.study_id for record in cohort.studies] == [FRACTURED, SOUND]
+    assert (cohort.synthetic, cohort.n_slices) == (True, 2 * N_SLICES)
+    assert (cohort.n_labelled, cohort.n_fractured) == (2, 1)
+
+
+def test_without_the_embedded_cohort_there_is_none_and_no_error(at_work, monkeypatch, tmp_path):
+    monkeypatch.setenv("CSPINE_VAR", str(tmp_path))
+    assert services.find_cohort() is None
+
+
+def test_a_named_data_root_that_is_wrong_is_an_error(at_work, monkeypatch, tmp_path):
+    monkeypatch.setenv("RSNA_ROOT", str(tmp_path / "absent"))
+    with pytest.raises(DataRootError):
+        services.find_cohort()
+
+
+def test_opening_a_folder_again_gives_the_same_read_only_volume(at_work):
+    first, second = open_first(), open_first()
+    assert first is second
+    assert not first.volume.hu.flags.writeable
+
+
+def test_a_changed_folder_is_read_anew(tmp_path):
+    write_ct_series(tmp_path / "s", made_neck(1), study_uid="1.2.3")
+    before = services.open_study(tmp_path / "s")
+    write_ct_series(tmp_path / "s", made_neck(2), study_uid="1.2.3")
+    after = services.open_study(tmp_path / "s")
+    assert before.fingerprint != after.fingerprint
+
+
+def test_an_absent_folder_is_a_typed_error(tmp_path):
+    with pytest.raises(DicomSeriesError, match="no such folder"):
+        services.open_study(tmp_path / "absent")
+
+
+def test_a_prediction_is_stored_by_content_and_found_after_a_restart(at_work, monkeypatch):
+    study = open_first()
+    read(study)
+    services._reading.clear()
+    services._open_study.clear()
+    monkeypatch.setattr(services, "_predict", None)
+    start = time.perf_counter()
+    again = open_first()
+    reading = services.find_reading(again, pair())
+    assert time.perf_counter() - start < 1
+    assert reading.predictions.n_slices == N_SLICES
+    assert reading.predictions.study_id == FRACTURED
+
+
+def test_a_copy_of_the_study_elsewhere_shares_its_prediction(at_work, tmp_path):
+    study = open_first()
+    read(study)
+    for number, path in enumerate(study.volume.source_files):
+        target = tmp_path / f"copy{number}.dcm"
+        target.write_bytes(path.read_bytes())
+    assert services.find_reading(services.open_study(tmp_path), pair()) is not None
+
+
+def test_other_preprocessing_is_another_prediction(at_work):
+    one = pair()
+    config = one.fracture.config.model_copy(update={"crop": 0.5})
+    other = services.BundlePair(
+        one.vertebra, type(one.fracture)(one.fracture.folder, config, None, None)
+    )
+    assert one.digest != other.digest
+
+
+def test_importing_the_dashboard_leaves_torch_alone(repo_root):
+    code = (
+        "import sys, dashboard.app, dashboard.components.workbench, "
+        "dashboard.components.prediction_status, dashboard.components.overview_cards; "
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=repo_root, check=False).returncode == 0

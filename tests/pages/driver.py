@@ -1,0 +1,52 @@
+"""Drives the real app in-process, page by page."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from streamlit.testing.v1 import AppTest
+
+APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
+
+
+def open_page(name: str) -> AppTest:
+    """Start the app and go to a page."""
+    app = AppTest.from_file(str(APP), default_timeout=30).run()
+    return app.switch_page(f"../pages/{name}.py").run()
+
+
+def open_read_study(**choices: str) -> AppTest:
+    """Open Diagnosis and wait until the networks have read the study.
+
+    Args:
+        choices: Values of widgets by key, set one after the other.
+    """
+    app = open_page("diagnosis")
+    for key, value in choices.items():
+        widget = next(w for w in _widgets(app) if w.key == key)
+        widget.set_value(value).run()
+    return wait_for_verdict(app)
+
+
+def wait_for_verdict(app: AppTest) -> AppTest:
+    """Run again, as the polling fragment would, until the verdict stands."""
+    deadline = time.monotonic() + 60
+    while "lab-verdict" not in html(app):
+        assert time.monotonic() < deadline, html(app)
+        assert not app.error, [error.value for error in app.error]
+        time.sleep(0.1)
+        app.run()
+    return app
+
+
+def html(app: AppTest) -> str:
+    """All HTML on the page but the stylesheet."""
+    parts = [element.proto.body for element in app.get("html")]
+    parts = [part for part in parts if "<style" not in part]
+    parts += [element.value for element in app.markdown]
+    return "\n".join(parts)
+
+
+def _widgets(app: AppTest) -> list:
+    return [*app.button_group, *app.text_input, *app.selectbox]

@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import io
+import shutil
+import zipfile
+
+import pytest
+
+from core.constants import VERTEBRAE
+from dashboard import services
+from tests.dashboard.workplace import FRACTURED, N_SLICES, SOUND
+from tests.pages.driver import html, open_page, open_read_study, wait_for_verdict
+
+
+def slider(app, key):
+    return app.slider(key=key)
+
+
+def test_a_study_is_read_and_called(at_work):
+    app = open_read_study()
+    text = html(app)
+    assert not app.exception
+    assert not app.error
+    assert "Fracture suspected" in text
+    assert all(f"</span>{name}</td>" in text for name in VERTEBRAE)
+    assert f"slice {slider(app, 'slice').value} / {N_SLICES - 1}" in text
+    assert len(app.get("plotly_chart")) == 1
+
+
+def test_the_sliders_start_at_the_operating_points(at_work):
+    app = open_read_study()
+    assert slider(app, "patient_threshold").value == 0.6
+    assert slider(app, "vertebra_threshold").value == 0.3
+    assert "operating point 0.600, highest F1" in slider(app, "patient_threshold").label
+
+
+def test_moving_the_threshold_changes_the_call_without_the_networks(at_work, monkeypatch):
+    app = open_read_study()
+
+    def forbidden(*args):
+        raise AssertionError("the networks ran again")
+
+    monkeypatch.setattr(services, "_predict", forbidden)
+    slider(app, "patient_threshold").set_value(1.0).run()
+    assert "No fracture called" in html(app)
+    slider(app, "patient_threshold").set_value(0.0).run()
+    assert "Fracture suspected" in html(app)
+    slider(app, "vertebra_threshold").set_value(1.0).run()
+    assert "lab-pill-amber" not in html(app)
+    assert not app.exception
+
+
+def test_thresholds_go_back_to_the_operating_points(at_work):
+    app = open_read_study()
+    slider(app, "patient_threshold").set_value(0.9).run()
+    next(b for b in app.button if b.label == "Back to the operating points").click().run()
+    assert slider(app, "patient_threshold").value == 0.6
+
+
+def test_the_slider_and_the_windows_change_the_picture(at_work):
+    app = open_read_study()
+    slider(app, "slice").set_value(3).run()
+    assert f"slice 3 / {N_SLICES - 1}" in html(app)
+    window = next(g for g in app.button_group if g.key == "window")
+    window.set_value("Soft tissue").run()
+    assert "C 40  W 400 HU" in html(app)
+    next(g for g in app.button_group if g.key == "window").set_value("Custom").run()
+    app.number_input(key="window_width").set_value(100.0).run()
+    assert "C 400  W 100 HU" in html(app)
+    assert not app.exception
+
+
+def test_a_jump_shows_the_most_suspicious_slice(at_work):
+    app = open_read_study()
+    peak = int(app.button(key="jump_study").help.removeprefix("Slice "))
+    slider(app, "slice").set_value((peak + 3) % N_SLICES).run()
+    app.button(key="jump_study").click().run()
+    assert slider(app, "slice").value == peak
+
+
+def test_the_truth_is_shown_only_on_request(at_work):
+    app = open_read_study()
+    assert "Truth" not in html(app)
+    app.toggle(key="show_truth").set_value(True).run()
+    assert "Truth: fractured – the call agrees" in html(app)
+
+
+def test_another_study_can_be_chosen(at_work):
+    app = open_read_study(study=SOUND)
+    assert not app.exception
+    assert app.query_params["study"] == SOUND
+
+
+def test_a_link_opens_its_study_at_its_slice(at_work):
+    app = open_page("overview")
+    app.switch_page("../pages/diagnosis.py")
+    app.query_params["study"] = SOUND
+    app.query_params["slice"] = "2"
+    app.run()
+    assert app.selectbox(key="study").value == SOUND
+    wait_for_verdict(app)
+    assert slider(app, "slice").value == 2
+
+
+@pytest.mark.parametrize("slice_text", ["-1", "99999999", "x", "٣"])
+def test_a_link_to_nowhere_is_ignored(at_work, slice_text):
+    app = open_page("overview")
+    app.switch_page("../pages/diagnosis.py")
+    app.query_params["study"] = "1.2.unknown"
+    app.query_params["slice"] = slice_text
+    app.run()
+    assert not app.exception
+    assert app.selectbox(key="study").value == FRACTURED
+
+
+@pytest.mark.parametrize("typed", ["/no/such/folder", "/etc/hostname", "a\0b", "x" * 5000])
+def test_a_bad_folder_is_one_sentence_and_the_page_stays(at_work, typed):
+    app = open_page("diagnosis")
+    app.button_group[0].set_value("Folder").run()
+    app.text_input(key="folder").set_value(typed).run()
+    assert not app.exception
+    assert len(app.error) == 1
+    folder = at_work.var / "demo" / "train_images" / SOUND
+    app.text_input(key="folder").set_value(f' "{folder}" ').run()
+    assert not app.error
+    assert "lab-verdict" in html(wait_for_verdict(app))
+
+
+def test_a_folder_without_dicom_is_one_sentence(at_work, tmp_path):
+    (tmp_path / "note.txt").write_text("hello")
+    app = open_page("diagnosis")
+    app.button_group[0].set_value("Folder").run()
+    app.text_input(key="folder").set_value(str(tmp_path)).run()
+    assert not app.exception
+    assert "DICOM" in app.error[0].value
+
+
+def test_an_uploaded_archive_is_read_like_the_study_it_holds(at_work):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for path in (at_work.var / "demo" / "train_images" / FRACTURED).iterdir():
+            archive.write(path, f"anything/{path.name}")
+    app = open_page("diagnosis")
+    app.button_group[0].set_value("Upload").run()
+    app.file_uploader[0].upload("study.zip", stream.getvalue(), "application/zip").run()
+    wait_for_verdict(app)
+    assert not app.exception
+    assert "learned from synthetic studies only" in app.warning[0].value
+
+
+def test_an_upload_that_is_no_archive_is_one_sentence(at_work):
+    app = open_page("diagnosis")
+    app.button_group[0].set_value("Upload").run()
+    app.file_uploader[0].upload("study.zip", b"not a zip", "application/zip").run()
+    assert not app.exception
+    assert len(app.error) == 1
+
+
+def test_without_bundles_the_slices_can_still_be_seen(at_work, monkeypatch, tmp_path):
+    monkeypatch.setenv("CHECKPOINTS", str(tmp_path))
+    app = open_page("diagnosis")
+    assert not app.exception
+    assert "make demo-models" in app.info[0].value
+    assert slider(app, "slice").value == N_SLICES // 2
+
+
+def test_without_a_cohort_the_page_says_how_to_get_one(at_work, monkeypatch, tmp_path):
+    monkeypatch.setenv("CSPINE_VAR", str(tmp_path))
+    app = open_page("diagnosis")
+    assert not app.exception
+    assert "make run" in app.info[0].value
+
+
+def test_a_prediction_that_fails_says_why_and_can_be_tried_again(at_work, monkeypatch, tmp_path):
+    shutil.copytree(at_work.checkpoints, tmp_path / "ck")
+    weights = tmp_path / "ck" / "fracture-made" / "model.safetensors"
+    monkeypatch.setenv("CHECKPOINTS", str(tmp_path / "ck"))
+    monkeypatch.setenv("RSNA_CACHE", str(tmp_path / "cache"))
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1000])
+    services._predictor.cache_clear()
+    app = open_page("diagnosis")
+    study = services.open_study(at_work.var / "demo" / "train_images" / FRACTURED)
+    pair = services.BundlePair(services.bundles("vertebra")[0], services.bundles("fracture")[0])
+    services.find_job(study, pair).future.exception(timeout=60)
+    app.run()
+    assert not app.exception
+    assert len(app.error) == 1
+    weights.write_bytes(whole)
+    next(b for b in app.button if b.label == "Try again").click().run()
+    wait_for_verdict(app)
+
+
+def test_a_real_scan_opens_as_a_typed_folder(at_work, real_ct):
+    app = open_page("diagnosis")
+    app.button_group[0].set_value("Folder").run()
+    app.text_input(key="folder").set_value(str(real_ct)).run()
+    wait_for_verdict(app)
+    assert not app.exception
+    assert not app.error
+    assert "65 slices" in html(app)
+    assert "synthetic studies only" in app.warning[0].value

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from core import atomic
+from core.constants import NOT_FOR_CLINICAL_USE, SYNTHETIC_WARNING
+from tests.pages.driver import html, open_page
+
+
+def test_the_page_tells_what_the_lab_holds(at_work):
+    app = open_page("overview")
+    text = html(app)
+    assert not app.exception
+    assert "Synthetic cohort" in text
+    assert "<dt>studies</dt><dd>2</dd>" in text
+    assert "<dt>slices</dt><dd>24</dd>" in text
+    assert "<dt>fractured</dt><dd>50 %</dd>" in text
+    assert "fracture-made" in text
+    assert "0.871</b> (0.800–0.930)" in text
+    assert text.count('class="lab-stage"') == 5
+
+
+def test_warnings_stand_on_the_page(at_work):
+    text = html(open_page("overview"))
+    assert text.count(SYNTHETIC_WARNING) == 2
+    assert NOT_FOR_CLINICAL_USE in text
+
+
+def test_the_projects_own_results_stand_apart(at_work):
+    text = html(open_page("overview"))
+    assert "accuracy 0.980" in text
+    assert "cannot be compared" in text
+
+
+def test_without_data_and_bundles_the_page_says_what_to_do(at_work, monkeypatch, tmp_path):
+    monkeypatch.setenv("CSPINE_VAR", str(tmp_path))
+    monkeypatch.setenv("CHECKPOINTS", str(tmp_path / "none"))
+    app = open_page("overview")
+    assert not app.exception
+    assert "make run" in html(app)
+    assert "make demo-models" in html(app)
+
+
+def test_a_broken_data_root_is_one_sentence(at_work, monkeypatch, tmp_path):
+    monkeypatch.setenv("RSNA_ROOT", str(tmp_path))
+    app = open_page("overview")
+    assert not app.exception
+    assert len(app.error) == 1
+
+
+def test_a_broken_bundle_is_left_out(at_work, monkeypatch, tmp_path):
+    atomic.write_text(tmp_path / "broken" / "config.json", "{")
+    monkeypatch.setenv("CHECKPOINTS", str(tmp_path))
+    app = open_page("overview")
+    assert not app.exception
+    assert "No bundle was found" in html(app)
