@@ -131,6 +131,7 @@ def demo(jobs: Jobs = None) -> None:
 def demo_models(
     work: Annotated[Path, typer.Option(help="Folder for cohorts and runs.")] = Path("var/training"),
     only: Annotated[list[str] | None, typer.Option(help="Names of bundles to train.")] = None,
+    score_only: Annotated[bool, typer.Option(help="Train nothing, score again.")] = False,
     jobs: Jobs = None,
 ) -> None:
     """Train the shipped bundles again and score them on held-out synthetic studies."""
@@ -138,7 +139,13 @@ def demo_models(
 
     with _bar("", "step") as progress:
         build_bundles(
-            Settings(), work, only=only or [], jobs=jobs, progress=progress, say=tqdm.write
+            Settings(),
+            work,
+            only=only or [],
+            score_only=score_only,
+            jobs=jobs,
+            progress=progress,
+            say=tqdm.write,
         )
 
 

@@ -53,6 +53,7 @@ def build_bundles(
     work: Path,
     *,
     only: Sequence[str] = (),
+    score_only: bool = False,
     jobs: int | None = None,
     progress: Progress | None = None,
     say: Say = lambda _: None,
@@ -63,6 +64,7 @@ def build_bundles(
         settings: Says where bundles go.
         work: Folder for cohorts and runs; finished cohorts are used again.
         only: Names of configs to train anew; empty means all. Every bundle is scored.
+        score_only: Train nothing.
         jobs: Processes for the cohorts.
         progress: Called with (done, total) of the step at work.
         say: Called with one line a step.
@@ -85,7 +87,7 @@ def build_bundles(
         path.stem: load_run_config(path, data_root=train_root)
         for path in sorted(CONFIGS.glob("*.yaml"))
     }
-    for name in only or configs:
+    for name in () if score_only else only or configs:
         if name not in configs:
             raise BundleError(f"{name} has no config in {CONFIGS}; choose one of {list(configs)}.")
         say(f"Training {name}")

@@ -25,6 +25,7 @@ from core.training.early_stopping import EarlyStopping
 from core.training.engine import evaluate, train_one_epoch
 from core.training.losses import LOSSES
 from core.training.monitor import Monitor, Progress
+from core.training.prior import prior_shift, shift_logit
 from core.training.runs import RunFolder
 from core.training.state import TrainingState, load_training_state, save_training_state
 
@@ -162,6 +163,9 @@ def _write_bundle(run: RunFolder, state: TrainingState, config: RunConfig, cohor
         "run": config.model_dump(mode="json", exclude={"data_root", "device"}),
         "validation": state.validation,
     }
+    if config.balanced and cohort.training.targets.shape[1] == 1:
+        trained_on["prior_shift_logits"] = prior_shift(cohort.training.targets)
+        shift_logit(state.model.head, trained_on["prior_shift_logits"])
     description = BundleConfig(
         name=f"{config.task}_type{config.type}_{config.backbone}",
         task=config.task,

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from tests.browser.server import serve
 from tests.dashboard.fixtures import at_work, workplace
 
 __all__ = ["at_work", "workplace"]
 
+# A machine that trains a network on the side answers late, but it answers.
+expect.set_options(timeout=20_000)
+
 
 @pytest.fixture(scope="session")
-def dashboard_url(workplace, repo_root, artifacts) -> str:
+def dashboard_url(workplace, repo_root, artifacts) -> Iterator[str]:
     with serve(repo_root, workplace.environment, artifacts / "server.log") as url:
         yield url
 

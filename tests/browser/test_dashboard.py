@@ -7,10 +7,13 @@ from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
+FIRST_TIME_MS = 150_000
+"""The first page starts the server's imports, the first reading those of torch."""
+
 
 def open_diagnosis(page, url):
     page.goto(f"{url}/diagnosis")
-    expect(page.locator(".lab-call")).to_be_visible(timeout=60_000)
+    expect(page.locator(".lab-call")).to_be_visible(timeout=FIRST_TIME_MS)
 
 
 def choose_study(page, label):
@@ -25,7 +28,9 @@ def press_on_slider(page, name, key):
 
 def test_a_reader_opens_a_study_and_moves_the_threshold(page, dashboard_url, artifacts):
     page.goto(dashboard_url)
-    expect(page.get_by_role("heading", name="Is this neck broken")).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("heading", name="Is this neck broken")).to_be_visible(
+        timeout=FIRST_TIME_MS
+    )
     assert page.url.endswith("/overview")
     expect(page.get_by_text("fracture-made")).to_be_visible()
     page.screenshot(path=artifacts / "overview.png", full_page=True)
@@ -33,7 +38,7 @@ def test_a_reader_opens_a_study_and_moves_the_threshold(page, dashboard_url, art
     page.get_by_role("link", name="Open Diagnosis").click()
     choose_study(page, "Study 2")
     call = page.locator(".lab-call")
-    expect(call).to_have_text("Fracture suspected", timeout=60_000)
+    expect(call).to_have_text("Fracture suspected", timeout=FIRST_TIME_MS)
     probability = page.locator(".lab-prob b").inner_text()
     page.screenshot(path=artifacts / "diagnosis_suspected.png")
 
@@ -67,9 +72,9 @@ def test_a_study_already_seen_opens_within_a_second(page, dashboard_url):
         expect(page.get_by_test_id("stApp")).to_have_attribute(
             "data-test-script-state", "notRunning"
         )
-        expect(page.locator(".lab-call")).to_be_visible(timeout=60_000)
+        expect(page.locator(".lab-call")).to_be_visible(timeout=FIRST_TIME_MS)
     taken = []
-    for label in ("Study 2", "Study 1", "Study 2"):
+    for label in ("Study 2", "Study 1", "Study 2", "Study 1", "Study 2"):
         old = page.locator(".st-key-viewport img").get_attribute("src")
         start = time.perf_counter()
         choose_study(page, label)
@@ -86,7 +91,7 @@ def test_pages_fit_at_two_widths_in_both_themes(page, dashboard_url, artifacts, 
         expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible()
     else:
         page.goto(f"{dashboard_url}/{name}")
-        expect(page.locator(".lab-pipeline")).to_be_visible(timeout=60_000)
+        expect(page.locator(".lab-pipeline")).to_be_visible(timeout=FIRST_TIME_MS)
     main = page.get_by_test_id("stMain")
     for width, scheme in ((1440, "light"), (1440, "dark"), (900, "dark"), (900, "light")):
         page.emulate_media(color_scheme=scheme)

@@ -23,12 +23,13 @@ class TinyNetwork(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(
             nn.Conv2d(1, 8, 5, stride=4), nn.BatchNorm2d(8), nn.PReLU(), nn.Flatten(),
-            nn.Dropout(0.1), nn.LazyLinear(outputs),
+            nn.Dropout(0.1),
         )  # fmt: skip
-        self.layers(torch.zeros(2, 1, 32, 32))
+        self.head = nn.Sequential(nn.LazyLinear(outputs))
+        self.head(self.layers(torch.zeros(2, 1, 32, 32)))
 
     def forward(self, images):
-        return self.layers(images.unsqueeze(1).float() / 255)
+        return self.head(self.layers(images.unsqueeze(1).float() / 255))
 
 
 class TinyFracture(TinyNetwork):
@@ -223,6 +224,16 @@ def test_balanced_fracture_run_draws_both_classes_equally(make, tiny, monkeypatc
     monkeypatch.setattr(trainer, "Batches", Spy)
     make(task="fracture", balanced=True)
     assert shares == [0.5, 0.5]
+
+
+def test_a_balanced_bundle_carries_the_cohorts_prior_once_even_when_resumed(make, tiny):
+    run = make(task="fracture", balanced=True)
+    trained_on = read_bundle(run.bundle).config.trained_on
+    assert trained_on["prior_shift_logits"] < 0
+    before = _digest(run)
+    assert _digest(make(task="fracture", balanced=True, resume=True)) == before
+    plain = make("plain", task="fracture", balanced=False)
+    assert "prior_shift_logits" not in read_bundle(plain.bundle).config.trained_on
 
 
 def test_mixed_precision_trains(make, tiny):
