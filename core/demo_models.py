@@ -130,7 +130,7 @@ def _score_all(
         partner = bundles[DEFAULT_NAMES[other]]
         pair = (bundle, partner) if other == "fracture" else (partner, bundle)
         chosen_on = _evaluate(pair, validation, validation_truth, None)
-        thresholds = {
+        thresholds: dict[LevelName, float] = {
             level: report.operating_point.threshold for level, report in _levels(chosen_on).items()
         }
         measured_on = _evaluate(pair, held_out, held_out_truth, thresholds)

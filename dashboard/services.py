@@ -17,6 +17,7 @@ from core.data.fingerprint import fingerprint_folder
 from core.data.rsna import is_synthetic, read_studies
 from core.inference.outputs import read_predictions, write_predictions
 from core.models.bundles import BundleInfo, list_bundles, read_bundle
+from core.models.pairs import BundlePair
 from core.types import CTVolume, StudyRecord
 from dashboard.prediction_jobs import PredictionJob, PredictionQueue, Progress
 from dashboard.reading import StudyReading, read_study
@@ -66,22 +67,6 @@ class OpenStudy:
 
     fingerprint: str
     volume: CTVolume
-
-
-@dataclass(frozen=True, slots=True)
-class BundlePair:
-    """The two networks that read a study together."""
-
-    vertebra: BundleInfo
-    fracture: BundleInfo
-
-    @property
-    def digest(self) -> str:
-        """16 hex digits that change with weights, preprocessing or names of either network."""
-        configs = "\n".join(
-            bundle.config.model_dump_json() for bundle in (self.vertebra, self.fracture)
-        )
-        return hashlib.sha256(configs.encode()).hexdigest()[:16]
 
 
 def settings() -> Settings:

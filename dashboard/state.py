@@ -16,6 +16,7 @@ _ENTERED: Final = "_entered_study"
 _POINTS: Final = "_entered_points"
 _UPLOAD: Final = "_upload"
 _SESSION: Final = "_session"
+_CLICKED: Final = "_clicked"
 
 
 def session_name() -> str:
@@ -55,6 +56,8 @@ def enter_study(fingerprint: str, n_slices: int, start: int) -> None:
         st.session_state[SLICE_KEY] = linked
     elif entered != fingerprint or current is None or current == earlier or current >= n_slices:
         st.session_state[SLICE_KEY] = start
+    if entered != fingerprint:
+        st.session_state.pop(_CLICKED, None)
     st.session_state[_ENTERED] = (fingerprint, start)
 
 
@@ -108,10 +111,17 @@ def remember_upload(file_id: str, outcome: object) -> None:
     st.session_state[_UPLOAD] = (file_id, outcome)
 
 
-def selected_points(key: str) -> list[dict[str, Any]]:
-    """Points selected in a chart; for its callback."""
-    event = st.session_state.get(key) or {}
-    return list(event.get("selection", {}).get("points", []))
+def clicked_slice(chart: str) -> int | None:
+    """The slice whose point in a chart was clicked last; for the chart's callback.
+
+    A click on the point that is selected already takes the selection back, which reports no
+    point; it means the same slice again.
+    """
+    event = st.session_state.get(chart) or {}
+    points = event.get("selection", {}).get("points", [])
+    if points and (found := points[0].get("customdata")) is not None:
+        st.session_state[_CLICKED] = int(found[0] if isinstance(found, list) else found)
+    return st.session_state.get(_CLICKED)
 
 
 def _slice_from_url(n_slices: int) -> int | None:

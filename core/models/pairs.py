@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
@@ -17,10 +18,16 @@ DEFAULT_NAMES: Final = {
 
 
 class BundlePair(NamedTuple):
-    """One bundle of each task."""
+    """The two networks that read a study together."""
 
     vertebra: BundleInfo
     fracture: BundleInfo
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits that change with weights, preprocessing or names of either network."""
+        configs = "\n".join(bundle.config.model_dump_json() for bundle in self)
+        return hashlib.sha256(configs.encode()).hexdigest()[:16]
 
 
 def choose_pair(checkpoints: Path, folders: Sequence[Path] = ()) -> BundlePair:

@@ -40,4 +40,4 @@ def shift_logit(head: nn.Sequential, shift: float) -> None:
     if not isinstance(last, nn.Linear) or last.out_features != 1:
         raise ValueError("Only a head with a single logit can be shifted.")
     with torch.no_grad():
-        last.bias += shift
+        last.bias.add_(shift)

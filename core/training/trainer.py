@@ -7,10 +7,11 @@ import logging
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import torch
 from lightning_fabric import Fabric
+from torch import nn
 from torch.optim import Adam
 from torch.optim.lr_scheduler import OneCycleLR
 
@@ -165,7 +166,7 @@ def _write_bundle(run: RunFolder, state: TrainingState, config: RunConfig, cohor
     }
     if config.balanced and cohort.training.targets.shape[1] == 1:
         trained_on["prior_shift_logits"] = prior_shift(cohort.training.targets)
-        shift_logit(state.model.head, trained_on["prior_shift_logits"])
+        shift_logit(cast(nn.Sequential, state.model.head), trained_on["prior_shift_logits"])
     description = BundleConfig(
         name=f"{config.task}_type{config.type}_{config.backbone}",
         task=config.task,

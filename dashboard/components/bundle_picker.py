@@ -5,8 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from core.models.bundles import BundleInfo
+from core.models.pairs import DEFAULT_NAMES, BundlePair
 from dashboard.bundle_figures import headline
-from dashboard.services import BundlePair, bundles
+from dashboard.services import bundles
 
 
 def bundle_picker() -> BundlePair | None:
@@ -29,9 +30,12 @@ def bundle_picker() -> BundlePair | None:
 
 def _choose(label: str, task: str, available: list[BundleInfo]) -> BundleInfo:
     by_name = {bundle.folder.name: bundle for bundle in available}
+    names = list(by_name)
+    default = DEFAULT_NAMES[task]
     chosen = st.selectbox(
         label,
-        list(by_name),
+        names,
+        index=names.index(default) if default in by_name else 0,
         format_func=lambda name: _label(by_name[name]),
         key=f"{task}_bundle",
         persist_state="session",

@@ -7,16 +7,10 @@ import time
 import streamlit as st
 
 from core.errors import PredictionsError
+from core.models.pairs import BundlePair
 from dashboard.prediction_jobs import PredictionJob
 from dashboard.reading import StudyReading
-from dashboard.services import (
-    BundlePair,
-    OpenStudy,
-    find_job,
-    find_reading,
-    forget_job,
-    start_prediction,
-)
+from dashboard.services import OpenStudy, find_job, find_reading, forget_job, start_prediction
 
 _POLL_SECONDS = 0.4
 

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from core.models.pairs import BundlePair
 from dashboard import state
 from dashboard.charts.z_profile import z_profile_figure
 from dashboard.components.verdict import verdict_panel
 from dashboard.components.viewport import slice_viewer
 from dashboard.reading import StudyReading
-from dashboard.services import BundlePair, OpenStudy
+from dashboard.services import OpenStudy
 
 _CHART_KEY = "z_profile"
 
@@ -66,9 +67,9 @@ def _profile(reading: StudyReading | None) -> None:
 
 
 def _go_to_clicked() -> None:
-    for point in state.selected_points(_CHART_KEY):
-        if (index := point.get("customdata")) is not None:
-            state.go_to_slice(int(index[0] if isinstance(index, list) else index))
+    index = state.clicked_slice(_CHART_KEY)
+    if index is not None:
+        state.go_to_slice(index)
 
 
 def _unread(pair: BundlePair | None) -> None:
