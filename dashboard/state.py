@@ -16,7 +16,6 @@ _ENTERED: Final = "_entered_study"
 _POINTS: Final = "_entered_points"
 _UPLOAD: Final = "_upload"
 _SESSION: Final = "_session"
-_CLICKED: Final = "_clicked"
 
 
 def session_name() -> str:
@@ -56,8 +55,6 @@ def enter_study(fingerprint: str, n_slices: int, start: int) -> None:
         st.session_state[SLICE_KEY] = linked
     elif entered != fingerprint or current is None or current == earlier or current >= n_slices:
         st.session_state[SLICE_KEY] = start
-    if entered != fingerprint:
-        st.session_state.pop(_CLICKED, None)
     st.session_state[_ENTERED] = (fingerprint, start)
 
 
@@ -112,16 +109,16 @@ def remember_upload(file_id: str, outcome: object) -> None:
 
 
 def clicked_slice(chart: str) -> int | None:
-    """The slice whose point in a chart was clicked last; for the chart's callback.
+    """The slice whose point in a chart was clicked; for the chart's callback.
 
-    A click on the point that is selected already takes the selection back, which reports no
-    point; it means the same slice again.
+    None where the event holds no point: a redrawn chart lets its selection go and reports that.
     """
     event = st.session_state.get(chart) or {}
     points = event.get("selection", {}).get("points", [])
-    if points and (found := points[0].get("customdata")) is not None:
-        st.session_state[_CLICKED] = int(found[0] if isinstance(found, list) else found)
-    return st.session_state.get(_CLICKED)
+    found = points[0].get("customdata") if points else None
+    if found is None:
+        return None
+    return int(found[0] if isinstance(found, list) else found)
 
 
 def _slice_from_url(n_slices: int) -> int | None:

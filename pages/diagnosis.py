@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import streamlit as st
+
 from dashboard.components.bundle_picker import bundle_picker
 from dashboard.components.frame import page_header
 from dashboard.components.prediction_status import reading_or_progress
@@ -12,9 +14,13 @@ from dashboard.components.workbench import workbench
 page_header("Diagnosis", "Does this neck have a fracture – in which vertebra, and on which slices?")
 choice = study_picker()
 pair = bundle_picker()
-study = open_choice(choice)
+notices, bench = st.container(key="notices"), st.container()
+with notices:
+    study = open_choice(choice)
 if choice is not None and study is not None:
-    series_facts(study, choice)
-    domain_warning(choice, pair)
-    reading = reading_or_progress(study, pair)
-    workbench(study, reading, pair, choice.truth)
+    with notices:
+        series_facts(study, choice)
+        domain_warning(choice, pair)
+        reading = reading_or_progress(study, pair)
+    with bench:
+        workbench(study, reading, pair, choice.truth)
