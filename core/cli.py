@@ -18,7 +18,7 @@ import typer
 from tqdm import tqdm
 
 from core.config import Settings, load_run_config
-from core.errors import CSpineError
+from core.errors import ConfigError, CSpineError
 
 app = typer.Typer(
     add_completion=False,
@@ -67,6 +67,8 @@ def train(
     """Train one network; leaves a run folder with a bundle in it."""
     from core.training.trainer import train as run_training
 
+    if resume and run_dir is None:
+        raise ConfigError("--resume needs to know which run; name its folder with --run-dir.")
     run_config = load_run_config(config, fold=fold)
     target = run_dir or Path("runs") / f"{config.stem}-{time.strftime('%Y%m%d-%H%M%S')}"
     with _bar(run_config.task, "batch") as progress:

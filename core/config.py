@@ -24,7 +24,6 @@ class Settings(BaseSettings):
         cspine_var: Folder for generated data (the demo cohort, uploads).
         checkpoints: Folder of bundles.
         max_upload_mib: Largest archive the dashboard accepts.
-        dashboard_readonly: Hide every button that changes anything.
     """
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
@@ -34,7 +33,6 @@ class Settings(BaseSettings):
     cspine_var: Path = PROJECT_ROOT / "var"
     checkpoints: Path = PROJECT_ROOT / "checkpoints"
     max_upload_mib: int = Field(default=1024, ge=1)
-    dashboard_readonly: bool = False
 
     @property
     def demo_root(self) -> Path:

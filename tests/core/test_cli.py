@@ -122,6 +122,7 @@ def test_train_from_a_config_leaves_a_bundle(run, phantom_root, tmp_path):
         ("predict", "{tmp}/text", "--out", "{tmp}/out", "--bundle", "{tmp}/empty"),
         ("evaluate", "{tmp}/empty", "--truth", "{tmp}/empty"),
         ("train", "{tmp}/missing.yaml"),
+        ("train", "{tmp}/unknown_key.yaml", "--resume"),
         ("train", "{tmp}/unknown_key.yaml"),
         ("train", "{tmp}/not_yaml.yaml"),
         ("phantom", "{tmp}/text", "--studies", "1"),

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -68,10 +67,8 @@ def test_a_prediction_is_stored_by_content_and_found_after_a_restart(at_work, mo
     services._reading.clear()
     services._open_study.clear()
     monkeypatch.setattr(services, "_predict", None)
-    start = time.perf_counter()
     again = open_first()
     reading = services.find_reading(again, pair())
-    assert time.perf_counter() - start < 1
     assert reading.predictions.n_slices == N_SLICES
     assert reading.predictions.study_id == FRACTURED
 
