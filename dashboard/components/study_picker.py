@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import CSpineError, DataRootError
 from core.types import StudyRecord
@@ -40,7 +41,10 @@ class StudyChoice:
 
 def study_picker() -> StudyChoice | None:
     """Let the reader choose a study; None while there is nothing to open."""
-    with st.container(key="picker", horizontal=True, vertical_alignment="top"):
+    row = st.container(key="picker", horizontal=True, vertical_alignment="top")
+    # Below the row: a message beside the widgets would squeeze them.
+    messages = st.container()
+    with row:
         source = st.segmented_control(
             "Where from",
             [COHORT, FOLDER, UPLOAD],
@@ -52,8 +56,8 @@ def study_picker() -> StudyChoice | None:
         if source == FOLDER:
             return _typed_folder()
         if source == UPLOAD:
-            return _uploaded()
-        return _cohort_study()
+            return _uploaded(messages)
+        return _cohort_study(messages)
 
 
 def open_choice(choice: StudyChoice | None) -> OpenStudy | None:
@@ -70,14 +74,14 @@ def open_choice(choice: StudyChoice | None) -> OpenStudy | None:
     return study
 
 
-def _cohort_study() -> StudyChoice | None:
+def _cohort_study(messages: DeltaGenerator) -> StudyChoice | None:
     try:
         cohort = find_cohort()
     except DataRootError as error:
-        st.error(str(error), icon=":material/database_off:")
+        messages.error(str(error), icon=":material/database_off:")
         return None
     if cohort is None or not cohort.studies:
-        st.info(
+        messages.info(
             "There are no studies yet. `make run` prepares the synthetic cohort before it opens "
             "the dashboard; `python -m core demo` does it alone. A folder or an upload works now.",
             icon=":material/database:",
@@ -109,7 +113,7 @@ def _typed_folder() -> StudyChoice | None:
     return StudyChoice(Path(text).expanduser()) if text else None
 
 
-def _uploaded() -> StudyChoice | None:
+def _uploaded(messages: DeltaGenerator) -> StudyChoice | None:
     limit = settings().max_upload_mib
     upload = st.file_uploader(
         f"Zip of one DICOM series, up to {limit} MiB",
@@ -126,7 +130,7 @@ def _uploaded() -> StudyChoice | None:
         outcome = _unpack(upload)
         state.remember_upload(upload.file_id, outcome)
     if isinstance(outcome, str):
-        st.error(outcome, icon=":material/folder_zip:")
+        messages.error(outcome, icon=":material/folder_zip:")
         return None
     return StudyChoice(outcome)
 
