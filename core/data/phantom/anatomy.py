@@ -65,8 +65,8 @@ class Anatomy:
         trabecular_hu: Mean HU of spongy bone; low in the old.
         disc_mm: Disc height.
         girth: Soft-tissue girth relative to the average.
-        swelling: (z_mm, amplitude_mm, extent_mm) of prevertebral swellings.
         contrast_hu: Vessel HU.
+        teeth: Whether the jaw has them.
     """
 
     scale: float

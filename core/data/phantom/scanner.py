@@ -12,6 +12,7 @@ from core.data.phantom.anatomy import SIZES, Anatomy
 from core.data.phantom.fractures import Fracture
 from core.data.phantom.grid import Grid
 from core.data.phantom.sdf import Field, Points
+from core.data.phantom.soft_tissue import HU_DISC
 from core.data.phantom.vertebrae import reach, vertebra_distance
 
 
@@ -97,7 +98,7 @@ def paint_disc(hu: Field, upper: str, lower: str, grid: Grid, anatomy: Anatomy) 
     thick = np.abs(h) - np.float32(anatomy.disc_mm / anatomy.scale / 2 + 0.8)
     alpha = np.clip((1 - plan) * 8 + 0.5, 0, 1) * np.clip(0.5 - thick / grid.slice_mm, 0, 1)
     part = hu[box]
-    part += alpha * (np.float32(85.0) - part)
+    part += alpha * (np.float32(HU_DISC) - part)
 
 
 def acquire(hu: Field, scanner: Scanner, rng: np.random.Generator) -> NDArray[np.int16]:

@@ -176,7 +176,6 @@ def _paint_skull(hu: Field, p: Points, s: float, px: float) -> None:
         condyle = ellipsoid(p, (side * 16.5, -6, 12.5), (7.5, 10, 4.8))
         petrous = ellipsoid(p, (side * 46, 2, 22), (15, 14, 17))
         skull = np.minimum(np.minimum(skull, condyle), petrous)
-        cells = ellipsoid(p, (side * 50, 6, 18), (8, 7, 9))
     paint(hu, brain, HU_BRAIN)
     depth = np.clip(-skull / np.float32(1.6), 0, 1)
     paint(hu, cover(skull * np.float32(s), px), 1150.0 - 500.0 * depth)

@@ -34,7 +34,6 @@ class PhantomStudy:
         clefts: uint8 (z, y, x), label of the vertebra in voxels that a fracture line crosses.
         grid: Its voxels in LPS mm.
         fractures: What is broken.
-        sex_scale: Body size relative to the average.
     """
 
     hu: NDArray[np.int16]
@@ -42,7 +41,6 @@ class PhantomStudy:
     clefts: NDArray[np.uint8]
     grid: Grid
     fractures: tuple[Fracture, ...]
-    sex_scale: float
 
     @property
     def labels(self) -> tuple[int, ...]:
@@ -103,7 +101,7 @@ def render_study(
     for name in reversed(LEVELS):
         paint_vertebra(hu, mask, clefts, name, LABELS[name], grid, anatomy, broken.get(name), rng)
     image = acquire(hu, sample_scanner(rng), rng)
-    return PhantomStudy(image, mask, clefts, grid, fractures, anatomy.scale)
+    return PhantomStudy(image, mask, clefts, grid, fractures)
 
 
 def _sample_fractures(rng: np.random.Generator) -> tuple[Fracture, ...]:
