@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -12,7 +12,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from core.errors import ConfigError
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
-BackboneName = Literal["mobilenet_v3_large", "googlenet", "resnet50", "densenet121"]
+BackboneName = Literal[
+    "alexnet", "vgg16_bn", "resnet50", "resnext50_32x4d", "googlenet", "inception_v3",
+    "densenet121", "efficientnet_v2_s", "mobilenet_v3_large", "convnext_small", "mnasnet1_3",
+    "shufflenet_v2_x2_0", "swin_s", "regnet_y_8gf",
+]  # fmt: skip
+ChannelMode = Literal["grey", "windows", "neighbours"]
+"""What a network's three channels hold: one grey slice thrice, three HU windows, or i-1, i, i+1."""
 
 
 class Settings(BaseSettings):
@@ -24,6 +30,8 @@ class Settings(BaseSettings):
         cspine_var: Folder for generated data (the demo cohort, uploads).
         checkpoints: Folder of bundles.
         max_upload_mib: Largest archive the dashboard accepts.
+        cache_limit_gib: Size of the slice store above which the least recently used goes.
+        dashboard_readonly: Whether the dashboard hides whatever changes something.
     """
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
@@ -33,11 +41,18 @@ class Settings(BaseSettings):
     cspine_var: Path = PROJECT_ROOT / "var"
     checkpoints: Path = PROJECT_ROOT / "checkpoints"
     max_upload_mib: int = Field(default=1024, ge=1)
+    cache_limit_gib: float = Field(default=200.0, gt=0)
+    dashboard_readonly: bool = False
 
     @property
     def demo_root(self) -> Path:
         """The embedded synthetic cohort, in RSNA's layout."""
         return self.cspine_var / "demo"
+
+    @property
+    def runs_root(self) -> Path:
+        """The training runs started from the dashboard, one folder each."""
+        return self.cspine_var / "runs"
 
     @property
     def data_root(self) -> Path:
@@ -50,7 +65,11 @@ class RunConfig(BaseModel):
 
     `size` is the network's input in pixels (square). `crop` is the central fraction of the slice
     kept before resizing. `window_center`/`window_width` are HU. `slices_per_study` caps how many
-    slices of a study one epoch draws; 0 means all.
+    slices of a study one epoch draws; 0 means all. `alpha` weighs the fracture loss of Type 3
+    against its vertebra loss. `vertebra_bundle` gives v_ij where a study has no mask. `fold` is
+    the one held out; "all" trains each in turn, None trains on every study. `gradient_clip`
+    limits the gradient's norm; 0 means no limit. `checkpoint_every_s` is the longest time of
+    work that a kill loses.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -64,6 +83,7 @@ class RunConfig(BaseModel):
     crop: float = Field(default=1.0, gt=0.1, le=1.0)
     window_center: float = 400.0
     window_width: float = Field(default=1800.0, gt=0)
+    channels: ChannelMode = "grey"
     augment: bool = False
     balanced: bool = False
     slices_per_study: int = Field(default=0, ge=0)
@@ -72,12 +92,18 @@ class RunConfig(BaseModel):
     max_lr: float | None = Field(default=None, gt=0)
     pct_start: float = Field(default=0.3, gt=0, lt=1)
     weight_decay: float = Field(default=0.0, ge=0)
+    alpha: float = Field(default=2.0, gt=0)
+    vertebra_bundle: Path | None = None
+    gradient_clip: float = Field(default=1.0, ge=0)
+    deterministic: bool = True
+    loader_workers: int = Field(default=0, ge=0)
+    checkpoint_every_s: float = Field(default=60.0, ge=0)
     early_stopping: bool = False
     early_stopping_delta: float = Field(default=0.01, ge=0)
     early_stopping_patience: int = Field(default=5, ge=1)
     early_stopping_every: int = Field(default=500, ge=1)
     folds: int = Field(default=5, ge=2)
-    fold: int | None = Field(default=0, ge=0)
+    fold: Annotated[int, Field(ge=0)] | Literal["all"] | None = 0
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     seed: int = Field(default=0, ge=0)
@@ -86,7 +112,7 @@ class RunConfig(BaseModel):
     def _fits_together(self) -> RunConfig:
         if self.task == "vertebra" and self.type == 3:
             raise ValueError("vertebra detection has Types 1 and 2 only; set type to 1 or 2")
-        if self.fold is not None and self.fold >= self.folds:
+        if isinstance(self.fold, int) and self.fold >= self.folds:
             raise ValueError(
                 f"fold must be below folds ({self.folds}); set it to 0..{self.folds - 1}"
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import platform
 import signal
 import threading
 import time
@@ -22,11 +23,14 @@ import yaml
 from core.atomic import write_json, write_text
 from core.config import RunConfig
 from core.errors import StorageError, TrainingError
+from core.training.queue import is_same_process
 
 SignalHandler = Callable[[int, FrameType | None], Any] | int | signal.Handlers | None
-RunState = Literal["preparing", "running", "finished", "stopped", "failed"]
+RunState = Literal["queued", "preparing", "running", "finished", "stopped", "failed"]
 
 HEARTBEAT_SECONDS: Final = 2.0
+STALE_SECONDS: Final = 120.0
+"""A heartbeat older than this is a run's that hangs, or whose machine is gone."""
 _log = logging.getLogger("core.training")
 
 
@@ -43,7 +47,8 @@ class RunStatus:
         pid: The process that trains.
         process_started: Its start in seconds since 1970; tells it from a later process that was
             given the same pid.
-        message: The error of a failed run, or what is being prepared.
+        message: The error of a failed run, or what is being prepared or waited for.
+        host: The machine of that process; runs on a shared disk may be another's.
     """
 
     state: RunState
@@ -54,21 +59,24 @@ class RunStatus:
     pid: int
     process_started: float
     message: str = ""
+    host: str = ""
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether the run had not come to an end when this was written."""
+        return self.state in ("queued", "preparing", "running")
 
     @property
     def is_trained_elsewhere(self) -> bool:
         """Whether another living process is at work on the run."""
-        at_work = self.state in ("preparing", "running")
-        return at_work and self.pid != os.getpid() and self.is_alive
+        return self.is_at_work and self.pid != os.getpid() and self.is_alive
 
     @property
     def is_alive(self) -> bool:
-        """Whether its process still runs."""
-        try:
-            started = psutil.Process(self.pid).create_time()
-        except psutil.Error:
-            return False
-        return abs(started - self.process_started) < 1.0
+        """Whether its process still runs; on another machine, whether it told so of late."""
+        if self.host not in ("", platform.node()):
+            return time.time() - self.heartbeat < STALE_SECONDS
+        return is_same_process(self.pid, self.process_started)
 
 
 class RunFolder:
@@ -86,7 +94,36 @@ class RunFolder:
         self.log_file = folder / "train.log"
         self.checkpoint_file = folder / "last.ckpt"
         self.bundle = folder / "bundle"
-        self._last_status = RunStatus("preparing", 0, 0, 0, 0.0, os.getpid(), _process_started())
+        self._last_status = RunStatus(
+            "preparing", 0, 0, 0, 0.0, os.getpid(), _process_started(), host=platform.node()
+        )
+
+    def request(self, config: RunConfig) -> None:
+        """Write the config of a run that another process is about to start with `resume`.
+
+        Raises:
+            TrainingError: The folder holds a run already.
+            StorageError: The folder cannot be written.
+        """
+        if self.config_file.exists():
+            raise TrainingError(f"{self.folder} already holds a run; choose another name.")
+        write_text(self.config_file, yaml.safe_dump(config.model_dump(mode="json")))
+
+    def expect(self, pid: int) -> None:
+        """Note the process that was started for the run, so that it is listed at once.
+
+        Raises:
+            StorageError: The folder cannot be written.
+        """
+        try:
+            started = psutil.Process(pid).create_time()
+        except psutil.Error:
+            started = 0.0
+        status = replace(
+            self._last_status, state="queued", pid=pid, process_started=started,
+            heartbeat=time.time(), message="starting",
+        )  # fmt: skip
+        write_json(self.status_file, asdict(status))
 
     def start(self, config: RunConfig, *, resume: bool) -> None:
         """Make the folder and write the config; on `resume` check it is the same run instead.

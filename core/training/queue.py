@@ -1,0 +1,121 @@
+"""Runs wait their turn: one at a time a device, first come first served, across processes.
+
+A waiting run is a process with a ticket file. No supervisor hands out turns, so none can die: each
+process looks at the tickets itself, and the ticket of a dead one counts no more.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import psutil
+from filelock import FileLock
+
+from core.atomic import write_json
+from core.errors import StorageError
+
+POLL_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A process's place in a queue.
+
+    Attributes:
+        number: Place in the queue; the lowest is first.
+        pid: The process that waits or trains.
+        process_started: Its start in seconds since 1970; tells it from a later process that was
+            given the same pid.
+    """
+
+    number: int
+    pid: int
+    process_started: float
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether its process still lives."""
+        return is_same_process(self.pid, self.process_started)
+
+
+def is_same_process(pid: int, started: float) -> bool:
+    """Whether the process `pid` lives and is the one that began at `started` (s since 1970)."""
+    try:
+        process = psutil.Process(pid)
+        return (
+            abs(process.create_time() - started) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
+        )
+    except psutil.Error:
+        return False
+
+
+@contextmanager
+def turn(
+    folder: Path, device: str, *, on_wait: Callable[[int], None] | None = None,
+    poll_s: float = POLL_SECONDS,
+) -> Iterator[None]:  # fmt: skip
+    """Hold a device for the length of the block, waiting for the runs that asked earlier.
+
+    Args:
+        folder: Where the tickets lie; the same for all who share the device.
+        device: For example "cpu" or "cuda"; each has its own queue.
+        on_wait: Called at each look with the number of runs ahead, while there are any.
+        poll_s: Seconds between looks.
+
+    Raises:
+        StorageError: The folder cannot be written.
+    """
+    queue = folder / device
+    path = _draw_ticket(queue)
+    try:
+        while ahead := sum(other < path.name for other in _valid_tickets(queue)):
+            if on_wait is not None:
+                on_wait(ahead)
+            time.sleep(poll_s)
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _draw_ticket(queue: Path) -> Path:
+    # Drawn and laid down in one step: else a lower number could turn up after a higher one had
+    # found the queue empty, and both would train.
+    try:
+        queue.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"The queue {queue} cannot be made ({error.strerror}); check the folder's permissions."
+        ) from error
+    with FileLock(queue / ".lock"):
+        taken = [int(path.name.split("-")[0]) for path in queue.glob("*-*.json")]
+        ticket = Ticket(max(taken, default=0) + 1, os.getpid(), psutil.Process().create_time())
+        path = queue / f"{ticket.number:08d}-{ticket.pid}.json"
+        write_json(path, asdict(ticket))
+    return path
+
+
+def waiting(folder: Path, device: str) -> int:
+    """Count the living processes that hold or wait for a device."""
+    return len(_valid_tickets(folder / device))
+
+
+def _valid_tickets(queue: Path) -> list[str]:
+    """File names of living processes' tickets in order; those of dead ones are cleared away."""
+    valid: list[str] = []
+    for path in sorted(queue.glob("*-*.json")):
+        try:
+            ticket = Ticket(**json.loads(path.read_text()))
+        except (OSError, ValueError, TypeError):
+            continue
+        if ticket.is_valid:
+            valid.append(path.name)
+        else:
+            path.unlink(missing_ok=True)
+    return valid

@@ -1,0 +1,136 @@
+"""The one-cycle learning rate and a run's length, computed without a network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.config import RunConfig
+
+START_DIVISOR: Final = 25.0
+END_DIVISOR: Final = 1e4
+"""torch's OneCycleLR begins at the peak / 25 and ends at that beginning / 1e4."""
+
+COST_GMAC: Final[dict[str, float]] = {
+    "alexnet": 0.71, "vgg16_bn": 15.5, "resnet50": 4.1, "resnext50_32x4d": 4.2, "googlenet": 1.5,
+    "inception_v3": 3.0, "densenet121": 2.8, "efficientnet_v2_s": 2.9, "mobilenet_v3_large": 0.22,
+    "convnext_small": 8.7, "mnasnet1_3": 0.53, "shufflenet_v2_x2_0": 0.58, "swin_s": 8.7,
+    "regnet_y_8gf": 8.5,
+}  # fmt: skip
+"""Multiply-adds of one forward pass over a 224 × 224 image, in 1e9, as torchvision lists them."""
+
+OVERHEAD_GMAC: Final = 1.5
+"""What memory traffic adds: light networks are limited by it, not by arithmetic."""
+
+
+def one_cycle(max_lr: float, total_steps: int, pct_start: float) -> NDArray[np.float64]:
+    """Give the learning rate of each step: a cosine up to the peak, then a cosine down.
+
+    After Smith & Topin 2018 ("Super-convergence"), as torch.optim.lr_scheduler.OneCycleLR does it.
+
+    Args:
+        max_lr: The peak.
+        total_steps: Steps of the run, >= 1; fewer than 4 take the first of a cycle of 4.
+        pct_start: Share of the steps spent on rising, in (0, 1).
+
+    Returns:
+        float64 (total_steps,).
+    """
+    steps = scheduled_steps(total_steps)
+    rise = rising_share(total_steps, pct_start) * steps - 1
+    start = max_lr / START_DIVISOR
+    end = start / END_DIVISOR
+    k = np.arange(total_steps, dtype=np.float64)
+    up = _cosine(start, max_lr, k / rise)
+    down = _cosine(max_lr, end, (k - rise) / (steps - 1 - rise))
+    return np.where(k <= rise, up, down)
+
+
+def scheduled_steps(total_steps: int) -> int:
+    """Length of the cycle; it is divided by its phases' lengths, so none may be below a step."""
+    return max(total_steps, 4)
+
+
+def rising_share(total_steps: int, pct_start: float) -> float:
+    """`pct_start`, moved so that both phases have a step at least."""
+    steps = scheduled_steps(total_steps)
+    return min(max(pct_start, 2 / steps), 1 - 1 / steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """How long a run will take.
+
+    Attributes:
+        steps: Batches of all epochs (of one fold).
+        seconds: Training time of all its folds, evaluation left aside; None where it is unknown.
+        basis: Where that comes from, as a clause for the reader.
+    """
+
+    steps: int
+    seconds: float | None
+    basis: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What an earlier run reached.
+
+    Attributes:
+        backbone: Its network.
+        size: Its input in pixels.
+        precision: Its number format.
+        images_per_second: Trained.
+    """
+
+    backbone: str
+    size: int
+    precision: str
+    images_per_second: float
+
+
+def estimate_run(config: RunConfig, slices: int, studies: int, paces: Sequence[Pace]) -> Estimate:
+    """Estimate a run's steps and time.
+
+    Args:
+        config: The run.
+        slices: Slices whose truth is known, of the whole data set.
+        studies: Studies they come from.
+        paces: Of earlier runs on this machine, the most recent first.
+    """
+    per_epoch = (
+        min(slices, config.slices_per_study * studies) if config.slices_per_study else slices
+    )
+    if config.fold is not None:
+        per_epoch = round(per_epoch * (config.folds - 1) / config.folds)
+    steps = config.epochs * max(per_epoch // config.batch_size, min(per_epoch, 1))
+    images = steps * config.batch_size * (config.folds if config.fold == "all" else 1)
+    pace, basis = _expected_pace(config, paces)
+    return Estimate(steps, images / pace if pace else None, basis)
+
+
+def _expected_pace(config: RunConfig, paces: Sequence[Pace]) -> tuple[float | None, str]:
+    for pace in paces:
+        same = (pace.backbone, pace.size, pace.precision)
+        if same == (config.backbone, config.size, config.precision):
+            return pace.images_per_second, "from the last run of this network at this size"
+    for pace in paces:
+        ratio = _cost(pace.backbone, pace.size) / _cost(config.backbone, config.size)
+        return (
+            pace.images_per_second * ratio,
+            f"roughly, from a run of {pace.backbone} at {pace.size} px",
+        )
+    return None, "unknown until a first run on this machine has shown its pace"
+
+
+def _cost(backbone: str, size: int) -> float:
+    return (COST_GMAC[backbone] + OVERHEAD_GMAC) * (size / 224) ** 2
+
+
+def _cosine(start: float, end: float, share: NDArray[np.float64]) -> NDArray[np.float64]:
+    return end + (start - end) / 2 * (1 + np.cos(math.pi * share))

@@ -1,0 +1,219 @@
+"""One function over many items: in local processes, or on the workers of a dask cluster.
+
+A typed error belongs to its item and does not stop the others; a lost worker does not lose items.
+The function should leave its result whole or not at all (`core.atomic`), since an item whose worker
+was lost is run again, and in a run that is closed early some items end midway.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import re
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+from joblib import Parallel, cpu_count, delayed
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+from core.errors import ConfigError, CSpineError, WorkerError
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Progress = Callable[[int, int], None]
+
+CONNECT_SECONDS: Final = 8.0
+"""How long a scheduler may take to answer."""
+FIRST_WORKER_SECONDS: Final = 60.0
+"""How long the first worker of a cluster may take to come; a batch queue may be slow."""
+LOCAL_ATTEMPTS: Final = 3
+"""How often local processes are started anew after one of them has died."""
+
+_ADDRESS: Final = re.compile(r"(tcp|tls|ucx|ws|wss)://[^/\s]+:\d+/?")
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """Where the work is done.
+
+    Attributes:
+        jobs: Local processes; None is one a core, 1 is this process.
+        dask: Address of a dask scheduler, "tcp://host:port"; `jobs` is then ignored.
+
+    Raises:
+        ConfigError: `jobs` is below 1, or `dask` is not an address.
+    """
+
+    jobs: int | None = None
+    dask: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.jobs is not None and self.jobs < 1:
+            raise ConfigError(f"jobs is {self.jobs}; give at least one process.")
+        if self.dask is not None and not _ADDRESS.fullmatch(self.dask):
+            raise ConfigError(
+                f"{self.dask!r} is not a scheduler's address; write it as tcp://host:port."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[Item, Result]):
+    """What became of one item: a value, or a typed error.
+
+    Attributes:
+        item: As it was given.
+        value: What the function returned; None where it failed.
+        error: Why it failed; None where it did not.
+    """
+
+    item: Item
+    value: Result | None
+    error: CSpineError | None = None
+
+
+def run_over(
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    workers: Workers = Workers(),
+    progress: Progress | None = None,
+) -> Generator[Outcome[Item, Result], None, None]:
+    """Call `function` on every item and yield the outcomes as they come, in any order.
+
+    Closing the generator cancels what has not begun. An item whose worker dies is run again: on a
+    cluster elsewhere, as often as the scheduler's `distributed.scheduler.allowed-failures` says
+    and then given a WorkerError; on this machine with new processes, `LOCAL_ATTEMPTS` times in all.
+
+    Args:
+        function: Top-level callable, or a `functools.partial` of one, that can be pickled with
+            what it holds; it runs in other processes, so its results must pickle as well.
+        items: Finite; small, as they travel (a path, not an array).
+        workers: Where to run.
+        progress: Called in the caller's thread with items done and items in all, first with 0.
+
+    Raises:
+        ConfigError: The scheduler cannot be reached, is lost, or has no worker that fits.
+        WorkerError: Local processes die again and again.
+        Exception: Any error of `function` that is not a CSpineError, at once.
+    """
+    waiting = list(items)
+    if progress is not None:
+        progress(0, len(waiting))
+    if not waiting:
+        return
+    guarded = functools.partial(_guarded, function)
+    if workers.dask is not None:
+        outcomes = _on_cluster(guarded, waiting, workers.dask)
+    else:
+        jobs = min(workers.jobs or cpu_count(), len(waiting))
+        outcomes = _in_processes(guarded, waiting, jobs) if jobs > 1 else _here(guarded, waiting)
+    with contextlib.closing(outcomes):
+        for done, (position, outcome) in enumerate(outcomes, start=1):
+            if progress is not None:
+                progress(done, len(waiting))
+            yield Outcome(waiting[position], outcome.value, outcome.error)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """An outcome without its item, which need not travel back."""
+
+    value: Any
+    error: CSpineError | None = None
+
+
+_Task = tuple[int, Any]
+_Answers = Generator[tuple[int, _Answer], None, None]
+_Guarded = Callable[[_Task], tuple[int, _Answer]]
+
+
+def _guarded(function: Callable[[Any], Any], task: _Task) -> tuple[int, _Answer]:
+    position, item = task
+    try:
+        return position, _Answer(function(item))
+    except CSpineError as error:
+        return position, _Answer(None, error)
+
+
+def _here(guarded: _Guarded, items: Sequence[Any]) -> _Answers:
+    for task in enumerate(items):
+        yield guarded(task)
+
+
+def _in_processes(guarded: _Guarded, items: Sequence[Any], jobs: int) -> _Answers:
+    left: dict[int, Any] = dict(enumerate(items))
+    for attempt in range(1, LOCAL_ATTEMPTS + 1):
+        parallel: Any = Parallel(n_jobs=jobs, return_as="generator_unordered")
+        answers: _Answers = parallel(delayed(guarded)(task) for task in list(left.items()))
+        try:
+            with contextlib.closing(answers):
+                for position, answer in answers:
+                    del left[position]
+                    yield position, answer
+            return
+        except TerminatedWorkerError as error:
+            if attempt == LOCAL_ATTEMPTS:
+                raise WorkerError(
+                    f"Worker processes died {attempt} times with {len(left)} items left, most "
+                    "likely for lack of memory; use fewer processes with --jobs."
+                ) from error
+
+
+def _on_cluster(guarded: _Guarded, items: Sequence[Any], address: str) -> _Answers:
+    from distributed import CancelledError, KilledWorker, as_completed
+
+    with _client(address) as client:
+        futures: list[Future[Any]] = client.map(guarded, list(enumerate(items)), pure=False)
+        positions = {future.key: position for position, future in enumerate(futures)}
+        try:
+            for future in as_completed(futures):
+                try:
+                    yield future.result()
+                except KilledWorker:
+                    yield positions[future.key], _Answer(None, _killed())
+                except CancelledError as error:
+                    raise ConfigError(
+                        f"The dask scheduler at {address} was lost; start it and its workers "
+                        "again and repeat the command, what was finished is kept."
+                    ) from error
+                except ModuleNotFoundError as error:
+                    raise ConfigError(
+                        f"A dask worker has no module {error.name}; start the workers in the "
+                        "program's folder, with its own Python."
+                    ) from error
+                # The scheduler then forgets the result, so that it lies in no worker's memory.
+                future.release()
+        finally:
+            client.cancel(futures)
+
+
+@contextlib.contextmanager
+def _client(address: str) -> Generator[Client, None, None]:
+    distributed = importlib.import_module("distributed")
+    try:
+        client = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"No dask scheduler answers at {address}; start one with `dask scheduler` and give "
+            "the address that it prints."
+        ) from error
+    with client:
+        try:
+            client.wait_for_workers(1, timeout=FIRST_WORKER_SECONDS)
+        except TimeoutError as error:
+            raise ConfigError(
+                f"The dask scheduler at {address} has no worker; start some with `dask worker`."
+            ) from error
+        yield client
+
+
+def _killed() -> WorkerError:
+    return WorkerError(
+        "Every worker that took it died, most likely for lack of memory; give the workers more "
+        "memory and repeat the command."
+    )

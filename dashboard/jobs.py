@@ -1,0 +1,146 @@
+"""Training runs as processes of their own: they outlive a browser tab and a dashboard restart."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+from core.config import PROJECT_ROOT, RunConfig, Settings
+from core.errors import StorageError, TrainingError
+from core.training.run_list import RunSummary, list_runs, summarise_run
+from core.training.runs import RunFolder
+
+OUTPUT_FILE: Final = "output.log"
+"""What the process prints; the only trace of one that fails before it can open its log."""
+
+
+def all_runs() -> list[RunSummary]:
+    """The runs of this installation, the most recently active first."""
+    return list_runs(Settings().runs_root)
+
+
+def start_run(config: RunConfig) -> Path:
+    """Start a training in a process of its own; it waits its turn for the device.
+
+    Args:
+        config: The run.
+
+    Returns:
+        The run's folder.
+
+    Raises:
+        TrainingError: The dashboard is read-only, or the process cannot be started.
+        StorageError: The folder cannot be written.
+    """
+    _check_allowed()
+    folder = _free_folder(config)
+    RunFolder(folder).request(config)
+    _launch(folder)
+    return folder
+
+
+def resume_run(run: RunSummary) -> None:
+    """Go on with a run that was stopped, failed or crashed.
+
+    Raises:
+        TrainingError: The dashboard is read-only, or the run is alive, finished or unreadable.
+        StorageError: The folder cannot be written.
+    """
+    _check_allowed()
+    now = summarise_run(run.folder)
+    if not now.can_resume:
+        raise TrainingError(
+            f"Run {run.run_id} is {now.state}, so it cannot be resumed; duplicate it instead."
+        )
+    _launch(run.folder)
+
+
+def stop_run(run: RunSummary) -> None:
+    """Ask a run to stop; it keeps its state, so that it can be resumed.
+
+    Raises:
+        TrainingError: The dashboard is read-only, or the run's process is not this user's or
+            is on another machine.
+    """
+    _check_allowed()
+    now = summarise_run(run.folder)
+    if not now.is_alive or now.status is None:
+        return
+    try:
+        os.kill(now.status.pid, signal.SIGTERM)
+    except OSError as error:
+        raise TrainingError(
+            f"Run {run.run_id} cannot be stopped from here ({error.strerror}); stop process "
+            f"{now.status.pid} on the machine that trains it."
+        ) from error
+
+
+def delete_run(run: RunSummary) -> None:
+    """Remove a run's folder for good.
+
+    Raises:
+        TrainingError: The dashboard is read-only, or the run is still at work.
+        StorageError: The folder cannot be removed.
+    """
+    _check_allowed()
+    if summarise_run(run.folder).is_alive:
+        raise TrainingError(f"Run {run.run_id} is still at work; stop it first.")
+    # Renamed first: a removal that is cut off half-way then leaves nothing that looks like a run.
+    doomed = run.folder.with_name(f".deleted-{run.folder.name}-{time.time_ns()}")
+    try:
+        run.folder.rename(doomed)
+        shutil.rmtree(doomed)
+    except OSError as error:
+        raise StorageError(
+            f"Run {run.run_id} cannot be removed ({error.strerror}); check its permissions."
+        ) from error
+
+
+def _check_allowed() -> None:
+    if Settings().dashboard_readonly:
+        raise TrainingError(
+            "This dashboard is read-only; unset DASHBOARD_READONLY to train from it."
+        )
+
+
+def _free_folder(config: RunConfig) -> Path:
+    root = Settings().runs_root
+    stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{config.task}{config.type}-{config.backbone}"
+    for number in range(1, 1000):
+        folder = root / (stem if number == 1 else f"{stem}-{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise StorageError(
+                f"{root} cannot be written ({error.strerror}); set CSPINE_VAR to a folder you can "
+                "write to."
+            ) from error
+        return folder
+    raise TrainingError(f"{root} holds too many runs of this second; try again.")
+
+
+def _launch(folder: Path) -> None:
+    command = [
+        sys.executable, "-m", "core", "train", str(folder / "config.yaml"),
+        "--run-dir", str(folder), "--resume", "--queue",
+    ]  # fmt: skip
+    try:
+        with (folder / OUTPUT_FILE).open("ab") as output:
+            # A session of its own: a signal to the dashboard's terminal does not reach it.
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                cwd=PROJECT_ROOT, start_new_session=True,
+            )  # fmt: skip
+    except OSError as error:
+        raise TrainingError(
+            f"The training process cannot be started ({error.strerror}); see {folder}."
+        ) from error
+    RunFolder(folder).expect(process.pid)

@@ -1,0 +1,122 @@
+"""Runs are listed as they are: also the crashed, the torn and the unreadable."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from dataclasses import asdict, replace
+
+import psutil
+import pytest
+
+from core.config import RunConfig
+from core.training.provenance import fingerprint_keys, provenance
+from core.training.run_list import list_runs, read_log_tail, read_metrics, summarise_run
+from core.training.runs import STALE_SECONDS, RunFolder
+
+
+@pytest.fixture
+def run(tmp_path):
+    folder = RunFolder(tmp_path / "runs" / "one")
+    folder.start(RunConfig(task="fracture", data_root="somewhere"), resume=False)
+    return folder
+
+
+def rewrite(run, **changes):
+    status = replace(run.read_status(), **changes)
+    run.status_file.write_text(json.dumps(asdict(status)))
+    return summarise_run(run.folder)
+
+
+def test_a_run_of_this_process_is_alive(run):
+    shown = summarise_run(run.folder)
+    assert (shown.state, shown.is_alive, shown.can_resume) == ("preparing", True, False)
+    assert shown.config.task == "fracture"
+
+
+def test_a_run_whose_process_is_gone_has_crashed_and_can_be_resumed(run):
+    shown = rewrite(run, state="running", process_started=1.0)
+    assert (shown.state, shown.is_alive, shown.can_resume) == ("crashed", False, True)
+
+
+def test_a_living_run_without_a_sign_of_life_is_stalled(run):
+    shown = rewrite(run, state="running", heartbeat=time.time() - 2 * STALE_SECONDS)
+    assert (shown.state, shown.can_resume) == ("stalled", False)
+
+
+@pytest.mark.parametrize(("age", "state"), [(1, "running"), (2 * STALE_SECONDS, "crashed")])
+def test_a_run_on_another_machine_is_judged_by_its_heartbeat(run, age, state):
+    shown = rewrite(
+        run, state="running", host=platform.node() + "-other", pid=os.getpid(),
+        heartbeat=time.time() - age,
+    )  # fmt: skip
+    assert shown.state == state
+
+
+@pytest.mark.parametrize("state", ["finished", "stopped", "failed"])
+def test_an_ended_run_keeps_its_state_though_its_process_is_gone(run, state):
+    assert rewrite(run, state=state, process_started=1.0).state == state
+
+
+def test_a_run_written_before_hosts_were_noted_still_reads(run):
+    status = asdict(run.read_status())
+    del status["host"]
+    run.status_file.write_text(json.dumps(status))
+    assert summarise_run(run.folder).state == "preparing"
+
+
+def test_a_torn_status_is_named_and_does_not_hide_the_other_runs(run):
+    other = RunFolder(run.folder.parent / "two")
+    other.start(RunConfig(task="vertebra", data_root="x"), resume=False)
+    run.status_file.write_text('{"state": "run')
+    shown = {item.run_id: item for item in list_runs(run.folder.parent)}
+    assert shown["one"].state == "unreadable"
+    assert "status.json" in shown["one"].problem
+    assert shown["two"].problem == ""
+
+
+def test_the_folds_of_a_run_are_listed_under_its_name(run):
+    RunFolder(run.folder / "fold-0").start(RunConfig(task="fracture", data_root="x"), resume=False)
+    (run.folder / "bundle").mkdir()
+    assert {item.run_id for item in list_runs(run.folder.parent)} == {"one", "one/fold-0"}
+
+
+def test_no_folder_means_no_runs(tmp_path):
+    assert list_runs(tmp_path / "missing") == []
+
+
+def test_a_metrics_line_cut_off_by_a_crash_is_left_out(run):
+    run.append_metrics("step", step=1, loss=0.5)
+    run.append_metrics("validation", step=1, auc=None)
+    run.append_metrics("validation", step=2, auc=0.75)
+    with run.metrics_file.open("a") as stream:
+        stream.write('{"event": "step", "st')
+    assert read_metrics(run.folder, "step")["loss"].tolist() == [0.5]
+    assert summarise_run(run.folder).validation_auc == 0.75
+    assert read_metrics(run.folder / "nowhere", "step").empty
+
+
+def test_the_log_tail_is_the_end_of_the_log(run):
+    run.log_file.write_text("\n".join(f"line {k}" for k in range(20_000)))
+    assert read_log_tail(run.folder, 2) == "line 19998\nline 19999"
+    assert read_log_tail(run.folder / "nowhere") == ""
+
+
+def test_provenance_names_code_and_packages():
+    import torch
+
+    found = provenance("abc")
+    assert found.packages["torch"] == torch.__version__.split("+")[0]
+    assert found.data_fingerprint == "abc"
+    assert len(found.git_commit) in (0, 40)
+
+
+def test_the_order_of_studies_does_not_change_the_data_fingerprint():
+    assert fingerprint_keys(["b", "a"]) == fingerprint_keys(["a", "b"]) != fingerprint_keys(["a"])
+
+
+def test_a_process_is_known_by_pid_and_start(run):
+    status = run.read_status()
+    assert status.process_started == pytest.approx(psutil.Process().create_time())

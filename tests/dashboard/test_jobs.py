@@ -1,0 +1,117 @@
+"""A training run is a process of its own; jobs start, stop, resume and delete it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from core.config import RunConfig
+from core.errors import TrainingError
+from core.training.run_list import summarise_run
+from core.training.runs import RunFolder
+from dashboard import jobs
+
+
+@pytest.fixture(autouse=True)
+def workplace(tmp_path, monkeypatch):
+    monkeypatch.setenv("CSPINE_VAR", str(tmp_path / "var"))
+    monkeypatch.delenv("DASHBOARD_READONLY", raising=False)
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """Commands that jobs launched, each played by a process that only sleeps."""
+    commands, processes = [], []
+    popen = subprocess.Popen
+
+    def play(command, **options):
+        commands.append((command, options))
+        processes.append(popen([sys.executable, "-c", "import time; time.sleep(60)"]))
+        return processes[-1]
+
+    monkeypatch.setattr(jobs.subprocess, "Popen", play)
+    yield commands
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def config(**changes):
+    return RunConfig(task="fracture", backbone="googlenet", data_root="/data", **changes)
+
+
+def wait_until(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+def test_a_run_is_started_detached_and_listed_at_once(started):
+    folder = jobs.start_run(config(fold="all"))
+    (command, options), (run,) = started[0], jobs.all_runs()
+    assert command[1:4] == ["-m", "core", "train"]
+    assert {"--resume", "--queue", str(folder)} <= set(command)
+    assert options["start_new_session"]
+    assert (run.state, run.is_alive, run.config.fold) == ("queued", True, "all")
+
+
+def test_two_runs_of_one_second_have_folders_of_their_own(started):
+    assert jobs.start_run(config()) != jobs.start_run(config())
+    assert len(jobs.all_runs()) == 2
+
+
+def test_a_run_at_work_can_be_neither_deleted_nor_resumed(started):
+    jobs.start_run(config())
+    (run,) = jobs.all_runs()
+    with pytest.raises(TrainingError, match="stop it first"):
+        jobs.delete_run(run)
+    with pytest.raises(TrainingError, match="cannot be resumed"):
+        jobs.resume_run(run)
+    assert run.folder.is_dir()
+
+
+def test_stopping_ends_the_process_and_the_run_can_go_on(started):
+    jobs.start_run(config())
+    (run,) = jobs.all_runs()
+    process = psutil.Process(run.status.pid)
+    jobs.stop_run(run)
+    process.wait(20)
+    wait_until(lambda: jobs.all_runs()[0].state == "crashed")
+    jobs.resume_run(run)
+    assert len(started) == 2
+    assert jobs.all_runs()[0].is_alive
+
+
+def test_stopping_a_run_that_has_ended_does_nothing(started):
+    folder = jobs.start_run(config())
+    RunFolder(folder).write_status("finished")
+    jobs.stop_run(summarise_run(folder))
+
+
+def test_deleting_removes_the_folder(started):
+    folder = jobs.start_run(config())
+    RunFolder(folder).write_status("finished")
+    jobs.delete_run(summarise_run(folder))
+    assert jobs.all_runs() == []
+    assert not any(folder.parent.iterdir())
+
+
+def test_a_read_only_dashboard_changes_nothing(started, monkeypatch):
+    folder = jobs.start_run(config())
+    run = summarise_run(folder)
+    monkeypatch.setenv("DASHBOARD_READONLY", "1")
+    for change in (
+        lambda: jobs.start_run(config()),
+        lambda: jobs.stop_run(run),
+        lambda: jobs.resume_run(run),
+        lambda: jobs.delete_run(run),
+    ):
+        with pytest.raises(TrainingError, match="read-only"):
+            change()
+    assert len(started) == 1
+    assert psutil.pid_exists(run.status.pid)
