@@ -28,13 +28,17 @@ def main() -> None:
     diagnosis = st.Page(
         PAGES / "diagnosis.py", title="Diagnosis", icon=":material/radiology:", url_path="diagnosis"
     )
+    training = st.Page(
+        PAGES / "training.py", title="Training", icon=":material/model_training:",
+        url_path="training",
+    )  # fmt: skip
     # Streamlit serves its default page at "/" only; this one hands on, so that every page,
     # the first included, has its file's name as URL.
     root = st.Page(
         lambda: st.switch_page(overview), title="Start", url_path="start", default=True,
         visibility="hidden",
     )  # fmt: skip
-    page = st.navigation([root, overview, diagnosis])
+    page = st.navigation([root, overview, diagnosis, training])
     with st.sidebar:
         sidebar_status()
         sidebar_footer()

@@ -84,7 +84,7 @@ def find_cohort() -> Cohort | None:
     root = current.data_root
     if current.rsna_root is None and not (root / "train.csv").is_file():
         return None
-    return _cohort(str(root), _signature(root / "train.csv", root / "train_images"))
+    return _cohort(str(root), files_signature(root / "train.csv", root / "train_images"))
 
 
 def open_study(folder: Path) -> OpenStudy:
@@ -95,7 +95,7 @@ def open_study(folder: Path) -> OpenStudy:
     """
     try:
         files = sorted(path for path in folder.iterdir() if path.is_file())
-        signature = _signature(*files)
+        signature = files_signature(*files)
     except OSError:
         # The reader finds the same fault and has the words for it.
         read_series(folder)
@@ -123,7 +123,7 @@ def find_reading(study: OpenStudy, pair: BundlePair) -> StudyReading | None:
     table = folder / "slices.parquet"
     if not table.is_file():
         return None
-    return _reading(str(folder), _signature(table))
+    return _reading(str(folder), files_signature(table))
 
 
 def start_prediction(study: OpenStudy, pair: BundlePair) -> PredictionJob:
@@ -197,7 +197,7 @@ def _reading(folder: str, signature: str) -> StudyReading:
     return read_study(read_predictions(Path(folder))[0])
 
 
-def _signature(*paths: Path) -> str:
+def files_signature(*paths: Path) -> str:
     """Digest of names, sizes and change times: cheap, and different once a file is replaced."""
     digest = hashlib.sha256()
     for path in paths:

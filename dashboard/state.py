@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import streamlit as st
@@ -11,11 +12,15 @@ SLICE_KEY: Final = "slice"
 STUDY_KEY: Final = "study"
 PATIENT_THRESHOLD_KEY: Final = "patient_threshold"
 VERTEBRA_THRESHOLD_KEY: Final = "vertebra_threshold"
+TRAINING_SECTION_KEY: Final = "training_section"
+RUN_KEY: Final = "run"
 
 _ENTERED: Final = "_entered_study"
 _POINTS: Final = "_entered_points"
 _UPLOAD: Final = "_upload"
 _SESSION: Final = "_session"
+_MESSAGE: Final = "_message"
+_NEXT_SECTION: Final = "_next_section"
 
 
 def session_name() -> str:
@@ -119,6 +124,88 @@ def clicked_slice(chart: str) -> int | None:
     if found is None:
         return None
     return int(found[0] if isinstance(found, list) else found)
+
+
+def form_key(field: str) -> str:
+    """Widget key of a field of the training form."""
+    return f"train_{field}"
+
+
+def fill_form(values: Mapping[str, Any], *, anew: bool = False) -> None:
+    """Put values into the training form before it is drawn.
+
+    Args:
+        values: By field.
+        anew: Also where the form holds something already.
+    """
+    for field, value in values.items():
+        if anew or form_key(field) not in st.session_state:
+            st.session_state[form_key(field)] = value
+
+
+def form_value(field: str) -> Any:  # noqa: ANN401 - any widget's value
+    """What a field of the training form holds."""
+    return st.session_state[form_key(field)]
+
+
+def set_form_value(field: str, value: object) -> None:
+    """Change a field of the training form before it is drawn."""
+    st.session_state[form_key(field)] = value
+
+
+def show_section(section: str) -> None:
+    """Turn to a section of the training page when it is drawn next."""
+    st.session_state[_NEXT_SECTION] = section
+
+
+def enter_section() -> None:
+    """Turn to the section asked for, before the switch between sections is drawn."""
+    if _NEXT_SECTION in st.session_state:
+        st.session_state[TRAINING_SECTION_KEY] = st.session_state.pop(_NEXT_SECTION)
+
+
+def chosen_run(known: Sequence[str]) -> str:
+    """The run to show: the one chosen, else the one the URL names, else the first.
+
+    Args:
+        known: At least one run id.
+    """
+    for named in (st.session_state.get(RUN_KEY), st.query_params.get(RUN_KEY)):
+        if named in known:
+            return str(named)
+    return known[0]
+
+
+def run_is_linked() -> bool:
+    """Whether the URL names a run and the page is drawn for the first time."""
+    return RUN_KEY in st.query_params and TRAINING_SECTION_KEY not in st.session_state
+
+
+def choose_run(run_id: str | None) -> None:
+    """Have the runs section show this run; None for the first."""
+    st.session_state[RUN_KEY] = run_id
+
+
+def clicked_row(table: str) -> int | None:
+    """Number of the row that was clicked in a table; for the table's callback."""
+    event = st.session_state.get(table) or {}
+    rows = event.get("selection", {}).get("rows", [])
+    return int(rows[0]) if rows else None
+
+
+def show_run_in_url(run_id: str | None) -> None:
+    """Make the URL a link to this run."""
+    _set_query(RUN_KEY, run_id)
+
+
+def tell(message: str) -> None:
+    """Leave a message for the next drawing of the page."""
+    st.session_state[_MESSAGE] = message
+
+
+def told() -> str | None:
+    """Take the message left for this drawing, if any."""
+    return st.session_state.pop(_MESSAGE, None)
 
 
 def _slice_from_url(n_slices: int) -> int | None:

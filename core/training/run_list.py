@@ -20,6 +20,8 @@ ShownState = Literal[
     "unreadable",
 ]  # fmt: skip
 RESUMABLE: Final = ("stopped", "failed", "crashed")
+MEMBERS: Final = ("fold-", "trial-")
+"""What the runs inside a run over all folds, and inside a sweep, are called."""
 LOG_TAIL_BYTES: Final = 64 << 10
 
 
@@ -28,7 +30,7 @@ class RunSummary:
     """One run as a list shows it.
 
     Attributes:
-        run_id: Its folder's name, or "<parent>/<name>" for a fold of a run over all folds.
+        run_id: Its folder's name, or "<parent>/<name>" for a fold or a trial.
         folder: The run.
         state: As written, but "crashed" where the process died without a word and "stalled"
             where it lives and has not given a sign for `STALE_SECONDS`.
@@ -63,7 +65,7 @@ def list_runs(root: Path) -> list[RunSummary]:
     """List the runs below `root`, the most recently active first; none where it is missing."""
     folders = [path for path in _visible_folders(root) if _is_run(path)]
     folders += [fold for path in _visible_folders(root) for fold in _visible_folders(path)
-                if fold.name.startswith("fold-") and _is_run(fold)]  # fmt: skip
+                if fold.name.startswith(MEMBERS) and _is_run(fold)]  # fmt: skip
     return sorted((summarise_run(path, root) for path in folders), key=lambda run: -run.changed)
 
 
@@ -73,14 +75,14 @@ def summarise_run(folder: Path, root: Path | None = None) -> RunSummary:
     run_id = folder.name if root is None else folder.relative_to(root).as_posix()
     config, status, problem = None, None, ""
     try:
-        config = load_run_config(run.config_file)
         status = run.read_status()
+        config = load_run_config(run.config_file)
     except (ConfigError, TrainingError) as error:
         problem = str(error)
     return RunSummary(
         run_id=run_id,
         folder=folder,
-        state=_shown_state(status),
+        state=_shown_state(status, config),
         config=config,
         status=status,
         validation_auc=_last_auc(run.metrics_file),
@@ -126,9 +128,10 @@ def read_log_tail(folder: Path, lines: int = 40) -> str:
     return "\n".join(text.splitlines()[-lines:])
 
 
-def _shown_state(status: RunStatus | None) -> ShownState:
+def _shown_state(status: RunStatus | None, config: RunConfig | None) -> ShownState:
     if status is None:
-        return "unreadable"
+        # A run that was asked for, and whose process never came to write a word.
+        return "unreadable" if config is None else "crashed"
     if not status.is_at_work:
         return status.state
     if not status.is_alive:

@@ -1,0 +1,271 @@
+"""Searching hyper-parameters: many short runs, the hopeless ones cut off, on any number of workers.
+
+A sweep is a folder. Optuna keeps what was tried in a journal there, so that a killed worker loses
+its own trial only, and workers on several machines share one search through a common disk.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import optuna
+import yaml
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, Trial, TrialState
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from core.config import RunConfig
+from core.errors import ConfigError, CSpineError, TrainingError
+from core.training.run_list import summarise_run
+from core.training.trainer import train
+
+Choice = str | int | float | bool | None
+Progress = Callable[[int, int], None]
+
+JOURNAL: Final = "optuna.journal"
+ABANDONED_AFTER_S: Final = 300.0
+ENDED: Final = ("finished", "stopped", "failed", "crashed")
+
+
+class Range(BaseModel):
+    """An interval that a hyper-parameter is drawn from; whole numbers where both ends are."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    low: int | float
+    high: int | float
+    log: bool = False
+    step: int | float | None = None
+
+    @model_validator(mode="after")
+    def _can_be_drawn_from(self) -> Range:
+        if self.low > self.high:
+            raise ValueError(f"low ({self.low}) is above high ({self.high}); swap them")
+        if self.log and (self.low <= 0 or self.step is not None):
+            raise ValueError("a log range needs low > 0 and no step; mend one")
+        return self
+
+
+class SweepConfig(BaseModel):
+    """A search: what stays, what varies, and what counts as better.
+
+    `base` is a run config; `space` names its keys that vary, each a list of choices or a range.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    base: dict[str, Any]
+    space: dict[str, Range | list[Choice]] = Field(min_length=1)
+    metric: Literal["auc", "auc_macro", "loss"] = "auc"
+    trials: int = Field(default=20, ge=1)
+    prune: bool = True
+    warmup_trials: int = Field(default=4, ge=0)
+    seed: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _varies_known_keys(self) -> SweepConfig:
+        unknown = sorted(set(self.space) - set(RunConfig.model_fields))
+        if unknown:
+            raise ValueError(f"space names {unknown[0]!r}, which no run config has; remove it")
+        if self.base.get("fold", 0) in ("all", None):
+            raise ValueError("base needs one held-out fold to measure on; set fold to a number")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class SweepResult:
+    """What a search found so far.
+
+    Attributes:
+        metric: What was compared.
+        best_value: Of the best trial; None where none has finished.
+        best_values: Its hyper-parameters.
+        best_run: Its run's folder.
+        finished: Trials measured to their end.
+        pruned: Trials cut off.
+        failed: Trials that a typed error ended.
+    """
+
+    metric: str
+    best_value: float | None
+    best_values: dict[str, Choice]
+    best_run: Path | None
+    finished: int
+    pruned: int
+    failed: int
+
+
+def load_sweep_config(path: Path) -> SweepConfig:
+    """Read a YAML sweep config.
+
+    Raises:
+        ConfigError: The file is missing, is not YAML, or holds an unknown key or a bad value.
+    """
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path} cannot be read as YAML; check the path and syntax.") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path} holds no keys; give base and space at least.")
+    try:
+        sweep = SweepConfig(**content)
+        RunConfig(**sweep.base)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the config"
+        raise ConfigError(f"{path}: {where}: {first['msg']}; mend that value.") from error
+    return sweep
+
+
+def run_sweep(
+    sweep: SweepConfig,
+    folder: Path,
+    *,
+    cache_dir: Path | None = None,
+    progress: Progress | None = None,
+    train_one: Callable[..., Path] = train,
+) -> SweepResult:
+    """Search until the folder holds `sweep.trials` ended trials; others may search along.
+
+    Args:
+        sweep: What to search.
+        folder: Journal and runs; one that holds a search already is gone on with.
+        cache_dir: Slice store; `RSNA_CACHE` unless given.
+        progress: Called with (trials ended, trials in all).
+        train_one: `core.training.trainer.train`.
+
+    Raises:
+        ConfigError: The folder holds a search over another space.
+        StorageError: The folder cannot be written.
+    """
+    study = _open_study(sweep, folder)
+    _give_up_abandoned(study, folder)
+    if progress is not None:
+        progress(_ended(study), sweep.trials)
+    while (ended := _ended(study)) < sweep.trials:
+        study.optimize(
+            lambda trial: _objective(trial, sweep, folder, cache_dir, train_one),
+            n_trials=1,
+            catch=(CSpineError,),
+        )
+        if progress is not None:
+            progress(min(ended + 1, sweep.trials), sweep.trials)
+    return sweep_result(sweep, folder)
+
+
+def sweep_result(sweep: SweepConfig, folder: Path) -> SweepResult:
+    """Read what a search has found so far."""
+    study = _open_study(sweep, folder)
+    done = [t for t in study.get_trials(deepcopy=False) if t.state == TrialState.COMPLETE]
+    best = study.best_trial if done else None
+    return SweepResult(
+        metric=sweep.metric,
+        best_value=best.value if best else None,
+        best_values=dict(best.params) if best else {},
+        best_run=_run_folder(folder, best.number) if best else None,
+        finished=len(done),
+        pruned=_count(study, TrialState.PRUNED),
+        failed=_count(study, TrialState.FAIL),
+    )
+
+
+def _open_study(sweep: SweepConfig, folder: Path) -> optuna.Study:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    folder.mkdir(parents=True, exist_ok=True)
+    storage = JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
+    pruner = (
+        optuna.pruners.MedianPruner(n_startup_trials=sweep.warmup_trials)
+        if sweep.prune
+        else optuna.pruners.NopPruner()
+    )
+    study = optuna.create_study(
+        study_name="sweep",
+        storage=storage,
+        # Workers with one seed would all try the same values.
+        sampler=optuna.samplers.TPESampler(seed=sweep.seed + os.getpid(), constant_liar=True),
+        pruner=pruner,
+        direction="minimize" if sweep.metric == "loss" else "maximize",
+        load_if_exists=True,
+    )
+    described = sweep.model_dump_json(exclude={"trials"})
+    known = study.user_attrs.get("sweep")
+    if known is None:
+        study.set_user_attr("sweep", described)
+    elif known != described:
+        raise ConfigError(f"{folder} holds another search; choose another folder or remove it.")
+    return study
+
+
+def _objective(
+    trial: Trial, sweep: SweepConfig, folder: Path, cache_dir: Path | None,
+    train_one: Callable[..., Path],
+) -> float:  # fmt: skip
+    """Train one trial; its value is the last measure on the held-out fold."""
+    drawn = {name: _draw(trial, name, space) for name, space in sweep.space.items()}
+    try:
+        config = RunConfig.model_validate(sweep.base | drawn)
+    except ValidationError as error:
+        raise ConfigError(
+            f"Trial {trial.number} drew values that do not fit together: "
+            f"{error.errors()[0]['msg']}; narrow the space."
+        ) from error
+    measured: list[float] = []
+
+    def watch(epoch: int, evaluation: dict[str, Any]) -> bool:
+        value = evaluation.get(sweep.metric)
+        if value is None:
+            return False
+        measured.append(float(value))
+        trial.report(measured[-1], epoch)
+        return trial.should_prune()
+
+    train_one(config, _run_folder(folder, trial.number), cache_dir=cache_dir, on_evaluation=watch)
+    if not measured:
+        raise TrainingError(
+            f"Trial {trial.number} has no {sweep.metric} on its held-out fold; choose a fold with "
+            "both classes."
+        )
+    if trial.should_prune():
+        raise optuna.TrialPruned
+    return measured[-1]
+
+
+def _draw(trial: Trial, name: str, space: Range | list[Choice]) -> Choice:
+    if isinstance(space, list):
+        return trial.suggest_categorical(name, space)
+    if isinstance(space.low, int) and isinstance(space.high, int):
+        step = int(space.step or 1)
+        return trial.suggest_int(name, space.low, space.high, log=space.log, step=step)
+    return trial.suggest_float(name, space.low, space.high, log=space.log, step=space.step)
+
+
+def _give_up_abandoned(study: optuna.Study, folder: Path) -> None:
+    """Count trials of killed workers as failed, so that they are not waited for."""
+    for trial in _in_state(study, TrialState.RUNNING):
+        run = _run_folder(folder, trial.number)
+        begun = trial.datetime_start
+        young = begun is not None and time.time() - begun.timestamp() < ABANDONED_AFTER_S
+        if summarise_run(run).state in ENDED if run.is_dir() else not young:
+            study.tell(trial.number, state=TrialState.FAIL)
+
+
+def _ended(study: optuna.Study) -> int:
+    return sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
+
+
+def _count(study: optuna.Study, state: TrialState) -> int:
+    return len(list(_in_state(study, state)))
+
+
+def _in_state(study: optuna.Study, state: TrialState) -> Iterable[FrozenTrial]:
+    return (trial for trial in study.get_trials(deepcopy=False) if trial.state == state)
+
+
+def _run_folder(folder: Path, number: int) -> Path:
+    return folder / f"trial-{number:04d}"

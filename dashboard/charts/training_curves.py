@@ -1,0 +1,121 @@
+"""Curves of training runs: the planned learning rate, and what was measured step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+from plotly.subplots import make_subplots
+
+from dashboard.charts.palette import CURRENT
+
+RUN_COLORS: Final = (
+    CURRENT, "#C2456B", "#7A5195", "#488F31", "#5B7FDB", "#A3489B", "#6B7C8C", "#2E8B6F",
+)  # fmt: skip
+MAX_POINTS: Final = 1500
+_PANELS: Final = (
+    ("step", "loss", "Training loss", "weighted BCE (nats)"),
+    ("validation", "auc", "Held-out ROC AUC", "AUC"),
+    ("step", "learning_rate", "Learning rate", "learning rate"),
+    ("step", "images_per_second", "Throughput", "images a second"),
+)
+
+Curves = Mapping[str, Mapping[str, pd.DataFrame]]
+"""By run, then by event ("step", "validation"): one row a line of `metrics.jsonl`."""
+
+
+def schedule_figure(learning_rate: NDArray[np.float64]) -> go.Figure:
+    """Draw the learning rate that a run will follow.
+
+    Args:
+        learning_rate: float64 (steps,).
+    """
+    kept = _thinned(len(learning_rate))
+    figure = go.Figure(
+        go.Scatter(
+            x=kept + 1,
+            y=learning_rate[kept],
+            mode="lines",
+            line={"color": CURRENT, "width": 2},
+            fill="tozeroy",
+            hovertemplate="step %{x}<br>learning rate %{y:.2e}<extra></extra>",
+        )
+    )
+    _lay_out(figure, height=190)
+    figure.update_xaxes(title="step")
+    figure.update_yaxes(title="learning rate", exponentformat="e", rangemode="tozero")
+    return figure
+
+
+def curves_figure(curves: Curves) -> go.Figure:
+    """Draw loss, held-out AUC, learning rate and throughput against the step, a line a run."""
+    figure = make_subplots(
+        rows=2, cols=2, subplot_titles=[title for *_, title, _ in _PANELS],
+        vertical_spacing=0.2, horizontal_spacing=0.14,
+    )  # fmt: skip
+    for number, (run, events) in enumerate(curves.items()):
+        color = RUN_COLORS[number % len(RUN_COLORS)]
+        for panel, (event, column, _, unit) in enumerate(_PANELS):
+            _add_line(figure, panel, run, events.get(event), column, unit, color)
+    for panel, (*_, unit) in enumerate(_PANELS):
+        row, col = divmod(panel, 2)
+        figure.update_yaxes(title=unit, row=row + 1, col=col + 1)
+        figure.update_xaxes(title="step", rangemode="tozero", row=row + 1, col=col + 1)
+    _lay_out(figure, height=560)
+    figure.update_layout(
+        showlegend=len(curves) > 1,
+        legend={"orientation": "h", "y": 1.14, "yanchor": "bottom", "x": 0},
+        margin={"t": 50 + 24 * (len(curves) > 1)},
+    )
+    return figure
+
+
+def _add_line(
+    figure: go.Figure, panel: int, run: str, lines: pd.DataFrame | None, column: str, unit: str,
+    color: str,
+) -> None:  # fmt: skip
+    if lines is None or column not in lines:
+        return
+    known = lines[["step", column]].dropna()
+    if known.empty:
+        return
+    known = known.iloc[_thinned(len(known))]
+    figure.add_trace(
+        go.Scatter(
+            x=known["step"],
+            y=known[column],
+            name=run,
+            legendgroup=run,
+            showlegend=panel == 0,
+            # A single measure is a point, which a line does not show.
+            mode="lines+markers" if len(known) < 30 else "lines",
+            line={"color": color, "width": 2},
+            marker={"size": 6},
+            hovertemplate=f"{run}<br>step %{{x}}<br>{unit} %{{y:.4g}}<extra></extra>",
+        ),
+        row=panel // 2 + 1,
+        col=panel % 2 + 1,
+    )
+
+
+def _thinned(count: int) -> NDArray[np.int64]:
+    """Indices of at most `MAX_POINTS` points, evenly spaced, the last among them."""
+    if count <= MAX_POINTS:
+        return np.arange(count)
+    return np.unique(np.linspace(0, count - 1, MAX_POINTS).astype(np.int64))
+
+
+def _lay_out(figure: go.Figure, *, height: int) -> None:
+    figure.update_layout(
+        height=height,
+        margin={"l": 8, "r": 8, "t": 10, "b": 8},
+        showlegend=False,
+        hovermode="closest",
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        uirevision="steady",
+    )

@@ -1,0 +1,48 @@
+"""Runs side by side: their curves in one chart, and only what differs between their configs."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard import jobs
+from dashboard.charts.training_curves import RUN_COLORS, curves_figure
+from dashboard.components.run_table import metrics_of
+from dashboard.run_form import differences
+
+
+def compare_section() -> None:
+    """Let the reader choose runs and compare them."""
+    runs = {run.run_id: run for run in jobs.all_runs()}
+    if len(runs) < 2:
+        st.html(
+            '<div class="lab-blank">Two runs are needed to compare. Start another under '
+            "“New run”, or duplicate one under “Runs” and change a value.</div>"
+        )
+        return
+    names = st.multiselect(
+        "Runs",
+        list(runs),
+        default=list(runs)[:2],
+        max_selections=len(RUN_COLORS),
+        key="compared_runs",
+        persist_state="session",
+    )
+    chosen = [runs[name] for name in names if name in runs]
+    if not chosen:
+        st.html('<div class="lab-blank">Choose at least one run above.</div>')
+        return
+    st.plotly_chart(
+        curves_figure({run.run_id: metrics_of(run) for run in chosen}),
+        config={"displayModeBar": False},
+        key="compared_curves",
+        alt="Loss, held-out AUC, learning rate and throughput of several runs",
+    )
+    st.html(
+        '<div class="lab-panel-title">What differs'
+        "<span>keys with one value are left out</span></div>"
+    )
+    table = differences(chosen)
+    if table.empty:
+        st.html('<div class="lab-blank">The configs of these runs are the same.</div>')
+    else:
+        st.dataframe(table)

@@ -1,0 +1,131 @@
+"""The form of a new training run, with the schedule and the time it will take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from core.config import RunConfig
+from core.errors import ConfigError, CSpineError
+from core.training.schedule import Estimate, estimate_run, one_cycle
+from dashboard import jobs, state
+from dashboard.charts.training_curves import schedule_figure
+from dashboard.data_size import data_size
+from dashboard.run_form import (
+    FIELDS,
+    FormField,
+    config_from,
+    fold_choices,
+    form_values,
+    known_paces,
+)
+from dashboard.services import settings
+from dashboard.wording import duration
+
+ALWAYS_OPEN = ("What to learn", "Data")
+
+
+@st.fragment
+def training_form() -> None:
+    """Ask for a run, show what it will do, and start it."""
+    defaults = RunConfig(task="fracture", data_root=settings().data_root, size=192)
+    state.fill_form(form_values(defaults))
+    with st.container(key="training_form"):
+        asked, planned = st.columns([3, 2], gap="large")
+    with asked, st.container(key="training_fields"):
+        for group, fields in FIELDS.items():
+            with st.expander(group, expanded=group in ALWAYS_OPEN):
+                _fields(fields)
+    with planned, st.container(key="plan"):
+        _plan()
+
+
+def _fields(fields: tuple[FormField, ...]) -> None:
+    for start in range(0, len(fields), 3):
+        for column, field in zip(st.columns(3), fields[start : start + 3], strict=False):
+            with column:
+                _widget(field)
+
+
+def _widget(field: FormField) -> None:
+    common: dict[str, Any] = {
+        "label": field.label, "help": field.help, "key": state.form_key(field.key),
+        "persist_state": "session",
+    }  # fmt: skip
+    if field.kind == "choice":
+        st.selectbox(options=_options(field), **common)
+    elif field.kind == "switch":
+        st.toggle(**common)
+    elif field.kind == "whole":
+        st.number_input(step=1, min_value=0, **common)
+    elif field.kind == "number":
+        form = "%.1e" if field.step < 1e-3 else "%.4g"
+        st.number_input(step=field.step, format=form, placeholder="by task", **common)
+    else:
+        st.text_input(**common)
+
+
+def _options(field: FormField) -> tuple[Any, ...]:
+    if field.key != "fold":
+        return field.choices
+    options = fold_choices(max(int(state.form_value("folds")), 2))
+    if state.form_value("fold") not in options:
+        state.set_form_value("fold", options[0])
+    return options
+
+
+def _plan() -> None:
+    """What the chosen run amounts to, and the button that starts it."""
+    st.html('<div class="lab-panel-title">The plan<span>before anything is computed</span></div>')
+    try:
+        config = config_from({f.key: state.form_value(f.key) for g in FIELDS.values() for f in g})
+        size = data_size(config.data_root)
+    except CSpineError as error:
+        st.error(str(error), icon=":material/edit_note:")
+        return
+    estimate = estimate_run(config, size.slices, size.studies, known_paces(jobs.all_runs()))
+    _figures(config, estimate)
+    if estimate.steps:
+        st.plotly_chart(
+            schedule_figure(one_cycle(config.learning_rate, estimate.steps, config.pct_start)),
+            config={"displayModeBar": False},
+            key="schedule",
+            alt="Learning rate against the step",
+        )
+        st.caption("One-cycle learning rate: up, then down to almost nothing.")
+    if settings().dashboard_readonly:
+        st.info("This dashboard is read-only: runs can be looked at, not started.")
+    elif st.button("Start training", type="primary", icon=":material/play_arrow:"):
+        _start(config)
+
+
+def _figures(config: RunConfig, estimate: Estimate) -> None:
+    time = "unknown" if estimate.seconds is None else f"about {duration(estimate.seconds)}"
+    folds = f" × {config.folds} folds" if config.fold == "all" else ""
+    st.html(
+        '<dl class="lab-figures">'
+        f"<div><dt>steps{folds}</dt><dd>{estimate.steps:,}</dd></div>"
+        f"<div><dt>training time</dt><dd>{time}</dd></div></dl>"
+        f'<p class="lab-muted">Time {estimate.basis}. '
+        "Measuring on held-out slices comes on top.</p>"
+    )
+
+
+def _start(config: RunConfig) -> None:
+    try:
+        _check_bundle(config)
+        folder = jobs.start_run(config)
+    except CSpineError as error:
+        st.error(str(error))
+        return
+    state.tell(f"Run {folder.name} has started.")
+    state.show_section("Runs")
+    state.choose_run(folder.name)
+    st.rerun(scope="app")
+
+
+def _check_bundle(config: RunConfig) -> None:
+    bundle = config.vertebra_bundle
+    if bundle is not None and not (bundle / "config.json").is_file():
+        raise ConfigError(f"{bundle} holds no bundle; choose the folder of a vertebra bundle.")

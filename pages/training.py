@@ -1,0 +1,20 @@
+"""Training: which model shall learn, is it learning, and did it help?"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard import state
+from dashboard.components.frame import page_header
+from dashboard.components.run_compare import compare_section
+from dashboard.components.run_table import runs_section
+from dashboard.components.training_form import training_form
+from dashboard.components.training_sections import section_switch
+
+SECTIONS = {"New run": training_form, "Runs": runs_section, "Compare": compare_section}
+
+page_header("Training", "Which model shall learn, is it learning, and which choice helped?")
+message = state.told()
+if message:
+    st.success(message, icon=":material/check:")
+SECTIONS[section_switch(list(SECTIONS))]()

@@ -1,0 +1,148 @@
+"""The training page asks, plans, starts, follows, compares – and changes nothing when read-only."""
+
+from __future__ import annotations
+
+import shutil
+import time
+
+import pytest
+
+from core.config import RunConfig
+from core.training.runs import RunFolder
+from dashboard import jobs
+from tests.pages.driver import html, open_page
+
+
+@pytest.fixture
+def launched(workplace, monkeypatch):
+    """Folders whose training would have been started."""
+    folders = []
+    monkeypatch.setattr(jobs, "_launch", lambda folder: folders.append(folder))
+    yield folders
+    shutil.rmtree(workplace.var / "runs", ignore_errors=True)
+
+
+def section(app, name):
+    return app.button_group(key="training_section").set_value(name).run()
+
+
+def field(app, kind, name):
+    return getattr(app, kind)(key=f"train_{name}")
+
+
+def button(app, label):
+    return next((b for b in app.button if b.label == label), None)
+
+
+def made_run(workplace, name, state="finished", **changes):
+    config = RunConfig(**({"task": "fracture", "data_root": workplace.var / "demo"} | changes))
+    run = RunFolder(workplace.var / "runs" / name)
+    run.start(config, resume=False)
+    for step in (10, 20):
+        run.append_metrics("step", step=step, loss=1 / step, learning_rate=1e-3,
+                           images_per_second=50.0, loader_wait_share=0.02)  # fmt: skip
+    run.append_metrics("validation", step=20, auc=0.8125)
+    run.write_status(state, step=20, total_steps=40)
+    return run
+
+
+def test_the_form_shows_the_plan_before_anything_runs(at_work, launched):
+    app = open_page("training")
+    assert not app.exception
+    text = html(app)
+    assert "The plan" in text
+    assert "unknown" in text
+    assert len(app.get("plotly_chart")) == 1
+    assert launched == []
+
+
+def test_starting_writes_the_config_as_asked_and_turns_to_the_runs(at_work, launched):
+    app = open_page("training")
+    field(app, "selectbox", "backbone").set_value("googlenet").run()
+    field(app, "number_input", "epochs").set_value(3).run()
+    button(app, "Start training").click().run()
+    assert not app.exception
+    (folder,) = launched
+    config = jobs.all_runs()[0].config
+    assert (config.backbone, config.epochs, config.max_lr) == ("googlenet", 3, None)
+    assert "has started" in app.success[0].value
+    assert folder.name in html(app)
+
+
+def test_values_that_do_not_fit_are_said_and_nothing_starts(at_work, launched):
+    app = open_page("training")
+    field(app, "selectbox", "task").set_value("vertebra").run()
+    field(app, "selectbox", "type").set_value(3).run()
+    assert "Types 1 and 2 only" in app.error[0].value
+    assert button(app, "Start training") is None
+
+
+def test_a_data_root_that_is_none_is_said(at_work, launched):
+    app = open_page("training")
+    field(app, "text_input", "data_root").set_value("/nowhere").run()
+    assert "/nowhere" in app.error[0].value
+
+
+def test_a_run_is_shown_with_its_figures(at_work, launched):
+    made_run(at_work, "one")
+    app = section(open_page("training"), "Runs")
+    assert not app.exception
+    text = html(app)
+    assert "0.812" in text
+    assert "50.0" in text
+    assert app.dataframe[0].value["State"].tolist() == ["finished"]
+    assert button(app, "Resume") is None
+
+
+def test_a_crashed_run_offers_to_resume(at_work, launched):
+    run = made_run(at_work, "one", state="running")
+    run.status_file.write_text(
+        run.status_file.read_text().replace('"process_started": ', '"process_started": 1')
+    )
+    app = section(open_page("training"), "Runs")
+    assert app.dataframe[0].value["State"].tolist() == ["crashed – resume"]
+    button(app, "Resume").click().run()
+    assert launched == [run.folder]
+
+
+def test_duplicating_fills_the_form(at_work, launched):
+    made_run(at_work, "one", backbone="resnet50", epochs=7, fold="all")
+    app = section(open_page("training"), "Runs")
+    button(app, "Duplicate").click().run()
+    assert field(app, "selectbox", "backbone").value == "resnet50"
+    assert field(app, "number_input", "epochs").value == 7
+    assert "all" in field(app, "selectbox", "fold").value
+
+
+def test_deleting_needs_a_second_click(at_work, launched):
+    run = made_run(at_work, "one")
+    app = section(open_page("training"), "Runs")
+    assert run.folder.is_dir()
+    button(app, "Delete for good").click().run()
+    assert not run.folder.exists()
+    assert "No run yet" in html(app)
+
+
+def test_runs_are_compared_by_what_differs(at_work, launched):
+    made_run(at_work, "one", epochs=1)
+    time.sleep(0.01)
+    made_run(at_work, "two", epochs=2)
+    app = section(open_page("training"), "Compare")
+    assert not app.exception
+    assert app.dataframe[0].value.index.tolist() == ["Epochs"]
+    assert len(app.get("plotly_chart")) == 1
+
+
+def test_one_run_cannot_be_compared(at_work, launched):
+    made_run(at_work, "one")
+    assert "Two runs are needed" in html(section(open_page("training"), "Compare"))
+
+
+def test_a_read_only_dashboard_hides_what_changes_something(at_work, launched, monkeypatch):
+    monkeypatch.setenv("DASHBOARD_READONLY", "1")
+    made_run(at_work, "one")
+    app = open_page("training")
+    assert [b.label for b in app.button] == []
+    app = section(app, "Runs")
+    assert [b.label for b in app.button] == []
+    assert "one" in html(app)
