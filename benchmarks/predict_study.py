@@ -1,8 +1,11 @@
-"""Probabilities for a 100-slice study on the CPU: `Predictor` against a batch-1 float32 loop.
+"""Probabilities for a 300-slice study on the CPU: `Predictor` against a batch-1 float32 loop.
 
-The peer runs the same weights slice by slice, each slice prepared once for each network, as a
-first script would. Run with `make bench ARGS=predict_study`. The shipped bundles are used where
-there is one of each task, else networks of the same kind with random weights; the speed is alike.
+The peer runs the same weights in float32 slice by slice, each slice prepared once for each network,
+as a first script would. Run with `make bench ARGS=predict_study`. The shipped default pair is used
+where there is one, else networks of the same kind with random weights; the speed is alike. With a
+labelled data root (`--data`, else the demo cohort where it is there) both also read its first
+studies, and the areas under their ROC curves are compared: the speed counts only where they agree
+within 0.002.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,14 +25,22 @@ from numpy.typing import NDArray
 from torch import nn
 
 from core.config import Settings
+from core.data.dicom_series import read_series
+from core.data.rsna import read_studies
+from core.errors import BundleError
+from core.evaluation.report import evaluate_predictions
+from core.evaluation.truth import truth_from_data_root
 from core.inference.predictor import Predictor
-from core.models.bundles import BundleConfig, BundleInfo, list_bundles, read_bundle
+from core.models.bundles import BundleConfig, BundleInfo, read_bundle
 from core.models.checkpoint import load_model, save_bundle
+from core.models.pairs import BundlePair, choose_pair
 from core.models.registry import build_model
-from core.preprocessing.network_input import slices_for_network
+from core.preprocessing.metadata import slice_metadata
+from core.preprocessing.network_input import slices_for_network, stack_neighbours
 from core.types import CTVolume, SlicePredictions
 
 TARGET_RATIO = 3.0
+AUC_LIMIT = 0.002
 
 
 def made_volume(n_slices: int) -> CTVolume:
@@ -83,43 +95,61 @@ def _settle_batch_norm(model: nn.Module, size: int) -> None:
             model(torch.randint(0, 256, (8, size, size), dtype=torch.uint8))
 
 
-def chosen_bundles(folder: Path, size: int | None) -> tuple[BundleInfo, BundleInfo]:
-    """The first shipped Type 1 bundle of each task, or made ones; `size` always makes them."""
-    shipped = [] if size else list_bundles(Settings().checkpoints)
-    by_task = {info.config.task: info for info in reversed(shipped) if info.config.type == 1}
-    if {"vertebra", "fracture"} <= set(by_task):
-        return by_task["vertebra"], by_task["fracture"]
-    side = size or 256
-    return made_bundle(folder, "vertebra", side), made_bundle(folder, "fracture", side)
+def chosen_pair(folder: Path, size: int | None) -> BundlePair:
+    """The shipped default pair, or a made one; `size` always makes it."""
+    if size is None:
+        try:
+            return choose_pair(Settings().checkpoints)
+        except BundleError:
+            size = 256
+    return BundlePair(made_bundle(folder, "vertebra", size), made_bundle(folder, "fracture", size))
 
 
 class SliceBySlice:
-    """The peer: each network over one slice at a time."""
+    """The peer: each network over one slice at a time, in float32."""
 
-    def __init__(self, bundles: tuple[BundleInfo, BundleInfo]) -> None:
-        self._bundles = bundles
+    def __init__(self, pair: BundlePair) -> None:
+        self._pair = pair
         self._models = [
-            load_model(bundle, "cpu").to(memory_format=torch.contiguous_format)
-            for bundle in bundles
+            load_model(bundle, "cpu").to(memory_format=torch.contiguous_format) for bundle in pair
         ]
 
-    def predict(self, volume: CTVolume) -> list[NDArray[np.float32]]:
-        """Probabilities of each network, float32 (n_slices, outputs)."""
-        found: list[NDArray[np.float32]] = []
-        for bundle, model in zip(self._bundles, self._models, strict=True):
-            config = bundle.config
-            rows: list[NDArray[np.float32]] = []
-            for index in range(volume.n_slices):
-                image = slices_for_network(
-                    volume.hu[index : index + 1],
-                    window=config.window,
-                    crop=config.crop,
-                    size=config.size,
-                )
-                with torch.no_grad():
-                    rows.append(torch.sigmoid(model(torch.from_numpy(image))).numpy())
-            found.append(np.concatenate(rows))
-        return found
+    def predict(self, volume: CTVolume) -> SlicePredictions:
+        """Probabilities as `Predictor.predict` gives them."""
+        vertebra = self._outputs(0, volume, None)[:, -7:]
+        fracture = self._outputs(1, volume, vertebra)[:, :7]
+        return SlicePredictions(
+            study_id=volume.study_uid,
+            z_mm=volume.z_mm,
+            vertebra_probs=vertebra,
+            fracture_probs=np.broadcast_to(fracture, vertebra.shape).copy(),
+            fracture_type=self._pair.fracture.config.type,
+        )
+
+    def _outputs(
+        self, which: int, volume: CTVolume, presence: NDArray[np.float32] | None
+    ) -> NDArray[np.float32]:
+        """Outputs of one network, float32 (n_slices, outputs)."""
+        model, config = self._models[which], self._pair[which].config
+        metadata = torch.from_numpy(slice_metadata(volume.z_mm, volume.slice_thickness_mm))
+        rows: list[NDArray[np.float32]] = []
+        for index in range(volume.n_slices):
+            around = 1 if config.channels == "neighbours" else 0
+            first = max(index - around, 0)
+            image = slices_for_network(
+                volume.hu[first : index + around + 1],
+                window=config.window,
+                crop=config.crop,
+                size=config.size,
+                channels=config.channels,
+            )
+            if around:
+                image = stack_neighbours(image, np.array([index - first]))
+            v = None if presence is None else torch.from_numpy(presence[index : index + 1])
+            with torch.no_grad():
+                logits = model(torch.from_numpy(image), metadata[index : index + 1], v)
+            rows.append(torch.sigmoid(logits).numpy())
+        return np.concatenate(rows)
 
 
 def measured(
@@ -144,37 +174,64 @@ def measured(
     return min(ours), min(theirs), difference
 
 
-def largest_difference(predictions: SlicePredictions, peer: list[NDArray[np.float32]]) -> float:
+def largest_difference(one: SlicePredictions, other: SlicePredictions) -> float:
     """Largest absolute difference of any probability."""
     return max(
-        float(np.abs(predictions.vertebra_probs - peer[0]).max()),
-        float(np.abs(predictions.fracture_probs[:, :1] - peer[1]).max()),
+        float(np.abs(one.vertebra_probs - other.vertebra_probs).max()),
+        float(np.abs(one.fracture_probs - other.fracture_probs).max()),
     )
+
+
+def auc_changes(
+    predictor: Predictor, peer: SliceBySlice, root: Path, limit: int
+) -> dict[str, float]:
+    """AUC of the program less that of the peer, by level, over the first studies of a data root."""
+    records = read_studies(root)[:limit]
+    volumes = [read_series(record.folder) for record in records]
+    truth = truth_from_data_root(root, {record.study_id for record in records})
+    reports = [
+        evaluate_predictions([reader.predict(volume) for volume in volumes], truth, replicates=1)
+        for reader in (predictor, peer)
+    ]
+    changes: dict[str, float] = {}
+    for level in ("presence", "slice", "vertebra", "patient"):
+        ours, theirs = (getattr(report, level) for report in reports)
+        if ours is not None and ours.metrics.auc is not None and theirs.metrics.auc is not None:
+            changes[level] = ours.metrics.auc - theirs.metrics.auc
+    return changes
 
 
 def main() -> int:
     """Measure both, print both, end with one JSON line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--slices", type=int, default=100)
+    parser.add_argument("--slices", type=int, default=300)
     parser.add_argument("--size", type=int, help="network input in pixels, with random weights")
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--bfloat16", action="store_true", help="run the program in bfloat16")
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--float32", action="store_true", help="run the program in float32")
+    parser.add_argument("--data", type=Path, help="labelled data root; the demo cohort if absent")
+    parser.add_argument("--studies", type=int, default=8, help="studies read for the AUCs")
     arguments = parser.parse_args()
     volume = made_volume(arguments.slices)
     with tempfile.TemporaryDirectory() as folder:
-        bundles = chosen_bundles(Path(folder), arguments.size)
-        predictor = Predictor(*bundles, device="cpu", bfloat16=arguments.bfloat16)
-        peer = SliceBySlice(bundles)
+        pair = chosen_pair(Path(folder), arguments.size)
+        predictor = Predictor(
+            *pair,
+            device="cpu",
+            batch_size=arguments.batch_size,
+            bfloat16=False if arguments.float32 else None,
+        )
+        peer = SliceBySlice(pair)
     ours, theirs, difference = measured(predictor, peer, volume, arguments.rounds)
-    for bundle in bundles:
+    for bundle in pair:
         config = bundle.config
         print(f"{config.task}: {config.name}, {config.backbone}, {config.size} px")
     print(
-        f"{arguments.slices} slices on {torch.get_num_threads()} threads: {ours:.2f} s batched, "
+        f"{arguments.slices} slices on {torch.get_num_threads()} threads: {ours:.2f} s, "
         f"{theirs:.2f} s slice by slice, {theirs / ours:.2f} times as fast; "
         f"largest difference of a probability {difference:.1e}"
     )
-    figure = {
+    figure: dict[str, Any] = {
         "name": f"predict {arguments.slices} slices",
         "peer": "batch-1 float32 loop, same weights",
         "ratio": theirs / ours,
@@ -182,8 +239,14 @@ def main() -> int:
         "seconds": ours,
         "peer_seconds": theirs,
     }
+    root = arguments.data or Settings().demo_root
+    if root.is_dir() and arguments.size is None:
+        figure["auc_change"] = auc_changes(predictor, peer, root, arguments.studies)
+        for level, change in figure["auc_change"].items():
+            verdict = "within" if abs(change) <= AUC_LIMIT else "BEYOND"
+            print(f"AUC of {level}: change {change:+.5f}, {verdict} {AUC_LIMIT}")
     print(json.dumps(figure))
-    return 0
+    return int(any(abs(change) > AUC_LIMIT for change in figure.get("auc_change", {}).values()))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,19 @@ DISPLAY_WINDOWS: Final[dict[str, tuple[float, float]]] = {
 }
 """HU windows by name: (centre, width)."""
 
+NETWORK_WINDOWS: Final[dict[str, tuple[float, float]]] = {
+    "bone": (400.0, 1800.0),
+    "soft tissue": (40.0, 400.0),
+    "spongy bone": (300.0, 600.0),
+}
+"""HU windows (centre, width) of the three channels of the channel mode "windows".
+
+Bone shows cortex and alignment, soft tissue prevertebral swelling and haematoma. The third, 0 to
+600 HU, spreads what lies between marrow and thin cortex, where a hairline fracture is a shade of
+grey in the bone window. The brain window is left out: its 80 HU are narrower than the noise of a
+neck scan.
+"""
+
 WEIGHT_VERTEBRA_NEGATIVE: Final = 1.0
 WEIGHT_VERTEBRA_POSITIVE: Final = 2.0
 WEIGHT_PATIENT_NEGATIVE: Final = 7.0

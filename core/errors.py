@@ -20,7 +20,12 @@ class DicomSeriesError(CSpineError):
     def __init__(self, path: Path, problem: str, mend: str) -> None:
         self.path = path
         self.mend = mend
+        self._problem = problem
         super().__init__(f"{path.name}: {problem}; {mend}.")
+
+    def __reduce__(self) -> tuple[type[DicomSeriesError], tuple[Path, str, str]]:
+        """Pickle by the constructor's arguments, so that the error can leave its process."""
+        return type(self), (self.path, self._problem, self.mend)
 
 
 class ArchiveError(CSpineError):
@@ -53,3 +58,7 @@ class DeviceError(CSpineError):
 
 class StorageError(CSpineError):
     """A file could not be written: no space, no permission or a read-only place."""
+
+
+class WorkerError(CSpineError):
+    """A process or a cluster's worker died over an item."""

@@ -6,14 +6,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.config import RunConfig
-from core.constants import NOT_FOR_CLINICAL_USE, SYNTHETIC_WARNING
-from core.models.bundles import BundleInfo
+from core.constants import NETWORK_WINDOWS, NOT_FOR_CLINICAL_USE, SYNTHETIC_WARNING
+from core.models.bundles import BundleConfig, BundleInfo
 
 _LEVELS = {
     "presence": "Vertebra presence, v_ij (C1–C7 pooled)",
     "slice": "Fracture on a slice, p_i",
     "vertebra": "Fracture of a vertebra, p_j (C1–C7 pooled)",
     "patient": "Fracture of a patient, p",
+}
+_READS_AND_GIVES = {
+    ("vertebra", 1): "one image to the presence of C1–C7",
+    ("vertebra", 2): "one image, the slice's place in the series and its thickness to the presence "
+    "of C1–C7",
+    ("fracture", 1): "one image to one fracture probability of the slice",
+    ("fracture", 2): "one image and the presence of C1–C7 to a fracture probability of each",
+    ("fracture", 3): "one image to a fracture probability and the presence of each of C1–C7",
 }
 
 
@@ -32,29 +40,31 @@ def render_card(bundle: BundleInfo, config: RunConfig, metrics: Mapping[str, Any
         f"> **{SYNTHETIC_WARNING}**",
         f"> {NOT_FOR_CLINICAL_USE}",
         "",
-        f"{b.task.capitalize()} detection, Type {b.type}, backbone {b.backbone}, "
-        f"{b.parameters:,} parameters, random initialisation, weights stored in half precision.",
+        f"{b.task.capitalize()} detection, Type {b.type}: {_READS_AND_GIVES[b.task, b.type]}. "
+        f"Backbone {b.backbone}, {b.parameters:,} parameters, "
+        f"{'ImageNet' if config.pretrained else 'random'} initialisation, weights stored in half "
+        "precision.",
         "",
         "## Input",
         "",
-        f"One axial slice, HU window {b.window_center:g}/{b.window_width:g}, the central "
-        f"{b.crop:.0%} of the slice, resized to {b.size} × {b.size} pixels, 0–255.",
+        f"{_channels(b)}, the central {b.crop:.0%} of the slice, resized to {b.size} × {b.size} "
+        "pixels, 0–255.",
+        *_presence(b),
         "",
         "## Data",
         "",
         f"- Trained on {cohort['train']['studies']} synthetic studies (seed "
-        f"{cohort['train']['seed']}) less validation fold {config.fold} of {config.folds} "
-        f"(fold seed {config.seed}).",
+        f"{cohort['train']['seed']}){_left_out(config)}.",
         f"- Measured once on {cohort['held_out']['studies']} other synthetic studies (seed "
         f"{cohort['held_out']['seed']}); thresholds come from the validation fold.",
         "",
         "## Training",
         "",
         f"Adam, one cycle to {config.learning_rate:g} (pct_start {config.pct_start}), batch "
-        f"{config.batch_size}, {config.epochs} epochs of at most {config.slices_per_study} slices "
-        f"a study{', positives and negatives balanced' if config.balanced else ''}, "
+        f"{config.batch_size}, {_epochs(config)}"
+        f"{', positives and negatives balanced' if config.balanced else ''}, "
         f"{'augmented' if config.augment else 'not augmented'}, {config.precision}, seed "
-        f"{config.seed}. Weighted binary cross-entropy.",
+        f"{config.seed}. {_loss(b)}",
         "",
         "Repeat it with `make demo-models`.",
         "",
@@ -75,6 +85,44 @@ def render_card(bundle: BundleInfo, config: RunConfig, metrics: Mapping[str, Any
         "",
     ]
     return "\n".join(lines)
+
+
+def _channels(b: BundleConfig) -> str:
+    window = f"HU window {b.window_center:g}/{b.window_width:g}"
+    if b.channels == "neighbours":
+        return f"An axial slice between the one above and the one below, {window}"
+    if b.channels == "windows":
+        shown = ", ".join(f"{center:g}/{width:g}" for center, width in NETWORK_WINDOWS.values())
+        return f"One axial slice in three HU windows ({shown})"
+    return f"One axial slice, {window}"
+
+
+def _presence(b: BundleConfig) -> list[str]:
+    if not b.reads_presence:
+        return []
+    source = b.vertebra_bundle or "a vertebra bundle"
+    return [
+        "",
+        f"Presence of C1–C7 comes from {source}; in training from masks where there are any.",
+    ]
+
+
+def _left_out(config: RunConfig) -> str:
+    if not isinstance(config.fold, int):
+        return ""
+    return f" less validation fold {config.fold} of {config.folds} (fold seed {config.seed})"
+
+
+def _epochs(config: RunConfig) -> str:
+    slices = f"at most {config.slices_per_study}" if config.slices_per_study else "all"
+    plural = "epoch" if config.epochs == 1 else "epochs"
+    return f"{config.epochs} {plural} of {slices} slices a study"
+
+
+def _loss(b: BundleConfig) -> str:
+    if (b.task, b.type) == ("fracture", 3):
+        return f"Weighted binary cross-entropy, {b.alpha:g} × fracture + vertebra."
+    return "Weighted binary cross-entropy."
 
 
 def _rows(held_out: Mapping[str, Any]) -> list[str]:

@@ -52,6 +52,8 @@ class CTVolume:
         study_uid: StudyInstanceUID.
         series_uid: SeriesInstanceUID.
         notes: Sentences about choices made while reading, for the user to see.
+        shift_px: float64 (n_slices, 2), pixels (x, y) by which the slices of a tilted gantry were
+            moved: a box on the file plus this is the box in `hu`. None where nothing was moved.
     """
 
     hu: NDArray[np.int16]
@@ -64,6 +66,7 @@ class CTVolume:
     series_uid: str
     slice_thickness_mm: float | None = None
     notes: tuple[str, ...] = ()
+    shift_px: NDArray[np.float64] | None = None
 
     @property
     def n_slices(self) -> int:

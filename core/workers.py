@@ -7,15 +7,18 @@ was lost is run again, and in a run that is closed early some items end midway.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
-import importlib
 import re
+import warnings
 from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 from joblib import Parallel, cpu_count, delayed
+from joblib.externals.loky import process_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from core.errors import ConfigError, CSpineError, WorkerError
@@ -27,12 +30,12 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 Progress = Callable[[int, int], None]
 
-CONNECT_SECONDS: Final = 8.0
+CONNECT_SECONDS: Final = 6.0
 """How long a scheduler may take to answer."""
 FIRST_WORKER_SECONDS: Final = 60.0
 """How long the first worker of a cluster may take to come; a batch queue may be slow."""
-LOCAL_ATTEMPTS: Final = 3
-"""How often local processes are started anew after one of them has died."""
+PROCESS_GROWTH_BYTES: Final = 4 << 30
+"""Growth above which a local process is replaced by a new one; networks and a series fit in it."""
 
 _ADDRESS: Final = re.compile(r"(tcp|tls|ucx|ws|wss)://[^/\s]+:\d+/?")
 
@@ -85,9 +88,10 @@ def run_over(
 ) -> Generator[Outcome[Item, Result], None, None]:
     """Call `function` on every item and yield the outcomes as they come, in any order.
 
-    Closing the generator cancels what has not begun. An item whose worker dies is run again: on a
-    cluster elsewhere, as often as the scheduler's `distributed.scheduler.allowed-failures` says
-    and then given a WorkerError; on this machine with new processes, `LOCAL_ATTEMPTS` times in all.
+    Closing the generator cancels what has not begun. An item whose worker dies is run again and
+    gets a WorkerError if that worker dies too: on this machine in a process that has no other item
+    beside it; on a cluster elsewhere, as often as the scheduler's
+    `distributed.scheduler.allowed-failures` says.
 
     Args:
         function: Top-level callable, or a `functools.partial` of one, that can be pickled with
@@ -98,7 +102,6 @@ def run_over(
 
     Raises:
         ConfigError: The scheduler cannot be reached, is lost, or has no worker that fits.
-        WorkerError: Local processes die again and again.
         Exception: Any error of `function` that is not a CSpineError, at once.
     """
     waiting = list(items)
@@ -146,22 +149,60 @@ def _here(guarded: _Guarded, items: Sequence[Any]) -> _Answers:
 
 
 def _in_processes(guarded: _Guarded, items: Sequence[Any], jobs: int) -> _Answers:
+    """Run on `jobs` >= 2 processes; after a death look for the item that caused it.
+
+    The items that were under way run again one by one. Where none of them kills its process, the
+    memory was short for so many at a time, and half as many go on.
+    """
     left: dict[int, Any] = dict(enumerate(items))
-    for attempt in range(1, LOCAL_ATTEMPTS + 1):
-        parallel: Any = Parallel(n_jobs=jobs, return_as="generator_unordered")
-        answers: _Answers = parallel(delayed(guarded)(task) for task in list(left.items()))
+    while left:
         try:
-            with contextlib.closing(answers):
-                for position, answer in answers:
-                    del left[position]
-                    yield position, answer
-            return
-        except TerminatedWorkerError as error:
-            if attempt == LOCAL_ATTEMPTS:
-                raise WorkerError(
-                    f"Worker processes died {attempt} times with {len(left)} items left, most "
-                    "likely for lack of memory; use fewer processes with --jobs."
-                ) from error
+            for answer in _together(guarded, list(left.items()), jobs):
+                del left[answer[0]]
+                yield answer
+        except TerminatedWorkerError:
+            suspects = list(left.items())[: 2 * jobs]
+            guilty = False
+            for answer in map(functools.partial(_alone, guarded), suspects):
+                guilty |= isinstance(answer[1].error, WorkerError)
+                del left[answer[0]]
+                yield answer
+            jobs = jobs if guilty else max(jobs // 2, 1)
+
+
+def _together(guarded: _Guarded, tasks: Sequence[_Task], jobs: int) -> _Answers:
+    if jobs == 1:
+        yield from map(functools.partial(_alone, guarded), tasks)
+        return
+    parallel = _pool(jobs)
+    answers: _Answers = parallel(delayed(guarded)(task) for task in tasks)
+    try:
+        for answer in answers:  # noqa: UP028 - `yield from` would hand a close straight on
+            yield answer
+    finally:
+        with warnings.catch_warnings():
+            # joblib counts the tasks that a close cancels; here that is what the caller asked for.
+            warnings.simplefilter("ignore", UserWarning)
+            answers.close()
+
+
+def _pool(jobs: int) -> Callable[[Iterable[Any]], _Answers]:
+    options: dict[str, Any] = {"batch_size": 1, "initializer": _allow_growth}
+    return cast(Any, Parallel(n_jobs=jobs, return_as="generator_unordered", **options))
+
+
+def _allow_growth() -> None:
+    """Raise loky's limit of 300 MB, which takes a loaded CT series for a leak."""
+    cast(Any, process_executor)._MAX_MEMORY_LEAK_SIZE = PROCESS_GROWTH_BYTES
+
+
+def _alone(guarded: _Guarded, task: _Task) -> tuple[int, _Answer]:
+    """Run one task in a process of its own; two jobs, since joblib would run one of one here."""
+    try:
+        (answer,) = _pool(2)([delayed(guarded)(task)])
+        return answer
+    except TerminatedWorkerError:
+        return task[0], _Answer(None, _killed())
 
 
 def _on_cluster(guarded: _Guarded, items: Sequence[Any], address: str) -> _Answers:
@@ -171,7 +212,7 @@ def _on_cluster(guarded: _Guarded, items: Sequence[Any], address: str) -> _Answe
         futures: list[Future[Any]] = client.map(guarded, list(enumerate(items)), pure=False)
         positions = {future.key: position for position, future in enumerate(futures)}
         try:
-            for future in as_completed(futures):
+            for future in as_completed(futures, loop=client.loop):
                 try:
                     yield future.result()
                 except KilledWorker:
@@ -194,13 +235,18 @@ def _on_cluster(guarded: _Guarded, items: Sequence[Any], address: str) -> _Answe
 
 @contextlib.contextmanager
 def _client(address: str) -> Generator[Client, None, None]:
-    distributed = importlib.import_module("distributed")
+    """Connect, or raise ConfigError where no scheduler answers or none of its workers comes."""
+    from distributed import Client
+
     try:
-        client = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
-    except (OSError, ValueError) as error:
+        # A client whose first connection fails hangs and writes on standard error when collected.
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            thread.submit(asyncio.run, _shake_hands(address)).result()
+        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError, MemoryError) as error:
         raise ConfigError(
             f"No dask scheduler answers at {address}; start one with `dask scheduler` and give "
-            "the address that it prints."
+            "the tcp:// address that it prints."
         ) from error
     with client:
         try:
@@ -212,8 +258,18 @@ def _client(address: str) -> Generator[Client, None, None]:
         yield client
 
 
+async def _shake_hands(address: str) -> None:
+    """Raise OSError if nothing answers, MemoryError or ValueError if it does not speak dask."""
+    from distributed.comm.core import connect
+
+    # The time limit of `connect` ends with the connection; its handshake would wait for ever.
+    shake = connect(address, timeout=CONNECT_SECONDS)
+    comm = await asyncio.wait_for(shake, 1.1 * CONNECT_SECONDS)
+    await comm.close()
+
+
 def _killed() -> WorkerError:
     return WorkerError(
-        "Every worker that took it died, most likely for lack of memory; give the workers more "
-        "memory and repeat the command."
+        "Every process that took it died, most likely for lack of memory; use fewer processes or "
+        "give the workers more memory, and repeat the command."
     )

@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import shutil
-import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+import functools
+import logging
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.atomic import write_text
+from core.config import ChannelMode
+from core.constants import NETWORK_WINDOWS
 from core.data.dicom_series import read_series
-from core.data.fingerprint import fingerprint_folder
 from core.data.masks import load_vertebra_mask, presence_from_mask
-from core.errors import DataRootError, StorageError
+from core.data.store_entries import Entry, fetch_entry
+from core.data.store_eviction import StoreLimit
+from core.data.store_keys import entry_key, study_digests
+from core.data.viewer_store import ViewerVolume, load_viewer_volume
 from core.preprocessing.network_input import slices_for_network
 from core.types import HuWindow, StudyRecord
+from core.workers import Workers, run_over
 
-STORE_VERSION: Final = 1
-"""Part of every key: raise it when the prepared pixels or presences change their meaning."""
+__all__ = [
+    "StoreLimit",
+    "StoreReport",
+    "StudySlices",
+    "ViewerVolume",
+    "fill_store",
+    "load_study_slices",
+    "load_viewer_volume",
+]
+
+Progress = Callable[[int, int], None]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,11 +45,15 @@ class StudySlices:
     """One study as a network sees it, with its truth.
 
     Attributes:
-        images: uint8 (n, size, size), memory-mapped and read-only; slice 0 the most cranial.
+        images: uint8, memory-mapped and read-only; slice 0 the most cranial. (n, size, size) for
+            the channel modes "grey" and "neighbours", (n, 3, size, size) for "windows".
         presence: bool (n, 7), v_ij for C1..C7; None where the study has no mask.
         fractured: bool (7,), y_j for C1..C7; None where unlabelled.
         z_mm: float64 (n,), as in `CTVolume`.
         study_id: StudyInstanceUID.
+        thickness_mm: Slice thickness; NaN where the files do not say.
+        spacing_mm: (z, y, x) of the series, before any resizing; NaN where unknown.
+        channels: What the network's three channels hold.
     """
 
     images: NDArray[np.uint8]
@@ -44,11 +61,33 @@ class StudySlices:
     fractured: NDArray[np.bool_] | None
     z_mm: NDArray[np.float64]
     study_id: str
+    thickness_mm: float = math.nan
+    spacing_mm: tuple[float, float, float] = (math.nan, math.nan, math.nan)
+    channels: ChannelMode = "grey"
 
     @property
     def n_slices(self) -> int:
         """Number of slices."""
         return len(self.images)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreReport:
+    """What a call of `fill_store` did.
+
+    Attributes:
+        built: Studies prepared now.
+        found: Studies that the store held already.
+        failed: Study id and reason of those that could not be prepared.
+        bytes: Size of the entries of the studies built and found.
+        notes: Sentences about the store for the user to see.
+    """
+
+    built: int
+    found: int
+    failed: list[tuple[str, str]]
+    bytes: int
+    notes: tuple[str, ...] = field(default=())
 
 
 def load_study_slices(
@@ -59,149 +98,145 @@ def load_study_slices(
     size: int,
     cache_dir: Path,
     jobs: int | None = None,
+    channels: ChannelMode = "grey",
+    limit: StoreLimit | None = None,
 ) -> StudySlices:
     """Give a study's prepared slices from the store, preparing them first where they are missing.
 
     The entry's name is the content of the DICOM files and of the mask together with the
     preprocessing, so a changed file or setting is never answered from an old entry, and a moved
-    or copied data set still is.
+    or copied data set still is. Grey slices serve as neighbours too.
 
     Args:
         record: The study.
-        window: HU window mapped to 0..255.
+        window: HU window mapped to 0..255; not used for the three fixed "windows".
         crop: Central fraction of the slice that is kept, in (0, 1].
         size: Side of a prepared slice in pixels.
         cache_dir: Folder of the store.
-        jobs: Processes that read the series when the entry is missing.
+        jobs: Threads that read the series when the entry is missing.
+        channels: What the network's three channels will hold.
+        limit: Size of the store; `CACHE_LIMIT_GIB` unless given.
 
     Raises:
         DicomSeriesError: The series cannot be read.
         DataRootError: The study's folder is gone, or the mask cannot be read.
         StorageError: The store cannot be written.
     """
-    key = _entry_key(record, window=window, crop=crop, size=size, cache_dir=cache_dir)
-    entry = cache_dir / "slices" / key[:2] / key
-    arrays = _open_entry(entry)
-    if arrays is None:
-        _build_entry(record, entry, window=window, crop=crop, size=size, jobs=jobs)
-        arrays = _open_entry(entry)
-    if arrays is None:
-        raise StorageError(f"{entry} does not read back; check the disk, or delete that folder.")
-    fractured = None if record.fractured is None else np.array(record.fractured, dtype=bool)
+    entry = _entry(
+        record, window=window, crop=crop, size=size, cache_dir=cache_dir, jobs=jobs,
+        channels=channels, limit=limit,
+    )  # fmt: skip
+    thickness = entry.values["thickness_mm"]
+    z_spacing, y_spacing, x_spacing = entry.values["spacing_mm"]
     return StudySlices(
-        images=arrays["images"],
-        presence=arrays.get("presence"),
-        fractured=fractured,
-        z_mm=np.array(arrays["z_mm"]),
+        images=entry.arrays["images"],
+        presence=np.array(entry.arrays["presence"]) if "presence" in entry.arrays else None,
+        fractured=None if record.fractured is None else np.array(record.fractured, dtype=bool),
+        z_mm=np.array(entry.arrays["z_mm"]),
         study_id=record.study_id,
+        thickness_mm=math.nan if thickness is None else thickness,
+        spacing_mm=(z_spacing, y_spacing, x_spacing),
+        channels=channels,
     )
 
 
-def _entry_key(
-    record: StudyRecord, *, window: HuWindow, crop: float, size: int, cache_dir: Path
-) -> str:
-    """sha256 over everything that decides the entry's content."""
-    mask = record.mask_file
-    content = {
-        "version": STORE_VERSION,
-        "series": _remembered_digest(record.folder, fingerprint_folder, cache_dir),
-        "mask": None if mask is None else _remembered_digest(mask, _file_digest, cache_dir),
-        "window": [float(window.center), float(window.width)],
-        "crop": float(crop),
-        "size": size,
-    }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _remembered_digest(path: Path, digest: Callable[[Path], str], cache_dir: Path) -> str:
-    """Give the content hash of a file or folder, taken anew only when a name, size or time changed.
-
-    Hashing RSNA's 350 GiB at the start of every run would take longer than many a run.
-    """
-    try:
-        files = sorted(path.iterdir()) if path.is_dir() else [path]
-        listing = [
-            (file.name, status.st_size, status.st_mtime_ns)
-            for file in files
-            for status in (file.stat(),)
-        ]
-    except OSError as error:
-        raise DataRootError(
-            f"{path} cannot be read; check that it is there and readable."
-        ) from error
-    state = json.dumps([str(path.resolve()), listing])
-    memo = cache_dir / "digests" / hashlib.sha256(state.encode()).hexdigest()
-    if memo.is_file() and len(remembered := memo.read_text()) == 64:
-        return remembered
-    computed = digest(path)
-    write_text(memo, computed)
-    return computed
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _open_entry(entry: Path) -> dict[str, NDArray[Any]] | None:
-    """Memory-map an entry's arrays; None where it is missing or damaged."""
-    names = ("images", "z_mm", "presence")
-    try:
-        arrays = {
-            name: np.load(entry / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-            for name in names
-            if name != "presence" or (entry / "presence.npy").exists()
-        }
-    except FileNotFoundError:
-        return None
-    except (ValueError, EOFError):
-        shutil.rmtree(entry, ignore_errors=True)
-        return None
-    return arrays
-
-
-def _build_entry(
-    record: StudyRecord,
-    entry: Path,
+def fill_store(
+    records: Iterable[StudyRecord],
     *,
     window: HuWindow,
     crop: float,
     size: int,
+    cache_dir: Path,
+    channels: ChannelMode = "grey",
+    workers: Workers = Workers(),  # noqa: B008 - frozen
+    limit: StoreLimit | None = None,
+    progress: Progress | None = None,
+) -> StoreReport:
+    """Prepare many studies, over processes or a cluster that share `cache_dir`.
+
+    A study that cannot be read is reported and does not stop the others. Cut off, the call goes on
+    where it was when it is made again.
+
+    Args:
+        records: The studies.
+        window: As in `load_study_slices`, and so are `crop`, `size` and `channels`.
+        crop: See there.
+        size: See there.
+        cache_dir: Folder of the store.
+        channels: See there.
+        workers: Where the work is done.
+        limit: Size of the store; `CACHE_LIMIT_GIB` unless given.
+        progress: Called with (studies done, studies in all).
+
+    Raises:
+        ConfigError: The cluster cannot be used.
+        WorkerError: Local processes die again and again.
+    """
+    limit = limit or StoreLimit.from_settings()
+    prepare = functools.partial(
+        _built_bytes, window=window, crop=crop, size=size, cache_dir=cache_dir,
+        channels=channels, limit=limit, jobs=None if workers.jobs == 1 else 1,
+    )  # fmt: skip
+    sizes: list[tuple[bool, int]] = []
+    failed: list[tuple[str, str]] = []
+    for outcome in run_over(prepare, records, workers=workers, progress=progress):
+        if outcome.value is not None:
+            sizes.append(outcome.value)
+        else:
+            failed.append((outcome.item.study_id, str(outcome.error)))
+    total = sum(size_bytes for _, size_bytes in sizes)
+    built = sum(was_built for was_built, _ in sizes)
+    notes: tuple[str, ...] = ()
+    if total > limit.bytes:
+        notes = (
+            f"These studies take {total / 2**30:.1f} GiB, but the store may hold "
+            f"{limit.bytes / 2**30:.1f} GiB, so the first ones are gone again; raise "
+            "CACHE_LIMIT_GIB or choose a smaller size.",
+        )
+        _log.warning("%s", notes[0])
+    return StoreReport(built, len(sizes) - built, sorted(failed), total, notes)
+
+
+def _built_bytes(record: StudyRecord, **options: Any) -> tuple[bool, int]:  # noqa: ANN401 - passed on
+    """Whether a study's entry was built now, and its size."""
+    entry = _entry(record, **options)
+    return entry.built, entry.bytes
+
+
+def _entry(
+    record: StudyRecord,
+    *,
+    window: HuWindow,
+    crop: float,
+    size: int,
+    cache_dir: Path,
     jobs: int | None,
-) -> None:
-    """Read the series, prepare it and put the entry in place under its final name at once."""
-    volume = read_series(record.folder, jobs=jobs)
-    arrays: dict[str, NDArray[Any]] = {
-        "images": slices_for_network(volume.hu, window=window, crop=crop, size=size),
-        "z_mm": np.asarray(volume.z_mm, dtype=np.float64),
-    }
-    if record.mask_file is not None:
-        arrays["presence"] = presence_from_mask(load_vertebra_mask(record.mask_file, volume))
-    try:
-        _write_entry(entry, arrays)
-    except OSError as error:
-        reason = error.strerror or "the write failed"
-        raise StorageError(
-            f"Cannot write the slice store in {entry.parent}: {reason}; free some space or set "
-            "RSNA_CACHE to a folder you can write to."
-        ) from error
+    channels: ChannelMode,
+    limit: StoreLimit | None,
+) -> Entry:
+    windows = NETWORK_WINDOWS.values() if channels == "windows" else [(window.center, window.width)]
+    key = entry_key(
+        study_digests(record, cache_dir)
+        | {
+            "windows": [[float(center), float(width)] for center, width in windows],
+            "crop": float(crop),
+            "size": size,
+        }
+    )
 
+    def build() -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        volume = read_series(record.folder, jobs=jobs)
+        arrays: dict[str, NDArray[Any]] = {
+            "images": slices_for_network(
+                volume.hu, window=window, crop=crop, size=size, channels=channels
+            ),
+            "z_mm": np.asarray(volume.z_mm, dtype=np.float64),
+        }
+        if record.mask_file is not None:
+            arrays["presence"] = presence_from_mask(load_vertebra_mask(record.mask_file, volume))
+        return arrays, {
+            "thickness_mm": volume.slice_thickness_mm,
+            "spacing_mm": [float(step) for step in volume.spacing_mm],
+        }
 
-def _write_entry(entry: Path, arrays: dict[str, NDArray[Any]]) -> None:
-    entry.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=entry.parent, prefix=".building-"))
-    try:
-        for name, array in arrays.items():
-            with (temporary / f"{name}.npy").open("wb") as stream:
-                np.save(stream, array, allow_pickle=False)
-                stream.flush()
-                os.fsync(stream.fileno())
-        temporary.chmod(0o755)
-        try:
-            temporary.rename(entry)
-        except OSError:
-            # Another process built the same content meanwhile; its entry is as good.
-            if not entry.is_dir():
-                raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    return fetch_entry(cache_dir, "slices", key, build, limit)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -11,87 +12,192 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from core.config import ChannelMode
+from core.constants import N_VERTEBRAE
 from core.data.cache import StudySlices
+from core.preprocessing.metadata import N_METADATA, slice_metadata
+from core.preprocessing.network_input import N_CHANNELS, stack_neighbours
 
 Task = Literal["vertebra", "fracture"]
+Presences = Mapping[str, NDArray[np.float32]]
+"""By study id: v_ij in [0, 1], float32 (n, 7)."""
 
 
-def slice_fractured(study: StudySlices) -> NDArray[np.bool_] | None:
-    """Tell which slices show a fracture: y_i = max_j y_j v_ij.
+@dataclass(frozen=True, slots=True, eq=False)
+class SliceBatch:
+    """Some slices with all that any model or loss asks of them; tensors whose first axis is n.
+
+    Attributes:
+        images: uint8 (n, s, s) for "grey", (n, 3, s, s) for "windows" and "neighbours".
+        metadata: float32 (n, 3), from `slice_metadata`.
+        presence: float32 (n, 7), v_ij in [0, 1]; 0 where unknown.
+        fractured: float32 (n, 7), y_ij = y_j v_ij; 0 where unknown.
+        index: int64 (n,), position in the data set.
+    """
+
+    images: Tensor
+    metadata: Tensor
+    presence: Tensor
+    fractured: Tensor
+    index: Tensor
+
+    def __len__(self) -> int:
+        """Number of slices."""
+        return len(self.index)
+
+    def to(self, device: str | torch.device, *, non_blocking: bool = False) -> SliceBatch:
+        """The same on another device."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> SliceBatch:
+        """The same in page-locked memory, from which a GPU can copy beside its work."""
+        return self._each(Tensor.pin_memory)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> SliceBatch:
+        return SliceBatch(
+            change(self.images), change(self.metadata), change(self.presence),
+            change(self.fractured), change(self.index),
+        )  # fmt: skip
+
+
+def fractured_by_vertebra(
+    study: StudySlices, presence: NDArray[np.float32] | None
+) -> NDArray[np.float32] | None:
+    """Tell what each slice shows of the fractures: y_ij = y_j v_ij.
+
+    Args:
+        study: The study.
+        presence: v_ij in [0, 1], float32 (n, 7); None where unknown.
 
     Returns:
-        bool (n,), or None where it cannot be known: an unlabelled study, or one with a fracture
-        but no mask to say which slices show the fractured vertebra.
+        float32 (n, 7), or None where it cannot be known: an unlabelled study, or one with a
+        fracture but nothing to say which slices show the fractured vertebra.
     """
     if study.fractured is None:
         return None
-    if not study.fractured.any():
-        return np.zeros(study.n_slices, dtype=bool)
-    if study.presence is None:
-        return None
-    return np.any(study.presence & study.fractured, axis=1)
+    if presence is not None:
+        return presence * study.fractured.astype(np.float32)
+    return None if study.fractured.any() else _zeros(study)
 
 
-def slice_targets(study: StudySlices, task: Task) -> NDArray[np.float32] | None:
-    """Truth per slice for a Type 1 model; None where the study's truth does not reach slices.
-
-    Returns:
-        float32 (n, 7) presence for "vertebra", float32 (n, 1) y_i for "fracture".
-    """
-    if task == "vertebra":
-        return None if study.presence is None else study.presence.astype(np.float32)
-    fractured = slice_fractured(study)
-    return None if fractured is None else fractured.astype(np.float32)[:, np.newaxis]
-
-
-class SliceDataset(Dataset[tuple[Tensor, Tensor]]):
+class SliceDataset(Dataset[SliceBatch]):
     """All slices of the studies whose slice truth is known for a task.
 
     Slice k is counted through the studies in their given order. The pixels stay memory-mapped
     until a batch asks for them.
 
+    Args:
+        studies: The studies, all prepared alike.
+        task: "vertebra" needs presences, "fracture" needs y_ij.
+        presence_of: v_ij, float32 (n, 7), for studies without a mask, by study id.
+        needs_presence: Leave out fracture studies without presences too. Without it, an intact
+            study needs none: its slices show no fracture whatever they show.
+
     Attributes:
         study_ids: The studies kept.
         skipped: The studies left out because their truth does not reach slices.
-        targets: float32 (n_slices, n_outputs), read-only.
+        channels: What the three channels hold.
+        presence: float32 (n_slices, 7), read-only, as in `SliceBatch`.
+        fractured: float32 (n_slices, 7), read-only, as in `SliceBatch`.
+        targets: float32 (n_slices, n_outputs), read-only: v_ij for "vertebra", max_j y_ij for
+            "fracture".
+
+    Raises:
+        ValueError: The studies differ in channel mode or size, or presences do not fit a study.
     """
 
-    def __init__(self, studies: Sequence[StudySlices], task: Task) -> None:
-        truth = [slice_targets(study, task) for study in studies]
-        known = [(s, t) for s, t in zip(studies, truth, strict=True) if t is not None]
-        self.study_ids = tuple(study.study_id for study, _ in known)
-        self.skipped = tuple(s.study_id for s, t in zip(studies, truth, strict=True) if t is None)
-        self._images = [study.images for study, _ in known]
-        width = 7 if task == "vertebra" else 1
-        empty = np.zeros((0, width), np.float32)
-        self.targets = np.concatenate([empty, *(target for _, target in known)])
-        self.targets.setflags(write=False)
-        counts = [study.n_slices for study, _ in known]
+    def __init__(
+        self,
+        studies: Sequence[StudySlices],
+        task: Task,
+        *,
+        presence_of: Presences | None = None,
+        needs_presence: bool = False,
+    ) -> None:
+        known: list[StudySlices] = []
+        skipped: list[str] = []
+        presence, fractured = [_no_rows(N_VERTEBRAE)], [_no_rows(N_VERTEBRAE)]
+        for study in studies:
+            v = _presence(study, presence_of or {})
+            y = fractured_by_vertebra(study, v)
+            lacks_presence = v is None and (task == "vertebra" or needs_presence)
+            if lacks_presence or (y is None and task == "fracture"):
+                skipped.append(study.study_id)
+                continue
+            known.append(study)
+            presence.append(_zeros(study) if v is None else v)
+            fractured.append(_zeros(study) if y is None else y)
+        self.study_ids = tuple(study.study_id for study in known)
+        self.skipped = tuple(skipped)
+        self.channels = _common_channels(known)
+        self._images = [np.asarray(study.images) for study in known]
+        self.presence = np.concatenate(presence)
+        self.fractured = np.concatenate(fractured)
+        self._metadata = np.concatenate(
+            [_no_rows(N_METADATA), *(slice_metadata(s.z_mm, s.thickness_mm) for s in known)]
+        )
+        self.targets = (
+            self.presence if task == "vertebra" else self.fractured.max(axis=1, keepdims=True)
+        )
+        for truth in (self.presence, self.fractured, self.targets):
+            truth.setflags(write=False)
+        counts = [study.n_slices for study in known]
         self._starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
     def __len__(self) -> int:
         """Number of slices."""
         return len(self.targets)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        """Give one slice: uint8 (size, size) and float32 (n_outputs,).
+    def __getitem__(self, index: int) -> SliceBatch:
+        """Give one slice as a batch of one.
 
         Raises:
             IndexError: `index` is not in 0..len-1.
         """
         if not 0 <= index < len(self):
             raise IndexError(f"Slice {index} is not among the {len(self)} slices.")
-        images, targets = self.batch(np.array([index]))
-        return torch.from_numpy(images[0]), torch.from_numpy(targets[0])
+        return self.batch(np.array([index], np.int64))
 
-    def batch(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """Gather slices: uint8 (n, size, size) and float32 (n, n_outputs), both fresh arrays."""
+    @property
+    def positive(self) -> NDArray[np.bool_]:
+        """Slices with any target of at least one half, bool (n_slices,)."""
+        return np.any(self.targets >= 0.5, axis=1)
+
+    def batch(
+        self,
+        indices: NDArray[np.int64],
+        change: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None,
+    ) -> SliceBatch:
+        """Gather slices into fresh tensors.
+
+        Args:
+            indices: int64 (n,).
+            change: Applied to the gathered images, as they stand in `SliceBatch`.
+        """
+        images = self._gather(indices)
+        if change is not None:
+            images = change(images)
+        return SliceBatch(
+            images=torch.from_numpy(images),
+            metadata=torch.from_numpy(self._metadata[indices]),
+            presence=torch.from_numpy(self.presence[indices]),
+            fractured=torch.from_numpy(self.fractured[indices]),
+            index=torch.from_numpy(np.array(indices, np.int64)),
+        )
+
+    def _gather(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
         owners = np.searchsorted(self._starts, indices, side="right") - 1
-        size = self._images[0].shape[-1]
-        images = np.empty((len(indices), size, size), np.uint8)
-        for row, (owner, index) in enumerate(zip(owners, indices, strict=True)):
-            images[row] = self._images[owner][index - self._starts[owner]]
-        return images, self.targets[indices]
+        inside = indices - self._starts[owners]
+        size = self._images[0].shape[-1] if self._images else 0
+        shape = (size, size) if self.channels == "grey" else (N_CHANNELS, size, size)
+        images = np.empty((len(indices), *shape), np.uint8)
+        for row, (owner, index) in enumerate(zip(owners, inside, strict=True)):
+            study = self._images[owner]
+            if self.channels == "neighbours":
+                images[row] = stack_neighbours(study, np.array([index]))[0]
+            else:
+                images[row] = study[index]
+        return images
 
     def training_order(
         self, *, seed: tuple[int, ...], slices_per_study: int = 0, balanced: bool = False
@@ -103,13 +209,13 @@ class SliceDataset(Dataset[tuple[Tensor, Tensor]]):
             slices_per_study: At most so many slices a study (with `balanced`: of each class);
                 0 means all.
             balanced: Draw as many positive as negative slices, a positive one having any target
-                set.
+                of at least one half.
 
         Returns:
             int64 indices; their number does not depend on the seed.
         """
         rng = np.random.default_rng(seed)
-        positive = np.any(self.targets, axis=1)
+        positive = self.positive
         groups = [positive, ~positive] if balanced else [np.ones(len(self), dtype=bool)]
         drawn = [self._draw(group, slices_per_study, rng) for group in groups]
         smallest = min(len(indices) for indices in drawn)
@@ -139,3 +245,37 @@ class SliceDataset(Dataset[tuple[Tensor, Tensor]]):
                 candidates = rng.choice(candidates, limit, replace=False)
             drawn.append(candidates)
         return np.concatenate(drawn)
+
+
+def _no_rows(columns: int) -> NDArray[np.float32]:
+    return np.zeros((0, columns), np.float32)
+
+
+def _zeros(study: StudySlices) -> NDArray[np.float32]:
+    return np.zeros((study.n_slices, N_VERTEBRAE), np.float32)
+
+
+def _presence(study: StudySlices, presence_of: Presences) -> NDArray[np.float32] | None:
+    """v_ij of a study, float32 (n, 7): of its mask, else what is given for it."""
+    if study.presence is not None:
+        return study.presence.astype(np.float32)
+    given = presence_of.get(study.study_id)
+    if given is None:
+        return None
+    fits = given.shape == (study.n_slices, N_VERTEBRAE)
+    if not fits or not bool(np.all((given >= 0) & (given <= 1))):
+        raise ValueError(
+            f"The presences of study {study.study_id} must be {study.n_slices} rows of seven "
+            f"probabilities, but have shape {given.shape} or values outside [0, 1]."
+        )
+    return given.astype(np.float32)
+
+
+def _common_channels(studies: Sequence[StudySlices]) -> ChannelMode:
+    if not studies:
+        return "grey"
+    first = studies[0]
+    form = (first.channels, first.images.shape[1:])
+    if any((study.channels, study.images.shape[1:]) != form for study in studies):
+        raise ValueError("Studies of one data set must be prepared alike, in channels and size.")
+    return first.channels

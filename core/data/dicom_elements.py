@@ -85,6 +85,21 @@ def read_elements(path: Path, tags: Collection[BaseTag]) -> Elements | None:
             return _parse(path, stream, tags)
 
 
+def parse_elements(path: Path, content: bytes, tags: Collection[BaseTag]) -> Elements | None:
+    """Do what `read_elements` does with a file's whole content; `path` is only for errors.
+
+    Raises:
+        DicomSeriesError: Its deflated content is damaged or absurdly large.
+        Exception: Whatever pydicom raises on a broken header.
+    """
+    if content[128:132] != b"DICM":
+        return None
+    try:
+        return _walk(content, tags)
+    except (_NotPlainError, struct.error, IndexError):
+        return _parse(path, io.BytesIO(content), tags)
+
+
 def inflate(path: Path, content: bytes) -> io.BytesIO:
     """Return the data set of a deflated file, inflated, without preamble and file meta.
 

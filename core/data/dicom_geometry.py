@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.data.dicom_headers import SliceHeader
+from core.data.tilt import MIN_TILT_DEGREES, leaning_mm, tilt_degrees
 from core.errors import DicomSeriesError
 
 SAME_POSITION_MM: Final = 0.01
@@ -29,8 +30,13 @@ class Placement:
         headers: Slice 0 is the most cranial.
         z_mm: float64 (n_slices,), along the slice normal that points to the head; decreasing.
         spacing_mm: (z, y, x); z is the median distance of slices.
-        affine: float64 (4, 4), voxel index (z, y, x, 1) to LPS mm.
+        affine: float64 (4, 4), voxel index (z, y, x, 1) to LPS mm. Its axes are perpendicular
+            up to the tilt that is left, at most `MIN_TILT_DEGREES`.
         notes: Sentences for the user.
+        normal: float64 (3,), unit normal of the slices that points to the head.
+        tilt_degrees: Lean of the stack against its normal; 0 for a single slice.
+        shift_px: float64 (n_slices, 2), pixels (x, y) by which each slice is to be moved so that
+            the grid is rectangular; None where it is so already.
     """
 
     headers: tuple[SliceHeader, ...]
@@ -38,6 +44,9 @@ class Placement:
     spacing_mm: tuple[float, float, float]
     affine: NDArray[np.float64]
     notes: tuple[str, ...]
+    normal: NDArray[np.float64]
+    tilt_degrees: float = 0.0
+    shift_px: NDArray[np.float64] | None = None
 
 
 def place_slices(headers: Sequence[SliceHeader]) -> Placement:
@@ -65,21 +74,28 @@ def place_slices(headers: Sequence[SliceHeader]) -> Placement:
     order = _drop_repeats(order, heights, notes)
     ordered = tuple(headers[k] for k in order)
     z_mm, positions = heights[order], positions[order]
-    thickness = ordered[0].thickness
-    _note_tilt(ordered, positions, normal, notes)
     spacing = ordered[0].spacing or (1.0, 1.0)
+    lean = tilt_degrees(positions, normal)
+    shift_mm = leaning_mm(positions, rows, columns) if lean > MIN_TILT_DEGREES else None
+    _note_tilt(ordered, lean, shift_mm, notes)
+    z_spacing = _z_spacing(z_mm, ordered[0].thickness, notes)
     affine = np.eye(4)
-    affine[:3, 0] = _slice_step(positions, normal, thickness)
+    affine[:3, 0] = _slice_step(positions, normal, z_spacing)
     affine[:3, 1] = columns * spacing[0]
     affine[:3, 2] = rows * spacing[1]
     affine[:3, 3] = positions[0]
-    z_spacing = _z_spacing(z_mm, thickness, notes)
+    if shift_mm is not None:
+        affine[:3, 0] = (affine[:3, 0] @ normal) * normal
+        affine[:3, 3] -= rows * shift_mm[0, 0] + columns * shift_mm[0, 1]
     return Placement(
         headers=ordered,
         z_mm=z_mm,
         spacing_mm=(z_spacing, spacing[0], spacing[1]),
         affine=affine,
         notes=tuple(notes),
+        normal=normal,
+        tilt_degrees=lean,
+        shift_px=None if shift_mm is None else shift_mm / (spacing[1], spacing[0]),
     )
 
 
@@ -182,11 +198,11 @@ def _drop_repeats(order: list[int], heights: NDArray[np.float64], notes: list[st
 
 
 def _slice_step(
-    positions: NDArray[np.float64], normal: NDArray[np.float64], thickness: float | None
+    positions: NDArray[np.float64], normal: NDArray[np.float64], z_spacing: float
 ) -> NDArray[np.float64]:
-    """Return the mean LPS step from a slice to the next; it keeps the shear of a tilted gantry."""
+    """Return the mean LPS step from a slice to the next."""
     if len(positions) == 1:
-        return -normal * (thickness or 1.0)
+        return -normal * z_spacing
     return (positions[-1] - positions[0]) / (len(positions) - 1)
 
 
@@ -207,17 +223,19 @@ def _z_spacing(z_mm: NDArray[np.float64], thickness: float | None, notes: list[s
 
 def _note_tilt(
     headers: Sequence[SliceHeader],
-    positions: NDArray[np.float64],
-    normal: NDArray[np.float64],
+    degrees: float,
+    shift_mm: NDArray[np.float64] | None,
     notes: list[str],
 ) -> None:
-    travel = positions[-1] - positions[0]
-    along = abs(float(travel @ normal))
-    across = float(np.linalg.norm(travel - (travel @ normal) * normal))
-    degrees = float(np.degrees(np.arctan2(across, along))) if along > 0 else 0.0
-    degrees = max(degrees, abs(headers[0].gantry_tilt) if across > 0 else 0.0)
-    if degrees > 0.5:
+    stated = abs(headers[0].gantry_tilt)
+    if shift_mm is not None:
+        furthest = float(np.linalg.norm(shift_mm, axis=1).max())
         notes.append(
-            f"The gantry was tilted by {degrees:.1f}°; the slices are shown as scanned, "
-            "not straightened."
+            f"The gantry was tilted by {degrees:.1f}°; the slices were moved within their planes "
+            f"by up to {furthest:.1f} mm to stand above each other."
+        )
+    elif stated > MIN_TILT_DEGREES and len(headers) > 1:
+        notes.append(
+            f"The header states a gantry tilt of {stated:.1f}°, but the slices stand above each "
+            "other; they are taken as straightened already."
         )

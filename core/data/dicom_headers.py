@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,7 +17,7 @@ from typing import Final
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import CTImageStorage, ExplicitVRBigEndian
 
-from core.data.dicom_elements import Elements, read_elements
+from core.data.dicom_elements import Elements, parse_elements, read_elements
 from core.errors import DicomSeriesError
 
 MAX_EDGE: Final = 4096
@@ -103,8 +104,21 @@ def read_header(path: Path) -> SliceHeader | None:
     Raises:
         DicomSeriesError: The file starts as DICOM but is broken, or it cannot be opened.
     """
+    return _guarded(path, lambda: read_elements(path, _TAG_SET))
+
+
+def header_of(path: Path, content: bytes) -> SliceHeader | None:
+    """Do what `read_header` does with the whole content of the file `path`, without reading it.
+
+    Raises:
+        DicomSeriesError: The content starts as DICOM but is broken.
+    """
+    return _guarded(path, lambda: parse_elements(path, content, _TAG_SET))
+
+
+def _guarded(path: Path, read: Callable[[], Elements | None]) -> SliceHeader | None:
     try:
-        elements = read_elements(path, _TAG_SET)
+        elements = read()
         return None if elements is None else _header(path, elements)
     except OSError as error:
         raise DicomSeriesError(

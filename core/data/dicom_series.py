@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
 import re
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from core.data.dicom_geometry import Placement, place_slices
 from core.data.dicom_headers import SliceHeader, read_header
 from core.data.dicom_pixels import check_transfer_syntax, read_slice
+from core.data.tilt import shift_plane
 from core.errors import DicomSeriesError
 from core.types import CTVolume
 
@@ -36,7 +38,8 @@ def read_series(
     """Read the CT series in `folder`.
 
     Slices are ordered by ImagePositionPatient along the slice normal, never by file name. Of
-    several series the CT series with most slices is taken, and `notes` says so.
+    several series the CT series with most slices is taken, and `notes` says so. The slices of a
+    tilted gantry are moved within their planes onto a rectangular grid; uneven distances stay.
 
     Args:
         folder: Holds the files themselves; sub-folders are not searched.
@@ -54,10 +57,10 @@ def read_series(
     with _pool(jobs, len(files)) as pool:
         headers, foreign = _headers(files, pool)
         notes = [_counted(foreign, "file is not DICOM and was", "files are not DICOM and were")]
-        series = _choose_series(folder, headers, notes)
-        _check(folder, series)
+        series = choose_series(folder, headers, notes)
+        check_series(folder, series)
         placement = place_slices(series)
-        hu = _read_pixels(placement.headers, pool, progress)
+        hu = _read_pixels(placement, pool, progress)
     logger.info("Read %d slices of %d x %d pixels.", *hu.shape)
     return _volume(placement, hu, notes)
 
@@ -105,6 +108,7 @@ def _volume(placement: Placement, hu: NDArray[np.int16], notes: Sequence[str]) -
         series_uid=headers[0].series_uid,
         slice_thickness_mm=headers[0].thickness,
         notes=tuple(every_note),
+        shift_px=placement.shift_px,
     )
 
 
@@ -138,9 +142,19 @@ def _headers(
     return headers, len(files) - len(headers)
 
 
-def _choose_series(
+def choose_series(
     folder: Path, headers: Sequence[SliceHeader], notes: list[str]
 ) -> list[SliceHeader]:
+    """Return the headers of the CT series with most slices, localizers set apart.
+
+    Args:
+        folder: Named in errors.
+        headers: Of all DICOM files of the folder.
+        notes: Sentences about what is left out are added.
+
+    Raises:
+        DicomSeriesError: There is no CT slice.
+    """
     if not headers:
         raise DicomSeriesError(
             folder, "none of its files is DICOM", "give the folder that holds the .dcm files"
@@ -182,8 +196,13 @@ def _counted(count: int, one: str, many: str, done: str = "left out") -> str:
     return f"{count} {one if count == 1 else many} {done}." if count else ""
 
 
-def _check(folder: Path, series: Sequence[SliceHeader]) -> None:
-    """Refuse what cannot be read before anything is allocated for it."""
+def check_series(folder: Path, series: Sequence[SliceHeader]) -> None:
+    """Refuse what cannot be read before anything is allocated for it.
+
+    Raises:
+        DicomSeriesError: A slice is flawed, has no pixels or a transfer syntax that is not read,
+            or all together are too large.
+    """
     for header in series:
         if header.flaw:
             raise DicomSeriesError(
@@ -205,12 +224,23 @@ def _check(folder: Path, series: Sequence[SliceHeader]) -> None:
 
 
 def _read_pixels(
-    headers: Sequence[SliceHeader], pool: ThreadPoolExecutor | None, progress: Progress | None
+    placement: Placement, pool: ThreadPoolExecutor | None, progress: Progress | None
 ) -> NDArray[np.int16]:
     """Read every slice into one array: int16 HU, (z, y, x)."""
+    headers = placement.headers
     hu = np.empty((len(headers), headers[0].rows, headers[0].columns), np.int16)
+    shifts = itertools.repeat(None) if placement.shift_px is None else placement.shift_px
     # Progress is told from the caller's own thread, which is the only one a page may draw from.
-    for done, _ in enumerate((pool.map if pool else map)(read_slice, headers, hu), start=1):
+    slices = (pool.map if pool else map)(_read_straight, headers, hu, shifts)
+    for done, _ in enumerate(slices, start=1):
         if progress is not None:
             progress(done, len(headers))
     return hu
+
+
+def _read_straight(
+    header: SliceHeader, out: NDArray[np.int16], shift_px: NDArray[np.float64] | None
+) -> None:
+    read_slice(header, out)
+    if shift_px is not None:
+        out[:] = shift_plane(out, shift_px)

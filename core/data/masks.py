@@ -35,7 +35,8 @@ def load_vertebra_mask(path: Path, volume: CTVolume) -> NDArray[np.uint8]:
         uint8 (z, y, x), 0 background, 1..7 C1..C7, 8..19 T1..T12.
 
     Raises:
-        DataRootError: The file is missing, broken, holds other labels or lies elsewhere.
+        DataRootError: The file is missing, broken, holds other labels, does not say where it lies
+            or lies elsewhere.
     """
     labels, affine = _read_nifti(path)
     to_voxel = np.linalg.inv(_RAS_TO_LPS @ affine) @ volume.affine
@@ -70,9 +71,10 @@ def _read_nifti(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
         image: Any = nib.load(path)
         values = np.asanyarray(image.dataobj)
         affine = np.asarray(image.affine, dtype=np.float64)
+        placed = _is_placed(image.header)
     except FileNotFoundError as error:
         raise DataRootError(f"{path} does not exist; put the mask there.") from error
-    except (ImageFileError, OSError, EOFError, ValueError, AttributeError) as error:
+    except (ImageFileError, OSError, EOFError, ValueError, AttributeError, KeyError) as error:
         raise DataRootError(f"{path} cannot be read as NIfTI; copy it again.") from error
     if values.ndim == 4 and values.shape[3] == 1:
         values = values[..., 0]
@@ -80,9 +82,19 @@ def _read_nifti(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
         raise DataRootError(
             f"{path}: the mask has shape {values.shape}, not three axes; export it as one volume."
         )
+    if not placed:
+        raise DataRootError(
+            f"{path}: its header gives neither qform nor sform, so nothing says where the mask "
+            "lies; export it again with its orientation."
+        )
     if affine.shape != (4, 4) or not np.isfinite(affine).all() or np.linalg.det(affine) == 0:
         raise DataRootError(f"{path}: its affine maps no volume; export the mask again.")
     return _as_labels(path, values), affine
+
+
+def _is_placed(header: Any) -> bool:  # noqa: ANN401 - nibabel's headers have no common type
+    """Return whether the affine comes from the file; without both codes nibabel makes one up."""
+    return int(header["qform_code"]) > 0 or int(header["sform_code"]) > 0
 
 
 def _as_labels(path: Path, values: NDArray[Any]) -> NDArray[np.uint8]:

@@ -2,64 +2,127 @@
 
 from __future__ import annotations
 
-import csv
 import logging
-import math
+import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Hashable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
 
 from core.constants import VERTEBRAE
+from core.data.csv_table import RAGGED, TableProblem, check_table, numbers, read_table
+from core.data.tables import BOX_COLUMNS, BOXES, LABEL_COLUMNS, LABELS, UID
 from core.errors import DataRootError
 from core.types import StudyRecord
 
 logger = logging.getLogger(__name__)
 
-_LABELS: Final = "train.csv"
-_BOXES: Final = "train_bounding_boxes.csv"
-_IMAGES: Final = "train_images"
-_MASKS: Final = "segmentations"
-_UID: Final = "StudyInstanceUID"
-_OVERALL: Final = "patient_overall"
-_BOX_COLUMNS: Final = ("x", "y", "width", "height", "slice_number")
+LABELS_FILE: Final = "train.csv"
+BOXES_FILE: Final = "train_bounding_boxes.csv"
+IMAGES_FOLDER: Final = "train_images"
+MASKS_FOLDER: Final = "segmentations"
 
 Box = tuple[int, tuple[float, float, float, float]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DataSet:
+    """The studies of a data root, the rows their tables gave, and what is wrong in them.
+
+    Attributes:
+        root: The data root.
+        studies: Sorted by study id.
+        problems: Label rows first, then boxes, then masks; by line.
+        labels: One row a labelled study: study_id, line (in `train.csv`), patient_overall and
+            C1..C7 as bool.
+        boxes: One row a box: study_id, line (in `train_bounding_boxes.csv`), slice_number int64,
+            left, top, right, bottom in pixels, float64.
+    """
+
+    root: Path
+    studies: list[StudyRecord]
+    problems: list[TableProblem]
+    labels: pd.DataFrame
+    boxes: pd.DataFrame
 
 
 def read_studies(data_root: Path) -> list[StudyRecord]:
     """List the studies under `train_images/` with what the tables say of them.
 
-    A study without a row in `train.csv` is unlabelled, and so is every study where there is no
-    `train.csv`. Rows without a folder are skipped and counted in a logged warning.
+    As `read_data_set`, whose problems are counted in one logged warning that names the first.
 
     Returns:
         Sorted by study id.
 
     Raises:
-        DataRootError: No studies, or a table with missing columns or a wrong value; names the
-            file and the line.
+        DataRootError: No studies, or a table that cannot be read or lacks columns.
+    """
+    data_set = read_data_set(data_root)
+    if problems := data_set.problems:
+        first = problems[0]
+        # A mask is named for its study, which is no business of the log's.
+        name = MASKS_FOLDER if first.line is None else first.file.name
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        logger.warning("The data set needs mending: %s%s", first.sentence(name), more)
+    return data_set.studies
+
+
+def read_data_set(data_root: Path) -> DataSet:
+    """Read the studies under `train_images/`, their tables and masks, as far as they are sound.
+
+    A study without a sound row in `train.csv` is unlabelled, and so is every study where there is
+    no `train.csv`. A wrong box is left out. Both are named in `problems`; rows and masks without
+    a study folder are one problem a table. Whether a box fits its slice is for
+    `core.data.slice_table.check_boxes` to say, which needs the index.
+
+    Raises:
+        DataRootError: No studies, or a table that cannot be read or lacks columns: then none of
+            its rows means anything.
     """
     if not data_root.is_dir():
         raise DataRootError(f"There is no folder {data_root}; check the path of the data root.")
     folders = _study_folders(data_root)
-    labels = _read_labels(data_root / _LABELS)
-    boxes = _read_boxes(data_root / _BOXES)
-    masks = _mask_files(data_root / _MASKS)
-    for name, studies in ((_LABELS, labels), (_BOXES, boxes)):
-        absent = len(studies.keys() - folders.keys())
-        if absent:
-            logger.warning("%s names %d studies without a folder; skipped.", name, absent)
-    return [
-        StudyRecord(
-            study_id=study,
-            folder=folders[study],
-            fractured=labels.get(study),
-            boxes=tuple(boxes.get(study, ())),
-            mask_file=masks.get(study),
+    labels, label_problems = _read_labels(data_root / LABELS_FILE, folders)
+    boxes, box_problems = _read_boxes(data_root / BOXES_FILE, folders)
+    masks, mask_problems = _find_masks(data_root / MASKS_FOLDER, folders)
+    fractured = {
+        str(study): tuple(row)
+        for study, row in zip(
+            labels["study_id"], labels[list(VERTEBRAE)].to_numpy().tolist(), strict=True
         )
-        for study in sorted(folders)
-    ]
+    }
+    by_study = boxes_by_study(boxes)
+    intact = {study for study, flags in fractured.items() if not any(flags)}
+    disagreeing = _boxes_of_intact(data_root / BOXES_FILE, boxes, intact)
+    return DataSet(
+        root=data_root,
+        studies=[
+            StudyRecord(
+                study_id=study,
+                folder=folders[study],
+                fractured=fractured.get(study),
+                boxes=by_study.get(study, ()),
+                mask_file=masks.get(study),
+            )
+            for study in sorted(folders)
+        ],
+        problems=[*label_problems, *box_problems, *disagreeing, *mask_problems],
+        labels=labels,
+        boxes=boxes,
+    )
+
+
+def boxes_by_study(boxes: pd.DataFrame) -> dict[str, tuple[Box, ...]]:
+    """Gather `DataSet.boxes` as `StudyRecord.boxes`, in the order of the table's lines."""
+    found: dict[str, list[Box]] = defaultdict(list)
+    edges = boxes[["left", "top", "right", "bottom"]].to_numpy().tolist()
+    for study, number, xyxy in zip(boxes["study_id"], boxes["slice_number"], edges, strict=True):
+        found[study].append((int(number), tuple(xyxy)))
+    return {study: tuple(rows) for study, rows in found.items()}
 
 
 def is_synthetic(data_root: Path) -> bool:
@@ -68,93 +131,114 @@ def is_synthetic(data_root: Path) -> bool:
 
 
 def _study_folders(data_root: Path) -> dict[str, Path]:
-    images = data_root / _IMAGES
+    images = data_root / IMAGES_FOLDER
     try:
-        entries = list(images.iterdir())
+        with os.scandir(images) as entries:
+            names = [e.name for e in entries if not e.name.startswith(".") and e.is_dir()]
     except OSError as error:
         raise DataRootError(
-            f"{data_root} has no readable folder {_IMAGES}; give the folder that holds "
-            f"{_IMAGES}/<{_UID}>/."
+            f"{data_root} has no readable folder {IMAGES_FOLDER}; give the folder that holds "
+            f"{IMAGES_FOLDER}/<{UID}>/."
         ) from error
-    folders = {e.name: e for e in entries if e.is_dir() and not e.name.startswith(".")}
-    if not folders:
+    if not names:
         raise DataRootError(f"{images} holds no study folders; put one folder a study there.")
-    return folders
+    return {name: images / name for name in names}
 
 
-def _mask_files(folder: Path) -> dict[str, Path]:
-    """Return mask files by study; a plain `.nii` wins over a `.nii.gz`."""
+def _read_labels(path: Path, folders: Collection[str]) -> tuple[pd.DataFrame, list[TableProblem]]:
+    """Return `DataSet.labels` and the problems of `train.csv`."""
+    table = read_table(path, (UID, *LABEL_COLUMNS))
+    if table is None:
+        return _empty({"study_id": object, "line": np.int64} | dict.fromkeys(LABEL_COLUMNS, bool))
+    table, problems = check_table(numbers(table, LABEL_COLUMNS), LABELS, path)
+    table, problem = _with_folder(table, path, folders)
+    labels = table.astype(dict.fromkeys(LABEL_COLUMNS, np.bool_)).reset_index()
+    labels = labels.rename(columns={UID: "study_id"}).drop(columns=RAGGED)
+    return labels, [*problems, *problem]
+
+
+def _read_boxes(path: Path, folders: Collection[str]) -> tuple[pd.DataFrame, list[TableProblem]]:
+    """Return `DataSet.boxes` and the problems of `train_bounding_boxes.csv`."""
+    table = read_table(path, (UID, *BOX_COLUMNS))
+    edges = ("left", "top", "right", "bottom")
+    if table is None:
+        types: dict[str, Any] = {"study_id": object, "line": np.int64, "slice_number": np.int64}
+        return _empty(types | dict.fromkeys(edges, np.float64))
+    table, problems = check_table(numbers(table, BOX_COLUMNS), BOXES, path)
+    table, problem = _with_folder(table, path, folders)
+    boxes = pd.DataFrame(
+        {
+            "study_id": table[UID],
+            "line": table.index,
+            "slice_number": table["slice_number"].astype(np.int64),
+            "left": table["x"],
+            "top": table["y"],
+            "right": table["x"] + table["width"],
+            "bottom": table["y"] + table["height"],
+        }
+    ).reset_index(drop=True)
+    return boxes, [*problems, *problem]
+
+
+def _empty(types: dict[str, Any]) -> tuple[pd.DataFrame, list[TableProblem]]:
+    return pd.DataFrame({name: np.empty(0, kind) for name, kind in types.items()}), []
+
+
+def _with_folder(
+    table: pd.DataFrame, path: Path, folders: Collection[str]
+) -> tuple[pd.DataFrame, list[TableProblem]]:
+    """Leave out rows without a study folder; a part of the data set is a common thing to have."""
+    absent = ~np.asarray(table[UID].isin(list(folders)))
+    if not absent.any():
+        return table, []
+    studies = len(set(table.loc[absent, UID]))
+    problem = TableProblem(
+        path,
+        int(table.index.to_numpy()[absent][0]),
+        UID,
+        f"the first of {studies} studies without a folder in {IMAGES_FOLDER}" if studies > 1
+        else f"its study has no folder in {IMAGES_FOLDER}",
+        "copy what is missing, or leave it if only a part is wanted",
+    )  # fmt: skip
+    return table.loc[~absent], [problem]
+
+
+def _boxes_of_intact(
+    path: Path, boxes: pd.DataFrame, intact: Iterable[Hashable]
+) -> list[TableProblem]:
+    """One problem a study that has boxes although its label says that nothing is fractured."""
+    doubtful = boxes.loc[boxes["study_id"].isin(list(intact))].drop_duplicates("study_id")
+    return [
+        TableProblem(
+            path, int(line), UID, f"{LABELS_FILE} calls the study of this box free of fractures",
+            "mend the label or remove its boxes", kept=True,
+        )
+        for line in doubtful["line"]
+    ]  # fmt: skip
+
+
+def _find_masks(
+    folder: Path, folders: Collection[str]
+) -> tuple[dict[str, Path], list[TableProblem]]:
+    """Return mask files by study and what is wrong; a plain `.nii` wins over a `.nii.gz`."""
     found: dict[str, Path] = {}
+    problems: list[TableProblem] = []
     for ending in (".nii.gz", ".nii"):
-        for path in folder.glob(f"*{ending}"):
-            if not path.name.startswith("."):
-                found[path.name.removesuffix(ending)] = path
-    return found
-
-
-def _read_labels(path: Path) -> dict[str, tuple[bool, ...]]:
-    labels: dict[str, tuple[bool, ...]] = {}
-    for line, row in _rows(path, (_UID, _OVERALL, *VERTEBRAE)):
-        study = row[_UID]
-        if study in labels:
-            raise _row_error(path, line, "the study stands in an earlier line too", "remove one")
-        fractured = tuple(_flag(path, line, name, row[name]) for name in VERTEBRAE)
-        if _flag(path, line, _OVERALL, row[_OVERALL]) != any(fractured):
-            raise _row_error(
-                path, line, f"{_OVERALL} is not the largest of C1..C7", "mend the labels"
-            )
-        labels[study] = fractured
-    return labels
-
-
-def _read_boxes(path: Path) -> dict[str, list[Box]]:
-    boxes: dict[str, list[Box]] = defaultdict(list)
-    for line, row in _rows(path, (_UID, *_BOX_COLUMNS)):
-        x, y, width, height, number = (_number(path, line, n, row[n]) for n in _BOX_COLUMNS)
-        if width <= 0 or height <= 0:
-            raise _row_error(path, line, "width and height must be above 0", "mend the box")
-        if number != int(number) or number < 0:
-            raise _row_error(path, line, "slice_number must be a whole number", "mend it")
-        boxes[row[_UID]].append((int(number), (x, y, x + width, y + height)))
-    return boxes
-
-
-def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield (line in the file, row) with `columns` all there; nothing where there is no file."""
-    try:
-        # A byte-order mark is what spreadsheets put first.
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream, skipinitialspace=True)
-            missing = [name for name in columns if name not in (reader.fieldnames or ())]
-            if missing:
-                raise DataRootError(
-                    f"{path}, line 1: no column {', '.join(missing)}; add it to the heading."
-                )
-            for row in reader:
-                if any(row[name] is None for name in columns):
-                    raise _row_error(path, reader.line_num, "it has too few values", "fill them in")
-                yield reader.line_num, {name: row[name].strip() for name in columns}
-    except FileNotFoundError:
-        return
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataRootError(f"{path} cannot be read as a CSV table; write it as UTF-8.") from error
-
-
-def _flag(path: Path, line: int, column: str, value: str) -> bool:
-    if value not in ("0", "1", "0.0", "1.0"):
-        raise _row_error(path, line, f"{column} must be 0 or 1", "mend the value")
-    return value.startswith("1")
-
-
-def _number(path: Path, line: int, column: str, value: str) -> float:
-    try:
-        number = float(value)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise _row_error(path, line, f"{column} is not a number", "mend the value")
-    return number
-
-
-def _row_error(path: Path, line: int, problem: str, mend: str) -> DataRootError:
-    return DataRootError(f"{path}, line {line}: {problem}; {mend}.")
+        for path in sorted(folder.glob(f"*{ending}")):
+            if path.name.startswith("."):
+                continue
+            study = path.name.removesuffix(ending)
+            if study in found:
+                problems.append(
+                    TableProblem(
+                        found[study], None, None, f"the same mask stands there as {ending} too",
+                        "keep one of them",
+                    )
+                )  # fmt: skip
+            found[study] = path
+    absent = sorted(found.keys() - set(folders))
+    if absent:
+        problem = f"the first of {len(absent)} masks whose study has no folder in {IMAGES_FOLDER}"
+        mend = "copy what is missing, or leave it if only a part is wanted"
+        problems.append(TableProblem(found[absent[0]], None, None, problem, mend))
+    return found, problems

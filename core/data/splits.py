@@ -1,41 +1,58 @@
-"""Folds by patient, with the same share of fractured patients in each."""
+"""Folds by patient, with the same share of fractured patients in each, kept in a file."""
 
 from __future__ import annotations
 
+import json
 import warnings
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
+from core.atomic import write_json
 from core.errors import DataRootError
 from core.types import StudyRecord
 
+_FORMAT: Final = 1
 
-def assign_folds(records: Sequence[StudyRecord], folds: int, seed: int) -> dict[str, int]:
+
+def assign_folds(
+    records: Sequence[StudyRecord],
+    folds: int,
+    seed: int,
+    *,
+    patients: Mapping[str, str] | None = None,
+) -> dict[str, int]:
     """Give each study the number of the fold in which it is held out.
 
-    RSNA's set has one study a patient, so the study is the group: no slice of a patient is ever
-    on both sides. The result depends on the set of studies and the seed, not on their order.
+    No patient is ever on both sides. The result depends on the set of studies, their labels and
+    the seed, not on their order. Another release of scikit-learn may divide differently; what must
+    stay the same is kept by `load_or_make_folds`.
 
     Args:
         records: The studies, each once; unlabelled ones form a stratum of their own.
         folds: Number of folds, >= 2.
         seed: Seed of the shuffle.
+        patients: Patient by study id; a study it does not name is a patient of its own, as every
+            study of RSNA's set is.
 
     Returns:
         Fold 0..folds-1 by study id.
 
     Raises:
-        DataRootError: There are fewer studies than folds.
+        DataRootError: There are fewer patients than folds.
     """
-    if len(records) < folds:
-        raise DataRootError(
-            f"{len(records)} studies cannot be split into {folds} folds; "
-            "lower `folds` or add studies."
-        )
     ordered = sorted(records, key=lambda record: record.study_id)
     study_ids = [record.study_id for record in ordered]
+    groups = _patients_of(study_ids, patients)
+    if len(set(groups)) < folds:
+        raise DataRootError(
+            f"{_count(len(set(groups)), patients)} cannot be split into {folds} folds; "
+            "lower `folds` or add studies."
+        )
     strata = np.array([_stratum(record) for record in ordered])
     # scikit-learn refuses when every stratum is smaller than the number of folds.
     if np.unique_counts(strata).counts.max() < folds:
@@ -44,10 +61,141 @@ def assign_folds(records: Sequence[StudyRecord], folds: int, seed: int) -> dict[
     with warnings.catch_warnings():
         # A stratum smaller than the number of folds is spread as far as it goes, which is wanted.
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-        splits = list(splitter.split(study_ids, strata, groups=study_ids))
+        splits = list(splitter.split(study_ids, strata, groups=groups))
     return {
         study_ids[index]: fold for fold, (_, held_out) in enumerate(splits) for index in held_out
     }
+
+
+def load_or_make_folds(
+    path: Path,
+    records: Sequence[StudyRecord],
+    folds: int,
+    seed: int,
+    *,
+    patients: Mapping[str, str] | None = None,
+) -> dict[str, int]:
+    """Return the folds saved in `path`; make and save them where there is no such file.
+
+    A saved study never changes its fold, so results stay comparable when the data set grows or
+    a label is mended. Studies that the file does not name are added to it: to the fold of their
+    patient if that is known, else, in the order of patients, to the fold that holds the fewest
+    studies of their stratum (then the fewest studies, then the lowest number). Studies that the
+    data set no longer has stay in the file.
+
+    Args:
+        path: JSON; the same file gives the same folds on every machine.
+        records: As for `assign_folds`.
+        folds: Must be that of the file.
+        seed: Must be that of the file.
+        patients: As for `assign_folds`.
+
+    Returns:
+        Fold 0..folds-1 by study id, for the studies in `records` only.
+
+    Raises:
+        DataRootError: The file is broken, was made with other `folds` or `seed`, or has a patient
+            in two folds; or it is to be made and there are fewer patients than folds.
+        StorageError: The file cannot be written.
+    """
+    saved = _read(path, folds, seed)
+    if saved is None:
+        assigned = assign_folds(records, folds, seed, patients=patients)
+        _write(path, assigned, folds, seed)
+        return assigned
+    of_patient = _fold_of_patient(path, saved, patients)
+    new = [record for record in records if record.study_id not in saved]
+    if new:
+        strata = {record.study_id: _stratum(record) for record in records}
+        saved = saved | _placed(new, saved, of_patient, folds, strata, patients)
+        _write(path, saved, folds, seed)
+    return {record.study_id: saved[record.study_id] for record in records}
+
+
+def _placed(
+    new: Sequence[StudyRecord],
+    saved: Mapping[str, int],
+    of_patient: Mapping[str, int],
+    folds: int,
+    strata: Mapping[str, str],
+    patients: Mapping[str, str] | None,
+) -> dict[str, int]:
+    """Return a fold for each new study, as `load_or_make_folds` describes."""
+    sizes = Counter(saved.values())
+    held = Counter((fold, strata[study]) for study, fold in saved.items() if study in strata)
+    study_ids = sorted(record.study_id for record in new)
+    studies_of: dict[str, list[str]] = defaultdict(list)
+    for study, patient in zip(study_ids, _patients_of(study_ids, patients), strict=True):
+        studies_of[patient].append(study)
+    placed: dict[str, int] = {}
+    for patient, studies in sorted(studies_of.items()):
+        # The first in the alphabet: with one fractured study the patient counts as fractured.
+        stratum = min(strata[study] for study in studies)
+        fold = of_patient.get(patient)
+        if fold is None:
+            fold = min(range(folds), key=lambda k: (held[k, stratum], sizes[k], k))
+        placed |= dict.fromkeys(studies, fold)
+        held.update((fold, strata[study]) for study in studies)
+        sizes[fold] += len(studies)
+    return placed
+
+
+def _fold_of_patient(
+    path: Path, saved: Mapping[str, int], patients: Mapping[str, str] | None
+) -> dict[str, int]:
+    """Return the fold of every patient in the file; refuse one who is on both sides."""
+    found: dict[str, int] = {}
+    for patient, fold in zip(_patients_of(saved, patients), saved.values(), strict=True):
+        if found.setdefault(patient, fold) != fold:
+            raise DataRootError(
+                f"{path} has studies of one patient in two folds; remove the file to split anew."
+            )
+    return found
+
+
+def _read(path: Path, folds: int, seed: int) -> dict[str, int] | None:
+    try:
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise _broken(path) from error
+    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+        raise _broken(path)
+    if (content.get("folds"), content.get("seed")) != (folds, seed):
+        raise DataRootError(
+            f"{path} was made with other settings than folds {folds} and seed {seed}; give the "
+            "settings it holds, or another file."
+        )
+    saved = content.get("fold_of_study")
+    if not isinstance(saved, dict):
+        raise _broken(path)
+    if not all(type(fold) is int and 0 <= fold < folds for fold in saved.values()):
+        raise _broken(path)
+    return saved
+
+
+def _write(path: Path, assigned: Mapping[str, int], folds: int, seed: int) -> None:
+    content = {"format": _FORMAT, "folds": folds, "seed": seed}
+    write_json(path, content | {"fold_of_study": dict(sorted(assigned.items()))})
+
+
+def _broken(path: Path) -> DataRootError:
+    return DataRootError(
+        f"{path} cannot be read as saved folds; restore it, or remove it to split anew."
+    )
+
+
+def _patients_of(study_ids: Iterable[str], patients: Mapping[str, str] | None) -> list[str]:
+    """Return the patient of each study; a study of unknown patient is one of its own."""
+    named = patients or {}
+    # The prefixes keep a patient's name apart from a study's.
+    return [f"p {named[s]}" if s in named else f"s {s}" for s in study_ids]
+
+
+def _count(n: int, patients: Mapping[str, str] | None) -> str:
+    one, many = ("study", "studies") if patients is None else ("patient", "patients")
+    return f"{n} {one if n == 1 else many}"
 
 
 def _stratum(record: StudyRecord) -> str:

@@ -46,6 +46,7 @@ def series_grid(folder: Path) -> CTVolume:
         series_uid=first.series_uid,
         slice_thickness_mm=first.thickness,
         notes=placement.notes,
+        shift_px=placement.shift_px,
     )
 
 

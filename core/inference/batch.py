@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from core.data.dicom_series import read_series
 from core.data.rsna import read_studies
-from core.errors import DataRootError, DicomSeriesError
+from core.errors import CSpineError, DataRootError, DicomSeriesError, WorkerError
 from core.inference.outputs import write_predictions
+from core.inference.parts import PredictionParts, StudyResult, part_key
 from core.inference.predictor import Predictor
+from core.models.bundles import read_bundle
 from core.models.pairs import BundlePair
-from core.types import SlicePredictions
+from core.workers import Workers, run_over
 
 Progress = Callable[[int, int], None]
+
+THIS_PROCESS: Final = Workers(jobs=1)
+"""Best where one process already fills the device: the networks use every core, or the GPU."""
+
+_LISTING_THREADS: Final = 16
+"""Folders whose files are looked at together; over a network each look costs a round trip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +44,28 @@ class PredictionSummary:
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Networks:
+    """Where a worker finds the networks and how it runs them; small, hashable, picklable.
+
+    `pair_digest` makes a worker that lives longer than a bundle load the new one.
+    """
+
+    vertebra: Path
+    fracture: Path
+    pair_digest: str
+    device: str
+    batch_size: int
+    reading_threads: int | None
+
+
+def is_one_study(path: Path) -> bool:
+    """Whether `path` is a study's own folder, not one of many studies."""
+    return not (path / "train_images").is_dir() and any(
+        entry.is_file() and not entry.name.startswith(".") for entry in path.glob("*")
+    )
+
+
 def study_folders(path: Path) -> list[Path]:
     """Folders to read as one series each: `path` itself, or all studies below it.
 
@@ -43,9 +76,11 @@ def study_folders(path: Path) -> list[Path]:
         raise DataRootError(f"{path} is not a folder; give a DICOM folder or a data root.")
     if (path / "train_images").is_dir():
         return [record.folder for record in read_studies(path)]
-    if any(entry.is_file() and not entry.name.startswith(".") for entry in path.iterdir()):
+    if is_one_study(path):
         return [path]
-    found = sorted(entry for entry in path.iterdir() if entry.is_dir())
+    found = sorted(
+        entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")
+    )
     if not found:
         raise DataRootError(f"{path} is empty; give a DICOM folder or a data root.")
     return found
@@ -58,41 +93,145 @@ def predict_folder(
     *,
     device: str = "auto",
     batch_size: int = 32,
+    workers: Workers = THIS_PROCESS,
     progress: Progress | None = None,
 ) -> PredictionSummary:
     """Predict one study, or every study of a folder, and write the three files to `out`.
 
-    Of many studies, one that cannot be read is left out and named in the notes. `progress` counts
-    slices for one study and studies for many.
+    Of many studies, one that cannot be read is left out and named in the notes. Each finished one
+    is kept in `out/parts` until the joined files are written and no study is left out, so a call
+    that was cut off goes on where it was when it is made again.
+
+    Args:
+        path: A DICOM folder, a folder of such, or a data root; workers on other machines must see
+            it and the bundles under the same paths.
+        out: Made where it does not exist.
+        pair: The networks.
+        device: As `pick_device` takes it, on each worker.
+        batch_size: Slices in one pass.
+        workers: Where studies are predicted; each worker loads the networks once. One study is
+            always predicted in this process.
+        progress: Counts slices for one study and studies for many.
 
     Raises:
         DicomSeriesError: The one study, or every study, cannot be read.
         DataRootError: `path` holds no study.
-        BundleError, DeviceError, StorageError: As their parts raise them.
+        BundleError, ConfigError, DeviceError, StorageError: As their parts raise them.
     """
-    folders = study_folders(path)
-    single = folders == [path]
-    predictor = Predictor(pair.vertebra, pair.fracture, device=device, batch_size=batch_size)
-    predictions: list[SlicePredictions] = []
-    seconds: list[float] = []
-    notes: list[str] = []
-    failure: DicomSeriesError | None = None
-    for k, folder in enumerate(folders):
-        start = time.perf_counter()
-        try:
-            volume = read_series(folder)
-        except DicomSeriesError as error:
-            failure = error
-            notes.append(f"Left out: {error}")
-            continue
-        notes += [f"{folder.name}: {note}" for note in volume.notes]
-        predictions.append(predictor.predict(volume, progress=progress if single else None))
-        seconds.append(time.perf_counter() - start)
-        if progress and not single:
-            progress(k + 1, len(folders))
-    if failure is not None and not predictions:
-        raise failure
-    write_predictions(out, predictions, seconds=seconds, single=single)
-    return PredictionSummary(
-        len(predictions), sum(study.n_slices for study in predictions), tuple(notes)
+    folders = [folder.absolute() for folder in study_folders(path)]
+    if folders == [path.absolute()]:
+        predictor = Predictor(pair.vertebra, pair.fracture, device=device, batch_size=batch_size)
+        results = [_predict_study(path, predictor, progress=progress)]
+        _write(out, results, single=True)
+        return _summary([path], results, ())
+    networks = _Networks(
+        vertebra=pair.vertebra.folder.absolute(),
+        fracture=pair.fracture.folder.absolute(),
+        pair_digest=pair.digest,
+        device=device,
+        batch_size=batch_size,
+        reading_threads=None if workers == THIS_PROCESS else 1,
     )
+    parts = PredictionParts(out)
+    done, errors = _predict_many(folders, networks, parts, workers, progress)
+    kept = sorted(done)
+    if not kept:
+        raise next(iter(errors.values()))
+    results = [done[folder] for folder in kept]
+    _write(out, results, single=False)
+    if not errors:
+        parts.discard()
+    left_out = tuple(f"Left out: {errors[folder]}" for folder in sorted(errors))
+    return _summary(kept, results, left_out)
+
+
+def _predict_many(
+    folders: Sequence[Path],
+    networks: _Networks,
+    parts: PredictionParts,
+    workers: Workers,
+    progress: Progress | None,
+) -> tuple[dict[Path, StudyResult], dict[Path, CSpineError]]:
+    """Find finished parts, predict the other studies; results and reasons of failures by folder."""
+    errors: dict[Path, CSpineError] = {}
+    keys: dict[Path, str] = {}
+    with ThreadPoolExecutor(_LISTING_THREADS) as pool:
+        named = pool.map(functools.partial(_part_key, networks.pair_digest), folders)
+        for folder, key in zip(folders, named, strict=True):
+            if isinstance(key, DicomSeriesError):
+                errors[folder] = key
+            else:
+                keys[folder] = key
+    done = {f: found for f, key in keys.items() if (found := parts.find(key)) is not None}
+    settled = len(done) + len(errors)
+
+    def count(now: int, _: int) -> None:
+        if progress is not None:
+            progress(settled + now, len(folders))
+
+    todo = [folder for folder in keys if folder not in done]
+    predict = functools.partial(_predict_with, networks)
+    for outcome in run_over(predict, todo, workers=workers, progress=count):
+        if outcome.value is not None:
+            parts.keep(keys[outcome.item], outcome.value)
+            done[outcome.item] = outcome.value
+        elif isinstance(outcome.error, DicomSeriesError):
+            errors[outcome.item] = outcome.error
+        elif isinstance(outcome.error, WorkerError):
+            errors[outcome.item] = WorkerError(f"{outcome.item.name}: {outcome.error}")
+        elif outcome.error is not None:
+            raise outcome.error
+    return done, errors
+
+
+def _part_key(pair_digest: str, folder: Path) -> str | DicomSeriesError:
+    try:
+        return part_key(folder, pair_digest)
+    except DicomSeriesError as error:
+        return error
+
+
+def _predict_with(networks: _Networks, folder: Path) -> StudyResult:
+    return _predict_study(folder, _predictor(networks), threads=networks.reading_threads)
+
+
+@functools.lru_cache(maxsize=1)
+def _predictor(networks: _Networks) -> Predictor:
+    """Load the networks once a process."""
+    return Predictor(
+        read_bundle(networks.vertebra),
+        read_bundle(networks.fracture),
+        device=networks.device,
+        batch_size=networks.batch_size,
+    )
+
+
+def _predict_study(
+    folder: Path,
+    predictor: Predictor,
+    *,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> StudyResult:
+    start = time.perf_counter()
+    volume = read_series(folder, jobs=threads)
+    predictions = predictor.predict(volume, progress=progress)
+    notes = tuple(f"{folder.name}: {note}" for note in volume.notes)
+    return StudyResult(predictions, time.perf_counter() - start, notes)
+
+
+def _write(out: Path, results: Sequence[StudyResult], *, single: bool) -> None:
+    write_predictions(
+        out,
+        [result.predictions for result in results],
+        seconds=[result.seconds for result in results],
+        single=single,
+    )
+
+
+def _summary(
+    folders: Sequence[Path], results: Sequence[StudyResult], left_out: tuple[str, ...]
+) -> PredictionSummary:
+    notes = [note for result in results for note in result.notes]
+    slices = sum(result.predictions.n_slices for result in results)
+    return PredictionSummary(len(folders), slices, (*left_out, *notes))

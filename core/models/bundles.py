@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from core.config import BackboneName
+from core.config import BackboneName, ChannelMode
 from core.errors import BundleError
 from core.types import HuWindow
 
@@ -28,7 +28,10 @@ class BundleConfig(BaseModel):
     """Everything needed to rebuild a bundle's model and to feed it, and where it came from.
 
     `size` is the input's side in pixels, `crop` the central fraction of a slice kept before
-    resizing, `window_center` and `window_width` are HU. `created` is ISO 8601 in UTC.
+    resizing, `window_center` and `window_width` are HU, `channels` what the three channels hold.
+    `alpha` weighed the fracture loss of a Type 3 model. `vertebra_bundle` names the bundle whose
+    presence a Type 2 fracture model is meant to read, None where it learnt from masks alone.
+    `created` is ISO 8601 in UTC.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,6 +45,9 @@ class BundleConfig(BaseModel):
     crop: float = Field(gt=0.1, le=1.0)
     window_center: float
     window_width: float = Field(gt=0)
+    channels: ChannelMode = "grey"
+    alpha: float = Field(default=2.0, gt=0)
+    vertebra_bundle: str | None = None
     weights_sha256: str = Field(pattern="^[0-9a-f]{64}$")
     parameters: int = Field(ge=1)
     trained_on: dict[str, Any]
@@ -51,6 +57,16 @@ class BundleConfig(BaseModel):
     def window(self) -> HuWindow:
         """The HU window mapped to 0..255."""
         return HuWindow(self.window_center, self.window_width)
+
+    @property
+    def gives_presence(self) -> bool:
+        """Whether the model scores v_ij: every vertebra model, and fracture Type 3."""
+        return self.task == "vertebra" or self.type == 3
+
+    @property
+    def reads_presence(self) -> bool:
+        """Whether the model needs v_ij beside the image: fracture Type 2."""
+        return self.task == "fracture" and self.type == 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from core.models.bundles import (
     BundleInfo,
 )
 from core.models.registry import build_model
+from core.models.slice_model import SliceModel
 
 
 def save_bundle(
@@ -56,7 +57,7 @@ def save_bundle(
     return complete
 
 
-def load_model(bundle: BundleInfo, device: str | torch.device = "cpu") -> nn.Module:
+def load_model(bundle: BundleInfo, device: str | torch.device = "cpu") -> SliceModel:
     """Rebuild a bundle's model.
 
     Args:
@@ -72,7 +73,7 @@ def load_model(bundle: BundleInfo, device: str | torch.device = "cpu") -> nn.Mod
     payload = _checked_weights(bundle)
     config = bundle.config
     try:
-        model = build_model(config.task, config.type, config.backbone)
+        model = build_model(config.task, config.type, config.backbone, size=config.size)
         state = tensors_from_bytes(payload)
         widened = {
             name: tensor.float() if tensor.is_floating_point() else tensor

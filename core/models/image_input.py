@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 
-class GreyToBackboneInput(nn.Module):
-    """Scale grey slices to [0, 1], repeat them to three channels and normalise them.
+class ImageInput(nn.Module):
+    """Scale slices to [0, 1], repeat a single channel to three, and normalise them.
 
     It belongs to the model, so training and inference cannot differ in it.
     """
@@ -25,11 +25,12 @@ class GreyToBackboneInput(nn.Module):
         """Prepare a batch.
 
         Args:
-            images: uint8 (n, s, s).
+            images: uint8 (n, s, s), one grey channel, or uint8 (n, 3, s, s), three channels.
 
         Returns:
             float32 (n, 3, s, s), channels last in memory.
         """
-        scaled = images.unsqueeze(1).to(self.mean.dtype) / 255.0
+        channels = images.unsqueeze(1) if images.ndim == 3 else images
+        scaled = channels.to(self.mean.dtype) / 255.0
         normalised = (scaled - self.mean) / self.std
         return normalised.contiguous(memory_format=torch.channels_last)

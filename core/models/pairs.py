@@ -1,4 +1,4 @@
-"""Which vertebra bundle and which fracture bundle work together."""
+"""Which bundle gives vertebra presence and which gives fractures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,13 @@ DEFAULT_NAMES: Final = {
 
 
 class BundlePair(NamedTuple):
-    """The two networks that read a study together."""
+    """The networks that read a study together.
+
+    Attributes:
+        vertebra: Gives v_ij: a vertebra bundle, or a fracture bundle of Type 3, which scores
+            presence itself. A Type 3 bundle alone stands in both places.
+        fracture: Gives f_ij.
+    """
 
     vertebra: BundleInfo
     fracture: BundleInfo
@@ -31,7 +37,13 @@ class BundlePair(NamedTuple):
 
 
 def choose_pair(checkpoints: Path, folders: Sequence[Path] = ()) -> BundlePair:
-    """Take the named bundles; where a task is not named, the default one of `checkpoints`.
+    """Take the named bundles, and find a fitting one for a place that is left open.
+
+    - No fracture bundle is named: the default one of `checkpoints`.
+    - No vertebra bundle is named: with fracture Type 3, that bundle itself, whose own v_ij were
+      learnt together with its f_ij. With Type 2, the bundle it was trained with, beside it or in
+      `checkpoints`, where it is there. Otherwise the default one.
+    - A vertebra bundle is named: it gives v_ij whatever the fracture type.
 
     Raises:
         BundleError: Two bundles share a task, a folder is no bundle, or a task has none.
@@ -45,10 +57,25 @@ def choose_pair(checkpoints: Path, folders: Sequence[Path] = ()) -> BundlePair:
                 "bundles; name one vertebra and one fracture bundle."
             )
         named[bundle.config.task] = bundle
-    return BundlePair(
-        named.get("vertebra") or default_bundle(checkpoints, "vertebra"),
-        named.get("fracture") or default_bundle(checkpoints, "fracture"),
-    )
+    fracture = named.get("fracture") or default_bundle(checkpoints, "fracture")
+    return BundlePair(named.get("vertebra") or vertebra_for(fracture, checkpoints), fracture)
+
+
+def vertebra_for(fracture: BundleInfo, checkpoints: Path) -> BundleInfo:
+    """The bundle that gives v_ij beside a fracture bundle when the user names none.
+
+    Raises:
+        BundleError: A vertebra bundle is needed, but there is none.
+    """
+    if fracture.config.gives_presence:
+        return fracture
+    wanted = fracture.config.vertebra_bundle
+    if wanted is not None:
+        for bundle in [*list_bundles(fracture.folder.parent), *list_bundles(checkpoints)]:
+            named_so = wanted in (bundle.config.name, bundle.folder.name)
+            if named_so and bundle.config.task == "vertebra":
+                return bundle
+    return default_bundle(checkpoints, "vertebra")
 
 
 def default_bundle(checkpoints: Path, task: Literal["vertebra", "fracture"]) -> BundleInfo:

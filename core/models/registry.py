@@ -2,38 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
-from torch import nn
-
 from core.errors import ConfigError
-from core.models.fracture import FractureDetectorType1
-from core.models.vertebra import VertebraDetectorType1
+from core.models.backbone_table import check_input_size
+from core.models.fracture import (
+    FractureDetectorType1,
+    FractureDetectorType2,
+    FractureDetectorType3,
+)
+from core.models.slice_model import SliceModel
+from core.models.vertebra import VertebraDetectorType1, VertebraDetectorType2
 
-MODELS: Final[dict[tuple[str, int], Callable[..., nn.Module]]] = {
+MODELS: Final[dict[tuple[str, int], type[SliceModel]]] = {
     ("vertebra", 1): VertebraDetectorType1,
+    ("vertebra", 2): VertebraDetectorType2,
     ("fracture", 1): FractureDetectorType1,
+    ("fracture", 2): FractureDetectorType2,
+    ("fracture", 3): FractureDetectorType3,
 }
 
 
-def build_model(task: str, type: int, backbone: str, *, pretrained: bool = False) -> nn.Module:
+def build_model(
+    task: str, type: int, backbone: str, *, size: int | None = None, pretrained: bool = False
+) -> SliceModel:
     """Make a model with fresh weights.
 
     Args:
         task: "vertebra" or "fracture".
         type: The method's model type, 1 to 3.
-        backbone: A key of `core.models.backbones.BACKBONES`.
+        backbone: A key of `core.models.backbone_table.BACKBONES`.
+        size: Side of the images it will see, checked where given.
         pretrained: Start the backbone from torchvision's ImageNet weights.
 
     Returns:
-        A module from uint8 images (n, s, s) to logits (n, outputs), in training mode.
+        A module from uint8 images to logits (n, outputs), in training mode: 7 for vertebra Types 1
+        and 2, 1 for fracture Type 1, 7 for fracture Type 2, 14 (f, then v) for fracture Type 3.
 
     Raises:
-        ConfigError: No such model or backbone.
+        ConfigError: No such model or backbone, or the backbone does not take that size.
         TrainingError: The pretrained weights can be neither found nor downloaded.
     """
     if (task, type) not in MODELS:
         known = ", ".join(f"{name} type {number}" for name, number in MODELS)
         raise ConfigError(f"There is no {task} model of type {type}; choose one of: {known}.")
+    if size is not None:
+        check_input_size(backbone, size)
     return MODELS[task, type](backbone, pretrained=pretrained)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -20,6 +22,8 @@ class AugmentationRanges:
         flip_probability: Probability of a left-right flip.
         brightness: Added to the grey level, as a fraction of 255.
         log_contrast: Natural logarithm of the contrast factor about mid-grey.
+        hue_deg: Turn of the hue in degrees; acts only where the three channels differ.
+        log_saturation: Natural logarithm of the saturation factor; likewise.
     """
 
     rotation_deg: float = 10.0
@@ -28,6 +32,8 @@ class AugmentationRanges:
     flip_probability: float = 0.5
     brightness: float = 0.08
     log_contrast: float = 0.15
+    hue_deg: float = 10.0
+    log_saturation: float = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,8 @@ class Augmentation:
         flip: Whether left and right are exchanged (before the rotation).
         brightness: Added to the grey level, as a fraction of 255.
         contrast: Factor on the distance from mid-grey.
+        hue_deg: Turn of the hue in degrees.
+        saturation: Factor on the channels' distance from their mean.
     """
 
     rotation_deg: float = 0.0
@@ -49,6 +57,8 @@ class Augmentation:
     flip: bool = False
     brightness: float = 0.0
     contrast: float = 1.0
+    hue_deg: float = 0.0
+    saturation: float = 1.0
 
 
 def draw_augmentation(
@@ -57,34 +67,48 @@ def draw_augmentation(
     """Draw one change at random; the same generator state gives the same change."""
     ranges = ranges or AugmentationRanges()
     rotation, right, down, zoom, brightness, contrast = rng.uniform(-1.0, 1.0, 6).tolist()
+    flip = bool(rng.random() < ranges.flip_probability)
+    hue, saturation = rng.uniform(-1.0, 1.0, 2).tolist()
     return Augmentation(
         rotation_deg=rotation * ranges.rotation_deg,
         shift_xy=(right * ranges.shift, down * ranges.shift),
-        scale=float(np.exp(zoom * ranges.log_scale)),
-        flip=bool(rng.random() < ranges.flip_probability),
+        scale=math.exp(zoom * ranges.log_scale),
+        flip=flip,
         brightness=brightness * ranges.brightness,
-        contrast=float(np.exp(contrast * ranges.log_contrast)),
+        contrast=math.exp(contrast * ranges.log_contrast),
+        hue_deg=hue * ranges.hue_deg,
+        saturation=math.exp(saturation * ranges.log_saturation),
     )
+
+
+def draw_augmentations(
+    count: int, rng: np.random.Generator, ranges: AugmentationRanges | None = None
+) -> list[Augmentation]:
+    """Draw one change for each of `count` slices."""
+    return [draw_augmentation(rng, ranges) for _ in range(count)]
 
 
 def apply_augmentation(image: NDArray[np.uint8], augmentation: Augmentation) -> NDArray[np.uint8]:
     """Apply a drawn change to one slice; what moves in from outside is black.
 
+    All channels move together. Hue and saturation are linear in the channels about their mean, so
+    that they leave alone whatever is grey and make no channel count for more than another.
+
     Args:
-        image: uint8 (h, w).
+        image: uint8 (h, w) or (3, h, w).
         augmentation: The change.
 
     Returns:
-        uint8 (h, w), a new array.
+        uint8 of the same shape, a new array.
     """
-    height, width = image.shape
-    if augmentation.flip:
-        image = np.ascontiguousarray(image[:, ::-1])
-    center = ((width - 1) / 2, (height - 1) / 2)
-    matrix = cv2.getRotationMatrix2D(center, augmentation.rotation_deg, augmentation.scale)
-    matrix[:, 2] += (augmentation.shift_xy[0] * width, augmentation.shift_xy[1] * height)
-    moved = cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR)
-    return cv2.LUT(moved, _grey_table(augmentation)).astype(np.uint8, copy=False)
+    if image.ndim == 2:
+        return _regraded(_moved(image, augmentation), augmentation)
+    moved = np.stack([_moved(channel, augmentation) for channel in image])
+    if augmentation.hue_deg != 0.0 or augmentation.saturation != 1.0:
+        turned = cv2.transform(moved.transpose(1, 2, 0), _color_matrix(augmentation))
+        moved = np.ascontiguousarray(turned.transpose(2, 0, 1), dtype=np.uint8)
+    rows = moved.reshape(-1, moved.shape[-1])
+    return _regraded(rows, augmentation).reshape(moved.shape)
 
 
 def augment_slices(
@@ -95,17 +119,66 @@ def augment_slices(
     """Change each slice of a batch by its own draw.
 
     Args:
-        images: uint8 (n, h, w).
+        images: uint8 (n, h, w) or (n, 3, h, w).
         rng: Source of the draws.
         ranges: Limits of the draws.
 
     Returns:
-        uint8 (n, h, w), a new array.
+        uint8 of the same shape, a new array.
+    """
+    return apply_augmentations(images, draw_augmentations(len(images), rng, ranges))
+
+
+def apply_augmentations(
+    images: NDArray[np.uint8], augmentations: Sequence[Augmentation]
+) -> NDArray[np.uint8]:
+    """Apply to each slice of a batch its own drawn change.
+
+    Args:
+        images: uint8 (n, h, w) or (n, 3, h, w).
+        augmentations: One a slice.
+
+    Returns:
+        uint8 of the same shape, a new array.
+
+    Raises:
+        ValueError: There are more or fewer changes than slices.
     """
     changed = np.empty_like(images)
-    for index, image in enumerate(images):
-        changed[index] = apply_augmentation(image, draw_augmentation(rng, ranges))
+    for index, (image, augmentation) in enumerate(zip(images, augmentations, strict=True)):
+        changed[index] = apply_augmentation(image, augmentation)
     return changed
+
+
+def _moved(image: NDArray[np.uint8], augmentation: Augmentation) -> NDArray[np.uint8]:
+    """Flip, rotate, zoom and shift one channel, uint8 (h, w)."""
+    height, width = image.shape
+    if augmentation.flip:
+        image = np.ascontiguousarray(image[:, ::-1])
+    center = ((width - 1) / 2, (height - 1) / 2)
+    matrix = cv2.getRotationMatrix2D(center, augmentation.rotation_deg, augmentation.scale)
+    matrix[:, 2] += (augmentation.shift_xy[0] * width, augmentation.shift_xy[1] * height)
+    moved = cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR)
+    return moved.astype(np.uint8, copy=False)
+
+
+def _color_matrix(augmentation: Augmentation) -> NDArray[np.float32]:
+    """Turn about the grey axis and stretch away from it, float32 (3, 3).
+
+    Saturation times the rotation about (1, 1, 1) (Rodrigues' formula), and the grey part kept
+    (Haeberli 1993, "Matrix Operations for Image Processing", with equal weights: the channels are
+    no colours).
+    """
+    angle = math.radians(augmentation.hue_deg)
+    grey = np.full((3, 3), 1 / 3)
+    cross = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / math.sqrt(3)
+    turn = math.cos(angle) * (np.eye(3) - grey) + math.sin(angle) * cross
+    return (grey + augmentation.saturation * turn).astype(np.float32)
+
+
+def _regraded(image: NDArray[np.uint8], augmentation: Augmentation) -> NDArray[np.uint8]:
+    """Change brightness and contrast, uint8 (h, w)."""
+    return cv2.LUT(image, _grey_table(augmentation)).astype(np.uint8, copy=False)
 
 
 def _grey_table(augmentation: Augmentation) -> NDArray[np.uint8]:

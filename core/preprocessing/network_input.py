@@ -2,35 +2,68 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
+from core.config import ChannelMode
+from core.constants import NETWORK_WINDOWS
 from core.preprocessing.geometry import center_crop, resize_slices
 from core.preprocessing.intensity import window_to_uint8
 from core.types import HuWindow
 
+N_CHANNELS: Final = 3
+_WINDOWS: Final = tuple(HuWindow(*window) for window in NETWORK_WINDOWS.values())
+
 
 def slices_for_network(
-    hu: NDArray[np.int16], *, window: HuWindow, crop: float, size: int
+    hu: NDArray[np.int16],
+    *,
+    window: HuWindow,
+    crop: float,
+    size: int,
+    channels: ChannelMode = "grey",
 ) -> NDArray[np.uint8]:
     """Crop, window and resize axial slices.
 
     Args:
         hu: int16 HU, (n, h, w).
-        window: HU window mapped to 0..255.
+        window: HU window mapped to 0..255; `NETWORK_WINDOWS` take its place for "windows".
         crop: Central fraction of the shorter side that is kept, in (0, 1].
         size: Side of the result in pixels.
+        channels: What the network's three channels hold. Neighbours are stacked from the result
+            by `stack_neighbours`, when a batch is made.
 
     Returns:
-        uint8 (n, size, size).
+        uint8 (n, size, size) for "grey" and "neighbours", (n, 3, size, size) for "windows".
 
     Raises:
         ValueError: An argument is outside its range, or `hu` is not int16 (n, h, w).
     """
     cropped = center_crop(hu, crop)
-    prepared = np.empty((len(cropped), size, size), np.uint8)
+    windows = _WINDOWS if channels == "windows" else (window,)
+    prepared = np.empty((len(cropped), len(windows), size, size), np.uint8)
     # Slice by slice the intermediate grey image stays in the processor's cache.
     for index in range(len(cropped)):
-        grey = window_to_uint8(cropped[index : index + 1], window)
-        prepared[index] = resize_slices(grey, size)[0]
-    return prepared
+        for channel, one in enumerate(windows):
+            grey = window_to_uint8(cropped[index : index + 1], one)
+            prepared[index, channel] = resize_slices(grey, size)[0]
+    return prepared if channels == "windows" else prepared[:, 0]
+
+
+def stack_neighbours(
+    prepared: NDArray[np.uint8], indices: NDArray[np.int64] | None = None
+) -> NDArray[np.uint8]:
+    """Stack each slice with the one above and the one below; the end slices repeat themselves.
+
+    Args:
+        prepared: uint8 (n, s, s), all slices of one study in order.
+        indices: int64 (m,), which slices; all of them if left out.
+
+    Returns:
+        uint8 (m, 3, s, s): slices i-1, i and i+1, the cranial one first; a new array.
+    """
+    middle = np.arange(len(prepared)) if indices is None else indices
+    wanted = np.asarray(middle)[:, np.newaxis] + np.array([-1, 0, 1])
+    return prepared[np.clip(wanted, 0, len(prepared) - 1)]

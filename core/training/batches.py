@@ -1,35 +1,52 @@
-"""Batches of one epoch, and how long they kept the model waiting."""
+"""Batches of one epoch, made ahead of the model, and how long they kept it waiting."""
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from typing import Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from core.data.datasets import SliceDataset
-from core.preprocessing.augmentation import augment_slices
+from core.data.datasets import SliceBatch, SliceDataset
+from core.preprocessing.augmentation import apply_augmentations, draw_augmentations
+
+BATCHES_AHEAD: Final = 2
+"""Batches in the making or ready, per worker."""
 
 
 @dataclass(slots=True)
 class Batches:
     """Walk a data set in a given order, a batch at a time.
 
-    Gathering memory-mapped uint8 slices takes about a hundredth of a training step, so batches
-    are made in the training process itself, without workers.
+    What a batch holds depends on the order, the seed and its number alone: neither on the number
+    of workers, nor on where the walk began, nor on how many processes share it.
+
+    The workers are threads. Copying memory-mapped slices and warping them leave the interpreter
+    free, and threads share the maps, start at once and end with the run.
 
     Attributes:
         dataset: The slices.
         order: int64 indices into it.
-        batch_size: Slices a batch.
+        batch_size: Slices a batch, over all processes.
         augment_seed: Seed of the random changes; None leaves the slices as they are.
         drop_last: Leave out an incomplete last batch, unless it is the only one: batch norm
             cannot learn from a single slice and learns badly from a few.
-        waited_s: Seconds spent so far on making batches.
+        workers: Threads that make batches ahead; 0 makes each when it is asked for.
+        first: Number of the batch to begin with, counted from 0 over the whole walk.
+        shard: (rank, world): which process this is, of how many that share every batch. Rank r
+            takes slices r, r + world, ... of a batch; an incomplete last batch can leave a rank
+            with a slice less than another, or with none.
+        pin_memory: Put batches into page-locked memory, for a GPU.
+        waited_s: Seconds that the taker of batches has waited for them so far.
+
+    Raises:
+        ValueError: `first`, `shard`, `workers` or `batch_size` is out of range.
     """
 
     dataset: SliceDataset
@@ -37,22 +54,74 @@ class Batches:
     batch_size: int
     augment_seed: tuple[int, ...] | None = None
     drop_last: bool = False
+    workers: int = 0
+    first: int = 0
+    shard: tuple[int, int] = (0, 1)
+    pin_memory: bool = False
     waited_s: float = 0.0
 
-    def __len__(self) -> int:
-        """Number of batches."""
+    def __post_init__(self) -> None:
+        """Check what cannot be walked."""
+        rank, world = self.shard
+        if not 0 <= rank < world:
+            raise ValueError(f"Rank {rank} is not among {world} processes.")
+        if self.batch_size < world:
+            raise ValueError(
+                f"A batch of {self.batch_size} slices cannot be shared by {world} processes."
+            )
+        if self.workers < 0:
+            raise ValueError(f"Batches need 0 workers or more, not {self.workers}.")
+        if not 0 <= self.first <= self.total:
+            raise ValueError(f"Batch {self.first} is not among the {self.total} of this walk.")
+
+    @property
+    def total(self) -> int:
+        """Number of batches of the whole walk."""
         whole, rest = divmod(len(self.order), self.batch_size)
         return whole + (rest > 0 and (whole == 0 or not self.drop_last))
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield uint8 images (n, size, size) and float32 targets (n, outputs)."""
-        rng = None if self.augment_seed is None else np.random.default_rng(self.augment_seed)
-        for number in range(len(self)):
+    def __len__(self) -> int:
+        """Number of batches from `first` on."""
+        return self.total - self.first
+
+    def __iter__(self) -> Iterator[SliceBatch]:
+        """Yield the batches from `first` on, this process's share of each."""
+        numbers = range(self.first, self.total)
+        if self.workers > 0:
+            yield from self._prefetched(numbers)
+            return
+        for number in numbers:
             started = time.perf_counter()
-            start = number * self.batch_size
-            images, targets = self.dataset.batch(self.order[start : start + self.batch_size])
-            if rng is not None:
-                images = augment_slices(images, rng)
-            batch = torch.from_numpy(images), torch.from_numpy(targets)
+            batch = self._make(number)
             self.waited_s += time.perf_counter() - started
             yield batch
+
+    def _prefetched(self, numbers: range) -> Iterator[SliceBatch]:
+        pool = ThreadPoolExecutor(self.workers, thread_name_prefix="batches")
+        pending: deque[Future[SliceBatch]] = deque()
+        upcoming = iter(numbers)
+        try:
+            for _ in numbers:
+                while len(pending) < self.workers * BATCHES_AHEAD:
+                    number = next(upcoming, None)
+                    if number is None:
+                        break
+                    pending.append(pool.submit(self._make, number))
+                started = time.perf_counter()
+                batch = pending.popleft().result()
+                self.waited_s += time.perf_counter() - started
+                yield batch
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _make(self, number: int) -> SliceBatch:
+        rows = self.order[number * self.batch_size : (number + 1) * self.batch_size]
+        rank, world = self.shard
+        change = None
+        if self.augment_seed is not None:
+            # Drawn for the whole batch, so that a slice is changed alike whoever takes it.
+            rng = np.random.default_rng((*self.augment_seed, number))
+            draws = draw_augmentations(len(rows), rng)[rank::world]
+            change = partial(apply_augmentations, augmentations=draws)
+        batch = self.dataset.batch(rows[rank::world], change)
+        return batch.pin_memory() if self.pin_memory else batch

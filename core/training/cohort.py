@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 from core.config import RunConfig
 from core.data.cache import StudySlices, load_study_slices
-from core.data.datasets import SliceDataset
+from core.data.datasets import Presences, SliceDataset
 from core.data.rsna import is_synthetic, read_studies
 from core.data.splits import assign_folds
+from core.data.store_keys import study_digests
 from core.errors import DicomSeriesError, TrainingError
+from core.training.presence import presence_from_bundle
+from core.training.provenance import fingerprint_keys
 from core.training.runs import RunFolder
 from core.types import HuWindow, StudyRecord
 
@@ -26,36 +30,68 @@ class Cohort:
         training: The slices learnt from.
         validation: The held-out fold; None where the run trains on everything.
         synthetic: Whether the studies are generated.
+        fingerprint: sha256 over the content of all its studies and masks.
     """
 
     training: SliceDataset
     validation: SliceDataset | None
     synthetic: bool
+    fingerprint: str
 
 
-def load_cohort(config: RunConfig, cache_dir: Path, run: RunFolder) -> Cohort:
+def load_cohort(
+    config: RunConfig, cache_dir: Path, run: RunFolder, *, device: str = "cpu"
+) -> Cohort:
     """Prepare the studies of the config's data root and split them.
 
-    A study that cannot be read is left out and named in the log.
+    A study that cannot be read is left out and named in the log. Fracture models learn from
+    studies without masks too where `vertebra_bundle` tells what their slices show.
+
+    Args:
+        config: The run; its `fold` is a number or None.
+        cache_dir: Folder of the slice store.
+        run: Told how far the preparation is.
+        device: Where the vertebra bundle runs.
 
     Raises:
+        BundleError: `vertebra_bundle` cannot be used.
         DataRootError: The data root lacks its tables, or holds fewer studies than folds.
         TrainingError: No study's truth reaches slices, or a class is missing.
         StorageError: The slice store cannot be written.
     """
     records = read_studies(config.data_root)
     studies = _prepare(records, config, cache_dir, run)
+    presence_of: Presences = {}
+    if config.vertebra_bundle is not None and config.task == "fracture":
+        run.write_status("preparing", message="presences of studies without a mask")
+        presence_of = presence_from_bundle(
+            [record for record in records if _asks_for_presence(record, config)],
+            config.vertebra_bundle,
+            cache_dir=cache_dir,
+            device=device,
+        )
     training, validation = studies, None
     if config.fold is not None:
         folds = assign_folds(records, config.folds, config.seed)
         training = [study for study in studies if folds[study.study_id] != config.fold]
         held_out = [study for study in studies if folds[study.study_id] == config.fold]
-        validation = _dataset(held_out, config, "validation")
+        validation = _dataset(held_out, presence_of, config, "validation")
     return Cohort(
-        training=_dataset(training, config, "training"),
+        training=_dataset(training, presence_of, config, "training"),
         validation=validation,
         synthetic=is_synthetic(config.data_root),
+        fingerprint=_fingerprint(records, {study.study_id for study in studies}, cache_dir),
     )
+
+
+def _fingerprint(records: list[StudyRecord], used: set[str], cache_dir: Path) -> str:
+    digests = [study_digests(record, cache_dir) for record in records if record.study_id in used]
+    return fingerprint_keys([json.dumps(digest, sort_keys=True) for digest in digests])
+
+
+def _asks_for_presence(record: StudyRecord, config: RunConfig) -> bool:
+    """Whether presences can make a study of use; Type 1 needs none for an intact one."""
+    return bool(record.patient_fractured) or (config.type > 1 and record.fractured is not None)
 
 
 def _prepare(
@@ -68,7 +104,12 @@ def _prepare(
         try:
             studies.append(
                 load_study_slices(
-                    record, window=window, crop=config.crop, size=config.size, cache_dir=cache_dir
+                    record,
+                    window=window,
+                    crop=config.crop,
+                    size=config.size,
+                    channels=config.channels,
+                    cache_dir=cache_dir,
                 )
             )
         except DicomSeriesError as error:
@@ -76,20 +117,25 @@ def _prepare(
     return studies
 
 
-def _dataset(studies: list[StudySlices], config: RunConfig, role: str) -> SliceDataset:
-    dataset = SliceDataset(studies, config.task)
+def _dataset(
+    studies: list[StudySlices], presence_of: Presences, config: RunConfig, role: str
+) -> SliceDataset:
+    dataset = SliceDataset(
+        studies, config.task, presence_of=presence_of, needs_presence=config.type > 1
+    )
     if dataset.skipped:
         _log.warning(
-            "%d studies are not used for %s: without a mask their truth does not reach slices.",
+            "%d studies are not used for %s: without a mask or a `vertebra_bundle` their truth "
+            "does not reach slices.",
             len(dataset.skipped),
             role,
         )
     if len(dataset) == 0:
         raise TrainingError(
             f"{config.data_root} has no study whose truth reaches slices for {role}; add "
-            "segmentations, or choose another fold."
+            "segmentations, set `vertebra_bundle` for a fracture model, or choose another fold."
         )
-    positive = int(dataset.targets.any(axis=1).sum())
+    positive = int(dataset.positive.sum())
     if role == "training" and positive in (0, len(dataset)) and config.balanced:
         raise TrainingError(
             f"{config.data_root} has slices of one class only, so they cannot be balanced; "

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -15,12 +16,21 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
 from core.constants import VERTEBRAE
+from core.data.datasets import SliceBatch
 from core.errors import TrainingError
 from core.training.batches import Batches
-from core.training.losses import WeightedBCE
+from core.training.losses import Criterion
+from core.training.processes import gather_objects
 from core.training.state import TrainingState
 
 GRADIENT_NORM_LIMIT = 1.0
+"""Of the gradient, over all weights, unless a run sets another."""
+
+_OUTPUT_NAMES = {
+    1: ("slice",),
+    7: VERTEBRAE,
+    14: tuple(f"{quantity}_{name}" for quantity in "fv" for name in VERTEBRAE),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +62,7 @@ class Evaluation:
         loss: Weighted mean over all slices.
         auc: ROC AUC over all outputs pooled; None where only one class occurs.
         auc_macro: Mean of the outputs' own AUCs, over those that have both classes.
-        auc_by_output: By vertebra, or {"slice": ...} for a single output.
+        auc_by_output: By vertebra, or {"slice": ...} for a single output; f_C1..v_C7 for both.
         slices: Number of slices.
     """
 
@@ -67,11 +77,12 @@ def train_one_epoch(
     fabric: Fabric,
     state: TrainingState,
     batches: Batches,
-    criterion: WeightedBCE,
+    criterion: Criterion,
     *,
     on_step: Callable[[StepReport], bool],
+    gradient_clip: float = GRADIENT_NORM_LIMIT,
 ) -> None:
-    """Learn from each batch once.
+    """Learn from each batch once; several processes learn from their shares of it as one.
 
     Args:
         fabric: Device and precision.
@@ -79,76 +90,140 @@ def train_one_epoch(
         batches: The epoch.
         criterion: The loss.
         on_step: Called after each step; returning True ends the epoch there.
+        gradient_clip: Longest gradient that is followed as it is; 0 for any.
 
     Raises:
-        TrainingError: The loss of a batch is not finite.
+        TrainingError: The loss or the gradient of a batch is not finite.
     """
     state.model.train()
     started, seen = time.perf_counter(), 0
-    for number, (images, targets) in enumerate(batches, start=1):
+    for number, batch in enumerate(batches, start=batches.first + 1):
         learning_rate = float(state.optimizer.param_groups[0]["lr"])
-        logits = state.model(fabric.to_device(images))
-        loss = criterion(logits, fabric.to_device(targets))
-        value = loss.item()
-        if not math.isfinite(value):
-            raise TrainingError(
-                f"The loss of batch {number} in epoch {state.epoch + 1} (step {state.step + 1}) is "
-                "not a finite number; lower `max_lr`, or set `precision: 32-true`."
-            )
-        _update(fabric, state, loss)
+        on_device: SliceBatch = fabric.to_device(batch)
+        logits = state.model(on_device.images, on_device.metadata, on_device.presence)
+        loss, value = _loss(fabric, criterion, logits, on_device)
+        _check_finite("loss", value, state, number)
+        _check_finite("gradient", _update(fabric, state, loss, gradient_clip), state, number)
         state.step += 1
-        seen += len(images)
+        state.batch = number
+        seen += len(batch)
         elapsed = time.perf_counter() - started
         speed, waiting = seen / elapsed, batches.waited_s / elapsed
         if on_step(StepReport(state.step, number, value, learning_rate, speed, waiting)):
             return
 
 
-def _update(fabric: Fabric, state: TrainingState, loss: Tensor) -> None:
-    """Take one step down the clipped gradient, and one along the schedule."""
+def _loss(
+    fabric: Fabric, criterion: Criterion, logits: Tensor, batch: SliceBatch
+) -> tuple[Tensor, float]:
+    """Give the loss to follow, and its value over the whole batch.
+
+    A weighted mean over several processes is not the mean of theirs, so the weights are added up
+    first; the gradients, which are averaged afterwards, then add up to that of one process.
+    """
+    if fabric.world_size == 1:
+        loss = criterion(logits, batch.presence, batch.fractured)
+        return loss, loss.item()
+    totals, weights = criterion.sums(logits, batch.presence, batch.fractured)
+    everyones = _summed(fabric, weights)
+    part = criterion.combine(totals, everyones)
+    return part * fabric.world_size, _summed(fabric, part.detach()).item()
+
+
+def _summed(fabric: Fabric, value: Tensor) -> Tensor:
+    return cast(Tensor, fabric.all_reduce(value.clone(), reduce_op="sum"))
+
+
+def _check_finite(what: str, value: float, state: TrainingState, batch: int) -> None:
+    if not math.isfinite(value):
+        raise TrainingError(
+            f"The {what} of batch {batch} in epoch {state.epoch + 1} (step {state.step + 1}) is "
+            "not a finite number; lower `max_lr`, or set `precision: 32-true`. The checkpoint "
+            "before it is kept."
+        )
+
+
+def _update(fabric: Fabric, state: TrainingState, loss: Tensor, gradient_clip: float) -> float:
+    """Take one step down the clipped gradient, and one along the schedule.
+
+    Returns:
+        The gradient's norm before clipping; 0 where float16's scaler skips a step, as it does
+        with a gradient beyond its range.
+
+    A gradient that is not finite is not followed, so the weights stay as they are.
+    """
     state.optimizer.zero_grad()
     fabric.backward(loss)
-    fabric.clip_gradients(
-        state.model, state.optimizer, max_norm=GRADIENT_NORM_LIMIT, error_if_nonfinite=False
+    norm = fabric.clip_gradients(
+        state.model, state.optimizer, max_norm=gradient_clip or math.inf, error_if_nonfinite=False
     )
+    length = 0.0 if norm is None else float(norm)
+    scaled = getattr(state.precision, "scaler", None) is not None
+    if not math.isfinite(length) and not scaled:
+        return length
     state.optimizer.step()
     state.scheduler.step()
+    return 0.0 if scaled else length
+
+
+class _Seen(NamedTuple):
+    """What one batch contributes: loss sums, logits and targets."""
+
+    totals: Tensor
+    weights: Tensor
+    logits: NDArray[np.float32]
+    targets: NDArray[np.float32]
 
 
 @torch.inference_mode()
 def evaluate(
     fabric: Fabric,
     model: nn.Module,
-    batches: Iterable[tuple[Tensor, Tensor]],
-    criterion: WeightedBCE,
+    batches: Iterable[SliceBatch],
+    criterion: Criterion,
+    *,
+    on_batch: Callable[[], None] = lambda: None,
 ) -> Evaluation:
-    """Measure loss and AUC; the model is left in eval mode.
+    """Measure loss and AUC over all processes' batches; the model is left in eval mode.
 
     Args:
         fabric: Device and precision.
         model: Set up by `fabric`.
-        batches: uint8 images (n, s, s) and float32 targets (n, outputs); at least one.
+        batches: At least one slice among all processes.
         criterion: The loss.
+        on_batch: Called after each batch.
     """
     model.eval()
-    loss_sum = weight_sum = 0.0
-    logits_seen: list[NDArray[np.float32]] = []
-    targets_seen: list[NDArray[np.float32]] = []
-    for images, targets in batches:
-        on_device = fabric.to_device(targets)
-        logits = model(fabric.to_device(images))
-        batch_loss, batch_weight = criterion.sums(logits, on_device)
-        loss_sum += batch_loss.item()
-        weight_sum += batch_weight.item()
-        logits_seen.append(logits.float().cpu().numpy())
-        targets_seen.append(targets.numpy())
+    seen: list[_Seen] = []
+    for batch in batches:
+        if not len(batch):
+            continue
+        on_device: SliceBatch = fabric.to_device(batch)
+        logits = model(on_device.images, on_device.metadata, on_device.presence)
+        truth = on_device.presence, on_device.fractured
+        totals, weights = criterion.sums(logits, *truth)
+        targets = criterion.targets(*truth)
+        seen.append(
+            _Seen(
+                totals.cpu().double(),
+                weights.cpu().double(),
+                logits.float().cpu().numpy(),
+                targets.cpu().numpy(),
+            )
+        )
+        on_batch()
+    everyones = [part for parts in gather_objects(fabric, seen) for part in cast(Any, parts)]
+    totals = torch.stack([part.totals for part in everyones]).sum(dim=0)
+    weights = torch.stack([part.weights for part in everyones]).sum(dim=0)
     return _summary(
-        loss_sum / weight_sum, np.concatenate(logits_seen), np.concatenate(targets_seen) > 0.5
+        criterion.combine(totals, weights).item(),
+        np.concatenate([part.logits for part in everyones]),
+        np.concatenate([part.targets for part in everyones]) > 0.5,
     )
 
 
 def _summary(loss: float, logits: NDArray[np.float32], truth: NDArray[np.bool_]) -> Evaluation:
-    names = VERTEBRAE if truth.shape[1] == len(VERTEBRAE) else ("slice",)
+    names = _OUTPUT_NAMES[truth.shape[1]]
     by_output = {name: _auc(truth[:, j], logits[:, j]) for j, name in enumerate(names)}
     defined = [auc for auc in by_output.values() if auc is not None]
     return Evaluation(

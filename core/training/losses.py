@@ -1,25 +1,34 @@
-"""The weighted binary cross-entropy of the method."""
+"""The weighted binary cross-entropy of the method, for every task and type."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from core.constants import (
+    N_VERTEBRAE,
     WEIGHT_PATIENT_NEGATIVE,
     WEIGHT_PATIENT_POSITIVE,
     WEIGHT_VERTEBRA_NEGATIVE,
     WEIGHT_VERTEBRA_POSITIVE,
 )
+from core.errors import ConfigError
+
+Target = Literal["presence", "fractured", "any fractured"]
+DEFAULT_ALPHA: Final = 2.0
+"""Weight of Type 3's fracture loss against its vertebra loss."""
 
 
 @dataclass(frozen=True, slots=True)
 class WeightedBCE:
     """Binary cross-entropy from logits, each term weighted by its truth.
+
+    A truth t between 0 and 1, as a vertebra model's probability gives it, counts as a truth of 1
+    with weight t and a truth of 0 with weight 1 - t: the expected loss.
 
     Attributes:
         negative: Weight of a term whose target is 0.
@@ -31,11 +40,17 @@ class WeightedBCE:
 
     def sums(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Give sum(w BCE) and sum(w) as two float32 scalars, to be added up over batches."""
-        weights = self.negative + (self.positive - self.negative) * targets
-        terms = functional.binary_cross_entropy_with_logits(
-            logits.float(), targets, weight=weights, reduction="sum"
+        if logits.shape != targets.shape:
+            raise ValueError(
+                f"Logits {tuple(logits.shape)} and targets {tuple(targets.shape)} must have "
+                "one shape."
+            )
+        ratio = torch.tensor(self.positive / self.negative, device=logits.device)
+        total = functional.binary_cross_entropy_with_logits(
+            logits.float(), targets, pos_weight=ratio, reduction="sum"
         )
-        return terms, weights.sum()
+        weights = self.negative + (self.positive - self.negative) * targets
+        return self.negative * total, weights.sum()
 
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Give the weighted mean, sum(w BCE) / sum(w).
@@ -53,17 +68,140 @@ class WeightedBCE:
         Raises:
             ValueError: The shapes differ.
         """
-        if logits.shape != targets.shape:
-            raise ValueError(
-                f"Logits {tuple(logits.shape)} and targets {tuple(targets.shape)} must have "
-                "one shape."
-            )
         total, weight = self.sums(logits, targets)
-        return total / torch.clamp(weight, min=torch.finfo(weight.dtype).tiny)
+        return _ratio(total, weight)
 
 
-LOSSES: Final[dict[str, WeightedBCE]] = {
-    "vertebra": WeightedBCE(WEIGHT_VERTEBRA_NEGATIVE, WEIGHT_VERTEBRA_POSITIVE),
-    "fracture": WeightedBCE(WEIGHT_PATIENT_NEGATIVE, WEIGHT_PATIENT_POSITIVE),
-}
-"""By task; a Type 1 fracture logit speaks of the whole slice and takes the patient's weights."""
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One part of a model's loss.
+
+    Attributes:
+        columns: The logits it reads.
+        target: Their truth: v_ij, y_ij, or y_i = max_j y_ij.
+        bce: The weighted cross-entropy of both.
+        factor: Its weight among the terms.
+    """
+
+    columns: slice
+    target: Target
+    bce: WeightedBCE
+    factor: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """The loss of one model: a sum of terms, each a weighted mean over slices and vertebrae.
+
+    Attributes:
+        terms: Its parts; together they read all logits.
+    """
+
+    terms: tuple[Term, ...]
+
+    def __call__(self, logits: Tensor, presence: Tensor, fractured: Tensor) -> Tensor:
+        """Give the loss of a batch.
+
+        Args:
+            logits: Float (n, outputs) of the model.
+            presence: float32 (n, 7), v_ij in [0, 1].
+            fractured: float32 (n, 7), y_ij = y_j v_ij in [0, 1].
+
+        Returns:
+            float32 scalar.
+
+        Raises:
+            ValueError: A shape does not fit the model.
+        """
+        return self.combine(*self.sums(logits, presence, fractured))
+
+    def sums(self, logits: Tensor, presence: Tensor, fractured: Tensor) -> tuple[Tensor, Tensor]:
+        """Give sum(w BCE) and sum(w) of each term, float32 (terms,) twice.
+
+        Added up over batches, and over processes, they give `combine` what it needs.
+
+        Raises:
+            ValueError: A shape does not fit the model.
+        """
+        outputs = self.terms[-1].columns.stop
+        if logits.ndim != 2 or logits.shape[1] != outputs:
+            raise ValueError(
+                f"Logits need the shape (n, {outputs}), but have {tuple(logits.shape)}."
+            )
+        parts = [
+            term.bce.sums(logits[:, term.columns], _truth(term.target, presence, fractured))
+            for term in self.terms
+        ]
+        return torch.stack([part[0] for part in parts]), torch.stack([part[1] for part in parts])
+
+    def combine(self, totals: Tensor, weights: Tensor) -> Tensor:
+        """Give the loss from sums: sum over terms of factor * total / weight.
+
+        Args:
+            totals: Float (terms,), sum(w BCE).
+            weights: Float (terms,), sum(w).
+        """
+        factors = totals.new_tensor([term.factor for term in self.terms])
+        return (factors * _ratio(totals, weights)).sum()
+
+    def targets(self, presence: Tensor, fractured: Tensor) -> Tensor:
+        """The truth beside the logits, float32 (n, outputs), column by column."""
+        return torch.cat([_truth(term.target, presence, fractured) for term in self.terms], dim=1)
+
+
+def loss_for(task: str, type: int, alpha: float = DEFAULT_ALPHA) -> Criterion:
+    """Choose the loss of a model.
+
+    Terms about a vertebra weigh 1 (absent) and 2 (present), terms about the slice as a whole 7 and
+    14, as in the RSNA 2022 metric::
+
+        vertebra 1, 2   BCE_1/2(v_ij)
+        fracture 1      BCE_7/14(f_i), truth y_i = max_j y_ij
+        fracture 2      BCE_1/2(f_ij)
+        fracture 3      alpha * BCE_1/2(f_ij) + BCE_1/2(v_ij)
+
+    Args:
+        task: "vertebra" or "fracture".
+        type: The model's type.
+        alpha: Weight of Type 3's fracture loss; the others do not read it.
+
+    Raises:
+        ConfigError: There is no such model, or `alpha` is not above 0.
+    """
+    if not alpha > 0:
+        raise ConfigError(f"alpha weighs a loss and must be above 0, but it is {alpha}.")
+    seven = slice(0, N_VERTEBRAE)
+    match task, type:
+        case "vertebra", 1 | 2:
+            terms = (Term(seven, "presence", _VERTEBRA),)
+        case "fracture", 1:
+            terms = (Term(slice(0, 1), "any fractured", _SLICE),)
+        case "fracture", 2:
+            terms = (Term(seven, "fractured", _VERTEBRA),)
+        case "fracture", 3:
+            other_seven = slice(N_VERTEBRAE, 2 * N_VERTEBRAE)
+            terms = (
+                Term(seven, "fractured", _VERTEBRA, alpha),
+                Term(other_seven, "presence", _VERTEBRA),
+            )
+        case _:
+            raise ConfigError(f"There is no {task} model of type {type}, hence no loss for it.")
+    return Criterion(terms)
+
+
+def _truth(target: Target, presence: Tensor, fractured: Tensor) -> Tensor:
+    match target:
+        case "presence":
+            return presence
+        case "fractured":
+            return fractured
+        case "any fractured":
+            return fractured.amax(dim=1, keepdim=True)
+
+
+def _ratio(total: Tensor, weight: Tensor) -> Tensor:
+    return total / torch.clamp(weight, min=torch.finfo(weight.dtype).tiny)
+
+
+_VERTEBRA: Final = WeightedBCE(WEIGHT_VERTEBRA_NEGATIVE, WEIGHT_VERTEBRA_POSITIVE)
+_SLICE: Final = WeightedBCE(WEIGHT_PATIENT_NEGATIVE, WEIGHT_PATIENT_POSITIVE)

@@ -1,11 +1,13 @@
-"""What follows a run step by step: metrics lines, heartbeat, progress and early stopping."""
+"""What follows a run step by step: metrics, heartbeat, progress, early stopping, checkpoints."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Final
 
+from core.training.curves_log import CurvesLog
 from core.training.engine import StepReport
 from core.training.runs import RunFolder
 from core.training.state import TrainingState
@@ -16,16 +18,40 @@ LOG_EVERY_STEPS: Final = 10
 
 
 class Monitor:
-    """Told of each step by the engine; answers whether the run ends there."""
+    """Told of each step by the engine; answers whether the run ends there.
+
+    Args:
+        run: Where metrics and heartbeat go; None in a process that does not write.
+        state: The run's state, which it keeps up to date.
+        total_steps: Of the run.
+        progress: Called with (steps done, steps in all).
+        curves: TensorBoard's events; None for none.
+        checkpoint: Saves the state.
+        checkpoint_every_s: Longest time between two checkpoints.
+        agree: Makes rank 0's answer that of all processes.
+    """
 
     def __init__(
-        self, run: RunFolder, state: TrainingState, total_steps: int, progress: Progress | None
+        self,
+        run: RunFolder | None,
+        state: TrainingState,
+        total_steps: int,
+        *,
+        progress: Progress | None = None,
+        curves: CurvesLog | None = None,
+        checkpoint: Callable[[], None] = lambda: None,
+        checkpoint_every_s: float = float("inf"),
+        agree: Callable[[bool], bool] = bool,
     ) -> None:
         self._run = run
         self._state = state
         self._total_steps = total_steps
         self._progress = progress
-        self._recent: list[float] = []
+        self._curves = curves
+        self._checkpoint = checkpoint
+        self._checkpoint_every_s = checkpoint_every_s
+        self._agree = agree
+        self._saved = time.monotonic()
 
     def __call__(self, report: StepReport) -> bool:
         """Record one step.
@@ -33,22 +59,37 @@ class Monitor:
         Returns:
             Whether early stopping ends the run here.
         """
-        self._recent.append(report.loss)
-        stops = self._state.stopping is not None and self._state.stopping.should_stop(report.loss)
+        state = self._state
+        state.recent_losses.append(report.loss)
+        stops = state.stopping is not None and state.stopping.should_stop(report.loss)
         if report.step % LOG_EVERY_STEPS == 0 or report.step == self._total_steps or stops:
             self._write_line(report)
-        self._run.beat(step=report.step, epoch=self._state.epoch)
+        if self._run is not None:
+            self._run.beat(step=report.step, epoch=state.epoch)
         if self._progress is not None:
             self._progress(report.step, self._total_steps)
-        self._state.stopped_early = stops
+        state.stopped_early = stops
+        if self._agree(time.monotonic() - self._saved >= self._checkpoint_every_s):
+            self._checkpoint()
+            self._saved = time.monotonic()
         return stops
 
     def _write_line(self, report: StepReport) -> None:
         """The line's loss is the mean since the line before."""
+        recent = self._state.recent_losses
         values = asdict(report) | {
-            "loss": sum(self._recent) / len(self._recent),
+            "loss": sum(recent) / len(recent),
             "epoch": self._state.epoch + 1,
             "total_steps": self._total_steps,
         }
-        self._recent.clear()
-        self._run.append_metrics("step", **values)
+        recent.clear()
+        if self._run is not None:
+            self._run.append_metrics("step", **values)
+        if self._curves is not None:
+            self._curves.write(
+                report.step,
+                training__loss=values["loss"],
+                training__learning_rate=report.learning_rate,
+                training__images_per_second=report.images_per_second,
+                training__loader_wait_share=report.loader_wait_share,
+            )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -30,6 +31,42 @@ def prior_shift(targets: NDArray[np.bool_] | NDArray[np.float32]) -> float:
     return math.log(rate / (1 - rate))
 
 
+def prior_shifts(
+    targets: NDArray[np.bool_] | NDArray[np.float32], positive: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Log odds to add to each logit of a network that saw as many positive slices as negative.
+
+    Output j occurs at the rate r_j in the cohort and at the rate b_j, the mean of its rates among
+    positive and among negative slices, in a balanced draw; the shift is
+    log(r_j / (1 - r_j)) - log(b_j / (1 - b_j)) (King and Zeng 2001). For a single output it is
+    `prior_shift`. An output that never, or always, occurs keeps its logit.
+
+    Args:
+        targets: (n, outputs) truth of every slice of the training cohort, in [0, 1].
+        positive: bool (n,), by which the draw was balanced; of both classes.
+
+    Returns:
+        float64 (outputs,).
+
+    Raises:
+        ValueError: All slices are positive, or none is.
+    """
+    if positive.all() or not positive.any():
+        raise ValueError("The prior of a single class has no log odds.")
+    truth = np.asarray(targets, dtype=np.float64)
+    share = float(positive.mean())
+    among_positive, among_negative = truth[positive].mean(axis=0), truth[~positive].mean(axis=0)
+
+    def log_ratio(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Log of the cohort's rate over the draw's; 0 where both are 0."""
+        cohort, drawn = share * one + (1 - share) * other, (one + other) / 2
+        return np.log(np.divide(cohort, drawn, out=np.ones_like(drawn), where=drawn > 0))
+
+    return log_ratio(among_positive, among_negative) - log_ratio(
+        1 - among_positive, 1 - among_negative
+    )
+
+
 def shift_logit(head: nn.Sequential, shift: float) -> None:
     """Add `shift` to the single logit of a head, in place.
 
@@ -39,5 +76,25 @@ def shift_logit(head: nn.Sequential, shift: float) -> None:
     last = head[-1]
     if not isinstance(last, nn.Linear) or last.out_features != 1:
         raise ValueError("Only a head with a single logit can be shifted.")
+    shift_logits([last], np.array([shift]))
+
+
+def shift_logits(layers: Sequence[nn.Linear], shifts: NDArray[np.float64]) -> None:
+    """Add a shift to each logit, in place.
+
+    Args:
+        layers: A model's `output_layers`.
+        shifts: (outputs,), in the order of the logits.
+
+    Raises:
+        ValueError: There are more or fewer shifts than logits.
+    """
+    outputs = sum(layer.out_features for layer in layers)
+    if shifts.shape != (outputs,):
+        raise ValueError(f"{outputs} logits need as many shifts, not {shifts.shape}.")
+    start = 0
     with torch.no_grad():
-        last.bias.add_(shift)
+        for layer in layers:
+            part = torch.as_tensor(shifts[start : start + layer.out_features])
+            layer.bias.add_(part.to(layer.bias))
+            start += layer.out_features

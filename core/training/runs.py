@@ -156,8 +156,10 @@ class RunFolder:
 
     def beat(self, *, step: int, epoch: int) -> None:
         """Refresh a running run's status, at most every `HEARTBEAT_SECONDS`."""
+        # Kept even where it is not written: a run that is stopped says how far it came.
+        self._last_status = replace(self._last_status, step=step, epoch=epoch)
         if time.time() - self._last_status.heartbeat >= HEARTBEAT_SECONDS:
-            self.write_status("running", step=step, epoch=epoch)
+            self.write_status("running")
 
     def read_status(self) -> RunStatus | None:
         """Give the status last written, None where there is none.
@@ -185,11 +187,17 @@ class RunFolder:
                 f"Cannot write {self.metrics_file}: {error.strerror}; free some space."
             ) from error
 
-    def drop_metrics_after(self, step: int) -> None:
-        """Forget lines beyond `step`, which a resumed run is about to write again."""
+    def drop_metrics_after(self, step: int, epoch: int) -> None:
+        """Forget the lines that a resumed run is about to write again.
+
+        Args:
+            step: Batches it has trained.
+            epoch: Epochs it has finished; a measure at `step` may belong to one it has not.
+        """
         if not self.metrics_file.exists():
             return
-        kept = [line for line in self.metrics_file.read_text().splitlines() if _step(line) <= step]
+        lines = self.metrics_file.read_text().splitlines()
+        kept = [line for line in lines if not _is_beyond(line, step, epoch)]
         write_text(self.metrics_file, "".join(line + "\n" for line in kept))
 
     @contextmanager
@@ -202,7 +210,7 @@ class RunFolder:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         _log.addHandler(handler)
         _log.setLevel(logging.INFO)
-        previous = _interrupt_on_terminate()
+        previous = _interrupt_on_signals()
         try:
             yield
         except KeyboardInterrupt:
@@ -216,8 +224,8 @@ class RunFolder:
         else:
             self.write_status("finished")
         finally:
-            if previous is not None:
-                signal.signal(signal.SIGTERM, previous)
+            for number, handler_before in previous.items():
+                signal.signal(number, handler_before)
             _log.removeHandler(handler)
             handler.close()
 
@@ -236,11 +244,17 @@ class RunFolder:
             )
 
 
-def _interrupt_on_terminate() -> SignalHandler:
-    """Turn SIGTERM into KeyboardInterrupt; give the handler to restore, None for none."""
+def _interrupt_on_signals() -> dict[int, SignalHandler]:
+    """Turn SIGTERM and SIGINT into KeyboardInterrupt; give the handlers to restore.
+
+    SIGINT too: a process started in the background inherits that it is ignored.
+    """
     if threading.current_thread() is not threading.main_thread():
-        return None  # Python sets signal handlers in the main thread only.
-    return signal.signal(signal.SIGTERM, signal.default_int_handler)
+        return {}  # Python sets signal handlers in the main thread only.
+    return {
+        number: signal.signal(number, signal.default_int_handler)
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
 
 
 def _process_started() -> float:
@@ -251,9 +265,32 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def _step(line: str) -> int:
-    """Step of a metrics line; a line cut off by a crash counts as beyond any step."""
+def _is_beyond(line: str, step: int, epoch: int) -> bool:
+    """Whether a metrics line tells of later than that; one cut off by a crash counts as such."""
     try:
-        return int(json.loads(line)["step"])
+        found = json.loads(line)
+        of_epoch = found["event"] != "step" and int(found["epoch"]) > epoch
+        return int(found["step"]) > step or of_epoch
     except (ValueError, KeyError, TypeError):
-        return 2**62
+        return True
+
+
+class FollowerRun(RunFolder):
+    """The run as seen by a process that only helps to train it: it reads and writes nothing."""
+
+    def start(self, config: RunConfig, *, resume: bool) -> None:
+        """Leave it to rank 0."""
+
+    def write_status(self, state: RunState, **changes: Any) -> None:  # noqa: ANN401 - as in RunFolder
+        """Leave it to rank 0."""
+
+    def append_metrics(self, event: str, **values: Any) -> None:  # noqa: ANN401 - as in RunFolder
+        """Leave it to rank 0."""
+
+    def drop_metrics_after(self, step: int, epoch: int) -> None:
+        """Leave it to rank 0."""
+
+    @contextmanager
+    def recorded(self) -> Iterator[None]:
+        """Leave it to rank 0."""
+        yield

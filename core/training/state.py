@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from lightning_fabric.plugins import Precision
@@ -16,6 +16,11 @@ from torch.optim.lr_scheduler import LRScheduler
 from core.atomic import atomic_path
 from core.errors import TrainingError
 from core.training.early_stopping import EarlyStopping
+
+_PLAIN: Final = (
+    "epoch", "batch", "step", "recent_losses", "stopped_early", "finished", "validation",
+)  # fmt: skip
+"""The fields of a state that are plain values."""
 
 
 @dataclass(slots=True)
@@ -29,8 +34,11 @@ class TrainingState:
         precision: Fabric's precision plugin; holds float16's loss scale.
         stopping: Early stopping, None where it is off.
         epoch: Epochs finished.
+        batch: Batches trained of the epoch that is not finished.
         step: Batches trained.
-        stopped_early: Whether early stopping ended the run.
+        recent_losses: Of the batches since the last line of metrics.
+        stopped_early: Whether early stopping ended the current epoch.
+        finished: Whether no epoch is to follow.
         validation: The last measures on the held-out fold, None where there are none.
     """
 
@@ -40,8 +48,11 @@ class TrainingState:
     precision: Precision
     stopping: EarlyStopping | None = None
     epoch: int = 0
+    batch: int = 0
     step: int = 0
+    recent_losses: list[float] = field(default_factory=list[float])
     stopped_early: bool = False
+    finished: bool = False
     validation: dict[str, Any] | None = None
 
 
@@ -57,15 +68,40 @@ def save_training_state(path: Path, state: TrainingState) -> None:
         "scheduler": state.scheduler.state_dict(),
         "precision": state.precision.state_dict(),
         "stopping": None if state.stopping is None else state.stopping.state_dict(),
-        "epoch": state.epoch,
-        "step": state.step,
-        "stopped_early": state.stopped_early,
-        "validation": state.validation,
-        "rng_cpu": torch.get_rng_state(),
-        "rng_cuda": torch.cuda.get_rng_state_all(),
+        **{name: getattr(state, name) for name in _PLAIN},
+        **_generators(),
     }
     with atomic_path(path) as temporary:
         torch.save(content, temporary)
+
+
+def save_generators(path: Path, step: int) -> None:
+    """Write the random generators of a process that leaves the rest to rank 0.
+
+    Raises:
+        StorageError: The file cannot be written.
+    """
+    with atomic_path(path) as temporary:
+        torch.save({"step": step, **_generators()}, temporary)
+
+
+def load_generators(path: Path, step: int) -> bool:
+    """Set the random generators as `save_generators` left them; False where it wrote no such step.
+
+    Raises:
+        TrainingError: The file is damaged.
+    """
+    if not path.exists():
+        return False
+    try:
+        content = _read_tensors(path)
+        if content["step"] != step:
+            return False
+        torch.set_rng_state(content["rng_cpu"])
+        _set_cuda_rng(content["rng_cuda"])
+    except (OSError, RuntimeError, pickle.UnpicklingError, KeyError, ValueError) as error:
+        raise TrainingError(f"{path} is damaged; delete it and resume again.") from error
+    return True
 
 
 def load_training_state(path: Path, state: TrainingState) -> None:
@@ -82,15 +118,18 @@ def load_training_state(path: Path, state: TrainingState) -> None:
         state.precision.load_state_dict(content["precision"])
         if state.stopping is not None:
             state.stopping.load_state_dict(content["stopping"])
-        state.epoch, state.step = content["epoch"], content["step"]
-        state.stopped_early = content["stopped_early"]
-        state.validation = content["validation"]
+        for name in _PLAIN:
+            setattr(state, name, content[name])
         torch.set_rng_state(content["rng_cpu"])
         _set_cuda_rng(content["rng_cuda"])
     except (OSError, RuntimeError, pickle.UnpicklingError, KeyError, ValueError) as error:
         raise TrainingError(
             f"{path} cannot be resumed from; start the run anew in another folder."
         ) from error
+
+
+def _generators() -> dict[str, Any]:
+    return {"rng_cpu": torch.get_rng_state(), "rng_cuda": torch.cuda.get_rng_state_all()}
 
 
 def _read_tensors(path: Path) -> dict[str, Any]:

@@ -2,34 +2,47 @@
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import logging
-from dataclasses import asdict
-from datetime import UTC, datetime
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 
 import torch
 from lightning_fabric import Fabric
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Adam
 from torch.optim.lr_scheduler import OneCycleLR
 
+from core.atomic import write_json
 from core.config import RunConfig, Settings
-from core.errors import DeviceError, TrainingError
-from core.models.bundles import UNSAVED_SHA256, BundleConfig
-from core.models.checkpoint import save_bundle
+from core.errors import ConfigError, TrainingError
 from core.models.registry import build_model
 from core.training.batches import Batches
 from core.training.cohort import Cohort, load_cohort
+from core.training.curves_log import CurvesLog
 from core.training.early_stopping import EarlyStopping
-from core.training.engine import evaluate, train_one_epoch
-from core.training.losses import LOSSES
+from core.training.engine import StepReport, evaluate, train_one_epoch
+from core.training.finish import write_bundle
+from core.training.losses import Criterion, loss_for
 from core.training.monitor import Monitor, Progress
-from core.training.prior import prior_shift, shift_logit
-from core.training.runs import RunFolder
-from core.training.state import TrainingState, load_training_state, save_training_state
+from core.training.processes import Processes, processes_of_torchrun, start_fabric
+from core.training.provenance import Provenance, provenance
+from core.training.runs import FollowerRun, RunFolder
+from core.training.schedule import rising_share, scheduled_steps
+from core.training.state import (
+    TrainingState,
+    load_generators,
+    load_training_state,
+    save_generators,
+    save_training_state,
+)
 
+OnEvaluation = Callable[[int, dict[str, Any]], bool]
+
+PROVENANCE_FILE: Final = "provenance.json"
 _ORDER_STREAM: Final = 0
 _AUGMENT_STREAM: Final = 1
 _log = logging.getLogger("core.training")
@@ -42,15 +55,23 @@ def train(
     resume: bool = False,
     progress: Progress | None = None,
     cache_dir: Path | None = None,
+    on_evaluation: OnEvaluation | None = None,
 ) -> Path:
     """Train one model and write its bundle.
 
+    Started by `torchrun`, its processes train it together, on one machine or several that share
+    `run_dir`; rank 0 writes. The result is that of one process, up to rounding, dropout and batch
+    norm's statistics (which GPUs share and CPUs do not).
+
     Args:
-        config: The run.
+        config: The run; its `fold` is a number or None.
         run_dir: Its folder; must not hold a run yet, unless `resume`.
-        resume: Go on after the last finished epoch in `run_dir` (from the start where none is).
+        resume: Go on from the last checkpoint in `run_dir` (from the start where none is), to the
+            same weights as if the run had not been cut off.
         progress: Called with (steps done, steps in all).
         cache_dir: Slice store; `RSNA_CACHE` unless given.
+        on_evaluation: Called with the epochs finished and the measures on the held-out fold;
+            returning True ends the run there.
 
     Returns:
         The bundle's folder inside `run_dir`.
@@ -58,56 +79,202 @@ def train(
     Raises:
         TrainingError: The run cannot start or go on.
         DataRootError: The data root is not in RSNA's layout.
-        ConfigError: There is no model of that task and type.
+        ConfigError: There is no such model, or `fold` is "all".
         DeviceError: The device asked for is not there.
         StorageError: `run_dir` or the store cannot be written.
     """
-    run = RunFolder(run_dir)
+    if config.fold == "all":
+        raise ConfigError("One run holds out one fold; train all folds with `train --fold all`.")
+    processes = processes_of_torchrun()
+    run = RunFolder(run_dir) if processes.is_first else FollowerRun(run_dir)
     run.start(config, resume=resume)
     with run.recorded():
-        fabric = _start_fabric(config)
-        cohort = load_cohort(config, cache_dir or Settings().rsna_cache, run)
-        total_steps = config.epochs * len(_epoch_batches(config, cohort, epoch=0))
-        state = _initial_state(fabric, config, total_steps)
+        fabric = start_fabric(config, processes)
+        cohort = load_cohort(
+            config, cache_dir or Settings().rsna_cache, run, device=str(fabric.device)
+        )
+        origin = provenance(cohort.fingerprint)
+        if processes.is_first:
+            write_json(run.folder / PROVENANCE_FILE, asdict(origin))
+        job = _Job(config, run, processes, fabric, cohort, origin, on_evaluation)
+        return job.carry_out(progress, resume=resume)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Job:
+    """A run whose data and devices are ready."""
+
+    config: RunConfig
+    run: RunFolder
+    processes: Processes
+    fabric: Fabric
+    cohort: Cohort
+    origin: Provenance
+    on_evaluation: OnEvaluation | None
+
+    def carry_out(self, progress: Progress | None, *, resume: bool) -> Path:
+        """Train from the last checkpoint, or the start, to the bundle."""
+        run, config = self.run, self.config
+        criterion = loss_for(config.task, config.type, config.alpha)
+        total_steps = config.epochs * self._epoch_batches(0).total
+        state = _initial_state(self.fabric, config, total_steps, self.processes)
         if resume and run.checkpoint_file.exists():
-            load_training_state(run.checkpoint_file, state)
-            _log.info("Resumed after epoch %d, step %d.", state.epoch, state.step)
-        run.drop_metrics_after(state.step)
+            self._load(state)
+        run.drop_metrics_after(state.step, state.epoch)
         run.write_status("running", step=state.step, total_steps=total_steps, epoch=state.epoch)
-        monitor = Monitor(run, state, total_steps, progress)
-        while state.epoch < config.epochs and not state.stopped_early:
-            batches = _epoch_batches(config, cohort, state.epoch)
-            train_one_epoch(fabric, state, batches, LOSSES[config.task], on_step=monitor)
-            state.epoch += 1
-            _validate(fabric, state, cohort, config, run)
-            save_training_state(run.checkpoint_file, state)
-            run.write_status("running", step=state.step, epoch=state.epoch)
-        return _write_bundle(run, state, config, cohort)
+        with self._curves(state.step) as curves:
+            monitor = Monitor(
+                run if self.processes.is_first else None, state, total_steps,
+                progress=progress if self.processes.is_first else None, curves=curves,
+                checkpoint=partial(self._save, state),
+                checkpoint_every_s=config.checkpoint_every_s, agree=self._agree,
+            )  # fmt: skip
+            while not state.finished:
+                self._epoch(state, criterion, monitor, curves)
+                self._save(state)
+                run.write_status("running", step=state.step, epoch=state.epoch)
+        if self.processes.is_first:
+            write_bundle(run.bundle, state, config, self.cohort, self.origin)
+        return run.bundle
+
+    def _epoch(
+        self, state: TrainingState, criterion: Criterion, monitor: Monitor,
+        curves: CurvesLog | None,
+    ) -> None:  # fmt: skip
+        """Train what is left of the epoch, then measure."""
+        last: StepReport | None = None
+
+        def on_step(report: StepReport) -> bool:
+            nonlocal last
+            last = report
+            return monitor(report)
+
+        if not state.stopped_early:
+            batches = self._epoch_batches(state.epoch, first=state.batch)
+            train_one_epoch(
+                self.fabric, state, batches, criterion,
+                on_step=on_step, gradient_clip=self.config.gradient_clip,
+            )  # fmt: skip
+        state.epoch, state.batch = state.epoch + 1, 0
+        if last is not None:
+            _log.info(
+                "Epoch %d: %.1f images a second, %.1f %% of the time waiting for data.",
+                state.epoch, last.images_per_second, 100 * last.loader_wait_share,
+            )  # fmt: skip
+            self.run.append_metrics(
+                "epoch", step=state.step, epoch=state.epoch,
+                images_per_second=last.images_per_second,
+                loader_wait_share=last.loader_wait_share,
+            )  # fmt: skip
+        ended = self._validate(state, criterion, curves)
+        state.finished = ended or state.stopped_early or state.epoch >= self.config.epochs
+
+    def _validate(
+        self, state: TrainingState, criterion: Criterion, curves: CurvesLog | None
+    ) -> bool:
+        """Measure on the held-out fold, where there is one; tell whether that ends the run."""
+        held_out = self.cohort.validation
+        if held_out is None:
+            return False
+        batches = Batches(
+            held_out,
+            held_out.evaluation_order(slices_per_study=self.config.slices_per_study),
+            max(self.config.batch_size, self.processes.world),
+            workers=self.config.loader_workers,
+            shard=self._shard,
+        )
+        beat = partial(self.run.beat, step=state.step, epoch=state.epoch)
+        result = asdict(evaluate(self.fabric, state.model, batches, criterion, on_batch=beat))
+        state.validation = result
+        self.run.append_metrics("validation", step=state.step, epoch=state.epoch, **result)
+        if curves is not None:
+            curves.write(state.step, validation__loss=result["loss"], validation__auc=result["auc"])
+        _log.info(
+            "Epoch %d: validation loss %.4f, AUC %s.", state.epoch, result["loss"], result["auc"]
+        )
+        asked = self.on_evaluation is not None and self.on_evaluation(state.epoch, result)
+        return self._agree(asked)
+
+    @property
+    def _shard(self) -> tuple[int, int]:
+        return self.processes.rank, self.processes.world
+
+    def _epoch_batches(self, epoch: int, *, first: int = 0) -> Batches:
+        config, learnt = self.config, self.cohort.training
+        order = learnt.training_order(
+            seed=(config.seed, epoch, _ORDER_STREAM),
+            slices_per_study=config.slices_per_study,
+            balanced=config.balanced,
+        )
+        if len(order) < 2 * self.processes.world:
+            raise TrainingError(
+                f"{config.data_root} leaves {len(order)} slices to train on; add studies or raise "
+                "`slices_per_study`."
+            )
+        if config.batch_size < self.processes.world:
+            raise TrainingError(
+                f"A batch of {config.batch_size} cannot be shared by {self.processes.world} "
+                "processes; raise `batch_size`."
+            )
+        return Batches(
+            learnt,
+            order,
+            config.batch_size,
+            augment_seed=(config.seed, epoch, _AUGMENT_STREAM) if config.augment else None,
+            drop_last=True,
+            workers=config.loader_workers,
+            first=first,
+            shard=self._shard,
+            pin_memory=self.fabric.device.type == "cuda",
+        )
+
+    def _save(self, state: TrainingState) -> None:
+        if self.processes.is_first:
+            save_training_state(self.run.checkpoint_file, state)
+        else:
+            save_generators(self._generators_file, state.step)
+
+    def _load(self, state: TrainingState) -> None:
+        load_training_state(self.run.checkpoint_file, state)
+        known = self.processes.is_first or load_generators(self._generators_file, state.step)
+        if not known:
+            # This process was cut off before it could write along with rank 0.
+            torch.manual_seed(self.config.seed + self.processes.rank + state.step)
+        _log.info("Resumed after step %d, epoch %d.", state.step, state.epoch + 1)
+
+    @property
+    def _generators_file(self) -> Path:
+        return self.run.folder / f"last.rank{self.processes.rank}.ckpt"
+
+    def _agree(self, answer: bool) -> bool:
+        """Make rank 0's answer that of all processes."""
+        if self.processes.world == 1:
+            return answer
+        told = torch.tensor(float(answer and self.processes.is_first), device=self.fabric.device)
+        return bool(cast(Tensor, self.fabric.all_reduce(told, reduce_op="sum")).item() > 0)
+
+    def _curves(self, step: int) -> contextlib.AbstractContextManager[CurvesLog | None]:
+        if not self.processes.is_first:
+            return contextlib.nullcontext()
+        return contextlib.closing(CurvesLog(self.run.folder, first_step=step + 1))
 
 
-def _start_fabric(config: RunConfig) -> Fabric:
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not available.get(config.device, True):
-        raise DeviceError(f"This machine has no {config.device} device; set `device: auto`.")
-    torch.manual_seed(config.seed)
-    # cuDNN's quickest kernels may differ from run to run; the same seed shall give the same model.
-    torch.backends.cudnn.deterministic = True
-    torch.backends.cudnn.benchmark = False
-    return Fabric(accelerator=config.device, devices=1, precision=config.precision)
-
-
-def _initial_state(fabric: Fabric, config: RunConfig, total_steps: int) -> TrainingState:
-    model = build_model(config.task, config.type, config.backbone, pretrained=config.pretrained)
+def _initial_state(
+    fabric: Fabric, config: RunConfig, total_steps: int, processes: Processes
+) -> TrainingState:
+    model: nn.Module = build_model(
+        config.task, config.type, config.backbone, size=config.size, pretrained=config.pretrained
+    )
     # Channels last is about twice as fast for convolutions on CPUs and on tensor cores.
     model = model.to(memory_format=torch.channels_last)
+    if processes.world > 1 and fabric.device.type == "cuda":
+        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
     optimizer = Adam(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    # The schedule divides by its phases' lengths, so none may be shorter than a step.
-    scheduled = max(total_steps, 4)
     scheduler = OneCycleLR(
         optimizer,
         max_lr=config.learning_rate,
-        total_steps=scheduled,
-        pct_start=min(max(config.pct_start, 2 / scheduled), 1 - 1 / scheduled),
+        total_steps=scheduled_steps(total_steps),
+        pct_start=rising_share(total_steps, config.pct_start),
     )
     stopping = None
     if config.early_stopping:
@@ -116,70 +283,7 @@ def _initial_state(fabric: Fabric, config: RunConfig, total_steps: int) -> Train
             config.early_stopping_every,
         )  # fmt: skip
     wrapped, wrapped_optimizer = fabric.setup(model, optimizer)
+    # Each process drops other units; the weights were drawn from one seed above.
+    if processes.rank:
+        torch.manual_seed(config.seed + processes.rank)
     return TrainingState(wrapped, wrapped_optimizer, scheduler, fabric.strategy.precision, stopping)
-
-
-def _epoch_batches(config: RunConfig, cohort: Cohort, epoch: int) -> Batches:
-    order = cohort.training.training_order(
-        seed=(config.seed, epoch, _ORDER_STREAM),
-        slices_per_study=config.slices_per_study,
-        balanced=config.balanced,
-    )
-    if len(order) < 2:
-        raise TrainingError(
-            f"{config.data_root} leaves {len(order)} slices to train on; add studies or raise "
-            "`slices_per_study`."
-        )
-    return Batches(
-        cohort.training,
-        order,
-        config.batch_size,
-        augment_seed=(config.seed, epoch, _AUGMENT_STREAM) if config.augment else None,
-        drop_last=True,
-    )
-
-
-def _validate(
-    fabric: Fabric, state: TrainingState, cohort: Cohort, config: RunConfig, run: RunFolder
-) -> None:
-    """Measure on the held-out fold, where there is one; keep and record the result."""
-    if cohort.validation is None:
-        return
-    order = cohort.validation.evaluation_order(slices_per_study=config.slices_per_study)
-    batches = Batches(cohort.validation, order, config.batch_size)
-    result = asdict(evaluate(fabric, state.model, batches, LOSSES[config.task]))
-    state.validation = result
-    run.append_metrics("validation", step=state.step, epoch=state.epoch, **result)
-    _log.info("Epoch %d: validation loss %.4f, AUC %s.", state.epoch, result["loss"], result["auc"])
-
-
-def _write_bundle(run: RunFolder, state: TrainingState, config: RunConfig, cohort: Cohort) -> Path:
-    study_ids = sorted(cohort.training.study_ids)
-    trained_on: dict[str, Any] = {
-        "synthetic": cohort.synthetic,
-        "studies": len(study_ids),
-        "slices": len(cohort.training),
-        "study_ids_sha256": hashlib.sha256("\n".join(study_ids).encode()).hexdigest(),
-        "steps": state.step,
-        "run": config.model_dump(mode="json", exclude={"data_root", "device"}),
-        "validation": state.validation,
-    }
-    if config.balanced and cohort.training.targets.shape[1] == 1:
-        trained_on["prior_shift_logits"] = prior_shift(cohort.training.targets)
-        shift_logit(cast(nn.Sequential, state.model.head), trained_on["prior_shift_logits"])
-    description = BundleConfig(
-        name=f"{config.task}_type{config.type}_{config.backbone}",
-        task=config.task,
-        type=config.type,
-        backbone=config.backbone,
-        size=config.size,
-        crop=config.crop,
-        window_center=config.window_center,
-        window_width=config.window_width,
-        weights_sha256=UNSAVED_SHA256,
-        parameters=1,
-        trained_on=trained_on,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-    )
-    save_bundle(run.bundle, state.model, description)
-    return run.bundle

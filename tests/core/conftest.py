@@ -1,5 +1,6 @@
 """A data root and a pair of untrained bundles, for tests that join several parts."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from core.data.phantom.cohort import write_cohort
 from core.models.bundles import BundleConfig
 from core.models.checkpoint import save_bundle
 from core.models.registry import build_model
+from tests.core.cluster import LoopbackCluster, loopback_cluster
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +34,10 @@ def untrained_bundles(tmp_path_factory) -> Path:
         )  # fmt: skip
         save_bundle(folder / config.name, build_model(task, 1, config.backbone), config)
     return folder
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory) -> Iterator[LoopbackCluster]:
+    """A dask scheduler and two worker processes on loopback, for tests that leave them alive."""
+    with loopback_cluster(tmp_path_factory.mktemp("cluster")) as started:
+        yield started

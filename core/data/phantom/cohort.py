@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
@@ -16,10 +18,16 @@ from core.data.phantom.study import make_study
 from core.data.phantom.writer import derived_uid, write_study
 from core.errors import ConfigError, DataRootError
 
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 """Rises when the same seed gives other voxels than before."""
 
 MANIFEST = "phantom.json"
+
+BOX_EVERY = 4
+"""One positive study in so many has boxes in an RSNA-like cohort, as 235 of 961."""
+
+BOX_GAP_SHARE = 0.46
+"""How many of those miss boxes in a run of slices, as 108 of 235."""
 
 
 def write_cohort(
@@ -29,6 +37,7 @@ def write_cohort(
     seed: int,
     jobs: int | None = None,
     matrix: int = 256,
+    rsna_like: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[str]:
     """Make `studies` synthetic studies below `out` in RSNA's layout; finished ones are kept.
@@ -39,6 +48,8 @@ def write_cohort(
         seed: Cohort seed; the same seed gives the same bytes of pixels.
         jobs: Processes; None means one a core.
         matrix: Rows and columns of a slice.
+        rsna_like: Spread spacing and coverage like the real set, give few masks and boxes, and
+            plant the real set's quirks; `phantom.json` lists them by study.
         progress: Called with (done, total).
 
     Returns:
@@ -54,27 +65,52 @@ def write_cohort(
             f"A cohort needs studies >= 1, seed >= 0 and a matrix of 64 to 1024, but got "
             f"{studies}, {seed} and {matrix}; mend that value."
         )
-    settings = {"seed": seed, "matrix": matrix, "generator_version": GENERATOR_VERSION}
+    settings = {
+        "seed": seed,
+        "matrix": matrix,
+        "rsna_like": rsna_like,
+        "generator_version": GENERATOR_VERSION,
+    }
     _check_free(out, settings)
-    atomic.write_json(out / MANIFEST, {"synthetic": True, "warning": SYNTHETIC_WARNING, **settings})
-    uids = [str(derived_uid("phantom", GENERATOR_VERSION, seed, matrix, k)) for k in range(studies)]
-    todo = [k for k, uid in enumerate(uids) if not _truth_file(out, uid).exists()]
-    done = studies - len(todo)
-    if progress:
-        progress(done, studies)
-    work = Parallel(n_jobs=jobs or -1, return_as="generator_unordered")(
-        delayed(_make_one)(out, seed, k, matrix, uids[k]) for k in todo
-    )
-    for _ in work:
-        done += 1
-        if progress:
-            progress(done, studies)
-    _write_tables(out, uids)
+    manifest = {"synthetic": True, "warning": SYNTHETIC_WARNING, **settings}
+    atomic.write_json(out / MANIFEST, manifest)
+    kind = ("rsna-like",) if rsna_like else ()
+    uids = [
+        str(derived_uid("phantom", GENERATOR_VERSION, seed, matrix, k, *kind))
+        for k in range(studies)
+    ]
+    make = partial(_make_one, out, seed, matrix, rsna_like)
+    _make_missing(make, out, uids, jobs, progress or (lambda *_: None))
+    truths = {uid: json.loads(_truth_file(out, uid).read_text()) for uid in uids}
+    boxed = _boxes_like_rsna(truths, seed) if rsna_like else _all_boxes(truths)
+    _write_tables(out, truths, boxed)
+    if rsna_like:
+        planted = {uid: truths[uid]["quirks"] for uid in sorted(uids) if truths[uid]["quirks"]}
+        atomic.write_json(out / MANIFEST, manifest | {"quirks": planted})
     return sorted(uids)
 
 
-def _make_one(out: Path, seed: int, index: int, matrix: int, uid: str) -> None:
-    write_study(make_study(seed, index, matrix=matrix), out, uid)
+def _make_missing(
+    make: Callable[[int, str], None],
+    out: Path,
+    uids: list[str],
+    jobs: int | None,
+    progress: Callable[[int, int], None],
+) -> None:
+    """Make the studies that are not complete yet, in any order."""
+    todo = [k for k, uid in enumerate(uids) if not _truth_file(out, uid).exists()]
+    done = len(uids) - len(todo)
+    progress(done, len(uids))
+    work = Parallel(n_jobs=jobs or -1, return_as="generator_unordered")(
+        delayed(make)(k, uids[k]) for k in todo
+    )
+    for _ in work:
+        done += 1
+        progress(done, len(uids))
+
+
+def _make_one(out: Path, seed: int, matrix: int, rsna_like: bool, index: int, uid: str) -> None:
+    write_study(make_study(seed, index, matrix=matrix, rsna_like=rsna_like), out, uid)
 
 
 def _truth_file(out: Path, uid: str) -> Path:
@@ -87,7 +123,7 @@ def _check_free(out: Path, settings: dict[str, Any]) -> None:
         found = json.loads(manifest.read_text())
         if {k: found.get(k) for k in settings} != settings:
             raise DataRootError(
-                f"{out} holds a synthetic cohort of another seed, matrix or generator; "
+                f"{out} holds a synthetic cohort of another seed, matrix, kind or generator; "
                 "choose another folder or remove it."
             )
     elif out.exists() and any(out.iterdir()):
@@ -96,14 +132,43 @@ def _check_free(out: Path, settings: dict[str, Any]) -> None:
         )
 
 
-def _write_tables(out: Path, uids: list[str]) -> None:
+def _all_boxes(truths: dict[str, dict[str, Any]]) -> dict[str, list[list[int]]]:
+    return {uid: truth["boxes"] for uid, truth in truths.items()}
+
+
+def _boxes_like_rsna(
+    truths: dict[str, dict[str, Any]], seed: int
+) -> dict[str, list[list[int]]]:  # fmt: skip
+    """Boxes of a quarter of the positive studies, those with masks among them; some have gaps.
+
+    Args:
+        truths: In the order of the studies' numbers, so that a cohort that grows keeps its boxes.
+        seed: Cohort seed.
+    """
+    positive = [uid for uid, truth in truths.items() if truth["boxes"]]
+    boxed: dict[str, list[list[int]]] = {}
+    for k, uid in enumerate(positive):
+        if k % BOX_EVERY == 0 or truths[uid]["has_mask"]:
+            rng = np.random.default_rng([seed, k, 4])
+            boxes = truths[uid]["boxes"]
+            if rng.uniform() < BOX_GAP_SHARE and len(boxes) >= 4:
+                first = int(rng.integers(1, len(boxes) - 2))
+                boxes = boxes[:first] + boxes[first + int(rng.integers(1, 3)) :]
+            boxed[uid] = boxes
+    return boxed
+
+
+def _write_tables(
+    out: Path, truths: dict[str, dict[str, Any]], boxed: dict[str, list[list[int]]]
+) -> None:
+    uids: Iterable[str] = sorted(truths)
     labels: list[dict[str, Any]] = []
     boxes: list[dict[str, Any]] = []
-    for uid in sorted(uids):
-        truth = json.loads(_truth_file(out, uid).read_text())
-        row = dict(zip(VERTEBRAE, truth["labels"], strict=True))
-        labels.append({"StudyInstanceUID": uid, "patient_overall": max(truth["labels"]), **row})
-        for number, x0, y0, x1, y1 in truth["boxes"]:
+    for uid in uids:
+        values = truths[uid]["labels"]
+        row = dict(zip(VERTEBRAE, values, strict=True))
+        labels.append({"StudyInstanceUID": uid, "patient_overall": max(values), **row})
+        for number, x0, y0, x1, y1 in boxed.get(uid, ()):
             box = {"x": x0, "y": y0, "width": x1 - x0, "height": y1 - y0}
             boxes.append({"StudyInstanceUID": uid, **box, "slice_number": number})
     columns = ["StudyInstanceUID", "x", "y", "width", "height", "slice_number"]

@@ -65,6 +65,16 @@ def ellipse(u: Field, a: Field, ru: Field | Number, ra: Field | Number) -> Field
     return k0 * (k0 - 1) / np.maximum(k1, np.float32(1e-4))
 
 
+def superellipse(u: Field, a: Field, ru: Field | Number, ra: Field | Number, power: float) -> Field:
+    """Distance, near the surface, to |u/ru|^power + |a/ra|^power = 1; above 2 it is squarer."""
+    x, y = np.abs(u / ru), np.abs(a / ra)
+    p = np.float32(power)
+    xs, ys = x ** (p - 1), y ** (p - 1)
+    value = np.maximum(x * xs + y * ys, np.float32(1e-6)) ** np.float32(1 / power)
+    slope = np.sqrt((xs / ru) ** 2 + (ys / ra) ** 2) * value ** (1 - p)
+    return (value - 1) / np.maximum(slope, np.float32(0.02))
+
+
 def cylinder(points: Points, center: tuple[float, float], radius: float) -> Field:
     """Distance to an endless upright cylinder."""
     return np.sqrt((points[0] - center[0]) ** 2 + (points[1] - center[1]) ** 2) - np.float32(radius)

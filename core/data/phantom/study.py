@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.constants import MASK_LABELS, VERTEBRAE
+from core.constants import HU_AIR, MASK_LABELS
 from core.data.phantom.anatomy import LEVELS, Anatomy, sample_anatomy
-from core.data.phantom.fracture_kinds import sample_fracture
 from core.data.phantom.fractures import Fracture
 from core.data.phantom.grid import Grid
-from core.data.phantom.scanner import acquire, paint_disc, paint_vertebra, sample_scanner
+from core.data.phantom.painting import PaintedVolume, paint_disc, paint_vertebra
+from core.data.phantom.prevalence import sample_fractures
+from core.data.phantom.protocol import plain_grid, varied_grid
+from core.data.phantom.quirks import CLEAN, Quirks, adapt_grid, plan_quirks
+from core.data.phantom.scanner import Scanner, acquire, sample_scanner
 from core.data.phantom.soft_tissue import paint_soft_tissue
+from core.data.phantom.tilting import lean, upright
+from core.data.phantom.truth import boxes_of, labels_of
 
-PATIENT_PREVALENCE = 961 / 2019
-VERTEBRA_COUNTS = (146, 285, 73, 108, 162, 277, 393)
-"""Positives of RSNA 2022, patients and C1..C7; the synthetic cohorts follow them."""
-
-LABELS = MASK_LABELS | {"T1": 8, "T2": 9}
-BOX_MARGIN_MM = 3.0
+LABELS = MASK_LABELS | {"T1": 8, "T2": 9, "T3": 10}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,10 +30,12 @@ class PhantomStudy:
 
     Attributes:
         hu: int16 HU (z, y, x), slice 0 the most cranial.
-        mask: uint8 (z, y, x); 1..7 = C1..C7, 8 and 9 = T1 and T2.
+        mask: uint8 (z, y, x); 1..7 = C1..C7, 8..10 = T1..T3.
         clefts: uint8 (z, y, x), label of the vertebra in voxels that a fracture line crosses.
         grid: Its voxels in LPS mm.
         fractures: What is broken.
+        scanner: How it was scanned.
+        quirks: What is odd about it on purpose.
     """
 
     hu: NDArray[np.int16]
@@ -41,39 +43,38 @@ class PhantomStudy:
     clefts: NDArray[np.uint8]
     grid: Grid
     fractures: tuple[Fracture, ...]
+    scanner: Scanner
+    quirks: Quirks = CLEAN
 
     @property
     def labels(self) -> tuple[int, ...]:
         """y_j for C1..C7, each 0 or 1."""
-        broken = {f.vertebra for f in self.fractures}
-        return tuple(int(name in broken) for name in VERTEBRAE)
+        return labels_of(f.vertebra for f in self.fractures)
 
     def boxes(self) -> list[tuple[int, tuple[int, int, int, int]]]:
         """(slice index, xyxy) around the fracture lines, at most one a slice, as in RSNA."""
-        margin = round(BOX_MARGIN_MM / self.grid.pixel_mm)
-        found: list[tuple[int, tuple[int, int, int, int]]] = []
-        for i in np.flatnonzero(np.count_nonzero(self.clefts, axis=(1, 2)) >= 4):
-            ys, xs = np.nonzero(self.clefts[i])
-            limit = self.grid.matrix
-            x0, y0 = max(int(xs.min()) - margin, 0), max(int(ys.min()) - margin, 0)
-            x1 = min(int(xs.max()) + 1 + margin, limit)
-            y1 = min(int(ys.max()) + 1 + margin, limit)
-            found.append((int(i), (x0, y0, x1, y1)))
-        return found
+        return boxes_of(self.clefts, self.grid.pixel_mm)
 
 
-def make_study(seed: int, index: int, *, matrix: int = 256) -> PhantomStudy:
-    """Make study `index` of cohort `seed`; the same pair gives the same voxels.
+def make_study(
+    seed: int, index: int, *, matrix: int = 256, rsna_like: bool = False
+) -> PhantomStudy:
+    """Make study `index` of cohort `seed`; the same arguments give the same voxels.
 
     Args:
         seed: Cohort seed.
         index: Study within the cohort, >= 0.
         matrix: Rows and columns of a slice.
+        rsna_like: Draw spacing and coverage as widely as the real set's, and plant its quirks.
     """
     rng = np.random.default_rng(np.random.SeedSequence([seed, index]))
     anatomy = sample_anatomy(rng)
-    fractures = _sample_fractures(rng)
-    return render_study(anatomy, fractures, rng, matrix=matrix)
+    fractures = sample_fractures(rng, anatomy)
+    if not rsna_like:
+        return render_study(anatomy, fractures, rng, matrix=matrix)
+    quirks = plan_quirks(seed, index)
+    grid = adapt_grid(varied_grid(anatomy, rng, matrix), quirks)
+    return replace(render_study(anatomy, fractures, rng, grid=grid), quirks=quirks)
 
 
 def render_study(
@@ -82,46 +83,54 @@ def render_study(
     rng: np.random.Generator,
     *,
     matrix: int = 256,
+    grid: Grid | None = None,
+    scanner: Scanner | None = None,
 ) -> PhantomStudy:
-    """Scan a given person with given fractures."""
-    grid = _sample_grid(anatomy, rng, matrix)
+    """Scan a given person with given fractures.
+
+    Args:
+        anatomy: The person.
+        fractures: At most one a vertebra.
+        rng: Source of chance.
+        matrix: Rows and columns of a slice, where no grid is given.
+        grid: Voxels; drawn where not given.
+        scanner: Kernel, metal and motion; drawn where not given.
+    """
+    grid = grid or plain_grid(anatomy, rng, matrix)
+    scanner = scanner or sample_scanner(rng)
+    square = replace(grid, columns=0)
+    volume = _painted(upright(square), anatomy, fractures, rng)
+    if square.tilt_deg:
+        volume = lean(volume, square)
+    image = acquire(volume.hu, volume.grid, anatomy, scanner, rng)
+    more = ((0, 0), (0, 0), (0, max(grid.columns - grid.matrix, 0)))
+    return PhantomStudy(
+        hu=np.pad(image, more, constant_values=HU_AIR),
+        mask=np.pad(volume.mask, more),
+        clefts=np.pad(volume.clefts, more),
+        grid=grid,
+        fractures=fractures,
+        scanner=scanner,
+    )
+
+
+def _painted(
+    grid: Grid, anatomy: Anatomy, fractures: tuple[Fracture, ...], rng: np.random.Generator
+) -> PaintedVolume:
     broken = {f.vertebra: f for f in fractures}
     swellings = [
         (float(anatomy.poses[f.vertebra].origin[2]), f.swelling_mm)
         for f in fractures
         if f.swelling_mm
     ]
+    # Swelling without a fracture: a haematoma of another cause, a confounder.
     if rng.uniform() < 0.06:
         swellings.append((float(rng.uniform(-30, 30)), float(rng.uniform(1, 4))))
     hu = paint_soft_tissue(grid, anatomy, swellings, rng)
+    empty = np.zeros(hu.shape, dtype=np.uint8)
+    volume = PaintedVolume(grid, hu, empty, empty.copy())
     for upper, lower in pairwise(LEVELS[1:]):
-        paint_disc(hu, upper, lower, grid, anatomy)
-    mask = np.zeros(hu.shape, dtype=np.uint8)
-    clefts = np.zeros_like(mask)
+        paint_disc(volume, upper, lower, anatomy)
     for name in reversed(LEVELS):
-        paint_vertebra(hu, mask, clefts, name, LABELS[name], grid, anatomy, broken.get(name), rng)
-    image = acquire(hu, sample_scanner(rng), rng)
-    return PhantomStudy(image, mask, clefts, grid, fractures)
-
-
-def _sample_fractures(rng: np.random.Generator) -> tuple[Fracture, ...]:
-    """None in about half of the studies, else one to three, C7, C2 and C6 the most often."""
-    if rng.uniform() >= PATIENT_PREVALENCE:
-        return ()
-    count = int(rng.choice((1, 2, 3), p=(0.62, 0.26, 0.12)))
-    weights = np.asarray(VERTEBRA_COUNTS) / sum(VERTEBRA_COUNTS)
-    names = rng.choice(VERTEBRAE, size=count, replace=False, p=weights)
-    return tuple(sample_fracture(str(name), rng) for name in sorted(names))
-
-
-def _sample_grid(anatomy: Anatomy, rng: np.random.Generator, matrix: int) -> Grid:
-    levels = anatomy.level_z()
-    top = float(levels[0]) + float(rng.uniform(16, 34))
-    bottom = float(levels[-2]) - float(rng.uniform(2, 22))
-    slice_mm = float(rng.choice((1.5, 2.0, 2.0, 2.5)))
-    field_mm = float(rng.uniform(172, 225))
-    pixel = field_mm / matrix
-    n = int((top - bottom) / slice_mm) + 1
-    x0 = -field_mm / 2 + float(rng.normal(0, 4))
-    y0 = -field_mm / 2 - 12 + float(rng.normal(0, 5))
-    return Grid(n, matrix, pixel, slice_mm, (x0, y0, top))
+        paint_vertebra(volume, name, LABELS[name], anatomy, broken.get(name))
+    return volume

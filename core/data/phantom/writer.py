@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
+from pydicom.uid import UID
 
 from core import atomic
 from core.data.phantom.grid import Grid
+from core.data.phantom.numbering import Numbering, number_files
+from core.data.phantom.slice_dataset import SliceWriter
 from core.data.phantom.study import PhantomStudy
+from core.errors import StorageError
 
-INTERCEPT = -1024
 UID_ROOT = "2.25."
 """Root for UIDs derived from 128-bit numbers (DICOM PS3.5, B.2)."""
+
+CUT_SHARE = 0.6
+"""What is left of a file that was cut off."""
+
+THICK_FACTOR = 5
+"""So many slices make one of a second, thick series."""
 
 
 def derived_uid(*parts: object) -> UID:
@@ -31,25 +40,26 @@ def derived_uid(*parts: object) -> UID:
 def write_study(study: PhantomStudy, out: Path, study_uid: str) -> None:
     """Write images, vertebra mask, fracture mask and truth of one study below `out`.
 
-    The truth file comes last: where it exists, the study is complete.
+    The folder of images appears whole or not at all, and the truth file comes last: where it
+    exists, the study is complete.
 
     Raises:
         StorageError: The folder cannot be written.
     """
-    folder = out / "train_images" / study_uid
-    shutil.rmtree(folder, ignore_errors=True)
-    series_uid = derived_uid(study_uid, "series")
-    for i in range(study.grid.n_slices):
-        with atomic.atomic_path(folder / f"{i + 1}.dcm") as path:
-            _slice_dataset(study, i, study_uid, series_uid).save_as(path, enforce_file_format=True)
-    write_mask(out / "segmentations" / f"{study_uid}.nii", study.mask, study.grid)
-    if study.fractures:
+    numbering = number_files(study.grid.n_slices, study.quirks)
+    with _new_folder(out / "train_images" / study_uid) as folder:
+        _write_images(study, folder, study_uid, numbering)
+    if study.quirks.has_mask:
+        write_mask(out / "segmentations" / f"{study_uid}.nii", study.mask, study.grid)
+    # NIfTI has one distance of slices; lines in an uneven series would come to lie elsewhere.
+    if study.fractures and not study.grid.heights_mm:
         write_mask(out / "fracture_masks" / f"{study_uid}.nii.gz", study.clefts, study.grid)
-    atomic.write_json(out / "phantom_truth" / f"{study_uid}.json", study_truth(study))
+    atomic.write_json(out / "phantom_truth" / f"{study_uid}.json", study_truth(study, numbering))
 
 
-def study_truth(study: PhantomStudy) -> dict[str, Any]:
-    """What was planted: labels, boxes by file number, and the kind of each fracture."""
+def study_truth(study: PhantomStudy, numbering: Numbering | None = None) -> dict[str, Any]:
+    """What was planted: labels, boxes by file number, the kind of each fracture, the quirks."""
+    numbers = (numbering or number_files(study.grid.n_slices, study.quirks)).of_slice
     return {
         "labels": list(study.labels),
         "fractures": [
@@ -57,11 +67,19 @@ def study_truth(study: PhantomStudy) -> dict[str, Any]:
                 "vertebra": f.vertebra,
                 "kind": f.kind,
                 "gap_mm": [round(b.gap_mm, 2) for b in f.breaks],
+                "displacement_mm": round(f.displacement_mm, 2),
             }
             for f in study.fractures
         ],
-        "boxes": [[i + 1, *xyxy] for i, xyxy in study.boxes()],
-        "n_slices": study.grid.n_slices,
+        "boxes": [[numbers[i], *xyxy] for i, xyxy in study.boxes() if i in numbers],
+        "n_slices": len(numbers),
+        "quirks": list(study.quirks.flags),
+        "has_mask": study.quirks.has_mask,
+        "scanner": {
+            "kernel": study.scanner.kernel.name,
+            "noise_hu": round(study.scanner.kernel.noise_hu, 1),
+            "motion": study.scanner.motion,
+        },
     }
 
 
@@ -71,14 +89,9 @@ def write_mask(path: Path, mask: NDArray[np.uint8], grid: Grid) -> None:
     The array axes become (anterior, superior, left-to-right); the affine tells where (RAS mm).
     """
     stored = np.ascontiguousarray(mask.transpose(1, 0, 2)[::-1, ::-1, :])
-    affine = np.array(
-        [
-            [0, 0, -grid.pixel_mm, -grid.corner[0]],
-            [grid.pixel_mm, 0, 0, -float(grid.y()[-1])],
-            [0, grid.slice_mm, 0, float(grid.z()[-1])],
-            [0, 0, 0, 1],
-        ]
-    )
+    n, rows = mask.shape[:2]
+    flips = np.array([[0, -1, 0, n - 1], [-1, 0, 0, rows - 1], [0, 0, 1, 0], [0, 0, 0, 1]])
+    affine = np.diag([-1, -1, 1, 1]) @ grid.affine() @ flips
     suffix = ".nii.gz" if path.name.endswith(".gz") else ".nii"
     with atomic.atomic_path(path.with_name(path.name.removesuffix(suffix) + suffix)) as temporary:
         named = temporary.with_name(temporary.name + suffix)
@@ -86,37 +99,58 @@ def write_mask(path: Path, mask: NDArray[np.uint8], grid: Grid) -> None:
         named.replace(temporary)
 
 
-def _slice_dataset(study: PhantomStudy, i: int, study_uid: str, series_uid: str) -> Dataset:
-    grid = study.grid
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = CTImageStorage
-    meta.MediaStorageSOPInstanceUID = derived_uid(study_uid, "slice", i)
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    ds = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
-    ds.SOPClassUID = CTImageStorage
-    ds.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
-    ds.StudyInstanceUID, ds.SeriesInstanceUID = study_uid, series_uid
-    ds.FrameOfReferenceUID = derived_uid(study_uid, "frame")
-    ds.PatientName, ds.PatientID = "SYNTHETIC^PHANTOM", f"PHANTOM-{study_uid[-8:]}"
-    ds.PatientBirthDate, ds.PatientSex, ds.PatientPosition = "", "O", "HFS"
-    ds.StudyDate, ds.StudyTime, ds.AccessionNumber, ds.StudyID = "20260101", "000000", "", "1"
-    ds.ReferringPhysicianName = ""
-    ds.Modality, ds.Manufacturer, ds.ManufacturerModelName = "CT", "Phantom generator", "Synthetic"
-    ds.SeriesDescription, ds.BodyPartExamined = "SYNTHETIC C-SPINE", "CSPINE"
-    ds.ImageType = ["DERIVED", "SECONDARY", "AXIAL"]
-    ds.SeriesNumber, ds.AcquisitionNumber, ds.InstanceNumber = 1, 1, i + 1
-    ds.KVP, ds.ConvolutionKernel = 120, "SYNTHETIC"
-    x, y, z = grid.corner[0], grid.corner[1], float(grid.z()[i])
-    ds.ImagePositionPatient = [round(x, 4), round(y, 4), round(z, 4)]
-    ds.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
-    ds.SliceLocation = round(z, 4)
-    ds.PixelSpacing = [round(grid.pixel_mm, 6)] * 2
-    ds.SliceThickness = ds.SpacingBetweenSlices = grid.slice_mm
-    ds.Rows = ds.Columns = grid.matrix
-    ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
-    ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 16, 12, 11, 0
-    ds.RescaleIntercept, ds.RescaleSlope, ds.RescaleType = INTERCEPT, 1, "HU"
-    ds.WindowCenter, ds.WindowWidth = 400, 1800
-    stored = (study.hu[i].astype(np.int32) - INTERCEPT).astype("<u2")
-    ds.PixelData = stored.tobytes()
-    return ds
+def _write_images(study: PhantomStudy, folder: Path, uid: str, numbering: Numbering) -> None:
+    quirks, grid = study.quirks, study.grid
+    writer = SliceWriter(
+        grid,
+        study_uid=uid,
+        series_uid=derived_uid(uid, "series"),
+        frame_uid=derived_uid(uid, "frame"),
+        kernel=study.scanner.kernel.name,
+        compressed="compressed" in quirks,
+    )
+    for number, i in numbering.files:
+        writer.write(folder, number, derived_uid(uid, "slice", number), study.hu[i], i)
+    if "mixed_series" in quirks:
+        _write_others(study, writer, folder, uid, max(number for number, _ in numbering.files))
+    if "unreadable_file" in quirks:
+        # The last number, so that the numbering of the others has no hole.
+        path = folder / f"{max(number for number, _ in numbering.files)}.dcm"
+        content = path.read_bytes()
+        path.write_bytes(content[: int(CUT_SHARE * len(content))])
+
+
+def _write_others(
+    study: PhantomStudy, writer: SliceWriter, folder: Path, uid: str, last: int
+) -> None:
+    """A localizer, and the same volume again in slices five times as thick."""
+    number = last + 1
+    scout = study.hu.mean(axis=1).clip(-1024, 3071).astype(np.int16)
+    writer.write_localizer(
+        folder, number, derived_uid(uid, "slice", number), derived_uid(uid, "scout"), scout
+    )
+    thick = writer.for_series(derived_uid(uid, "thick"), 2, THICK_FACTOR * study.grid.slice_mm)
+    for i in range(0, study.grid.n_slices - THICK_FACTOR + 1, THICK_FACTOR):
+        number += 1
+        mean = np.rint(study.hu[i : i + THICK_FACTOR].mean(axis=0)).astype(np.int16)
+        middle = i + THICK_FACTOR // 2
+        thick.write(folder, number, derived_uid(uid, "slice", number), mean, middle)
+
+
+@contextlib.contextmanager
+def _new_folder(target: Path) -> Iterator[Path]:
+    """Yield a hidden folder beside `target` that replaces it in the end."""
+    hidden = target.with_name(f".{target.name}.partial")
+    try:
+        shutil.rmtree(hidden, ignore_errors=True)
+        hidden.mkdir(parents=True)
+        yield hidden
+        shutil.rmtree(target, ignore_errors=True)
+        hidden.rename(target)
+    except OSError as error:
+        raise StorageError(
+            f"Cannot write {target}: {error.strerror or 'the write failed'}; free some space or "
+            "choose a folder you can write to."
+        ) from error
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)

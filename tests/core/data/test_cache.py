@@ -3,13 +3,16 @@ import shutil
 import numpy as np
 import pytest
 
+from core.constants import NETWORK_WINDOWS
 from core.data import cache
-from core.data.cache import load_study_slices
+from core.data.cache import StoreLimit, fill_store, load_study_slices
 from core.data.dicom_series import read_series
 from core.data.rsna import read_studies
 from core.errors import DataRootError, DicomSeriesError, StorageError
 from core.preprocessing.network_input import slices_for_network
 from core.types import HuWindow, StudyRecord
+from core.workers import Workers
+from tests.core.data.dicom_factory import write_ct_series
 from tests.core.training.made_data_root import write_data_root
 
 WINDOW = HuWindow(400, 1800)
@@ -56,6 +59,48 @@ def test_second_load_reads_no_dicom_and_gives_the_same(root, tmp_path, reads):
     assert len(reads) == 1
     np.testing.assert_array_equal(first.images, second.images)
     np.testing.assert_array_equal(first.presence, second.presence)
+
+
+def test_geometry_comes_with_the_slices(root, tmp_path):
+    study = _load(read_studies(root)[0], tmp_path / "cache")
+    assert study.thickness_mm == 2.0
+    assert study.spacing_mm == (2.0, 1.0, 1.0)
+
+
+def test_thickness_that_the_files_do_not_give_is_nan(tmp_path):
+    def without_thickness(ds, _):
+        del ds.SliceThickness
+
+    hu = np.zeros((3, 8, 8), np.int16)
+    write_ct_series(tmp_path / "1.2", hu, edit=without_thickness)
+    study = _load(StudyRecord("1.2", tmp_path / "1.2"), tmp_path / "cache")
+    assert np.isnan(study.thickness_mm)
+
+
+def test_three_windows_are_kept_as_three_channels(root, tmp_path):
+    record = read_studies(root)[0]
+    study = _load(record, tmp_path / "cache", channels="windows")
+    assert study.images.shape == (7, 3, 32, 32)
+    assert study.channels == "windows"
+    for channel, window in enumerate(NETWORK_WINDOWS.values()):
+        grey = _load(record, tmp_path / "cache", window=HuWindow(*window)).images
+        np.testing.assert_array_equal(study.images[:, channel], grey)
+
+
+def test_the_runs_window_makes_no_other_entry_of_three_windows(root, tmp_path, reads):
+    record = read_studies(root)[0]
+    for window in (WINDOW, HuWindow(40, 400)):
+        _load(record, tmp_path / "cache", channels="windows", window=window)
+    assert len(reads) == 1
+
+
+def test_neighbours_are_stacked_from_the_grey_entry(root, tmp_path, reads):
+    record = read_studies(root)[0]
+    grey = _load(record, tmp_path / "cache")
+    neighbours = _load(record, tmp_path / "cache", channels="neighbours")
+    np.testing.assert_array_equal(grey.images, neighbours.images)
+    assert neighbours.channels == "neighbours"
+    assert len(reads) == 1
 
 
 def test_images_are_memory_mapped_and_read_only(root, tmp_path):
@@ -118,35 +163,6 @@ def test_damaged_entry_is_built_again(root, tmp_path, reads):
     assert len(reads) == 2
 
 
-def test_failure_while_building_leaves_nothing_behind(root, tmp_path, monkeypatch):
-    record = read_studies(root)[0]
-
-    def full_disk(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(cache.os, "fsync", full_disk)
-    with pytest.raises(StorageError, match="No space left"):
-        _load(record, tmp_path / "cache")
-    monkeypatch.undo()
-    assert not list((tmp_path / "cache").rglob("*.npy"))
-    assert _load(record, tmp_path / "cache").n_slices == 7
-
-
-def test_entry_made_by_another_process_meanwhile_is_used(root, tmp_path, monkeypatch):
-    record = read_studies(root)[0]
-    cache_dir = tmp_path / "cache"
-
-    def slow_read(folder, **options):
-        monkeypatch.undo()
-        _load(record, cache_dir)
-        return read_series(folder, **options)
-
-    monkeypatch.setattr(cache, "read_series", slow_read)
-    assert _load(record, cache_dir).n_slices == 7
-    assert len(list(cache_dir.rglob("images.npy"))) == 1
-    assert not list(cache_dir.rglob(".building-*"))
-
-
 def test_folder_without_dicom_is_named(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DicomSeriesError, match="empty"):
@@ -162,3 +178,49 @@ def test_store_that_cannot_be_written_is_a_storage_error(root, tmp_path):
     (tmp_path / "cache").write_text("a file where the folder should be")
     with pytest.raises(StorageError, match=r"free some|folder you can write"):
         _load(read_studies(root)[0], tmp_path / "cache")
+
+
+def _fill(root, cache_dir, **changes):
+    options = {"window": WINDOW, "crop": 0.9, "size": 32, "cache_dir": cache_dir}
+    return fill_store(read_studies(root), **(options | {"workers": Workers(jobs=1)} | changes))
+
+
+def test_filling_prepares_every_study_for_later_loads(root, tmp_path, reads):
+    seen = []
+    report = _fill(root, tmp_path / "cache", progress=lambda *counts: seen.append(counts))
+    assert (report.built, report.found, report.failed, report.notes) == (2, 0, [], ())
+    assert seen[-1] == (2, 2)
+    assert report.bytes > 2 * 7 * 32 * 32
+    for record in read_studies(root):
+        _load(record, tmp_path / "cache")
+    assert len(reads) == 2
+
+
+def test_filling_again_finds_everything(root, tmp_path):
+    first, again = (_fill(root, tmp_path / "cache") for _ in range(2))
+    assert (again.built, again.found, again.bytes) == (0, 2, first.bytes)
+
+
+def test_a_study_that_cannot_be_prepared_is_reported_and_does_not_stop_the_others(root, tmp_path):
+    torn = read_studies(root)[0]
+    for file in torn.folder.iterdir():
+        file.write_bytes(b"torn")
+    report = _fill(root, tmp_path / "cache")
+    assert report.built == 1
+    assert [study_id for study_id, _ in report.failed] == [torn.study_id]
+    assert torn.study_id in report.failed[0][1]
+
+
+def test_processes_fill_the_store_as_one_process_does(root, tmp_path):
+    report = _fill(root, tmp_path / "many", workers=Workers(jobs=2))
+    assert (report.built, report.failed) == (2, [])
+    _fill(root, tmp_path / "one")
+    for record in read_studies(root):
+        one, many = (_load(record, tmp_path / name) for name in ("one", "many"))
+        np.testing.assert_array_equal(one.images, many.images)
+
+
+def test_a_data_set_larger_than_the_store_is_pointed_out(root, tmp_path):
+    report = _fill(root, tmp_path / "cache", limit=StoreLimit(10_000))
+    assert report.built == 2
+    assert "CACHE_LIMIT_GIB" in report.notes[0]

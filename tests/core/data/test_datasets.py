@@ -3,10 +3,11 @@ import pytest
 import torch
 
 from core.data.cache import StudySlices
-from core.data.datasets import SliceDataset, slice_fractured, slice_targets
+from core.data.datasets import SliceDataset, fractured_by_vertebra
+from core.preprocessing.metadata import slice_metadata
 
 
-def _study(study_id, n, *, fractured=None, presence=None, first_grey=0):
+def _study(study_id, n, *, fractured=None, presence=None, first_grey=0, **options):
     images = np.zeros((n, 4, 4), np.uint8) + np.arange(first_grey, first_grey + n)[:, None, None]
     return StudySlices(
         images=images.astype(np.uint8),
@@ -14,6 +15,7 @@ def _study(study_id, n, *, fractured=None, presence=None, first_grey=0):
         fractured=None if fractured is None else np.isin(np.arange(7), fractured),
         z_mm=-np.arange(n, dtype=np.float64),
         study_id=study_id,
+        **options,
     )
 
 
@@ -22,30 +24,26 @@ def _presence(*rows):
     return np.array([[str(j + 1) in row for j in range(7)] for row in rows])
 
 
-def test_a_slice_is_fractured_where_it_shows_a_fractured_vertebra():
-    study = _study("a", 4, fractured=[1, 4], presence=_presence("1", "12", "3", "56"))
-    np.testing.assert_array_equal(slice_fractured(study), [False, True, False, True])
-
-
-def test_slice_truth_is_the_maximum_over_vertebrae_of_label_times_presence():
+def test_slice_truth_is_label_times_presence_of_each_vertebra():
     rng = np.random.default_rng(0)
     for _ in range(50):
-        y, v = rng.random(7) < 0.3, rng.random((9, 7)) < 0.3
-        study = _study("a", 9, fractured=np.flatnonzero(y), presence=v)
-        expected = [max(int(y[j]) * int(v[i, j]) for j in range(7)) for i in range(9)]
-        np.testing.assert_array_equal(slice_fractured(study), expected)
+        y, v = rng.random(7) < 0.3, rng.random((9, 7)).astype(np.float32)
+        study = _study("a", 9, fractured=np.flatnonzero(y))
+        expected = [[float(v[i, j]) if y[j] else 0.0 for j in range(7)] for i in range(9)]
+        np.testing.assert_array_equal(fractured_by_vertebra(study, v), expected)
 
 
-def test_without_a_mask_only_an_intact_study_has_slice_truth():
-    assert slice_fractured(_study("a", 3, fractured=[2])) is None
-    np.testing.assert_array_equal(slice_fractured(_study("a", 3, fractured=[])), [False] * 3)
+def test_without_presences_only_an_intact_study_has_slice_truth():
+    assert fractured_by_vertebra(_study("a", 3, fractured=[2]), None) is None
+    intact = fractured_by_vertebra(_study("a", 3, fractured=[]), None)
+    np.testing.assert_array_equal(intact, np.zeros((3, 7)))
 
 
-def test_unlabelled_study_has_no_fracture_truth_even_with_a_mask():
+def test_unlabelled_study_teaches_presence_but_no_fractures():
     study = _study("a", 2, presence=_presence("1", "2"))
-    assert slice_fractured(study) is None
-    assert slice_targets(study, "fracture") is None
-    assert slice_targets(study, "vertebra").shape == (2, 7)
+    assert fractured_by_vertebra(study, study.presence.astype(np.float32)) is None
+    assert SliceDataset([study], "fracture").skipped == ("a",)
+    assert SliceDataset([study], "vertebra").targets.shape == (2, 7)
 
 
 @pytest.fixture
@@ -65,13 +63,15 @@ def test_counts_slices_through_the_studies_and_skips_those_without_truth(mixed):
     assert mixed.study_ids == ("a", "b", "c")
     assert mixed.skipped == ("unknown",)
     np.testing.assert_array_equal(mixed.targets[:, 0], [1, 1, 0, 0, 0, 0, 0, 0, 0, 1])
+    np.testing.assert_array_equal(mixed.positive, mixed.targets[:, 0] == 1)
 
 
 def test_one_slice_comes_with_its_own_truth(mixed):
-    image, target = mixed[9]
-    assert image.dtype == torch.uint8
-    assert (image == 202).all()
-    assert target.tolist() == [1.0]
+    one = mixed[9]
+    assert len(one) == 1
+    assert one.images.dtype == torch.uint8
+    assert (one.images == 202).all()
+    assert one.fractured.tolist() == one.presence.tolist() == [[0, 0, 0, 0, 0, 0, 1]]
 
 
 @pytest.mark.parametrize("index", [-1, 10])
@@ -81,16 +81,99 @@ def test_slice_beyond_the_end_is_an_index_error(mixed, index):
 
 
 def test_batch_gathers_in_the_order_asked_for(mixed):
-    images, targets = mixed.batch(np.array([9, 0, 6, 0]))
-    assert images[:, 0, 0].tolist() == [202, 0, 100, 0]
-    assert targets[:, 0].tolist() == [1, 1, 0, 1]
+    batch = mixed.batch(np.array([9, 0, 6, 0]))
+    assert batch.images[:, 0, 0].tolist() == [202, 0, 100, 0]
+    assert batch.fractured.amax(dim=1).tolist() == [1, 1, 0, 1]
+    assert batch.index.tolist() == [9, 0, 6, 0]
+    shapes = [tuple(t.shape) for t in (batch.metadata, batch.presence, batch.fractured)]
+    assert shapes == [(4, 3), (4, 7), (4, 7)]
 
 
 def test_batch_can_be_written_to_without_touching_the_studies(mixed):
-    images, targets = mixed.batch(np.array([0]))
-    images[:], targets[:] = 77, 77
-    assert mixed[0][0].max() == 0
-    assert mixed.targets.max() == 1
+    batch = mixed.batch(np.array([0]))
+    for tensor in (batch.images, batch.metadata, batch.presence, batch.fractured):
+        tensor[:] = 77
+    assert mixed[0].images.max() == 0
+    assert mixed.presence.max() == mixed.fractured.max() == mixed.targets.max() == 1
+    assert mixed[0].metadata.abs().max() < 77
+
+
+def test_empty_batch_has_every_part(mixed):
+    batch = mixed.batch(np.zeros(0, np.int64))
+    assert len(batch) == 0
+    assert batch.images.shape == (0, 4, 4)
+
+
+def test_batch_goes_to_another_device_as_a_whole(mixed):
+    batch = mixed.batch(np.array([0, 1])).to("meta")
+    parts = batch.images, batch.metadata, batch.presence, batch.fractured, batch.index
+    assert {tensor.device.type for tensor in parts} == {"meta"}
+
+
+def test_metadata_is_that_of_each_slices_own_study():
+    studies = [
+        _study("a", 3, fractured=[], thickness_mm=2.5),
+        _study("b", 2, fractured=[]),
+        _study("c", 1, fractured=[], thickness_mm=1.0),
+    ]
+    batch = SliceDataset(studies, "fracture").batch(np.arange(6))
+    expected = [slice_metadata(study.z_mm, study.thickness_mm) for study in studies]
+    np.testing.assert_array_equal(batch.metadata, np.concatenate(expected))
+    assert batch.metadata[:, 2].tolist() == [0.5, 0.5, 0.5, 0, 0, pytest.approx(0.2)]
+
+
+def test_presences_given_take_the_place_of_a_mask():
+    given = np.linspace(0, 1, 14, dtype=np.float32).reshape(2, 7)
+    masked = _study("m", 2, fractured=[0], presence=_presence("1", ""))
+    studies = [masked, _study("a", 2, fractured=[6]), _study("b", 2, fractured=[1])]
+    dataset = SliceDataset(studies, "fracture", presence_of={"a": given, "m": given})
+    assert (dataset.study_ids, dataset.skipped) == (("m", "a"), ("b",))
+    np.testing.assert_array_equal(dataset.presence[:2], masked.presence)
+    np.testing.assert_array_equal(dataset.presence[2:], given)
+    np.testing.assert_array_equal(dataset.fractured[2:, 6], given[:, 6])
+    assert not dataset.fractured[2:, :6].any()
+    assert dataset.positive.tolist() == [True, False, False, True]
+
+
+def test_models_that_read_presences_get_no_study_without_them():
+    intact = _study("a", 2, fractured=[])
+    assert len(SliceDataset([intact], "fracture")) == 2
+    assert SliceDataset([intact], "fracture", needs_presence=True).skipped == ("a",)
+    given = {"a": np.zeros((2, 7), np.float32)}
+    assert len(SliceDataset([intact], "fracture", presence_of=given, needs_presence=True)) == 2
+
+
+@pytest.mark.parametrize("given", [np.zeros((3, 7)), np.full((2, 7), 1.1), np.full((2, 7), np.nan)])
+def test_presences_that_do_not_fit_are_refused(given):
+    with pytest.raises(ValueError, match="study a must be 2 rows"):
+        SliceDataset([_study("a", 2, fractured=[1])], "fracture", presence_of={"a": given})
+
+
+def test_neighbours_never_come_from_another_study():
+    studies = [
+        _study("a", 3, fractured=[], first_grey=10, channels="neighbours"),
+        _study("b", 1, fractured=[], first_grey=50, channels="neighbours"),
+        _study("c", 2, fractured=[], first_grey=90, channels="neighbours"),
+    ]
+    images = SliceDataset(studies, "fracture").batch(np.arange(6)).images
+    assert images.shape == (6, 3, 4, 4)
+    assert images[:, :, 0, 0].tolist() == [
+        [10, 10, 11], [10, 11, 12], [11, 12, 12], [50, 50, 50], [90, 90, 91], [90, 91, 91],
+    ]  # fmt: skip
+
+
+def test_windows_come_as_they_are_kept():
+    images = np.random.default_rng(0).integers(0, 256, (2, 3, 4, 4), dtype=np.uint8)
+    study = StudySlices(images, None, np.zeros(7, bool), np.zeros(2), "a", channels="windows")
+    dataset = SliceDataset([study], "fracture")
+    assert dataset.channels == "windows"
+    np.testing.assert_array_equal(dataset.batch(np.array([1, 0])).images, images[::-1])
+
+
+def test_studies_prepared_differently_are_refused():
+    studies = [_study("a", 2, fractured=[]), _study("b", 2, fractured=[], channels="neighbours")]
+    with pytest.raises(ValueError, match="prepared alike"):
+        SliceDataset(studies, "fracture")
 
 
 def test_whole_epoch_holds_every_slice_once(mixed):
@@ -102,6 +185,12 @@ def test_order_depends_on_seed_and_epoch_alone(mixed):
     assert mixed.training_order(seed=(0, 0)).tolist() == first
     assert mixed.training_order(seed=(0, 1)).tolist() != first
     assert mixed.training_order(seed=(1, 0)).tolist() != first
+
+
+def test_draws_of_the_shipped_bundles_stay_as_they_were(mixed):
+    assert mixed.training_order(seed=(5, 1, 0)).tolist() == [1, 5, 9, 2, 0, 4, 7, 6, 3, 8]
+    assert mixed.training_order(seed=(5, 1, 0), balanced=True).tolist() == [0, 9, 4, 8, 7, 1]
+    assert mixed.training_order(seed=(5, 1, 0), slices_per_study=2).tolist() == [0, 7, 4, 9, 6]
 
 
 def test_cap_limits_each_study(mixed):

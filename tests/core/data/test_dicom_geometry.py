@@ -73,17 +73,22 @@ def test_positions_rounded_to_a_tenth_are_not_called_uneven(tmp_path):
     assert read_series(tmp_path).notes == ()
 
 
-def test_gantry_tilt_is_noted_and_kept_in_the_affine(tmp_path):
+def test_slices_of_a_tilted_gantry_are_straightened_about_the_middle(tmp_path):
     def shear(ds, k):
         x, y, z = (float(v) for v in ds.ImagePositionPatient)
         ds.ImagePositionPatient = [x, y + k * 0.5, z]
         ds.GantryDetectorTilt = "14"
 
-    write_ct_series(tmp_path, made_hu(4), spacing_mm=(2.0, 0.5, 0.5), edit=shear)
+    hu = made_hu(5)
+    write_ct_series(tmp_path, hu, spacing_mm=(2.0, 0.5, 0.5), edit=shear)
     volume = read_series(tmp_path)
-    np.testing.assert_allclose(volume.affine[:3, 0], (0, 0.5, -2.0))
+    np.testing.assert_allclose(volume.affine[:3, 0], (0, 0, -2.0), atol=1e-9)
+    np.testing.assert_allclose(volume.affine[:3, 3], (-50, -39, 100))
     assert volume.spacing_mm[0] == 2.0
     assert any("tilted by 14.0°" in note for note in volume.notes)
+    np.testing.assert_array_equal(volume.hu[2], hu[2])
+    np.testing.assert_array_equal(volume.hu[3, 1:], hu[3, :-1])
+    np.testing.assert_array_equal(volume.hu[0, :-2], hu[0, 2:])
 
 
 def without_positions(ds, k):

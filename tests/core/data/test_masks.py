@@ -7,7 +7,9 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
+from scipy.ndimage import maximum_filter, minimum_filter
 
 from core.data import masks
 from core.data.dicom_series import read_series
@@ -145,6 +147,112 @@ def test_other_labels_are_refused(tmp_path, label):
         load_vertebra_mask(path, volume)
 
 
+def turned(axis, degrees):
+    """Rotation about an LPS axis, float64 (3, 3)."""
+    a, b = (k for k in range(3) if k != axis)
+    turn = np.eye(3)
+    turn[a, a] = turn[b, b] = np.cos(np.radians(degrees))
+    turn[a, b], turn[b, a] = -np.sin(np.radians(degrees)), np.sin(np.radians(degrees))
+    return turn
+
+
+def lean(ds, k):
+    """A gantry tilted by 15 degrees: each slice lies further within its plane."""
+    x, y, z = (float(v) for v in ds.ImagePositionPatient)
+    ds.ImagePositionPatient = [x, round(y + np.tan(np.radians(15)) * 2.0 * k, 6), z]
+
+
+MASK_AXES = {
+    "axial, ascending": np.diag([0.5, 0.5, 1.0]),
+    "axial, descending": np.diag([0.5, 0.5, -1.0]),
+    "axial, columns and rows reversed": np.diag([-0.5, -0.5, 1.0]),
+    "sagittal": np.array([[0, 0, 0.5], [0.5, 0, 0], [0, -1.0, 0]]),
+    "coronal": np.array([[-0.5, 0, 0], [0, 0, 0.5], [0, 1.0, 0]]),
+    "oblique": turned(0, 20) @ turned(2, 35) @ np.diag([0.5, 0.5, 0.7]),
+}
+"""Columns: LPS mm per step of i, j and k."""
+
+BACKWARDS = {"names": [f"{k}.dcm" for k in range(12, 0, -1)],
+             "instance_numbers": range(12, 0, -1)}  # fmt: skip
+SERIES = {
+    "descending": {},
+    "ascending": BACKWARDS,
+    "oblique": {"orientation": (*turned(0, 25)[:, 0], *turned(0, 25)[:, 1])},
+    "tilted gantry": {"edit": lean},
+    "tilted gantry, ascending": {"edit": lean} | BACKWARDS,
+    "uneven": {"z_mm": [22, 21, 20, 17, 16, 14, 13, 9, 8, 7, 6, 3]},
+}
+
+
+def lps_of_pixels(ds) -> np.ndarray:
+    """LPS mm of every pixel from the tags alone (DICOM PS3.3 C.7.6.2.1.1), (3, rows, columns)."""
+    row, column = np.reshape(np.array(ds.ImageOrientationPatient, float), (2, 3, 1, 1))
+    r, c = np.mgrid[: ds.Rows, : ds.Columns]
+    between_rows, between_columns = (float(v) for v in ds.PixelSpacing)
+    first = np.array(ds.ImagePositionPatient, float).reshape(3, 1, 1)
+    return first + row * (c * between_columns) + column * (r * between_rows)
+
+
+def octant(lps, middle):
+    """Labels 1..8 by the side of `middle` on each axis: no flip or swap leaves them alone."""
+    return 1 + sum((lps[k] > middle[k]).astype(np.uint8) << k for k in range(3))
+
+
+@pytest.fixture(scope="module", params=SERIES)
+def series_of_octants(request, tmp_path_factory):
+    """A series whose pixels show 100 HU times the octant in which they lie, and the middle."""
+    files = write_ct_series(
+        tmp_path_factory.mktemp("series"), made_hu(12, 24, 16), spacing_mm=(2.0, 1.0, 1.0),
+        z_first_mm=22.0, origin_xy_mm=(-8.0, -10.0), **SERIES[request.param],
+    )  # fmt: skip
+    datasets = [pydicom.dcmread(file) for file in files]
+    lps = [lps_of_pixels(ds) for ds in datasets]
+    middle = np.mean(lps, axis=(0, 2, 3)) + 0.3
+    for ds, file, points in zip(datasets, files, lps, strict=True):
+        ds.PixelData = (octant(points, middle) * np.uint16(100) + np.uint16(1024)).tobytes()
+        ds.save_as(file)
+    return read_series(files[0].parent), middle
+
+
+@pytest.mark.parametrize("axes", MASK_AXES)
+def test_labels_lie_on_the_anatomy_that_the_image_shows(tmp_path, series_of_octants, axes):
+    volume, middle = series_of_octants
+    step, size = MASK_AXES[axes], (90, 90, 90)
+    to_lps = np.eye(4)
+    to_lps[:3, :3] = step
+    to_lps[:3, 3] = middle - step @ (np.array(size) - 1) / 2
+    ijk = np.indices(size, np.float32).reshape(3, -1)
+    labels = octant(step @ ijk + to_lps[:3, 3:], middle).reshape(size)
+    nib.save(nib.Nifti1Image(labels, TO_RAS @ to_lps), tmp_path / "m.nii")
+    mask = load_vertebra_mask(tmp_path / "m.nii", volume)
+    # Beside a border the nearest voxel and the interpolated pixel may say different things.
+    inner = (minimum_filter(volume.hu, 3) == maximum_filter(volume.hu, 3)) & (volume.hu > 0)
+    assert inner.mean() > 0.25
+    np.testing.assert_array_equal(mask[inner], volume.hu[inner] // 100)
+    shown = [[bool((labels == j).any()) for j in range(1, 8)] for labels in mask]
+    assert presence_from_mask(mask).tolist() == shown
+
+
+def test_a_mask_that_does_not_say_where_it_lies_is_refused(tmp_path):
+    volume = volume_at(tmp_path / "s")
+    image = nib.Nifti1Image(labels_for(volume), TO_RAS @ volume.affine)
+    image.set_sform(None, 0)
+    image.set_qform(None, 0)
+    nib.save(image, tmp_path / "m.nii")
+    with pytest.raises(DataRootError, match="neither qform nor sform"):
+        load_vertebra_mask(tmp_path / "m.nii", volume)
+
+
+def test_a_qform_alone_is_enough(tmp_path):
+    volume = volume_at(tmp_path / "s")
+    labels = labels_for(volume)
+    image = nib.Nifti1Image(labels.transpose(2, 1, 0), None)
+    image.set_qform(TO_RAS @ volume.affine @ np.eye(4)[[2, 1, 0, 3]], 1)
+    image.set_sform(None, 0)
+    nib.save(image, tmp_path / "m.nii")
+    np.testing.assert_array_equal(load_vertebra_mask(tmp_path / "m.nii", volume), labels)
+
+
 def test_a_mask_that_lies_elsewhere_is_refused(tmp_path):
     volume = volume_at(tmp_path / "s")
     affine = TO_RAS @ volume.affine
@@ -181,3 +289,7 @@ def test_presence_counts_c1_to_c7_only():
     presence = presence_from_mask(mask)
     assert presence.shape == (4, 7)
     assert np.argwhere(presence).tolist() == [[0, 0], [1, 2], [1, 6]]
+
+
+def test_presence_of_no_slices_has_seven_columns():
+    assert presence_from_mask(np.zeros((0, 3, 3), np.uint8)).shape == (0, 7)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,14 @@ from core.errors import BundleError, DeviceError, PredictionsError
 from core.inference import predictor as module
 from core.inference.predictor import Predictor
 from core.models.bundles import BundleConfig, BundleInfo, read_bundle
-from core.models.checkpoint import save_bundle
-from core.models.registry import build_model
-from core.types import CTVolume
+from core.models.checkpoint import load_model, save_bundle
+from core.models.registry import MODELS, build_model
+from core.preprocessing.metadata import slice_metadata
+from core.preprocessing.network_input import slices_for_network
+from core.types import CTVolume, HuWindow
+
+CHANNELS = {1: "grey", 2: "neighbours", 3: "windows"}
+"""Channel mode of the real networks below, by type."""
 
 
 def config(task: str, **changes) -> BundleConfig:
@@ -38,11 +44,11 @@ def info(task: str, **changes) -> BundleInfo:
     return BundleInfo(Path("nowhere"), config(task, **changes))
 
 
-def volume(n_slices: int, side: int = 40, seed: int = 0) -> CTVolume:
+def volume(n_slices: int, side: int = 40, seed: int = 0, **changes) -> CTVolume:
     rng = np.random.default_rng(seed)
     hu = rng.integers(-1000, 1800, (n_slices, side, side), dtype=np.int16)
     hu.setflags(write=False)
-    return CTVolume(
+    found = CTVolume(
         hu=hu,
         spacing_mm=(2.0, 0.5, 0.5),
         affine=np.eye(4),
@@ -52,6 +58,7 @@ def volume(n_slices: int, side: int = 40, seed: int = 0) -> CTVolume:
         study_uid="1.2.3",
         series_uid="1.2.3.4",
     )
+    return replace(found, **changes)
 
 
 class MeanGrey(nn.Module):
@@ -61,10 +68,14 @@ class MeanGrey(nn.Module):
         super().__init__()
         self.outputs = outputs
         self.batches: list[torch.Tensor] = []
+        self.metadata: list[torch.Tensor | None] = []
+        self.presence: list[torch.Tensor | None] = []
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
+    def forward(self, images, metadata=None, presence=None) -> torch.Tensor:
         self.batches.append(images)
-        grey = images.float().mean(dim=(1, 2)) / 255
+        self.metadata.append(metadata)
+        self.presence.append(presence)
+        grey = images.float().flatten(1).mean(dim=1) / 255
         return grey[:, None] + torch.arange(self.outputs)
 
 
@@ -75,7 +86,7 @@ class OneOdd(nn.Module):
         super().__init__()
         self.last, self.outputs = last, outputs
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
+    def forward(self, images: torch.Tensor, *_others) -> torch.Tensor:
         logits = torch.zeros(len(images), self.outputs)
         logits[-1, -1] = self.last
         return logits
@@ -85,7 +96,9 @@ class OneOdd(nn.Module):
 def networks(monkeypatch):
     """Replace what a bundle loads; returns the stand-ins by task."""
     stand_ins: dict[str, nn.Module] = {"vertebra": MeanGrey(7), "fracture": MeanGrey(1)}
-    monkeypatch.setattr(module, "load_model", lambda bundle, _device: stand_ins[bundle.config.task])
+    monkeypatch.setattr(
+        module, "load_fast_model", lambda bundle, _device, **_how: stand_ins[bundle.config.task]
+    )
     return stand_ins
 
 
@@ -155,7 +168,7 @@ def test_a_wrong_number_of_outputs_names_the_bundle(networks):
 
 
 def test_a_full_device_says_to_lower_the_batch_size(networks, monkeypatch):
-    def full(_images):
+    def full(*_inputs):
         raise torch.OutOfMemoryError("no room")
 
     monkeypatch.setattr(networks["vertebra"], "forward", full)
@@ -165,15 +178,96 @@ def test_a_full_device_says_to_lower_the_batch_size(networks, monkeypatch):
         predictor.predict(volume(2))
 
 
-def test_bundles_of_the_wrong_task_or_of_a_later_type_are_refused(networks):
-    with pytest.raises(BundleError, match="a vertebra bundle is needed"):
+def test_bundles_that_cannot_play_their_part_are_refused(networks):
+    with pytest.raises(BundleError, match="fracture-tiny scores no vertebra presence"):
         Predictor(info("fracture"), info("fracture"), device="cpu")
+    with pytest.raises(BundleError, match="fracture-tiny scores no vertebra presence"):
+        Predictor(info("fracture", type=2), info("fracture"), device="cpu")
     with pytest.raises(BundleError, match="a fracture bundle is needed"):
         Predictor(info("vertebra"), info("vertebra"), device="cpu")
-    with pytest.raises(BundleError, match="Type 2, which cannot be run yet"):
-        Predictor(info("vertebra", type=2), info("fracture"), device="cpu")
-    with pytest.raises(BundleError, match="Type 3, which cannot be run yet"):
-        Predictor(info("vertebra"), info("fracture", type=3), device="cpu")
+
+
+def test_type_2_vertebra_gets_each_slices_place_and_thickness(networks):
+    series = volume(5, slice_thickness_mm=2.5)
+    Predictor(info("vertebra", type=2), info("fracture"), device="cpu", batch_size=3).predict(
+        series
+    )
+
+    given = torch.cat(networks["vertebra"].metadata).numpy()
+    assert given == pytest.approx(slice_metadata(series.z_mm, 2.5))
+    assert given[:, 0].tolist() == [0.0, 0.25, 0.5, 0.75, 1.0]
+
+
+def test_type_2_fracture_gets_the_vertebra_probabilities_of_its_slices(networks):
+    networks["fracture"] = MeanGrey(7)
+    found = Predictor(
+        info("vertebra"), info("fracture", type=2), device="cpu", batch_size=3
+    ).predict(volume(5))
+
+    given = torch.cat(networks["fracture"].presence).numpy()
+    assert np.array_equal(given, found.vertebra_probs)
+    grey = torch.cat(networks["fracture"].batches).float().flatten(1).mean(dim=1).numpy() / 255
+    assert found.fracture_probs == pytest.approx(sigmoid(grey[:, None] + np.arange(7)), abs=1e-6)
+    assert found.fracture_type == 2
+
+
+def test_type_3_given_twice_runs_once_and_gives_both(networks):
+    networks["fracture"] = MeanGrey(14)
+    alone = info("fracture", type=3)
+    found = Predictor(alone, alone, device="cpu", batch_size=4).predict(volume(6))
+
+    assert len(networks["fracture"].batches) == 2
+    grey = torch.cat(networks["fracture"].batches).float().flatten(1).mean(dim=1).numpy() / 255
+    assert found.fracture_probs == pytest.approx(sigmoid(grey[:, None] + np.arange(7)), abs=1e-6)
+    assert found.vertebra_probs == pytest.approx(
+        sigmoid(grey[:, None] + np.arange(7, 14)), abs=1e-6
+    )
+    assert found.models == ("fracture-tiny",)
+    assert found.fracture_type == 3
+
+
+def test_beside_type_3_a_vertebra_bundle_gives_presence(networks):
+    networks["fracture"] = MeanGrey(14)
+    found = Predictor(info("vertebra"), info("fracture", type=3), device="cpu").predict(volume(3))
+
+    grey = networks["vertebra"].batches[0].float().flatten(1).mean(dim=1).numpy() / 255
+    assert found.vertebra_probs == pytest.approx(sigmoid(grey[:, None] + np.arange(7)), abs=1e-6)
+    assert found.fracture_probs == pytest.approx(sigmoid(grey[:, None] + np.arange(7)), abs=1e-6)
+    assert found.models == ("vertebra-tiny", "fracture-tiny")
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 7])
+def test_neighbours_come_from_the_series_whatever_the_batches(networks, batch_size):
+    series = volume(7)
+    how = {"channels": "neighbours"}
+    Predictor(
+        info("vertebra", **how), info("fracture", **how), device="cpu", batch_size=batch_size
+    ).predict(series)
+
+    grey = slices_for_network(series.hu, window=HuWindow(400, 1800), crop=1.0, size=32)
+    above, below = grey[[0, 0, 1, 2, 3, 4, 5]], grey[[1, 2, 3, 4, 5, 6, 6]]
+    given = torch.cat(networks["vertebra"].batches).numpy()
+    assert np.array_equal(given, np.stack([above, grey, below], axis=1))
+
+
+def test_a_single_slice_is_its_own_neighbour(networks):
+    how = {"channels": "neighbours"}
+    Predictor(info("vertebra", **how), info("fracture"), device="cpu").predict(volume(1))
+    (given,) = networks["vertebra"].batches
+    assert given.shape == (1, 3, 32, 32)
+    assert torch.equal(given[:, 0], given[:, 2])
+    assert networks["fracture"].batches[0].shape == (1, 32, 32)
+
+
+def test_three_windows_reach_the_network_as_three_channels(networks):
+    series = volume(3)
+    how = {"channels": "windows"}
+    Predictor(info("vertebra", **how), info("fracture", **how), device="cpu").predict(series)
+    expected = slices_for_network(
+        series.hu, window=HuWindow(400, 1800), crop=1.0, size=32, channels="windows"
+    )
+    assert np.array_equal(networks["fracture"].batches[0].numpy(), expected)
+    assert networks["vertebra"].batches[0] is networks["fracture"].batches[0]
 
 
 def test_bad_arguments_are_refused(networks):
@@ -186,38 +280,67 @@ def test_bad_arguments_are_refused(networks):
 
 
 @pytest.fixture(scope="module")
-def real_bundles(tmp_path_factory) -> tuple[BundleInfo, BundleInfo]:
-    """Two small real networks with random weights, saved and read back."""
+def real_bundles(tmp_path_factory) -> dict[tuple[str, int], BundleInfo]:
+    """A small real network of each task and type, with random weights, saved and read back."""
     root = tmp_path_factory.mktemp("bundles")
     torch.manual_seed(0)
-    bundles = []
-    for task in ("vertebra", "fracture"):
-        save_bundle(root / task, build_model(task, 1, "mobilenet_v3_large"), config(task))
-        bundles.append(read_bundle(root / task))
-    return bundles[0], bundles[1]
+    bundles = {}
+    for task, kind in MODELS:
+        folder = root / f"{task}{kind}"
+        model = build_model(task, kind, "mobilenet_v3_large")
+        with torch.no_grad():
+            model.train()(*(torch.randint(0, 256, (8, 32, 32), dtype=torch.uint8),
+                            torch.rand(8, 3), torch.rand(8, 7)))  # fmt: skip
+        save_bundle(folder, model, config(task, type=kind, channels=CHANNELS[kind]))
+        bundles[task, kind] = read_bundle(folder)
+    return bundles
 
 
-def test_real_networks_give_the_same_whatever_the_batch_size(real_bundles):
-    series = volume(7, side=64)
-    together = Predictor(*real_bundles, device="cpu", batch_size=7).predict(series)
-    single = Predictor(*real_bundles, device="cpu", batch_size=1).predict(series)
+PAIRS = [
+    (("vertebra", v), ("fracture", f)) for v in (1, 2) for f in (1, 2, 3)
+] + [(("fracture", 3), ("fracture", 3))]  # fmt: skip
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: str(pair))
+def test_every_pair_gives_the_same_whatever_the_batch_size(real_bundles, pair):
+    bundles, series = [real_bundles[key] for key in pair], volume(7, side=64)
+    how = {"device": "cpu", "bfloat16": False}
+    together = Predictor(*bundles, batch_size=7, **how).predict(series)
+    single = Predictor(*bundles, batch_size=1, **how).predict(series)
 
     assert single.vertebra_probs == pytest.approx(together.vertebra_probs, abs=1e-5)
     assert single.fracture_probs == pytest.approx(together.fracture_probs, abs=1e-5)
-    assert np.all(together.fracture_probs == together.fracture_probs[:, :1])
+    assert together.fracture_type == pair[1][1]
+    if pair[1][1] == 1:
+        assert np.all(together.fracture_probs == together.fracture_probs[:, :1])
+    else:
+        assert not np.all(together.fracture_probs == together.fracture_probs[:, :1])
 
 
-def test_bfloat16_stays_close_to_float32(real_bundles):
-    series = volume(3, side=64)
-    full = Predictor(*real_bundles, device="cpu").predict(series)
-    half = Predictor(*real_bundles, device="cpu", bfloat16=True).predict(series)
+def test_the_numbers_are_those_of_the_plain_models(real_bundles):
+    series = volume(4, side=64)
+    bundles = real_bundles["vertebra", 1], real_bundles["fracture", 1]
+    found = Predictor(*bundles, device="cpu", bfloat16=False).predict(series)
+    images = slices_for_network(series.hu, window=HuWindow(400, 1800), crop=1.0, size=32)
+    with torch.inference_mode():
+        v, f = (torch.sigmoid(load_model(b)(torch.from_numpy(images))).numpy() for b in bundles)
+    assert found.vertebra_probs == pytest.approx(v, abs=1e-5)
+    assert found.fracture_probs == pytest.approx(np.repeat(f, 7, axis=1), abs=1e-5)
+
+
+@pytest.mark.parametrize("pair", [PAIRS[0], PAIRS[4]], ids=lambda pair: str(pair))
+def test_bfloat16_stays_close_to_float32(real_bundles, pair):
+    bundles, series = [real_bundles[key] for key in pair], volume(3, side=64)
+    full = Predictor(*bundles, device="cpu", bfloat16=False).predict(series)
+    half = Predictor(*bundles, device="cpu", bfloat16=True).predict(series)
 
     assert half.vertebra_probs == pytest.approx(full.vertebra_probs, abs=0.02)
     assert half.fracture_probs == pytest.approx(full.fracture_probs, abs=0.02)
+    assert not np.array_equal(half.vertebra_probs, full.vertebra_probs)
 
 
 def test_a_bundle_whose_weights_were_altered_is_refused(real_bundles, tmp_path):
-    vertebra, fracture = real_bundles
+    vertebra, fracture = real_bundles["vertebra", 1], real_bundles["fracture", 1]
     folder = tmp_path / "altered"
     folder.mkdir()
     for file in fracture.folder.iterdir():
@@ -229,10 +352,11 @@ def test_a_bundle_whose_weights_were_altered_is_refused(real_bundles, tmp_path):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_cuda_agrees_with_cpu(real_bundles):
-    series = volume(5, side=64)
-    on_cpu = Predictor(*real_bundles, device="cpu").predict(series)
-    on_gpu = Predictor(*real_bundles, device="cuda").predict(series)
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: str(pair))
+def test_cuda_agrees_with_cpu(real_bundles, pair):
+    bundles, series = [real_bundles[key] for key in pair], volume(5, side=64)
+    on_cpu = Predictor(*bundles, device="cpu", bfloat16=False).predict(series)
+    on_gpu = Predictor(*bundles, device="cuda", bfloat16=False).predict(series)
 
     assert on_gpu.vertebra_probs == pytest.approx(on_cpu.vertebra_probs, abs=2e-3)
     assert on_gpu.fracture_probs == pytest.approx(on_cpu.fracture_probs, abs=2e-3)

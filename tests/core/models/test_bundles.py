@@ -34,6 +34,26 @@ def test_reads_config_metrics_and_operating_points(tmp_path):
     assert bundle.operating_points == {"best_f1": 0.4}
 
 
+def test_a_config_older_than_channel_modes_means_grey_slices(tmp_path):
+    config = read_bundle(_write(tmp_path / "b")).config
+    assert (config.channels, config.alpha, config.vertebra_bundle) == ("grey", 2.0, None)
+
+
+@pytest.mark.parametrize(
+    ("task", "kind", "gives", "reads"),
+    [
+        ("vertebra", 1, True, False),
+        ("vertebra", 2, True, False),
+        ("fracture", 1, False, False),
+        ("fracture", 2, False, True),
+        ("fracture", 3, True, False),
+    ],
+)
+def test_a_config_says_what_its_model_gives_and_reads(tmp_path, task, kind, gives, reads):
+    config = read_bundle(_write(tmp_path / "b", CONFIG | {"task": task, "type": kind})).config
+    assert (config.gives_presence, config.reads_presence) == (gives, reads)
+
+
 def test_metrics_may_be_absent(tmp_path):
     bundle = read_bundle(_write(tmp_path / "b"))
     assert bundle.metrics is None
@@ -51,6 +71,8 @@ def test_metrics_may_be_absent(tmp_path):
         (CONFIG | {"format": 2}, "format"),
         (CONFIG | {"weights_sha256": "x"}, "weights_sha256"),
         (CONFIG | {"size": -1}, "size"),
+        (CONFIG | {"channels": "colour"}, "channels"),
+        (CONFIG | {"alpha": 0}, "alpha"),
         ({k: v for k, v in CONFIG.items() if k != "crop"}, "crop"),
     ],
 )

@@ -15,7 +15,7 @@ from core.models.bundles import (
     read_bundle,
 )
 from core.models.checkpoint import load_model, save_bundle
-from core.models.registry import build_model
+from core.models.registry import MODELS, build_model
 
 SIZE = 48
 
@@ -133,8 +133,31 @@ def test_weights_that_vanish_after_reading_the_config_are_reported(folder):
 
 
 def test_model_type_that_is_not_built_is_a_bundle_error(folder):
-    config = json.loads((folder / CONFIG_FILE).read_text()) | {"type": 2}
+    config = json.loads((folder / CONFIG_FILE).read_text()) | {"type": 3}
     (folder / CONFIG_FILE).write_text(json.dumps(config))
-    assert list_bundles(folder.parent)[0].config.type == 2
+    assert list_bundles(folder.parent)[0].config.type == 3
     with pytest.raises(BundleError, match="does not fit"):
         load_model(read_bundle(folder))
+
+
+def test_a_size_the_backbone_does_not_take_is_a_bundle_error(folder):
+    config = json.loads((folder / CONFIG_FILE).read_text())
+    config |= {"backbone": "inception_v3", "size": 64}
+    (folder / CONFIG_FILE).write_text(json.dumps(config))
+    with pytest.raises(BundleError, match="does not fit"):
+        load_model(read_bundle(folder))
+
+
+@pytest.mark.parametrize(("task", "kind"), list(MODELS))
+def test_every_type_comes_back_from_disk(tmp_path, task, kind):
+    made = build_model(task, kind, "mobilenet_v3_large").eval()
+    config = _config(task=task, type=kind, channels="windows", alpha=3.0, vertebra_bundle="v")
+    save_bundle(tmp_path, made, config, half=False)
+    bundle = read_bundle(tmp_path)
+    assert (bundle.config.channels, bundle.config.alpha) == ("windows", 3.0)
+    assert bundle.config.vertebra_bundle == "v"
+    images = torch.randint(0, 256, (2, 3, SIZE, SIZE), dtype=torch.uint8)
+    metadata, presence = torch.rand(2, 3), torch.rand(2, 7)
+    with torch.inference_mode():
+        found = load_model(bundle)(images, metadata, presence)
+        torch.testing.assert_close(found, made(images, metadata, presence))

@@ -1,5 +1,6 @@
 """A vertebra and a fracture bundle are chosen together, or the user is told what is missing."""
 
+import json
 import shutil
 
 import pytest
@@ -33,3 +34,60 @@ def test_no_bundle_at_all_says_how_to_get_one(tmp_path):
 def test_the_default_pair_is_shipped():
     pair = choose_pair(PROJECT_ROOT / "checkpoints")
     assert {task: getattr(pair, task).config.name for task in DEFAULT_NAMES} == DEFAULT_NAMES
+
+
+def _bundle(folder, name, task, kind, **changes):
+    """A bundle's folder, as far as choosing looks at it: config, and any bytes as weights."""
+    (folder / name).mkdir(parents=True)
+    (folder / name / "model.safetensors").write_bytes(b"")
+    config = {
+        "name": name, "task": task, "type": kind, "backbone": "googlenet", "size": 64, "crop": 1.0,
+        "window_center": 400.0, "window_width": 1800.0, "weights_sha256": "a" * 64,
+        "parameters": 1, "trained_on": {}, "created": "2026-01-01T00:00:00+00:00",
+    }  # fmt: skip
+    (folder / name / "config.json").write_text(json.dumps(config | changes))
+    return folder / name
+
+
+@pytest.fixture
+def checkpoints(tmp_path):
+    folder = tmp_path / "checkpoints"
+    _bundle(folder, "vertebra_type1_googlenet", "vertebra", 1)
+    _bundle(folder, "vertebra_type2", "vertebra", 2)
+    return folder
+
+
+def test_a_type_3_bundle_alone_gives_presence_itself(tmp_path):
+    alone = _bundle(tmp_path, "multi_task", "fracture", 3)
+    pair = choose_pair(tmp_path / "nowhere", [alone])
+    assert pair.vertebra.folder == pair.fracture.folder == alone
+
+
+def test_a_vertebra_bundle_named_beside_type_3_gives_presence(tmp_path, checkpoints):
+    alone = _bundle(tmp_path, "multi_task", "fracture", 3)
+    pair = choose_pair(checkpoints, [alone, checkpoints / "vertebra_type2"])
+    assert pair.vertebra.config.name == "vertebra_type2"
+    assert pair.digest != choose_pair(checkpoints, [alone]).digest
+
+
+def test_type_2_is_read_with_the_vertebra_bundle_it_was_trained_with(tmp_path, checkpoints):
+    fracture = _bundle(tmp_path, "f", "fracture", 2, vertebra_bundle="vertebra_type2")
+    assert choose_pair(checkpoints, [fracture]).vertebra.config.name == "vertebra_type2"
+
+
+def test_a_vertebra_bundle_beside_type_2_comes_before_one_of_the_same_name(tmp_path, checkpoints):
+    fracture = _bundle(tmp_path / "run", "f", "fracture", 2, vertebra_bundle="vertebra_type2")
+    beside = _bundle(tmp_path / "run", "vertebra_type2", "vertebra", 2)
+    assert choose_pair(checkpoints, [fracture]).vertebra.folder == beside
+
+
+@pytest.mark.parametrize("wanted", [None, "long gone"])
+def test_type_2_without_its_partner_takes_the_default_one(tmp_path, checkpoints, wanted):
+    fracture = _bundle(tmp_path, "f", "fracture", 2, vertebra_bundle=wanted)
+    assert choose_pair(checkpoints, [fracture]).vertebra.config.name == DEFAULT_NAMES["vertebra"]
+
+
+def test_type_2_without_any_vertebra_bundle_says_how_to_get_one(tmp_path):
+    fracture = _bundle(tmp_path, "f", "fracture", 2)
+    with pytest.raises(BundleError, match="no vertebra bundle"):
+        choose_pair(tmp_path, [fracture])

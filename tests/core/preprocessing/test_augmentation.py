@@ -5,8 +5,10 @@ from core.preprocessing.augmentation import (
     Augmentation,
     AugmentationRanges,
     apply_augmentation,
+    apply_augmentations,
     augment_slices,
     draw_augmentation,
+    draw_augmentations,
 )
 
 
@@ -84,10 +86,71 @@ def test_draws_stay_within_their_ranges():
     assert max(abs(np.log(a.scale)) for a in drawn) <= ranges.log_scale + 1e-12
     assert max(abs(np.log(a.contrast)) for a in drawn) <= ranges.log_contrast + 1e-12
     assert max(abs(a.brightness) for a in drawn) <= ranges.brightness
+    assert max(abs(a.hue_deg) for a in drawn) <= ranges.hue_deg
+    assert max(abs(np.log(a.saturation)) for a in drawn) <= ranges.log_saturation + 1e-12
     assert 200 < sum(a.flip for a in drawn) < 300
 
 
 def test_ranges_of_zero_change_nothing(image):
-    still = AugmentationRanges(0, 0, 0, 0, 0, 0)
+    still = AugmentationRanges(0, 0, 0, 0, 0, 0, 0, 0)
     changed = augment_slices(image[None], np.random.default_rng(0), still)
     np.testing.assert_array_equal(changed[0], image)
+
+
+@pytest.fixture
+def colored():
+    return np.random.default_rng(1).integers(40, 216, (3, 24, 24), dtype=np.uint8)
+
+
+def test_channels_move_and_change_their_grey_together(colored):
+    drawn = Augmentation(
+        rotation_deg=8, shift_xy=(0.1, 0), scale=1.1, flip=True, brightness=0.05, contrast=1.2
+    )
+    together = apply_augmentation(colored, drawn)
+    apart = np.stack([apply_augmentation(channel, drawn) for channel in colored])
+    np.testing.assert_array_equal(together, apart)
+
+
+def test_hue_and_saturation_leave_equal_channels_alone(image):
+    grey = np.stack([image] * 3)
+    changed = apply_augmentation(grey, Augmentation(hue_deg=120, saturation=2.5))
+    np.testing.assert_array_equal(changed, grey)
+    same = Augmentation(hue_deg=120, saturation=2.5)
+    np.testing.assert_array_equal(apply_augmentation(image, same), image)
+
+
+def test_hue_and_saturation_keep_the_mean_of_the_channels(colored):
+    changed = apply_augmentation(colored, Augmentation(hue_deg=25, saturation=0.8))
+    assert np.abs(changed.mean(axis=0) - colored.mean(axis=0)).max() <= 0.5
+    assert (changed != colored).any()
+
+
+def test_saturation_stretches_the_distance_from_the_mean(colored):
+    changed = apply_augmentation(colored, Augmentation(saturation=0.5))
+    mean = colored.mean(axis=0)
+    assert np.abs(changed - (mean + 0.5 * (colored - mean))).max() <= 0.75
+
+
+def test_no_saturation_is_grey(colored):
+    changed = apply_augmentation(colored, Augmentation(saturation=0.0))
+    assert (changed == changed[0]).all()
+
+
+def test_a_third_of_a_turn_of_the_hue_passes_the_channels_on(colored):
+    changed = apply_augmentation(colored, Augmentation(hue_deg=120))
+    np.testing.assert_array_equal(changed, colored[[2, 0, 1]])
+
+
+def test_whole_turn_of_the_hue_changes_nothing(colored):
+    np.testing.assert_array_equal(apply_augmentation(colored, Augmentation(hue_deg=360)), colored)
+
+
+def test_batch_of_three_channels_is_changed_slice_by_slice(colored):
+    batch = np.stack([colored, colored])
+    draws = draw_augmentations(2, np.random.default_rng(0))
+    changed = apply_augmentations(batch, draws)
+    assert changed.shape == batch.shape
+    for one, drawn in zip(changed, draws, strict=True):
+        np.testing.assert_array_equal(one, apply_augmentation(colored, drawn))
+    with pytest.raises(ValueError, match="shorter"):
+        apply_augmentations(batch, draws[:1])

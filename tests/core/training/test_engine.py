@@ -8,14 +8,15 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from core.data.cache import StudySlices
-from core.data.datasets import SliceDataset
+from core.data.datasets import SliceBatch, SliceDataset
 from core.errors import TrainingError
 from core.training.batches import Batches
 from core.training.engine import GRADIENT_NORM_LIMIT, evaluate, train_one_epoch
-from core.training.losses import LOSSES
+from core.training.losses import loss_for
 from core.training.state import TrainingState
 
 FABRIC = Fabric(accelerator="cpu", devices=1)
+FRACTURE, VERTEBRA = loss_for("fracture", 1), loss_for("vertebra", 1)
 
 
 class _Linear(nn.Module):
@@ -26,7 +27,7 @@ class _Linear(nn.Module):
         torch.manual_seed(0)
         self.layer = nn.Linear(16, outputs)
 
-    def forward(self, images):
+    def forward(self, images, metadata=None, presence=None):
         return self.layer(images.flatten(1).float() / 255)
 
 
@@ -37,7 +38,7 @@ class _Fixed(nn.Module):
         super().__init__()
         self.table = torch.as_tensor(table)
 
-    def forward(self, images):
+    def forward(self, images, metadata=None, presence=None):
         return self.table[images[:, 0, 0].long()]
 
 
@@ -65,12 +66,10 @@ def _batches(dataset, batch_size=8):
 
 def test_epochs_bring_the_loss_down_and_the_area_up():
     dataset, state = _dataset(), _state(_Linear(1), max_lr=1.0)
-    before = evaluate(FABRIC, state.model, _batches(dataset), LOSSES["fracture"])
+    before = evaluate(FABRIC, state.model, _batches(dataset), FRACTURE)
     for _ in range(20):
-        train_one_epoch(
-            FABRIC, state, _batches(dataset), LOSSES["fracture"], on_step=lambda _: False
-        )
-    after = evaluate(FABRIC, state.model, _batches(dataset), LOSSES["fracture"])
+        train_one_epoch(FABRIC, state, _batches(dataset), FRACTURE, on_step=lambda _: False)
+    after = evaluate(FABRIC, state.model, _batches(dataset), FRACTURE)
     assert after.loss < before.loss / 2
     assert after.auc == 1.0
 
@@ -79,7 +78,7 @@ def test_each_step_is_reported_with_its_learning_rate():
     reports = []
     state = _state(_Linear(1))
     train_one_epoch(
-        FABRIC, state, _batches(_dataset()), LOSSES["fracture"],
+        FABRIC, state, _batches(_dataset()), FRACTURE,
         on_step=lambda report: bool(reports.append(report)),
     )  # fmt: skip
     assert [report.step for report in reports] == [1, 2, 3] == [report.batch for report in reports]
@@ -92,9 +91,7 @@ def test_each_step_is_reported_with_its_learning_rate():
 
 def test_listener_can_end_the_epoch():
     state = _state(_Linear(1))
-    train_one_epoch(
-        FABRIC, state, _batches(_dataset()), LOSSES["fracture"], on_step=lambda r: r.step == 2
-    )
+    train_one_epoch(FABRIC, state, _batches(_dataset()), FRACTURE, on_step=lambda r: r.step == 2)
     assert state.step == 2
 
 
@@ -102,55 +99,61 @@ def test_a_loss_that_is_not_finite_names_the_batch_and_leaves_the_weights():
     class Diverges(_Linear):
         calls = 0
 
-        def forward(self, images):
+        def forward(self, images, metadata=None, presence=None):
             self.calls += 1
             return super().forward(images) * (math.nan if self.calls == 2 else 1)
 
     state = _state(Diverges(1))
     state.epoch, state.step = 3, 30
     with pytest.raises(TrainingError, match=r"batch 2 in epoch 4 \(step 32\).*`max_lr`"):
-        train_one_epoch(
-            FABRIC, state, _batches(_dataset()), LOSSES["fracture"], on_step=lambda _: False
-        )
+        train_one_epoch(FABRIC, state, _batches(_dataset()), FRACTURE, on_step=lambda _: False)
     assert state.step == 31
     assert all(torch.isfinite(p).all() for p in state.model.parameters())
 
 
 def test_gradients_are_clipped_to_their_norm():
     class Steep(_Linear):
-        def forward(self, images):
+        def forward(self, images, metadata=None, presence=None):
             return super().forward(images) * 1e6
 
     state = _state(Steep(1), max_lr=1.0)
     before = torch.cat([p.detach().flatten().clone() for p in state.model.parameters()])
-    train_one_epoch(
-        FABRIC, state, _batches(_dataset(), 24), LOSSES["fracture"], on_step=lambda _: True
-    )
+    train_one_epoch(FABRIC, state, _batches(_dataset(), 24), FRACTURE, on_step=lambda _: True)
     after = torch.cat([p.detach().flatten() for p in state.model.parameters()])
     assert (after - before).norm().item() == pytest.approx(GRADIENT_NORM_LIMIT, rel=1e-3)
 
 
 def test_epoch_trains_in_training_mode_and_evaluation_leaves_no_gradients():
     state = _state(_Linear(1))
-    evaluate(FABRIC, state.model, _batches(_dataset()), LOSSES["fracture"])
+    evaluate(FABRIC, state.model, _batches(_dataset()), FRACTURE)
     assert not state.model.training
     assert all(p.grad is None for p in state.model.parameters())
-    train_one_epoch(FABRIC, state, _batches(_dataset()), LOSSES["fracture"], on_step=lambda _: True)
+    train_one_epoch(FABRIC, state, _batches(_dataset()), FRACTURE, on_step=lambda _: True)
     assert state.model.training
 
 
-def _numbered(targets, batch_size=4):
-    targets = torch.as_tensor(targets, dtype=torch.float32)
-    for start in range(0, len(targets), batch_size):
-        numbers = torch.arange(start, min(start + batch_size, len(targets)), dtype=torch.uint8)
-        yield numbers[:, None, None].expand(-1, 4, 4), targets[start : start + batch_size]
+def _numbered(presence, fractured=None, batch_size=4):
+    """Batches whose image k is filled with k, for `_Fixed`."""
+    presence = torch.as_tensor(presence, dtype=torch.float32)
+    fractured = torch.zeros(len(presence), 7) if fractured is None else torch.as_tensor(fractured)
+    for start in range(0, len(presence), batch_size):
+        rows = torch.arange(start, min(start + batch_size, len(presence)))
+        images = rows.to(torch.uint8)[:, None, None].expand(-1, 4, 4)
+        yield SliceBatch(
+            images, torch.zeros(len(rows), 3), presence[rows], fractured[rows].float(), rows
+        )
+
+
+def _only_c2(flags):
+    """y_ij with the given flag at C2 and zeros elsewhere."""
+    return torch.nn.functional.pad(torch.as_tensor(flags, dtype=torch.float32)[:, None], (1, 5))
 
 
 def test_areas_are_those_of_scikit_learn_by_output_macro_and_pooled():
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(30, 7)).astype(np.float32)
     targets = (rng.random((30, 7)) < 0.4).astype(np.float32)
-    result = evaluate(FABRIC, _Fixed(logits), _numbered(targets), LOSSES["vertebra"])
+    result = evaluate(FABRIC, _Fixed(logits), _numbered(targets), VERTEBRA)
     each = [roc_auc_score(targets[:, j], logits[:, j]) for j in range(7)]
     assert list(result.auc_by_output.values()) == pytest.approx(each)
     assert list(result.auc_by_output) == ["C1", "C2", "C3", "C4", "C5", "C6", "C7"]
@@ -161,18 +164,17 @@ def test_areas_are_those_of_scikit_learn_by_output_macro_and_pooled():
 
 def test_loss_is_the_weighted_mean_over_all_slices_and_not_over_batches():
     logits = torch.linspace(-2, 2, 10)[:, None]
-    targets = torch.tensor([[0.0]] * 7 + [[1.0]] * 3)
-    result = evaluate(FABRIC, _Fixed(logits), _numbered(targets), LOSSES["fracture"])
-    assert result.loss == pytest.approx(LOSSES["fracture"](logits, targets).item(), rel=1e-6)
+    fractured, unseen = _only_c2([0] * 7 + [1] * 3), torch.zeros(10, 7)
+    result = evaluate(FABRIC, _Fixed(logits), _numbered(unseen, fractured), FRACTURE)
+    assert result.loss == pytest.approx(FRACTURE(logits, unseen, fractured).item(), rel=1e-6)
 
 
 def test_area_of_a_single_class_is_left_open():
     targets = np.zeros((6, 7))
     targets[:3, 2] = 1
     logits = np.zeros((6, 7), np.float32)
-    result = evaluate(FABRIC, _Fixed(logits), _numbered(targets), LOSSES["vertebra"])
+    result = evaluate(FABRIC, _Fixed(logits), _numbered(targets), VERTEBRA)
     assert result.auc_by_output["C1"] is None
     assert result.auc_by_output["C3"] == 0.5 == result.auc_macro
-    none_positive = np.zeros((6, 1))
-    result = evaluate(FABRIC, _Fixed(logits[:, :1]), _numbered(none_positive), LOSSES["fracture"])
+    result = evaluate(FABRIC, _Fixed(logits[:, :1]), _numbered(np.zeros((6, 7))), FRACTURE)
     assert result.auc is result.auc_macro is result.auc_by_output["slice"] is None

@@ -101,16 +101,16 @@ def test_metrics_are_one_json_object_a_line(run):
 
 def test_metrics_beyond_the_checkpoint_and_torn_lines_are_dropped(run):
     for step in (10, 20, 30):
-        run.append_metrics("step", step=step)
+        run.append_metrics("step", step=step, epoch=1)
     with run.metrics_file.open("a") as stream:
         stream.write('{"event": "st')
-    run.drop_metrics_after(20)
+    run.drop_metrics_after(20, 0)
     steps = [json.loads(line)["step"] for line in run.metrics_file.read_text().splitlines()]
     assert steps == [10, 20]
 
 
 def test_dropping_metrics_of_a_run_without_any_is_nothing(run):
-    run.drop_metrics_after(0)
+    run.drop_metrics_after(0, 0)
     assert not run.metrics_file.exists()
 
 

@@ -1,4 +1,4 @@
-"""The command line does every page's work, and bad input ends in one sentence and status 2."""
+"""Training, prediction and evaluation from the command line; bad input ends in one sentence."""
 
 import json
 import re
@@ -8,35 +8,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from core import cli
 from core.constants import VERTEBRAE
-
-
-@pytest.fixture
-def run(monkeypatch, capsys, untrained_bundles):
-    """Run `python -m core ...`; gives status, standard output and standard error."""
-    monkeypatch.setenv("CHECKPOINTS", str(untrained_bundles))
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-
-    def call(*arguments):
-        monkeypatch.setattr("sys.argv", ["core", *map(str, arguments)])
-        try:
-            cli.main()
-            status = 0
-        except SystemExit as stop:
-            status = int(stop.code or 0)
-        return status, *capsys.readouterr()
-
-    return call
-
-
-def assert_one_sentence(outcome):
-    status, _, errors = outcome
-    last = [line for line in errors.splitlines() if line.startswith("Error: ")]
-    assert status == 2
-    assert len(last) == 1
-    assert "Traceback" not in errors
-    assert last[0].endswith(".")
+from tests.core.cli.outcome import assert_one_sentence
 
 
 def test_phantom_then_predict_then_evaluate_runs_through(run, phantom_root, tmp_path):
@@ -125,7 +98,6 @@ def test_train_from_a_config_leaves_a_bundle(run, phantom_root, tmp_path):
         ("train", "{tmp}/unknown_key.yaml", "--resume"),
         ("train", "{tmp}/unknown_key.yaml"),
         ("train", "{tmp}/not_yaml.yaml"),
-        ("phantom", "{tmp}/text", "--studies", "1"),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_sentence(run, tmp_path, arguments):

@@ -1,0 +1,176 @@
+"""Cost of index, cache and predict a slice, and the hours they give for the RSNA set on a cluster.
+
+Run with `make bench ARGS=scaling_costs`. Measures on a small synthetic cohort of 512 x 512 slices,
+as nearly all of the real set's are (another data root with --data-root): first one process on one
+core, then one process a core, both with the files in the page cache and the networks loaded.
+From the second, the higher cost a core, follows the projection: whole studies, spread over
+machines, no study split. NOT measured is the network file system that the machines share; its
+floor is computed from the bytes that each step moves and the speed that --gbyte-s assumes. Not
+counted are starting the processes and the joining at the end, which one process does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import math
+import resource
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import joblib
+import torch
+
+from core.config import Settings
+from core.data.cache import fill_store
+from core.data.index import build_index
+from core.data.phantom.cohort import write_cohort
+from core.data.rsna import read_studies
+from core.inference.batch import predict_folder
+from core.models.pairs import BundlePair, choose_pair
+from core.types import HuWindow
+from core.workers import Workers, run_over
+
+STUDIES, SLICES, LONGEST_STUDY = 2_019, 711_601, 1_082
+"""Of the real set."""
+SET_GIB: Final = 350.0
+READS: Final = {"index": 1, "cache": 2, "predict": 1}
+"""How often a step reads each file: `cache` hashes it before it decodes it."""
+MACHINES: Final = (1, 4, 32)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Seconds a slice on one core: alone, and with every core of this machine at work."""
+
+    alone: float
+    busy: float
+
+
+def index(root: Path, work: Path, workers: Workers) -> None:
+    """Read and hash every file."""
+    build_index(root, work / "cache", workers=workers, fresh=True)
+
+
+def cache(root: Path, work: Path, workers: Workers, size: int) -> None:
+    """Hash, decode, window and write every slice."""
+    fill_store(
+        read_studies(root), window=HuWindow(400, 1800), crop=1.0, size=size,
+        cache_dir=work / "cache", workers=workers,
+    )  # fmt: skip
+
+
+def predict(root: Path, work: Path, workers: Workers, pair: BundlePair) -> None:
+    """Decode every slice and run both networks over it, on one core a process."""
+    predict_folder(root, work / "out", pair, device="cpu", workers=workers)
+
+
+def use_one_core(_: int) -> None:
+    """Keep torch to one thread in this process."""
+    torch.set_num_threads(1)
+
+
+def seconds(step: Callable[[Path, Path, Workers], None], root: Path, workers: Workers) -> float:
+    """Time a step's second run: processes are up, networks loaded, and nothing is kept."""
+    took = math.nan
+    for _ in range(2):
+        work = Path(tempfile.mkdtemp(prefix="scaling_costs."))
+        try:
+            start = time.perf_counter()
+            step(root, work, workers)
+            took = time.perf_counter() - start
+        finally:
+            shutil.rmtree(work)
+    return took
+
+
+def measure(root: Path, n_slices: int, cores: int, pair: BundlePair, size: int) -> dict[str, Cost]:
+    """Measure the three steps on `root`."""
+    steps: dict[str, Callable[[Path, Path, Workers], None]] = {
+        "index": index,
+        "cache": functools.partial(cache, size=size),
+        "predict": functools.partial(predict, pair=pair),
+    }
+    use_one_core(0)
+    costs: dict[str, Cost] = {}
+    for name, step in steps.items():
+        alone = seconds(step, root, Workers(jobs=1)) / n_slices
+        busy = alone
+        if cores > 1:
+            list(run_over(use_one_core, range(4 * cores), workers=Workers(jobs=cores)))
+            busy = seconds(step, root, Workers(jobs=cores)) * cores / n_slices
+        costs[name] = Cost(alone, busy)
+    return costs
+
+
+def hours(cost: float, workers: int) -> float:
+    """Time for the real set: the fullest worker's studies, or the longest study if that is more."""
+    fullest = math.ceil(STUDIES / workers) * SLICES / STUDIES
+    return cost * max(fullest, LONGEST_STUDY) / 3600
+
+
+def projection(costs: dict[str, Cost], cores: int, gbyte_s: float) -> str:
+    """Give the table: a row a step, a column a number of machines."""
+    heads = [f"{machines} x {cores} cores" for machines in MACHINES]
+    rows = [("step", "ms a slice", *heads, "disk floor")]
+    for name, cost in costs.items():
+        floor = READS[name] * SET_GIB * 1.024**3 / gbyte_s / 3600
+        times = [f"{hours(cost.busy, machines * cores):.2f} h" for machines in MACHINES]
+        rows.append((name, f"{1000 * cost.busy:.2f}", *times, f"{floor:.2f} h"))
+    return "\n".join("".join(cell.ljust(16) for cell in row).rstrip() for row in rows)
+
+
+def main() -> None:
+    """Measure and print the table, a JSON line last."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data-root", type=Path, help="measure on this instead of a new cohort")
+    parser.add_argument("--studies", type=int, default=2 * joblib.cpu_count())
+    parser.add_argument("--matrix", type=int, default=512)
+    parser.add_argument("--size", type=int, default=512, help="pixels a side in the store")
+    parser.add_argument("--machine-cores", type=int, default=16, help="of a projected machine")
+    parser.add_argument("--gbyte-s", type=float, default=1.0, help="of the shared disk, assumed")
+    arguments = parser.parse_args()
+    pair = choose_pair(Settings().checkpoints)
+    cores = joblib.cpu_count()
+    with tempfile.TemporaryDirectory(prefix="scaling_costs.") as name:
+        root = arguments.data_root or Path(name)
+        if arguments.data_root is None:
+            write_cohort(root, studies=arguments.studies, seed=7, matrix=arguments.matrix)
+        n_slices = sum(1 for r in read_studies(root) for f in r.folder.iterdir() if f.is_file())
+        costs = measure(root, n_slices, cores, pair, arguments.size)
+    what = arguments.data_root or f"synthetic slices of {arguments.matrix} x {arguments.matrix}"
+    print(f"Measured on {n_slices} files ({what}), {cores} cores, networks on the CPU.")
+    for step, cost in costs.items():
+        print(f"{step}: {1000 * cost.alone:.2f} ms a slice alone, {1000 * cost.busy:.2f} ms busy")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(f"Peak memory of the process that did all three: {peak:.2f} GiB.\n")
+    print(f"Projected for {SLICES:,} slices, taken as 512 x 512, in {STUDIES:,} studies:")
+    print(projection(costs, arguments.machine_cores, arguments.gbyte_s))
+    print(
+        f"The floor is what a shared disk of {arguments.gbyte_s:g} GB/s needs to hand out the "
+        f"bytes, whatever the machines; the larger of the two counts. No network disk was measured."
+    )
+    print(json.dumps(figures(costs, cores)))
+
+
+def figures(costs: dict[str, Cost], cores: int) -> list[dict[str, object]]:
+    """Give how many times faster all cores are than one, a figure a step."""
+    return [
+        {
+            "name": f"{name} over studies, {cores} processes",
+            "peer": "one process",
+            "ratio": round(cores * cost.alone / cost.busy, 2),
+            "target": None,
+        }
+        for name, cost in costs.items()
+    ]
+
+
+if __name__ == "__main__":
+    main()

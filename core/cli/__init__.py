@@ -1,0 +1,30 @@
+"""Every page's work without a browser: `python -m core <command>`.
+
+The composition root: it joins the parts, shows progress, and turns a typed error into one line
+and exit status 2. It imports what a command needs when the command runs, so that `--help` and the
+commands without a network start at once.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from core.cli import data, models, training
+from core.cli.common import app
+from core.errors import CSpineError
+
+__all__ = ["app", "data", "main", "models", "training"]
+
+
+def main() -> None:
+    """Run the command line; bad input ends with one sentence and status 2."""
+    try:
+        app()
+    except CSpineError as error:
+        typer.echo(f"Error: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("Stopped; what was finished is kept.", err=True)
+        sys.exit(130)

@@ -1,0 +1,194 @@
+"""Commands that make, describe and prepare studies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import typer
+
+from core.cli.common import Dask, Jobs, app, chosen_workers, parsed_window, progress_bar
+from core.config import ChannelMode, Settings, load_run_config
+from core.errors import ConfigError, DataRootError
+from core.types import HuWindow
+from core.workers import Workers
+
+DataRoot = Annotated[Path, typer.Argument(help="Data set in RSNA's layout.")]
+
+
+@app.command()
+def phantom(
+    out: Annotated[Path, typer.Argument(help="Folder to fill, in RSNA's layout.")],
+    studies: Annotated[int, typer.Option(min=1, help="How many.")] = 12,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same pixels.")] = 0,
+    matrix: Annotated[int, typer.Option(min=64, max=1024, help="Rows and columns.")] = 256,
+    rsna_like: Annotated[
+        bool, typer.Option("--rsna-like", help="Plant the real set's quirks; few masks and boxes.")
+    ] = False,
+    jobs: Jobs = None,
+) -> None:
+    """Make synthetic studies with known fractures, as DICOM in RSNA's layout."""
+    from core.data.phantom.cohort import write_cohort
+
+    with progress_bar("synthetic studies", "study") as progress:
+        write_cohort(
+            out, studies=studies, seed=seed, jobs=jobs, matrix=matrix, rsna_like=rsna_like,
+            progress=progress,
+        )  # fmt: skip
+    typer.echo(f"{studies} synthetic studies in {out}")
+
+
+@app.command()
+def index(
+    data_root: DataRoot,
+    jobs: Jobs = None,
+    dask: Dask = None,
+    report: Annotated[Path | None, typer.Option(help="HTML file for the quality report.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Read unchanged files again.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Hash every file and compare with the index.")
+    ] = False,
+) -> None:
+    """Read every DICOM header once; print what is odd about the data set."""
+    from core.data.index import build_index
+    from core.data.quality_report import render_text, write_html
+
+    root, cache_dir = data_root.absolute(), Settings().rsna_cache.absolute()
+    workers = chosen_workers(jobs, dask)
+    if verify:
+        if fresh or report is not None:
+            raise ConfigError("--verify only compares; leave out --fresh and --report.")
+        _verify(root, cache_dir, workers)
+        return
+    with progress_bar("index", "study") as progress:
+        built = build_index(root, cache_dir, workers=workers, progress=progress, fresh=fresh)
+    typer.echo(render_text(built))
+    if report is not None:
+        write_html(built, report)
+        typer.echo(f"Report in {report}")
+    typer.echo(f"Index in {built.folder}")
+
+
+@app.command()
+def cache(
+    data_root: DataRoot,
+    window: Annotated[
+        str | None, typer.Option(metavar="CENTRE/WIDTH", help="HU window; 400/1800 by default.")
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(min=32, max=1024, help="Pixels a side; 512 by default.")
+    ] = None,
+    crop: Annotated[
+        float | None, typer.Option(help="Central fraction kept, above 0.1; 1 by default.")
+    ] = None,
+    channels: Annotated[
+        ChannelMode | None, typer.Option(help="What three channels hold; grey by default.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Run config that gives all four instead.")
+    ] = None,
+    viewer: Annotated[
+        bool, typer.Option("--viewer", help="Prepare the int16 volumes of the viewer instead.")
+    ] = False,
+    jobs: Jobs = None,
+    dask: Dask = None,
+) -> None:
+    """Prepare every study's slices for training, or its volume for the viewer."""
+    workers = chosen_workers(jobs, dask)
+    options = (window, size, crop, channels)
+    if viewer and (config is not None or options != (None,) * 4):
+        raise ConfigError("--viewer keeps the HU as they are; leave out the options of the slices.")
+    if config is not None and options != (None,) * 4:
+        raise ConfigError("--config gives window, size, crop and channels; leave those out.")
+    if viewer:
+        _fill_viewer(data_root.absolute(), workers)
+    else:
+        inputs = _inputs_of(config) if config is not None else _inputs(*options)
+        _fill_slices(data_root.absolute(), inputs, workers)
+
+
+class _Inputs(NamedTuple):
+    """What decides a prepared slice."""
+
+    window: HuWindow
+    size: int
+    crop: float
+    channels: ChannelMode
+
+
+def _inputs_of(config: Path) -> _Inputs:
+    run = load_run_config(config)
+    window = HuWindow(run.window_center, run.window_width)
+    return _Inputs(window, run.size, run.crop, run.channels)
+
+
+def _inputs(
+    window: str | None, size: int | None, crop: float | None, channels: ChannelMode | None
+) -> _Inputs:
+    fraction = 1.0 if crop is None else crop
+    if not 0.1 < fraction <= 1:
+        raise ConfigError(f"--crop is {fraction}; give a fraction above 0.1 and up to 1.")
+    return _Inputs(parsed_window(window or "400/1800"), size or 512, fraction, channels or "grey")
+
+
+def _verify(root: Path, cache_dir: Path, workers: Workers) -> None:
+    from core.data.index import verify_index
+
+    with progress_bar("verify", "study") as progress:
+        changed = verify_index(root, cache_dir, workers=workers, progress=progress)
+    if changed:
+        more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+        raise DataRootError(
+            f"{changed[0]}{more} changed, came or went since the index was built; build it again."
+        )
+    typer.echo("Every file is as it was when the index was built.")
+
+
+def _fill_slices(root: Path, inputs: _Inputs, workers: Workers) -> None:
+    from core.data.cache import fill_store
+    from core.data.rsna import read_studies
+
+    with progress_bar("slice store", "study") as progress:
+        done = fill_store(
+            read_studies(root),
+            **inputs._asdict(),
+            cache_dir=Settings().rsna_cache.absolute(),
+            workers=workers,
+            progress=progress,
+        )
+    _say_left_out(done.failed, done.built + done.found)
+    for note in done.notes:
+        typer.echo(note)
+    typer.echo(
+        f"{done.built} studies prepared, {done.found} found; {done.bytes / 2**30:.2f} GiB in "
+        f"{Settings().rsna_cache}"
+    )
+
+
+def _fill_viewer(root: Path, workers: Workers) -> None:
+    from core.data.rsna import read_studies
+    from core.data.viewer_fill import fill_viewer_store
+
+    with progress_bar("viewer store", "study") as progress:
+        done = fill_viewer_store(
+            read_studies(root),
+            cache_dir=Settings().rsna_cache.absolute(),
+            workers=workers,
+            progress=progress,
+        )
+    _say_left_out(done.failed, done.ready)
+    typer.echo(
+        f"{done.ready} volumes are ready; {done.bytes / 2**30:.2f} GiB in {Settings().rsna_cache}"
+    )
+
+
+def _say_left_out(failed: list[tuple[str, str]], done: int) -> None:
+    """Name the studies that were left out.
+
+    Raises:
+        DataRootError: No study is left.
+    """
+    for study_id, reason in failed:
+        typer.echo(f"Left out: {study_id}: {reason}")
+    if failed and not done:
+        raise DataRootError("No study could be prepared; mend what is named above.")

@@ -1,0 +1,95 @@
+"""Commands that run and judge networks, and make the shipped ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from tqdm import tqdm
+
+from core.cli.common import Dask, Jobs, app, chosen_workers, progress_bar
+from core.config import Settings
+
+
+@app.command()
+def predict(
+    study_or_root: Annotated[Path, typer.Argument(help="A DICOM folder, or a data root.")],
+    out: Annotated[Path, typer.Option(help="Folder for the predictions.")],
+    bundle: Annotated[
+        list[Path] | None,
+        typer.Option(help="One vertebra and one fracture bundle; the shipped pair if absent."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
+    batch_size: Annotated[int, typer.Option(min=1)] = 32,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Processes; 1 by default, which uses every core.")
+    ] = None,
+    dask: Dask = None,
+) -> None:
+    """Predict every slice of a study, or of all studies of a data root."""
+    from core.inference.batch import THIS_PROCESS, is_one_study, predict_folder
+    from core.models.pairs import choose_pair
+
+    workers = THIS_PROCESS if jobs is None and dask is None else chosen_workers(jobs, dask)
+    pair = choose_pair(Settings().checkpoints, bundle or [])
+    unit = "slice" if is_one_study(study_or_root) else "study"
+    with progress_bar("prediction", unit) as progress:
+        summary = predict_folder(
+            study_or_root, out, pair, device=device, batch_size=batch_size, workers=workers,
+            progress=progress,
+        )  # fmt: skip
+    for note in summary.notes:
+        typer.echo(note)
+    typer.echo(f"{summary.n_studies} studies, {summary.n_slices} slices in {out}")
+
+
+@app.command()
+def evaluate(
+    predictions: Annotated[Path, typer.Argument(help="Folder that `predict` wrote.")],
+    truth: Annotated[Path, typer.Option(help="Data root, truth.parquet or train.csv.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    replicates: Annotated[int, typer.Option(min=1, help="Bootstrap replicates.")] = 1000,
+) -> None:
+    """Metrics at slice, vertebra and patient level, with 95 % patient-bootstrap intervals."""
+    from core.evaluation.report import evaluate_predictions
+    from core.evaluation.report_table import render_report
+    from core.evaluation.truth import read_truth
+    from core.inference.outputs import read_predictions
+
+    found = read_predictions(predictions)
+    known = read_truth(truth, {study.study_id for study in found})
+    report = evaluate_predictions(found, known, replicates=replicates)
+    typer.echo(json.dumps(report.to_json(), indent=2) if as_json else render_report(report))
+
+
+@app.command()
+def demo(jobs: Jobs = None) -> None:
+    """Prepare what `make run` shows: the embedded synthetic cohort."""
+    from core.demo import prepare_demo
+
+    with progress_bar("demo studies", "study") as progress:
+        prepare_demo(Settings(), jobs=jobs, progress=progress)
+
+
+@app.command()
+def demo_models(
+    work: Annotated[Path, typer.Option(help="Folder for cohorts and runs.")] = Path("var/training"),
+    only: Annotated[list[str] | None, typer.Option(help="Names of bundles to train.")] = None,
+    score_only: Annotated[bool, typer.Option(help="Train nothing, score again.")] = False,
+    jobs: Jobs = None,
+) -> None:
+    """Train the shipped bundles again and score them on held-out synthetic studies."""
+    from core.demo_models import build_bundles
+
+    with progress_bar("", "step") as progress:
+        build_bundles(
+            Settings(),
+            work,
+            only=only or [],
+            score_only=score_only,
+            jobs=jobs,
+            progress=progress,
+            say=tqdm.write,
+        )

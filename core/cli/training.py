@@ -1,0 +1,124 @@
+"""Commands about training: one run or all its folds, sweeps, and the list of runs."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from tqdm import tqdm
+
+from core.cli.common import app, progress_bar
+from core.config import RunConfig, Settings, load_run_config
+from core.errors import ConfigError
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(help="YAML run config.")],
+    run_dir: Annotated[
+        Path | None, typer.Option(help="Run folder; one of the dashboard's if absent.")
+    ] = None,
+    resume: Annotated[bool, typer.Option(help="Go on from the run's last checkpoint.")] = False,
+    fold: Annotated[
+        str | None, typer.Option(help="Fold held out, or all: each in turn, then pooled.")
+    ] = None,
+    queue: Annotated[
+        bool, typer.Option(help="Wait for the runs on this device that asked earlier.")
+    ] = False,
+) -> None:
+    """Train one network, or one a fold; leaves a run folder with a bundle in it.
+
+    On several GPUs or machines: torchrun --nproc-per-node N -m core train CONFIG --run-dir R.
+    """
+    if resume and run_dir is None:
+        raise ConfigError("--resume needs to know which run; name its folder with --run-dir.")
+    run_config = load_run_config(config, fold=_chosen_fold(fold))
+    name = f"{config.stem}-{time.strftime('%Y%m%d-%H%M%S')}"
+    target = run_dir or Settings().runs_root / name
+    with _turn(run_config, target) if queue else contextlib.nullcontext():
+        if run_config.fold == "all":
+            _train_folds(run_config, target, resume=resume)
+        else:
+            _train_one(run_config, target, resume=resume)
+
+
+@app.command()
+def sweep(
+    config: Annotated[Path, typer.Argument(help="YAML sweep config: base, space, trials.")],
+    out: Annotated[Path, typer.Option(help="Folder of the search; shared by its workers.")],
+) -> None:
+    """Search hyper-parameters with Optuna; start it several times on one folder to go faster."""
+    from core.sweeps import load_sweep_config, run_sweep
+
+    wanted = load_sweep_config(config)
+    with progress_bar("sweep", "trial") as progress:
+        found = run_sweep(wanted, out, progress=progress)
+    typer.echo(f"{found.finished} finished, {found.pruned} cut off, {found.failed} failed")
+    if found.best_value is not None:
+        typer.echo(f"Best {found.metric} {found.best_value:.4f} in {found.best_run}")
+        for name, value in found.best_values.items():
+            typer.echo(f"  {name}: {value}")
+
+
+@app.command()
+def runs(
+    root: Annotated[
+        Path | None, typer.Argument(help="Folder of runs; the dashboard's own.")
+    ] = None,
+) -> None:
+    """List training runs with state, progress and held-out AUC."""
+    from core.training.run_list import list_runs
+
+    folder = root or Settings().runs_root
+    found = list_runs(folder)
+    if not found:
+        typer.echo(f"No runs in {folder}.")
+        return
+    typer.echo(f"{'run':<56} {'state':<11} {'step':>15} {'AUC':>6}")
+    for run in found:
+        step = "–" if run.status is None else f"{run.status.step:,} / {run.status.total_steps:,}"
+        auc = "–" if run.validation_auc is None else f"{run.validation_auc:.3f}"
+        typer.echo(f"{run.run_id:<56} {run.state:<11} {step:>15} {auc:>6}")
+
+
+def _chosen_fold(text: str | None) -> int | str | None:
+    if text is None or text == "all":
+        return text
+    if not text.isdecimal():
+        raise ConfigError(f"--fold is a number or all, not {text!r}.")
+    return int(text)
+
+
+def _turn(config: RunConfig, run_dir: Path) -> contextlib.AbstractContextManager[None]:
+    from core.inference.device import pick_device
+    from core.training.queued_run import wait_for_turn
+
+    device = pick_device(config.device).split(":")[0]
+    return wait_for_turn(Settings().runs_root / ".queue", device, run_dir)
+
+
+def _train_one(config: RunConfig, run_dir: Path, *, resume: bool) -> None:
+    from core.training.trainer import train as run_training
+
+    with progress_bar(config.task, "batch") as progress:
+        bundle = run_training(config, run_dir, resume=resume, progress=progress)
+    typer.echo(f"Bundle in {bundle}")
+
+
+def _train_folds(config: RunConfig, run_dir: Path, *, resume: bool) -> None:
+    from core.cross_validation import cross_validate
+    from core.evaluation.report_table import render_report
+
+    with progress_bar(config.task, "step") as progress:
+        found = cross_validate(config, run_dir, resume=resume, progress=progress, say=tqdm.write)
+    typer.echo(render_report(found.pooled))
+    typer.echo("Over the folds, at the pooled predictions' thresholds (mean ± sd):")
+    for level, figures in found.folds.items():
+        auc = figures["auc"]
+        if auc.mean is not None:
+            sd = "" if auc.sd is None else f" ± {auc.sd:.3f}"
+            typer.echo(f"  {level}: AUC {auc.mean:.3f}{sd}")
+    typer.echo(f"Out-of-fold predictions in {run_dir / 'predictions'}")

@@ -1,0 +1,254 @@
+"""Group K-fold: a network a fold, each asked about the patients it has never seen."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from core import atomic
+from core.config import RunConfig, Settings
+from core.data.dicom_series import read_series
+from core.data.rsna import read_studies
+from core.data.splits import assign_folds
+from core.errors import DicomSeriesError, TrainingError
+from core.evaluation.levels import LevelReport
+from core.evaluation.report import EvaluationReport, evaluate_predictions
+from core.evaluation.truth import truth_from_data_root
+from core.inference.outputs import write_predictions
+from core.inference.predictor import Predictor
+from core.models.bundles import BundleInfo, read_bundle
+from core.models.pairs import BundlePair, default_bundle, vertebra_for
+from core.training.run_list import summarise_run
+from core.training.runs import RunFolder
+from core.training.trainer import train
+from core.types import SlicePredictions
+
+Progress = Callable[[int, int], None]
+Say = Callable[[str], None]
+
+SUMMARY_FILE: Final = "cross_validation.json"
+FOLDS_FILE: Final = "folds.json"
+FIGURES: Final = ("auc", "average_precision", "f1", "recall", "precision", "accuracy")
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """One figure over the folds.
+
+    Attributes:
+        mean: Over the folds where it is defined; None where it is in none.
+        sd: Sample standard deviation; None with fewer than two.
+        values: A fold each, None where undefined.
+    """
+
+    mean: float | None
+    sd: float | None
+    values: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CrossValidation:
+    """What the folds found.
+
+    Attributes:
+        folds: By level ("slice", "vertebra", "patient", "presence"), then by figure.
+        pooled: All out-of-fold predictions together, with patient-bootstrap intervals.
+        studies: Number of studies predicted.
+        left_out: Why some were not.
+    """
+
+    folds: Mapping[str, Mapping[str, Spread]]
+    pooled: EvaluationReport
+    studies: int
+    left_out: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything as JSON values."""
+        return {
+            "folds": {
+                level: {name: asdict(spread) for name, spread in figures.items()}
+                for level, figures in self.folds.items()
+            },
+            "pooled": self.pooled.to_json(),
+            "studies": self.studies,
+            "left_out": list(self.left_out),
+        }
+
+
+def cross_validate(
+    config: RunConfig,
+    run_dir: Path,
+    *,
+    resume: bool = False,
+    progress: Progress | None = None,
+    cache_dir: Path | None = None,
+    say: Say = lambda _: None,
+    replicates: int = 1000,
+) -> CrossValidation:
+    """Train every fold into `run_dir/fold-<k>`, and pool what each says of its held-out patients.
+
+    A fold that is finished, here or on another machine (`train CONFIG --fold K --run-dir
+    RUN/fold-K`), is not trained again. The thresholds of the folds' figures are those of the pooled
+    predictions, so that they are comparable.
+
+    Args:
+        config: The run; its `fold` is not read.
+        run_dir: Its folder; must not hold a run yet, unless `resume`.
+        resume: Go on with what is there.
+        progress: Called with (done, total) of the training or prediction at work.
+        cache_dir: Slice store; `RSNA_CACHE` unless given.
+        say: Called with one line a fold.
+        replicates: Of the patient bootstrap.
+
+    Raises:
+        TrainingError: A fold cannot be trained, or is being trained elsewhere.
+        ConfigError, DataRootError, BundleError, StorageError: As the parts raise them.
+    """
+    run = RunFolder(run_dir)
+    whole = config.model_copy(update={"fold": "all"})
+    run.start(whole, resume=resume)
+    with run.recorded():
+        bundles: list[BundleInfo] = []
+        for fold in range(config.folds):
+            say(f"Fold {fold + 1} of {config.folds}")
+            run.write_status(
+                "running", step=fold, total_steps=config.folds, message=f"fold {fold + 1}"
+            )
+            one = config.model_copy(update={"fold": fold})
+            bundles.append(_train_fold(one, run, progress, cache_dir))
+        say("Predicting the held-out patients of each fold")
+        found = _pool(config, run, bundles, progress, replicates)
+        atomic.write_json(run_dir / SUMMARY_FILE, found.to_json())
+        run.append_metrics("validation", step=config.folds, epoch=1, auc=_main_auc(config, found))
+        run.write_status("running", step=config.folds, total_steps=config.folds)
+    return found
+
+
+def _train_fold(
+    config: RunConfig, whole: RunFolder, progress: Progress | None, cache_dir: Path | None
+) -> BundleInfo:
+    folder = whole.folder / f"fold-{config.fold}"
+    known = summarise_run(folder) if folder.is_dir() else None
+    if known is not None and known.state == "finished" and (folder / "bundle").is_dir():
+        return read_bundle(folder / "bundle")
+    if known is not None and known.is_alive:
+        raise TrainingError(
+            f"{folder} is being trained by another process; run this again when it is done."
+        )
+
+    def follow(done: int, total: int) -> None:
+        # The run over all folds gives a sign of life while one of them trains.
+        whole.beat(step=int(config.fold or 0), epoch=0)
+        if progress is not None:
+            progress(done, total)
+
+    resume = (folder / "config.yaml").exists()
+    return read_bundle(train(config, folder, resume=resume, progress=follow, cache_dir=cache_dir))
+
+
+def _pool(
+    config: RunConfig, run: RunFolder, bundles: list[BundleInfo], progress: Progress | None,
+    replicates: int,
+) -> CrossValidation:  # fmt: skip
+    records = read_studies(config.data_root)
+    folds = assign_folds(records, config.folds, config.seed)
+    found: list[SlicePredictions] = []
+    seconds: list[float] = []
+    left_out: list[str] = []
+    done = 0
+    for fold, bundle in enumerate(bundles):
+        pair = _pair_of(config, bundle)
+        predictor = Predictor(pair.vertebra, pair.fracture, device=config.device)
+        for record in (r for r in records if folds[r.study_id] == fold):
+            start = time.perf_counter()
+            try:
+                found.append(predictor.predict(read_series(record.folder)))
+                seconds.append(time.perf_counter() - start)
+            except DicomSeriesError as error:
+                left_out.append(str(error))
+            done += 1
+            run.beat(step=fold, epoch=0)
+            if progress is not None:
+                progress(done, len(records))
+    if not found:
+        raise TrainingError(f"No study of {config.data_root} can be read: {left_out[0]}")
+    write_predictions(run.folder / "predictions", found, seconds=seconds, single=False, folds=folds)
+    atomic.write_json(run.folder / FOLDS_FILE, folds)
+    return _measure(config, found, folds, left_out, replicates)
+
+
+def _measure(
+    config: RunConfig, found: list[SlicePredictions], folds: Mapping[str, int],
+    left_out: list[str], replicates: int,
+) -> CrossValidation:  # fmt: skip
+    truth = truth_from_data_root(config.data_root, {study.study_id for study in found})
+    known = {study.study_id for study in truth}
+    labelled = [study for study in found if study.study_id in known]
+    pooled = evaluate_predictions(labelled, truth, replicates=replicates)
+    levels = _levels(pooled)
+    thresholds = {name: level.operating_point.threshold for name, level in levels.items()}
+    reports: list[EvaluationReport | None] = []
+    for fold in range(config.folds):
+        members = [study for study in labelled if folds[study.study_id] == fold]
+        ids = {study.study_id for study in members}
+        reports.append(
+            evaluate_predictions(
+                members, [study for study in truth if study.study_id in ids],
+                thresholds=thresholds, replicates=1,
+            )
+            if members
+            else None
+        )  # fmt: skip
+    spreads = {
+        level: {name: _spread([_figure(report, level, name) for report in reports])
+                for name in FIGURES}
+        for level in levels
+    }  # fmt: skip
+    return CrossValidation(spreads, pooled, len(found), tuple(left_out))
+
+
+def _pair_of(config: RunConfig, bundle: BundleInfo) -> BundlePair:
+    """The fold's network and the shipped one that stands beside it."""
+    checkpoints = Settings().checkpoints
+    if config.task == "vertebra":
+        return BundlePair(bundle, default_bundle(checkpoints, "fracture"))
+    if config.vertebra_bundle is not None and not bundle.config.gives_presence:
+        return BundlePair(read_bundle(config.vertebra_bundle), bundle)
+    return BundlePair(vertebra_for(bundle, checkpoints), bundle)
+
+
+def _main_auc(config: RunConfig, found: CrossValidation) -> float | None:
+    """The figure that a run over folds is listed by; None where no mask tells slices' truth."""
+    levels = _levels(found.pooled)
+    wanted = "presence" if config.task == "vertebra" else "slice"
+    return levels[wanted].metrics.auc if wanted in levels else None
+
+
+def _levels(report: EvaluationReport) -> dict[Any, LevelReport]:
+    found = {
+        "slice": report.slice, "vertebra": report.vertebra, "patient": report.patient,
+        "presence": report.presence,
+    }  # fmt: skip
+    return {name: level for name, level in found.items() if level is not None}
+
+
+def _figure(report: EvaluationReport | None, level: str, name: str) -> float | None:
+    if report is None:
+        return None
+    measured = _levels(report).get(level)
+    value = None if measured is None else measured.to_json()[name]
+    return None if value is None or math.isnan(value) else float(value)
+
+
+def _spread(values: list[float | None]) -> Spread:
+    known = [value for value in values if value is not None]
+    return Spread(
+        mean=statistics.fmean(known) if known else None,
+        sd=statistics.stdev(known) if len(known) > 1 else None,
+        values=tuple(values),
+    )

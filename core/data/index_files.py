@@ -1,0 +1,229 @@
+"""One study's folder for the index: what each file is, read once, and where it lies."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+from core.data.dicom_codestream import COMPRESSED, CodestreamError, first_frame
+from core.data.dicom_geometry import Placement, place_slices
+from core.data.dicom_headers import SliceHeader, header_of, read_header
+from core.data.dicom_series import check_series, choose_series
+from core.errors import DicomSeriesError
+
+_WHOLE_FILE_BYTES: Final = 64 << 20
+"""Above this a file is hashed in pieces: no CT slice is so large."""
+_MEND_COPY: Final = "copy the file again from its source"
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """One file as it was when it was read.
+
+    Attributes:
+        path: The file.
+        bytes: Its size; 0 where it cannot be read.
+        mtime_ns: Its time of change; 0 where it cannot be read.
+        sha256: Of its content, 64 hex digits; "" where it cannot be read.
+        header: None where it is not DICOM or broken.
+        error: Why it cannot be used, one sentence; "" for nothing.
+        foreign: It is not DICOM at all.
+    """
+
+    path: Path
+    bytes: int
+    mtime_ns: int
+    sha256: str
+    header: SliceHeader | None
+    error: str = ""
+    foreign: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FilePlace:
+    """What a file is to its study.
+
+    Attributes:
+        role: "slice", "duplicate", "localizer", "other series", "not CT", "not DICOM" or
+            "unreadable".
+        slice_index: 0 the most cranial; -1 where the file has no place in the volume.
+        z_mm: Along the slice normal; NaN where the file has no place in the series.
+    """
+
+    role: str
+    slice_index: int = -1
+    z_mm: float = float("nan")
+
+
+def list_files(folder: Path) -> list[tuple[str, int, int]]:
+    """Return (name, bytes, mtime_ns) of the files that `read_series` would look at, by name.
+
+    Raises:
+        OSError: The folder cannot be listed.
+    """
+    with os.scandir(folder) as entries:
+        files = [e for e in entries if not e.name.startswith(".") and e.is_file()]
+        return sorted((e.name, e.stat().st_size, e.stat().st_mtime_ns) for e in files)
+
+
+def read_file(path: Path) -> FileFacts:
+    """Read one file once, for its hash and its header; never raises for a bad file."""
+    size, changed, sha256 = 0, 0, ""
+    try:
+        with path.open("rb", buffering=0) as stream:
+            status = os.fstat(stream.fileno())
+            size, changed = status.st_size, status.st_mtime_ns
+            if size > _WHOLE_FILE_BYTES:
+                sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+                header = read_header(path)
+                return FileFacts(path, size, changed, sha256, header, foreign=header is None)
+            content = stream.readall()
+        sha256 = hashlib.sha256(content).hexdigest()
+        header = header_of(path, content)
+        error = "" if header is None else _flaw(header, content)
+    except DicomSeriesError as problem:
+        return FileFacts(path, size, changed, sha256, None, str(problem))
+    except OSError as problem:
+        error = f"{path.name}: cannot be read ({problem.strerror}); check its permissions."
+        # Sizes that are not its own let the next run try it again.
+        return FileFacts(path, 0, 0, "", None, error)
+    if header is None and _named_dicom(path):
+        error = f"{path.name}: it is named .dcm but is not DICOM; {_MEND_COPY}."
+    return FileFacts(path, size, changed, sha256, header, error, foreign=header is None)
+
+
+def place_files(
+    folder: Path, files: Sequence[FileFacts]
+) -> tuple[dict[Path, FilePlace], Placement | None, str]:
+    """Tell slices from the rest and order them, as `read_series` would.
+
+    Args:
+        folder: Named in errors.
+        files: Of one study.
+
+    Returns:
+        The place of each file; the placement of the series, None where there is none; and why
+        `read_series` would refuse the folder, "" where it would not. A folder that is refused for
+        one broken file still has a placement of the others.
+    """
+    places = {file.path: FilePlace(_role(file)) for file in files}
+    headers = [file.header for file in files if file.header is not None]
+    errors = [file.error for file in files if file.header is None and not file.foreign]
+    series: list[SliceHeader] = []
+    placement = None
+    try:
+        series = choose_series(folder, headers, [])
+        check_series(folder, series)
+    except DicomSeriesError as problem:
+        errors.append(str(problem))
+    chosen = {header.path for header in series}
+    errors += [file.error for file in files if file.error and file.path in chosen]
+    for path, place in places.items():
+        if place.role == "slice" and path not in chosen:
+            places[path] = FilePlace("other series")
+    try:
+        # A slice with broken pixels still has its position.
+        placement = place_slices(series) if series else None
+    except DicomSeriesError as problem:
+        errors.append(str(problem))
+    if placement is not None:
+        places |= _placed(series, placement, places)
+    return places, placement, errors[0] if errors else ""
+
+
+def to_row(file: FileFacts) -> dict[str, Any]:
+    """Return what must be kept of a file to place it again without reading it."""
+    kept = None
+    if file.header is not None:
+        kept = {name: getattr(file.header, name) for name in HEADER_FIELDS}
+    return {
+        "file": file.path.name, "bytes": file.bytes, "mtime_ns": file.mtime_ns,
+        "sha256": file.sha256, "error": file.error, "foreign": file.foreign, "header": kept,
+    }  # fmt: skip
+
+
+def from_row(folder: Path, row: dict[str, Any]) -> FileFacts:
+    """Undo `to_row`; the header's `format` is not kept and comes back as None."""
+    path, header = folder / row["file"], None
+    if row["header"] is not None:
+        kept: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in row["header"].items()
+        }
+        header = SliceHeader(path=path, format=None, **kept)
+    return FileFacts(
+        path, row["bytes"], row["mtime_ns"], row["sha256"], header, row["error"], row["foreign"]
+    )
+
+
+HEADER_FIELDS: Final = tuple(
+    field.name for field in dataclasses.fields(SliceHeader) if field.name not in ("path", "format")
+)
+"""The fields of a `SliceHeader` that are kept."""
+
+
+def _named_dicom(path: Path) -> bool:
+    return path.suffix.lower() == ".dcm"
+
+
+def _role(file: FileFacts) -> str:
+    header = file.header
+    if header is None:
+        return "not DICOM" if file.foreign else "unreadable"
+    if header.modality != "CT":
+        return "unreadable" if file.error else "not CT"
+    if header.localizer:
+        return "localizer"
+    return "unreadable" if file.error else "slice"
+
+
+def _placed(
+    series: Sequence[SliceHeader], placement: Placement, places: dict[Path, FilePlace]
+) -> dict[Path, FilePlace]:
+    index = {header.path: i for i, header in enumerate(placement.headers)}
+    found: dict[Path, FilePlace] = {}
+    for header in series:
+        i = index.get(header.path, -1)
+        role = places[header.path].role
+        if i >= 0:
+            found[header.path] = FilePlace(role, i, float(placement.z_mm[i]))
+        elif header.position is not None:
+            z_mm = float(np.asarray(header.position) @ placement.normal)
+            found[header.path] = FilePlace("duplicate" if role == "slice" else role, -1, z_mm)
+    return found
+
+
+def _flaw(header: SliceHeader, content: bytes) -> str:
+    """Say why the pixels of a CT slice cannot be read, without decoding them; "" for no reason."""
+    problem = header.flaw
+    if not header.modality and _named_dicom(header.path):
+        # A DICOMDIR has no modality either, and no ending.
+        problem = "its header states no modality, as one that was cut off"
+    elif header.modality != "CT" or header.localizer:
+        return ""
+    if not problem and header.pixel_offset is None:
+        problem = "it has no pixel data"
+    if not problem:
+        problem = _cut_off(header, content)
+    return f"{header.path.name}: {problem}; {_MEND_COPY}." if problem else ""
+
+
+def _cut_off(header: SliceHeader, content: bytes) -> str:
+    if header.transfer_syntax == DeflatedExplicitVRLittleEndian:
+        return ""
+    start, length = header.pixel_offset or 0, header.pixel_length
+    if length is not None:
+        return "its pixel data is truncated" if start + length > len(content) else ""
+    if header.transfer_syntax in COMPRESSED:
+        try:
+            first_frame(content[start:])
+        except CodestreamError as problem:
+            return str(problem)
+    return ""

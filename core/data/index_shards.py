@@ -1,0 +1,290 @@
+"""One study's part of the index, kept in a file of its own until something in its folder changes.
+
+A shard holds a row a file with its header's facts, so that a study of which one file changed is
+placed anew without reading the others, and the study's own facts beside them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from core.atomic import atomic_path
+from core.data import quality
+from core.data.dicom_geometry import Placement
+from core.data.dicom_headers import SliceHeader
+from core.data.index_files import (
+    FileFacts,
+    FilePlace,
+    from_row,
+    list_files,
+    place_files,
+    read_file,
+    to_row,
+)
+
+logger = logging.getLogger(__name__)
+
+SHARD_VERSION: Final = "1"
+"""Raised when rows or facts change their meaning: shards of another version are made anew."""
+
+_HEADER: Final = pa.struct(
+    [
+        *((name, pa.string()) for name in ("transfer_syntax", "sop_uid", "study_uid")),
+        *((name, pa.string()) for name in ("series_uid", "modality", "flaw")),
+        *((name, pa.bool_()) for name in ("localizer", "rescaled")),
+        *((name, pa.int64()) for name in ("instance_number", "rows", "columns")),
+        *((name, pa.int64()) for name in ("pixel_offset", "pixel_length")),
+        *((name, pa.list_(pa.float64())) for name in ("position", "orientation", "spacing")),
+        *((name, pa.float64()) for name in ("slice_location", "thickness", "gantry_tilt")),
+    ]
+)
+INDEX_SCHEMA: Final = pa.schema(
+    [
+        *((name, pa.string()) for name in ("study_id", "file", "series_uid")),
+        *((name, pa.int32()) for name in ("instance_number", "slice_index")),
+        ("role", pa.string()),
+        *((name, pa.float64()) for name in ("z_mm", "row_mm", "column_mm", "thickness_mm")),
+        *((name, pa.int32()) for name in ("rows", "cols")),
+        ("transfer_syntax", pa.string()),
+        *((name, pa.int64()) for name in ("bytes", "mtime_ns")),
+        ("sha256", pa.string()),
+    ]
+)
+"""Columns of `index.parquet`."""
+
+_SHARD_SCHEMA: Final = pa.schema(
+    [*INDEX_SCHEMA, ("error", pa.string()), ("foreign", pa.bool_()), ("header", _HEADER)]
+)
+_FACTS: Final = b"facts"
+_VERSION: Final = b"version"
+
+
+@dataclass(frozen=True, slots=True)
+class StudyTask:
+    """What a worker needs to index one study.
+
+    Attributes:
+        study_id: StudyInstanceUID.
+        folder: With its files.
+        shard: Where its part of the index is kept.
+        fresh: Read every file, also those that look unchanged.
+    """
+
+    study_id: str
+    folder: Path
+    shard: Path
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shard:
+    """One study's part of the index.
+
+    Attributes:
+        table: Columns of `INDEX_SCHEMA`, a row a file; the volume's slices first, in their order.
+        facts: Columns of `studies.parquet` by name, as far as the files alone tell them.
+    """
+
+    table: pa.Table
+    facts: dict[str, Any]
+
+
+def shard_path(folder: Path, study_id: str) -> Path:
+    """Return the file for a study's shard below the index's `folder`."""
+    return folder / "shards" / f"{hashlib.sha256(study_id.encode()).hexdigest()[:32]}.parquet"
+
+
+def index_study(task: StudyTask) -> int:
+    """Bring one study's shard up to date, reading only files that are new or changed.
+
+    Returns:
+        How many files were read; 0 where nothing had changed.
+
+    Raises:
+        StorageError: The shard cannot be written.
+    """
+    problem = ""
+    try:
+        listing = list_files(task.folder)
+    except OSError as error:
+        listing, problem = [], f"cannot be opened ({error.strerror}); check its permissions."
+    old = None if task.fresh else _open(task.shard)
+    if old is not None and not problem and _listing(old) == listing:
+        return 0
+    known = _unchanged(task.folder, old, listing) if old is not None else {}
+    files = [known.get(name) or read_file(task.folder / name) for name, _, _ in listing]
+    places, placement, error = place_files(task.folder, files) if files else ({}, None, problem)
+    if not files:
+        error = f"{task.study_id}: {problem or 'the folder holds no files; copy the study again.'}"
+    rows = [_row(task.study_id, file, places[file.path]) for file in files]
+    rows.sort(key=lambda row: (row["slice_index"] < 0, row["slice_index"], row["file"]))
+    _write(task.shard, rows, _facts(files, places, placement, error))
+    return len(files) - len(known)
+
+
+def read_shard(path: Path) -> Shard | None:
+    """Return a shard; None where it is missing, broken or of another version."""
+    file = _open(path)
+    if file is None:
+        return None
+    table = file.read(INDEX_SCHEMA.names).replace_schema_metadata(None)
+    return Shard(table, json.loads(file.schema_arrow.metadata[_FACTS]))
+
+
+def _open(path: Path) -> pq.ParquetFile | None:
+    try:
+        file = pq.ParquetFile(path, pre_buffer=False)
+        metadata = file.schema_arrow.metadata or {}
+    except (OSError, pa.ArrowException):
+        return None
+    return file if metadata.get(_VERSION) == SHARD_VERSION.encode() else None
+
+
+def _listing(shard: pq.ParquetFile) -> list[tuple[str, int, int]]:
+    columns = ("file", "bytes", "mtime_ns")
+    table = shard.read(list(columns))
+    return sorted(zip(*(table[name].to_pylist() for name in columns), strict=True))
+
+
+def _unchanged(
+    folder: Path, shard: pq.ParquetFile, listing: Sequence[tuple[str, int, int]]
+) -> dict[str, FileFacts]:
+    now = set(listing)
+    columns = ["file", "bytes", "mtime_ns", "sha256", "error", "foreign", "header"]
+    rows = shard.read(columns).to_pylist()
+    return {
+        row["file"]: from_row(folder, row)
+        for row in rows
+        if (row["file"], row["bytes"], row["mtime_ns"]) in now
+    }
+
+
+def _row(study_id: str, file: FileFacts, place: FilePlace) -> dict[str, Any]:
+    header = file.header
+    spacing = (header.spacing if header else None) or (None, None)
+    return to_row(file) | {
+        "study_id": study_id,
+        "series_uid": header.series_uid if header else "",
+        "instance_number": _int32(header.instance_number) if header else 0,
+        "slice_index": place.slice_index,
+        "role": place.role,
+        "z_mm": place.z_mm,
+        "row_mm": spacing[0],
+        "column_mm": spacing[1],
+        "thickness_mm": header.thickness if header else None,
+        "rows": header.rows if header else 0,
+        "cols": header.columns if header else 0,
+        "transfer_syntax": header.transfer_syntax if header else "",
+    }
+
+
+def _int32(number: int) -> int:
+    """Return InstanceNumber, or 0 for one that the standard does not allow."""
+    return number if abs(number) < 1 << 31 else 0
+
+
+def _write(path: Path, rows: list[dict[str, Any]], facts: dict[str, Any]) -> None:
+    metadata = {_VERSION: SHARD_VERSION.encode(), _FACTS: json.dumps(facts).encode()}
+    table = pa.Table.from_pylist(rows, schema=_SHARD_SCHEMA.with_metadata(metadata))
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+
+
+def _facts(
+    files: Sequence[FileFacts],
+    places: dict[Path, FilePlace],
+    placement: Placement | None,
+    error: str,
+) -> dict[str, Any]:
+    roles = Counter(place.role for place in places.values())
+    series = [
+        file.header
+        for file in files
+        if file.header is not None and places[file.path].role in ("slice", "duplicate")
+    ]
+    return {
+        "n_files": len(files),
+        "error": error or None,
+        **_geometry(placement),
+        "flag_duplicate_positions": roles["duplicate"] > 0,
+        "flag_mixed_series": any(roles[r] for r in ("localizer", "other series", "not CT"))
+        or (placement is None and _differ(series)),
+        "flag_compressed": any(quality.is_compressed(h.transfer_syntax) for h in series),
+        "flag_unreadable_file": any(file.error for file in files),
+        "flag_missing_files": not files or _has_hole(files, series),
+    }
+
+
+def _geometry(placement: Placement | None) -> dict[str, Any]:
+    if placement is None:
+        sizes = dict.fromkeys(("n_slices", "rows", "cols"), 0)
+        distances = ("row_mm", "z_spacing_mm", "z_min_step_mm", "z_max_step_mm")
+        flags = ("reversed_numbering", "gap", "uneven_spacing", "short_coverage", "gantry_tilt")
+        return {
+            **sizes,
+            **dict.fromkeys((*distances, "thickness_mm", "coverage_mm")),
+            **dict.fromkeys((f"flag_{name}" for name in flags), False),
+        }
+    headers, z_mm = placement.headers, placement.z_mm
+    steps = -np.diff(z_mm)
+    gap, uneven = quality.gap_and_uneven(z_mm)
+    coverage = float(z_mm[0] - z_mm[-1]) + placement.spacing_mm[0]
+    thickness = [header.thickness for header in headers if header.thickness is not None]
+    return {
+        "n_slices": len(headers),
+        "rows": headers[0].rows,
+        "cols": headers[0].columns,
+        "row_mm": placement.spacing_mm[1],
+        "z_spacing_mm": placement.spacing_mm[0],
+        "z_min_step_mm": float(steps.min()) if len(steps) else None,
+        "z_max_step_mm": float(steps.max()) if len(steps) else None,
+        "thickness_mm": float(np.median(thickness)) if thickness else None,
+        "coverage_mm": coverage,
+        "flag_reversed_numbering": quality.is_reversed(_numbers(headers)),
+        "flag_gap": gap,
+        "flag_uneven_spacing": uneven,
+        "flag_short_coverage": quality.is_short(coverage),
+        "flag_gantry_tilt": placement.tilt_degrees > quality.MIN_TILT_DEGREES,
+    }
+
+
+def _numbers(headers: Sequence[SliceHeader]) -> list[int]:
+    """Return the file numbers where all files have one, else the instance numbers."""
+    numbers = [_file_number(header.path) for header in headers]
+    found = [number for number in numbers if number is not None]
+    return found if len(found) == len(headers) else [h.instance_number for h in headers]
+
+
+def _file_number(path: Path) -> int | None:
+    """Return k of `<k>.dcm`."""
+    stem = path.name.removesuffix(".dcm")
+    return int(stem) if stem.isascii() and stem.isdigit() and len(stem) < 10 else None
+
+
+def _has_hole(files: Sequence[FileFacts], series: Sequence[SliceHeader]) -> bool:
+    numbers = [header.instance_number for header in series if header.instance_number]
+    others = [file.header.instance_number for file in files if file.header is not None]
+    # A broken file is there, though its header cannot tell its number.
+    others += [_file_number(f.path) or 0 for f in files if f.header is None and not f.foreign]
+    return quality.has_hole(numbers or _numbers(series), others)
+
+
+def _differ(series: Sequence[SliceHeader]) -> bool:
+    """Whether slices of one series have several sizes, pixel spacings or directions."""
+    shapes = {(h.rows, h.columns, _rounded(h.spacing), _rounded(h.orientation)) for h in series}
+    return len(shapes) > 1
+
+
+def _rounded(numbers: tuple[float, ...] | None) -> tuple[float, ...]:
+    return tuple(round(number, 2) for number in numbers or ())

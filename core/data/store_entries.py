@@ -1,0 +1,209 @@
+"""Entries of the store under `RSNA_CACHE`: folders of memory-mapped arrays, built once.
+
+An entry lies in `<cache>/<kind>/<first two digits of its key>/<key>/` as one `.npy` a array, an
+`entry.json` that says which arrays belong to it, and the empty file `used`, whose time is that of
+the last access. Processes on one or several machines may share a store: whoever builds holds the
+lock of the entry's two digits, and entries are put in place and removed under the store's own lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import functools
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tokenize import TokenError
+from typing import Any, Final
+
+import numpy as np
+from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
+
+from core.data.store_eviction import (
+    BUILDING,
+    ENTRY_FILE,
+    StoreLimit,
+    discard,
+    entry_bytes,
+    locked,
+    make_room,
+    sweep,
+    touch,
+)
+from core.errors import StorageError
+
+Arrays = Mapping[str, NDArray[Any]]
+Build = Callable[[], tuple[Arrays, Mapping[str, Any]]]
+"""Makes an entry's arrays and its JSON values."""
+
+_STORE_LOCK: Final = "store"
+_OPEN_FILES: Final = 65_536
+_DAMAGE: Final = (ValueError, KeyError, TypeError, EOFError, OverflowError, SyntaxError, TokenError)
+"""What reading a damaged header can end in."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entry:
+    """One entry, open.
+
+    Attributes:
+        arrays: By name; memory-mapped and read-only.
+        values: What was kept beside them.
+        bytes: Size on disk.
+        built: Whether this call built it.
+    """
+
+    arrays: Arrays
+    values: Mapping[str, Any]
+    bytes: int
+    built: bool
+
+
+def fetch_entry(
+    cache_dir: Path, kind: str, key: str, build: Build, limit: StoreLimit | None = None
+) -> Entry:
+    """Open an entry of the store; build it first where it is missing or damaged.
+
+    Several callers that miss the same entry at once build it once. What a caller holds open stays
+    readable when it is evicted.
+
+    Args:
+        cache_dir: Folder of the store.
+        kind: One of `store_eviction.KINDS`.
+        key: The entry's name, from `store_keys.entry_key`.
+        build: Called while the lock is held; its own errors pass through.
+        limit: Size above which the entries used least recently go; `CACHE_LIMIT_GIB` unless given.
+
+    Raises:
+        StorageError: The store cannot be written, or the entry does not read back.
+    """
+    entry = cache_dir / kind / key[:2] / key
+    found = _open(entry)
+    if found is not None:
+        return found
+    with _locked_for_writing(cache_dir, f"{kind}-{key[:2]}"):
+        found = _open(entry)
+        if found is not None:
+            return found
+        arrays, values = build()
+        try:
+            return _put_in_place(
+                cache_dir, entry, arrays, values, limit or StoreLimit.from_settings()
+            )
+        except OSError as error:
+            raise _cannot_write(entry.parent, error) from error
+
+
+def _open(entry: Path) -> Entry | None:
+    """Memory-map an entry and note the access; None where it is missing or damaged."""
+    try:
+        content = json.loads((entry / ENTRY_FILE).read_text())
+        arrays = {name: _map(entry / f"{name}.npy", *form) for name, form in content["arrays"]}
+        values, size = dict(content["values"]), entry_bytes(entry)
+    except (FileNotFoundError, NotADirectoryError, *_DAMAGE):
+        return None
+    except OSError as error:
+        mend = _mend(error, "check its permissions and the disk, or delete that folder")
+        raise StorageError(
+            f"{entry} cannot be read: {error.strerror or 'the read failed'}; {mend}."
+        ) from error
+    touch(entry)
+    return Entry(arrays, values, size, built=False)
+
+
+def _map(path: Path, dtype: str, shape: list[int]) -> NDArray[Any]:
+    """Memory-map one array read-only.
+
+    Raises:
+        ValueError: It is not the array that the entry names.
+    """
+    _allow_more_open_files()
+    array = open_memmap(path, mode="r")
+    if array.dtype.str != dtype or list(array.shape) != shape:
+        raise ValueError(f"{path.name} is not the array of its entry.")
+    return array
+
+
+@functools.cache
+def _allow_more_open_files() -> None:
+    """Raise this process's limit of open files, once, as far as it may.
+
+    Each mapped array keeps a file open, and the usual 1,024 are too few for RSNA's 2,019 studies.
+    """
+    try:
+        import resource
+    except ImportError:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _put_in_place(
+    cache_dir: Path, entry: Path, arrays: Arrays, values: Mapping[str, Any], limit: StoreLimit
+) -> Entry:
+    """Write the entry beside its place, make room, and give it its name all at once."""
+    entry.parent.mkdir(parents=True, exist_ok=True)
+    # The caller holds these digits' lock, so whatever is still being built here was abandoned.
+    sweep(entry.parent)
+    temporary = Path(tempfile.mkdtemp(dir=entry.parent, prefix=BUILDING))
+    try:
+        _write(temporary, arrays, values)
+        temporary.chmod(0o755)
+        with _locked_for_writing(cache_dir, _STORE_LOCK):
+            discard(entry)
+            make_room(cache_dir, limit, needed=entry_bytes(temporary))
+            temporary.rename(entry)
+            # Opened under the lock, it cannot be evicted before it is held.
+            opened = _open(entry)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    if opened is None:
+        raise StorageError(f"{entry} does not read back; check the disk, or delete that folder.")
+    return Entry(opened.arrays, opened.values, opened.bytes, built=True)
+
+
+def _write(folder: Path, arrays: Arrays, values: Mapping[str, Any]) -> None:
+    forms = [[name, [array.dtype.str, list(array.shape)]] for name, array in arrays.items()]
+    content = json.dumps({"arrays": forms, "values": values}, allow_nan=False).encode()
+    for name, array in arrays.items():
+        with (folder / f"{name}.npy").open("wb") as stream:
+            np.save(stream, array, allow_pickle=False)
+            stream.flush()
+            os.fsync(stream.fileno())
+    with (folder / ENTRY_FILE).open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    touch(folder)
+
+
+@contextlib.contextmanager
+def _locked_for_writing(cache_dir: Path, name: str) -> Iterator[None]:
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(locked(cache_dir, name))
+        except OSError as error:
+            raise _cannot_write(cache_dir, error) from error
+        yield
+
+
+def _cannot_write(folder: Path, error: OSError) -> StorageError:
+    mend = _mend(error, "free some space or set RSNA_CACHE to a folder you can write to")
+    return StorageError(
+        f"Cannot write the slice store in {folder}: {error.strerror or 'the write failed'}; {mend}."
+    )
+
+
+def _mend(error: OSError, usual: str) -> str:
+    if error.errno == errno.EMFILE:
+        return "raise the limit of open files (`ulimit -n`) above the number of studies"
+    return usual

@@ -1,0 +1,160 @@
+"""Keep the store within its size: what was used least recently goes first."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from filelock import FileLock, Timeout
+
+from core.atomic import write_text
+from core.config import Settings
+
+KINDS: Final = ("slices", "volumes", "presence")
+"""Folders of entries: prepared slices, viewer volumes, presences from a vertebra bundle."""
+ENTRY_FILE: Final = "entry.json"
+BUILDING: Final = ".building-"
+_EVICTED: Final = ".evicted-"
+_USED: Final = "used"
+_LEDGER: Final = "store.bytes"
+_LOW_WATER: Final = 0.9
+"""Eviction goes on down to this share of the limit, so that it is not due at every entry."""
+_POLL_S: Final = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class StoreLimit:
+    """How large the store may grow.
+
+    Attributes:
+        bytes: Over all entries, > 0.
+    """
+
+    bytes: int
+
+    @classmethod
+    def from_settings(cls) -> StoreLimit:
+        """The limit that `CACHE_LIMIT_GIB` sets."""
+        return cls(int(Settings().cache_limit_gib * (1 << 30)))
+
+
+@contextlib.contextmanager
+def locked(cache_dir: Path, name: str, *, wait: bool = True) -> Iterator[None]:
+    """Hold one of the store's locks; the operating system gives it back if the process dies.
+
+    Raises:
+        OSError: The lock's file cannot be made.
+        Timeout: Another holds it, and `wait` is off.
+    """
+    folder = cache_dir / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / name)
+    lock.acquire(timeout=-1 if wait else 0, poll_interval=_POLL_S)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def touch(entry: Path) -> None:
+    """Note that an entry is used now; a store that cannot be written notes nothing."""
+    now = time.time_ns()
+    stamp = entry / _USED
+    with contextlib.suppress(OSError):
+        if not stamp.exists():
+            stamp.touch()
+        # The kernel's own stamps advance in steps of some milliseconds.
+        os.utime(stamp, ns=(now, now))
+
+
+def entry_bytes(entry: Path) -> int:
+    """Size of an entry's files."""
+    return sum(file.stat().st_size for file in entry.iterdir())
+
+
+def make_room(cache_dir: Path, limit: StoreLimit, *, needed: int) -> None:
+    """Evict entries until `needed` bytes more fit, and write down the store's size with them.
+
+    To be called under the store's lock. An entry larger than the whole limit empties the store and
+    is kept: without it nothing would work.
+
+    The ledger spares a walk over the whole store at each entry. It is written before the entry
+    gets its name, so that a process killed between the two leaves it too high, never too low; a
+    walk puts it right as soon as the limit seems reached.
+    """
+    ledger = cache_dir / _LEDGER
+    used = _read_ledger(ledger)
+    if used is None or used + needed > limit.bytes:
+        used = _evict(cache_dir, limit, needed)
+    write_text(ledger, str(used + needed))
+
+
+def discard(entry: Path) -> None:
+    """Remove an entry: first from under its name, at once, then its files.
+
+    Where it cannot be renamed, as on Windows while a process has it mapped, it stays.
+    """
+    if not entry.exists():
+        return
+    grave = Path(tempfile.mkdtemp(dir=entry.parent, prefix=_EVICTED))
+    with contextlib.suppress(OSError):
+        entry.rename(grave / entry.name)
+    shutil.rmtree(grave, ignore_errors=True)
+
+
+def sweep(shard: Path) -> None:
+    """Remove what killed processes left; to be called under the lock of the folder's digits."""
+    for pattern in (f"{BUILDING}*", f"{_EVICTED}*"):
+        for leftover in shard.glob(pattern):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _evict(cache_dir: Path, limit: StoreLimit, needed: int) -> int:
+    """Remove entries, the least recently used first; return what the others hold in bytes."""
+    _sweep_all(cache_dir)
+    found = sorted(_entries(cache_dir))
+    used = sum(size for _, size, _ in found)
+    if used + needed <= limit.bytes:
+        return used
+    for _, size, entry in found:
+        discard(entry)
+        if not entry.exists():
+            used -= size
+        if used + needed <= _LOW_WATER * limit.bytes:
+            break
+    return used
+
+
+def _entries(cache_dir: Path) -> Iterator[tuple[int, int, Path]]:
+    """Time of the last use in ns, size in bytes and folder of every entry."""
+    for kind in KINDS:
+        for entry in (cache_dir / kind).glob("[0-9a-f][0-9a-f]/*"):
+            if entry.name.startswith("."):
+                continue
+            with contextlib.suppress(OSError):
+                stamp = entry / _USED
+                used_ns = stamp.stat().st_mtime_ns if stamp.exists() else 0
+                yield used_ns, entry_bytes(entry), entry
+
+
+def _sweep_all(cache_dir: Path) -> None:
+    """Remove leftovers of killed processes wherever nobody is building."""
+    for kind in KINDS:
+        for leftover in (cache_dir / kind).glob("[0-9a-f][0-9a-f]/.*"):
+            lock = f"{kind}-{leftover.parent.name}"
+            with contextlib.suppress(OSError, Timeout), locked(cache_dir, lock, wait=False):
+                sweep(leftover.parent)
+
+
+def _read_ledger(ledger: Path) -> int | None:
+    try:
+        return int(ledger.read_text())
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,94 @@
+"""What an entry of the slice store is called: the content of its data and how it is prepared."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from core.atomic import write_text
+from core.data.fingerprint import fingerprint_folder
+from core.errors import DataRootError, DicomSeriesError
+from core.types import StudyRecord
+
+STORE_VERSION: Final = 2
+"""Part of every key: raise it when the prepared pixels or presences change their meaning."""
+
+_DIGEST_LENGTH: Final = 64
+
+
+def entry_key(content: Mapping[str, Any]) -> str:
+    """Give the name of an entry: SHA-256 (64 hex digits) of everything that decides its content."""
+    described = {"version": STORE_VERSION} | dict(content)
+    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+
+
+def study_digests(record: StudyRecord, cache_dir: Path) -> dict[str, Any]:
+    """Give the digests of a study's DICOM files and of its mask.
+
+    Raises:
+        DataRootError: The folder or the mask cannot be read.
+    """
+    mask = record.mask_file
+    return {
+        "series": remembered_digest(record.folder, fingerprint_folder, cache_dir),
+        "mask": None if mask is None else remembered_digest(mask, file_digest, cache_dir),
+    }
+
+
+def remembered_digest(path: Path, digest: Callable[[Path], str], cache_dir: Path) -> str:
+    """Give the content hash of a file or folder, taken anew only when a name, size or time changed.
+
+    Hashing RSNA's 350 GiB at the start of every run would take longer than many a run.
+
+    Raises:
+        DataRootError: `path` cannot be read.
+    """
+    try:
+        files = sorted(path.iterdir()) if path.is_dir() else [path]
+        listing = [
+            (file.name, status.st_size, status.st_mtime_ns)
+            for file in files
+            for status in (file.stat(),)
+        ]
+    except OSError as error:
+        raise DataRootError(
+            f"{path} cannot be read; check that it is there and readable."
+        ) from error
+    state = json.dumps([digest.__name__, str(path.resolve()), listing])
+    memo = cache_dir / "digests" / hashlib.sha256(state.encode()).hexdigest()
+    if memo.is_file() and len(remembered := memo.read_text()) == _DIGEST_LENGTH:
+        return remembered
+    computed = digest(path)
+    write_text(memo, computed)
+    return computed
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of one file, 64 hex digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def named_folder_digest(folder: Path) -> str:
+    """SHA-256 of the names and contents of the files in `folder`, 64 hex digits.
+
+    Unlike `fingerprint_folder` it changes when a file gets another name, so that an entry may
+    keep the names.
+
+    Raises:
+        DicomSeriesError: The folder or one of its files cannot be read.
+    """
+    try:
+        digests = [
+            f"{file_digest(path)} {path.name}"
+            for path in sorted(folder.iterdir())
+            if path.is_file() and not path.name.startswith(".")
+        ]
+    except OSError as error:
+        raise DicomSeriesError(
+            folder, f"cannot be read ({error.strerror})", "check the path and its permissions"
+        ) from error
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()

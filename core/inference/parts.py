@@ -1,0 +1,92 @@
+"""Finished studies of an unfinished prediction: what a kill leaves for the next call."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from core.atomic import write_json
+from core.errors import DicomSeriesError, PredictionsError
+from core.inference.outputs import SUMMARY_FILE, read_predictions, write_predictions
+from core.types import SlicePredictions
+
+PARTS_FOLDER: Final = "parts"
+_NOTES_FILE: Final = "notes.json"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StudyResult:
+    """One study, predicted.
+
+    Attributes:
+        predictions: Its slices.
+        seconds: Time that reading and predicting it took.
+        notes: Choices made while reading, for the user to see.
+    """
+
+    predictions: SlicePredictions
+    seconds: float
+    notes: tuple[str, ...]
+
+
+class PredictionParts:
+    """A folder `parts` with one predictions folder a study, beside the joined files to come.
+
+    Args:
+        out: Folder of the joined files.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self.folder = out / PARTS_FOLDER
+
+    def keep(self, key: str, result: StudyResult) -> None:
+        """Write one study's part; the file written last is what makes it count.
+
+        Raises:
+            StorageError: It cannot be written.
+        """
+        part = self.folder / key
+        write_json(part / _NOTES_FILE, list(result.notes))
+        write_predictions(part, [result.predictions], seconds=[result.seconds], single=True)
+
+    def find(self, key: str) -> StudyResult | None:
+        """Read a part back; None where there is none or it is damaged."""
+        part = self.folder / key
+        with contextlib.suppress(OSError, ValueError, KeyError, PredictionsError):
+            summary = json.loads((part / SUMMARY_FILE).read_text())
+            notes = json.loads((part / _NOTES_FILE).read_text())
+            (predictions,) = read_predictions(part)
+            return StudyResult(predictions, float(summary["seconds"]), tuple(notes))
+        return None
+
+    def discard(self) -> None:
+        """Remove all parts."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def part_key(folder: Path, pair_digest: str) -> str:
+    """Name a study's part by the networks and by the names, sizes and times of the study's files.
+
+    Returns:
+        24 hex digits; a changed study or another pair of bundles gives others.
+
+    Raises:
+        DicomSeriesError: The folder cannot be read.
+    """
+    try:
+        files = sorted(
+            (file.name, status.st_size, status.st_mtime_ns)
+            for file in folder.iterdir()
+            for status in (file.stat(),)
+        )
+    except OSError as error:
+        raise DicomSeriesError(
+            folder, f"cannot be read ({error.strerror})", "check the path and its permissions"
+        ) from error
+    state = json.dumps([pair_digest, str(folder), files])
+    return hashlib.sha256(state.encode()).hexdigest()[:24]

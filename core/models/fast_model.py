@@ -1,0 +1,67 @@
+"""A bundle's model made ready to answer fast: fewer layers, and bfloat16 where it pays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.fx.experimental.optimization import fuse
+
+from core.models.bundles import BundleInfo
+from core.models.checkpoint import load_model
+from core.models.slice_model import SliceModel
+
+
+class HalfBackbone(nn.Module):
+    """A backbone that computes in bfloat16 between float32 images and float32 features.
+
+    The head stays float32: its work is nothing beside the backbone's, and logits keep their
+    digits.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network.to(torch.bfloat16)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Turn float32 (n, 3, s, s) into float32 (n, features)."""
+        return self.network(images.to(torch.bfloat16)).float()
+
+
+def load_fast_model(bundle: BundleInfo, device: str, *, bfloat16: bool | None = None) -> SliceModel:
+    """Load a bundle's model to answer only, never to learn.
+
+    Each batch norm that follows a convolution is folded into it, which changes float32 logits in
+    the last digits only; weights lie channels last.
+
+    Args:
+        bundle: From `read_bundle`.
+        device: "cpu", "cuda", "cuda:1" or "mps".
+        bfloat16: Compute the backbone in bfloat16; None: where the device does so in hardware.
+            Probabilities then differ by about 0.001 on average.
+
+    Returns:
+        The model in eval mode, needing no gradients; its state no longer fits the bundle.
+
+    Raises:
+        BundleError: As `load_model` raises it.
+    """
+    model = load_model(bundle, "cpu")
+    model.backbone = fuse(model.backbone, inplace=True)
+    model.requires_grad_(requires_grad=False)
+    if computes_in_bfloat16(device) if bfloat16 is None else bfloat16:
+        model.backbone = HalfBackbone(model.backbone)
+    for parameter in model.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return model.eval().to(device)
+
+
+def computes_in_bfloat16(device: str) -> bool:
+    """Whether a device multiplies bfloat16 numbers in hardware, about twice as fast as float32."""
+    if device.startswith("cuda"):
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    # torch offers no public question for the processor's instructions.
+    supported: Callable[[], bool] | None = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return device == "cpu" and supported is not None and supported()

@@ -1,0 +1,105 @@
+"""Presences v_ij of studies without a mask, from a vertebra bundle."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from core.data.cache import StudySlices, load_study_slices
+from core.data.datasets import SliceDataset
+from core.data.store_entries import fetch_entry
+from core.data.store_keys import entry_key, study_digests
+from core.errors import BundleError, DicomSeriesError
+from core.models.bundles import BundleConfig, read_bundle
+from core.models.checkpoint import load_model
+from core.types import StudyRecord
+
+_BATCH_SIZE: Final = 32
+
+
+def presence_from_bundle(
+    records: Iterable[StudyRecord], folder: Path, *, cache_dir: Path, device: str = "cpu"
+) -> dict[str, NDArray[np.float32]]:
+    """Give v_ij, as a vertebra model sees them, for each study that has no mask.
+
+    They are kept in the store under the content of the study and of the weights, so that every
+    fold, every process and a resumed run get the same numbers and a study is run through once.
+
+    Args:
+        records: The studies; those with a mask, or that cannot be read, are passed over.
+        folder: The vertebra bundle.
+        cache_dir: Folder of the store.
+        device: Where the model runs.
+
+    Returns:
+        By study id, float32 (n, 7) in [0, 1].
+
+    Raises:
+        BundleError: The bundle is broken or is not for vertebrae.
+        StorageError: The store cannot be written.
+    """
+    bundle = read_bundle(folder)
+    if bundle.config.task != "vertebra":
+        raise BundleError(
+            f"Bundle {bundle.config.name} detects {bundle.config.task}, but `vertebra_bundle` must "
+            "detect vertebrae; choose another bundle."
+        )
+    model = functools.cache(lambda: load_model(bundle, device).eval())
+    presences: dict[str, NDArray[np.float32]] = {}
+    for record in records:
+        if record.mask_file is not None:
+            continue
+        try:
+            study = _prepared(record, bundle.config, cache_dir)
+        except DicomSeriesError:
+            continue
+        key = entry_key(
+            {
+                "study": study_digests(record, cache_dir),
+                "bundle": bundle.config.model_dump(
+                    mode="json", exclude={"name", "trained_on", "created"}
+                ),
+            }
+        )
+
+        def build(study: StudySlices = study) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+            return {"presence": _run(model(), study, device)}, {}
+
+        entry = fetch_entry(cache_dir, "presence", key, build)
+        presences[record.study_id] = np.array(entry.arrays["presence"])
+    return presences
+
+
+def _prepared(record: StudyRecord, config: BundleConfig, cache_dir: Path) -> StudySlices:
+    return load_study_slices(
+        record,
+        window=config.window,
+        crop=config.crop,
+        size=config.size,
+        channels=config.channels,
+        cache_dir=cache_dir,
+    )
+
+
+@torch.inference_mode()
+def _run(model: nn.Module, study: StudySlices, device: str) -> NDArray[np.float32]:
+    """Presence probabilities of all slices, float32 (n, 7)."""
+    unlabelled = StudySlices(
+        study.images, None, np.zeros(7, dtype=bool), study.z_mm, study.study_id,
+        study.thickness_mm, study.spacing_mm, study.channels,
+    )  # fmt: skip
+    slices = SliceDataset([unlabelled], "fracture")
+    probabilities: list[NDArray[np.float32]] = []
+    for start in range(0, len(slices), _BATCH_SIZE):
+        rows = np.arange(start, min(start + _BATCH_SIZE, len(slices)))
+        batch = slices.batch(rows).to(device)
+        logits = model(batch.images, batch.metadata)
+        probabilities.append(torch.sigmoid(logits.float()).cpu().numpy())
+    return np.concatenate(probabilities)

@@ -1,0 +1,196 @@
+"""Prediction over many studies: wherever it runs, whenever it was cut off, the same files."""
+
+import contextlib
+import json
+import shutil
+
+import pandas as pd
+import pytest
+
+from core.errors import BundleError, DeviceError, DicomSeriesError, WorkerError
+from core.inference import batch
+from core.inference.batch import predict_folder, study_folders
+from core.inference.parts import PARTS_FOLDER, part_key
+from core.models.pairs import choose_pair
+from core.workers import Outcome, Workers
+
+
+@pytest.fixture
+def pair(untrained_bundles):
+    return choose_pair(untrained_bundles)
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """Names of the studies that were read in this process."""
+    names = []
+    read_series = batch.read_series
+
+    def counted(folder, **options):
+        names.append(folder.name)
+        return read_series(folder, **options)
+
+    monkeypatch.setattr(batch, "read_series", counted)
+    return names
+
+
+@pytest.fixture
+def studies(phantom_root):
+    return sorted(folder.name for folder in (phantom_root / "train_images").iterdir())
+
+
+def slices(folder):
+    return pd.read_parquet(folder / "slices.parquet")
+
+
+class KillError(Exception):
+    """As a kill: nothing below catches it."""
+
+
+def stop_at(count):
+    def progress(done, _):
+        if done == count:
+            raise KillError
+
+    return progress
+
+
+def test_processes_and_this_process_write_the_same_rows_in_the_same_order(
+    phantom_root, pair, tmp_path, studies
+):
+    predict_folder(phantom_root, tmp_path / "here", pair, device="cpu")
+    predict_folder(phantom_root, tmp_path / "there", pair, device="cpu", workers=Workers(jobs=2))
+    here = slices(tmp_path / "here")
+    pd.testing.assert_frame_equal(here, slices(tmp_path / "there"), rtol=1e-5)
+    assert list(here["study_id"].unique()) == studies
+    summaries = json.loads((tmp_path / "there" / "predictions.json").read_text())
+    assert [study["study_id"] for study in summaries] == studies
+
+
+def test_a_run_that_was_cut_off_reads_only_what_it_had_not_finished(
+    phantom_root, pair, tmp_path, reads, studies
+):
+    with pytest.raises(KillError):
+        predict_folder(phantom_root, tmp_path / "out", pair, progress=stop_at(2))
+    assert not (tmp_path / "out" / "slices.parquet").exists()
+    reads.clear()
+    calls = []
+    summary = predict_folder(
+        phantom_root, tmp_path / "out", pair, progress=lambda *call: calls.append(call)
+    )
+    # The kill came when the second study was done but not yet kept.
+    assert reads == studies[1:]
+    assert calls == [(1, 3), (2, 3), (3, 3)]
+    assert summary.n_studies == 3
+    predict_folder(phantom_root, tmp_path / "whole", pair)
+    pd.testing.assert_frame_equal(slices(tmp_path / "out"), slices(tmp_path / "whole"))
+
+
+def test_parts_go_when_all_is_joined(phantom_root, pair, tmp_path):
+    predict_folder(phantom_root, tmp_path, pair)
+    assert sorted(file.name for file in tmp_path.iterdir()) == [
+        "boxes.csv", "predictions.json", "slices.parquet",
+    ]  # fmt: skip
+
+
+def test_a_study_left_out_costs_only_itself_when_it_has_been_mended(
+    phantom_root, pair, tmp_path, reads, studies
+):
+    root = tmp_path / "in"
+    for name in studies[:2]:
+        shutil.copytree(phantom_root / "train_images" / name, root / name)
+    broken = root / studies[2]
+    broken.mkdir()
+    (broken / "1.dcm").write_bytes(b"not an image")
+    first = predict_folder(root, tmp_path / "out", pair)
+    assert first.n_studies == 2
+    assert first.notes[0].startswith(f"Left out: {studies[2]}")
+    shutil.rmtree(broken)
+    shutil.copytree(phantom_root / "train_images" / studies[2], broken)
+    reads.clear()
+    second = predict_folder(root, tmp_path / "out", pair)
+    assert reads == [studies[2]]
+    assert second.n_studies == 3
+    assert not (tmp_path / "out" / PARTS_FOLDER).exists()
+
+
+def test_a_damaged_part_is_made_again(phantom_root, pair, tmp_path, reads, studies):
+    with pytest.raises(KillError):
+        predict_folder(phantom_root, tmp_path, pair, progress=stop_at(3))
+    parts = sorted((tmp_path / PARTS_FOLDER).iterdir())
+    assert len(parts) == 2
+    (parts[0] / "slices.parquet").write_bytes(b"PAR1 cut off")
+    (parts[1] / "predictions.json").unlink()
+    reads.clear()
+    assert predict_folder(phantom_root, tmp_path, pair).n_studies == 3
+    assert reads == studies
+
+
+def test_a_part_belongs_to_the_files_and_to_the_networks(tmp_path):
+    file = tmp_path / "1.dcm"
+    file.write_bytes(b"abc")
+    key = part_key(tmp_path, "networks")
+    assert part_key(tmp_path, "networks") == key
+    assert part_key(tmp_path, "other networks") != key
+    file.write_bytes(b"abcd")
+    assert part_key(tmp_path, "networks") != key
+
+
+def test_a_study_whose_worker_dies_is_left_out_and_named(
+    phantom_root, pair, tmp_path, monkeypatch, studies
+):
+    def all_but_the_first(function, items, **_):
+        yield Outcome(items[0], None, WorkerError("Every process that took it died."))
+        for item in items[1:]:
+            yield Outcome(item, function(item))
+
+    monkeypatch.setattr(batch, "run_over", all_but_the_first)
+    summary = predict_folder(phantom_root, tmp_path, pair)
+    assert summary.n_studies == 2
+    assert summary.notes[0].startswith(f"Left out: {studies[0]}: Every process")
+
+
+def test_when_no_study_can_be_read_the_reason_is_raised(pair, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / "in" / name).mkdir(parents=True)
+        (tmp_path / "in" / name / "1.dcm").write_bytes(b"not an image")
+    with pytest.raises(DicomSeriesError):
+        predict_folder(tmp_path / "in", tmp_path / "out", pair)
+
+
+def test_a_wrong_device_or_bundle_stops_the_run(phantom_root, pair, tmp_path, untrained_bundles):
+    with pytest.raises(DeviceError):
+        predict_folder(phantom_root, tmp_path, pair, device="abacus")
+    copied = tmp_path / "bundles"
+    shutil.copytree(untrained_bundles, copied)
+    broken = choose_pair(copied)
+    weights = broken.fracture.weights_file
+    weights.write_bytes(weights.read_bytes()[:-8])
+    with pytest.raises(BundleError):
+        predict_folder(phantom_root, tmp_path / "out", broken)
+
+
+def test_workers_get_paths_that_hold_in_any_working_folder(
+    phantom_root, pair, tmp_path, monkeypatch
+):
+    sent = []
+
+    def somewhere_else(function, items, **_):
+        sent.extend(items)
+        with contextlib.chdir("/"):
+            outcomes = [Outcome(item, function(item)) for item in items]
+        yield from outcomes
+
+    monkeypatch.setattr(batch, "run_over", somewhere_else)
+    monkeypatch.chdir(phantom_root.parent)
+    relative = phantom_root.relative_to(phantom_root.parent)
+    summary = predict_folder(relative, tmp_path, pair, workers=Workers(jobs=2))
+    assert summary.n_studies == len(sent) == 3
+    assert all(folder.is_absolute() for folder in sent)
+
+
+def test_hidden_files_and_folders_are_no_studies(phantom_root, tmp_path, studies):
+    (tmp_path / ".DS_Store").touch()
+    (tmp_path / ".cache").mkdir()
+    (tmp_path / studies[0]).symlink_to(phantom_root / "train_images" / studies[0])
+    assert study_folders(tmp_path) == [tmp_path / studies[0]]

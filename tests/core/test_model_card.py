@@ -1,0 +1,81 @@
+"""A bundle's card says what it reads, what it gives and how it was trained."""
+
+from pathlib import Path
+
+import pytest
+
+from core.config import RunConfig
+from core.model_card import render_card
+from core.models.bundles import BundleConfig, BundleInfo
+
+METRICS = {
+    "cohort": {"train": {"studies": 150, "seed": 11}, "held_out": {"studies": 40, "seed": 23}},
+    "partner": "partner",
+    "held_out": {
+        "patient": {"auc": 0.9, "threshold": 0.25, "intervals": {"auc": [0.8, 0.95], "f1": None}}
+    },
+}
+
+
+def _card(task, kind, run=None, **changes):
+    config = BundleConfig(
+        name="made", task=task, type=kind, backbone="swin_s", size=128, crop=0.75,
+        window_center=400, window_width=1800, weights_sha256="0" * 64, parameters=1234567,
+        trained_on={}, created="2026-01-01T00:00:00+00:00", **changes,
+    )  # fmt: skip
+    values = {"task": task, "type": kind, "data_root": "x", "backbone": "swin_s"} | (run or {})
+    return render_card(BundleInfo(Path("made"), config), RunConfig(**values), METRICS)
+
+
+@pytest.mark.parametrize(
+    ("task", "kind", "says"),
+    [
+        ("vertebra", 1, "one image to the presence of C1–C7."),
+        ("vertebra", 2, "its thickness to the presence of C1–C7."),
+        ("fracture", 1, "one fracture probability of the slice."),
+        ("fracture", 2, "and the presence of C1–C7 to a fracture probability of each."),
+        ("fracture", 3, "a fracture probability and the presence of each of C1–C7."),
+    ],
+)
+def test_says_what_each_type_reads_and_gives(task, kind, says):
+    assert says in _card(task, kind)
+
+
+@pytest.mark.parametrize(
+    ("channels", "says"),
+    [
+        ("grey", "One axial slice, HU window 400/1800, the central 75%"),
+        ("neighbours", "between the one above and the one below, HU window 400/1800"),
+        ("windows", "three HU windows (400/1800, 40/400, 300/600)"),
+    ],
+)
+def test_says_what_the_channels_hold(channels, says):
+    assert says in _card("vertebra", 1, channels=channels)
+
+
+def test_says_whose_presence_type_2_reads():
+    assert "comes from vertebra_type2;" in _card("fracture", 2, vertebra_bundle="vertebra_type2")
+    assert "comes from a vertebra bundle;" in _card("fracture", 2)
+    assert "Presence of C1–C7 comes" not in _card("fracture", 1)
+
+
+def test_says_the_weight_of_the_fracture_loss():
+    assert "3 × fracture + vertebra" in _card("fracture", 3, alpha=3)
+    assert "× fracture" not in _card("fracture", 2, alpha=3)
+
+
+def test_says_how_it_was_trained():
+    card = _card("vertebra", 1, {"epochs": 1, "fold": 2, "pretrained": True})
+    assert "less validation fold 2 of 5 (fold seed 0)" in card
+    assert "1 epoch of all slices a study" in card
+    assert "ImageNet initialisation" in card
+    card = _card("vertebra", 1, {"epochs": 3, "fold": None, "slices_per_study": 9})
+    assert "less validation fold" not in card
+    assert "3 epochs of at most 9 slices a study" in card
+    assert "random initialisation" in card
+
+
+def test_shows_figures_with_intervals_and_a_dash_where_there_is_none():
+    card = _card("fracture", 1)
+    assert "| Fracture of a patient, p | 0.900 (0.800–0.950) | – | – | – | 0.250 |" in card
+    assert "Synthetic data" in card

@@ -1,0 +1,57 @@
+"""Killed at any moment, a run goes on to the very weights it would have had."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+
+import pytest
+
+from core.models.bundles import read_bundle
+from core.training.runs import RunFolder
+from tests.core.training.made_data_root import write_data_root
+
+STEPS = 21
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("resume")
+    write_data_root(folder / "root", studies=6, slices=14)
+    return folder
+
+
+def trained(place, name, die_at=0, how="step"):
+    """Give the exit status of a training process."""
+    command = [
+        sys.executable, "-m", "tests.core.training.train_and_die", str(place / name),
+        str(place / "root"), str(place / "cache"), str(die_at), how,
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode in (0, -9), done.stderr
+    return done.returncode
+
+
+def lines(run):
+    found = [json.loads(line) for line in run.metrics_file.read_text().splitlines()]
+    varying = ("time", "images_per_second", "loader_wait_share")
+    kept = [{k: v for k, v in line.items() if k not in varying} for line in found]
+    return [line for line in kept if line["event"] != "epoch"]
+
+
+@pytest.mark.slow
+def test_sigkill_at_random_steps_and_within_a_write_changes_nothing(place):
+    assert trained(place, "whole") == 0
+    chance = random.Random(2022)
+    deaths = sorted(chance.sample(range(1, STEPS), 3))
+    for number, step in enumerate(deaths):
+        how = "write" if number == 1 else "step"
+        assert trained(place, "killed", step, how) == -9, step
+    assert trained(place, "killed") == 0
+    whole, killed = (RunFolder(place / name) for name in ("whole", "killed"))
+    assert lines(killed) == lines(whole)
+    digests = {read_bundle(run.bundle).config.weights_sha256 for run in (whole, killed)}
+    assert len(digests) == 1
+    assert killed.read_status().state == "finished"

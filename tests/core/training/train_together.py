@@ -1,0 +1,29 @@
+"""A training whose processes `torchrun` starts; run by the tests of several processes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+
+from core.config import RunConfig
+from core.models import heads
+from core.training import monitor
+from core.training.trainer import train
+
+
+def main(run_dir: str, data_root: str, cache_dir: str, *, resume: bool = False) -> None:
+    """Train a network without batch norm and dropout, whose result no split of a batch changes."""
+    torch.set_num_threads(1)
+    heads.DROPOUT = 0.0
+    monitor.LOG_EVERY_STEPS = 1
+    config = RunConfig(
+        task="fracture", type=3, backbone="alexnet", data_root=data_root, size=64, epochs=2,
+        batch_size=8, folds=3, max_lr=1e-4, device="cpu", augment=True, checkpoint_every_s=0,
+    )  # fmt: skip
+    train(config, Path(run_dir), resume=resume, cache_dir=Path(cache_dir))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:4], resume="--resume" in sys.argv)
