@@ -121,9 +121,14 @@ def projection(costs: dict[str, Cost], cores: int, gbyte_s: float) -> str:
     rows = [("step", "ms a slice", *heads, "disk floor")]
     for name, cost in costs.items():
         floor = READS[name] * SET_GIB * 1.024**3 / gbyte_s / 3600
-        times = [f"{hours(cost.busy, machines * cores):.2f} h" for machines in MACHINES]
-        rows.append((name, f"{1000 * cost.busy:.2f}", *times, f"{floor:.2f} h"))
+        times = [in_words(hours(cost.busy, machines * cores)) for machines in MACHINES]
+        rows.append((name, f"{1000 * cost.busy:.2f}", *times, in_words(floor)))
     return "\n".join("".join(cell.ljust(16) for cell in row).rstrip() for row in rows)
+
+
+def in_words(time_h: float) -> str:
+    """Hours, or minutes below one hour."""
+    return f"{time_h:.1f} h" if time_h >= 1 else f"{60 * time_h:.1f} min"
 
 
 def main() -> None:

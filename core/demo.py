@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from core.config import Settings
-from core.data.phantom.cohort import write_cohort
+from core.data.phantom.cohort import discard_outdated, write_cohort
 from core.errors import DataRootError
 
 DEMO_STUDIES: Final = 12
@@ -21,6 +21,8 @@ def prepare_demo(
     progress: Callable[[int, int], None] | None = None,
 ) -> int:
     """Make the demo cohort where it is not there yet; a finished one costs nothing.
+
+    One that an earlier generator made is replaced.
 
     Args:
         settings: Says where; with `rsna_root` set, that data set is checked instead.
@@ -41,6 +43,7 @@ def prepare_demo(
                 f"{root} holds no folder train_images; set RSNA_ROOT to the unpacked data set."
             )
         return 0
+    discard_outdated(settings.demo_root)
     uids = write_cohort(
         settings.demo_root, studies=DEMO_STUDIES, seed=DEMO_SEED, jobs=jobs, progress=progress
     )

@@ -16,7 +16,7 @@ from typing import Any, Final
 from core import atomic
 from core.config import PROJECT_ROOT, RunConfig, Settings, load_run_config
 from core.data.dicom_series import read_series
-from core.data.phantom.cohort import write_cohort
+from core.data.phantom.cohort import discard_outdated, write_cohort
 from core.data.rsna import read_studies
 from core.data.splits import assign_folds
 from core.errors import BundleError
@@ -77,6 +77,9 @@ def build_bundles(
         TrainingError, ConfigError, StorageError: As the steps raise them.
     """
     train_root, held_out_root = work / "train", work / "held_out"
+    for root in (train_root, held_out_root):
+        if discard_outdated(root):
+            say(f"{root} was made by an earlier generator and is made anew")
     say(f"Training cohort: {TRAIN_STUDIES} synthetic studies, seed {TRAIN_SEED}")
     write_cohort(train_root, studies=TRAIN_STUDIES, seed=TRAIN_SEED, jobs=jobs, progress=progress)
     say(f"Held-out cohort: {HELD_OUT_STUDIES} synthetic studies, seed {HELD_OUT_SEED}")

@@ -2,33 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-
-
-def prior_shift(targets: NDArray[np.bool_] | NDArray[np.float32]) -> float:
-    """Log odds by which a network that saw as many positives as negatives overrates.
-
-    A network trained on a balanced draw learns posteriors for a prior of 1/2. Adding
-    log(rate / (1 - rate)) to its logit gives them for the cohort's own rate (prior correction,
-    King and Zeng 2001, "Logistic Regression in Rare Events Data"). The order of scores, hence AUC,
-    stays as it is. The weights of the loss are part of the method and are left in.
-
-    Args:
-        targets: (n,) or (n, 1), truth of every slice of the training cohort, of both classes.
-
-    Raises:
-        ValueError: There is one class only.
-    """
-    rate = float(np.mean(np.asarray(targets, dtype=np.float64)))
-    if not 0 < rate < 1:
-        raise ValueError("The prior of a single class has no log odds.")
-    return math.log(rate / (1 - rate))
 
 
 def prior_shifts(
@@ -38,8 +17,10 @@ def prior_shifts(
 
     Output j occurs at the rate r_j in the cohort and at the rate b_j, the mean of its rates among
     positive and among negative slices, in a balanced draw; the shift is
-    log(r_j / (1 - r_j)) - log(b_j / (1 - b_j)) (King and Zeng 2001). For a single output it is
-    `prior_shift`. An output that never, or always, occurs keeps its logit.
+    log(r_j / (1 - r_j)) - log(b_j / (1 - b_j)) (prior correction, King and Zeng 2001, "Logistic
+    Regression in Rare Events Data"). It keeps the order of an output's scores, hence its AUC. The
+    weights of the loss are part of the method and are left in. An output that never, or always,
+    occurs keeps its logit.
 
     Args:
         targets: (n, outputs) truth of every slice of the training cohort, in [0, 1].
@@ -65,18 +46,6 @@ def prior_shifts(
     return log_ratio(among_positive, among_negative) - log_ratio(
         1 - among_positive, 1 - among_negative
     )
-
-
-def shift_logit(head: nn.Sequential, shift: float) -> None:
-    """Add `shift` to the single logit of a head, in place.
-
-    Raises:
-        ValueError: The head does not end in a linear layer with one output and a bias.
-    """
-    last = head[-1]
-    if not isinstance(last, nn.Linear) or last.out_features != 1:
-        raise ValueError("Only a head with a single logit can be shifted.")
-    shift_logits([last], np.array([shift]))
 
 
 def shift_logits(layers: Sequence[nn.Linear], shifts: NDArray[np.float64]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -16,12 +17,18 @@ from core import atomic
 from core.constants import SYNTHETIC_WARNING, VERTEBRAE
 from core.data.phantom.study import make_study
 from core.data.phantom.writer import derived_uid, write_study
-from core.errors import ConfigError, DataRootError
+from core.errors import ConfigError, DataRootError, StorageError
 
 GENERATOR_VERSION = 2
 """Rises when the same seed gives other voxels than before."""
 
 MANIFEST = "phantom.json"
+
+WRITTEN = (
+    "train_images", "segmentations", "fracture_masks", "phantom_truth", "train.csv",
+    "train_bounding_boxes.csv", MANIFEST,
+)  # fmt: skip
+"""All that a cohort consists of; the manifest goes last, so that a removal can be finished."""
 
 BOX_EVERY = 4
 """One positive study in so many has boxes in an RSNA-like cohort, as 235 of 961."""
@@ -107,6 +114,41 @@ def _make_missing(
     for _ in work:
         done += 1
         progress(done, len(uids))
+
+
+def discard_outdated(out: Path) -> bool:
+    """Remove a cohort that an earlier generator wrote, and nothing else.
+
+    Args:
+        out: Perhaps a cohort's data root.
+
+    Returns:
+        Whether there was one.
+
+    Raises:
+        StorageError: It cannot be removed.
+    """
+    try:
+        found = json.loads((out / MANIFEST).read_text())
+    except (OSError, ValueError):
+        return False
+    generated = isinstance(found, dict) and found.get("synthetic") is True
+    version = found.get("generator_version") if generated else None
+    if not isinstance(version, int) or version >= GENERATOR_VERSION:
+        return False
+    try:
+        for name in WRITTEN:
+            path = out / name
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"{out} holds synthetic studies of an earlier generator that cannot be removed "
+            f"({error.strerror}); delete the folder."
+        ) from error
+    return True
 
 
 def _make_one(out: Path, seed: int, matrix: int, rsna_like: bool, index: int, uid: str) -> None:

@@ -6,16 +6,15 @@ import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
-from torch import nn
 
-from core.models.heads import prelu_head
 from core.models.registry import build_model
-from core.training.prior import prior_shift, prior_shifts, shift_logit, shift_logits
+from core.training.prior import prior_shifts, shift_logits
 
 
-def test_the_shift_is_the_log_odds_of_the_cohort():
-    assert prior_shift(np.array([1, 0, 0, 0], dtype=bool)) == pytest.approx(math.log(1 / 3))
-    assert prior_shift(np.array([[1.0], [0.0]], dtype=np.float32)) == 0
+def test_the_shift_of_a_single_output_is_the_log_odds_of_the_cohort():
+    for truth, expected in (([1, 0, 0, 0], math.log(1 / 3)), ([1, 0], 0.0)):
+        positive = np.array(truth, dtype=bool)
+        assert prior_shifts(positive[:, None], positive) == pytest.approx(expected)
 
 
 def test_a_balanced_fit_with_the_shift_is_calibrated_on_the_whole_cohort():
@@ -25,28 +24,8 @@ def test_a_balanced_fit_with_the_shift_is_calibrated_on_the_whole_cohort():
     negatives = rng.choice(np.flatnonzero(~truth), truth.sum(), replace=False)
     drawn = np.concatenate([np.flatnonzero(truth), negatives])
     fit = LogisticRegression(C=np.inf).fit(feature[drawn], truth[drawn])
-    logit = fit.decision_function(feature) + prior_shift(truth)
+    logit = fit.decision_function(feature) + prior_shifts(truth[:, None], truth)[0]
     assert (1 / (1 + np.exp(-logit))).mean() == pytest.approx(truth.mean(), abs=0.004)
-
-
-def test_only_the_logit_moves_and_the_order_stays():
-    head = prelu_head(8, 1).eval()
-    features = torch.randn(16, 8)
-    before = head(features)
-    shift_logit(head, -1.5)
-    assert torch.allclose(head(features), before - 1.5)
-
-
-def test_a_single_class_and_a_head_of_seven_are_refused():
-    with pytest.raises(ValueError, match="single class"):
-        prior_shift(np.ones(4, dtype=bool))
-    with pytest.raises(ValueError, match="single logit"):
-        shift_logit(nn.Sequential(nn.Linear(4, 7)), 1.0)
-
-
-def test_one_output_gets_the_same_shift_either_way():
-    truth = np.array([1, 0, 0, 0, 0], dtype=bool)
-    assert prior_shifts(truth[:, None], truth) == pytest.approx(prior_shift(truth))
 
 
 def test_each_output_moves_from_its_rate_in_the_draw_to_its_rate_in_the_cohort():

@@ -9,7 +9,7 @@ import pytest
 
 from core.data.dicom_series import read_series
 from core.data.masks import load_vertebra_mask, presence_from_mask
-from core.data.phantom.cohort import write_cohort
+from core.data.phantom.cohort import GENERATOR_VERSION, discard_outdated, write_cohort
 from core.data.phantom.study import make_study
 from core.data.rsna import is_synthetic, read_studies
 from core.errors import ConfigError, DataRootError
@@ -134,3 +134,24 @@ def test_settings_out_of_range_are_refused(tmp_path, bad):
 
 def test_the_manifest_says_synthetic(cohort):
     assert json.loads((cohort[0] / "phantom.json").read_text())["synthetic"] is True
+
+
+def test_a_cohort_of_an_earlier_generator_is_removed_and_other_files_stay(tmp_path):
+    for name in ("train_images/1.2", "phantom_truth"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "phantom.json").write_text('{"synthetic": true, "generator_version": 1}')
+    (tmp_path / "train.csv").write_text("x")
+    (tmp_path / "notes.txt").write_text("mine")
+    assert discard_outdated(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize(
+    "manifest", [None, "{", "[]", "{}", f'{{"generator_version": {GENERATOR_VERSION}}}']
+)
+def test_what_is_not_of_an_earlier_generator_stays(tmp_path, manifest):
+    (tmp_path / "train.csv").write_text("x")
+    if manifest is not None:
+        (tmp_path / "phantom.json").write_text(manifest)
+    assert not discard_outdated(tmp_path)
+    assert (tmp_path / "train.csv").exists()
