@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from core.config import RunConfig
-from core.models.bundles import UNSAVED_SHA256, BundleConfig
+from core.models.bundles import UNSAVED_SHA256, BundleConfig, read_bundle
 from core.models.checkpoint import save_bundle
 from core.models.slice_model import SliceModel
 from core.training.cohort import Cohort
@@ -67,7 +67,7 @@ def write_bundle(
         window_width=config.window_width,
         channels=config.channels,
         alpha=config.alpha,
-        vertebra_bundle=None if config.vertebra_bundle is None else config.vertebra_bundle.name,
+        vertebra_bundle=_name_of(config.vertebra_bundle),
         weights_sha256=UNSAVED_SHA256,
         parameters=1,
         trained_on=trained_on,
@@ -75,3 +75,8 @@ def write_bundle(
     )
     save_bundle(folder, state.model, description)
     return folder
+
+
+def _name_of(bundle: Path | None) -> str | None:
+    """The name in a bundle's config; its folder may be called anything."""
+    return None if bundle is None else read_bundle(bundle).config.name
