@@ -41,7 +41,7 @@ STUDIES, SLICES, LONGEST_STUDY = 2_019, 711_601, 1_082
 """Of the real set."""
 SET_GIB: Final = 350.0
 READS: Final = {"index": 1, "cache": 2, "predict": 1}
-"""How often a step reads each file: `cache` hashes it before it decodes it."""
+"""How often a step reads each file: `cache` hashes it first, and may find it gone from memory."""
 MACHINES: Final = (1, 4, 32)
 
 
@@ -115,12 +115,18 @@ def hours(cost: float, workers: int) -> float:
     return cost * max(fullest, LONGEST_STUDY) / 3600
 
 
-def projection(costs: dict[str, Cost], cores: int, gbyte_s: float) -> str:
+def moved_gbyte(step: str, size: int) -> float:
+    """10^9 bytes that a step reads and writes on the shared disk; `cache` writes the store."""
+    written = SLICES * size**2 / 1e9 if step == "cache" else 0.0
+    return READS[step] * SET_GIB * 1.024**3 + written
+
+
+def projection(costs: dict[str, Cost], cores: int, size: int, gbyte_s: float) -> str:
     """Give the table: a row a step, a column a number of machines."""
     heads = [f"{machines} x {cores} cores" for machines in MACHINES]
     rows = [("step", "ms a slice", *heads, "disk floor")]
     for name, cost in costs.items():
-        floor = READS[name] * SET_GIB * 1.024**3 / gbyte_s / 3600
+        floor = moved_gbyte(name, size) / gbyte_s / 3600
         times = [in_words(hours(cost.busy, machines * cores)) for machines in MACHINES]
         rows.append((name, f"{1000 * cost.busy:.2f}", *times, in_words(floor)))
     return "\n".join("".join(cell.ljust(16) for cell in row).rstrip() for row in rows)
@@ -156,9 +162,9 @@ def main() -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"Peak memory of the process that did all three: {peak:.2f} GiB.\n")
     print(f"Projected for {SLICES:,} slices, taken as 512 x 512, in {STUDIES:,} studies:")
-    print(projection(costs, arguments.machine_cores, arguments.gbyte_s))
+    print(projection(costs, arguments.machine_cores, arguments.size, arguments.gbyte_s))
     print(
-        f"The floor is what a shared disk of {arguments.gbyte_s:g} GB/s needs to hand out the "
+        f"The floor is what a shared disk of {arguments.gbyte_s:g} GB/s needs to move the "
         f"bytes, whatever the machines; the larger of the two counts. No network disk was measured."
     )
     print(json.dumps(figures(costs, cores)))

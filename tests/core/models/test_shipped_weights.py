@@ -1,4 +1,4 @@
-"""The bundles in git answer exactly as torchvision's networks with their weights."""
+"""The bundles in git answer as torchvision's networks with their weights."""
 
 import pytest
 import torch
@@ -48,10 +48,13 @@ def _state(bundle):
 
 
 @pytest.mark.parametrize("bundle", BUNDLES, ids=[bundle.config.name for bundle in BUNDLES])
-def test_a_shipped_type_1_bundle_answers_bit_by_bit(bundle):
+def test_a_shipped_type_1_bundle_answers_as_torchvisions_network_does(bundle):
     generator = torch.Generator().manual_seed(0)
     side = bundle.config.size
     shape = (2, side, side) if bundle.config.channels == "grey" else (2, 3, side, side)
     images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
     with torch.inference_mode():
-        assert torch.equal(load_model(bundle)(images), _by_hand(bundle, images))
+        # Not bit by bit: with several threads, oneDNN may add up in another order.
+        torch.testing.assert_close(
+            load_model(bundle)(images), _by_hand(bundle, images), rtol=1e-4, atol=1e-4
+        )
