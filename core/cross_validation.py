@@ -14,7 +14,6 @@ from core import atomic
 from core.config import RunConfig, Settings
 from core.data.dicom_series import read_series
 from core.data.rsna import read_studies
-from core.data.splits import assign_folds
 from core.errors import DicomSeriesError, TrainingError
 from core.evaluation.levels import LevelReport
 from core.evaluation.report import EvaluationReport, evaluate_predictions
@@ -23,6 +22,7 @@ from core.inference.outputs import write_predictions
 from core.inference.predictor import Predictor
 from core.models.bundles import BundleInfo, read_bundle
 from core.models.pairs import BundlePair, default_bundle, vertebra_for
+from core.training.cohort import saved_folds
 from core.training.run_list import summarise_run
 from core.training.runs import RunFolder
 from core.training.trainer import train
@@ -122,7 +122,7 @@ def cross_validate(
             one = config.model_copy(update={"fold": fold})
             bundles.append(_train_fold(one, run, progress, cache_dir))
         say("Predicting the held-out patients of each fold")
-        found = _pool(config, run, bundles, progress, replicates)
+        found = _pool(config, run, bundles, progress, replicates, cache_dir)
         atomic.write_json(run_dir / SUMMARY_FILE, found.to_json())
         run.append_metrics("validation", step=config.folds, epoch=1, auc=_main_auc(config, found))
         run.write_status("running", step=config.folds, total_steps=config.folds)
@@ -153,10 +153,10 @@ def _train_fold(
 
 def _pool(
     config: RunConfig, run: RunFolder, bundles: list[BundleInfo], progress: Progress | None,
-    replicates: int,
+    replicates: int, cache_dir: Path | None,
 ) -> CrossValidation:  # fmt: skip
     records = read_studies(config.data_root)
-    folds = assign_folds(records, config.folds, config.seed)
+    folds = saved_folds(records, config, cache_dir or Settings().rsna_cache)
     found: list[SlicePredictions] = []
     seconds: list[float] = []
     left_out: list[str] = []

@@ -10,8 +10,9 @@ from pathlib import Path
 from core.config import RunConfig
 from core.data.cache import StudySlices, load_study_slices
 from core.data.datasets import Presences, SliceDataset
+from core.data.index import index_folder
 from core.data.rsna import is_synthetic, read_studies
-from core.data.splits import assign_folds
+from core.data.splits import assign_folds, load_or_make_folds
 from core.data.store_keys import study_digests
 from core.errors import DicomSeriesError, TrainingError
 from core.training.presence import presence_from_bundle
@@ -72,7 +73,7 @@ def load_cohort(
         )
     training, validation = studies, None
     if config.fold is not None:
-        folds = assign_folds(records, config.folds, config.seed)
+        folds = saved_folds(records, config, cache_dir)
         training = [study for study in studies if folds[study.study_id] != config.fold]
         held_out = [study for study in studies if folds[study.study_id] == config.fold]
         validation = _dataset(held_out, presence_of, config, "validation")
@@ -82,6 +83,22 @@ def load_cohort(
         synthetic=is_synthetic(config.data_root),
         fingerprint=_fingerprint(records, {study.study_id for study in studies}, cache_dir),
     )
+
+
+def saved_folds(records: list[StudyRecord], config: RunConfig, cache_dir: Path) -> dict[str, int]:
+    """Give the folds of a data root, kept beside its index so that they outlive every change.
+
+    Those of generated studies are not kept: a cohort of the same name may be made anew.
+
+    Raises:
+        DataRootError: There are fewer studies than folds, or the file does not fit them.
+        StorageError: The file cannot be written.
+    """
+    if is_synthetic(config.data_root):
+        return assign_folds(records, config.folds, config.seed)
+    name = f"folds-{config.folds}-seed-{config.seed}.json"
+    path = index_folder(config.data_root, cache_dir) / name
+    return load_or_make_folds(path, records, config.folds, config.seed)
 
 
 def _fingerprint(records: list[StudyRecord], used: set[str], cache_dir: Path) -> str:
