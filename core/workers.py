@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import logging
 import re
 import warnings
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -207,6 +208,7 @@ def _alone(guarded: _Guarded, task: _Task) -> tuple[int, _Answer]:
 
 def _on_cluster(guarded: _Guarded, items: Sequence[Any], address: str) -> _Answers:
     from distributed import CancelledError, KilledWorker, as_completed
+    from distributed.comm import CommClosedError
 
     with _client(address) as client:
         futures: list[Future[Any]] = client.map(guarded, list(enumerate(items)), pure=False)
@@ -217,16 +219,13 @@ def _on_cluster(guarded: _Guarded, items: Sequence[Any], address: str) -> _Answe
                     yield future.result()
                 except KilledWorker:
                     yield positions[future.key], _Answer(None, _killed())
-                except CancelledError as error:
+                except (CancelledError, CommClosedError) as error:
                     raise ConfigError(
                         f"The dask scheduler at {address} was lost; start it and its workers "
                         "again and repeat the command, what was finished is kept."
                     ) from error
                 except ModuleNotFoundError as error:
-                    raise ConfigError(
-                        f"A dask worker has no module {error.name}; start the workers in the "
-                        "program's folder, with its own Python."
-                    ) from error
+                    raise _other_environment(error) from error
                 # The scheduler then forgets the result, so that it lies in no worker's memory.
                 future.release()
         finally:
@@ -238,6 +237,8 @@ def _client(address: str) -> Generator[Client, None, None]:
     """Connect, or raise ConfigError where no scheduler answers or none of its workers comes."""
     from distributed import Client
 
+    # What it logs, tracebacks among them, comes back here as an exception or is mended by a retry.
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     try:
         # A client whose first connection fails hangs and writes on standard error when collected.
         with ThreadPoolExecutor(max_workers=1) as thread:
@@ -245,17 +246,40 @@ def _client(address: str) -> Generator[Client, None, None]:
         client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError, MemoryError) as error:
         raise ConfigError(
-            f"No dask scheduler answers at {address}; start one with `dask scheduler` and give "
-            "the tcp:// address that it prints."
+            f"No dask scheduler answers at {address}; start one with `python -m dask scheduler` "
+            "and give the tcp:// address that it prints."
         ) from error
     with client:
         try:
             client.wait_for_workers(1, timeout=FIRST_WORKER_SECONDS)
         except TimeoutError as error:
             raise ConfigError(
-                f"The dask scheduler at {address} has no worker; start some with `dask worker`."
+                f"The dask scheduler at {address} has no worker; start some with "
+                "`python -m dask worker`."
             ) from error
+        _check_environment(client)
         yield client
+
+
+def _check_environment(client: Client) -> None:
+    """Raise ConfigError where the scheduler or a worker cannot import the program."""
+
+    # Nested, so that it travels as code and not as a name in the module that may be missing.
+    def import_program() -> None:
+        import core.workers  # noqa: F401  # pyright: ignore[reportUnusedImport]
+
+    try:
+        client.run_on_scheduler(import_program)
+        client.run(import_program)
+    except ModuleNotFoundError as error:
+        raise _other_environment(error) from error
+
+
+def _other_environment(error: ModuleNotFoundError) -> ConfigError:
+    return ConfigError(
+        f"A process of the dask cluster has no module {error.name}; start the scheduler and the "
+        "workers in the program's folder with its own Python, as `python -m dask worker …`."
+    )
 
 
 async def _shake_hands(address: str) -> None:

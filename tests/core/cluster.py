@@ -18,37 +18,53 @@ START_SECONDS = 60
 
 @dataclass(frozen=True)
 class LoopbackCluster:
-    """The scheduler's address and the workers' process ids."""
+    """The scheduler's address, its process id and the workers'."""
 
     address: str
+    scheduler_pid: int
     pids: tuple[int, ...]
 
 
 @contextlib.contextmanager
 def loopback_cluster(
-    folder: Path, *, workers: int = 2, settings: dict[str, str] | None = None
+    folder: Path,
+    *,
+    workers: int = 2,
+    settings: dict[str, str] | None = None,
+    scheduler_in: Path = ROOT,
+    workers_in: Path = ROOT,
 ) -> Iterator[LoopbackCluster]:
-    """Start a scheduler and single-threaded workers without nannies; end them on leaving."""
+    """Start a scheduler and single-threaded workers without nannies; end them on leaving.
+
+    They see the program where they are started in its folder, `ROOT`.
+    """
     place = folder / "scheduler.json"
     environment = os.environ | {
-        "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
+        "PYTHONPATH": "", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
         **(settings or {}),
     }  # fmt: skip
     common = ["--scheduler-file", str(place), "--no-dashboard"]
     commands = [
-        ["dask_scheduler", "--host", "127.0.0.1", "--port", "0"],
-        *[["dask_worker", "--nthreads", "1", "--no-nanny", "--local-directory", str(folder)]]
+        (scheduler_in, ["scheduler", "--host", "127.0.0.1", "--port", "0"]),
+        *[
+            (workers_in, ["worker", "--nthreads", "1", "--no-nanny", "--death-timeout", "60",
+                          "--local-directory", str(folder)])
+        ]
         * workers,
-    ]
+    ]  # fmt: skip
     processes = []
     with (folder / "cluster.log").open("w") as log:
         try:
-            for name, *options in commands:
-                command = [sys.executable, "-m", f"distributed.cli.{name}", *common, *options]
+            for place_to_start, options in commands:
+                command = [sys.executable, "-m", "dask", *options, *common]
                 processes.append(
-                    subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+                    subprocess.Popen(
+                        command, cwd=place_to_start, env=environment, stdout=log, stderr=log
+                    )
                 )
-            yield LoopbackCluster(_address(place), tuple(p.pid for p in processes[1:]))
+            yield LoopbackCluster(
+                _address(place), processes[0].pid, tuple(p.pid for p in processes[1:])
+            )
         finally:
             for process in reversed(processes):
                 process.kill()

@@ -173,6 +173,27 @@ def test_a_scheduler_without_workers_is_a_clear_error(tmp_path, monkeypatch):
         list(run_over(worker_tasks.square, [1], workers=Workers(dask=cluster.address)))
 
 
+def test_a_scheduler_that_is_lost_midway_is_a_clear_error_without_a_traceback(tmp_path, capfd):
+    (tmp_path / "marks").mkdir()
+    work = partial(worker_tasks.mark_and_wait, tmp_path / "marks", 0.1)
+    with loopback_cluster(tmp_path) as cluster:
+        results = run_over(work, range(50), workers=Workers(dask=cluster.address))
+        next(results)
+        os.kill(cluster.scheduler_pid, signal.SIGKILL)
+        with pytest.raises(ConfigError, match="was lost; start it and its workers again"):
+            list(results)
+    assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("lost", ["scheduler_in", "workers_in"])
+def test_a_cluster_started_elsewhere_is_a_clear_error(tmp_path, lost):
+    with (
+        loopback_cluster(tmp_path, workers=1, **{lost: tmp_path}) as cluster,
+        pytest.raises(ConfigError, match="has no module core; start the scheduler and the workers"),
+    ):
+        list(run_over(worker_tasks.square, [1], workers=Workers(dask=cluster.address)))
+
+
 @pytest.mark.parametrize(
     "wrong", [{"jobs": 0}, {"jobs": -1}, {"dask": "localhost"}, {"dask": ""}, {"dask": "tcp://a"}]
 )
