@@ -208,7 +208,7 @@ def _alone(guarded: _Guarded, task: _Task) -> tuple[int, _Answer]:
 
 def _on_cluster(guarded: _Guarded, items: Sequence[Any], address: str) -> _Answers:
     from distributed import CancelledError, KilledWorker, as_completed
-    from distributed.comm import CommClosedError
+    from distributed.comm.core import CommClosedError
 
     with _client(address) as client:
         futures: list[Future[Any]] = client.map(guarded, list(enumerate(items)), pure=False)
