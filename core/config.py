@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.errors import ConfigError
+from core.types import HuWindow, NoiseMethod, NoiseReduction
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 BackboneName = Literal[
@@ -69,7 +70,9 @@ class RunConfig(BaseModel):
     against its vertebra loss. `vertebra_bundle` gives v_ij where a study has no mask. `fold` is
     the one held out; "all" trains each in turn, None trains on every study. `gradient_clip`
     limits the gradient's norm; 0 means no limit. `checkpoint_every_s` is the longest time of
-    work that a kill loses.
+    work that a kill loses. The `augment_*` say how far a slice may be changed where `augment` is
+    set, as in `core.preprocessing.augmentation.AugmentationRanges`; the `noise_*` are those of
+    `core.types.NoiseReduction`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -85,6 +88,17 @@ class RunConfig(BaseModel):
     window_width: float = Field(default=1800.0, gt=0)
     channels: ChannelMode = "grey"
     augment: bool = False
+    augment_rotation_deg: float = Field(default=10.0, ge=0, le=180)
+    augment_shift: float = Field(default=0.05, ge=0, le=0.5)
+    augment_zoom: float = Field(default=0.1, ge=0, le=1)
+    augment_flip: float = Field(default=0.5, ge=0, le=1)
+    augment_brightness: float = Field(default=0.08, ge=0, le=0.5)
+    augment_contrast: float = Field(default=0.15, ge=0, le=1.5)
+    augment_saturation: float = Field(default=0.15, ge=0, le=1.5)
+    augment_hue_deg: float = Field(default=10.0, ge=0, le=180)
+    noise_reduction: NoiseMethod = "none"
+    noise_threshold: int = Field(default=30, ge=1, le=255)
+    noise_clusters: int = Field(default=4, ge=2, le=8)
     balanced: bool = False
     slices_per_study: int = Field(default=0, ge=0)
     epochs: int = Field(default=1, ge=1)
@@ -117,6 +131,16 @@ class RunConfig(BaseModel):
                 f"fold must be below folds ({self.folds}); set it to 0..{self.folds - 1}"
             )
         return self
+
+    @property
+    def window(self) -> HuWindow:
+        """The HU window mapped to 0..255."""
+        return HuWindow(self.window_center, self.window_width)
+
+    @property
+    def noise(self) -> NoiseReduction:
+        """What is done against noise in a prepared slice."""
+        return NoiseReduction(self.noise_reduction, self.noise_threshold, self.noise_clusters)
 
     @property
     def learning_rate(self) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,31 @@ class HuWindow:
     def upper(self) -> float:
         """HU shown white."""
         return self.center + self.width / 2
+
+
+NoiseMethod = Literal["none", "threshold", "otsu", "kmeans"]
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseReduction:
+    """How noise is taken out of a prepared slice, grey levels 0..255.
+
+    Attributes:
+        method: "threshold" and "otsu" make the background black; "kmeans" gives every pixel the
+            mean of its group; "none" leaves the slice as it is.
+        threshold: For "threshold": grey level, 1..255, from which a pixel is kept.
+        clusters: For "kmeans": number of groups, 2..8.
+    """
+
+    method: NoiseMethod = "none"
+    threshold: int = 30
+    clusters: int = 4
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.threshold <= 255:
+            raise ValueError(f"A threshold is a grey level of 1 to 255, not {self.threshold}.")
+        if not 2 <= self.clusters <= 8:
+            raise ValueError(f"K-means is offered with 2 to 8 groups, not {self.clusters}.")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,6 +13,7 @@ from core.config import BackboneName, ChannelMode, RunConfig
 from core.errors import ConfigError
 from core.training.run_list import RunSummary, read_metrics
 from core.training.schedule import Pace
+from core.types import NoiseMethod
 
 Kind = Literal["choice", "switch", "whole", "number", "text"]
 
@@ -77,7 +78,32 @@ FIELDS: Final[dict[str, tuple[FormField, ...]]] = {
                   step=50.0),
         FormField("channels", "Channels", "One grey slice thrice, three HU windows, or the slice "
                   "with its two neighbours.", "choice", get_args(ChannelMode)),
-        FormField("augment", "Augment", "Rotate, flip and change brightness at random.", "switch"),
+        FormField("noise_reduction", "Noise reduction", "Black background by a threshold or by "
+                  "Otsu's, or the means of K groups of grey; see Preprocessing.", "choice",
+                  get_args(NoiseMethod)),
+        FormField("noise_threshold", "Noise threshold", "Grey level, 1 to 255, below which a "
+                  "pixel is background.", "whole"),
+        FormField("noise_clusters", "Noise groups K", "Groups of K-means, 2 to 8.", "whole"),
+    ),
+    "Augmentation": (
+        FormField("augment", "Augment", "Change every slice at random, each time it is drawn.",
+                  "switch"),
+        FormField("augment_rotation_deg", "Rotation up to (°)", "Either way about the centre.",
+                  "number", step=1.0),
+        FormField("augment_flip", "Flip probability", "How often left and right are exchanged.",
+                  "number", step=0.1),
+        FormField("augment_brightness", "Brightness up to", "Added or taken, as a share of white.",
+                  "number", step=0.01),
+        FormField("augment_contrast", "Contrast up to", "Logarithm of the factor about mid-grey.",
+                  "number", step=0.05),
+        FormField("augment_saturation", "Saturation up to", "Logarithm of the factor; nothing "
+                  "where the channels are equal.", "number", step=0.05),
+        FormField("augment_hue_deg", "Hue up to (°)", "Turn of the channels; nothing where they "
+                  "are equal.", "number", step=1.0),
+        FormField("augment_shift", "Shift up to", "As a share of the side, along either axis.",
+                  "number", step=0.01),
+        FormField("augment_zoom", "Zoom up to", "Logarithm of the factor, in or out.", "number",
+                  step=0.05),
     ),
     "Optimisation": (
         FormField("epochs", "Epochs", "Times through the training slices.", "whole"),

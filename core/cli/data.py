@@ -10,7 +10,7 @@ import typer
 from core.cli.common import Dask, Jobs, app, chosen_workers, parsed_window, progress_bar
 from core.config import ChannelMode, Settings, load_run_config
 from core.errors import ConfigError, DataRootError
-from core.types import HuWindow
+from core.types import HuWindow, NoiseReduction
 from core.workers import Workers
 
 DataRoot = Annotated[Path, typer.Argument(help="Data set in RSNA's layout.")]
@@ -114,12 +114,12 @@ class _Inputs(NamedTuple):
     size: int
     crop: float
     channels: ChannelMode
+    noise: NoiseReduction = NoiseReduction()
 
 
 def _inputs_of(config: Path) -> _Inputs:
     run = load_run_config(config)
-    window = HuWindow(run.window_center, run.window_width)
-    return _Inputs(window, run.size, run.crop, run.channels)
+    return _Inputs(run.window, run.size, run.crop, run.channels, run.noise)
 
 
 def _inputs(

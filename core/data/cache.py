@@ -22,7 +22,7 @@ from core.data.store_eviction import StoreLimit
 from core.data.store_keys import entry_key, study_digests
 from core.data.viewer_store import ViewerVolume, load_viewer_volume
 from core.preprocessing.network_input import slices_for_network
-from core.types import HuWindow, StudyRecord
+from core.types import HuWindow, NoiseReduction, StudyRecord
 from core.workers import Workers, run_over
 
 __all__ = [
@@ -99,6 +99,7 @@ def load_study_slices(
     cache_dir: Path,
     jobs: int | None = None,
     channels: ChannelMode = "grey",
+    noise: NoiseReduction = NoiseReduction(),  # noqa: B008 - frozen
     limit: StoreLimit | None = None,
 ) -> StudySlices:
     """Give a study's prepared slices from the store, preparing them first where they are missing.
@@ -115,6 +116,7 @@ def load_study_slices(
         cache_dir: Folder of the store.
         jobs: Threads that read the series when the entry is missing.
         channels: What the network's three channels will hold.
+        noise: What is done against noise.
         limit: Size of the store; `CACHE_LIMIT_GIB` unless given.
 
     Raises:
@@ -124,7 +126,7 @@ def load_study_slices(
     """
     entry = _entry(
         record, window=window, crop=crop, size=size, cache_dir=cache_dir, jobs=jobs,
-        channels=channels, limit=limit,
+        channels=channels, noise=noise, limit=limit,
     )  # fmt: skip
     thickness = entry.values["thickness_mm"]
     z_spacing, y_spacing, x_spacing = entry.values["spacing_mm"]
@@ -148,6 +150,7 @@ def fill_store(
     size: int,
     cache_dir: Path,
     channels: ChannelMode = "grey",
+    noise: NoiseReduction = NoiseReduction(),  # noqa: B008 - frozen
     workers: Workers = Workers(),  # noqa: B008 - frozen
     limit: StoreLimit | None = None,
     progress: Progress | None = None,
@@ -164,6 +167,7 @@ def fill_store(
         size: See there.
         cache_dir: Folder of the store.
         channels: See there.
+        noise: See there.
         workers: Where the work is done.
         limit: Size of the store; `CACHE_LIMIT_GIB` unless given.
         progress: Called with (studies done, studies in all).
@@ -175,7 +179,7 @@ def fill_store(
     limit = limit or StoreLimit.from_settings()
     prepare = functools.partial(
         _built_bytes, window=window, crop=crop, size=size, cache_dir=cache_dir,
-        channels=channels, limit=limit, jobs=None if workers.jobs == 1 else 1,
+        channels=channels, noise=noise, limit=limit, jobs=None if workers.jobs == 1 else 1,
     )  # fmt: skip
     sizes: list[tuple[bool, int]] = []
     failed: list[tuple[str, str]] = []
@@ -212,6 +216,7 @@ def _entry(
     cache_dir: Path,
     jobs: int | None,
     channels: ChannelMode,
+    noise: NoiseReduction,
     limit: StoreLimit | None,
 ) -> Entry:
     windows = NETWORK_WINDOWS.values() if channels == "windows" else [(window.center, window.width)]
@@ -222,13 +227,14 @@ def _entry(
             "crop": float(crop),
             "size": size,
         }
+        | _noise_key(noise)
     )
 
     def build() -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         volume = read_series(record.folder, jobs=jobs)
         arrays: dict[str, NDArray[Any]] = {
             "images": slices_for_network(
-                volume.hu, window=window, crop=crop, size=size, channels=channels
+                volume.hu, window=window, crop=crop, size=size, channels=channels, noise=noise
             ),
             "z_mm": np.asarray(volume.z_mm, dtype=np.float64),
         }
@@ -240,3 +246,9 @@ def _entry(
         }
 
     return fetch_entry(cache_dir, "slices", key, build, limit)
+
+
+def _noise_key(noise: NoiseReduction) -> dict[str, Any]:
+    """What noise reduction adds to a key: nothing where it is off, so that old entries serve."""
+    value = {"threshold": noise.threshold, "kmeans": noise.clusters}.get(noise.method)
+    return {} if noise.method == "none" else {"noise": [noise.method, value]}

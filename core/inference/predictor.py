@@ -197,7 +197,9 @@ def _same_network(one: BundleInfo, other: BundleInfo) -> bool:
 
 def _same_input(one: BundleInfo, other: BundleInfo) -> bool:
     a, b = one.config, other.config
-    return (a.window, a.crop, a.size, a.channels) == (b.window, b.crop, b.size, b.channels)
+    return (a.window, a.crop, a.size, a.channels, a.noise) == (
+        b.window, b.crop, b.size, b.channels, b.noise,
+    )  # fmt: skip
 
 
 def _prepared(hu: NDArray[np.int16], batch: slice, bundle: BundleInfo) -> Tensor:
@@ -212,6 +214,7 @@ def _prepared(hu: NDArray[np.int16], batch: slice, bundle: BundleInfo) -> Tensor
         crop=config.crop,
         size=config.size,
         channels=config.channels,
+        noise=config.noise,
     )
     if neighbours:
         images = stack_neighbours(images, np.arange(batch.start - first, batch.stop - first))

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.config import BackboneName, ChannelMode
 from core.errors import BundleError
-from core.types import HuWindow
+from core.types import HuWindow, NoiseMethod, NoiseReduction
 
 WEIGHTS_FILE: Final = "model.safetensors"
 CONFIG_FILE: Final = "config.json"
@@ -28,7 +28,8 @@ class BundleConfig(BaseModel):
     """Everything needed to rebuild a bundle's model and to feed it, and where it came from.
 
     `size` is the input's side in pixels, `crop` the central fraction of a slice kept before
-    resizing, `window_center` and `window_width` are HU, `channels` what the three channels hold.
+    resizing, `window_center` and `window_width` are HU, `channels` what the three channels hold,
+    and `noise_*` what is done against noise, as in `core.types.NoiseReduction`.
     `alpha` weighed the fracture loss of a Type 3 model. `vertebra_bundle` names the bundle whose
     presence a Type 2 fracture model is meant to read, None where it learnt from masks alone.
     `created` is ISO 8601 in UTC.
@@ -46,6 +47,9 @@ class BundleConfig(BaseModel):
     window_center: float
     window_width: float = Field(gt=0)
     channels: ChannelMode = "grey"
+    noise_reduction: NoiseMethod = "none"
+    noise_threshold: int = Field(default=30, ge=1, le=255)
+    noise_clusters: int = Field(default=4, ge=2, le=8)
     alpha: float = Field(default=2.0, gt=0)
     vertebra_bundle: str | None = None
     weights_sha256: str = Field(pattern="^[0-9a-f]{64}$")
@@ -57,6 +61,11 @@ class BundleConfig(BaseModel):
     def window(self) -> HuWindow:
         """The HU window mapped to 0..255."""
         return HuWindow(self.window_center, self.window_width)
+
+    @property
+    def noise(self) -> NoiseReduction:
+        """What is done against noise in a prepared slice."""
+        return NoiseReduction(self.noise_reduction, self.noise_threshold, self.noise_clusters)
 
     @property
     def gives_presence(self) -> bool:

@@ -5,10 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from core.config import RunConfig
+
+AUGMENT_STREAM: Final = 1
+"""Tells the draws of changes from a run's other draws of the same seed and epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,20 @@ class AugmentationRanges:
     log_contrast: float = 0.15
     hue_deg: float = 10.0
     log_saturation: float = 0.15
+
+    @classmethod
+    def of(cls, config: RunConfig) -> AugmentationRanges:
+        """The limits that a run is trained with."""
+        return cls(
+            rotation_deg=config.augment_rotation_deg,
+            shift=config.augment_shift,
+            log_scale=config.augment_zoom,
+            flip_probability=config.augment_flip,
+            brightness=config.augment_brightness,
+            log_contrast=config.augment_contrast,
+            hue_deg=config.augment_hue_deg,
+            log_saturation=config.augment_saturation,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +106,25 @@ def draw_augmentations(
 ) -> list[Augmentation]:
     """Draw one change for each of `count` slices."""
     return [draw_augmentation(rng, ranges) for _ in range(count)]
+
+
+def draws_of_batch(
+    seed: tuple[int, ...], number: int, count: int, ranges: AugmentationRanges | None = None
+) -> list[Augmentation]:
+    """Draw the changes of one training batch.
+
+    Args:
+        seed: As `augmentation_seed` gives it.
+        number: Of the batch in its epoch, from 0.
+        count: Slices of the whole batch.
+        ranges: Limits of the draws.
+    """
+    return draw_augmentations(count, np.random.default_rng((*seed, number)), ranges)
+
+
+def augmentation_seed(run_seed: int, epoch: int) -> tuple[int, ...]:
+    """Seed of the changes in one epoch of a run, epochs counted from 0."""
+    return (run_seed, epoch, AUGMENT_STREAM)
 
 
 def apply_augmentation(image: NDArray[np.uint8], augmentation: Augmentation) -> NDArray[np.uint8]:
@@ -150,16 +189,63 @@ def apply_augmentations(
     return changed
 
 
-def _moved(image: NDArray[np.uint8], augmentation: Augmentation) -> NDArray[np.uint8]:
+def move_mask(mask: NDArray[np.uint8], augmentation: Augmentation) -> NDArray[np.uint8]:
+    """Move the labels of a slice as `apply_augmentation` moves its pixels; from outside comes 0.
+
+    Args:
+        mask: uint8 (h, w), a label a pixel; the nearest one is taken.
+        augmentation: The change.
+
+    Returns:
+        uint8 (h, w), a new array.
+    """
+    return _moved(mask, augmentation, cv2.INTER_NEAREST)
+
+
+def move_box_xyxy(
+    xyxy: tuple[float, float, float, float],
+    augmentation: Augmentation,
+    shape: tuple[int, int],
+) -> tuple[float, float, float, float]:
+    """Move a box as `apply_augmentation` moves what lies in it.
+
+    Args:
+        xyxy: Left, top, right, bottom in pixels; 0 is the outer edge of the first pixel.
+        augmentation: The change.
+        shape: (h, w) of the slice.
+
+    Returns:
+        The upright box around the moved corners, xyxy; it may reach past the slice.
+    """
+    height, width = shape
+    left, top, right, bottom = xyxy
+    # cv2 counts from the first pixel's centre, a box from its edge.
+    x = np.array([left, right, left, right]) - 0.5
+    y = np.array([top, top, bottom, bottom]) - 0.5
+    if augmentation.flip:
+        x = (width - 1) - x
+    moved = _matrix(augmentation, width, height) @ np.stack([x, y, np.ones(4)]) + 0.5
+    (low_x, low_y), (high_x, high_y) = moved.min(axis=1), moved.max(axis=1)
+    return float(low_x), float(low_y), float(high_x), float(high_y)
+
+
+def _moved(
+    image: NDArray[np.uint8], augmentation: Augmentation, how: int = cv2.INTER_LINEAR
+) -> NDArray[np.uint8]:
     """Flip, rotate, zoom and shift one channel, uint8 (h, w)."""
     height, width = image.shape
     if augmentation.flip:
         image = np.ascontiguousarray(image[:, ::-1])
+    moved = cv2.warpAffine(image, _matrix(augmentation, width, height), (width, height), flags=how)
+    return moved.astype(np.uint8, copy=False)
+
+
+def _matrix(augmentation: Augmentation, width: int, height: int) -> NDArray[np.float64]:
+    """Where a pixel's centre goes once it has been flipped, float64 (2, 3)."""
     center = ((width - 1) / 2, (height - 1) / 2)
     matrix = cv2.getRotationMatrix2D(center, augmentation.rotation_deg, augmentation.scale)
     matrix[:, 2] += (augmentation.shift_xy[0] * width, augmentation.shift_xy[1] * height)
-    moved = cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR)
-    return moved.astype(np.uint8, copy=False)
+    return np.asarray(matrix, dtype=np.float64)
 
 
 def _color_matrix(augmentation: Augmentation) -> NDArray[np.float32]:

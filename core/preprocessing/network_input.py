@@ -11,7 +11,8 @@ from core.config import ChannelMode
 from core.constants import NETWORK_WINDOWS
 from core.preprocessing.geometry import center_crop, resize_slices
 from core.preprocessing.intensity import window_to_uint8
-from core.types import HuWindow
+from core.preprocessing.noise_reduction import reduce_noise
+from core.types import HuWindow, NoiseReduction
 
 N_CHANNELS: Final = 3
 _WINDOWS: Final = tuple(HuWindow(*window) for window in NETWORK_WINDOWS.values())
@@ -24,8 +25,9 @@ def slices_for_network(
     crop: float,
     size: int,
     channels: ChannelMode = "grey",
+    noise: NoiseReduction = NoiseReduction(),  # noqa: B008 - frozen
 ) -> NDArray[np.uint8]:
-    """Crop, window and resize axial slices.
+    """Crop, window and resize axial slices, then reduce noise where that is asked for.
 
     Args:
         hu: int16 HU, (n, h, w).
@@ -34,6 +36,7 @@ def slices_for_network(
         size: Side of the result in pixels.
         channels: What the network's three channels hold. Neighbours are stacked from the result
             by `stack_neighbours`, when a batch is made.
+        noise: Applied to each resized grey image on its own.
 
     Returns:
         uint8 (n, size, size) for "grey" and "neighbours", (n, 3, size, size) for "windows".
@@ -48,7 +51,7 @@ def slices_for_network(
     for index in range(len(cropped)):
         for channel, one in enumerate(windows):
             grey = window_to_uint8(cropped[index : index + 1], one)
-            prepared[index, channel] = resize_slices(grey, size)[0]
+            prepared[index, channel] = reduce_noise(resize_slices(grey, size)[0], noise)
     return prepared if channels == "windows" else prepared[:, 0]
 
 

@@ -14,7 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.data.datasets import SliceBatch, SliceDataset
-from core.preprocessing.augmentation import apply_augmentations, draw_augmentations
+from core.preprocessing.augmentation import (
+    AugmentationRanges,
+    apply_augmentations,
+    draws_of_batch,
+)
 
 BATCHES_AHEAD: Final = 2
 """Batches in the making or ready, per worker."""
@@ -35,6 +39,7 @@ class Batches:
         order: int64 indices into it.
         batch_size: Slices a batch, over all processes.
         augment_seed: Seed of the random changes; None leaves the slices as they are.
+        augment_ranges: Their limits; None takes the usual ones.
         drop_last: Leave out an incomplete last batch, unless it is the only one: batch norm
             cannot learn from a single slice and learns badly from a few.
         workers: Threads that make batches ahead; 0 makes each when it is asked for.
@@ -53,6 +58,7 @@ class Batches:
     order: NDArray[np.int64]
     batch_size: int
     augment_seed: tuple[int, ...] | None = None
+    augment_ranges: AugmentationRanges | None = None
     drop_last: bool = False
     workers: int = 0
     first: int = 0
@@ -120,8 +126,8 @@ class Batches:
         change = None
         if self.augment_seed is not None:
             # Drawn for the whole batch, so that a slice is changed alike whoever takes it.
-            rng = np.random.default_rng((*self.augment_seed, number))
-            draws = draw_augmentations(len(rows), rng)[rank::world]
+            drawn = draws_of_batch(self.augment_seed, number, len(rows), self.augment_ranges)
+            draws = drawn[rank::world]
             change = partial(apply_augmentations, augmentations=draws)
         batch = self.dataset.batch(rows[rank::world], change)
         return batch.pin_memory() if self.pin_memory else batch

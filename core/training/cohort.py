@@ -126,6 +126,7 @@ def _prepare(
                     crop=config.crop,
                     size=config.size,
                     channels=config.channels,
+                    noise=config.noise,
                     cache_dir=cache_dir,
                 )
             )

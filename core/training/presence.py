@@ -84,6 +84,7 @@ def _prepared(record: StudyRecord, config: BundleConfig, cache_dir: Path) -> Stu
         crop=config.crop,
         size=config.size,
         channels=config.channels,
+        noise=config.noise,
         cache_dir=cache_dir,
     )
 

@@ -233,10 +233,11 @@ class RunFolder:
         """Only where the data lie and what computes may differ on resuming."""
         written = yaml.safe_load(self.config_file.read_text()) or {}
         current = config.model_dump(mode="json")
+        # A run that began before an option was added did without it, as its default does.
+        defaults = RunConfig(task=config.task, data_root=config.data_root).model_dump(mode="json")
+        before = defaults | written
         free = {"data_root", "device"}
-        changed = sorted(
-            key for key in current if key not in free and current[key] != written.get(key)
-        )
+        changed = sorted(key for key in current if key not in free and current[key] != before[key])
         if changed:
             raise TrainingError(
                 f"{self.folder} was started with another {changed[0]}; resume with its own "

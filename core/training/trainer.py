@@ -20,6 +20,7 @@ from core.atomic import write_json
 from core.config import RunConfig, Settings
 from core.errors import ConfigError, TrainingError
 from core.models.registry import build_model
+from core.preprocessing.augmentation import AugmentationRanges, augmentation_seed
 from core.training.batches import Batches
 from core.training.cohort import Cohort, load_cohort
 from core.training.curves_log import CurvesLog
@@ -44,7 +45,6 @@ OnEvaluation = Callable[[int, dict[str, Any]], bool]
 
 PROVENANCE_FILE: Final = "provenance.json"
 _ORDER_STREAM: Final = 0
-_AUGMENT_STREAM: Final = 1
 _log = logging.getLogger("core.training")
 
 
@@ -220,7 +220,8 @@ class _Job:
             learnt,
             order,
             config.batch_size,
-            augment_seed=(config.seed, epoch, _AUGMENT_STREAM) if config.augment else None,
+            augment_seed=augmentation_seed(config.seed, epoch) if config.augment else None,
+            augment_ranges=AugmentationRanges.of(config),
             drop_last=True,
             workers=config.loader_workers,
             first=first,

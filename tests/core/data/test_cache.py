@@ -10,7 +10,8 @@ from core.data.dicom_series import read_series
 from core.data.rsna import read_studies
 from core.errors import DataRootError, DicomSeriesError, StorageError
 from core.preprocessing.network_input import slices_for_network
-from core.types import HuWindow, StudyRecord
+from core.preprocessing.noise_reduction import reduce_noise
+from core.types import HuWindow, NoiseReduction, StudyRecord
 from core.workers import Workers
 from tests.core.data.dicom_factory import write_ct_series
 from tests.core.training.made_data_root import write_data_root
@@ -101,6 +102,20 @@ def test_neighbours_are_stacked_from_the_grey_entry(root, tmp_path, reads):
     np.testing.assert_array_equal(grey.images, neighbours.images)
     assert neighbours.channels == "neighbours"
     assert len(reads) == 1
+
+
+def test_noise_reduction_is_kept_under_a_key_of_its_own(root, tmp_path, reads):
+    record = read_studies(root)[0]
+    plain = _load(record, tmp_path / "cache").images
+    for how in (NoiseReduction("kmeans"), NoiseReduction("kmeans", clusters=2)):
+        kept = _load(record, tmp_path / "cache", noise=how).images
+        expected = np.stack([reduce_noise(image, how) for image in plain])
+        np.testing.assert_array_equal(kept, expected)
+    assert len(reads) == 3
+    # What a method does not use makes no other entry, and none at all the old one.
+    _load(record, tmp_path / "cache", noise=NoiseReduction("kmeans", threshold=9, clusters=2))
+    _load(record, tmp_path / "cache", noise=NoiseReduction("none", clusters=2))
+    assert len(reads) == 3
 
 
 def test_images_are_memory_mapped_and_read_only(root, tmp_path):

@@ -270,6 +270,17 @@ def test_three_windows_reach_the_network_as_three_channels(networks):
     assert networks["vertebra"].batches[0] is networks["fracture"].batches[0]
 
 
+def test_the_noise_reduction_of_each_bundle_is_applied(networks):
+    series = volume(5)
+    how = {"noise_reduction": "threshold", "noise_threshold": 100}
+    Predictor(info("vertebra"), info("fracture", **how), device="cpu").predict(series)
+    plain = slices_for_network(series.hu, window=HuWindow(400, 1800), crop=1.0, size=32)
+    dark = np.where(plain < 100, 0, plain)
+    assert (dark != plain).any()
+    assert np.array_equal(networks["vertebra"].batches[0].numpy(), plain)
+    assert np.array_equal(networks["fracture"].batches[0].numpy(), dark)
+
+
 def test_bad_arguments_are_refused(networks):
     with pytest.raises(ValueError, match="at least one slice"):
         Predictor(info("vertebra"), info("fracture"), batch_size=0)

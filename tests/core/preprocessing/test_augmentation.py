@@ -1,6 +1,9 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from core.config import RunConfig
 from core.preprocessing.augmentation import (
     Augmentation,
     AugmentationRanges,
@@ -9,6 +12,8 @@ from core.preprocessing.augmentation import (
     augment_slices,
     draw_augmentation,
     draw_augmentations,
+    move_box_xyxy,
+    move_mask,
 )
 
 
@@ -154,3 +159,49 @@ def test_batch_of_three_channels_is_changed_slice_by_slice(colored):
         np.testing.assert_array_equal(one, apply_augmentation(colored, drawn))
     with pytest.raises(ValueError, match="shorter"):
         apply_augmentations(batch, draws[:1])
+
+
+def test_the_limits_of_a_run_are_the_usual_ones_unless_it_says_otherwise():
+    usual = RunConfig(task="fracture", data_root=".")
+    assert AugmentationRanges.of(usual) == AugmentationRanges()
+    changed = RunConfig(task="fracture", data_root=".", augment_hue_deg=40, augment_flip=0)
+    assert AugmentationRanges.of(changed) == AugmentationRanges(hue_deg=40, flip_probability=0)
+
+
+moves = st.builds(
+    Augmentation,
+    rotation_deg=st.floats(-40, 40),
+    shift_xy=st.tuples(st.floats(-0.1, 0.1), st.floats(-0.1, 0.1)),
+    scale=st.floats(0.8, 1.25),
+    flip=st.booleans(),
+)
+
+
+@given(moves)
+@settings(max_examples=40, deadline=None)
+def test_a_box_moves_with_what_lies_in_it(drawn):
+    image = np.zeros((96, 128), np.uint8)
+    image[40:56, 50:70] = 255
+    moved = apply_augmentation(image, drawn) > 127
+    left, top, right, bottom = move_box_xyxy((50, 40, 70, 56), drawn, image.shape)
+    rows, columns = np.flatnonzero(moved.any(axis=1)), np.flatnonzero(moved.any(axis=0))
+    # A turned corner covers less than half of its last pixels.
+    assert abs(left - columns[0]) <= 1.6
+    assert abs(right - columns[-1] - 1) <= 1.6
+    assert abs(top - rows[0]) <= 1.6
+    assert abs(bottom - rows[-1] - 1) <= 1.6
+
+
+@given(moves)
+@settings(max_examples=20, deadline=None)
+def test_a_mask_moves_with_its_pixels_and_keeps_its_labels(drawn):
+    mask = np.zeros((64, 64), np.uint8)
+    mask[20:34, 25:44] = 5
+    moved = move_mask(mask, drawn)
+    assert set(np.unique(moved)) <= {0, 5}
+    pixels = apply_augmentation(mask * 51, drawn) > 127
+    assert ((moved == 5) != pixels).sum() <= 0.12 * (mask > 0).sum()
+
+
+def test_a_flipped_box_is_the_mirrored_one():
+    assert move_box_xyxy((2, 3, 6, 9), Augmentation(flip=True), (20, 30)) == (24, 3, 28, 9)

@@ -135,3 +135,17 @@ def test_a_signal_stops_the_run_in_good_order(run, name):
         signal.raise_signal(getattr(signal, name))
     assert run.read_status().state == "stopped"
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_run_from_before_an_option_goes_on_without_it(tmp_path):
+    config = RunConfig(task="vertebra", data_root=tmp_path)
+    run = RunFolder(tmp_path / "run")
+    run.start(config, resume=False)
+    written = yaml.safe_load(run.config_file.read_text())
+    run.config_file.write_text(
+        yaml.safe_dump({k: v for k, v in written.items() if "noise" not in k})
+    )
+    changed = config.model_copy(update={"noise_reduction": "otsu"})
+    with pytest.raises(TrainingError, match="another noise_reduction"):
+        RunFolder(run.folder).start(changed, resume=True)
+    RunFolder(run.folder).start(config, resume=True)
