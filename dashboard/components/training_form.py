@@ -6,20 +6,15 @@ from typing import Any
 
 import streamlit as st
 
-from core.config import RunConfig
+from core.config import PROJECT_ROOT, RunConfig
 from core.errors import ConfigError, CSpineError
 from core.training.schedule import Estimate, estimate_run, one_cycle
 from dashboard import jobs, state
 from dashboard.charts.training_curves import schedule_figure
 from dashboard.data_size import data_size
-from dashboard.run_form import (
-    FIELDS,
-    FormField,
-    config_from,
-    fold_choices,
-    form_values,
-    known_paces,
-)
+from dashboard.form_fields import FIELDS, FormField
+from dashboard.form_places import data_roots, vertebra_bundles
+from dashboard.run_form import config_from, fold_choices, form_values, known_paces
 from dashboard.services import settings
 from dashboard.wording import duration
 
@@ -46,33 +41,49 @@ def _fields(fields: tuple[FormField, ...]) -> None:
         for column, field in zip(st.columns(3), fields[start : start + 3], strict=False):
             with column:
                 _widget(field)
+                st.caption(field.explanation)
 
 
 def _widget(field: FormField) -> None:
     common: dict[str, Any] = {
-        "label": field.label, "help": field.help, "key": state.form_key(field.key),
-        "persist_state": "session",
+        "label": field.label, "key": state.form_key(field.key), "persist_state": "session",
     }  # fmt: skip
-    if field.kind == "choice":
-        st.selectbox(options=_options(field), **common)
+    if field.kind in ("choice", "data_root", "bundle"):
+        st.selectbox(
+            options=_options(field), format_func=_said,
+            accept_new_options=field.kind != "choice", **common,
+        )  # fmt: skip
     elif field.kind == "switch":
         st.toggle(**common)
     elif field.kind == "whole":
-        st.number_input(step=1, min_value=0, **common)
+        low, high = (None if bound is None else int(bound) for bound in (field.low, field.high))
+        st.number_input(step=1, min_value=low, max_value=high, **common)
     elif field.kind == "number":
         form = "%.1e" if field.step < 1e-3 else "%.4g"
-        st.number_input(step=field.step, format=form, placeholder="by task", **common)
+        st.number_input(
+            step=field.step, min_value=field.low, max_value=field.high, format=form,
+            placeholder="by task" if field.key == "max_lr" else None, **common,
+        )  # fmt: skip
     else:
         st.text_input(**common)
 
 
 def _options(field: FormField) -> tuple[Any, ...]:
-    if field.key != "fold":
+    value = state.form_value(field.key)
+    if field.kind == "choice" and field.key != "fold":
         return field.choices
-    options = fold_choices(max(int(state.form_value("folds")), 2))
-    if state.form_value("fold") not in options:
-        state.set_form_value("fold", options[0])
-    return options
+    if field.key == "fold":
+        options = fold_choices(max(int(state.form_value("folds")), 2))
+        if value not in options:
+            state.set_form_value("fold", options[0])
+        return options
+    known = data_roots() if field.kind == "data_root" else ("", *vertebra_bundles())
+    return known if value in known else (value, *known)
+
+
+def _said(value: object) -> str:
+    """A choice as the page calls it: a folder of this checkout by its place in it."""
+    return "none" if value in ("", None) else str(value).removeprefix(f"{PROJECT_ROOT}/")
 
 
 def _plan() -> None:

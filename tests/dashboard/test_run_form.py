@@ -8,9 +8,9 @@ from core.config import RunConfig
 from core.errors import ConfigError
 from core.training.run_list import list_runs
 from core.training.runs import RunFolder
+from dashboard.form_fields import FIELDS
 from dashboard.run_form import (
     ALL_FOLDS,
-    FIELDS,
     NO_FOLD,
     config_from,
     differences,

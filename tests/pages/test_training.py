@@ -79,7 +79,8 @@ def test_values_that_do_not_fit_are_said_and_nothing_starts(at_work, launched):
 
 def test_a_data_root_that_is_none_is_said(at_work, launched):
     app = open_page("training")
-    field(app, "text_input", "data_root").set_value("/nowhere").run()
+    app.session_state["train_data_root"] = "/nowhere"
+    app.run()
     assert "/nowhere" in app.error[0].value
 
 
