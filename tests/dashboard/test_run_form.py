@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
+from pydantic import Field
 
 from core.config import RunConfig
 from core.errors import ConfigError
 from core.training.run_list import list_runs
 from core.training.runs import RunFolder
-from dashboard.form_fields import FIELDS
+from dashboard import run_form
+from dashboard.form_fields import FIELDS, OTHER, form_fields
 from dashboard.run_form import (
     ALL_FOLDS,
     NO_FOLD,
@@ -27,7 +31,53 @@ def config(**changes):
 def test_every_field_of_a_run_config_is_asked_for_once_and_explained():
     fields = [field for group in FIELDS.values() for field in group]
     assert sorted(field.key for field in fields) == sorted(RunConfig.model_fields)
-    assert all(field.help.endswith(".") and len(field.help) < 120 for field in fields)
+    unexplained = [field.key for field in fields if not field.help.endswith(".")]
+    assert unexplained == []
+    assert all(len(field.help) < 120 for field in fields)
+    assert OTHER not in FIELDS
+    assert [f.key for f in fields if not f.default] == ["task"]
+
+
+class Grown(RunConfig):
+    """A run config with options that the form has never heard of."""
+
+    line_target: Literal["off", "soft"] = Field("off", description="Learn the line itself.")
+    spine_crop: bool = False
+    crop_mm: int = Field(default=80, gt=10, le=200)
+    sharpness: float | None = Field(default=None, ge=0)
+    note: str = ""
+    weights: tuple[float, ...] = (1.0, 2.0)
+
+
+def test_a_new_option_stands_on_the_page_as_it_is_declared():
+    found = {field.key: field for field in form_fields(Grown)[OTHER]}
+    assert list(found) == ["line_target", "spine_crop", "crop_mm", "sharpness", "note", "weights"]
+    target = found["line_target"]
+    assert (target.label, target.kind, target.choices) == ("Line target", "choice", ("off", "soft"))
+    assert target.explanation == "Learn the line itself. Default: off."
+    assert (found["spine_crop"].kind, found["spine_crop"].default) == ("switch", "off")
+    assert (found["crop_mm"].kind, found["crop_mm"].low, found["crop_mm"].high) == (
+        "whole",
+        11,
+        200,
+    )
+    assert (found["sharpness"].kind, found["sharpness"].low) == ("number", 0)
+    assert found["sharpness"].optional
+    assert (found["note"].kind, found["weights"].kind) == ("text", "yaml")
+
+
+def test_a_field_without_words_has_none():
+    (field,) = [f for f in form_fields(Grown)[OTHER] if f.key == "spine_crop"]
+    assert field.help == ""
+
+
+def test_defaults_and_bounds_are_those_of_the_config():
+    fields = {field.key: field for group in FIELDS.values() for field in group}
+    assert fields["size"].explanation == "Side of the square the network sees. Default: 512."
+    assert (fields["size"].low, fields["size"].high) == (32, 1024)
+    assert fields["pct_start"].default == "0.3"
+    assert "1e-4 for fractures" in fields["max_lr"].explanation
+    assert fields["deterministic"].default == "on"
 
 
 @pytest.mark.parametrize(
@@ -42,6 +92,18 @@ def test_every_field_of_a_run_config_is_asked_for_once_and_explained():
 )
 def test_a_config_survives_the_form(changes):
     assert config_from(form_values(config(**changes))) == config(**changes)
+
+
+def test_a_config_with_options_of_every_kind_survives_the_form(monkeypatch):
+    monkeypatch.setattr(run_form, "FIELDS", form_fields(Grown))
+    monkeypatch.setattr(run_form, "RunConfig", Grown)
+    config = Grown(task="fracture", data_root="/d", weights=(0.5,), sharpness=0.25, note="a: b")
+    values = form_values(config)
+    assert values["weights"] == "[0.5]"
+    assert config_from(values) == config
+    assert config_from(values | {"weights": "[1, 2]"}).weights == (1.0, 2.0)
+    with pytest.raises(ConfigError, match=r"Weights: .*not one YAML value"):
+        config_from(values | {"weights": "[1, 2"})
 
 
 def test_folds_are_offered_one_by_one_together_and_not_at_all():

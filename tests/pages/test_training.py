@@ -6,11 +6,13 @@ import shutil
 import time
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from core.config import RunConfig
 from core.training.runs import RunFolder
 from dashboard import jobs
-from tests.pages.driver import html, open_page
+from dashboard.form_fields import FIELDS
+from tests.pages.driver import APP, html, open_page
 
 
 @pytest.fixture
@@ -78,10 +80,30 @@ def test_values_that_do_not_fit_are_said_and_nothing_starts(at_work, launched):
 
 
 def test_a_data_root_that_is_none_is_said(at_work, launched):
-    app = open_page("training")
+    app = AppTest.from_file(str(APP), default_timeout=30)
     app.session_state["train_data_root"] = "/nowhere"
-    app.run()
+    app = app.run().switch_page("../pages/training.py").run()
+    assert field(app, "selectbox", "data_root").value == "/nowhere"
     assert "/nowhere" in app.error[0].value
+
+
+def test_every_setting_is_explained_on_the_page_with_its_default(at_work, launched):
+    said = {caption.value for caption in open_page("training").caption}
+    wanted = {field.explanation for group in FIELDS.values() for field in group}
+    assert wanted <= said
+
+
+def test_data_and_bundles_of_this_machine_are_offered(at_work, launched):
+    folder = made_run(at_work, "v", task="vertebra", data_root=at_work.root).folder / "bundle"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    app = open_page("training")
+    assert field(app, "selectbox", "data_root").options == [
+        str(at_work.var / "demo"), str(at_work.root),
+    ]  # fmt: skip
+    assert field(app, "selectbox", "vertebra_bundle").options == [
+        "none", str(at_work.checkpoints / "vertebra-made"), str(folder),
+    ]  # fmt: skip
 
 
 def test_a_run_is_shown_with_its_figures(at_work, launched):
