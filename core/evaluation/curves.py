@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import bisect
+import operator
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Final, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from core.errors import PredictionsError
+from core.evaluation.confusion import ConfusionCounts
+
+FloatArray = NDArray[np.float64]
+_PACKED_BELOW: Final = 2.0
+"""The bits of a float64 in [0, 2) rise with its value, and the uppermost two are 0."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ThresholdCounts:
-    """True and false positives when every score >= threshold is a call.
+    """True and false positives when every score >= threshold is a call: both curves in one.
 
     Attributes:
         thresholds: float64 (k,), the distinct scores, falling.
@@ -28,6 +37,100 @@ class ThresholdCounts:
     n_positive: int
     n_negative: int
 
+    @property
+    def one_class(self) -> bool:
+        """Whether a class is missing, so that no curve is defined."""
+        return self.n_positive == 0 or self.n_negative == 0
+
+    def place(self, threshold: float) -> int:
+        """Place of the last threshold >= `threshold` by binary search; -1 where nothing is called.
+
+        Raises:
+            PredictionsError: The threshold is NaN.
+        """
+        if threshold != threshold:
+            raise PredictionsError("The threshold is NaN; give a number.")
+        falling = cast(Sequence[float], self.thresholds)
+        return bisect.bisect_right(falling, -threshold, key=operator.neg) - 1
+
+    def at(self, threshold: float) -> ConfusionCounts:
+        """Confusion counts when every score >= `threshold` is a call, in O(log k).
+
+        Raises:
+            PredictionsError: The threshold is NaN.
+        """
+        place = self.place(threshold)
+        found = int(self.true_positives[place]) if place >= 0 else 0
+        wrong = int(self.false_positives[place]) if place >= 0 else 0
+        return ConfusionCounts(found, wrong, self.n_negative - wrong, self.n_positive - found)
+
+    def recall(self) -> FloatArray:
+        """Sensitivity, the ROC curve's ordinate, at every threshold, (k,); 0 without a positive."""
+        return self.true_positives / max(self.n_positive, 1)
+
+    def false_positive_rate(self) -> FloatArray:
+        """1 - specificity, the ROC curve's abscissa, (k,); 0 without a negative."""
+        return self.false_positives / max(self.n_negative, 1)
+
+    def precision(self) -> FloatArray:
+        """Precision at every threshold, (k,)."""
+        return self.true_positives / (self.true_positives + self.false_positives)
+
+    def f1(self) -> FloatArray:
+        """F1 at every threshold, (k,)."""
+        called = self.true_positives + self.false_positives
+        return 2 * self.true_positives / (called + self.n_positive)
+
+    def auc(self) -> float | None:
+        """Area under the ROC curve, ties counting half; None where one class is missing.
+
+        Hanley and McNeil, 1982: the area is the Mann-Whitney statistic. Whole numbers until one
+        last division.
+        """
+        if self.one_class:
+            return None
+        gained = np.diff(self.false_positives, prepend=0)
+        twice_area = np.dot(
+            gained, 2 * self.true_positives - np.diff(self.true_positives, prepend=0)
+        )
+        return float(int(twice_area) / (2 * self.n_positive * self.n_negative))
+
+    def average_precision(self) -> float | None:
+        """sum_k (R_k - R_k-1) P_k over falling thresholds; None where one class is missing."""
+        if self.one_class:
+            return None
+        gained = np.diff(self.true_positives, prepend=0)
+        return float((gained * self.precision()).sum() / self.n_positive)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CurvePoints:
+    """A curve thinned for drawing: exact points, fewer of them, both ends kept.
+
+    The first point is "nothing is called": threshold infinity, precision 1 by convention.
+
+    Attributes:
+        thresholds: float64 (m,), falling, the first infinite.
+        true_positives: int64 (m,).
+        false_positives: int64 (m,).
+        recall: float64 (m,).
+        false_positive_rate: float64 (m,).
+        precision: float64 (m,).
+        f1: float64 (m,).
+        n_positive: Items whose truth is positive.
+        n_negative: Items whose truth is negative.
+    """
+
+    thresholds: FloatArray
+    true_positives: NDArray[np.int64]
+    false_positives: NDArray[np.int64]
+    recall: FloatArray
+    false_positive_rate: FloatArray
+    precision: FloatArray
+    f1: FloatArray
+    n_positive: int
+    n_negative: int
+
 
 def threshold_counts(scores: ArrayLike, truth: ArrayLike) -> ThresholdCounts:
     """Count calls at every distinct score; tied scores are called together.
@@ -40,17 +143,46 @@ def threshold_counts(scores: ArrayLike, truth: ArrayLike) -> ThresholdCounts:
         PredictionsError: As `checked_scores` describes.
     """
     values, labels = checked_scores(scores, truth)
-    order = np.argsort(-values, kind="stable")
-    values, labels = values[order], labels[order]
-    ends = np.append(np.flatnonzero(np.diff(values)), len(values) - 1)
+    values, labels = _falling(values, labels)
+    ends = np.flatnonzero(values[1:] != values[:-1])
+    ends = np.append(ends, len(values) - 1)
     positives = np.cumsum(labels, dtype=np.int64)[ends]
-    n_positive = int(labels.sum())
+    n_positive = int(positives[-1])
     return ThresholdCounts(
         thresholds=values[ends],
         true_positives=positives,
         false_positives=ends + 1 - positives,
         n_positive=n_positive,
         n_negative=len(labels) - n_positive,
+    )
+
+
+def curve_points(counts: ThresholdCounts, at_most: int = 512) -> CurvePoints:
+    """Thin both curves to about `at_most` points, spread over recall, false positives and calls.
+
+    Every point is one of the curve, so what a reader hovers over is exact.
+    """
+    k = len(counts.thresholds)
+    places = np.arange(k)
+    if k > at_most:
+        share = at_most // 4
+        called = counts.true_positives + counts.false_positives
+        axes = (counts.true_positives, counts.false_positives, called, np.log(called))
+        wanted = [np.searchsorted(axis, np.linspace(axis[0], axis[-1], share)) for axis in axes]
+        places = np.unique(np.clip(np.concatenate([*wanted, [0, k - 1]]), 0, k - 1))
+    found = np.concatenate([[0], counts.true_positives[places]])
+    wrong = np.concatenate([[0], counts.false_positives[places]])
+    called = found + wrong
+    return CurvePoints(
+        thresholds=np.concatenate([[np.inf], counts.thresholds[places]]),
+        true_positives=found,
+        false_positives=wrong,
+        recall=found / max(counts.n_positive, 1),
+        false_positive_rate=wrong / max(counts.n_negative, 1),
+        precision=np.divide(found, called, out=np.ones(len(called)), where=called > 0),
+        f1=2 * found / np.maximum(called + counts.n_positive, 1),
+        n_positive=counts.n_positive,
+        n_negative=counts.n_negative,
     )
 
 
@@ -76,4 +208,26 @@ def checked_scores(
         raise PredictionsError("A score is NaN or infinite; predict the studies again.")
     if labels.dtype != np.bool_ and not bool(np.isin(labels, (0, 1)).all()):
         raise PredictionsError("A truth value is neither 0 nor 1; mend the truth table.")
-    return values, labels.astype(np.bool_)
+    return values, labels.astype(np.bool_, copy=False)
+
+
+def _falling(values: FloatArray, labels: NDArray[np.bool_]) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """Both sorted by falling value.
+
+    Probabilities are sorted as whole numbers that carry the label in their lowest bit, which needs
+    neither an index nor a gather.
+    """
+    if values.min() < 0 or values.max() >= _PACKED_BELOW:
+        order = np.argsort(-values, kind="stable")
+        return values[order], labels[order]
+    # Adding 0 turns -0.0, whose sign bit is set, into 0.0.
+    keys = (values + 0.0).view(np.uint64) << np.uint64(1)
+    keys |= labels
+    keys.sort()
+    keys = keys[::-1]
+    return _unpacked(keys), (keys & np.uint64(1)).astype(np.bool_)
+
+
+def _unpacked(keys: NDArray[np.uint64]) -> FloatArray:
+    bits: NDArray[Any] = keys >> np.uint64(1)
+    return bits.view(np.float64)

@@ -6,76 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import rankdata
 
 from core.errors import PredictionsError
+from core.evaluation.confusion import ConfusionCounts
 from core.evaluation.curves import checked_scores, threshold_counts
-
-
-@dataclass(frozen=True, slots=True)
-class ConfusionCounts:
-    """Calls against truth; a score >= threshold is a call.
-
-    A ratio whose denominator is 0 is 0: precision without a call, recall without a positive,
-    specificity without a negative, F1 without either. Balanced accuracy averages over the classes
-    that occur.
-    """
-
-    true_positives: int
-    false_positives: int
-    true_negatives: int
-    false_negatives: int
-
-    @property
-    def n(self) -> int:
-        """All items."""
-        return self.n_positive + self.n_negative
-
-    @property
-    def n_positive(self) -> int:
-        """Items whose truth is positive."""
-        return self.true_positives + self.false_negatives
-
-    @property
-    def n_negative(self) -> int:
-        """Items whose truth is negative."""
-        return self.true_negatives + self.false_positives
-
-    @property
-    def accuracy(self) -> float:
-        """Share of right calls."""
-        return _ratio(self.true_positives + self.true_negatives, self.n)
-
-    @property
-    def precision(self) -> float:
-        """Share of calls that are right; 0 without a call."""
-        return _ratio(self.true_positives, self.true_positives + self.false_positives)
-
-    @property
-    def recall(self) -> float:
-        """Sensitivity: share of positives that are called; 0 without a positive."""
-        return _ratio(self.true_positives, self.n_positive)
-
-    @property
-    def specificity(self) -> float:
-        """Share of negatives that are not called; 0 without a negative."""
-        return _ratio(self.true_negatives, self.n_negative)
-
-    @property
-    def f1(self) -> float:
-        """Harmonic mean of precision and recall; 0 without a call and a positive."""
-        called = self.true_positives + self.false_positives
-        return _ratio(2 * self.true_positives, called + self.n_positive)
-
-    @property
-    def balanced_accuracy(self) -> float:
-        """Mean of recall and specificity over the classes that occur."""
-        rates = []
-        if self.n_positive:
-            rates.append(self.recall)
-        if self.n_negative:
-            rates.append(self.specificity)
-        return sum(rates) / len(rates) if rates else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,20 +77,12 @@ def confusion_counts(scores: ArrayLike, truth: ArrayLike, threshold: float) -> C
 
 
 def roc_auc(scores: ArrayLike, truth: ArrayLike) -> float | None:
-    """Area under the ROC curve by midranks, ties counting half; None where one class is missing.
-
-    Hanley and McNeil, 1982: the area is the Mann-Whitney statistic.
+    """Area under the ROC curve, ties counting half; None where one class is missing.
 
     Raises:
         PredictionsError: As `checked_scores` describes.
     """
-    values, labels = checked_scores(scores, truth)
-    n_positive = int(labels.sum())
-    n_negative = len(labels) - n_positive
-    if n_positive == 0 or n_negative == 0:
-        return None
-    rank_sum = float(rankdata(values)[labels].sum())
-    return (rank_sum - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative)
+    return threshold_counts(scores, truth).auc()
 
 
 def average_precision(scores: ArrayLike, truth: ArrayLike) -> float | None:
@@ -165,13 +91,4 @@ def average_precision(scores: ArrayLike, truth: ArrayLike) -> float | None:
     Raises:
         PredictionsError: As `checked_scores` describes.
     """
-    counts = threshold_counts(scores, truth)
-    if counts.n_positive == 0 or counts.n_negative == 0:
-        return None
-    called = counts.true_positives + counts.false_positives
-    gained = np.diff(counts.true_positives, prepend=0)
-    return float((gained * (counts.true_positives / called)).sum() / counts.n_positive)
-
-
-def _ratio(numerator: int, denominator: int) -> float:
-    return numerator / denominator if denominator else 0.0
+    return threshold_counts(scores, truth).average_precision()

@@ -1,0 +1,42 @@
+"""Net benefit: is acting on the model better than treating all or none?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.evaluation.curves import ThresholdCounts
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecisionCurve:
+    """Net benefit over threshold probabilities (Vickers and Elkin, 2006); "none" is 0 throughout.
+
+    Attributes:
+        thresholds: float64 (g,), p_t in (0, 1).
+        model: float64 (g,), TP/n - FP/n p_t / (1 - p_t) when scores >= p_t are treated.
+        treat_all: float64 (g,), the same when all are.
+        prevalence: Share of positives, the highest benefit there is.
+    """
+
+    thresholds: NDArray[np.float64]
+    model: NDArray[np.float64]
+    treat_all: NDArray[np.float64]
+    prevalence: float
+
+
+def decision_curve(
+    counts: ThresholdCounts, thresholds: NDArray[np.float64] | None = None
+) -> DecisionCurve:
+    """Net benefit of a curve whose scores are probabilities.
+
+    Args:
+        counts: Of the scores.
+        thresholds: p_t in (0, 1); 0.01, 0.02 … 0.99 if None.
+
+    Raises:
+        PredictionsError: A threshold leaves (0, 1).
+    """
+    raise NotImplementedError

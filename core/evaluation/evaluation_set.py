@@ -1,0 +1,305 @@
+"""Models and truth on the same studies, and the scored items of each level."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.constants import N_VERTEBRAE
+from core.errors import PredictionsError
+from core.evaluation.arrays import rows_of_studies
+from core.evaluation.levels import LevelName
+from core.evaluation.score_table import NO_SLICES, ScoreTable
+from core.evaluation.truth_table import TruthTable
+
+SliceTruth = Literal["vertebra visible", "boxed"]
+SLICE_TRUTHS: Final[dict[SliceTruth, str]] = {
+    "vertebra visible": "a fractured vertebra is visible in the slice, by the mask",
+    "boxed": "the slice carries a fracture box",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How one model's studies meet the truth; nothing is dropped without standing here.
+
+    Attributes:
+        model: Its name.
+        n_used: Studies that are evaluated.
+        missing: Studies with truth that the model has no score for.
+        extra: Scored studies without truth.
+        unfit: Evaluated studies whose slice truth has another number of slices than the model;
+            they count for vertebrae and patients, not for slices.
+        not_shared: Studies with score and truth that are left out because another model lacks them.
+    """
+
+    model: str
+    n_used: int
+    missing: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+    unfit: tuple[str, ...] = ()
+    not_shared: tuple[str, ...] = ()
+
+    def sentences(self) -> list[str]:
+        """One sentence for each kind of study that is left out."""
+        kinds = (
+            (self.missing, "studies with truth have no score"),
+            (self.extra, "scored studies have no truth"),
+            (self.not_shared, "studies are left out because another model has no score for them"),
+            (self.unfit, "studies have slice truth of another number of slices"),
+        )
+        return [
+            f"{self.model}: {len(studies)} {what} (first {studies[0]})."
+            for studies, what in kinds
+            if studies
+        ]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LevelItems:
+    """One binary question over many items: their scores, truth and places.
+
+    Attributes:
+        scores: float64 (m,), higher is more likely positive.
+        truth: bool (m,).
+        patients: int64 (m,), place of the study in `EvaluationSet.truth.study_ids`, rising.
+        vertebrae: int8 (m,), 0..6 for C1..C7; -1 where an item is of no vertebra.
+        slices: int32 (m,), slice index in the study; -1 where an item is no slice.
+    """
+
+    scores: NDArray[np.float64]
+    truth: NDArray[np.bool_]
+    patients: NDArray[np.int64]
+    vertebrae: NDArray[np.int8]
+    slices: NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EvaluationSet:
+    """Truth and models of the same n studies in the same order.
+
+    Attributes:
+        truth: Of these studies.
+        models: At least one; `study_ids` equal those of `truth`.
+        coverage: One a model.
+    """
+
+    truth: TruthTable
+    models: tuple[ScoreTable, ...]
+    coverage: tuple[Coverage, ...]
+
+    def model(self, name: str) -> ScoreTable:
+        """The model called `name`.
+
+        Raises:
+            PredictionsError: There is none.
+        """
+        for model in self.models:
+            if model.name == name:
+                return model
+        raise PredictionsError(f"There is no model named {name!r} here; choose one that is loaded.")
+
+    def take(self, places: NDArray[np.intp]) -> EvaluationSet:
+        """The studies at `places` (k,), which must rise; coverage stays as it was.
+
+        Raises:
+            PredictionsError: There is no place.
+        """
+        if len(places) == 0:
+            raise PredictionsError("No study is left by these filters; widen one of them.")
+        models = tuple(model.take(places) for model in self.models)
+        return EvaluationSet(self.truth.take(places), models, self.coverage)
+
+    def unsupported(
+        self, name: str, level: LevelName, definition: SliceTruth = "vertebra visible"
+    ) -> str | None:
+        """Say in one sentence why a model cannot be judged at a level; None where it can."""
+        if level in ("vertebra", "patient"):
+            return None
+        if self.model(name).slice_scores is None:
+            return f"{name} has no {level} level: {NO_SLICES}."
+        if not self._masked(self.model(name)).any():
+            return f"There is no {level} level: no study here has a vertebra mask that fits."
+        if level == "slice" and definition == "boxed" and self.truth.boxed is None:
+            return "There is no truth by boxes: this cohort's boxes are not known."
+        return None
+
+    def items(
+        self,
+        name: str,
+        level: LevelName,
+        vertebra: int | None = None,
+        definition: SliceTruth = "vertebra visible",
+    ) -> LevelItems:
+        """Scores and truth of one level.
+
+        ==========  ==========================  ================================================
+        level       pooled                      of vertebra j
+        ==========  ==========================  ================================================
+        slice       p_i against max_j y_j v_ij  f_ij v_ij against y_j v_ij
+        vertebra    p_j against y_j, all j      p_j against y_j
+        patient     p against max_j y_j         not defined
+        presence    v_ij against the mask       v_ij against the mask
+        ==========  ==========================  ================================================
+
+        Args:
+            name: Of the model.
+            level: The level.
+            vertebra: 0..6 for one vertebra; None pools them.
+            definition: Of slice truth; "boxed" knows no vertebra.
+
+        Raises:
+            PredictionsError: The level is not supported, or not for one vertebra.
+        """
+        reason = self.unsupported(name, level, definition)
+        if reason:
+            raise PredictionsError(reason)
+        if vertebra is not None and (
+            level == "patient" or (level == "slice" and definition == "boxed")
+        ):
+            what = "patients" if level == "patient" else "slices by their boxes"
+            raise PredictionsError(f"Truth of {what} knows no vertebra; ask for all together.")
+        model = self.model(name)
+        if level == "patient":
+            return self._patients(model)
+        if level == "vertebra":
+            return self._vertebrae(model, vertebra)
+        if level == "presence":
+            return self._presence(model, vertebra)
+        return self._slices(model, vertebra, definition)
+
+    def _patients(self, model: ScoreTable) -> LevelItems:
+        n = model.n_studies
+        return LevelItems(
+            model.patient_scores,
+            self.truth.fractured.any(axis=1),
+            np.arange(n),
+            np.full(n, -1, np.int8),
+            np.full(n, -1, np.int32),
+        )
+
+    def _vertebrae(self, model: ScoreTable, vertebra: int | None) -> LevelItems:
+        chosen = np.arange(N_VERTEBRAE) if vertebra is None else np.array([vertebra])
+        n, k = model.n_studies, len(chosen)
+        return LevelItems(
+            model.vertebra_scores[:, chosen].ravel(),
+            self.truth.fractured[:, chosen].ravel(),
+            np.repeat(np.arange(n), k),
+            np.tile(chosen.astype(np.int8), n),
+            np.full(n * k, -1, np.int32),
+        )
+
+    def _masked(self, model: ScoreTable) -> NDArray[np.bool_]:
+        """Studies whose slices have both score and truth, bool (n,)."""
+        return self.truth.has_slices & (np.diff(self.truth.offsets) == np.diff(model.offsets))
+
+    def _slice_rows(self, model: ScoreTable) -> _Rows:
+        places = np.flatnonzero(self._masked(model))
+        lengths = np.diff(model.offsets)[places]
+        rows = rows_of_studies(model.offsets, places)
+        patients = np.repeat(places, lengths)
+        return _Rows(
+            score=_whole(rows, model.n_slices),
+            truth=_whole(rows_of_studies(self.truth.offsets, places), len(self.truth.presence)),
+            patients=patients,
+            slices=(rows - model.offsets[:-1][patients]).astype(np.int32),
+        )
+
+    def _slices(
+        self, model: ScoreTable, vertebra: int | None, definition: SliceTruth
+    ) -> LevelItems:
+        at = self._slice_rows(model)
+        if model.slice_scores is None or model.presence is None or model.fracture is None:
+            raise PredictionsError(f"{model.name} has no slice level: {NO_SLICES}.")
+        n = len(at.patients)
+        if vertebra is not None:
+            column = min(vertebra, model.fracture.shape[1] - 1)
+            v, f = model.presence[:, vertebra], model.fracture[:, column]
+            scores = (v.astype(np.float64) * f)[at.score]
+            shown = self.truth.presence[at.truth, vertebra]
+            truth = shown & self.truth.fractured[at.patients, vertebra]
+            return LevelItems(scores, truth, at.patients, np.full(n, vertebra, np.int8), at.slices)
+        scores = model.slice_scores[at.score]
+        if definition == "boxed" and self.truth.boxed is not None:
+            truth = self.truth.boxed[at.truth]
+        else:
+            truth = np.zeros(n, np.bool_)
+            for j in range(N_VERTEBRAE):
+                shown = self.truth.presence[at.truth, j]
+                truth |= shown & self.truth.fractured[at.patients, j]
+        return LevelItems(scores, truth, at.patients, np.full(n, -1, np.int8), at.slices)
+
+    def _presence(self, model: ScoreTable, vertebra: int | None) -> LevelItems:
+        at = self._slice_rows(model)
+        if model.presence is None:
+            raise PredictionsError(f"{model.name} has no presence level: {NO_SLICES}.")
+        chosen = np.arange(N_VERTEBRAE) if vertebra is None else np.array([vertebra])
+        n, k = len(at.patients), len(chosen)
+        return LevelItems(
+            model.presence[at.score][:, chosen].ravel().astype(np.float64),
+            self.truth.presence[at.truth][:, chosen].ravel(),
+            np.repeat(at.patients, k),
+            np.tile(chosen.astype(np.int8), n),
+            np.repeat(at.slices, k),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rows:
+    """Rows of the slices that have both sides; a slice object where those are all."""
+
+    score: NDArray[np.int64] | slice
+    truth: NDArray[np.int64] | slice
+    patients: NDArray[np.int64]
+    slices: NDArray[np.int32]
+
+
+def _whole(rows: NDArray[np.int64], n: int) -> NDArray[np.int64] | slice:
+    """A view instead of a copy where all rows are meant."""
+    return slice(None) if len(rows) == n else rows
+
+
+def align(models: Sequence[ScoreTable], truth: TruthTable) -> EvaluationSet:
+    """Restrict models and truth to the studies that all of them have.
+
+    Raises:
+        PredictionsError: There is no model, two share a name, or no study is left.
+    """
+    if not models:
+        raise PredictionsError("There is no model to evaluate; choose at least one.")
+    names = [model.name for model in models]
+    if len(set(names)) < len(names):
+        raise PredictionsError("Two models have the same name; rename one of them.")
+    known = set(truth.study_ids.tolist())
+    scored = [set(model.study_ids.tolist()) for model in models]
+    shared = np.array(sorted(known.intersection(*scored)), np.str_)
+    if len(shared) == 0:
+        raise PredictionsError(
+            f"No study with truth is scored by every model ({', '.join(names)}); give the truth of "
+            "the same data set, or fewer models."
+        )
+    kept = truth.take(np.searchsorted(truth.study_ids, shared))
+    tables = tuple(model.take(np.searchsorted(model.study_ids, shared)) for model in models)
+    coverage = tuple(
+        Coverage(
+            model=table.name,
+            n_used=len(shared),
+            missing=tuple(sorted(known - own)),
+            extra=tuple(sorted(own - known)),
+            unfit=_unfit(table, kept),
+            not_shared=tuple(sorted((own & known) - set(shared.tolist()))),
+        )
+        for table, own in zip(tables, scored, strict=True)
+    )
+    return EvaluationSet(kept, tables, coverage)
+
+
+def _unfit(model: ScoreTable, truth: TruthTable) -> tuple[str, ...]:
+    if model.slice_scores is None:
+        return ()
+    differ = truth.has_slices & (np.diff(truth.offsets) != np.diff(model.offsets))
+    return tuple(truth.study_ids[differ].tolist())
