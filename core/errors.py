@@ -52,6 +52,10 @@ class TrainingError(CSpineError):
     """A training run cannot start or go on."""
 
 
+class TaskError(CSpineError):
+    """Work in the background cannot be started, stopped or removed."""
+
+
 class DeviceError(CSpineError):
     """The requested compute device is not there."""
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Callable
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Final
 
 import typer
 from tqdm import tqdm
 
-from core.errors import ConfigError
+from core import atomic
+from core.errors import ConfigError, CSpineError, StorageError
 from core.types import HuWindow
 from core.workers import Workers
 
@@ -23,6 +27,12 @@ Dask = Annotated[
     str | None,
     typer.Option(metavar="ADDRESS", help="Scheduler of a dask cluster, tcp://host:port."),
 ]
+
+ProgressFile = Annotated[
+    Path | None,
+    typer.Option(help="JSON file that is kept up to date with how far the work is."),
+]
+_WRITE_EVERY_S: Final = 0.5
 
 
 def chosen_workers(jobs: int | None, dask: str | None) -> Workers:
@@ -54,18 +64,35 @@ def parsed_window(text: str) -> HuWindow:
 
 
 class progress_bar:  # noqa: N801 - reads as a noun in `with progress_bar(...)`
-    """A progress bar with an ETA that takes (done, total); absent until something starts."""
+    """A progress bar with an ETA that takes (done, total); absent until something starts.
 
-    def __init__(self, title: str, unit: str) -> None:
-        self._title, self._unit = title, unit
+    Args:
+        title: What is being done.
+        unit: Of what is counted.
+        file: Kept up to date for other processes to read: {"state": "running" | "finished" |
+            "failed", "done", "total", "first_done" (what was there at the start), "started" and
+            "updated" in seconds since 1970, "message"}.
+    """
+
+    def __init__(self, title: str, unit: str, file: Path | None = None) -> None:
+        self._title, self._unit, self._file = title, unit, file
         self._shown: tqdm[Any] | None = None
+        self._told: dict[str, Any] = {}
 
     def __enter__(self) -> Callable[[int, int], None]:
+        self._tell("running", done=0, total=0, first_done=0, started=time.time())
         return self._show
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if self._shown is not None:
             self._shown.close()
+        if error is None:
+            self._tell("finished")
+        else:
+            # Only a typed error's sentence is meant for people; others may carry patient text.
+            message = str(error) if isinstance(error, CSpineError) else type(error).__name__
+            with contextlib.suppress(StorageError):
+                self._tell("failed", message=message)
 
     def _show(self, done: int, total: int) -> None:
         shown = self._shown
@@ -76,4 +103,13 @@ class progress_bar:  # noqa: N801 - reads as a noun in `with progress_bar(...)`
                 desc=self._title, unit=self._unit, initial=done, total=total, dynamic_ncols=True
             )
             self._shown = shown
+            self._tell("running", done=done, total=total, first_done=done)
         shown.update(done - shown.n)
+        if done == total or time.time() - self._told.get("updated", 0.0) >= _WRITE_EVERY_S:
+            self._tell("running", done=done, total=total)
+
+    def _tell(self, state: str, **values: Any) -> None:  # noqa: ANN401 - JSON values
+        if self._file is not None:
+            told = {"message": ""} | self._told | {"state": state, "updated": time.time()} | values
+            self._told = told
+            atomic.write_json(self._file, told)

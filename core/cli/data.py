@@ -7,7 +7,15 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from core.cli.common import Dask, Jobs, app, chosen_workers, parsed_window, progress_bar
+from core.cli.common import (
+    Dask,
+    Jobs,
+    ProgressFile,
+    app,
+    chosen_workers,
+    parsed_window,
+    progress_bar,
+)
 from core.config import ChannelMode, Settings, load_run_config
 from core.errors import ConfigError, DataRootError
 from core.types import HuWindow, NoiseReduction
@@ -26,11 +34,12 @@ def phantom(
         bool, typer.Option("--rsna-like", help="Plant the real set's quirks; few masks and boxes.")
     ] = False,
     jobs: Jobs = None,
+    progress_file: ProgressFile = None,
 ) -> None:
     """Make synthetic studies with known fractures, as DICOM in RSNA's layout."""
     from core.data.phantom.cohort import write_cohort
 
-    with progress_bar("synthetic studies", "study") as progress:
+    with progress_bar("synthetic studies", "study", progress_file) as progress:
         write_cohort(
             out, studies=studies, seed=seed, jobs=jobs, matrix=matrix, rsna_like=rsna_like,
             progress=progress,
@@ -48,6 +57,7 @@ def index(
     verify: Annotated[
         bool, typer.Option("--verify", help="Hash every file and compare with the index.")
     ] = False,
+    progress_file: ProgressFile = None,
 ) -> None:
     """Read every DICOM header once; print what is odd about the data set."""
     from core.data.index import build_index
@@ -60,7 +70,7 @@ def index(
             raise ConfigError("--verify only compares; leave out --fresh and --report.")
         _verify(root, cache_dir, workers)
         return
-    with progress_bar("index", "study") as progress:
+    with progress_bar("index", "study", progress_file) as progress:
         built = build_index(root, cache_dir, workers=workers, progress=progress, fresh=fresh)
     typer.echo(render_text(built))
     if report is not None:

@@ -148,3 +148,16 @@ def test_a_scheduler_that_is_not_there_is_one_sentence(
     outcome = run(command, phantom_root, *out, "--dask", "tcp://127.0.0.1:1")
     assert_one_sentence(outcome)
     assert "dask scheduler" in outcome[2]
+
+
+def test_progress_is_told_to_other_processes(run, phantom_root, tmp_path):
+    file = tmp_path / "progress.json"
+    assert run("index", phantom_root, "--jobs", 1, "--progress-file", file)[0] == 0
+    told = json.loads(file.read_text())
+    assert (told["state"], told["done"], told["total"], told["message"]) == ("finished", 3, 3, "")
+    assert told["first_done"] <= 1
+    assert told["started"] <= told["updated"]
+    assert_one_sentence(run("index", tmp_path / "nowhere", "--progress-file", file))
+    told = json.loads(file.read_text())
+    assert told["state"] == "failed"
+    assert "no folder" in told["message"]

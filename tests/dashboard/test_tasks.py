@@ -1,0 +1,190 @@
+"""Indexing and making studies are processes of their own that are joined, watched and cancelled."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from core.data.index import load_index
+from core.errors import StorageError, TaskError
+from dashboard import data_sets, tasks
+from dashboard.data_sets import new_cohort_root, remove_cohort
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path, monkeypatch):
+    monkeypatch.setenv("CSPINE_VAR", str(tmp_path / "var"))
+    monkeypatch.setenv("RSNA_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    for name in ("DASHBOARD_READONLY", "RSNA_ROOT"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def played(monkeypatch):
+    """Commands that tasks launched, each played by a process that only sleeps."""
+    commands, processes = [], []
+    popen = subprocess.Popen
+
+    def play(command, **options):
+        commands.append((command, options))
+        sleeper = [sys.executable, "-c", "import time; time.sleep(60)"]
+        processes.append(popen(sleeper, start_new_session=True))
+        return processes[-1]
+
+    monkeypatch.setattr(tasks.subprocess, "Popen", play)
+    yield commands
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def wait_until(condition, seconds=90):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+def tell(task, **values):
+    told = {"state": "running", "done": 0, "total": 0, "first_done": 0, "started": 100.0,
+            "updated": 100.0, "message": ""}  # fmt: skip
+    (task.folder / tasks.PROGRESS_FILE).write_text(json.dumps(told | values))
+    return tasks.read_task(task.folder)
+
+
+def test_a_task_is_started_detached_and_joined_when_asked_for_again(played, place):
+    task = tasks.start_index(place / "root")
+    command, options = played[0]
+    assert command[1:5] == ["-m", "core", "index", str(place / "root")]
+    assert options["start_new_session"]
+    assert (task.state, task.share_done, task.seconds_left) == ("running", 0.0, None)
+    assert tasks.start_index(place / "root").folder == task.folder
+    assert tasks.start_index(place / "other").folder != task.folder
+    assert len(played) == 2
+    assert tasks.find_task("index", place / "root").folder == task.folder
+    assert tasks.find_task("phantom", place / "root") is None
+
+
+def test_the_options_of_a_cohort_reach_the_command(played, place):
+    root = place / "c"
+    tasks.start_phantom(root, studies=7, seed=3, matrix=128, rsna_like=True)
+    command = played[0][0]
+    assert command[3:5] == ["phantom", str(root)]
+    asked = command[5:12]
+    assert asked == ["--studies", "7", "--seed", "3", "--matrix", "128", "--rsna-like"]
+
+
+def test_time_left_follows_the_pace_of_what_was_made_now(played, place):
+    task = tasks.start_index(place / "root")
+    now = tell(task, done=10, total=30, first_done=5, updated=110.0)
+    assert now.share_done == pytest.approx(1 / 3)
+    assert now.seconds_left == pytest.approx(10 / 5 * 20)
+    assert tell(task, done=5, total=30, first_done=5, updated=110.0).seconds_left is None
+
+
+def test_cancelling_ends_the_process_and_is_told_from_an_end(played, place):
+    task = tasks.start_index(place / "root")
+    tell(task, done=1, total=3)
+    process = psutil.Process(task.pid)
+    tasks.cancel_task(task)
+    process.wait(20)
+    stopped = tasks.read_task(task.folder)
+    assert (stopped.state, stopped.done) == ("stopped", 1)
+    tasks.cancel_task(stopped)
+    assert tasks.start_index(place / "root").folder != task.folder
+    tasks.forget_task(stopped)
+    assert tasks.read_task(task.folder) is None
+
+
+def test_a_task_that_is_at_work_is_not_forgotten(played, place):
+    task = tasks.start_index(place / "root")
+    tasks.forget_task(task)
+    assert tasks.read_task(task.folder).is_alive
+
+
+def test_a_read_only_dashboard_starts_and_stops_nothing(played, place, monkeypatch):
+    task = tasks.start_index(place / "root")
+    monkeypatch.setenv("DASHBOARD_READONLY", "1")
+    for change in (
+        lambda: tasks.start_index(place / "other"),
+        lambda: tasks.cancel_task(task),
+        lambda: remove_cohort(data_sets.data_sets()[0]),
+    ):
+        with pytest.raises((TaskError, IndexError)):
+            change()
+    assert len(played) == 1
+    assert psutil.pid_exists(task.pid)
+
+
+def test_only_the_latest_tasks_are_kept(played, place, monkeypatch):
+    monkeypatch.setattr(tasks, "KEPT", 2)
+    folders = [place / "var" / "tasks" / f"{k}-index" for k in range(4)]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    tasks.start_index(place / "root")
+    assert [folder.is_dir() for folder in folders] == [False, False, True, True]
+
+
+def test_a_cohort_has_a_name_that_a_folder_can_have(place):
+    for name in ("", "Über", "../x", "a b", "-x", "x" * 41):
+        with pytest.raises(TaskError, match="cannot be a cohort's name"):
+            new_cohort_root(name)
+    (data_sets.cohorts_root() / "taken").mkdir(parents=True)
+    with pytest.raises(TaskError, match="already"):
+        new_cohort_root("taken")
+
+
+def test_var_that_cannot_be_written_is_said(place, monkeypatch):
+    (place / "file").write_text("")
+    monkeypatch.setenv("CSPINE_VAR", str(place / "file"))
+    with pytest.raises(StorageError, match="CSPINE_VAR"):
+        tasks.start_index(place / "root")
+
+
+def test_studies_are_made_indexed_listed_and_removed_in_real_processes(place, monkeypatch):
+    # One core: then joblib starts no further processes.
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
+    root = new_cohort_root("mine")
+    options = {"studies": 2, "seed": 5, "matrix": 64, "rsna_like": False}
+    task = tasks.start_phantom(root, **options)
+    wait_until(lambda: not tasks.read_task(task.folder).is_alive)
+    done = tasks.read_task(task.folder)
+    assert (done.state, done.done, done.total) == ("finished", 2, 2), done
+    (choice,) = data_sets.data_sets()
+    assert (choice.key, choice.complete, choice.synthetic) == ("cohort-mine", True, True)
+    index = tasks.start_index(choice.root)
+    wait_until(lambda: not tasks.read_task(index.folder).is_alive)
+    assert tasks.read_task(index.folder).state == "finished"
+    assert len(load_index(choice.root.absolute(), place / "cache").studies) == 2
+    remove_cohort(choice)
+    assert data_sets.data_sets() == []
+    assert not any(data_sets.cohorts_root().iterdir())
+
+
+def test_what_goes_wrong_is_told_in_the_commands_own_words(place):
+    task = tasks.start_index(place / "nowhere")
+    wait_until(lambda: not tasks.read_task(task.folder).is_alive)
+    failed = tasks.read_task(task.folder)
+    assert failed.state == "failed"
+    assert "There is no folder" in failed.message
+
+
+def test_cancelling_ends_the_workers_too_and_keeps_what_was_made(place):
+    root = new_cohort_root("mine")
+    task = tasks.start_phantom(root, studies=60, seed=5, matrix=64, rsna_like=False)
+    wait_until(lambda: tasks.read_task(task.folder).done >= 1)
+    children = psutil.Process(task.pid).children(recursive=True)
+    tasks.cancel_task(task)
+    wait_until(lambda: tasks.read_task(task.folder).state == "stopped")
+    psutil.wait_procs(children, timeout=20)
+    assert not any(child.is_running() for child in children)
+    (choice,) = data_sets.data_sets()
+    assert not choice.complete
+    assert any((root / "phantom_truth").iterdir())
