@@ -23,6 +23,7 @@ from core.inference.predictor import Predictor
 from core.models.bundles import BundleInfo, read_bundle
 from core.models.pairs import BundlePair, default_bundle, vertebra_for
 from core.training.cohort import saved_folds
+from core.training.fold_figures import SUMMARY_FILE
 from core.training.run_list import summarise_run
 from core.training.runs import RunFolder
 from core.training.trainer import train
@@ -31,7 +32,6 @@ from core.types import SlicePredictions
 Progress = Callable[[int, int], None]
 Say = Callable[[str], None]
 
-SUMMARY_FILE: Final = "cross_validation.json"
 FOLDS_FILE: Final = "folds.json"
 FIGURES: Final = ("auc", "average_precision", "f1", "recall", "precision", "accuracy")
 

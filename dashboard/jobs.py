@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import Final
 
+import psutil
+
 from core.config import PROJECT_ROOT, RunConfig, Settings
 from core.errors import StorageError, TrainingError
 from core.training.run_list import RunSummary, list_runs, summarise_run
@@ -18,6 +20,8 @@ from core.training.runs import RunFolder
 
 OUTPUT_FILE: Final = "output.log"
 """What the process prints; the only trace of one that fails before it can open its log."""
+KILL_SECONDS: Final = 10.0
+"""A killed process that is still there after this waits for a disk."""
 
 
 def all_runs() -> list[RunSummary]:
@@ -46,10 +50,13 @@ def start_run(config: RunConfig) -> Path:
 
 
 def resume_run(run: RunSummary) -> None:
-    """Go on with a run that was stopped, failed or crashed.
+    """Go on with a run that was stopped, failed or crashed, or that gives no sign of life.
+
+    The process of the last kind hangs; it is killed first, with those that it started.
 
     Raises:
-        TrainingError: The dashboard is read-only, or the run is alive, finished or unreadable.
+        TrainingError: The dashboard is read-only, or the run is alive, finished or unreadable, or
+            its process cannot be killed.
         StorageError: The folder cannot be written.
     """
     _check_allowed()
@@ -58,6 +65,8 @@ def resume_run(run: RunSummary) -> None:
         raise TrainingError(
             f"Run {run.run_id} is {now.state}, so it cannot be resumed; duplicate it instead."
         )
+    if now.state == "stalled":
+        _kill(now)
     _launch(run.folder)
 
 
@@ -100,6 +109,30 @@ def delete_run(run: RunSummary) -> None:
         raise StorageError(
             f"Run {run.run_id} cannot be removed ({error.strerror}); check its permissions."
         ) from error
+
+
+def _kill(run: RunSummary) -> None:
+    """End a hung process and its children, and wait until they are gone."""
+    if run.status is None:
+        return
+    try:
+        process = psutil.Process(run.status.pid)
+        doomed = [process, *process.children(recursive=True)]
+        for one in doomed:
+            one.kill()
+    except psutil.NoSuchProcess:
+        return
+    except psutil.Error as error:
+        raise TrainingError(
+            f"Run {run.run_id} hangs and cannot be ended from here; kill process "
+            f"{run.status.pid} on the machine that trains it, then resume."
+        ) from error
+    _, living = psutil.wait_procs(doomed, timeout=KILL_SECONDS)
+    if living:
+        raise TrainingError(
+            f"Run {run.run_id} hangs in the system and does not end; resume it once process "
+            f"{run.status.pid} is gone."
+        )
 
 
 def _check_allowed() -> None:

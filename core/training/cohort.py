@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,9 +65,8 @@ def load_cohort(
     studies = _prepare(records, config, cache_dir, run)
     presence_of: Presences = {}
     if config.vertebra_bundle is not None and config.task == "fracture":
-        run.write_status("preparing", message="presences of studies without a mask")
         presence_of = presence_from_bundle(
-            [record for record in records if _asks_for_presence(record, config)],
+            _told([record for record in records if _asks_for_presence(record, config)], run),
             config.vertebra_bundle,
             cache_dir=cache_dir,
             device=device,
@@ -104,6 +104,15 @@ def saved_folds(records: list[StudyRecord], config: RunConfig, cache_dir: Path) 
 def _fingerprint(records: list[StudyRecord], used: set[str], cache_dir: Path) -> str:
     digests = [study_digests(record, cache_dir) for record in records if record.study_id in used]
     return fingerprint_keys([json.dumps(digest, sort_keys=True) for digest in digests])
+
+
+def _told(records: list[StudyRecord], run: RunFolder) -> Iterator[StudyRecord]:
+    """The records, one by one; each is a sign of life of the run."""
+    for number, record in enumerate(records):
+        run.write_status(
+            "preparing", message=f"presences, study {number + 1} of {len(records)}"
+        )  # fmt: skip
+        yield record
 
 
 def _asks_for_presence(record: StudyRecord, config: RunConfig) -> bool:

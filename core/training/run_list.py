@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -19,7 +20,7 @@ ShownState = Literal[
     "queued", "preparing", "running", "finished", "stopped", "failed", "crashed", "stalled",
     "unreadable",
 ]  # fmt: skip
-RESUMABLE: Final = ("stopped", "failed", "crashed")
+RESUMABLE: Final = ("stopped", "failed", "crashed", "stalled")
 MEMBERS: Final = ("fold-", "trial-")
 """What the runs inside a run over all folds, and inside a sweep, are called."""
 LOG_TAIL_BYTES: Final = 64 << 10
@@ -57,7 +58,7 @@ class RunSummary:
 
     @property
     def can_resume(self) -> bool:
-        """Whether `--resume` would go on with it."""
+        """Whether `--resume` would go on with it, once a hung process of it is gone."""
         return self.state in RESUMABLE and self.config is not None
 
 
@@ -77,6 +78,7 @@ def summarise_run(folder: Path, root: Path | None = None) -> RunSummary:
     try:
         status = run.read_status()
         config = load_run_config(run.config_file)
+        status = _with_members_sign(status, config, folder)
     except (ConfigError, TrainingError) as error:
         problem = str(error)
     return RunSummary(
@@ -126,6 +128,20 @@ def read_log_tail(folder: Path, lines: int = 40) -> str:
     except OSError:
         return ""
     return "\n".join(text.splitlines()[-lines:])
+
+
+def _with_members_sign(
+    status: RunStatus | None, config: RunConfig, folder: Path
+) -> RunStatus | None:  # fmt: skip
+    """A run over all folds gives a sign of life by the fold that it trains or prepares."""
+    if status is None or config.fold != "all" or not status.is_at_work:
+        return status
+    heartbeat = status.heartbeat
+    for member in _visible_folders(folder):
+        with contextlib.suppress(TrainingError):
+            found = RunFolder(member).read_status() if member.name.startswith(MEMBERS) else None
+            heartbeat = max(heartbeat, found.heartbeat if found else 0.0)
+    return replace(status, heartbeat=heartbeat)
 
 
 def _shown_state(status: RunStatus | None, config: RunConfig | None) -> ShownState:

@@ -65,6 +65,7 @@ def curves_figure(curves: Curves) -> go.Figure:
         row, col = divmod(panel, 2)
         figure.update_yaxes(title=unit, row=row + 1, col=col + 1)
         figure.update_xaxes(title="step", rangemode="tozero", row=row + 1, col=col + 1)
+    figure.update_yaxes(exponentformat="e", row=2, col=1)
     _lay_out(figure, height=560)
     figure.update_layout(
         showlegend=len(curves) > 1,

@@ -6,13 +6,14 @@ import streamlit as st
 
 from dashboard import jobs
 from dashboard.charts.training_curves import RUN_COLORS, curves_figure
-from dashboard.components.run_table import metrics_of
+from dashboard.components.run_table import READING
 from dashboard.run_form import differences
+from dashboard.run_view import curves_of, in_order, standings
 
 
 def compare_section() -> None:
     """Let the reader choose runs and compare them."""
-    runs = {run.run_id: run for run in jobs.all_runs()}
+    runs = {run.run_id: run for run in in_order(jobs.all_runs())}
     if len(runs) < 2:
         st.html(
             '<div class="lab-blank">Two runs are needed to compare. Start another under '
@@ -22,7 +23,7 @@ def compare_section() -> None:
     names = st.multiselect(
         "Runs",
         list(runs),
-        default=list(runs)[:2],
+        default=[name for name, run in runs.items() if curves_of(run)][:2],
         max_selections=len(RUN_COLORS),
         key="compared_runs",
         persist_state="session",
@@ -31,15 +32,23 @@ def compare_section() -> None:
     if not chosen:
         st.html('<div class="lab-blank">Choose at least one run above.</div>')
         return
-    st.plotly_chart(
-        curves_figure({run.run_id: metrics_of(run) for run in chosen}),
-        config={"displayModeBar": False},
-        key="compared_curves",
-        alt="Loss, held-out AUC, learning rate and throughput of several runs",
+    curves = {name: events for run in chosen for name, events in curves_of(run).items()}
+    if curves:
+        st.plotly_chart(
+            curves_figure(curves),
+            config={"displayModeBar": False},
+            key="compared_curves",
+            alt="Loss, held-out AUC, learning rate and throughput of several runs",
+        )
+        st.caption(READING)
+    st.html(
+        '<div class="lab-panel-title">Where they stand'
+        "<span>compare AUCs only of runs that hold out the same patients</span></div>"
     )
+    st.dataframe(standings(chosen), hide_index=True)
     st.html(
         '<div class="lab-panel-title">What differs'
-        "<span>keys with one value are left out</span></div>"
+        "<span>settings that are the same in all are left out</span></div>"
     )
     table = differences(chosen)
     if table.empty:

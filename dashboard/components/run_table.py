@@ -13,8 +13,10 @@ import streamlit as st
 from core.training.run_list import RunSummary, read_log_tail, read_metrics
 from dashboard import jobs, state
 from dashboard.charts.training_curves import curves_figure
+from dashboard.components.fold_table import fold_table
 from dashboard.components.run_actions import run_actions
-from dashboard.wording import ago, duration
+from dashboard.run_view import at_work, curves_of, in_order, members_of, progress_of
+from dashboard.wording import ago
 
 REFRESH_SECONDS: Final = 1.5
 _TABLE: Final = "run_table"
@@ -26,10 +28,15 @@ SAID: Final = {
     "stopped": "stopped – resume",
     "failed": "failed – resume",
     "crashed": "crashed – resume",
-    "stalled": "no sign of life",
+    "stalled": "no sign of life – resume",
     "unreadable": "unreadable",
 }
 """States as the page says them."""
+READING: Final = (
+    "A run learns where the training loss falls and the held-out AUC rises (0.5 is guessing, 1 is "
+    "perfect). A loss that goes on falling while the AUC sinks means that it learns its training "
+    "slices by heart."
+)
 
 
 def runs_section() -> None:
@@ -46,14 +53,15 @@ def runs_section() -> None:
 
 
 def _live(was_alive: bool) -> None:
-    runs = jobs.all_runs()
+    runs = in_order(jobs.all_runs())
     if any(run.is_alive for run in runs) != was_alive or not runs:
         # The last run has ended (or the first begun): the page stops (starts) refreshing itself.
         st.rerun(scope="app")
     _table(runs)
     chosen = state.chosen_run([run.run_id for run in runs])
     state.show_run_in_url(chosen)
-    _detail(next(run for run in runs if run.run_id == chosen))
+    run = next(run for run in runs if run.run_id == chosen)
+    _detail(run, members_of(run, runs))
 
 
 def _table(runs: Sequence[RunSummary]) -> None:
@@ -70,26 +78,40 @@ def _table(runs: Sequence[RunSummary]) -> None:
         hide_index=True,
         height=min(38 + 35 * len(runs), 285),
         column_config={
-            "Progress": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1),
-            "Held-out AUC": st.column_config.NumberColumn(format="%.3f"),
+            "Run": st.column_config.TextColumn(width="medium"),
+            "State": st.column_config.TextColumn(width="small"),
+            "Progress": st.column_config.ProgressColumn(
+                format="percent", min_value=0, max_value=1, width="small"
+            ),
+            "Held-out AUC": st.column_config.TextColumn(width="small"),
         },
     )
 
 
 def _rows(runs: Sequence[RunSummary]) -> pd.DataFrame:
     now = time.time()
+    shares = [progress_of(run, SAID[run.state], members_of(run, runs)).share for run in runs]
     return pd.DataFrame(
         {
-            "Run": [run.run_id for run in runs],
+            "Run": [_name_in_list(run, runs) for run in runs],
             "State": [SAID[run.state] for run in runs],
-            "Progress": [_share_done(run) for run in runs],
-            "Held-out AUC": [run.validation_auc for run in runs],
+            "Progress": shares,
+            "Held-out AUC": [_auc(run) for run in runs],
             "Last sign of life": [ago(now - run.changed) for run in runs],
         }
     )
 
 
-def _detail(run: RunSummary) -> None:
+def _name_in_list(run: RunSummary, runs: Sequence[RunSummary]) -> str:
+    parent, _, name = run.run_id.rpartition("/")
+    return f"↳ {name}" if any(other.run_id == parent for other in runs) else run.run_id
+
+
+def _auc(run: RunSummary) -> str:
+    return "–" if run.validation_auc is None else f"{run.validation_auc:.3f}"
+
+
+def _detail(run: RunSummary, members: Sequence[RunSummary]) -> None:
     with st.container(key="run_detail"):
         head, buttons = st.columns([3, 2], vertical_alignment="center")
         with head:
@@ -100,19 +122,24 @@ def _detail(run: RunSummary) -> None:
             st.error(run.problem)
         elif run.state == "failed" and run.status is not None:
             st.error(run.status.message)
-        _figures(run)
-        st.plotly_chart(
-            curves_figure({run.run_id: metrics_of(run)}),
-            config={"displayModeBar": False},
-            key="run_curves",
-            alt="Loss, held-out AUC, learning rate and throughput against the step",
-        )
-        _log(run)
+        _figures(run, members)
+        _curves(run, members)
+        _log(run, members)
 
 
-def metrics_of(run: RunSummary) -> dict[str, pd.DataFrame]:
-    """What a run measured, by event."""
-    return {event: read_metrics(run.folder, event) for event in ("step", "validation")}
+def _curves(run: RunSummary, members: Sequence[RunSummary]) -> None:
+    curves = curves_of(run, members)
+    if all(lines.empty for events in curves.values() for lines in events.values()):
+        st.html('<div class="lab-blank">Nothing has been measured yet; the first line of the '
+                "curves comes after ten steps.</div>")  # fmt: skip
+        return
+    st.plotly_chart(
+        curves_figure(curves),
+        config={"displayModeBar": False},
+        key="run_curves",
+        alt="Loss, held-out AUC, learning rate and throughput against the step",
+    )
+    st.caption(READING)
 
 
 def _headline(run: RunSummary) -> None:
@@ -126,20 +153,22 @@ def _headline(run: RunSummary) -> None:
     )
 
 
-def _figures(run: RunSummary) -> None:
-    status = run.status
-    if status is None:
+def _figures(run: RunSummary, members: Sequence[RunSummary]) -> None:
+    if run.status is None:
         return
-    st.progress(_share_done(run), text=_progress_text(run))
-    steps = read_metrics(run.folder, "step")
-    if steps.empty:
+    progress = progress_of(run, SAID[run.state], members)
+    st.progress(progress.share, text=progress.text)
+    fold_table(run)
+    current = at_work(run, members)
+    steps = read_metrics(current.folder, "step")
+    if steps.empty or (current is not run and not current.is_alive):
         return
     last = steps.iloc[-1]
-    auc = "–" if run.validation_auc is None else f"{run.validation_auc:.3f}"
     waiting = last.get("loader_wait_share")
     shown = {
         "training loss": f"{last['loss']:.4f}",
-        "held-out AUC": auc,
+        "held-out AUC": _auc(current),
+        "learning rate": f"{last['learning_rate']:.1e}",
         "images a second": f"{last['images_per_second']:.1f}",
         "time waiting for data": "–" if waiting is None else f"{waiting:.1%}",
     }
@@ -147,40 +176,9 @@ def _figures(run: RunSummary) -> None:
     st.html(f'<dl class="lab-figures">{cells}</dl>')
 
 
-def _progress_text(run: RunSummary) -> str:
-    status = run.status
-    if status is None or not status.total_steps:
-        return status.message if status and status.message else SAID[run.state]
-    text = f"step {status.step:,} of {status.total_steps:,}, epoch {status.epoch + 1}"
-    left = seconds_left(run)
-    if run.state == "running" and left is not None:
-        text += f" · about {duration(left)} left"
-    return text
-
-
-def seconds_left(run: RunSummary) -> float | None:
-    """Time to the last step at the pace of the last lines; None before there is a pace."""
-    steps = read_metrics(run.folder, "step")
-    if run.status is None or len(steps) < 2:
-        return None
-    recent = steps.tail(20)
-    times = pd.to_datetime(recent["time"])
-    seconds = (times.iloc[-1] - times.iloc[0]).total_seconds()
-    made = int(recent["step"].iloc[-1] - recent["step"].iloc[0])
-    if made <= 0 or seconds <= 0:
-        return None
-    return seconds / made * (run.status.total_steps - run.status.step)
-
-
-def _share_done(run: RunSummary) -> float:
-    if run.status is None or not run.status.total_steps:
-        return 0.0
-    return min(run.status.step / run.status.total_steps, 1.0)
-
-
-def _log(run: RunSummary) -> None:
+def _log(run: RunSummary, members: Sequence[RunSummary]) -> None:
     with st.expander("End of the log", icon=":material/subject:"):
-        text = read_log_tail(run.folder)
+        text = read_log_tail(at_work(run, members).folder)
         if not text:
             try:
                 text = (run.folder / jobs.OUTPUT_FILE).read_text(errors="replace")[-4000:]

@@ -18,6 +18,7 @@ from core.errors import TrainingError
 from core.inference.predictor import Predictor
 from core.models.bundles import read_bundle
 from core.models.pairs import default_bundle
+from core.training.fold_figures import read_fold_figures
 from core.training.run_list import list_runs
 from core.training.runs import RunFolder
 from tests.core.training.made_data_root import write_data_root
@@ -74,6 +75,11 @@ def test_the_summary_is_mean_and_sd_over_folds_beside_the_pooled_interval(done):
     assert auc["sd"] == pytest.approx(statistics.stdev(auc["values"]))
     assert written["pooled"]["n"]["patients"] == 6
     assert found.pooled.patient.intervals["accuracy"] is not None
+    read = {figure.level: figure for figure in read_fold_figures(run, "accuracy")}
+    assert list(read) == ["presence", "slice", "vertebra", "patient"]
+    assert read["patient"].mean == auc["mean"]
+    assert read["patient"].pooled == written["pooled"]["patient"]["accuracy"]
+    assert read["patient"].interval == tuple(written["pooled"]["patient"]["intervals"]["accuracy"])
 
 
 def test_the_run_and_its_folds_are_listed_and_a_finished_fold_is_not_trained_again(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -9,6 +10,7 @@ import time
 import psutil
 import pytest
 
+from core import atomic
 from core.config import RunConfig
 from core.errors import TrainingError
 from core.training.run_list import summarise_run
@@ -85,6 +87,20 @@ def test_stopping_ends_the_process_and_the_run_can_go_on(started):
     jobs.resume_run(run)
     assert len(started) == 2
     assert jobs.all_runs()[0].is_alive
+
+
+def test_a_run_that_hangs_is_killed_before_it_goes_on(started):
+    folder = jobs.start_run(config())
+    process = psutil.Process(summarise_run(folder).status.pid)
+    process.suspend()
+    status = json.loads((folder / "status.json").read_text())
+    atomic.write_json(folder / "status.json", status | {"heartbeat": time.time() - 1000})
+    run = summarise_run(folder)
+    assert run.state == "stalled"
+    jobs.resume_run(run)
+    assert not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    assert len(started) == 2
+    assert jobs.all_runs()[0].status.pid != process.pid
 
 
 def test_stopping_a_run_that_has_ended_does_nothing(started):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core import atomic
 from core.config import RunConfig
 from core.training.runs import RunFolder
 from dashboard import jobs
@@ -117,6 +119,44 @@ def test_a_run_is_shown_with_its_figures(at_work, launched):
     assert button(app, "Resume") is None
 
 
+def test_a_run_over_folds_shows_its_folds_and_what_they_found(at_work, launched):
+    whole = made_run(at_work, "cv", fold="all", folds=2)
+    for fold in (0, 1):
+        made_run(at_work, f"cv/fold-{fold}", fold=fold, folds=2)
+    figure = {"mean": 0.75, "sd": 0.05, "values": [0.7, 0.8]}
+    atomic.write_json(whole.folder / "cross_validation.json", {
+        "folds": {"patient": {"auc": figure}},
+        "pooled": {"patient": {"auc": 0.76, "intervals": {"auc": [0.6, 0.9]}}},
+    })  # fmt: skip
+    app = section(open_page("training"), "Runs")
+    assert not app.exception
+    assert app.dataframe[0].value["Run"].tolist() == ["cv", "↳ fold-0", "↳ fold-1"]
+    (row,) = app.dataframe[1].value.to_dict("records")
+    assert row["Pooled"] == "0.760"
+    assert row["95 % interval"] == "0.600 – 0.900"
+    assert row["Mean ± sd over folds"] == "0.750 ± 0.050"
+    (chart,) = app.get("plotly_chart")
+    assert "fold-0" in chart.proto.spec
+    assert "2 folds trained and pooled" in app.get("progress")[0].proto.text
+
+
+def test_a_run_without_measures_has_words_instead_of_empty_axes(at_work, launched):
+    run = RunFolder(at_work.var / "runs" / "new")
+    run.start(RunConfig(task="fracture", data_root=at_work.var / "demo"), resume=False)
+    app = section(open_page("training"), "Runs")
+    assert "Nothing has been measured yet" in html(app)
+    assert len(app.get("plotly_chart")) == 0
+
+
+def test_a_run_that_hangs_offers_to_resume(at_work, launched):
+    run = made_run(at_work, "one", state="running")
+    status = json.loads(run.status_file.read_text())
+    run.status_file.write_text(json.dumps(status | {"heartbeat": time.time() - 1000}))
+    app = section(open_page("training"), "Runs")
+    assert app.dataframe[0].value["State"].tolist() == ["no sign of life – resume"]
+    assert button(app, "Resume") is not None
+
+
 def test_a_crashed_run_offers_to_resume(at_work, launched):
     run = made_run(at_work, "one", state="running")
     run.status_file.write_text(
@@ -152,7 +192,10 @@ def test_runs_are_compared_by_what_differs(at_work, launched):
     made_run(at_work, "two", epochs=2)
     app = section(open_page("training"), "Compare")
     assert not app.exception
-    assert app.dataframe[0].value.index.tolist() == ["Epochs"]
+    standings, differences = (table.value for table in app.dataframe)
+    assert standings["Run"].tolist() == ["two", "one"]
+    assert set(standings["Held-out AUC"]) == {"0.812"}
+    assert differences.index.tolist() == ["Epochs"]
     assert len(app.get("plotly_chart")) == 1
 
 

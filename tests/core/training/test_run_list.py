@@ -43,7 +43,21 @@ def test_a_run_whose_process_is_gone_has_crashed_and_can_be_resumed(run):
 
 def test_a_living_run_without_a_sign_of_life_is_stalled(run):
     shown = rewrite(run, state="running", heartbeat=time.time() - 2 * STALE_SECONDS)
-    assert (shown.state, shown.can_resume) == ("stalled", False)
+    assert (shown.state, shown.can_resume) == ("stalled", True)
+
+
+def test_a_run_over_folds_lives_by_the_fold_that_prepares(tmp_path):
+    whole = RunFolder(tmp_path / "runs" / "cv")
+    whole.start(RunConfig(task="fracture", data_root="x", fold="all"), resume=False)
+    old = time.time() - 2 * STALE_SECONDS
+    assert rewrite(whole, state="running", heartbeat=old).state == "stalled"
+    fold = RunFolder(whole.folder / "fold-0")
+    fold.start(RunConfig(task="fracture", data_root="x", fold=0), resume=False)
+    shown = summarise_run(whole.folder)
+    assert shown.state == "running"
+    assert shown.changed > old + STALE_SECONDS
+    rewrite(fold, heartbeat=old)
+    assert summarise_run(whole.folder).state == "stalled"
 
 
 @pytest.mark.parametrize(("age", "state"), [(1, "running"), (2 * STALE_SECONDS, "crashed")])

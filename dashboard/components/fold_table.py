@@ -1,0 +1,63 @@
+"""What the folds of a run found: each, their mean and spread, and the pooled figure."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from core.errors import TrainingError
+from core.training.fold_figures import FoldFigure, read_fold_figures
+from core.training.run_list import RunSummary
+
+_LEVEL = {
+    "presence": "vertebra seen in a slice",
+    "slice": "fracture in a slice",
+    "vertebra": "fractured vertebra",
+    "patient": "fractured patient",
+}
+
+
+def fold_table(run: RunSummary) -> None:
+    """Show the AUC over the folds at each level; nothing for a run that has pooled none."""
+    try:
+        figures = read_fold_figures(run.folder)
+    except TrainingError as error:
+        st.error(str(error))
+        return
+    if not figures:
+        return
+    st.html(
+        '<div class="lab-panel-title">ROC AUC of patients that the network had not seen'
+        "<span>every patient is predicted once, by the fold that held it out</span></div>"
+    )
+    st.dataframe(fold_rows(figures), hide_index=True)
+    st.caption(
+        "The pooled figure takes all folds' predictions together; its interval is drawn by "
+        "resampling patients. A spread much wider than the interval means that the folds' "
+        "networks differ, not only their patients."
+    )
+
+
+def fold_rows(figures: list[FoldFigure]) -> pd.DataFrame:
+    """One row a level, as text."""
+    return pd.DataFrame(
+        {
+            "Level": [_LEVEL[figure.level] for figure in figures],
+            "Pooled": [_said(figure.pooled) for figure in figures],
+            "95 % interval": [_interval(figure) for figure in figures],
+            "Mean ± sd over folds": [_spread(figure) for figure in figures],
+            "Folds": [" · ".join(_said(v) for v in figure.values) for figure in figures],
+        }
+    )
+
+
+def _said(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _interval(figure: FoldFigure) -> str:
+    return "–" if figure.interval is None else "{:.3f} – {:.3f}".format(*figure.interval)
+
+
+def _spread(figure: FoldFigure) -> str:
+    return _said(figure.mean) + ("" if figure.sd is None else f" ± {figure.sd:.3f}")

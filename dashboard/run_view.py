@@ -1,0 +1,147 @@
+"""What the page says of a run: its place among the others, how far it is, its curves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from core.training.run_list import RunSummary, read_metrics
+from core.training.runs import RunStatus
+from dashboard.charts.training_curves import Curves
+from dashboard.wording import duration
+
+RECENT_LINES = 20
+"""Of the metrics, from which the pace is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunProgress:
+    """How far a run is.
+
+    Attributes:
+        share: Done, from 0 to 1.
+        text: The same in words, with the time left where it is known.
+    """
+
+    share: float
+    text: str
+
+
+def in_order(runs: Iterable[RunSummary]) -> list[RunSummary]:
+    """Put folds and trials below their run; runs with the last sign of life come first."""
+    groups: dict[str, list[RunSummary]] = {}
+    for run in runs:
+        groups.setdefault(run.run_id.partition("/")[0], []).append(run)
+    newest_first = sorted(groups.values(), key=lambda group: -max(run.changed for run in group))
+    return [run for group in newest_first for run in sorted(group, key=lambda run: run.run_id)]
+
+
+def members_of(run: RunSummary, runs: Iterable[RunSummary]) -> list[RunSummary]:
+    """The folds or trials inside a run, by name; none for a run of its own."""
+    found = (other for other in runs if other.run_id.startswith(f"{run.run_id}/"))
+    return sorted(found, key=lambda member: member.run_id)
+
+
+def curves_of(run: RunSummary, members: Sequence[RunSummary] = ()) -> Curves:
+    """What a run measured, by event; of a run over folds, a line a fold and none of its own."""
+    if not members and run.config is not None and run.config.fold == "all":
+        return {}
+    shown = {member.run_id.rpartition("/")[2]: member for member in members} or {run.run_id: run}
+    return {
+        name: {event: read_metrics(each.folder, event) for event in ("step", "validation")}
+        for name, each in shown.items()
+    }
+
+
+def at_work(run: RunSummary, members: Sequence[RunSummary] = ()) -> RunSummary:
+    """The member that trains, else the last that did; the run itself where it has none."""
+    living = [member for member in members if member.is_alive]
+    return max(living or members or [run], key=lambda member: member.changed)
+
+
+def progress_of(
+    run: RunSummary, said: str, members: Sequence[RunSummary] = ()
+) -> RunProgress:  # fmt: skip
+    """Say how far a run is.
+
+    Args:
+        run: The run.
+        said: Its state in the page's words, for where there is nothing else to say.
+        members: Its folds.
+    """
+    status, config = run.status, run.config
+    if status is None or not status.total_steps:
+        return RunProgress(0.0, (status.message if status else "") or said)
+    if config is None or config.fold != "all":
+        return _of_one(run, status)
+    finished = sum(member.state == "finished" for member in members)
+    folds = config.folds
+    if run.state == "finished":
+        return RunProgress(1.0, f"{folds} folds trained and pooled")
+    if finished >= folds:
+        return RunProgress(0.99, "predicting the held-out patients of each fold")
+    current = at_work(run, members)
+    if current is run or not current.is_alive:
+        return RunProgress(finished / folds, f"{finished} of {folds} folds are trained")
+    inner = progress_of(current, said)
+    left = seconds_left(current, more_runs=folds - finished - 1)
+    text = f"fold {finished + 1} of {folds}: {inner.text.partition(' · ')[0]}"
+    return RunProgress((finished + inner.share) / folds, text + _left(left))
+
+
+def _of_one(run: RunSummary, status: RunStatus) -> RunProgress:
+    epochs = status.epoch + 1 if run.config is None else run.config.epochs
+    # The step counts up to the last epoch's end, where the number of finished ones is the total.
+    epoch = min(status.epoch + 1, epochs)
+    text = f"step {status.step:,} of {status.total_steps:,}, epoch {epoch} of {epochs}"
+    left = seconds_left(run) if run.state == "running" else None
+    return RunProgress(min(status.step / status.total_steps, 1.0), text + _left(left))
+
+
+def seconds_left(run: RunSummary, *, more_runs: int = 0) -> float | None:
+    """Time to the last step at the pace of the last lines; None before there is a pace.
+
+    Args:
+        run: At work.
+        more_runs: Runs of the same length that follow it.
+    """
+    steps = read_metrics(run.folder, "step")
+    if run.status is None or len(steps) < 2:
+        return None
+    recent = steps.tail(RECENT_LINES)
+    times = pd.to_datetime(recent["time"])
+    seconds = (times.iloc[-1] - times.iloc[0]).total_seconds()
+    made = int(recent["step"].iloc[-1] - recent["step"].iloc[0])
+    if made <= 0 or seconds <= 0:
+        return None
+    total = run.status.total_steps
+    return seconds / made * (total - run.status.step + more_runs * total)
+
+
+def _left(seconds: float | None) -> str:
+    return "" if seconds is None else f" · about {duration(seconds)} left"
+
+
+def standings(runs: Sequence[RunSummary]) -> pd.DataFrame:
+    """Where runs stand: a row a run, as the page says it.
+
+    Args:
+        runs: In the order of the rows.
+    """
+    rows: list[dict[str, str]] = []
+    for run in runs:
+        steps = read_metrics(run.folder, "step")
+        last = {} if steps.empty else dict(steps.iloc[-1])
+        auc, loss, speed = run.validation_auc, last.get("loss"), last.get("images_per_second")
+        rows.append(
+            {
+                "Run": run.run_id,
+                "Held-out AUC": "–" if auc is None else f"{auc:.3f}",
+                "Training loss": "–" if loss is None else f"{loss:.4f}",
+                "Steps": "–" if not last else f"{int(last['step']):,}",
+                "Images a second": "–" if speed is None else f"{speed:.1f}",
+            }
+        )
+    return pd.DataFrame(rows)
