@@ -18,6 +18,8 @@ BackboneName = Literal[
     "densenet121", "efficientnet_v2_s", "mobilenet_v3_large", "convnext_small", "mnasnet1_3",
     "shufflenet_v2_x2_0", "swin_s", "regnet_y_8gf",
 ]  # fmt: skip
+FractureTarget = Literal["vertebra", "line"]
+"""What makes y_ij: fractured vertebra j is in view on slice i, or a box marks its line there."""
 ChannelMode = Literal["grey", "windows", "neighbours"]
 """What a network's three channels hold: one grey slice thrice, three HU windows, or i-1, i, i+1."""
 
@@ -65,7 +67,11 @@ class RunConfig(BaseModel):
     """One training run, complete: nothing outside it changes the result but the data.
 
     `size` is the network's input in pixels (square). `crop` is the central fraction of the slice
-    kept before resizing. `window_center`/`window_width` are HU. `slices_per_study` caps how many
+    kept before resizing; `field_mm` takes its place with a square of so many mm that follows the
+    spine. `window_center`/`window_width` are HU. `fracture_target` says what makes a slice of a
+    fractured vertebra positive: that it is in view, or that a box lies on the slice (studies with
+    a fracture but no box are then left out). `init_from` is a bundle whose weights a new network
+    starts from, wherever a layer has the same name and shape. `slices_per_study` caps how many
     slices of a study one epoch draws; 0 means all. `alpha` weighs the fracture loss of Type 3
     against its vertebra loss. `vertebra_bundle` gives v_ij where a study has no mask. `fold` is
     the one held out; "all" trains each in turn, None trains on every study. `gradient_clip`
@@ -84,6 +90,7 @@ class RunConfig(BaseModel):
     data_root: Path
     size: int = Field(default=512, ge=32, le=1024)
     crop: float = Field(default=1.0, gt=0.1, le=1.0)
+    field_mm: float | None = Field(default=None, ge=20, le=400)
     window_center: float = 400.0
     window_width: float = Field(default=1800.0, gt=0)
     channels: ChannelMode = "grey"
@@ -108,6 +115,8 @@ class RunConfig(BaseModel):
     weight_decay: float = Field(default=0.0, ge=0)
     alpha: float = Field(default=2.0, gt=0)
     vertebra_bundle: Path | None = None
+    fracture_target: FractureTarget = "vertebra"
+    init_from: Path | None = None
     gradient_clip: float = Field(default=1.0, ge=0)
     deterministic: bool = True
     loader_workers: int = Field(default=0, ge=0)

@@ -47,8 +47,7 @@ def render_card(bundle: BundleInfo, config: RunConfig, metrics: Mapping[str, Any
         "",
         "## Input",
         "",
-        f"{_channels(b)}, the central {b.crop:.0%} of the slice, resized to {b.size} × {b.size} "
-        "pixels, 0–255.",
+        f"{_channels(b)}, {_field(b)}, resized to {b.size} × {b.size} pixels, 0–255.",
         *_presence(b),
         "",
         "## Data",
@@ -85,6 +84,12 @@ def render_card(bundle: BundleInfo, config: RunConfig, metrics: Mapping[str, Any
         "",
     ]
     return "\n".join(lines)
+
+
+def _field(b: BundleConfig) -> str:
+    if b.field_mm is not None:
+        return f"a square of {b.field_mm:g} mm that follows the spine"
+    return f"the central {b.crop:.0%} of the slice"
 
 
 def _channels(b: BundleConfig) -> str:

@@ -27,10 +27,13 @@ OTHER: Final = "More"
 """The group of fields that stand in no other."""
 
 GROUPS: Final[dict[str, tuple[str, ...]]] = {
-    "What to learn": ("task", "type", "backbone", "pretrained", "alpha", "vertebra_bundle"),
+    "What to learn": (
+        "task", "type", "backbone", "pretrained", "init_from", "alpha",
+        "fracture_target", "vertebra_bundle",
+    ),
     "Data": ("data_root", "folds", "fold", "slices_per_study", "balanced"),
     "Input": (
-        "size", "crop", "window_center", "window_width", "channels", "noise_reduction",
+        "size", "crop", "field_mm", "window_center", "window_width", "channels", "noise_reduction",
         "noise_threshold", "noise_clusters",
     ),
     "Augmentation": (
@@ -59,6 +62,10 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "pretrained": ("ImageNet start", "torchvision's weights instead of random ones; they must be "
                    "downloadable or in torch's hub cache."),
     "alpha": ("Alpha", "Type 3: weight of the fracture loss against the vertebra loss."),
+    "init_from": ("Start from bundle", "A network whose weights this one starts from, wherever a "
+                  "layer has the same name and shape."),
+    "fracture_target": ("Fracture target", "A slice is positive where a fractured vertebra is in "
+                        "view, or only where a box marks its line."),
     "vertebra_bundle": ("Vertebra bundle", "Says which vertebrae a slice shows where a study has "
                         "no mask."),
     "data_root": ("Data root", "Folder in RSNA's layout; another one can be typed in."),
@@ -69,6 +76,8 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
                  "probabilities are shifted back."),
     "size": ("Input size (px)", "Side of the square the network sees."),
     "crop": ("Central crop", "Share of the slice kept before resizing."),
+    "field_mm": ("Spine field (mm)", "Side of a square that follows the spine, in place of the "
+                 "central crop."),
     "window_center": ("Window centre (HU)", "Middle of the HU window."),
     "window_width": ("Window width (HU)", "Extent of the HU window."),
     "channels": ("Channels", "One grey slice thrice, three HU windows, or the slice with its two "
@@ -116,7 +125,7 @@ _STEPS: Final = {
     "checkpoint_every_s": 10.0,
 }  # fmt: skip
 _KINDS: Final[dict[str, Kind]] = {
-    "fold": "choice", "data_root": "data_root", "vertebra_bundle": "bundle",
+    "fold": "choice", "data_root": "data_root", "vertebra_bundle": "bundle", "init_from": "bundle",
 }  # fmt: skip
 _DEFAULTS: Final = {"max_lr": AS_TASK, "data_root": "the data set in use"}
 

@@ -125,11 +125,12 @@ class _Inputs(NamedTuple):
     crop: float
     channels: ChannelMode
     noise: NoiseReduction = NoiseReduction()
+    field_mm: float | None = None
 
 
 def _inputs_of(config: Path) -> _Inputs:
     run = load_run_config(config)
-    return _Inputs(run.window, run.size, run.crop, run.channels, run.noise)
+    return _Inputs(run.window, run.size, run.crop, run.channels, run.noise, run.field_mm)
 
 
 def _inputs(

@@ -17,11 +17,18 @@ from core.config import ChannelMode
 from core.constants import NETWORK_WINDOWS
 from core.data.dicom_series import read_series
 from core.data.masks import load_vertebra_mask, presence_from_mask
+from core.data.slice_table import volume_file_numbers
 from core.data.store_entries import Entry, fetch_entry
 from core.data.store_eviction import StoreLimit
-from core.data.store_keys import entry_key, study_digests
+from core.data.store_keys import (
+    entry_key,
+    named_folder_digest,
+    remembered_digest,
+    study_digests,
+)
 from core.data.viewer_store import ViewerVolume, load_viewer_volume
 from core.preprocessing.network_input import slices_for_network
+from core.preprocessing.spine_field import FIELD_VERSION, spine_field_of
 from core.types import HuWindow, NoiseReduction, StudyRecord
 from core.workers import Workers, run_over
 
@@ -54,6 +61,8 @@ class StudySlices:
         thickness_mm: Slice thickness; NaN where the files do not say.
         spacing_mm: (z, y, x) of the series, before any resizing; NaN where unknown.
         channels: What the network's three channels hold.
+        boxed: bool (n,), whether a box of `train_bounding_boxes.csv` lies on the slice; None where
+            nothing is known of boxes: a fractured or unlabelled study without any.
     """
 
     images: NDArray[np.uint8]
@@ -64,6 +73,7 @@ class StudySlices:
     thickness_mm: float = math.nan
     spacing_mm: tuple[float, float, float] = (math.nan, math.nan, math.nan)
     channels: ChannelMode = "grey"
+    boxed: NDArray[np.bool_] | None = None
 
     @property
     def n_slices(self) -> int:
@@ -100,6 +110,7 @@ def load_study_slices(
     jobs: int | None = None,
     channels: ChannelMode = "grey",
     noise: NoiseReduction = NoiseReduction(),  # noqa: B008 - frozen
+    field_mm: float | None = None,
     limit: StoreLimit | None = None,
 ) -> StudySlices:
     """Give a study's prepared slices from the store, preparing them first where they are missing.
@@ -117,6 +128,7 @@ def load_study_slices(
         jobs: Threads that read the series when the entry is missing.
         channels: What the network's three channels will hold.
         noise: What is done against noise.
+        field_mm: Side of a square that follows the spine, in place of the central crop.
         limit: Size of the store; `CACHE_LIMIT_GIB` unless given.
 
     Raises:
@@ -126,7 +138,7 @@ def load_study_slices(
     """
     entry = _entry(
         record, window=window, crop=crop, size=size, cache_dir=cache_dir, jobs=jobs,
-        channels=channels, noise=noise, limit=limit,
+        channels=channels, noise=noise, field_mm=field_mm, limit=limit,
     )  # fmt: skip
     thickness = entry.values["thickness_mm"]
     z_spacing, y_spacing, x_spacing = entry.values["spacing_mm"]
@@ -139,7 +151,14 @@ def load_study_slices(
         thickness_mm=math.nan if thickness is None else thickness,
         spacing_mm=(z_spacing, y_spacing, x_spacing),
         channels=channels,
+        boxed=_boxed(record, np.array(entry.arrays["file_numbers"])),
     )
+
+
+def _boxed(record: StudyRecord, numbers: NDArray[np.int64]) -> NDArray[np.bool_] | None:
+    if not record.boxes and record.patient_fractured is not False:
+        return None
+    return np.isin(numbers, [number for number, _ in record.boxes])
 
 
 def fill_store(
@@ -151,6 +170,7 @@ def fill_store(
     cache_dir: Path,
     channels: ChannelMode = "grey",
     noise: NoiseReduction = NoiseReduction(),  # noqa: B008 - frozen
+    field_mm: float | None = None,
     workers: Workers = Workers(),  # noqa: B008 - frozen
     limit: StoreLimit | None = None,
     progress: Progress | None = None,
@@ -168,6 +188,7 @@ def fill_store(
         cache_dir: Folder of the store.
         channels: See there.
         noise: See there.
+        field_mm: See there.
         workers: Where the work is done.
         limit: Size of the store; `CACHE_LIMIT_GIB` unless given.
         progress: Called with (studies done, studies in all).
@@ -179,7 +200,8 @@ def fill_store(
     limit = limit or StoreLimit.from_settings()
     prepare = functools.partial(
         _built_bytes, window=window, crop=crop, size=size, cache_dir=cache_dir,
-        channels=channels, noise=noise, limit=limit, jobs=None if workers.jobs == 1 else 1,
+        channels=channels, noise=noise, field_mm=field_mm, limit=limit,
+        jobs=None if workers.jobs == 1 else 1,
     )  # fmt: skip
     sizes: list[tuple[bool, int]] = []
     failed: list[tuple[str, str]] = []
@@ -217,14 +239,18 @@ def _entry(
     jobs: int | None,
     channels: ChannelMode,
     noise: NoiseReduction,
+    field_mm: float | None,
     limit: StoreLimit | None,
 ) -> Entry:
     windows = NETWORK_WINDOWS.values() if channels == "windows" else [(window.center, window.width)]
     key = entry_key(
         study_digests(record, cache_dir)
         | {
+            # Boxes go by the files' numbers, so a renamed file makes another entry.
+            "series": remembered_digest(record.folder, named_folder_digest, cache_dir),
             "windows": [[float(center), float(width)] for center, width in windows],
-            "crop": float(crop),
+            "crop": float(crop) if field_mm is None else None,
+            "field_mm": None if field_mm is None else [float(field_mm), FIELD_VERSION],
             "size": size,
         }
         | _noise_key(noise)
@@ -234,8 +260,15 @@ def _entry(
         volume = read_series(record.folder, jobs=jobs)
         arrays: dict[str, NDArray[Any]] = {
             "images": slices_for_network(
-                volume.hu, window=window, crop=crop, size=size, channels=channels, noise=noise
+                volume.hu,
+                window=window,
+                crop=crop,
+                size=size,
+                channels=channels,
+                noise=noise,
+                field=spine_field_of(volume, field_mm),
             ),
+            "file_numbers": volume_file_numbers(volume),
             "z_mm": np.asarray(volume.z_mm, dtype=np.float64),
         }
         if record.mask_file is not None:

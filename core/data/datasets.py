@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from core.config import ChannelMode
+from core.config import ChannelMode, FractureTarget
 from core.constants import N_VERTEBRAE
 from core.data.cache import StudySlices
 from core.preprocessing.metadata import N_METADATA, slice_metadata
@@ -61,22 +61,31 @@ class SliceBatch:
 
 
 def fractured_by_vertebra(
-    study: StudySlices, presence: NDArray[np.float32] | None
+    study: StudySlices,
+    presence: NDArray[np.float32] | None,
+    target: FractureTarget = "vertebra",
 ) -> NDArray[np.float32] | None:
-    """Tell what each slice shows of the fractures: y_ij = y_j v_ij.
+    """Tell what each slice shows of the fractures: y_ij = y_j v_ij, or y_j v_ij b_i for "line".
+
+    b_i is whether a box lies on slice i. A box carries no vertebra: where two fractured vertebrae
+    share a boxed slice, both count.
 
     Args:
         study: The study.
         presence: v_ij in [0, 1], float32 (n, 7); None where unknown.
+        target: What makes a slice positive.
 
     Returns:
         float32 (n, 7), or None where it cannot be known: an unlabelled study, or one with a
-        fracture but nothing to say which slices show the fractured vertebra.
+        fracture but nothing to say which slices show the fractured vertebra, or its line.
     """
     if study.fractured is None:
         return None
-    if presence is not None:
+    if presence is not None and target == "vertebra":
         return presence * study.fractured.astype(np.float32)
+    if presence is not None and study.boxed is not None:
+        on_line = study.fractured * study.boxed[:, np.newaxis]
+        return presence * on_line.astype(np.float32)
     return None if study.fractured.any() else _zeros(study)
 
 
@@ -92,6 +101,7 @@ class SliceDataset(Dataset[SliceBatch]):
         presence_of: v_ij, float32 (n, 7), for studies without a mask, by study id.
         needs_presence: Leave out fracture studies without presences too. Without it, an intact
             study needs none: its slices show no fracture whatever they show.
+        target: What makes a slice of a fractured vertebra positive.
 
     Attributes:
         study_ids: The studies kept.
@@ -113,13 +123,14 @@ class SliceDataset(Dataset[SliceBatch]):
         *,
         presence_of: Presences | None = None,
         needs_presence: bool = False,
+        target: FractureTarget = "vertebra",
     ) -> None:
         known: list[StudySlices] = []
         skipped: list[str] = []
         presence, fractured = [_no_rows(N_VERTEBRAE)], [_no_rows(N_VERTEBRAE)]
         for study in studies:
             v = _presence(study, presence_of or {})
-            y = fractured_by_vertebra(study, v)
+            y = fractured_by_vertebra(study, v, target)
             lacks_presence = v is None and (task == "vertebra" or needs_presence)
             if lacks_presence or (y is None and task == "fracture"):
                 skipped.append(study.study_id)

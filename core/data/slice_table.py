@@ -13,6 +13,7 @@ from core.data.csv_table import TableProblem, check_table
 from core.data.rsna import BOXES_FILE, DataSet, boxes_by_study
 from core.data.tables import LABEL_COLUMNS, PLACED_BOXES
 from core.errors import DataRootError
+from core.types import CTVolume
 
 _NEEDED: Final = (
     "study_id", "file", "instance_number", "slice_index", "role", "z_mm", "rows", "cols",
@@ -128,6 +129,12 @@ def file_numbers(slices: pd.DataFrame) -> NDArray[np.int64]:
     code, names = pd.factorize(slices["file"])
     by_name = np.array([_digits(str(name)) for name in names], np.int64)[code]
     return np.where(by_name < 0, instances, by_name)
+
+
+def volume_file_numbers(volume: CTVolume) -> NDArray[np.int64]:
+    """Return the file number of each slice of a volume, as `file_numbers` does; int64 (n,)."""
+    by_name = np.array([_digits(path.name) for path in volume.source_files], np.int64)
+    return np.where(by_name < 0, np.array(volume.instance_numbers, np.int64), by_name)
 
 
 def _digits(name: str) -> int:

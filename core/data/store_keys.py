@@ -13,7 +13,7 @@ from core.data.fingerprint import fingerprint_folder
 from core.errors import DataRootError, DicomSeriesError
 from core.types import StudyRecord
 
-STORE_VERSION: Final = 2
+STORE_VERSION: Final = 3
 """Part of every key: raise it when the prepared pixels or presences change their meaning."""
 
 _DIGEST_LENGTH: Final = 64

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -19,6 +19,7 @@ from core.models.bundles import BundleInfo
 from core.models.fast_model import load_fast_model
 from core.preprocessing.metadata import slice_metadata
 from core.preprocessing.network_input import slices_for_network, stack_neighbours
+from core.preprocessing.spine_field import SpineField, spine_field_of
 from core.types import CTVolume, SlicePredictions
 
 Progress = Callable[[int, int], None]
@@ -32,6 +33,7 @@ _OUTPUTS: Final[dict[tuple[str, int], int]] = {
     ("fracture", 3): 2 * N_VERTEBRAE,
 }
 """Logits a slice of each task and type."""
+_INPUT_KEYS: Final = ("window", "crop", "field_mm", "size", "channels", "noise")
 
 
 class Predictor:
@@ -94,7 +96,7 @@ class Predictor:
         presence = np.empty((n_slices, N_VERTEBRAE), dtype=np.float32)
         fracture = np.empty((n_slices, N_VERTEBRAE), dtype=np.float32)
         metadata = torch.from_numpy(slice_metadata(volume.z_mm, volume.slice_thickness_mm))
-        for batch, inputs in self._batches(volume.hu):
+        for batch, inputs in self._batches(volume):
             presence[batch], fracture[batch] = self._probabilities(*inputs, metadata[batch])
             if progress is not None:
                 progress(batch.stop, n_slices)
@@ -111,26 +113,31 @@ class Predictor:
         check_slice_predictions(predictions)
         return predictions
 
-    def _batches(self, hu: NDArray[np.int16]) -> Iterator[tuple[slice, tuple[Tensor, Tensor]]]:
+    def _batches(self, volume: CTVolume) -> Iterator[tuple[slice, tuple[Tensor, Tensor]]]:
         """Yield what both networks take, in slice order; the next batch is prepared meanwhile."""
+        hu = volume.hu
         starts = range(0, len(hu), self._batch_size)
         batches = [slice(start, min(start + self._batch_size, len(hu))) for start in starts]
         if not batches:
             return
+        sides = {bundle.config.field_mm for bundle in (self._vertebra, self._fracture)}
+        fields = {side: spine_field_of(volume, side) for side in sides}
         with ThreadPoolExecutor(max_workers=1) as pool:
-            coming = pool.submit(self._prepare, hu, batches[0])
+            coming = pool.submit(self._prepare, hu, batches[0], fields)
             for batch, following in zip(batches, [*batches[1:], None], strict=True):
                 inputs = coming.result()
                 if following is not None:
-                    coming = pool.submit(self._prepare, hu, following)
+                    coming = pool.submit(self._prepare, hu, following, fields)
                 yield batch, inputs
 
-    def _prepare(self, hu: NDArray[np.int16], batch: slice) -> tuple[Tensor, Tensor]:
+    def _prepare(
+        self, hu: NDArray[np.int16], batch: slice, fields: Mapping[float | None, SpineField | None]
+    ) -> tuple[Tensor, Tensor]:
         """Return the vertebra and the fracture network's images, once where they are the same."""
-        for_vertebra = _prepared(hu, batch, self._vertebra)
+        for_vertebra = _prepared(hu, batch, self._vertebra, fields)
         if _same_input(self._vertebra, self._fracture):
             return for_vertebra, for_vertebra
-        return for_vertebra, _prepared(hu, batch, self._fracture)
+        return for_vertebra, _prepared(hu, batch, self._fracture, fields)
 
     def _probabilities(
         self, for_vertebra: Tensor, for_fracture: Tensor, metadata: Tensor
@@ -197,19 +204,24 @@ def _same_network(one: BundleInfo, other: BundleInfo) -> bool:
 
 def _same_input(one: BundleInfo, other: BundleInfo) -> bool:
     a, b = one.config, other.config
-    return (a.window, a.crop, a.size, a.channels, a.noise) == (
-        b.window, b.crop, b.size, b.channels, b.noise,
-    )  # fmt: skip
+    return all(getattr(a, key) == getattr(b, key) for key in _INPUT_KEYS)
 
 
-def _prepared(hu: NDArray[np.int16], batch: slice, bundle: BundleInfo) -> Tensor:
+def _prepared(
+    hu: NDArray[np.int16],
+    batch: slice,
+    bundle: BundleInfo,
+    fields: Mapping[float | None, SpineField | None],
+) -> Tensor:
     """Return what the bundle's network takes of some slices of a series, on the CPU."""
     config = bundle.config
     neighbours = config.channels == "neighbours"
     first = max(batch.start - 1, 0) if neighbours else batch.start
     last = batch.stop + 1 if neighbours else batch.stop
+    field = fields[config.field_mm]
     images = slices_for_network(
         hu[first:last],
+        field=None if field is None else field[first:last],
         window=config.window,
         crop=config.crop,
         size=config.size,

@@ -44,6 +44,7 @@ class BundleConfig(BaseModel):
     backbone: BackboneName
     size: int = Field(ge=32, le=1024)
     crop: float = Field(gt=0.1, le=1.0)
+    field_mm: float | None = Field(default=None, ge=20, le=400)
     window_center: float
     window_width: float = Field(gt=0)
     channels: ChannelMode = "grey"

@@ -91,6 +91,39 @@ def load_model(bundle: BundleInfo, device: str | torch.device = "cpu") -> SliceM
     return model.eval().to(device)
 
 
+def start_from_bundle(model: SliceModel, bundle: BundleInfo) -> tuple[int, int]:
+    """Give a fresh model a bundle's weights wherever a layer has the same name and shape.
+
+    The heads of another type or task keep their random weights.
+
+    Returns:
+        How many tensors were taken over, and how many the model has.
+
+    Raises:
+        BundleError: The weights are missing or altered, or the bundle has another backbone.
+    """
+    try:
+        given = tensors_from_bytes(_checked_weights(bundle))
+    except SafetensorError as error:
+        raise BundleError(
+            f"{bundle.weights_file} holds no weights; train the bundle anew."
+        ) from error
+    own = model.state_dict()
+    taken = {
+        name: tensor.to(own[name].dtype)
+        for name, tensor in given.items()
+        if name in own and tensor.shape == own[name].shape
+    }
+    lacking = [name for name in own if name.startswith("backbone.") and name not in taken]
+    if lacking:
+        raise BundleError(
+            f"Bundle {bundle.config.name} has the backbone {bundle.config.backbone}, which does "
+            "not fit; set `backbone` to it, or `init_from` to another bundle."
+        )
+    model.load_state_dict(taken, strict=False)
+    return len(taken), len(own)
+
+
 def _checked_weights(bundle: BundleInfo) -> bytes:
     try:
         payload = bundle.weights_file.read_bytes()

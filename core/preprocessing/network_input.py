@@ -12,6 +12,7 @@ from core.constants import NETWORK_WINDOWS
 from core.preprocessing.geometry import center_crop, resize_slices
 from core.preprocessing.intensity import window_to_uint8
 from core.preprocessing.noise_reduction import reduce_noise
+from core.preprocessing.spine_field import SpineField
 from core.types import HuWindow, NoiseReduction
 
 N_CHANNELS: Final = 3
@@ -26,6 +27,7 @@ def slices_for_network(
     size: int,
     channels: ChannelMode = "grey",
     noise: NoiseReduction = NoiseReduction(),  # noqa: B008 - frozen
+    field: SpineField | None = None,
 ) -> NDArray[np.uint8]:
     """Crop, window and resize axial slices, then reduce noise where that is asked for.
 
@@ -37,20 +39,26 @@ def slices_for_network(
         channels: What the network's three channels hold. Neighbours are stacked from the result
             by `stack_neighbours`, when a batch is made.
         noise: Applied to each resized grey image on its own.
+        field: A square that follows the spine, one place for each of these slices; it takes the
+            place of the central crop.
 
     Returns:
         uint8 (n, size, size) for "grey" and "neighbours", (n, 3, size, size) for "windows".
 
     Raises:
-        ValueError: An argument is outside its range, or `hu` is not int16 (n, h, w).
+        ValueError: An argument is outside its range, `hu` is not int16 (n, h, w), or `field` has
+            another number of slices.
     """
+    if field is not None and len(field) != len(hu):
+        raise ValueError(f"{len(hu)} slices need as many places, but the field has {len(field)}.")
     cropped = center_crop(hu, crop)
     windows = _WINDOWS if channels == "windows" else (window,)
     prepared = np.empty((len(cropped), len(windows), size, size), np.uint8)
     # Slice by slice the intermediate grey image stays in the processor's cache.
     for index in range(len(cropped)):
+        seen = cropped[index] if field is None else field.cut(hu[index], index)
         for channel, one in enumerate(windows):
-            grey = window_to_uint8(cropped[index : index + 1], one)
+            grey = window_to_uint8(seen[np.newaxis], one)
             prepared[index, channel] = reduce_noise(resize_slices(grey, size)[0], noise)
     return prepared if channels == "windows" else prepared[:, 0]
 

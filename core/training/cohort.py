@@ -133,6 +133,7 @@ def _prepare(
                     record,
                     window=window,
                     crop=config.crop,
+                    field_mm=config.field_mm,
                     size=config.size,
                     channels=config.channels,
                     noise=config.noise,
@@ -148,8 +149,9 @@ def _dataset(
     studies: list[StudySlices], presence_of: Presences, config: RunConfig, role: str
 ) -> SliceDataset:
     dataset = SliceDataset(
-        studies, config.task, presence_of=presence_of, needs_presence=config.type > 1
-    )
+        studies, config.task, presence_of=presence_of, needs_presence=config.type > 1,
+        target=config.fracture_target,
+    )  # fmt: skip
     if dataset.skipped:
         _log.warning(
             "%d studies are not used for %s: without a mask or a `vertebra_bundle` their truth "

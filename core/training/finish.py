@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import numpy as np
 import torch
@@ -19,6 +19,9 @@ from core.training.losses import loss_for
 from core.training.prior import prior_shifts, shift_logits
 from core.training.provenance import Provenance
 from core.training.state import TrainingState
+
+_PLACES: Final = {"data_root", "device", "vertebra_bundle", "init_from"}
+"""Of a config, what says where a run happened rather than what it learnt."""
 
 
 def write_bundle(
@@ -44,7 +47,8 @@ def write_bundle(
         "git_commit": origin.git_commit,
         "packages": origin.packages,
         "steps": state.step,
-        "run": config.model_dump(mode="json", exclude={"data_root", "device", "vertebra_bundle"}),
+        "init_from": _name_of(config.init_from),
+        "run": config.model_dump(mode="json", exclude=_PLACES),
         "validation": state.validation,
     }
     if config.balanced:
@@ -63,6 +67,7 @@ def write_bundle(
         backbone=config.backbone,
         size=config.size,
         crop=config.crop,
+        field_mm=config.field_mm,
         window_center=config.window_center,
         window_width=config.window_width,
         channels=config.channels,

@@ -82,6 +82,7 @@ def _prepared(record: StudyRecord, config: BundleConfig, cache_dir: Path) -> Stu
         record,
         window=config.window,
         crop=config.crop,
+        field_mm=config.field_mm,
         size=config.size,
         channels=config.channels,
         noise=config.noise,

@@ -19,6 +19,8 @@ from torch.optim.lr_scheduler import OneCycleLR
 from core.atomic import write_json
 from core.config import RunConfig, Settings
 from core.errors import ConfigError, TrainingError
+from core.models.bundles import read_bundle
+from core.models.checkpoint import start_from_bundle
 from core.models.registry import build_model
 from core.preprocessing.augmentation import AugmentationRanges, augmentation_seed
 from core.training.batches import Batches
@@ -80,6 +82,7 @@ def train(
         TrainingError: The run cannot start or go on.
         DataRootError: The data root is not in RSNA's layout.
         ConfigError: There is no such model, or `fold` is "all".
+        BundleError: `init_from` or `vertebra_bundle` cannot be used.
         DeviceError: The device asked for is not there.
         StorageError: `run_dir` or the store cannot be written.
     """
@@ -266,6 +269,9 @@ def _initial_state(
     model: nn.Module = build_model(
         config.task, config.type, config.backbone, size=config.size, pretrained=config.pretrained
     )
+    if config.init_from is not None:
+        taken = start_from_bundle(model, read_bundle(config.init_from))
+        _log.info("%d of %d tensors start from %s.", *taken, config.init_from.name)
     # Channels last is about twice as fast for convolutions on CPUs and on tensor cores.
     model = model.to(memory_format=torch.channels_last)
     if processes.world > 1 and fabric.device.type == "cuda":

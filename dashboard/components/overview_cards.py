@@ -148,6 +148,8 @@ def _bundle_row(bundle: BundleInfo) -> str:
         ' <span class="lab-pill lab-pill-outline">trained on synthetic</span>' if synthetic else ""
     )
     crop = "whole slice" if config.crop == 1 else f"central {100 * config.crop:.0f} %"
+    if config.field_mm is not None:
+        crop = f"{config.field_mm:g} mm around the spine"
     facts = (
         f"{config.backbone}, {config.parameters / 1e6:.1f} M parameters · "
         f"{config.size} px, {crop}, window C {config.window_center:g} W {config.window_width:g} HU"

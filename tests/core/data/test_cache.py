@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from core.data.rsna import read_studies
 from core.errors import DataRootError, DicomSeriesError, StorageError
 from core.preprocessing.network_input import slices_for_network
 from core.preprocessing.noise_reduction import reduce_noise
+from core.preprocessing.spine_field import find_spine_field
 from core.types import HuWindow, NoiseReduction, StudyRecord
 from core.workers import Workers
 from tests.core.data.dicom_factory import write_ct_series
@@ -239,3 +241,30 @@ def test_a_data_set_larger_than_the_store_is_pointed_out(root, tmp_path):
     report = _fill(root, tmp_path / "cache", limit=StoreLimit(10_000))
     assert report.built == 2
     assert "CACHE_LIMIT_GIB" in report.notes[0]
+
+
+def test_a_spine_field_takes_the_place_of_the_crop_and_is_another_entry(root, tmp_path, reads):
+    record = read_studies(root)[0]
+    crop, narrow, wide = (
+        _load(record, tmp_path / "cache", **({} if side is None else {"field_mm": side}))
+        for side in (None, 20.0, 40.0)
+    )
+    assert len(reads) == 3
+    volume = read_series(record.folder, jobs=1)
+    field = find_spine_field(volume.hu, volume.spacing_mm, 20.0)
+    expected = slices_for_network(volume.hu, window=WINDOW, crop=1.0, size=32, field=field)
+    np.testing.assert_array_equal(narrow.images, expected)
+    assert crop.images.shape == narrow.images.shape == wide.images.shape
+
+
+def test_boxes_are_told_by_the_files_numbers(root, tmp_path):
+    record = read_studies(root)[1]
+    names = sorted(int(path.stem) for path in record.folder.glob("*.dcm"))
+    boxed = replace(record, boxes=((names[0], (0.0, 0.0, 2.0, 2.0)),))
+    study = _load(boxed, tmp_path / "cache")
+    volume = read_series(record.folder, jobs=1)
+    expected = [int(path.stem) == names[0] for path in volume.source_files]
+    np.testing.assert_array_equal(study.boxed, expected)
+    assert _load(record, tmp_path / "cache").boxed is None
+    intact = replace(record, fractured=(False,) * 7)
+    assert not _load(intact, tmp_path / "cache").boxed.any()

@@ -236,3 +236,26 @@ def test_no_usable_study_gives_an_empty_data_set():
     assert len(dataset) == 0
     assert len(dataset.training_order(seed=(0,))) == 0
     assert len(dataset.evaluation_order()) == 0
+
+
+def test_line_target_needs_a_box_on_the_slice():
+    boxed = np.array([False, True, True, False])
+    study = _study(
+        "a", 4, fractured=[0], presence=_presence("1", "1", "2", "1"), boxed=boxed
+    )  # fmt: skip
+    on_line = SliceDataset([study], "fracture", target="line")
+    np.testing.assert_array_equal(on_line.fractured[:, 0], [0, 1, 0, 0])
+    assert not on_line.fractured[:, 1:].any()
+    in_view = SliceDataset([study], "fracture")
+    np.testing.assert_array_equal(in_view.fractured[:, 0], [1, 1, 0, 1])
+
+
+def test_line_target_leaves_out_a_fractured_study_without_boxes_and_keeps_an_intact_one():
+    presence = _presence("1", "2")
+    studies = [
+        _study("fractured", 2, fractured=[0], presence=presence),
+        _study("intact", 2, fractured=[], presence=presence),
+    ]
+    dataset = SliceDataset(studies, "fracture", target="line")
+    assert dataset.study_ids == ("intact",)
+    assert not dataset.fractured.any()

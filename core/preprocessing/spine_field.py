@@ -1,0 +1,172 @@
+"""A square field that follows the spine from slice to slice, found from the bone alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter, gaussian_filter1d
+
+from core.constants import HU_AIR
+from core.types import CTVolume
+
+FIELD_VERSION: Final = 1
+"""Part of every store key: raise it when the same series gets another field."""
+GRID_MM: Final = 3.0
+"""Pixel of the coarse map that the spine is sought on."""
+BONE_HU: Final = (150.0, 750.0)
+"""No bone below, nothing but bone above; between, a share."""
+BLUR_MM: Final = (8.0, 12.0)
+"""Width of the bone map's blur along z and in the slice: a vertebra becomes one hill."""
+MIDLINE_MM: Final = 60.0
+"""Standard deviation of the spine's distance from the middle of the image, left to right."""
+SLOPE: Final = 1.2
+"""Steepest course of the spine: mm in the slice for each mm along z."""
+BEND_COST: Final = 0.05
+"""Loss of log density for each coarse pixel, squared, that the course moves between slices."""
+SMOOTH_MM: Final = 6.0
+BEHIND_MM: Final = 14.0
+"""A vertebra's middle lies so far behind its densest part: arch and spinous process are thin."""
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SpineField:
+    """Where the square of `side_mm` lies in each slice of a series.
+
+    Attributes:
+        centers_px: float64 (n, 2), (y, x) of the square's middle in pixels of the slice.
+        pixel_mm: (y, x) size of a pixel in mm.
+        side_mm: Side of the square in mm.
+    """
+
+    centers_px: FloatArray
+    pixel_mm: tuple[float, float]
+    side_mm: float
+
+    def __getitem__(self, slices: slice) -> SpineField:
+        """The field of some slices of the series."""
+        return SpineField(self.centers_px[slices], self.pixel_mm, self.side_mm)
+
+    def __len__(self) -> int:
+        """Number of slices."""
+        return len(self.centers_px)
+
+    def box_xyxy(self, index: int) -> tuple[int, int, int, int]:
+        """Left, top, right, bottom of the square in whole pixels; it may reach past the image."""
+        height, width = (max(1, round(self.side_mm / step)) for step in self.pixel_mm)
+        y, x = self.centers_px[index]
+        left, top = round(x - (width - 1) / 2), round(y - (height - 1) / 2)
+        return left, top, left + width, top + height
+
+    def cut(self, slice_hu: NDArray[np.int16], index: int) -> NDArray[np.int16]:
+        """The square of one slice, int16 HU (height, width); air where it leaves the image."""
+        left, top, right, bottom = self.box_xyxy(index)
+        inside = slice_hu[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
+        if inside.shape == (bottom - top, right - left):
+            return inside
+        square = np.full((bottom - top, right - left), HU_AIR, np.int16)
+        below, beside = max(-top, 0), max(-left, 0)
+        square[below : below + inside.shape[0], beside : beside + inside.shape[1]] = inside
+        return square
+
+
+def spine_field_of(volume: CTVolume, side_mm: float | None) -> SpineField | None:
+    """The field of a CT volume; None where no side is asked for."""
+    if side_mm is None:
+        return None
+    return find_spine_field(volume.hu, volume.spacing_mm, side_mm)
+
+
+def find_spine_field(
+    hu: NDArray[np.int16], spacing_mm: tuple[float, float, float], side_mm: float
+) -> SpineField:
+    """Find the course of the spine and lay the field along it.
+
+    Bone is summed on a coarse grid and blurred until a vertebra with its arch is one hill. The
+    course through the slices with the greatest sum of log density, less a cost for bending, is the
+    shortest path of a dynamic programme (Viterbi 1967): a jaw or a collar bone that is denser in
+    some slices cannot draw it off, as the way there and back costs more. No network takes part, so
+    that training and inference see the same field with every bundle.
+
+    Args:
+        hu: int16 HU, (z, y, x); slice 0 the most cranial.
+        spacing_mm: (z, y, x).
+        side_mm: Side of the field in mm.
+
+    Raises:
+        ValueError: `hu` is not (z, y, x) with at least one slice, or a length is not above 0.
+    """
+    if hu.ndim != 3 or 0 in hu.shape:
+        raise ValueError(f"A field needs slices (z, y, x), but the shape is {hu.shape}.")
+    if not side_mm > 0 or not all(step > 0 for step in spacing_mm):
+        raise ValueError(f"A field of {side_mm} mm at spacing {spacing_mm} has no size.")
+    step_z, step_y, step_x = spacing_mm
+    density = _bone_density(hu, spacing_mm)
+    reach = max(1, round(step_z * SLOPE / GRID_MM))
+    course = gaussian_filter1d(
+        _best_course(density, reach), max(1.0, SMOOTH_MM / step_z), axis=0, mode="nearest"
+    )
+    rows, columns = density.shape[1:]
+    centers = np.empty((len(hu), 2))
+    centers[:, 0] = (course[:, 0] + 0.5) * hu.shape[1] / rows - 0.5 + BEHIND_MM / step_y
+    centers[:, 1] = (course[:, 1] + 0.5) * hu.shape[2] / columns - 0.5
+    return SpineField(centers, (step_y, step_x), float(side_mm))
+
+
+def _bone_density(
+    hu: NDArray[np.int16], spacing_mm: tuple[float, float, float]
+) -> NDArray[np.float32]:
+    """Log share of bone around each coarse pixel, less for pixels beside the midline."""
+    step_z, step_y, step_x = spacing_mm
+    rows = max(8, round(hu.shape[1] * step_y / GRID_MM))
+    columns = max(8, round(hu.shape[2] * step_x / GRID_MM))
+    coarse = np.empty((len(hu), rows, columns), np.float32)
+    low, high = BONE_HU
+    for index, one in enumerate(hu):
+        bone = (np.clip(one, low, high).astype(np.float32) - low) / (high - low)
+        coarse[index] = cv2.resize(bone, (columns, rows), interpolation=cv2.INTER_AREA)
+    along, across = BLUR_MM
+    width = (min(along / step_z, len(hu) / 4), across / GRID_MM, across / GRID_MM)
+    blurred = gaussian_filter(coarse, width, mode="constant")
+    blurred /= max(float(blurred.max()), 1e-6)
+    beside_mm = (np.arange(columns) - (columns - 1) / 2) * GRID_MM
+    return np.log(blurred + 1e-3) - np.float32(0.5) * np.square(
+        beside_mm / MIDLINE_MM, dtype=np.float32
+    )
+
+
+def _best_course(density: NDArray[np.float32], reach: int) -> FloatArray:
+    """Row and column in each slice of the course with the greatest sum, float64 (n, 2)."""
+    rows, columns = density.shape[1:]
+    steps = [(a, b) for a in range(-reach, reach + 1) for b in range(-reach, reach + 1)]
+    best = density[0].copy()
+    choices: list[NDArray[np.intp]] = []
+    for layer in density[1:]:
+        reached = np.full((len(steps), rows, columns), -np.inf, np.float32)
+        for number, (a, b) in enumerate(steps):
+            to_rows, from_rows = _overlap(rows, a)
+            to_columns, from_columns = _overlap(columns, b)
+            reached[number, to_rows, to_columns] = best[from_rows, from_columns] - np.float32(
+                BEND_COST * (a * a + b * b)
+            )
+        choice = reached.argmax(axis=0)
+        choices.append(choice)
+        best = np.take_along_axis(reached, choice[np.newaxis], axis=0)[0] + layer
+    place = np.unravel_index(int(best.argmax()), best.shape)
+    course = [(int(place[0]), int(place[1]))]
+    for choice in reversed(choices):
+        row, column = course[-1]
+        a, b = steps[int(choice[row, column])]
+        course.append((row + a, column + b))
+    return np.array(course[::-1], np.float64)
+
+
+def _overlap(length: int, step: int) -> tuple[slice, slice]:
+    """Where a move by `step` arrives, and where it comes from, within 0..length-1."""
+    arrives = slice(max(0, -step), length - max(0, step))
+    return arrives, slice(arrives.start + step, arrives.stop + step)
