@@ -4,4 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-app = st.App("dashboard/app.py")
+from dashboard.routes import viewer_routes
+
+app = st.App("dashboard/app.py", routes=viewer_routes())

@@ -15,6 +15,8 @@ from core.config import Settings
 from core.data.dicom_series import read_series
 from core.data.fingerprint import fingerprint_folder
 from core.data.rsna import is_synthetic, read_studies
+from core.data.store_keys import remembered_digest
+from core.data.viewer_store import load_viewer_volume
 from core.inference.outputs import read_predictions, write_predictions
 from core.models.bundles import BundleInfo, list_bundles, read_bundle
 from core.models.pairs import BundlePair
@@ -63,10 +65,12 @@ class OpenStudy:
     Attributes:
         fingerprint: sha256 of the files' contents; the key of everything derived.
         volume: The voxels, read-only.
+        owner: Session that alone may see it, for an upload; None for what every session may open.
     """
 
     fingerprint: str
     volume: CTVolume
+    owner: str | None = None
 
 
 def settings() -> Settings:
@@ -87,11 +91,16 @@ def find_cohort() -> Cohort | None:
     return _cohort(str(root), files_signature(root / "train.csv", root / "train_images"))
 
 
-def open_study(folder: Path) -> OpenStudy:
-    """Read the series in `folder`, or take it from memory while its files stay as they are.
+def open_study(folder: Path, *, owner: str | None = None) -> OpenStudy:
+    """Read the series in `folder`, or take it from memory or store while its files stay the same.
+
+    Args:
+        folder: Holds the series.
+        owner: Session that uploaded it: nothing of it is kept in the store then. None otherwise.
 
     Raises:
         DicomSeriesError: The folder does not hold a readable CT series.
+        StorageError: The store cannot be written.
     """
     try:
         files = sorted(path for path in folder.iterdir() if path.is_file())
@@ -100,7 +109,7 @@ def open_study(folder: Path) -> OpenStudy:
         # The reader finds the same fault and has the words for it.
         read_series(folder)
         raise
-    return _open_study(str(folder), signature)
+    return _open_study(str(folder), signature, owner)
 
 
 def all_bundles() -> list[BundleInfo]:
@@ -185,10 +194,14 @@ def _cohort(root: str, signature: str) -> Cohort:
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _open_study(folder: str, signature: str) -> OpenStudy:
+def _open_study(folder: str, signature: str, owner: str | None) -> OpenStudy:
     del signature
-    volume = read_series(Path(folder))
-    return OpenStudy(fingerprint_folder(Path(folder)), volume)
+    path, cache_dir = Path(folder), settings().rsna_cache
+    if owner is not None:
+        return OpenStudy(fingerprint_folder(path), read_series(path), owner)
+    stored = load_viewer_volume(StudyRecord(path.name, path), cache_dir=cache_dir)
+    fingerprint = remembered_digest(path, fingerprint_folder, cache_dir)
+    return OpenStudy(fingerprint, stored.as_volume())
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

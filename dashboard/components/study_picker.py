@@ -27,11 +27,13 @@ class StudyChoice:
         folder: Holds the series.
         record: Its entry in the data set; None for other folders.
         synthetic: Whether the study is known to be generated.
+        owner: Session that uploaded it; None for other folders.
     """
 
     folder: Path
     record: StudyRecord | None = None
     synthetic: bool = False
+    owner: str | None = None
 
     @property
     def truth(self) -> tuple[bool, ...] | None:
@@ -66,7 +68,7 @@ def open_choice(choice: StudyChoice | None) -> OpenStudy | None:
         return None
     try:
         with st.spinner("Reading the series …", show_time=True):
-            study = open_study(choice.folder)
+            study = open_study(choice.folder, owner=choice.owner)
     except CSpineError as error:
         st.error(str(error), icon=":material/folder_off:")
         return None
@@ -132,7 +134,7 @@ def _uploaded(messages: DeltaGenerator) -> StudyChoice | None:
     if isinstance(outcome, str):
         messages.error(outcome, icon=":material/folder_zip:")
         return None
-    return StudyChoice(outcome)
+    return StudyChoice(outcome, owner=state.session_name())
 
 
 def _unpack(upload: BinaryIO) -> Path | str:

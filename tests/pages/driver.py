@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
@@ -46,6 +47,12 @@ def html(app: AppTest) -> str:
     parts = [part for part in parts if "<style" not in part]
     parts += [element.value for element in app.markdown]
     return "\n".join(parts)
+
+
+def viewer(app: AppTest) -> dict:
+    """What the page tells the viewer's browser side."""
+    (element,) = app.get("bidi_component")
+    return json.loads(element.proto.json)
 
 
 def _widgets(app: AppTest) -> list:

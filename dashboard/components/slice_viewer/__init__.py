@@ -1,0 +1,30 @@
+"""The CT viewer of every page that shows a slice; `docs/pages/viewer.md` tells how to use it."""
+
+from dashboard.components.slice_viewer.overlays import (
+    BoxOverlay,
+    HeatOverlay,
+    MaskOverlay,
+    Overlay,
+    fracture_mask,
+    heat_map,
+    predicted_boxes,
+    true_boxes,
+    vertebra_mask,
+)
+from dashboard.components.slice_viewer.ribbon import Ribbon
+from dashboard.components.slice_viewer.viewer import ViewerState, slice_viewer
+
+__all__ = [
+    "BoxOverlay",
+    "HeatOverlay",
+    "MaskOverlay",
+    "Overlay",
+    "Ribbon",
+    "ViewerState",
+    "fracture_mask",
+    "heat_map",
+    "predicted_boxes",
+    "slice_viewer",
+    "true_boxes",
+    "vertebra_mask",
+]

@@ -1,0 +1,121 @@
+// Mouse, touch and keys on a pane.
+
+const STILL_PX = 4;
+const NOTCH_PX = 50;
+
+class Gestures {
+  constructor(viewer, pane, signal) {
+    Object.assign(this, { viewer, pane });
+    this.pointers = new Map();
+    this.wheel = 0;
+    const on = (name, act, options = {}) =>
+      pane.canvas.addEventListener(name, act, { signal, ...options });
+    on("wheel", (event) => this.turned(event), { passive: false });
+    on("pointerdown", (event) => this.pressed(event));
+    on("pointermove", (event) => this.moved(event));
+    on("pointerup", (event) => this.released(event));
+    on("pointercancel", (event) => this.pointers.delete(event.pointerId));
+    on("pointerleave", () => viewer.point(null));
+    on("dblclick", () => viewer.reset(pane));
+    on("contextmenu", (event) => event.preventDefault());
+    on("keydown", (event) => this.keyed(event));
+  }
+
+  turned(event) {
+    event.preventDefault();
+    if (event.ctrlKey || event.metaKey) {
+      this.pane.zoomAt(event.offsetX, event.offsetY, Math.exp(-event.deltaY / 200));
+      this.viewer.redraw();
+      return;
+    }
+    const px = event.deltaMode === 1 ? event.deltaY * NOTCH_PX : event.deltaY;
+    // A wheel's notch is one slice however far the system says it turned; a touchpad adds up.
+    const step = Math.abs(px) >= NOTCH_PX ? Math.sign(px) : this.collected(px);
+    if (step) this.viewer.scroll(this.pane.kind, step);
+  }
+
+  collected(px) {
+    this.wheel += px;
+    const step = Math.trunc(this.wheel / 12);
+    this.wheel -= step * 12;
+    return step;
+  }
+
+  pressed(event) {
+    this.pane.canvas.focus({ preventScroll: true });
+    this.pane.canvas.setPointerCapture(event.pointerId);
+    this.pointers.set(event.pointerId, { x: event.offsetX, y: event.offsetY });
+    this.start = { x: event.offsetX, y: event.offsetY };
+    this.dragged = false;
+    this.pans = event.button === 1 || event.shiftKey || this.viewer.tool === "pan";
+  }
+
+  moved(event) {
+    const { offsetX: x, offsetY: y } = event;
+    const before = this.pointers.get(event.pointerId);
+    if (!before) {
+      this.viewer.point(this.pane.voxelAt(x, y));
+      return;
+    }
+    if (this.pointers.size === 2) this.pinch(event);
+    else this.drag(x - before.x, y - before.y, x, y);
+    this.pointers.set(event.pointerId, { x, y });
+  }
+
+  drag(dx, dy, x, y) {
+    if (Math.hypot(x - this.start.x, y - this.start.y) > STILL_PX) this.dragged = true;
+    if (!this.dragged) return;
+    if (this.pans) {
+      this.pane.view.x += dx;
+      this.pane.view.y += dy;
+      this.viewer.redraw();
+      return;
+    }
+    const { center, width } = this.viewer.window;
+    const pace = Math.max(width / 400, 0.25);
+    this.viewer.setWindow(center + dy * pace, Math.max(width + dx * pace, 1));
+  }
+
+  /** Two fingers: their distance zooms, their middle pans. */
+  pinch(event) {
+    this.dragged = true;
+    const other = [...this.pointers].find(([id]) => id !== event.pointerId)[1];
+    const before = this.pointers.get(event.pointerId);
+    const now = { x: event.offsetX, y: event.offsetY };
+    const distance = (a) => Math.max(Math.hypot(a.x - other.x, a.y - other.y), 1);
+    const [middleX, middleY] = [(now.x + other.x) / 2, (now.y + other.y) / 2];
+    this.pane.view.x += (now.x - before.x) / 2;
+    this.pane.view.y += (now.y - before.y) / 2;
+    this.pane.zoomAt(middleX, middleY, distance(now) / distance(before));
+    this.viewer.redraw();
+  }
+
+  released(event) {
+    const known = this.pointers.delete(event.pointerId);
+    if (!known || this.dragged || event.button !== 0) return;
+    const voxel = this.pane.voxelAt(event.offsetX, event.offsetY);
+    if (voxel) this.viewer.click(voxel);
+  }
+
+  keyed(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const { viewer, pane } = this;
+    const step = {
+      ArrowUp: -1, ArrowLeft: -1, ArrowDown: 1, ArrowRight: 1, PageUp: -10, PageDown: 10,
+      Home: -1e6, End: 1e6,
+    }[event.key];
+    const presets = Object.keys(viewer.data.windows);
+    if (step) viewer.scroll(pane.kind, step);
+    else if (event.key === "+" || event.key === "=") this.zoomMiddle(1.25);
+    else if (event.key === "-") this.zoomMiddle(0.8);
+    else if (event.key === "r" || event.key === "Escape") viewer.reset(pane);
+    else if (presets[Number(event.key) - 1]) viewer.setPreset(presets[Number(event.key) - 1]);
+    else return;
+    event.preventDefault();
+  }
+
+  zoomMiddle(factor) {
+    this.pane.zoomAt(this.pane.canvas.clientWidth / 2, this.pane.canvas.clientHeight / 2, factor);
+    this.viewer.redraw();
+  }
+}

@@ -1,0 +1,134 @@
+// What lies over the grey picture: masks, heat maps and boxes.
+
+/** A canvas off the screen that holds one coloured picture. */
+class Picture {
+  constructor() {
+    this.canvas = document.createElement("canvas");
+    this.key = "";
+  }
+
+  /** Colour `values` by `table`, unless that is what the canvas holds already. */
+  paint(key, values, width, height, table) {
+    if (this.key === key) return this.canvas;
+    if (this.canvas.width !== width || this.canvas.height !== height) {
+      this.canvas.width = width;
+      this.canvas.height = height;
+      this.image = new ImageData(width, height);
+      this.words = new Uint32Array(this.image.data.buffer);
+    }
+    const words = this.words;
+    for (let i = 0; i < words.length; i++) words[i] = table[values[i]];
+    this.canvas.getContext("2d").putImageData(this.image, 0, 0);
+    this.key = key;
+    return this.canvas;
+  }
+
+  free() {
+    this.canvas.width = this.canvas.height = 0;
+    this.image = this.words = null;
+    this.key = "";
+  }
+}
+
+/** One overlay of the study with its opacity and what was fetched for it. */
+class Layer {
+  constructor(spec, viewer) {
+    this.spec = spec;
+    this.viewer = viewer;
+    this.opacity = spec.opacity;
+    this.shown = spec.shown;
+    this.pictures = { axial: new Picture(), sagittal: new Picture(), coronal: new Picture() };
+    if (spec.kind !== "boxes") this.openStores();
+    this.table = spec.kind === "heat" ? HEAT_TABLE : this.maskTable();
+  }
+
+  openStores() {
+    const { fetcher, geometry } = this.viewer;
+    const told = { onLoad: () => this.viewer.redraw(), onFail: (e) => this.viewer.fail(e) };
+    this.slices = new SliceStore(fetcher, this.spec.source, {
+      count: geometry.slices,
+      pixels: geometry.rows * geometry.columns,
+      words: false,
+      only: this.spec.slices,
+      ...told,
+    });
+    if (this.spec.kind === "mask") {
+      this.planes = new PlanesStore(fetcher, this.spec.source, { words: false, ...told });
+    }
+  }
+
+  maskTable() {
+    const table = new Uint32Array(256);
+    for (const [label, color] of Object.entries(this.spec.colors ?? {})) {
+      table[Number(label)] = colorWord(color, 255);
+    }
+    return table;
+  }
+
+  /** Take over a new description of the same overlay; the reader's choices stay. */
+  update(spec) {
+    if (spec.source !== this.spec.source) {
+      this.free();
+      this.spec = spec;
+      if (spec.kind !== "boxes") this.openStores();
+      this.table = spec.kind === "heat" ? HEAT_TABLE : this.maskTable();
+    }
+    this.spec = spec;
+  }
+
+  want(index, direction) {
+    if (this.shown) this.slices?.want(index, direction, 6);
+  }
+
+  /** The picture to lay over a pane, null where there is none (yet). */
+  picture(kind, at) {
+    if (this.spec.kind === "boxes" || !this.shown) return null;
+    const { geometry } = this.viewer;
+    const { width, height } = geometry.image(kind);
+    if (kind === "axial") {
+      const values = this.slices.peek(at.z);
+      return values && this.pictures.axial.paint(`${at.z}`, values, width, height, this.table);
+    }
+    if (!this.planes) return null;
+    this.planes.want();
+    if (!this.planes.voxels) return null;
+    const index = geometry.planeIndex(kind, at);
+    if (this.pictures[kind].key === `${index}`) return this.pictures[kind].canvas;
+    const values = geometry.cut(kind, this.planes.voxels, index, Uint8Array);
+    return this.pictures[kind].paint(`${index}`, values, width, height, this.table);
+  }
+
+  /** Draw the boxes of slice z; `place` turns pixels (u, v) into the canvas's. */
+  drawBoxes(context, z, place) {
+    const { boxes, color, dashed, scores } = this.spec;
+    context.save();
+    context.globalAlpha = this.opacity;
+    context.strokeStyle = color;
+    context.lineWidth = 2;
+    context.setLineDash(dashed ? [7, 4] : []);
+    context.font = "600 12px system-ui, sans-serif";
+    for (const [slice, left, top, right, bottom, score] of boxes) {
+      if (slice !== z) continue;
+      // A box's edges lie between pixels: 0 is the outer edge of the first one.
+      const from = place(left - 0.5, top - 0.5);
+      const to = place(right - 0.5, bottom - 0.5);
+      context.strokeRect(from.x, from.y, to.x - from.x, to.y - from.y);
+      if (scores) this.drawScore(context, score.toFixed(2), from);
+    }
+    context.restore();
+  }
+
+  drawScore(context, text, { x, y }) {
+    const width = context.measureText(text).width + 8;
+    context.fillStyle = this.spec.color;
+    context.fillRect(x - 1, y - 17, width, 16);
+    context.fillStyle = "#14100a";
+    context.fillText(text, x + 3, y - 5);
+  }
+
+  free() {
+    this.slices?.clear();
+    this.planes?.clear();
+    Object.values(this.pictures).forEach((picture) => picture.free());
+  }
+}

@@ -1,0 +1,127 @@
+// Fetching slices: the one asked for first, then its neighbours in the direction of travel.
+
+const PARALLEL = 6;
+const SLICE_BYTES = 120e6;
+
+/** Thrown away with its study: every fetch of a study shares one signal. */
+class Fetcher {
+  constructor(path, proof) {
+    this.path = path;
+    this.headers = proof ? { "X-Viewer-Session": proof } : {};
+    this.stopper = new AbortController();
+  }
+
+  async bytes(place) {
+    const answer = await fetch(`${this.path}/${place}`, {
+      headers: this.headers,
+      signal: this.stopper.signal,
+    });
+    if (!answer.ok) throw new Error(`The server answered ${answer.status}.`);
+    return answer.arrayBuffer();
+  }
+
+  stop() {
+    this.stopper.abort();
+  }
+}
+
+/** Slices of one source in memory, up to a limit; the farthest from the reader go first. */
+class SliceStore {
+  constructor(fetcher, source, { count, pixels, words, only, onLoad, onFail }) {
+    Object.assign(this, { fetcher, source, count, words, onLoad, onFail });
+    this.only = only ? new Set(only) : null;
+    this.capacity = Math.max(8, Math.floor(SLICE_BYTES / (pixels * (words ? 2 : 1))));
+    this.slices = new Map();
+    this.pending = new Set();
+    this.failures = 0;
+    this.center = 0;
+    this.queue = [];
+  }
+
+  peek(index) {
+    return this.slices.get(index) ?? null;
+  }
+
+  /** Make `index` and then its neighbours come; `reach` slices ahead and half as many behind. */
+  want(index, direction, reach) {
+    this.center = index;
+    const near = Math.min(reach, this.capacity - 2);
+    const order = [index];
+    for (let step = 1; step <= near; step++) {
+      order.push(index + step * direction);
+      if (step <= near / 2) order.push(index - step * direction);
+    }
+    this.queue = order.filter((i) => this.lacks(i));
+    this.pump();
+  }
+
+  lacks(index) {
+    const exists = index >= 0 && index < this.count && (!this.only || this.only.has(index));
+    return exists && !this.slices.has(index) && !this.pending.has(index);
+  }
+
+  pump() {
+    while (this.queue.length && this.pending.size < PARALLEL) this.load(this.queue.shift());
+  }
+
+  async load(index) {
+    if (!this.lacks(index)) return;
+    this.pending.add(index);
+    try {
+      const buffer = await this.fetcher.bytes(`${this.source}/slice/${index}`);
+      this.slices.set(index, this.words ? new Uint16Array(buffer) : new Uint8Array(buffer));
+      this.failures = 0;
+      this.shed();
+      this.onLoad(index);
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      this.failures += 1;
+      this.onFail(error);
+    } finally {
+      this.pending.delete(index);
+    }
+    if (this.failures < 3) this.pump();
+  }
+
+  shed() {
+    while (this.slices.size > this.capacity) {
+      let farthest = -1;
+      for (const index of this.slices.keys()) {
+        if (farthest < 0 || Math.abs(index - this.center) > Math.abs(farthest - this.center)) {
+          farthest = index;
+        }
+      }
+      this.slices.delete(farthest);
+    }
+  }
+
+  clear() {
+    this.slices.clear();
+    this.queue = [];
+  }
+}
+
+/** The reduced volume of one source, fetched once when a plane is first drawn. */
+class PlanesStore {
+  constructor(fetcher, source, { words, onLoad, onFail }) {
+    Object.assign(this, { fetcher, source, words, onLoad, onFail });
+    this.voxels = null;
+    this.asked = false;
+  }
+
+  async want() {
+    if (this.asked) return;
+    this.asked = true;
+    try {
+      const buffer = await this.fetcher.bytes(`${this.source}/planes`);
+      this.voxels = this.words ? new Uint16Array(buffer) : new Uint8Array(buffer);
+      this.onLoad();
+    } catch (error) {
+      if (error.name !== "AbortError") this.onFail(error);
+    }
+  }
+
+  clear() {
+    this.voxels = null;
+  }
+}

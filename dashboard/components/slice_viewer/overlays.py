@@ -1,0 +1,220 @@
+"""What can lie over the slices: masks, boxes and heat maps, each with a name and an opacity."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.constants import MASK_LABELS
+from core.data.planes import reduce_labels
+from core.types import BoxPrediction, CTVolume
+from dashboard.charts.palette import VERTEBRA_COLORS
+from dashboard.pixel_sources import REGISTRY, PixelSource
+
+FRACTURE_COLOR: Final = "#E8462F"
+TRUE_BOX_COLOR: Final = "#2FBF71"
+PREDICTED_BOX_COLOR: Final = "#F2A93B"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MaskOverlay:
+    """Labelled voxels, drawn in one colour a label on all planes.
+
+    Attributes:
+        name: In the legend.
+        labels: uint8 (z, y, x) on the study's grid, 0 background; or a function that gives it,
+            called when the browser first asks.
+        colors: `#RRGGBB` by label; a label without one is not drawn.
+        label_names: In the legend, by label.
+        content: Digest of what `labels` holds: the study's fingerprint and the mask's name do.
+        opacity: In [0, 1], until the reader changes it.
+        shown: Whether it is drawn at first.
+    """
+
+    name: str
+    labels: NDArray[np.uint8] | Callable[[], NDArray[np.uint8]]
+    colors: Mapping[int, str]
+    label_names: Mapping[int, str]
+    content: str
+    opacity: float = 0.4
+    shown: bool = True
+
+    def payload(self, volume: CTVolume, owner: str | None) -> dict[str, Any]:
+        """Register the voxels and return what the browser is told."""
+        labels = self.labels
+
+        def whole() -> NDArray[np.uint8]:
+            return labels() if callable(labels) else labels
+
+        source = PixelSource(
+            slices=lambda i: whole()[i],
+            n_slices=volume.n_slices,
+            planes=lambda: reduce_labels(whole(), volume),
+            owner=owner,
+        )
+        return {
+            "kind": "mask",
+            "source": REGISTRY.register(f"mask {self.content}", source),
+            "colors": {str(label): color for label, color in self.colors.items()},
+            "labels": {str(label): name for label, name in self.label_names.items()},
+        } | _shared(self)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BoxOverlay:
+    """Boxes on axial slices.
+
+    Attributes:
+        name: In the legend.
+        boxes: `xyxy` in pixels of the slice; 0 is the outer edge of the first pixel.
+        color: `#RRGGBB`.
+        scores: Whether the score is written at each box.
+        dashed: Drawn with a dashed line, so that two kinds differ without colour.
+        opacity: As in `MaskOverlay`.
+        shown: As in `MaskOverlay`.
+    """
+
+    name: str
+    boxes: Sequence[BoxPrediction]
+    color: str
+    scores: bool = False
+    dashed: bool = False
+    opacity: float = 1.0
+    shown: bool = True
+
+    def payload(self, volume: CTVolume, owner: str | None) -> dict[str, Any]:
+        """Return what the browser is told."""
+        del volume, owner
+        return {
+            "kind": "boxes",
+            "color": self.color,
+            "scores": self.scores,
+            "dashed": self.dashed,
+            "boxes": [
+                [box.slice_index, *(round(float(edge), 2) for edge in box.xyxy), box.score]
+                for box in self.boxes
+            ],
+        } | _shared(self)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeatOverlay:
+    """Heat maps of single axial slices, such as Grad-CAM's.
+
+    Attributes:
+        name: In the legend.
+        maps: float (h, w) in [0, 1] of the slice's size, by slice index; 0 is not drawn.
+        content: Digest of what `maps` holds, such as study, bundle, slice and vertebra.
+        opacity: As in `MaskOverlay`.
+        shown: As in `MaskOverlay`.
+    """
+
+    name: str
+    maps: Mapping[int, NDArray[np.floating[Any]]]
+    content: str
+    opacity: float = 0.55
+    shown: bool = True
+
+    def payload(self, volume: CTVolume, owner: str | None) -> dict[str, Any]:
+        """Register the maps and return what the browser is told.
+
+        Raises:
+            ValueError: A map has another size than the slices.
+        """
+        size = volume.hu.shape[1:]
+        for index, heat in self.maps.items():
+            if heat.shape != size:
+                raise ValueError(f"The heat map of slice {index} is {heat.shape}, not {size}.")
+        maps = dict(self.maps)
+        source = PixelSource(
+            slices=lambda i: np.rint(np.clip(maps[i], 0, 1) * 255).astype(np.uint8),
+            n_slices=volume.n_slices,
+            owner=owner,
+        )
+        return {
+            "kind": "heat",
+            "source": REGISTRY.register(f"heat {self.content}", source),
+            "slices": sorted(maps),
+        } | _shared(self)
+
+
+Overlay = MaskOverlay | BoxOverlay | HeatOverlay
+
+
+def vertebra_mask(
+    labels: NDArray[np.uint8] | Callable[[], NDArray[np.uint8]],
+    content: str,
+    *,
+    opacity: float = 0.4,
+    shown: bool = True,
+) -> MaskOverlay:
+    """C1 to C7 in their fixed colours.
+
+    Args:
+        labels: uint8 (z, y, x), labels as `load_vertebra_mask` gives them, or what gives it.
+        content: Digest of what it holds.
+        opacity: As in `MaskOverlay`.
+        shown: As in `MaskOverlay`.
+    """
+    names = {label: name for name, label in MASK_LABELS.items()}
+    colors = {label: VERTEBRA_COLORS[name] for label, name in names.items()}
+    return MaskOverlay(
+        "Vertebrae", labels, colors, names, f"vertebrae {content}", opacity=opacity, shown=shown
+    )
+
+
+def fracture_mask(
+    labels: NDArray[np.uint8] | Callable[[], NDArray[np.uint8]],
+    content: str,
+    *,
+    opacity: float = 0.7,
+    shown: bool = True,
+) -> MaskOverlay:
+    """The fracture lines of a synthetic study, label 1; arguments as for `vertebra_mask`."""
+    return MaskOverlay(
+        "Fracture lines",
+        labels,
+        {1: FRACTURE_COLOR},
+        {1: "synthetic truth"},
+        f"fracture {content}",
+        opacity=opacity,
+        shown=shown,
+    )
+
+
+def true_boxes(
+    boxes: Sequence[BoxPrediction], *, opacity: float = 1.0, shown: bool = True
+) -> BoxOverlay:
+    """Boxes of the data set."""
+    return BoxOverlay(
+        "True boxes", boxes, TRUE_BOX_COLOR, dashed=True, opacity=opacity, shown=shown
+    )
+
+
+def predicted_boxes(
+    boxes: Sequence[BoxPrediction], *, opacity: float = 1.0, shown: bool = True
+) -> BoxOverlay:
+    """Boxes that a network proposes, with their scores."""
+    return BoxOverlay(
+        "Predicted boxes", boxes, PREDICTED_BOX_COLOR, scores=True, opacity=opacity, shown=shown
+    )
+
+
+def heat_map(
+    maps: Mapping[int, NDArray[np.floating[Any]]],
+    content: str,
+    *,
+    name: str = "Grad-CAM",
+    opacity: float = 0.55,
+    shown: bool = True,
+) -> HeatOverlay:
+    """Where a network looked; see `HeatOverlay`."""
+    return HeatOverlay(name, maps, content, opacity=opacity, shown=shown)
+
+
+def _shared(overlay: Overlay) -> dict[str, Any]:
+    return {"name": overlay.name, "opacity": overlay.opacity, "shown": overlay.shown}

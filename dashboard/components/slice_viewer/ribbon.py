@@ -1,0 +1,58 @@
+"""What the networks say of every slice, as the viewer draws it beside the axial picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.constants import VERTEBRAE
+from core.types import CTVolume
+from dashboard.charts.palette import SUSPICION, VERTEBRA_COLORS
+from dashboard.reading import StudyReading
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ribbon:
+    """Probabilities along z.
+
+    Attributes:
+        slice_probs: float (n_slices,), p_i in [0, 1]; NaN where there is none.
+        presence: float (n_slices, 7), v_ij in [0, 1]; None leaves the vertebrae out.
+        threshold: Drawn as a line across p_i; None leaves it out.
+    """
+
+    slice_probs: NDArray[np.floating[Any]]
+    presence: NDArray[np.floating[Any]] | None = None
+    threshold: float | None = None
+
+    @classmethod
+    def of_reading(cls, reading: StudyReading, threshold: float | None = None) -> Ribbon:
+        """The ribbon of a study that was read."""
+        probs = np.where(reading.patient.slice_seen, reading.patient.slice_probs, np.nan)
+        return cls(probs, reading.predictions.vertebra_probs, threshold)
+
+    def payload(self, volume: CTVolume) -> dict[str, Any]:
+        """What the browser is told.
+
+        Raises:
+            ValueError: The arrays are not one row a slice of `volume`.
+        """
+        if len(self.slice_probs) != volume.n_slices or (
+            self.presence is not None and self.presence.shape != (volume.n_slices, len(VERTEBRAE))
+        ):
+            raise ValueError(
+                f"A ribbon needs one row a slice ({volume.n_slices}), but it has "
+                f"{len(self.slice_probs)} slice probabilities."
+            )
+        presence = None if self.presence is None else np.round(self.presence, 3).T.tolist()
+        return {
+            "probs": [None if np.isnan(p) else round(float(p), 4) for p in self.slice_probs],
+            "presence": presence,
+            "threshold": self.threshold,
+            "names": list(VERTEBRAE),
+            "colors": [VERTEBRA_COLORS[name] for name in VERTEBRAE],
+            "suspicion": SUSPICION,
+        }

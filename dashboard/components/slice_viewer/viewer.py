@@ -1,0 +1,153 @@
+"""Mounting the viewer: what the browser is told, and what it tells back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+import streamlit as st
+
+from core.constants import DISPLAY_WINDOWS
+from core.data.planes import load_planes, planes_grid
+from core.types import CTVolume
+from dashboard import state
+from dashboard.charts.palette import CURRENT
+from dashboard.components.slice_image import edge_letters
+from dashboard.components.slice_viewer.overlays import Overlay
+from dashboard.components.slice_viewer.ribbon import Ribbon
+from dashboard.pixel_sources import REGISTRY, PixelSource, session_proof_of
+from dashboard.routes import pixels_path
+from dashboard.services import OpenStudy, settings
+
+Pane = Literal["axial", "sagittal", "coronal"]
+
+_FRONTEND: Final = Path(__file__).resolve().parent / "frontend"
+_SCRIPTS: Final = (
+    "windowing.js", "pixels.js", "geometry.js", "layers.js", "hud.js", "pane.js", "gestures.js",
+    "ribbon.js", "toolbar.js", "viewer.js",
+)  # fmt: skip
+"""One module in the browser, in this order; `viewer.js` exports what Streamlit calls."""
+
+
+@dataclass(frozen=True, slots=True)
+class ViewerState:
+    """Where the reader is.
+
+    Attributes:
+        slice_index: Slice on show.
+        clicked_voxel: (z, y, x) of the last click, z a slice index; None before the first.
+        clicked_lps: The same in DICOM LPS mm (x, y, z).
+    """
+
+    slice_index: int
+    clicked_voxel: tuple[int, int, int] | None
+    clicked_lps: tuple[float, float, float] | None
+
+
+def slice_viewer(
+    study: OpenStudy,
+    *,
+    key: str,
+    slice_index: int | None = None,
+    panes: Sequence[Pane] = ("axial",),
+    overlays: Sequence[Overlay] = (),
+    ribbon: Ribbon | None = None,
+    height: int = 560,
+    on_change: Callable[[], None] | None = None,
+) -> ViewerState:
+    """Show a study; scrolling and windowing happen in the browser without a rerun.
+
+    When the reader stops at another slice or clicks a point, the page (or the fragment that calls
+    this) runs again with the new state. Give back `slice_index` as it was returned to leave the
+    reader where they are; give another one to send them there.
+
+    Args:
+        study: From `services.open_study`; an upload's pixels go to its owner's session only.
+        key: Of the widget; unique on the page.
+        slice_index: Slice to show; None starts in the middle and then follows the reader.
+        panes: Panes shown until the reader chooses others; the axial one is always there.
+        overlays: Drawn in this order.
+        ribbon: Probabilities beside the axial pane.
+        height: Of the axial pane, px.
+        on_change: Called before the script runs again because the reader moved; read the new
+            state by `viewer_state`.
+    """
+    volume = study.volume
+    command = state.viewer_command(key, study.fingerprint, slice_index, volume.n_slices)
+    _mount()(
+        key=key,
+        data=_payload(study, panes, overlays, ribbon, height)
+        | {"key": key, "goTo": {"slice": command.slice_index, "serial": command.serial}},
+        on_view_change=on_change or _nothing,
+    )
+    return viewer_state(key, volume)
+
+
+def viewer_state(key: str, volume: CTVolume) -> ViewerState:
+    """Where the reader of a viewer that was mounted in this session is."""
+    seen = state.viewer_report(key)
+    voxel = seen.clicked_voxel
+    if voxel is None or any(not 0 <= v < n for v, n in zip(voxel, volume.hu.shape, strict=True)):
+        return ViewerState(seen.slice_index, None, None)
+    x, y, z = (volume.affine @ np.array([*voxel, 1.0]))[:3]
+    return ViewerState(seen.slice_index, voxel, (float(x), float(y), float(z)))
+
+
+def _payload(
+    study: OpenStudy,
+    panes: Sequence[Pane],
+    overlays: Sequence[Overlay],
+    ribbon: Ribbon | None,
+    height: int,
+) -> dict[str, Any]:
+    volume, owner = study.volume, study.owner
+    grid = planes_grid(volume)
+    left, right, upper, lower = edge_letters(volume)
+    return {
+        "path": pixels_path(),
+        "proof": session_proof_of(state.session_name()) if owner is not None else "",
+        "source": _register(study),
+        "shape": list(volume.hu.shape),
+        "spacing": list(volume.spacing_mm),
+        "zMm": np.round(volume.z_mm, 3).tolist(),
+        "affine": np.round(volume.affine, 6).tolist(),
+        "letters": {"left": left, "right": right, "upper": upper, "lower": lower},
+        "planes": {"shape": list(grid.shape), "spacing": list(grid.spacing_mm), "top": grid.top_mm},
+        "windows": {name: list(window) for name, window in DISPLAY_WINDOWS.items()},
+        "current": CURRENT,
+        "panes": sum(pane != "axial" for pane in panes) + 1,
+        "height": height,
+        "overlays": [overlay.payload(volume, owner) for overlay in overlays],
+        "ribbon": None if ribbon is None else ribbon.payload(volume),
+    }
+
+
+def _register(study: OpenStudy) -> str:
+    volume = study.volume
+    cache_dir = settings().rsna_cache if study.owner is None else None
+    return REGISTRY.register(
+        f"volume {study.fingerprint}",
+        PixelSource(
+            slices=lambda i: volume.hu[i],
+            n_slices=volume.n_slices,
+            planes=lambda: load_planes(volume, study.fingerprint, cache_dir),
+            owner=study.owner,
+        ),
+    )
+
+
+@st.cache_resource(show_spinner=False)
+def _mount() -> Any:  # noqa: ANN401 - Streamlit's mounting command has no public type
+    return st.components.v2.component(
+        "cspine_slice_viewer",
+        html=(_FRONTEND / "viewer.html").read_text(encoding="utf-8"),
+        css=(_FRONTEND / "viewer.css").read_text(encoding="utf-8"),
+        js="\n".join((_FRONTEND / name).read_text(encoding="utf-8") for name in _SCRIPTS),
+    )
+
+
+def _nothing() -> None:
+    """A callback must be there for the browser's state to come back."""

@@ -1,0 +1,160 @@
+"""The slice viewer in a real Chromium: its pixels, its gestures and what Python hears of them."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+from core.constants import DISPLAY_WINDOWS
+from core.data.dicom_series import read_series
+from core.preprocessing.intensity import window_to_uint8
+from core.types import HuWindow
+from tests.browser.test_dashboard import FIRST_TIME_MS, open_diagnosis, settle
+from tests.dashboard.workplace import FRACTURED, N_SLICES
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def viewer(page, dashboard_url):
+    """The page with the first study on show; the networks may still be at work."""
+    page.goto(f"{dashboard_url}/diagnosis")
+    expect(axial(page)).to_have_attribute("data-drawn", re.compile(r"\d+"), timeout=FIRST_TIME_MS)
+    return page
+
+
+@pytest.fixture(scope="module")
+def hu(workplace):
+    return read_series(workplace.var / "demo" / "train_images" / FRACTURED).hu
+
+
+def axial(page):
+    return page.locator("canvas.axial")
+
+
+def go_to(page, index):
+    axial(page).press("Home")
+    for _ in range(index):
+        axial(page).press("ArrowDown")
+    expect(axial(page)).to_have_attribute("data-drawn", str(index))
+
+
+def drawn(page, kind="axial"):
+    """What the pane shows at the centre of each pixel of its image: uint8 (rows, columns)."""
+    return np.array(
+        page.locator(f"canvas.{kind}").evaluate(
+            """canvas => {
+                const viewer = canvas.getRootNode().querySelector('.viewer').viewer;
+                const pane = viewer.panes[canvas.classList[0]];
+                const { width, height, sx, sy, left, top } = pane.layout();
+                const context = canvas.getContext('2d');
+                const red = (x, y) => context.getImageData(x, y, 1, 1).data[0];
+                const pixel = (u, v) =>
+                    red(Math.floor(left + (u + .5) * sx), Math.floor(top + (v + .5) * sy));
+                return [...Array(height).keys()].map(
+                    v => [...Array(width).keys()].map(u => pixel(u, v)));
+            }"""
+        ),
+        np.uint8,
+    )
+
+
+def inner(picture):
+    """Away from the writing at the edges and corners, and from the scale bar."""
+    return picture[8:54, 14:50]
+
+
+def test_the_pixels_are_those_of_the_windowing_in_numpy(viewer, hu):
+    viewer.locator("button.smooth").click()
+    for index, name in ((3, "bone"), (9, "soft tissue"), (0, "lung")):
+        go_to(viewer, index)
+        viewer.locator("select.preset").select_option(name)
+        viewer.wait_for_timeout(200)
+        expected = window_to_uint8(hu[index], HuWindow(*DISPLAY_WINDOWS[name]))
+        np.testing.assert_array_equal(inner(drawn(viewer)), inner(expected))
+
+
+def test_wheel_keys_and_ribbon_move_the_slice_and_python_follows(page, dashboard_url):
+    open_diagnosis(page, dashboard_url)
+    viewer = page
+    go_to(viewer, 2)
+    expect(viewer).to_have_url(re.compile(r"slice=2\b"))
+    axial(viewer).hover()
+    viewer.mouse.wheel(0, 120)
+    expect(axial(viewer)).to_have_attribute("aria-valuenow", "3")
+    viewer.mouse.wheel(0, -120)
+    viewer.mouse.wheel(0, -120)
+    expect(axial(viewer)).to_have_attribute("aria-valuenow", "1")
+    ribbon = viewer.locator("canvas.ribbon")
+    size = ribbon.bounding_box()
+    ribbon.click(position={"x": 50, "y": size["height"] * 8.5 / N_SLICES})
+    expect(axial(viewer)).to_have_attribute("data-drawn", "8")
+    expect(viewer).to_have_url(re.compile(r"slice=8\b"))
+    settle(viewer)
+    expect(axial(viewer)).to_have_attribute("aria-valuenow", "8")
+    viewer.get_by_role("button", name="Study", exact=True).click()
+    expect(viewer).not_to_have_url(re.compile(r"slice=8\b"))
+    peak = re.search(r"slice=(\d+)", viewer.url).group(1)
+    expect(axial(viewer)).to_have_attribute("aria-valuenow", peak)
+
+
+def test_dragging_windows_and_a_double_click_resets(viewer):
+    box = axial(viewer).bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    requests = []
+    viewer.on("request", lambda r: requests.append(r.url))
+    viewer.mouse.move(x, y)
+    viewer.mouse.down()
+    viewer.mouse.move(x + 60, y + 40, steps=5)
+    viewer.mouse.up()
+    width, center = viewer.locator("input.width"), viewer.locator("input.center")
+    assert int(width.input_value()) > 1900
+    assert int(center.input_value()) > 500
+    axial(viewer).press("+")
+    axial(viewer).dblclick()
+    expect(width).to_have_value("1800")
+    expect(center).to_have_value("400")
+    assert (
+        axial(viewer).evaluate(
+            "c => c.getRootNode().querySelector('.viewer').viewer.panes.axial.view.zoom"
+        )
+        == 1
+    )
+    assert [url for url in requests if "_stcore" in url] == []
+
+
+def test_a_link_opens_its_slice_and_the_planes_are_linked(page, dashboard_url, hu, artifacts):
+    page.goto(f"{dashboard_url}/diagnosis?study={FRACTURED}&slice=4")
+    expect(axial(page)).to_have_attribute("data-drawn", "4", timeout=FIRST_TIME_MS)
+    page.locator("button.smooth").click()
+    page.locator('[data-panes="3"]').click()
+    expect(page.locator("canvas.sagittal")).to_have_attribute("data-drawn", "32")
+    page.locator("canvas.sagittal").press("ArrowRight")
+    expect(page.locator("canvas.sagittal")).to_have_attribute("aria-valuenow", "33")
+    size = page.locator("canvas.coronal").bounding_box()
+    page.locator("canvas.coronal").click(position={"x": size["width"] / 2, "y": size["height"] / 2})
+    expect(page.locator("canvas.axial")).not_to_have_attribute("aria-valuenow", "4")
+    page.locator("canvas.coronal").hover()
+    expect(page.locator(".readout")).to_contain_text("HU · LPS")
+    page.locator("canvas.axial").hover(position={"x": 150, "y": 220})
+    shown = page.locator(".readout").inner_text()
+    level, x, y, z = re.search(r"(−?\d+) HU .* x (\d+), y (\d+), slice (\d+)", shown).groups()
+    assert int(level.replace("−", "-")) == hu[int(z), int(y), int(x)]
+    page.screenshot(path=artifacts / "viewer_planes.png")
+
+
+def test_a_screenshot_holds_the_picture_and_the_memory_is_freed_on_leaving(viewer):
+    with viewer.expect_download() as coming:
+        viewer.locator("button.shot").click()
+    assert re.fullmatch(r"slice_\d+\.png", coming.value.suggested_filename)
+    picture = Image.open(coming.value.path())
+    assert picture.size[0] > 200
+    assert len(np.unique(np.asarray(picture.convert("L")))) > 20
+    handle = viewer.locator(".viewer").evaluate_handle("root => root.viewer")
+    viewer.get_by_role("link", name="Overview").click()
+    expect(viewer.locator("canvas.axial")).to_have_count(0)
+    assert handle.evaluate("v => v.slices === null && v.panes.axial.canvas.width === 0")
