@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from core.errors import PredictionsError
+from core.evaluation.curves import checked_scores
+
+FloatArray = NDArray[np.float64]
 Binning = Literal["equal width", "equal count"]
 BINS: Final = 15
 """As in Guo et al., 2017."""
@@ -45,8 +49,8 @@ def reliability(
 ) -> Reliability:
     """Sort scores into bins and compare what they promise with what is true.
 
-    Bins are closed above, the first on both sides; a score of 1 is in the last. "equal count" cuts
-    at quantiles, so ties may make fewer bins.
+    Bins are closed above, the first on both sides. "equal count" cuts at quantiles, so ties may
+    make fewer bins.
 
     Args:
         scores: (n,) probabilities in [0, 1].
@@ -57,7 +61,31 @@ def reliability(
     Raises:
         PredictionsError: As `checked_scores` describes, a score leaves [0, 1], or `bins` < 1.
     """
-    raise NotImplementedError
+    values, labels = checked_probabilities(scores, truth)
+    edges = equal_edges(bins)
+    if binning == "equal count":
+        edges = np.unique(np.quantile(values, edges))
+        edges = edges if len(edges) > 1 else np.array([edges[0], edges[0]])
+    places, n_bins = bin_places(values, edges), len(edges) - 1
+    counts = np.bincount(places, minlength=n_bins)
+    used = counts > 0
+    positives = np.bincount(places, labels, minlength=n_bins)[used]
+    counts = counts[used]
+    mean = np.bincount(places, values, minlength=n_bins)[used] / counts
+    share = positives / counts
+    low, high = wilson_interval(positives, counts)
+    gaps = np.abs(share - mean)
+    return Reliability(
+        mean_score=mean,
+        positive_share=share,
+        low=low,
+        high=high,
+        counts=counts,
+        edges=np.column_stack([edges[:-1], edges[1:]])[used],
+        brier=float(np.mean((values - labels) ** 2)),
+        expected_error=float((gaps * counts).sum() / len(values)),
+        largest_error=float(gaps.max()),
+    )
 
 
 def brier_score(scores: ArrayLike, truth: ArrayLike) -> float:
@@ -66,7 +94,8 @@ def brier_score(scores: ArrayLike, truth: ArrayLike) -> float:
     Raises:
         PredictionsError: As `reliability` describes.
     """
-    raise NotImplementedError
+    values, labels = checked_probabilities(scores, truth)
+    return float(np.mean((values - labels) ** 2))
 
 
 def expected_calibration_error(scores: ArrayLike, truth: ArrayLike, bins: int = BINS) -> float:
@@ -75,4 +104,47 @@ def expected_calibration_error(scores: ArrayLike, truth: ArrayLike, bins: int = 
     Raises:
         PredictionsError: As `reliability` describes.
     """
-    raise NotImplementedError
+    return reliability(scores, truth, bins=bins).expected_error
+
+
+def wilson_interval(
+    positives: NDArray[np.floating[Any]], counts: NDArray[np.integer[Any]]
+) -> tuple[FloatArray, FloatArray]:
+    """95 % interval of a share (Wilson, 1927), two float64 (b,)."""
+    z = 1.959963984540054
+    share = positives / counts
+    centre = (share + z**2 / (2 * counts)) / (1 + z**2 / counts)
+    half = z * np.sqrt(share * (1 - share) / counts + z**2 / (4 * counts**2)) / (1 + z**2 / counts)
+    return np.clip(centre - half, 0.0, 1.0), np.clip(centre + half, 0.0, 1.0)
+
+
+def equal_edges(bins: int) -> FloatArray:
+    """Limits of `bins` bins of equal width over [0, 1], (bins + 1,).
+
+    Raises:
+        PredictionsError: `bins` < 1.
+    """
+    if bins < 1:
+        raise PredictionsError(f"{bins} bins hold no score; ask for 1 or more.")
+    return np.linspace(0.0, 1.0, bins + 1)
+
+
+def bin_places(values: FloatArray, edges: FloatArray) -> NDArray[np.intp]:
+    """Bin of each value, (n,); bins are closed above."""
+    return np.searchsorted(edges[1:-1], values, side="left")
+
+
+def checked_probabilities(
+    scores: ArrayLike, truth: ArrayLike
+) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """As `checked_scores`, and every score is in [0, 1].
+
+    Raises:
+        PredictionsError: One is not, or as `checked_scores` describes.
+    """
+    values, labels = checked_scores(scores, truth)
+    if values.min() < 0 or values.max() > 1:
+        raise PredictionsError(
+            "A score leaves [0, 1], so it is no probability; calibration needs probabilities."
+        )
+    return values, labels

@@ -2,11 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
-from core.evaluation.score_table import ScoreTable
-from core.evaluation.truth_table import TruthTable
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from core.constants import N_VERTEBRAE, VERTEBRAE
+from core.errors import CSpineError, DataRootError, PredictionsError
+from core.evaluation.arrays import frozen, offsets_of, rows_of_studies
+from core.evaluation.score_table import NO_FOLD, ScoreTable, table_from_slices
+from core.evaluation.truth import (
+    PRESENCE_FILE,
+    TRUTH_FILE,
+    StudyTruth,
+    read_truth,
+    truth_from_csv,
+    truth_from_parquet,
+)
+from core.evaluation.truth_table import TruthTable, truth_table
 from core.inference.aggregation import Pooling
+from core.inference.outputs import FRACTURE_COLUMNS, PRESENCE_COLUMNS, SLICES_FILE
+
+_SCORES: Final = [*PRESENCE_COLUMNS, *FRACTURE_COLUMNS]
+_TRUTH_PRESENCE: Final = [f"present_{name}" for name in VERTEBRAE]
+_BOXED: Final = "boxed"
+_MEND_SCORES: Final = "predict the studies again"
+_MEND_TRUTH: Final = "write it anew"
 
 
 def read_score_table(
@@ -16,17 +43,42 @@ def read_score_table(
 
     Args:
         path: A Parquet file in the schema of `slices.parquet`, or a folder that `predict` wrote.
-        name: Of the model; what the file says, or its folder's name, if None.
+        name: Of the model; what the file says, or the file's name, if None.
         pooling: How p_j is pooled over slices.
 
     Raises:
         PredictionsError: The file is missing or broken, lacks a column, or a column holds NaN,
             text, numbers out of range or slices that are not 0..n-1.
     """
-    raise NotImplementedError
+    file = path / SLICES_FILE if path.is_dir() else path
+    source = _Source(file, PredictionsError, _MEND_SCORES)
+    table = source.read(["study_id", "slice_index", *_SCORES, "fracture_type"], ["fold", "model"])
+    rows = source.order(table)
+    types = np.unique(source.numbers(table, "fracture_type", np.int64))
+    if len(types) != 1:
+        raise PredictionsError(
+            f"{file}: column fracture_type changes between rows; use one model a file."
+        )
+    single = types[0] == 1 and _repeats(table, source)
+    fracture = FRACTURE_COLUMNS[:1] if single else FRACTURE_COLUMNS
+    try:
+        return table_from_slices(
+            name or _model_name(table) or path.stem,
+            rows.study_ids,
+            rows.offsets,
+            source.columns(table, PRESENCE_COLUMNS, rows),
+            source.columns(table, fracture, rows),
+            int(types[0]),
+            fold=_folds(table, rows),
+            pooling=pooling,
+        )
+    except PredictionsError as error:
+        raise PredictionsError(f"{file}: {error}") from error
 
 
-def read_truth_table(path: Path, slices: Path | None = None) -> TruthTable:
+def read_truth_table(
+    path: Path, slices: Path | None = None, study_ids: Sequence[str] | None = None
+) -> TruthTable:
     """Read the truth of a cohort.
 
     Args:
@@ -34,8 +86,174 @@ def read_truth_table(path: Path, slices: Path | None = None) -> TruthTable:
             with `truth.parquet`, or a data root.
         slices: Parquet with study_id, slice_index, present_C1..present_C7 and, where known, boxed.
             If None, `<stem>_slices.parquet` or `present.parquet` beside a Parquet truth, if there.
+        study_ids: Of a data root read these only, because masks take time; None means all.
 
     Raises:
         DataRootError: As `core.evaluation.truth.read_truth` describes.
+        DicomSeriesError: A study with a mask cannot be read.
     """
-    raise NotImplementedError
+    file = path / TRUTH_FILE if path.is_dir() and (path / TRUTH_FILE).is_file() else path
+    if slices is None and file.suffix == ".parquet":
+        beside = (file.with_name(f"{file.stem}_slices.parquet"), file.with_name(PRESENCE_FILE))
+        slices = next((place for place in beside if place.is_file()), None)
+    studies = read_truth(path, study_ids) if slices is None else _labels(file)
+    found = truth_table(studies)
+    return found if slices is None else _with_slices(found, slices)
+
+
+def _labels(file: Path) -> list[StudyTruth]:
+    """Labels alone: slices come from a table of their own."""
+    if file.suffix == ".parquet":
+        return truth_from_parquet(file, with_presence=False)
+    return truth_from_csv(file)
+
+
+def _with_slices(labels: TruthTable, file: Path) -> TruthTable:
+    """Put the slices of `file` beside labels; studies without a label are left out."""
+    source = _Source(file, DataRootError, _MEND_TRUTH)
+    table = source.read(["study_id", "slice_index", *_TRUTH_PRESENCE], [_BOXED])
+    rows = source.order(table)
+    names = list(_TRUTH_PRESENCE)
+    boxed = _BOXED in table.column_names
+    values = source.flags(table, [*names, _BOXED] if boxed else names, rows)
+    known = np.isin(rows.study_ids, labels.study_ids)
+    chosen = rows_of_studies(rows.offsets, np.flatnonzero(known))
+    if not known.all():
+        values = values[chosen]
+    lengths = np.zeros(labels.n_studies, np.int64)
+    places = np.searchsorted(labels.study_ids, rows.study_ids[known])
+    lengths[places] = np.diff(rows.offsets)[known]
+    return TruthTable(
+        study_ids=labels.study_ids,
+        fractured=labels.fractured,
+        offsets=frozen(offsets_of(lengths)),
+        presence=frozen(np.ascontiguousarray(values[:, :N_VERTEBRAE])),
+        boxed=frozen(np.ascontiguousarray(values[:, N_VERTEBRAE])) if boxed else None,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rows:
+    """The order of a table's rows: studies by id, slices from the first to the last."""
+
+    study_ids: NDArray[np.str_]
+    offsets: NDArray[np.int64]
+    order: NDArray[np.intp] | None
+
+    def arranged(self, values: NDArray[Any]) -> NDArray[Any]:
+        return values if self.order is None else values[self.order]
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A Parquet file and how its faults are told."""
+
+    file: Path
+    error: type[CSpineError]
+    mend: str
+
+    def fault(self, problem: str) -> CSpineError:
+        return self.error(f"{self.file}{problem}; {self.mend}.")
+
+    def read(self, required: list[str], optional: list[str]) -> pa.Table:
+        if not self.file.is_file():
+            raise self.error(f"{self.file} does not exist; check the path.")
+        try:
+            present = pq.read_schema(self.file).names
+            missing = [name for name in required if name not in present]
+            if missing:
+                raise self.fault(f" lacks the column {missing[0]}")
+            wanted = [*required, *(name for name in optional if name in present)]
+            table = pq.read_table(
+                self.file, columns=wanted, memory_map=True, read_dictionary=["study_id"]
+            )
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise self.fault(" cannot be read as Parquet") from error
+        if table.num_rows == 0:
+            raise self.fault(" has no row")
+        for name in required:
+            if table.column(name).null_count:
+                raise self.fault(f": column {name} has an empty cell")
+        return table
+
+    def order(self, table: pa.Table) -> _Rows:
+        """Find the order of rows, and check that slices of a study are 0..n-1."""
+        ids = table.column("study_id").combine_chunks()
+        if not pa.types.is_dictionary(ids.type):
+            ids = pc.dictionary_encode(ids)
+        names = np.array(ids.dictionary.to_pylist(), np.str_)
+        ranks = np.empty(len(names), np.int64)
+        ranks[np.argsort(names, kind="stable")] = np.arange(len(names))
+        codes = ranks[ids.indices.to_numpy(zero_copy_only=False)]
+        index = self.numbers(table, "slice_index", np.int64)
+        key_rises = (codes[1:] > codes[:-1]) | (
+            (codes[1:] == codes[:-1]) & (index[1:] > index[:-1])
+        )
+        order = None if bool(key_rises.all()) else np.lexsort((index, codes))
+        if order is not None:
+            codes, index = codes[order], index[order]
+        used, lengths = np.unique(codes, return_counts=True)
+        offsets = offsets_of(lengths)
+        expected = np.arange(len(codes)) - np.repeat(offsets[:-1], lengths)
+        wrong = np.flatnonzero(index != expected)
+        names = np.sort(names)
+        if len(wrong):
+            study = int(np.searchsorted(offsets, wrong[0], side="right")) - 1
+            raise self.fault(
+                f": column slice_index of study {names[used[study]]} is not "
+                f"0..{lengths[study] - 1}, each once"
+            )
+        return _Rows(names[used], offsets, order)
+
+    def numbers(self, table: pa.Table, name: str, dtype: Any) -> NDArray[Any]:  # noqa: ANN401
+        column = table.column(name)
+        if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+            raise self.fault(f": column {name} is not numeric")
+        return column.to_numpy().astype(dtype, copy=False)
+
+    def columns(self, table: pa.Table, names: list[str], rows: _Rows) -> NDArray[np.float32]:
+        values = np.empty((table.num_rows, len(names)), np.float32)
+        for j, name in enumerate(names):
+            values[:, j] = rows.arranged(self.numbers(table, name, np.float32))
+        return values
+
+    def flags(self, table: pa.Table, names: list[str], rows: _Rows) -> NDArray[np.bool_]:
+        values = np.empty((table.num_rows, len(names)), np.bool_)
+        for j, name in enumerate(names):
+            column = table.column(name)
+            if pa.types.is_boolean(column.type):
+                if column.null_count:
+                    raise self.fault(f": column {name} has an empty cell")
+                own = column.to_numpy()
+            else:
+                own = self.numbers(table, name, np.float64)
+                if not bool(np.isin(own, (0, 1)).all()):
+                    raise self.fault(f": column {name} holds something other than 0 and 1")
+            values[:, j] = rows.arranged(own.astype(np.bool_))
+        return values
+
+
+def _repeats(table: pa.Table, source: _Source) -> bool:
+    """Whether all seven fracture columns are one, as a Type 1 model writes them."""
+    first = source.numbers(table, FRACTURE_COLUMNS[0], np.float32)
+    return all(
+        np.array_equal(first, source.numbers(table, name, np.float32))
+        for name in FRACTURE_COLUMNS[1:]
+    )
+
+
+def _model_name(table: pa.Table) -> str:
+    if "model" not in table.column_names:
+        return ""
+    value = table.column("model")[0].as_py()
+    return value if isinstance(value, str) else ""
+
+
+def _folds(table: pa.Table, rows: _Rows) -> NDArray[np.int16] | None:
+    if "fold" not in table.column_names:
+        return None
+    column = table.column("fold")
+    if column.null_count == len(column):
+        return None
+    filled = pc.fill_null(column.cast(pa.int16()), NO_FOLD).to_numpy()
+    return rows.arranged(filled)[rows.offsets[:-1]].astype(np.int16)

@@ -105,11 +105,18 @@ def truth_from_csv(path: Path, study_ids: Collection[str] | None = None) -> list
     return _labels(path, table, "StudyInstanceUID", list(VERTEBRAE), study_ids)
 
 
-def truth_from_parquet(path: Path, study_ids: Collection[str] | None = None) -> list[StudyTruth]:
+def truth_from_parquet(
+    path: Path, study_ids: Collection[str] | None = None, *, with_presence: bool = True
+) -> list[StudyTruth]:
     """Read `truth.parquet` (study_id, y_C1..y_C7, patient_overall), and presence beside it.
 
     `present.parquet`, where it lies in the same folder, has one row a slice: study_id,
     slice_index, present_C1..present_C7.
+
+    Args:
+        path: The file.
+        study_ids: Read these studies only; None means all.
+        with_presence: Whether to look for `present.parquet` at all.
 
     Raises:
         DataRootError: As `truth_from_csv` describes, or the slices of a study are not 0..n-1.
@@ -117,7 +124,7 @@ def truth_from_parquet(path: Path, study_ids: Collection[str] | None = None) -> 
     table = _read_parquet(path)
     truth = _labels(path, table, "study_id", [f"y_{name}" for name in VERTEBRAE], study_ids)
     beside = path.with_name(PRESENCE_FILE)
-    if not beside.is_file():
+    if not with_presence or not beside.is_file():
         return truth
     rows = _read_parquet(beside)
     _require_columns(beside, rows, ["study_id", "slice_index", *_PRESENCE_COLUMNS])

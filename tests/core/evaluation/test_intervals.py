@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,11 +7,12 @@ from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
 from core.errors import PredictionsError
-from core.evaluation.intervals import bootstrap_intervals, resample_patients
+from core.evaluation.intervals import bootstrap_intervals
+from core.evaluation.resampling import pair_counts, resample_patients
 
 NAMES = {
     "accuracy", "precision", "recall", "specificity", "f1", "balanced_accuracy", "auc",
-    "average_precision",
+    "average_precision", "mcc", "negative_predictive_value", "brier", "expected_calibration_error",
 }  # fmt: skip
 
 
@@ -21,8 +20,18 @@ def cohort(n_patients: int, n_slices: int, seed: int = 0, *, prevalence: float =
     rng = np.random.default_rng(seed)
     patients = np.repeat(np.arange(n_patients), n_slices)
     truth = rng.random(len(patients)) < prevalence
-    scores = np.round(rng.random(len(patients)) + 0.4 * truth, 2)
+    scores = np.round((rng.random(len(patients)) + 0.4 * truth) / 1.4, 2)
     return scores, truth, patients
+
+
+def calibration_error(truth, scores):
+    """Over fifteen bins, each closed above, one by one."""
+    gaps = []
+    for k in range(15):
+        inside = (scores > k / 15) & (scores <= (k + 1) / 15) | ((scores == 0) & (k == 0))
+        if inside.any():
+            gaps.append(inside.mean() * abs(truth[inside].mean() - scores[inside].mean()))
+    return sum(gaps)
 
 
 def loop(scores, truth, patients, *, threshold, replicates, seed):
@@ -51,6 +60,10 @@ def loop(scores, truth, patients, *, threshold, replicates, seed):
                 "balanced_accuracy": oracle.balanced_accuracy_score(y, called),
                 "auc": oracle.roc_auc_score(y, s),
                 "average_precision": oracle.average_precision_score(y, s),
+                "mcc": oracle.matthews_corrcoef(y, called),
+                "negative_predictive_value": oracle.precision_score(~y, ~called, zero_division=0),
+                "brier": oracle.brier_score_loss(y, s),
+                "expected_calibration_error": calibration_error(y, s),
             }
         )
     return {
@@ -126,9 +139,9 @@ def test_every_interval_lies_in_the_unit_interval(n_patients, n_slices, seed):
     scores, truth, patients = cohort(n_patients, n_slices, seed)
     intervals = bootstrap_intervals(scores, truth, patients, threshold=0.7, replicates=40)
 
-    for interval in intervals.values():
+    for name, interval in intervals.items():
         if interval is not None:
-            assert 0 <= interval.low <= interval.high <= 1 + 1e-12
+            assert (-1 if name == "mcc" else 0) <= interval.low <= interval.high <= 1 + 1e-12
             assert 1 <= interval.replicates <= 40
 
 
@@ -136,7 +149,10 @@ def test_perfect_scores_give_an_interval_of_ones():
     truth = np.tile([False, True], 20)
     intervals = bootstrap_intervals(truth, truth, np.arange(40), threshold=0.5, replicates=100)
 
-    assert all(each is not None and each.low == each.high == 1.0 for each in intervals.values())
+    for name, each in intervals.items():
+        wanted = 0.0 if name in {"brier", "expected_calibration_error"} else 1.0
+        assert each is not None, name
+        assert each.low == each.high == wanted, name
 
 
 @pytest.mark.parametrize("label", [0, 1])
@@ -170,11 +186,47 @@ def test_resamples_draw_as_many_patients_as_there_are():
     assert np.all(draws.sum(axis=1) == 13)
 
 
-def test_a_thousand_replicates_of_pooled_presence_take_seconds():
-    scores, truth, patients = cohort(40, 90 * 7)
-    scores = scores + np.random.default_rng(2).random(len(scores)) * 1e-3
-    started = time.perf_counter()
-    bootstrap_intervals(scores, truth, patients, threshold=0.5, replicates=1000)
+def test_scores_that_are_no_probabilities_have_no_calibration_interval():
+    intervals = bootstrap_intervals(
+        [-1.0, 3.0, 0.5, 2.0], [0, 1, 0, 1], [0, 1, 2, 3], threshold=0.5, replicates=50
+    )
 
-    # 25,200 scores of 40 patients; ten times the time this takes on two idle cores.
-    assert time.perf_counter() - started < 20
+    assert intervals["brier"] is None
+    assert intervals["expected_calibration_error"] is None
+    assert intervals["auc"] is not None
+
+
+def test_only_the_metrics_asked_for_are_measured():
+    case = cohort(10, 3)
+    chosen = bootstrap_intervals(*case, threshold=0.5, replicates=30, metrics=("auc", "f1"))
+    everything = bootstrap_intervals(*case, threshold=0.5, replicates=30)
+
+    assert chosen == {name: everything[name] for name in ("auc", "f1")}
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_pair_counts_equal_counting_pair_by_pair(data):
+    n = data.draw(st.integers(1, 40))
+    scores = np.array(data.draw(st.lists(st.integers(0, 6), min_size=n, max_size=n))) / 6
+    truth = np.array(data.draw(st.lists(st.booleans(), min_size=n, max_size=n)))
+    groups = np.array(data.draw(st.lists(st.integers(0, 5), min_size=n, max_size=n)))
+    matrix, rows, columns = pair_counts(scores, truth, groups)
+
+    wanted = np.zeros((6, 6))
+    for i in np.flatnonzero(truth):
+        for j in np.flatnonzero(~truth):
+            wanted[groups[i], groups[j]] += (scores[i] > scores[j]) + (scores[i] == scores[j]) / 2
+    assert rows.tolist() == sorted(set(groups[truth].tolist()))
+    assert columns.tolist() == sorted(set(groups[~truth].tolist()))
+    assert np.array_equal(matrix, wanted[np.ix_(rows, columns)])
+
+
+def test_pair_counts_go_on_over_many_levels():
+    rng = np.random.default_rng(3)
+    scores, truth = np.round(rng.random(3000), 3), rng.random(3000) < 0.3
+    groups = rng.integers(0, 7, 3000)
+    matrix, _, _ = pair_counts(scores, truth, groups)
+
+    area = matrix.sum() / (truth.sum() * (~truth).sum())
+    assert area == pytest.approx(oracle.roc_auc_score(truth, scores), abs=1e-12)
