@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from core.evaluation.curves import curve_points, threshold_counts
 from core.evaluation.evaluation_set import LevelItems
+from core.evaluation.resampling import Resampled, resampled
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -18,7 +20,7 @@ class CurveBand:
         grid: float64 (g,), 0..1: false-positive rate for the ROC band, recall for the other.
         roc_low: float64 (g,), sensitivity.
         roc_high: float64 (g,).
-        precision_low: float64 (g,); NaN where no replicate reaches the recall.
+        precision_low: float64 (g,), at the first threshold that reaches the recall.
         precision_high: float64 (g,).
         replicates: Replicates that drew both classes.
     """
@@ -44,4 +46,51 @@ def curve_bands(
     Each replicate weighs patients by how often they were drawn; its curve stands at up to 512
     thresholds of the whole set's curve, straight between them.
     """
-    raise NotImplementedError
+    if items.truth.all() or not items.truth.any():
+        return None
+    sample = resampled(items.scores, items.truth, items.patients, replicates=replicates, seed=seed)
+    usable = sample.usable()
+    if sample.n_patients < 2 or not usable.any():
+        return None
+    thresholds = curve_points(threshold_counts(items.scores, items.truth)).thresholds[1:]
+    found, wrong = (
+        _called(sample, chosen, thresholds)[usable] for chosen in (sample.labels, ~sample.labels)
+    )
+    grid = np.linspace(0.0, 1.0, points)
+    roc = np.empty((len(found), points))
+    precision = np.empty((len(found), points))
+    for r, (true_positives, false_positives) in enumerate(zip(found, wrong, strict=True)):
+        recall = np.append(0.0, true_positives / true_positives[-1])
+        alarms = np.append(0.0, false_positives / false_positives[-1])
+        roc[r] = np.interp(grid, alarms, recall)
+        precision[r] = _precision_at(grid, recall, true_positives, false_positives)
+    tail = (1.0 - confidence) / 2
+    roc_low, roc_high = np.quantile(roc, [tail, 1.0 - tail], axis=0)
+    precision_low, precision_high = np.quantile(precision, [tail, 1.0 - tail], axis=0)
+    return CurveBand(grid, roc_low, roc_high, precision_low, precision_high, len(found))
+
+
+def _called(
+    sample: Resampled, chosen: NDArray[np.bool_], thresholds: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Items of `chosen` (n,) at or above each falling threshold (k,), float64 (replicates, k)."""
+    k = len(thresholds)
+    places = np.searchsorted(-thresholds, -sample.values[chosen], side="left")
+    cells = sample.groups[chosen] * (k + 1) + places
+    table = np.bincount(cells, minlength=sample.n_patients * (k + 1))
+    per_patient = table.reshape(sample.n_patients, k + 1)[:, :k].cumsum(axis=1)
+    return sample.draws @ per_patient
+
+
+def _precision_at(
+    grid: NDArray[np.float64],
+    recall: NDArray[np.float64],
+    true_positives: NDArray[np.float64],
+    false_positives: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Precision at the first threshold that reaches each recall of the grid."""
+    place = np.clip(np.searchsorted(recall[1:], grid, side="left"), 0, len(true_positives) - 1)
+    called = np.maximum(true_positives + false_positives, 1.0)
+    # A recall of 0 stands for the first call that finds a fracture.
+    place = np.maximum(place, int(np.argmax(true_positives > 0)))
+    return (true_positives / called)[place]

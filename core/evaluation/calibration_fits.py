@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq, isotonic_regression
+from scipy.special import expit, logit
 
-from core.evaluation.calibration import Reliability
+from core.errors import PredictionsError
+from core.evaluation.calibration import BINS, Reliability, checked_probabilities, reliability
 from core.evaluation.evaluation_set import LevelItems
+from core.evaluation.resampling import patient_places
 
 Method = Literal["temperature", "isotonic"]
+_CLIP: Final = 1e-7
+"""Distance from 0 and 1 at which float32 probabilities lose their logit."""
+_LARGEST_TEMPERATURE: Final = 1000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +35,7 @@ class TemperatureFit:
 
     def apply(self, scores: ArrayLike) -> NDArray[np.float64]:
         """Calibrated scores (n,)."""
-        raise NotImplementedError
+        return expit(_logits(np.asarray(scores, np.float64)) / self.temperature)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +52,7 @@ class IsotonicFit:
 
     def apply(self, scores: ArrayLike) -> NDArray[np.float64]:
         """Calibrated scores (n,); beyond the knots the nearest value."""
-        raise NotImplementedError
+        return np.interp(np.asarray(scores, np.float64), self.knots, self.values)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,12 +75,27 @@ class CrossFitted:
 
 
 def fit_temperature(scores: ArrayLike, truth: ArrayLike) -> TemperatureFit:
-    """Find the temperature of the lowest log loss.
+    """Find the temperature of the lowest log loss, between 1/1000 and 1000.
 
     Raises:
         PredictionsError: As `reliability` describes, or a class is missing.
     """
-    raise NotImplementedError
+    values, labels = checked_probabilities(scores, truth)
+    if labels.all() or not labels.any():
+        raise PredictionsError("A temperature needs both classes; take more studies.")
+    logits = _logits(values)
+
+    def slope(log_temperature: float) -> float:
+        """The loss's slope by 1/T, which rises: the loss is convex in 1/T."""
+        sureness = math.exp(-log_temperature)
+        return float(np.dot(logits, expit(sureness * logits) - labels))
+
+    lowest, highest = -math.log(_LARGEST_TEMPERATURE), math.log(_LARGEST_TEMPERATURE)
+    if slope(highest) >= 0:
+        return TemperatureFit(_LARGEST_TEMPERATURE)
+    if slope(lowest) <= 0:
+        return TemperatureFit(1.0 / _LARGEST_TEMPERATURE)
+    return TemperatureFit(math.exp(float(brentq(slope, lowest, highest, xtol=1e-12))))
 
 
 def fit_isotonic(scores: ArrayLike, truth: ArrayLike) -> IsotonicFit:
@@ -80,15 +104,69 @@ def fit_isotonic(scores: ArrayLike, truth: ArrayLike) -> IsotonicFit:
     Raises:
         PredictionsError: As `reliability` describes.
     """
-    raise NotImplementedError
+    values, labels = checked_probabilities(scores, truth)
+    knots, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    shares = np.bincount(places, labels) / counts
+    fitted = isotonic_regression(shares, weights=counts.astype(np.float64)).x
+    # Inner points of a flat stretch say nothing that its ends do not.
+    inner = np.zeros(len(knots), np.bool_)
+    inner[1:-1] = (fitted[1:-1] == fitted[:-2]) & (fitted[1:-1] == fitted[2:])
+    return IsotonicFit(knots[~inner], fitted[~inner])
 
 
 def cross_fit(
-    items: LevelItems, method: Method, *, folds: int = 5, seed: int = 0, bins: int = 15
+    items: LevelItems, method: Method, *, folds: int = 5, seed: int = 0, bins: int = BINS
 ) -> CrossFitted:
     """Calibrate every patient's scores by a fit on the patients of the other folds.
 
+    Patients with and without a positive item are spread evenly over the folds.
+
     Raises:
-        PredictionsError: Fewer patients than folds, or a fold's complement lacks a class.
+        PredictionsError: Fewer than two folds, fewer patients than folds, a method that does not
+            exist, or a fold's complement lacks a class.
     """
-    raise NotImplementedError
+    fit = _FITS.get(method)
+    if fit is None:
+        raise PredictionsError(f"{method!r} is no calibration; choose one of {', '.join(_FITS)}.")
+    values, labels = checked_probabilities(items.scores, items.truth)
+    groups = patient_places(items.patients, len(values))
+    fold_of = _patient_folds(groups, labels, folds, seed)[groups]
+    calibrated = np.empty(len(values))
+    for fold in range(folds):
+        held_out = fold_of == fold
+        calibrated[held_out] = fit(values[~held_out], labels[~held_out]).apply(values[held_out])
+    return CrossFitted(
+        method=method,
+        scores=calibrated,
+        before=reliability(values, labels, bins=bins),
+        after=reliability(calibrated, labels, bins=bins),
+        fit=fit(values, labels),
+    )
+
+
+_FITS: Final[dict[str, Callable[[ArrayLike, ArrayLike], TemperatureFit | IsotonicFit]]] = {
+    "temperature": fit_temperature,
+    "isotonic": fit_isotonic,
+}
+
+
+def _logits(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    return logit(np.clip(probabilities, _CLIP, 1.0 - _CLIP))
+
+
+def _patient_folds(
+    groups: NDArray[np.intp], labels: NDArray[np.bool_], folds: int, seed: int
+) -> NDArray[np.int64]:
+    """Fold of each patient, (patients,)."""
+    n_patients = int(groups.max()) + 1
+    if folds < 2 or n_patients < folds:
+        raise PredictionsError(
+            f"{n_patients} patients cannot be split into {folds} folds; take at least two folds "
+            "and as many patients."
+        )
+    positive = np.bincount(groups[labels], minlength=n_patients) > 0
+    shuffled = np.random.default_rng(seed).permutation(n_patients)
+    ordered = shuffled[np.argsort(~positive[shuffled], kind="stable")]
+    fold_of = np.empty(n_patients, np.int64)
+    fold_of[ordered] = np.arange(n_patients) % folds
+    return fold_of

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from core.constants import VERTEBRAE
+from core.data.quality import FLAG_COLUMNS
+from core.errors import DataRootError, PredictionsError
 from core.evaluation.evaluation_set import EvaluationSet
 
+_SPACING: Final = "z_spacing_mm"
 Fractures = Literal["all", "fractured", "intact"]
 
 
@@ -61,7 +67,24 @@ def read_study_facts(studies_parquet: Path) -> StudyFacts:
     Raises:
         DataRootError: It cannot be read or lacks a column.
     """
-    raise NotImplementedError
+    columns = ["study_id", _SPACING, *FLAG_COLUMNS]
+    try:
+        table = pd.read_parquet(studies_parquet)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise DataRootError(
+            f"{studies_parquet} cannot be read as Parquet; index the data set again."
+        ) from error
+    missing = [name for name in columns if name not in table.columns]
+    if missing:
+        raise DataRootError(
+            f"{studies_parquet} lacks the column {missing[0]}; index the data set again."
+        )
+    table = table.sort_values("study_id", kind="stable")
+    return StudyFacts(
+        study_ids=np.array(table["study_id"].astype(str).to_list(), np.str_),
+        spacing_mm=table[_SPACING].to_numpy(np.float64, na_value=np.nan),
+        flags={name: table[name].fillna(value=False).to_numpy(np.bool_) for name in FLAG_COLUMNS},
+    )
 
 
 def filtered_places(
@@ -73,4 +96,52 @@ def filtered_places(
         PredictionsError: A condition needs facts that are not given, or names an unknown vertebra
             or flag.
     """
-    raise NotImplementedError
+    fractured = evaluated.truth.fractured
+    meets = np.ones(len(fractured), np.bool_)
+    if chosen.fractures != "all":
+        meets &= fractured.any(axis=1) == (chosen.fractures == "fractured")
+    if chosen.vertebrae:
+        columns = [_known(name, VERTEBRAE, "vertebra") for name in chosen.vertebrae]
+        own = fractured[:, columns].any(axis=1)
+        meets &= own | (~fractured.any(axis=1) & chosen.keep_intact)
+    if chosen.folds:
+        meets &= np.isin(evaluated.models[0].fold, chosen.folds)
+    if chosen.spacing_mm is not None or chosen.without_flags or chosen.with_flags:
+        if facts is None:
+            raise PredictionsError(
+                "Spacing and quality flags come from the data set's index; index it first."
+            )
+        meets &= _meets_facts(evaluated.truth.study_ids, chosen, facts)
+    return np.flatnonzero(meets)
+
+
+def _meets_facts(
+    study_ids: NDArray[np.str_], chosen: CohortFilter, facts: StudyFacts
+) -> NDArray[np.bool_]:
+    """Whether each study (n,) is in the index and meets what is asked of it there."""
+    places = np.searchsorted(facts.study_ids, study_ids)
+    places = np.minimum(places, max(len(facts.study_ids) - 1, 0))
+    if not len(facts.study_ids):
+        return np.zeros(len(study_ids), np.bool_)
+    meets = facts.study_ids[places] == study_ids
+    if chosen.spacing_mm is not None:
+        lowest, highest = chosen.spacing_mm
+        spacing = facts.spacing_mm[places]
+        meets &= (spacing >= lowest) & (spacing <= highest)
+    flags = {
+        name: facts.flags[name][places]
+        for name in (*chosen.without_flags, *chosen.with_flags)
+        if _known(name, tuple(facts.flags), "quality flag") >= 0
+    }
+    for name in chosen.without_flags:
+        meets &= ~flags[name]
+    if chosen.with_flags:
+        meets &= np.any([flags[name] for name in chosen.with_flags], axis=0)
+    return meets
+
+
+def _known(name: str, names: tuple[str, ...], kind: str) -> int:
+    """Place of `name` among `names`."""
+    if name not in names:
+        raise PredictionsError(f"There is no {kind} {name!r}; choose one of {', '.join(names)}.")
+    return names.index(name)

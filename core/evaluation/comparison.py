@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Final
 
-from core.evaluation.delong import DelongTest
-from core.evaluation.evaluation_set import EvaluationSet, SliceTruth
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import PredictionsError
+from core.evaluation.curves import threshold_counts
+from core.evaluation.delong import DelongTest, delong_test
+from core.evaluation.evaluation_set import EvaluationSet, LevelItems, SliceTruth
+from core.evaluation.intervals import metric_samples, percentiles
 from core.evaluation.levels import LevelName
-from core.evaluation.mcnemar import McnemarTest
+from core.evaluation.mcnemar import McnemarTest, mcnemar_test
+from core.evaluation.resampling import resampled
 
 COMPARED_METRICS: Final = (
     "auc", "average_precision", "accuracy", "precision", "recall", "specificity", "f1",
@@ -26,7 +34,7 @@ class PairedDifference:
         low: Lower end of the paired bootstrap's percentile interval; None like `value`.
         high: Upper end.
         p_value: Two-sided, by the bootstrap.
-        adjusted_p: Holm's, over all pairs and metrics compared at once.
+        adjusted_p: Holm's, over all pairs of models for this metric.
     """
 
     value: float | None
@@ -83,7 +91,14 @@ def holm(p_values: Sequence[float]) -> list[float]:
     Raises:
         PredictionsError: A value leaves [0, 1] or is NaN.
     """
-    raise NotImplementedError
+    values = np.asarray(p_values, np.float64)
+    if not bool(np.all((values >= 0) & (values <= 1))):
+        raise PredictionsError("A p-value is NaN or leaves [0, 1]; Holm's correction needs shares.")
+    order = np.argsort(values, kind="stable")
+    stepped = values[order] * np.arange(len(values), 0, -1)
+    adjusted = np.empty(len(values))
+    adjusted[order] = np.minimum(np.maximum.accumulate(stepped), 1.0)
+    return adjusted.tolist()
 
 
 def compare_models(
@@ -93,6 +108,7 @@ def compare_models(
     *,
     definition: SliceTruth = "vertebra visible",
     vertebra: int | None = None,
+    metrics: Sequence[str] = COMPARED_METRICS,
     replicates: int = 1000,
     seed: int = 0,
     alpha: float = 0.05,
@@ -105,11 +121,143 @@ def compare_models(
         thresholds: By model name; a score >= threshold is a call.
         definition: Of slice truth.
         vertebra: 0..6 for one vertebra.
+        metrics: Of `COMPARED_METRICS`; average precision takes the longest at full size.
         replicates: Bootstrap replicates over patients.
         seed: Of the bootstrap.
         alpha: Level of significance.
 
     Raises:
-        PredictionsError: A threshold is missing or NaN.
+        PredictionsError: A threshold is missing or NaN, or models with slices disagree on which
+            slices there are.
     """
-    raise NotImplementedError
+    measured = [
+        _measure(
+            model.name, evaluated.items(model.name, level, vertebra, definition),
+            thresholds, metrics, replicates, seed,
+        )
+        for model in evaluated.models
+        if evaluated.unsupported(model.name, level, definition) is None
+    ]  # fmt: skip
+    pairs = [_compare(*pair, metrics) for pair in combinations(measured, 2)]
+    pairs = _adjusted(pairs)
+    best = {
+        metric: _best(metric, measured, pairs, alpha) if len(measured) > 1 else None
+        for metric in metrics
+    }
+    return Comparison(level, tuple(pairs), best, alpha)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Measured:
+    """One model: its items, its calls, and each metric on the set and on the replicates."""
+
+    name: str
+    items: LevelItems
+    called: NDArray[np.bool_]
+    values: Mapping[str, float | None]
+    samples: Mapping[str, NDArray[np.float64]]
+    usable: NDArray[np.bool_]
+
+
+def _measure(
+    name: str, items: LevelItems, thresholds: Mapping[str, float], metrics: Sequence[str],
+    replicates: int, seed: int,
+) -> _Measured:  # fmt: skip
+    threshold = thresholds.get(name)
+    if threshold is None or threshold != threshold:
+        raise PredictionsError(f"{name} has no threshold; choose one before models are compared.")
+    sample = resampled(items.scores, items.truth, items.patients, replicates=replicates, seed=seed)
+    curve = threshold_counts(items.scores, items.truth)
+    counts = curve.at(threshold)
+    values: dict[str, float | None] = {
+        "auc": curve.auc(),
+        "average_precision": curve.average_precision(),
+    }
+    values |= {metric: getattr(counts, metric) for metric in metrics if metric not in values}
+    return _Measured(
+        name=name,
+        items=items,
+        called=items.scores >= threshold,
+        values=values,
+        samples=metric_samples(sample, threshold, metrics),
+        usable=sample.usable() if sample.n_patients > 1 else np.zeros(replicates, np.bool_),
+    )
+
+
+def _compare(first: _Measured, second: _Measured, metrics: Sequence[str]) -> PairComparison:
+    one, other = first.items, second.items
+    if not (
+        np.array_equal(one.patients, other.patients) and np.array_equal(one.slices, other.slices)
+    ):
+        raise PredictionsError(
+            f"{first.name} and {second.name} do not have the same slices; compare them at vertebra "
+            "or patient level."
+        )
+    return PairComparison(
+        first=first.name,
+        second=second.name,
+        differences={metric: _difference(metric, first, second) for metric in metrics},
+        delong=delong_test(one.scores, other.scores, one.truth, one.patients),
+        delong_adjusted_p=None,
+        mcnemar=mcnemar_test(first.called, second.called, one.truth, one.patients),
+        mcnemar_adjusted_p=1.0,
+    )
+
+
+def _difference(metric: str, first: _Measured, second: _Measured) -> PairedDifference:
+    one, other = first.values[metric], second.values[metric]
+    if one is None or other is None:
+        return PairedDifference(None, None, None, None, None)
+    drawn = (first.samples[metric] - second.samples[metric])[first.usable]
+    interval = percentiles(drawn, 0.95)
+    if interval is None:
+        return PairedDifference(one - other, None, None, None, None)
+    # One is added so that no finite number of replicates proves a chance of 0.
+    lower, upper = int((drawn <= 0).sum()), int((drawn >= 0).sum())
+    p_value = min(1.0, 2.0 * (min(lower, upper) + 1) / (len(drawn) + 1))
+    return PairedDifference(one - other, interval.low, interval.high, p_value, None)
+
+
+def _adjusted(pairs: Sequence[PairComparison]) -> list[PairComparison]:
+    """Holm's correction over the pairs, metric by metric and test by test."""
+    metrics = list(pairs[0].differences) if pairs else []
+    columns = {m: _holm_gaps([pair.differences[m].p_value for pair in pairs]) for m in metrics}
+    delong = _holm_gaps([None if p.delong is None else p.delong.p_value for p in pairs])
+    mcnemar = _holm_gaps([pair.mcnemar.p_value for pair in pairs])
+    return [
+        replace(
+            pair,
+            differences={
+                m: replace(pair.differences[m], adjusted_p=columns[m][k]) for m in metrics
+            },
+            delong_adjusted_p=delong[k],
+            mcnemar_adjusted_p=mcnemar[k] or 0.0,
+        )
+        for k, pair in enumerate(pairs)
+    ]
+
+
+def _holm_gaps(p_values: Sequence[float | None]) -> list[float | None]:
+    """Holm's correction of the values that there are."""
+    known = iter(holm([p for p in p_values if p is not None]))
+    return [None if p is None else next(known) for p in p_values]
+
+
+def _best(
+    metric: str, measured: Sequence[_Measured], pairs: Sequence[PairComparison], alpha: float
+) -> str | None:
+    """The model that is significantly better than every other; None where none is."""
+    for model in measured:
+        leads = [
+            difference
+            for pair in pairs
+            if model.name in (pair.first, pair.second)
+            for difference in [pair.differences[metric]]
+            if difference.value is not None
+            and difference.adjusted_p is not None
+            and difference.adjusted_p < alpha
+            and (difference.value > 0) == (pair.first == model.name)
+        ]
+        if len(leads) == len(measured) - 1:
+            return model.name
+    return None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from core.errors import PredictionsError
 from core.evaluation.curves import ThresholdCounts
 
 
@@ -39,4 +40,20 @@ def decision_curve(
     Raises:
         PredictionsError: A threshold leaves (0, 1).
     """
-    raise NotImplementedError
+    at = np.arange(1, 100) / 100 if thresholds is None else np.asarray(thresholds, np.float64)
+    if at.ndim != 1 or not bool(np.all((at > 0) & (at < 1))):
+        raise PredictionsError(
+            "Net benefit is defined for threshold probabilities above 0, below 1."
+        )
+    odds = at / (1.0 - at)
+    called = [counts.at(float(threshold)) for threshold in at]
+    n = counts.n_positive + counts.n_negative
+    found = np.array([each.true_positives for each in called])
+    wrong = np.array([each.false_positives for each in called])
+    prevalence = counts.n_positive / n
+    return DecisionCurve(
+        thresholds=at,
+        model=found / n - wrong / n * odds,
+        treat_all=prevalence - (1.0 - prevalence) * odds,
+        prevalence=prevalence,
+    )

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 from numpy.typing import ArrayLike
+from scipy.stats import binomtest, chi2
+
+from core.evaluation.curves import checked_scores
+from core.evaluation.resampling import patient_places
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,4 +49,20 @@ def mcnemar_test(
     Raises:
         PredictionsError: Lengths differ or there is no item.
     """
-    raise NotImplementedError
+    one, labels = checked_scores(first_called, truth)
+    other, _ = checked_scores(second_called, truth)
+    first_right, second_right = (one > 0) == labels, (other > 0) == labels
+    first_only, second_only = first_right & ~second_right, second_right & ~first_right
+    better, worse = int(first_only.sum()), int(second_only.sum())
+    groups = np.arange(len(labels)) if patients is None else patient_places(patients, len(labels))
+    items = np.bincount(groups)
+    if items.max() == 1:
+        n = better + worse
+        p_value = float(binomtest(better, n).pvalue) if n else 1.0
+        return McnemarTest(better, worse, p_value, exact=True)
+    leads = np.bincount(groups[first_only], minlength=len(items))
+    trails = np.bincount(groups[second_only], minlength=len(items))
+    shares = (leads - trails) / items
+    spread = float((shares**2).sum())
+    p_value = float(chi2.sf(float(shares.sum()) ** 2 / spread, 1)) if spread > 0 else 1.0
+    return McnemarTest(better, worse, p_value, exact=False)

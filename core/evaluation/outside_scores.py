@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
-from core.evaluation.score_table import ScoreTable
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from core.constants import VERTEBRAE
+from core.data.csv_table import RAGGED, numbers, read_table
+from core.errors import DataRootError, PredictionsError
+from core.evaluation.score_table import ScoreTable, patient_scores, table_without_slices
 
 OutsideFormat = Literal["wide", "competition"]
+_OVERALL: Final = "patient_overall"
+_ID_NAMES: Final = ("uid", "StudyInstanceUID", "study_id")
+_OVERALL_NAMES: Final = ("Overall", _OVERALL)
+_ROW_ID: Final = r"^(.+)_(patient_overall|C[1-7])$"
+_ROUNDED: Final = 1e-3
+"""Scores are often written with three digits or four."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,4 +55,127 @@ def read_outside_scores(path: Path, name: str | None = None) -> OutsideScores:
         PredictionsError: The file cannot be read or is neither layout; a score is missing, no
             number or outside [0, 1]; a study comes twice or lacks a row. Lines are named.
     """
-    raise NotImplementedError
+    heading = _heading(path)
+    model = name or path.stem
+    if {"row_id", "fractured"} <= set(heading):
+        table = _read(path, ("row_id", "fractured"))
+        return _from_competition(path, model, table)
+    identifier = next((column for column in _ID_NAMES if column in heading), None)
+    overall = next((column for column in _OVERALL_NAMES if column in heading), None)
+    missing = [column for column in VERTEBRAE if column not in heading]
+    if identifier is None or overall is None or missing:
+        lacking = "uid" if identifier is None else "Overall" if overall is None else missing[0]
+        raise PredictionsError(
+            f"{path.name}, line 1: no column {lacking}; give the columns uid, Overall, C1..C7, or "
+            "row_id, fractured."
+        )
+    table = _read(path, (identifier, overall, *VERTEBRAE))
+    return _from_wide(path, model, table, identifier, overall)
+
+
+def _from_wide(
+    path: Path, name: str, table: pd.DataFrame, identifier: str, overall: str
+) -> OutsideScores:
+    columns = [overall, *VERTEBRAE]
+    scores = np.column_stack([_probabilities(path, table, column) for column in columns])
+    ids = table[identifier].astype(str)
+    _check_ids(path, ids)
+    return _outside(name, "wide", ids.to_numpy(np.str_), scores)
+
+
+def _from_competition(path: Path, name: str, table: pd.DataFrame) -> OutsideScores:
+    values = _probabilities(path, table, "fractured")
+    parts = table["row_id"].astype(str).str.extract(_ROW_ID)
+    wrong = parts[1].isna()
+    if bool(wrong.any()):
+        raise _fault(
+            path, table, wrong, "row_id is not <uid>_<type>",
+            "let the type be patient_overall or C1..C7",
+        )  # fmt: skip
+    if bool(parts.duplicated().any()):
+        raise _fault(path, table, parts.duplicated(), "row_id comes a second time", "keep one")
+    wide = (
+        parts.assign(score=values)
+        .pivot_table(index=0, columns=1, values="score", aggfunc="first")
+        .reindex(columns=[_OVERALL, *VERTEBRAE])
+    )
+    gaps = wide.isna()
+    if bool(gaps.to_numpy().any()):
+        study = str(wide.index[int(np.argmax(gaps.any(axis=1)))])
+        kind = str(wide.columns[int(np.argmax(gaps.loc[study]))])
+        raise PredictionsError(
+            f"{path.name}: study {study} has no row of type {kind}; give all eight rows a study."
+        )
+    ids = np.array(wide.index.to_list(), np.str_)
+    return _outside(name, "competition", ids, wide.to_numpy(np.float64))
+
+
+def _outside(
+    name: str, layout: OutsideFormat, ids: NDArray[np.str_], scores: NDArray[np.float64]
+) -> OutsideScores:
+    """Gather scores (n, 8), the patient's first."""
+    table = table_without_slices(name, ids, scores[:, 1:].copy(), scores[:, 0].copy())
+    product = patient_scores(table.vertebra_scores)
+    differ = int((np.abs(product - table.patient_scores) > _ROUNDED).sum())
+    notes = (
+        (
+            f"{name}: the patient score of {differ} of {len(ids)} studies is not "
+            "1 - prod_j (1 - p_j) of its vertebrae; it is taken as given.",
+        )
+        if differ
+        else ()
+    )
+    return OutsideScores(table, layout, notes)
+
+
+def _heading(path: Path) -> list[str]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            return [cell.strip() for cell in next(csv.reader(stream), [])]
+    except FileNotFoundError as error:
+        raise PredictionsError(f"{path} does not exist; check the path.") from error
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise _not_csv(path) from error
+
+
+def _read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+    """The columns as text and numbers of row lengths, by line."""
+    try:
+        table = read_table(path, columns)
+    except DataRootError as error:
+        raise PredictionsError(str(error)) from error
+    if table is None or table.empty:
+        raise PredictionsError(f"{path.name} has no row below its heading; give one a study.")
+    ragged = table[RAGGED] != 0
+    if bool(ragged.any()):
+        raise _fault(path, table, ragged, "the row has too few or too many values", "mend the row")
+    return table
+
+
+def _probabilities(path: Path, table: pd.DataFrame, column: str) -> NDArray[np.float64]:
+    values = numbers(table, [column])[column]
+    wrong = ~values.between(0.0, 1.0)
+    if bool(wrong.any()):
+        raise _fault(path, table, wrong, f"{column} is no number between 0 and 1", "mend the value")
+    return values.to_numpy(np.float64)
+
+
+def _check_ids(path: Path, ids: pd.Series[str]) -> None:
+    if bool((ids == "").any()):
+        raise _fault(path, ids, ids == "", "the study's identifier is empty", "fill it in")
+    if bool(ids.duplicated().any()):
+        raise _fault(path, ids, ids.duplicated(), "the study comes a second time", "keep one row")
+
+
+def _fault(
+    path: Path, table: pd.DataFrame | pd.Series[str], wrong: pd.Series[bool], problem: str,
+    mend: str,
+) -> PredictionsError:  # fmt: skip
+    """Name the first line at fault and how many more there are; no cell is quoted."""
+    lines = table.index[wrong.to_numpy()]
+    more = f" (and {len(lines) - 1} more lines)" if len(lines) > 1 else ""
+    return PredictionsError(f"{path.name}, line {lines[0]}: {problem}{more}; {mend}.")
+
+
+def _not_csv(path: Path) -> PredictionsError:
+    return PredictionsError(f"{path.name} cannot be read as CSV text; save it as UTF-8.")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.evaluation.evaluation_set import EvaluationSet
-from core.evaluation.intervals import Interval
-from core.inference.aggregation import Pooling
+from core.evaluation.intervals import Interval, bootstrap_intervals
+from core.evaluation.levels import LevelName
+from core.evaluation.metrics import roc_auc
+from core.inference.aggregation import POOLINGS, Pooling
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,4 +36,28 @@ def pooling_effects(
     evaluated: EvaluationSet, *, replicates: int = 1000, seed: int = 0
 ) -> list[PoolingEffect]:
     """Every model that has slices under every pooling, on the same draws of patients."""
-    raise NotImplementedError
+    effects: list[PoolingEffect] = []
+    for model in evaluated.models:
+        if model.presence is None:
+            continue
+        for pooling in POOLINGS:
+            pooled = replace(evaluated, models=(model.with_pooling(pooling),))
+            vertebra, vertebra_interval = _area(pooled, model.name, "vertebra", replicates, seed)
+            patient, patient_interval = _area(pooled, model.name, "patient", replicates, seed)
+            effects.append(
+                PoolingEffect(
+                    model.name, pooling, vertebra, vertebra_interval, patient, patient_interval
+                )
+            )
+    return effects
+
+
+def _area(
+    evaluated: EvaluationSet, name: str, level: LevelName, replicates: int, seed: int
+) -> tuple[float | None, Interval | None]:
+    items = evaluated.items(name, level)
+    intervals = bootstrap_intervals(
+        items.scores, items.truth, items.patients,
+        threshold=0.5, replicates=replicates, seed=seed, metrics=("auc",),
+    )  # fmt: skip
+    return roc_auc(items.scores, items.truth), intervals["auc"]

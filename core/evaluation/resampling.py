@@ -74,15 +74,9 @@ def resampled(
             `replicates` is below 1.
     """
     values, labels = checked_scores(scores, truth)
-    identifiers = np.asarray(patients)
-    if identifiers.shape != values.shape:
-        raise PredictionsError(
-            f"{len(values)} scores come with patients of shape {identifiers.shape}; "
-            "give one patient for each score."
-        )
+    groups = patient_places(patients, len(values))
     if replicates < 1:
         raise PredictionsError(f"{replicates} replicates give no interval; ask for 1 or more.")
-    groups = _places(identifiers)
     draws = _draws(int(groups.max()) + 1, replicates, seed)
     return Resampled(values, labels, groups, draws)
 
@@ -214,6 +208,26 @@ def calibration_samples(sample: Resampled, bins: int = BINS) -> dict[str, FloatA
     }
 
 
+def patient_places(patients: ArrayLike, n: int) -> NDArray[np.intp]:
+    """Place of each item's patient among the distinct patients, (n,).
+
+    Raises:
+        PredictionsError: `patients` is not (n,).
+    """
+    identifiers = np.asarray(patients)
+    if identifiers.shape != (n,):
+        raise PredictionsError(
+            f"{n} scores come with patients of shape {identifiers.shape}; "
+            "give one patient for each score."
+        )
+    if identifiers.dtype.kind in "iu":
+        numbers = identifiers.astype(np.int64)
+        if int(numbers.min()) >= 0 and int(numbers.max()) <= 4 * n:
+            used = np.bincount(numbers) > 0
+            return (np.cumsum(used) - 1)[numbers]
+    return np.unique(identifiers, return_inverse=True)[1]
+
+
 def ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
     """Quotient, 0 where the denominator is 0."""
     return np.divide(numerator, denominator, out=np.zeros_like(numerator), where=denominator > 0)
@@ -222,17 +236,6 @@ def ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
 @lru_cache(maxsize=4)
 def _draws(n_patients: int, replicates: int, seed: int) -> FloatArray:
     return frozen(resample_patients(n_patients, replicates, seed).astype(np.float64))
-
-
-def _places(identifiers: NDArray[np.generic]) -> NDArray[np.intp]:
-    """Place of each identifier among the distinct ones, (n,)."""
-    if identifiers.dtype.kind in "iu" and len(identifiers):
-        numbers = identifiers.astype(np.int64)
-        lowest, highest = int(numbers.min()), int(numbers.max())
-        if lowest >= 0 and highest <= 4 * len(numbers):
-            used = np.bincount(numbers) > 0
-            return (np.cumsum(used) - 1)[numbers]
-    return np.unique(identifiers, return_inverse=True)[1]
 
 
 def _patient_counts(
