@@ -5,5 +5,6 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.routes import viewer_routes
+from dashboard.scene_routes import scene_routes
 
-app = st.App("dashboard/app.py", routes=viewer_routes())
+app = st.App("dashboard/app.py", routes=[*viewer_routes(), *scene_routes()])

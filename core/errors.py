@@ -66,3 +66,7 @@ class StorageError(CSpineError):
 
 class WorkerError(CSpineError):
     """A process or a cluster's worker died over an item."""
+
+
+class SceneError(CSpineError):
+    """A 3D scene cannot be built, drawn or written."""

@@ -32,13 +32,16 @@ def main() -> None:
         PAGES / "training.py", title="Training", icon=":material/model_training:",
         url_path="training",
     )  # fmt: skip
+    spine_3d = st.Page(
+        PAGES / "spine_3d.py", title="3D spine", icon=":material/view_in_ar:", url_path="spine_3d"
+    )
     # Streamlit serves its default page at "/" only; this one hands on, so that every page,
     # the first included, has its file's name as URL.
     root = st.Page(
         lambda: st.switch_page(overview), title="Start", url_path="start", default=True,
         visibility="hidden",
     )  # fmt: skip
-    page = st.navigation([root, overview, diagnosis, training])
+    page = st.navigation([root, overview, diagnosis, spine_3d, training])
     with st.sidebar:
         sidebar_status()
         sidebar_footer()

@@ -104,6 +104,13 @@ def thresholds() -> tuple[float, float]:
     )
 
 
+def take_vertebra_threshold(component: str) -> None:
+    """Set the vertebra threshold to what a component's state reports; for its callback."""
+    reported = (st.session_state.get(component) or {}).get("threshold")
+    if reported is not None:
+        st.session_state[VERTEBRA_THRESHOLD_KEY] = min(max(float(reported), 0.0), 1.0)
+
+
 def remembered_upload(file_id: str) -> Any:  # noqa: ANN401 - what remember_upload was given
     """What became of an upload that was seen before; None for a new one."""
     known, outcome = st.session_state.get(_UPLOAD, (None, None))

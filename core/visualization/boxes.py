@@ -1,0 +1,105 @@
+"""Boxes on slices joined along z to boxes in the patient, in LPS mm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.types import BoxPrediction, CTVolume
+
+MAX_GAP_SLICES: Final = 2
+"""Slices without a box that a lesion may skip; 108 of RSNA's 235 boxed studies have gaps."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Box3D:
+    """A box in the patient.
+
+    Attributes:
+        corners: float64 (8, 3), LPS mm; the first four on its most cranial side, in turn.
+        slices: First and last slice index.
+        score: Highest score of its slices' boxes; 1 for truth.
+        n_boxes: How many slices carry one of its boxes.
+    """
+
+    corners: NDArray[np.float64]
+    slices: tuple[int, int]
+    score: float
+    n_boxes: int
+
+    @property
+    def center(self) -> NDArray[np.float64]:
+        """Middle, LPS mm."""
+        return self.corners.mean(axis=0)
+
+
+def boxes_of_record(
+    rows: Iterable[tuple[int, tuple[float, float, float, float]]], volume: CTVolume
+) -> list[BoxPrediction]:
+    """A study's boxes as its table gives them, brought to the slices and pixels of `volume`.
+
+    Args:
+        rows: (slice_number, xyxy); slice_number is the DICOM file's number.
+        volume: The series; boxes on files that are not part of it are left out.
+    """
+    by_number = {path.stem: i for i, path in enumerate(volume.source_files)}
+    found: list[BoxPrediction] = []
+    for number, (x0, y0, x1, y1) in rows:
+        index = by_number.get(str(number))
+        if index is not None:
+            dx, dy = (0.0, 0.0) if volume.shift_px is None else volume.shift_px[index]
+            found.append(BoxPrediction((x0 + dx, y0 + dy, x1 + dx, y1 + dy), index))
+    return found
+
+
+def join_boxes(boxes: Iterable[BoxPrediction], volume: CTVolume) -> tuple[Box3D, ...]:
+    """Join boxes of neighbouring slices that overlap, and enclose each chain.
+
+    A box joins the chain whose last box it overlaps most, at most `MAX_GAP_SLICES` slices further
+    up; without one it begins a chain of its own.
+
+    Args:
+        boxes: In pixels of `volume`; xyxy are pixel edges.
+        volume: The series.
+
+    Returns:
+        Highest score first.
+    """
+    chains: list[list[BoxPrediction]] = []
+    for box in sorted(boxes, key=lambda b: (b.slice_index, -b.score)):
+        near = [
+            (_iou(chain[-1].xyxy, box.xyxy), k)
+            for k, chain in enumerate(chains)
+            if 0 < box.slice_index - chain[-1].slice_index <= MAX_GAP_SLICES + 1
+        ]
+        overlap, k = max(near, default=(0.0, 0))
+        if overlap > 0:
+            chains[k].append(box)
+        else:
+            chains.append([box])
+    found = [_enclosing(chain, volume) for chain in chains]
+    return tuple(sorted(found, key=lambda box: -box.score))
+
+
+def _enclosing(chain: list[BoxPrediction], volume: CTVolume) -> Box3D:
+    edges = np.array([box.xyxy for box in chain])
+    (x0, y0), (x1, y1) = edges[:, :2].min(axis=0) - 0.5, edges[:, 2:].max(axis=0) - 0.5
+    first, last = chain[0].slice_index, chain[-1].slice_index
+    ring = ((y0, x0), (y0, x1), (y1, x1), (y1, x0))
+    index = np.array([(z, y, x) for z in (first - 0.5, last + 0.5) for y, x in ring])
+    corners = index @ volume.affine[:3, :3].T + volume.affine[:3, 3]
+    return Box3D(corners, (first, last), max(box.score for box in chain), len(chain))
+
+
+def _iou(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> float:
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    shared = width * height
+    areas = ((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b))
+    return shared / (sum(areas) - shared)

@@ -1,0 +1,82 @@
+"""A scene as one HTML file that needs no server and no network."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.constants import DISPLAY_WINDOWS, NOT_FOR_CLINICAL_USE, SYNTHETIC_WARNING
+from core.types import CTVolume, HuWindow
+from core.visualization.packing import unpack_surfaces
+from core.visualization.parts import PackedParts
+from core.visualization.planes import CtPlane, axial_plane, upright_plane
+from core.visualization.scene import SceneInfo
+from core.visualization.viewer_files import vtk_js, web_text
+
+_BONE: Final = HuWindow(*DISPLAY_WINDOWS["bone"])
+_SIDE_MM: Final = 56.0
+_AXIAL_PICTURES: Final = 48
+"""So many axial slices at most travel with the page; a slice between shows its neighbour."""
+
+
+def scene_page(packed: PackedParts, info: SceneInfo, volume: CTVolume) -> bytes:
+    """Write the page, UTF-8.
+
+    The cut plane of the page is the sagittal one through the middle; it can be switched on, not
+    moved.
+
+    Args:
+        packed: The surfaces.
+        info: What the scene says.
+        volume: The series; its pictures travel, its headers do not.
+
+    Raises:
+        SceneError: vtk.js is missing.
+    """
+    step = max(-(-volume.n_slices // _AXIAL_PICTURES), 1)
+    wanted = sorted({*range(0, volume.n_slices, step), info.start_slice, *_peaks(info)})
+    axial = {str(i): _carried(axial_plane(volume, i, _BONE)) for i in wanted}
+    middle = spine_center(packed, info)
+    carried = {
+        "parts": base64.b64encode(packed.payload).decode(),
+        "info": info.to_json(),
+        "axial": axial,
+        "upright": _carried(upright_plane(volume, middle, 0.0, _BONE)),
+        "sagittal": _carried(upright_plane(volume, middle, 0.0, _BONE, half_width_mm=_SIDE_MM)),
+    }
+    warning = f"{SYNTHETIC_WARNING} " if info.synthetic else ""
+    replacements = {
+        "/*STYLE*/": web_text("scene.css"),
+        "<!--SCENE-->": web_text("scene.html"),
+        "<!--WARNING-->": f"{warning}{NOT_FOR_CLINICAL_USE}",
+        "/*CARRIED*/": json.dumps(carried, allow_nan=False).replace("</", "<\\/"),
+        "/*VIEWER*/": web_text("scene_viewer.js").replace("</", "<\\/"),
+        "/*VTK*/": vtk_js().decode().replace("</script", "<\\/script"),
+    }
+    page = web_text("page.html")
+    for mark, text in replacements.items():
+        page = page.replace(mark, text)
+    return page.encode()
+
+
+def spine_center(packed: PackedParts, info: SceneInfo) -> NDArray[np.float64]:
+    """Middle of the vertebrae, float64 (3,) LPS mm; of the volume where there are none."""
+    surfaces = [surface for kind, surface in unpack_surfaces(packed.payload) if kind == "vertebra"]
+    if not surfaces:
+        return np.array(info.center)
+    low = np.min([surface.points.min(axis=0) for surface in surfaces], axis=0)
+    high = np.max([surface.points.max(axis=0) for surface in surfaces], axis=0)
+    return (low + high).astype(np.float64) / 2
+
+
+def _peaks(info: SceneInfo) -> list[int]:
+    return [level.peak for level in info.levels if level.peak is not None]
+
+
+def _carried(plane: CtPlane) -> dict[str, object]:
+    picture = base64.b64encode(plane.jpeg()).decode()
+    return {"url": f"data:image/jpeg;base64,{picture}", "corners": plane.corners.round(2).tolist()}

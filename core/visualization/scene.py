@@ -1,0 +1,180 @@
+"""What a scene says beside its surfaces: probabilities, boxes, slices; as JSON for the viewer."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.constants import VERTEBRAE
+from core.types import CTVolume
+from core.visualization.boxes import Box3D
+from core.visualization.parts import SceneParts
+
+DEFAULT_THRESHOLD: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class SceneLevel:
+    """One of C1..C7 in a scene.
+
+    Attributes:
+        name: For example "C4".
+        color: "#RRGGBB" that stands for it everywhere.
+        prob: p_j; None where the networks did not see it or did not run.
+        slice_probs: f_ij of every slice.
+        slices: First and last slice that show it; None where it is not seen.
+        peak: Slice with the highest f_ij v_ij; None where it is not seen.
+    """
+
+    name: str
+    color: str
+    prob: float | None = None
+    slice_probs: tuple[float, ...] = ()
+    slices: tuple[int, int] | None = None
+    peak: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SceneInfo:
+    """A scene without its surfaces.
+
+    Attributes:
+        levels: C1..C7.
+        slice_z: z in LPS mm of every slice where the spine runs.
+        center: LPS mm, middle of the volume.
+        true_boxes: Boxes of the data set's table, joined along z.
+        predicted_boxes: Boxes of a localiser, joined along z.
+        start_slice: Axial slice to show first.
+        threshold: From which a vertebra counts as fractured, at first.
+        parts: What surfaces there are; names of vertebrae with their centre in LPS mm.
+        has_lines: Whether fracture voxels are known.
+        has_rest: Whether there is other bone.
+        synthetic: Whether the study was generated.
+    """
+
+    levels: tuple[SceneLevel, ...]
+    slice_z: tuple[float, ...]
+    center: tuple[float, float, float]
+    parts: Mapping[str, tuple[float, float, float]]
+    true_boxes: tuple[Box3D, ...] = ()
+    predicted_boxes: tuple[Box3D, ...] = ()
+    start_slice: int = 0
+    threshold: float = DEFAULT_THRESHOLD
+    has_lines: bool = False
+    has_rest: bool = True
+    synthetic: bool = False
+
+    @property
+    def suspect(self) -> SceneLevel | None:
+        """The level with the highest probability that has a surface, the first of equals."""
+        seen = [
+            level for level in self.levels if level.prob is not None and level.name in self.parts
+        ]
+        return max(seen, key=lambda level: level.prob or 0.0, default=None)
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """Layers this scene cannot show."""
+        there = {
+            "true_boxes": bool(self.true_boxes),
+            "predicted_boxes": bool(self.predicted_boxes),
+            "fractures": self.has_lines,
+            "rest": self.has_rest,
+        }
+        return tuple(name for name, exists in there.items() if not exists)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, as the viewer reads them; mm to 0.01, probabilities to 0.0001."""
+        return {
+            "levels": {level.name: _level_json(level) for level in self.levels},
+            "slice_z": [round(z, 2) for z in self.slice_z],
+            "n_slices": len(self.slice_z),
+            "center": [round(v, 2) for v in self.center],
+            "true_boxes": [self._box_json(box) for box in self.true_boxes],
+            "predicted_boxes": [self._box_json(box) for box in self.predicted_boxes],
+            "start_slice": self.start_slice,
+            "threshold": round(self.threshold, 4),
+            "absent": list(self.absent),
+            "synthetic": self.synthetic,
+        }
+
+    def digest(self) -> str:
+        """sha256 of all that it says but the threshold, which moves."""
+        said = {name: value for name, value in self.to_json().items() if name != "threshold"}
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+    def _box_json(self, box: Box3D) -> dict[str, Any]:
+        distance = {
+            name: float(np.linalg.norm(box.center - np.array(center)))
+            for name, center in self.parts.items()
+        }
+        return {
+            "corners": np.round(box.corners, 2).tolist(),
+            "slices": list(box.slices),
+            "score": round(box.score, 4),
+            "vertebra": min(distance, key=lambda name: distance[name], default=None),
+        }
+
+
+def scene_info(
+    volume: CTVolume,
+    parts: SceneParts,
+    levels: Mapping[str, SceneLevel],
+    *,
+    true_boxes: tuple[Box3D, ...] = (),
+    predicted_boxes: tuple[Box3D, ...] = (),
+    start_slice: int | None = None,
+    threshold: float = DEFAULT_THRESHOLD,
+    synthetic: bool = False,
+) -> SceneInfo:
+    """Gather what a scene says.
+
+    Args:
+        volume: The series.
+        parts: Its surfaces.
+        levels: C1..C7 by name; one that is missing counts as not judged.
+        true_boxes: As in `SceneInfo`, and so are the others.
+        predicted_boxes: See there.
+        start_slice: See there; the middle one by default.
+        threshold: See there.
+        synthetic: See there.
+    """
+    _, rows, columns = volume.hu.shape
+    index = np.zeros((volume.n_slices, 3))
+    index[:, 0] = np.arange(volume.n_slices)
+    index[:, 1:] = (rows - 1) / 2, (columns - 1) / 2
+    world = index @ volume.affine[:3, :3].T + volume.affine[:3, 3]
+    return SceneInfo(
+        levels=tuple(levels.get(name, SceneLevel(name, "#8FA1AE")) for name in VERTEBRAE),
+        slice_z=tuple(float(z) for z in world[:, 2]),
+        center=_triple(world.mean(axis=0)),
+        parts={name: _triple(surface.center) for name, surface in parts.vertebrae.items()},
+        true_boxes=true_boxes,
+        predicted_boxes=predicted_boxes,
+        start_slice=volume.n_slices // 2 if start_slice is None else start_slice,
+        threshold=threshold,
+        has_lines=bool(parts.fractures),
+        has_rest=parts.rest is not None,
+        synthetic=synthetic,
+    )
+
+
+def _level_json(level: SceneLevel) -> dict[str, Any]:
+    return {
+        "color": level.color,
+        "prob": None if level.prob is None else round(level.prob, 4),
+        "slice_probs": [round(p, 4) for p in level.slice_probs],
+        "slices": None if level.slices is None else list(level.slices),
+        "peak": level.peak,
+    }
+
+
+def _triple(values: NDArray[np.float64]) -> tuple[float, float, float]:
+    x, y, z = (float(v) for v in values)
+    return x, y, z

@@ -1,0 +1,47 @@
+"""One vertebra along z: how likely a fracture is on each slice that shows it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import plotly.graph_objects as go
+
+from core.visualization.scene import SceneLevel
+from dashboard.charts.palette import CURRENT, SUSPICION, with_alpha
+
+HEIGHT: Final = 230
+
+
+def level_profile_figure(level: SceneLevel, threshold: float) -> go.Figure:
+    """Draw f_ij over the slices of one vertebra, with the threshold.
+
+    Args:
+        level: It must have been seen.
+        threshold: From which the vertebra counts as fractured.
+    """
+    first, last = level.slices or (0, -1)
+    index = list(range(first, last + 1))
+    figure = go.Figure(
+        go.Bar(
+            x=index,
+            y=[level.slice_probs[i] for i in index],
+            marker={
+                "color": [
+                    SUSPICION if i == level.peak else with_alpha(SUSPICION, 0.45) for i in index
+                ]
+            },
+            hovertemplate="slice %{x}<br>f %{y:.3f}<extra></extra>",
+        )
+    )
+    figure.add_hline(y=threshold, line={"color": CURRENT, "dash": "dot", "width": 1.5})
+    figure.update_layout(
+        height=HEIGHT,
+        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        bargap=0.15,
+        dragmode=False,
+    )
+    figure.update_xaxes(title="Slice (0 = head)", fixedrange=True)
+    figure.update_yaxes(title="Fracture probability f", range=[0, 1.02], fixedrange=True)
+    return figure

@@ -1,0 +1,192 @@
+"""Beside the scene: what the chosen vertebra looks like on its slices, its figures, the files."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Final
+
+import cv2
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from core.constants import DISPLAY_WINDOWS, VERTEBRAE
+from core.preprocessing.intensity import window_to_uint8
+from core.types import CTVolume, HuWindow, StudyRecord
+from core.visualization.parts import PackedParts, SceneParts
+from core.visualization.scene import SceneInfo, SceneLevel
+from core.visualization.surfaces import Surface
+from dashboard.charts.level_profile import level_profile_figure
+from dashboard.charts.palette import VERTEBRA_COLORS
+from dashboard.components.vertebra_table import call_pill
+from dashboard.reading import StudyReading
+from dashboard.scenes import unpacked
+from dashboard.services import OpenStudy
+
+_STRIP: Final = 5
+_MARGIN_MM: Final = 14.0
+_CROP_PX: Final = 300
+
+
+def scene_details(
+    study: OpenStudy,
+    packed: PackedParts,
+    info: SceneInfo,
+    reading: StudyReading | None,
+    chosen: str | None,
+    record: StudyRecord | None,
+    threshold: float,
+) -> None:
+    """Show the chosen vertebra's slices and probabilities, and the figures of all.
+
+    Args:
+        study: The series.
+        packed: The surfaces.
+        info: What the scene says.
+        reading: What the networks say; None before they have run.
+        chosen: Name of the vertebra clicked or most suspicious; None without any.
+        record: Its entry in the data set.
+        threshold: From which a vertebra counts as fractured.
+    """
+    parts = unpacked(packed)
+    left, right = st.columns([5, 6], gap="medium")
+    with left, st.container(key="scene_chosen"):
+        _chosen_panel(study.volume, parts, info, chosen, threshold)
+    with right, st.container(key="scene_figures"):
+        st.html(
+            '<div class="lab-panel-title">Vertebrae in figures<span>volume and area of the '
+            "surfaces, beside the volume of the voxels they were made from</span></div>"
+        )
+        truth = None if record is None else record.fractured
+        st.html(figures_table(parts, info, threshold, truth))
+        st.caption(_provenance(packed, reading))
+
+
+def figures_table(
+    parts: SceneParts, info: SceneInfo, threshold: float, truth: tuple[bool, ...] | None
+) -> str:
+    """The table of vertebrae as HTML.
+
+    Args:
+        parts: The surfaces.
+        info: Probabilities.
+        threshold: From which a vertebra counts as fractured.
+        truth: y_j for C1..C7; None where unlabelled.
+    """
+    levels = {level.name: level for level in info.levels}
+    head = "<th>Truth</th>" if truth is not None else ""
+    rows: list[str] = []
+    for name in dict.fromkeys((*VERTEBRAE, *parts.vertebrae)):
+        surface, level = parts.vertebrae.get(name), levels.get(name)
+        prob = None if level is None else level.prob
+        called = None if prob is None else prob >= threshold
+        last = ""
+        if truth is not None:
+            known = VERTEBRAE.index(name) if name in VERTEBRAE else None
+            last = f"<td>{'' if known is None else 'fracture' if truth[known] else 'none'}</td>"
+        rows.append(
+            f'<tr><td><span class="lab-chip" style="background:'
+            f'{VERTEBRA_COLORS.get(name, "#8FA1AE")}"></span>{escape(name)}</td>'
+            f"{_figures(surface)}<td>{'–' if prob is None else f'{prob:.3f}'}</td>"
+            f"<td>{call_pill(called) if level is not None and level.slice_probs else '–'}</td>"
+            f"{last}</tr>"
+        )
+    return (
+        '<div class="lab-scroll"><table class="lab-table lab-vertebrae lab-number"><thead><tr>'
+        "<th>Level</th><th>Volume (cm³)</th><th>Voxels (cm³)</th><th>Area (cm²)</th>"
+        f"<th>p</th><th>Call</th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def vertebra_strip(
+    volume: CTVolume, surface: Surface, level: SceneLevel
+) -> list[tuple[int, NDArray[np.uint8]]]:
+    """Slices through a vertebra, cropped to it: its most suspicious one and those around it.
+
+    Args:
+        volume: The series.
+        surface: Of the vertebra, LPS mm.
+        level: Its probabilities.
+
+    Returns:
+        (slice index, uint8 square picture in the bone window), from the head down.
+    """
+    inverse = np.linalg.inv(volume.affine)
+    index = surface.points @ inverse[:3, :3].T + inverse[:3, 3]
+    low, high = index.min(axis=0), index.max(axis=0)
+    first, last = max(int(np.ceil(low[0])), 0), min(int(high[0]), volume.n_slices - 1)
+    middle = level.peak if level.peak is not None else (first + last) // 2
+    step = max((last - first) // (_STRIP + 1), 1)
+    wanted = (middle + step * k for k in range(-(_STRIP // 2), _STRIP // 2 + 1))
+    _, row_mm, column_mm = volume.spacing_mm
+    half = max((high[1] - low[1]) * row_mm, (high[2] - low[2]) * column_mm) / 2 + _MARGIN_MM
+    center = (low + high) / 2
+    return [
+        (i, _cropped(volume, i, center, half))
+        for i in sorted(set(wanted))
+        if 0 <= i < volume.n_slices
+    ]
+
+
+def _cropped(
+    volume: CTVolume, i: int, center: NDArray[np.float64], half_mm: float
+) -> NDArray[np.uint8]:
+    _, row_mm, column_mm = volume.spacing_mm
+    y0, x0 = center[1] - half_mm / row_mm, center[2] - half_mm / column_mm
+    scale = 2 * half_mm / _CROP_PX
+    move = np.array([[scale / column_mm, 0, x0], [0, scale / row_mm, y0]])
+    grey = window_to_uint8(volume.hu[i], HuWindow(*DISPLAY_WINDOWS["bone"]))
+    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return np.asarray(cv2.warpAffine(grey, move, (_CROP_PX, _CROP_PX), flags=how), np.uint8)
+
+
+def _chosen_panel(
+    volume: CTVolume, parts: SceneParts, info: SceneInfo, chosen: str | None, threshold: float
+) -> None:
+    surface = parts.vertebrae.get(chosen or "")
+    level = next((level for level in info.levels if level.name == chosen), None)
+    if surface is None:
+        st.html('<div class="lab-blank">Click a vertebra to see its slices here.</div>')
+        return
+    if level is None:
+        level = SceneLevel(surface.name, "#8FA1AE")
+    said = "not judged by the networks" if level.prob is None else f"p = {level.prob:.3f}"
+    st.html(
+        f'<div class="lab-panel-title">{escape(surface.name)} · {said}'
+        "<span>click another vertebra in the scene; each picture is an axial slice through it, "
+        "the patient's right on the left</span></div>"
+    )
+    strip = vertebra_strip(volume, surface, level)
+    for column, (i, picture) in zip(st.columns(len(strip), gap="small"), strip, strict=True):
+        column.image(
+            picture,
+            caption=f"slice {i}" + (" ★" if i == level.peak else ""),
+            width="stretch",
+        )
+    if level.slices is not None:
+        st.plotly_chart(
+            level_profile_figure(level, threshold),
+            key="level_profile",
+            config={"displayModeBar": False},
+            alt=f"Fracture probability of {surface.name} on each of its slices",
+        )
+
+
+def _figures(surface: Surface | None) -> str:
+    if surface is None:
+        return '<td colspan="3" class="lab-muted">no voxel</td>'
+    return (
+        f"<td>{surface.volume_mm3 / 1000:.2f}</td><td>{surface.voxel_mm3 / 1000:.2f}</td>"
+        f"<td>{surface.area_mm2 / 100:.1f}</td>"
+    )
+
+
+def _provenance(packed: PackedParts, reading: StudyReading | None) -> str:
+    made = (
+        "The vertebrae come from the study's segmentation mask."
+        if packed.source == "mask"
+        else "This study has no mask: bone by HU was cut across z where the vertebra network sees "
+        "each level, so a slab holds the tips of its neighbours' processes. Read volumes as rough."
+    )
+    models = "" if reading is None else f" Probabilities: {', '.join(reading.predictions.models)}."
+    return made + models

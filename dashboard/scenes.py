@@ -1,0 +1,192 @@
+"""From an open study to the surfaces of its scene: kept by content, built in the background."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from core.constants import VERTEBRAE
+from core.data.masks import load_vertebra_mask
+from core.types import CTVolume, StudyRecord
+from core.visualization.boxes import boxes_of_record, join_boxes
+from core.visualization.labels import labels_from_mask, labels_from_presence
+from core.visualization.parts import (
+    PackedParts,
+    SceneParts,
+    build_parts,
+    keep_parts,
+    load_parts,
+    pack_parts,
+    parts_key,
+)
+from core.visualization.scene import SceneInfo, SceneLevel, scene_info
+from dashboard.charts.palette import VERTEBRA_COLORS
+from dashboard.prediction_jobs import PredictionJob, PredictionQueue, Progress
+from dashboard.reading import StudyReading
+from dashboard.services import OpenStudy, files_signature, settings
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SceneSources:
+    """What a study's surfaces are made from.
+
+    Attributes:
+        study: The series.
+        mask: Segmentation of its vertebrae, where there is one.
+        lines: Mask of its fracture voxels, known for synthetic studies only.
+        presence: float32 (n_slices, 7), v_ij; used where there is no segmentation.
+    """
+
+    study: OpenStudy
+    mask: Path | None
+    lines: Path | None
+    presence: NDArray[np.float32] | None
+
+    def key(self) -> str:
+        """Name of the surfaces: the content of all sources."""
+        files = [path for path in (self.mask, self.lines) if path is not None]
+        sources = [_content(str(path), files_signature(path)) for path in files]
+        if self.mask is None and self.presence is not None:
+            sources.append(self.presence.tobytes())
+        return parts_key(self.study.fingerprint, *sources)
+
+
+def sources_of(
+    study: OpenStudy, record: StudyRecord | None, reading: StudyReading | None
+) -> SceneSources | None:
+    """What can be cut into vertebrae; None while neither a mask nor the networks say where."""
+    mask = None if record is None else record.mask_file
+    if mask is None and reading is None:
+        return None
+    presence = None if reading is None else reading.predictions.vertebra_probs
+    return SceneSources(study, mask, None if record is None else _lines_file(record), presence)
+
+
+def find_parts(sources: SceneSources) -> PackedParts | None:
+    """The surfaces, if they were built before."""
+    key = sources.key()
+    known = _kept().get(key)
+    if known is None:
+        known = load_parts(settings().rsna_cache, key)
+        if known is not None:
+            _remember(known)
+    return known
+
+
+def start_parts(sources: SceneSources) -> PredictionJob:
+    """Build the surfaces in the background and keep them."""
+
+    def work(progress: Progress) -> None:
+        del progress
+        _build(sources)
+
+    return _queue().submit(sources.key(), work)
+
+
+def forget_parts(sources: SceneSources) -> None:
+    """Make room for another try."""
+    _queue().forget(sources.key())
+
+
+def unpacked(packed: PackedParts) -> SceneParts:
+    """The surfaces as arrays, for figures and files."""
+    return _unpacked(packed.key, packed)
+
+
+def info_of(
+    volume: CTVolume,
+    packed: PackedParts,
+    record: StudyRecord | None,
+    reading: StudyReading | None,
+    *,
+    threshold: float,
+    synthetic: bool,
+) -> SceneInfo:
+    """What the scene says of a study."""
+    true = () if record is None else join_boxes(boxes_of_record(record.boxes, volume), volume)
+    return scene_info(
+        volume,
+        unpacked(packed),
+        levels_of(reading),
+        true_boxes=true,
+        start_slice=None if reading is None else reading.peak_slice,
+        threshold=threshold,
+        synthetic=synthetic,
+    )
+
+
+def levels_of(reading: StudyReading | None) -> Mapping[str, SceneLevel]:
+    """C1..C7 as a scene shows them."""
+    if reading is None:
+        return {name: SceneLevel(name, color) for name, color in VERTEBRA_COLORS.items()}
+    return {
+        name: SceneLevel(
+            name,
+            VERTEBRA_COLORS[name],
+            prob=None if reading.ranges[j] is None else float(reading.patient.vertebra_probs[j]),
+            slice_probs=tuple(float(p) for p in reading.predictions.fracture_probs[:, j]),
+            slices=reading.ranges[j],
+            peak=None if reading.ranges[j] is None else reading.peaks[j],
+        )
+        for j, name in enumerate(VERTEBRAE)
+    }
+
+
+def _lines_file(record: StudyRecord) -> Path | None:
+    """`fracture_masks/<uid>.nii.gz` of a synthetic data root."""
+    path = record.folder.parent.parent / "fracture_masks" / f"{record.study_id}.nii.gz"
+    return path if path.is_file() else None
+
+
+def _build(sources: SceneSources) -> None:
+    volume = sources.study.volume
+    if sources.mask is not None:
+        labels = labels_from_mask(load_vertebra_mask(sources.mask, volume))
+    elif sources.presence is not None:
+        labels = labels_from_presence(volume, sources.presence)
+    else:
+        labels = labels_from_mask(np.zeros(volume.hu.shape, np.uint8))
+    lines = None if sources.lines is None else load_vertebra_mask(sources.lines, volume)
+    packed = pack_parts(build_parts(volume, labels, lines), sources.key(), volume)
+    _remember(packed)
+    keep_parts(settings().rsna_cache, packed)
+
+
+@st.cache_resource(show_spinner=False)
+def _queue() -> PredictionQueue:
+    return PredictionQueue()
+
+
+@st.cache_resource(show_spinner=False)
+def _kept() -> dict[str, PackedParts]:
+    """The surfaces of the last studies, in memory: a few MB each."""
+    return {}
+
+
+def _remember(packed: PackedParts) -> None:
+    kept = _kept()
+    kept[packed.key] = packed
+    while len(kept) > 8:
+        kept.pop(next(iter(kept)), None)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _unpacked(key: str, _packed: PackedParts) -> SceneParts:
+    del key
+    return _packed.unpack()
+
+
+@lru_cache(maxsize=32)
+def _content(path: str, signature: str) -> bytes:
+    """sha256 of a file, read again only once the file changes."""
+    del signature
+    import hashlib
+
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").digest()
