@@ -29,6 +29,7 @@ class Monitor:
         checkpoint: Saves the state.
         checkpoint_every_s: Longest time between two checkpoints.
         agree: Makes rank 0's answer that of all processes.
+        stops: Whether the user has asked the run to stop; it is then saved and interrupted.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Monitor:
         checkpoint: Callable[[], None] = lambda: None,
         checkpoint_every_s: float = float("inf"),
         agree: Callable[[bool], bool] = bool,
+        stops: Callable[[], bool] = lambda: False,
     ) -> None:
         self._run = run
         self._state = state
@@ -51,6 +53,7 @@ class Monitor:
         self._checkpoint = checkpoint
         self._checkpoint_every_s = checkpoint_every_s
         self._agree = agree
+        self._stops = stops
         self._saved = time.monotonic()
 
     def __call__(self, report: StepReport) -> bool:
@@ -58,6 +61,9 @@ class Monitor:
 
         Returns:
             Whether early stopping ends the run here.
+
+        Raises:
+            KeyboardInterrupt: The user has asked to stop; the step is saved.
         """
         state = self._state
         state.recent_losses.append(report.loss)
@@ -72,6 +78,9 @@ class Monitor:
         if self._agree(time.monotonic() - self._saved >= self._checkpoint_every_s):
             self._checkpoint()
             self._saved = time.monotonic()
+        if self._stops():
+            self._checkpoint()
+            raise KeyboardInterrupt
         return stops
 
     def _write_line(self, report: StepReport) -> None:

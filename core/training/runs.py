@@ -94,6 +94,7 @@ class RunFolder:
         self.log_file = folder / "train.log"
         self.checkpoint_file = folder / "last.ckpt"
         self.bundle = folder / "bundle"
+        self.stops = Stops()
         self._last_status = RunStatus(
             "preparing", 0, 0, 0, 0.0, os.getpid(), _process_started(), host=platform.node()
         )
@@ -204,13 +205,14 @@ class RunFolder:
     def recorded(self) -> Iterator[None]:
         """Log to `train.log` and leave the right last state, however the run ends.
 
-        A request to terminate counts as the user's interruption, as the keyboard's does.
+        A request to terminate counts as the user's interruption, as the keyboard's does. While
+        `stops` are put off, the first one waits; a second interrupts at once.
         """
         handler = logging.FileHandler(self.log_file)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         _log.addHandler(handler)
         _log.setLevel(logging.INFO)
-        previous = _interrupt_on_signals()
+        previous = _interrupt_on_signals(self.stops)
         try:
             yield
         except KeyboardInterrupt:
@@ -245,7 +247,40 @@ class RunFolder:
             )
 
 
-def _interrupt_on_signals() -> dict[int, SignalHandler]:
+class Stops:
+    """Requests to stop a run, which may be put off until it has saved what it did.
+
+    Attributes:
+        asked: Whether a request waits.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._put_off = False
+
+    @contextmanager
+    def put_off(self) -> Iterator[None]:
+        """Within the block a first request only sets `asked`; one that waits ends the block."""
+        self._put_off = True
+        try:
+            yield
+        finally:
+            self._put_off = False
+        if self.asked:
+            raise KeyboardInterrupt
+
+    def on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        """Note the request, or interrupt.
+
+        Raises:
+            KeyboardInterrupt: Requests are not put off, or one waits already.
+        """
+        if self.asked or not self._put_off:
+            raise KeyboardInterrupt
+        self.asked = True
+
+
+def _interrupt_on_signals(stops: Stops) -> dict[int, SignalHandler]:
     """Turn SIGTERM and SIGINT into KeyboardInterrupt; give the handlers to restore.
 
     SIGINT too: a process started in the background inherits that it is ignored.
@@ -253,8 +288,7 @@ def _interrupt_on_signals() -> dict[int, SignalHandler]:
     if threading.current_thread() is not threading.main_thread():
         return {}  # Python sets signal handlers in the main thread only.
     return {
-        number: signal.signal(number, signal.default_int_handler)
-        for number in (signal.SIGTERM, signal.SIGINT)
+        number: signal.signal(number, stops.on_signal) for number in (signal.SIGTERM, signal.SIGINT)
     }
 
 

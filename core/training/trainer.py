@@ -131,6 +131,7 @@ class _Job:
                 progress=progress if self.processes.is_first else None, curves=curves,
                 checkpoint=partial(self._save, state),
                 checkpoint_every_s=config.checkpoint_every_s, agree=self._agree,
+                stops=lambda: run.stops.asked,
             )  # fmt: skip
             while not state.finished:
                 self._epoch(state, criterion, monitor, curves)
@@ -154,10 +155,13 @@ class _Job:
 
         if not state.stopped_early:
             batches = self._epoch_batches(state.epoch, first=state.batch)
-            train_one_epoch(
-                self.fabric, state, batches, criterion,
-                on_step=on_step, gradient_clip=self.config.gradient_clip,
-            )  # fmt: skip
+            # Several processes cannot wait for each other's step: a signal has reached them all.
+            alone = self.processes.world == 1
+            with self.run.stops.put_off() if alone else contextlib.nullcontext():
+                train_one_epoch(
+                    self.fabric, state, batches, criterion,
+                    on_step=on_step, gradient_clip=self.config.gradient_clip,
+                )  # fmt: skip
         state.epoch, state.batch = state.epoch + 1, 0
         if last is not None:
             _log.info(

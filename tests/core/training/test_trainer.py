@@ -1,5 +1,6 @@
 import json
 import math
+import signal
 
 import pytest
 import torch
@@ -144,6 +145,35 @@ def test_interrupted_and_resumed_run_equals_an_uninterrupted_one(make, tiny, sto
         one, other = _metrics(whole, event), _metrics(parts, event)
         assert [line["step"] for line in one] == [line["step"] for line in other]
         assert one[-1]["loss"] == other[-1]["loss"]
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_a_run_asked_to_stop_ends_after_the_step_it_is_in_and_loses_none(make, tiny, name):
+    whole = make("whole")
+
+    def ask(done, total):
+        if done == 3:
+            signal.raise_signal(getattr(signal, name))
+
+    with pytest.raises(KeyboardInterrupt):
+        make("parts", progress=ask)
+    parts = RunFolder(whole.folder.parent / "parts")
+    status = parts.read_status()
+    assert (status.state, status.step) == ("stopped", 3)
+    first = []
+    make("parts", resume=True, progress=lambda done, total: first.append(done))
+    assert first[0] == 4
+    assert _digest(parts) == _digest(whole)
+
+
+def test_a_second_request_to_stop_does_not_wait(make, tiny):
+    def ask_twice(done, total):
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        pytest.fail("the second request waited")
+
+    with pytest.raises(KeyboardInterrupt):
+        make(progress=ask_twice)
 
 
 def test_resuming_a_finished_run_writes_the_same_bundle_again(make, tiny):
