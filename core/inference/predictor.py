@@ -17,6 +17,7 @@ from core.inference.aggregation import check_slice_predictions
 from core.inference.device import pick_device
 from core.models.bundles import BundleInfo
 from core.models.fast_model import load_fast_model
+from core.preprocessing.geometry import center_crop_xyxy
 from core.preprocessing.metadata import slice_metadata
 from core.preprocessing.network_input import slices_for_network, stack_neighbours
 from core.preprocessing.spine_field import SpineField, spine_field_of
@@ -183,6 +184,23 @@ class Predictor:
                 f"Bundle {config.name} gives NaN or infinite outputs; train the bundle anew."
             )
         return torch.sigmoid(logits)
+
+
+def prepared_images(
+    volume: CTVolume, index: int, bundle: BundleInfo
+) -> tuple[Tensor, tuple[int, int, int, int]]:
+    """What a bundle's network is given of one slice, and where on the slice that lies.
+
+    Returns:
+        Images as `SliceModel.forward` takes them, for one slice, and the region they show as
+        left, top, right, bottom in pixel edges of the slice; it may reach past the slice.
+    """
+    config = bundle.config
+    field = spine_field_of(volume, config.field_mm)
+    images = _prepared(volume.hu, slice(index, index + 1), bundle, {config.field_mm: field})
+    if field is not None:
+        return images, field.box_xyxy(index)
+    return images, center_crop_xyxy(volume.hu.shape[1:], config.crop)
 
 
 def _check_roles(vertebra: BundleInfo, fracture: BundleInfo) -> None:

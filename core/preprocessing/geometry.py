@@ -31,10 +31,16 @@ def center_crop(slices: NDArray[Pixel], fraction: float) -> NDArray[Pixel]:
         raise ValueError(f"The crop must keep a fraction in (0, 1], but it is {fraction}.")
     if slices.ndim != 3:
         raise ValueError(f"Slices must be an (n, h, w) array, but the shape is {slices.shape}.")
-    height, width = slices.shape[1:]
+    left, top, right, bottom = center_crop_xyxy(slices.shape[1:], fraction)
+    return slices[:, top:bottom, left:right]
+
+
+def center_crop_xyxy(shape: tuple[int, ...], fraction: float) -> tuple[int, int, int, int]:
+    """Left, top, right, bottom of the central square in a slice of `shape` (h, w), in pixels."""
+    height, width = shape
     side = max(1, round(min(height, width) * fraction))
     top, left = (height - side) // 2, (width - side) // 2
-    return slices[:, top : top + side, left : left + side]
+    return left, top, left + side, top + side
 
 
 def resize_slices(slices: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
