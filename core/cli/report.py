@@ -1,0 +1,31 @@
+"""The command that writes one study's report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.cli.common import app, progress_bar
+from core.config import Settings
+
+
+@app.command()
+def report(
+    study: Annotated[Path, typer.Argument(help="Folder with one study's DICOM files.")],
+    out: Annotated[Path, typer.Option(help="File to write, .html or .pdf.")],
+    bundle: Annotated[
+        list[Path] | None,
+        typer.Option(help="One vertebra and one fracture bundle; the shipped pair if absent."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
+) -> None:
+    """Write what the networks say of one study, with pictures, as HTML or PDF."""
+    from core.models.pairs import choose_pair
+    from core.report.write import write_report
+
+    pair = choose_pair(Settings().checkpoints, bundle or [])
+    with progress_bar("prediction", "slice") as progress:
+        write_report(study, out, pair, device=device, progress=progress)
+    typer.echo(f"Report in {out}")

@@ -1,0 +1,37 @@
+"""The thresholds that a bundle carries, whatever of them is there."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from core.models.bundles import BundleInfo
+
+DEFAULT_THRESHOLD: Final = 0.5
+Level = Literal["slice", "patient", "vertebra"]
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """A threshold and the rule that chose it; the rule is "" where nothing chose it."""
+
+    threshold: float
+    rule: str
+
+
+def operating_point(bundle: BundleInfo, level: Level) -> OperatingPoint:
+    """The threshold that `operating_points.json` gives for a level, else 0.5 and no rule."""
+    entry = (bundle.operating_points or {}).get(level)
+    if isinstance(entry, dict):
+        threshold = number_or_nan(entry.get("threshold"))
+        if 0 <= threshold <= 1:
+            return OperatingPoint(threshold, str(entry.get("rule") or "given"))
+    return OperatingPoint(DEFAULT_THRESHOLD, "")
+
+
+def number_or_nan(value: Any) -> float:  # noqa: ANN401 - any JSON value
+    """A JSON number as a float; NaN for anything else."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    return math.nan

@@ -1,0 +1,94 @@
+"""The pictures of a report: slices in the bone window, true to their spacing, as PNG."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from core.constants import DISPLAY_WINDOWS
+from core.data.planes import planes_grid, reduce_volume
+from core.preprocessing.intensity import window_to_uint8
+from core.types import CTVolume, HuWindow
+
+SIDE: Final = 420
+"""Pixels along the longer side."""
+_BONE: Final = HuWindow(*DISPLAY_WINDOWS["bone"])
+_AMBER_BGR: Final = (15, 130, 217)
+_STRENGTH: Final = 0.55
+
+Grey = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """A picture and what it shows.
+
+    Attributes:
+        caption: One sentence.
+        png: The file's bytes.
+        size: Width and height in pixels.
+    """
+
+    caption: str
+    png: bytes
+    size: tuple[int, int]
+
+
+def slice_picture(volume: CTVolume, index: int, caption: str) -> Picture:
+    """An axial slice in the bone window."""
+    return _picture(_grey_slice(volume, index), caption)
+
+
+def heat_picture(volume: CTVolume, index: int, heat: NDArray[np.float32], caption: str) -> Picture:
+    """An axial slice under a heat map.
+
+    Args:
+        volume: The study.
+        index: The slice.
+        heat: float32 (h, w) in [0, 1]; 0 leaves the slice as it is.
+        caption: Of the picture.
+    """
+    grey = cv2.cvtColor(_grey_slice(volume, index), cv2.COLOR_GRAY2BGR)
+    levels = np.rint(heat * 255).astype(np.uint8)
+    size = (grey.shape[1], grey.shape[0])
+    enlarged = cv2.resize(levels, size, interpolation=cv2.INTER_LINEAR)
+    colors = cv2.applyColorMap(enlarged, cv2.COLORMAP_INFERNO)
+    share = (_STRENGTH * np.minimum(enlarged / 140.0, 1.0))[..., None]
+    mixed = grey * (1 - share) + colors * share
+    return _picture(np.rint(mixed).astype(np.uint8), caption)
+
+
+def sagittal_picture(volume: CTVolume, slices: Sequence[int]) -> Picture:
+    """The middle sagittal plane with lines where `slices` cross it."""
+    grid = planes_grid(volume)
+    plane = reduce_volume(volume)[:, :, grid.shape[2] // 2]
+    grey = _true_aspect(window_to_uint8(np.ascontiguousarray(plane), _BONE), grid.spacing_mm[:2])
+    picture = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
+    height_mm = grid.shape[0] * grid.spacing_mm[0]
+    for index in slices:
+        y = round((grid.top_mm - float(volume.z_mm[index])) / height_mm * grey.shape[0])
+        cv2.line(picture, (0, y), (grey.shape[1], y), _AMBER_BGR, 2)
+    which = ", ".join(str(index) for index in slices)
+    return _picture(picture, f"Middle sagittal plane, slices {which} marked; front to the left")
+
+
+def _grey_slice(volume: CTVolume, index: int) -> Grey:
+    return _true_aspect(window_to_uint8(volume.hu[index], _BONE), volume.spacing_mm[1:])
+
+
+def _true_aspect(grey: Grey, spacing_mm: tuple[float, float]) -> Grey:
+    height_mm, width_mm = grey.shape[0] * spacing_mm[0], grey.shape[1] * spacing_mm[1]
+    scale = SIDE / max(height_mm, width_mm)
+    size = max(1, round(width_mm * scale)), max(1, round(height_mm * scale))
+    how = cv2.INTER_AREA if size[0] < grey.shape[1] else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(grey, size, interpolation=how), dtype=np.uint8)
+
+
+def _picture(pixels: NDArray[np.uint8], caption: str) -> Picture:
+    _, encoded = cv2.imencode(".png", pixels)
+    return Picture(caption, encoded.tobytes(), (pixels.shape[1], pixels.shape[0]))

@@ -1,0 +1,194 @@
+"""What a report says about one study, before anybody draws it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.constants import VERTEBRAE
+from core.inference.reading import StudyReading, call, read_study
+from core.models.bundles import BundleInfo
+from core.models.operating_points import OperatingPoint, operating_point
+from core.models.pairs import BundlePair
+from core.report.pictures import Picture, heat_picture, sagittal_picture, slice_picture
+from core.types import CTVolume, SlicePredictions
+
+MAX_EXPLAINED: Final = 3
+"""Vertebrae shown in pictures at most: the most suspicious of those called."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportVertebra:
+    """One row of the table C1..C7.
+
+    Attributes:
+        name: C1..C7.
+        prob: p_j.
+        called: Whether p_j reaches the threshold; None for a vertebra that was not seen.
+        slices: First and last slice that show it; None where it was not seen.
+        peak: Slice with the highest f_ij v_ij.
+        truth: y_j; None where unknown.
+    """
+
+    name: str
+    prob: float
+    called: bool | None
+    slices: tuple[int, int] | None
+    peak: int
+    truth: bool | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StudyReport:
+    """A report's content.
+
+    Attributes:
+        study_id: StudyInstanceUID.
+        synthetic: Whether the study is known to be generated.
+        facts: Name and value of the series' properties.
+        bundles: The networks.
+        patient_prob: p.
+        patient_called: Whether p reaches the threshold.
+        patient_truth: Truth of the patient; None where unknown.
+        points: Operating points for patient and vertebrae.
+        vertebrae: C1..C7.
+        slice_probs: float64 (n_slices,), p_i; NaN where no vertebra was seen.
+        z_mm: float64 (n_slices,), decreasing.
+        pictures: With captions.
+        notes: Choices made while reading the series.
+    """
+
+    study_id: str
+    synthetic: bool
+    facts: tuple[tuple[str, str], ...]
+    bundles: tuple[BundleInfo, ...]
+    patient_prob: float
+    patient_called: bool
+    patient_truth: bool | None
+    points: dict[str, OperatingPoint]
+    vertebrae: tuple[ReportVertebra, ...]
+    slice_probs: NDArray[np.float64]
+    z_mm: NDArray[np.float64]
+    pictures: tuple[Picture, ...]
+    notes: tuple[str, ...]
+
+
+def build_report(
+    volume: CTVolume,
+    predictions: SlicePredictions,
+    pair: BundlePair,
+    *,
+    truth: Sequence[bool] | None = None,
+    synthetic: bool = False,
+    explain: bool = True,
+) -> StudyReport:
+    """Gather what a report says.
+
+    Args:
+        volume: The study.
+        predictions: Of `pair` on `volume`.
+        pair: The networks; their operating points decide the calls.
+        truth: y_j for C1..C7, None where unlabelled.
+        synthetic: Whether the study is known to be generated.
+        explain: Whether Grad-CAM pictures are made, which runs the fracture network again.
+
+    Raises:
+        PredictionsError: The arrays are unusable.
+        BundleError: A network cannot be explained.
+    """
+    reading = read_study(predictions)
+    points = {
+        "patient": operating_point(pair.fracture, "patient"),
+        "vertebra": operating_point(pair.fracture, "vertebra"),
+    }
+    calls = call(
+        reading, patient=points["patient"].threshold, vertebra=points["vertebra"].threshold
+    )
+    rows = tuple(
+        ReportVertebra(
+            name=name,
+            prob=float(reading.patient.vertebra_probs[j]),
+            called=calls.vertebrae[j],
+            slices=reading.ranges[j],
+            peak=reading.peaks[j],
+            truth=None if truth is None else bool(truth[j]),
+        )
+        for j, name in enumerate(VERTEBRAE)
+    )
+    return StudyReport(
+        study_id=volume.study_uid,
+        synthetic=synthetic,
+        facts=_facts(volume),
+        bundles=_once(pair),
+        patient_prob=reading.patient.patient_prob,
+        patient_called=calls.patient,
+        patient_truth=None if truth is None else any(truth),
+        points=points,
+        vertebrae=rows,
+        slice_probs=np.where(reading.patient.slice_seen, reading.patient.slice_probs, np.nan),
+        z_mm=volume.z_mm,
+        pictures=_pictures(volume, reading, rows, pair, explain=explain),
+        notes=volume.notes,
+    )
+
+
+def _once(pair: BundlePair) -> tuple[BundleInfo, ...]:
+    """The networks of a pair; a Type 3 bundle stands in both places but is one."""
+    same = pair.vertebra.config == pair.fracture.config
+    return (pair.fracture,) if same else (pair.vertebra, pair.fracture)
+
+
+def _facts(volume: CTVolume) -> tuple[tuple[str, str], ...]:
+    n_slices, rows, columns = volume.hu.shape
+    z_mm, row_mm, column_mm = volume.spacing_mm
+    return (
+        ("Slices", str(n_slices)),
+        ("Matrix", f"{rows} × {columns} pixels"),
+        ("Pixel spacing", f"{row_mm:.2f} × {column_mm:.2f} mm"),
+        ("Slice distance", f"{z_mm:.2f} mm"),
+        ("Extent along z", f"{volume.z_mm[0] - volume.z_mm[-1]:.0f} mm"),
+    )
+
+
+def _pictures(
+    volume: CTVolume,
+    reading: StudyReading,
+    rows: Sequence[ReportVertebra],
+    pair: BundlePair,
+    *,
+    explain: bool,
+) -> tuple[Picture, ...]:
+    called = sorted((row for row in rows if row.called), key=lambda row: -row.prob)
+    shown = called[:MAX_EXPLAINED]
+    peak = reading.peak_slice
+    pictures = [
+        sagittal_picture(volume, [row.peak for row in shown] or [peak]),
+        slice_picture(volume, peak, f"Slice {peak}, the most suspicious of the study"),
+    ]
+    if not explain:
+        return tuple(pictures)
+    # Here because it imports torch, which a report without heat maps does not need.
+    from core.inference.explain import explain_slice
+
+    for row in shown:
+        j = VERTEBRAE.index(row.name)
+        found = explain_slice(
+            volume,
+            pair.fracture,
+            row.peak,
+            j,
+            presence=reading.predictions.vertebra_probs[row.peak],
+        )
+        pictures.append(
+            heat_picture(
+                volume,
+                row.peak,
+                found.heat,
+                f"{row.name}, slice {row.peak}: where the fracture network looked (Grad-CAM)",
+            )
+        )
+    return tuple(pictures)

@@ -1,0 +1,55 @@
+"""How a report says its figures, the same in HTML and in PDF."""
+
+from __future__ import annotations
+
+from core.models.bundles import BundleInfo
+from core.models.operating_points import OperatingPoint
+from core.report.study import ReportVertebra, StudyReport
+
+TABLE_HEAD = ("Level", "Slices", "Probability", "Threshold", "Call", "Truth")
+
+
+def verdict(report: StudyReport) -> str:
+    """The patient's call in one sentence."""
+    word = "Fracture suspected" if report.patient_called else "No fracture called"
+    sign = "≥" if report.patient_called else "<"
+    point = _point(report.points["patient"])
+    return f"{word}: probability {report.patient_prob:.3f} {sign} threshold {point}."
+
+
+def comparison(report: StudyReport) -> str:
+    """How the call compares with the truth; "" where that is unknown."""
+    if report.patient_truth is None:
+        return ""
+    truth = "fractured" if report.patient_truth else "not fractured"
+    agrees = report.patient_truth == report.patient_called
+    return f"Truth: {truth}; the call {'agrees' if agrees else 'differs'}."
+
+
+def vertebra_cells(row: ReportVertebra, point: OperatingPoint) -> tuple[str, ...]:
+    """One row of the table, in the order of `TABLE_HEAD`."""
+    truth = {True: "fracture", False: "none", None: "unknown"}[row.truth]
+    if row.slices is None:
+        return (row.name, "–", "–", f"{point.threshold:.3f}", "not seen", truth)
+    called = "fracture" if row.called else "none"
+    first, last = row.slices
+    return (row.name, f"{first}–{last}", f"{row.prob:.3f}", f"{point.threshold:.3f}", called, truth)
+
+
+def bundle_line(bundle: BundleInfo) -> str:
+    """Name, kind and version of a network."""
+    config = bundle.config
+    return (
+        f"{config.name}: {config.task} detection Type {config.type}, {config.backbone}, weights "
+        f"{config.weights_sha256[:12]}, made {config.created[:10]}"
+    )
+
+
+def point_line(level: str, point: OperatingPoint) -> str:
+    """A threshold and where it comes from."""
+    return f"{level} threshold {_point(point)}"
+
+
+def _point(point: OperatingPoint) -> str:
+    rule = f"bundle's operating point, {point.rule}" if point.rule else "no operating point"
+    return f"{point.threshold:.3f} ({rule})"

@@ -1,0 +1,85 @@
+"""From a DICOM folder to a report on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from core.atomic import write_bytes
+from core.data.dicom_series import read_series
+from core.data.rsna import IMAGES_FOLDER, is_synthetic, read_studies
+from core.errors import ConfigError, DataRootError
+from core.models.pairs import BundlePair
+from core.report.html import render_html
+from core.report.study import StudyReport, build_report
+
+Progress = Callable[[int, int], None]
+
+
+def rendered(report: StudyReport, suffix: str) -> bytes:
+    """A report as the bytes of a file.
+
+    Args:
+        report: What it says.
+        suffix: ".html" or ".pdf".
+
+    Raises:
+        ConfigError: Another suffix.
+    """
+    if suffix == ".html":
+        return render_html(report).encode()
+    if suffix == ".pdf":
+        from core.report.pdf import render_pdf
+
+        return render_pdf(report)
+    raise ConfigError(
+        f"A report is written as .html or .pdf, not as {suffix!r}; choose one of the two."
+    )
+
+
+def write_report(
+    folder: Path,
+    out: Path,
+    pair: BundlePair,
+    *,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> StudyReport:
+    """Read and predict one study and write its report.
+
+    Args:
+        folder: The DICOM files of one study; in a data root, its truth is told too.
+        out: `.html` or `.pdf`.
+        pair: The networks.
+        device: As `pick_device` takes it.
+        progress: Called with slices predicted and slices in all.
+
+    Raises:
+        ConfigError: `out` has another ending.
+        DicomSeriesError: The series cannot be read.
+        BundleError, DeviceError, StorageError: As their parts raise them.
+    """
+    if out.suffix not in {".html", ".pdf"}:
+        raise ConfigError(f"{out} is no report's name; give a file that ends in .html or .pdf.")
+    volume = read_series(folder)
+    from core.inference.predictor import Predictor
+
+    predictor = Predictor(pair.vertebra, pair.fracture, device=device)
+    predictions = predictor.predict(volume, progress=progress)
+    truth, synthetic = known_of(folder)
+    report = build_report(volume, predictions, pair, truth=truth, synthetic=synthetic)
+    write_bytes(out, rendered(report, out.suffix))
+    return report
+
+
+def known_of(folder: Path) -> tuple[tuple[bool, ...] | None, bool]:
+    """Truth y_j and whether the study is generated, where its folder lies in a data root."""
+    images = folder.absolute().parent
+    if images.name != IMAGES_FOLDER:
+        return None, False
+    try:
+        records = read_studies(images.parent)
+    except DataRootError:
+        return None, False
+    found = next((record for record in records if record.study_id == folder.name), None)
+    return (None if found is None else found.fractured), is_synthetic(images.parent)
