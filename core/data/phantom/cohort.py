@@ -81,11 +81,7 @@ def write_cohort(
     _check_free(out, settings)
     manifest = {"synthetic": True, "warning": SYNTHETIC_WARNING, **settings}
     atomic.write_json(out / MANIFEST, manifest)
-    kind = ("rsna-like",) if rsna_like else ()
-    uids = [
-        str(derived_uid("phantom", GENERATOR_VERSION, seed, matrix, k, *kind))
-        for k in range(studies)
-    ]
+    uids = cohort_uids(studies=studies, seed=seed, matrix=matrix, rsna_like=rsna_like)
     make = partial(_make_one, out, seed, matrix, rsna_like)
     _make_missing(make, out, uids, jobs, progress or (lambda *_: None))
     truths = {uid: json.loads(_truth_file(out, uid).read_text()) for uid in uids}
@@ -95,6 +91,17 @@ def write_cohort(
         planted = {uid: truths[uid]["quirks"] for uid in sorted(uids) if truths[uid]["quirks"]}
         atomic.write_json(out / MANIFEST, manifest | {"quirks": planted})
     return sorted(uids)
+
+
+def cohort_uids(
+    *, studies: int, seed: int, matrix: int = 256, rsna_like: bool = False
+) -> list[str]:
+    """StudyInstanceUIDs of a cohort in the order of the studies' numbers, without making it."""
+    kind = ("rsna-like",) if rsna_like else ()
+    return [
+        str(derived_uid("phantom", GENERATOR_VERSION, seed, matrix, k, *kind))
+        for k in range(studies)
+    ]
 
 
 def _make_missing(
