@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from core.constants import VERTEBRAE
@@ -32,3 +34,39 @@ def with_alpha(color: str, alpha: float) -> str:
     """Return `#RRGGBB` as `rgba(...)` with the opacity `alpha` in [0, 1]."""
     red, green, blue = (int(color[k : k + 2], 16) for k in (1, 3, 5))
     return f"rgba({red},{green},{blue},{alpha:g})"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStyle:
+    """How a model is drawn wherever it is drawn.
+
+    Attributes:
+        color: `#RRGGBB`.
+        dash: Plotly's dash of its lines: a second sign beside the colour.
+        symbol: Plotly's symbol of its operating point.
+    """
+
+    color: str
+    dash: str
+    symbol: str
+
+
+MODEL_COLORS: Final = ("#1E78B4", "#B44B0F", "#879600", "#965A78", "#1E87FF", "#B47878")
+"""Found by search like the vertebrae's: at least 3:1 on both backgrounds, apart for every vision."""
+
+_DASHES: Final = ("solid", "dash", "dot", "dashdot")
+_SYMBOLS: Final = ("circle", "square", "diamond", "triangle-up", "pentagon", "star")
+
+
+def model_styles(names: Sequence[str]) -> dict[str, ModelStyle]:
+    """Styles of all models that are known, so that each looks the same on every page.
+
+    Args:
+        names: Every model of the installation in a fixed order, not only those on show.
+    """
+    styles: dict[str, ModelStyle] = {}
+    for number, name in enumerate(names):
+        turn, slot = divmod(number, len(MODEL_COLORS))
+        dash = _DASHES[turn % len(_DASHES)]
+        styles[name] = ModelStyle(MODEL_COLORS[slot], dash, _SYMBOLS[slot])
+    return styles

@@ -76,7 +76,7 @@ def materialise_study(study_id: str, cohorts: Iterable[CohortSeed], out: Path) -
         write_study(study, scratch, study_id)
         target.parent.mkdir(parents=True, exist_ok=True)
         # The rename fails where another caller was first; its copy is as good.
-        with contextlib.suppress(FileExistsError, OSError):
+        with contextlib.suppress(OSError):
             (scratch / "train_images" / study_id).rename(target)
     except OSError as error:
         raise StorageError(

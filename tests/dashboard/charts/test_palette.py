@@ -1,12 +1,18 @@
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
 
 from core.constants import VERTEBRAE
-from dashboard.charts.palette import SUSPICION, VERTEBRA_COLORS, with_alpha
+from dashboard.charts.palette import (
+    MODEL_COLORS,
+    SUSPICION,
+    VERTEBRA_COLORS,
+    model_styles,
+    with_alpha,
+)
 
 # Machado, Oliveira and Fernandes (2009), severity 1.0, on linear RGB.
 VISIONS = {
@@ -62,3 +68,22 @@ def test_no_vertebra_wears_the_colour_of_suspicion():
 
 def test_alpha_keeps_the_colour():
     assert with_alpha("#D9820F", 0.5) == "rgba(217,130,15,0.5)"
+
+
+@pytest.mark.parametrize("vision", VISIONS)
+def test_models_stay_apart_for_every_kind_of_vision(vision):
+    seen = [oklab(np.array(VISIONS[vision]) @ linear(color)) for color in MODEL_COLORS]
+    assert min(np.linalg.norm(a - b) for a, b in combinations(seen, 2)) > 0.085
+
+
+@pytest.mark.parametrize("background", [LIGHT, DARK])
+@pytest.mark.parametrize("color", MODEL_COLORS)
+def test_every_model_reads_on_both_themes(color, background):
+    assert contrast(color, background) >= 3
+
+
+def test_more_models_than_colours_still_look_different_and_an_added_one_changes_none():
+    names = [f"model-{k}" for k in range(20)]
+    styles = model_styles(names)
+    assert len({(style.color, style.dash) for style in styles.values()}) == 20
+    assert model_styles([*names, "another"]) == styles | {"another": model_styles([*names, "x"])["x"]}

@@ -1,0 +1,51 @@
+"""How the scores of positives and negatives are spread."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from core.errors import PredictionsError
+from core.evaluation.curves import checked_scores
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoreHistogram:
+    """Counts of scores in bins of equal width.
+
+    Attributes:
+        edges: float64 (bins + 1,), rising; the last bin includes its upper edge.
+        positives: int64 (bins,), items whose truth is positive.
+        negatives: int64 (bins,), items whose truth is negative.
+    """
+
+    edges: NDArray[np.float64]
+    positives: NDArray[np.int64]
+    negatives: NDArray[np.int64]
+
+    @property
+    def positive_share(self) -> NDArray[np.float64]:
+        """Share of the positives in each bin, (bins,); zeros without a positive."""
+        return self.positives / max(int(self.positives.sum()), 1)
+
+    @property
+    def negative_share(self) -> NDArray[np.float64]:
+        """Share of the negatives in each bin, (bins,); zeros without a negative."""
+        return self.negatives / max(int(self.negatives.sum()), 1)
+
+
+def score_histogram(scores: ArrayLike, truth: ArrayLike, *, bins: int = 50) -> ScoreHistogram:
+    """Count scores (n,) in [0, 1] by truth (n,).
+
+    Raises:
+        PredictionsError: As `checked_scores` describes, or there is no bin.
+    """
+    if bins < 1:
+        raise PredictionsError(f"{bins} bins show nothing; ask for 1 or more.")
+    values, labels = checked_scores(scores, truth)
+    edges = np.linspace(0.0, 1.0, bins + 1)
+    place = np.clip((values * bins).astype(np.int64), 0, bins - 1)
+    both = np.bincount(place + bins * labels, minlength=2 * bins).reshape(2, bins)
+    return ScoreHistogram(edges, positives=both[1], negatives=both[0])

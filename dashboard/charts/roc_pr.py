@@ -1,0 +1,143 @@
+"""ROC and precision–recall curves of several models, with their bands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from core.evaluation.curves import CurvePoints
+from dashboard.charts.palette import NEUTRAL, ModelStyle, with_alpha
+from dashboard.charts.plot_area import WIDE, lay_out
+
+BAND_ALPHA: Final = 0.13
+_AXIS: Final[dict[str, Any]] = {"range": [0, 1], "dtick": 0.2, "tickformat": ".1f"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CurveBand:
+    """Where a curve would lie with other patients of the same kind.
+
+    Attributes:
+        x: float64 (m,), rising, in [0, 1].
+        low: float64 (m,), lower end of the interval.
+        high: float64 (m,), upper end.
+    """
+
+    x: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DrawnCurve:
+    """One model's curve and its looks.
+
+    Attributes:
+        name: As the reader knows it.
+        style: Of the model.
+        points: Thinned, exact points.
+        roc_band: Of recall over the false positive rate; None where there is none.
+        pr_band: Of precision over recall; None where there is none.
+    """
+
+    name: str
+    style: ModelStyle
+    points: CurvePoints
+    roc_band: CurveBand | None = None
+    pr_band: CurveBand | None = None
+
+
+def roc_figure(curves: Sequence[DrawnCurve]) -> go.Figure:
+    """Draw recall against the false positive rate; the diagonal is a coin's toss."""
+    figure = go.Figure()
+    figure.add_trace(_reference([0, 1], [0, 1]))
+    for curve in curves:
+        _add_band(figure, curve.roc_band, curve.style)
+        points = curve.points
+        _add_curve(figure, curve, points.false_positive_rate, points.recall)
+    lay_out(figure, WIDE)
+    figure.update_xaxes(title="False positive rate (1 − specificity)", **_AXIS)
+    figure.update_yaxes(title="Recall (sensitivity)", **_AXIS)
+    return figure
+
+
+def pr_figure(curves: Sequence[DrawnCurve]) -> go.Figure:
+    """Draw precision against recall; the level line is the share of positives."""
+    figure = go.Figure()
+    for share in sorted({round(_prevalence(curve.points), 6) for curve in curves}):
+        figure.add_trace(_reference([0, 1], [share, share]))
+    for curve in curves:
+        _add_band(figure, curve.pr_band, curve.style)
+        _add_curve(figure, curve, curve.points.recall, curve.points.precision)
+    lay_out(figure, WIDE)
+    figure.update_xaxes(title="Recall (sensitivity)", **_AXIS)
+    figure.update_yaxes(title="Precision (positive predictive value)", **_AXIS)
+    return figure
+
+
+def hover_data(points: CurvePoints) -> NDArray[Any]:
+    """Threshold, true and false positives of each point, for the pointer; (m, 4) objects."""
+    threshold = [
+        "above all" if np.isinf(value) else f"{value:.4g}" for value in points.thresholds
+    ]
+    return np.column_stack(
+        [
+            np.array(threshold, dtype=object),
+            points.true_positives.astype(object),
+            points.false_positives.astype(object),
+            (points.n_positive - points.true_positives).astype(object),
+        ]
+    )
+
+
+def _prevalence(points: CurvePoints) -> float:
+    return points.n_positive / max(points.n_positive + points.n_negative, 1)
+
+
+def _add_curve(
+    figure: go.Figure, curve: DrawnCurve, x: NDArray[np.float64], y: NDArray[np.float64]
+) -> None:
+    figure.add_trace(
+        go.Scatter(
+            x=np.round(x, 5),
+            y=np.round(y, 5),
+            name=curve.name,
+            mode="lines",
+            line={"color": curve.style.color, "dash": curve.style.dash, "width": 2.2},
+            customdata=hover_data(curve.points),
+            hovertemplate=(
+                f"<b>{curve.name}</b><br>threshold %{{customdata[0]}}<br>"
+                f"found %{{customdata[1]:,}} of {curve.points.n_positive:,}, missed "
+                f"%{{customdata[3]:,}}<br>false alarms %{{customdata[2]:,}} of "
+                f"{curve.points.n_negative:,}<br>x %{{x:.3f}}, y %{{y:.3f}}<extra></extra>"
+            ),
+        )
+    )
+
+
+def _add_band(figure: go.Figure, band: CurveBand | None, style: ModelStyle) -> None:
+    if band is None:
+        return
+    figure.add_trace(
+        go.Scatter(
+            x=np.round(np.concatenate([band.x, band.x[::-1]]), 4),
+            y=np.round(np.concatenate([band.high, band.low[::-1]]), 4),
+            mode="lines",
+            line={"width": 0},
+            fill="toself",
+            fillcolor=with_alpha(style.color, BAND_ALPHA),
+            hoverinfo="skip",
+        )
+    )
+
+
+def _reference(x: list[float], y: list[float]) -> go.Scatter:
+    return go.Scatter(
+        x=x, y=y, mode="lines", hoverinfo="skip",
+        line={"color": NEUTRAL, "dash": "dot", "width": 1.2},
+    )  # fmt: skip

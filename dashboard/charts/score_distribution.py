@@ -1,0 +1,52 @@
+"""How one model's scores are spread, for positives and for negatives."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import plotly.graph_objects as go
+
+from core.evaluation.histogram import ScoreHistogram
+from dashboard.charts.palette import NEUTRAL, SUSPICION, with_alpha
+from dashboard.charts.plot_area import LOW, lay_out
+
+POSITIVE: Final = SUSPICION
+NEGATIVE: Final = NEUTRAL
+
+
+def distribution_figure(histogram: ScoreHistogram, positive: str, negative: str) -> go.Figure:
+    """Draw the share of either class in each bin: positives upwards, negatives downwards.
+
+    Args:
+        histogram: Of one model.
+        positive: What the positives are called.
+        negative: What the negatives are called.
+    """
+    centers = (histogram.edges[:-1] + histogram.edges[1:]) / 2
+    width = float(histogram.edges[1] - histogram.edges[0])
+    figure = go.Figure()
+    for name, share, counts, color, sign in (
+        (positive, histogram.positive_share, histogram.positives, POSITIVE, 1),
+        (negative, histogram.negative_share, histogram.negatives, NEGATIVE, -1),
+    ):
+        figure.add_trace(
+            go.Bar(
+                x=centers,
+                y=sign * share,
+                width=width,
+                customdata=counts,
+                marker={"color": with_alpha(color, 0.8), "line": {"width": 0}},
+                hovertemplate=f"score %{{x:.2f}}<br>%{{customdata:,}} {name}<extra></extra>",
+            )
+        )
+    reach = 1.08 * max(histogram.positive_share.max(), histogram.negative_share.max(), 1e-9)
+    lay_out(figure, LOW)
+    figure.update_layout(barmode="relative", bargap=0)
+    figure.update_xaxes(title="Score", range=[0, 1], dtick=0.2, tickformat=".1f")
+    figure.update_yaxes(
+        title=f"share of {negative} ↓ · of {positive} ↑", range=[-reach, reach],
+        tickvals=[-reach / 1.08, 0, reach / 1.08],
+        ticktext=[f"{reach / 1.08:.0%}", "0", f"{reach / 1.08:.0%}"], zeroline=True,
+        zerolinecolor=NEUTRAL,
+    )  # fmt: skip
+    return figure

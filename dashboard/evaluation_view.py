@@ -1,0 +1,188 @@
+"""What the Evaluation page shows, as one value, and the same value as a link."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final, Literal, get_args
+
+from core.constants import N_VERTEBRAE, VERTEBRAE
+from core.evaluation.levels import LevelName
+from core.inference.aggregation import POOLINGS, Pooling
+
+RuleName = Literal["f1", "youden", "sensitivity", "specificity", "cost"]
+RULES: Final[tuple[RuleName, ...]] = get_args(RuleName)
+LEVELS: Final[tuple[LevelName, ...]] = ("patient", "vertebra", "slice", "presence")
+Definition = Literal["visible", "boxed"]
+ErrorKind = Literal["missed", "alarms"]
+
+Thresholds = tuple[float, ...]
+"""One value for all items, or seven for C1..C7."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationView:
+    """The reader's choices; every field has a place in the URL.
+
+    Attributes:
+        data: Id of the truth; "" for the first there is.
+        models: Ids of the models, () for those that the page would choose.
+        level: What is judged.
+        definition: Of slice truth: a fractured vertebra is visible, or the slice carries a box.
+        pooling: How p_j is pooled over slices.
+        vertebra: Keep studies where this one is fractured, and sound ones; "" keeps all.
+        fold: Keep the studies of this fold; None keeps all.
+        spacing: Keep studies with a slice distance in this range, mm; None keeps all.
+        without: Leave out studies with one of these quality flags.
+        rule: What chooses thresholds until the reader moves one.
+        target: Sensitivity or specificity to reach, or the price of a missed fracture in false
+            alarms.
+        same_data: Choose thresholds on the very data shown instead of other data.
+        by_vertebra: One threshold for each of C1..C7 instead of one for all.
+        focus: Id of the model that the sliders move; "" for the first.
+        moved: Thresholds that the reader has set by hand, by model id.
+        prevalence: For PPV and NPV, in (0, 1); None takes that of the data.
+        errors: Which errors the gallery shows.
+    """
+
+    data: str = ""
+    models: tuple[str, ...] = ()
+    level: LevelName = "patient"
+    definition: Definition = "visible"
+    pooling: Pooling = "mean"
+    vertebra: str = ""
+    fold: int | None = None
+    spacing: tuple[float, float] | None = None
+    without: tuple[str, ...] = ()
+    rule: RuleName = "f1"
+    target: float = 0.95
+    same_data: bool = False
+    by_vertebra: bool = False
+    focus: str = ""
+    moved: tuple[tuple[str, Thresholds], ...] = ()
+    prevalence: float | None = None
+    errors: ErrorKind = "missed"
+
+    def moved_of(self, model: str) -> Thresholds | None:
+        """What the reader has set for a model, if anything."""
+        return dict(self.moved).get(model)
+
+    def with_moved(self, model: str, thresholds: Thresholds) -> EvaluationView:
+        """The view after the reader has set a model's thresholds."""
+        moved = {**dict(self.moved), model: thresholds}
+        return replace(self, moved=tuple(sorted(moved.items())))
+
+
+def to_query(view: EvaluationView) -> dict[str, str]:
+    """The view as query parameters; what is at its default is left out."""
+    plain = EvaluationView()
+    query: dict[str, str] = {}
+    for field in fields(EvaluationView):
+        value = getattr(view, field.name)
+        if value != getattr(plain, field.name):
+            query[field.name] = _WRITE.get(field.name, str)(value)
+    return query
+
+
+def from_query(query: Mapping[str, str]) -> EvaluationView:
+    """The view that query parameters name; a value that means nothing is taken as its default."""
+    found: dict[str, Any] = {}
+    for field in fields(EvaluationView):
+        text = query.get(field.name)
+        value = None if text is None else _READ[field.name](text)
+        if value is not None:
+            found[field.name] = value
+    return EvaluationView(**found)
+
+
+def _list(values: tuple[str, ...]) -> str:
+    return ",".join(values)
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _positive(text: str) -> float | None:
+    value = _number(text)
+    return value if value is not None and value > 0 else None
+
+
+def _share(text: str) -> float | None:
+    value = _number(text)
+    return value if value is not None and 0 < value < 1 else None
+
+
+def _fold(text: str) -> int | None:
+    return int(text) if text.isdecimal() and len(text) < 4 else None
+
+
+def _spacing(text: str) -> tuple[float, float] | None:
+    low, separator, high = text.partition("..")
+    ends = (_number(low), _number(high))
+    if not separator or ends[0] is None or ends[1] is None or not 0 <= ends[0] <= ends[1]:
+        return None
+    return ends[0], ends[1]
+
+
+def _strings(text: str) -> tuple[str, ...] | None:
+    return tuple(dict.fromkeys(part for part in text.split(",") if part)) or None
+
+
+def _write_moved(moved: tuple[tuple[str, Thresholds], ...]) -> str:
+    return ",".join(f"{model}*{'_'.join(map(repr, values))}" for model, values in moved)
+
+
+def _moved(text: str) -> tuple[tuple[str, Thresholds], ...] | None:
+    found: dict[str, Thresholds] = {}
+    for part in text.split(","):
+        model, _, values = part.rpartition("*")
+        numbers = [_number(value) for value in values.split("_")]
+        known = tuple(n for n in numbers if n is not None and 0 <= n <= 1)
+        if model and len(known) == len(numbers) and len(known) in (1, N_VERTEBRAE):
+            found[model] = known
+    return tuple(sorted(found.items())) or None
+
+
+def _one_of(allowed: tuple[str, ...]) -> Callable[[str], str | None]:
+    return lambda text: text if text in allowed else None
+
+
+def _yes(text: str) -> bool | None:
+    return True if text == "1" else None
+
+
+_WRITE: Final[dict[str, Callable[[Any], str]]] = {
+    "models": _list,
+    "without": _list,
+    "spacing": lambda ends: f"{ends[0]!r}..{ends[1]!r}",
+    "target": repr,
+    "prevalence": repr,
+    "same_data": lambda _: "1",
+    "by_vertebra": lambda _: "1",
+    "moved": _write_moved,
+}
+_READ: Final[dict[str, Callable[[str], Any]]] = {
+    "data": lambda text: text or None,
+    "models": _strings,
+    "level": _one_of(LEVELS),
+    "definition": _one_of(get_args(Definition)),
+    "pooling": _one_of(POOLINGS),
+    "vertebra": _one_of(VERTEBRAE),
+    "fold": _fold,
+    "spacing": _spacing,
+    "without": _strings,
+    "rule": _one_of(RULES),
+    "target": _positive,
+    "same_data": _yes,
+    "by_vertebra": _yes,
+    "focus": lambda text: text or None,
+    "moved": _moved,
+    "prevalence": _share,
+    "errors": _one_of(get_args(ErrorKind)),
+}
