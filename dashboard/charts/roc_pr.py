@@ -10,27 +10,13 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from core.evaluation.bands import CurveBand
 from core.evaluation.curves import CurvePoints
 from dashboard.charts.palette import NEUTRAL, ModelStyle, with_alpha
 from dashboard.charts.plot_area import WIDE, lay_out
 
 BAND_ALPHA: Final = 0.13
 _AXIS: Final[dict[str, Any]] = {"range": [0, 1], "dtick": 0.2, "tickformat": ".1f"}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class CurveBand:
-    """Where a curve would lie with other patients of the same kind.
-
-    Attributes:
-        x: float64 (m,), rising, in [0, 1].
-        low: float64 (m,), lower end of the interval.
-        high: float64 (m,), upper end.
-    """
-
-    x: NDArray[np.float64]
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,15 +27,13 @@ class DrawnCurve:
         name: As the reader knows it.
         style: Of the model.
         points: Thinned, exact points.
-        roc_band: Of recall over the false positive rate; None where there is none.
-        pr_band: Of precision over recall; None where there is none.
+        band: Around both curves; None where there is none.
     """
 
     name: str
     style: ModelStyle
     points: CurvePoints
-    roc_band: CurveBand | None = None
-    pr_band: CurveBand | None = None
+    band: CurveBand | None = None
 
 
 def roc_figure(curves: Sequence[DrawnCurve]) -> go.Figure:
@@ -57,7 +41,9 @@ def roc_figure(curves: Sequence[DrawnCurve]) -> go.Figure:
     figure = go.Figure()
     figure.add_trace(_reference([0, 1], [0, 1]))
     for curve in curves:
-        _add_band(figure, curve.roc_band, curve.style)
+        if curve.band is not None:
+            band = curve.band
+            _add_band(figure, band.grid, band.roc_low, band.roc_high, curve.style)
         points = curve.points
         _add_curve(figure, curve, points.false_positive_rate, points.recall)
     lay_out(figure, WIDE)
@@ -72,7 +58,9 @@ def pr_figure(curves: Sequence[DrawnCurve]) -> go.Figure:
     for share in sorted({round(_prevalence(curve.points), 6) for curve in curves}):
         figure.add_trace(_reference([0, 1], [share, share]))
     for curve in curves:
-        _add_band(figure, curve.pr_band, curve.style)
+        if curve.band is not None:
+            band = curve.band
+            _add_band(figure, band.grid, band.precision_low, band.precision_high, curve.style)
         _add_curve(figure, curve, curve.points.recall, curve.points.precision)
     lay_out(figure, WIDE)
     figure.update_xaxes(title="Recall (sensitivity)", **_AXIS)
@@ -120,13 +108,19 @@ def _add_curve(
     )
 
 
-def _add_band(figure: go.Figure, band: CurveBand | None, style: ModelStyle) -> None:
-    if band is None:
-        return
+def _add_band(
+    figure: go.Figure,
+    grid: NDArray[np.float64],
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+    style: ModelStyle,
+) -> None:
+    known = np.isfinite(low) & np.isfinite(high)
+    grid, low, high = grid[known], low[known], high[known]
     figure.add_trace(
         go.Scatter(
-            x=np.round(np.concatenate([band.x, band.x[::-1]]), 4),
-            y=np.round(np.concatenate([band.high, band.low[::-1]]), 4),
+            x=np.round(np.concatenate([grid, grid[::-1]]), 4),
+            y=np.round(np.concatenate([high, low[::-1]]), 4),
             mode="lines",
             line={"width": 0},
             fill="toself",

@@ -1,0 +1,169 @@
+"""Predictions from elsewhere: kept below var/imports, so that a link to them works tomorrow."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from core import atomic
+from core.config import Settings
+from core.errors import PredictionsError, StorageError
+from core.evaluation.outside_scores import read_outside_scores
+from core.evaluation.score_files import read_score_table
+
+MAX_CSV_MIB: Final = 64
+"""The competition's format of the full set is below 2 MiB."""
+_ENTRY: Final = "import.json"
+_SCORES: Final = "scores.csv"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedModel:
+    """One imported model.
+
+    Attributes:
+        import_id: Its folder's name.
+        name: As the reader called it.
+        table: A CSV here, or a folder or Parquet file elsewhere.
+        truth_id: Of the truth it was imported for; "" where a path was given.
+        truth_path: That path, if so.
+    """
+
+    import_id: str
+    name: str
+    table: Path
+    truth_id: str
+    truth_path: Path | None
+
+
+def list_imports(settings: Settings) -> list[ImportedModel]:
+    """All imports, the oldest first; what cannot be read is left out."""
+    root = imports_root(settings)
+    if not root.is_dir():
+        return []
+    found: list[tuple[float, ImportedModel]] = []
+    for folder in root.iterdir():
+        try:
+            entry = json.loads((folder / _ENTRY).read_text())
+            path = entry["truth_path"]
+            model = ImportedModel(
+                folder.name, str(entry["name"]), folder / entry["table"],
+                str(entry["truth_id"]), Path(path) if path else None,
+            )  # fmt: skip
+            found.append((float(entry["created"]), model))
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return [model for _, model in sorted(found, key=lambda pair: (pair[0], pair[1].import_id))]
+
+
+def import_csv(
+    settings: Settings, name: str, content: bytes, *, truth_id: str, truth_path: Path | None = None
+) -> ImportedModel:
+    """Keep a CSV of an outside model.
+
+    Args:
+        settings: Say where.
+        name: What to call the model.
+        content: Of the file.
+        truth_id: The truth it belongs to, "" where `truth_path` is given.
+        truth_path: A `train.csv`, a truth table or a data root.
+
+    Raises:
+        PredictionsError: The dashboard is read-only, the file is too large or in neither layout.
+        StorageError: It cannot be written.
+    """
+    _check_allowed(settings)
+    if len(content) > MAX_CSV_MIB << 20:
+        raise PredictionsError(
+            f"The file is larger than {MAX_CSV_MIB} MiB; one row a study (or eight in the "
+            "competition's format) is all that is read."
+        )
+    folder = _new_folder(settings, name, content)
+    atomic.write_bytes(folder / _SCORES, content)
+    try:
+        read_outside_scores(folder / _SCORES, name)
+    except PredictionsError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return _write_entry(folder, name, _SCORES, truth_id, truth_path)
+
+
+def import_folder(
+    settings: Settings, name: str, path: Path, *, truth_id: str, truth_path: Path | None = None
+) -> ImportedModel:
+    """Point to a folder that `core predict` wrote, or to a table like its `slices.parquet`.
+
+    Raises:
+        PredictionsError: The dashboard is read-only, or the table cannot be read.
+        StorageError: The pointer cannot be written.
+    """
+    _check_allowed(settings)
+    read_score_table(path, name)
+    folder = _new_folder(settings, name, str(path.resolve()).encode())
+    return _write_entry(folder, name, str(path.resolve()), truth_id, truth_path)
+
+
+def forget_import(settings: Settings, import_id: str) -> None:
+    """Remove an import; tables elsewhere are left alone.
+
+    Raises:
+        PredictionsError: The dashboard is read-only, or there is no such import.
+        StorageError: It cannot be removed.
+    """
+    _check_allowed(settings)
+    known = {entry.import_id for entry in list_imports(settings)}
+    if import_id not in known:
+        raise PredictionsError(f"There is no import {import_id}; reload the page.")
+    try:
+        shutil.rmtree(imports_root(settings) / import_id)
+    except OSError as error:
+        raise StorageError(
+            f"Import {import_id} cannot be removed ({error.strerror}); check its permissions."
+        ) from error
+
+
+def imports_root(settings: Settings) -> Path:
+    """Where imports are kept."""
+    return settings.cspine_var / "imports"
+
+
+def _check_allowed(settings: Settings) -> None:
+    if settings.dashboard_readonly:
+        raise PredictionsError(
+            "This dashboard is read-only; unset DASHBOARD_READONLY to import predictions."
+        )
+
+
+def _new_folder(settings: Settings, name: str, content: bytes) -> Path:
+    if not name.strip():
+        raise PredictionsError("The model needs a name; type one.")
+    stem = "".join(c if c.isalnum() or c in "-_" else "-" for c in name.strip().lower())[:40]
+    digest = hashlib.sha256(name.encode() + b"\0" + content).hexdigest()[:8]
+    folder = imports_root(settings) / f"{stem}-{digest}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"{folder} cannot be made ({error.strerror}); set CSPINE_VAR to a folder you can "
+            "write to."
+        ) from error
+    return folder
+
+
+def _write_entry(
+    folder: Path, name: str, table: str, truth_id: str, truth_path: Path | None
+) -> ImportedModel:
+    entry = {
+        "name": name.strip(),
+        "table": table,
+        "truth_id": truth_id,
+        "truth_path": None if truth_path is None else str(truth_path.resolve()),
+        "created": time.time(),
+    }
+    atomic.write_json(folder / _ENTRY, entry)
+    return ImportedModel(folder.name, name.strip(), folder / table, truth_id, truth_path)

@@ -1,0 +1,286 @@
+"""Cached calls into core.evaluation: tables, the studies on show, and their curves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import streamlit as st
+
+from core.config import Settings
+from core.constants import VERTEBRAE
+from core.data.index import STUDIES_FILE, index_folder
+from core.errors import DataRootError
+from core.evaluation.cohort_filter import (
+    CohortFilter,
+    StudyFacts,
+    filtered_places,
+    read_study_facts,
+)
+from core.evaluation.curves import CurvePoints, ThresholdCounts, curve_points, threshold_counts
+from core.evaluation.evaluation_set import EvaluationSet, LevelItems, SliceTruth, align
+from core.evaluation.levels import LevelName
+from core.evaluation.outside_scores import read_outside_scores
+from core.evaluation.score_files import read_score_table, read_truth_table
+from core.evaluation.score_table import ScoreTable
+from core.evaluation.truth_table import TruthTable
+from core.inference.aggregation import Pooling
+from dashboard.evaluation_sources import PredictionSource, TruthSource
+from dashboard.evaluation_view import EvaluationView
+from dashboard.services import files_signature
+
+DEFINITIONS: Final[dict[str, SliceTruth]] = {"visible": "vertebra visible", "boxed": "boxed"}
+POINTS_OF_A_CURVE: Final = 320
+POINTS_OF_A_PANEL: Final = 120
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluated:
+    """Models and truth of the studies on show.
+
+    Attributes:
+        key: Changes with anything that changes a figure; the key of everything derived.
+        data: Aligned and filtered.
+        whole: Studies before the filter.
+    """
+
+    key: str
+    data: EvaluationSet
+    whole: int
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is judged.
+
+    Attributes:
+        level: The level.
+        definition: Of slice truth.
+    """
+
+    level: LevelName
+    definition: SliceTruth = "vertebra visible"
+
+    @property
+    def knows_vertebrae(self) -> bool:
+        """Whether C1..C7 can be judged one by one; a patient's are those of the vertebra level."""
+        return not (self.level == "slice" and self.definition == "boxed")
+
+    @property
+    def of_vertebrae(self) -> Question:
+        """The question that the per-vertebra panels ask."""
+        return Question("vertebra") if self.level == "patient" else self
+
+
+def question_of(view: EvaluationView) -> Question:
+    """The question that a view asks."""
+    return Question(view.level, DEFINITIONS[view.definition])
+
+
+def load(
+    truth: TruthSource, models: Sequence[PredictionSource], view: EvaluationView
+) -> Evaluated:
+    """Read, align and filter what a view shows.
+
+    Raises:
+        PredictionsError: A table is broken, or no study is left.
+        DataRootError: The truth is broken.
+    """
+    tables = [(model.label, model.tables[truth.truth_id]) for model in models]
+    whole = _aligned_of(truth.path, tables, view.pooling)
+    chosen = _filter_of(view)
+    if chosen == CohortFilter():
+        return whole
+    return _filtered(f"{whole.key}|{chosen}", whole, chosen, _facts_of(truth))
+
+
+def load_other(
+    truths: Mapping[str, TruthSource], truth_id: str, model: PredictionSource, pooling: Pooling
+) -> Evaluated | None:
+    """The studies that a model's thresholds are chosen on; None where there are no others.
+
+    Raises:
+        PredictionsError, DataRootError: As `load`.
+    """
+    other = model.other_table(truth_id)
+    if other is None:
+        return None
+    other_id, table = other
+    return _aligned_of(truths[other_id].path, [(model.label, table)], pooling)
+
+
+def curve(
+    evaluated: Evaluated, name: str, question: Question, vertebra: int | None = None
+) -> ThresholdCounts:
+    """Counts at every threshold.
+
+    Raises:
+        PredictionsError: The level is not supported.
+    """
+    if vertebra is None:
+        return _curve(evaluated.key, evaluated.data, name, question)
+    return _vertebra_curve(evaluated.key, evaluated.data, name, question, vertebra)
+
+
+def drawn_points(
+    evaluated: Evaluated, name: str, question: Question, vertebra: int | None = None
+) -> CurvePoints:
+    """The curve thinned for drawing.
+
+    Raises:
+        PredictionsError: As `curve`.
+    """
+    return _points(evaluated.key, evaluated, name, question, vertebra)
+
+
+def vertebra_curves(
+    evaluated: Evaluated, name: str, question: Question
+) -> dict[str, ThresholdCounts]:
+    """Counts at every threshold for each of C1..C7, by name."""
+    asked = question.of_vertebrae
+    return {
+        vertebra: curve(evaluated, name, asked, j) for j, vertebra in enumerate(VERTEBRAE)
+    }
+
+
+def items(
+    evaluated: Evaluated, name: str, question: Question, vertebra: int | None = None
+) -> LevelItems:
+    """Scores and truth of one level; not kept, since arrays of slices are large."""
+    return evaluated.data.items(name, question.level, vertebra, question.definition)
+
+
+def supported(
+    evaluated: Evaluated, names: Sequence[str], question: Question
+) -> tuple[list[str], list[str]]:
+    """Names of the models that can be judged at this level, and why the others cannot."""
+    reasons = {
+        name: evaluated.data.unsupported(name, question.level, question.definition)
+        for name in names
+    }
+    able = [name for name, reason in reasons.items() if reason is None]
+    return able, sorted({reason for reason in reasons.values() if reason})
+
+
+def folds_of(evaluated: Evaluated) -> list[int]:
+    """Folds that the first model's studies belong to."""
+    return [int(fold) for fold in np.unique(evaluated.data.models[0].fold) if fold >= 0]
+
+
+def facts_of(truth: TruthSource) -> StudyFacts | None:
+    """What the index knows of a truth's studies; None where there is no index."""
+    return _facts_of(truth)
+
+
+def _filter_of(view: EvaluationView) -> CohortFilter:
+    return CohortFilter(
+        vertebrae=(view.vertebra,) if view.vertebra else (),
+        spacing_mm=view.spacing,
+        without_flags=view.without,
+        folds=() if view.fold is None else (view.fold,),
+    )
+
+
+def _facts_of(truth: TruthSource) -> StudyFacts | None:
+    if truth.root is None:
+        return None
+    path = index_folder(truth.root, Settings().rsna_cache) / STUDIES_FILE
+    if not path.is_file():
+        return None
+    try:
+        return _facts(str(path), files_signature(path))
+    except DataRootError:
+        return None
+
+
+def _aligned_of(
+    truth: Path, tables: Sequence[tuple[str, Path]], pooling: Pooling
+) -> Evaluated:
+    signature = _truth_signature(truth)
+    parts = [f"{name}\0{path}\0{_table_signature(path)}" for name, path in tables]
+    key = "|".join([str(truth), signature, pooling, *parts])
+    return _aligned(key, truth, signature, tables, pooling)
+
+
+def _truth_signature(path: Path) -> str:
+    if path.is_dir():
+        return files_signature(path / "train.csv", path / "segmentations", path / "truth.parquet")
+    return files_signature(path, path.with_name(f"{path.stem}_slices.parquet"))
+
+
+def _table_signature(path: Path) -> str:
+    return files_signature(path / "slices.parquet" if path.is_dir() else path)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _aligned(
+    key: str, _truth: Path, _signature: str, _tables: Sequence[tuple[str, Path]], _pooling: Pooling
+) -> Evaluated:
+    tables = [
+        _pooled(str(path), _table_signature(path), name, _pooling) for name, path in _tables
+    ]
+    data = align(tables, _truth_table(str(_truth), _signature))
+    return Evaluated(key, data, data.truth.n_studies)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _filtered(
+    key: str, _whole: Evaluated, _chosen: CohortFilter, _facts: StudyFacts | None
+) -> Evaluated:
+    places = filtered_places(_whole.data, _chosen, _facts)
+    return Evaluated(key, _whole.data.take(places), _whole.whole)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _truth_table(path: str, signature: str) -> TruthTable:
+    del signature
+    return read_truth_table(Path(path))
+
+
+@st.cache_resource(max_entries=12, show_spinner=False)
+def _table(path: str, signature: str, name: str) -> ScoreTable:
+    del signature
+    if path.endswith(".csv"):
+        return read_outside_scores(Path(path), name).table
+    return read_score_table(Path(path), name)
+
+
+@st.cache_resource(max_entries=12, show_spinner=False)
+def _pooled(path: str, signature: str, name: str, pooling: Pooling) -> ScoreTable:
+    table = _table(path, signature, name)
+    return table if table.pooling in (None, pooling) else table.with_pooling(pooling)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _facts(path: str, signature: str) -> StudyFacts:
+    del signature
+    return read_study_facts(Path(path))
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _curve(key: str, _data: EvaluationSet, name: str, question: Question) -> ThresholdCounts:
+    del key
+    found = _data.items(name, question.level, None, question.definition)
+    return threshold_counts(found.scores, found.truth)
+
+
+@st.cache_resource(max_entries=14, show_spinner=False)
+def _vertebra_curve(
+    key: str, _data: EvaluationSet, name: str, question: Question, vertebra: int
+) -> ThresholdCounts:
+    """Fewer are kept than four models have: at full size seven take 120 MiB."""
+    del key
+    found = _data.items(name, question.level, vertebra, question.definition)
+    return threshold_counts(found.scores, found.truth)
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _points(
+    key: str, _evaluated: Evaluated, name: str, question: Question, vertebra: int | None
+) -> CurvePoints:
+    del key
+    at_most = POINTS_OF_A_CURVE if vertebra is None else POINTS_OF_A_PANEL
+    return curve_points(curve(_evaluated, name, question, vertebra), at_most)

@@ -1,0 +1,215 @@
+"""Where predictions and truth lie: shipped bundles, runs of this machine, imports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+
+from core.config import Settings, load_run_config
+from core.data.phantom.on_demand import CohortSeed
+from core.data.rsna import LABELS_FILE, is_synthetic
+from core.errors import ConfigError
+from core.inference.outputs import SLICES_FILE
+from core.models.bundles import BundleInfo, list_bundles
+from dashboard.evaluation_imports import list_imports
+
+PREDICTIONS_FOLDER: Final = "predictions"
+COHORTS_FOLDER: Final = "cohorts"
+HELD_OUT: Final = "held_out"
+TRAINING: Final = "training"
+IN_USE: Final = "data"
+_TABLES: Final = {HELD_OUT: "held_out.parquet", TRAINING: "out_of_fold.parquet"}
+_COHORT_NAMES: Final = {
+    HELD_OUT: "Held-out synthetic cohort",
+    TRAINING: "Training cohort, out of fold",
+}
+_SEED_KEYS: Final = {HELD_OUT: "held_out", TRAINING: "train"}
+
+SourceKind = Literal["bundle", "run", "import"]
+
+
+@dataclass(frozen=True, slots=True)
+class TruthSource:
+    """What is really fractured, on one set of studies.
+
+    Attributes:
+        truth_id: Its name in a link.
+        label: Its name on the page.
+        path: A Parquet file, a `train.csv` or a data root.
+        synthetic: Whether the studies were generated; None where it is not known.
+        root: Data root that holds the DICOM files; None where they are not on disk.
+        seed: What the cohort can be made again from; None for others.
+    """
+
+    truth_id: str
+    label: str
+    path: Path
+    synthetic: bool | None
+    root: Path | None = None
+    seed: CohortSeed | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionSource:
+    """One model and the tables of what it said.
+
+    Attributes:
+        source_id: Its name in a link.
+        label: Its name on the page.
+        kind: Where it comes from.
+        tables: By truth id: a Parquet file, or a CSV of an outside model.
+        bundle: The bundle that operating points are saved to; None for the others.
+    """
+
+    source_id: str
+    label: str
+    kind: SourceKind
+    tables: Mapping[str, Path] = field(default_factory=dict)
+    bundle: BundleInfo | None = None
+
+    def other_table(self, truth_id: str) -> tuple[str, Path] | None:
+        """Another table to choose thresholds on, so that nobody fools themselves.
+
+        Held-out studies are judged at thresholds of the out-of-fold ones. Nothing is ever chosen
+        on the held-out ones.
+        """
+        if truth_id != HELD_OUT or TRAINING not in self.tables:
+            return None
+        return TRAINING, self.tables[TRAINING]
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """All there is to evaluate.
+
+    Attributes:
+        truths: By id, in the order of the page.
+        models: By id, in the order of the page; colours follow this order.
+    """
+
+    truths: Mapping[str, TruthSource]
+    models: Mapping[str, PredictionSource]
+
+    def evaluable(self) -> list[TruthSource]:
+        """Truths that at least one model has predictions for."""
+        return [truth for truth in self.truths.values() if self.models_for(truth.truth_id)]
+
+    def models_for(self, truth_id: str) -> list[PredictionSource]:
+        """Models that have predictions for a truth."""
+        return [model for model in self.models.values() if truth_id in model.tables]
+
+
+def find_sources(settings: Settings) -> Sources:
+    """Look for everything that can be evaluated; files are named, not opened."""
+    bundles = list_bundles(settings.checkpoints)
+    truths = {truth.truth_id: truth for truth in _cohorts(settings, bundles)}
+    if (settings.data_root / LABELS_FILE).is_file():
+        truths[IN_USE] = _data_root_truth(IN_USE, settings.data_root)
+    models = [_bundle_source(bundle, truths) for bundle in bundles]
+    models += _runs(settings, truths)
+    models += _imports(settings, truths)
+    return Sources(truths, {model.source_id: model for model in models if model.tables})
+
+
+def cohort_seeds(bundles: Iterable[BundleInfo]) -> dict[str, CohortSeed]:
+    """What the shipped cohorts are made from, as the bundles' figures say, by truth id."""
+    found: dict[str, CohortSeed] = {}
+    for bundle in bundles:
+        cohorts = (bundle.metrics or {}).get("cohort")
+        for truth_id, key in _SEED_KEYS.items():
+            entry = cohorts.get(key) if isinstance(cohorts, dict) else None
+            if isinstance(entry, dict):
+                seed, studies = entry.get("seed"), entry.get("studies")
+                if isinstance(seed, int) and isinstance(studies, int):
+                    found[truth_id] = CohortSeed(seed, studies)
+    return found
+
+
+def _cohorts(settings: Settings, bundles: Iterable[BundleInfo]) -> list[TruthSource]:
+    seeds = cohort_seeds(bundles)
+    found: list[TruthSource] = []
+    for truth_id in (HELD_OUT, TRAINING):
+        path = settings.checkpoints / COHORTS_FOLDER / f"{truth_id}.parquet"
+        if path.is_file():
+            label = _COHORT_NAMES[truth_id]
+            found.append(TruthSource(truth_id, label, path, True, seed=seeds.get(truth_id)))
+    return found
+
+
+def _bundle_source(bundle: BundleInfo, truths: Mapping[str, TruthSource]) -> PredictionSource:
+    folder = bundle.folder / PREDICTIONS_FOLDER
+    tables = {
+        truth_id: folder / name
+        for truth_id, name in _TABLES.items()
+        if truth_id in truths and (folder / name).is_file()
+    }
+    name = bundle.folder.name
+    return PredictionSource(f"bundle.{_safe(name)}", name, "bundle", tables, bundle)
+
+
+def _runs(settings: Settings, truths: dict[str, TruthSource]) -> list[PredictionSource]:
+    """Runs whose cross-validation left predictions; adds the truths of their data."""
+    found: list[PredictionSource] = []
+    if not settings.runs_root.is_dir():
+        return found
+    for folder in sorted(settings.runs_root.iterdir()):
+        table = folder / PREDICTIONS_FOLDER / SLICES_FILE
+        if folder.name.startswith(".") or not table.is_file():
+            continue
+        try:
+            root = load_run_config(folder / "config.yaml").data_root
+        except ConfigError:
+            continue
+        if not (root / LABELS_FILE).is_file():
+            continue
+        truth_id = _known(truths, root) or f"root.{_safe(root.name)}.{_safe(folder.name)}"
+        truths.setdefault(truth_id, _data_root_truth(truth_id, root))
+        label = f"run {folder.name}"
+        found.append(
+            PredictionSource(f"run.{_safe(folder.name)}", label, "run", {truth_id: table})
+        )
+    return found
+
+
+def _imports(settings: Settings, truths: dict[str, TruthSource]) -> list[PredictionSource]:
+    found: list[PredictionSource] = []
+    for entry in list_imports(settings):
+        truth_id = entry.truth_id if entry.truth_id in truths else None
+        if truth_id is None and entry.truth_path is not None and entry.truth_path.exists():
+            truth_id = _known(truths, entry.truth_path) or f"truth.{entry.import_id}"
+            truths.setdefault(truth_id, _path_truth(truth_id, entry.truth_path))
+        if truth_id is not None and entry.table.exists():
+            found.append(
+                PredictionSource(
+                    f"import.{entry.import_id}", entry.name, "import", {truth_id: entry.table}
+                )
+            )
+    return found
+
+
+def _path_truth(truth_id: str, path: Path) -> TruthSource:
+    if path.is_dir() and (path / LABELS_FILE).is_file():
+        return _data_root_truth(truth_id, path)
+    return TruthSource(truth_id, f"Truth of {path.name}", path, None)
+
+
+def _data_root_truth(truth_id: str, root: Path) -> TruthSource:
+    synthetic = is_synthetic(root)
+    name = "Synthetic cohort" if synthetic else "RSNA layout"
+    return TruthSource(truth_id, f"{name} · {root.name}", root, synthetic, root=root)
+
+
+def _known(truths: Mapping[str, TruthSource], path: Path) -> str | None:
+    """Id of the truth at a path, if it is among them."""
+    wanted = path.resolve()
+    for truth in truths.values():
+        if truth.path.resolve() == wanted:
+            return truth.truth_id
+    return None
+
+
+def _safe(name: str) -> str:
+    """A name that can stand in a link beside commas and stars."""
+    return "".join(c if c.isalnum() or c in "-_." else "-" for c in name)
