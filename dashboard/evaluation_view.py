@@ -74,6 +74,10 @@ class EvaluationView:
         return replace(self, moved=tuple(sorted(moved.items())))
 
 
+VIEW_FIELDS: Final = tuple(field.name for field in fields(EvaluationView))
+"""Query parameters of the page."""
+
+
 def to_query(view: EvaluationView) -> dict[str, str]:
     """The view as query parameters; what is at its default is left out."""
     plain = EvaluationView()

@@ -1,0 +1,251 @@
+"""What is evaluated: data, models, level, definition of truth, and which studies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+import streamlit as st
+
+from core.constants import VERTEBRAE
+from core.data.quality import FLAGS
+from core.evaluation.cohort_filter import StudyFacts
+from core.evaluation.levels import LevelName
+from core.inference.aggregation import POOLINGS
+from dashboard import state
+from dashboard.charts.palette import MODEL_COLORS
+from dashboard.components.evaluation_import import import_popover
+from dashboard.evaluation_results import Evaluated, facts_of, folds_of
+from dashboard.evaluation_sources import PredictionSource, Sources, TruthSource
+from dashboard.evaluation_view import LEVELS, EvaluationView
+
+LEVEL_NAMES: Final[dict[LevelName, str]] = {
+    "patient": "Patient",
+    "vertebra": "Vertebra",
+    "slice": "Slice",
+    "presence": "Vertebra seen?",
+}
+POOLING_NAMES: Final = {
+    "mean": "presence-weighted mean (the project's)",
+    "max": "highest slice",
+    "top_k": "mean of the 5 highest",
+    "noisy_or": "noisy-or",
+}
+DEFINITION_NAMES: Final = {
+    "visible": "a fractured vertebra is visible",
+    "boxed": "the slice carries a box",
+}
+_ALL: Final = "all"
+
+
+def choose_truth(sources: Sources) -> TruthSource:
+    """Let the reader choose the data; `sources` has something to evaluate."""
+    view = state.evaluation_view()
+    found = {truth.truth_id: truth for truth in sources.evaluable()}
+    current = view.data if view.data in found else next(iter(found))
+    state.control("ev_data", current)
+    st.selectbox(
+        "Data",
+        list(found),
+        format_func=lambda truth_id: found[truth_id].label,
+        key="ev_data",
+        on_change=_data_changed,
+    )
+    return found[current]
+
+
+def choose_models(sources: Sources, truth: TruthSource) -> list[PredictionSource]:
+    """Let the reader choose models that have predictions for the truth."""
+    view = state.evaluation_view()
+    available = {model.source_id: model for model in sources.models_for(truth.truth_id)}
+    plain = default_models(list(available.values()), view.level)
+    chosen = [name for name in view.models if name in available] or plain
+    state.control("ev_models", chosen)
+    st.multiselect(
+        "Models",
+        list(available),
+        format_func=lambda name: available[name].label,
+        max_selections=len(MODEL_COLORS),
+        key="ev_models",
+        on_change=_models_changed,
+        args=(plain,),
+        placeholder="Choose at least one",
+    )
+    return [available[name] for name in chosen]
+
+
+def default_models(available: Sequence[PredictionSource], level: LevelName) -> list[str]:
+    """Ids of the models that suit a level, four at most.
+
+    Bundles hold predictions together with a partner; the one whose own outputs the level judges
+    comes first.
+    """
+    task = "vertebra" if level == "presence" else "fracture"
+    fitting = [m for m in available if m.bundle is None or m.bundle.config.task == task]
+    return [model.source_id for model in (fitting or list(available))[:4]]
+
+
+def choose_level() -> None:
+    """Let the reader choose what is judged."""
+    view = state.evaluation_view()
+    state.control("ev_level", view.level)
+    st.segmented_control(
+        "Level",
+        LEVELS,
+        format_func=lambda level: LEVEL_NAMES[level],
+        required=True,
+        key="ev_level",
+        on_change=_change("ev_level", "level"),
+        help="Patient: any of C1–C7 is fractured. Vertebra: this one is. Slice: this picture shows "
+        "it. “Vertebra seen?” judges the vertebra network: is C1…C7 in this slice?",
+    )
+
+
+def choose_details() -> None:
+    """Let the reader choose how scores are pooled, or what makes a slice positive."""
+    view = state.evaluation_view()
+    if view.level == "slice":
+        state.control("ev_definition", view.definition)
+        st.selectbox(
+            "A slice is positive where",
+            list(DEFINITION_NAMES),
+            format_func=lambda name: DEFINITION_NAMES[name],
+            key="ev_definition",
+            on_change=_change("ev_definition", "definition"),
+        )
+    elif view.level != "presence":
+        state.control("ev_pooling", view.pooling)
+        st.selectbox(
+            "Pooled over slices by",
+            POOLINGS,
+            format_func=lambda name: POOLING_NAMES[name],
+            key="ev_pooling",
+            on_change=_change("ev_pooling", "pooling"),
+            help="How the scores of a vertebra's slices become one score of the vertebra.",
+        )
+
+
+def choose_cohort(truth: TruthSource, evaluated: Evaluated | None) -> None:
+    """Let the reader narrow the studies; None where nothing could be read with these filters."""
+    view = state.evaluation_view()
+    active = sum(
+        bool(part) for part in (view.vertebra, view.spacing, view.without, view.fold is not None)
+    )
+    label = f"Cohort filter · {active}" if active else "Cohort filter"
+    with st.popover(label, icon=":material/filter_alt:", width="stretch"):
+        _choose_vertebra(view)
+        _choose_fold(view, evaluated)
+        facts = facts_of(truth)
+        if facts is None:
+            st.caption(
+                "Slice distance and quality flags come from the index of a data root; these "
+                "studies have none here. `python -m core index` makes one."
+            )
+        else:
+            _choose_spacing(view, facts)
+            _choose_flags(view, facts)
+        if active:
+            st.button("Clear the filters", on_click=_clear_filters, icon=":material/filter_alt_off:")
+
+
+def import_button(sources: Sources) -> None:
+    """Let the reader add predictions of another model."""
+    import_popover(sources)
+
+
+def _choose_vertebra(view: EvaluationView) -> None:
+    state.control("ev_vertebra", view.vertebra or _ALL)
+    st.selectbox(
+        "Fractured studies",
+        [_ALL, *VERTEBRAE],
+        format_func=lambda name: "all of them" if name == _ALL else f"only with {name} fractured",
+        key="ev_vertebra",
+        on_change=_change("ev_vertebra", "vertebra", lambda name: "" if name == _ALL else name),
+        help="Intact studies stay in, so that there is something to tell apart.",
+    )
+
+
+def _choose_fold(view: EvaluationView, evaluated: Evaluated | None) -> None:
+    folds = folds_of(evaluated) if evaluated is not None else []
+    if view.fold is not None and view.fold not in folds:
+        folds = sorted([*folds, view.fold])
+    if not folds:
+        return
+    state.control("ev_fold", _ALL if view.fold is None else view.fold)
+    st.selectbox(
+        "Fold of cross-validation",
+        [_ALL, *folds],
+        format_func=lambda fold: "all folds" if fold == _ALL else f"fold {fold}",
+        key="ev_fold",
+        on_change=_change("ev_fold", "fold", lambda fold: None if fold == _ALL else fold),
+    )
+
+
+def _choose_spacing(view: EvaluationView, facts: StudyFacts) -> None:
+    known = facts.spacing_mm[np.isfinite(facts.spacing_mm)]
+    if not len(known) or known.min() == known.max():
+        return
+    low, high = float(np.floor(known.min() * 20) / 20), float(np.ceil(known.max() * 20) / 20)
+    state.control("ev_spacing", _clipped(view.spacing or (low, high), low, high))
+    st.slider(
+        "Slice distance (mm)", low, high, step=0.05, key="ev_spacing",
+        on_change=_change(
+            "ev_spacing", "spacing",
+            lambda ends: None if tuple(ends) == (low, high) else tuple(ends),
+        ),
+    )  # fmt: skip
+
+
+def _choose_flags(view: EvaluationView, facts: StudyFacts) -> None:
+    titles = {flag.column: flag.title for flag in FLAGS if facts.flags[flag.column].any()}
+    if not titles:
+        return
+    state.control("ev_without", [flag for flag in view.without if flag in titles])
+    st.multiselect(
+        "Leave out studies with",
+        list(titles),
+        format_func=lambda column: titles[column],
+        key="ev_without",
+        on_change=_change("ev_without", "without", tuple),
+        placeholder="no quality flag",
+    )
+
+
+def _clipped(ends: tuple[float, float], low: float, high: float) -> tuple[float, float]:
+    return min(max(ends[0], low), high), min(max(ends[1], low), high)
+
+
+def _change(
+    key: str, field: str, convert: Callable[[Any], Any] = lambda value: value
+) -> Callable[[], None]:
+    """A callback that puts a widget's value into the view; hand-set thresholds go."""
+
+    def changed() -> None:
+        value = convert(state.entered(key))
+        view = replace(state.evaluation_view(), **{field: value})
+        state.keep_evaluation_view(replace(view, moved=()))
+
+    return changed
+
+
+def _data_changed() -> None:
+    view = state.evaluation_view()
+    fresh = EvaluationView(data=state.entered("ev_data"), level=view.level, rule=view.rule)
+    state.keep_evaluation_view(fresh)
+
+
+def _models_changed(plain: list[str]) -> None:
+    chosen = state.entered("ev_models")
+    models = () if chosen == plain else tuple(chosen)
+    view = state.evaluation_view()
+    moved = tuple(pair for pair in view.moved if pair[0] in chosen)
+    state.keep_evaluation_view(replace(view, models=models, moved=moved))
+
+
+def _clear_filters() -> None:
+    view = state.evaluation_view()
+    state.keep_evaluation_view(
+        replace(view, vertebra="", fold=None, spacing=None, without=(), moved=())
+    )

@@ -1,0 +1,87 @@
+"""A model from elsewhere joins the comparison: a CSV, or a folder of predictions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import streamlit as st
+
+from core.errors import CSpineError
+from dashboard import state
+from dashboard.evaluation_imports import MAX_CSV_MIB, forget_import, import_csv, import_folder
+from dashboard.evaluation_sources import Sources
+from dashboard.services import settings
+
+_OTHER: Final = ""
+
+
+def import_popover(sources: Sources) -> None:
+    """Draw the button and what opens below it; nothing where the dashboard is read-only."""
+    if settings().dashboard_readonly:
+        return
+    with st.popover("Add predictions", icon=":material/upload_file:", width="stretch"):
+        st.caption(
+            "A CSV with one row a study (`uid, Overall, C1 … C7`), the competition's format "
+            "(`row_id, fractured`), or a folder that `python -m core predict` wrote."
+        )
+        upload = st.file_uploader(
+            f"CSV, up to {MAX_CSV_MIB} MiB", type="csv", max_upload_size=MAX_CSV_MIB, key="ev_csv"
+        )
+        folder = st.text_input(
+            "or a folder of predictions on this machine", key="ev_folder",
+            placeholder="var/predictions/my-model",
+        )  # fmt: skip
+        name = st.text_input("Call the model", key="ev_import_name", placeholder="my-model")
+        truth_id = st.selectbox(
+            "Its studies belong to",
+            [*sources.truths, _OTHER],
+            format_func=lambda key: sources.truths[key].label if key else "another truth …",
+            key="ev_import_truth",
+        )
+        truth_path = None
+        if truth_id == _OTHER:
+            typed = st.text_input(
+                "Path of the truth: a data root or a train.csv", key="ev_import_truth_path"
+            )
+            truth_path = Path(typed).expanduser() if typed.strip() else None
+        ready = bool(name.strip() and (upload or folder.strip()) and (truth_id or truth_path))
+        if st.button("Add", type="primary", disabled=not ready, key="ev_import_add"):
+            try:
+                if upload is not None:
+                    added = import_csv(
+                        settings(), name, upload.getvalue(), truth_id=truth_id,
+                        truth_path=truth_path,
+                    )  # fmt: skip
+                else:
+                    added = import_folder(
+                        settings(), name, Path(folder.strip()).expanduser(), truth_id=truth_id,
+                        truth_path=truth_path,
+                    )  # fmt: skip
+            except CSpineError as error:
+                st.error(str(error), icon=":material/error:")
+                return
+            state.tell(f"{added.name} was added; choose it among the models.")
+            st.rerun()
+        _forget_button(sources)
+
+
+def _forget_button(sources: Sources) -> None:
+    imported = {
+        model.source_id.removeprefix("import."): model.label
+        for model in sources.models.values()
+        if model.kind == "import"
+    }
+    if not imported:
+        return
+    st.divider()
+    doomed = st.selectbox(
+        "Added before", list(imported), format_func=lambda key: imported[key], key="ev_forget"
+    )
+    if st.button("Remove it", key="ev_forget_button"):
+        try:
+            forget_import(settings(), doomed)
+        except CSpineError as error:
+            st.error(str(error), icon=":material/error:")
+            return
+        st.rerun()

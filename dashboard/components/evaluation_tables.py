@@ -1,0 +1,180 @@
+"""Tables of the Evaluation page that follow the thresholds, as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Final
+
+from core.constants import VERTEBRAE
+from core.evaluation.confusion import ConfusionCounts
+from dashboard.charts.overlay import symbol_svg
+from dashboard.charts.palette import VERTEBRA_COLORS, ModelStyle
+from dashboard.evaluation_live import WORDS, LiveFigures, what_if
+from dashboard.evaluation_results import Question
+
+_COLUMNS: Final = (
+    ("recall", "Recall", "Share of positives that are called."),
+    ("specificity", "Specificity", "Share of negatives that are not called."),
+    ("precision", "Precision", "Share of calls that are right."),
+    ("f1", "F1", "Harmonic mean of precision and recall."),
+    ("accuracy", "Accuracy", "Share of right calls."),
+    ("balanced_accuracy", "Balanced acc.", "Mean of recall and specificity."),
+    ("mcc", "MCC", "Matthews correlation: 0 is chance, 1 perfect."),
+)
+
+
+def model_tag(name: str, style: ModelStyle) -> str:
+    """A model's name with its sign, as HTML."""
+    return (
+        f'<span class="lab-model">{symbol_svg(style.symbol, style.color)}'
+        f"<span>{escape(name)}</span></span>"
+    )
+
+
+def what_if_html(
+    question: Question, figures: Mapping[str, LiveFigures], styles: Mapping[str, ModelStyle],
+    focus: str,
+) -> str:  # fmt: skip
+    """The consequences of each model's threshold, a line each; the model in focus first."""
+    order = [focus, *(name for name in figures if name != focus)]
+    lines = "".join(
+        f'<li class="{"lab-focus" if name == focus else ""}">{model_tag(name, styles[name])} '
+        f"{_at(figures[name])} <b>{escape(what_if(question.level, figures[name].counts))}</b>.</li>"
+        for name in order
+    )
+    return f'<ul class="lab-what-if" aria-live="polite">{lines}</ul>'
+
+
+def metrics_html(
+    figures: Mapping[str, LiveFigures], styles: Mapping[str, ModelStyle],
+    prevalence: float | None,
+) -> str:  # fmt: skip
+    """Metrics of every model at its thresholds, and PPV and NPV at a prevalence."""
+    head = "".join(f'<th title="{escape(why)}">{label}</th>' for _, label, why in _COLUMNS)
+    asked = "of the data" if prevalence is None else f"{prevalence:.2%}"
+    head += f'<th title="At a prevalence of {asked}">PPV</th><th>NPV</th>'
+    rows = "".join(
+        f"<tr><td>{model_tag(name, styles[name])}</td>"
+        + "".join(f"<td>{getattr(own.counts, field):.3f}</td>" for field, *_ in _COLUMNS)
+        + _predictive(own.counts, prevalence)
+        + "</tr>"
+        for name, own in figures.items()
+    )
+    return (
+        '<div class="lab-scroll"><table class="lab-table lab-numbers"><thead><tr><th>Model</th>'
+        f"{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def confusion_html(
+    question: Question, figures: Mapping[str, LiveFigures], styles: Mapping[str, ModelStyle]
+) -> str:
+    """The confusion matrix of each model; a cell is as dark as its share of its row."""
+    return (
+        '<div class="lab-confusions">'
+        + "".join(_confusion(question, name, own, styles[name]) for name, own in figures.items())
+        + "</div>"
+    )
+
+
+def vertebra_html(name: str, figures: LiveFigures, style: ModelStyle) -> str:
+    """One model's figures for each of C1–C7."""
+    if not figures.per_vertebra:
+        return ""
+    head = (
+        ("Patients", "Found", "Missed", "Recall")
+        if figures.strata
+        else ("Threshold", "Positive", "Found", "Missed", "False alarms", "Recall", "Precision",
+              "F1")
+    )  # fmt: skip
+    many = len(figures.thresholds) == len(VERTEBRAE)
+    rows = "".join(
+        _vertebra_row(
+            vertebra, own, figures.strata, figures.thresholds[j if many else 0]
+        )
+        for j, (vertebra, own) in enumerate(figures.per_vertebra.items())
+    )
+    headings = "".join(f"<th>{word}</th>" for word in head)
+    return (
+        f'<div class="lab-panel-title">{model_tag(name, style)}</div>'
+        '<div class="lab-scroll"><table class="lab-table lab-numbers"><thead><tr><th>Level</th>'
+        f"{headings}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def legend_html(names: Sequence[str], styles: Mapping[str, ModelStyle]) -> str:
+    """Which sign is whose."""
+    tags = "".join(model_tag(name, styles[name]) for name in names)
+    return f'<div class="lab-legend">{tags}</div>'
+
+
+def _vertebra_row(
+    vertebra: str, counts: ConfusionCounts, strata: bool, threshold: float
+) -> str:
+    chip = f'<span class="lab-chip" style="background:{VERTEBRA_COLORS[vertebra]}"></span>'
+    none = "–" if counts.n_positive == 0 else None
+    recall = none or f"{counts.recall:.3f}"
+    if strata:
+        cells = [
+            f"{counts.n_positive:,}", f"{counts.true_positives:,}",
+            f"{counts.false_negatives:,}", recall,
+        ]  # fmt: skip
+    else:
+        cells = [
+            f"{threshold:.4f}", f"{counts.n_positive:,}", f"{counts.true_positives:,}",
+            f"{counts.false_negatives:,}", f"{counts.false_positives:,}", recall,
+            f"{counts.precision:.3f}", none or f"{counts.f1:.3f}",
+        ]  # fmt: skip
+    body = "".join(f"<td>{cell}</td>" for cell in cells)
+    return f"<tr><td>{chip}{vertebra}</td>{body}</tr>"
+
+
+def _confusion(question: Question, name: str, figures: LiveFigures, style: ModelStyle) -> str:
+    counts = figures.counts
+    seen = question.level == "presence"
+    yes, no = ("visible", "absent") if seen else ("fracture", "none")
+    rows = (
+        (f"truth: {yes}", counts.n_positive, (counts.true_positives, counts.false_negatives)),
+        (f"truth: {no}", counts.n_negative, (counts.false_positives, counts.true_negatives)),
+    )
+    right = ((True, False), (False, True))
+    body = "".join(
+        f"<tr><th>{label}</th>"
+        + "".join(_cell(n, total, ok) for n, ok in zip(cells, right[k], strict=True))
+        + "</tr>"
+        for k, (label, total, cells) in enumerate(rows)
+    )
+    return (
+        f'<table class="lab-confusion"><caption>{model_tag(name, style)}</caption>'
+        f"<thead><tr><td></td><th>called {yes}</th><th>called {no}</th></tr></thead>"
+        f"<tbody>{body}</tbody></table>"
+    )
+
+
+def _cell(n: int, total: int, right: bool) -> str:
+    share = n / total if total else 0.0
+    tone = "lab-right" if right else "lab-wrong"
+    return (
+        f'<td class="{tone}" style="--share:{100 * share:.1f}%"><b>{n:,}</b>'
+        f"<span>{share:.1%}</span></td>"
+    )
+
+
+def _predictive(counts: ConfusionCounts, prevalence: float | None) -> str:
+    if prevalence is None:
+        values = (counts.precision, counts.negative_predictive_value)
+    else:
+        values = (counts.ppv_at(prevalence), counts.npv_at(prevalence))
+    return "".join(f"<td>{value:.3f}</td>" for value in values)
+
+
+def _at(figures: LiveFigures) -> str:
+    if len(figures.thresholds) == 1:
+        return f"at {figures.thresholds[0]:.4f}:"
+    return "at its seven thresholds:"
+
+
+def positives_word(question: Question) -> str:
+    """What the positives of a question are called."""
+    return WORDS[question.level].positives

@@ -1,0 +1,298 @@
+"""The rule that chooses thresholds, and the sliders that move everything at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from core.constants import VERTEBRAE
+from core.evaluation.thresholds import RULE_MEANINGS
+from dashboard import state
+from dashboard.charts.overlay import Line, Mark, overlay
+from dashboard.charts.plot_area import GRID, LOW, WIDE
+from dashboard.charts.small_multiples import panel_mark
+from dashboard.components.evaluation_tables import (
+    confusion_html,
+    metrics_html,
+    vertebra_html,
+    what_if_html,
+)
+from dashboard.components.frame import draw
+from dashboard.evaluation_comparison import Comparison, has_other_data
+from dashboard.evaluation_live import RULE_OF, LiveFigures, live_figures
+from dashboard.evaluation_view import RULES, EvaluationView, RuleName, Thresholds
+
+RULE_NAMES: Final[dict[RuleName, str]] = {
+    "f1": "Highest F1",
+    "youden": "Youden",
+    "sensitivity": "Sensitivity ≥",
+    "specificity": "Specificity ≥",
+    "cost": "Cost FN : FP",
+}
+STEP: Final = 0.001
+
+
+@dataclass(slots=True)
+class Slots:
+    """Places on the page that the sliders fill anew; None where a chart is not shown.
+
+    Attributes:
+        roc: Over the ROC curves.
+        precision: Over the precision–recall curves.
+        panels: Over the small panels.
+        decision: Over the decision curves.
+        confusion: Confusion matrices.
+        metrics: The table of metrics.
+        vertebrae: The table of C1–C7.
+        distributions: Over each model's distribution, by name.
+    """
+
+    roc: DeltaGenerator | None = None
+    precision: DeltaGenerator | None = None
+    panels: DeltaGenerator | None = None
+    decision: DeltaGenerator | None = None
+    confusion: DeltaGenerator | None = None
+    metrics: DeltaGenerator | None = None
+    vertebrae: DeltaGenerator | None = None
+    distributions: dict[str, DeltaGenerator] = field(default_factory=dict)
+
+
+def rule_bar(comparison: Comparison) -> None:
+    """Let the reader choose the rule that sets every model's thresholds."""
+    view = state.evaluation_view()
+    with st.container(horizontal=True, vertical_alignment="bottom", key="ev_rules"):
+        state.control("ev_rule", view.rule)
+        st.segmented_control(
+            "Thresholds by rule",
+            RULES,
+            format_func=lambda rule: RULE_NAMES[rule],
+            required=True,
+            key="ev_rule",
+            on_change=_rule_changed,
+            help=RULE_MEANINGS[RULE_OF[view.rule]],  # pyright: ignore[reportArgumentType]
+        )
+        if view.rule in ("sensitivity", "specificity", "cost"):
+            _target(view)
+        if comparison.question.knows_vertebrae:
+            state.control("ev_by_vertebra", view.by_vertebra)
+            st.toggle("One for each of C1–C7", key="ev_by_vertebra", on_change=_by_changed)
+        if has_other_data(comparison):
+            state.control("ev_same_data", view.same_data)
+            st.toggle(
+                "Choose on these very studies", key="ev_same_data", on_change=_same_changed,
+                help="Off: chosen on the training cohort out of fold, then applied here. On: "
+                "chosen where they are measured, which flatters every figure.",
+            )  # fmt: skip
+    st.caption(_provenance(comparison))
+
+
+@st.fragment
+def threshold_panel(comparison: Comparison, slots: Slots) -> None:
+    """Draw the sliders and everything that follows from them; a move redraws this alone."""
+    view = state.evaluation_view()
+    names = comparison.names
+    focus = comparison.focus(view)
+    if len(names) > 1:
+        ids = {comparison.models[name].source_id: name for name in names}
+        state.control("ev_focus", comparison.models[focus].source_id)
+        st.segmented_control(
+            "The sliders move", list(ids), format_func=lambda key: ids[key], required=True,
+            key="ev_focus", on_change=_focus_changed,
+        )  # fmt: skip
+    _sliders(comparison, view, focus)
+    figures = {
+        name: live_figures(
+            comparison.evaluated, name, comparison.question, comparison.thresholds(view, name)
+        )
+        for name in names
+    }
+    draw(what_if_html(comparison.question, figures, comparison.styles, focus))
+    _fill(comparison, view, focus, figures, slots)
+
+
+def _sliders(comparison: Comparison, view: EvaluationView, focus: str) -> None:
+    source_id = comparison.models[focus].source_id
+    values = comparison.thresholds(view, focus)
+    with st.container(key="ev_sliders"):
+        if len(values) == 1:
+            slider, typed, back = st.columns([10, 2, 2], vertical_alignment="bottom")
+            with slider:
+                _slider(f"Threshold of {focus}", source_id, values, 0)
+            with typed:
+                _typed(source_id, values, 0)
+        else:
+            back = st.container()
+            for j, (column, name) in enumerate(
+                zip(st.columns(len(VERTEBRAE)), VERTEBRAE, strict=True)
+            ):
+                with column:
+                    _slider(name, source_id, values, j)
+                    _typed(source_id, values, j)
+    with back:
+        st.button(
+            "Back to the rule", key="ev_back", on_click=_back, args=(source_id,),
+            disabled=view.moved_of(source_id) is None, width="stretch",
+        )  # fmt: skip
+
+
+def _slider(label: str, source_id: str, values: Thresholds, j: int) -> None:
+    key = f"ev_slider_{len(values)}_{j}"
+    state.control(key, round(min(max(values[j], 0.0), 1.0), 3))
+    st.slider(
+        label, 0.0, 1.0, step=STEP, format="%.3f", key=key, on_change=_moved,
+        args=(key, source_id, values, j),
+    )  # fmt: skip
+
+
+def _typed(source_id: str, values: Thresholds, j: int) -> None:
+    key = f"ev_typed_{len(values)}_{j}"
+    state.control(key, min(max(values[j], 0.0), 1.0))
+    st.number_input(
+        "typed" if len(values) == 1 else f"typed for {VERTEBRAE[j]}",
+        0.0, 1.0, step=STEP, format="%.5f", key=key, on_change=_moved,
+        args=(key, source_id, values, j), label_visibility="collapsed",
+    )  # fmt: skip
+
+
+def _fill(
+    comparison: Comparison, view: EvaluationView, focus: str, figures: Mapping[str, LiveFigures],
+    slots: Slots,
+) -> None:  # fmt: skip
+    styles = comparison.styles
+    if slots.roc is not None:
+        _html(slots.roc, overlay(WIDE, [_roc_mark(comparison, n, f) for n, f in figures.items()]))
+    if slots.precision is not None:
+        marks = [_pr_mark(comparison, n, f) for n, f in figures.items()]
+        _html(slots.precision, overlay(WIDE, marks))
+    if slots.panels is not None:
+        _html(slots.panels, overlay(GRID, _panel_marks(comparison, figures)))
+    if slots.decision is not None:
+        lines = [
+            Line(own.thresholds[0], styles[name].color)
+            for name, own in figures.items()
+            if len(own.thresholds) == 1
+        ]
+        _html(slots.decision, overlay(LOW, lines=lines))
+    for name, slot in slots.distributions.items():
+        lines = [
+            Line(value, styles[name].color, "" if len(figures[name].thresholds) > 1 else
+                 f"{value:.3f}")
+            for value in figures[name].thresholds
+        ]  # fmt: skip
+        _html(slot, overlay(LOW, lines=lines))
+    if slots.confusion is not None:
+        _html(slots.confusion, confusion_html(comparison.question, figures, styles))
+    if slots.metrics is not None:
+        _html(slots.metrics, metrics_html(figures, styles, view.prevalence))
+    if slots.vertebrae is not None:
+        _html(slots.vertebrae, vertebra_html(focus, figures[focus], styles[focus]))
+
+
+def _roc_mark(comparison: Comparison, name: str, figures: LiveFigures) -> Mark:
+    counts, style = figures.counts, comparison.styles[name]
+    label = f"{name}: recall {counts.recall:.3f}, specificity {counts.specificity:.3f}"
+    return Mark(1 - counts.specificity, counts.recall, style.color, style.symbol, label)
+
+
+def _pr_mark(comparison: Comparison, name: str, figures: LiveFigures) -> Mark:
+    counts, style = figures.counts, comparison.styles[name]
+    called = counts.true_positives + counts.false_positives
+    # Without a call precision is 1 by the curve's convention.
+    precision = counts.precision if called else 1.0
+    label = f"{name}: recall {counts.recall:.3f}, precision {precision:.3f}"
+    return Mark(counts.recall, precision, style.color, style.symbol, label)
+
+
+def _panel_marks(comparison: Comparison, figures: Mapping[str, LiveFigures]) -> list[Mark]:
+    marks: list[Mark] = []
+    for name, own in figures.items():
+        style = comparison.styles[name]
+        for j, vertebra in enumerate(VERTEBRAE):
+            counts = own.per_vertebra.get(vertebra)
+            if own.strata or counts is None or not counts.n_positive or not counts.n_negative:
+                continue
+            label = f"{vertebra} · {name}: recall {counts.recall:.3f}"
+            mark = Mark(1 - counts.specificity, counts.recall, style.color, style.symbol, label)
+            marks.append(panel_mark(j, mark))
+    return marks
+
+
+def _html(slot: DeltaGenerator, html: str) -> None:
+    slot.markdown(html, unsafe_allow_html=True)
+
+
+def _provenance(comparison: Comparison) -> str:
+    """Where the thresholds come from, and what that means for the figures."""
+    chosen = comparison.chosen.values()
+    parts: list[str] = []
+    others = sorted({own.on for own in chosen if not own.same_data})
+    if others:
+        parts.append(f"Chosen on {', '.join(others)} and applied to the studies shown.")
+    if any(own.same_data for own in chosen):
+        parts.append(
+            "Chosen on the very studies shown, so figures at the threshold flatter the model."
+        )
+    fallbacks = sorted({vertebra for own in chosen for vertebra in own.fallbacks})
+    if fallbacks:
+        parts.append(f"Too few fractures to choose for {', '.join(fallbacks)}: the shared one.")
+    return " ".join(parts)
+
+
+def _target(view: EvaluationView) -> None:
+    cost = view.rule == "cost"
+    state.control("ev_target", float(view.target))
+    st.number_input(
+        "A miss costs as many false alarms" if cost else "Share to reach",
+        0.01,
+        1000.0 if cost else 1.0,
+        step=1.0 if cost else 0.01,
+        format="%.1f" if cost else "%.2f",
+        key="ev_target",
+        on_change=_target_changed,
+        width=190,
+    )
+
+
+def _rule_changed() -> None:
+    rule: RuleName = state.entered("ev_rule")
+    target = 10.0 if rule == "cost" else 0.95
+    state.keep_evaluation_view(
+        replace(state.evaluation_view(), rule=rule, target=target, moved=())
+    )
+
+
+def _target_changed() -> None:
+    view = replace(state.evaluation_view(), target=float(state.entered("ev_target")), moved=())
+    state.keep_evaluation_view(view)
+
+
+def _by_changed() -> None:
+    view = state.evaluation_view()
+    changed = replace(view, by_vertebra=state.entered("ev_by_vertebra"), moved=())
+    state.keep_evaluation_view(changed)
+
+
+def _same_changed() -> None:
+    view = replace(state.evaluation_view(), same_data=state.entered("ev_same_data"), moved=())
+    state.keep_evaluation_view(view)
+
+
+def _focus_changed() -> None:
+    view = replace(state.evaluation_view(), focus=state.entered("ev_focus"))
+    state.keep_evaluation_view(view)
+
+
+def _moved(key: str, source_id: str, values: Thresholds, j: int) -> None:
+    moved = (*values[:j], float(state.entered(key)), *values[j + 1 :])
+    state.keep_evaluation_view(state.evaluation_view().with_moved(source_id, moved))
+
+
+def _back(source_id: str) -> None:
+    view = state.evaluation_view()
+    moved = tuple(pair for pair in view.moved if pair[0] != source_id)
+    state.keep_evaluation_view(replace(view, moved=moved))
+

@@ -1,0 +1,147 @@
+"""Everything the Evaluation page draws, gathered once a run of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from core.config import Settings
+from core.errors import PredictionsError
+from dashboard.charts.palette import ModelStyle, model_styles
+from dashboard.charts.roc_pr import DrawnCurve
+from dashboard.evaluation_live import ChosenThresholds, choose, rule_of
+from dashboard.evaluation_results import (
+    Evaluated,
+    Question,
+    drawn_points,
+    load,
+    load_other,
+    question_of,
+    supported,
+)
+from dashboard.evaluation_sources import PredictionSource, Sources, TruthSource
+from dashboard.evaluation_view import EvaluationView, Thresholds
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comparison:
+    """The models on show, on the studies on show.
+
+    Attributes:
+        truth: What is true of them.
+        evaluated: Models and truth.
+        question: What is judged.
+        models: Those that can be judged so, by name.
+        styles: Of every model there is, by name.
+        chosen: What the rule chose, by name; absent where it could not choose.
+        problems: Sentences about what is missing.
+    """
+
+    truth: TruthSource
+    evaluated: Evaluated
+    question: Question
+    models: Mapping[str, PredictionSource]
+    styles: Mapping[str, ModelStyle]
+    chosen: Mapping[str, ChosenThresholds]
+    problems: tuple[str, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """Of the models, in the order chosen."""
+        return list(self.models)
+
+    def thresholds(self, view: EvaluationView, name: str) -> Thresholds:
+        """What the reader has set for a model, else what the rule chose, else one half."""
+        moved = view.moved_of(self.models[name].source_id)
+        expected = 7 if by_vertebra(view, self.question) else 1
+        if moved is not None and len(moved) == expected:
+            return moved
+        return self.chosen[name].values if name in self.chosen else (0.5,) * expected
+
+    def focus(self, view: EvaluationView) -> str:
+        """Name of the model that the sliders move."""
+        for name, model in self.models.items():
+            if model.source_id == view.focus:
+                return name
+        return self.names[0]
+
+
+def by_vertebra(view: EvaluationView, question: Question) -> bool:
+    """Whether the view has a threshold for each vertebra, and the question allows it."""
+    return view.by_vertebra and question.knows_vertebrae
+
+
+def compare(
+    sources: Sources, truth: TruthSource, models: Sequence[PredictionSource], view: EvaluationView
+) -> Comparison:
+    """Read what a view shows and choose thresholds by its rule.
+
+    Raises:
+        PredictionsError: A table is broken, or no study or no model is left.
+        DataRootError: The truth is broken.
+    """
+    evaluated = load(truth, models, view)
+    question = question_of(view)
+    able, problems = supported(evaluated, [model.label for model in models], question)
+    if not able:
+        raise PredictionsError(problems[0])
+    by_name = {model.label: model for model in models if model.label in able}
+    chosen: dict[str, ChosenThresholds] = {}
+    for name, model in by_name.items():
+        try:
+            chosen[name] = _choose(sources, truth, model, evaluated, question, view)
+        except PredictionsError as error:
+            problems.append(f"{name}: {error} One half is taken until you move it.")
+    return Comparison(
+        truth, evaluated, question, by_name, styles_of(sources), chosen, tuple(problems)
+    )
+
+
+def styles_of(sources: Sources) -> dict[str, ModelStyle]:
+    """Looks of every model by its name: bundles first, so that they keep theirs."""
+    return model_styles([model.label for model in sources.models.values()])
+
+
+def drawn_curves(
+    comparison: Comparison, vertebra: int | None = None, question: Question | None = None
+) -> list[DrawnCurve]:
+    """The curves of all models, thinned; those without both classes are left out."""
+    asked = question or comparison.question
+    found: list[DrawnCurve] = []
+    for name in comparison.names:
+        points = drawn_points(comparison.evaluated, name, asked, vertebra)
+        if points.n_positive and points.n_negative:
+            found.append(DrawnCurve(name, comparison.styles[name], points))
+    return found
+
+
+def _choose(
+    sources: Sources, truth: TruthSource, model: PredictionSource, evaluated: Evaluated,
+    question: Question, view: EvaluationView,
+) -> ChosenThresholds:  # fmt: skip
+    other = None
+    if not view.same_data:
+        other = load_other(sources.truths, truth.truth_id, model, view.pooling)
+    here = other is None
+    on = evaluated if other is None else other
+    label = "the studies shown" if here else _other_label(sources, truth, model)
+    return choose(
+        on, model.label, question, rule_of(view), by_vertebra=by_vertebra(view, question),
+        label=label, same_data=here,
+    )  # fmt: skip
+
+
+def _other_label(sources: Sources, truth: TruthSource, model: PredictionSource) -> str:
+    other = model.other_table(truth.truth_id)
+    return sources.truths[other[0]].label if other is not None else ""
+
+
+def has_other_data(comparison: Comparison) -> bool:
+    """Whether any model could have its thresholds chosen on other data."""
+    truth_id = comparison.truth.truth_id
+    return any(model.other_table(truth_id) for model in comparison.models.values())
+
+
+def read_only() -> bool:
+    """Whether the dashboard hides whatever changes something."""
+    return Settings().dashboard_readonly

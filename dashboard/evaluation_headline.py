@@ -1,0 +1,201 @@
+"""The headline table's figures: every model's metrics, their intervals, and who is best."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.evaluation.calibration import brier_score, expected_calibration_error
+from core.evaluation.comparison import Comparison as PairTests
+from core.evaluation.comparison import compare_models
+from core.evaluation.competition import CompetitionLoss, competition_loss
+from core.evaluation.evaluation_set import EvaluationSet, LevelItems
+from core.evaluation.intervals import Interval, bootstrap_intervals
+from core.evaluation.levels import LevelName
+from dashboard.evaluation_comparison import Comparison
+from dashboard.evaluation_live import LiveFigures, live_figures
+from dashboard.evaluation_results import Evaluated, Question, curve, items
+from dashboard.evaluation_slow import PENDING, Pending, slowly
+from dashboard.evaluation_view import Thresholds
+
+FREE_METRICS: Final = ("auc", "average_precision", "brier", "expected_calibration_error")
+THRESHOLD_METRICS: Final = ("f1", "recall", "precision", "specificity", "accuracy")
+REPLICATES: Final = 1000
+
+PROJECT_FIGURES: Final[dict[LevelName, dict[str, float]]] = {
+    "patient": {"auc": 0.747, "recall": 0.996},
+    "vertebra": {"auc": 0.748, "recall": 0.835},
+    "slice": {"auc": 0.946, "accuracy": 0.980},
+    "presence": {"auc": 0.959, "accuracy": 0.945},
+}
+"""What the team's project reached on the RSNA 2022 data, by level."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeadlineRow:
+    """One model.
+
+    Attributes:
+        name: Of the model.
+        values: By metric; None where it is undefined.
+        intervals: By metric; None where there is none.
+        pending: Whether intervals are still being computed.
+        loss: Of the competition, at vertebra and patient level; None at others.
+    """
+
+    name: str
+    values: Mapping[str, float | None]
+    intervals: Mapping[str, Interval | None]
+    pending: bool
+    loss: CompetitionLoss | None
+
+
+def headline_rows(comparison: Comparison) -> list[HeadlineRow]:
+    """Figures of every model at the thresholds of the rule."""
+    return [_row(comparison, name) for name in comparison.names]
+
+
+def pair_tests(comparison: Comparison) -> PairTests | Pending | None:
+    """Which differences are more than chance; None with one model or a threshold a vertebra."""
+    thresholds = {name: own.values for name, own in comparison.chosen.items()}
+    if len(comparison.names) < 2 or set(thresholds) != set(comparison.names):
+        return None
+    if any(len(values) > 1 for values in thresholds.values()):
+        return None
+    evaluated, question = comparison.evaluated, comparison.question
+    shared = {name: values[0] for name, values in thresholds.items()}
+    work = partial(
+        compare_models, _only(comparison), question.level, shared,
+        definition=question.definition, replicates=REPLICATES,
+    )  # fmt: skip
+    key = f"pairs|{evaluated.key}|{question}|{sorted(shared.items())}"
+    return slowly(key, work, items=_count(comparison) * len(comparison.names))
+
+
+def threshold_scores(
+    evaluated: Evaluated, name: str, question: Question, thresholds: Thresholds
+) -> tuple[LevelItems, NDArray[np.float64], float]:
+    """Items, and scores with one threshold that make the calls of one or of seven.
+
+    Seven thresholds turn scores into 1 for a call and 0 for none, with a threshold of one half.
+    """
+    found = items(evaluated, name, question)
+    if len(thresholds) == 1:
+        return found, found.scores, thresholds[0]
+    each = np.array(thresholds)
+    if question.level == "patient":
+        calls = (evaluated.data.model(name).vertebra_scores >= each).any(axis=1)
+    elif question.level == "slice":
+        parts = [items(evaluated, name, question, j) for j in range(len(each))]
+        found = _joined(parts)
+        calls = found.scores >= each[found.vertebrae]
+    else:
+        calls = found.scores >= each[found.vertebrae]
+    return found, calls.astype(np.float64), 0.5
+
+
+def best_of(tests: PairTests | Pending | None, metric: str) -> str | None:
+    """The model that is significantly better than every other, if any."""
+    if tests is None or isinstance(tests, Pending):
+        return None
+    return tests.best.get(metric)
+
+
+def _row(comparison: Comparison, name: str) -> HeadlineRow:
+    evaluated, question = comparison.evaluated, comparison.question
+    thresholds = comparison.chosen[name].values if name in comparison.chosen else (0.5,)
+    counts = curve(evaluated, name, question)
+    live = live_figures(evaluated, name, question, thresholds)
+    values = _values(comparison, name, live)
+    key = f"intervals|{evaluated.key}|{question}|{name}"
+    n = counts.n_positive + counts.n_negative
+    free = slowly(key, partial(_free_intervals, evaluated, name, question), items=n)
+    at = slowly(
+        f"{key}|{thresholds}",
+        partial(_threshold_intervals, evaluated, name, question, thresholds),
+        items=n,
+    )
+    intervals: dict[str, Interval | None] = {}
+    for part in (free, at):
+        if not isinstance(part, Pending):
+            intervals |= part
+    pending = free is PENDING or at is PENDING
+    return HeadlineRow(name, values, intervals, pending, _loss(comparison, name))
+
+
+def _values(comparison: Comparison, name: str, live: LiveFigures) -> dict[str, float | None]:
+    evaluated, question = comparison.evaluated, comparison.question
+    counts = curve(evaluated, name, question)
+
+    def calibration() -> tuple[float, float]:
+        found = items(evaluated, name, question)
+        return (
+            brier_score(found.scores, found.truth),
+            expected_calibration_error(found.scores, found.truth),
+        )
+
+    key = f"calibration|{evaluated.key}|{question}|{name}"
+    errors = slowly(key, calibration, items=0)
+    brier, expected = (None, None) if isinstance(errors, Pending) else errors
+    found: dict[str, float | None] = {
+        "auc": counts.auc(),
+        "average_precision": counts.average_precision(),
+        "brier": brier,
+        "expected_calibration_error": expected,
+    }
+    return found | {metric: getattr(live.counts, metric) for metric in THRESHOLD_METRICS}
+
+
+def _free_intervals(
+    evaluated: Evaluated, name: str, question: Question
+) -> dict[str, Interval | None]:
+    found = items(evaluated, name, question)
+    return bootstrap_intervals(
+        found.scores, found.truth, found.patients, threshold=0.5, replicates=REPLICATES,
+        metrics=FREE_METRICS,
+    )  # fmt: skip
+
+
+def _threshold_intervals(
+    evaluated: Evaluated, name: str, question: Question, thresholds: Thresholds
+) -> dict[str, Interval | None]:
+    found, scores, threshold = threshold_scores(evaluated, name, question, thresholds)
+    return bootstrap_intervals(
+        scores, found.truth, found.patients, threshold=threshold, replicates=REPLICATES,
+        metrics=THRESHOLD_METRICS,
+    )  # fmt: skip
+
+
+def _loss(comparison: Comparison, name: str) -> CompetitionLoss | None:
+    if comparison.question.level not in ("patient", "vertebra"):
+        return None
+    model = comparison.evaluated.data.model(name)
+    fractured = comparison.evaluated.data.truth.fractured
+    return competition_loss(model.patient_scores, model.vertebra_scores, fractured)
+
+
+def _only(comparison: Comparison) -> EvaluationSet:
+    """The evaluated set with the models on show alone."""
+    data = comparison.evaluated.data
+    models = tuple(model for model in data.models if model.name in comparison.models)
+    return EvaluationSet(data.truth, models, data.coverage)
+
+
+def _count(comparison: Comparison) -> int:
+    counts = curve(comparison.evaluated, comparison.names[0], comparison.question)
+    return counts.n_positive + counts.n_negative
+
+
+def _joined(parts: Sequence[LevelItems]) -> LevelItems:
+    return LevelItems(
+        scores=np.concatenate([part.scores for part in parts]),
+        truth=np.concatenate([part.truth for part in parts]),
+        patients=np.concatenate([part.patients for part in parts]),
+        vertebrae=np.concatenate([part.vertebrae for part in parts]),
+        slices=np.concatenate([part.slices for part in parts]),
+    )

@@ -1,0 +1,85 @@
+"""Keeping an operating point in a bundle from the dashboard."""
+
+from __future__ import annotations
+
+from core.constants import VERTEBRAE
+from core.errors import BundleError
+from core.models.bundles import BundleInfo
+from core.models.saved_points import (
+    PastPoint,
+    PointLevel,
+    SavedPoint,
+    point_history,
+    save_operating_point,
+    undo_operating_point,
+)
+from dashboard.evaluation_live import ChosenThresholds
+from dashboard.evaluation_view import Thresholds
+from dashboard.services import settings
+
+BY_HAND = "set by hand"
+
+
+def point_to_save(
+    thresholds: Thresholds, chosen: ChosenThresholds | None, shown_on: str, n_studies: int
+) -> SavedPoint:
+    """What to keep of the thresholds on show.
+
+    Args:
+        thresholds: One, or seven for C1..C7.
+        chosen: What the rule chose; its words hold only where the reader has moved nothing.
+        shown_on: The data on show, in words.
+        n_studies: Of it.
+    """
+    untouched = chosen is not None and chosen.values == thresholds
+    if untouched and chosen is not None:
+        first = chosen.points[0]
+        data = f"{shown_on}, {n_studies:,} studies" if chosen.same_data else chosen.on
+        rule, asked = first.rule, first.asked
+    else:
+        rule, asked, data = BY_HAND, None, f"{shown_on}, {n_studies:,} studies"
+    many = len(thresholds) > 1
+    return SavedPoint(
+        threshold=sum(thresholds) / len(thresholds) if many else thresholds[0],
+        rule=rule,
+        data=data,
+        per_vertebra=dict(zip(VERTEBRAE, thresholds, strict=True)) if many else None,
+        asked=asked,
+    )
+
+
+def save_point(bundle: BundleInfo, level: PointLevel, point: SavedPoint) -> None:
+    """Keep a point in a bundle.
+
+    Raises:
+        BundleError: The dashboard is read-only, or as `save_operating_point` describes.
+        StorageError: The file cannot be written.
+    """
+    _check_allowed()
+    save_operating_point(bundle.folder, level, point)
+
+
+def undo_point(bundle: BundleInfo, level: PointLevel) -> PastPoint:
+    """Put back what a level's point was before.
+
+    Raises:
+        BundleError: The dashboard is read-only, or as `undo_operating_point` describes.
+        StorageError: The file cannot be written.
+    """
+    _check_allowed()
+    return undo_operating_point(bundle.folder, level)
+
+
+def past_points(bundle: BundleInfo, level: PointLevel) -> list[PastPoint]:
+    """What a level's point was before, the latest first; none where the file is broken."""
+    try:
+        return point_history(bundle.folder, level)
+    except BundleError:
+        return []
+
+
+def _check_allowed() -> None:
+    if settings().dashboard_readonly:
+        raise BundleError(
+            "This dashboard is read-only; unset DASHBOARD_READONLY to save operating points."
+        )

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from core.constants import VERTEBRAE
+from core.errors import BundleError, StorageError
+from core.models.saved_points import (
+    HISTORY_LIMIT,
+    SavedPoint,
+    point_history,
+    save_operating_point,
+    undo_operating_point,
+)
+
+SHIPPED = {"patient": {"threshold": 0.8, "rule": "highest F1"}, "chosen_on": "fold 0"}
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "operating_points.json").write_text(json.dumps(SHIPPED))
+    return tmp_path
+
+
+def stored(folder):
+    return json.loads((folder / "operating_points.json").read_text())
+
+
+def point(threshold, **changes):
+    return SavedPoint(threshold, "highest F1", "training cohort", **changes)
+
+
+def test_saving_keeps_rule_data_and_date_and_leaves_other_levels(bundle):
+    save_operating_point(bundle, "vertebra", point(0.25, asked=None))
+    save_operating_point(bundle, "patient", point(0.5, asked=0.95))
+    content = stored(bundle)
+    assert content["chosen_on"] == "fold 0"
+    assert content["vertebra"]["threshold"] == 0.25
+    entry = content["patient"]
+    assert (entry["threshold"], entry["rule"], entry["data"], entry["asked"]) == (
+        0.5, "highest F1", "training cohort", 0.95,
+    )  # fmt: skip
+    assert entry["saved"].endswith("+00:00")
+    assert [p.entry for p in point_history(bundle, "patient")] == [SHIPPED["patient"]]
+
+
+def test_undo_walks_back_to_what_was_shipped_and_no_further(bundle):
+    for threshold in (0.1, 0.2, 0.3):
+        save_operating_point(bundle, "patient", point(threshold))
+    save_operating_point(bundle, "slice", point(0.9))
+    assert [p.entry["threshold"] for p in point_history(bundle, "patient")] == [0.2, 0.1, 0.8]
+    undone = [undo_operating_point(bundle, "patient").entry["threshold"] for _ in range(3)]
+    assert undone == [0.2, 0.1, 0.8]
+    assert undo_operating_point(bundle, "slice").entry is None
+    assert stored(bundle) == SHIPPED
+    with pytest.raises(BundleError, match="no saved patient threshold"):
+        undo_operating_point(bundle, "patient")
+
+
+def test_thresholds_a_vertebra_are_kept_by_name(bundle):
+    each = {name: 0.1 * j for j, name in enumerate(VERTEBRAE)}
+    save_operating_point(bundle, "vertebra", point(0.3, per_vertebra=each))
+    assert stored(bundle)["vertebra"]["per_vertebra"] == each
+    with pytest.raises(BundleError, match=r"C1\.\.C7"):
+        save_operating_point(bundle, "vertebra", point(0.3, per_vertebra={"C1": 0.5}))
+
+
+@pytest.mark.parametrize("threshold", [math.nan, -0.1, 1.5, math.inf])
+def test_an_unusable_threshold_changes_nothing(bundle, threshold):
+    with pytest.raises(BundleError, match=r"leaves \[0, 1\]"):
+        save_operating_point(bundle, "patient", point(threshold))
+    assert stored(bundle) == SHIPPED
+
+
+def test_the_history_does_not_grow_without_end(bundle):
+    for k in range(HISTORY_LIMIT + 5):
+        save_operating_point(bundle, "patient", point(k / 1000))
+    assert len(point_history(bundle, "patient")) == HISTORY_LIMIT
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"history": 3}'])
+def test_a_broken_file_is_said_and_left_alone(bundle, text):
+    (bundle / "operating_points.json").write_text(text)
+    with pytest.raises(BundleError, match="restore it"):
+        save_operating_point(bundle, "patient", point(0.5))
+    assert (bundle / "operating_points.json").read_text() == text
+
+
+def test_a_folder_that_is_no_bundle_is_refused(tmp_path):
+    with pytest.raises(BundleError, match=r"config\.json"):
+        save_operating_point(tmp_path, "patient", point(0.5))
+
+
+def test_a_bundle_without_points_gets_its_first(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    save_operating_point(tmp_path, "patient", point(0.5))
+    undo_operating_point(tmp_path, "patient")
+    assert stored(tmp_path) == {}
+
+
+def test_a_write_that_fails_leaves_the_old_file(bundle, monkeypatch):
+    def broken(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", broken)
+    with pytest.raises(StorageError):
+        save_operating_point(bundle, "patient", point(0.5))
+    assert stored(bundle) == SHIPPED
