@@ -1,0 +1,120 @@
+"""DICOM files of the studies on show: from a data root, or made again from a cohort's seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import cv2
+
+from core import atomic
+from core.constants import DISPLAY_WINDOWS
+from core.data.phantom.on_demand import CohortSeed, find_cohort_seed, materialise_study
+from core.data.rsna import IMAGES_FOLDER
+from core.errors import CSpineError, DataRootError
+from core.types import HuWindow, StudyRecord
+from dashboard.components.slice_image import display_image
+from dashboard.evaluation_sources import cohort_seeds
+from dashboard.services import all_bundles, open_study, settings
+
+MADE_FOLDER: Final = "synthetic"
+PICTURE_SIDE: Final = 224
+"""Pixels of the longer side of a small picture."""
+
+
+def made_root() -> Path:
+    """Where studies made on demand lie, in RSNA's layout."""
+    return settings().cspine_var / MADE_FOLDER
+
+
+def study_folder(study_id: str, root: Path | None = None) -> Path:
+    """The folder with a study's DICOM files; a shipped synthetic study is made where needed.
+
+    Args:
+        study_id: StudyInstanceUID.
+        root: Data root to look in first.
+
+    Raises:
+        DataRootError: The study is neither on disk nor of a shipped synthetic cohort.
+        StorageError: It cannot be written.
+    """
+    for place in (root, settings().data_root):
+        if place is not None and (folder := place / IMAGES_FOLDER / study_id).is_dir():
+            return folder
+    return materialise_study(study_id, _seeds(), made_root())
+
+
+def can_show(study_id: str, root: Path | None = None) -> bool:
+    """Whether `study_folder` would find or make the study."""
+    places = [place for place in (root, settings().data_root) if place is not None]
+    on_disk = any((place / IMAGES_FOLDER / study_id).is_dir() for place in places)
+    return on_disk or find_cohort_seed(study_id, _seeds()) is not None
+
+
+def linked_record(study_id: str) -> StudyRecord:
+    """A record of a synthetic study that a link names but that is not in the data set in use.
+
+    Raises:
+        DataRootError: It belongs to no shipped cohort.
+        StorageError: It cannot be written.
+    """
+    return StudyRecord(study_id, study_folder(study_id))
+
+
+def picture(study_id: str, slice_index: int | None, root: Path | None = None) -> Path:
+    """A small PNG of one slice in the bone window, made where it is not there yet.
+
+    Args:
+        study_id: StudyInstanceUID.
+        slice_index: 0 the most cranial; None for the middle one.
+        root: Data root to look in first.
+
+    Raises:
+        CSpineError: The study cannot be found, made or read.
+    """
+    place = "middle" if slice_index is None else str(slice_index)
+    file = _pictures() / f"{study_id}-{place}-{PICTURE_SIDE}.png"
+    if file.is_file():
+        return file
+    volume = open_study(study_folder(study_id, root)).volume
+    index = volume.n_slices // 2 if slice_index is None else slice_index
+    if not 0 <= index < volume.n_slices:
+        raise DataRootError(
+            f"Study {study_id} has {volume.n_slices} slices but slice {index} was asked for; "
+            "predict the study again."
+        )
+    grey = display_image(volume, index, HuWindow(*DISPLAY_WINDOWS["bone"]))
+    scale = PICTURE_SIDE / max(grey.shape)
+    size = round(grey.shape[1] * scale), round(grey.shape[0] * scale)
+    small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    done, encoded = cv2.imencode(".png", small)
+    if not done:
+        raise DataRootError(f"The picture of study {study_id} cannot be encoded; try another.")
+    atomic.write_bytes(file, encoded.tobytes())
+    return file
+
+
+def is_ready(study_id: str, slice_index: int | None) -> bool:
+    """Whether a slice's picture is there already."""
+    place = "middle" if slice_index is None else str(slice_index)
+    return (_pictures() / f"{study_id}-{place}-{PICTURE_SIDE}.png").is_file()
+
+
+def try_picture(
+    study_id: str, slice_index: int | None, root: Path | None, say: Callable[[str], None]
+) -> Path | None:
+    """The picture, or None with a sentence on why there is none."""
+    try:
+        return picture(study_id, slice_index, root)
+    except CSpineError as error:
+        say(str(error))
+        return None
+
+
+def _pictures() -> Path:
+    return settings().rsna_cache / "pictures"
+
+
+def _seeds() -> list[CohortSeed]:
+    return list(cohort_seeds(all_bundles()).values())
