@@ -35,13 +35,17 @@ def main() -> None:
     spine_3d = st.Page(
         PAGES / "spine_3d.py", title="3D spine", icon=":material/view_in_ar:", url_path="spine_3d"
     )
+    evaluation = st.Page(
+        PAGES / "evaluation.py", title="Evaluation", icon=":material/monitoring:",
+        url_path="evaluation",
+    )  # fmt: skip
     # Streamlit serves its default page at "/" only; this one hands on, so that every page,
     # the first included, has its file's name as URL.
     root = st.Page(
         lambda: st.switch_page(overview), title="Start", url_path="start", default=True,
         visibility="hidden",
     )  # fmt: skip
-    page = st.navigation([root, overview, diagnosis, spine_3d, training])
+    page = st.navigation([root, overview, diagnosis, spine_3d, training, evaluation])
     with st.sidebar:
         sidebar_status()
         sidebar_footer()

@@ -239,6 +239,16 @@ def entered(key: str) -> Any:  # noqa: ANN401 - any widget's value
     return st.session_state[key]
 
 
+def remembered_count(key: str, start: int) -> int:
+    """A number that a button raises."""
+    return int(st.session_state.get(key, start))
+
+
+def add_to_count(key: str, start: int, step: int) -> None:
+    """Raise such a number; for a button's callback."""
+    st.session_state[key] = remembered_count(key, start) + step
+
+
 def tell(message: str) -> None:
     """Leave a message for the next drawing of the page."""
     st.session_state[_MESSAGE] = message

@@ -87,6 +87,7 @@ def rule_bar(comparison: Comparison) -> None:
                 help="Off: chosen on the training cohort out of fold, then applied here. On: "
                 "chosen where they are measured, which flatters every figure.",
             )  # fmt: skip
+        _focus(comparison, view)
     st.caption(_provenance(comparison))
 
 
@@ -96,13 +97,6 @@ def threshold_panel(comparison: Comparison, slots: Slots) -> None:
     view = state.evaluation_view()
     names = comparison.names
     focus = comparison.focus(view)
-    if len(names) > 1:
-        ids = {comparison.models[name].source_id: name for name in names}
-        state.control("ev_focus", comparison.models[focus].source_id)
-        st.segmented_control(
-            "The sliders move", list(ids), format_func=lambda key: ids[key], required=True,
-            key="ev_focus", on_change=_focus_changed,
-        )  # fmt: skip
     _sliders(comparison, view, focus)
     figures = {
         name: live_figures(
@@ -112,6 +106,18 @@ def threshold_panel(comparison: Comparison, slots: Slots) -> None:
     }
     draw(what_if_html(comparison.question, figures, comparison.styles, focus))
     _fill(comparison, view, focus, figures, slots)
+
+
+def _focus(comparison: Comparison, view: EvaluationView) -> None:
+    """Which model the sliders, the table of C1–C7 and the gallery are about."""
+    ids = {model.source_id: name for name, model in comparison.models.items()}
+    if len(ids) < 2:
+        return
+    state.control("ev_focus", comparison.models[comparison.focus(view)].source_id)
+    st.selectbox(
+        "In focus: the model that the sliders move", list(ids), format_func=lambda key: ids[key],
+        key="ev_focus", on_change=_focus_changed, width=300,
+    )  # fmt: skip
 
 
 def _sliders(comparison: Comparison, view: EvaluationView, focus: str) -> None:

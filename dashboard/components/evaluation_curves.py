@@ -1,0 +1,238 @@
+"""The charts of the Evaluation page, each with a sentence on how to read it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import plotly.graph_objects as go
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from core.constants import VERTEBRAE
+from core.evaluation.bands import CurveBand, curve_bands
+from core.evaluation.calibration import Reliability, reliability
+from core.evaluation.decision_curve import DecisionCurve, decision_curve
+from core.evaluation.histogram import ScoreHistogram, score_histogram
+from dashboard import state
+from dashboard.charts.calibration import DrawnReliability, calibration_figure
+from dashboard.charts.decision_curve import decision_figure
+from dashboard.charts.plot_area import CONFIG
+from dashboard.charts.roc_pr import DrawnCurve, pr_figure, roc_figure
+from dashboard.charts.score_distribution import distribution_figure
+from dashboard.charts.small_multiples import small_multiples_figure
+from dashboard.components.evaluation_tables import legend_html, model_tag
+from dashboard.components.evaluation_thresholds import Slots
+from dashboard.components.frame import draw
+from dashboard.evaluation_comparison import Comparison, drawn_curves
+from dashboard.evaluation_live import WORDS
+from dashboard.evaluation_results import Evaluated, Question, curve, items
+from dashboard.evaluation_slow import Pending, slowly
+
+
+def title(text: str, reading: str) -> None:
+    """A chart's title and how to read it."""
+    st.html(f'<div class="lab-panel-title">{text}<span>{reading}</span></div>')
+
+
+def curve_section(comparison: Comparison, slots: Slots) -> None:
+    """ROC, precision–recall and the confusion matrices."""
+    draw(legend_html(comparison.names, comparison.styles))
+    curves = [with_band(comparison, drawn) for drawn in drawn_curves(comparison)]
+    roc, precision, matrices = st.columns([10, 10, 8], gap="medium")
+    with roc:
+        title(
+            "ROC: what finding more costs",
+            "Up and to the left is better: more positives found for the same share of false alarms.",
+        )
+        slots.roc = _chart("ev_roc", lambda: roc_figure(curves), bool(curves), "ROC curves")
+    with precision:
+        title(
+            "Precision–recall: can a call be believed?",
+            "Up and to the right is better; the dotted line is what calling at random would give.",
+        )
+        slots.precision = _chart(
+            "ev_pr", lambda: pr_figure(curves), bool(curves), "Precision–recall curves"
+        )
+    with matrices:
+        title(
+            "Confusion matrix",
+            "Of each row the share that was called so; amber cells are errors.",
+        )
+        slots.confusion = st.empty()
+    title(
+        "At the threshold",
+        "Every figure follows the sliders; PPV and NPV say what a call, or no call, is worth at a "
+        "prevalence.",
+    )
+    _prevalence()
+    slots.metrics = st.empty()
+
+
+def vertebra_section(comparison: Comparison, slots: Slots) -> None:
+    """Small multiples and the table of C1–C7."""
+    question = comparison.question
+    panels, table = st.columns([11, 8], gap="medium")
+    with table:
+        strata = question.level == "patient"
+        title(
+            "By vertebra, at the threshold",
+            "Patients by the vertebra that is fractured: which fractures make the model call?"
+            if strata
+            else "Where does the model miss, and where does it call in vain?",
+        )
+        slots.vertebrae = st.empty()
+    with panels:
+        title(
+            "C1–C7 one by one",
+            "A level with few fractures has a coarse curve: one fracture is one step."
+            + (" These curves judge each vertebra’s own score." if strata else ""),
+        )
+        if not question.knows_vertebrae:
+            st.html(
+                '<div class="lab-blank">A box names no vertebra, so slices by their boxes cannot '
+                "be judged one vertebra at a time.</div>"
+            )
+            return
+        curves = {
+            name: drawn_curves(comparison, j, question.of_vertebrae)
+            for j, name in enumerate(VERTEBRAE)
+        }
+        slots.panels = _chart(
+            "ev_panels", lambda: small_multiples_figure(curves), True, "ROC curves of C1 to C7"
+        )
+
+
+def score_section(comparison: Comparison, slots: Slots) -> None:
+    """Distributions of scores, a model each."""
+    words = WORDS[comparison.question.level]
+    title(
+        "Scores of positives and negatives",
+        "The less the two overlap, the easier the choice: right of the line is called.",
+    )
+    names = comparison.names
+    per_row = min(len(names), 3)
+    for first in range(0, len(names), per_row):
+        for column, name in zip(st.columns(per_row), names[first : first + per_row], strict=False):
+            with column:
+                draw(model_tag(name, comparison.styles[name]))
+                found = _histogram(comparison.evaluated, name, comparison.question)
+                figure = partial(distribution_figure, found, words.positives, words.negatives)
+                slots.distributions[name] = _chart(
+                    f"ev_scores_{comparison.models[name].source_id}", figure, True,
+                    f"Scores of {name}",
+                )  # fmt: skip
+
+
+def trust_section(comparison: Comparison, slots: Slots) -> None:
+    """Calibration and decision curves."""
+    calibration, decision = st.columns(2, gap="medium")
+    with calibration:
+        title(
+            "Calibration: does 0.3 mean 30 %?",
+            "On the diagonal scores are frequencies; below it the model is too sure of itself.",
+        )
+        drawn = [
+            DrawnReliability(
+                name, comparison.styles[name],
+                _reliability(comparison.evaluated, name, comparison.question),
+            )
+            for name in comparison.names
+        ]  # fmt: skip
+        _chart("ev_calibration", lambda: calibration_figure(drawn), True, "Reliability curves")
+    with decision:
+        title(
+            "Decision curve: is acting on it worth it?",
+            "Above both grey lines, calling by the model does more good than calling all or none, "
+            "if a false alarm weighs p : (1 − p) of a miss.",
+        )
+        curves = {
+            name: _decision(comparison.evaluated, name, comparison.question)
+            for name in comparison.names
+        }
+        slots.decision = _chart(
+            "ev_decision", lambda: decision_figure(curves, comparison.styles), True,
+            "Decision curves",
+        )  # fmt: skip
+
+
+def with_band(comparison: Comparison, drawn: DrawnCurve) -> DrawnCurve:
+    """The curve with its band, where that has been computed."""
+    evaluated, question = comparison.evaluated, comparison.question
+
+    def work() -> CurveBand | None:
+        return curve_bands(items(evaluated, drawn.name, question))
+
+    n = drawn.points.n_positive + drawn.points.n_negative
+    band = slowly(f"band|{evaluated.key}|{question}|{drawn.name}", work, items=n)
+    return DrawnCurve(
+        drawn.name, drawn.style, drawn.points, None if isinstance(band, Pending) else band
+    )
+
+
+def _chart(key: str, figure: Callable[[], go.Figure], there: bool, alt: str) -> DeltaGenerator:
+    """Draw a chart and return the place over it."""
+    with st.container(key=f"{key}_stack"):
+        if there:
+            st.plotly_chart(figure(), config=CONFIG, key=key, alt=alt)
+        else:
+            st.html('<div class="lab-blank">One class only: there is no curve to draw.</div>')
+        return st.empty()
+
+
+def _prevalence() -> None:
+    view = state.evaluation_view()
+    state.control("ev_prevalence", None if view.prevalence is None else 100 * view.prevalence)
+    st.number_input(
+        "Prevalence for PPV and NPV, %", 0.01, 99.99, value=None, step=0.5, format="%.2f",
+        placeholder="as in the data", key="ev_prevalence", on_change=_prevalence_changed,
+        width=240,
+    )  # fmt: skip
+
+
+def _prevalence_changed() -> None:
+    typed = state.entered("ev_prevalence")
+    view = replace(
+        state.evaluation_view(), prevalence=None if typed is None else round(typed / 100, 6)
+    )
+    state.keep_evaluation_view(view)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _cached_histogram(
+    key: str, _evaluated: Evaluated, name: str, _question: Question
+) -> ScoreHistogram:
+    del key
+    found = items(_evaluated, name, _question)
+    return score_histogram(found.scores, found.truth)
+
+
+def _histogram(evaluated: Evaluated, name: str, question: Question) -> ScoreHistogram:
+    return _cached_histogram(f"{evaluated.key}|{question}", evaluated, name, question)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _cached_reliability(
+    key: str, _evaluated: Evaluated, name: str, _question: Question
+) -> Reliability:
+    del key
+    found = items(_evaluated, name, _question)
+    return reliability(found.scores, found.truth)
+
+
+def _reliability(evaluated: Evaluated, name: str, question: Question) -> Reliability:
+    return _cached_reliability(f"{evaluated.key}|{question}", evaluated, name, question)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _cached_decision(
+    key: str, _evaluated: Evaluated, name: str, _question: Question
+) -> DecisionCurve:
+    del key
+    return decision_curve(curve(_evaluated, name, _question))
+
+
+def _decision(evaluated: Evaluated, name: str, question: Question) -> DecisionCurve:
+    return _cached_decision(f"{evaluated.key}|{question}", evaluated, name, question)
+

@@ -1,0 +1,181 @@
+"""The wrong calls with pictures, the worst first, each a step away from Diagnosis."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from html import escape
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from core.constants import VERTEBRAE
+from core.evaluation.wrong_calls import WrongCall, wrong_calls
+from dashboard import state
+from dashboard.charts.palette import VERTEBRA_COLORS
+from dashboard.components.evaluation_tables import model_tag
+from dashboard.components.frame import draw
+from dashboard.evaluation_comparison import Comparison
+from dashboard.evaluation_headline import threshold_scores
+from dashboard.evaluation_live import WORDS
+from dashboard.evaluation_results import items
+from dashboard.synthetic_studies import can_show, is_ready, try_picture
+from dashboard.wording import duration
+
+DIAGNOSIS: Final = Path(__file__).resolve().parent.parent.parent / "pages" / "diagnosis.py"
+AT_ONCE: Final = 6
+AT_MOST: Final = 60
+
+
+@st.fragment
+def error_gallery(comparison: Comparison) -> None:
+    """List false negatives or false positives of the model in focus at its thresholds."""
+    view = state.evaluation_view()
+    name = comparison.focus(view)
+    words = WORDS[comparison.question.level]
+    names = {
+        "missed": f"{words.positives} {words.missed}".capitalize(),
+        "alarms": f"{words.negatives} {words.called}".capitalize(),
+    }
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        state.control("ev_errors", view.errors)
+        st.segmented_control(
+            "Errors", list(names), format_func=lambda kind: names[kind], required=True,
+            key="ev_errors", on_change=_kind_changed, label_visibility="collapsed",
+        )  # fmt: skip
+        st.button(
+            "Follow the sliders", icon=":material/sync:", key="ev_follow",
+            help="The list shows the errors at the thresholds of the moment it was drawn.",
+        )  # fmt: skip
+    view = state.evaluation_view()
+    thresholds = comparison.thresholds(view, name)
+    asked = items(comparison.evaluated, name, comparison.question)
+    limits = np.array(thresholds)
+    if len(thresholds) > 1 and bool((asked.vertebrae < 0).any()):
+        asked, scores, half = threshold_scores(
+            comparison.evaluated, name, comparison.question, thresholds
+        )
+        asked, limits = replace(asked, scores=scores), np.array([half])
+    calls, total = wrong_calls(
+        comparison.evaluated.data, name, asked, limits, view.errors, at_most=AT_MOST
+    )
+    draw(_heading(comparison, name, total, thresholds))
+    if not calls:
+        st.html('<div class="lab-blank">No such error at this threshold.</div>')
+        return
+    shown = min(state.remembered_count("ev_shown", AT_ONCE), len(calls))
+    _rows(comparison, calls[:shown])
+    if shown < len(calls):
+        st.button(
+            f"Show {min(AT_ONCE, len(calls) - shown)} more", key="ev_more",
+            on_click=state.add_to_count, args=("ev_shown", AT_ONCE, AT_ONCE),
+        )  # fmt: skip
+
+
+def _rows(comparison: Comparison, calls: list[WrongCall]) -> None:
+    """Text first; pictures follow one by one, with the time they still need."""
+    places: list[DeltaGenerator] = []
+    columns = st.columns(2, gap="medium")
+    for k, call in enumerate(calls):
+        with (
+            columns[k % 2],
+            st.container(
+                key=f"ev_error_{k}", horizontal=True, vertical_alignment="center", gap="medium"
+            ),
+        ):
+            places.append(st.empty())
+            draw(_row(comparison, call))
+            _link(comparison, call, k)
+    missing = [
+        k for k, call in enumerate(calls) if not is_ready(call.study_id, call.slice_index)
+    ]
+    for k, call in enumerate(calls):
+        if k not in missing:
+            _picture(places[k], comparison, call)
+    _make_missing(comparison, calls, places, missing)
+
+
+def _make_missing(
+    comparison: Comparison, calls: list[WrongCall], places: list[DeltaGenerator],
+    missing: list[int],
+) -> None:  # fmt: skip
+    if not missing:
+        return
+    note = st.empty()
+    start = time.monotonic()
+    for done, k in enumerate(missing):
+        rest = ""
+        if done:
+            each = (time.monotonic() - start) / done
+            rest = f" – about {duration(each * (len(missing) - done))} left"
+        note.caption(f"Preparing pictures: {done} of {len(missing)}{rest}")
+        _picture(places[k], comparison, calls[k])
+    note.empty()
+
+
+def _picture(place: DeltaGenerator, comparison: Comparison, call: WrongCall) -> None:
+    told: list[str] = []
+    path = try_picture(call.study_id, call.slice_index, comparison.truth.root, told.append)
+    if path is None:
+        place.html(f'<div class="lab-no-picture" title="{escape(told[0])}">no picture</div>')
+        return
+    where = "" if call.slice_index is None else f", slice {call.slice_index}"
+    place.image(path, width=112, alt=f"Study …{call.study_id[-8:]}{where}, bone window")
+
+
+def _link(comparison: Comparison, call: WrongCall, k: int) -> None:
+    del k
+    if not can_show(call.study_id, comparison.truth.root):
+        st.caption("not on disk here")
+        return
+    query = {"study": call.study_id}
+    if call.slice_index is not None:
+        query["slice"] = str(call.slice_index)
+    if call.vertebra is not None:
+        query["vertebra"] = VERTEBRAE[call.vertebra]
+    st.page_link(
+        DIAGNOSIS, label="Diagnosis", icon=":material/radiology:", query_params=query,
+        help="Open this study at this slice",
+    )  # fmt: skip
+
+
+def _row(comparison: Comparison, call: WrongCall) -> str:
+    truth = comparison.evaluated.data.truth
+    study = int(np.searchsorted(truth.study_ids, call.study_id))
+    fractured = [name for name, is_so in zip(VERTEBRAE, truth.fractured[study], strict=True) if is_so]
+    told = f"truth: {', '.join(fractured)} fractured" if fractured else "truth: intact"
+    chip = ""
+    if call.vertebra is not None:
+        name = VERTEBRAE[call.vertebra]
+        chip = (
+            f'<span class="lab-chip" style="background:{VERTEBRA_COLORS[name]}"></span><b>{name}</b> '
+        )
+    where = "" if call.slice_index is None else f"slice {call.slice_index} · "
+    return (
+        f'<div class="lab-error"><span>{chip}Study …{escape(call.study_id[-8:])}</span>'
+        f'<span class="lab-muted">{where}{told}</span>'
+        f'<span class="lab-number">score {call.score:.3f}, threshold {call.threshold:.3f}, '
+        f"off by {call.margin:.3f}</span></div>"
+    )
+
+
+def _heading(
+    comparison: Comparison, name: str, total: int, thresholds: tuple[float, ...]
+) -> str:
+    at = f"threshold {thresholds[0]:.4f}" if len(thresholds) == 1 else "its seven thresholds"
+    order = "the most confident error first"
+    return (
+        f'<div class="lab-panel-title">{model_tag(name, comparison.styles[name])}'
+        f"<span>{total:,} at {at}, {order}. A picture shows the slice to look at first: of a miss "
+        "the middle of the fractured vertebra, of an alarm the most suspicious one.</span></div>"
+    )
+
+
+def _kind_changed() -> None:
+    view = replace(state.evaluation_view(), errors=state.entered("ev_errors"))
+    state.keep_evaluation_view(view)
+
+

@@ -1,0 +1,98 @@
+"""The frame of the Evaluation page: choices, notices, and what to do where there is nothing."""
+
+from __future__ import annotations
+
+from html import escape
+
+import streamlit as st
+
+from core.constants import SYNTHETIC_WARNING
+from core.errors import CSpineError
+from dashboard import state
+from dashboard.components.evaluation_choice import (
+    choose_cohort,
+    choose_details,
+    choose_level,
+    choose_models,
+    choose_truth,
+    import_button,
+)
+from dashboard.evaluation_comparison import Comparison, compare
+from dashboard.evaluation_sources import Sources
+from dashboard.services import settings
+
+
+def empty_state(sources: Sources) -> None:
+    """Say that there are no predictions yet, and the three ways to some."""
+    st.html(
+        '<div class="lab-blank"><strong>No predictions to evaluate yet.</strong><br>'
+        "A cross-validated run leaves some (<code>python -m core train CONFIG --fold all</code>, "
+        "or <em>Training</em> with all folds), <code>make demo-models</code> makes the shipped "
+        "networks’, and predictions of another model can be added here.</div>"
+    )
+    message = state.told()
+    if message:
+        st.success(message, icon=":material/check:")
+    if sources.truths and not settings().dashboard_readonly:
+        import_button(sources)
+
+
+def choices(sources: Sources) -> Comparison | None:
+    """Draw all choices and read what they name; None where that cannot be, with the reason."""
+    state.keep_evaluation_view(state.evaluation_view())
+    with st.container(key="ev_choice"):
+        data, level, detail = st.columns([5, 6, 5], gap="medium", vertical_alignment="bottom")
+        with data:
+            truth = choose_truth(sources)
+        with level:
+            choose_level()
+        with detail:
+            choose_details()
+        models, cohort, imports = st.columns([10, 3, 3], gap="medium", vertical_alignment="bottom")
+        with models:
+            chosen = choose_models(sources, truth)
+        with imports:
+            import_button(sources)
+    message = state.told()
+    if message:
+        st.success(message, icon=":material/check:")
+    comparison, problem = None, ""
+    try:
+        with st.spinner("Reading predictions and truth …", show_time=True):
+            comparison = compare(sources, truth, chosen, state.evaluation_view())
+    except CSpineError as error:
+        problem = str(error)
+    with cohort:
+        choose_cohort(truth, None if comparison is None else comparison.evaluated)
+    if problem:
+        st.error(problem, icon=":material/error:")
+    return comparison
+
+
+def notices(comparison: Comparison) -> None:
+    """How many studies are shown, what was left out, and whether they are synthetic."""
+    truth = comparison.evaluated.data.truth
+    fractured = int(truth.fractured.any(axis=1).sum())
+    part = ""
+    if truth.n_studies < comparison.evaluated.whole:
+        part = f" of {comparison.evaluated.whole:,}"
+    facts = [
+        f"<li>{truth.n_studies:,}{part} studies, {fractured:,} fractured</li>",
+        f"<li>{int(truth.fractured.sum()):,} fractured vertebrae</li>",
+    ]
+    if len(truth.presence):
+        facts.append(f"<li>{len(truth.presence):,} slices with truth</li>")
+    if comparison.truth.synthetic:
+        facts.append(f'<li class="lab-differ">{escape(SYNTHETIC_WARNING)}</li>')
+    st.html(f'<ul class="lab-facts">{"".join(facts)}</ul>')
+    told = [s for coverage in comparison.evaluated.data.coverage for s in coverage.sentences()]
+    told += comparison.problems
+    if told:
+        with st.expander(f"{len(told)} notes on what is left out", icon=":material/info:"):
+            for sentence in told:
+                st.markdown(f"- {sentence}")
+
+
+def section(question: str) -> None:
+    """A section's heading."""
+    st.html(f'<h2 class="lab-section">{escape(question)}</h2>')

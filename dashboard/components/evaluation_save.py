@@ -1,0 +1,107 @@
+"""The operating point goes into the bundle, and can be taken back."""
+
+from __future__ import annotations
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from core.errors import CSpineError
+from core.models.saved_points import PastPoint, PointLevel
+from dashboard import state
+from dashboard.components.evaluation_curves import title
+from dashboard.evaluation_comparison import Comparison
+from dashboard.evaluation_points import past_points, point_to_save, save_point, undo_point
+from dashboard.services import settings
+
+
+@st.fragment
+def save_section(comparison: Comparison) -> None:
+    """Save the thresholds of the model in focus to its bundle; nothing in read-only mode."""
+    if settings().dashboard_readonly:
+        return
+    view = state.evaluation_view()
+    name = comparison.focus(view)
+    bundle = comparison.models[name].bundle
+    title(
+        "Keep this operating point",
+        "Diagnosis and the command line take a bundle’s thresholds from there.",
+    )
+    if bundle is None:
+        st.caption(f"{name} is no bundle, so there is nothing to save to.")
+        return
+    thresholds = comparison.thresholds(view, name)
+    level = _level(comparison, len(thresholds))
+    told = st.empty()
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        if st.button(
+            f"Save for {name}, {level} level", type="primary", icon=":material/save:",
+            key="ev_save",
+        ):  # fmt: skip
+            _save(comparison, name, level, told)
+        history = past_points(bundle, level)
+        if st.button(
+            "Undo", icon=":material/undo:", key="ev_undo", disabled=not history,
+            help="Puts back what stood there before.",
+        ):  # fmt: skip
+            _undo(comparison, name, level, told)
+            history = past_points(bundle, level)
+    if history:
+        with st.expander(f"History · {len(history)}"):
+            st.dataframe(
+                [_past_row(past) for past in history], hide_index=True,
+                column_config={"replaced": st.column_config.DatetimeColumn("replaced (UTC)")},
+            )  # fmt: skip
+
+
+def _level(comparison: Comparison, n_thresholds: int) -> PointLevel:
+    """Seven thresholds of a patient are those of the vertebrae."""
+    level = comparison.question.level
+    return "vertebra" if level == "patient" and n_thresholds > 1 else level
+
+
+def _save(
+    comparison: Comparison, name: str, level: PointLevel, told: DeltaGenerator
+) -> None:
+    # Read again: the sliders are a fragment of their own and may have moved since.
+    thresholds = comparison.thresholds(state.evaluation_view(), name)
+    point = point_to_save(
+        thresholds, comparison.chosen.get(name), comparison.truth.label,
+        comparison.evaluated.data.truth.n_studies,
+    )  # fmt: skip
+    bundle = comparison.models[name].bundle
+    if bundle is None:
+        return
+    try:
+        save_point(bundle, level, point)
+    except CSpineError as error:
+        told.error(str(error), icon=":material/error:")
+        return
+    told.success(
+        f"{name} now calls at {point.threshold:.4f} ({point.rule}, {point.data}).",
+        icon=":material/check:",
+    )
+
+
+def _undo(
+    comparison: Comparison, name: str, level: PointLevel, told: DeltaGenerator
+) -> None:
+    bundle = comparison.models[name].bundle
+    if bundle is None:
+        return
+    try:
+        past = undo_point(bundle, level)
+    except CSpineError as error:
+        told.error(str(error), icon=":material/error:")
+        return
+    before = "no threshold" if past.entry is None else f"{past.entry.get('threshold', 0):.4f}"
+    told.success(f"{name} is back at {before}.", icon=":material/undo:")
+
+
+def _past_row(past: PastPoint) -> dict[str, object]:
+    entry = past.entry or {}
+    return {
+        "threshold": entry.get("threshold"),
+        "rule": entry.get("rule", "none before"),
+        "data": entry.get("data", ""),
+        "replaced": past.replaced,
+    }

@@ -1,0 +1,186 @@
+"""What the page shows, to take away: JSON, CSV and one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import io
+import json
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any, Final
+
+import plotly.graph_objects as go
+
+from core.constants import NOT_FOR_CLINICAL_USE, SYNTHETIC_WARNING
+from core.evaluation.confusion import ConfusionCounts
+from dashboard.charts.overlay import symbol_svg
+from dashboard.evaluation_comparison import Comparison
+from dashboard.evaluation_headline import HeadlineRow
+from dashboard.evaluation_live import LiveFigures, live_figures, what_if
+from dashboard.evaluation_view import EvaluationView, to_query
+
+RATIOS: Final = (
+    "recall", "specificity", "precision", "negative_predictive_value", "f1", "accuracy",
+    "balanced_accuracy", "mcc",
+)  # fmt: skip
+COUNTS: Final = ("true_positives", "false_positives", "true_negatives", "false_negatives")
+
+
+def export_json(
+    comparison: Comparison, view: EvaluationView, rows: Sequence[HeadlineRow]
+) -> dict[str, Any]:
+    """The figures on show as JSON values; an undefined one is null."""
+    live = figures_now(comparison, view)
+    truth = comparison.evaluated.data.truth
+    return {
+        "data": comparison.truth.label,
+        "synthetic": comparison.truth.synthetic,
+        "level": comparison.question.level,
+        "slice_truth": comparison.question.definition,
+        "pooling": view.pooling,
+        "studies": truth.n_studies,
+        "fractured_studies": int(truth.fractured.any(axis=1).sum()),
+        "view": to_query(view),
+        "models": {row.name: _model(comparison, row, live[row.name]) for row in rows},
+        "notes": [*_coverage(comparison), *comparison.problems],
+    }
+
+
+def json_text(
+    comparison: Comparison, view: EvaluationView, rows: Sequence[HeadlineRow]
+) -> str:
+    """`export_json` as a file's text."""
+    return json.dumps(export_json(comparison, view, rows), indent=2, allow_nan=False) + "\n"
+
+
+def csv_text(comparison: Comparison, view: EvaluationView, rows: Sequence[HeadlineRow]) -> str:
+    """One row a model and part: all items together, and C1..C7."""
+    live = figures_now(comparison, view)
+    free = ("auc", "average_precision", "brier", "expected_calibration_error")
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["data", "level", "model", "part", "threshold", *COUNTS, *RATIOS, *free,
+                     "auc_low", "auc_high"])  # fmt: skip
+    for row in rows:
+        own = live[row.name]
+        lead = [comparison.truth.label, comparison.question.level, row.name]
+        interval = row.intervals.get("auc")
+        ends = ["", ""] if interval is None else [interval.low, interval.high]
+        threshold = own.thresholds[0] if len(own.thresholds) == 1 else ""
+        values = ["" if row.values[name] is None else row.values[name] for name in free]
+        writer.writerow([*lead, "all", threshold, *_cells(own.counts), *values, *ends])
+        for j, (name, counts) in enumerate(own.per_vertebra.items()):
+            at = own.thresholds[j if len(own.thresholds) > 1 else 0]
+            writer.writerow([*lead, name, at, *_cells(counts), *[""] * (len(free) + 2)])
+    return stream.getvalue()
+
+
+def html_report(
+    comparison: Comparison, view: EvaluationView, tables: Mapping[str, str],
+    figures: Mapping[str, go.Figure], link: str,
+) -> str:  # fmt: skip
+    """One HTML file with tables and charts; it loads nothing from anywhere.
+
+    Args:
+        comparison: The models.
+        view: What is shown.
+        tables: HTML by heading.
+        figures: Charts by heading.
+        link: Query of the page that shows the same.
+    """
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    truth = comparison.evaluated.data.truth
+    parts = [f"<section><h2>{escape(head)}</h2>{table}</section>" for head, table in tables.items()]
+    for number, (head, figure) in enumerate(figures.items()):
+        drawn = go.Figure(figure)
+        drawn.update_layout(template="plotly_white", autosize=True)
+        html = drawn.to_html(
+            full_html=False, include_plotlyjs=number == 0, config={"displaylogo": False}
+        )
+        parts.append(f"<section><h2>{escape(head)}</h2>{html}</section>")
+    legend = " · ".join(
+        f"{symbol_svg(comparison.styles[name].symbol, comparison.styles[name].color)} "
+        f"{escape(name)}"
+        for name in comparison.names
+    )
+    warning = SYNTHETIC_WARNING if comparison.truth.synthetic else ""
+    summary = (
+        f"{escape(comparison.truth.label)}: {truth.n_studies:,} studies, "
+        f"{int(truth.fractured.any(axis=1).sum()):,} fractured. Level: "
+        f"{comparison.question.level}. Made {now}."
+    )
+    lines = "".join(
+        f"<li><b>{escape(name)}</b>: {escape(what_if(comparison.question.level, own.counts))}.</li>"
+        for name, own in figures_now(comparison, view).items()
+    )
+    return (
+        "<!doctype html><html lang='en'><head><meta charset='utf-8'><title>Evaluation</title>"
+        f"<style>{_STYLE}</style></head><body><h1>Evaluation</h1><p>{summary}</p>"
+        f"<p class='warning'>{escape(warning)} {escape(NOT_FOR_CLINICAL_USE)}</p><p>{legend}</p>"
+        f"<ul>{lines}</ul>{''.join(parts)}<p class='small'>The page that shows this: "
+        f"/evaluation?{escape(link)}</p></body></html>"
+    )
+
+
+def figures_now(comparison: Comparison, view: EvaluationView) -> dict[str, LiveFigures]:
+    """Every model at its thresholds as the view has them."""
+    return {
+        name: live_figures(
+            comparison.evaluated, name, comparison.question, comparison.thresholds(view, name)
+        )
+        for name in comparison.names
+    }
+
+
+def _model(comparison: Comparison, row: HeadlineRow, live: LiveFigures) -> dict[str, Any]:
+    chosen = comparison.chosen.get(row.name)
+    return {
+        "thresholds": list(live.thresholds),
+        "rule": None if chosen is None else chosen.points[0].rule,
+        "rule_thresholds": None if chosen is None else list(chosen.values),
+        "chosen_on": None if chosen is None else chosen.on,
+        "at_threshold": _counts(live.counts),
+        "per_vertebra": {name: _counts(counts) for name, counts in live.per_vertebra.items()},
+        "at_rule": dict(row.values),
+        "intervals": {
+            name: None if interval is None else [interval.low, interval.high]
+            for name, interval in row.intervals.items()
+        },
+        "competition": None
+        if row.loss is None
+        else {
+            "weighted_log_loss": row.loss.per_study_mean,
+            "weighted_log_loss_global": row.loss.global_mean,
+        },
+    }
+
+
+def _counts(counts: ConfusionCounts) -> dict[str, float]:
+    return {name: getattr(counts, name) for name in (*COUNTS, *RATIOS)}
+
+
+def _cells(counts: ConfusionCounts) -> list[float]:
+    return list(_counts(counts).values())
+
+
+def _coverage(comparison: Comparison) -> list[str]:
+    return [
+        sentence
+        for coverage in comparison.evaluated.data.coverage
+        for sentence in coverage.sentences()
+    ]
+
+
+_STYLE: Final = (
+    "body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2rem auto;padding:0 1rem;"
+    "color:#10263a}h1,h2{font-family:Georgia,serif}table{border-collapse:collapse;font-size:13px;"
+    "font-variant-numeric:tabular-nums}td,th{padding:.35rem .6rem;border-bottom:1px solid #d3dee5;"
+    "text-align:left;vertical-align:top}td span{display:block;color:#51677a;font-size:11px}"
+    ".warning{background:#fdf1dd;border-left:4px solid #d9820f;padding:.6rem .8rem}"
+    ".lab-model{display:inline-flex;gap:.35rem;align-items:center;white-space:nowrap}"
+    ".lab-model span{display:inline;color:inherit;font-size:inherit}"
+    ".lab-confusions{display:flex;flex-wrap:wrap;gap:1.5rem}.lab-chip{display:inline-block;"
+    "width:.7em;height:.7em;margin-right:.4em}.small{color:#51677a;font-size:12px}"
+    "caption{text-align:left}"
+)
