@@ -47,9 +47,7 @@ def export_json(
     }
 
 
-def json_text(
-    comparison: Comparison, view: EvaluationView, rows: Sequence[HeadlineRow]
-) -> str:
+def json_text(comparison: Comparison, view: EvaluationView, rows: Sequence[HeadlineRow]) -> str:
     """`export_json` as a file's text."""
     return json.dumps(export_json(comparison, view, rows), indent=2, allow_nan=False) + "\n"
 

@@ -96,7 +96,7 @@ def threshold_scores(
         calls = found.scores >= each[found.vertebrae]
     else:
         calls = found.scores >= each[found.vertebrae]
-    return found, calls.astype(np.float64), 0.5
+    return found, np.asarray(calls, dtype=np.float64), 0.5
 
 
 def best_of(tests: PairTests | Pending | None, metric: str) -> str | None:

@@ -46,9 +46,7 @@ WORDS: Final[dict[LevelName, LevelWords]] = {
     "patient": LevelWords("fractured patients", "healthy ones"),
     "vertebra": LevelWords("fractured vertebrae", "intact ones"),
     "slice": LevelWords("fractured slices", "others"),
-    "presence": LevelWords(
-        "visible vertebrae", "absent ones", "overlooked", "taken for visible"
-    ),
+    "presence": LevelWords("visible vertebrae", "absent ones", "overlooked", "taken for visible"),
 }
 
 

@@ -40,7 +40,7 @@ def point_to_save(
         rule, asked, data = BY_HAND, None, f"{shown_on}, {n_studies:,} studies"
     many = len(thresholds) > 1
     return SavedPoint(
-        threshold=sum(thresholds) / len(thresholds) if many else thresholds[0],
+        threshold=sum(thresholds) / len(thresholds),
         rule=rule,
         data=data,
         per_vertebra=dict(zip(VERTEBRAE, thresholds, strict=True)) if many else None,

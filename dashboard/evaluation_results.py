@@ -80,9 +80,7 @@ def question_of(view: EvaluationView) -> Question:
     return Question(view.level, DEFINITIONS[view.definition])
 
 
-def load(
-    truth: TruthSource, models: Sequence[PredictionSource], view: EvaluationView
-) -> Evaluated:
+def load(truth: TruthSource, models: Sequence[PredictionSource], view: EvaluationView) -> Evaluated:
     """Read, align and filter what a view shows.
 
     Raises:
@@ -141,9 +139,7 @@ def vertebra_curves(
 ) -> dict[str, ThresholdCounts]:
     """Counts at every threshold for each of C1..C7, by name."""
     asked = question.of_vertebrae
-    return {
-        vertebra: curve(evaluated, name, asked, j) for j, vertebra in enumerate(VERTEBRAE)
-    }
+    return {vertebra: curve(evaluated, name, asked, j) for j, vertebra in enumerate(VERTEBRAE)}
 
 
 def items(
@@ -196,9 +192,7 @@ def _facts_of(truth: TruthSource) -> StudyFacts | None:
         return None
 
 
-def _aligned_of(
-    truth: Path, tables: Sequence[tuple[str, Path]], pooling: Pooling
-) -> Evaluated:
+def _aligned_of(truth: Path, tables: Sequence[tuple[str, Path]], pooling: Pooling) -> Evaluated:
     signature = _truth_signature(truth)
     parts = [f"{name}\0{path}\0{_table_signature(path)}" for name, path in tables]
     key = "|".join([str(truth), signature, pooling, *parts])
@@ -219,9 +213,7 @@ def _table_signature(path: Path) -> str:
 def _aligned(
     key: str, _truth: Path, _signature: str, _tables: Sequence[tuple[str, Path]], _pooling: Pooling
 ) -> Evaluated:
-    tables = [
-        _pooled(str(path), _table_signature(path), name, _pooling) for name, path in _tables
-    ]
+    tables = [_pooled(str(path), _table_signature(path), name, _pooling) for name, path in _tables]
     data = align(tables, _truth_table(str(_truth), _signature))
     return Evaluated(key, data, data.truth.n_studies)
 

@@ -167,9 +167,7 @@ def _runs(settings: Settings, truths: dict[str, TruthSource]) -> list[Prediction
         truth_id = _known(truths, root) or f"root.{_safe(root.name)}.{_safe(folder.name)}"
         truths.setdefault(truth_id, _data_root_truth(truth_id, root))
         label = f"run {folder.name}"
-        found.append(
-            PredictionSource(f"run.{_safe(folder.name)}", label, "run", {truth_id: table})
-        )
+        found.append(PredictionSource(f"run.{_safe(folder.name)}", label, "run", {truth_id: table}))
     return found
 
 

@@ -9,8 +9,6 @@ from typing import Any, Final
 
 import streamlit as st
 
-from dashboard.evaluation_view import VIEW_FIELDS, EvaluationView, from_query, to_query
-
 SLICE_KEY: Final = "slice"
 STUDY_KEY: Final = "study"
 PATIENT_THRESHOLD_KEY: Final = "patient_threshold"
@@ -25,8 +23,6 @@ _SESSION: Final = "_session"
 _MESSAGE: Final = "_message"
 _NEXT_SECTION: Final = "_next_section"
 _VIEWER: Final = "_viewer_"
-_EVALUATION: Final = "_evaluation"
-_EVALUATION_LINK: Final = "_evaluation_link"
 
 
 def session_name() -> str:
@@ -211,42 +207,25 @@ def show_run_in_url(run_id: str | None) -> None:
     _set_query(RUN_KEY, run_id)
 
 
-def evaluation_view() -> EvaluationView:
-    """What the Evaluation page shows; a link that names another view wins."""
-    linked = {name: st.query_params[name] for name in VIEW_FIELDS if name in st.query_params}
-    if linked and linked != st.session_state.get(_EVALUATION_LINK):
-        st.session_state[_EVALUATION] = from_query(linked)
-    return st.session_state.setdefault(_EVALUATION, EvaluationView())
+def recall(key: str, default: Any = None) -> Any:  # noqa: ANN401 - whatever was remembered
+    """What a page has remembered under a key of its own."""
+    return st.session_state.get(key, default)
 
 
-def keep_evaluation_view(view: EvaluationView) -> None:
-    """Show this view from now on, and make the URL a link to it."""
-    query = to_query(view)
-    st.session_state[_EVALUATION] = view
-    st.session_state[_EVALUATION_LINK] = query
-    for name in VIEW_FIELDS:
-        _set_query(name, query.get(name))
+def remember(key: str, value: object) -> None:
+    """Remember a value for later runs of a page."""
+    st.session_state[key] = value
 
 
-def control(key: str, value: object) -> None:
-    """Have a widget show this value; before it is drawn. A widget that does is left alone."""
-    if key not in st.session_state or st.session_state[key] != value:
-        st.session_state[key] = value
+def query(names: Sequence[str]) -> dict[str, str]:
+    """The query parameters of these names that the URL has."""
+    return {name: st.query_params[name] for name in names if name in st.query_params}
 
 
-def entered(key: str) -> Any:  # noqa: ANN401 - any widget's value
-    """What the reader has put into a widget; for its callback."""
-    return st.session_state[key]
-
-
-def remembered_count(key: str, start: int) -> int:
-    """A number that a button raises."""
-    return int(st.session_state.get(key, start))
-
-
-def add_to_count(key: str, start: int, step: int) -> None:
-    """Raise such a number; for a button's callback."""
-    st.session_state[key] = remembered_count(key, start) + step
+def show_query(names: Sequence[str], values: Mapping[str, str]) -> None:
+    """Make the URL hold these values, and none of the other names."""
+    for name in names:
+        _set_query(name, values.get(name))
 
 
 def tell(message: str) -> None:

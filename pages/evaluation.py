@@ -15,7 +15,8 @@ from dashboard.components.evaluation_gallery import error_gallery
 from dashboard.components.evaluation_headline import headline
 from dashboard.components.evaluation_page import choices, empty_state, notices, section
 from dashboard.components.evaluation_save import save_section
-from dashboard.components.evaluation_thresholds import Slots, rule_bar, threshold_panel
+from dashboard.components.evaluation_slots import Slots
+from dashboard.components.evaluation_thresholds import rule_bar, threshold_panel
 from dashboard.components.frame import page_header
 from dashboard.evaluation_sources import find_sources
 from dashboard.services import settings

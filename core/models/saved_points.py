@@ -80,9 +80,7 @@ def save_operating_point(folder: Path, level: PointLevel, point: SavedPoint) -> 
     if point.per_vertebra is not None:
         entry["per_vertebra"] = dict(point.per_vertebra)
     history = [*_history(content, folder), past][-HISTORY_LIMIT:]
-    atomic.write_json(
-        folder / OPERATING_POINTS_FILE, content | {level: entry, HISTORY: history}
-    )
+    atomic.write_json(folder / OPERATING_POINTS_FILE, content | {level: entry, HISTORY: history})
 
 
 def undo_operating_point(folder: Path, level: PointLevel) -> PastPoint:

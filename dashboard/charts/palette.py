@@ -52,7 +52,7 @@ class ModelStyle:
 
 
 MODEL_COLORS: Final = ("#1E78B4", "#B44B0F", "#879600", "#965A78", "#1E87FF", "#B47878")
-"""Found by search like the vertebrae's: at least 3:1 on both backgrounds, apart for every vision."""
+"""Found by search like the vertebrae's: 3:1 on both backgrounds, apart for every vision."""
 
 _DASHES: Final = ("solid", "dash", "dot", "dashdot")
 _SYMBOLS: Final = ("circle", "square", "diamond", "triangle-up", "pentagon", "star")

@@ -70,9 +70,7 @@ def pr_figure(curves: Sequence[DrawnCurve]) -> go.Figure:
 
 def hover_data(points: CurvePoints) -> NDArray[Any]:
     """Threshold, true and false positives of each point, for the pointer; (m, 4) objects."""
-    threshold = [
-        "above all" if np.isinf(value) else f"{value:.4g}" for value in points.thresholds
-    ]
+    threshold = ["above all" if np.isinf(value) else f"{value:.4g}" for value in points.thresholds]
     return np.column_stack(
         [
             np.array(threshold, dtype=object),

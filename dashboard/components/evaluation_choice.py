@@ -19,6 +19,7 @@ from dashboard.charts.palette import MODEL_COLORS
 from dashboard.components.evaluation_import import import_popover
 from dashboard.evaluation_results import Evaluated, facts_of, folds_of
 from dashboard.evaluation_sources import PredictionSource, Sources, TruthSource
+from dashboard.evaluation_state import control, evaluation_view, keep_evaluation_view
 from dashboard.evaluation_view import LEVELS, EvaluationView
 
 LEVEL_NAMES: Final[dict[LevelName, str]] = {
@@ -42,10 +43,10 @@ _ALL: Final = "all"
 
 def choose_truth(sources: Sources) -> TruthSource:
     """Let the reader choose the data; `sources` has something to evaluate."""
-    view = state.evaluation_view()
+    view = evaluation_view()
     found = {truth.truth_id: truth for truth in sources.evaluable()}
     current = view.data if view.data in found else next(iter(found))
-    state.control("ev_data", current)
+    control("ev_data", current)
     st.selectbox(
         "Data",
         list(found),
@@ -58,11 +59,11 @@ def choose_truth(sources: Sources) -> TruthSource:
 
 def choose_models(sources: Sources, truth: TruthSource) -> list[PredictionSource]:
     """Let the reader choose models that have predictions for the truth."""
-    view = state.evaluation_view()
+    view = evaluation_view()
     available = {model.source_id: model for model in sources.models_for(truth.truth_id)}
     plain = default_models(list(available.values()), view.level)
     chosen = [name for name in view.models if name in available] or plain
-    state.control("ev_models", chosen)
+    control("ev_models", chosen)
     st.multiselect(
         "Models",
         list(available),
@@ -89,8 +90,8 @@ def default_models(available: Sequence[PredictionSource], level: LevelName) -> l
 
 def choose_level() -> None:
     """Let the reader choose what is judged."""
-    view = state.evaluation_view()
-    state.control("ev_level", view.level)
+    view = evaluation_view()
+    control("ev_level", view.level)
     st.segmented_control(
         "Level",
         LEVELS,
@@ -105,9 +106,9 @@ def choose_level() -> None:
 
 def choose_details() -> None:
     """Let the reader choose how scores are pooled, or what makes a slice positive."""
-    view = state.evaluation_view()
+    view = evaluation_view()
     if view.level == "slice":
-        state.control("ev_definition", view.definition)
+        control("ev_definition", view.definition)
         st.selectbox(
             "A slice is positive where",
             list(DEFINITION_NAMES),
@@ -116,7 +117,7 @@ def choose_details() -> None:
             on_change=_change("ev_definition", "definition"),
         )
     elif view.level != "presence":
-        state.control("ev_pooling", view.pooling)
+        control("ev_pooling", view.pooling)
         st.selectbox(
             "Pooled over slices by",
             POOLINGS,
@@ -129,7 +130,7 @@ def choose_details() -> None:
 
 def choose_cohort(truth: TruthSource, evaluated: Evaluated | None) -> None:
     """Let the reader narrow the studies; None where nothing could be read with these filters."""
-    view = state.evaluation_view()
+    view = evaluation_view()
     active = sum(
         bool(part) for part in (view.vertebra, view.spacing, view.without, view.fold is not None)
     )
@@ -147,7 +148,7 @@ def choose_cohort(truth: TruthSource, evaluated: Evaluated | None) -> None:
             _choose_spacing(view, facts)
             _choose_flags(view, facts)
         if active:
-            st.button("Clear the filters", on_click=_clear_filters, icon=":material/filter_alt_off:")
+            st.button("Clear the filters", on_click=_clear_filters, key="ev_clear")
 
 
 def import_button(sources: Sources) -> None:
@@ -156,7 +157,7 @@ def import_button(sources: Sources) -> None:
 
 
 def _choose_vertebra(view: EvaluationView) -> None:
-    state.control("ev_vertebra", view.vertebra or _ALL)
+    control("ev_vertebra", view.vertebra or _ALL)
     st.selectbox(
         "Fractured studies",
         [_ALL, *VERTEBRAE],
@@ -173,7 +174,7 @@ def _choose_fold(view: EvaluationView, evaluated: Evaluated | None) -> None:
         folds = sorted([*folds, view.fold])
     if not folds:
         return
-    state.control("ev_fold", _ALL if view.fold is None else view.fold)
+    control("ev_fold", _ALL if view.fold is None else view.fold)
     st.selectbox(
         "Fold of cross-validation",
         [_ALL, *folds],
@@ -188,7 +189,7 @@ def _choose_spacing(view: EvaluationView, facts: StudyFacts) -> None:
     if not len(known) or known.min() == known.max():
         return
     low, high = float(np.floor(known.min() * 20) / 20), float(np.ceil(known.max() * 20) / 20)
-    state.control("ev_spacing", _clipped(view.spacing or (low, high), low, high))
+    control("ev_spacing", _clipped(view.spacing or (low, high), low, high))
     st.slider(
         "Slice distance (mm)", low, high, step=0.05, key="ev_spacing",
         on_change=_change(
@@ -202,7 +203,7 @@ def _choose_flags(view: EvaluationView, facts: StudyFacts) -> None:
     titles = {flag.column: flag.title for flag in FLAGS if facts.flags[flag.column].any()}
     if not titles:
         return
-    state.control("ev_without", [flag for flag in view.without if flag in titles])
+    control("ev_without", [flag for flag in view.without if flag in titles])
     st.multiselect(
         "Leave out studies with",
         list(titles),
@@ -223,29 +224,27 @@ def _change(
     """A callback that puts a widget's value into the view; hand-set thresholds go."""
 
     def changed() -> None:
-        value = convert(state.entered(key))
-        view = replace(state.evaluation_view(), **{field: value})
-        state.keep_evaluation_view(replace(view, moved=()))
+        value = convert(state.recall(key))
+        view = replace(evaluation_view(), **{field: value})
+        keep_evaluation_view(replace(view, moved=()))
 
     return changed
 
 
 def _data_changed() -> None:
-    view = state.evaluation_view()
-    fresh = EvaluationView(data=state.entered("ev_data"), level=view.level, rule=view.rule)
-    state.keep_evaluation_view(fresh)
+    view = evaluation_view()
+    fresh = EvaluationView(data=state.recall("ev_data"), level=view.level, rule=view.rule)
+    keep_evaluation_view(fresh)
 
 
 def _models_changed(plain: list[str]) -> None:
-    chosen = state.entered("ev_models")
+    chosen = state.recall("ev_models")
     models = () if chosen == plain else tuple(chosen)
-    view = state.evaluation_view()
+    view = evaluation_view()
     moved = tuple(pair for pair in view.moved if pair[0] in chosen)
-    state.keep_evaluation_view(replace(view, models=models, moved=moved))
+    keep_evaluation_view(replace(view, models=models, moved=moved))
 
 
 def _clear_filters() -> None:
-    view = state.evaluation_view()
-    state.keep_evaluation_view(
-        replace(view, vertebra="", fold=None, spacing=None, without=(), moved=())
-    )
+    view = evaluation_view()
+    keep_evaluation_view(replace(view, vertebra="", fold=None, spacing=None, without=(), moved=()))

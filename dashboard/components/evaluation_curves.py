@@ -22,13 +22,14 @@ from dashboard.charts.plot_area import CONFIG
 from dashboard.charts.roc_pr import DrawnCurve, pr_figure, roc_figure
 from dashboard.charts.score_distribution import distribution_figure
 from dashboard.charts.small_multiples import small_multiples_figure
+from dashboard.components.evaluation_slots import Slots
 from dashboard.components.evaluation_tables import legend_html, model_tag
-from dashboard.components.evaluation_thresholds import Slots
 from dashboard.components.frame import draw
 from dashboard.evaluation_comparison import Comparison, drawn_curves
 from dashboard.evaluation_live import WORDS
 from dashboard.evaluation_results import Evaluated, Question, curve, items
 from dashboard.evaluation_slow import Pending, slowly
+from dashboard.evaluation_state import control, evaluation_view, keep_evaluation_view
 
 
 def title(text: str, reading: str) -> None:
@@ -44,7 +45,7 @@ def curve_section(comparison: Comparison, slots: Slots) -> None:
     with roc:
         title(
             "ROC: what finding more costs",
-            "Up and to the left is better: more positives found for the same share of false alarms.",
+            "Up and to the left is better: more positives found for the same false alarms.",
         )
         slots.roc = _chart("ev_roc", lambda: roc_figure(curves), bool(curves), "ROC curves")
     with precision:
@@ -182,8 +183,8 @@ def _chart(key: str, figure: Callable[[], go.Figure], there: bool, alt: str) -> 
 
 
 def _prevalence() -> None:
-    view = state.evaluation_view()
-    state.control("ev_prevalence", None if view.prevalence is None else 100 * view.prevalence)
+    view = evaluation_view()
+    control("ev_prevalence", None if view.prevalence is None else 100 * view.prevalence)
     st.number_input(
         "Prevalence for PPV and NPV, %", 0.01, 99.99, value=None, step=0.5, format="%.2f",
         placeholder="as in the data", key="ev_prevalence", on_change=_prevalence_changed,
@@ -192,11 +193,9 @@ def _prevalence() -> None:
 
 
 def _prevalence_changed() -> None:
-    typed = state.entered("ev_prevalence")
-    view = replace(
-        state.evaluation_view(), prevalence=None if typed is None else round(typed / 100, 6)
-    )
-    state.keep_evaluation_view(view)
+    typed = state.recall("ev_prevalence")
+    view = replace(evaluation_view(), prevalence=None if typed is None else round(typed / 100, 6))
+    keep_evaluation_view(view)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
@@ -235,4 +234,3 @@ def _cached_decision(
 
 def _decision(evaluated: Evaluated, name: str, question: Question) -> DecisionCurve:
     return _cached_decision(f"{evaluated.key}|{question}", evaluated, name, question)
-

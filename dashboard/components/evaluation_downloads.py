@@ -7,22 +7,21 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from core.constants import VERTEBRAE
-from dashboard import state
 from dashboard.charts.roc_pr import pr_figure, roc_figure
 from dashboard.charts.small_multiples import small_multiples_figure
 from dashboard.components.evaluation_curves import title, with_band
 from dashboard.components.evaluation_headline import table_html
 from dashboard.components.evaluation_tables import confusion_html, metrics_html, vertebra_html
-
 from dashboard.evaluation_comparison import Comparison, drawn_curves
 from dashboard.evaluation_export import csv_text, figures_now, html_report, json_text
 from dashboard.evaluation_headline import headline_rows, pair_tests
+from dashboard.evaluation_state import evaluation_view
 from dashboard.evaluation_view import to_query
 
 
 def downloads(comparison: Comparison) -> None:
     """Three buttons; a file is made when its button is pressed."""
-    title("Take it with you", "At the thresholds of the moment you press; a link restores the rest.")
+    title("Take it with you", "At the thresholds of the moment you press.")
     stem = f"evaluation-{comparison.truth.truth_id}-{comparison.question.level}"
     with st.container(horizontal=True):
         st.download_button(
@@ -42,7 +41,7 @@ def downloads(comparison: Comparison) -> None:
 
 def report(comparison: Comparison) -> str:
     """The HTML report of what is on show."""
-    view = state.evaluation_view()
+    view = evaluation_view()
     live = figures_now(comparison, view)
     rows = headline_rows(comparison)
     curves = [with_band(comparison, drawn) for drawn in drawn_curves(comparison)]
@@ -68,8 +67,8 @@ def report(comparison: Comparison) -> str:
 
 
 def _csv(comparison: Comparison) -> str:
-    return csv_text(comparison, state.evaluation_view(), headline_rows(comparison))
+    return csv_text(comparison, evaluation_view(), headline_rows(comparison))
 
 
 def _json(comparison: Comparison) -> str:
-    return json_text(comparison, state.evaluation_view(), headline_rows(comparison))
+    return json_text(comparison, evaluation_view(), headline_rows(comparison))

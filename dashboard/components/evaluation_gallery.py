@@ -22,6 +22,13 @@ from dashboard.evaluation_comparison import Comparison
 from dashboard.evaluation_headline import threshold_scores
 from dashboard.evaluation_live import WORDS
 from dashboard.evaluation_results import items
+from dashboard.evaluation_state import (
+    control,
+    errors_shown,
+    evaluation_view,
+    keep_evaluation_view,
+    show_more_errors,
+)
 from dashboard.synthetic_studies import can_show, is_ready, try_picture
 from dashboard.wording import duration
 
@@ -33,7 +40,7 @@ AT_MOST: Final = 60
 @st.fragment
 def error_gallery(comparison: Comparison) -> None:
     """List false negatives or false positives of the model in focus at its thresholds."""
-    view = state.evaluation_view()
+    view = evaluation_view()
     name = comparison.focus(view)
     words = WORDS[comparison.question.level]
     names = {
@@ -41,7 +48,7 @@ def error_gallery(comparison: Comparison) -> None:
         "alarms": f"{words.negatives} {words.called}".capitalize(),
     }
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        state.control("ev_errors", view.errors)
+        control("ev_errors", view.errors)
         st.segmented_control(
             "Errors", list(names), format_func=lambda kind: names[kind], required=True,
             key="ev_errors", on_change=_kind_changed, label_visibility="collapsed",
@@ -50,7 +57,7 @@ def error_gallery(comparison: Comparison) -> None:
             "Follow the sliders", icon=":material/sync:", key="ev_follow",
             help="The list shows the errors at the thresholds of the moment it was drawn.",
         )  # fmt: skip
-    view = state.evaluation_view()
+    view = evaluation_view()
     thresholds = comparison.thresholds(view, name)
     asked = items(comparison.evaluated, name, comparison.question)
     limits = np.array(thresholds)
@@ -66,12 +73,12 @@ def error_gallery(comparison: Comparison) -> None:
     if not calls:
         st.html('<div class="lab-blank">No such error at this threshold.</div>')
         return
-    shown = min(state.remembered_count("ev_shown", AT_ONCE), len(calls))
+    shown = min(errors_shown(AT_ONCE), len(calls))
     _rows(comparison, calls[:shown])
     if shown < len(calls):
         st.button(
             f"Show {min(AT_ONCE, len(calls) - shown)} more", key="ev_more",
-            on_click=state.add_to_count, args=("ev_shown", AT_ONCE, AT_ONCE),
+            on_click=show_more_errors, args=(AT_ONCE,),
         )  # fmt: skip
 
 
@@ -89,9 +96,7 @@ def _rows(comparison: Comparison, calls: list[WrongCall]) -> None:
             places.append(st.empty())
             draw(_row(comparison, call))
             _link(comparison, call, k)
-    missing = [
-        k for k, call in enumerate(calls) if not is_ready(call.study_id, call.slice_index)
-    ]
+    missing = [k for k, call in enumerate(calls) if not is_ready(call.study_id, call.slice_index)]
     for k, call in enumerate(calls):
         if k not in missing:
             _picture(places[k], comparison, call)
@@ -145,14 +150,15 @@ def _link(comparison: Comparison, call: WrongCall, k: int) -> None:
 def _row(comparison: Comparison, call: WrongCall) -> str:
     truth = comparison.evaluated.data.truth
     study = int(np.searchsorted(truth.study_ids, call.study_id))
-    fractured = [name for name, is_so in zip(VERTEBRAE, truth.fractured[study], strict=True) if is_so]
+    fractured = [
+        name for name, is_so in zip(VERTEBRAE, truth.fractured[study], strict=True) if is_so
+    ]
     told = f"truth: {', '.join(fractured)} fractured" if fractured else "truth: intact"
     chip = ""
     if call.vertebra is not None:
         name = VERTEBRAE[call.vertebra]
-        chip = (
-            f'<span class="lab-chip" style="background:{VERTEBRA_COLORS[name]}"></span><b>{name}</b> '
-        )
+        color = VERTEBRA_COLORS[name]
+        chip = f'<span class="lab-chip" style="background:{color}"></span><b>{name}</b> '
     where = "" if call.slice_index is None else f"slice {call.slice_index} · "
     return (
         f'<div class="lab-error"><span>{chip}Study …{escape(call.study_id[-8:])}</span>'
@@ -162,9 +168,7 @@ def _row(comparison: Comparison, call: WrongCall) -> str:
     )
 
 
-def _heading(
-    comparison: Comparison, name: str, total: int, thresholds: tuple[float, ...]
-) -> str:
+def _heading(comparison: Comparison, name: str, total: int, thresholds: tuple[float, ...]) -> str:
     at = f"threshold {thresholds[0]:.4f}" if len(thresholds) == 1 else "its seven thresholds"
     order = "the most confident error first"
     return (
@@ -175,7 +179,5 @@ def _heading(
 
 
 def _kind_changed() -> None:
-    view = replace(state.evaluation_view(), errors=state.entered("ev_errors"))
-    state.keep_evaluation_view(view)
-
-
+    view = replace(evaluation_view(), errors=state.recall("ev_errors"))
+    keep_evaluation_view(view)

@@ -32,12 +32,16 @@ COLUMNS: Final = (
     ("specificity", "Specificity", "At the rule's threshold: share of negatives left alone."),
     ("accuracy", "Accuracy", "At the rule's threshold."),
     ("brier", "Brier ↓", "Mean squared error of the score; lower is better."),
-    ("expected_calibration_error", "ECE ↓", "How far scores are from frequencies; lower is better."),
+    (
+        "expected_calibration_error",
+        "ECE ↓",
+        "How far scores are from frequencies; lower is better.",
+    ),
 )
 READING: Final = (
-    "Read a cell as “value, with the range in which it would lie if other patients of the same kind "
-    "were drawn” (95 %, patients resampled 1,000 times). ★ marks a model only where it beats every "
-    "other by more than chance (Holm-adjusted p < 0.05)."
+    "Read a cell as “value, with the range in which it would lie if other patients of the same "
+    "kind were drawn” (95 %, patients resampled 1,000 times). ★ marks a model only where it beats "
+    "every other by more than chance (Holm-adjusted p < 0.05)."
 )
 
 

@@ -19,6 +19,7 @@ from dashboard.components.evaluation_choice import (
 )
 from dashboard.evaluation_comparison import Comparison, compare
 from dashboard.evaluation_sources import Sources
+from dashboard.evaluation_state import evaluation_view, keep_evaluation_view
 from dashboard.services import settings
 
 
@@ -39,7 +40,7 @@ def empty_state(sources: Sources) -> None:
 
 def choices(sources: Sources) -> Comparison | None:
     """Draw all choices and read what they name; None where that cannot be, with the reason."""
-    state.keep_evaluation_view(state.evaluation_view())
+    keep_evaluation_view(evaluation_view())
     with st.container(key="ev_choice"):
         data, level, detail = st.columns([5, 6, 5], gap="medium", vertical_alignment="bottom")
         with data:
@@ -59,7 +60,7 @@ def choices(sources: Sources) -> Comparison | None:
     comparison, problem = None, ""
     try:
         with st.spinner("Reading predictions and truth …", show_time=True):
-            comparison = compare(sources, truth, chosen, state.evaluation_view())
+            comparison = compare(sources, truth, chosen, evaluation_view())
     except CSpineError as error:
         problem = str(error)
     with cohort:

@@ -7,10 +7,10 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import CSpineError
 from core.models.saved_points import PastPoint, PointLevel
-from dashboard import state
 from dashboard.components.evaluation_curves import title
 from dashboard.evaluation_comparison import Comparison
 from dashboard.evaluation_points import past_points, point_to_save, save_point, undo_point
+from dashboard.evaluation_state import evaluation_view
 from dashboard.services import settings
 
 
@@ -19,7 +19,7 @@ def save_section(comparison: Comparison) -> None:
     """Save the thresholds of the model in focus to its bundle; nothing in read-only mode."""
     if settings().dashboard_readonly:
         return
-    view = state.evaluation_view()
+    view = evaluation_view()
     name = comparison.focus(view)
     bundle = comparison.models[name].bundle
     title(
@@ -59,11 +59,9 @@ def _level(comparison: Comparison, n_thresholds: int) -> PointLevel:
     return "vertebra" if level == "patient" and n_thresholds > 1 else level
 
 
-def _save(
-    comparison: Comparison, name: str, level: PointLevel, told: DeltaGenerator
-) -> None:
+def _save(comparison: Comparison, name: str, level: PointLevel, told: DeltaGenerator) -> None:
     # Read again: the sliders are a fragment of their own and may have moved since.
-    thresholds = comparison.thresholds(state.evaluation_view(), name)
+    thresholds = comparison.thresholds(evaluation_view(), name)
     point = point_to_save(
         thresholds, comparison.chosen.get(name), comparison.truth.label,
         comparison.evaluated.data.truth.n_studies,
@@ -82,9 +80,7 @@ def _save(
     )
 
 
-def _undo(
-    comparison: Comparison, name: str, level: PointLevel, told: DeltaGenerator
-) -> None:
+def _undo(comparison: Comparison, name: str, level: PointLevel, told: DeltaGenerator) -> None:
     bundle = comparison.models[name].bundle
     if bundle is None:
         return

@@ -90,9 +90,7 @@ def vertebra_html(name: str, figures: LiveFigures, style: ModelStyle) -> str:
     )  # fmt: skip
     many = len(figures.thresholds) == len(VERTEBRAE)
     rows = "".join(
-        _vertebra_row(
-            vertebra, own, figures.strata, figures.thresholds[j if many else 0]
-        )
+        _vertebra_row(vertebra, own, figures.strata, figures.thresholds[j if many else 0])
         for j, (vertebra, own) in enumerate(figures.per_vertebra.items())
     )
     headings = "".join(f"<th>{word}</th>" for word in head)
@@ -109,9 +107,7 @@ def legend_html(names: Sequence[str], styles: Mapping[str, ModelStyle]) -> str:
     return f'<div class="lab-legend">{tags}</div>'
 
 
-def _vertebra_row(
-    vertebra: str, counts: ConfusionCounts, strata: bool, threshold: float
-) -> str:
+def _vertebra_row(vertebra: str, counts: ConfusionCounts, strata: bool, threshold: float) -> str:
     chip = f'<span class="lab-chip" style="background:{VERTEBRA_COLORS[vertebra]}"></span>'
     none = "–" if counts.n_positive == 0 else None
     recall = none or f"{counts.recall:.3f}"

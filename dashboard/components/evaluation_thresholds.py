@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from core.constants import VERTEBRAE
 from core.evaluation.thresholds import RULE_MEANINGS
 from dashboard import state
-from dashboard.charts.overlay import Line, Mark, overlay
-from dashboard.charts.plot_area import GRID, LOW, WIDE
-from dashboard.charts.small_multiples import panel_mark
-from dashboard.components.evaluation_tables import (
-    confusion_html,
-    metrics_html,
-    vertebra_html,
-    what_if_html,
-)
+from dashboard.components.evaluation_slots import Slots, fill
+from dashboard.components.evaluation_tables import what_if_html
 from dashboard.components.frame import draw
 from dashboard.evaluation_comparison import Comparison, has_other_data
-from dashboard.evaluation_live import RULE_OF, LiveFigures, live_figures
+from dashboard.evaluation_live import RULE_OF, live_figures
+from dashboard.evaluation_state import control, evaluation_view, keep_evaluation_view
 from dashboard.evaluation_view import RULES, EvaluationView, RuleName, Thresholds
 
 RULE_NAMES: Final[dict[RuleName, str]] = {
@@ -36,36 +28,11 @@ RULE_NAMES: Final[dict[RuleName, str]] = {
 STEP: Final = 0.001
 
 
-@dataclass(slots=True)
-class Slots:
-    """Places on the page that the sliders fill anew; None where a chart is not shown.
-
-    Attributes:
-        roc: Over the ROC curves.
-        precision: Over the precision–recall curves.
-        panels: Over the small panels.
-        decision: Over the decision curves.
-        confusion: Confusion matrices.
-        metrics: The table of metrics.
-        vertebrae: The table of C1–C7.
-        distributions: Over each model's distribution, by name.
-    """
-
-    roc: DeltaGenerator | None = None
-    precision: DeltaGenerator | None = None
-    panels: DeltaGenerator | None = None
-    decision: DeltaGenerator | None = None
-    confusion: DeltaGenerator | None = None
-    metrics: DeltaGenerator | None = None
-    vertebrae: DeltaGenerator | None = None
-    distributions: dict[str, DeltaGenerator] = field(default_factory=dict)
-
-
 def rule_bar(comparison: Comparison) -> None:
     """Let the reader choose the rule that sets every model's thresholds."""
-    view = state.evaluation_view()
+    view = evaluation_view()
     with st.container(horizontal=True, vertical_alignment="bottom", key="ev_rules"):
-        state.control("ev_rule", view.rule)
+        control("ev_rule", view.rule)
         st.segmented_control(
             "Thresholds by rule",
             RULES,
@@ -78,10 +45,10 @@ def rule_bar(comparison: Comparison) -> None:
         if view.rule in ("sensitivity", "specificity", "cost"):
             _target(view)
         if comparison.question.knows_vertebrae:
-            state.control("ev_by_vertebra", view.by_vertebra)
+            control("ev_by_vertebra", view.by_vertebra)
             st.toggle("One for each of C1–C7", key="ev_by_vertebra", on_change=_by_changed)
         if has_other_data(comparison):
-            state.control("ev_same_data", view.same_data)
+            control("ev_same_data", view.same_data)
             st.toggle(
                 "Choose on these very studies", key="ev_same_data", on_change=_same_changed,
                 help="Off: chosen on the training cohort out of fold, then applied here. On: "
@@ -94,7 +61,7 @@ def rule_bar(comparison: Comparison) -> None:
 @st.fragment
 def threshold_panel(comparison: Comparison, slots: Slots) -> None:
     """Draw the sliders and everything that follows from them; a move redraws this alone."""
-    view = state.evaluation_view()
+    view = evaluation_view()
     names = comparison.names
     focus = comparison.focus(view)
     _sliders(comparison, view, focus)
@@ -105,7 +72,7 @@ def threshold_panel(comparison: Comparison, slots: Slots) -> None:
         for name in names
     }
     draw(what_if_html(comparison.question, figures, comparison.styles, focus))
-    _fill(comparison, view, focus, figures, slots)
+    fill(comparison, view, focus, figures, slots)
 
 
 def _focus(comparison: Comparison, view: EvaluationView) -> None:
@@ -113,7 +80,7 @@ def _focus(comparison: Comparison, view: EvaluationView) -> None:
     ids = {model.source_id: name for name, model in comparison.models.items()}
     if len(ids) < 2:
         return
-    state.control("ev_focus", comparison.models[comparison.focus(view)].source_id)
+    control("ev_focus", comparison.models[comparison.focus(view)].source_id)
     st.selectbox(
         "In focus: the model that the sliders move", list(ids), format_func=lambda key: ids[key],
         key="ev_focus", on_change=_focus_changed, width=300,
@@ -147,7 +114,7 @@ def _sliders(comparison: Comparison, view: EvaluationView, focus: str) -> None:
 
 def _slider(label: str, source_id: str, values: Thresholds, j: int) -> None:
     key = f"ev_slider_{len(values)}_{j}"
-    state.control(key, round(min(max(values[j], 0.0), 1.0), 3))
+    control(key, round(min(max(values[j], 0.0), 1.0), 3))
     st.slider(
         label, 0.0, 1.0, step=STEP, format="%.3f", key=key, on_change=_moved,
         args=(key, source_id, values, j),
@@ -156,79 +123,12 @@ def _slider(label: str, source_id: str, values: Thresholds, j: int) -> None:
 
 def _typed(source_id: str, values: Thresholds, j: int) -> None:
     key = f"ev_typed_{len(values)}_{j}"
-    state.control(key, min(max(values[j], 0.0), 1.0))
+    control(key, min(max(values[j], 0.0), 1.0))
     st.number_input(
         "typed" if len(values) == 1 else f"typed for {VERTEBRAE[j]}",
         0.0, 1.0, step=STEP, format="%.5f", key=key, on_change=_moved,
         args=(key, source_id, values, j), label_visibility="collapsed",
     )  # fmt: skip
-
-
-def _fill(
-    comparison: Comparison, view: EvaluationView, focus: str, figures: Mapping[str, LiveFigures],
-    slots: Slots,
-) -> None:  # fmt: skip
-    styles = comparison.styles
-    if slots.roc is not None:
-        _html(slots.roc, overlay(WIDE, [_roc_mark(comparison, n, f) for n, f in figures.items()]))
-    if slots.precision is not None:
-        marks = [_pr_mark(comparison, n, f) for n, f in figures.items()]
-        _html(slots.precision, overlay(WIDE, marks))
-    if slots.panels is not None:
-        _html(slots.panels, overlay(GRID, _panel_marks(comparison, figures)))
-    if slots.decision is not None:
-        lines = [
-            Line(own.thresholds[0], styles[name].color)
-            for name, own in figures.items()
-            if len(own.thresholds) == 1
-        ]
-        _html(slots.decision, overlay(LOW, lines=lines))
-    for name, slot in slots.distributions.items():
-        lines = [
-            Line(value, styles[name].color, "" if len(figures[name].thresholds) > 1 else
-                 f"{value:.3f}")
-            for value in figures[name].thresholds
-        ]  # fmt: skip
-        _html(slot, overlay(LOW, lines=lines))
-    if slots.confusion is not None:
-        _html(slots.confusion, confusion_html(comparison.question, figures, styles))
-    if slots.metrics is not None:
-        _html(slots.metrics, metrics_html(figures, styles, view.prevalence))
-    if slots.vertebrae is not None:
-        _html(slots.vertebrae, vertebra_html(focus, figures[focus], styles[focus]))
-
-
-def _roc_mark(comparison: Comparison, name: str, figures: LiveFigures) -> Mark:
-    counts, style = figures.counts, comparison.styles[name]
-    label = f"{name}: recall {counts.recall:.3f}, specificity {counts.specificity:.3f}"
-    return Mark(1 - counts.specificity, counts.recall, style.color, style.symbol, label)
-
-
-def _pr_mark(comparison: Comparison, name: str, figures: LiveFigures) -> Mark:
-    counts, style = figures.counts, comparison.styles[name]
-    called = counts.true_positives + counts.false_positives
-    # Without a call precision is 1 by the curve's convention.
-    precision = counts.precision if called else 1.0
-    label = f"{name}: recall {counts.recall:.3f}, precision {precision:.3f}"
-    return Mark(counts.recall, precision, style.color, style.symbol, label)
-
-
-def _panel_marks(comparison: Comparison, figures: Mapping[str, LiveFigures]) -> list[Mark]:
-    marks: list[Mark] = []
-    for name, own in figures.items():
-        style = comparison.styles[name]
-        for j, vertebra in enumerate(VERTEBRAE):
-            counts = own.per_vertebra.get(vertebra)
-            if own.strata or counts is None or not counts.n_positive or not counts.n_negative:
-                continue
-            label = f"{vertebra} · {name}: recall {counts.recall:.3f}"
-            mark = Mark(1 - counts.specificity, counts.recall, style.color, style.symbol, label)
-            marks.append(panel_mark(j, mark))
-    return marks
-
-
-def _html(slot: DeltaGenerator, html: str) -> None:
-    slot.markdown(html, unsafe_allow_html=True)
 
 
 def _provenance(comparison: Comparison) -> str:
@@ -250,7 +150,7 @@ def _provenance(comparison: Comparison) -> str:
 
 def _target(view: EvaluationView) -> None:
     cost = view.rule == "cost"
-    state.control("ev_target", float(view.target))
+    control("ev_target", float(view.target))
     st.number_input(
         "A miss costs as many false alarms" if cost else "Share to reach",
         0.01,
@@ -264,41 +164,38 @@ def _target(view: EvaluationView) -> None:
 
 
 def _rule_changed() -> None:
-    rule: RuleName = state.entered("ev_rule")
+    rule: RuleName = state.recall("ev_rule")
     target = 10.0 if rule == "cost" else 0.95
-    state.keep_evaluation_view(
-        replace(state.evaluation_view(), rule=rule, target=target, moved=())
-    )
+    keep_evaluation_view(replace(evaluation_view(), rule=rule, target=target, moved=()))
 
 
 def _target_changed() -> None:
-    view = replace(state.evaluation_view(), target=float(state.entered("ev_target")), moved=())
-    state.keep_evaluation_view(view)
+    view = replace(evaluation_view(), target=float(state.recall("ev_target")), moved=())
+    keep_evaluation_view(view)
 
 
 def _by_changed() -> None:
-    view = state.evaluation_view()
-    changed = replace(view, by_vertebra=state.entered("ev_by_vertebra"), moved=())
-    state.keep_evaluation_view(changed)
+    view = evaluation_view()
+    changed = replace(view, by_vertebra=state.recall("ev_by_vertebra"), moved=())
+    keep_evaluation_view(changed)
 
 
 def _same_changed() -> None:
-    view = replace(state.evaluation_view(), same_data=state.entered("ev_same_data"), moved=())
-    state.keep_evaluation_view(view)
+    view = replace(evaluation_view(), same_data=state.recall("ev_same_data"), moved=())
+    keep_evaluation_view(view)
 
 
 def _focus_changed() -> None:
-    view = replace(state.evaluation_view(), focus=state.entered("ev_focus"))
-    state.keep_evaluation_view(view)
+    view = replace(evaluation_view(), focus=state.recall("ev_focus"))
+    keep_evaluation_view(view)
 
 
 def _moved(key: str, source_id: str, values: Thresholds, j: int) -> None:
-    moved = (*values[:j], float(state.entered(key)), *values[j + 1 :])
-    state.keep_evaluation_view(state.evaluation_view().with_moved(source_id, moved))
+    moved = (*values[:j], float(state.recall(key)), *values[j + 1 :])
+    keep_evaluation_view(evaluation_view().with_moved(source_id, moved))
 
 
 def _back(source_id: str) -> None:
-    view = state.evaluation_view()
+    view = evaluation_view()
     moved = tuple(pair for pair in view.moved if pair[0] != source_id)
-    state.keep_evaluation_view(replace(view, moved=moved))
-
+    keep_evaluation_view(replace(view, moved=moved))

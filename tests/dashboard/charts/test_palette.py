@@ -86,4 +86,6 @@ def test_more_models_than_colours_still_look_different_and_an_added_one_changes_
     names = [f"model-{k}" for k in range(20)]
     styles = model_styles(names)
     assert len({(style.color, style.dash) for style in styles.values()}) == 20
-    assert model_styles([*names, "another"]) == styles | {"another": model_styles([*names, "x"])["x"]}
+    assert model_styles([*names, "another"]) == styles | {
+        "another": model_styles([*names, "x"])["x"]
+    }

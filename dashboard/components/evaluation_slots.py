@@ -1,0 +1,110 @@
+"""Everything on the Evaluation page that follows the thresholds, filled into its places."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from streamlit.delta_generator import DeltaGenerator
+
+from core.constants import VERTEBRAE
+from dashboard.charts.overlay import Line, Mark, overlay
+from dashboard.charts.plot_area import GRID, LOW, WIDE
+from dashboard.charts.small_multiples import panel_mark
+from dashboard.components.evaluation_tables import confusion_html, metrics_html, vertebra_html
+from dashboard.evaluation_comparison import Comparison
+from dashboard.evaluation_live import LiveFigures
+from dashboard.evaluation_view import EvaluationView
+
+
+@dataclass(slots=True)
+class Slots:
+    """Places on the page that the sliders fill anew; None where a chart is not shown.
+
+    Attributes:
+        roc: Over the ROC curves.
+        precision: Over the precision–recall curves.
+        panels: Over the small panels.
+        decision: Over the decision curves.
+        confusion: Confusion matrices.
+        metrics: The table of metrics.
+        vertebrae: The table of C1–C7.
+        distributions: Over each model's distribution, by name.
+    """
+
+    roc: DeltaGenerator | None = None
+    precision: DeltaGenerator | None = None
+    panels: DeltaGenerator | None = None
+    decision: DeltaGenerator | None = None
+    confusion: DeltaGenerator | None = None
+    metrics: DeltaGenerator | None = None
+    vertebrae: DeltaGenerator | None = None
+    distributions: dict[str, DeltaGenerator] = field(default_factory=dict)
+
+
+def fill(
+    comparison: Comparison, view: EvaluationView, focus: str, figures: Mapping[str, LiveFigures],
+    slots: Slots,
+) -> None:  # fmt: skip
+    """Put every model's figures into the places that the page left for them."""
+    styles = comparison.styles
+    if slots.roc is not None:
+        _html(slots.roc, overlay(WIDE, [_roc_mark(comparison, n, f) for n, f in figures.items()]))
+    if slots.precision is not None:
+        marks = [_pr_mark(comparison, n, f) for n, f in figures.items()]
+        _html(slots.precision, overlay(WIDE, marks))
+    if slots.panels is not None:
+        _html(slots.panels, overlay(GRID, _panel_marks(comparison, figures)))
+    if slots.decision is not None:
+        lines = [
+            Line(own.thresholds[0], styles[name].color)
+            for name, own in figures.items()
+            if len(own.thresholds) == 1
+        ]
+        _html(slots.decision, overlay(LOW, lines=lines))
+    for name, slot in slots.distributions.items():
+        lines = [
+            Line(value, styles[name].color, "" if len(figures[name].thresholds) > 1 else
+                 f"{value:.3f}")
+            for value in figures[name].thresholds
+        ]  # fmt: skip
+        _html(slot, overlay(LOW, lines=lines))
+    if slots.confusion is not None:
+        _html(slots.confusion, confusion_html(comparison.question, figures, styles))
+    if slots.metrics is not None:
+        _html(slots.metrics, metrics_html(figures, styles, view.prevalence))
+    if slots.vertebrae is not None:
+        _html(slots.vertebrae, vertebra_html(focus, figures[focus], styles[focus]))
+
+
+def _roc_mark(comparison: Comparison, name: str, figures: LiveFigures) -> Mark:
+    counts, style = figures.counts, comparison.styles[name]
+    label = f"{name}: recall {counts.recall:.3f}, specificity {counts.specificity:.3f}"
+    return Mark(1 - counts.specificity, counts.recall, style.color, style.symbol, label)
+
+
+def _pr_mark(comparison: Comparison, name: str, figures: LiveFigures) -> Mark:
+    counts, style = figures.counts, comparison.styles[name]
+    called = counts.true_positives + counts.false_positives
+    # Without a call precision is 1 by the curve's convention.
+    precision = counts.precision if called else 1.0
+    label = f"{name}: recall {counts.recall:.3f}, precision {precision:.3f}"
+    return Mark(counts.recall, precision, style.color, style.symbol, label)
+
+
+def _panel_marks(comparison: Comparison, figures: Mapping[str, LiveFigures]) -> list[Mark]:
+    marks: list[Mark] = []
+    for name, own in figures.items():
+        style = comparison.styles[name]
+        for j, vertebra in enumerate(VERTEBRAE):
+            counts = own.per_vertebra.get(vertebra)
+            if own.strata or counts is None or not counts.n_positive or not counts.n_negative:
+                continue
+            label = f"{vertebra} · {name}: recall {counts.recall:.3f}"
+            mark = Mark(1 - counts.specificity, counts.recall, style.color, style.symbol, label)
+            marks.append(panel_mark(j, mark))
+    return marks
+
+
+def _html(slot: DeltaGenerator, html: str) -> None:
+    slot.markdown(html, unsafe_allow_html=True)

@@ -1,0 +1,180 @@
+"""The Evaluation page compares, follows a threshold, links, saves – and hides saving read-only."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.evaluation.score_files import read_score_table, read_truth_table
+from tests.dashboard.made_predictions import NAMES, SHIPPED_POINT, write_predictions_place
+from tests.pages.driver import APP, html
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Two bundles with predictions on two cohorts."""
+    root = tmp_path_factory.mktemp("evaluation")
+    write_predictions_place(root / "checkpoints", studies=24, slices=2_200, models=2)
+    return root
+
+
+@pytest.fixture
+def place(made, tmp_path, monkeypatch):
+    """A copy that a test may change, and the environment that points to it."""
+    shutil.copytree(made / "checkpoints", tmp_path / "checkpoints")
+    monkeypatch.delenv("RSNA_ROOT", raising=False)
+    monkeypatch.setenv("CSPINE_VAR", str(tmp_path / "var"))
+    monkeypatch.setenv("RSNA_CACHE", str(tmp_path / "var" / "cache"))
+    monkeypatch.setenv("CHECKPOINTS", str(tmp_path / "checkpoints"))
+    return tmp_path
+
+
+def open_evaluation(**query: str) -> AppTest:
+    """The page as a link opens it."""
+    app = AppTest.from_file(str(APP), default_timeout=60).run()
+    app.switch_page("../pages/evaluation.py")
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception, app.exception[0].stack_trace
+    return app
+
+
+def consequences(app) -> str:
+    """The line of the model in focus."""
+    return re.search(r'<li class="lab-focus">(.*?)</li>', html(app)).group(1)
+
+
+def expected(place, threshold: float) -> str:
+    """The same line from the arrays themselves."""
+    folder = place / "checkpoints"
+    scores = read_score_table(folder / NAMES[0] / "predictions" / "held_out.parquet")
+    truth = read_truth_table(folder / "cohorts" / "held_out.parquet").fractured.any(axis=1)
+    called = scores.patient_scores >= threshold
+    return (
+        f"{int((truth & ~called).sum())} of {int(truth.sum())} fractured patients are missed, "
+        f"{int((~truth & called).sum())} of {int((~truth).sum())} healthy ones called fractured"
+    )
+
+
+def test_models_are_compared_and_a_moved_threshold_moves_everything(place):
+    app = open_evaluation()
+    text = html(app)
+    assert all(name in text for name in NAMES[:2])
+    assert "another data set" in text
+    assert "Chosen on Training cohort" in " ".join(c.value for c in app.caption)
+    assert len(app.get("plotly_chart")) == 7
+    before = consequences(app), re.findall(r"lab-mark.*?left:([\d.]+)%", text)
+    app.slider(key="ev_slider_1_0").set_value(0.3).run()
+    assert expected(place, 0.3) in consequences(app)
+    after = re.findall(r"lab-mark.*?left:([\d.]+)%", html(app))
+    assert before[0] != consequences(app)
+    assert before[1] != after
+    assert app.query_params["moved"] == f"bundle.{NAMES[0]}*0.3"
+    app.number_input(key="ev_typed_1_0").set_value(0.12345).run()
+    assert expected(place, 0.12345) in consequences(app)
+    app.button(key="ev_back").click().run()
+    assert consequences(app) == before[0]
+    assert "moved" not in app.query_params
+
+
+def test_a_link_restores_level_rule_thresholds_and_filter(place):
+    app = open_evaluation(
+        level="vertebra", by_vertebra="1", rule="youden", vertebra="C2",
+        focus=f"bundle.{NAMES[1]}", moved=f"bundle.{NAMES[1]}*0.1_0.2_0.3_0.4_0.5_0.6_0.7",
+    )  # fmt: skip
+    assert [app.slider(key=f"ev_slider_7_{j}").value for j in range(7)] == [
+        0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7,
+    ]  # fmt: skip
+    assert app.button_group(key="ev_rule").value == "youden"
+    assert NAMES[1] in consequences(app)
+    assert "fractured vertebrae" in consequences(app)
+    assert re.search(r"\d+ of 24 studies", html(app))
+    app.slider(key="ev_slider_7_6").set_value(0.9).run()
+    assert app.query_params["moved"].endswith("_0.6_0.9")
+
+
+@pytest.mark.parametrize("level", ["slice", "presence"])
+def test_slices_are_judged_by_masks_or_by_boxes(place, level):
+    app = open_evaluation(level=level)
+    assert consequences(app)
+    if level == "slice":
+        app.selectbox(key="ev_definition").set_value("boxed").run()
+        assert not app.exception
+        assert "A box names no vertebra" in html(app)
+        assert app.query_params["definition"] == "boxed"
+
+
+def test_the_operating_point_is_saved_and_taken_back(place):
+    file = place / "checkpoints" / NAMES[0] / "operating_points.json"
+    app = open_evaluation()
+    app.slider(key="ev_slider_1_0").set_value(0.25).run()
+    app.button(key="ev_save").click().run()
+    assert "0.2500 (set by hand" in app.success[0].value
+    saved = json.loads(file.read_text())
+    assert saved["patient"]["threshold"] == 0.25
+    assert saved["patient"]["data"] == "Held-out synthetic cohort, 24 studies"
+    app.button(key="ev_undo").click().run()
+    assert json.loads(file.read_text()) == {"patient": SHIPPED_POINT}
+
+
+def test_a_rule_is_saved_with_what_it_was_chosen_on(place):
+    app = open_evaluation(rule="sensitivity", target="0.9")
+    app.button(key="ev_save").click().run()
+    saved = json.loads((place / "checkpoints" / NAMES[0] / "operating_points.json").read_text())
+    entry = saved["patient"]
+    assert (entry["rule"], entry["asked"]) == ("target sensitivity", 0.9)
+    assert entry["data"] == "Training cohort, out of fold"
+
+
+def test_a_read_only_page_offers_nothing_that_changes_something(place, monkeypatch):
+    monkeypatch.setenv("DASHBOARD_READONLY", "1")
+    app = open_evaluation()
+    keys = {button.key for button in app.button}
+    assert not keys & {"ev_save", "ev_undo", "ev_import_add"}
+    assert "Keep this operating point" not in html(app)
+    assert consequences(app)
+
+
+def test_an_imported_model_joins_and_says_what_it_lacks(place):
+    truth = read_truth_table(place / "checkpoints" / "cohorts" / "held_out.parquet")
+    rng = np.random.default_rng(0)
+    rows = ["uid,Overall,C1,C2,C3,C4,C5,C6,C7"]
+    for uid in truth.study_ids[:-1]:
+        values = rng.random(8)
+        rows.append(",".join([uid, *(f"{v:.4f}" for v in values)]))
+    app = open_evaluation()
+    app.file_uploader(key="ev_csv").set_value(("x.csv", "\n".join(rows).encode(), "text/csv"))
+    app.text_input(key="ev_import_name").set_value("elsewhere").run()
+    app.button(key="ev_import_add").click().run()
+    assert "elsewhere was added" in app.success[0].value
+    models = app.multiselect(key="ev_models")
+    (imported,) = [name for name in models.options if name == "elsewhere"]
+    models.set_value([*models.value, "import." + next((place / "var" / "imports").iterdir()).name])
+    app.run()
+    assert not app.exception
+    assert imported in html(app)
+    notes = " ".join(m.value for m in app.markdown)
+    assert "1 studies with truth have no score" in notes
+    app.button_group(key="ev_level").set_value("slice").run()
+    assert "elsewhere has no slice level" in " ".join(m.value for m in app.markdown)
+
+
+def test_an_empty_place_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setenv("CSPINE_VAR", str(tmp_path / "var"))
+    monkeypatch.setenv("CHECKPOINTS", str(tmp_path / "checkpoints"))
+    monkeypatch.delenv("RSNA_ROOT", raising=False)
+    app = open_evaluation()
+    assert "No predictions to evaluate yet" in html(app)
+    assert "core train CONFIG --fold all" in html(app)
+
+
+def test_a_broken_table_is_one_sentence(place):
+    (place / "checkpoints" / NAMES[0] / "predictions" / "held_out.parquet").write_bytes(b"no")
+    app = open_evaluation()
+    assert "cannot be read as Parquet" in app.error[0].value
