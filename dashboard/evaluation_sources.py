@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -110,7 +110,8 @@ def find_sources(settings: Settings) -> Sources:
     models = [_bundle_source(bundle, truths) for bundle in bundles]
     models += _runs(settings, truths)
     models += _imports(settings, truths)
-    return Sources(truths, {model.source_id: model for model in models if model.tables})
+    found = [model for model in models if model.tables]
+    return Sources(truths, {model.source_id: model for model in _distinct(found)})
 
 
 def cohort_seeds(bundles: Iterable[BundleInfo]) -> dict[str, CohortSeed]:
@@ -124,6 +125,18 @@ def cohort_seeds(bundles: Iterable[BundleInfo]) -> dict[str, CohortSeed]:
                 seed, studies = entry.get("seed"), entry.get("studies")
                 if isinstance(seed, int) and isinstance(studies, int):
                     found[truth_id] = CohortSeed(seed, studies)
+    return found
+
+
+def _distinct(models: Sequence[PredictionSource]) -> list[PredictionSource]:
+    """The models with labels of their own: an import may be called like a bundle."""
+    found: list[PredictionSource] = []
+    for model in models:
+        taken = {other.label for other in found}
+        label, number = model.label, 2
+        while label in taken:
+            label, number = f"{model.label} ({number})", number + 1
+        found.append(replace(model, label=label))
     return found
 
 
