@@ -76,14 +76,16 @@ class RunConfig(BaseModel):
     against its vertebra loss. `vertebra_bundle` gives v_ij where a study has no mask. `fold` is
     the one held out; "all" trains each in turn, None trains on every study. `gradient_clip`
     limits the gradient's norm; 0 means no limit. `checkpoint_every_s` is the longest time of
-    work that a kill loses. The `augment_*` say how far a slice may be changed where `augment` is
-    set, as in `core.preprocessing.augmentation.AugmentationRanges`; the `noise_*` are those of
+    work that a kill loses. A localiser learns from boxed slices with `negatives` slices without a
+    fracture for each, and fits `anchors_per_level` anchors to its boxes. The `augment_*` say how
+    far a slice may be changed where `augment` is set, as in
+    `core.preprocessing.augmentation.AugmentationRanges`; the `noise_*` are those of
     `core.types.NoiseReduction`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    task: Literal["vertebra", "fracture"]
+    task: Literal["vertebra", "fracture", "localization"]
     type: Literal[1, 2, 3] = 1
     backbone: BackboneName = "mobilenet_v3_large"
     pretrained: bool = False
@@ -117,6 +119,8 @@ class RunConfig(BaseModel):
     vertebra_bundle: Path | None = None
     fracture_target: FractureTarget = "vertebra"
     init_from: Path | None = None
+    negatives: float = Field(default=1.0, ge=0)
+    anchors_per_level: int = Field(default=3, ge=1, le=9)
     gradient_clip: float = Field(default=1.0, ge=0)
     deterministic: bool = True
     loader_workers: int = Field(default=0, ge=0)
@@ -135,11 +139,21 @@ class RunConfig(BaseModel):
     def _fits_together(self) -> RunConfig:
         if self.task == "vertebra" and self.type == 3:
             raise ValueError("vertebra detection has Types 1 and 2 only; set type to 1 or 2")
+        if self.task == "localization":
+            self._fits_localization()
         if isinstance(self.fold, int) and self.fold >= self.folds:
             raise ValueError(
                 f"fold must be below folds ({self.folds}); set it to 0..{self.folds - 1}"
             )
         return self
+
+    def _fits_localization(self) -> None:
+        if self.type != 1 or self.backbone not in ("mobilenet_v3_large", "resnet50"):
+            raise ValueError(
+                "a localiser has type 1 and the backbone mobilenet_v3_large or resnet50"
+            )
+        if self.channels == "windows":
+            raise ValueError("a localiser's channels are grey or neighbours")
 
     @property
     def window(self) -> HuWindow:
@@ -156,7 +170,7 @@ class RunConfig(BaseModel):
         """Peak of the one-cycle schedule: 1e-3 for vertebra, 1e-4 for fracture unless set."""
         if self.max_lr is not None:
             return self.max_lr
-        return 1e-3 if self.task == "vertebra" else 1e-4
+        return 1e-4 if self.task == "fracture" else 1e-3
 
 
 def load_run_config(path: Path, **overrides: Any) -> RunConfig:  # noqa: ANN401 - any field value

@@ -120,6 +120,38 @@ class BoxPrediction:
     score: float = 1.0
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class RawDetections:
+    """What localisers said of one study before any fusion; the only thing of them that is stored.
+
+    Attributes:
+        study_id: StudyInstanceUID.
+        slice_index: int64 (n,), slice of each box, 0 the most cranial.
+        xyxy: float64 (n, 4) in pixels of the volume's slices.
+        scores: float64 (n,) in [0, 1].
+        source: int64 (n,), which pass each box is from: a model with an augmentation.
+        n_sources: Passes over every slice.
+        z_mm: float64 (n_slices,), as in `CTVolume`.
+        file_numbers: int64 (n_slices,), DICOM file number of each slice, as in RSNA's tables.
+        models: Names of the bundles.
+    """
+
+    study_id: str
+    slice_index: NDArray[np.int64]
+    xyxy: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    source: NDArray[np.int64]
+    n_sources: int
+    z_mm: NDArray[np.float64]
+    file_numbers: NDArray[np.int64]
+    models: tuple[str, ...] = ()
+
+    @property
+    def n_slices(self) -> int:
+        """Number of slices."""
+        return len(self.z_mm)
+
+
 @dataclass(frozen=True, slots=True)
 class StudyRecord:
     """One study of a data root and what is known of it.

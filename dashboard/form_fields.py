@@ -22,16 +22,16 @@ from core.config import RunConfig
 Kind = Literal["choice", "switch", "whole", "number", "text", "yaml", "data_root", "bundle"]
 """Which widget asks for a field; "yaml" is a line of text that is read as YAML."""
 
-AS_TASK: Final = "1e-3 for vertebrae, 1e-4 for fractures"
+AS_TASK: Final = "1e-3 for vertebrae and boxes, 1e-4 for fractures"
 OTHER: Final = "More"
 """The group of fields that stand in no other."""
 
 GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "What to learn": (
         "task", "type", "backbone", "pretrained", "init_from", "alpha",
-        "fracture_target", "vertebra_bundle",
+        "fracture_target", "vertebra_bundle", "anchors_per_level",
     ),
-    "Data": ("data_root", "folds", "fold", "slices_per_study", "balanced"),
+    "Data": ("data_root", "folds", "fold", "slices_per_study", "balanced", "negatives"),
     "Input": (
         "size", "crop", "field_mm", "window_center", "window_width", "channels", "noise_reduction",
         "noise_threshold", "noise_clusters",
@@ -55,7 +55,7 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
 """Keys of a run config by group, in the order of the page."""
 
 WORDS: Final[dict[str, tuple[str, str]]] = {
-    "task": ("Task", "Which vertebrae a slice shows, or where it shows a fracture."),
+    "task": ("Task", "Which vertebrae a slice shows, whether a fracture, or a box around it."),
     "type": ("Type", "1: image alone. 2: image and metadata or vertebra probabilities. "
              "3: fracture and vertebra together."),
     "backbone": ("Backbone", "The image network under the head."),
@@ -74,6 +74,9 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "slices_per_study": ("Slices a study", "At most so many of a study in an epoch; 0 takes all."),
     "balanced": ("Balance classes", "Draw as many positive as negative slices; the bundle's "
                  "probabilities are shifted back."),
+    "negatives": ("Negatives a box", "Localisation: slices without a fracture for each with one."),
+    "anchors_per_level": ("Anchors a level", "Localisation: shapes of boxes that each level of the "
+                          "pyramid starts from."),
     "size": ("Input size (px)", "Side of the square the network sees."),
     "crop": ("Central crop", "Share of the slice kept before resizing."),
     "field_mm": ("Spine field (mm)", "Side of a square that follows the spine, in place of the "

@@ -20,7 +20,9 @@ MAY_IMPORT_TORCH = (
     "core/training/",
     "core/inference/predictor.py",
     "core/inference/explain.py",
+    "core/inference/localization.py",
     "core/data/datasets.py",
+    "core/data/box_dataset.py",
 )
 MACHINE_PATHS = re.compile(r"(?<![\w.~])/(work|root|home|Users|mnt|scratch)/\w")
 

@@ -101,7 +101,10 @@ def _turn(config: RunConfig, run_dir: Path) -> contextlib.AbstractContextManager
 
 
 def _train_one(config: RunConfig, run_dir: Path, *, resume: bool) -> None:
-    from core.training.trainer import train as run_training
+    if config.task == "localization":
+        from core.training.box_trainer import train_localizer as run_training
+    else:
+        from core.training.trainer import train as run_training
 
     with progress_bar(config.task, "batch") as progress:
         bundle = run_training(config, run_dir, resume=resume, progress=progress)
@@ -109,6 +112,10 @@ def _train_one(config: RunConfig, run_dir: Path, *, resume: bool) -> None:
 
 
 def _train_folds(config: RunConfig, run_dir: Path, *, resume: bool) -> None:
+    if config.task == "localization":
+        raise ConfigError(
+            "A localiser is trained a fold at a time; give --fold 0, then 1, and so on."
+        )
     from core.cross_validation import cross_validate
     from core.evaluation.report_table import render_report
 

@@ -39,7 +39,7 @@ class BundleConfig(BaseModel):
 
     format: Literal[1] = 1
     name: str
-    task: Literal["vertebra", "fracture"]
+    task: Literal["vertebra", "fracture", "localization"]
     type: Literal[1, 2, 3]
     backbone: BackboneName
     size: int = Field(ge=32, le=1024)
@@ -53,6 +53,7 @@ class BundleConfig(BaseModel):
     noise_clusters: int = Field(default=4, ge=2, le=8)
     alpha: float = Field(default=2.0, gt=0)
     vertebra_bundle: str | None = None
+    anchors: tuple[tuple[tuple[float, float], ...], ...] | None = None
     weights_sha256: str = Field(pattern="^[0-9a-f]{64}$")
     parameters: int = Field(ge=1)
     trained_on: dict[str, Any]

@@ -70,7 +70,7 @@ def load_model(bundle: BundleInfo, device: str | torch.device = "cpu") -> SliceM
     Raises:
         BundleError: The weights are missing, altered, or do not fit the config.
     """
-    payload = _checked_weights(bundle)
+    payload = checked_weights(bundle)
     config = bundle.config
     try:
         model = build_model(config.task, config.type, config.backbone, size=config.size)
@@ -103,7 +103,7 @@ def start_from_bundle(model: SliceModel, bundle: BundleInfo) -> tuple[int, int]:
         BundleError: The weights are missing or altered, or the bundle has another backbone.
     """
     try:
-        given = tensors_from_bytes(_checked_weights(bundle))
+        given = tensors_from_bytes(checked_weights(bundle))
     except SafetensorError as error:
         raise BundleError(
             f"{bundle.weights_file} holds no weights; train the bundle anew."
@@ -124,7 +124,12 @@ def start_from_bundle(model: SliceModel, bundle: BundleInfo) -> tuple[int, int]:
     return len(taken), len(own)
 
 
-def _checked_weights(bundle: BundleInfo) -> bytes:
+def checked_weights(bundle: BundleInfo) -> bytes:
+    """Read a bundle's weights file.
+
+    Raises:
+        BundleError: It is missing or not the one its config was written for.
+    """
     try:
         payload = bundle.weights_file.read_bytes()
     except OSError as error:

@@ -78,3 +78,24 @@ def stack_neighbours(
     middle = np.arange(len(prepared)) if indices is None else indices
     wanted = np.asarray(middle)[:, np.newaxis] + np.array([-1, 0, 1])
     return prepared[np.clip(wanted, 0, len(prepared) - 1)]
+
+
+def window_squares(
+    hu: NDArray[np.int16], field: SpineField, *, window: HuWindow, size: int
+) -> NDArray[np.uint8]:
+    """Cut the field's square out of every slice, window and resize it.
+
+    Args:
+        hu: int16 HU, (n, h, w).
+        field: One place for each of these slices.
+        window: HU window mapped to 0..255.
+        size: Side of the result in pixels.
+
+    Returns:
+        uint8 (n, size, size).
+    """
+    prepared = np.empty((len(hu), size, size), np.uint8)
+    for index in range(len(hu)):
+        grey = window_to_uint8(field.cut(hu[index], index)[np.newaxis], window)
+        prepared[index] = resize_slices(grey, size)[0]
+    return prepared

@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data.datasets import SliceBatch, SliceDataset
 from core.preprocessing.augmentation import (
     AugmentationRanges,
     apply_augmentations,
@@ -24,8 +23,28 @@ BATCHES_AHEAD: Final = 2
 """Batches in the making or ready, per worker."""
 
 
+class Batch(Protocol):
+    """Some slices with their truth."""
+
+    def pin_memory(self) -> Any:  # noqa: ANN401 - the batch's own kind
+        """The same in page-locked memory."""
+        ...
+
+
+BatchKind = TypeVar("BatchKind", bound=Batch)
+BatchKindCo = TypeVar("BatchKindCo", bound=Batch, covariant=True)
+
+
+class BatchSource(Protocol[BatchKindCo]):
+    """A data set that collects slices by their indices, and applies a change to their pixels."""
+
+    def batch(self, rows: NDArray[np.int64], change: Any = None, /) -> BatchKindCo:  # noqa: ANN401
+        """Collect some slices."""
+        ...
+
+
 @dataclass(slots=True)
-class Batches:
+class Batches(Generic[BatchKind]):
     """Walk a data set in a given order, a batch at a time.
 
     What a batch holds depends on the order, the seed and its number alone: neither on the number
@@ -54,7 +73,7 @@ class Batches:
         ValueError: `first`, `shard`, `workers` or `batch_size` is out of range.
     """
 
-    dataset: SliceDataset
+    dataset: BatchSource[BatchKind]
     order: NDArray[np.int64]
     batch_size: int
     augment_seed: tuple[int, ...] | None = None
@@ -90,7 +109,7 @@ class Batches:
         """Number of batches from `first` on."""
         return self.total - self.first
 
-    def __iter__(self) -> Iterator[SliceBatch]:
+    def __iter__(self) -> Iterator[BatchKind]:
         """Yield the batches from `first` on, this process's share of each."""
         numbers = range(self.first, self.total)
         if self.workers > 0:
@@ -102,9 +121,9 @@ class Batches:
             self.waited_s += time.perf_counter() - started
             yield batch
 
-    def _prefetched(self, numbers: range) -> Iterator[SliceBatch]:
+    def _prefetched(self, numbers: range) -> Iterator[BatchKind]:
         pool = ThreadPoolExecutor(self.workers, thread_name_prefix="batches")
-        pending: deque[Future[SliceBatch]] = deque()
+        pending: deque[Future[BatchKind]] = deque()
         upcoming = iter(numbers)
         try:
             for _ in numbers:
@@ -120,7 +139,7 @@ class Batches:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _make(self, number: int) -> SliceBatch:
+    def _make(self, number: int) -> BatchKind:
         rows = self.order[number * self.batch_size : (number + 1) * self.batch_size]
         rank, world = self.shard
         change = None

@@ -103,7 +103,9 @@ def train_one_epoch(
         logits = state.model(on_device.images, on_device.metadata, on_device.presence)
         loss, value = _loss(fabric, criterion, logits, on_device)
         _check_finite("loss", value, state, number)
-        _check_finite("gradient", _update(fabric, state, loss, gradient_clip), state, number)
+        _check_finite(
+            "gradient", follow_gradient(fabric, state, loss, gradient_clip), state, number
+        )
         state.step += 1
         state.batch = number
         seen += len(batch)
@@ -143,7 +145,9 @@ def _check_finite(what: str, value: float, state: TrainingState, batch: int) -> 
         )
 
 
-def _update(fabric: Fabric, state: TrainingState, loss: Tensor, gradient_clip: float) -> float:
+def follow_gradient(
+    fabric: Fabric, state: TrainingState, loss: Tensor, gradient_clip: float
+) -> float:
     """Take one step down the clipped gradient, and one along the schedule.
 
     Returns:

@@ -1,0 +1,152 @@
+"""Studies prepared for localisation: squares that follow the spine, with the boxes in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.data.dicom_series import read_series
+from core.data.masks import load_vertebra_mask, presence_from_mask
+from core.data.slice_table import volume_file_numbers
+from core.data.store_entries import fetch_entry
+from core.data.store_keys import (
+    entry_key,
+    named_folder_digest,
+    remembered_digest,
+    study_digests,
+)
+from core.preprocessing.box_geometry import boxes_to_square
+from core.preprocessing.network_input import window_squares
+from core.preprocessing.spine_field import FIELD_VERSION, find_spine_field
+from core.types import CTVolume, HuWindow, StudyRecord
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BoxSlices:
+    """One study as a localiser sees it, with its true boxes.
+
+    Attributes:
+        study_id: StudyInstanceUID.
+        images: uint8 (n, size, size), memory-mapped and read-only; slice 0 the most cranial.
+        squares: float64 (n, 4), left, top, right, bottom of each slice's square in pixels of the
+            volume's slice.
+        boxes: By slice index, xyxy float64 (k, 4) in pixels of `images`.
+        presence: bool (n, 7), v_ij; None where the study has no mask.
+        fractured: Whether the patient is; None where unlabelled.
+        z_mm: float64 (n,), as in `CTVolume`.
+    """
+
+    study_id: str
+    images: NDArray[np.uint8]
+    squares: NDArray[np.float64]
+    boxes: dict[int, NDArray[np.float64]]
+    presence: NDArray[np.bool_] | None
+    fractured: bool | None
+    z_mm: NDArray[np.float64]
+
+    @property
+    def n_slices(self) -> int:
+        """Number of slices."""
+        return len(self.images)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the absence of a box means something: a boxed study, or an intact one."""
+        return bool(self.boxes) or self.fractured is False
+
+
+def load_box_slices(
+    record: StudyRecord, *, window: HuWindow, field_mm: float, size: int, cache_dir: Path
+) -> BoxSlices:
+    """Give a study's squares from the store, preparing them first where they are missing.
+
+    Args:
+        record: The study.
+        window: HU window mapped to 0..255.
+        field_mm: Side of the square in mm.
+        size: Side of the square in pixels, after resizing.
+        cache_dir: Folder of the store.
+
+    Raises:
+        DicomSeriesError: The series cannot be read.
+        DataRootError: The study's folder is gone, or the mask cannot be read.
+        StorageError: The store cannot be written.
+    """
+    key = entry_key(
+        study_digests(record, cache_dir)
+        | {
+            # Boxes go by the files' numbers, so a renamed file makes another entry.
+            "series": remembered_digest(record.folder, named_folder_digest, cache_dir),
+            "localisation": [window.center, window.width, field_mm, size, FIELD_VERSION],
+        }
+    )
+
+    def build() -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        volume = read_series(record.folder)
+        images, squares = squares_of(volume, window=window, field_mm=field_mm, size=size)
+        arrays: dict[str, NDArray[Any]] = {
+            "images": images,
+            "squares": squares,
+            "file_numbers": volume_file_numbers(volume),
+            "z_mm": np.asarray(volume.z_mm, dtype=np.float64),
+        }
+        if volume.shift_px is not None:
+            arrays["shift_px"] = np.asarray(volume.shift_px, dtype=np.float64)
+        if record.mask_file is not None:
+            arrays["presence"] = presence_from_mask(load_vertebra_mask(record.mask_file, volume))
+        return arrays, {}
+
+    arrays = fetch_entry(cache_dir, "slices", key, build).arrays
+    squares = np.array(arrays["squares"])
+    on_volume = volume_boxes(
+        record, np.array(arrays["file_numbers"]), np.array(arrays.get("shift_px", 0.0))
+    )
+    return BoxSlices(
+        study_id=record.study_id,
+        images=arrays["images"],
+        squares=squares,
+        boxes={i: boxes_to_square(box, squares[i], size) for i, box in on_volume.items()},
+        presence=np.array(arrays["presence"]) if "presence" in arrays else None,
+        fractured=record.patient_fractured,
+        z_mm=np.array(arrays["z_mm"]),
+    )
+
+
+def squares_of(
+    volume: CTVolume, *, window: HuWindow, field_mm: float, size: int
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Cut, window and resize the square around the spine of every slice.
+
+    Returns:
+        uint8 (n, size, size), and the squares, float64 (n, 4), as in `BoxSlices`.
+    """
+    field = find_spine_field(volume.hu, volume.spacing_mm, field_mm)
+    squares = np.array([field.box_xyxy(i) for i in range(volume.n_slices)], dtype=np.float64)
+    return window_squares(volume.hu, field, window=window, size=size), squares
+
+
+def volume_boxes(
+    record: StudyRecord, file_numbers: NDArray[np.int64], shift_px: NDArray[np.float64]
+) -> dict[int, NDArray[np.float64]]:
+    """Place a study's true boxes on the slices of its volume.
+
+    Args:
+        record: Its boxes go by the files' numbers.
+        file_numbers: int64 (n,), of each slice.
+        shift_px: float64 (n, 2), (x, y) by which slices of a tilted gantry were moved, or 0.
+
+    Returns:
+        By slice index, xyxy float64 (k, 4) in pixels of the volume's slices; boxes on files that
+        are no slice of the volume are left out.
+    """
+    place = {int(number): i for i, number in enumerate(file_numbers)}
+    moved = np.broadcast_to(shift_px, (len(file_numbers), 2))
+    found: dict[int, list[NDArray[np.float64]]] = {}
+    for number, xyxy in record.boxes:
+        if (i := place.get(number)) is not None:
+            found.setdefault(i, []).append(np.array(xyxy) + np.tile(moved[i], 2))
+    return {i: np.array(boxes) for i, boxes in found.items()}

@@ -1,0 +1,254 @@
+"""How well boxes find fractures: overlap, precision and recall, AP, FROC, with intervals.
+
+Slices without a true box count in full: a box on them is a false one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import PredictionsError
+from core.evaluation.box_matching import (
+    BoxTable,
+    Pairs,
+    hit_of_best,
+    iou_of_best,
+    match_greedily,
+    pair_boxes,
+)
+from core.evaluation.froc import Froc, froc_boxes, froc_fractures, sensitivity_at_draws
+from core.evaluation.intervals import Interval, resample_patients
+
+Floats = NDArray[np.float64]
+IOU_LEVELS: Final = (0.1, 0.3, 0.5)
+_RECALLS: Final = np.linspace(0.0, 1.0, 101)
+_DRAWS_AT_ONCE: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class IouLevel:
+    """Counts where a box is true from a given overlap on.
+
+    Attributes:
+        iou: Least overlap.
+        precision: Share of the boxes at or above the threshold that are true.
+        recall: Share of the true boxes found by them.
+        average_precision: Over all thresholds; COCO's 101 points.
+        interval: Of the average precision, over patients.
+    """
+
+    iou: float
+    precision: float
+    recall: float
+    average_precision: float
+    interval: Interval | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DetectionReport:
+    """What boxes are worth on a cohort.
+
+    Attributes:
+        studies: Number of studies.
+        slices: Number of slices.
+        true_boxes: Number of true boxes.
+        true_fractures: Number of true tracks along z.
+        threshold: Score from which a box counts.
+        mean_top_iou: IoU of the best-scored box with the true one, mean over true boxes, 0 where
+            no box reaches the threshold.
+        mean_best_iou: IoU of the box that overlaps most, likewise.
+        hit_rate: Share of true boxes that hold the centre of the best-scored box.
+        top_iou: float64 (true_boxes,), what `mean_top_iou` is the mean of.
+        best_iou: float64 (true_boxes,), what `mean_best_iou` is the mean of.
+        levels: By least overlap.
+        mean_average_precision: Mean of the levels' average precisions.
+        froc_boxes: Sensitivity for true boxes against false boxes; hits by centre.
+        froc_fractures: Sensitivity for fractures (tracks) against false tracks; hits by centre of
+            any box.
+        intervals: By name, of the means and the sensitivities at one false box a study.
+    """
+
+    studies: int
+    slices: int
+    true_boxes: int
+    true_fractures: int
+    threshold: float
+    mean_top_iou: float
+    mean_best_iou: float
+    hit_rate: float
+    top_iou: Floats
+    best_iou: Floats
+    levels: tuple[IouLevel, ...]
+    mean_average_precision: float
+    froc_boxes: Froc
+    froc_fractures: Froc
+    intervals: dict[str, Interval | None]
+
+
+def evaluate_detection(
+    predicted: BoxTable,
+    truth: BoxTable,
+    n_slices: Sequence[int] | NDArray[np.int64],
+    *,
+    threshold: float,
+    replicates: int = 1000,
+    seed: int = 0,
+) -> DetectionReport:
+    """Measure boxes on a cohort.
+
+    Args:
+        predicted: All boxes, whatever their score.
+        truth: The true boxes.
+        n_slices: Slices of each study; their number is that of the studies.
+        threshold: Score from which a box counts in overlap, precision and recall.
+        replicates: Resamples of the patients; 0 for no intervals.
+        seed: Of the resampling.
+
+    Raises:
+        PredictionsError: There is no true box, a box is of no study, or a score is not finite.
+    """
+    counts = np.asarray(n_slices, dtype=np.int64)
+    _check(predicted, truth, len(counts))
+    pairs = pair_boxes(predicted, truth)
+    shown = predicted.rows(predicted.scores >= threshold)
+    shown_pairs = pair_boxes(shown, truth)
+    top, best = iou_of_best(shown_pairs, shown, len(truth))
+    hit = hit_of_best(shown_pairs, shown, len(truth))
+    draws = resample_patients(len(counts), replicates, seed) if replicates else None
+    levels = tuple(_level(iou, predicted, truth, pairs, threshold, draws) for iou in IOU_LEVELS)
+    boxes = froc_boxes(predicted, truth, pairs, counts)
+    fractures = froc_fractures(predicted, truth, pairs, counts)
+    intervals: dict[str, Interval | None] = {}
+    if draws is not None:
+        for name, values in (("mean_top_iou", top), ("mean_best_iou", best), ("hit_rate", hit)):
+            intervals[name] = mean_interval(values.astype(np.float64), truth.study, draws)
+        for name, curve in (("froc_boxes", boxes), ("froc_fractures", fractures)):
+            intervals[name] = percentiles(sensitivity_at_draws(curve, 1.0, draws))
+    return DetectionReport(
+        studies=len(counts),
+        slices=int(counts.sum()),
+        true_boxes=len(truth),
+        true_fractures=len(np.unique(truth.track_key)),
+        threshold=threshold,
+        mean_top_iou=float(top.mean()),
+        mean_best_iou=float(best.mean()),
+        hit_rate=float(hit.mean()),
+        top_iou=top,
+        best_iou=best,
+        levels=levels,
+        mean_average_precision=float(np.mean([level.average_precision for level in levels])),
+        froc_boxes=boxes,
+        froc_fractures=fractures,
+        intervals=intervals,
+    )
+
+
+def average_precision(matched: NDArray[np.bool_], scores: Floats, n_true: int) -> float:
+    """Mean precision at 101 recalls, as COCO takes it: the highest at that recall or beyond.
+
+    Lin et al. 2014 ("Microsoft COCO") and its evaluation code's definition.
+
+    Args:
+        matched: bool (n,), from `match_greedily`.
+        scores: float64 (n,).
+        n_true: Number of true boxes, >= 1.
+    """
+    order = np.argsort(-scores, kind="stable")
+    weights = np.ones((1, len(order)))
+    return float(_average_precisions(matched[order], weights, np.array([float(n_true)]))[0])
+
+
+def mean_interval(
+    values: Floats, study: NDArray[np.int64], draws: NDArray[np.int64]
+) -> Interval | None:
+    """Interval of the mean of `values`, patients drawn with all their values."""
+    n_studies = draws.shape[1]
+    sums = draws @ np.bincount(study, values, minlength=n_studies)
+    counts = draws @ np.bincount(study, minlength=n_studies)
+    usable = counts > 0
+    return percentiles(sums[usable] / counts[usable])
+
+
+def percentiles(sample: Floats, confidence: float = 0.95) -> Interval | None:
+    """Percentile interval of a bootstrap sample, NaN left out; None of an empty one."""
+    usable = sample[np.isfinite(sample)]
+    if len(usable) == 0:
+        return None
+    tail = (1.0 - confidence) / 2
+    low, high = np.quantile(usable, [tail, 1.0 - tail])
+    return Interval(float(low), float(high), len(usable))
+
+
+def _level(
+    iou: float,
+    predicted: BoxTable,
+    truth: BoxTable,
+    pairs: Pairs,
+    threshold: float,
+    draws: NDArray[np.int64] | None,
+) -> IouLevel:
+    matched = match_greedily(pairs, predicted.scores, iou=iou)
+    shown = predicted.scores >= threshold
+    true_shown = int((matched & shown).sum())
+    interval = None
+    if draws is not None:
+        interval = percentiles(_ap_draws(matched, predicted, truth, draws))
+    return IouLevel(
+        iou=iou,
+        precision=true_shown / int(shown.sum()) if shown.any() else 0.0,
+        recall=true_shown / len(truth),
+        average_precision=average_precision(matched, predicted.scores, len(truth)),
+        interval=interval,
+    )
+
+
+def _ap_draws(
+    matched: NDArray[np.bool_], predicted: BoxTable, truth: BoxTable, draws: NDArray[np.int64]
+) -> Floats:
+    """Average precision of each replicate, NaN where it drew no true box; float64 (replicates,)."""
+    order = np.argsort(-predicted.scores, kind="stable")
+    study = predicted.study[order]
+    n_true = (draws @ np.bincount(truth.study, minlength=draws.shape[1])).astype(np.float64)
+    parts = [
+        _average_precisions(
+            matched[order],
+            draws[start : start + _DRAWS_AT_ONCE][:, study].astype(np.float64),
+            n_true[start : start + _DRAWS_AT_ONCE],
+        )
+        for start in range(0, len(draws), _DRAWS_AT_ONCE)
+    ]
+    return np.concatenate(parts)
+
+
+def _average_precisions(matched: NDArray[np.bool_], weights: Floats, n_true: Floats) -> Floats:
+    """AP of rows of weights (r, n) over predictions by falling score; float64 (r,)."""
+    true = np.cumsum(weights * matched, axis=1)
+    seen = np.cumsum(weights, axis=1)
+    precision = np.divide(true, seen, out=np.zeros_like(true), where=seen > 0)
+    envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+    found = np.full(len(weights), np.nan)
+    for row, (recalled, best, total) in enumerate(zip(true, envelope, n_true, strict=True)):
+        if total > 0:
+            at = np.searchsorted(recalled / total, _RECALLS, side="left")
+            reached = at < len(best)
+            found[row] = best[at[reached]].sum() / len(_RECALLS)
+    return found
+
+
+def _check(predicted: BoxTable, truth: BoxTable, n_studies: int) -> None:
+    if len(truth) == 0:
+        raise PredictionsError(
+            "There is no true box to measure against; give studies with train_bounding_boxes.csv."
+        )
+    if not np.isfinite(predicted.scores).all() or not np.isfinite(predicted.xyxy).all():
+        raise PredictionsError("A predicted box holds NaN or infinity; predict that study again.")
+    for table in (predicted, truth):
+        if len(table) and not 0 <= table.study.min() <= table.study.max() < n_studies:
+            raise PredictionsError(
+                f"A box belongs to none of the {n_studies} studies; give every study's slice count."
+            )

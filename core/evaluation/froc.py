@@ -1,0 +1,180 @@
+"""Free-response curves: how many fractures are found at how many false marks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.evaluation.box_matching import BoxTable, Pairs
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+OPERATING_RATES: Final = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+"""False marks a study at which LUNA16 averages the sensitivity (Setio et al. 2017)."""
+_DRAWS_AT_ONCE: Final = 50
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Froc:
+    """A free-response curve (Bunch et al. 1978), a point a distinct score, the highest first.
+
+    Attributes:
+        thresholds: float64 (k,), falling; a mark counts from this score on.
+        sensitivity: float64 (k,), share of lesions found.
+        false_per_study: float64 (k,), false marks a study.
+        false_per_slice: float64 (k,), false marks a slice.
+        lesion_scores: float64 (m,), best score that finds each lesion, -inf where none does.
+        lesion_study: int64 (m,).
+        false_scores: float64 (f,), of the marks that find nothing.
+        false_study: int64 (f,).
+    """
+
+    thresholds: Floats
+    sensitivity: Floats
+    false_per_study: Floats
+    false_per_slice: Floats
+    lesion_scores: Floats
+    lesion_study: Ints
+    false_scores: Floats
+    false_study: Ints
+
+    def sensitivity_at(self, false_per_study: float) -> float:
+        """Highest sensitivity with at most so many false marks a study; 0 where none is."""
+        allowed = self.false_per_study <= false_per_study
+        return float(self.sensitivity[allowed].max(initial=0.0))
+
+    def threshold_at(self, false_per_study: float) -> float:
+        """Lowest score with at most so many false marks a study; infinity where none is."""
+        allowed = self.false_per_study <= false_per_study
+        return float(self.thresholds[allowed].min(initial=np.inf))
+
+    @property
+    def mean_sensitivity(self) -> float:
+        """Mean over `OPERATING_RATES`, the competition figure of LUNA16."""
+        return float(np.mean([self.sensitivity_at(rate) for rate in OPERATING_RATES]))
+
+
+def froc_curve(
+    lesion_scores: Floats,
+    lesion_study: Ints,
+    false_scores: Floats,
+    false_study: Ints,
+    n_slices: Ints,
+) -> Froc:
+    """Count lesions found and false marks at every distinct score.
+
+    Args:
+        lesion_scores: float64 (m,), m >= 1, best score that finds each lesion, -inf for none.
+        lesion_study: int64 (m,).
+        false_scores: float64 (f,).
+        false_study: int64 (f,).
+        n_slices: int64 (studies,), slices of each study.
+    """
+    found = lesion_scores[np.isfinite(lesion_scores)]
+    thresholds = np.unique(np.concatenate([found, false_scores]))[::-1]
+    hits = _at_least(found, thresholds)
+    false = _at_least(false_scores, thresholds)
+    return Froc(
+        thresholds=thresholds,
+        sensitivity=hits / len(lesion_scores),
+        false_per_study=false / len(n_slices),
+        false_per_slice=false / max(int(n_slices.sum()), 1),
+        lesion_scores=lesion_scores,
+        lesion_study=lesion_study,
+        false_scores=false_scores,
+        false_study=false_study,
+    )
+
+
+def froc_boxes(
+    predicted: BoxTable, truth: BoxTable, pairs: Pairs, n_slices: NDArray[np.int64],
+    *, iou: float | None = None,
+) -> Froc:  # fmt: skip
+    """FROC over true boxes: one is found by a box on its slice, false boxes find none.
+
+    Args:
+        predicted: All boxes.
+        truth: The true boxes.
+        pairs: Of both.
+        n_slices: int64 (studies,).
+        iou: Least overlap of a hit; None: the predicted centre lies in the true box.
+    """
+    hits = pairs.inside if iou is None else pairs.iou >= iou
+    found = np.full(len(truth), -np.inf)
+    np.maximum.at(found, pairs.true[hits], predicted.scores[pairs.predicted[hits]])
+    false = np.ones(len(predicted), bool)
+    false[pairs.predicted[hits]] = False
+    return froc_curve(found, truth.study, predicted.scores[false], predicted.study[false], n_slices)
+
+
+def froc_fractures(
+    predicted: BoxTable, truth: BoxTable, pairs: Pairs, n_slices: NDArray[np.int64],
+    *, iou: float | None = None,
+) -> Froc:  # fmt: skip
+    """FROC over fractures: a true track is found by a predicted one that hits it on some slice.
+
+    A track counts with the highest score of its boxes.
+
+    Args:
+        predicted: All boxes.
+        truth: The true boxes.
+        pairs: Of both.
+        n_slices: int64 (studies,).
+        iou: Least overlap of a hit; None: the predicted centre lies in the true box.
+    """
+    hits = pairs.inside if iou is None else pairs.iou >= iou
+    names, of_box = np.unique(predicted.track_key, return_inverse=True)
+    scores = np.full(len(names), -np.inf)
+    np.maximum.at(scores, of_box, predicted.scores)
+    study = np.zeros(len(names), np.int64)
+    study[of_box] = predicted.study
+    true_names, of_truth = np.unique(truth.track_key, return_inverse=True)
+    true_study = np.zeros(len(true_names), np.int64)
+    true_study[of_truth] = truth.study
+    found = np.full(len(true_names), -np.inf)
+    np.maximum.at(found, of_truth[pairs.true[hits]], scores[of_box[pairs.predicted[hits]]])
+    false = np.ones(len(names), bool)
+    false[of_box[pairs.predicted[hits]]] = False
+    return froc_curve(found, true_study, scores[false], study[false], n_slices)
+
+
+def sensitivity_at_draws(curve: Froc, rate: float, draws: Ints) -> Floats:
+    """Sensitivity at a rate of false marks, for resampled patients.
+
+    The threshold is chosen anew in every replicate, as it would be on those patients.
+
+    Args:
+        curve: The curve.
+        rate: False marks a study, >= 0.
+        draws: int64 (replicates, studies), how often each is drawn.
+
+    Returns:
+        float64 (replicates,); NaN where a replicate drew no lesion.
+    """
+    order = np.argsort(-curve.false_scores, kind="stable")
+    scores = curve.false_scores[order]
+    study = curve.false_study[order]
+    parts = [np.empty(0)]
+    for start in range(0, len(draws), _DRAWS_AT_ONCE):
+        some = draws[start : start + _DRAWS_AT_ONCE]
+        false = np.cumsum(some[:, study], axis=1)
+        too_many = false > rate * some.sum(axis=1, keepdims=True)
+        # Every mark with the score of the first one too many has to go; the last column is none.
+        too_many = np.column_stack([too_many, np.ones(len(some), bool)])
+        limit = np.append(scores, -np.inf)[too_many.argmax(axis=1)]
+        weights = some[:, curve.lesion_study]
+        finds = curve.lesion_scores > limit[:, np.newaxis]
+        total = weights.sum(axis=1)
+        found = np.full(len(some), np.nan)
+        np.divide((weights * finds).sum(axis=1), total, out=found, where=total > 0)
+        parts.append(found)
+    return np.concatenate(parts)
+
+
+def _at_least(scores: Floats, thresholds: Floats) -> Ints:
+    """How many scores reach each threshold."""
+    ordered = np.sort(scores)
+    return len(ordered) - np.searchsorted(ordered, thresholds, side="left")

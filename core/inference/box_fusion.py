@@ -1,0 +1,225 @@
+"""Many boxes of one thing made one: weighted boxes fusion.
+
+Boxes are xyxy in any one unit, scores lie in [0, 1]; all boxes are of one class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.preprocessing.box_geometry import box_area
+
+Floats = NDArray[np.float64]
+ScoreRule = Literal["average", "maximum"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FusedBoxes:
+    """Boxes after fusion, best first.
+
+    Attributes:
+        xyxy: float64 (k, 4).
+        scores: float64 (k,).
+        members: int64 (n,), for each box that went in the one of the k that it became part of;
+            -1 where it was suppressed or skipped.
+    """
+
+    xyxy: Floats
+    scores: Floats
+    members: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        """Number of boxes."""
+        return len(self.scores)
+
+
+def weighted_boxes_fusion(
+    xyxy: Floats,
+    scores: Floats,
+    models: NDArray[np.int64] | None = None,
+    *,
+    weights: Sequence[float] = (1.0,),
+    iou_threshold: float = 0.55,
+    skip_below: float = 0.0,
+    score_rule: ScoreRule = "average",
+) -> FusedBoxes:
+    """Fuse the boxes of several models (Solovyev, Wang and Gabruseva 2021, section 3).
+
+    Boxes are taken by falling score. Each joins the cluster whose fused box overlaps it most, if
+    that IoU is above the threshold, or opens a new cluster. A cluster's box is the mean of its
+    members' corners weighted by their scores, X = sum C_i X_i / sum C_i, and its score the mean of
+    theirs, C = sum C_i / T. At the end scores are rescaled by how many models agree,
+    C min(T, N) / N, with N models and T members. With model weights, each score is multiplied by
+    its model's weight first, and the members' weights take the place of T, all weights that of N.
+
+    Args:
+        xyxy: float64 (n, 4).
+        scores: float64 (n,).
+        models: int64 (n,), which model (or augmentation, or slice) each box is from; all from
+            model 0 if left out.
+        weights: One >= 0 a model.
+        iou_threshold: Overlap above which two boxes are of one thing.
+        skip_below: Boxes of a lower score are left out.
+        score_rule: "average" as in the paper, or the highest of the members' weighted scores.
+
+    Returns:
+        The fused boxes.
+
+    Raises:
+        ValueError: The arrays do not fit each other, or a model has no weight.
+    """
+    fused, _ = fuse_groups(
+        np.zeros(len(scores), np.int64), xyxy, scores, models, weights=weights,
+        iou_threshold=iou_threshold, skip_below=skip_below, score_rule=score_rule,
+    )  # fmt: skip
+    return fused
+
+
+def fuse_groups(
+    groups: NDArray[np.int64],
+    xyxy: Floats,
+    scores: Floats,
+    models: NDArray[np.int64] | None = None,
+    *,
+    weights: Sequence[float] = (1.0,),
+    iou_threshold: float = 0.55,
+    skip_below: float = 0.0,
+    score_rule: ScoreRule = "average",
+) -> tuple[FusedBoxes, NDArray[np.int64]]:
+    """Fuse many slices at once: the k-th best boxes of all of them take their step together.
+
+    Args:
+        groups: int64 (n,) >= 0; boxes of different groups never meet.
+        xyxy: As in `weighted_boxes_fusion`, and so is the rest.
+        scores: See there.
+        models: See there.
+        weights: See there.
+        iou_threshold: See there.
+        skip_below: See there.
+        score_rule: See there.
+
+    Returns:
+        The fused boxes, by group and then best first, and the group of each, int64 (k,).
+
+    Raises:
+        ValueError: As `weighted_boxes_fusion` raises it.
+    """
+    source = np.zeros(len(scores), np.int64) if models is None else models
+    given = np.asarray(weights, dtype=np.float64)
+    check_boxes(xyxy, scores, source, given)
+    weighted = scores * given[source]
+    order = np.lexsort((np.arange(len(scores)), -weighted, groups))
+    order = order[scores[order] >= skip_below]
+    names, dense, counts = np.unique(groups[order], return_inverse=True, return_counts=True)
+    rank = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+    clusters = _Clusters(len(names), int(counts.max(initial=0)))
+    slots = np.full(len(order), -1, np.int64)
+    for k in range(int(counts.max(initial=0))):
+        turn = np.flatnonzero(rank == k)
+        rows = order[turn]
+        slots[turn] = clusters.add(
+            dense[turn], xyxy[rows], weighted[rows], given[source[rows]], iou_threshold
+        )
+    fused, group, place = clusters.fused(given, score_rule)
+    members = np.full(len(scores), -1, np.int64)
+    members[order] = place[dense, slots] if len(order) else slots
+    return FusedBoxes(fused[:, :4], fused[:, 4], members), names[group]
+
+
+class _Clusters:
+    """The clusters of many groups as running sums: a step adds one box to each of some groups."""
+
+    def __init__(self, groups: int, room: int) -> None:
+        self._count = np.zeros(groups, np.int64)
+        self._boxes = np.zeros((groups, room, 4))
+        self._corners = np.zeros((groups, room, 4))
+        self._scores = np.zeros((groups, room))
+        self._weights = np.zeros((groups, room))
+        self._highest = np.zeros((groups, room))
+
+    def add(
+        self, group: NDArray[np.int64], xyxy: Floats, weighted: Floats, weight: Floats,
+        iou_threshold: float,
+    ) -> NDArray[np.int64]:  # fmt: skip
+        """Put a box where it belongs in each of `group`, which names none twice.
+
+        Returns:
+            int64 (n,), number of its cluster within its group.
+        """
+        slot = self._nearest(group, xyxy, iou_threshold)
+        at = group, slot
+        self._corners[at] += weighted[:, np.newaxis] * xyxy
+        self._scores[at] += weighted
+        self._weights[at] += weight
+        self._highest[at] = np.maximum(self._highest[at], weighted)
+        total = self._scores[at][:, np.newaxis]
+        # A score of 0 has no say in a mean, but alone it still has a place.
+        self._boxes[at] = np.divide(
+            self._corners[at], total, out=xyxy.astype(np.float64), where=total > 0
+        )
+        return slot
+
+    def _nearest(
+        self, group: NDArray[np.int64], xyxy: Floats, iou_threshold: float
+    ) -> NDArray[np.int64]:
+        seen = int(self._count[group].max(initial=0))
+        slot = self._count[group].copy()
+        if seen:
+            overlap = _paired_iou(self._boxes[group, :seen], xyxy)
+            overlap[np.arange(seen) >= slot[:, np.newaxis]] = -1.0
+            best = overlap.argmax(axis=1)
+            joins = overlap[np.arange(len(group)), best] > iou_threshold
+            slot = np.where(joins, best, slot)
+        self._count[group] = np.maximum(self._count[group], slot + 1)
+        return slot
+
+    def fused(
+        self, weights: Floats, rule: ScoreRule
+    ) -> tuple[Floats, NDArray[np.int64], NDArray[np.int64]]:
+        """Boxes and rescaled scores (k, 5), group (k,), and the place of each (group, cluster)."""
+        group, slot = np.nonzero(np.arange(self._scores.shape[1]) < self._count[:, np.newaxis])
+        total, top = float(weights.sum()) or 1.0, float(weights.max()) or 1.0
+        if rule == "maximum":
+            scores = self._highest[group, slot] / top
+        else:
+            own = self._weights[group, slot]
+            mean = np.divide(self._scores[group, slot], own, out=np.zeros(len(own)), where=own > 0)
+            scores = mean * np.minimum(own, total) / total
+        order = np.lexsort((slot, -scores, group))
+        place = np.full(self._scores.shape, -1, np.int64)
+        place[group[order], slot[order]] = np.arange(len(order))
+        boxes = np.column_stack([self._boxes[group, slot], scores])
+        return boxes[order], group[order], place
+
+
+def _paired_iou(boxes: Floats, xyxy: Floats) -> Floats:
+    """IoU of boxes (n, k, 4) with each group's own box (n, 4), float64 (n, k)."""
+    low = np.maximum(boxes[..., :2], xyxy[:, np.newaxis, :2])
+    high = np.minimum(boxes[..., 2:], xyxy[:, np.newaxis, 2:])
+    shared = np.clip(high - low, 0.0, None).prod(axis=2)
+    areas = np.clip(boxes[..., 2:] - boxes[..., :2], 0.0, None).prod(axis=2)
+    union = areas + box_area(xyxy)[:, np.newaxis] - shared
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+
+
+def check_boxes(xyxy: Floats, scores: Floats, models: NDArray[np.int64], weights: Floats) -> None:
+    """Check that boxes, scores, models and weights fit each other.
+
+    Raises:
+        ValueError: They do not.
+    """
+    n = len(scores)
+    if xyxy.shape != (n, 4) or models.shape != (n,):
+        raise ValueError(
+            f"{n} scores need boxes ({n}, 4) and models ({n},), but the shapes are {xyxy.shape} "
+            f"and {models.shape}."
+        )
+    if weights.ndim != 1 or not len(weights) or (weights < 0).any():
+        raise ValueError("Each model needs a weight of 0 or more.")
+    if n and not 0 <= models.min() <= models.max() < len(weights):
+        raise ValueError(f"There are {len(weights)} weights, but a box is of another model.")

@@ -1,0 +1,232 @@
+"""From raw boxes to the fractures of a study: fusion on slices, then tracks along z."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.inference.box_fusion import fuse_groups
+from core.inference.box_suppression import FusionMethod, fuse
+from core.preprocessing.box_geometry import box_iou
+from core.types import RawDetections
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class FusionSettings:
+    """How raw boxes become boxes; every value can be moved on the Localization page.
+
+    Attributes:
+        method: Fusion of the boxes of one slice.
+        iou: Overlap above which two raw boxes are of one thing.
+        skip_below: Raw boxes of a lower score are left out.
+        neighbour_weight: Say of the slices above and below beside the slice's own 1; 0 for none.
+            With weighted boxes fusion only.
+        track_iou: Overlap that links boxes of neighbouring slices to one track; 0 turns tracks
+            off.
+        track_share: How much of a box's score is its track's: 0 leaves scores as they are.
+        slice_threshold: Boxes on slices with a lower fracture probability are left out.
+    """
+
+    method: FusionMethod = "wbf"
+    iou: float = 0.5
+    skip_below: float = 0.05
+    neighbour_weight: float = 0.5
+    track_iou: float = 0.2
+    track_share: float = 0.5
+    slice_threshold: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detections:
+    """Boxes of one study after fusion, by slice and then best first.
+
+    Attributes:
+        study_id: StudyInstanceUID.
+        slice_index: int64 (n,).
+        xyxy: float64 (n, 4) in pixels of the volume's slices.
+        scores: float64 (n,) in [0, 1].
+        track: int64 (n,), number of the track of each box; every box has one.
+        n_slices: Slices of the study.
+    """
+
+    study_id: str
+    slice_index: Ints
+    xyxy: Floats
+    scores: Floats
+    track: Ints
+    n_slices: int
+
+    def __len__(self) -> int:
+        """Number of boxes."""
+        return len(self.scores)
+
+    def above(self, threshold: float) -> Detections:
+        """The boxes with at least that score."""
+        kept = self.scores >= threshold
+        return Detections(
+            self.study_id, self.slice_index[kept], self.xyxy[kept], self.scores[kept],
+            self.track[kept], self.n_slices,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Box3D:
+    """One fracture in the volume: the boxes of a track together.
+
+    Attributes:
+        first_slice: Most cranial slice.
+        last_slice: Most caudal slice, inclusive.
+        xyxy: The smallest box around the track's boxes, in pixels of the slices.
+        score: Mean of the track's three best scores, missing ones counted as 0: a fracture that
+            one slice alone shows is rarely one.
+        n_boxes: Slices that carry a box of it.
+    """
+
+    first_slice: int
+    last_slice: int
+    xyxy: tuple[float, float, float, float]
+    score: float
+    n_boxes: int
+
+
+TRACK_DEPTH = 3
+"""Best boxes of a track that make its score."""
+TRACK_GAP = 2
+"""Slices from a track's last box to its next one: one may lack a box between them."""
+
+
+def detect(
+    raw: RawDetections, settings: FusionSettings, *, slice_probs: Floats | None = None
+) -> Detections:
+    """Fuse the raw boxes of a study and join them along z.
+
+    Args:
+        raw: From `BoxPredictor.predict`.
+        settings: How.
+        slice_probs: float64 (n_slices,), p_i of a fracture model; needed where
+            `slice_threshold` is above 0.
+
+    Raises:
+        ValueError: `slice_probs` does not fit the study.
+    """
+    slices, boxes, scores = _fused(raw, settings)
+    if slice_probs is not None and settings.slice_threshold > 0:
+        if len(slice_probs) != raw.n_slices:
+            raise ValueError(
+                f"{raw.n_slices} slices need as many probabilities, not {len(slice_probs)}."
+            )
+        kept = slice_probs[slices] >= settings.slice_threshold
+        slices, boxes, scores = slices[kept], boxes[kept], scores[kept]
+    if settings.track_iou <= 0:
+        return Detections(raw.study_id, slices, boxes, scores, np.arange(len(scores)), raw.n_slices)
+    track = link_tracks(slices, boxes, scores, iou=settings.track_iou)
+    share = settings.track_share
+    final = (1 - share) * scores + share * track_scores(track, scores)[track]
+    order = np.lexsort((-final, slices))
+    return Detections(
+        raw.study_id, slices[order], boxes[order], final[order], track[order], raw.n_slices
+    )
+
+
+def link_tracks(slices: Ints, boxes: Floats, scores: Floats, *, iou: float) -> Ints:
+    """Number the tracks that boxes form from slice to slice.
+
+    From the head down, each box continues the best overlapping track that ended at most
+    `TRACK_GAP` slices above, the best scored box first; otherwise it begins a new one.
+
+    Args:
+        slices: int64 (n,).
+        boxes: xyxy float64 (n, 4).
+        scores: float64 (n,).
+        iou: Least overlap with the track's last box.
+
+    Returns:
+        int64 (n,), 0.. in the order in which tracks begin.
+    """
+    track = np.full(len(slices), -1, np.int64)
+    last: list[int] = []
+    for index in np.unique(slices):
+        here = np.flatnonzero(slices == index)
+        open_tracks = [t for t, row in enumerate(last) if index - slices[row] <= TRACK_GAP]
+        for row in here[np.argsort(-scores[here], kind="stable")]:
+            free = [t for t in open_tracks if slices[last[t]] < index]
+            overlap = box_iou(boxes[row][np.newaxis], boxes[[last[t] for t in free]])[0]
+            if len(free) and overlap.max() >= iou:
+                track[row] = free[int(overlap.argmax())]
+                last[track[row]] = int(row)
+            else:
+                track[row] = len(last)
+                last.append(int(row))
+    return track
+
+
+def track_scores(track: Ints, scores: Floats) -> Floats:
+    """Mean of each track's `TRACK_DEPTH` best scores, missing ones counted as 0; float64 (t,)."""
+    order = np.lexsort((-scores, track))
+    number = track[order]
+    starts = np.searchsorted(number, np.arange(int(track.max(initial=-1)) + 1))
+    rank = np.arange(len(number)) - starts[number]
+    deep = rank < TRACK_DEPTH
+    return np.bincount(number[deep], scores[order][deep], minlength=len(starts)) / TRACK_DEPTH
+
+
+def boxes_3d(found: Detections) -> list[Box3D]:
+    """The tracks of a study as boxes in the volume, best first."""
+    scores = track_scores(found.track, found.scores)
+    made: list[Box3D] = []
+    for number in np.unique(found.track):
+        rows = found.track == number
+        low, high = found.xyxy[rows, :2].min(axis=0), found.xyxy[rows, 2:].max(axis=0)
+        made.append(
+            Box3D(
+                first_slice=int(found.slice_index[rows].min()),
+                last_slice=int(found.slice_index[rows].max()),
+                xyxy=(float(low[0]), float(low[1]), float(high[0]), float(high[1])),
+                score=float(scores[number]),
+                n_boxes=int(rows.sum()),
+            )
+        )
+    return sorted(made, key=lambda box: -box.score)
+
+
+def _fused(raw: RawDetections, settings: FusionSettings) -> tuple[Ints, Floats, Floats]:
+    """Slice, box and score of each fused box, by slice and then best first."""
+    if settings.method == "wbf":
+        return _fused_over_neighbours(raw, settings)
+    slices: list[Ints] = [np.empty(0, np.int64)]
+    boxes: list[Floats] = [np.empty((0, 4))]
+    scores: list[Floats] = [np.empty(0)]
+    for index in np.unique(raw.slice_index):
+        rows = raw.slice_index == index
+        one = fuse(
+            settings.method, raw.xyxy[rows], raw.scores[rows], raw.source[rows],
+            n_models=raw.n_sources, iou_threshold=settings.iou, skip_below=settings.skip_below,
+        )  # fmt: skip
+        slices.append(np.full(len(one), index, np.int64))
+        boxes.append(one.xyxy)
+        scores.append(one.scores)
+    return np.concatenate(slices), np.concatenate(boxes), np.concatenate(scores)
+
+
+def _fused_over_neighbours(
+    raw: RawDetections, settings: FusionSettings
+) -> tuple[Ints, Floats, Floats]:
+    """Weighted boxes fusion in which the slices above and below count as further models."""
+    weight = settings.neighbour_weight
+    offsets = (-1, 0, 1) if weight > 0 else (0,)
+    groups = np.concatenate([raw.slice_index + step for step in offsets])
+    inside = (groups >= 0) & (groups < raw.n_slices)
+    repeated = len(offsets)
+    sources = np.concatenate([raw.source + k * raw.n_sources for k in range(repeated)])
+    weights = np.repeat([1.0 if step == 0 else weight for step in offsets], raw.n_sources)
+    fused, slices = fuse_groups(
+        groups[inside], np.tile(raw.xyxy, (repeated, 1))[inside],
+        np.tile(raw.scores, repeated)[inside], sources[inside],
+        weights=weights.tolist(), iou_threshold=settings.iou, skip_below=settings.skip_below,
+    )  # fmt: skip
+    return slices, fused.xyxy, fused.scores

@@ -1,0 +1,145 @@
+"""Localisers over a whole series: from a CT volume to raw boxes in pixels of its slices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from core.data.box_slices import squares_of
+from core.data.slice_table import volume_file_numbers
+from core.errors import BundleError
+from core.inference.device import pick_device
+from core.models.bundles import BundleInfo
+from core.models.localizer import Localizer, RawBoxes
+from core.models.localizer_bundle import load_localizer
+from core.preprocessing.box_geometry import boxes_from_square, clip_boxes
+from core.preprocessing.network_input import stack_neighbours
+from core.types import CTVolume, RawDetections
+
+Progress = Callable[[int, int], None]
+FLIPS: Final = (False, True)
+"""The passes of test-time augmentation: as it is, and mirrored left to right."""
+STORED_FROM: Final = 0.03
+"""Lowest score of a raw box worth keeping."""
+
+
+class BoxPredictor:
+    """Localisers loaded once, run over any number of series.
+
+    Args:
+        bundles: One localisation bundle or more; their boxes are kept apart by `source`.
+        device: As `pick_device` takes it.
+        batch_size: Slices in one pass, >= 1.
+        augment: Also look at every slice mirrored.
+
+    Raises:
+        BundleError: There is no bundle, or one is broken or for another task.
+        DeviceError: The device is not there.
+    """
+
+    def __init__(
+        self,
+        bundles: Sequence[BundleInfo],
+        *,
+        device: str = "auto",
+        batch_size: int = 16,
+        augment: bool = True,
+    ) -> None:
+        if not bundles:
+            raise BundleError("No localisation bundle is named; give one of `checkpoints`.")
+        self.device = pick_device(device)
+        self._bundles = tuple(bundles)
+        self._models = [load_localizer(bundle, self.device) for bundle in bundles]
+        self._batch_size = batch_size
+        self._flips = FLIPS if augment else FLIPS[:1]
+
+    @property
+    def n_sources(self) -> int:
+        """Passes over every slice."""
+        return len(self._models) * len(self._flips)
+
+    def predict(self, volume: CTVolume, *, progress: Progress | None = None) -> RawDetections:
+        """Run every localiser over every slice, with test-time augmentation.
+
+        Args:
+            volume: int16 HU, (z, y, x); slice 0 the most cranial.
+            progress: Called with slices done and slices in all, over all models.
+
+        Returns:
+            Boxes in pixels of the volume's slices, cut off at their edges.
+
+        Raises:
+            BundleError: A network gives NaN.
+        """
+        rows: list[NDArray[np.float64]] = [np.empty((0, 7))]
+        total = volume.n_slices * len(self._models)
+        for number, (bundle, model) in enumerate(zip(self._bundles, self._models, strict=True)):
+            config = bundle.config
+            images, squares = squares_of(
+                volume, window=config.window, field_mm=config.field_mm or 0.0, size=config.size
+            )
+            for start in range(0, volume.n_slices, self._batch_size):
+                chosen = np.arange(start, min(start + self._batch_size, volume.n_slices))
+                batch = (
+                    stack_neighbours(images, chosen)
+                    if config.channels == "neighbours"
+                    else images[chosen]
+                )
+                for k, flip in enumerate(self._flips):
+                    source = number * len(self._flips) + k
+                    found = self._run(model, batch, config.size, flip=flip)
+                    rows += [
+                        _rows(boxes, i, squares[i], config.size, source)
+                        for i, boxes in zip(chosen.tolist(), found, strict=True)
+                    ]
+                if progress is not None:
+                    progress(number * volume.n_slices + int(chosen[-1]) + 1, total)
+        return self._detections(volume, np.concatenate(rows))
+
+    @torch.inference_mode()
+    def _run(
+        self, model: Localizer, batch: NDArray[np.uint8], size: int, *, flip: bool
+    ) -> list[NDArray[np.float64]]:
+        """Boxes and scores of each slice, float64 (k, 5), in pixels of the unmirrored square."""
+        seen = np.ascontiguousarray(batch[..., ::-1]) if flip else np.ascontiguousarray(batch)
+        raw = model(torch.from_numpy(seen).to(self.device))
+        return [_unmirrored(one, size, flip=flip) for one in raw if isinstance(one, RawBoxes)]
+
+    def _detections(self, volume: CTVolume, rows: NDArray[np.float64]) -> RawDetections:
+        if not np.isfinite(rows).all():
+            raise BundleError(
+                f"Bundle {self._bundles[0].config.name} gives NaN or infinite boxes; train it anew."
+            )
+        kept = rows[rows[:, 5] >= STORED_FROM]
+        height, width = volume.hu.shape[1:]
+        return RawDetections(
+            study_id=volume.study_uid,
+            slice_index=kept[:, 0].astype(np.int64),
+            xyxy=clip_boxes(kept[:, 1:5], width, height),
+            scores=kept[:, 5],
+            source=kept[:, 6].astype(np.int64),
+            n_sources=self.n_sources,
+            z_mm=volume.z_mm,
+            file_numbers=volume_file_numbers(volume),
+            models=tuple(bundle.config.name for bundle in self._bundles),
+        )
+
+
+def _unmirrored(raw: RawBoxes, size: int, *, flip: bool) -> NDArray[np.float64]:
+    boxes = raw.xyxy.double().cpu().numpy().reshape(-1, 4)
+    if flip:
+        boxes = np.column_stack([size - boxes[:, 2], boxes[:, 1], size - boxes[:, 0], boxes[:, 3]])
+    return np.column_stack([boxes, raw.scores.double().cpu().numpy()])
+
+
+def _rows(
+    found: NDArray[np.float64], index: int, square: NDArray[np.float64], size: int, source: int
+) -> NDArray[np.float64]:
+    """Slice, xyxy in pixels of the slice, score and source, float64 (k, 7)."""
+    boxes = boxes_from_square(found[:, :4], square, size)
+    k = len(found)
+    return np.column_stack([np.full(k, index), boxes, found[:, 4], np.full(k, source)])

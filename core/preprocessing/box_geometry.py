@@ -1,0 +1,88 @@
+"""Boxes under the changes that a slice goes through on its way to a network."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from core.preprocessing.augmentation import Augmentation
+
+Boxes = NDArray[np.float64]
+"""xyxy, float64 (n, 4): pixel edges, so that a box over one pixel is 1 wide."""
+
+
+def boxes_to_square(boxes: Boxes, square: NDArray[np.float64], size: int) -> Boxes:
+    """Bring boxes on a slice into a square that was cut from it and resized.
+
+    Args:
+        boxes: xyxy (n, 4) in pixels of the slice.
+        square: (4,) left, top, right, bottom of the square in pixels of the slice.
+        size: Side of the resized square in pixels.
+
+    Returns:
+        xyxy (n, 4) in pixels of the resized square; parts beyond it are not cut off.
+    """
+    scale = size / (square[2:] - square[:2])
+    return (boxes - np.tile(square[:2], 2)) * np.tile(scale, 2)
+
+
+def boxes_from_square(boxes: Boxes, square: NDArray[np.float64], size: int) -> Boxes:
+    """Undo `boxes_to_square`."""
+    scale = (square[2:] - square[:2]) / size
+    return boxes * np.tile(scale, 2) + np.tile(square[:2], 2)
+
+
+def move_boxes(boxes: Boxes, augmentation: Augmentation, size: int) -> Boxes:
+    """Move boxes as `apply_augmentation` moves the pixels of a square slice.
+
+    A rotated box is replaced by the upright one around it.
+
+    Args:
+        boxes: xyxy (n, 4) in pixels.
+        augmentation: The change.
+        size: Side of the slice in pixels.
+
+    Returns:
+        xyxy (n, 4), clipped at the slice's edge.
+    """
+    left, top, right, bottom = boxes.T
+    if augmentation.flip:
+        left, right = size - right, size - left
+    middle = (size - 1) / 2
+    matrix = cv2.getRotationMatrix2D(
+        (middle, middle), augmentation.rotation_deg, augmentation.scale
+    )
+    matrix[:, 2] += np.array(augmentation.shift_xy) * size
+    # OpenCV counts from pixel centres, a box from pixel edges: half a pixel between them.
+    corners = np.stack([[left, top], [right, top], [right, bottom], [left, bottom]]) - 0.5
+    moved = np.einsum("ij,cjn->cin", matrix[:, :2], corners) + matrix[:, 2:] + 0.5
+    low, high = moved.min(axis=0), moved.max(axis=0)
+    return np.clip(np.concatenate([low, high]).T, 0.0, float(size))
+
+
+def clip_boxes(boxes: Boxes, width: int, height: int) -> Boxes:
+    """Cut boxes off at the edge of a slice of `width` x `height` pixels."""
+    return np.clip(boxes, 0.0, np.array([width, height, width, height], dtype=np.float64))
+
+
+def box_iou(boxes: Boxes, others: Boxes) -> NDArray[np.float64]:
+    """Intersection over union of every pair.
+
+    Args:
+        boxes: xyxy (n, 4).
+        others: xyxy (m, 4), in the same unit.
+
+    Returns:
+        float64 (n, m); 0 where both boxes are empty.
+    """
+    low = np.maximum(boxes[:, np.newaxis, :2], others[:, :2])
+    high = np.minimum(boxes[:, np.newaxis, 2:], others[:, 2:])
+    shared = np.clip(high - low, 0.0, None).prod(axis=2)
+    union = box_area(boxes)[:, np.newaxis] + box_area(others) - shared
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+
+
+def box_area(boxes: Boxes) -> NDArray[np.float64]:
+    """Area of xyxy boxes (n, 4), float64 (n,)."""
+    return np.clip(boxes[:, 2:] - boxes[:, :2], 0.0, None).prod(axis=1)

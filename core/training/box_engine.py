@@ -1,0 +1,140 @@
+"""The two loops of localisation: learn from one epoch, and measure on held-out slices."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+from torch import nn
+from torchvision.ops import box_iou
+
+from core.data.box_dataset import BoxBatch
+from core.errors import TrainingError
+from core.models.localizer import RawBoxes
+from core.training.batches import Batches
+from core.training.engine import StepReport, follow_gradient
+from core.training.processes import gather_objects
+from core.training.state import TrainingState
+
+
+@dataclass(frozen=True, slots=True)
+class BoxEvaluation:
+    """Measures on held-out slices, before any fusion.
+
+    Attributes:
+        auc: Of a slice's best score, boxed slices against the others; None where one is missing.
+        mean_iou: IoU of the best-scored box with the true one, mean over boxed slices, 0 where
+            there is none.
+        hit_rate: Share of boxed slices whose best-scored box has its centre in a true one.
+        slices: Number of slices.
+        boxed_slices: Of them with a box.
+    """
+
+    auc: float | None
+    mean_iou: float
+    hit_rate: float
+    slices: int
+    boxed_slices: int
+
+
+def train_box_epoch(
+    fabric: Fabric,
+    state: TrainingState,
+    batches: Batches[BoxBatch],
+    *,
+    on_step: Callable[[StepReport], bool],
+    gradient_clip: float,
+) -> None:
+    """Learn from each batch once: the sum of Faster R-CNN's four losses.
+
+    Args:
+        fabric: Device and precision.
+        state: Localiser, optimizer and schedule, set up by `fabric`; its step is counted up.
+        batches: The epoch.
+        on_step: Called after each step; returning True ends the epoch there.
+        gradient_clip: Longest gradient that is followed as it is; 0 for any.
+
+    Raises:
+        TrainingError: The loss or the gradient of a batch is not finite.
+    """
+    state.model.train()
+    started, seen = time.perf_counter(), 0
+    for number, batch in enumerate(batches, start=batches.first + 1):
+        learning_rate = float(state.optimizer.param_groups[0]["lr"])
+        on_device = batch.to(fabric.device)
+        losses = state.model(on_device.images, on_device.boxes)
+        loss = torch.stack(list(losses.values())).sum()
+        value = loss.item()
+        gradient = follow_gradient(fabric, state, loss, gradient_clip)
+        if not (math.isfinite(value) and math.isfinite(gradient)):
+            raise TrainingError(
+                f"Batch {number} of epoch {state.epoch + 1} (step {state.step + 1}) gives a loss "
+                "or gradient that is not finite; lower `max_lr`. The checkpoint before it is kept."
+            )
+        state.step += 1
+        state.batch = number
+        seen += len(batch)
+        elapsed = time.perf_counter() - started
+        speed, waiting = seen / elapsed, batches.waited_s / elapsed
+        if on_step(StepReport(state.step, number, value, learning_rate, speed, waiting)):
+            return
+
+
+@torch.inference_mode()
+def evaluate_boxes(
+    fabric: Fabric,
+    model: nn.Module,
+    batches: Iterable[BoxBatch],
+    *,
+    on_batch: Callable[[], None] = lambda: None,
+) -> BoxEvaluation:
+    """Measure over all processes' batches; the model is left in eval mode.
+
+    Args:
+        fabric: Device and precision.
+        model: A localiser, set up by `fabric`.
+        batches: At least one boxed slice among all processes.
+        on_batch: Called after each batch.
+    """
+    model.eval()
+    rows: list[tuple[float, bool, float, bool]] = []
+    for batch in batches:
+        if not len(batch):
+            continue
+        found = cast(list[RawBoxes], model(batch.to(fabric.device).images))
+        rows += [_measure(raw, boxes) for raw, boxes in zip(found, batch.boxes, strict=True)]
+        on_batch()
+    everyones = [row for part in gather_objects(fabric, rows) for row in cast(list[object], part)]
+    return _summary(np.array(everyones, dtype=np.float64))
+
+
+def _measure(raw: RawBoxes, truth: torch.Tensor) -> tuple[float, bool, float, bool]:
+    """Best score, whether the slice is boxed, and IoU and hit of the best box."""
+    score = float(raw.scores[0]) if len(raw.scores) else 0.0
+    if not len(truth) or not len(raw.scores):
+        return score, len(truth) > 0, 0.0, False
+    best = raw.xyxy[:1].cpu()
+    middle = (best[:, :2] + best[:, 2:]) / 2
+    inside = ((middle >= truth[:, :2]) & (middle <= truth[:, 2:])).all(dim=1).any()
+    return score, True, float(box_iou(best, truth).max()), bool(inside)
+
+
+def _summary(rows: NDArray[np.float64]) -> BoxEvaluation:
+    scores, boxed, iou, hit = rows.T
+    is_boxed = boxed > 0
+    both = is_boxed.any() and not is_boxed.all()
+    return BoxEvaluation(
+        auc=float(roc_auc_score(is_boxed, scores)) if both else None,
+        mean_iou=float(iou[is_boxed].mean()),
+        hit_rate=float(hit[is_boxed].mean()),
+        slices=len(rows),
+        boxed_slices=int(is_boxed.sum()),
+    )

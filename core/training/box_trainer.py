@@ -1,0 +1,273 @@
+"""One localisation run from its config to its bundle, in the same folder as any other run."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+from torch.optim import Adam
+from torch.optim.lr_scheduler import OneCycleLR
+
+from core.atomic import write_json
+from core.config import RunConfig, Settings
+from core.data.box_dataset import AugmentedBoxes, BoxBatch, BoxDataset
+from core.models.anchors import Anchors, fit_anchors
+from core.models.bundles import UNSAVED_SHA256, BundleConfig, read_bundle
+from core.models.checkpoint import save_bundle
+from core.models.localizer import Localizer, pyramid_spec
+from core.models.localizer_bundle import start_from_slice_model
+from core.training.batches import Batches
+from core.training.box_cohort import FIELD_MM, BoxCohort, load_box_cohort
+from core.training.box_engine import evaluate_boxes, train_box_epoch
+from core.training.curves_log import CurvesLog
+from core.training.engine import StepReport
+from core.training.monitor import Monitor, Progress
+from core.training.processes import Processes, processes_of_torchrun, start_fabric
+from core.training.provenance import Provenance, provenance
+from core.training.runs import FollowerRun, RunFolder
+from core.training.schedule import rising_share, scheduled_steps
+from core.training.state import TrainingState, load_training_state, save_training_state
+
+PROVENANCE_FILE: Final = "provenance.json"
+_ORDER_STREAM: Final = 0
+_AUGMENT_STREAM: Final = 1
+_VALIDATION_STREAM: Final = 2
+_log = logging.getLogger("core.training")
+
+
+def train_localizer(
+    config: RunConfig,
+    run_dir: Path,
+    *,
+    resume: bool = False,
+    progress: Progress | None = None,
+    cache_dir: Path | None = None,
+    on_evaluation: Callable[[int, dict[str, Any]], bool] | None = None,
+) -> Path:
+    """Train a localiser and write its bundle.
+
+    The anchors are fitted to the boxes of the training folds before anything else.
+
+    Args:
+        config: The run, of the task "localization"; its `fold` is a number or None.
+        run_dir: Its folder; must not hold a run yet, unless `resume`.
+        resume: Go on from the last checkpoint in `run_dir`.
+        progress: Called with (steps done, steps in all).
+        cache_dir: Slice store; `RSNA_CACHE` unless given.
+        on_evaluation: Called with the epochs finished and the measures on the held-out fold;
+            returning True ends the run there.
+
+    Returns:
+        The bundle's folder inside `run_dir`.
+
+    Raises:
+        TrainingError: The run cannot start or go on.
+        DataRootError: The data root is not in RSNA's layout.
+        DeviceError: The device asked for is not there.
+        StorageError: `run_dir` or the store cannot be written.
+    """
+    processes = processes_of_torchrun()
+    run = RunFolder(run_dir) if processes.is_first else FollowerRun(run_dir)
+    run.start(config, resume=resume)
+    with run.recorded():
+        fabric = start_fabric(config, processes)
+        cohort = load_box_cohort(config, cache_dir or Settings().rsna_cache, run)
+        origin = provenance(cohort.fingerprint)
+        if processes.is_first:
+            write_json(run.folder / PROVENANCE_FILE, asdict(origin))
+        anchors = fit_anchors(
+            cohort.training.sides,
+            levels=pyramid_spec(config.backbone).levels,
+            per_level=config.anchors_per_level,
+            seed=config.seed,
+        )
+        _log.info("Anchors (width, height) in pixels by level: %s.", anchors)
+        job = _Job(config, run, processes, fabric, cohort, anchors, origin, on_evaluation)
+        return job.carry_out(progress, resume=resume)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Job:
+    """A run whose data and devices are ready."""
+
+    config: RunConfig
+    run: RunFolder
+    processes: Processes
+    fabric: Fabric
+    cohort: BoxCohort
+    anchors: Anchors
+    origin: Provenance
+    on_evaluation: Callable[[int, dict[str, Any]], bool] | None
+
+    def carry_out(self, progress: Progress | None, *, resume: bool) -> Path:
+        """Train from the last checkpoint, or the start, to the bundle."""
+        run, config = self.run, self.config
+        total_steps = config.epochs * self._epoch_batches(0).total
+        state = self._initial_state(total_steps)
+        if resume and run.checkpoint_file.exists():
+            load_training_state(run.checkpoint_file, state)
+            _log.info("Resumed after step %d, epoch %d.", state.step, state.epoch + 1)
+        run.drop_metrics_after(state.step, state.epoch)
+        run.write_status("running", step=state.step, total_steps=total_steps, epoch=state.epoch)
+        first = self.processes.is_first
+        with self._curves(state.step) as curves:
+            monitor = Monitor(
+                run if first else None, state, total_steps,
+                progress=progress if first else None, curves=curves,
+                checkpoint=partial(self._save, state),
+                checkpoint_every_s=config.checkpoint_every_s,
+            )  # fmt: skip
+            while not state.finished:
+                self._epoch(state, monitor, curves)
+                self._save(state)
+                run.write_status("running", step=state.step, epoch=state.epoch)
+        if first:
+            self._write_bundle(state)
+        return run.bundle
+
+    def _epoch(self, state: TrainingState, monitor: Monitor, curves: CurvesLog | None) -> None:
+        """Train what is left of the epoch, then measure."""
+        last: StepReport | None = None
+
+        def on_step(report: StepReport) -> bool:
+            nonlocal last
+            last = report
+            return monitor(report)
+
+        train_box_epoch(
+            self.fabric, state, self._epoch_batches(state.epoch, first=state.batch),
+            on_step=on_step, gradient_clip=self.config.gradient_clip,
+        )  # fmt: skip
+        state.epoch, state.batch = state.epoch + 1, 0
+        if last is not None:
+            self.run.append_metrics(
+                "epoch", step=state.step, epoch=state.epoch,
+                images_per_second=last.images_per_second,
+                loader_wait_share=last.loader_wait_share,
+            )  # fmt: skip
+        ended = self._validate(state, curves)
+        state.finished = ended or state.epoch >= self.config.epochs
+
+    def _validate(self, state: TrainingState, curves: CurvesLog | None) -> bool:
+        """Measure on the held-out fold, where there is one; tell whether that ends the run."""
+        held_out = self.cohort.validation
+        if held_out is None:
+            return False
+        order = held_out.evaluation_order(
+            seed=(self.config.seed, 0, _VALIDATION_STREAM), negatives=self.config.negatives
+        )
+        batches = self._batches(held_out, order, None)
+        beat = partial(self.run.beat, step=state.step, epoch=state.epoch)
+        result = asdict(evaluate_boxes(self.fabric, state.model, batches, on_batch=beat))
+        state.validation = result
+        self.run.append_metrics("validation", step=state.step, epoch=state.epoch, **result)
+        if curves is not None:
+            curves.write(
+                state.step, validation__auc=result["auc"], validation__mean_iou=result["mean_iou"]
+            )
+        _log.info(
+            "Epoch %d: mean IoU %.3f, hit rate %.3f, slice AUC %s.",
+            state.epoch, result["mean_iou"], result["hit_rate"], result["auc"],
+        )  # fmt: skip
+        return self.on_evaluation is not None and self.on_evaluation(state.epoch, result)
+
+    def _epoch_batches(self, epoch: int, *, first: int = 0) -> Batches[BoxBatch]:
+        config, learnt = self.config, self.cohort.training
+        order = learnt.training_order(
+            seed=(config.seed, epoch, _ORDER_STREAM), negatives=config.negatives
+        )
+        augment = (config.seed, epoch, _AUGMENT_STREAM) if config.augment else None
+        return self._batches(learnt, order, augment, drop_last=True, first=first)
+
+    def _batches(
+        self,
+        dataset: BoxDataset,
+        order: Any,  # noqa: ANN401 - int64 indices
+        augment: tuple[int, ...] | None,
+        **options: Any,  # noqa: ANN401 - of Batches
+    ) -> Batches[BoxBatch]:
+        return Batches(
+            AugmentedBoxes(dataset, augment),
+            order,
+            max(self.config.batch_size, self.processes.world),
+            workers=self.config.loader_workers,
+            shard=(self.processes.rank, self.processes.world),
+            pin_memory=self.fabric.device.type == "cuda",
+            **options,
+        )
+
+    def _initial_state(self, total_steps: int) -> TrainingState:
+        config = self.config
+        model: nn.Module = Localizer(
+            config.backbone, self.anchors, size=config.size, pretrained=config.pretrained
+        )
+        if config.init_from is not None:
+            taken = start_from_slice_model(model, read_bundle(config.init_from))
+            _log.info("%d tensors of the backbone start from %s.", taken, config.init_from.name)
+        model = model.to(memory_format=torch.channels_last)
+        optimizer = Adam(
+            model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+        scheduler = OneCycleLR(
+            optimizer,
+            max_lr=config.learning_rate,
+            total_steps=scheduled_steps(total_steps),
+            pct_start=rising_share(total_steps, config.pct_start),
+        )
+        wrapped, wrapped_optimizer = self.fabric.setup(model, optimizer)
+        return TrainingState(wrapped, wrapped_optimizer, scheduler, self.fabric.strategy.precision)
+
+    def _write_bundle(self, state: TrainingState) -> None:
+        config, cohort = self.config, self.cohort
+        study_ids = sorted(study.study_id for study in cohort.training.studies)
+        description = BundleConfig(
+            name=f"localization_{config.backbone}",
+            task="localization",
+            type=1,
+            backbone=config.backbone,
+            size=config.size,
+            field_mm=config.field_mm or FIELD_MM,
+            crop=1.0,
+            window_center=config.window_center,
+            window_width=config.window_width,
+            channels=config.channels,
+            anchors=self.anchors,
+            weights_sha256=UNSAVED_SHA256,
+            parameters=1,
+            trained_on={
+                "synthetic": cohort.synthetic,
+                "studies": len(study_ids),
+                "slices": len(cohort.training),
+                "boxes": len(cohort.training.sides),
+                "study_ids_sha256": hashlib.sha256("\n".join(study_ids).encode()).hexdigest(),
+                "data_fingerprint": self.origin.data_fingerprint,
+                "git_commit": self.origin.git_commit,
+                "packages": self.origin.packages,
+                "steps": state.step,
+                "run": config.model_dump(
+                    mode="json", exclude={"data_root", "device", "vertebra_bundle", "init_from"}
+                ),
+                "validation": state.validation,
+            },
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        save_bundle(self.run.bundle, state.model, description)
+
+    def _save(self, state: TrainingState) -> None:
+        if self.processes.is_first:
+            save_training_state(self.run.checkpoint_file, state)
+
+    def _curves(self, step: int) -> contextlib.AbstractContextManager[CurvesLog | None]:
+        if not self.processes.is_first:
+            return contextlib.nullcontext()
+        return contextlib.closing(CurvesLog(self.run.folder, first_step=step + 1))

@@ -1,0 +1,167 @@
+"""A localisation run: its data, its folder, its bundle, and going on after a stop."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from core.config import RunConfig
+from core.data.box_dataset import BoxDataset
+from core.data.box_slices import BoxSlices, load_box_slices
+from core.data.dicom_series import read_series
+from core.data.rsna import read_studies
+from core.errors import TrainingError
+from core.models.bundles import read_bundle
+from core.models.localizer_bundle import load_localizer
+from core.preprocessing.box_geometry import boxes_from_square
+from core.training.box_trainer import train_localizer as train
+from core.training.runs import RunFolder
+from core.types import HuWindow
+
+
+@pytest.fixture(scope="module")
+def cache_dir(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+def config(root, **changes):
+    values = {
+        "task": "localization", "data_root": root, "size": 64, "field_mm": 120, "epochs": 2,
+        "batch_size": 4, "fold": None, "device": "cpu", "augment": True, "channels": "neighbours",
+        "negatives": 0.3, "checkpoint_every_s": 0,
+    }  # fmt: skip
+    return RunConfig(**(values | changes))
+
+
+def made_study(name, *, boxes, fractured, slices=6):
+    images = (
+        np.full((slices, 32, 32), 7, np.uint8) * np.arange(slices, dtype=np.uint8)[:, None, None]
+    )
+    return BoxSlices(
+        name, images, np.tile([0.0, 0, 32, 32], (slices, 1)),
+        {i: np.array([[4.0, 4, 12, 10]]) for i in boxes}, None, fractured, np.arange(slices) * 1.0,
+    )  # fmt: skip
+
+
+def test_boxes_of_the_table_lie_on_their_slices(phantom_root, cache_dir):
+    record = next(r for r in read_studies(phantom_root) if r.boxes)
+    study = load_box_slices(
+        record, window=HuWindow(400, 1800), field_mm=120, size=64, cache_dir=cache_dir
+    )
+    volume = read_series(record.folder)
+    number_of = {int(path.stem): i for i, path in enumerate(volume.source_files)}
+    expected = {number_of[number]: xyxy for number, xyxy in record.boxes}
+    assert set(study.boxes) == set(expected)
+    for i, box in study.boxes.items():
+        np.testing.assert_allclose(
+            boxes_from_square(box, study.squares[i], 64)[0], expected[i], atol=1e-9
+        )
+
+
+def test_an_epoch_has_every_boxed_slice_and_no_slice_beside_one():
+    data = BoxDataset(
+        [
+            made_study("a", boxes=[2, 3], fractured=True),
+            made_study("b", boxes=[], fractured=False),
+            made_study("unknown", boxes=[], fractured=True),
+        ],
+        neighbours=False,
+    )
+    assert len(data) == 12
+    order = data.training_order(seed=(1,), negatives=100)
+    assert sorted(order[order < 6].tolist()) == [0, 2, 3, 5]
+    assert sorted(data.training_order(seed=(1,), negatives=0).tolist()) == [2, 3]
+    half = data.training_order(seed=(2,), negatives=1.0)
+    assert sorted(data.boxed[half].tolist()) == [False, False, True, True]
+    assert (half == data.training_order(seed=(2,), negatives=1.0)).all()
+
+
+def test_neighbours_are_the_slices_above_and_below():
+    data = BoxDataset([made_study("a", boxes=[2], fractured=True)], neighbours=True)
+    batch = data.batch(np.array([0, 2]))
+    assert batch.images[:, :, 0, 0].tolist() == [[0, 0, 7], [7, 14, 21]]
+    assert [len(boxes) for boxes in batch.boxes] == [0, 1]
+
+
+def test_a_slice_is_changed_by_the_seed_and_its_index_alone():
+    data = BoxDataset([made_study("a", boxes=[1, 2], fractured=True)], neighbours=False)
+    one, other = data.batch(np.array([1, 2]), (5,)), data.batch(np.array([2]), (5,))
+    assert (one.images[1] == other.images[0]).all()
+    assert (one.boxes[1] == other.boxes[0]).all()
+    assert not (one.boxes[1] == data.batch(np.array([2])).boxes[0]).all()
+
+
+class CutError(Exception):
+    pass
+
+
+@pytest.mark.slow
+def test_a_run_leaves_a_bundle_and_goes_on_to_the_same_weights(phantom_root, cache_dir, tmp_path):
+    def cut(done, total):
+        if done == 2:
+            raise CutError
+
+    whole = config(phantom_root)
+    train(whole, tmp_path / "whole", cache_dir=cache_dir)
+    with pytest.raises(CutError):
+        train(whole, tmp_path / "cut", cache_dir=cache_dir, progress=cut)
+    train(whole, tmp_path / "cut", cache_dir=cache_dir, resume=True)
+    bundles = [read_bundle(tmp_path / name / "bundle") for name in ("whole", "cut")]
+    assert bundles[0].config.weights_sha256 == bundles[1].config.weights_sha256
+    found = bundles[0].config
+    assert (found.task, found.field_mm, found.channels) == ("localization", 120, "neighbours")
+    assert found.anchors is not None
+    assert [len(level) for level in found.anchors] == [3, 3, 3]
+    load_localizer(bundles[0])
+    run = RunFolder(tmp_path / "whole")
+    assert run.read_status().state == "finished"
+    assert (run.folder / "provenance.json").is_file()
+
+
+@pytest.mark.slow
+def test_the_held_out_fold_is_measured(phantom_root, cache_dir, tmp_path):
+    boxed = [r.study_id for r in read_studies(phantom_root) if r.boxes]
+    assert boxed
+    made = config(phantom_root, fold=0, folds=2, epochs=1, seed=_seed_with_both(phantom_root))
+    train(made, tmp_path / "run", cache_dir=cache_dir)
+    lines = [
+        json.loads(line)
+        for line in RunFolder(tmp_path / "run").metrics_file.read_text().splitlines()
+    ]
+    (measured,) = [line for line in lines if line["event"] == "validation"]
+    assert measured["boxed_slices"] > 0
+    assert 0 <= measured["mean_iou"] <= 1
+
+
+def _seed_with_both(root):
+    """A seed whose folds both hold a boxed study."""
+    from core.data.splits import assign_folds
+
+    records = read_studies(root)
+    for seed in range(50):
+        folds = assign_folds(records, 2, seed)
+        if {folds[r.study_id] for r in records if r.boxes} == {0, 1}:
+            return seed
+    pytest.skip("the small cohort has one boxed study only")
+
+
+def test_a_cohort_without_boxes_says_what_to_add(phantom_root, cache_dir, tmp_path, monkeypatch):
+    from core.training import box_cohort
+
+    intact = [
+        replace(record, boxes=(), fractured=(False,) * 7) for record in read_studies(phantom_root)
+    ]
+    monkeypatch.setattr(box_cohort, "read_studies", lambda root: intact)
+    with pytest.raises(TrainingError, match=r"no box for training; add train_bounding_boxes\.csv"):
+        train(config(phantom_root), tmp_path / "run", cache_dir=cache_dir)
+
+
+def test_configs_that_no_localiser_takes_are_refused(phantom_root):
+    with pytest.raises(ValidationError, match="mobilenet_v3_large or resnet50"):
+        config(phantom_root, backbone="googlenet")
+    with pytest.raises(ValidationError, match="grey or neighbours"):
+        config(phantom_root, channels="windows")
