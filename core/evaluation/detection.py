@@ -22,7 +22,8 @@ from core.evaluation.box_matching import (
     pair_boxes,
 )
 from core.evaluation.froc import Froc, froc_boxes, froc_fractures, sensitivity_at_draws
-from core.evaluation.intervals import Interval, resample_patients
+from core.evaluation.intervals import Interval
+from core.evaluation.resampling import resample_patients
 
 Floats = NDArray[np.float64]
 IOU_LEVELS: Final = (0.1, 0.3, 0.5)

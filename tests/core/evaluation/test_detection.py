@@ -14,7 +14,7 @@ from core.errors import PredictionsError
 from core.evaluation.box_matching import BoxTable, iou_of_best, match_greedily, pair_boxes
 from core.evaluation.detection import average_precision, evaluate_detection
 from core.evaluation.froc import froc_boxes, froc_curve, froc_fractures, sensitivity_at_draws
-from core.evaluation.intervals import resample_patients
+from core.evaluation.resampling import resample_patients
 
 
 def table(rows, *, truth=False):
