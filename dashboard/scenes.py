@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,17 +13,13 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from core.constants import VERTEBRAE
-from core.data.masks import load_vertebra_mask
 from core.types import CTVolume, StudyRecord
-from core.visualization.boxes import boxes_of_record, join_boxes
-from core.visualization.labels import labels_from_mask, labels_from_presence
+from core.visualization.build import build_packed, lines_file, true_boxes, unjudged
 from core.visualization.parts import (
     PackedParts,
     SceneParts,
-    build_parts,
     keep_parts,
     load_parts,
-    pack_parts,
     parts_key,
 )
 from core.visualization.scene import SceneInfo, SceneLevel, scene_info
@@ -65,7 +62,7 @@ def sources_of(
     if mask is None and reading is None:
         return None
     presence = None if reading is None else reading.predictions.vertebra_probs
-    return SceneSources(study, mask, None if record is None else _lines_file(record), presence)
+    return SceneSources(study, mask, None if record is None else lines_file(record), presence)
 
 
 def find_parts(sources: SceneSources) -> PackedParts | None:
@@ -109,12 +106,11 @@ def info_of(
     synthetic: bool,
 ) -> SceneInfo:
     """What the scene says of a study."""
-    true = () if record is None else join_boxes(boxes_of_record(record.boxes, volume), volume)
     return scene_info(
         volume,
         unpacked(packed),
         levels_of(reading),
-        true_boxes=true,
+        true_boxes=true_boxes(record, volume),
         start_slice=None if reading is None else reading.peak_slice,
         threshold=threshold,
         synthetic=synthetic,
@@ -124,7 +120,7 @@ def info_of(
 def levels_of(reading: StudyReading | None) -> Mapping[str, SceneLevel]:
     """C1..C7 as a scene shows them."""
     if reading is None:
-        return {name: SceneLevel(name, color) for name, color in VERTEBRA_COLORS.items()}
+        return unjudged(VERTEBRA_COLORS)
     return {
         name: SceneLevel(
             name,
@@ -138,22 +134,14 @@ def levels_of(reading: StudyReading | None) -> Mapping[str, SceneLevel]:
     }
 
 
-def _lines_file(record: StudyRecord) -> Path | None:
-    """`fracture_masks/<uid>.nii.gz` of a synthetic data root."""
-    path = record.folder.parent.parent / "fracture_masks" / f"{record.study_id}.nii.gz"
-    return path if path.is_file() else None
-
-
 def _build(sources: SceneSources) -> None:
-    volume = sources.study.volume
-    if sources.mask is not None:
-        labels = labels_from_mask(load_vertebra_mask(sources.mask, volume))
-    elif sources.presence is not None:
-        labels = labels_from_presence(volume, sources.presence)
-    else:
-        labels = labels_from_mask(np.zeros(volume.hu.shape, np.uint8))
-    lines = None if sources.lines is None else load_vertebra_mask(sources.lines, volume)
-    packed = pack_parts(build_parts(volume, labels, lines), sources.key(), volume)
+    packed = build_packed(
+        sources.study.volume,
+        sources.key(),
+        mask=sources.mask,
+        lines=sources.lines,
+        presence=sources.presence,
+    )
     _remember(packed)
     keep_parts(settings().rsna_cache, packed)
 
@@ -186,7 +174,5 @@ def _unpacked(key: str, _packed: PackedParts) -> SceneParts:
 def _content(path: str, signature: str) -> bytes:
     """sha256 of a file, read again only once the file changes."""
     del signature
-    import hashlib
-
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").digest()

@@ -4,7 +4,7 @@ class SceneViewer {
   // root: the element of scene.html; source: {parts, info, plane(query)}; report: told of events.
   constructor(vtk, root, source, report) {
     Object.assign(this, { vtk, root, source, report, info: source.info });
-    this.values = { threshold: this.info.threshold, color: "probability", explode: 0, turn: 0, cut: 0,
+    this.values = { threshold: this.info.threshold, color: this.judged() ? "probability" : "label", explode: 0, turn: 0, cut: 0,
       slice: this.info.start_slice, chosen: null };
     this.shown = { rest: true, true_boxes: true, predicted_boxes: true, fractures: true, names: true,
       cut: false, axial: true, clip: false };
@@ -23,6 +23,10 @@ class SceneViewer {
     this.recolor();
     this.apply();
     this.sagittal();
+  }
+
+  judged() {
+    return Object.values(this.info.levels).some((level) => level.prob !== null);
   }
 
   setUp() {
@@ -52,6 +56,13 @@ class SceneViewer {
       this.renderer.addLight(light);
     }
     this.camera = this.renderer.getActiveCamera();
+    // Boxes and fracture lines lie in a layer of their own, over the bone that surrounds them.
+    this.over = vtk.Rendering.Core.vtkRenderer.newInstance();
+    this.scene.setNumberOfLayers(2);
+    this.over.setLayer(1);
+    this.over.setInteractive(false);
+    this.over.setActiveCamera(this.camera);
+    this.scene.addRenderer(this.over);
     this.camera.setViewAngle(26);
     this.observer = new ResizeObserver(() => this.resize());
     this.observer.observe(this.canvasBox);
@@ -116,12 +127,12 @@ class SceneViewer {
       actor.getProperty().setColor(...SceneViewer.rgb("#F2187B"));
       actor.getProperty().set({ ambient: 0.75, diffuse: 0.4 });
       actor.setPickable(false);
-      // Drawn over the bone around it, a line inside a vertebra is seen from every side.
-      mapper.setResolveCoincidentTopologyToPolygonOffset?.();
-      mapper.setRelativeCoincidentTopologyPolygonOffsetParameters?.(-60, -6000);
     }
-    this.renderer.addActor(actor);
-    return { kind: entry.kind, name: entry.name, data, mapper, actor, slices, bounds: data.getBounds() };
+    (entry.kind === "fracture" ? this.over : this.renderer).addActor(actor);
+    const sample = [];
+    const stride = 3 * Math.max(1, Math.floor(points.length / 3 / 90));
+    for (let k = 0; k < points.length; k += stride) sample.push([points[k], points[k + 1], points[k + 2]]);
+    return { sample, kind: entry.kind, name: entry.name, data, mapper, actor, slices, bounds: data.getBounds() };
   }
 
   addBoxes() {
@@ -143,7 +154,7 @@ class SceneViewer {
         actor.getProperty().set({ ambient: 0.7, diffuse: 0.4, specular: 0 });
         actor.getProperty().setColor(...SceneViewer.rgb(color));
         actor.setPickable(false);
-        this.renderer.addActor(actor);
+        this.over.addActor(actor);
         this.boxes.push({ kind, actor, near: box.vertebra });
       }
     }
@@ -151,8 +162,11 @@ class SceneViewer {
 
   // Other networks or boxes: what is said changes, surfaces and camera stay.
   setInfo(info) {
-    for (const box of this.boxes) this.renderer.removeActor(box.actor);
+    for (const box of this.boxes) this.over.removeActor(box.actor);
+    if (!this.judged()) this.values.color = "probability";
     this.info = info;
+    if (!this.judged()) this.values.color = "label";
+    for (const choice of this.root.querySelectorAll("[data-color]")) choice.checked = choice.dataset.color === this.values.color;
     this.addBoxes();
     for (const box of this.root.querySelectorAll("[data-show]")) this.offer(box);
     this.recolor();
@@ -169,7 +183,7 @@ class SceneViewer {
       actor.setMapper(mapper);
       actor.setPickable(false);
       actor.setVisibility(false);
-      actor.setForceTranslucent(true);
+      actor.setForceOpaque(true);
       actor.getProperty().set({ lighting: false, ambient: 1, diffuse: 0 });
       this.renderer.addActor(actor);
       this.planes[name] = { plane, actor, wanted: null, busy: false, shown: null };
@@ -327,7 +341,7 @@ class SceneViewer {
       this.camera.setFocalPoint(...focus);
       this.camera.setPosition(...focus.map((v, k) => v + (t === 1 ? to[k] : (offset[k] / norm) * wanted)));
       this.camera.setViewUp(0, 0, 1);
-      this.renderer.resetCameraClippingRange();
+      this.near();
       this.render();
       if (t < 1) this.flight = requestAnimationFrame(step);
     };
@@ -361,7 +375,7 @@ class SceneViewer {
         pen.drawImage(image, 0, 0);
         // Air is left clear, so that a plane hides no more of the scene than the neck does.
         const pixels = pen.getImageData(0, 0, image.width, image.height);
-        for (let k = 0; k < pixels.data.length; k += 4) pixels.data[k + 3] = Math.min(255, pixels.data[k] * 9);
+        for (let k = 0; k < pixels.data.length; k += 4) pixels.data[k + 3] = pixels.data[k] > 14 ? 255 : 0;
         pen.putImageData(pixels, 0, 0);
         texture.setCanvas(canvas);
         plane.actor.removeAllTextures();
@@ -427,7 +441,7 @@ class SceneViewer {
     const { shown, values } = this;
     const apart = (piece) => {
       const middle = (piece.bounds[4] + piece.bounds[5]) / 2;
-      return (middle - this.center[2]) * values.explode * 1.1;
+      return (middle - this.center[2]) * values.explode * 0.8;
     };
     const offsets = {};
     for (const piece of this.pieces) {
@@ -460,8 +474,13 @@ class SceneViewer {
     }
     this.find("names").hidden = !shown.names;
     this.placeLine();
-    this.renderer.resetCameraClippingRange();
+    this.near();
     this.render();
+  }
+
+  // One range for both layers, wide enough for all that can be switched on.
+  near() {
+    this.renderer.resetCameraClippingRange();
   }
 
   choose(name, tell = true) {
@@ -507,8 +526,8 @@ class SceneViewer {
       const lift = piece.actor.getPosition()[2];
       const b = piece.bounds;
       let right = -Infinity;
-      for (const x of [b[0], b[1]]) for (const y of [b[2], b[3]]) {
-        right = Math.max(right, this.renderer.worldToNormalizedDisplay(x, y, (b[4] + b[5]) / 2 + lift, aspect)[0]);
+      for (const [x, y, z] of piece.sample) {
+        right = Math.max(right, this.renderer.worldToNormalizedDisplay(x, y, z + lift, aspect)[0]);
       }
       const mid = this.renderer.worldToNormalizedDisplay((b[0] + b[1]) / 2, (b[2] + b[3]) / 2, (b[4] + b[5]) / 2 + lift, aspect);
       placed.push({ tag, x: right * width + 10, y: (1 - mid[1]) * height, inside: mid[1] > 0.01 && mid[1] < 0.99 && right > 0 });

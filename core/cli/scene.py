@@ -1,0 +1,31 @@
+"""The 3D page without a browser: surfaces, an HTML page and a film of one study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.cli.common import app
+from core.config import Settings
+
+
+@app.command()
+def scene(
+    study: Annotated[Path, typer.Argument(help="A study's folder, in a data root or alone.")],
+    out: Annotated[Path, typer.Option(help="Folder for the files.")],
+    predictions: Annotated[
+        Path | None, typer.Option(help="Folder that `predict` wrote; colours the vertebrae.")
+    ] = None,
+    film: Annotated[str | None, typer.Option(help="Also a turntable: gif or mp4.")] = None,
+    threshold: Annotated[float, typer.Option(min=0, max=1)] = 0.5,
+) -> None:
+    """Write a study's vertebrae as GLB, STL and one HTML page, and a table of their figures."""
+    from core.visualization.export import export_scene
+
+    for line in export_scene(
+        study, out, cache=Settings().rsna_cache, predictions=predictions, film=film,
+        threshold=threshold,
+    ):  # fmt: skip
+        typer.echo(line)

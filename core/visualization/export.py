@@ -1,0 +1,187 @@
+"""Every file that a study's scene can be taken along as."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Final
+
+from core import atomic
+from core.constants import VERTEBRAE
+from core.data.dicom_series import read_series
+from core.data.fingerprint import fingerprint_folder
+from core.data.rsna import is_synthetic, read_studies
+from core.errors import DataRootError, SceneError
+from core.inference.aggregation import aggregate
+from core.inference.outputs import read_predictions
+from core.types import SlicePredictions, StudyRecord
+from core.visualization.build import build_packed, lines_file, true_boxes
+from core.visualization.film import turntable_frames, write_film
+from core.visualization.html_page import scene_page
+from core.visualization.mesh_files import glb_bytes, stl_bytes
+from core.visualization.parts import PackedParts, SceneParts, keep_parts, load_parts, parts_key
+from core.visualization.scene import SceneInfo, SceneLevel, scene_info
+
+COLORS: Final = dict(
+    zip(
+        VERTEBRAE,
+        ("#91489B", "#819B05", "#4B61DC", "#B85C6E", "#688BFC", "#626D0F", "#BF7FB6"),
+        strict=True,
+    )
+)
+"""The dashboard's colours of C1..C7."""
+BONE_COLOR: Final = "#E3D9C3"
+CALLED_COLOR: Final = "#D9820F"
+_PRESENT: Final = 0.5
+
+
+def export_scene(
+    folder: Path,
+    out: Path,
+    *,
+    cache: Path,
+    predictions: Path | None = None,
+    film: str | None = None,
+    threshold: float = 0.5,
+) -> list[str]:
+    """Write GLB, STL, HTML, a table of figures and, if asked for, a film.
+
+    Args:
+        folder: The study's DICOM files; in a data root its mask and boxes are used.
+        out: Where the files go.
+        cache: Where surfaces are kept.
+        predictions: Folder with `slices.parquet`; needed where the study has no mask.
+        film: "gif", "mp4" or None.
+        threshold: From which a vertebra counts as fractured.
+
+    Returns:
+        One sentence a file.
+
+    Raises:
+        DicomSeriesError: The folder holds no readable series.
+        SceneError: Nothing says where the vertebrae are, or a film cannot be drawn.
+    """
+    if film not in (None, "gif", "mp4"):
+        raise SceneError(f"{film!r} is no kind of film; choose gif or mp4.")
+    volume = read_series(folder)
+    record, synthetic = _record_of(folder)
+    said = None if predictions is None else _predictions_of(predictions, volume.study_uid, record)
+    mask = None if record is None else record.mask_file
+    if mask is None and said is None:
+        raise SceneError(
+            f"{folder.name} has no vertebra mask, so the networks must say where the vertebrae "
+            "are; run `python -m core predict` and give its folder by --predictions."
+        )
+    lines = None if record is None else lines_file(record)
+    sources = [path.read_bytes() for path in (mask, lines) if path is not None]
+    presence = None if said is None else said.vertebra_probs
+    if mask is None and presence is not None:
+        sources.append(presence.tobytes())
+    key = parts_key(fingerprint_folder(folder), *sources)
+    packed = load_parts(cache, key)
+    if packed is None:
+        packed = build_packed(volume, key, mask=mask, lines=lines, presence=presence)
+        keep_parts(cache, packed)
+    parts = packed.unpack()
+    info = scene_info(
+        volume, parts, predicted_levels(said), true_boxes=true_boxes(record, volume),
+        threshold=threshold, synthetic=synthetic,
+    )  # fmt: skip
+    written = _write_surfaces(out, packed, parts, info)
+    atomic.write_bytes(out / "spine_3d.html", scene_page(packed, info, volume))
+    written.append(f"{out / 'spine_3d.html'}: the scene, opens in any browser")
+    if film is not None:
+        path = out / f"turntable.{film}"
+        write_film(path, list(turntable_frames(parts, shown_colors(info))))
+        written.append(f"{path}: once around the neck")
+    return written
+
+
+def predicted_levels(said: SlicePredictions | None) -> dict[str, SceneLevel]:
+    """C1..C7 as the networks see them; unjudged without them."""
+    if said is None:
+        return {name: SceneLevel(name, color) for name, color in COLORS.items()}
+    patient = aggregate(said)
+    suspicion = said.fracture_probs * said.vertebra_probs
+    found: dict[str, SceneLevel] = {}
+    for j, name in enumerate(VERTEBRAE):
+        index = (said.vertebra_probs[:, j] >= _PRESENT).nonzero()[0]
+        seen = bool(len(index))
+        found[name] = SceneLevel(
+            name,
+            COLORS[name],
+            prob=float(patient.vertebra_probs[j]) if seen else None,
+            slice_probs=tuple(float(p) for p in said.fracture_probs[:, j]),
+            slices=(int(index[0]), int(index[-1])) if seen else None,
+            peak=int(suspicion[:, j].argmax()) if seen else None,
+        )
+    return found
+
+
+def shown_colors(info: SceneInfo) -> dict[str, str]:
+    """Colours for a film: called vertebrae amber, judged ones bone, else each level's own."""
+    judged = any(level.prob is not None for level in info.levels)
+    return {
+        level.name: (
+            level.color if not judged
+            else CALLED_COLOR if level.prob is not None and level.prob >= info.threshold
+            else BONE_COLOR
+        )
+        for level in info.levels
+    }  # fmt: skip
+
+
+def figures_csv(parts: SceneParts, info: SceneInfo) -> str:
+    """Volume, voxels' volume, area and probability of each vertebra as CSV."""
+    probs = {level.name: level.prob for level in info.levels}
+    stream = io.StringIO()
+    table = csv.writer(stream, lineterminator="\n")
+    table.writerow(["vertebra", "volume_mm3", "voxel_volume_mm3", "area_mm2", "probability"])
+    for name, surface in parts.vertebrae.items():
+        prob = probs.get(name)
+        figures = (surface.volume_mm3, surface.voxel_mm3, surface.area_mm2)
+        said = "" if prob is None else f"{prob:.4f}"
+        table.writerow([name, *(f"{value:.1f}" for value in figures), said])
+    return stream.getvalue()
+
+
+def _write_surfaces(
+    out: Path, packed: PackedParts, parts: SceneParts, info: SceneInfo
+) -> list[str]:
+    colors = dict.fromkeys(parts.vertebrae, BONE_COLOR) | COLORS
+    atomic.write_bytes(
+        out / "spine_3d.glb", glb_bytes(parts.surfaces, colors, translucent=("other bone",))
+    )
+    for surface in parts.vertebrae.values():
+        atomic.write_bytes(out / "stl" / f"{surface.name}.stl", stl_bytes(surface))
+    atomic.write_text(out / "figures.csv", figures_csv(parts, info))
+    cut = "its mask" if packed.source == "mask" else "bone cut by presence along z"
+    return [
+        f"{out / 'spine_3d.glb'}: {len(parts.surfaces)} surfaces, vertebrae from {cut}",
+        f"{out / 'stl'}: {len(parts.vertebrae)} vertebrae, LPS mm",
+        f"{out / 'figures.csv'}: volume and area of each vertebra",
+    ]
+
+
+def _record_of(folder: Path) -> tuple[StudyRecord | None, bool]:
+    """The study's entry where its folder lies in a data root, and whether that is synthetic."""
+    root = folder.resolve().parent.parent
+    if folder.resolve().parent.name != "train_images":
+        return None, False
+    try:
+        records = read_studies(root)
+    except DataRootError:
+        return None, False
+    found = next((record for record in records if record.study_id == folder.resolve().name), None)
+    return found, is_synthetic(root)
+
+
+def _predictions_of(
+    predictions: Path, study_uid: str, record: StudyRecord | None
+) -> SlicePredictions:
+    names = {study_uid} if record is None else {study_uid, record.study_id}
+    for said in read_predictions(predictions):
+        if said.study_id in names:
+            return said
+    raise SceneError(f"{predictions} holds no prediction of this study; predict it first.")
