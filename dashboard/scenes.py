@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import subprocess
+import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,14 +16,18 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from core.config import PROJECT_ROOT
 from core.constants import VERTEBRAE
+from core.errors import SceneError
 from core.types import CTVolume, StudyRecord
 from core.visualization.build import build_packed, lines_file, true_boxes, unjudged
+from core.visualization.export import shown_colors
 from core.visualization.parts import (
     PackedParts,
     SceneParts,
     keep_parts,
     load_parts,
+    parts_file,
     parts_key,
 )
 from core.visualization.scene import SceneInfo, SceneLevel, scene_info
@@ -27,6 +35,8 @@ from dashboard.charts.palette import VERTEBRA_COLORS
 from dashboard.prediction_jobs import PredictionJob, PredictionQueue, Progress
 from dashboard.reading import StudyReading
 from dashboard.services import OpenStudy, files_signature, settings
+
+FILM_LIMIT_S = 240
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,6 +154,44 @@ def _build(sources: SceneSources) -> None:
     )
     _remember(packed)
     keep_parts(settings().rsna_cache, packed)
+
+
+def film_of(packed: PackedParts, info: SceneInfo, ending: str) -> bytes:
+    """A turntable of a scene, drawn by a process of its own: VTK needs a main thread on macOS.
+
+    Args:
+        packed: The surfaces.
+        info: Gives the colours.
+        ending: "gif" or "mp4".
+
+    Raises:
+        SceneError: The machine cannot draw off-screen, or takes too long.
+    """
+    cache = settings().rsna_cache
+    keep_parts(cache, packed)
+    surfaces = parts_file(cache, packed.key)
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / f"film.{ending}"
+        colors = json.dumps(shown_colors(info))
+        command = [sys.executable, "-m", "core", "film", str(surfaces), "--out", str(out)]
+        try:
+            done = subprocess.run(
+                [*command, "--colors", colors],
+                cwd=PROJECT_ROOT,
+                capture_output=True,
+                text=True,
+                timeout=FILM_LIMIT_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise SceneError(
+                f"The film was not ready after {FILM_LIMIT_S} s; `python -m core scene --film` "
+                "has no limit."
+            ) from error
+        if done.returncode != 0 or not out.is_file():
+            reason = (done.stderr.strip().splitlines() or ["it gave no reason"])[-1]
+            raise SceneError(f"The film could not be drawn: {reason.removeprefix('Error: ')}")
+        return out.read_bytes()
 
 
 @st.cache_resource(show_spinner=False)

@@ -19,9 +19,9 @@ from core.visualization.packing import vertex_normals
 from core.visualization.parts import SceneParts
 from core.visualization.surfaces import Surface
 
-FRAMES: Final = 48
-FRAMES_PER_SECOND: Final = 16
-SIZE: Final = (540, 640)
+FRAMES: Final = 36
+FRAMES_PER_SECOND: Final = 12
+SIZE: Final = (448, 560)
 """Width and height in pixels."""
 LINE_COLOR: Final = "#F2187B"
 _BACKGROUND: Final = ("#0B1825", "#2A4258")

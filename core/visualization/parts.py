@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core import atomic
+from core.errors import SceneError
 from core.types import CTVolume
 from core.visualization.bone import BONE_HU, REST_SETTINGS, rest_surface
 from core.visualization.labels import LabelSource, VertebraLabels
-from core.visualization.packing import pack_surfaces, unpack_surfaces
+from core.visualization.packing import pack_surfaces, read_header, unpack_surfaces
 from core.visualization.surfaces import Surface, SurfaceSettings, label_surfaces
 
 FORMAT: Final = 1
@@ -128,24 +129,21 @@ def pack_parts(parts: SceneParts, key: str, volume: CTVolume) -> PackedParts:
 
 def load_parts(cache: Path, key: str) -> PackedParts | None:
     """Surfaces kept earlier; None where there are none or the file is damaged."""
-    path = _path(cache, key)
     try:
-        payload = path.read_bytes()
-        packed = PackedParts(key, payload, unpack_source(payload))
+        payload = parts_file(cache, key).read_bytes()
+        packed = PackedParts(key, payload, _source_of(payload))
         packed.unpack()
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return packed
 
 
-def unpack_source(payload: bytes) -> LabelSource:
+def _source_of(payload: bytes) -> LabelSource:
     """What the vertebrae of packed surfaces were cut from.
 
     Raises:
         ValueError: The bytes are damaged.
     """
-    from core.visualization.packing import read_header
-
     return "mask" if read_header(payload)[0]["source"] == "mask" else "presence"
 
 
@@ -155,8 +153,21 @@ def keep_parts(cache: Path, packed: PackedParts) -> None:
     Raises:
         StorageError: The cache cannot be written.
     """
-    atomic.write_bytes(_path(cache, packed.key), packed.payload)
+    atomic.write_bytes(parts_file(cache, packed.key), packed.payload)
 
 
-def _path(cache: Path, key: str) -> Path:
+def parts_file(cache: Path, key: str) -> Path:
+    """Where surfaces of this name are kept."""
     return cache / _FOLDER / key[:2] / f"{key}.surfaces"
+
+
+def read_parts(path: Path) -> SceneParts:
+    """Read surfaces from a file.
+
+    Raises:
+        SceneError: It is missing or holds something else.
+    """
+    packed = load_parts(path.parent.parent.parent, path.stem)
+    if packed is None or parts_file(path.parent.parent.parent, path.stem) != path:
+        raise SceneError(f"{path} holds no surfaces; open the study on the 3D page to make them.")
+    return packed.unpack()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from core.types import CTVolume
@@ -9,7 +11,7 @@ from core.visualization.html_page import scene_page
 from core.visualization.mesh_files import glb_bytes, stl_archive
 from core.visualization.parts import PackedParts, SceneParts
 from core.visualization.scene import SceneInfo
-from dashboard.scenes import unpacked
+from dashboard.scenes import film_of, unpacked
 
 _BONE = "#E3D9C3"
 
@@ -40,6 +42,12 @@ def scene_files(packed: PackedParts, info: SceneInfo, volume: CTVolume) -> None:
             "STL (zip)", lambda: stl_archive(parts.surfaces), "spine_3d_stl.zip",
             "application/zip", icon=":material/folder_zip:", on_click="ignore",
         )  # fmt: skip
+        for ending, mime in (("gif", "image/gif"), ("mp4", "video/mp4")):
+            st.download_button(
+                f"Turntable ({ending.upper()})", partial(film_of, packed, info, ending),
+                f"spine_3d.{ending}", mime, icon=":material/360:", on_click="ignore",
+                help="Drawn on the server without a display; takes 5 to 30 s.",
+            )  # fmt: skip
 
 
 def scene_glb(parts: SceneParts, info: SceneInfo) -> bytes:

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import struct
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from core.cli import app
+from core.data.phantom.study import make_study
+from core.data.phantom.writer import derived_uid, write_study
+from core.errors import SceneError
+from core.visualization.export import export_scene
+from core.visualization.film import gif_bytes, turntable_frames, write_film
+from core.visualization.mesh_files import glb_bytes, stl_archive, stl_bytes
+from core.visualization.parts import SceneParts
+from core.visualization.surfaces import SurfaceSettings, label_surfaces
+from tests.core.visualization.solids import affine
+
+
+@pytest.fixture(scope="module")
+def surfaces():
+    labels = np.zeros((20, 24, 24), np.uint8)
+    labels[2:8, 4:20, 4:20], labels[11:17, 4:20, 4:20] = 2, 5
+    return label_surfaces(labels, affine((2, 1, 1), (3, 4, 5)), SurfaceSettings(triangles=900))
+
+
+def test_stl_reads_back_in_another_program(surfaces, tmp_path):
+    pyvista = pytest.importorskip("pyvista")
+    surface = surfaces["C2"]
+    path = tmp_path / "c2.stl"
+    path.write_bytes(stl_bytes(surface))
+    mesh = pyvista.read(path)
+    assert mesh.n_cells == pytest.approx(len(surface.triangles), abs=4)
+    assert mesh.volume == pytest.approx(surface.volume_mm3, rel=1e-3)
+    assert np.array(mesh.bounds).reshape(3, 2)[:, 0] == pytest.approx(surface.points.min(axis=0))
+    with zipfile.ZipFile(io.BytesIO(stl_archive(surfaces.values()))) as archive:
+        assert archive.namelist() == ["C2.stl", "C5.stl"]
+
+
+def test_glb_names_colours_and_places_each_vertebra(surfaces, tmp_path):
+    pyvista = pytest.importorskip("pyvista")
+    content = glb_bytes(surfaces.values(), {"C2": "#FF0000"}, translucent=["C5"])
+    magic, version, total = struct.unpack_from("<4sII", content)
+    assert (magic, version, total) == (b"glTF", 2, len(content))
+    (length,) = struct.unpack_from("<I", content, 12)
+    document = json.loads(content[20 : 20 + length])
+    assert [node["name"] for node in document["nodes"]] == ["C2", "C5"]
+    factors = [m["pbrMetallicRoughness"]["baseColorFactor"] for m in document["materials"]]
+    assert factors[0] == [1.0, 0.0, 0.0, 1.0]
+    assert document["materials"][1]["alphaMode"] == "BLEND"
+    path = tmp_path / "neck.glb"
+    path.write_bytes(content)
+    bounds = np.array(pyvista.read(path).bounds).reshape(3, 2) * 1000
+    points = np.concatenate([s.points for s in surfaces.values()])
+    low, high = points.min(axis=0), points.max(axis=0)
+    # Head up is y, the back is -z.
+    assert bounds[0] == pytest.approx([low[0], high[0]], abs=0.01)
+    assert bounds[1] == pytest.approx([low[2], high[2]], abs=0.01)
+    assert bounds[2] == pytest.approx([-high[1], -low[1]], abs=0.01)
+
+
+def test_a_turntable_turns_without_a_display(surfaces, monkeypatch, tmp_path):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    parts = SceneParts(surfaces, {}, None, "mask")
+    frames = list(turntable_frames(parts, {"C2": "#FF0000"}, frames=3, size=(96, 120)))
+    assert [frame.shape for frame in frames] == [(120, 96, 3)] * 3
+    red = (frames[0][..., 0] > 120) & (frames[0][..., 1] < 60)
+    assert red.sum() > 200
+    assert np.flatnonzero(red.any(axis=1)).max() < 70
+    assert not np.array_equal(frames[0], frames[1])
+    film = Image.open(io.BytesIO(gif_bytes(frames)))
+    assert (film.n_frames, film.size) == (3, (96, 120))
+    write_film(tmp_path / "a.mp4", frames)
+    assert (tmp_path / "a.mp4").stat().st_size > 300
+    with pytest.raises(SceneError, match=r"\.gif or \.mp4"):
+        write_film(tmp_path / "a.avi", frames)
+    with pytest.raises(SceneError, match="no vertebra"):
+        next(turntable_frames(SceneParts({}, {}, None, "mask"), {}))
+
+
+@pytest.fixture(scope="module")
+def data_root(tmp_path_factory):
+    """One synthetic study with a fracture, its mask and its fracture lines."""
+    root = tmp_path_factory.mktemp("root")
+    number = next(n for n in range(40) if make_study(3, n, matrix=64).fractures)
+    uid = derived_uid("scene", number)
+    write_study(make_study(3, number, matrix=96), root, uid)
+    return root, root / "train_images" / uid
+
+
+def test_a_scene_is_exported_whole_and_the_page_asks_nobody_for_anything(data_root, tmp_path):
+    _, folder = data_root
+    done = CliRunner().invoke(
+        app,
+        ["scene", str(folder), "--out", str(tmp_path / "out")],
+        env={"RSNA_CACHE": str(tmp_path / "cache")},
+    )
+    assert done.exit_code == 0, done.output
+    rows = list(csv.DictReader((tmp_path / "out" / "figures.csv").open()))
+    assert {"C2", "C5"} <= {row["vertebra"] for row in rows}
+    for row in rows[1:6]:
+        assert float(row["volume_mm3"]) == pytest.approx(float(row["voxel_volume_mm3"]), rel=0.05)
+    page = (tmp_path / "out" / "spine_3d.html").read_text()
+    assert 'src="http' not in page
+    assert folder.name not in page
+    assert "/*" + "VTK*/" not in page
+    assert list((tmp_path / "cache" / "surfaces").rglob("*.surfaces"))
+
+
+def test_a_study_without_a_mask_needs_predictions(data_root, tmp_path):
+    _, folder = data_root
+    alone = tmp_path / "series"
+    alone.mkdir()
+    for file in folder.iterdir():
+        (alone / file.name).write_bytes(file.read_bytes())
+    with pytest.raises(SceneError, match="--predictions"):
+        export_scene(alone, tmp_path / "out", cache=tmp_path / "cache")
+    with pytest.raises(SceneError, match="gif or mp4"):
+        export_scene(alone, tmp_path / "out", cache=tmp_path / "cache", film="avi")

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import gzip
+import json
+
+import cv2
+import numpy as np
+import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from core.visualization.labels import labels_from_mask
+from core.visualization.packing import unpack_surfaces
+from core.visualization.parts import build_parts, pack_parts, parts_key
+from core.visualization.scene import SceneLevel, scene_info
+from dashboard.scene_routes import (
+    CORNERS_HEADER,
+    Shelf,
+    scene_routes,
+    serve_info,
+    serve_scene,
+)
+from tests.core.visualization.solids import volume_of
+
+
+@pytest.fixture(scope="module")
+def served():
+    labels = np.zeros((16, 30, 30), np.uint8)
+    labels[2:7, 8:22, 8:22], labels[9:14, 8:22, 8:22] = 3, 4
+    volume = volume_of(np.where(labels > 0, 700, 40), (2.0, 1.0, 1.0))
+    parts = build_parts(volume, labels_from_mask(labels))
+    packed = pack_parts(parts, parts_key("routes", labels.tobytes()), volume)
+    levels = {
+        "C3": SceneLevel("C3", "#4B61DC", 0.2, (0.2,) * 16, (2, 6), 3),
+        "C4": SceneLevel("C4", "#B85C6E", 0.8, (0.8,) * 16, (9, 13), 11),
+    }
+    info = scene_info(volume, parts, levels, start_slice=11, threshold=0.4, synthetic=True)
+    client = TestClient(Starlette(routes=scene_routes()))
+    return client, serve_scene(packed, volume), info, packed, volume
+
+
+def test_the_browser_gets_surfaces_and_what_they_mean(served):
+    client, scene, info, packed, volume = served
+    answer = client.get(f"/scenes/{scene}/parts")
+    assert answer.headers["content-encoding"] == "gzip"
+    assert "immutable" in answer.headers["cache-control"]
+    assert [s.name for _, s in unpack_surfaces(answer.content)] == ["C3", "C4"]
+    said = client.get(f"/scenes/info/{serve_info(info)}").json()
+    assert said["levels"]["C4"]["prob"] == 0.8
+    assert said["levels"]["C7"] == {
+        "color": "#8FA1AE", "prob": None, "slice_probs": [], "slices": None, "peak": None,
+    }  # fmt: skip
+    assert said["absent"] == ["true_boxes", "predicted_boxes", "fractures", "rest"]
+    assert len(said["slice_z"]) == 16
+    assert info.suspect.name == "C4"
+    assert serve_scene(packed, volume) == scene
+    assert packed.key not in scene
+    assert gzip.decompress(gzip.compress(answer.content)) == packed.payload
+
+
+def test_a_threshold_alone_makes_no_other_scene(served):
+    import dataclasses
+
+    _, _, info, _, _ = served
+    assert dataclasses.replace(info, threshold=0.9).digest() == info.digest()
+    assert dataclasses.replace(info, start_slice=2).digest() != info.digest()
+
+
+def test_planes_come_with_their_place(served):
+    client, scene, _, _, _ = served
+    axial = client.get(f"/scenes/{scene}/axial?slice=4")
+    assert cv2.imdecode(np.frombuffer(axial.content, np.uint8), 0).shape == (30, 30)
+    corners = np.array(json.loads(axial.headers[CORNERS_HEADER]))
+    assert corners == pytest.approx(
+        np.array([[-0.5, -0.5, -8], [29.5, -0.5, -8], [-0.5, 29.5, -8]])
+    )
+    upright = client.get(f"/scenes/{scene}/upright?x=15&y=15&z=-15&turn=90&cut=4&half=6")
+    corners = np.array(json.loads(upright.headers[CORNERS_HEADER]))
+    assert corners[:, 1] == pytest.approx([11, 11, 11])
+    assert corners[1, 0] - corners[0, 0] == pytest.approx(12, abs=1)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "0" * 40 + "/parts",
+        "info/" + "0" * 40,
+        "{scene}/axial",
+        "{scene}/axial?slice=16",
+        "{scene}/axial?slice=-1",
+        "{scene}/axial?slice=1e3",
+        "{scene}/upright?x=1",
+        "{scene}/upright?x=nan&y=0&z=0&turn=0&cut=0",
+        "{scene}/upright?x=0&y=0&z=0&turn=inf&cut=0",
+        "../{scene}/parts",
+    ],
+)
+def test_anything_else_is_not_found(served, path):
+    client, scene, _, _, _ = served
+    assert client.get("/scenes/" + path.format(scene=scene)).status_code == 404
+
+
+def test_vtk_js_is_served_from_the_installed_package(served):
+    answer = served[0].get("/scenes/vtk.js")
+    assert answer.headers["content-type"].startswith("text/javascript")
+    assert b"vtkCellPicker" in answer.content
+
+
+def test_a_shelf_keeps_the_latest_and_names_cannot_be_foreseen():
+    shelf, other = Shelf(2), Shelf(2)
+    names = [shelf.put(text, lambda text=text: text) for text in "abc"]
+    assert shelf.find(names[0]) is None
+    assert [shelf.find(name) for name in names[1:]] == ["b", "c"]
+    assert other.put("b", lambda: "b") not in names
+    assert shelf.put("b", lambda: pytest.fail("made again")) == names[1]

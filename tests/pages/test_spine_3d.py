@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from core.visualization.parts import PackedParts
+from dashboard import scenes
+from dashboard.components import spine_scene
+from dashboard.components.scene_3d import SceneEvents
+from tests.pages.driver import html, open_page
+
+
+def opened():
+    """The page once the networks have read the study and the surfaces are built."""
+    app = open_page("spine_3d")
+    deadline = time.monotonic() + 90
+    while "Vertebrae in figures" not in html(app) or "Probabilities" not in captions(app):
+        assert time.monotonic() < deadline, html(app)
+        assert not app.error, [error.value for error in app.error]
+        time.sleep(0.2)
+        app.run()
+    return app
+
+
+def captions(app):
+    return " ".join(caption.value for caption in app.caption)
+
+
+def test_a_study_without_a_mask_is_cut_by_what_the_networks_see(at_work):
+    app = opened()
+    assert "This study has no mask" in captions(app)
+    assert not app.warning or "viewer did not start" not in app.warning[0].value
+    assert list((at_work.var / "cache" / "surfaces").rglob("*.surfaces"))
+    assert "Take it along" in html(app)
+
+
+def test_a_browser_that_cannot_draw_gets_the_reason_and_a_plotly_figure(at_work, monkeypatch):
+    def cannot(*_args, **_options):
+        return SceneEvents(drawn=False, failed="this browser has no WebGL", chosen=None)
+
+    monkeypatch.setattr(spine_scene, "scene_3d", cannot)
+    app = opened()
+    assert "this browser has no WebGL" in " ".join(warning.value for warning in app.warning)
+    assert any("spine_mesh" in str(chart.proto.id) for chart in app.get("plotly_chart"))
+
+
+def test_surfaces_that_cannot_be_built_are_an_error_with_a_way_on(at_work, monkeypatch):
+    from core.errors import SceneError
+
+    def broken(*_args, **_options):
+        raise SceneError("The mask is broken; export it again.")
+
+    monkeypatch.setattr(scenes, "build_packed", broken)
+    monkeypatch.setattr(scenes, "load_parts", lambda *_: None)
+    scenes._kept().clear()
+    app = open_page("spine_3d")
+    deadline = time.monotonic() + 60
+    while not app.error:
+        assert time.monotonic() < deadline, html(app)
+        time.sleep(0.2)
+        app.run()
+    assert app.error[0].value == "The mask is broken; export it again."
+    monkeypatch.undo()
+
+
+def test_a_network_is_needed_where_there_is_no_mask(at_work, monkeypatch, tmp_path):
+    monkeypatch.setenv("CHECKPOINTS", str(tmp_path))
+    app = open_page("spine_3d")
+    assert "no network to find the vertebrae" in html(app)
+
+
+def test_only_so_many_surfaces_stay_in_memory():
+    scenes._kept().clear()
+    for k in range(12):
+        scenes._remember(PackedParts(str(k), b"", "mask"))
+    assert list(scenes._kept()) == [str(k) for k in range(4, 12)]
+    scenes._kept().clear()
+
+
+@pytest.mark.parametrize("ending", ["gif"])
+def test_a_film_that_fails_says_why_in_one_sentence(at_work, ending):
+    from core.errors import SceneError
+    from core.visualization.labels import labels_from_mask
+    from core.visualization.parts import build_parts, pack_parts, parts_key
+    from core.visualization.scene import scene_info
+    from tests.core.visualization.solids import volume_of
+
+    volume = volume_of([[[0] * 8] * 8] * 4)
+    parts = build_parts(volume, labels_from_mask(volume.hu.astype("uint8")))
+    packed = pack_parts(parts, parts_key("empty"), volume)
+    with pytest.raises(SceneError, match="no vertebra to film"):
+        scenes.film_of(packed, scene_info(volume, parts, {}), ending)
