@@ -17,6 +17,13 @@ Work = Callable[[Progress], None]
 _log = logging.getLogger(__name__)
 
 
+class JobCancelledError(CSpineError):
+    """A job that was asked to end."""
+
+    def __init__(self) -> None:
+        super().__init__("The work was cancelled; what was finished is kept.")
+
+
 @dataclass(slots=True, eq=False)
 class PredictionJob:
     """One prediction and how far it has come; written by its thread, read by any page.
@@ -26,12 +33,20 @@ class PredictionJob:
         total: Slices in all; 0 until the first batch is through.
         started: `time.monotonic()` when the first batch began, None before.
         future: Set once submitted.
+        cancelled: Whether somebody asked it to end.
     """
 
     done: int = 0
     total: int = 0
     started: float | None = None
     future: Future[None] | None = field(default=None, repr=False)
+    cancelled: bool = False
+
+    def cancel(self) -> None:
+        """Have the job end at its next step; one that has not begun never does."""
+        self.cancelled = True
+        if self.future is not None:
+            self.future.cancel()
 
     @property
     def finished(self) -> bool:
@@ -43,6 +58,8 @@ class PredictionJob:
         """One sentence for the reader; None while running and after success."""
         if self.future is None or not self.future.done():
             return None
+        if self.future.cancelled():
+            return str(JobCancelledError())
         problem = self.future.exception()
         if problem is None:
             return None
@@ -54,7 +71,13 @@ class PredictionJob:
         )
 
     def report(self, done: int, total: int) -> None:
-        """Take note of progress; called from the job's thread."""
+        """Take note of progress; called from the job's thread.
+
+        Raises:
+            JobCancelledError: Somebody asked the job to end.
+        """
+        if self.cancelled:
+            raise JobCancelledError
         self.done, self.total = done, total
 
     def seconds_left(self, now: float) -> float | None:
@@ -108,6 +131,8 @@ def _run(job: PredictionJob, work: Work) -> None:
 
 
 def _log_failure(future: Future[None]) -> None:
+    if future.cancelled():
+        return
     problem = future.exception()
     if problem is not None and not isinstance(problem, CSpineError):
         _log.error("A prediction failed.", exc_info=problem)

@@ -135,6 +135,19 @@ def find_reading(study: OpenStudy, pair: BundlePair) -> StudyReading | None:
     return _reading(str(folder), files_signature(table))
 
 
+def stored_reading(folder: Path, pair: BundlePair) -> StudyReading | None:
+    """What the networks said of a study of the data set, without opening it; None if nothing yet.
+
+    Raises:
+        DataRootError, DicomSeriesError: The folder cannot be read.
+        PredictionsError: The stored table is broken.
+    """
+    fingerprint = remembered_digest(folder, fingerprint_folder, settings().rsna_cache)
+    stored = settings().rsna_cache / "predictions" / f"{fingerprint}-{pair.digest}"
+    table = stored / "slices.parquet"
+    return _reading(str(stored), files_signature(table)) if table.is_file() else None
+
+
 def start_prediction(study: OpenStudy, pair: BundlePair) -> PredictionJob:
     """Have the networks read a study in the background and store what they say."""
     folder = _predictions_folder(study, pair)
@@ -153,6 +166,18 @@ def find_job(study: OpenStudy, pair: BundlePair) -> PredictionJob | None:
 def forget_job(study: OpenStudy, pair: BundlePair) -> None:
     """Make room for another try."""
     _queue().forget(_predictions_folder(study, pair).name)
+
+
+def predict_stored(folder: Path, pair: BundlePair) -> None:
+    """Have the networks read a study of the data set and store what they say.
+
+    Raises:
+        DicomSeriesError, DataRootError, BundleError, StorageError: As their parts raise them.
+    """
+    volume = read_series(folder)
+    fingerprint = remembered_digest(folder, fingerprint_folder, settings().rsna_cache)
+    study = OpenStudy(fingerprint, volume)
+    _predict(study, pair, _predictions_folder(study, pair), lambda done, total: None)
 
 
 def _predict(study: OpenStudy, pair: BundlePair, folder: Path, progress: Progress) -> None:

@@ -1,10 +1,9 @@
-"""What a browser session remembers; the only place that touches session state and the URL."""
+"""What a browser session remembers, its URL included; `viewer_place` holds the viewers' part."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import streamlit as st
@@ -13,6 +12,11 @@ SLICE_KEY: Final = "slice"
 STUDY_KEY: Final = "study"
 PATIENT_THRESHOLD_KEY: Final = "patient_threshold"
 VERTEBRA_THRESHOLD_KEY: Final = "vertebra_threshold"
+EXPLAIN_KEY: Final = "explain"
+TRUTH_KEY: Final = "show_truth"
+MODE_KEY: Final = "diagnosis_mode"
+ONE_STUDY: Final = "One study"
+MANY_STUDIES: Final = "Many studies"
 TRAINING_SECTION_KEY: Final = "training_section"
 RUN_KEY: Final = "run"
 
@@ -22,7 +26,6 @@ _UPLOAD: Final = "_upload"
 _SESSION: Final = "_session"
 _MESSAGE: Final = "_message"
 _NEXT_SECTION: Final = "_next_section"
-_VIEWER: Final = "_viewer_"
 
 
 def session_name() -> str:
@@ -38,6 +41,25 @@ def study_from_url(known: list[str]) -> None:
             st.session_state[STUDY_KEY] = named
     elif st.session_state[STUDY_KEY] not in known:
         del st.session_state[STUDY_KEY]
+
+
+def choose_study(study_id: str) -> None:
+    """Show another study of the data set; for callbacks, so before the picker is drawn."""
+    st.session_state[STUDY_KEY] = study_id
+
+
+def open_in_diagnosis(study_id: str) -> None:
+    """Turn Diagnosis to one study of the data set; for callbacks."""
+    st.session_state[MODE_KEY] = ONE_STUDY
+    st.session_state["source"] = "Data set"
+    choose_study(study_id)
+
+
+def open_folder_in_diagnosis(folder: str) -> None:
+    """Turn Diagnosis to a study in a folder; for callbacks."""
+    st.session_state[MODE_KEY] = ONE_STUDY
+    st.session_state["source"] = "Folder"
+    st.session_state["folder"] = folder
 
 
 def show_study_in_url(study_id: str | None) -> None:
@@ -238,56 +260,27 @@ def told() -> str | None:
     return st.session_state.pop(_MESSAGE, None)
 
 
-@dataclass(frozen=True, slots=True)
-class ViewerCommand:
-    """Where a viewer is told to go; the browser follows each serial number once."""
-
-    slice_index: int
-    serial: int
-
-
-@dataclass(frozen=True, slots=True)
-class ViewerReport:
-    """What a viewer's browser side last told."""
-
-    slice_index: int
-    clicked_voxel: tuple[int, int, int] | None
+def enter_vertebra(names: Sequence[str]) -> None:
+    """Choose the vertebra to explain that the URL names, once, where there is such a one."""
+    named = linked_vertebra(names)
+    if EXPLAIN_KEY not in st.session_state and named is not None:
+        st.session_state[EXPLAIN_KEY] = named
 
 
-def viewer_command(viewer: str, study: str, wanted: int | None, n_slices: int) -> ViewerCommand:
-    """Decide whether the browser must move to `wanted` or is there already.
-
-    A report that left the browser before the last command reached it does not count: a reader who
-    scrolls while the page runs would be thrown back and forth.
-
-    Args:
-        viewer: Key of the widget.
-        study: Fingerprint of the study on show.
-        wanted: Slice to show; None leaves the reader where they are.
-        n_slices: Of the study.
-    """
-    known = st.session_state.get(_VIEWER + viewer)
-    if known is None or known[0] != study:
-        serial = 1 if known is None else known[1].serial + 1
-        start = n_slices // 2 if wanted is None else wanted
-        command = ViewerCommand(min(max(start, 0), n_slices - 1), serial)
-    else:
-        command = known[1]
-        if wanted is not None and wanted != viewer_report(viewer).slice_index:
-            command = ViewerCommand(min(max(wanted, 0), n_slices - 1), command.serial + 1)
-    st.session_state[_VIEWER + viewer] = (study, command)
-    return command
+def linked_vertebra(names: Sequence[str]) -> str | None:
+    """The vertebra that the URL names; None where it names none."""
+    named = st.query_params.get("vertebra")
+    return named if named in names else None
 
 
-def viewer_report(viewer: str) -> ViewerReport:
-    """Where the reader of a viewer is, as far as this session knows."""
-    command: ViewerCommand = st.session_state[_VIEWER + viewer][1]
-    told = (st.session_state.get(viewer) or {}).get("view") or {}
-    if told.get("serial") != command.serial:
-        return ViewerReport(command.slice_index, None)
-    voxel = told.get("voxel")
-    clicked = None if voxel is None else (int(voxel[0]), int(voxel[1]), int(voxel[2]))
-    return ViewerReport(int(told["slice"]), clicked)
+def show_vertebra_in_url(name: str | None) -> None:
+    """Make the URL a link to this vertebra's explanation."""
+    _set_query("vertebra", name)
+
+
+def truth_is_shown() -> bool:
+    """Whether the reader asked for the truth."""
+    return bool(st.session_state.get(TRUTH_KEY))
 
 
 def _slice_from_url(n_slices: int) -> int | None:

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import streamlit as st
 
+from dashboard.components.batch_panel import batch_panel
 from dashboard.components.bundle_picker import bundle_picker
+from dashboard.components.diagnosis_mode import wants_many
 from dashboard.components.frame import page_header
 from dashboard.components.prediction_status import reading_or_progress
 from dashboard.components.series_facts import domain_warning, series_facts
+from dashboard.components.study_details import study_details
 from dashboard.components.study_picker import open_choice, study_picker
+from dashboard.components.study_steps import study_steps
 from dashboard.components.workbench import workbench
 
 page_header("Diagnosis", "Does this neck have a fracture – in which vertebra, and on which slices?")
+if wants_many():
+    batch_panel(bundle_picker())
+    st.stop()
 choice = study_picker()
 pair = bundle_picker()
+study_steps(choice, pair)
 notices, bench = st.container(key="notices"), st.container()
 with notices:
     study = open_choice(choice)
@@ -23,4 +31,5 @@ if choice is not None and study is not None:
         domain_warning(choice, pair)
         reading = reading_or_progress(study, pair)
     with bench:
-        workbench(study, reading, pair, choice.truth)
+        workbench(study, reading, pair, choice)
+        study_details(study, reading, pair, choice)

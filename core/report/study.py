@@ -166,7 +166,7 @@ def _pictures(
     shown = called[:MAX_EXPLAINED]
     peak = reading.peak_slice
     pictures = [
-        sagittal_picture(volume, [row.peak for row in shown] or [peak]),
+        sagittal_picture(volume, sorted({row.peak for row in shown} or {peak})),
         slice_picture(volume, peak, f"Slice {peak}, the most suspicious of the study"),
     ]
     if not explain:
@@ -174,21 +174,22 @@ def _pictures(
     # Here because it imports torch, which a report without heat maps does not need.
     from core.inference.explain import explain_slice
 
-    for row in shown:
-        j = VERTEBRAE.index(row.name)
+    # A Type 1 network has one score a slice, so vertebrae that peak together share a picture.
+    single = pair.fracture.config.type == 1
+    for row in _first_of_each_slice(shown) if single else shown:
         found = explain_slice(
             volume,
             pair.fracture,
             row.peak,
-            j,
+            VERTEBRAE.index(row.name),
             presence=reading.predictions.vertebra_probs[row.peak],
         )
-        pictures.append(
-            heat_picture(
-                volume,
-                row.peak,
-                found.heat,
-                f"{row.name}, slice {row.peak}: where the fracture network looked (Grad-CAM)",
-            )
-        )
+        names = [other.name for other in shown if single and other.peak == row.peak]
+        who = " and ".join(names or [row.name])
+        caption = f"{who}, slice {row.peak}: where the fracture network looked (Grad-CAM)"
+        pictures.append(heat_picture(volume, row.peak, found.heat, caption))
     return tuple(pictures)
+
+
+def _first_of_each_slice(rows: Sequence[ReportVertebra]) -> list[ReportVertebra]:
+    return list({row.peak: row for row in reversed(rows)}.values())[::-1]

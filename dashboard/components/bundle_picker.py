@@ -22,8 +22,10 @@ def bundle_picker() -> BundlePair | None:
         )
         return None
     with st.container(key="bundles", horizontal=True, vertical_alignment="bottom"):
+        # A fracture network of Type 3 scores presence itself, so it can stand in both places.
+        presence = [*found["vertebra"], *(b for b in found["fracture"] if b.config.gives_presence)]
         return BundlePair(
-            vertebra=_choose("Vertebra network", "vertebra", found["vertebra"]),
+            vertebra=_choose("Vertebra network", "vertebra", presence),
             fracture=_choose("Fracture network", "fracture", found["fracture"]),
         )
 

@@ -44,7 +44,7 @@ def _truth_toggle(truth: Sequence[bool] | None) -> Sequence[bool] | None:
     """The truth where the study has one and the reader asks for it."""
     if truth is None:
         return None
-    shown = st.toggle("Show the truth", key="show_truth", persist_state="session")
+    shown = st.toggle("Show the truth", key=state.TRUTH_KEY, persist_state="session")
     return truth if shown else None
 
 

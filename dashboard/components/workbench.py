@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 import streamlit as st
 
+from core.constants import VERTEBRAE
 from core.models.pairs import BundlePair
-from dashboard import state
-from dashboard.components.slice_viewer import Ribbon, slice_viewer
+from dashboard import state, viewer_place
+from dashboard.bundle_figures import operating_point
+from dashboard.components.explanation import explanation_layer, explanation_picker
+from dashboard.components.slice_viewer import Overlay, Ribbon, slice_viewer
+from dashboard.components.study_picker import StudyChoice
+from dashboard.components.truth_layers import truth_layers
 from dashboard.components.verdict import verdict_panel
 from dashboard.reading import StudyReading
 from dashboard.services import OpenStudy
@@ -22,7 +26,7 @@ def workbench(
     study: OpenStudy,
     reading: StudyReading | None,
     pair: BundlePair | None,
-    truth: Sequence[bool] | None,
+    choice: StudyChoice,
 ) -> None:
     """Draw the bench; what moves in it redraws the bench alone.
 
@@ -30,31 +34,55 @@ def workbench(
         study: What to look at.
         reading: What the networks say of it; None before they have run.
         pair: The networks; None where there are none.
-        truth: y_j for C1..C7, None where unlabelled.
+        choice: Where the study comes from and what is known of it.
     """
-    start = study.volume.n_slices // 2 if reading is None else reading.peak_slice
-    state.enter_study(study.fingerprint, study.volume.n_slices, start)
+    state.enter_study(study.fingerprint, study.volume.n_slices, _start(study, reading))
     with st.container(key="bench"):
         picture, verdict = st.columns([16, 9], gap="medium")
         with picture:
-            slice_viewer(
-                study,
-                key=VIEWER_KEY,
-                slice_index=state.current_slice(),
-                ribbon=None if reading is None else Ribbon.of_reading(reading),
-                on_change=_follow,
+            slices = st.container()
+            layers: list[Overlay] = truth_layers(
+                study, choice.record, reveal=state.truth_is_shown()
             )
+            if reading is not None and pair is not None:
+                heat = explanation_layer(study, reading, pair, explanation_picker())
+                layers += [] if heat is None else [heat]
+            with slices:
+                slice_viewer(
+                    study,
+                    key=VIEWER_KEY,
+                    slice_index=state.current_slice(),
+                    panes=("axial", "sagittal"),
+                    overlays=layers,
+                    ribbon=_ribbon(reading, pair),
+                    on_change=_follow,
+                )
         with verdict, st.container(key="verdict"):
             if reading is None or pair is None:
                 _unread(pair)
             else:
-                verdict_panel(reading, pair, truth)
+                verdict_panel(reading, pair, choice.truth)
     state.show_slice_in_url()
+
+
+def _start(study: OpenStudy, reading: StudyReading | None) -> int:
+    """The slice shown first: the worst of the linked vertebra or of the study, or the middle."""
+    if reading is None:
+        return study.volume.n_slices // 2
+    linked = state.linked_vertebra(VERTEBRAE)
+    return reading.peak_slice if linked is None else reading.peaks[VERTEBRAE.index(linked)]
+
+
+def _ribbon(reading: StudyReading | None, pair: BundlePair | None) -> Ribbon | None:
+    if reading is None or pair is None:
+        return None
+    point = operating_point(pair.fracture, "slice")
+    return Ribbon.of_reading(reading, point.threshold if point.rule else None)
 
 
 def _follow() -> None:
     """Take over the slice that the reader scrolled to, before the bench is drawn again."""
-    state.go_to_slice(state.viewer_report(VIEWER_KEY).slice_index)
+    state.go_to_slice(viewer_place.viewer_report(VIEWER_KEY).slice_index)
 
 
 def _unread(pair: BundlePair | None) -> None:

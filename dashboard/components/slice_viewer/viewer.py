@@ -13,7 +13,7 @@ import streamlit as st
 from core.constants import DISPLAY_WINDOWS
 from core.data.planes import load_planes, planes_grid
 from core.types import CTVolume
-from dashboard import state
+from dashboard import state, viewer_place
 from dashboard.charts.palette import CURRENT
 from dashboard.components.slice_image import edge_letters
 from dashboard.components.slice_viewer.overlays import Overlay
@@ -76,7 +76,7 @@ def slice_viewer(
             state by `viewer_state`.
     """
     volume = study.volume
-    command = state.viewer_command(key, study.fingerprint, slice_index, volume.n_slices)
+    command = viewer_place.viewer_command(key, study.fingerprint, slice_index, volume.n_slices)
     _mount()(
         key=key,
         data=_payload(study, panes, overlays, ribbon, height)
@@ -88,7 +88,7 @@ def slice_viewer(
 
 def viewer_state(key: str, volume: CTVolume) -> ViewerState:
     """Where the reader of a viewer that was mounted in this session is."""
-    seen = state.viewer_report(key)
+    seen = viewer_place.viewer_report(key)
     voxel = seen.clicked_voxel
     if voxel is None or any(not 0 <= v < n for v, n in zip(voxel, volume.hu.shape, strict=True)):
         return ViewerState(seen.slice_index, None, None)

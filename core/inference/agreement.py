@@ -1,0 +1,97 @@
+"""Where several model types say the same of a study, and where they do not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from core.constants import VERTEBRAE
+from core.inference.reading import StudyReading, call
+from core.models.operating_points import operating_point
+from core.models.pairs import BundlePair
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What one pair of networks says at its own operating points.
+
+    Attributes:
+        name: Of the fracture bundle.
+        type: Its type, 1 to 3.
+        patient_prob: p.
+        patient: The patient's call.
+        probs: p_j for C1..C7.
+        vertebrae: Calls for C1..C7; None for a vertebra that was not seen.
+    """
+
+    name: str
+    type: int
+    patient_prob: float
+    patient: bool
+    probs: tuple[float, ...]
+    vertebrae: tuple[bool | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How far opinions agree.
+
+    Attributes:
+        opinions: In the order given.
+        patient_votes: Opinions that call a fracture.
+        vertebra_votes: The same for C1..C7, and how many opinions saw the vertebra.
+    """
+
+    opinions: tuple[Opinion, ...]
+    patient_votes: int
+    vertebra_votes: tuple[tuple[int, int], ...]
+
+    @property
+    def unanimous(self) -> bool:
+        """Whether all give the patient the same call."""
+        return self.patient_votes in (0, len(self.opinions))
+
+    @property
+    def disputed(self) -> tuple[str, ...]:
+        """Vertebrae that some call fractured and others, who see them too, do not."""
+        return tuple(
+            name
+            for name, (votes, seen) in zip(VERTEBRAE, self.vertebra_votes, strict=True)
+            if 0 < votes < seen
+        )
+
+
+def opinion(reading: StudyReading, pair: BundlePair) -> Opinion:
+    """Make the calls of one pair at the operating points of its fracture bundle."""
+    calls = call(
+        reading,
+        patient=operating_point(pair.fracture, "patient").threshold,
+        vertebra=operating_point(pair.fracture, "vertebra").threshold,
+    )
+    return Opinion(
+        name=pair.fracture.config.name,
+        type=pair.fracture.config.type,
+        patient_prob=float(reading.patient.patient_prob),
+        patient=calls.patient,
+        probs=tuple(float(p) for p in reading.patient.vertebra_probs),
+        vertebrae=calls.vertebrae,
+    )
+
+
+def agreement(opinions: Sequence[Opinion]) -> Agreement:
+    """Count the votes.
+
+    Raises:
+        ValueError: There is no opinion.
+    """
+    if not opinions:
+        raise ValueError("Agreement needs at least one opinion.")
+    columns = [[one.vertebrae[j] for one in opinions] for j in range(len(VERTEBRAE))]
+    return Agreement(
+        opinions=tuple(opinions),
+        patient_votes=sum(one.patient for one in opinions),
+        vertebra_votes=tuple(
+            (sum(c is True for c in column), sum(c is not None for c in column))
+            for column in columns
+        ),
+    )

@@ -1,0 +1,136 @@
+"""Many studies read one after the other in the background, and what came of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from core.constants import VERTEBRAE
+from core.data.rsna import read_studies
+from core.errors import CSpineError, DataRootError
+from core.models.operating_points import operating_point
+from core.models.pairs import BundlePair
+from core.types import StudyRecord
+from dashboard.prediction_jobs import PredictionJob, PredictionQueue, Progress
+from dashboard.services import predict_stored, stored_reading
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Studies to read together.
+
+    Attributes:
+        records: The studies; without truth where the folder is no data root.
+        pair: The networks.
+    """
+
+    records: tuple[StudyRecord, ...]
+    pair: BundlePair
+
+    @property
+    def key(self) -> str:
+        """Names the batch: its folders and its networks."""
+        listed = "\n".join(str(record.folder) for record in self.records)
+        return hashlib.sha256(f"{listed}\n{self.pair.digest}".encode()).hexdigest()[:24]
+
+
+def studies_below(folder: Path) -> tuple[StudyRecord, ...]:
+    """The studies of a data root, or of a folder of DICOM folders.
+
+    Raises:
+        DataRootError: There is none.
+    """
+    if (folder / "train_images").is_dir():
+        return tuple(read_studies(folder))
+    if not folder.is_dir():
+        raise DataRootError(f"There is no folder {folder}; check the path.")
+    found = sorted(
+        entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")
+    )
+    if not found:
+        raise DataRootError(f"{folder} holds no folders; give one with a folder for each study.")
+    return tuple(StudyRecord(entry.name, entry) for entry in found)
+
+
+def start_batch(batch: Batch) -> PredictionJob:
+    """Read the studies that these networks have not read yet, in the background."""
+    failures = _failures(batch.key)
+    failures.clear()
+
+    def work(progress: Progress) -> None:
+        for number, record in enumerate(batch.records):
+            progress(number, len(batch.records))
+            try:
+                if stored_reading(record.folder, batch.pair) is None:
+                    predict_stored(record.folder, batch.pair)
+            except CSpineError as error:
+                failures[record.study_id] = str(error)
+        progress(len(batch.records), len(batch.records))
+
+    return _queue().submit(batch.key, work)
+
+
+def find_batch(batch: Batch) -> PredictionJob | None:
+    """The batch's job, if it was started since the server was."""
+    return _queue().find(batch.key)
+
+
+def batch_table(batch: Batch) -> pd.DataFrame:
+    """What is known so far, one row a study that was read or failed.
+
+    Returns:
+        Study, Patient (p), Call, Truth and Right (empty where unknown), p of C1..C7, Problem.
+    """
+    threshold = operating_point(batch.pair.fracture, "patient").threshold
+    failures = _failures(batch.key)
+    rows = [
+        row
+        for record in batch.records
+        if (row := _row(record, batch.pair, threshold, failures.get(record.study_id))) is not None
+    ]
+    columns = ["Study", "Patient", "Call", "Truth", "Right", *VERTEBRAE, "Problem"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def right_share(table: pd.DataFrame) -> tuple[int, int]:
+    """How many of the labelled studies that were read are called rightly, and how many they are."""
+    known = table["Right"].dropna()
+    return int((known == "yes").sum()), len(known)
+
+
+def _row(
+    record: StudyRecord, pair: BundlePair, threshold: float, problem: str | None
+) -> Sequence[object] | None:
+    blank = [None] * len(VERTEBRAE)
+    if problem is not None:
+        return [record.study_id, None, None, None, None, *blank, problem]
+    try:
+        reading = stored_reading(record.folder, pair)
+    except CSpineError as error:
+        return [record.study_id, None, None, None, None, *blank, str(error)]
+    if reading is None:
+        return None
+    prob = float(reading.patient.patient_prob)
+    called, truth = prob >= threshold, record.patient_fractured
+    words = {True: "fracture", False: "none", None: None}
+    right = None if truth is None else ("yes" if truth == called else "no")
+    probs = [float(p) for p in reading.patient.vertebra_probs]
+    return [record.study_id, prob, words[called], words[truth], right, *probs, ""]
+
+
+@st.cache_resource(show_spinner=False)
+def _queue() -> PredictionQueue:
+    """A queue of its own: a study that somebody opens meanwhile does not wait for the batch."""
+    return PredictionQueue()
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _failures(key: str) -> dict[str, str]:
+    """Study id and reason of the studies of a batch that could not be read."""
+    del key
+    return {}

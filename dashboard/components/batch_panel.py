@@ -1,0 +1,118 @@
+"""Batch mode: read every study of a folder and look at the results together."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import streamlit as st
+
+from core.constants import VERTEBRAE
+from core.errors import CSpineError
+from core.models.pairs import BundlePair
+from core.types import StudyRecord
+from dashboard import state
+from dashboard.batch_reading import Batch, batch_table, find_batch, right_share, start_batch
+from dashboard.batch_reading import studies_below as read_below
+from dashboard.services import find_cohort
+from dashboard.wording import duration
+
+_POLL_SECONDS = 1.0
+
+
+def batch_panel(pair: BundlePair | None) -> None:
+    """Choose a folder of studies, have them read, see the table."""
+    records = _records()
+    if records is None:
+        return
+    if pair is None:
+        st.info("Networks are needed to read studies; `make demo-models` trains them.")
+        return
+    batch = Batch(records, pair)
+    job = find_batch(batch)
+    if job is None or job.finished:
+        _idle(batch)
+    else:
+        st.fragment(_running, run_every=_POLL_SECONDS)(batch)
+    _results(batch)
+
+
+def _records() -> tuple[StudyRecord, ...] | None:
+    typed = st.text_input(
+        "Folder of studies on the machine that runs the dashboard; empty for the data set in use",
+        placeholder="/data/ct/many",
+        key="batch_folder",
+        persist_state="session",
+    ).strip()
+    try:
+        if typed:
+            return read_below(Path(typed).expanduser())
+        cohort = find_cohort()
+    except (CSpineError, OSError) as error:
+        st.error(str(error), icon=":material/folder_off:")
+        return None
+    if cohort is None:
+        st.info("There are no studies yet; `python -m core demo` makes some.")
+        return None
+    return cohort.studies
+
+
+def _idle(batch: Batch) -> None:
+    job = find_batch(batch)
+    if job is not None and job.error is not None:
+        st.warning(job.error, icon=":material/stop_circle:")
+    n = len(batch.records)
+    st.button(
+        f"Read {n} {'study' if n == 1 else 'studies'}", key="batch_start", type="primary",
+        icon=":material/play_arrow:", on_click=start_batch, args=(batch,),
+        help="Studies that these networks have read before are not read again.",
+    )  # fmt: skip
+
+
+def _running(batch: Batch) -> None:
+    job = find_batch(batch)
+    if job is None or job.finished:
+        st.rerun(scope="app")
+        return
+    left = job.seconds_left(time.monotonic())
+    eta = "" if left is None else f" · about {duration(left)} left"
+    st.progress(
+        job.done / job.total if job.total else 0.0,
+        text=f"Study {min(job.done + 1, job.total or 1)} of {job.total or len(batch.records)}{eta}",
+    )
+    st.button("Cancel", key="batch_cancel", icon=":material/stop_circle:", on_click=job.cancel)
+
+
+def _results(batch: Batch) -> None:
+    table = batch_table(batch)
+    if table.empty:
+        st.caption("The table of results appears once the first study has been read.")
+        return
+    right, known = right_share(table)
+    share = f"; {right} of {known} with known truth are called rightly" if known else ""
+    st.markdown(f"**{len(table)} studies read{share}.** Click a row to open its study.")
+    probabilities = {
+        name: st.column_config.ProgressColumn(name, min_value=0.0, max_value=1.0, format="%.2f")
+        for name in ("Patient", *VERTEBRAE)
+    }
+    st.dataframe(
+        table, hide_index=True, column_config=probabilities, key="batch_rows",
+        on_select=lambda: _open(batch), selection_mode="single-row",
+    )  # fmt: skip
+    st.download_button(
+        "Table as CSV", table.to_csv(index=False), "cspine_batch.csv", "text/csv",
+        key="batch_csv", icon=":material/download:", on_click="ignore",
+    )  # fmt: skip
+
+
+def _open(batch: Batch) -> None:
+    row = state.clicked_row("batch_rows")
+    if row is None:
+        return
+    study_id = str(batch_table(batch)["Study"].iloc[row])
+    cohort = find_cohort()
+    if cohort is not None and any(one.study_id == study_id for one in cohort.studies):
+        state.open_in_diagnosis(study_id)
+        return
+    folder = next(one.folder for one in batch.records if one.study_id == study_id)
+    state.open_folder_in_diagnosis(str(folder))

@@ -1,0 +1,55 @@
+"""The study's report as a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from core.models.pairs import BundlePair
+from dashboard.components.study_picker import StudyChoice
+from dashboard.reading import StudyReading
+from dashboard.services import OpenStudy
+
+_FORMATS = {"HTML": (".html", "text/html"), "PDF": (".pdf", "application/pdf")}
+
+
+def report_download(
+    study: OpenStudy, reading: StudyReading, pair: BundlePair, choice: StudyChoice
+) -> None:
+    """Offer the report as HTML and PDF; it is written when it is asked for."""
+    st.caption(
+        "One file with the calls at the bundles' operating points, the probabilities, pictures, "
+        "heat maps and the versions of the networks."
+    )
+    with st.container(horizontal=True):
+        for name, (suffix, mime) in _FORMATS.items():
+            st.download_button(
+                f"Report as {name}",
+                data=_writer(study, reading, pair, choice, suffix),
+                file_name=f"cspine_report_{study.fingerprint[:8]}{suffix}",
+                mime=mime,
+                key=f"report_{name}",
+                icon=":material/description:",
+                on_click="ignore",
+            )
+
+
+def _writer(
+    study: OpenStudy, reading: StudyReading, pair: BundlePair, choice: StudyChoice, suffix: str
+) -> Callable[[], bytes]:
+    def write() -> bytes:
+        # Here because the heat maps import torch, and a report may never be asked for.
+        from core.report.study import build_report
+        from core.report.write import rendered
+
+        report = build_report(
+            study.volume,
+            reading.predictions,
+            pair,
+            truth=choice.truth,
+            synthetic=choice.synthetic,
+        )
+        return rendered(report, suffix)
+
+    return write

@@ -1,0 +1,117 @@
+"""Do the model types agree about this study?"""
+
+from __future__ import annotations
+
+from html import escape
+
+import streamlit as st
+
+from core.constants import VERTEBRAE
+from core.errors import CSpineError
+from core.inference.agreement import Agreement, Opinion, agreement, opinion
+from core.models.pairs import BundlePair, vertebra_for
+from dashboard.components.vertebra_table import call_pill
+from dashboard.services import (
+    OpenStudy,
+    bundles,
+    find_job,
+    find_reading,
+    settings,
+    start_prediction,
+)
+
+
+def second_opinions(study: OpenStudy) -> None:
+    """Compare what every fracture network says of the study, each at its own operating points."""
+    pairs = _pairs()
+    done, missing = _opinions(study, pairs)
+    if missing:
+        running = _progress(study, missing)
+        label = "Ask the other model" if len(missing) == 1 else "Ask the other models"
+        if not running and st.button(
+            f"{label} ({len(missing)})", key="ask_others", icon=":material/groups:"
+        ):
+            for pair in missing:
+                start_prediction(study, pair)
+            st.rerun(scope="fragment")
+    if done:
+        st.html(_table(agreement(done)))
+        st.caption(
+            "Each network calls at its own bundle's operating point. Where types disagree, look at "
+            "the slices: a vote is no proof."
+        )
+
+
+def opinions_panel(study: OpenStudy) -> None:
+    """The comparison, polling while networks are at work."""
+    waiting = any(
+        (job := find_job(study, pair)) is not None and not job.finished for pair in _pairs()
+    )
+    st.fragment(second_opinions, run_every=1.0 if waiting else None)(study)
+
+
+def _pairs() -> list[BundlePair]:
+    """Every fracture bundle with the vertebra bundle that goes with it."""
+    found: list[BundlePair] = []
+    for bundle in bundles("fracture"):
+        try:
+            found.append(BundlePair(vertebra_for(bundle, settings().checkpoints), bundle))
+        except CSpineError:
+            continue
+    return found
+
+
+def _opinions(study: OpenStudy, pairs: list[BundlePair]) -> tuple[list[Opinion], list[BundlePair]]:
+    done: list[Opinion] = []
+    missing: list[BundlePair] = []
+    for pair in pairs:
+        try:
+            reading = find_reading(study, pair)
+        except CSpineError:
+            reading = None
+        if reading is None:
+            missing.append(pair)
+        else:
+            done.append(opinion(reading, pair))
+    return done, missing
+
+
+def _progress(study: OpenStudy, missing: list[BundlePair]) -> bool:
+    """Show how far the networks at work are; whether there are any."""
+    running = False
+    for pair in missing:
+        job = find_job(study, pair)
+        if job is None:
+            continue
+        if job.error is not None:
+            st.error(f"{pair.fracture.config.name}: {job.error}", icon=":material/neurology:")
+        elif not job.finished:
+            running = True
+            share = job.done / job.total if job.total else 0.0
+            st.progress(
+                share, text=f"{pair.fracture.config.name}: {job.done} of {job.total or '?'}"
+            )
+    return running
+
+
+def _table(found: Agreement) -> str:
+    head = "".join(f"<th>{name}</th>" for name in VERTEBRAE)
+    rows = "".join(_row(one) for one in found.opinions)
+    n = len(found.opinions)
+    votes = "".join(f"<td>{votes} of {seen}</td>" for votes, seen in found.vertebra_votes)
+    verdict = "all agree" if found.unanimous else "they differ"
+    dispute = f" · disputed: {', '.join(found.disputed)}" if found.disputed else ""
+    return (
+        f'<table class="lab-table"><thead><tr><th>Fracture network</th><th>Patient</th>{head}'
+        f"</tr></thead><tbody>{rows}<tr><td><b>Fracture votes</b> · {verdict}{dispute}</td>"
+        f"<td>{found.patient_votes} of {n}</td>{votes}</tr></tbody></table>"
+    )
+
+
+def _row(one: Opinion) -> str:
+    cells = "".join(
+        f"<td>{call_pill(called)}<br><small>{prob:.3f}</small></td>"
+        for called, prob in zip(one.vertebrae, one.probs, strict=True)
+    )
+    patient = f"<td>{call_pill(one.patient)}<br><small>{one.patient_prob:.3f}</small></td>"
+    return f"<tr><td>{escape(one.name)}<br><small>Type {one.type}</small></td>{patient}{cells}</tr>"

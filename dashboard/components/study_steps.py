@@ -1,0 +1,66 @@
+"""From one study of the data set to the next, and to one that the networks got wrong."""
+
+from __future__ import annotations
+
+import random
+
+import streamlit as st
+
+from core.errors import CSpineError
+from core.models.pairs import BundlePair
+from core.types import StudyRecord
+from dashboard import state
+from dashboard.bundle_figures import operating_point
+from dashboard.components.study_picker import StudyChoice
+from dashboard.services import find_cohort, stored_reading
+
+LOOK_AT: int = 400
+"""Studies looked through for an error at most; listing the files of more takes seconds."""
+
+
+def study_steps(choice: StudyChoice | None, pair: BundlePair | None) -> None:
+    """Buttons to the previous and the next study and to a random wrong call."""
+    if choice is None or choice.record is None:
+        return
+    cohort = find_cohort()
+    if cohort is None:
+        return
+    ids = [record.study_id for record in cohort.studies]
+    place = ids.index(choice.record.study_id)
+    with st.container(key="steps", horizontal=True, vertical_alignment="center", gap="small"):
+        for name, step, icon in (("Previous", -1, "chevron_left"), ("Next", 1, "chevron_right")):
+            there = 0 <= place + step < len(ids)
+            st.button(
+                name, key=f"step_{name}", icon=f":material/{icon}:", disabled=not there,
+                on_click=state.choose_study, args=(ids[place + step] if there else "",),
+            )  # fmt: skip
+        st.button(
+            "Random error", key="random_error", icon=":material/casino:", disabled=pair is None,
+            on_click=_go_to_error, args=(list(cohort.studies), choice.record.study_id, pair),
+            help="A study that these networks have read and called wrongly at their operating "
+            "point. Read a folder in batch mode to have more of them.",
+        )  # fmt: skip
+        st.caption(f"Study {place + 1} of {len(ids)}")
+    message = state.told()
+    if message:
+        st.info(message, icon=":material/search_off:")
+
+
+def _go_to_error(records: list[StudyRecord], current: str, pair: BundlePair) -> None:
+    threshold = operating_point(pair.fracture, "patient").threshold
+    candidates = [r for r in records if r.fractured is not None and r.study_id != current]
+    random.shuffle(candidates)
+    for record in candidates[:LOOK_AT]:
+        try:
+            reading = stored_reading(record.folder, pair)
+        except CSpineError:
+            continue
+        if reading is None:
+            continue
+        if (reading.patient.patient_prob >= threshold) != record.patient_fractured:
+            state.choose_study(record.study_id)
+            return
+    state.tell(
+        "No other study that these networks have read so far is called wrongly; "
+        "read more of them in batch mode."
+    )

@@ -1,0 +1,62 @@
+"""Where the reader of each slice viewer is, and where the page sends them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import streamlit as st
+
+_VIEWER: Final = "_viewer_"
+
+
+@dataclass(frozen=True, slots=True)
+class ViewerCommand:
+    """Where a viewer is told to go; the browser follows each serial number once."""
+
+    slice_index: int
+    serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class ViewerReport:
+    """What a viewer's browser side last told."""
+
+    slice_index: int
+    clicked_voxel: tuple[int, int, int] | None
+
+
+def viewer_command(viewer: str, study: str, wanted: int | None, n_slices: int) -> ViewerCommand:
+    """Decide whether the browser must move to `wanted` or is there already.
+
+    A report that left the browser before the last command reached it does not count: a reader who
+    scrolls while the page runs would be thrown back and forth.
+
+    Args:
+        viewer: Key of the widget.
+        study: Fingerprint of the study on show.
+        wanted: Slice to show; None leaves the reader where they are.
+        n_slices: Of the study.
+    """
+    known = st.session_state.get(_VIEWER + viewer)
+    if known is None or known[0] != study:
+        serial = 1 if known is None else known[1].serial + 1
+        start = n_slices // 2 if wanted is None else wanted
+        command = ViewerCommand(min(max(start, 0), n_slices - 1), serial)
+    else:
+        command = known[1]
+        if wanted is not None and wanted != viewer_report(viewer).slice_index:
+            command = ViewerCommand(min(max(wanted, 0), n_slices - 1), command.serial + 1)
+    st.session_state[_VIEWER + viewer] = (study, command)
+    return command
+
+
+def viewer_report(viewer: str) -> ViewerReport:
+    """Where the reader of a viewer is, as far as this session knows."""
+    command: ViewerCommand = st.session_state[_VIEWER + viewer][1]
+    told = (st.session_state.get(viewer) or {}).get("view") or {}
+    if told.get("serial") != command.serial:
+        return ViewerReport(command.slice_index, None)
+    voxel = told.get("voxel")
+    clicked = None if voxel is None else (int(voxel[0]), int(voxel[1]), int(voxel[2]))
+    return ViewerReport(int(told["slice"]), clicked)
