@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import statistics
 import tempfile
@@ -29,11 +30,12 @@ def opened(page: Page, number: int) -> float:
     page.get_by_test_id("stSelectbox").filter(has_text="Study of").locator("input").click()
     option = page.get_by_role("option", name=f"Study {number} ", exact=False).first
     option.wait_for()
-    picture = page.locator(".st-key-viewport img")
-    old = picture.get_attribute("src")
+    old = page.url
     start = time.perf_counter()
     option.click()
-    expect(picture).not_to_have_attribute("src", old or "", timeout=TIMEOUT_MS)
+    expect(page).not_to_have_url(old, timeout=TIMEOUT_MS)
+    drawn = re.compile(r"\d+")
+    expect(page.locator("canvas.axial")).to_have_attribute("data-drawn", drawn, timeout=TIMEOUT_MS)
     app = page.get_by_test_id("stApp")
     expect(app).to_have_attribute("data-test-script-state", "notRunning", timeout=TIMEOUT_MS)
     expect(page.locator(".lab-call")).to_be_visible(timeout=TIMEOUT_MS)

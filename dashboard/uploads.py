@@ -1,4 +1,4 @@
-"""Uploaded archives: spooled to disk, unpacked within limits, removed when they are stale."""
+"""Uploads: spooled to disk, unpacked within limits, removed when they are stale."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import contextlib
 import hashlib
 import shutil
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from core.config import Settings
 from core.data.archive import extract_dicom_archive
-from core.errors import CSpineError, StorageError
+from core.errors import ArchiveError, CSpineError, StorageError
+
+Progress = Callable[[int, int], None]
 
 KEEP_SECONDS: Final = 24 * 3600
 UNPACKED_TO_ZIPPED: Final = 4
@@ -19,13 +22,16 @@ UNPACKED_TO_ZIPPED: Final = 4
 _CHUNK: Final = 1 << 20
 
 
-def unpack_upload(stream: BinaryIO, *, session: str, settings: Settings) -> Path:
+def unpack_upload(
+    stream: BinaryIO, *, session: str, settings: Settings, progress: Progress | None = None
+) -> Path:
     """Unpack an uploaded zip below `var/uploads/<session>/`; the session's last one goes.
 
     Args:
         stream: The archive, read from its start.
         session: Name of the browser session, safe as a folder name.
         settings: Where to, and how large the files may be.
+        progress: Called with files unpacked and files in all; what it raises ends the work.
 
     Returns:
         The folder that holds the series; the same archive again gives the same folder.
@@ -34,9 +40,7 @@ def unpack_upload(stream: BinaryIO, *, session: str, settings: Settings) -> Path
         ArchiveError: The archive is unsafe, too large or holds no DICOM.
         StorageError: The disk is full or the folder cannot be written.
     """
-    uploads = settings.cspine_var / "uploads"
-    own = uploads / session
-    _remove_stale(uploads)
+    own = _own_folder(session, settings)
     try:
         own.mkdir(parents=True, exist_ok=True)
         spooled, digest = _spool(stream, own)
@@ -48,12 +52,73 @@ def unpack_upload(stream: BinaryIO, *, session: str, settings: Settings) -> Path
     _remove_others(own, keep={spooled, target})
     try:
         limit = UNPACKED_TO_ZIPPED * (settings.max_upload_mib << 20)
-        return extract_dicom_archive(spooled, target, max_bytes=limit)
+        return extract_dicom_archive(spooled, target, max_bytes=limit, progress=progress)
     except CSpineError:
         shutil.rmtree(target, ignore_errors=True)
         raise
     finally:
         spooled.unlink(missing_ok=True)
+
+
+def store_files(
+    streams: Sequence[BinaryIO],
+    *,
+    session: str,
+    settings: Settings,
+    progress: Progress | None = None,
+) -> Path:
+    """Write the files of an uploaded folder below `var/uploads/<session>/`; the last upload goes.
+
+    The files get numbers for names, as theirs may hold a patient's.
+
+    Args:
+        streams: One a file, read from its start.
+        session: As for `unpack_upload`.
+        settings: As for `unpack_upload`; the limit holds for all files together.
+        progress: As for `unpack_upload`.
+
+    Returns:
+        The folder that holds them.
+
+    Raises:
+        ArchiveError: There is no file, or they are too large together.
+        StorageError: The disk is full or the folder cannot be written.
+    """
+    if not streams:
+        raise ArchiveError("The folder holds no files; choose the one with the DICOM files.")
+    own = _own_folder(session, settings)
+    target = own / f"files-{time.time_ns()}"
+    left = settings.max_upload_mib << 20
+    try:
+        target.mkdir(parents=True)
+        _remove_others(own, keep={target})
+        for number, stream in enumerate(streams):
+            if progress is not None:
+                progress(number, len(streams))
+            stream.seek(0)
+            with (target / f"{number:05}.dcm").open("wb") as file:
+                while piece := stream.read(_CHUNK):
+                    left -= file.write(piece)
+                    if left < 0:
+                        raise ArchiveError(
+                            f"The folder is larger than {settings.max_upload_mib} MiB; upload one "
+                            "series at a time."
+                        )
+    except OSError as error:
+        shutil.rmtree(target, ignore_errors=True)
+        raise StorageError(
+            f"The upload cannot be stored ({error.strerror}); free some space and try again."
+        ) from error
+    except CSpineError:
+        shutil.rmtree(target, ignore_errors=True)
+        raise
+    return target
+
+
+def _own_folder(session: str, settings: Settings) -> Path:
+    uploads = settings.cspine_var / "uploads"
+    _remove_stale(uploads)
+    return uploads / session
 
 
 def _spool(stream: BinaryIO, folder: Path) -> tuple[Path, str]:

@@ -10,7 +10,6 @@ from dashboard.components.diagnosis_mode import wants_many
 from dashboard.components.frame import page_header
 from dashboard.components.prediction_status import reading_or_progress
 from dashboard.components.series_facts import domain_warning, series_facts
-from dashboard.components.study_details import study_details
 from dashboard.components.study_picker import open_choice, study_picker
 from dashboard.components.study_steps import study_steps
 from dashboard.components.workbench import workbench
@@ -32,4 +31,3 @@ if choice is not None and study is not None:
         reading = reading_or_progress(study, pair)
     with bench:
         workbench(study, reading, pair, choice)
-        study_details(study, reading, pair, choice)

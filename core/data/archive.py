@@ -10,6 +10,7 @@ import tempfile
 import zipfile
 import zlib
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final
 
@@ -22,7 +23,13 @@ _JUNK_FOLDER: Final = "__MACOSX"
 _JUNK_NAMES: Final = (".DS_Store", "Thumbs.db", "desktop.ini")
 
 
-def extract_dicom_archive(archive: Path | BinaryIO, target: Path, *, max_bytes: int) -> Path:
+def extract_dicom_archive(
+    archive: Path | BinaryIO,
+    target: Path,
+    *,
+    max_bytes: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
     """Unpack a zip archive and return the folder in it that holds most files.
 
     Entries are never named in errors, as their names may hold a patient's.
@@ -31,6 +38,7 @@ def extract_dicom_archive(archive: Path | BinaryIO, target: Path, *, max_bytes: 
         archive: A zip file or an open binary stream of one.
         target: Absent or empty; holds the content afterwards, or is as before on any error.
         max_bytes: Limit for the unpacked size, counted while unpacking.
+        progress: Called with entries unpacked and entries in all; what it raises ends the work.
 
     Raises:
         ArchiveError: Not a zip, damaged, encrypted, empty, too large, or with an entry that would
@@ -44,7 +52,7 @@ def extract_dicom_archive(archive: Path | BinaryIO, target: Path, *, max_bytes: 
         raise _storage_error(target, error) from error
     try:
         with _opened(archive) as source:
-            files = _extract(source, staging, max_bytes)
+            files = _extract(source, staging, max_bytes, progress)
         try:
             staging.chmod(0o755)
             staging.replace(target)
@@ -72,7 +80,12 @@ def _opened(archive: Path | BinaryIO):  # noqa: ANN202 - a context manager of Zi
         ) from error
 
 
-def _extract(source: zipfile.ZipFile, staging: Path, max_bytes: int) -> list[PurePosixPath]:
+def _extract(
+    source: zipfile.ZipFile,
+    staging: Path,
+    max_bytes: int,
+    progress: Callable[[int, int], None] | None,
+) -> list[PurePosixPath]:
     entries = source.infolist()
     if len(entries) > MAX_ENTRIES:
         raise ArchiveError(
@@ -82,7 +95,9 @@ def _extract(source: zipfile.ZipFile, staging: Path, max_bytes: int) -> list[Pur
     paths = [_safe_path(entry, number) for number, entry in enumerate(entries, start=1)]
     files: list[PurePosixPath] = []
     left = max_bytes
-    for entry, path in zip(entries, paths, strict=True):
+    for number, (entry, path) in enumerate(zip(entries, paths, strict=True)):
+        if progress is not None:
+            progress(number, len(entries))
         if entry.is_dir() or path is None:
             continue
         left -= _write(source, entry, staging / path, left)

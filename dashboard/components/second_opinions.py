@@ -21,19 +21,28 @@ from dashboard.services import (
 )
 
 
-def second_opinions(study: OpenStudy) -> None:
-    """Compare what every fracture network says of the study, each at its own operating points."""
+def second_opinions(study: OpenStudy, *, waiting: bool) -> None:
+    """Compare what every fracture network says of the study, each at its own operating points.
+
+    Args:
+        study: On show.
+        waiting: Whether networks were at work when the page was drawn.
+    """
     pairs = _pairs()
     done, missing = _opinions(study, pairs)
     if missing:
         running = _progress(study, missing)
+        if waiting and not running:
+            st.rerun()
         label = "Ask the other model" if len(missing) == 1 else "Ask the other models"
         if not running and st.button(
             f"{label} ({len(missing)})", key="ask_others", icon=":material/groups:"
         ):
             for pair in missing:
                 start_prediction(study, pair)
-            st.rerun(scope="fragment")
+            st.rerun()
+    elif waiting:
+        st.rerun()
     if done:
         st.html(_table(agreement(done)))
         st.caption(
@@ -47,7 +56,7 @@ def opinions_panel(study: OpenStudy) -> None:
     waiting = any(
         (job := find_job(study, pair)) is not None and not job.finished for pair in _pairs()
     )
-    st.fragment(second_opinions, run_every=1.0 if waiting else None)(study)
+    st.fragment(second_opinions, run_every=1.0 if waiting else None)(study, waiting=waiting)
 
 
 def _pairs() -> list[BundlePair]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -13,8 +12,8 @@ from core.errors import CSpineError, DataRootError
 from core.types import StudyRecord
 from dashboard import state
 from dashboard.components.frame import cohort_name
-from dashboard.services import OpenStudy, find_cohort, open_study, settings
-from dashboard.uploads import unpack_upload
+from dashboard.components.upload_panel import upload_panel
+from dashboard.services import OpenStudy, find_cohort, open_study
 
 COHORT, FOLDER, UPLOAD = "Data set", "Folder", "Upload"
 
@@ -116,31 +115,5 @@ def _typed_folder() -> StudyChoice | None:
 
 
 def _uploaded(messages: DeltaGenerator) -> StudyChoice | None:
-    limit = settings().max_upload_mib
-    upload = st.file_uploader(
-        f"Zip of one DICOM series, up to {limit} MiB",
-        type="zip",
-        max_upload_size=limit,
-        key="upload",
-        help="Unpacked below var/uploads on the machine that runs the dashboard; removed with your "
-        "next upload or after a day.",
-    )
-    if upload is None:
-        return None
-    outcome = state.remembered_upload(upload.file_id)
-    if outcome is None:
-        outcome = _unpack(upload)
-        state.remember_upload(upload.file_id, outcome)
-    if isinstance(outcome, str):
-        messages.error(outcome, icon=":material/folder_zip:")
-        return None
-    return StudyChoice(outcome, owner=state.session_name())
-
-
-def _unpack(upload: BinaryIO) -> Path | str:
-    """The folder of the series, or a sentence on why there is none."""
-    try:
-        with st.spinner("Unpacking the archive …"):
-            return unpack_upload(upload, session=state.session_name(), settings=settings())
-    except CSpineError as error:
-        return str(error)
+    folder = upload_panel(messages)
+    return None if folder is None else StudyChoice(folder, owner=state.session_name())

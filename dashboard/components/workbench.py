@@ -12,6 +12,7 @@ from dashboard import state, viewer_place
 from dashboard.bundle_figures import operating_point
 from dashboard.components.explanation import explanation_layer, explanation_picker
 from dashboard.components.slice_viewer import Overlay, Ribbon, slice_viewer
+from dashboard.components.study_details import study_details
 from dashboard.components.study_picker import StudyChoice
 from dashboard.components.truth_layers import truth_layers
 from dashboard.components.verdict import verdict_panel
@@ -62,6 +63,7 @@ def workbench(
                 _unread(pair)
             else:
                 verdict_panel(reading, pair, choice.truth)
+    study_details(study, reading, pair, choice)
     state.show_slice_in_url()
 
 

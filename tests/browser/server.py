@@ -16,13 +16,15 @@ START_SECONDS = 60
 
 
 @contextlib.contextmanager
-def serve(root: Path, environment: dict[str, str], log: Path) -> Iterator[str]:
-    """Start `streamlit run streamlit_app.py` and yield its URL once it answers."""
+def serve(
+    root: Path, environment: dict[str, str], log: Path, script: Path = Path("streamlit_app.py")
+) -> Iterator[str]:
+    """Start `streamlit run` on a script and yield its URL once it answers."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     inherited = {key: value for key, value in os.environ.items() if key != "RSNA_ROOT"}
-    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py"]
+    command = [sys.executable, "-m", "streamlit", "run", str(script)]
     options = ["--server.port", str(port), "--server.headless", "true"]
     with log.open("w") as stream:
         process = subprocess.Popen(

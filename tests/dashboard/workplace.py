@@ -9,6 +9,7 @@ import numpy as np
 
 from core import atomic
 from core.constants import SYNTHETIC_WARNING, VERTEBRAE
+from core.data.dicom_series import read_series
 from tests.core.data.dicom_factory import write_ct_series
 
 FRACTURED = "1.2.826.0.1.1"
@@ -53,6 +54,17 @@ def write_cohort(root: Path) -> None:
     header = "StudyInstanceUID,patient_overall," + ",".join(VERTEBRAE)
     atomic.write_text(
         root / "train.csv", f"{header}\n{FRACTURED},1,0,0,0,0,1,0,0\n{SOUND},0,0,0,0,0,0,0,0\n"
+    )
+    write_box(root)
+
+
+def write_box(root: Path) -> None:
+    """One box on the fifth slice of the fractured study."""
+    series = read_series(root / "train_images" / FRACTURED)
+    number = series.source_files[4].stem
+    header = "StudyInstanceUID,x,y,width,height,slice_number"
+    atomic.write_text(
+        root / "train_bounding_boxes.csv", f"{header}\n{FRACTURED},10,12,20,28,{number}\n"
     )
 
 

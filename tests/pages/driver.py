@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
@@ -39,6 +40,15 @@ def wait_for_verdict(app: AppTest) -> AppTest:
         time.sleep(0.1)
         app.run()
     return app
+
+
+def wait_for(app: AppTest, condition: Callable[[], object]) -> None:
+    """Run again until something is there."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, html(app)
+        time.sleep(0.1)
+        app.run()
 
 
 def html(app: AppTest) -> str:

@@ -8,8 +8,9 @@ import pytest
 
 from core.constants import VERTEBRAE
 from dashboard import services
+from dashboard.pixel_sources import REGISTRY
 from tests.dashboard.workplace import FRACTURED, N_SLICES, SOUND
-from tests.pages.driver import html, open_page, open_read_study, viewer, wait_for_verdict
+from tests.pages.driver import html, open_page, open_read_study, viewer, wait_for, wait_for_verdict
 
 
 def slider(app, key):
@@ -48,7 +49,8 @@ def test_moving_the_threshold_changes_the_call_without_the_networks(at_work, mon
     slider(app, "patient_threshold").set_value(0.0).run()
     assert "Fracture suspected" in html(app)
     slider(app, "vertebra_threshold").set_value(1.0).run()
-    assert "lab-pill-amber" not in html(app)
+    table = next(e.proto.body for e in app.get("html") if "lab-vertebrae" in e.proto.body)
+    assert "lab-pill-amber" not in table
     assert not app.exception
 
 
@@ -142,12 +144,105 @@ def test_an_uploaded_archive_is_read_like_the_study_it_holds(at_work):
     assert "learned from synthetic studies only" in app.warning[0].value
 
 
-def test_an_upload_that_is_no_archive_is_one_sentence(at_work):
+def zipped(*files):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, content in files:
+            archive.writestr(name, content)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        (b"not a zip", "not a zip"),
+        (zipped(), "no files"),
+        (zipped(("a/b/c/note.txt", b"hello")), "DICOM"),
+        (zipped(("../out.dcm", b"x")), "outside"),
+    ],
+)
+def test_an_upload_that_is_no_series_is_one_sentence(at_work, content, word):
     app = open_page("diagnosis")
-    app.button_group[0].set_value("Upload").run()
-    app.file_uploader[0].upload("study.zip", b"not a zip", "application/zip").run()
+    app.button_group(key="source").set_value("Upload").run()
+    app.file_uploader[0].upload("study.zip", content, "application/zip").run()
+    wait_for(app, lambda: app.error)
     assert not app.exception
     assert len(app.error) == 1
+    assert word in app.error[0].value
+    assert not list((at_work.var / "uploads").rglob("*.zip"))
+
+
+def test_an_upload_is_seen_by_its_own_session_only(at_work):
+    series = at_work.var / "demo" / "train_images" / FRACTURED
+    files = [(f"deep/er/{path.name}", path.read_bytes()) for path in series.iterdir()]
+    app = open_page("diagnosis")
+    app.button_group(key="source").set_value("Upload").run()
+    app.file_uploader[0].upload("study.zip", zipped(*files), "application/zip").run()
+    wait_for(app, lambda: app.get("bidi_component"))
+    told = viewer(app)
+    assert told["shape"] == [N_SLICES, 64, 64]
+    assert REGISTRY.find(told["source"], "") is None
+    assert REGISTRY.find(told["source"], told["proof"]) is not None
+    assert "study" not in app.query_params
+
+
+def test_the_truth_is_laid_over_the_slices_only_on_request(at_work):
+    app = open_read_study()
+    names = [layer["name"] for layer in viewer(app)["overlays"]]
+    assert "True boxes" not in names
+    app.toggle(key="show_truth").set_value(True).run()
+    layers = {layer["name"]: layer for layer in viewer(app)["overlays"]}
+    assert layers["True boxes"]["boxes"] == [[4, 10.0, 12.0, 30.0, 40.0, 1.0]]
+
+
+def test_grad_cam_of_a_vertebra_lies_over_its_slice(at_work):
+    app = open_read_study()
+    app.button_group(key="explain").set_value("C4").run()
+    assert not app.exception
+    told = viewer(app)
+    (heat,) = [layer for layer in told["overlays"] if layer["kind"] == "heat"]
+    assert heat["name"] == "Grad-CAM C4"
+    assert heat["slices"] == [told["goTo"]["slice"]]
+    assert app.query_params["vertebra"] == "C4"
+    source = REGISTRY.find(heat["source"], "")
+    assert source.slices(heat["slices"][0]).shape == (64, 64)
+
+
+def test_steps_lead_through_the_studies_and_to_a_wrong_call(at_work):
+    app = open_read_study()
+    app.button(key="step_Next").click().run()
+    assert app.selectbox(key="study").value == SOUND
+    assert app.button(key="step_Next").disabled
+    wait_for_verdict(app)
+    # Both studies are called fractured, so the sound one is the one wrong call.
+    app.button(key="step_Previous").click().run()
+    assert app.selectbox(key="study").value == FRACTURED
+    app.button(key="random_error").click().run()
+    assert app.selectbox(key="study").value == SOUND
+    app.button(key="random_error").click().run()
+    assert app.selectbox(key="study").value == SOUND
+    assert any("called wrongly" in info.value for info in app.info)
+
+
+def test_batch_mode_reads_the_data_set_into_a_table(at_work):
+    app = open_page("diagnosis")
+    app.button_group(key="diagnosis_mode").set_value("Many studies").run()
+    app.button(key="batch_start").click().run()
+    wait_for(app, lambda: app.button(key="batch_start") and len(app.dataframe))
+    assert not app.exception
+    table = app.dataframe[0].value
+    assert table["Study"].tolist() == [FRACTURED, SOUND]
+    assert table["Truth"].tolist() == ["fracture", "none"]
+    assert table["Right"].tolist() == ["yes", "no"]
+    assert any("1 of 2" in text.value for text in app.markdown)
+
+
+def test_a_batch_folder_without_studies_is_one_sentence(at_work, tmp_path):
+    app = open_page("diagnosis")
+    app.button_group(key="diagnosis_mode").set_value("Many studies").run()
+    app.text_input(key="batch_folder").set_value(str(tmp_path)).run()
+    assert not app.exception
+    assert "holds no folders" in app.error[0].value
 
 
 def test_without_bundles_the_slices_can_still_be_seen(at_work, monkeypatch, tmp_path):

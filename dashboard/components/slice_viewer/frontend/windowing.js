@@ -38,7 +38,7 @@ const HEAT_TABLE = (() => {
     const [red, green, blue] = parts[stop].map((from, k) =>
       Math.round(from + (parts[stop + 1][k] - from) * (place - stop)),
     );
-    const alpha = Math.round(Math.min(value / 140, 1) * 255);
+    const alpha = Math.round(Math.min(Math.max(value - 25, 0) / 130, 1) * 255);
     table[value] = (alpha << 24) | (blue << 16) | (green << 8) | red;
   }
   return table;

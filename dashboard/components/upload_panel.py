@@ -1,0 +1,92 @@
+"""A study from the reader's own machine: a zip archive or a folder of DICOM files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from dashboard import state
+from dashboard.services import settings
+from dashboard.upload_jobs import STAGES, UploadJob, take_in
+
+ARCHIVE, FILES = "Zip", "Folder of files"
+_POLL_SECONDS = 0.3
+
+
+def upload_panel(messages: DeltaGenerator) -> Path | None:
+    """Let the reader upload a series; its folder once it can be read, else None.
+
+    Args:
+        messages: Where progress and errors are shown.
+    """
+    kind = st.segmented_control(
+        "As", [ARCHIVE, FILES], default=ARCHIVE, required=True, key="upload_kind",
+        persist_state="session",
+    )  # fmt: skip
+    files, key = _files(archive=kind == ARCHIVE)
+    if not files:
+        return None
+    known = state.remembered_upload(key)
+    if not isinstance(known, UploadJob):
+        known = take_in(
+            key,
+            files,
+            archive=kind == ARCHIVE,
+            session=state.session_name(),
+            settings=settings(),
+        )
+        state.remember_upload(key, known)
+    with messages:
+        return _outcome(known)
+
+
+def _files(*, archive: bool) -> tuple[Sequence[BinaryIO], str]:
+    """What was uploaded and a name for it."""
+    limit = settings().max_upload_mib
+    note = (
+        "Kept below var/uploads on the machine that runs the dashboard, readable by this browser "
+        "session only; removed with your next upload or after a day."
+    )
+    if archive:
+        one = st.file_uploader(
+            f"Zip of one DICOM series, up to {limit} MiB", type="zip", max_upload_size=limit,
+            key="upload", help=note,
+        )  # fmt: skip
+        return ([one], one.file_id) if one is not None else ([], "")
+    many = st.file_uploader(
+        f"Folder of one DICOM series, up to {limit} MiB in all",
+        accept_multiple_files="directory",
+        max_upload_size=limit,
+        key="upload_files",
+        help=note,
+    )
+    return cast("Sequence[BinaryIO]", many), " ".join(file.file_id for file in many)
+
+
+def _outcome(upload: UploadJob) -> Path | None:
+    if not upload.job.finished:
+        st.fragment(_progress, run_every=_POLL_SECONDS)(upload)
+        return None
+    if upload.job.error is not None:
+        st.error(upload.job.error, icon=":material/folder_zip:")
+        return None
+    return upload.folder
+
+
+def _progress(upload: UploadJob) -> None:
+    """Poll the upload; once it is in, draw the page anew with its study."""
+    job = upload.job
+    if job.finished:
+        st.rerun(scope="app")
+    stage = STAGES[upload.stage]
+    share = job.done / job.total if job.total else 0.0
+    count = f" file {job.done} of {job.total}" if upload.stage == 0 and job.total else ""
+    st.progress(
+        (upload.stage + share) / len(STAGES),
+        text=f"Step {upload.stage + 1} of {len(STAGES)}: {stage.lower()}{count} …",
+    )
+    st.button("Cancel", key="upload_cancel", icon=":material/stop_circle:", on_click=job.cancel)

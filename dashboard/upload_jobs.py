@@ -1,0 +1,68 @@
+"""Uploads taken in by the background, stage by stage, so that they can be watched and cancelled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import streamlit as st
+
+from core.config import Settings
+from dashboard.prediction_jobs import PredictionJob, PredictionQueue, Progress
+from dashboard.services import open_study
+from dashboard.uploads import store_files, unpack_upload
+
+STAGES = ("Unpacking", "Reading the series")
+
+
+@dataclass(slots=True, eq=False)
+class UploadJob:
+    """One upload on its way to a study.
+
+    Attributes:
+        key: Names the upload.
+        stage: Index into `STAGES`.
+        folder: Holds the series once it was taken in.
+        job: The work.
+    """
+
+    key: str
+    stage: int = 0
+    folder: Path | None = None
+    job: PredictionJob = field(default_factory=PredictionJob)
+
+
+def take_in(
+    key: str, files: Sequence[BinaryIO], *, archive: bool, session: str, settings: Settings
+) -> UploadJob:
+    """Store an upload and read its series, in the background.
+
+    Args:
+        key: Names the upload; the same one is taken in once.
+        files: One zip archive, or the files of a folder.
+        archive: Which of the two.
+        session: Of the browser that uploads; the study is its own.
+        settings: Where to, and how large the files may be.
+    """
+    upload = UploadJob(key)
+
+    def work(progress: Progress) -> None:
+        if archive:
+            folder = unpack_upload(files[0], session=session, settings=settings, progress=progress)
+        else:
+            folder = store_files(files, session=session, settings=settings, progress=progress)
+        upload.stage = 1
+        progress(0, 1)
+        open_study(folder, owner=session)
+        upload.folder = folder
+        progress(1, 1)
+
+    upload.job = _queue().submit(key, work)
+    return upload
+
+
+@st.cache_resource(show_spinner=False)
+def _queue() -> PredictionQueue:
+    return PredictionQueue()
