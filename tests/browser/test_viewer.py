@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import re
+import zipfile
 
 import numpy as np
 import pytest
@@ -158,3 +160,44 @@ def test_a_screenshot_holds_the_picture_and_the_memory_is_freed_on_leaving(viewe
     viewer.get_by_role("link", name="Overview").click()
     expect(viewer.locator("canvas.axial")).to_have_count(0)
     assert handle.evaluate("v => v.slices === null && v.panes.axial.canvas.width === 0")
+
+
+def zipped(*files):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files:
+            archive.writestr(name, content)
+    return stream.getvalue()
+
+
+def upload(page, name, content):
+    field = page.get_by_test_id("stFileUploader").locator("input[type=file]")
+    field.set_input_files({"name": name, "mimeType": "application/zip", "buffer": content})
+
+
+def test_uploads_good_corrupt_empty_and_nested(page, dashboard_url, workplace, hu):
+    page.goto(f"{dashboard_url}/diagnosis")
+    expect(axial(page)).to_have_attribute("data-drawn", re.compile(r"\d+"), timeout=FIRST_TIME_MS)
+    page.get_by_test_id("stButtonGroup").get_by_text("Upload", exact=True).click()
+    series = workplace.var / "demo" / "train_images" / FRACTURED
+    files = [(path.name, path.read_bytes()) for path in series.iterdir()]
+    error = page.get_by_test_id("stAlert")
+    good = zipped(*files)
+    upload(page, "corrupt.zip", good[: len(good) // 2])
+    expect(error).to_contain_text("damaged or not a zip")
+    upload(page, "empty.zip", zipped())
+    expect(error).to_contain_text("holds no files")
+    upload(page, "nested.zip", zipped(*((f"a/b c/{name}", content) for name, content in files)))
+    expect(axial(page)).to_have_attribute("data-drawn", re.compile(r"\d+"), timeout=FIRST_TIME_MS)
+    page.locator("button.smooth").click()
+    go_to(page, 5)
+    expected = window_to_uint8(hu[5], HuWindow(*DISPLAY_WINDOWS["bone"]))
+    page.wait_for_timeout(300)
+    np.testing.assert_array_equal(inner(drawn(page)), inner(expected))
+    told = axial(page).evaluate(
+        "c => { const d = c.getRootNode().querySelector('.viewer').viewer.data;"
+        " return [d.source, d.proof]; }"
+    )
+    url = f"{dashboard_url}/pixels/{told[0]}/slice/0"
+    assert page.request.get(url).status == 404
+    assert page.request.get(url, headers={"X-Viewer-Session": told[1]}).status == 200

@@ -112,7 +112,7 @@ def test_a_link_to_nowhere_is_ignored(at_work, slice_text):
 @pytest.mark.parametrize("typed", ["/no/such/folder", "/etc/hostname", "a\0b", "x" * 5000])
 def test_a_bad_folder_is_one_sentence_and_the_page_stays(at_work, typed):
     app = open_page("diagnosis")
-    app.button_group[0].set_value("Folder").run()
+    app.button_group(key="source").set_value("Folder").run()
     app.text_input(key="folder").set_value(typed).run()
     assert not app.exception
     assert len(app.error) == 1
@@ -125,7 +125,7 @@ def test_a_bad_folder_is_one_sentence_and_the_page_stays(at_work, typed):
 def test_a_folder_without_dicom_is_one_sentence(at_work, tmp_path):
     (tmp_path / "note.txt").write_text("hello")
     app = open_page("diagnosis")
-    app.button_group[0].set_value("Folder").run()
+    app.button_group(key="source").set_value("Folder").run()
     app.text_input(key="folder").set_value(str(tmp_path)).run()
     assert not app.exception
     assert "DICOM" in app.error[0].value
@@ -137,7 +137,7 @@ def test_an_uploaded_archive_is_read_like_the_study_it_holds(at_work):
         for path in (at_work.var / "demo" / "train_images" / FRACTURED).iterdir():
             archive.write(path, f"anything/{path.name}")
     app = open_page("diagnosis")
-    app.button_group[0].set_value("Upload").run()
+    app.button_group(key="source").set_value("Upload").run()
     app.file_uploader[0].upload("study.zip", stream.getvalue(), "application/zip").run()
     wait_for_verdict(app)
     assert not app.exception
@@ -282,7 +282,7 @@ def test_a_prediction_that_fails_says_why_and_can_be_tried_again(at_work, monkey
 
 def test_a_real_scan_opens_as_a_typed_folder(at_work, real_ct):
     app = open_page("diagnosis")
-    app.button_group[0].set_value("Folder").run()
+    app.button_group(key="source").set_value("Folder").run()
     app.text_input(key="folder").set_value(str(real_ct)).run()
     wait_for_verdict(app)
     assert not app.exception
