@@ -120,6 +120,21 @@ class BoxPrediction:
     score: float = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class FileBox:
+    """A box as `boxes.csv` holds it.
+
+    Attributes:
+        slice_number: Number of the DICOM file, as in RSNA's tables.
+        xyxy: Left, top, right, bottom in pixels of that file.
+        score: In [0, 1].
+    """
+
+    slice_number: int
+    xyxy: tuple[float, float, float, float]
+    score: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class RawDetections:
     """What localisers said of one study before any fusion; the only thing of them that is stored.

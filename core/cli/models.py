@@ -19,7 +19,9 @@ def predict(
     out: Annotated[Path, typer.Option(help="Folder for the predictions.")],
     bundle: Annotated[
         list[Path] | None,
-        typer.Option(help="One vertebra and one fracture bundle; the shipped pair if absent."),
+        typer.Option(
+            help="One vertebra, one fracture, one localisation bundle; the shipped if absent."
+        ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
     batch_size: Annotated[int, typer.Option(min=1)] = 32,
@@ -30,15 +32,16 @@ def predict(
 ) -> None:
     """Predict every slice of a study, or of all studies of a data root."""
     from core.inference.batch import THIS_PROCESS, is_one_study, predict_folder
-    from core.models.pairs import choose_pair
+    from core.models.pairs import choose_localizer, choose_pair
 
     workers = THIS_PROCESS if jobs is None and dask is None else chosen_workers(jobs, dask)
     pair = choose_pair(Settings().checkpoints, bundle or [])
+    localizer = choose_localizer(Settings().checkpoints, bundle or [])
     unit = "slice" if is_one_study(study_or_root) else "study"
     with progress_bar("prediction", unit) as progress:
         summary = predict_folder(
-            study_or_root, out, pair, device=device, batch_size=batch_size, workers=workers,
-            progress=progress,
+            study_or_root, out, pair, localizer=localizer, device=device,
+            batch_size=batch_size, workers=workers, progress=progress,
         )  # fmt: skip
     for note in summary.notes:
         typer.echo(note)
@@ -93,3 +96,22 @@ def demo_models(
             progress=progress,
             say=tqdm.write,
         )
+
+
+@app.command()
+def demo_localizer(
+    work: Annotated[Path, typer.Option(help="Folder for cohorts and the run.")] = Path(
+        "var/training"
+    ),
+    score_only: Annotated[bool, typer.Option(help="Train nothing, score again.")] = False,
+) -> None:
+    """Train the shipped localiser again and score it on held-out synthetic studies."""
+    from core.demo_localizer import build_localizer
+
+    with progress_bar("", "step") as progress:
+        bundle = build_localizer(
+            Settings(), work, score_only=score_only, progress=progress, say=tqdm.write
+        )
+    held = (bundle.metrics or {})["held_out"]
+    for name, value in held.items():
+        typer.echo(f"{name}: {value}")

@@ -13,10 +13,11 @@ from typing import Final
 from core.data.dicom_series import read_series
 from core.data.rsna import read_studies
 from core.errors import CSpineError, DataRootError, DicomSeriesError, WorkerError
+from core.inference.localization import BoxPredictor
 from core.inference.outputs import write_predictions
 from core.inference.parts import PredictionParts, StudyResult, part_key
 from core.inference.predictor import Predictor
-from core.models.bundles import read_bundle
+from core.models.bundles import BundleInfo, read_bundle
 from core.models.pairs import BundlePair
 from core.workers import Workers, run_over
 
@@ -54,6 +55,7 @@ class _Networks:
     vertebra: Path
     fracture: Path
     pair_digest: str
+    localizer: Path | None
     device: str
     batch_size: int
     reading_threads: int | None
@@ -91,6 +93,7 @@ def predict_folder(
     out: Path,
     pair: BundlePair,
     *,
+    localizer: BundleInfo | None = None,
     device: str = "auto",
     batch_size: int = 32,
     workers: Workers = THIS_PROCESS,
@@ -107,6 +110,7 @@ def predict_folder(
             it and the bundles under the same paths.
         out: Made where it does not exist.
         pair: The networks.
+        localizer: Gives the boxes; without it `boxes.csv` has its header only.
         device: As `pick_device` takes it, on each worker.
         batch_size: Slices in one pass.
         workers: Where studies are predicted; each worker loads the networks once. One study is
@@ -121,13 +125,15 @@ def predict_folder(
     folders = [folder.absolute() for folder in study_folders(path)]
     if folders == [path.absolute()]:
         predictor = Predictor(pair.vertebra, pair.fracture, device=device, batch_size=batch_size)
-        results = [_predict_study(path, predictor, progress=progress)]
+        boxes = None if localizer is None else BoxPredictor([localizer], device=device)
+        results = [_predict_study(path, predictor, boxes, progress=progress)]
         _write(out, results, single=True)
         return _summary([path], results, ())
     networks = _Networks(
         vertebra=pair.vertebra.folder.absolute(),
         fracture=pair.fracture.folder.absolute(),
-        pair_digest=pair.digest,
+        pair_digest=pair.digest + ("" if localizer is None else localizer.config.weights_sha256),
+        localizer=None if localizer is None else localizer.folder.absolute(),
         device=device,
         batch_size=batch_size,
         reading_threads=None if workers == THIS_PROCESS else 1,
@@ -192,23 +198,28 @@ def _part_key(pair_digest: str, folder: Path) -> str | DicomSeriesError:
 
 
 def _predict_with(networks: _Networks, folder: Path) -> StudyResult:
-    return _predict_study(folder, _predictor(networks), threads=networks.reading_threads)
+    predictor, boxes = _predictors(networks)
+    return _predict_study(folder, predictor, boxes, threads=networks.reading_threads)
 
 
 @functools.lru_cache(maxsize=1)
-def _predictor(networks: _Networks) -> Predictor:
+def _predictors(networks: _Networks) -> tuple[Predictor, BoxPredictor | None]:
     """Load the networks once a process."""
-    return Predictor(
+    predictor = Predictor(
         read_bundle(networks.vertebra),
         read_bundle(networks.fracture),
         device=networks.device,
         batch_size=networks.batch_size,
     )
+    if networks.localizer is None:
+        return predictor, None
+    return predictor, BoxPredictor([read_bundle(networks.localizer)], device=networks.device)
 
 
 def _predict_study(
     folder: Path,
     predictor: Predictor,
+    boxes: BoxPredictor | None,
     *,
     threads: int | None = None,
     progress: Progress | None = None,
@@ -216,8 +227,9 @@ def _predict_study(
     start = time.perf_counter()
     volume = read_series(folder, jobs=threads)
     predictions = predictor.predict(volume, progress=progress)
+    found = () if boxes is None else boxes.find(volume)
     notes = tuple(f"{folder.name}: {note}" for note in volume.notes)
-    return StudyResult(predictions, time.perf_counter() - start, notes)
+    return StudyResult(predictions, time.perf_counter() - start, notes, found)
 
 
 def _write(out: Path, results: Sequence[StudyResult], *, single: bool) -> None:
@@ -226,6 +238,7 @@ def _write(out: Path, results: Sequence[StudyResult], *, single: bool) -> None:
         [result.predictions for result in results],
         seconds=[result.seconds for result in results],
         single=single,
+        boxes={result.predictions.study_id: result.boxes for result in results},
     )
 
 

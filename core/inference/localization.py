@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from core.data.box_slices import squares_of
+from core.data.box_slices import BoxSlices, squares_of
 from core.data.slice_table import volume_file_numbers
 from core.errors import BundleError
+from core.inference.box_rows import file_boxes
+from core.inference.box_tracks import FusionSettings, detect
 from core.inference.device import pick_device
 from core.models.bundles import BundleInfo
 from core.models.localizer import Localizer, RawBoxes
 from core.models.localizer_bundle import load_localizer
 from core.preprocessing.box_geometry import boxes_from_square, clip_boxes
 from core.preprocessing.network_input import stack_neighbours
-from core.types import CTVolume, RawDetections
+from core.types import CTVolume, FileBox, RawDetections
 
 Progress = Callable[[int, int], None]
 FLIPS: Final = (False, True)
@@ -77,28 +79,71 @@ class BoxPredictor:
         """
         rows: list[NDArray[np.float64]] = [np.empty((0, 7))]
         total = volume.n_slices * len(self._models)
-        for number, (bundle, model) in enumerate(zip(self._bundles, self._models, strict=True)):
+        for number, bundle in enumerate(self._bundles):
             config = bundle.config
             images, squares = squares_of(
                 volume, window=config.window, field_mm=config.field_mm or 0.0, size=config.size
             )
-            for start in range(0, volume.n_slices, self._batch_size):
-                chosen = np.arange(start, min(start + self._batch_size, volume.n_slices))
-                batch = (
-                    stack_neighbours(images, chosen)
-                    if config.channels == "neighbours"
-                    else images[chosen]
-                )
-                for k, flip in enumerate(self._flips):
-                    source = number * len(self._flips) + k
-                    found = self._run(model, batch, config.size, flip=flip)
-                    rows += [
-                        _rows(boxes, i, squares[i], config.size, source)
-                        for i, boxes in zip(chosen.tolist(), found, strict=True)
-                    ]
+            for done, found in self._walk(number, images, squares):
+                rows.append(found)
                 if progress is not None:
-                    progress(number * volume.n_slices + int(chosen[-1]) + 1, total)
-        return self._detections(volume, np.concatenate(rows))
+                    progress(number * volume.n_slices + done, total)
+        return self._detections(
+            np.concatenate(rows), study_id=volume.study_uid, shape=volume.hu.shape[1:],
+            z_mm=volume.z_mm, file_numbers=volume_file_numbers(volume),
+        )  # fmt: skip
+
+    def find(self, volume: CTVolume, settings: FusionSettings | None = None) -> tuple[FileBox, ...]:
+        """Find the boxes of a study that reach the first bundle's operating point.
+
+        Args:
+            volume: As for `predict`.
+            settings: Of the fusion; the defaults unless given.
+        """
+        raw = self.predict(volume)
+        found = detect(raw, settings or FusionSettings())
+        return file_boxes(found.above(operating_threshold(self._bundles[0])), raw, volume)
+
+    def predict_prepared(self, study: BoxSlices) -> RawDetections:
+        """Run the only localiser over squares that lie ready in the store.
+
+        Args:
+            study: Prepared as the bundle asks for.
+
+        Returns:
+            As `predict`, with slice numbers in place of file numbers; a square may reach past its
+            slice, and a box with it.
+
+        Raises:
+            BundleError: A network gives NaN.
+        """
+        rows = [found for _, found in self._walk(0, study.images, study.squares)]
+        return self._detections(
+            np.concatenate([np.empty((0, 7)), *rows]), study_id=study.study_id, shape=None,
+            z_mm=study.z_mm, file_numbers=np.arange(study.n_slices),
+        )  # fmt: skip
+
+    def _walk(
+        self, number: int, images: NDArray[np.uint8], squares: NDArray[np.float64]
+    ) -> Iterator[tuple[int, NDArray[np.float64]]]:
+        """Yield slices done and their boxes, float64 (k, 7), batch by batch."""
+        config = self._bundles[number].config
+        for start in range(0, len(images), self._batch_size):
+            chosen = np.arange(start, min(start + self._batch_size, len(images)))
+            batch = (
+                stack_neighbours(images, chosen)
+                if config.channels == "neighbours"
+                else images[chosen]
+            )
+            rows = [np.empty((0, 7))]
+            for k, flip in enumerate(self._flips):
+                source = number * len(self._flips) + k
+                found = self._run(self._models[number], batch, config.size, flip=flip)
+                rows += [
+                    _rows(boxes, i, squares[i], config.size, source)
+                    for i, boxes in zip(chosen.tolist(), found, strict=True)
+                ]
+            yield int(chosen[-1]) + 1, np.concatenate(rows)
 
     @torch.inference_mode()
     def _run(
@@ -109,24 +154,37 @@ class BoxPredictor:
         raw = model(torch.from_numpy(seen).to(self.device))
         return [_unmirrored(one, size, flip=flip) for one in raw if isinstance(one, RawBoxes)]
 
-    def _detections(self, volume: CTVolume, rows: NDArray[np.float64]) -> RawDetections:
+    def _detections(
+        self,
+        rows: NDArray[np.float64],
+        *,
+        study_id: str,
+        shape: tuple[int, ...] | None,
+        z_mm: NDArray[np.float64],
+        file_numbers: NDArray[np.int64],
+    ) -> RawDetections:
         if not np.isfinite(rows).all():
             raise BundleError(
                 f"Bundle {self._bundles[0].config.name} gives NaN or infinite boxes; train it anew."
             )
         kept = rows[rows[:, 5] >= STORED_FROM]
-        height, width = volume.hu.shape[1:]
+        boxes = kept[:, 1:5] if shape is None else clip_boxes(kept[:, 1:5], shape[1], shape[0])
         return RawDetections(
-            study_id=volume.study_uid,
+            study_id=study_id,
             slice_index=kept[:, 0].astype(np.int64),
-            xyxy=clip_boxes(kept[:, 1:5], width, height),
+            xyxy=boxes,
             scores=kept[:, 5],
             source=kept[:, 6].astype(np.int64),
             n_sources=self.n_sources,
-            z_mm=volume.z_mm,
-            file_numbers=volume_file_numbers(volume),
+            z_mm=z_mm,
+            file_numbers=file_numbers,
             models=tuple(bundle.config.name for bundle in self._bundles),
         )
+
+
+def operating_threshold(bundle: BundleInfo) -> float:
+    """Score from which a bundle's boxes count; 0.5 where it has no operating point."""
+    return float((bundle.operating_points or {}).get("box", {}).get("threshold", 0.5))
 
 
 def _unmirrored(raw: RawBoxes, size: int, *, flip: bool) -> NDArray[np.float64]:

@@ -11,16 +11,15 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from core.atomic import atomic_path, write_json, write_text
+from core.atomic import atomic_path, write_json
 from core.constants import VERTEBRAE
 from core.errors import PredictionsError
 from core.inference.aggregation import aggregate, check_slice_predictions
-from core.types import SlicePredictions
+from core.inference.box_rows import write_boxes
+from core.types import FileBox, SlicePredictions
 
 SLICES_FILE: Final = "slices.parquet"
 SUMMARY_FILE: Final = "predictions.json"
-BOXES_FILE: Final = "boxes.csv"
-BOXES_HEADER: Final = "StudyInstanceUID,x,y,width,height,slice_number,score"
 
 PRESENCE_COLUMNS: Final = [f"v_{name}" for name in VERTEBRAE]
 FRACTURE_COLUMNS: Final = [f"f_{name}" for name in VERTEBRAE]
@@ -37,12 +36,14 @@ def write_predictions(
     seconds: Sequence[float],
     single: bool,
     folds: Mapping[str, int] | None = None,
+    boxes: Mapping[str, Sequence[FileBox]] | None = None,
 ) -> None:
     """Write the three files, each replaced atomically.
 
     `slices.parquet` has one row a slice: study_id, slice_index, instance_number, z_mm, v_C1..v_C7
     and f_C1..f_C7 (float32), fold, model, fracture_type. `predictions.json` holds one object, or
-    with `single=False` a list of them. `boxes.csv` has its header only.
+    with `single=False` a list of them. `boxes.csv` has one row a box, none
+    where no localiser ran.
 
     Args:
         folder: Made where it does not exist.
@@ -50,6 +51,7 @@ def write_predictions(
         seconds: Time each study took.
         single: Whether `predictions.json` is one object; needs exactly one study.
         folds: Fold by study_id, where the networks were trained on the other folds.
+        boxes: By study_id, of a localiser.
 
     Raises:
         PredictionsError: There is no study, one comes twice, or its arrays are unusable.
@@ -65,7 +67,7 @@ def write_predictions(
     table = pd.concat([_slice_rows(study, folds or {}) for study in predictions])
     with atomic_path(folder / SLICES_FILE) as temporary:
         table.to_parquet(temporary, index=False)
-    write_text(folder / BOXES_FILE, BOXES_HEADER + "\n")
+    write_boxes(folder, boxes or {})
     write_json(folder / SUMMARY_FILE, summaries[0] if single else summaries)
 
 

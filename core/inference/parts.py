@@ -12,8 +12,9 @@ from typing import Final
 
 from core.atomic import write_json
 from core.errors import DicomSeriesError, PredictionsError
+from core.inference.box_rows import read_boxes
 from core.inference.outputs import SUMMARY_FILE, read_predictions, write_predictions
-from core.types import SlicePredictions
+from core.types import FileBox, SlicePredictions
 
 PARTS_FOLDER: Final = "parts"
 _NOTES_FILE: Final = "notes.json"
@@ -27,11 +28,13 @@ class StudyResult:
         predictions: Its slices.
         seconds: Time that reading and predicting it took.
         notes: Choices made while reading, for the user to see.
+        boxes: Of a localiser; none where none ran.
     """
 
     predictions: SlicePredictions
     seconds: float
     notes: tuple[str, ...]
+    boxes: tuple[FileBox, ...] = ()
 
 
 class PredictionParts:
@@ -52,7 +55,10 @@ class PredictionParts:
         """
         part = self.folder / key
         write_json(part / _NOTES_FILE, list(result.notes))
-        write_predictions(part, [result.predictions], seconds=[result.seconds], single=True)
+        write_predictions(
+            part, [result.predictions], seconds=[result.seconds], single=True,
+            boxes={result.predictions.study_id: result.boxes},
+        )  # fmt: skip
 
     def find(self, key: str) -> StudyResult | None:
         """Read a part back; None where there is none or it is damaged."""
@@ -61,7 +67,8 @@ class PredictionParts:
             summary = json.loads((part / SUMMARY_FILE).read_text())
             notes = json.loads((part / _NOTES_FILE).read_text())
             (predictions,) = read_predictions(part)
-            return StudyResult(predictions, float(summary["seconds"]), tuple(notes))
+            boxes = read_boxes(part).get(predictions.study_id, ())
+            return StudyResult(predictions, float(summary["seconds"]), tuple(notes), boxes)
         return None
 
     def discard(self) -> None:

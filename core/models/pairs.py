@@ -90,3 +90,14 @@ def default_bundle(checkpoints: Path, task: Literal["vertebra", "fracture"]) -> 
             f"{checkpoints} holds no {task} bundle; run `make demo-models` or name one."
         )
     return next((b for b in found if b.config.name == DEFAULT_NAMES[task]), found[0])
+
+
+def choose_localizer(checkpoints: Path, folders: Sequence[Path] = ()) -> BundleInfo | None:
+    """Take the named localisation bundle, else the first of `checkpoints`; None without one.
+
+    Raises:
+        BundleError: A named folder is no bundle.
+    """
+    named = [bundle for bundle in map(read_bundle, folders) if bundle.config.task == "localization"]
+    shipped = [b for b in list_bundles(checkpoints) if b.config.task == "localization"]
+    return next(iter([*named, *shipped]), None)

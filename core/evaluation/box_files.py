@@ -1,0 +1,177 @@
+"""Boxes of a cohort as files beside a bundle: raw predictions, truth, and the studies' sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from core.atomic import atomic_path
+from core.errors import PredictionsError
+from core.evaluation.box_matching import BoxTable
+from core.inference.box_tracks import FusionSettings, detect, link_tracks
+from core.types import RawDetections
+
+RAW_FILE: Final = "raw_boxes.parquet"
+TRUTH_FILE: Final = "true_boxes.parquet"
+STUDIES_FILE: Final = "studies.parquet"
+TRUTH_TRACK_IOU: Final = 0.05
+"""Overlap that makes true boxes of neighbouring slices one fracture: two share hardly any."""
+_CORNERS: Final = ("x0", "y0", "x1", "y1")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BoxCohort:
+    """What localisers said of a cohort, and what is true.
+
+    Attributes:
+        raw: By study, before any fusion.
+        truth: The true boxes; `study` is the place in `raw`.
+        vertebrae: By true box, as "C5" or "C5+C6".
+        kinds: By true box, of the fractures on its slice, joined likewise; "" where unknown.
+    """
+
+    raw: tuple[RawDetections, ...]
+    truth: BoxTable
+    vertebrae: tuple[str, ...]
+    kinds: tuple[str, ...]
+
+    @property
+    def study_ids(self) -> tuple[str, ...]:
+        """StudyInstanceUID of each study."""
+        return tuple(study.study_id for study in self.raw)
+
+    @property
+    def n_slices(self) -> NDArray[np.int64]:
+        """Slices of each study, int64."""
+        return np.array([study.n_slices for study in self.raw], dtype=np.int64)
+
+
+def fused_table(raw: Sequence[RawDetections], settings: FusionSettings) -> BoxTable:
+    """Fuse every study's raw boxes and put them into one table."""
+    found = [detect(study, settings) for study in raw]
+    return BoxTable(
+        study=np.concatenate([np.full(len(f), k, np.int64) for k, f in enumerate(found)]),
+        slice_index=np.concatenate([f.slice_index for f in found]),
+        xyxy=np.concatenate([f.xyxy for f in found]),
+        scores=np.concatenate([f.scores for f in found]),
+        track=np.concatenate([f.track for f in found]),
+    )
+
+
+def truth_table(boxes: Sequence[tuple[int, int, Sequence[float]]]) -> BoxTable:
+    """Put true boxes into one table, linked to fractures along z.
+
+    Args:
+        boxes: (study, slice index, xyxy) each.
+    """
+    rows = sorted(boxes, key=lambda box: (box[0], box[1]))
+    study = np.array([row[0] for row in rows], dtype=np.int64)
+    index = np.array([row[1] for row in rows], dtype=np.int64)
+    xyxy = np.array([row[2] for row in rows], dtype=np.float64).reshape(-1, 4)
+    scores = np.ones(len(rows))
+    track = np.zeros(len(rows), np.int64)
+    for number in np.unique(study):
+        own = study == number
+        track[own] = link_tracks(index[own], xyxy[own], scores[own], iou=TRUTH_TRACK_IOU)
+    return BoxTable(study, index, xyxy, scores, track)
+
+
+def write_box_cohort(folder: Path, cohort: BoxCohort) -> None:
+    """Write the three files; boxes as float32.
+
+    Raises:
+        StorageError: A file cannot be written.
+    """
+    ids = cohort.study_ids
+    raw = pd.DataFrame(
+        {
+            "study_id": pd.Categorical(
+                np.repeat(ids, [len(one.scores) for one in cohort.raw]), categories=ids
+            ),
+            "slice_index": np.concatenate([one.slice_index for one in cohort.raw]).astype(np.int16),
+            **_corners(np.concatenate([one.xyxy for one in cohort.raw])),
+            "score": np.concatenate([one.scores for one in cohort.raw]).astype(np.float32),
+            "source": np.concatenate([one.source for one in cohort.raw]).astype(np.int8),
+        }
+    )
+    truth = pd.DataFrame(
+        {
+            "study_id": [ids[k] for k in cohort.truth.study],
+            "slice_index": cohort.truth.slice_index.astype(np.int16),
+            **_corners(cohort.truth.xyxy),
+            "vertebrae": cohort.vertebrae,
+            "kinds": cohort.kinds,
+        }
+    )
+    studies = pd.DataFrame(
+        {
+            "study_id": ids,
+            "n_slices": cohort.n_slices,
+            "z_first_mm": [float(one.z_mm[0]) for one in cohort.raw],
+            "z_last_mm": [float(one.z_mm[-1]) for one in cohort.raw],
+            "n_sources": [one.n_sources for one in cohort.raw],
+            "models": ["+".join(one.models) for one in cohort.raw],
+        }
+    )
+    for name, table in ((RAW_FILE, raw), (TRUTH_FILE, truth), (STUDIES_FILE, studies)):
+        with atomic_path(folder / name) as temporary:
+            table.to_parquet(temporary, index=False)
+
+
+def read_box_cohort(folder: Path) -> BoxCohort:
+    """Read what `write_box_cohort` wrote.
+
+    Raises:
+        PredictionsError: A file is missing or broken, or lacks a column.
+    """
+    try:
+        raw, truth, studies = (
+            pd.read_parquet(folder / name) for name in (RAW_FILE, TRUTH_FILE, STUDIES_FILE)
+        )
+        ids = [str(name) for name in studies["study_id"]]
+        place = {name: k for k, name in enumerate(ids)}
+        by_study = dict(iter(raw.groupby("study_id", observed=True)))
+        return BoxCohort(
+            raw=tuple(
+                _raw_study(row, by_study.get(str(row["study_id"]), raw.iloc[:0]))
+                for _, row in studies.iterrows()
+            ),
+            truth=truth_table(
+                [
+                    (place[str(row["study_id"])], int(row["slice_index"]), row[[*_CORNERS]])
+                    for _, row in truth.iterrows()
+                ]
+            ),
+            vertebrae=tuple(truth["vertebrae"].astype(str)),
+            kinds=tuple(truth["kinds"].astype(str)),
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise PredictionsError(
+            f"{folder} does not hold the boxes of a cohort; make them with "
+            "`python -m core demo-localizer`."
+        ) from error
+
+
+def _raw_study(row: pd.Series, boxes: pd.DataFrame) -> RawDetections:
+    n_slices = int(row["n_slices"])
+    return RawDetections(
+        study_id=str(row["study_id"]),
+        slice_index=boxes["slice_index"].to_numpy(np.int64),
+        xyxy=boxes[[*_CORNERS]].to_numpy(np.float64),
+        scores=boxes["score"].to_numpy(np.float64),
+        source=boxes["source"].to_numpy(np.int64),
+        n_sources=int(row["n_sources"]),
+        z_mm=np.linspace(float(row["z_first_mm"]), float(row["z_last_mm"]), n_slices),
+        file_numbers=np.arange(n_slices),
+        models=tuple(str(row["models"]).split("+")),
+    )
+
+
+def _corners(xyxy: NDArray[np.float64]) -> dict[str, NDArray[np.float32]]:
+    return {name: xyxy[:, k].astype(np.float32) for k, name in enumerate(_CORNERS)}

@@ -1,0 +1,86 @@
+"""`boxes.csv`: the boxes of a prediction, in the columns of RSNA's own table with a score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from core.atomic import write_text
+from core.errors import PredictionsError
+from core.inference.box_tracks import Detections
+from core.types import CTVolume, FileBox, RawDetections
+
+BOXES_FILE: Final = "boxes.csv"
+BOXES_HEADER: Final = "StudyInstanceUID,x,y,width,height,slice_number,score"
+
+
+def file_boxes(found: Detections, raw: RawDetections, volume: CTVolume) -> tuple[FileBox, ...]:
+    """Bring boxes from the volume's slices back onto the files they came from.
+
+    Args:
+        found: Boxes of the study.
+        raw: The raw boxes they were made of; knows the files' numbers.
+        volume: Whose slices a tilted gantry may have moved.
+    """
+    shift = np.zeros((volume.n_slices, 2)) if volume.shift_px is None else volume.shift_px
+    boxes = found.xyxy - np.tile(shift[found.slice_index], (1, 2))
+    return tuple(
+        FileBox(int(raw.file_numbers[i]), (left, top, right, bottom), score)
+        for i, (left, top, right, bottom), score in zip(
+            found.slice_index.tolist(), boxes.tolist(), found.scores.tolist(), strict=True
+        )
+    )
+
+
+def write_boxes(folder: Path, boxes: Mapping[str, Sequence[FileBox]]) -> None:
+    """Write `boxes.csv`, atomically: x and y of the upper left corner, in pixels, to a hundredth.
+
+    Args:
+        folder: Made where it does not exist.
+        boxes: By study id, in the order of the file.
+
+    Raises:
+        StorageError: The file cannot be written.
+    """
+    lines = [BOXES_HEADER]
+    for study_id, rows in boxes.items():
+        for box in rows:
+            x, y, right, bottom = box.xyxy
+            lines.append(
+                f"{study_id},{x:.2f},{y:.2f},{right - x:.2f},{bottom - y:.2f},"
+                f"{box.slice_number},{box.score:.4f}"
+            )
+    write_text(folder / BOXES_FILE, "\n".join(lines) + "\n")
+
+
+def read_boxes(folder: Path) -> dict[str, tuple[FileBox, ...]]:
+    """Read `boxes.csv` back, by study id.
+
+    Raises:
+        PredictionsError: The file is missing, lacks a column or holds something else than numbers.
+    """
+    file = folder / BOXES_FILE
+    try:
+        table = pd.read_csv(file, dtype={"StudyInstanceUID": str})
+        numbers = table[BOXES_HEADER.split(",")[1:]].to_numpy(np.float64)
+    except FileNotFoundError as error:
+        raise PredictionsError(
+            f"{file} does not exist; give a folder that predict has written."
+        ) from error
+    except (OSError, ValueError, KeyError) as error:
+        raise PredictionsError(
+            f"{file} does not hold {BOXES_HEADER}; run predict again to write it anew."
+        ) from error
+    if not np.isfinite(numbers).all():
+        raise PredictionsError(f"{file} holds an empty cell; run predict again to write it anew.")
+    found: dict[str, list[FileBox]] = {}
+    for study_id, (x, y, width, height, number, score) in zip(
+        table["StudyInstanceUID"], numbers.tolist(), strict=True
+    ):
+        box = FileBox(int(number), (x, y, x + width, y + height), score)
+        found.setdefault(str(study_id), []).append(box)
+    return {study_id: tuple(rows) for study_id, rows in found.items()}

@@ -1,0 +1,106 @@
+"""Charts of the Localization page: overlap, free-response curve, results by group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import plotly.graph_objects as go
+
+from core.evaluation.box_groups import BoxGroup
+from core.evaluation.detection import DetectionReport
+from dashboard.charts.palette import CURRENT, NEUTRAL, SUSPICION, VERTEBRA_COLORS, with_alpha
+from dashboard.charts.plot_area import LOW, lay_out
+
+_BINS: Final = np.linspace(0.0, 1.0, 21)
+
+
+def iou_histogram(report: DetectionReport) -> go.Figure:
+    """How much the best-scored box overlaps the true one, a bar for each 0.05.
+
+    Args:
+        report: The measures.
+    """
+    missed = report.top_iou <= 0
+    counts, _ = np.histogram(report.top_iou[~missed], _BINS)
+    figure = go.Figure(
+        [
+            go.Bar(
+                x=[-0.04], y=[int(missed.sum())], width=0.04, marker_color=NEUTRAL,
+                hovertemplate="no overlap: %{y} boxes<extra></extra>",
+            ),
+            go.Bar(
+                x=(_BINS[:-1] + _BINS[1:]) / 2, y=counts, width=0.046, marker_color=SUSPICION,
+                hovertemplate="IoU %{x:.2f}: %{y} boxes<extra></extra>",
+            ),
+        ]
+    )  # fmt: skip
+    lay_out(figure, LOW)
+    figure.add_vline(x=report.mean_top_iou, line={"color": CURRENT, "width": 2})
+    figure.add_annotation(
+        x=report.mean_top_iou, y=1, yref="paper", yanchor="top", xanchor="left", showarrow=False,
+        text=f" mean {report.mean_top_iou:.2f}", font={"color": CURRENT},
+    )  # fmt: skip
+    figure.update_xaxes(
+        title="IoU of the best-scored box with the true one", range=[-0.08, 1.0],
+        tickvals=[-0.04, 0.1, 0.3, 0.5, 0.7, 0.9],
+        ticktext=["none", "0.1", "0.3", "0.5", "0.7", "0.9"],
+    )  # fmt: skip
+    figure.update_yaxes(title="True boxes")
+    return figure
+
+
+def froc_figure(report: DetectionReport) -> go.Figure:
+    """Sensitivity against false marks a study, for boxes on slices and for whole fractures."""
+    figure = go.Figure()
+    for name, curve, color, dash in (
+        ("boxes on slices", report.froc_boxes, SUSPICION, "solid"),
+        ("fractures (tracks)", report.froc_fractures, CURRENT, "dash"),
+    ):
+        rate = np.clip(curve.false_per_study, 0.05, None)
+        figure.add_trace(
+            go.Scatter(
+                x=rate, y=curve.sensitivity, mode="lines", name=name,
+                line={"color": color, "width": 2, "dash": dash, "shape": "hv"},
+                hovertemplate="%{x:.2f} false a study: %{y:.2f} found<extra>" + name + "</extra>",
+            )
+        )  # fmt: skip
+    lay_out(figure, LOW)
+    figure.update_layout(
+        showlegend=True, legend={"x": 0.99, "xanchor": "right", "y": 0.02, "yanchor": "bottom"}
+    )
+    figure.add_vline(x=1.0, line={"color": with_alpha(NEUTRAL, 0.7), "dash": "dot"})
+    figure.update_xaxes(
+        title="False marks a study (log scale)", type="log", range=[np.log10(0.05), np.log10(32)],
+        tickvals=[0.05, 0.125, 0.25, 0.5, 1, 2, 4, 8, 16, 32],
+        ticktext=["0", "⅛", "¼", "½", "1", "2", "4", "8", "16", "32"],
+    )  # fmt: skip
+    figure.update_yaxes(title="Share found", range=[0, 1.02])
+    return figure
+
+
+def group_figure(groups: Sequence[BoxGroup], title: str) -> go.Figure:
+    """Mean overlap by group, with the number of boxes.
+
+    Args:
+        groups: The most common first.
+        title: Of the axis with the names.
+    """
+    ordered = list(groups)[::-1]
+    names = [group.name.replace("_", " ") for group in ordered]
+    figure = go.Figure(
+        go.Bar(
+            x=[group.mean_iou for group in ordered], y=names, orientation="h",
+            marker_color=[VERTEBRA_COLORS.get(group.name, SUSPICION) for group in ordered],
+            text=[f"n {group.boxes} · found {group.sensitivity:.0%}" for group in ordered],
+            textposition="outside", cliponaxis=False,
+            hovertemplate="%{y}: mean IoU %{x:.2f}<extra></extra>",
+        )
+    )  # fmt: skip
+    lay_out(figure, LOW)
+    figure.update_layout(
+        height=max(200, 30 * len(ordered) + 70), margin={"l": 130, "r": 20, "t": 8, "b": 46}
+    )
+    figure.update_xaxes(title=f"Mean IoU by {title}", range=[0, 1.0])
+    return figure

@@ -1,0 +1,167 @@
+"""Cached calls into core for the Localization page: raw boxes of a study and of the cohort."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from core.atomic import atomic_path
+from core.evaluation.box_files import BoxCohort, fused_table, read_box_cohort
+from core.evaluation.box_matching import BoxTable
+from core.evaluation.detection import DetectionReport, evaluate_detection
+from core.inference.box_tracks import FusionSettings
+from core.models.bundles import BundleInfo, read_bundle
+from core.types import RawDetections
+from dashboard.prediction_jobs import PredictionJob, PredictionQueue, Progress
+from dashboard.services import OpenStudy, bundles, files_signature, settings
+
+if TYPE_CHECKING:
+    from core.inference.localization import BoxPredictor
+
+PREDICTIONS: Final = "predictions"
+PICTURES_FILE: Final = "pictures.parquet"
+
+
+def localizers() -> list[BundleInfo]:
+    """Every localisation bundle, by name."""
+    return bundles("localization")
+
+
+def default_threshold(bundle: BundleInfo) -> float:
+    """Score of the bundle's operating point; 0.5 where it has none."""
+    return float((bundle.operating_points or {}).get("box", {}).get("threshold", 0.5))
+
+
+def cohort_of(bundle: BundleInfo) -> BoxCohort | None:
+    """The held-out boxes that a bundle ships; None where it ships none.
+
+    Raises:
+        PredictionsError: They are broken.
+    """
+    folder = bundle.folder / PREDICTIONS
+    if not (folder / "raw_boxes.parquet").is_file():
+        return None
+    return _cohort(str(folder), files_signature(*sorted(folder.iterdir())))
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _cohort(folder: str, signature: str) -> BoxCohort:
+    del signature
+    return read_box_cohort(Path(folder))
+
+
+@st.cache_resource(max_entries=24, show_spinner="Fusing the boxes of the held-out studies …")
+def fused(bundle: str, digest: str, chosen: FusionSettings) -> BoxTable:
+    """Every held-out box after fusion; `digest` is part of the key only."""
+    del digest
+    cohort = cohort_of(read_bundle(Path(bundle)))
+    if cohort is None:
+        raise ValueError("The bundle ships no boxes.")
+    return fused_table(cohort.raw, chosen)
+
+
+@st.cache_resource(max_entries=48, show_spinner=False)
+def report_of(
+    bundle: str, digest: str, chosen: FusionSettings, threshold: float
+) -> DetectionReport:
+    """The held-out measures at a threshold; intervals by 200 resamples of the patients."""
+    cohort = cohort_of(read_bundle(Path(bundle)))
+    if cohort is None:
+        raise ValueError("The bundle ships no boxes.")
+    return evaluate_detection(
+        fused(bundle, digest, chosen), cohort.truth, cohort.n_slices, threshold=threshold,
+        replicates=200,
+    )  # fmt: skip
+
+
+def pictures_of(bundle: BundleInfo) -> pd.DataFrame | None:
+    """The slices that carry a true box: study_id, slice_index, left, top, right, bottom, jpeg."""
+    file = bundle.folder / PREDICTIONS / PICTURES_FILE
+    return _pictures(str(file), files_signature(file)) if file.is_file() else None
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _pictures(file: str, signature: str) -> pd.DataFrame:
+    del signature
+    return pd.read_parquet(file).set_index(["study_id", "slice_index"])
+
+
+def find_raw(study: OpenStudy, bundle: BundleInfo) -> RawDetections | None:
+    """What the localiser said of a study, from memory or disk; None where it has not run."""
+    file = _raw_file(study, bundle)
+    return _raw(str(file), files_signature(file)) if file.is_file() else None
+
+
+def start_boxes(study: OpenStudy, bundle: BundleInfo) -> PredictionJob:
+    """Have the localiser read a study in the background and store its raw boxes."""
+    file = _raw_file(study, bundle)
+
+    def work(progress: Progress) -> None:
+        predictor = _predictor(str(bundle.folder), bundle.config.weights_sha256)
+        _keep(file, predictor.predict(study.volume, progress=progress))
+
+    return _queue().submit(file.stem, work)
+
+
+def find_box_job(study: OpenStudy, bundle: BundleInfo) -> PredictionJob | None:
+    """The run of this localiser over this study, if one was started since the server was."""
+    return _queue().find(_raw_file(study, bundle).stem)
+
+
+def forget_box_job(study: OpenStudy, bundle: BundleInfo) -> None:
+    """Make room for another try."""
+    _queue().forget(_raw_file(study, bundle).stem)
+
+
+@lru_cache(maxsize=2)
+def _predictor(folder: str, digest: str) -> BoxPredictor:
+    """A loaded localiser; `digest` is part of the key only."""
+    del digest
+    # Here because it imports torch, which takes seconds.
+    from core.inference.localization import BoxPredictor
+
+    return BoxPredictor([read_bundle(Path(folder))])
+
+
+def _raw_file(study: OpenStudy, bundle: BundleInfo) -> Path:
+    name = f"{study.fingerprint}-{bundle.config.weights_sha256[:16]}.npz"
+    return settings().rsna_cache / "boxes" / name
+
+
+def _keep(file: Path, raw: RawDetections) -> None:
+    about = {"study_id": raw.study_id, "n_sources": raw.n_sources, "models": list(raw.models)}
+    with atomic_path(file) as temporary:
+        np.savez(
+            temporary, slice_index=raw.slice_index, xyxy=raw.xyxy, scores=raw.scores,
+            source=raw.source, z_mm=raw.z_mm, file_numbers=raw.file_numbers,
+            about=np.array(json.dumps(about)),
+        )  # fmt: skip
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _raw(file: str, signature: str) -> RawDetections:
+    del signature
+    with np.load(file, allow_pickle=False) as stored:
+        about = json.loads(str(stored["about"]))
+        return RawDetections(
+            study_id=about["study_id"],
+            slice_index=stored["slice_index"],
+            xyxy=stored["xyxy"],
+            scores=stored["scores"],
+            source=stored["source"],
+            n_sources=int(about["n_sources"]),
+            z_mm=stored["z_mm"],
+            file_numbers=stored["file_numbers"],
+            models=tuple(about["models"]),
+        )
+
+
+@st.cache_resource(show_spinner=False)
+def _queue() -> PredictionQueue:
+    return PredictionQueue()
