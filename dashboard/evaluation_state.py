@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import streamlit as st
+
 from dashboard import state
 from dashboard.evaluation_view import VIEW_FIELDS, EvaluationView, from_query, to_query
 
@@ -14,7 +16,7 @@ _SHOWN: Final = "_evaluation_errors"
 
 def evaluation_view() -> EvaluationView:
     """What the Evaluation page shows; a link that names another view wins."""
-    linked = state.query(VIEW_FIELDS)
+    linked = {name: st.query_params[name] for name in VIEW_FIELDS if name in st.query_params}
     if linked and linked != state.recall(_LINK):
         state.remember(_VIEW, from_query(linked))
         state.remember(_LINK, linked)
@@ -26,7 +28,11 @@ def keep_evaluation_view(view: EvaluationView) -> None:
     query = to_query(view)
     state.remember(_VIEW, view)
     state.remember(_LINK, query)
-    state.show_query(VIEW_FIELDS, query)
+    for name in VIEW_FIELDS:
+        if name not in query:
+            st.query_params.pop(name, None)
+        elif st.query_params.get(name) != query[name]:
+            st.query_params[name] = query[name]
 
 
 def control(key: str, value: object) -> None:

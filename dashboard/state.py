@@ -239,17 +239,6 @@ def remember(key: str, value: object) -> None:
     st.session_state[key] = value
 
 
-def query(names: Sequence[str]) -> dict[str, str]:
-    """The query parameters of these names that the URL has."""
-    return {name: st.query_params[name] for name in names if name in st.query_params}
-
-
-def show_query(names: Sequence[str], values: Mapping[str, str]) -> None:
-    """Make the URL hold these values, and none of the other names."""
-    for name in names:
-        _set_query(name, values.get(name))
-
-
 def tell(message: str) -> None:
     """Leave a message for the next drawing of the page."""
     st.session_state[_MESSAGE] = message
