@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
@@ -13,9 +14,10 @@ from core.constants import DISPLAY_WINDOWS
 from core.data.phantom.on_demand import CohortSeed, find_cohort_seed, materialise_study
 from core.data.rsna import IMAGES_FOLDER
 from core.errors import CSpineError, DataRootError
+from core.evaluation.truth import truth_from_parquet
 from core.types import HuWindow, StudyRecord
 from dashboard.components.slice_image import display_image
-from dashboard.evaluation_sources import cohort_seeds
+from dashboard.evaluation_sources import COHORTS_FOLDER, cohort_seeds
 from dashboard.services import all_bundles, open_study, settings
 
 MADE_FOLDER: Final = "synthetic"
@@ -52,14 +54,22 @@ def can_show(study_id: str, root: Path | None = None) -> bool:
     return on_disk or find_cohort_seed(study_id, _seeds()) is not None
 
 
-def linked_record(study_id: str) -> StudyRecord:
-    """A record of a synthetic study that a link names but that is not in the data set in use.
+def linked_study(study_id: str | None, known: Collection[str]) -> StudyRecord | None:
+    """A shipped synthetic study that a link names and the data set in use does not hold.
+
+    Args:
+        study_id: From the link, if any.
+        known: Studies of the data set in use.
+
+    Returns:
+        The study with its truth, made where needed; None where the link means nothing here.
 
     Raises:
-        DataRootError: It belongs to no shipped cohort.
         StorageError: It cannot be written.
     """
-    return StudyRecord(study_id, study_folder(study_id))
+    if study_id is None or study_id in known or find_cohort_seed(study_id, _seeds()) is None:
+        return None
+    return StudyRecord(study_id, study_folder(study_id), _truth_of(study_id))
 
 
 def picture(study_id: str, slice_index: int | None, root: Path | None = None) -> Path:
@@ -110,6 +120,18 @@ def try_picture(
     except CSpineError as error:
         say(str(error))
         return None
+
+
+def _truth_of(study_id: str) -> tuple[bool, ...] | None:
+    """y_j for C1..C7 from the truth shipped with the bundles; None where it is not there."""
+    for path in sorted((settings().checkpoints / COHORTS_FOLDER).glob("*.parquet")):
+        if path.stem.endswith("_slices"):
+            continue
+        with contextlib.suppress(CSpineError):
+            found = truth_from_parquet(path, {study_id}, with_presence=False)
+            if found:
+                return tuple(bool(value) for value in found[0].fractured)
+    return None
 
 
 def _pictures() -> Path:

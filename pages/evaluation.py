@@ -13,6 +13,7 @@ from dashboard.components.evaluation_curves import (
 from dashboard.components.evaluation_downloads import downloads
 from dashboard.components.evaluation_gallery import error_gallery
 from dashboard.components.evaluation_headline import headline
+from dashboard.components.evaluation_more import more_section
 from dashboard.components.evaluation_page import choices, empty_state, notices, section
 from dashboard.components.evaluation_save import save_section
 from dashboard.components.evaluation_slots import Slots
@@ -41,6 +42,7 @@ vertebra_section(comparison, slots)
 section("Can the scores be trusted?")
 score_section(comparison, slots)
 trust_section(comparison, slots)
+more_section(comparison)
 with bar:
     threshold_panel(comparison, slots)
 section("Where does it err?")

@@ -44,9 +44,14 @@ def distribution_figure(histogram: ScoreHistogram, positive: str, negative: str)
     figure.update_layout(barmode="relative", bargap=0)
     figure.update_xaxes(title="Score", range=[0, 1], dtick=0.2, tickformat=".1f")
     figure.update_yaxes(
-        title=f"share of {negative} ↓ · of {positive} ↑", range=[-reach, reach],
+        title="share of the class", range=[-reach, reach],
         tickvals=[-reach / 1.08, 0, reach / 1.08],
         ticktext=[f"{reach / 1.08:.0%}", "0", f"{reach / 1.08:.0%}"], zeroline=True,
         zerolinecolor=NEUTRAL,
     )  # fmt: skip
+    for name, place in ((positive, 1.0), (negative, 0.0)):
+        figure.add_annotation(
+            xref="paper", yref="paper", x=1, y=place, xanchor="right", showarrow=False, text=name,
+            yanchor="top" if place else "bottom", font={"size": 11},
+        )  # fmt: skip
     return figure

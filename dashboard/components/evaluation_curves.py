@@ -41,7 +41,7 @@ def curve_section(comparison: Comparison, slots: Slots) -> None:
     """ROC, precision–recall and the confusion matrices."""
     draw(legend_html(comparison.names, comparison.styles))
     curves = [with_band(comparison, drawn) for drawn in drawn_curves(comparison)]
-    roc, precision, matrices = st.columns([10, 10, 8], gap="medium")
+    roc, precision = st.columns(2, gap="medium")
     with roc:
         title(
             "ROC: what finding more costs",
@@ -56,12 +56,8 @@ def curve_section(comparison: Comparison, slots: Slots) -> None:
         slots.precision = _chart(
             "ev_pr", lambda: pr_figure(curves), bool(curves), "Precision–recall curves"
         )
-    with matrices:
-        title(
-            "Confusion matrix",
-            "Of each row the share that was called so; amber cells are errors.",
-        )
-        slots.confusion = st.empty()
+    title("Confusion matrix", "Of each row the share that was called so; amber cells are errors.")
+    slots.confusion = st.empty()
     title(
         "At the threshold",
         "Every figure follows the sliders; PPV and NPV say what a call, or no call, is worth at a "
@@ -74,7 +70,7 @@ def curve_section(comparison: Comparison, slots: Slots) -> None:
 def vertebra_section(comparison: Comparison, slots: Slots) -> None:
     """Small multiples and the table of C1–C7."""
     question = comparison.question
-    panels, table = st.columns([11, 8], gap="medium")
+    panels, table = st.columns([10, 9], gap="medium")
     with table:
         strata = question.level == "patient"
         title(
@@ -217,7 +213,7 @@ def _cached_reliability(
 ) -> Reliability:
     del key
     found = items(_evaluated, name, _question)
-    return reliability(found.scores, found.truth)
+    return reliability(found.scores, found.truth, bins=10, binning="equal count")
 
 
 def _reliability(evaluated: Evaluated, name: str, question: Question) -> Reliability:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from dataclasses import replace
 from html import escape
-from pathlib import Path
 from typing import Final
+from urllib.parse import urlencode
 
 import numpy as np
 import streamlit as st
@@ -32,7 +33,6 @@ from dashboard.evaluation_state import (
 from dashboard.synthetic_studies import can_show, is_ready, try_picture
 from dashboard.wording import duration
 
-DIAGNOSIS: Final = Path(__file__).resolve().parent.parent.parent / "pages" / "diagnosis.py"
 AT_ONCE: Final = 6
 AT_MOST: Final = 60
 
@@ -87,15 +87,13 @@ def _rows(comparison: Comparison, calls: list[WrongCall]) -> None:
     places: list[DeltaGenerator] = []
     columns = st.columns(2, gap="medium")
     for k, call in enumerate(calls):
-        with (
-            columns[k % 2],
-            st.container(
-                key=f"ev_error_{k}", horizontal=True, vertical_alignment="center", gap="medium"
-            ),
-        ):
-            places.append(st.empty())
-            draw(_row(comparison, call))
-            _link(comparison, call, k)
+        with columns[k % 2], st.container(key=f"ev_error_{k}"):
+            picture, text = st.columns([2, 5], vertical_alignment="center", gap="medium")
+            with picture:
+                places.append(st.empty())
+            with text:
+                draw(_row(comparison, call))
+                _link(comparison, call)
     missing = [k for k, call in enumerate(calls) if not is_ready(call.study_id, call.slice_index)]
     for k, call in enumerate(calls):
         if k not in missing:
@@ -128,23 +126,32 @@ def _picture(place: DeltaGenerator, comparison: Comparison, call: WrongCall) -> 
         place.html(f'<div class="lab-no-picture" title="{escape(told[0])}">no picture</div>')
         return
     where = "" if call.slice_index is None else f", slice {call.slice_index}"
-    place.image(path, width=112, alt=f"Study …{call.study_id[-8:]}{where}, bone window")
+    encoded = base64.b64encode(path.read_bytes()).decode()
+    alt = f"Study …{call.study_id[-8:]}{where}, bone window"
+    place.markdown(
+        f'<a href="{diagnosis_link(call)}" target="_blank"><img class="lab-picture" '
+        f'src="data:image/png;base64,{encoded}" alt="{escape(alt)}"></a>',
+        unsafe_allow_html=True,
+    )
 
 
-def _link(comparison: Comparison, call: WrongCall, k: int) -> None:
-    del k
+def _link(comparison: Comparison, call: WrongCall) -> None:
     if not can_show(call.study_id, comparison.truth.root):
         st.caption("not on disk here")
         return
+    draw(
+        f'<a class="lab-open" href="{diagnosis_link(call)}" target="_blank">Open in Diagnosis ↗</a>'
+    )
+
+
+def diagnosis_link(call: WrongCall) -> str:
+    """Diagnosis at a study, slice and vertebra; a page of its own, so that the list stays."""
     query = {"study": call.study_id}
     if call.slice_index is not None:
         query["slice"] = str(call.slice_index)
     if call.vertebra is not None:
         query["vertebra"] = VERTEBRAE[call.vertebra]
-    st.page_link(
-        DIAGNOSIS, label="Diagnosis", icon=":material/radiology:", query_params=query,
-        help="Open this study at this slice",
-    )  # fmt: skip
+    return f"/diagnosis?{urlencode(query)}"
 
 
 def _row(comparison: Comparison, call: WrongCall) -> str:

@@ -40,7 +40,7 @@ def what_if_html(
     order = [focus, *(name for name in figures if name != focus)]
     lines = "".join(
         f'<li class="{"lab-focus" if name == focus else ""}">{model_tag(name, styles[name])} '
-        f"{_at(figures[name])} <b>{escape(what_if(question.level, figures[name].counts))}</b>.</li>"
+        f"{_at(figures[name])} <b>{escape(what_if(question.level, figures[name].counts))}.</b></li>"
         for name in order
     )
     return f'<ul class="lab-what-if" aria-live="polite">{lines}</ul>'
@@ -85,9 +85,8 @@ def vertebra_html(name: str, figures: LiveFigures, style: ModelStyle) -> str:
     head = (
         ("Patients", "Found", "Missed", "Recall")
         if figures.strata
-        else ("Threshold", "Positive", "Found", "Missed", "False alarms", "Recall", "Precision",
-              "F1")
-    )  # fmt: skip
+        else ("Threshold", "Positive", "Found", "Missed", "Alarms", "Recall", "Precision", "F1")
+    )
     many = len(figures.thresholds) == len(VERTEBRAE)
     rows = "".join(
         _vertebra_row(vertebra, own, figures.strata, figures.thresholds[j if many else 0])
@@ -96,7 +95,7 @@ def vertebra_html(name: str, figures: LiveFigures, style: ModelStyle) -> str:
     headings = "".join(f"<th>{word}</th>" for word in head)
     return (
         f'<div class="lab-panel-title">{model_tag(name, style)}</div>'
-        '<div class="lab-scroll"><table class="lab-table lab-numbers"><thead><tr><th>Level</th>'
+        '<div class="lab-scroll"><table class="lab-table lab-numbers lab-tight"><thead><tr><th>Level</th>'
         f"{headings}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 

@@ -98,13 +98,13 @@ def _sliders(comparison: Comparison, view: EvaluationView, focus: str) -> None:
             with typed:
                 _typed(source_id, values, 0)
         else:
-            back = st.container()
             for j, (column, name) in enumerate(
                 zip(st.columns(len(VERTEBRAE)), VERTEBRAE, strict=True)
             ):
                 with column:
                     _slider(name, source_id, values, j)
                     _typed(source_id, values, j)
+            back = st.container(width=170)
     with back:
         st.button(
             "Back to the rule", key="ev_back", on_click=_back, args=(source_id,),

@@ -14,6 +14,7 @@ from dashboard import state
 from dashboard.components.frame import cohort_name
 from dashboard.components.upload_panel import upload_panel
 from dashboard.services import OpenStudy, find_cohort, open_study
+from dashboard.synthetic_studies import linked_study
 
 COHORT, FOLDER, UPLOAD = "Data set", "Folder", "Upload"
 
@@ -89,6 +90,9 @@ def _cohort_study(messages: DeltaGenerator) -> StudyChoice | None:
         )
         return None
     records = {record.study_id: record for record in cohort.studies}
+    linked = linked_study(st.query_params.get(state.STUDY_KEY), records)
+    if linked is not None:
+        records[linked.study_id] = linked
     numbers = {study_id: number for number, study_id in enumerate(records, start=1)}
     state.study_from_url(list(records))
     chosen = st.selectbox(
