@@ -31,12 +31,10 @@ def more_section(comparison: Comparison) -> None:
             "Temperature keeps the order of scores; isotonic may merge some. Lower is better."
         )
         draw(_fits_table(comparison))
-    if comparison.question.level in ("patient", "vertebra"):
-        if st.toggle("What does the pooling over slices do?", key="ev_poolings"):
-            st.caption(
-                "AUC with 95 % interval, however the scores of a vertebra’s slices are made one."
-            )
-            draw(_pooling_table(comparison))
+    pooled = comparison.question.level in ("patient", "vertebra")
+    if pooled and st.toggle("What does the pooling over slices do?", key="ev_poolings"):
+        st.caption("AUC with its 95 % interval for every way to make one score of many slices.")
+        draw(_pooling_table(comparison))
 
 
 def _fits_table(comparison: Comparison) -> str:

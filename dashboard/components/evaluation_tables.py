@@ -95,8 +95,8 @@ def vertebra_html(name: str, figures: LiveFigures, style: ModelStyle) -> str:
     headings = "".join(f"<th>{word}</th>" for word in head)
     return (
         f'<div class="lab-panel-title">{model_tag(name, style)}</div>'
-        '<div class="lab-scroll"><table class="lab-table lab-numbers lab-tight"><thead><tr><th>Level</th>'
-        f"{headings}</tr></thead><tbody>{rows}</tbody></table></div>"
+        '<div class="lab-scroll"><table class="lab-table lab-numbers lab-tight"><thead><tr>'
+        f"<th>Level</th>{headings}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
 

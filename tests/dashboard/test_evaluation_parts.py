@@ -1,0 +1,201 @@
+"""Slow results, sources, imports and pictures behind the Evaluation page."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+
+import numpy as np
+import pytest
+
+from core.config import Settings
+from core.data.phantom.cohort import cohort_uids
+from core.errors import DataRootError, PredictionsError
+from core.evaluation.thresholds import Rule
+from dashboard import synthetic_studies
+from dashboard.evaluation_imports import forget_import, import_csv, import_folder, list_imports
+from dashboard.evaluation_live import choose, live_figures, what_if
+from dashboard.evaluation_results import Evaluated, Question
+from dashboard.evaluation_slow import PENDING, SlowResults
+from dashboard.evaluation_sources import HELD_OUT, find_sources
+from tests.core.evaluation import made_cohort
+from tests.dashboard.made_predictions import NAMES, write_predictions_place
+
+WIDE = b"uid,Overall,C1,C2,C3,C4,C5,C6,C7\n1.2.3,0.5,0,0,0,0,0,0,0.5\n"
+
+
+@pytest.fixture
+def settings(tmp_path, monkeypatch):
+    for name, folder in (
+        ("CSPINE_VAR", "var"), ("RSNA_CACHE", "cache"), ("CHECKPOINTS", "checkpoints"),
+    ):  # fmt: skip
+        monkeypatch.setenv(name, str(tmp_path / folder))
+    monkeypatch.delenv("RSNA_ROOT", raising=False)
+    return Settings()
+
+
+def test_a_slow_result_is_pending_first_and_computed_once():
+    results, started, release = SlowResults(), threading.Event(), threading.Event()
+    calls = []
+
+    def work():
+        calls.append(1)
+        started.set()
+        release.wait(10)
+        return 7
+
+    assert results.get("k", work, wait=False) is PENDING
+    assert started.wait(10)
+    assert results.busy
+    release.set()
+    assert results.get("k", work, wait=True) == 7
+    assert results.get("k", work, wait=False) == 7
+    assert calls == [1]
+    assert not results.busy
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_a_slow_failure_reaches_whoever_asks(wait):
+    results = SlowResults()
+
+    def work():
+        raise PredictionsError("one sentence.")
+
+    if not wait:
+        with contextlib.suppress(PredictionsError):
+            results.get("k", work, wait=False)
+    with pytest.raises(PredictionsError, match="one sentence"):
+        results.get("k", work, wait=True)
+
+
+def test_held_out_studies_are_judged_by_thresholds_of_the_training_cohort(settings):
+    write_predictions_place(settings.checkpoints, studies=3, slices=300, models=1)
+    sources = find_sources(settings)
+    assert list(sources.truths) == ["held_out", "training"]
+    (model,) = sources.models_for(HELD_OUT)
+    assert model.other_table(HELD_OUT)[0] == "training"
+    assert model.other_table("training") is None
+
+
+def test_a_run_over_folds_is_found_with_the_truth_of_its_data(settings):
+    root = settings.cspine_var / "demo"
+    (root / "train_images").mkdir(parents=True)
+    (root / "train.csv").write_text("StudyInstanceUID,patient_overall,C1,C2,C3,C4,C5,C6,C7\n")
+    run = settings.runs_root / "20260101-fracture"
+    (run / "predictions").mkdir(parents=True)
+    (run / "predictions" / "slices.parquet").write_bytes(b"")
+    (run / "config.yaml").write_text(f"task: fracture\ndata_root: {root}\n")
+    sources = find_sources(settings)
+    (model,) = sources.models.values()
+    assert (model.kind, list(model.tables)) == ("run", ["data"])
+
+
+def test_an_import_is_kept_listed_and_forgotten(settings):
+    added = import_csv(settings, "A model", WIDE, truth_id="held_out")
+    assert [entry.name for entry in list_imports(settings)] == ["A model"]
+    assert added.table.read_bytes() == WIDE
+    with pytest.raises(PredictionsError):
+        import_csv(settings, "broken", b"nonsense", truth_id="held_out")
+    with pytest.raises(PredictionsError, match="name"):
+        import_csv(settings, " ", WIDE, truth_id="held_out")
+    assert len(list_imports(settings)) == 1
+    forget_import(settings, added.import_id)
+    assert list_imports(settings) == []
+    with pytest.raises(PredictionsError, match="no import"):
+        forget_import(settings, "../../etc")
+
+
+def test_a_folder_of_predictions_is_pointed_to_not_copied(settings):
+    (folder,) = write_predictions_place(settings.checkpoints, studies=3, slices=300, models=1)
+    table = folder / "predictions" / "held_out.parquet"
+    added = import_folder(settings, "mine", table, truth_id="held_out")
+    assert added.table == table.resolve()
+    sources = find_sources(settings)
+    assert {model.label for model in sources.models_for(HELD_OUT)} == {NAMES[0], "mine"}
+    forget_import(settings, added.import_id)
+    assert table.is_file()
+
+
+def test_a_read_only_dashboard_imports_nothing(settings, monkeypatch):
+    monkeypatch.setenv("DASHBOARD_READONLY", "1")
+    with pytest.raises(PredictionsError, match="read-only"):
+        import_csv(Settings(), "A model", WIDE, truth_id="held_out")
+    assert not settings.cspine_var.exists()
+
+
+def test_a_shipped_synthetic_study_gets_a_picture_once_and_others_a_sentence(settings):
+    bundle = settings.checkpoints / "b"
+    bundle.mkdir(parents=True)
+    (bundle / "model.safetensors").write_bytes(b"")
+    config = {
+        "name": "b", "task": "fracture", "type": 1, "backbone": "googlenet", "size": 32,
+        "crop": 1.0, "window_center": 400, "window_width": 1800, "weights_sha256": "0" * 64,
+        "parameters": 1, "trained_on": {}, "created": "2026-01-01T00:00:00Z",
+    }  # fmt: skip
+    (bundle / "config.json").write_text(json.dumps(config))
+    cohort = {"held_out": {"seed": 5, "studies": 2}}
+    (bundle / "metrics.json").write_text(json.dumps({"cohort": cohort}))
+    uid = cohort_uids(studies=2, seed=5)[1]
+    assert synthetic_studies.can_show(uid)
+    assert not synthetic_studies.can_show("1.2.3")
+    record = synthetic_studies.linked_study(uid, ())
+    assert record.folder == settings.cspine_var / "synthetic" / "train_images" / uid
+    assert synthetic_studies.linked_study(uid, {uid}) is None
+    assert synthetic_studies.linked_study("1.2.3", ()) is None
+    file = synthetic_studies.picture(uid, 3)
+    assert file.read_bytes().startswith(b"\x89PNG")
+    assert synthetic_studies.is_ready(uid, 3)
+    told = []
+    assert synthetic_studies.try_picture("1.2.3", 3, None, told.append) is None
+    assert "set RSNA_ROOT" in told[0]
+    with pytest.raises(DataRootError, match="slices but slice 9999"):
+        synthetic_studies.picture(uid, 9999)
+
+
+@pytest.fixture(scope="module")
+def evaluated():
+    data = made_cohort.cohort(n=12)
+    return Evaluated("made", data, 12)
+
+
+@pytest.mark.parametrize("level", ["patient", "vertebra", "slice", "presence"])
+def test_live_counts_are_those_of_the_arrays(evaluated, level):
+    found = evaluated.data.items("a", level)
+    for threshold in (0.0, 0.31, float(found.scores[3]), 1.1):
+        counts = live_figures(evaluated, "a", Question(level), (threshold,)).counts
+        called = found.scores >= threshold
+        assert counts.true_positives == int((called & found.truth).sum())
+        assert counts.false_positives == int((called & ~found.truth).sum())
+
+
+def test_seven_thresholds_add_up_or_call_the_patient_of_any(evaluated):
+    limits = tuple(np.linspace(0.2, 0.8, 7))
+    scores = evaluated.data.models[0].vertebra_scores
+    truth = evaluated.data.truth.fractured
+    called = scores >= np.array(limits)
+    vertebra = live_figures(evaluated, "a", Question("vertebra"), limits)
+    assert vertebra.counts.true_positives == int((called & truth).sum())
+    assert vertebra.per_vertebra["C3"].false_positives == int((called & ~truth)[:, 2].sum())
+    patient = live_figures(evaluated, "a", Question("patient"), limits)
+    assert patient.counts.false_negatives == int((truth.any(1) & ~called.any(1)).sum())
+
+
+def test_a_vertebra_without_fractures_takes_the_shared_threshold(evaluated):
+    places = np.flatnonzero(~evaluated.data.truth.fractured[:, 0])
+    data = evaluated.data.take(places)
+    few = Evaluated("few", data, 12)
+    found = choose(few, "a", Question("vertebra"), Rule("highest F1"), by_vertebra=True,
+                   label="here", same_data=True)  # fmt: skip
+    together = choose(few, "a", Question("vertebra"), Rule("highest F1"), by_vertebra=False,
+                      label="here", same_data=True)  # fmt: skip
+    assert "C1" in found.fallbacks
+    assert found.values[0] == together.values[0]
+
+
+def test_the_what_if_line_reads_as_asked_for():
+    from core.evaluation.confusion import ConfusionCounts
+
+    assert what_if("patient", ConfusionCounts(949, 410, 648, 12)) == (
+        "12 of 961 fractured patients are missed, 410 of 1,058 healthy ones called fractured"
+    )
