@@ -1,0 +1,190 @@
+"""The Evaluation page at the real set's size in Chromium: load, a slider's move, memory.
+
+Run with `make bench ARGS=evaluation_page`. A made-up set of 2,019 studies and 711,601 slices with four
+models is opened at slice level. A move is a press of an arrow key on the slider; it ends when the
+what-if line, the markers on both curves, the confusion matrices, the metrics and the table of C1–C7 have
+all changed. The peers are the limits of the design: 300 ms for a move, 3 s for the page, 1 GiB.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.inputs.full_size_scores import (
+    MODELS,
+    SLICES,
+    STUDIES,
+    TRUTH,
+    TRUTH_SLICES,
+    write_full_size,
+)
+
+ROOT = Path(__file__).resolve().parent.parent
+LOAD_LIMIT_S, MOVE_LIMIT_MS, MEMORY_LIMIT_MIB = 3.0, 300.0, 1024.0
+WATCH = """() => {
+  window.moveStart = 0; window.moveEnd = 0;
+  const parts = ['.lab-what-if', '.st-key-ev_roc_stack .lab-layer-over',
+                 '.st-key-ev_pr_stack .lab-layer-over', '.lab-confusions', '.lab-tight'];
+  const text = s => [...document.querySelectorAll(s)].map(e => e.outerHTML).join('');
+  let before = [];
+  window.addEventListener('keydown', () => {
+    before = parts.map(text); window.moveStart = performance.now(); window.moveEnd = 0;
+  }, true);
+  new MutationObserver(() => {
+    if (!window.moveStart || window.moveEnd) return;
+    if (parts.every((s, k) => text(s) !== before[k]))
+      requestAnimationFrame(() => { if (!window.moveEnd) window.moveEnd = performance.now(); });
+  }).observe(document.body, {subtree: true, childList: true, attributes: true, characterData: true});
+}"""
+
+
+def write_place(root: Path, studies: int, slices: int) -> None:
+    """Bundles without weights that carry the made-up predictions."""
+    tables = write_full_size(root / "made", studies=studies, slices=slices)
+    cohorts = root / "checkpoints" / "cohorts"
+    cohorts.mkdir(parents=True)
+    shutil.move(root / "made" / TRUTH, cohorts / "held_out.parquet")
+    shutil.move(root / "made" / TRUTH_SLICES, cohorts / "held_out_slices.parquet")
+    for number, (table, (_, kind, _)) in enumerate(zip(tables, MODELS, strict=True)):
+        folder = root / "checkpoints" / f"fracture_made_{number}"
+        (folder / "predictions").mkdir(parents=True)
+        shutil.move(table, folder / "predictions" / "held_out.parquet")
+        config = {
+            "name": folder.name, "task": "fracture", "type": kind, "backbone": "googlenet",
+            "size": 32, "crop": 1.0, "window_center": 400, "window_width": 1800,
+            "weights_sha256": "0" * 64, "parameters": 1, "trained_on": {"synthetic": True},
+            "created": "2026-01-01T00:00:00Z",
+        }  # fmt: skip
+        (folder / "config.json").write_text(json.dumps(config))
+        (folder / "model.safetensors").write_bytes(b"")
+
+
+@contextlib.contextmanager
+def serving(root: Path, port: int | None) -> Iterator[tuple[str, int]]:
+    """Start the dashboard on the place; gives its URL and process id."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", port or 0))
+        chosen = probe.getsockname()[1]
+    environment = {key: value for key, value in os.environ.items() if key != "RSNA_ROOT"} | {
+        "CSPINE_VAR": str(root / "var"),
+        "RSNA_CACHE": str(root / "var" / "cache"),
+        "CHECKPOINTS": str(root / "checkpoints"),
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port",
+         str(chosen), "--server.headless", "true"],
+        cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    url = f"http://127.0.0.1:{chosen}"
+    try:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/_stcore/health"):
+                break
+            time.sleep(0.2)
+        yield url, process.pid
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def resident_mib(pid: int) -> float:
+    """Memory of a process in MiB."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) / 1024
+    raise SystemExit("The memory of the server cannot be read; this benchmark needs Linux.")
+
+
+def measure(url: str, moves: int, level: str) -> dict[str, Any]:
+    """Open the page and move the slider; times in seconds and milliseconds."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
+        )
+        page = browser.new_page(viewport={"width": 1440, "height": 1000})
+        # The program's own start, its imports above all, is not the page's.
+        page.goto(f"{url}/overview")
+        page.get_by_text("Is this neck broken").first.wait_for(timeout=120_000)
+        start = time.perf_counter()
+        page.goto(f"{url}/evaluation?level={level}")
+        page.locator(".lab-what-if").wait_for(timeout=120_000)
+        page.locator(".st-key-ev_pr_stack .lab-mark").first.wait_for(timeout=120_000)
+        loaded = time.perf_counter() - start
+        page.locator(".st-key-ev_csv_out").wait_for(timeout=600_000)
+        page.get_by_text("resamples are being drawn").wait_for(state="hidden", timeout=600_000)
+        page.wait_for_timeout(3000)
+        page.evaluate(WATCH)
+        slider = page.get_by_role("slider").first
+        slider.focus()
+        times = []
+        for number in range(moves):
+            page.keyboard.press("ArrowRight" if number % 20 < 10 else "ArrowLeft")
+            page.wait_for_function("window.moveEnd > 0", timeout=30_000)
+            times.append(page.evaluate("window.moveEnd - window.moveStart"))
+            page.wait_for_timeout(250)
+        start = time.perf_counter()
+        page.reload()
+        page.locator(".st-key-ev_pr_stack .lab-mark").first.wait_for(timeout=120_000)
+        again = time.perf_counter() - start
+        browser.close()
+    return {"load_s": loaded, "reload_s": again, "moves_ms": times}
+
+
+def main() -> None:
+    """Measure and print the figures, the last line as JSON."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--studies", type=int, default=STUDIES)
+    parser.add_argument("--slices", type=int, default=SLICES)
+    parser.add_argument("--moves", type=int, default=40)
+    parser.add_argument("--level", default="slice")
+    parser.add_argument("--port", type=int)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        write_place(root, options.studies, options.slices)
+        with serving(root, options.port) as (url, pid):
+            found = measure(url, options.moves, options.level)
+            memory = resident_mib(pid)
+    moves = sorted(found["moves_ms"])
+    median, p95 = statistics.median(moves), moves[int(0.95 * (len(moves) - 1))]
+    size = f"{options.slices:,} slices, four models"
+    print(f"{size}: first load {found['load_s']:.2f} s, again {found['reload_s']:.2f} s")
+    print(f"{len(moves)} moves of the slider: median {median:.0f} ms, p95 {p95:.0f} ms")
+    print(f"memory of the server {memory:.0f} MiB; load average {os.getloadavg()[0]:.1f}")
+    limits = (
+        (f"threshold moved, all charts redrawn: {size} (median)", median, MOVE_LIMIT_MS, "ms"),
+        (f"the same, 95th percentile: {size}", p95, MOVE_LIMIT_MS, "ms"),
+        (f"Evaluation page loaded: {size}", found["load_s"], LOAD_LIMIT_S, "s"),
+        (f"memory of the server: {size}", memory, MEMORY_LIMIT_MIB, "MiB"),
+    )
+    print(
+        json.dumps(
+            [
+                {"name": name, "measured": round(value, 3), "peer": f"{limit:g} {unit}",
+                 "ratio": round(limit / value, 2), "target": 1.0}
+                for name, value, limit, unit in limits
+            ]
+        )
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
