@@ -90,7 +90,11 @@ def _cohort_study(messages: DeltaGenerator) -> StudyChoice | None:
         )
         return None
     records = {record.study_id: record for record in cohort.studies}
-    linked = linked_study(st.query_params.get(state.STUDY_KEY), records)
+    try:
+        linked = linked_study(st.query_params.get(state.STUDY_KEY), records)
+    except CSpineError as error:
+        messages.error(str(error), icon=":material/database_off:")
+        linked = None
     if linked is not None:
         records[linked.study_id] = linked
     numbers = {study_id: number for number, study_id in enumerate(records, start=1)}
@@ -104,7 +108,8 @@ def _cohort_study(messages: DeltaGenerator) -> StudyChoice | None:
         key=state.STUDY_KEY,
         persist_state="session",
     )
-    return StudyChoice(records[chosen].folder, records[chosen], cohort.synthetic)
+    synthetic = cohort.synthetic or (linked is not None and chosen == linked.study_id)
+    return StudyChoice(records[chosen].folder, records[chosen], synthetic)
 
 
 def _typed_folder() -> StudyChoice | None:
