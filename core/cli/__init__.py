@@ -11,11 +11,11 @@ import sys
 
 import typer
 
-from core.cli import data, models, report, scene, training
+from core.cli import data, evaluation, models, report, scene, training
 from core.cli.common import app
 from core.errors import CSpineError
 
-__all__ = ["app", "data", "main", "models", "report", "scene", "training"]
+__all__ = ["app", "data", "evaluation", "main", "models", "report", "scene", "training"]
 
 
 def main() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -46,25 +45,6 @@ def predict(
     for note in summary.notes:
         typer.echo(note)
     typer.echo(f"{summary.n_studies} studies, {summary.n_slices} slices in {out}")
-
-
-@app.command()
-def evaluate(
-    predictions: Annotated[Path, typer.Argument(help="Folder that `predict` wrote.")],
-    truth: Annotated[Path, typer.Option(help="Data root, truth.parquet or train.csv.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    replicates: Annotated[int, typer.Option(min=1, help="Bootstrap replicates.")] = 1000,
-) -> None:
-    """Metrics at slice, vertebra and patient level, with 95 % patient-bootstrap intervals."""
-    from core.evaluation.report import evaluate_predictions
-    from core.evaluation.report_table import render_report
-    from core.evaluation.truth import read_truth
-    from core.inference.outputs import read_predictions
-
-    found = read_predictions(predictions)
-    known = read_truth(truth, {study.study_id for study in found})
-    report = evaluate_predictions(found, known, replicates=replicates)
-    typer.echo(json.dumps(report.to_json(), indent=2) if as_json else render_report(report))
 
 
 @app.command()

@@ -128,6 +128,11 @@ class EvaluationSet:
             return "There is no truth by boxes: this cohort's boxes are not known."
         return None
 
+    def n_slices_with_truth(self, name: str) -> int:
+        """Slices of a model that a mask says something about."""
+        model = self.model(name)
+        return int(np.diff(model.offsets)[self._masked(model)].sum())
+
     def items(
         self,
         name: str,

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.evaluation.confusion import ConfusionCounts
+from core.evaluation.curves import ThresholdCounts, threshold_counts
 from core.evaluation.intervals import Interval, bootstrap_intervals
 from core.evaluation.metrics import BinaryMetrics, binary_metrics
-from core.evaluation.thresholds import OperatingPoint, highest_f1
+from core.evaluation.resampling import THRESHOLD_METRICS
+from core.evaluation.thresholds import OperatingPoint, Rule, choose_threshold
 
 LevelName = Literal["slice", "vertebra", "patient", "presence"]
 DEFAULT_THRESHOLD: Final = 0.5
@@ -26,40 +29,40 @@ class LevelReport:
         metrics: Metrics at the operating point and over all thresholds.
         operating_point: The threshold and the rule that chose it.
         intervals: 95 % patient-bootstrap interval per metric, None where there is none.
+        chosen_on: Counts at the threshold on the set that it was chosen on, where that is another.
     """
 
     metrics: BinaryMetrics
     operating_point: OperatingPoint
     intervals: Mapping[str, Interval | None]
+    chosen_on: ConfusionCounts | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Everything as JSON values; intervals are [low, high] or null."""
-        counts = self.metrics.counts
         return {
-            "n": counts.n,
-            "n_positive": counts.n_positive,
+            "n": self.metrics.counts.n,
+            "n_positive": self.metrics.counts.n_positive,
             "auc": self.metrics.auc,
             "average_precision": self.metrics.average_precision,
-            "accuracy": counts.accuracy,
-            "precision": counts.precision,
-            "recall": counts.recall,
-            "specificity": counts.specificity,
-            "f1": counts.f1,
-            "balanced_accuracy": counts.balanced_accuracy,
-            "confusion": {
-                "true_positives": counts.true_positives,
-                "false_positives": counts.false_positives,
-                "true_negatives": counts.true_negatives,
-                "false_negatives": counts.false_negatives,
-            },
+            **_counts_to_json(self.metrics.counts),
+            "brier": self.metrics.brier,
+            "expected_calibration_error": self.metrics.expected_calibration_error,
             "threshold": self.operating_point.threshold,
             "threshold_rule": self.operating_point.rule,
+            "threshold_asked": self.operating_point.asked,
+            "chosen_on": None if self.chosen_on is None else _counts_to_json(self.chosen_on),
             "undefined": self.metrics.undefined,
             "intervals": {
                 name: None if interval is None else [interval.low, interval.high]
                 for name, interval in self.intervals.items()
             },
         }
+
+
+def _counts_to_json(counts: ConfusionCounts) -> dict[str, Any]:
+    """Every ratio at the threshold, and the four counts."""
+    ratios = {name: getattr(counts, name) for name in THRESHOLD_METRICS}
+    return ratios | {"confusion": asdict(counts)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +73,17 @@ class Measuring:
         thresholds: Operating points given from outside.
         replicates: Bootstrap replicates over patients.
         seed: Seed of the bootstrap; sets of the same patients are resampled alike.
+        rule: Chooses where no threshold is given.
+        chosen_on: Curves of another set, by level, on which the rule chooses.
     """
 
     thresholds: Mapping[LevelName, float]
     replicates: int
     seed: int
+    rule: Rule = field(default_factory=Rule)
+    chosen_on: Mapping[LevelName, ThresholdCounts] = field(
+        default_factory=dict[LevelName, ThresholdCounts]
+    )
 
     def pooled(
         self,
@@ -84,7 +93,13 @@ class Measuring:
         patients: NDArray[np.intp],
     ) -> LevelReport:
         """Measure scores (n,) against truth (n,); `patients` (n,) says whose each item is."""
-        return self.at(self._operating_point(name, scores, truth), scores, truth, patients)
+        other = self.chosen_on.get(name)
+        curve = threshold_counts(scores, truth) if other is None else other
+        point = self._operating_point(name, curve)
+        level = self.at(point, scores, truth, patients)
+        if other is None or point.rule in ("given", "default"):
+            return level
+        return replace(level, chosen_on=other.at(point.threshold))
 
     def at(
         self,
@@ -107,11 +122,9 @@ class Measuring:
             ),
         )
 
-    def _operating_point(
-        self, name: LevelName, scores: NDArray[np.floating[Any]], truth: NDArray[np.bool_]
-    ) -> OperatingPoint:
+    def _operating_point(self, name: LevelName, curve: ThresholdCounts) -> OperatingPoint:
         if name in self.thresholds:
             return OperatingPoint(float(self.thresholds[name]), "given")
-        if truth.all() or not truth.any():
+        if curve.one_class:
             return OperatingPoint(DEFAULT_THRESHOLD, "default")
-        return highest_f1(scores, truth)
+        return choose_threshold(curve, self.rule)

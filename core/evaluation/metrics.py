@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from core.errors import PredictionsError
+from core.evaluation.calibration import reliability
 from core.evaluation.confusion import ConfusionCounts
 from core.evaluation.curves import checked_scores, threshold_counts
 
@@ -22,6 +23,8 @@ class BinaryMetrics:
         auc: Area under the ROC curve; None where only one class occurs.
         average_precision: sum_k (R_k - R_k-1) P_k over falling thresholds; None like `auc`.
         undefined: Why `auc` and `average_precision` are None; None where they are not.
+        brier: Mean squared error; None where a score leaves [0, 1].
+        expected_calibration_error: Over fifteen bins of equal width; None like `brier`.
     """
 
     threshold: float
@@ -29,6 +32,8 @@ class BinaryMetrics:
     auc: float | None
     average_precision: float | None
     undefined: str | None = None
+    brier: float | None = None
+    expected_calibration_error: float | None = None
 
 
 def binary_metrics(scores: ArrayLike, truth: ArrayLike, threshold: float) -> BinaryMetrics:
@@ -38,21 +43,24 @@ def binary_metrics(scores: ArrayLike, truth: ArrayLike, threshold: float) -> Bin
         PredictionsError: Scores or truth are empty, do not pair up, are not finite or not 0/1,
             or the threshold is NaN.
     """
-    counts = confusion_counts(scores, truth, threshold)
-    if counts.n_positive and counts.n_negative:
-        return BinaryMetrics(
-            threshold=float(threshold),
-            counts=counts,
-            auc=roc_auc(scores, truth),
-            average_precision=average_precision(scores, truth),
-        )
-    present = "positive" if counts.n_positive else "negative"
+    values, labels = checked_scores(scores, truth)
+    curve = threshold_counts(values, labels)
+    counts = curve.at(threshold)
+    undefined = None
+    if curve.one_class:
+        present = "positive" if counts.n_positive else "negative"
+        undefined = f"all {counts.n} items are {present}; AUC and AP need both classes"
+    calibration = None
+    if values.min() >= 0 and values.max() <= 1:
+        calibration = reliability(values, labels)
     return BinaryMetrics(
         threshold=float(threshold),
         counts=counts,
-        auc=None,
-        average_precision=None,
-        undefined=f"all {counts.n} items are {present}; AUC and AP need both classes",
+        auc=curve.auc(),
+        average_precision=curve.average_precision(),
+        undefined=undefined,
+        brier=None if calibration is None else calibration.brier,
+        expected_calibration_error=None if calibration is None else calibration.expected_error,
     )
 
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, get_args
+from dataclasses import dataclass, field
+from typing import Any, Final, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.constants import N_VERTEBRAE, VERTEBRAE
 from core.errors import PredictionsError
 from core.evaluation.competition import CompetitionLoss, competition_loss
+from core.evaluation.curves import ThresholdCounts, threshold_counts
+from core.evaluation.evaluation_set import EvaluationSet, SliceTruth, align
 from core.evaluation.levels import LevelName, LevelReport, Measuring
+from core.evaluation.score_table import ScoreTable, table_from_predictions
+from core.evaluation.thresholds import Rule
 from core.evaluation.truth import StudyTruth
-from core.inference.aggregation import Pooling, aggregate
-from core.types import PatientPrediction, SlicePredictions
+from core.evaluation.truth_table import TruthTable, truth_table
+from core.inference.aggregation import Pooling
+from core.types import SlicePredictions
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,7 @@ class EvaluationReport:
         n_patients: Studies evaluated.
         n_slices: Slices of the studies with masks.
         notes: Sentences about what is missing or was chosen.
+        reasons: By level that is None, a sentence that says why.
     """
 
     slice: LevelReport | None
@@ -47,9 +52,10 @@ class EvaluationReport:
     n_patients: int
     n_slices: int
     notes: tuple[str, ...]
+    reasons: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def to_json(self) -> dict[str, Any]:
-        """The whole report as JSON values; a level without truth is null."""
+        """The whole report as JSON values; where a level is null, `reasons` says why."""
         presence = None
         if self.presence is not None:
             presence = {
@@ -71,37 +77,22 @@ class EvaluationReport:
                 "vertebrae": self.n_patients * N_VERTEBRAE,
                 "slices": self.n_slices,
             },
+            "reasons": dict(self.reasons),
             "notes": list(self.notes),
         }
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Pair:
-    """One study that both sides have; `patient` is its place in the evaluated set."""
-
-    patient: int
-    prediction: SlicePredictions
-    scores: PatientPrediction
-    truth: StudyTruth
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _MaskedSlices:
-    """Slices of all studies with masks, one below the other.
+@dataclass(frozen=True, slots=True)
+class ChosenOn:
+    """Another set, on which thresholds are chosen: out-of-fold predictions, say.
 
     Attributes:
-        slice_probs: float64 (n,), p_i.
-        presence_probs: float32 (n, 7), v_ij.
-        presence: bool (n, 7), from the masks.
-        fractured: bool (n,), y_i = max_j y_j v_ij.
-        patients: int (n,).
+        scores: The same model's scores there.
+        truth: Of its studies.
     """
 
-    slice_probs: NDArray[np.float64]
-    presence_probs: NDArray[np.float32]
-    presence: NDArray[np.bool_]
-    fractured: NDArray[np.bool_]
-    patients: NDArray[np.intp]
+    scores: ScoreTable
+    truth: TruthTable
 
 
 def evaluate_predictions(
@@ -116,11 +107,10 @@ def evaluate_predictions(
     """Measure the studies that both sides have.
 
     Args:
-        predictions: Slice outputs, each study once.
+        predictions: Slice outputs, each study once, all of one model.
         truth: Truth, each study once; the slice level and presence need masks.
         pooling: How p_j is pooled over slices.
-        thresholds: Operating points by level; where one is missing, the threshold with the
-            highest F1 on this very set is taken and a note says so.
+        thresholds: As `evaluate_scores`.
         replicates: Bootstrap replicates over patients.
         seed: Seed of the bootstrap.
 
@@ -128,132 +118,180 @@ def evaluate_predictions(
         PredictionsError: No study has both sides, a study comes twice, arrays are unusable, or a
             threshold is named for a level that does not exist.
     """
-    measuring = Measuring(_checked_thresholds(thresholds), replicates, seed)
-    notes: list[str] = []
-    pairs = _pair_up(predictions, truth, pooling, notes)
-    fractured = np.stack([pair.truth.fractured for pair in pairs])
-    p_j = np.stack([pair.scores.vertebra_probs for pair in pairs])
-    p = np.array([pair.scores.patient_prob for pair in pairs])
-    patients = np.arange(len(pairs))
-    vertebra, per_vertebra = _vertebra_levels("vertebra", p_j, fractured, patients, measuring)
-    slices = _masked_slices(pairs, notes)
-    slice_level = presence = None
-    presence_per_vertebra: dict[str, LevelReport] = {}
-    if slices is not None:
-        slice_level = measuring.pooled(
-            "slice", slices.slice_probs, slices.fractured, slices.patients
-        )
-        presence, presence_per_vertebra = _vertebra_levels(
-            "presence", slices.presence_probs, slices.presence, slices.patients, measuring
-        )
-    patient = measuring.pooled("patient", p, np.asarray(fractured.any(axis=1)), patients)
-    _note_thresholds(
-        {"slice": slice_level, "vertebra": vertebra, "patient": patient, "presence": presence},
-        notes,
-    )
-    return EvaluationReport(
-        slice=slice_level,
-        vertebra=vertebra,
-        patient=patient,
-        per_vertebra=per_vertebra,
-        presence=presence,
-        presence_per_vertebra=presence_per_vertebra,
-        competition=competition_loss(p, p_j, fractured),
-        n_patients=len(pairs),
-        n_slices=0 if slices is None else len(slices.patients),
-        notes=tuple(notes),
-    )
-
-
-def _vertebra_levels(
-    name: LevelName,
-    scores: NDArray[np.floating[Any]],
-    truth: NDArray[np.bool_],
-    patients: NDArray[np.intp],
-    measuring: Measuring,
-) -> tuple[LevelReport, dict[str, LevelReport]]:
-    """Measure (n, 7) scores pooled, and each column at the pooled operating point."""
-    pooled = measuring.pooled(name, scores.ravel(), truth.ravel(), np.repeat(patients, N_VERTEBRAE))
-    columns = {
-        vertebra: measuring.at(pooled.operating_point, scores[:, j], truth[:, j], patients)
-        for j, vertebra in enumerate(VERTEBRAE)
-    }
-    return pooled, columns
-
-
-def _pair_up(
-    predictions: Sequence[SlicePredictions],
-    truth: Sequence[StudyTruth],
-    pooling: Pooling,
-    notes: list[str],
-) -> list[_Pair]:
     _check_once("predictions", [study.study_id for study in predictions])
     _check_once("truth", [study.study_id for study in truth])
-    known = {study.study_id: study for study in truth}
-    both = [study for study in predictions if study.study_id in known]
-    if not both:
-        raise PredictionsError(
-            f"None of the {len(predictions)} predicted studies is among the {len(known)} studies "
-            "with truth; give the truth of the same data set."
-        )
-    without = len(predictions) - len(both)
-    if without:
-        notes.append(f"Left out: {without} predicted studies without truth.")
-    if len(known) > len(both):
-        notes.append(f"Left out: {len(known) - len(both)} studies with truth but no prediction.")
-    return [
-        _Pair(place, study, aggregate(study, pooling=pooling), known[study.study_id])
-        for place, study in enumerate(both)
-    ]
-
-
-def _masked_slices(pairs: Sequence[_Pair], notes: list[str]) -> _MaskedSlices | None:
-    """Stack the slices of the studies whose mask fits; None where there is no such study."""
-    masked = [
-        (pair, pair.truth.presence)
-        for pair in pairs
-        if pair.truth.presence is not None
-        and pair.truth.presence.shape == pair.prediction.vertebra_probs.shape
-    ]
-    unfit = sum(pair.truth.presence is not None for pair in pairs) - len(masked)
-    if unfit:
-        notes.append(
-            f"{unfit} masks have another number of slices than their predictions and are left out."
-        )
-    if not masked:
-        notes.append("Slice and presence levels need masks, and no study here has one that fits.")
-        return None
-    if len(masked) < len(pairs):
-        notes.append(
-            f"Slice and presence levels rest on the {len(masked)} of {len(pairs)} studies that "
-            "have a mask."
-        )
-    return _MaskedSlices(
-        slice_probs=np.concatenate([pair.scores.slice_probs for pair, _ in masked]),
-        presence_probs=np.concatenate([pair.prediction.vertebra_probs for pair, _ in masked]),
-        presence=np.concatenate([presence for _, presence in masked]),
-        fractured=np.concatenate(
-            [(presence & pair.truth.fractured).any(axis=1) for pair, presence in masked]
-        ),
-        patients=np.concatenate(
-            [np.full(len(presence), pair.patient) for pair, presence in masked]
-        ),
+    if not predictions or not truth:
+        raise _nothing_shared(len(predictions), len(truth))
+    table = table_from_predictions("predictions", predictions, pooling=pooling)
+    return evaluate_scores(
+        table, truth_table(truth), thresholds=thresholds, replicates=replicates, seed=seed
     )
 
 
-def _note_thresholds(levels: Mapping[str, LevelReport | None], notes: list[str]) -> None:
-    rules = {
-        name: level.operating_point.rule for name, level in levels.items() if level is not None
+def evaluate_scores(
+    scores: ScoreTable,
+    truth: TruthTable,
+    *,
+    thresholds: Mapping[LevelName, float] | None = None,
+    rule: Rule | None = None,
+    chosen_on: ChosenOn | None = None,
+    definition: SliceTruth = "vertebra visible",
+    replicates: int = 1000,
+    seed: int = 0,
+) -> EvaluationReport:
+    """Measure one model on the studies that it shares with the truth.
+
+    Args:
+        scores: With or without slices.
+        truth: Its slice truth is needed for the slice level and presence.
+        thresholds: Operating points by level; where one is missing, `rule` chooses.
+        rule: Highest F1 if None.
+        chosen_on: Where the rule chooses; on the evaluated set itself if None, and a note says so.
+        definition: Of slice truth.
+        replicates: Bootstrap replicates over patients.
+        seed: Seed of the bootstrap.
+
+    Raises:
+        PredictionsError: No study has both sides, or a threshold is named for a level that does not
+            exist.
+    """
+    given = _checked_thresholds(thresholds)
+    if not np.isin(scores.study_ids, truth.study_ids).any():
+        raise _nothing_shared(scores.n_studies, truth.n_studies)
+    evaluated = align([scores], truth)
+    measured = evaluated.models[0]
+    measuring = Measuring(given, replicates, seed, rule or Rule(), _curves(chosen_on, definition))
+    reasons = {
+        level: reason
+        for level in _LEVELS
+        if (reason := evaluated.unsupported(measured.name, level, definition))
     }
-    chosen = [name for name, rule in rules.items() if rule == "highest F1"]
-    if chosen:
+    levels = {
+        level: _measure(evaluated, level, definition, measuring)
+        for level in _LEVELS
+        if level not in reasons
+    }
+    vertebra, patient = levels["vertebra"], levels["patient"]
+    presence = levels.get("presence")
+    notes = _coverage_notes(evaluated)
+    _note_slices(evaluated, notes)
+    _note_thresholds(levels, notes, other_set=chosen_on is not None)
+    return EvaluationReport(
+        slice=levels.get("slice"),
+        vertebra=vertebra,
+        patient=patient,
+        per_vertebra=_per_vertebra(evaluated, "vertebra", vertebra, measuring),
+        presence=presence,
+        presence_per_vertebra=(
+            {} if presence is None else _per_vertebra(evaluated, "presence", presence, measuring)
+        ),
+        competition=competition_loss(
+            measured.patient_scores, measured.vertebra_scores, evaluated.truth.fractured
+        ),
+        n_patients=measured.n_studies,
+        n_slices=evaluated.n_slices_with_truth(measured.name),
+        notes=tuple(notes),
+        reasons=reasons,
+    )
+
+
+_LEVELS: Final[tuple[LevelName, ...]] = get_args(LevelName)
+
+
+def _measure(
+    evaluated: EvaluationSet, level: LevelName, definition: SliceTruth, measuring: Measuring
+) -> LevelReport:
+    items = evaluated.items(evaluated.models[0].name, level, None, definition)
+    return measuring.pooled(level, items.scores, items.truth, items.patients)
+
+
+def _per_vertebra(
+    evaluated: EvaluationSet, level: LevelName, pooled: LevelReport, measuring: Measuring
+) -> dict[str, LevelReport]:
+    """Measure each vertebra at the pooled operating point."""
+    found: dict[str, LevelReport] = {}
+    for j, vertebra in enumerate(VERTEBRAE):
+        items = evaluated.items(evaluated.models[0].name, level, j)
+        found[vertebra] = measuring.at(
+            pooled.operating_point, items.scores, items.truth, items.patients
+        )
+    return found
+
+
+def _curves(chosen_on: ChosenOn | None, definition: SliceTruth) -> dict[LevelName, ThresholdCounts]:
+    """Curves of every level that the other set supports."""
+    if chosen_on is None:
+        return {}
+    other = align([chosen_on.scores], chosen_on.truth)
+    name = chosen_on.scores.name
+    items = {
+        level: other.items(name, level, None, definition)
+        for level in _LEVELS
+        if other.unsupported(name, level, definition) is None
+    }
+    return {level: threshold_counts(each.scores, each.truth) for level, each in items.items()}
+
+
+def _coverage_notes(evaluated: EvaluationSet) -> list[str]:
+    coverage = evaluated.coverage[0]
+    notes: list[str] = []
+    if coverage.extra:
         notes.append(
-            f"Thresholds chosen by highest F1 on these very studies ({', '.join(chosen)}): figures "
+            f"Left out: {len(coverage.extra)} predicted studies without truth "
+            f"(first {coverage.extra[0]})."
+        )
+    if coverage.missing:
+        notes.append(
+            f"Left out: {len(coverage.missing)} studies with truth but no prediction "
+            f"(first {coverage.missing[0]})."
+        )
+    if coverage.unfit:
+        notes.append(
+            f"{len(coverage.unfit)} masks have another number of slices than their predictions "
+            "and are left out."
+        )
+    return notes
+
+
+def _note_slices(evaluated: EvaluationSet, notes: list[str]) -> None:
+    name = evaluated.models[0].name
+    if evaluated.unsupported(name, "presence") is not None:
+        notes.append("Slice and presence levels need masks, and no study here has one that fits.")
+        return
+    masked = len(np.unique(evaluated.items(name, "presence", 0).patients))
+    if masked < evaluated.truth.n_studies:
+        notes.append(
+            f"Slice and presence levels rest on the {masked} of {evaluated.truth.n_studies} "
+            "studies that have a mask."
+        )
+
+
+def _note_thresholds(
+    levels: Mapping[LevelName, LevelReport], notes: list[str], *, other_set: bool
+) -> None:
+    rules = {name: level.operating_point.rule for name, level in levels.items()}
+    chosen = [
+        name for name, rule in rules.items()
+        if rule not in ("given", "default") and levels[name].chosen_on is None
+    ]  # fmt: skip
+    if chosen:
+        rule = rules[chosen[0]]
+        notes.append(
+            f"Thresholds chosen by {rule} on these very studies ({', '.join(chosen)}): figures "
             "at a threshold are optimistic there, and their intervals hold the threshold fixed."
         )
+    if other_set:
+        notes.append("Thresholds were chosen on another set; chosen_on holds the figures there.")
     default = [name for name, rule in rules.items() if rule == "default"]
     if default:
         notes.append(f"Only one class in the truth, threshold 0.5 taken: {', '.join(default)}.")
+
+
+def _nothing_shared(n_predicted: int, n_known: int) -> PredictionsError:
+    return PredictionsError(
+        f"None of the {n_predicted} predicted studies is among the {n_known} studies "
+        "with truth; give the truth of the same data set."
+    )
 
 
 def _check_once(side: str, study_ids: Sequence[str]) -> None:
@@ -268,12 +306,11 @@ def _check_once(side: str, study_ids: Sequence[str]) -> None:
 
 def _checked_thresholds(thresholds: Mapping[LevelName, float] | None) -> dict[LevelName, float]:
     given = dict(thresholds or {})
-    levels = get_args(LevelName)
     for name in given:
-        if name not in levels:
+        if name not in _LEVELS:
             raise PredictionsError(
                 f"There is no level named {name!r} to set a threshold for; choose one of "
-                f"{', '.join(levels)}."
+                f"{', '.join(_LEVELS)}."
             )
     return given
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +23,7 @@ from core.evaluation.truth import (
     StudyTruth,
     read_truth,
     truth_from_csv,
+    truth_from_data_root,
     truth_from_parquet,
 )
 from core.evaluation.truth_table import TruthTable, truth_table
@@ -77,7 +78,7 @@ def read_score_table(
 
 
 def read_truth_table(
-    path: Path, slices: Path | None = None, study_ids: Sequence[str] | None = None
+    path: Path, slices: Path | None = None, masks_of: Collection[str] | None = None
 ) -> TruthTable:
     """Read the truth of a cohort.
 
@@ -86,7 +87,8 @@ def read_truth_table(
             with `truth.parquet`, or a data root.
         slices: Parquet with study_id, slice_index, present_C1..present_C7 and, where known, boxed.
             If None, `<stem>_slices.parquet` or `present.parquet` beside a Parquet truth, if there.
-        study_ids: Of a data root read these only, because masks take time; None means all.
+        masks_of: Of a data root read the masks of these studies only, for they take time; None
+            means all. Labels are those of all studies.
 
     Raises:
         DataRootError: As `core.evaluation.truth.read_truth` describes.
@@ -96,9 +98,19 @@ def read_truth_table(
     if slices is None and file.suffix == ".parquet":
         beside = (file.with_name(f"{file.stem}_slices.parquet"), file.with_name(PRESENCE_FILE))
         slices = next((place for place in beside if place.is_file()), None)
-    studies = read_truth(path, study_ids) if slices is None else _labels(file)
-    found = truth_table(studies)
-    return found if slices is None else _with_slices(found, slices)
+    if slices is not None:
+        return _with_slices(truth_table(_labels(file)), slices)
+    if file.is_dir():
+        return truth_table(_from_data_root(file, masks_of))
+    return truth_table(read_truth(file))
+
+
+def _from_data_root(root: Path, masks_of: Collection[str] | None) -> list[StudyTruth]:
+    if masks_of is None:
+        return truth_from_data_root(root)
+    masked = {study.study_id: study for study in truth_from_data_root(root, masks_of)}
+    labels = truth_from_data_root(root, with_presence=False)
+    return [masked.get(study.study_id, study) for study in labels]
 
 
 def _labels(file: Path) -> list[StudyTruth]:

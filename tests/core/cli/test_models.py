@@ -9,7 +9,10 @@ import pytest
 import yaml
 
 from core.constants import VERTEBRAE
+from core.inference.outputs import write_predictions
 from tests.core.cli.outcome import assert_one_sentence
+from tests.core.evaluation.made_cohort import predictions as cohort_predictions
+from tests.core.evaluation.made_cohort import truths as cohort_truths
 
 
 def test_phantom_then_predict_then_evaluate_runs_through(run, phantom_root, tmp_path):
@@ -130,3 +133,72 @@ def test_demo_with_a_wrong_rsna_root_says_what_to_set(run, monkeypatch, tmp_path
     outcome = run("demo")
     assert_one_sentence(outcome)
     assert "RSNA_ROOT" in outcome[2]
+
+
+def test_evaluate_reads_a_model_from_elsewhere_and_reports_studies_of_one_side(
+    run, phantom_root, tmp_path
+):
+    labels = pd.read_csv(phantom_root / "train.csv")
+    scores = labels.rename(columns={"StudyInstanceUID": "uid", "patient_overall": "Overall"})
+    scores[["Overall", *VERTEBRAE]] = 0.1 + 0.8 * scores[["Overall", *VERTEBRAE]]
+    scores.loc[0, "uid"] = "1.2.3"
+    scores.to_csv(tmp_path / "m.csv", index=False)
+    status, out, errors = run(
+        "evaluate", tmp_path / "m.csv", "--truth", phantom_root, "--json", "--replicates", 20
+    )
+    report = json.loads(out)
+
+    assert status == 0, errors
+    assert report["n"] == {"patients": 2, "vertebrae": 14, "slices": 0}
+    assert report["slice"] is None
+    assert "not for slices" in report["reasons"]["slice"]
+    assert report["vertebra"]["auc"] in (1.0, None)
+    assert any("1 predicted studies without truth" in note for note in report["notes"])
+    assert any("1 studies with truth but no prediction" in note for note in report["notes"])
+    assert any("taken as given" in note for note in report["notes"])
+
+
+def test_evaluate_chooses_thresholds_on_other_studies(run, tmp_path):
+    made, known = cohort_predictions(12), cohort_truths(12)
+    sides = {"oof": slice(0, 7), "held_out": slice(7, 12)}
+    for name, part in sides.items():
+        seconds = [0.0] * len(made[part])
+        write_predictions(tmp_path / name, made[part], seconds=seconds, single=False)
+        rows = pd.DataFrame([t.fractured for t in known[part]], columns=list(VERTEBRAE))
+        rows.insert(0, "StudyInstanceUID", [t.study_id for t in known[part]])
+        rows.astype({v: int for v in VERTEBRAE}).to_csv(tmp_path / f"{name}.csv", index=False)
+    status, out, errors = run(
+        "evaluate", tmp_path / "held_out", "--truth", tmp_path / "held_out.csv", "--json",
+        "--chosen-on", tmp_path / "oof", "--chosen-on-truth", tmp_path / "oof.csv",
+        "--rule", "target sensitivity", "--asked", 0.9, "--replicates", 20,
+    )  # fmt: skip
+    report = json.loads(out)
+
+    assert status == 0, errors
+    for level in ("vertebra", "patient"):
+        assert report[level]["threshold_rule"] == "target sensitivity"
+        assert report[level]["threshold_asked"] == 0.9
+        assert report[level]["chosen_on"]["recall"] >= 0.9
+        assert report[level]["chosen_on"] != report[level]["confusion"]
+    assert any("another set" in note for note in report["notes"])
+    assert not any("optimistic" in note for note in report["notes"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--rule", "luck"), "no rule"),
+        (("--rule", "target sensitivity"), "needs a share"),
+        (("--pooling", "median"), "no pooling"),
+    ],
+)
+def test_evaluate_names_an_option_that_it_does_not_know(run, tmp_path, options, message):
+    made, known = cohort_predictions(6), cohort_truths(6)
+    write_predictions(tmp_path, made, seconds=[0.0] * 6, single=False)
+    rows = pd.DataFrame([t.fractured for t in known], columns=list(VERTEBRAE))
+    rows.insert(0, "StudyInstanceUID", [t.study_id for t in known])
+    rows.astype({v: int for v in VERTEBRAE}).to_csv(tmp_path / "train.csv", index=False)
+    outcome = run("evaluate", tmp_path, "--truth", tmp_path / "train.csv", *options)
+
+    assert message in outcome[2]
+    assert_one_sentence(outcome)

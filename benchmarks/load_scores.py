@@ -1,0 +1,84 @@
+"""Loading four models and their truth at full size: 2,019 studies, 711,601 slices; time and memory.
+
+Files are read and checked, scores pooled to vertebrae and patients, and models aligned with the
+truth. The peer reads the same files with pandas and pools them by `groupby`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import tempfile
+import time
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.inputs.full_size_scores import TRUTH, TRUTH_SLICES, write_full_size
+from core.constants import VERTEBRAE
+from core.evaluation.evaluation_set import EvaluationSet, align
+from core.evaluation.score_files import read_score_table, read_truth_table
+
+LIMIT_S: Final = 3.0
+LIMIT_BYTES: Final = 2**30
+
+
+def ours(folder: Path, files: list[Path]) -> EvaluationSet:
+    """Read, check, pool and align."""
+    return align([read_score_table(file) for file in files], read_truth_table(folder / TRUTH))
+
+
+def plain(folder: Path, files: list[Path]) -> list[pd.DataFrame]:
+    """The peer: vertebra scores by `groupby`, no check of any row."""
+    pd.read_parquet(folder / TRUTH_SLICES)
+    pooled: list[pd.DataFrame] = []
+    for file in files:
+        table = pd.read_parquet(file)
+        table["study_id"] = table["study_id"].astype(str)
+        weights = table[[f"v_{name}" for name in VERTEBRAE]].to_numpy(np.float64)
+        products = weights * table[[f"f_{name}" for name in VERTEBRAE]].to_numpy()
+        frames = [pd.DataFrame(each, columns=list(VERTEBRAE)) for each in (products, weights)]
+        sums = [frame.groupby(table["study_id"].to_numpy()).sum() for frame in frames]
+        pooled.append(sums[0] / sums[1])
+    return pooled
+
+
+def main() -> None:
+    """Measure and print the figures, the last line as JSON."""
+    argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0]).parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        files = write_full_size(folder)
+        start = time.perf_counter()
+        evaluated = ours(folder, files)
+        seconds = time.perf_counter() - start
+        start = time.perf_counter()
+        theirs = plain(folder, files)
+        peer = time.perf_counter() - start
+    for model, wanted in zip(evaluated.models, theirs, strict=True):
+        if not np.allclose(model.vertebra_scores, wanted.to_numpy(), atol=1e-12):
+            raise SystemExit("The vertebra scores differ from those by groupby.")
+    held = sum(model.nbytes for model in evaluated.models) + evaluated.truth.presence.nbytes
+    highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(
+        f"{len(files)} models of {evaluated.models[0].n_slices:,} slices: {seconds:.2f} s, "
+        f"{held / 2**20:.0f} MiB held (this whole process, peer included, at most "
+        f"{highest:.0f} MiB); pandas {peer:.2f} s"
+    )
+    name = f"load {len(files)} models of {evaluated.models[0].n_slices:,} slices"
+    figures = [
+        {"name": name, "peer": f"{LIMIT_S:g} s", "ratio": round(LIMIT_S / seconds, 2), "target": 1.0},
+        {"name": name, "peer": "pandas groupby", "ratio": round(peer / seconds, 2), "target": None},
+        {
+            "name": f"{name}: memory", "peer": "1 GiB",
+            "ratio": round(LIMIT_BYTES / held, 2), "target": 1.0,
+        },
+    ]  # fmt: skip
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""The command that judges predictions, from this program or from elsewhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, get_args
+
+import typer
+
+from core.cli.common import app
+from core.errors import ConfigError
+from core.inference.aggregation import POOLINGS, Pooling
+
+if TYPE_CHECKING:
+    from core.evaluation.score_table import ScoreTable
+    from core.evaluation.thresholds import Rule
+    from core.evaluation.truth_table import TruthTable
+
+
+@app.command()
+def evaluate(
+    predictions: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder that `predict` wrote, its slices.parquet, or a CSV of another model "
+            "(uid, Overall, C1..C7, or row_id, fractured)."
+        ),
+    ],
+    truth: Annotated[Path, typer.Option(help="Data root, truth.parquet or train.csv.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    replicates: Annotated[int, typer.Option(min=1, help="Bootstrap replicates.")] = 1000,
+    rule: Annotated[
+        str, typer.Option(help="Chooses thresholds, such as 'highest F1' or 'target sensitivity'.")
+    ] = "highest F1",
+    asked: Annotated[
+        float | None,
+        typer.Option(help="The rule's target, or the cost of a miss over a false alarm."),
+    ] = None,
+    chosen_on: Annotated[
+        Path | None,
+        typer.Option(help="Predictions of other studies, on which thresholds are chosen."),
+    ] = None,
+    chosen_on_truth: Annotated[
+        Path | None, typer.Option(help="Truth of those studies; that of --truth if left out.")
+    ] = None,
+    pooling: Annotated[str, typer.Option(help=f"Over slices: {', '.join(POOLINGS)}.")] = "mean",
+) -> None:
+    """Metrics at slice, vertebra and patient level, with 95 % patient-bootstrap intervals."""
+    from core.evaluation.report import ChosenOn, evaluate_scores
+    from core.evaluation.report_table import render_report
+
+    chosen_rule = _rule(rule, asked)
+    scores, notes = _scores(predictions, pooling)
+    other = None
+    if chosen_on is not None:
+        chosen_scores, more = _scores(chosen_on, pooling)
+        other = ChosenOn(chosen_scores, _truth(chosen_on_truth or truth, chosen_scores))
+        notes += more
+    report = evaluate_scores(
+        scores, _truth(truth, scores), rule=chosen_rule, chosen_on=other, replicates=replicates
+    )
+    if as_json:
+        found = report.to_json()
+        found["notes"] += notes
+        typer.echo(json.dumps(found, indent=2, allow_nan=False))
+        return
+    typer.echo("\n".join([render_report(report), *(f"note: {note}" for note in notes)]))
+
+
+def _scores(path: Path, pooling: str) -> tuple[ScoreTable, list[str]]:
+    """Read a model's scores and what was noticed on the way."""
+    from core.evaluation.outside_scores import read_outside_scores
+    from core.evaluation.score_files import read_score_table
+
+    if path.suffix.lower() == ".csv":
+        found = read_outside_scores(path)
+        return found.table, list(found.notes)
+    return read_score_table(path, pooling=_pooling(pooling)), []
+
+
+def _truth(path: Path, scores: ScoreTable) -> TruthTable:
+    from core.evaluation.score_files import read_truth_table
+
+    with_slices = scores.study_ids.tolist() if scores.presence is not None else []
+    return read_truth_table(path, masks_of=with_slices)
+
+
+def _rule(name: str, asked: float | None) -> Rule:
+    from core.evaluation.thresholds import RULE_MEANINGS, Rule
+
+    for known in RULE_MEANINGS:
+        if known.lower() == name.strip().lower():
+            return Rule(known, asked)
+    raise ConfigError(f"{name!r} is no rule; choose one of {', '.join(RULE_MEANINGS)}.")
+
+
+def _pooling(name: str) -> Pooling:
+    for known in get_args(Pooling):
+        if known == name:
+            return known
+    raise ConfigError(f"{name!r} is no pooling; choose one of {', '.join(POOLINGS)}.")
