@@ -70,7 +70,10 @@ def main() -> None:
     )
     name = f"load {len(files)} models of {evaluated.models[0].n_slices:,} slices"
     figures = [
-        {"name": name, "peer": f"{LIMIT_S:g} s", "ratio": round(LIMIT_S / seconds, 2), "target": 1.0},
+        {
+            "name": name, "peer": f"{LIMIT_S:g} s",
+            "ratio": round(LIMIT_S / seconds, 2), "target": 1.0,
+        },
         {"name": name, "peer": "pandas groupby", "ratio": round(peer / seconds, 2), "target": None},
         {
             "name": f"{name}: memory", "peer": "1 GiB",

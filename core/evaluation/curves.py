@@ -144,14 +144,17 @@ def threshold_counts(scores: ArrayLike, truth: ArrayLike) -> ThresholdCounts:
     """
     values, labels = checked_scores(scores, truth)
     values, labels = _falling(values, labels)
-    ends = np.flatnonzero(values[1:] != values[:-1])
-    ends = np.append(ends, len(values) - 1)
+    last_of_its_score = np.ones(len(values), np.bool_)
+    np.not_equal(values[1:], values[:-1], out=last_of_its_score[:-1])
+    ends = np.flatnonzero(last_of_its_score)
     positives = np.cumsum(labels, dtype=np.int64)[ends]
     n_positive = int(positives[-1])
+    negatives = ends - positives
+    negatives += 1
     return ThresholdCounts(
         thresholds=values[ends],
         true_positives=positives,
-        false_positives=ends + 1 - positives,
+        false_positives=negatives,
         n_positive=n_positive,
         n_negative=len(labels) - n_positive,
     )
@@ -215,19 +218,31 @@ def _falling(values: FloatArray, labels: NDArray[np.bool_]) -> tuple[FloatArray,
     """Both sorted by falling value.
 
     Probabilities are sorted as whole numbers that carry the label in their lowest bit, which needs
-    neither an index nor a gather.
+    neither an index nor a gather; those that a network gave in float32 fit into half the bits.
     """
     if values.min() < 0 or values.max() >= _PACKED_BELOW:
         order = np.argsort(-values, kind="stable")
         return values[order], labels[order]
+    single = values.astype(np.float32)
+    if np.array_equal(single, values):
+        falling, labels = _packed_sort(single, np.uint32, labels)
+        return falling.astype(np.float64), labels
+    # A copy, because the sort is in place.
+    return _packed_sort(values.copy(), np.uint64, labels)
+
+
+def _packed_sort(
+    values: NDArray[Any], bits: type[np.uint32] | type[np.uint64], labels: NDArray[np.bool_]
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Sort values in [0, 2) and their labels by falling value; `values` is overwritten."""
     # Adding 0 turns -0.0, whose sign bit is set, into 0.0.
-    keys = (values + 0.0).view(np.uint64) << np.uint64(1)
+    values += 0
+    keys: NDArray[Any] = values.view(bits)
+    keys <<= 1
     keys |= labels
     keys.sort()
     keys = keys[::-1]
-    return _unpacked(keys), (keys & np.uint64(1)).astype(np.bool_)
-
-
-def _unpacked(keys: NDArray[np.uint64]) -> FloatArray:
-    bits: NDArray[Any] = keys >> np.uint64(1)
-    return bits.view(np.float64)
+    ordered = keys.astype(np.uint8)
+    ordered &= 1
+    keys >>= 1
+    return keys.view(values.dtype), ordered.view(np.bool_)

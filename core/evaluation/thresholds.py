@@ -160,7 +160,7 @@ def _target_specificity(counts: ThresholdCounts, share: float) -> OperatingPoint
         raise PredictionsError("No item is negative, so there is no specificity to reach.")
     allowed = counts.n_negative - _items(share, counts.n_negative)
     k = int(np.searchsorted(counts.false_positives, allowed, side="right"))
-    if k == 0:
+    if k == 0 or counts.true_positives[k - 1] == 0:
         return _point(counts, no_call(counts), "target specificity", share)
     # Of the thresholds that find equally many, the highest calls the fewest in vain.
     place = int(np.searchsorted(counts.true_positives, counts.true_positives[k - 1]))

@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
+
+from core.data.quality import FLAG_COLUMNS
+from core.errors import DataRootError, PredictionsError
+from core.evaluation.cohort_filter import (
+    CohortFilter,
+    StudyFacts,
+    filtered_places,
+    read_study_facts,
+)
+from core.evaluation.curves import threshold_counts
+from core.evaluation.evaluation_set import align
+from core.evaluation.operating_points import (
+    add_counts,
+    transfer_vertebra_thresholds,
+    vertebra_curves,
+)
+from core.evaluation.poolings import pooling_effects
+from core.evaluation.thresholds import Rule, choose_threshold, transfer_threshold
+from core.inference.aggregation import POOLINGS
+from tests.core.evaluation.made_cohort import cohort, model, table
+
+
+@st.composite
+def curves(draw):
+    n, grid = draw(st.integers(2, 40)), draw(st.integers(1, 10))
+    rng = np.random.default_rng(draw(st.integers(0, 10_000)))
+    truth = rng.random(n) < 0.4
+    truth[:2] = [True, False]
+    return threshold_counts(rng.integers(0, grid + 1, n) / grid, truth)
+
+
+def candidates(curve):
+    """Every threshold that matters, from no call to all calls, and its counts."""
+    return [(t, curve.at(t)) for t in (np.inf, *curve.thresholds)]
+
+
+@settings(deadline=None, max_examples=60)
+@given(curves(), st.floats(0, 1))
+def test_target_sensitivity_is_the_fewest_calls_that_reach_it(curve, target):
+    point = choose_threshold(curve, Rule("target sensitivity", target))
+    reached = curve.at(point.threshold)
+
+    assert reached.recall >= target - 1e-9
+    assert point.value == reached.recall
+    better = [t for t, c in candidates(curve) if np.isfinite(t) and c.recall >= target - 1e-9]
+    assert point.threshold == max(better)
+
+
+@settings(deadline=None, max_examples=60)
+@given(curves(), st.floats(0, 1))
+def test_target_specificity_finds_the_most_within_it(curve, target):
+    point = choose_threshold(curve, Rule("target specificity", target))
+    reached = curve.at(point.threshold)
+
+    assert reached.specificity >= target - 1e-9
+    allowed = [c for _, c in candidates(curve) if c.specificity >= target - 1e-9]
+    assert reached.recall == max(c.recall for c in allowed)
+    equal = [c.false_positives for c in allowed if c.recall == reached.recall]
+    assert reached.false_positives == min(equal)
+
+
+@settings(deadline=None, max_examples=60)
+@given(curves(), st.sampled_from([0.1, 0.5, 1.0, 2.0, 7.0, 100.0]))
+def test_the_lowest_cost_is_the_lowest_of_all_thresholds(curve, cost):
+    point = choose_threshold(curve, Rule("lowest cost", cost))
+    costs = [c.cost(cost) for _, c in candidates(curve)]
+
+    assert curve.at(point.threshold).cost(cost) == pytest.approx(min(costs), abs=1e-9)
+    assert point.value == pytest.approx(min(costs), abs=1e-9)
+    assert point.asked == cost
+
+
+def test_no_call_at_all_is_a_choice():
+    curve = threshold_counts([0.9, 0.5, 0.1], [0, 1, 0])
+
+    point = choose_threshold(curve, Rule("target specificity", 1.0))
+    assert point.threshold == np.nextafter(0.9, 1)
+    assert choose_threshold(curve, Rule("lowest cost", 0.5)).threshold == point.threshold
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        (Rule("target sensitivity"), "needs a share"),
+        (Rule("target specificity", 1.2), "needs a share"),
+        (Rule("lowest cost"), "number above 0"),
+        (Rule("lowest cost", 0.0), "number above 0"),
+        (Rule("given", 0.5), "is no rule"),
+    ],
+)
+def test_a_rule_without_its_number_is_named(rule, message):
+    with pytest.raises(PredictionsError, match=message):
+        choose_threshold(threshold_counts([0.1, 0.9], [0, 1]), rule)
+
+
+def test_a_missing_class_is_named():
+    ill, well = threshold_counts([0.1, 0.9], [1, 1]), threshold_counts([0.1, 0.9], [0, 0])
+    for curve, rule in (
+        (well, Rule()), (ill, Rule("highest Youden index")),
+        (well, Rule("target sensitivity", 0.9)), (ill, Rule("target specificity", 0.9)),
+    ):  # fmt: skip
+        with pytest.raises(PredictionsError, match=r"No item is|needs both"):
+            choose_threshold(curve, rule)
+
+
+def test_a_threshold_is_chosen_on_one_set_and_both_are_shown():
+    chosen_on = threshold_counts([0.9, 0.7, 0.4, 0.2], [1, 1, 0, 0])
+    applied_to = threshold_counts([0.95, 0.6, 0.75, 0.3], [1, 1, 0, 0])
+    found = transfer_threshold(chosen_on, applied_to, Rule("highest F1"))
+
+    assert found.point.threshold == 0.7
+    assert found.chosen_on.f1 == 1.0
+    assert found.applied_to.f1 == 0.5
+
+
+def test_each_vertebra_has_its_own_threshold_and_one_that_cannot_choose_takes_the_shared():
+    chosen_on = cohort(30)
+    fractured = chosen_on.truth.fractured.copy()
+    fractured[:, 2] = False
+    chosen_on = align([model("a", 30)], replace(chosen_on.truth, fractured=fractured))
+    applied_to = align([model("a", 30, seed=9)], table(30))
+    curves = [vertebra_curves(each, "a") for each in (chosen_on, applied_to)]
+    found = transfer_vertebra_thresholds(*curves, Rule())
+
+    assert found.fallbacks == ("C3",)
+    assert found.per_vertebra["C3"].point == found.shared.point
+    for name, transfer in found.per_vertebra.items():
+        assert transfer.applied_to == curves[1].per_vertebra[name].at(transfer.point.threshold)
+        if name != "C3":
+            assert transfer.point == choose_threshold(curves[0].per_vertebra[name], Rule())
+    assert found.together_applied_to.n == 30 * 7
+    # Seven thresholds fit the choosing set at least as well as one for all, summed over vertebrae.
+    own = [t.chosen_on.f1 for t in found.per_vertebra.values()]
+    shared = [c.at(found.shared.point.threshold).f1 for c in curves[0].per_vertebra.values()]
+    assert sum(own) >= sum(shared)
+    assert add_counts([]).n == 0
+
+
+def test_every_pooling_is_measured_as_if_alone():
+    evaluated = cohort(30, models=2)
+    effects = pooling_effects(evaluated, replicates=50)
+
+    assert [(e.model, e.pooling) for e in effects] == [(m, p) for m in "ab" for p in POOLINGS]
+    for effect in effects:
+        pooled = evaluated.model(effect.model).with_pooling(effect.pooling)
+        fractured = evaluated.truth.fractured
+        wanted = roc_auc_score(fractured.ravel(), pooled.vertebra_scores.ravel())
+        assert effect.vertebra_auc == pytest.approx(wanted, abs=1e-12)
+        wanted = roc_auc_score(fractured.any(axis=1), pooled.patient_scores)
+        assert effect.patient_auc == pytest.approx(wanted, abs=1e-12)
+        assert effect.patient_interval.low <= wanted <= effect.patient_interval.high
+    assert len({e.vertebra_auc for e in effects if e.model == "a"}) > 1
+
+
+def facts() -> StudyFacts:
+    ids = table().study_ids
+    flags = {name: np.zeros(12, bool) for name in FLAG_COLUMNS}
+    flags["flag_gap"][[1, 4]] = True
+    spacing = np.linspace(0.5, 3.0, 12)
+    spacing[7] = np.nan
+    return StudyFacts(ids, spacing, flags)
+
+
+def test_filters_keep_the_studies_that_meet_all_of_them():
+    evaluated, known = cohort(), facts()
+    truth = evaluated.truth.fractured
+
+    def places(**chosen):
+        return filtered_places(evaluated, CohortFilter(**chosen), known).tolist()
+
+    assert places() == list(range(12))
+    assert places(fractures="intact") == np.flatnonzero(~truth.any(axis=1)).tolist()
+    assert places(fractures="fractured") == np.flatnonzero(truth.any(axis=1)).tolist()
+    c3 = truth[:, 2]
+    assert places(vertebrae=("C3",), keep_intact=False) == np.flatnonzero(c3).tolist()
+    assert places(vertebrae=("C3",)) == np.flatnonzero(c3 | ~truth.any(axis=1)).tolist()
+    inside = (known.spacing_mm >= 1.0) & (known.spacing_mm <= 2.4)
+    assert places(spacing_mm=(1.0, 2.4)) == np.flatnonzero(inside).tolist()
+    assert 7 not in places(spacing_mm=(0.0, 9.0))
+    assert places(with_flags=("flag_gap",)) == [1, 4]
+    assert places(without_flags=("flag_gap",)) == [k for k in range(12) if k not in (1, 4)]
+    assert places(fractures="intact", with_flags=("flag_gap",)) == [
+        k for k in (1, 4) if not truth[k].any()
+    ]
+
+
+def test_folds_are_those_of_the_first_model():
+    folded = replace(model(), fold=np.arange(12, dtype=np.int16) % 3)
+    evaluated = align([folded], table())
+
+    assert filtered_places(evaluated, CohortFilter(folds=(0, 2))).tolist() == [
+        k for k in range(12) if k % 3 != 1
+    ]
+
+
+def test_a_study_outside_the_index_meets_no_condition_on_it():
+    known = facts()
+    part = StudyFacts(
+        known.study_ids[:5], known.spacing_mm[:5], {n: f[:5] for n, f in known.flags.items()}
+    )
+    kept = filtered_places(cohort(), CohortFilter(spacing_mm=(0.0, 9.0)), part)
+
+    assert kept.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_unknown_names_and_missing_facts_are_named():
+    with pytest.raises(PredictionsError, match="no vertebra 'C9'"):
+        filtered_places(cohort(), CohortFilter(vertebrae=("C9",)))
+    with pytest.raises(PredictionsError, match="no quality flag 'flag_odd'"):
+        filtered_places(cohort(), CohortFilter(with_flags=("flag_odd",)), facts())
+    with pytest.raises(PredictionsError, match="index it first"):
+        filtered_places(cohort(), CohortFilter(spacing_mm=(0, 1)))
+
+
+def test_facts_come_from_the_index(tmp_path):
+    rows = {"study_id": ["b", "a"], "z_spacing_mm": [1.0, None]}
+    rows |= {name: [True, None] for name in FLAG_COLUMNS}
+    pd.DataFrame(rows).to_parquet(tmp_path / "studies.parquet")
+    found = read_study_facts(tmp_path / "studies.parquet")
+
+    assert found.study_ids.tolist() == ["a", "b"]
+    assert np.isnan(found.spacing_mm[0])
+    assert found.spacing_mm[1] == 1.0
+    assert found.flags["flag_gap"].tolist() == [False, True]
+    pd.DataFrame({"study_id": ["a"]}).to_parquet(tmp_path / "studies.parquet")
+    with pytest.raises(DataRootError, match="lacks the column z_spacing_mm"):
+        read_study_facts(tmp_path / "studies.parquet")
+    with pytest.raises(DataRootError, match="cannot be read"):
+        read_study_facts(tmp_path / "none.parquet")
