@@ -6,6 +6,7 @@ its own trial only, and workers on several machines share one search through a c
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -15,6 +16,7 @@ from typing import Any, Final, Literal
 
 import optuna
 import yaml
+from filelock import FileLock
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -29,8 +31,10 @@ Choice = str | int | float | bool | None
 Progress = Callable[[int, int], None]
 
 JOURNAL: Final = "optuna.journal"
+LOCK: Final = ".lock"
+POLL_SECONDS: Final = 1.0
 ABANDONED_AFTER_S: Final = 300.0
-ENDED: Final = ("finished", "stopped", "failed", "crashed")
+_log = logging.getLogger(__name__)
 
 
 class Range(BaseModel):
@@ -145,18 +149,44 @@ def run_sweep(
         StorageError: The folder cannot be written.
     """
     study = _open_study(sweep, folder)
-    _give_up_abandoned(study, folder)
-    if progress is not None:
-        progress(_ended(study), sweep.trials)
-    while (ended := _ended(study)) < sweep.trials:
-        study.optimize(
-            lambda trial: _objective(trial, sweep, folder, cache_dir, train_one),
-            n_trials=1,
-            catch=(CSpineError,),
-        )
-        if progress is not None:
-            progress(min(ended + 1, sweep.trials), sweep.trials)
+    told = progress or (lambda *_: None)
+    told(_ended(study), sweep.trials)
+    while _ended(study) < sweep.trials:
+        trial = _next_trial(study, sweep, folder)
+        if trial is None:
+            time.sleep(POLL_SECONDS)  # The last trials are others'; one of them may yet die.
+            continue
+        _carry_out(study, trial, sweep, folder, cache_dir, train_one)
+        told(min(_ended(study), sweep.trials), sweep.trials)
     return sweep_result(sweep, folder)
+
+
+def _next_trial(study: optuna.Study, sweep: SweepConfig, folder: Path) -> Trial | None:
+    """Begin a trial; None while as many as are wanted have ended or are at work."""
+    with FileLock(folder / LOCK):
+        _give_up_abandoned(study, folder)
+        if _ended(study) + _count(study, TrialState.RUNNING) >= sweep.trials:
+            return None
+        return study.ask()
+
+
+def _carry_out(
+    study: optuna.Study, trial: Trial, sweep: SweepConfig, folder: Path, cache_dir: Path | None,
+    train_one: Callable[..., Path],
+) -> None:  # fmt: skip
+    """Train a trial and tell how it ended; one that is interrupted counts as failed."""
+    try:
+        value = _objective(trial, sweep, folder, cache_dir, train_one)
+    except optuna.TrialPruned:
+        study.tell(trial, state=TrialState.PRUNED)
+    except CSpineError as error:
+        _log.warning("Trial %d failed: %s", trial.number, error)
+        study.tell(trial, state=TrialState.FAIL)
+    except BaseException:
+        study.tell(trial, state=TrialState.FAIL)
+        raise
+    else:
+        study.tell(trial, value)
 
 
 def sweep_result(sweep: SweepConfig, folder: Path) -> SweepResult:
@@ -249,9 +279,11 @@ def _give_up_abandoned(study: optuna.Study, folder: Path) -> None:
     """Count trials of killed workers as failed, so that they are not waited for."""
     for trial in _in_state(study, TrialState.RUNNING):
         run = _run_folder(folder, trial.number)
+        status = summarise_run(run).status if run.is_dir() else None
         begun = trial.datetime_start
         young = begun is not None and time.time() - begun.timestamp() < ABANDONED_AFTER_S
-        if summarise_run(run).state in ENDED if run.is_dir() else not young:
+        # A worker trains in its own process; one that lives has yet to tell what it measured.
+        if not (young if status is None else status.is_alive):
             study.tell(trial.number, state=TrialState.FAIL)
 
 

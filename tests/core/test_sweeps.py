@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -90,11 +91,49 @@ def test_a_killed_workers_trial_counts_as_failed(tmp_path):
     """
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(dead)],
-        env={**__import__("os").environ, "SWEEP": str(tmp_path), "PYTHONPATH": "."}, check=False,
+        env=os.environ | {"SWEEP": str(tmp_path), "PYTHONPATH": "."}, check=False,
     )  # fmt: skip
     assert done.returncode == 9
     result = run_sweep(sweep_of(trials=3), tmp_path, train_one=pretend)
     assert (result.failed, result.finished + result.pruned) == (1, 2)
+
+
+WORKER = """
+    import os, time
+    from pathlib import Path
+    from core.sweeps import run_sweep
+    from tests.core.test_sweeps import pretend, sweep_of
+    folder = Path(os.environ["SWEEP"])
+    def slow(config, run, **options):
+        (run.parent / f"{run.name}-by-{os.getpid()}").touch()
+        time.sleep(0.2)
+        return pretend(config, run, **options)
+    print("ready", flush=True)
+    input()
+    run_sweep(sweep_of(trials=8, prune=False), folder, train_one=slow)
+"""
+
+
+def test_two_workers_share_one_search_and_try_each_trial_once(tmp_path):
+    environment = os.environ | {"SWEEP": str(tmp_path), "PYTHONPATH": "."}
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(WORKER)], env=environment, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    assert [worker.stdout.readline() for worker in workers] == ["ready\n"] * 2
+    for worker in workers:
+        worker.stdin.write("\n")
+        worker.stdin.flush()
+    said = [worker.communicate()[1] for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0], said
+    takers = [path.name.split("-by-") for path in tmp_path.glob("trial-*-by-*")]
+    assert sorted(trial for trial, _ in takers) == [f"trial-{k:04d}" for k in range(8)]
+    assert {int(pid) for _, pid in takers} == {worker.pid for worker in workers}
+    result = sweep_result(sweep_of(trials=8, prune=False), tmp_path)
+    assert (result.finished, result.failed) == (8, 0)
 
 
 def test_a_trial_that_cannot_be_trained_does_not_end_the_search(tmp_path):
