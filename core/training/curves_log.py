@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 FOLDER: Final = "tensorboard"
+_log = logging.getLogger("core.training")
 
 
 class CurvesLog:
     """Writes scalars for TensorBoard into a run's folder.
+
+    The run's own `metrics.jsonl` holds the same, so a disk that takes no more events ends the
+    events and not the run.
 
     Args:
         run_folder: The run.
@@ -20,14 +30,29 @@ class CurvesLog:
         # Here because it takes about a second, which runs without it need not wait for.
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer = SummaryWriter(str(run_folder / FOLDER), purge_step=first_step, flush_secs=10)
+        self._writer: SummaryWriter | None = None
+        with self._or_give_up():
+            self._writer = SummaryWriter(
+                str(run_folder / FOLDER), purge_step=first_step, flush_secs=10
+            )
 
     def write(self, step: int, **scalars: float | None) -> None:
         """Add scalars at a step; those that are None are left out."""
-        for name, value in scalars.items():
-            if value is not None:
-                self._writer.add_scalar(name.replace("__", "/"), value, step)
+        with self._or_give_up():
+            for name, value in scalars.items():
+                if value is not None and self._writer is not None:
+                    self._writer.add_scalar(name.replace("__", "/"), value, step)
 
     def close(self) -> None:
         """Bring everything to the disk."""
-        self._writer.close()
+        with self._or_give_up():
+            if self._writer is not None:
+                self._writer.close()
+
+    @contextmanager
+    def _or_give_up(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self._writer = None
+            _log.warning("TensorBoard events end here: %s.", error.strerror)

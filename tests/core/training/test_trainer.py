@@ -358,6 +358,19 @@ def test_tensorboard_reads_the_same_curves(make, tiny):
     ]
 
 
+def test_a_disk_that_takes_no_events_does_not_end_the_run(make, tiny, monkeypatch):
+    from torch.utils.tensorboard import SummaryWriter
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(SummaryWriter, "add_scalar", full)
+    run = make(epochs=2)
+    assert run.read_status().state == "finished"
+    assert run.log_file.read_text().count("TensorBoard events end here: No space left") == 1
+    assert len(_metrics(run, "validation")) == 2
+
+
 def test_the_wait_for_data_is_told_each_epoch(make, tiny):
     run = make(epochs=2)
     assert [line["epoch"] for line in _metrics(run, "epoch")] == [1, 2]
