@@ -7,11 +7,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Final
 
 import psutil
+import yaml
 
 from core.config import PROJECT_ROOT, RunConfig, Settings
 from core.errors import StorageError, TrainingError
@@ -20,6 +22,7 @@ from core.training.runs import RunFolder
 
 OUTPUT_FILE: Final = "output.log"
 """What the process prints; the only trace of one that fails before it can open its log."""
+PACE_SECONDS: Final = 180.0
 KILL_SECONDS: Final = 10.0
 """A killed process that is still there after this waits for a disk."""
 
@@ -109,6 +112,31 @@ def delete_run(run: RunSummary) -> None:
         raise StorageError(
             f"Run {run.run_id} cannot be removed ({error.strerror}); check its permissions."
         ) from error
+
+
+def measure_pace(config: RunConfig) -> None:
+    """Measure the network's pace in a process of its own and keep it for estimates.
+
+    Raises:
+        TrainingError: The dashboard is read-only, or the process failed or took too long.
+    """
+    _check_allowed()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "config.yaml"
+        path.write_text(yaml.safe_dump(config.model_dump(mode="json")))
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "core", "pace", str(path)], cwd=PROJECT_ROOT, text=True,
+                capture_output=True, timeout=PACE_SECONDS, check=False,
+            )  # fmt: skip
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise TrainingError(
+                f"The pace could not be measured within {PACE_SECONDS:g} s; choose a smaller "
+                "input size or batch."
+            ) from error
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or ["no message"]
+        raise TrainingError(f"The pace could not be measured: {said[-1].removeprefix('Error: ')}")
 
 
 def _kill(run: RunSummary) -> None:

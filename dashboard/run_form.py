@@ -92,8 +92,8 @@ def differences(runs: Sequence[RunSummary]) -> pd.DataFrame:
     return table.loc[table.nunique(axis=1) > 1].rename(index=label_of)
 
 
-def known_paces(runs: Iterable[RunSummary]) -> list[Pace]:
-    """What earlier runs trained in images a second, the most recent first."""
+def known_paces(runs: Iterable[RunSummary], measured: Iterable[Pace] = ()) -> list[Pace]:
+    """What earlier runs trained in images a second, the most recent first, then `measured`."""
     paces: list[Pace] = []
     for run in runs:
         if run.config is None:
@@ -102,4 +102,4 @@ def known_paces(runs: Iterable[RunSummary]) -> list[Pace]:
         if "images_per_second" in steps and len(steps):
             speed = float(steps["images_per_second"].iloc[-1])
             paces.append(Pace(run.config.backbone, run.config.size, run.config.precision, speed))
-    return paces
+    return [*paces, *measured]

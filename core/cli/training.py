@@ -46,6 +46,22 @@ def train(
 
 
 @app.command()
+def pace(
+    config: Annotated[Path, typer.Argument(help="YAML run config; its data stay unread.")],
+) -> None:
+    """Measure how fast a run's network trains here; the dashboard estimates times by it."""
+    from core.training.pace import measure_pace
+    from core.training.pace_list import keep_pace
+
+    measured = measure_pace(load_run_config(config))
+    keep_pace(Settings().cspine_var, measured)
+    typer.echo(
+        f"{measured.backbone} at {measured.size} px: {measured.images_per_second:.1f} images a "
+        "second"
+    )
+
+
+@app.command()
 def sweep(
     config: Annotated[Path, typer.Argument(help="YAML sweep config: base, space, trials.")],
     out: Annotated[Path, typer.Option(help="Folder of the search; shared by its workers.")],

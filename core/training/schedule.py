@@ -24,6 +24,9 @@ COST_GMAC: Final[dict[str, float]] = {
 }  # fmt: skip
 """Multiply-adds of one forward pass over a 224 × 224 image, in 1e9, as torchvision lists them."""
 
+MEASURED: Final = "from the pace of this network at this size here"
+"""Basis of an estimate that nothing was scaled for."""
+
 OVERHEAD_GMAC: Final = 1.5
 """What memory traffic adds: light networks are limited by it, not by arithmetic."""
 
@@ -70,11 +73,13 @@ class Estimate:
         steps: Batches of all epochs (of one fold).
         seconds: Training time of all its folds, evaluation left aside; None where it is unknown.
         basis: Where that comes from, as a clause for the reader.
+        is_measured: Whether this very network was timed at this size and precision.
     """
 
     steps: int
     seconds: float | None
     basis: str
+    is_measured: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,21 +116,22 @@ def estimate_run(config: RunConfig, slices: int, studies: int, paces: Sequence[P
     steps = config.epochs * max(per_epoch // config.batch_size, min(per_epoch, 1))
     images = steps * config.batch_size * (config.folds if config.fold == "all" else 1)
     pace, basis = _expected_pace(config, paces)
-    return Estimate(steps, images / pace if pace else None, basis)
+    seconds = images / pace if pace else None
+    return Estimate(steps, seconds, basis, is_measured=basis == MEASURED)
 
 
 def _expected_pace(config: RunConfig, paces: Sequence[Pace]) -> tuple[float | None, str]:
     for pace in paces:
         same = (pace.backbone, pace.size, pace.precision)
         if same == (config.backbone, config.size, config.precision):
-            return pace.images_per_second, "from the last run of this network at this size"
+            return pace.images_per_second, MEASURED
     for pace in paces:
         ratio = _cost(pace.backbone, pace.size) / _cost(config.backbone, config.size)
         return (
             pace.images_per_second * ratio,
-            f"roughly, from a run of {pace.backbone} at {pace.size} px",
+            f"roughly, from the pace of {pace.backbone} at {pace.size} px",
         )
-    return None, "unknown until a first run on this machine has shown its pace"
+    return None, "unknown until the pace of a network has been measured on this machine"
 
 
 def _cost(backbone: str, size: int) -> float:

@@ -8,6 +8,7 @@ import streamlit as st
 
 from core.config import PROJECT_ROOT, RunConfig
 from core.errors import ConfigError, CSpineError
+from core.training.pace_list import read_paces
 from core.training.schedule import Estimate, estimate_run, one_cycle
 from dashboard import jobs, state
 from dashboard.charts.training_curves import schedule_figure
@@ -95,8 +96,11 @@ def _plan() -> None:
     except CSpineError as error:
         st.error(str(error), icon=":material/edit_note:")
         return
-    estimate = estimate_run(config, size.slices, size.studies, known_paces(jobs.all_runs()))
+    paces = known_paces(jobs.all_runs(), read_paces(settings().cspine_var))
+    estimate = estimate_run(config, size.slices, size.studies, paces)
     _figures(config, estimate)
+    if not settings().dashboard_readonly and not estimate.is_measured:
+        _measure_button(config)
     if estimate.steps:
         st.plotly_chart(
             schedule_figure(one_cycle(config.learning_rate, estimate.steps, config.pct_start)),
@@ -121,6 +125,19 @@ def _figures(config: RunConfig, estimate: Estimate) -> None:
         f'<p class="lab-muted">Time {estimate.basis}. '
         "Measuring on held-out slices comes on top.</p>"
     )
+
+
+def _measure_button(config: RunConfig) -> None:
+    """Offer to replace a guess at the time by a measurement."""
+    if not st.button("Measure the pace here", icon=":material/speed:"):
+        return
+    try:
+        with st.spinner("Training three batches of made-up images, mostly 10 to 60 s"):
+            jobs.measure_pace(config)
+    except CSpineError as error:
+        st.error(str(error))
+        return
+    st.rerun(scope="fragment")
 
 
 def _start(config: RunConfig) -> None:

@@ -11,7 +11,9 @@ from streamlit.testing.v1 import AppTest
 
 from core import atomic
 from core.config import RunConfig
+from core.training.pace_list import keep_pace
 from core.training.runs import RunFolder
+from core.training.schedule import Pace
 from dashboard import jobs
 from dashboard.form_fields import FIELDS
 from tests.pages.driver import APP, html, open_page
@@ -58,6 +60,21 @@ def test_the_form_shows_the_plan_before_anything_runs(at_work, launched):
     assert "unknown" in text
     assert len(app.get("plotly_chart")) == 1
     assert launched == []
+
+
+def test_the_time_is_estimated_once_the_pace_is_measured(at_work, launched, monkeypatch):
+    def measure(config):
+        keep_pace(at_work.var, Pace(config.backbone, config.size, config.precision, 2.0))
+
+    monkeypatch.setattr(jobs, "measure_pace", measure)
+    app = open_page("training")
+    assert "unknown" in html(app)
+    button(app, "Measure the pace here").click().run()
+    app.run()
+    assert not app.exception
+    assert "about" in html(app)
+    assert button(app, "Measure the pace here") is None
+    (at_work.var / "paces.json").unlink()
 
 
 def test_starting_writes_the_config_as_asked_and_turns_to_the_runs(at_work, launched):

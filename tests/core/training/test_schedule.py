@@ -44,7 +44,8 @@ def test_a_known_pace_gives_images_over_pace():
     paces = [Pace("resnet50", 192, "32-true", 1.0), Pace("googlenet", 192, "32-true", 50.0)]
     found = estimate_run(config(batch_size=10, epochs=2), 1000, 10, paces)
     assert (found.steps, found.seconds) == (160, pytest.approx(1600 / 50))
-    assert "last run" in found.basis
+    assert "of this network at this size" in found.basis
+    assert found.is_measured
 
 
 def test_all_folds_take_as_many_times_as_there_are_folds():
@@ -67,6 +68,7 @@ def test_another_network_or_size_is_scaled_and_called_rough():
     assert heavier.seconds > same.seconds
     assert larger.seconds == pytest.approx(4 * same.seconds)
     assert "roughly" in larger.basis
+    assert not larger.is_measured
 
 
 def test_without_an_earlier_run_the_time_is_unknown_and_the_steps_are_not():

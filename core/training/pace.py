@@ -1,0 +1,57 @@
+"""How fast a network trains on this machine, measured on made-up images in seconds."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+import torch
+from torch.optim import Adam
+
+from core.config import RunConfig
+from core.models.registry import build_model
+from core.training.losses import loss_for
+from core.training.processes import Processes, start_fabric
+from core.training.schedule import Pace
+
+STEPS: Final = 3
+MAX_BATCH: Final = 16
+"""More slices a step take longer and tell no more."""
+
+
+def measure_pace(config: RunConfig, *, steps: int = STEPS) -> Pace:
+    """Train a few batches of noise as the run would, the first of them not timed.
+
+    Reading, augmenting and measuring on held-out slices are left aside.
+
+    Args:
+        config: The run; its data are not touched.
+        steps: Batches timed, >= 1.
+
+    Raises:
+        ConfigError: There is no such model, or its backbone does not take such a size.
+        DeviceError: The device asked for is not there.
+    """
+    fabric = start_fabric(config, Processes())
+    network = build_model(config.task, config.type, config.backbone, size=config.size)
+    network = network.to(memory_format=torch.channels_last)
+    model, optimizer = fabric.setup(network, Adam(network.parameters(), lr=config.learning_rate))
+    model.train()
+    criterion = loss_for(config.task, config.type, config.alpha)
+    count = max(min(config.batch_size, MAX_BATCH), 2)
+    shape = (count, config.size, config.size) if config.channels == "grey" else (
+        count, 3, config.size, config.size
+    )  # fmt: skip
+    images = fabric.to_device(torch.randint(0, 256, shape, dtype=torch.uint8))
+    metadata, presence = (fabric.to_device(torch.rand(count, n)) for n in (3, 7))
+    started = time.perf_counter()
+    for step in range(steps + 1):
+        if step == 1:
+            started = time.perf_counter()
+        loss = criterion(model(images, metadata, presence), presence, presence)
+        optimizer.zero_grad()
+        fabric.backward(loss)
+        optimizer.step()
+        loss.item()  # Waits for the device.
+    speed = steps * count / (time.perf_counter() - started)
+    return Pace(config.backbone, config.size, config.precision, speed)
