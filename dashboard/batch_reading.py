@@ -99,8 +99,8 @@ def batch_table(batch: Batch) -> pd.DataFrame:
 
 def right_share(table: pd.DataFrame) -> tuple[int, int]:
     """How many of the labelled studies that were read are called rightly, and how many they are."""
-    known = [answer for answer in table["Right"].tolist() if answer in ("yes", "no")]
-    return known.count("yes"), len(known)
+    known = table["Right"].dropna()
+    return int((known == "yes").sum()), len(known)
 
 
 def _row(

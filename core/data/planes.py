@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import cv2
 import numpy as np
@@ -101,9 +101,8 @@ def load_planes(volume: CTVolume, fingerprint: str, cache_dir: Path | None) -> N
 
 
 def _shrunk(one: NDArray[Voxel], grid: PlanesGrid, interpolation: int) -> NDArray[Voxel]:
-    pixels: Any = one
-    resized = cv2.resize(pixels, (grid.shape[2], grid.shape[1]), interpolation=interpolation)
-    return np.asarray(resized, dtype=one.dtype)
+    size = grid.shape[2], grid.shape[1]
+    return np.asarray(cv2.resize(one, size, interpolation=interpolation), dtype=one.dtype)
 
 
 def _slice_edges(volume: CTVolume) -> NDArray[np.float64]:

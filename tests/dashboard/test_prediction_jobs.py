@@ -74,27 +74,3 @@ def test_the_time_left_follows_the_pace_so_far():
     assert job.seconds_left(job.started + 5.0) == pytest.approx(15.0)
     fresh = queue.submit("b", lambda progress: None)
     assert fresh.seconds_left(0.0) is None
-
-
-def test_a_cancelled_job_ends_at_its_next_step():
-    queue, entered, go = PredictionQueue(), threading.Event(), threading.Event()
-    reached = []
-
-    def work(progress):
-        entered.set()
-        go.wait(10)
-        progress(1, 2)
-        reached.append(1)
-
-    job = queue.submit("a", work)
-    waiting = queue.submit("b", lambda progress: reached.append(2))
-    assert entered.wait(10)
-    job.cancel()
-    waiting.cancel()
-    go.set()
-    job.future.exception(timeout=10)
-    assert job.finished
-    assert waiting.finished
-    assert reached == []
-    assert "cancelled" in job.error
-    assert "cancelled" in waiting.error

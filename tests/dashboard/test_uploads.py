@@ -10,8 +10,7 @@ import pytest
 from core.config import Settings
 from core.data.dicom_series import read_series
 from core.errors import ArchiveError
-from dashboard.prediction_jobs import JobCancelledError
-from dashboard.uploads import store_files, unpack_upload
+from dashboard.uploads import unpack_upload
 from tests.core.data.dicom_factory import made_hu, write_ct_series
 
 
@@ -65,44 +64,3 @@ def test_an_archive_that_swells_beyond_the_limit_is_refused(settings):
         archive.writestr("1.dcm", bytes(6 << 20))
     with pytest.raises(ArchiveError):
         unpack_upload(stream, session="s", settings=settings)
-
-
-def test_a_folder_is_stored_under_numbers_and_the_last_upload_goes(tmp_path):
-    settings = Settings(cspine_var=tmp_path, max_upload_mib=1)
-    seen = []
-    files = [io.BytesIO(b"one"), io.BytesIO(b"two")]
-    first = store_files(
-        files, session="s", settings=settings, progress=lambda *step: seen.append(step)
-    )
-    assert {p.name: p.read_bytes() for p in first.iterdir()} == {
-        "00000.dcm": b"one",
-        "00001.dcm": b"two",
-    }
-    assert seen == [(0, 2), (1, 2)]
-    second = store_files(files, session="s", settings=settings)
-    assert not first.exists()
-    assert second.is_dir()
-
-
-@pytest.mark.parametrize("files", [[], [b"x" * (600 << 10)] * 2])
-def test_a_folder_that_is_empty_or_too_large_leaves_nothing(tmp_path, files):
-    settings = Settings(cspine_var=tmp_path, max_upload_mib=1)
-    with pytest.raises(ArchiveError):
-        store_files([io.BytesIO(f) for f in files], session="s", settings=settings)
-    assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
-
-
-def test_what_the_progress_raises_ends_the_unpacking(tmp_path):
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
-        archive.writestr("a.dcm", b"x")
-        archive.writestr("b.dcm", b"y")
-
-    def stop(done, total):
-        if done == 1:
-            raise JobCancelledError
-
-    settings = Settings(cspine_var=tmp_path)
-    with pytest.raises(JobCancelledError):
-        unpack_upload(stream, session="s", settings=settings, progress=stop)
-    assert [p for p in tmp_path.rglob("*") if p.is_file()] == []

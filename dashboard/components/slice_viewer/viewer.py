@@ -9,7 +9,6 @@ from typing import Any, Final, Literal
 
 import numpy as np
 import streamlit as st
-from streamlit.components.v2 import component
 
 from core.constants import DISPLAY_WINDOWS
 from core.data.planes import load_planes, planes_grid
@@ -142,7 +141,7 @@ def _register(study: OpenStudy) -> str:
 
 @st.cache_resource(show_spinner=False)
 def _mount() -> Any:  # noqa: ANN401 - Streamlit's mounting command has no public type
-    return component(
+    return st.components.v2.component(
         "cspine_slice_viewer",
         html=(_FRONTEND / "viewer.html").read_text(encoding="utf-8"),
         css=(_FRONTEND / "viewer.css").read_text(encoding="utf-8"),
