@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+import cv2
 import numpy as np
+import pandas as pd
 
-from core.atomic import write_json, write_text
+from core.atomic import atomic_path, write_json, write_text
 from core.config import PROJECT_ROOT, Settings, load_run_config
 from core.constants import SYNTHETIC_WARNING, VERTEBRAE
 from core.data.box_slices import BoxSlices, load_box_slices
@@ -37,10 +39,11 @@ CONFIG: Final = PROJECT_ROOT / "configs" / "localization" / "mobilenet_v3_large.
 NAME: Final = "localization_mobilenet_v3_large"
 PREDICTIONS: Final = "predictions"
 FALSE_PER_STUDY: Final = 1.0
-THRESHOLD_STUDIES: Final = 40
+THRESHOLD_STUDIES: Final = 16
 """Of the validation fold; the threshold is chosen on them and never on the held-out studies."""
 TRAINING_COHORT: Final = (480, 11)
 HELD_OUT_COHORT: Final = (120, 23)
+_EDGES: Final = ("left", "top", "right", "bottom")
 Progress = Callable[[int, int], None]
 
 
@@ -77,6 +80,7 @@ def build_localizer(
     work: Path,
     *,
     score_only: bool = False,
+    studies: int = HELD_OUT_COHORT[0],
     progress: Progress | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> BundleInfo:
@@ -86,6 +90,7 @@ def build_localizer(
         settings: Where bundles and caches lie.
         work: Folder of the cohorts and of the run; finished parts are taken over.
         score_only: Train nothing, score the bundle again.
+        studies: Held-out studies to measure on, the first by study id.
         progress: Called with (done, total) of the part at work.
         say: Told what is done next.
 
@@ -96,8 +101,8 @@ def build_localizer(
         CSpineError: As its parts raise them.
     """
     roots = {"train": TRAINING_COHORT, "held_out": HELD_OUT_COHORT}
-    for name, (studies, seed) in roots.items():
-        write_cohort(work / name, studies=studies, seed=seed, progress=progress)
+    for name, (count, seed) in roots.items():
+        write_cohort(work / name, studies=count, seed=seed, progress=progress)
     target = settings.checkpoints / NAME
     if not score_only:
         from core.training.box_trainer import train_localizer
@@ -110,7 +115,8 @@ def build_localizer(
         target.mkdir(parents=True, exist_ok=True)
         for file in made.iterdir():
             shutil.copy2(file, target / file.name)
-    return score_localizer(read_bundle(target), work, settings, progress=progress, say=say)
+    bundle = read_bundle(target)
+    return score_localizer(bundle, work, settings, studies=studies, progress=progress, say=say)
 
 
 def score_localizer(
@@ -118,6 +124,7 @@ def score_localizer(
     work: Path,
     settings: Settings,
     *,
+    studies: int = HELD_OUT_COHORT[0],
     progress: Progress | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> BundleInfo:
@@ -127,6 +134,7 @@ def score_localizer(
         bundle: A localisation bundle; its metrics, operating point, card and boxes are replaced.
         work: Folder of the cohorts.
         settings: Where caches lie.
+        studies: Held-out studies to measure on, the first by study id.
         progress: Called with (studies done, studies in all).
         say: Told what is done next.
     """
@@ -142,9 +150,10 @@ def score_localizer(
     )
     threshold = round(found.froc_boxes.threshold_at(FALSE_PER_STUDY), 4)
     say("Boxes of the held-out studies")
-    held_out = read_studies(work / "held_out")
+    held_out = read_studies(work / "held_out")[:studies]
     cohort = _cohort(bundle, work / "held_out", held_out, settings, progress)
     write_box_cohort(bundle.folder / PREDICTIONS, cohort)
+    _write_pictures(bundle, held_out, settings)
     write_json(
         bundle.folder / OPERATING_POINTS_FILE,
         {
@@ -171,10 +180,15 @@ def write_measures(bundle: BundleInfo) -> BundleInfo:
         "synthetic": True,
         "warning": SYNTHETIC_WARNING,
         "cohort": {
+            "train": {"studies": TRAINING_COHORT[0], "seed": TRAINING_COHORT[1]},
+            "held_out": {"studies": HELD_OUT_COHORT[0], "seed": HELD_OUT_COHORT[1]},
+        },
+        "measured_on": {
             "studies": len(cohort.raw),
             "slices": int(cohort.n_slices.sum()),
             "boxes": len(cohort.truth),
         },
+        "headline": _headline(rows[-1], len(cohort.raw)),
         "threshold": threshold,
         "held_out": rows[-1],
         "steps": rows,
@@ -185,6 +199,17 @@ def write_measures(bundle: BundleInfo) -> BundleInfo:
     write_json(bundle.folder / METRICS_FILE, content)
     write_text(bundle.folder / "MODEL_CARD.md", _card(bundle, content))
     return read_bundle(bundle.folder)
+
+
+def _headline(final: dict[str, Any], n_patients: int) -> dict[str, Any]:
+    low, high = final["mean_iou_best_scored_interval"] or (None, None)
+    return {
+        "name": "mean IoU of the best-scored box",
+        "value": final["mean_iou_best_scored"],
+        "low": low,
+        "high": high,
+        "n_patients": n_patients,
+    }
 
 
 def measures(report: DetectionReport) -> dict[str, Any]:
@@ -273,6 +298,29 @@ def _prepared(record: StudyRecord, bundle: BundleInfo, settings: Settings) -> Bo
     )  # fmt: skip
 
 
+def _write_pictures(bundle: BundleInfo, records: Sequence[StudyRecord], settings: Settings) -> None:
+    """Keep the squares that carry a true box as JPEG, for the page's gallery."""
+    rows: list[dict[str, Any]] = []
+    for record in records:
+        if not record.boxes:
+            continue
+        study = _prepared(record, bundle, settings)
+        for index in sorted(study.boxes):
+            done, encoded = cv2.imencode(
+                ".jpg", np.array(study.images[index]), [cv2.IMWRITE_JPEG_QUALITY, 88]
+            )
+            square = dict(
+                zip(("left", "top", "right", "bottom"), study.squares[index], strict=True)
+            )
+            if done:
+                rows.append(
+                    {"study_id": record.study_id, "slice_index": index, **square,
+                     "jpeg": encoded.tobytes()}
+                )  # fmt: skip
+    with atomic_path(bundle.folder / PREDICTIONS / "pictures.parquet") as temporary:
+        pd.DataFrame(rows).to_parquet(temporary, index=False)
+
+
 def _kinds(root: Path, record: StudyRecord) -> dict[int, tuple[str, str]]:
     """By slice, the vertebrae whose fracture lines cross it and the kinds of those fractures."""
     truth = json.loads((root / "phantom_truth" / f"{record.study_id}.json").read_text())
@@ -300,8 +348,8 @@ def _card(bundle: BundleInfo, content: dict[str, Any]) -> str:
         f"**{SYNTHETIC_WARNING}**\n\n"
         f"Trained on {bundle.config.trained_on['studies']} synthetic studies with "
         f"{bundle.config.trained_on['boxes']} boxes for {run['epochs']} epochs, on one CPU core. "
-        f"Measured on {content['cohort']['studies']} others "
-        f"({content['cohort']['boxes']} boxes):\n\n"
+        f"Measured on {content['measured_on']['studies']} others "
+        f"({content['measured_on']['boxes']} boxes):\n\n"
         "| figure | value |\n|---|---|\n"
         f"| mean IoU of the best-scored box | {held['mean_iou_best_scored']:.3f} "
         f"({low:.3f}–{high:.3f}) |\n"

@@ -45,7 +45,11 @@ def main() -> None:
         lambda: st.switch_page(overview), title="Start", url_path="start", default=True,
         visibility="hidden",
     )  # fmt: skip
-    page = st.navigation([root, overview, diagnosis, spine_3d, training, evaluation])
+    localization = st.Page(
+        PAGES / "localization.py", title="Localization", icon=":material/frame_inspect:",
+        url_path="localization",
+    )  # fmt: skip
+    page = st.navigation([root, overview, diagnosis, localization, spine_3d, training, evaluation])
     with st.sidebar:
         sidebar_status()
         sidebar_footer()

@@ -84,14 +84,16 @@ def demo_localizer(
         "var/training"
     ),
     score_only: Annotated[bool, typer.Option(help="Train nothing, score again.")] = False,
+    studies: Annotated[int, typer.Option(min=1, help="Held-out studies to measure on.")] = 120,
 ) -> None:
     """Train the shipped localiser again and score it on held-out synthetic studies."""
     from core.demo_localizer import build_localizer
 
     with progress_bar("", "step") as progress:
         bundle = build_localizer(
-            Settings(), work, score_only=score_only, progress=progress, say=tqdm.write
-        )
+            Settings(), work, score_only=score_only, studies=studies, progress=progress,
+            say=tqdm.write,
+        )  # fmt: skip
     held = (bundle.metrics or {})["held_out"]
     for name, value in held.items():
         typer.echo(f"{name}: {value}")

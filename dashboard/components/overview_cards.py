@@ -156,7 +156,9 @@ def _bundle_row(bundle: BundleInfo) -> str:
     )
     cells = (
         f'<b>{escape(config.name)}</b>{pill}<br><span class="lab-muted">{escape(facts)}</span>',
-        f"{config.task.capitalize()} detection,<br>Type {config.type}",
+        "Fracture boxes"
+        if config.task == "localization"
+        else f"{config.task.capitalize()} detection,<br>Type {config.type}",
         _figure(bundle),
     )
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"

@@ -14,7 +14,7 @@ from core.models.bundles import list_bundles
 from core.models.pairs import choose_pair
 from core.types import CTVolume
 
-BUNDLES = list_bundles(PROJECT_ROOT / "checkpoints")
+BUNDLES = [b for b in list_bundles(PROJECT_ROOT / "checkpoints") if b.config.task != "localization"]
 NAMES = [bundle.config.name for bundle in BUNDLES]
 
 

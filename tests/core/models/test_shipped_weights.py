@@ -19,7 +19,9 @@ LAST = {"googlenet": "fc", "mobilenet_v3_large": "classifier"}
 BUNDLES = [
     bundle
     for bundle in list_bundles(PROJECT_ROOT / "checkpoints")
-    if bundle.config.type == 1 and bundle.config.backbone in LAST
+    if bundle.config.type == 1
+    and bundle.config.backbone in LAST
+    and bundle.config.task != "localization"
 ]
 
 

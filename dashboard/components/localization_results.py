@@ -1,0 +1,147 @@
+"""How well the boxes find fractures on the held-out studies a bundle was measured on."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import streamlit as st
+
+from core.evaluation.box_files import BoxCohort
+from core.evaluation.box_groups import by_group
+from core.evaluation.box_matching import BoxTable
+from core.evaluation.detection import DetectionReport
+from core.evaluation.intervals import Interval
+from dashboard.charts.detection import froc_figure, group_figure, iou_histogram
+from dashboard.charts.plot_area import CONFIG
+from dashboard.components.localization_controls import BoxChoice
+from dashboard.localization import cohort_of, fused, pictures_of, report_of
+
+_EACH = 5
+_SIDE = 288
+
+
+def held_out_results(chosen: BoxChoice) -> None:
+    """Figures, charts and the gallery; all of them follow the sliders."""
+    cohort = cohort_of(chosen.bundle)
+    if cohort is None:
+        st.html(
+            '<div class="lab-blank">This bundle ships no held-out boxes; '
+            "<code>python -m core demo-localizer --score-only</code> makes them.</div>"
+        )
+        return
+    key = str(chosen.bundle.folder), chosen.bundle.config.weights_sha256
+    report = report_of(*key, chosen.settings, chosen.threshold)
+    st.subheader("How well do the boxes find fractures?")
+    st.caption(
+        f"{report.studies} synthetic studies that the localiser never saw, {report.slices:,} "
+        f"slices, {report.true_boxes} true boxes around {report.true_fractures} fractures. "
+        "Everything below follows the sliders. Synthetic figures say nothing about patients."
+    )
+    _tiles(report)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.markdown("**How much do the boxes overlap?**")
+        st.plotly_chart(iou_histogram(report), config=CONFIG, key="loc_iou_chart")
+        st.caption("Grey: true boxes that no box on their slice touches at this score.")
+    with right:
+        st.markdown("**How many are found at how many false alarms?** (FROC)")
+        st.plotly_chart(froc_figure(report), config=CONFIG, key="loc_froc_chart")
+        st.caption(
+            "Each point is a score threshold. Found: the box's centre lies in the true box. "
+            "Dotted: one false mark a study."
+        )
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.markdown("**Which kinds of fracture?**")
+        st.plotly_chart(
+            group_figure(by_group(report, cohort.kinds), "kind"), config=CONFIG, key="loc_kinds"
+        )
+    with right:
+        st.markdown("**Which vertebra?**")
+        st.plotly_chart(
+            group_figure(by_group(report, cohort.vertebrae), "vertebra"), config=CONFIG,
+            key="loc_vertebrae",
+        )  # fmt: skip
+    _gallery(chosen, cohort, fused(*key, chosen.settings), report)
+
+
+def _tiles(report: DetectionReport) -> None:
+    at_one = report.froc_fractures.sensitivity_at(1.0)
+    tiles = (
+        ("Mean IoU", report.mean_top_iou, "mean_top_iou",
+         "Overlap of the best-scored box with the true one; 0 where there is none."),
+        ("Centre inside", report.hit_rate, "hit_rate",
+         "Share of true boxes that hold the centre of the best-scored box."),
+        ("Boxes found at 1 false box a study", report.froc_boxes.sensitivity_at(1.0),
+         "froc_boxes", "Whatever the score slider says."),
+        ("Fractures found at 1 false track", at_one, "froc_fractures",
+         "A fracture is found where a track hits it on any slice."),
+        ("mAP", report.mean_average_precision, "", "Mean AP at IoU 0.1, 0.3 and 0.5."),
+    )  # fmt: skip
+    for column, (label, value, name, words) in zip(st.columns(len(tiles)), tiles, strict=True):
+        with column:
+            st.metric(label, f"{value:.3f}", help=words)
+            st.caption(_interval(report.intervals.get(name)))
+
+
+def _interval(found: Interval | None) -> str:
+    return "" if found is None else f"95 %: {found.low:.2f}–{found.high:.2f}"
+
+
+def _gallery(
+    chosen: BoxChoice, cohort: BoxCohort, predicted: BoxTable, report: DetectionReport
+) -> None:
+    """The best and the worst true boxes with what was predicted on their slices."""
+    pictures = pictures_of(chosen.bundle)
+    if pictures is None:
+        return
+    order = np.argsort(report.top_iou, kind="stable")
+    seen: dict[str, list[int]] = {"best": [], "worst": []}
+    for name, rows in (("worst", order), ("best", order[::-1])):
+        studies: set[int] = set()
+        for row in rows:
+            study = int(cohort.truth.study[row])
+            if study not in studies and len(seen[name]) < _EACH:
+                studies.add(study)
+                seen[name].append(int(row))
+    for name, title in (("best", "Best boxes, one a study"), ("worst", "Worst boxes, one a study")):
+        st.markdown(f"**{title}** – green: truth, amber: the localiser")
+        for column, row in zip(st.columns(_EACH), seen[name], strict=False):
+            study_id = cohort.study_ids[int(cohort.truth.study[row])]
+            index = int(cohort.truth.slice_index[row])
+            if (study_id, index) not in pictures.index:
+                continue
+            with column:
+                st.image(_picture(pictures.loc[(study_id, index)], cohort, predicted, row, chosen))
+                st.caption(
+                    f"{cohort.vertebrae[row]} {cohort.kinds[row].replace('_', ' ')} · "
+                    f"IoU {report.top_iou[row]:.2f}"
+                )
+                st.link_button(
+                    f"Slice {index}", f"/diagnosis?study={study_id}&slice={index}",
+                    help="Open this slice; the study is made again from its seed.",
+                )  # fmt: skip
+
+
+def _picture(
+    row: object, cohort: BoxCohort, predicted: BoxTable, number: int, chosen: BoxChoice
+) -> object:
+    """The square with both boxes, uint8 (h, w, 3) RGB."""
+    grey = cv2.imdecode(np.frombuffer(row["jpeg"], np.uint8), cv2.IMREAD_GRAYSCALE)
+    shown = cv2.cvtColor(cv2.resize(grey, (_SIDE, _SIDE)), cv2.COLOR_GRAY2RGB)
+    square = np.array([row[name] for name in ("left", "top", "right", "bottom")])
+    scale = _SIDE / (square[2:] - square[:2])
+    truth = cohort.truth
+    on_slice = (
+        (predicted.study == truth.study[number])
+        & (predicted.slice_index == truth.slice_index[number])
+        & (predicted.scores >= chosen.threshold)
+    )
+    best = np.flatnonzero(on_slice)[:1]
+    for box, color in (
+        *((predicted.xyxy[k], (217, 130, 15)) for k in best),
+        (truth.xyxy[number], (60, 200, 90)),
+    ):
+        corner = np.rint((box - np.tile(square[:2], 2)) * np.tile(scale, 2)).astype(int)
+        cv2.rectangle(shown, tuple(corner[:2]), tuple(corner[2:]), color, 2)
+    return shown

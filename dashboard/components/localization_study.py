@@ -1,0 +1,139 @@
+"""One study with its boxes before and after fusion, two viewers that scroll together."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+import numpy as np
+import streamlit as st
+
+from core.data.box_slices import volume_boxes
+from core.data.slice_table import volume_file_numbers
+from core.inference.box_tracks import Detections, boxes_3d, detect
+from core.types import BoxPrediction, RawDetections
+from dashboard import state
+from dashboard.components.localization_controls import BoxChoice
+from dashboard.components.slice_viewer import predicted_boxes, slice_viewer, true_boxes
+from dashboard.components.study_picker import StudyChoice
+from dashboard.localization import find_box_job, find_raw, forget_box_job, start_boxes
+from dashboard.prediction_jobs import PredictionJob
+from dashboard.services import OpenStudy
+
+BEFORE, AFTER = "loc_before", "loc_after"
+_POLL_SECONDS: Final = 0.5
+_HEIGHT: Final = 430
+
+
+def study_boxes(study: OpenStudy, choice: StudyChoice, chosen: BoxChoice) -> None:
+    """Show a study's boxes; run the localiser first where it has not read the study."""
+    raw = find_raw(study, chosen.bundle)
+    if raw is None:
+        job = find_box_job(study, chosen.bundle)
+        if job is not None and job.error is not None:
+            st.error(job.error, icon=":material/neurology:")
+            st.button("Try again", on_click=forget_box_job, args=(study, chosen.bundle))
+            return
+        _progress(start_boxes(study, chosen.bundle))
+        return
+    found = detect(raw, chosen.settings).above(chosen.threshold)
+    _viewers(study, choice, raw, found, chosen)
+
+
+@st.fragment
+def _viewers(
+    study: OpenStudy,
+    choice: StudyChoice,
+    raw: RawDetections,
+    found: Detections,
+    chosen: BoxChoice,
+) -> None:
+    truth = _truth(study, choice)
+    state.enter_study(study.fingerprint, study.volume.n_slices, _start(found, truth, study))
+    kept = raw.scores >= chosen.settings.skip_below
+    before = _boxes(raw.slice_index[kept], raw.xyxy[kept], raw.scores[kept])
+    after = _boxes(found.slice_index, found.xyxy, found.scores)
+    left, right = st.columns(2, gap="medium")
+    for place, key, title, boxes in (
+        (left, BEFORE, f"Before fusion · {len(before)} raw boxes", before),
+        (right, AFTER, f"After fusion · {len(after)} boxes from score {chosen.threshold:g}", after),
+    ):
+        with place:
+            st.markdown(f"**{title}**")
+            slice_viewer(
+                study, key=key, slice_index=state.current_slice(), height=_HEIGHT,
+                overlays=[true_boxes(truth), predicted_boxes(boxes)],
+                on_change=_follow_before if key == BEFORE else _follow_after,
+            )  # fmt: skip
+    _tracks(found)
+    state.show_slice_in_url()
+
+
+def _tracks(found: Detections) -> None:
+    """A button a track that leads to its middle slice."""
+    tracks = boxes_3d(found)[:8]
+    if not tracks:
+        st.caption("No box of this study reaches the score. Lower “Score from” to see more.")
+        return
+    st.caption("Boxes of neighbouring slices form tracks. Go to one, the likeliest first:")
+    with st.container(horizontal=True, key="loc_tracks"):
+        for number, box in enumerate(tracks):
+            middle = (box.first_slice + box.last_slice) // 2
+            st.button(
+                f"slices {box.first_slice}–{box.last_slice} · {box.score:.2f}",
+                key=f"loc_track_{number}", on_click=state.go_to_slice, args=(middle,),
+            )  # fmt: skip
+
+
+def _truth(study: OpenStudy, choice: StudyChoice) -> list[BoxPrediction]:
+    if choice.record is None:
+        return []
+    shift = study.volume.shift_px
+    found = volume_boxes(
+        choice.record, volume_file_numbers(study.volume),
+        np.zeros(2) if shift is None else shift,
+    )  # fmt: skip
+    return [
+        BoxPrediction((x0, y0, x1, y1), index)
+        for index, boxes in found.items()
+        for x0, y0, x1, y1 in boxes.tolist()
+    ]
+
+
+def _boxes(slices: object, xyxy: object, scores: object) -> list[BoxPrediction]:
+    return [
+        BoxPrediction((x0, y0, x1, y1), int(index), float(score))
+        for index, (x0, y0, x1, y1), score in zip(
+            np.asarray(slices), np.asarray(xyxy).tolist(), np.asarray(scores), strict=True
+        )
+    ]
+
+
+def _start(found: Detections, truth: list[BoxPrediction], study: OpenStudy) -> int:
+    """The slice of the best box, else of a true one, else the middle."""
+    if len(found):
+        return int(found.slice_index[found.scores.argmax()])
+    return truth[len(truth) // 2].slice_index if truth else study.volume.n_slices // 2
+
+
+def _follow_before() -> None:
+    state.go_to_slice(state.viewer_report(BEFORE).slice_index)
+
+
+def _follow_after() -> None:
+    state.go_to_slice(state.viewer_report(AFTER).slice_index)
+
+
+@st.fragment(run_every=_POLL_SECONDS)
+def _progress(job: PredictionJob) -> None:
+    """Poll the job; once it is finished, draw the page anew with its boxes."""
+    if job.finished:
+        st.rerun()
+    if job.total == 0:
+        st.progress(0.0, text="Loading the localiser …")
+        return
+    left = job.seconds_left(time.monotonic())
+    remaining = "" if left is None else f" · about {max(1, round(left))} s left"
+    st.progress(
+        job.done / job.total, text=f"Looking at slice {job.done} of {job.total}{remaining}."
+    )
