@@ -41,6 +41,7 @@ PREDICTIONS: Final = "predictions"
 FALSE_PER_STUDY: Final = 1.0
 THRESHOLD_STUDIES: Final = 16
 """Of the validation fold; the threshold is chosen on them and never on the held-out studies."""
+REPLICATES: Final = 300
 TRAINING_COHORT: Final = (480, 11)
 HELD_OUT_COHORT: Final = (120, 23)
 _EDGES: Final = ("left", "top", "right", "bottom")
@@ -245,7 +246,7 @@ def _report(cohort: BoxCohort, step: Step, threshold: float) -> DetectionReport:
     last = step is STEPS[-1]
     return evaluate_detection(
         fused_table(raw, step.settings), cohort.truth, cohort.n_slices,
-        threshold=threshold if last else 0.0, replicates=1000 if last else 0,
+        threshold=threshold if last else 0.0, replicates=REPLICATES if last else 0,
     )  # fmt: skip
 
 

@@ -70,13 +70,13 @@ def fused(bundle: str, digest: str, chosen: FusionSettings) -> BoxTable:
 def report_of(
     bundle: str, digest: str, chosen: FusionSettings, threshold: float
 ) -> DetectionReport:
-    """The held-out measures at a threshold; intervals by 200 resamples of the patients."""
+    """The held-out measures at a threshold; intervals by 60 resamples of the patients."""
     cohort = cohort_of(read_bundle(Path(bundle)))
     if cohort is None:
         raise ValueError("The bundle ships no boxes.")
     return evaluate_detection(
         fused(bundle, digest, chosen), cohort.truth, cohort.n_slices, threshold=threshold,
-        replicates=200,
+        replicates=60,
     )  # fmt: skip
 
 
