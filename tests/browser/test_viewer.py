@@ -45,6 +45,12 @@ def go_to(page, index):
     expect(axial(page)).to_have_attribute("data-drawn", str(index))
 
 
+def plain(page):
+    """Pixels as blocks and no crosshair, so that each can be compared."""
+    page.locator("button.smooth").click()
+    page.locator('[data-panes="1"]').click()
+
+
 def drawn(page, kind="axial"):
     """What the pane shows at the centre of each pixel of its image: uint8 (rows, columns)."""
     return np.array(
@@ -71,7 +77,7 @@ def inner(picture):
 
 
 def test_the_pixels_are_those_of_the_windowing_in_numpy(viewer, hu):
-    viewer.locator("button.smooth").click()
+    plain(viewer)
     for index, name in ((3, "bone"), (9, "soft tissue"), (0, "lung")):
         go_to(viewer, index)
         viewer.locator("select.preset").select_option(name)
@@ -83,6 +89,9 @@ def test_the_pixels_are_those_of_the_windowing_in_numpy(viewer, hu):
 def test_wheel_keys_and_ribbon_move_the_slice_and_python_follows(page, dashboard_url):
     open_diagnosis(page, dashboard_url)
     viewer = page
+    expect(viewer).to_have_url(re.compile(r"slice=\d"))
+    peak = int(re.search(r"slice=(\d+)", viewer.url).group(1))
+    there = (peak + 4) % N_SLICES
     go_to(viewer, 2)
     expect(viewer).to_have_url(re.compile(r"slice=2\b"))
     axial(viewer).hover()
@@ -93,26 +102,28 @@ def test_wheel_keys_and_ribbon_move_the_slice_and_python_follows(page, dashboard
     expect(axial(viewer)).to_have_attribute("aria-valuenow", "1")
     ribbon = viewer.locator("canvas.ribbon")
     size = ribbon.bounding_box()
-    ribbon.click(position={"x": 50, "y": size["height"] * 8.5 / N_SLICES})
-    expect(axial(viewer)).to_have_attribute("data-drawn", "8")
-    expect(viewer).to_have_url(re.compile(r"slice=8\b"))
+    ribbon.click(position={"x": 50, "y": size["height"] * (there + 0.5) / N_SLICES})
+    expect(axial(viewer)).to_have_attribute("data-drawn", str(there))
+    expect(viewer).to_have_url(re.compile(rf"slice={there}\b"))
     settle(viewer)
-    expect(axial(viewer)).to_have_attribute("aria-valuenow", "8")
+    expect(axial(viewer)).to_have_attribute("aria-valuenow", str(there))
     viewer.get_by_role("button", name="Study", exact=True).click()
-    expect(viewer).not_to_have_url(re.compile(r"slice=8\b"))
-    peak = re.search(r"slice=(\d+)", viewer.url).group(1)
-    expect(axial(viewer)).to_have_attribute("aria-valuenow", peak)
+    expect(viewer).to_have_url(re.compile(rf"slice={peak}\b"))
+    expect(axial(viewer)).to_have_attribute("aria-valuenow", str(peak))
 
 
 def test_dragging_windows_and_a_double_click_resets(viewer):
     box = axial(viewer).bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    requests = []
-    viewer.on("request", lambda r: requests.append(r.url))
+    viewer.locator(".viewer").evaluate(
+        "root => { root.told = 0; root.viewer.setStateValue = () => { root.told += 1; }; }"
+    )
     viewer.mouse.move(x, y)
     viewer.mouse.down()
     viewer.mouse.move(x + 60, y + 40, steps=5)
     viewer.mouse.up()
+    viewer.wait_for_timeout(400)
+    assert viewer.locator(".viewer").evaluate("root => root.told") == 0
     width, center = viewer.locator("input.width"), viewer.locator("input.center")
     assert int(width.input_value()) > 1900
     assert int(center.input_value()) > 500
@@ -126,7 +137,6 @@ def test_dragging_windows_and_a_double_click_resets(viewer):
         )
         == 1
     )
-    assert [url for url in requests if "_stcore" in url] == []
 
 
 def test_a_link_opens_its_slice_and_the_planes_are_linked(page, dashboard_url, hu, artifacts):
@@ -142,6 +152,7 @@ def test_a_link_opens_its_slice_and_the_planes_are_linked(page, dashboard_url, h
     expect(page.locator("canvas.axial")).not_to_have_attribute("aria-valuenow", "4")
     page.locator("canvas.coronal").hover()
     expect(page.locator(".readout")).to_contain_text("HU · LPS")
+    expect(page.locator("canvas.axial")).to_have_attribute("data-drawn", re.compile(r"\d+"))
     page.locator("canvas.axial").hover(position={"x": 150, "y": 220})
     shown = page.locator(".readout").inner_text()
     level, x, y, z = re.search(r"(−?\d+) HU .* x (\d+), y (\d+), slice (\d+)", shown).groups()
@@ -189,7 +200,7 @@ def test_uploads_good_corrupt_empty_and_nested(page, dashboard_url, workplace, h
     expect(error).to_contain_text("holds no files")
     upload(page, "nested.zip", zipped(*((f"a/b c/{name}", content) for name, content in files)))
     expect(axial(page)).to_have_attribute("data-drawn", re.compile(r"\d+"), timeout=FIRST_TIME_MS)
-    page.locator("button.smooth").click()
+    plain(page)
     go_to(page, 5)
     expected = window_to_uint8(hu[5], HuWindow(*DISPLAY_WINDOWS["bone"]))
     page.wait_for_timeout(300)
