@@ -34,6 +34,7 @@ def browser(chromium_path):
 def page(browser, dashboard_url):
     """A page at 1440 px that fails the test where it asks another host or shows an exception."""
     context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context.set_default_timeout(90_000)
     page = context.new_page()
     foreign = []
     own = (dashboard_url, dashboard_url.replace("http", "ws"), "data:", "blob:")
