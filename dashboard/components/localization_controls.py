@@ -56,8 +56,8 @@ def box_controls() -> BoxChoice | None:
     with columns[0]:
         threshold = st.slider(
             "Score from", 0.0, 1.0, round(default_threshold(bundle), 2), 0.01, key="loc_score",
-            help="Boxes below are neither drawn nor counted. Starts at the operating point: one "
-            "false box a study on the validation fold.",
+            help="Boxes below are neither drawn nor counted. Starts at the operating point, "
+            "chosen on the validation fold.",
         )  # fmt: skip
     with columns[1]:
         iou = st.slider(
