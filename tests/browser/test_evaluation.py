@@ -1,0 +1,88 @@
+"""The Evaluation page in a real browser: a threshold moves everything, a link restores it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.server import serve
+from tests.dashboard.made_predictions import write_predictions_place
+
+pytestmark = pytest.mark.browser
+
+FIRST_TIME_MS = 150_000
+
+
+@pytest.fixture(scope="module")
+def evaluation_url(repo_root, artifacts, tmp_path_factory):
+    root = tmp_path_factory.mktemp("evaluation")
+    write_predictions_place(root / "checkpoints", studies=30, slices=2_500, models=2)
+    environment = {
+        "CSPINE_VAR": str(root / "var"),
+        "RSNA_CACHE": str(root / "var" / "cache"),
+        "CHECKPOINTS": str(root / "checkpoints"),
+    }
+    with serve(repo_root, environment, artifacts / "evaluation_server.log") as url:
+        yield url
+
+
+def settle(page):
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    page.wait_for_timeout(500)
+
+
+def places(page):
+    """Centres of marks, as shares of the plot they lie over."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll('.st-key-ev_roc_stack .lab-mark')].map(m => {
+          const plot = document.querySelector('.st-key-ev_roc_stack .nsewdrag');
+          const box = plot.getBoundingClientRect();
+          const own = m.getBoundingClientRect();
+          return [(own.x + own.width / 2 - box.x) / box.width,
+                  1 - (own.y + own.height / 2 - box.y) / box.height]; })"""
+    )
+
+
+def ratios(page):
+    """False positive rate and recall of each model, from its confusion matrix."""
+    texts = page.locator(".lab-confusion tbody").all_inner_texts()
+    found = []
+    for text in texts:
+        tp, fn, fp, tn = (int(n.replace(",", "")) for n in re.findall(r"([\d,]+)\s+[\d.]+%", text))
+        found.append([fp / (fp + tn), tp / (tp + fn)])
+    return found
+
+
+def test_a_threshold_moves_everything_and_its_link_restores_it(browser, evaluation_url, artifacts):
+    page = browser.new_context(viewport={"width": 1440, "height": 1000}).new_page()
+    page.goto(f"{evaluation_url}/evaluation")
+    expect(page.locator(".lab-what-if")).to_be_visible(timeout=FIRST_TIME_MS)
+    expect(page.locator(".st-key-ev_csv_out")).to_be_visible(timeout=FIRST_TIME_MS)
+    settle(page)
+    for mark, expected in zip(places(page), ratios(page), strict=True):
+        assert mark == pytest.approx(expected, abs=0.01)
+    before = places(page)
+    slider = page.get_by_role("slider").first
+    slider.focus()
+    page.keyboard.press("PageUp")
+    expect(page.locator(".st-key-ev_back button")).to_be_enabled()
+    settle(page)
+    assert "moved=" in page.url
+    assert places(page)[0] != before[0]
+    assert places(page)[1] == before[1]
+    for mark, expected in zip(places(page), ratios(page), strict=True):
+        assert mark == pytest.approx(expected, abs=0.01)
+    line = page.locator(".lab-focus").inner_text()
+    other = browser.new_context().new_page()
+    other.goto(page.url)
+    expect(other.locator(".lab-focus")).to_have_text(line, timeout=FIRST_TIME_MS)
+    main = page.get_by_test_id("stMain")
+    for width, scheme in ((1440, "dark"), (900, "light")):
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size({"width": width, "height": 1000})
+        page.wait_for_timeout(500)
+        assert main.evaluate("e => e.scrollWidth <= e.clientWidth"), width
+        page.screenshot(path=artifacts / f"evaluation_{width}_{scheme}.png")
+    assert page.get_by_test_id("stException").count() == 0
