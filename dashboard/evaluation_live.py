@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import streamlit as st
 
 from core.constants import N_VERTEBRAE, VERTEBRAE
 from core.errors import PredictionsError
@@ -136,6 +137,14 @@ def choose(
 def live_figures(
     evaluated: Evaluated, name: str, question: Question, thresholds: Thresholds
 ) -> LiveFigures:
+    """`count_calls`, remembered: a move of one model's slider leaves the other models alone."""
+    key = f"{evaluated.key}|{question}|{thresholds!r}"
+    return _remembered(key, evaluated, name, question, thresholds)
+
+
+def count_calls(
+    evaluated: Evaluated, name: str, question: Question, thresholds: Thresholds
+) -> LiveFigures:
     """Count calls at thresholds; a score >= its threshold is a call.
 
     With seven thresholds a patient is called where any vertebra reaches its own; other levels are
@@ -157,6 +166,14 @@ def live_figures(
     return LiveFigures(
         thresholds, counts, {vertebra: own.at(threshold) for vertebra, own in curves.items()}
     )
+
+
+@st.cache_resource(max_entries=512, show_spinner=False)
+def _remembered(
+    key: str, _evaluated: Evaluated, name: str, _question: Question, _thresholds: Thresholds
+) -> LiveFigures:
+    del key
+    return count_calls(_evaluated, name, _question, _thresholds)
 
 
 def what_if(level: LevelName, counts: ConfusionCounts) -> str:

@@ -29,10 +29,11 @@ class SlowResults:
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="evaluation")
         self._futures: OrderedDict[str, Future[Any]] = OrderedDict()
+        self._waiting: list[tuple[Future[Any], Callable[[], Any]]] = []
         self._lock = threading.Lock()
 
     def get(self, key: str, work: Callable[[], T], *, wait: bool) -> T | Pending:
-        """The result under `key`; started where nobody has asked before.
+        """The result under `key`; one that nobody has asked for before waits for `start`.
 
         Args:
             key: Names the result.
@@ -45,9 +46,11 @@ class SlowResults:
         with self._lock:
             future = self._futures.get(key)
             if future is None:
-                future = Future() if wait else self._pool.submit(work)
+                future = Future()
                 self._futures[key] = future
                 mine = wait
+                if not wait:
+                    self._waiting.append((future, work))
                 while len(self._futures) > KEEP:
                     self._futures.popitem(last=False)
             else:
@@ -58,6 +61,13 @@ class SlowResults:
         if future.done() or wait:
             return future.result()
         return PENDING
+
+    def start(self) -> None:
+        """Compute what is waiting, in the background: a page calls this once it is drawn."""
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
+        for future, work in waiting:
+            self._pool.submit(_run, future, work)
 
     @property
     def busy(self) -> bool:
@@ -73,6 +83,11 @@ def slowly(key: str, work: Callable[[], T], *, items: int) -> T | Pending:
         CSpineError: Whatever `work` raised.
     """
     return _results().get(key, work, wait=items <= INLINE_UP_TO)
+
+
+def compute_the_rest() -> None:
+    """Start what the page has asked for and could not wait for; after all is drawn."""
+    _results().start()
 
 
 def still_computing() -> bool:

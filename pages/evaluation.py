@@ -19,6 +19,7 @@ from dashboard.components.evaluation_save import save_section
 from dashboard.components.evaluation_slots import Slots
 from dashboard.components.evaluation_thresholds import rule_bar, threshold_panel
 from dashboard.components.frame import page_header
+from dashboard.evaluation_slow import compute_the_rest
 from dashboard.evaluation_sources import find_sources
 from dashboard.services import settings
 
@@ -50,3 +51,4 @@ error_gallery(comparison)
 section("Keep and share")
 save_section(comparison)
 downloads(comparison)
+compute_the_rest()

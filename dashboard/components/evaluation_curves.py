@@ -26,8 +26,8 @@ from dashboard.components.evaluation_slots import Slots
 from dashboard.components.evaluation_tables import legend_html, model_tag
 from dashboard.components.frame import draw
 from dashboard.evaluation_comparison import Comparison, drawn_curves
-from dashboard.evaluation_live import WORDS
-from dashboard.evaluation_results import Evaluated, Question, curve, items
+from dashboard.evaluation_live import WORDS, live_figures
+from dashboard.evaluation_results import Evaluated, Question, curve, drawn_points, items
 from dashboard.evaluation_slow import Pending, slowly
 from dashboard.evaluation_state import control, evaluation_view, keep_evaluation_view
 
@@ -92,12 +92,28 @@ def vertebra_section(comparison: Comparison, slots: Slots) -> None:
                 "be judged one vertebra at a time.</div>"
             )
             return
+        _warm(comparison)
         curves = {
             name: drawn_curves(comparison, j, question.of_vertebrae)
             for j, name in enumerate(VERTEBRAE)
         }
         slots.panels = _chart(
             "ev_panels", lambda: small_multiples_figure(curves), True, "ROC curves of C1 to C7"
+        )
+
+
+def _warm(comparison: Comparison) -> None:
+    """Count vertebra by vertebra one model after the other, the one in focus last.
+
+    At full size the curves of all models do not stay in memory; in this order each is made once.
+    """
+    view = evaluation_view()
+    focus = comparison.focus(view)
+    for name in [*(name for name in comparison.names if name != focus), focus]:
+        for j in range(len(VERTEBRAE)):
+            drawn_points(comparison.evaluated, name, comparison.question.of_vertebrae, j)
+        live_figures(
+            comparison.evaluated, name, comparison.question, comparison.thresholds(view, name)
         )
 
 

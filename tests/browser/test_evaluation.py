@@ -37,11 +37,11 @@ def places(page):
     """Centres of marks, as shares of the plot they lie over."""
     return page.evaluate(
         """() => [...document.querySelectorAll('.st-key-ev_roc_stack .lab-mark')].map(m => {
-          const plot = document.querySelector('.st-key-ev_roc_stack .nsewdrag');
-          const box = plot.getBoundingClientRect();
+          const plot = document.querySelector('.st-key-ev_roc_stack .js-plotly-plot');
+          const area = plot._fullLayout._size, box = plot.getBoundingClientRect();
           const own = m.getBoundingClientRect();
-          return [(own.x + own.width / 2 - box.x) / box.width,
-                  1 - (own.y + own.height / 2 - box.y) / box.height]; })"""
+          return [(own.x + own.width / 2 - box.x - area.l) / area.w,
+                  1 - (own.y + own.height / 2 - box.y - area.t) / area.h]; })"""
     )
 
 

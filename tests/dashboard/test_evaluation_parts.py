@@ -46,6 +46,9 @@ def test_a_slow_result_is_pending_first_and_computed_once():
         return 7
 
     assert results.get("k", work, wait=False) is PENDING
+    assert results.busy
+    assert calls == []
+    results.start()
     assert started.wait(10)
     assert results.busy
     release.set()
@@ -65,6 +68,7 @@ def test_a_slow_failure_reaches_whoever_asks(wait):
     if not wait:
         with contextlib.suppress(PredictionsError):
             results.get("k", work, wait=False)
+        results.start()
     with pytest.raises(PredictionsError, match="one sentence"):
         results.get("k", work, wait=True)
 
