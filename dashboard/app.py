@@ -28,6 +28,13 @@ def main() -> None:
     diagnosis = st.Page(
         PAGES / "diagnosis.py", title="Diagnosis", icon=":material/radiology:", url_path="diagnosis"
     )
+    dataset = st.Page(
+        PAGES / "dataset.py", title="Dataset", icon=":material/database:", url_path="dataset"
+    )
+    preprocessing = st.Page(
+        PAGES / "preprocessing.py", title="Preprocessing", icon=":material/tune:",
+        url_path="preprocessing",
+    )  # fmt: skip
     training = st.Page(
         PAGES / "training.py", title="Training", icon=":material/model_training:",
         url_path="training",
@@ -49,7 +56,10 @@ def main() -> None:
         PAGES / "localization.py", title="Localization", icon=":material/frame_inspect:",
         url_path="localization",
     )  # fmt: skip
-    page = st.navigation([root, overview, diagnosis, localization, spine_3d, training, evaluation])
+    page = st.navigation(
+        [root, overview, dataset, preprocessing, diagnosis, localization, spine_3d, training,
+         evaluation]
+    )  # fmt: skip
     with st.sidebar:
         sidebar_status()
         sidebar_footer()

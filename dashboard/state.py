@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import streamlit as st
 
+from core.data.study_table import StudyFilter
+
 SLICE_KEY: Final = "slice"
 STUDY_KEY: Final = "study"
 PATIENT_THRESHOLD_KEY: Final = "patient_threshold"
@@ -19,6 +21,8 @@ ONE_STUDY: Final = "One study"
 MANY_STUDIES: Final = "Many studies"
 TRAINING_SECTION_KEY: Final = "training_section"
 RUN_KEY: Final = "run"
+DATA_SET_KEY: Final = "data"
+SEARCH_KEY: Final = "dataset_search"
 
 _ENTERED: Final = "_entered_study"
 _POINTS: Final = "_entered_points"
@@ -26,6 +30,8 @@ _UPLOAD: Final = "_upload"
 _SESSION: Final = "_session"
 _MESSAGE: Final = "_message"
 _NEXT_SECTION: Final = "_next_section"
+_FILTER: Final = "_studies_filter"
+_DATASET_STUDY: Final = "_dataset_study"
 
 
 def session_name() -> str:
@@ -237,6 +243,89 @@ def recall(key: str, default: Any = None) -> Any:  # noqa: ANN401 - whatever was
 def remember(key: str, value: object) -> None:
     """Remember a value for later runs of a page."""
     st.session_state[key] = value
+
+
+def query(names: Sequence[str]) -> dict[str, str]:
+    """The query parameters of these names that the URL has."""
+    return {name: st.query_params[name] for name in names if name in st.query_params}
+
+
+def show_query(names: Sequence[str], values: Mapping[str, str]) -> None:
+    """Make the URL hold these values, and none of the other names."""
+    for name in names:
+        _set_query(name, values.get(name))
+
+
+def data_set_from_url(known: Sequence[str]) -> None:
+    """Choose the data set that the URL names, once, where nothing is chosen yet."""
+    chosen = st.session_state.get(DATA_SET_KEY, st.query_params.get(DATA_SET_KEY))
+    if chosen in known:
+        st.session_state[DATA_SET_KEY] = chosen
+    else:
+        st.session_state.pop(DATA_SET_KEY, None)
+
+
+def choose_data_set(key: str) -> None:
+    """Choose a data set; for callbacks, so before the choice is drawn."""
+    st.session_state[DATA_SET_KEY] = key
+
+
+def show_data_set_in_url(key: str) -> None:
+    """Make the URL a link to this data set."""
+    _set_query(DATA_SET_KEY, key)
+
+
+def studies_filter(data_set: str) -> tuple[StudyFilter, int] | None:
+    """The filter of a data set's studies and how often it has changed; None before the first."""
+    known, wanted, serial = st.session_state.get(_FILTER, (None, None, 0))
+    return (wanted, serial) if known == data_set and wanted is not None else None
+
+
+def is_first_data_set() -> bool:
+    """Whether no data set's studies were filtered yet in this session."""
+    return _FILTER not in st.session_state
+
+
+def filter_studies(data_set: str, wanted: StudyFilter) -> None:
+    """Ask for other studies of a data set."""
+    _, _, serial = st.session_state.get(_FILTER, (None, None, 0))
+    st.session_state[_FILTER] = (data_set, wanted, serial + 1)
+    st.session_state[SEARCH_KEY] = wanted.text
+
+
+def searched_text() -> str:
+    """What stands in the search field of the Dataset page."""
+    return str(st.session_state.get(SEARCH_KEY) or "")
+
+
+def dataset_study(data_set: str) -> str | None:
+    """The study opened on the Dataset page: the one chosen, else the one the URL names."""
+    known, study = st.session_state.get(_DATASET_STUDY, (None, None))
+    return study if known == data_set else st.query_params.get(STUDY_KEY)
+
+
+def open_dataset_study(data_set: str, study: str | None) -> None:
+    """Open a study on the Dataset page; None closes it."""
+    st.session_state[_DATASET_STUDY] = (data_set, study)
+
+
+def noise_choice() -> tuple[str, int, int]:
+    """Method, threshold and groups of the noise reduction as the Preprocessing page stands."""
+    return (
+        str(st.session_state.get("pre_noise") or "none"),
+        int(st.session_state.get("pre_threshold", 30)),
+        int(st.session_state.get("pre_clusters", 4)),
+    )
+
+
+def clicked_mark(chart: str) -> tuple[int, ...] | None:
+    """The `customdata` of the bar or marker that was clicked; for the chart's callback."""
+    event = st.session_state.get(chart) or {}
+    points = event.get("selection", {}).get("points", [])
+    found = points[0].get("customdata") if points else None
+    if found is None:
+        return None
+    return tuple(int(value) for value in found) if isinstance(found, list) else (int(found),)
 
 
 def tell(message: str) -> None:

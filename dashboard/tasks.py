@@ -104,6 +104,22 @@ def start_phantom(root: Path, *, studies: int, seed: int, matrix: int, rsna_like
     return _start("phantom", root, [*options, *(["--rsna-like"] if rsna_like else [])])
 
 
+def resume_phantom(root: Path) -> Task:
+    """Go on with studies that were cancelled or failed, as they were asked for.
+
+    Raises:
+        TaskError: As `start_phantom`, or nothing is known of what was asked for.
+        StorageError: `var` cannot be written.
+    """
+    known = find_task("phantom", root)
+    asked = _read(known.folder / REQUEST_FILE) if known is not None else None
+    if asked is None:
+        raise TaskError(
+            f"What was asked for {root.name} is not known any more; remove it and make it anew."
+        )
+    return _start("phantom", root, [str(option) for option in asked["options"]])
+
+
 def find_task(kind: Kind, root: Path) -> Task | None:
     """The latest task of its kind on a data root."""
     found = (read_task(folder) for folder in _folders())
@@ -195,7 +211,7 @@ def _start(kind: Kind, root: Path, options: list[str]) -> Task:
     write_json(
         folder / REQUEST_FILE,
         {
-            "kind": kind, "target": str(target), "pid": process.pid,
+            "kind": kind, "target": str(target), "options": options, "pid": process.pid,
             "process_started": _started(process.pid), "asked": time.time(),
         },
     )  # fmt: skip

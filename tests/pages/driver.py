@@ -12,10 +12,13 @@ from streamlit.testing.v1 import AppTest
 APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
 
 
-def open_page(name: str) -> AppTest:
-    """Start the app and go to a page."""
+def open_page(name: str, **query: str) -> AppTest:
+    """Start the app and go to a page, with these words in its URL."""
     app = AppTest.from_file(str(APP), default_timeout=30).run()
-    return app.switch_page(f"../pages/{name}.py").run()
+    app.switch_page(f"../pages/{name}.py")
+    for word, value in query.items():
+        app.query_params[word] = value
+    return app.run()
 
 
 def open_read_study(**choices: str) -> AppTest:

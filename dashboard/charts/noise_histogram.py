@@ -1,0 +1,45 @@
+"""Grey levels of a slice, and where noise reduction parts them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import plotly.graph_objects as go
+
+from core.preprocessing.noise_reduction import NoiseResult
+from dashboard.charts.palette import CURRENT, NEUTRAL, SUSPICION
+
+HEIGHT: Final = 260
+
+
+def noise_histogram(result: NoiseResult) -> go.Figure:
+    """Draw the histogram with the borders and means of the groups.
+
+    The axis of pixels is logarithmic: air outnumbers bone a hundred times.
+    """
+    counts = result.counts.astype(np.float64)
+    figure = go.Figure(
+        go.Bar(
+            x=np.arange(len(counts)),
+            y=np.where(counts > 0, counts, np.nan),
+            marker={"color": NEUTRAL, "line": {"width": 0}},
+            hovertemplate="grey level %{x}: %{y:,} pixels<extra></extra>",
+        )
+    )
+    for start in result.starts:
+        figure.add_vline(
+            x=start - 0.5, line={"color": SUSPICION, "width": 2},
+            annotation={"text": f"{start}", "font": {"size": 11, "color": SUSPICION}},
+            annotation_position="top right",
+        )  # fmt: skip
+    if len(result.means) > 2:
+        for mean in result.means:
+            figure.add_vline(x=mean, line={"color": CURRENT, "width": 1.5, "dash": "dot"})
+    figure.update_layout(
+        height=HEIGHT, margin={"l": 8, "r": 8, "t": 24, "b": 8}, bargap=0, showlegend=False,
+        dragmode=False, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
+    )  # fmt: skip
+    figure.update_xaxes(title="grey level (0–255)", range=[-1, 256], fixedrange=True)
+    figure.update_yaxes(title="pixels (logarithmic)", type="log", fixedrange=True)
+    return figure

@@ -1,0 +1,45 @@
+"""A data set explored: facts, filters, charts, table and the study that was opened."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from core.data.statistics import summarise_studies
+from core.data.study_table import StudyFilter, select
+from dashboard import state
+from dashboard.components.dataset_charts import dataset_charts
+from dashboard.components.dataset_facts import dataset_facts, filter_chips
+from dashboard.components.dataset_study import dataset_study
+from dashboard.components.dataset_table import dataset_table
+from dashboard.data_sets import DataSetChoice
+from dashboard.dataset_query import PARTS, filter_from_query, filter_to_query
+from dashboard.dataset_service import IndexedSet
+
+
+@st.fragment
+def dataset_explorer(choice: DataSetChoice, data: IndexedSet) -> None:
+    """Draw the explorer; a click in it draws it alone anew."""
+    wanted, serial = _filter_of(choice.key)
+    state.show_query(PARTS, filter_to_query(wanted))
+    passes = select(data.table, wanted)
+    everything = summarise_studies(data.table, np.ones(len(data.table), np.bool_), data.edges)
+    shown = summarise_studies(data.table, passes, data.edges)
+    dataset_facts(shown, everything, data)
+    filter_chips(choice.key, wanted)
+    study = state.dataset_study(choice.key)
+    dataset_charts(data, choice.key, wanted, serial, everything)
+    st.html('<h2 class="lab-plain">The studies</h2>')
+    dataset_table(data, choice.key, wanted, passes, serial)
+    if study is not None:
+        dataset_study(choice, data, study)
+
+
+def _filter_of(data_set: str) -> tuple[StudyFilter, int]:
+    known = state.studies_filter(data_set)
+    if known is None:
+        # Another data set's filter, left in the URL, would ask for what is not there.
+        words = state.query(PARTS) if state.is_first_data_set() else {}
+        state.filter_studies(data_set, filter_from_query(words))
+        known = state.studies_filter(data_set)
+    return known or (StudyFilter(), 0)

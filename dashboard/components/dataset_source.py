@@ -1,0 +1,126 @@
+"""Which data set: the choice, and its index with progress where it is being built."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import streamlit as st
+
+from core.data.rsna import IMAGES_FOLDER
+from core.errors import CSpineError, DataRootError
+from dashboard import state, tasks
+from dashboard.components.task_status import task_progress
+from dashboard.data_sets import DataSetChoice, data_sets
+from dashboard.dataset_service import IndexedSet, indexed_set
+from dashboard.services import COUNT_SLICES_UP_TO, settings
+
+REFRESH_SECONDS: Final = 1.0
+
+
+def data_set_picker() -> DataSetChoice | None:
+    """Let the reader choose a data set; None while there is none."""
+    choices = data_sets()
+    if not choices:
+        st.info(
+            "There is no data set yet. Make synthetic studies below, run `python -m core demo`, or "
+            "start the lab with `RSNA_ROOT=/data make run`.",
+            icon=":material/database:",
+        )
+        return None
+    by_key = {choice.key: choice for choice in choices}
+    state.data_set_from_url(list(by_key))
+    chosen = st.selectbox(
+        "Data set",
+        list(by_key),
+        format_func=lambda key: _said(by_key[key]),
+        key=state.DATA_SET_KEY,
+        persist_state="session",
+        help="The other pages show the one in use; RSNA_ROOT decides which that is.",
+    )
+    state.show_data_set_in_url(chosen)
+    return by_key[chosen]
+
+
+def index_or_progress(choice: DataSetChoice | None) -> IndexedSet | None:
+    """Give the indexed data set; where it has no index, build one and show how far it is."""
+    if choice is None:
+        return None
+    if not choice.complete:
+        st.html(
+            '<div class="lab-blank">The studies of this cohort are not complete. Go on with them '
+            "under “Make synthetic studies”, or remove the cohort there.</div>"
+        )
+        return None
+    try:
+        found = indexed_set(choice.root)
+    except DataRootError as error:
+        st.error(str(error), icon=":material/database_off:")
+        return None
+    task = tasks.find_task("index", choice.root)
+    if task is not None and task.is_alive:
+        _watch(choice, task)
+        return found
+    if found is None:
+        _offer(choice, task)
+    elif found.outdated:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption(":material/update: The data set has changed since it was indexed.")
+            _index_button(choice, "Index again")
+    return found
+
+
+def _offer(choice: DataSetChoice, task: tasks.Task | None) -> None:
+    """Start the first index where that takes seconds; ask where it may take hours."""
+    if task is not None:
+        words = {"failed": task.message, "stopped": "The indexing was stopped."}
+        if task.state in words:
+            st.warning(words[task.state] or "The indexing failed.", icon=":material/warning:")
+    elif _is_small(choice) and not settings().dashboard_readonly:
+        try:
+            _watch(choice, tasks.start_index(choice.root))
+        except CSpineError as error:
+            st.error(str(error))
+        return
+    st.html(
+        '<div class="lab-blank">This data set has no index yet. Indexing reads every file once and '
+        "keeps what the headers say; it goes on when this page is closed.</div>"
+    )
+    if not settings().dashboard_readonly:
+        _index_button(choice, "Index it now")
+
+
+def _index_button(choice: DataSetChoice, label: str) -> None:
+    if settings().dashboard_readonly:
+        return
+    if st.button(label, icon=":material/database_search:"):
+        try:
+            tasks.start_index(choice.root)
+        except CSpineError as error:
+            st.error(str(error))
+            return
+        st.rerun(scope="app")
+
+
+def _watch(choice: DataSetChoice, task: tasks.Task) -> None:
+    st.fragment(_progress, run_every=REFRESH_SECONDS)(choice, task)
+
+
+def _progress(choice: DataSetChoice, task: tasks.Task) -> None:
+    now = tasks.read_task(task.folder)
+    if now is None or not now.is_alive:
+        st.rerun(scope="app")
+        return
+    task_progress(now, f"Indexing {choice.title}")
+
+
+def _is_small(choice: DataSetChoice) -> bool:
+    try:
+        count = sum(1 for _ in (choice.root / IMAGES_FOLDER).iterdir())
+    except OSError:
+        return False
+    return count <= COUNT_SLICES_UP_TO
+
+
+def _said(choice: DataSetChoice) -> str:
+    notes = [("in use", choice.in_use), ("not complete", not choice.complete)]
+    return " · ".join([choice.title, *(note for note, holds in notes if holds)])

@@ -1,0 +1,164 @@
+"""One study of the data set: its slices with the truth over them, its flags and its header."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+
+import streamlit as st
+
+from core.constants import VERTEBRAE
+from core.data.dicom_metadata import read_metadata
+from core.data.quality import FLAGS
+from core.errors import CSpineError
+from core.types import StudyRecord
+from dashboard import state
+from dashboard.components.slice_viewer import (
+    Overlay,
+    fracture_mask,
+    slice_viewer,
+    true_boxes,
+    vertebra_mask,
+)
+from dashboard.data_sets import DataSetChoice
+from dashboard.dataset_service import IndexedSet, boxes_of, fracture_file, mask_of
+from dashboard.services import OpenStudy, open_study
+
+PAGES = Path(__file__).resolve().parent.parent.parent / "pages"
+
+
+def dataset_study(choice: DataSetChoice, data: IndexedSet, study_id: str) -> None:
+    """Show a study below the table.
+
+    Args:
+        choice: Its data set.
+        data: The same, indexed.
+        study_id: Perhaps of no study: anybody can type a URL.
+    """
+    rows = data.table.studies
+    found = rows.loc[rows["study_id"] == study_id]
+    state.show_study_in_url(study_id if len(found) else None)
+    if found.empty:
+        return
+    record, row = data.records.get(study_id), found.iloc[0]
+    with st.container(key="dataset_study"):
+        _headline(choice, study_id, record)
+        picture, facts = st.columns([3, 2], gap="large")
+        with facts:
+            _truth(record)
+            _flags([flag.column for flag in FLAGS if row[flag.column]], row["error"])
+        with picture:
+            study = _opened(record)
+            if study is not None and record is not None:
+                boxes = boxes_of(data, study_id, study.volume)
+                slice_viewer(
+                    study,
+                    key=f"dataset_viewer_{study_id}",
+                    slice_index=boxes[len(boxes) // 2].slice_index if boxes else None,
+                    panes=("axial", "sagittal"),
+                    overlays=_overlays(data, record, study),
+                )
+        if study is not None:
+            with facts:
+                _metadata(study)
+
+
+def _headline(choice: DataSetChoice, study_id: str, record: StudyRecord | None) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", key="study_head"):
+        st.html(
+            f'<h2 class="lab-plain">Study …{escape(study_id[-12:])}</h2>'
+            f'<span class="lab-muted">{escape(study_id)}</span>'
+        )
+        in_diagnosis = record is not None and choice.in_use
+        if in_diagnosis and st.button("Open in Diagnosis", icon=":material/radiology:"):
+            state.open_in_diagnosis(study_id)
+            st.switch_page(PAGES / "diagnosis.py")
+        st.button(
+            "Close", icon=":material/close:", on_click=state.open_dataset_study,
+            args=(choice.key, None),
+        )  # fmt: skip
+
+
+def _opened(record: StudyRecord | None) -> OpenStudy | None:
+    if record is None:
+        st.error("The tables name this study, but its folder is not there; copy the study.")
+        return None
+    try:
+        with st.spinner("Reading the series …", show_time=True):
+            return open_study(record.folder)
+    except CSpineError as error:
+        st.error(str(error), icon=":material/folder_off:")
+        return None
+
+
+def _overlays(data: IndexedSet, record: StudyRecord, study: OpenStudy) -> list[Overlay]:
+    """The study's truth, as far as there is one."""
+    volume, name = study.volume, record.study_id
+    found: list[Overlay] = []
+    if (mask := record.mask_file) is not None:
+        found.append(
+            vertebra_mask(lambda: mask_of(mask, study.fingerprint, volume), study.fingerprint)
+        )
+    if (lines := fracture_file(data.root, name)) is not None:
+        found.append(
+            fracture_mask(lambda: mask_of(lines, study.fingerprint, volume), study.fingerprint)
+        )
+    if boxes := boxes_of(data, name, volume):
+        found.append(true_boxes(boxes))
+    return found
+
+
+def _truth(record: StudyRecord | None) -> None:
+    labels = record.fractured if record is not None else None
+    if labels is None:
+        text = "This study has no label, so nobody can say whether a network is right about it."
+    elif any(labels):
+        broken = [name for name, is_broken in zip(VERTEBRAE, labels, strict=True) if is_broken]
+        text = f"Labelled as fractured: <b>{', '.join(broken)}</b>."
+    else:
+        text = "Labelled as free of fractures."
+    st.html(f'<div class="lab-panel-title">Truth<span>{text}</span></div>')
+
+
+def _flags(columns: list[str], error: str | None) -> None:
+    borne = [flag for flag in FLAGS if flag.column in columns]
+    if error:
+        st.error(error)
+    if not borne:
+        st.html(
+            '<div class="lab-panel-title">Flags<span>None: nothing about the files is odd.</span>'
+            "</div>"
+        )
+        return
+    items = "".join(
+        f"<li><b>{escape(flag.title)}.</b> {escape(flag.meaning)}</li>" for flag in borne
+    )
+    st.html(f'<div class="lab-panel-title">Flags</div><ul class="lab-list">{items}</ul>')
+
+
+def _metadata(study: OpenStudy) -> None:
+    """The header of the middle slice, without what may name a person."""
+    volume = study.volume
+    try:
+        metadata = read_metadata(volume.source_files[volume.n_slices // 2])
+    except CSpineError as error:
+        st.error(str(error))
+        return
+    st.html(
+        '<div class="lab-panel-title">Header of the middle slice'
+        f"<span>{escape(metadata.transfer_syntax)}</span></div>"
+    )
+    for title, elements in metadata.groups.items():
+        rows = "".join(
+            f"<tr><td>{escape(e.name)}</td><td>{escape(e.value)}</td></tr>" for e in elements
+        )
+        with st.expander(f"{title} ({len(elements)})", expanded=title == "Scan"):
+            st.html(f'<div class="lab-scroll"><table class="lab-table">{rows}</table></div>')
+    with st.expander(f"Hidden, since they may name a person ({len(metadata.hidden)})"):
+        st.caption(
+            "Everything that is not a technical number or code stays hidden, its value unread: "
+            + ", ".join(metadata.hidden)
+            + (f"; and {metadata.private} private elements." if metadata.private else ".")
+        )
+    for note in volume.notes:
+        st.caption(f":material/info: {note}")

@@ -1,0 +1,122 @@
+"""The studies that pass: searched, sorted, with the columns asked for, to download or to open."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from core.constants import VERTEBRAE
+from core.data.quality import FLAGS
+from core.data.study_table import StudyFilter
+from dashboard import state
+from dashboard.dataset_service import IndexedSet
+
+COLUMNS: Final = {
+    "Study": "study_id",
+    "Fractured": "patient_overall",
+    "Vertebrae": None,
+    "Slices": "n_slices",
+    "Slice distance (mm)": "z_spacing_mm",
+    "Thickness (mm)": "thickness_mm",
+    "Pixel (mm)": "row_mm",
+    "Coverage (mm)": "coverage_mm",
+    "Rows": "rows",
+    "Columns": "cols",
+    "Boxes": "n_boxes",
+    "Mask": "has_mask",
+    "Size (MiB)": None,
+    "Flags": None,
+}
+"""By heading: the column of the index it shows as it is, None where it is made up of others."""
+
+SHOWN_AT_FIRST: Final = (
+    "Study", "Fractured", "Vertebrae", "Slices", "Slice distance (mm)", "Boxes", "Mask", "Flags",
+)  # fmt: skip
+
+
+def dataset_table(data: IndexedSet, data_set: str, wanted: StudyFilter,
+                  passes: NDArray[np.bool_], serial: int) -> None:  # fmt: skip
+    """List the studies; a click on a row opens it below.
+
+    Args:
+        data: The data set.
+        data_set: Its key.
+        wanted: The filter in force, which the search field is part of.
+        passes: bool (n,), the studies to list.
+        serial: As in `dataset_charts`.
+    """
+    rows = study_rows(data, passes)
+    with st.container(horizontal=True, key="table_tools", vertical_alignment="bottom"):
+        st.text_input(
+            "Search by study id", key=state.SEARCH_KEY, icon=":material/search:", width=260,
+            on_change=lambda: _search(data_set, wanted),
+        )  # fmt: skip
+        with st.popover("Columns", icon=":material/view_column:"):
+            columns = st.pills(
+                "Columns of the table", list(COLUMNS), selection_mode="multi",
+                default=list(SHOWN_AT_FIRST), key="table_columns", persist_state="session",
+            )  # fmt: skip
+        st.download_button(
+            f"Download {len(rows):,} rows", lambda: rows.to_csv(index=False), "studies.csv",
+            "text/csv", icon=":material/download:", disabled=rows.empty, on_click="ignore",
+        )  # fmt: skip
+    if rows.empty:
+        st.html('<div class="lab-blank">No study passes the filters; remove one above.</div>')
+        return
+    key = f"studies_{serial}"
+
+    def choose() -> None:
+        row = state.clicked_row(key)
+        if row is not None:
+            state.open_dataset_study(data_set, str(rows["Study"].iloc[row]))
+
+    st.dataframe(
+        rows,
+        key=key,
+        on_select=choose,
+        selection_mode="single-row",
+        hide_index=True,
+        column_order=[name for name in COLUMNS if name in columns] or list(SHOWN_AT_FIRST),
+        height=min(38 + 35 * len(rows), 360),
+        column_config=_FORMATS,
+    )
+    st.caption("Click the box at the left of a row to open the study; click a heading to sort.")
+
+
+def study_rows(data: IndexedSet, passes: NDArray[np.bool_]) -> pd.DataFrame:
+    """The studies as the table and the CSV file hold them, one row each."""
+    studies = data.table.studies.loc[passes]
+    labels, flags = data.table.labels[passes][:, 1:], data.table.flags[passes]
+    titles = [flag.title for flag in FLAGS]
+    made: dict[str, Any] = {
+        "Vertebrae": _joined(labels > 0, list(VERTEBRAE)),
+        "Size (MiB)": (studies["bytes"] / 2**20).round(1),
+        "Flags": _joined(flags, titles),
+    }
+    return pd.DataFrame(
+        {name: made[name] if source is None else studies[source]
+         for name, source in COLUMNS.items()}
+    ).reset_index(drop=True)  # fmt: skip
+
+
+_FORMATS: Final[dict[str, Any]] = {
+    "Study": st.column_config.TextColumn(width="medium", pinned=True),
+    "Slice distance (mm)": st.column_config.NumberColumn(format="%.2f"),
+    "Thickness (mm)": st.column_config.NumberColumn(format="%.2f"),
+    "Pixel (mm)": st.column_config.NumberColumn(format="%.3f"),
+    "Coverage (mm)": st.column_config.NumberColumn(format="%.0f"),
+    "Size (MiB)": st.column_config.NumberColumn(format="%.1f"),
+}
+
+
+def _joined(marks: NDArray[np.bool_], names: list[str]) -> list[str]:
+    return [", ".join(names[k] for k in np.flatnonzero(row)) for row in marks]
+
+
+def _search(data_set: str, wanted: StudyFilter) -> None:
+    state.filter_studies(data_set, replace(wanted, text=state.searched_text().strip()))

@@ -1,0 +1,62 @@
+"""A prepared slice as a picture, with boxes and the outlines of a mask over it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from core.constants import MASK_LABELS
+from dashboard.charts.palette import VERTEBRA_COLORS
+from dashboard.components.slice_viewer.overlays import TRUE_BOX_COLOR
+
+SHOWN_PX: Final = 384
+"""A smaller picture is enlarged to it, so that lines over it stay thin."""
+
+BoxXyxy = tuple[float, float, float, float]
+
+
+def overlay_image(
+    image: NDArray[np.uint8],
+    *,
+    boxes: Iterable[BoxXyxy] = (),
+    labels: NDArray[np.uint8] | None = None,
+) -> NDArray[np.uint8]:
+    """Draw a slice in colour.
+
+    Args:
+        image: uint8 (h, w), or (3, h, w), whose channels become red, green and blue.
+        boxes: xyxy in its pixels; 0 is the outer edge of the first one.
+        labels: uint8 (h, w), 1..7 for C1..C7; their outlines are drawn.
+
+    Returns:
+        uint8 (rows, columns, 3), at least `SHOWN_PX` wide and high.
+    """
+    plane = image.transpose(1, 2, 0) if image.ndim == 3 else np.stack([image] * 3, axis=-1)
+    scale = max(1, -(-SHOWN_PX // min(plane.shape[:2])))
+    size = (plane.shape[1] * scale, plane.shape[0] * scale)
+    # Pixels stay squares: it is they that the network sees.
+    shown = np.ascontiguousarray(cv2.resize(plane, size, interpolation=cv2.INTER_NEAREST))
+    width = max(1, round(min(size) / 256))
+    if labels is not None:
+        _outline(shown, cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST), width)
+    for box in boxes:
+        left, top, right, bottom = (round(edge * scale) for edge in box)
+        cv2.rectangle(shown, (left, top), (right - 1, bottom - 1), _rgb(TRUE_BOX_COLOR), width)
+    return shown.astype(np.uint8, copy=False)
+
+
+def _outline(shown: NDArray[np.uint8], labels: NDArray[np.uint8], width: int) -> None:
+    for name, label in MASK_LABELS.items():
+        inside = (labels == label).astype(np.uint8)
+        if inside.any():
+            lines, _ = cv2.findContours(inside, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+            cv2.drawContours(shown, lines, -1, _rgb(VERTEBRA_COLORS[name]), width)
+
+
+def _rgb(color: str) -> tuple[int, int, int]:
+    red, green, blue = (int(color[k : k + 2], 16) for k in (1, 3, 5))
+    return red, green, blue

@@ -1,0 +1,140 @@
+"""Making synthetic studies: what is asked for, how far it is, and what became of it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import streamlit as st
+
+from core.constants import SYNTHETIC_WARNING
+from core.errors import CSpineError
+from dashboard import state, tasks
+from dashboard.components.task_status import task_progress
+from dashboard.data_sets import DataSetChoice, data_sets, new_cohort_root, remove_cohort
+from dashboard.services import settings
+from dashboard.wording import duration
+
+REFRESH_SECONDS: Final = 1.0
+MAX_STUDIES: Final = 500
+SECONDS_A_STUDY: Final = {128: 0.8, 256: 2.0, 512: 6.0}
+"""On one core of a small machine; said as a rough guide before there is a pace."""
+MIB_A_STUDY: Final = {128: 8, 256: 30, 512: 120}
+
+
+def phantom_panel() -> None:
+    """Offer to make a cohort, and watch those that are being made."""
+    made = [choice for choice in data_sets() if choice.made_here]
+    found = [(choice, tasks.find_task("phantom", choice.root)) for choice in made]
+    at_work = [task for _, task in found if task is not None and task.is_alive]
+    unfinished = [(c, t) for c, t in found if not c.complete and not (t and t.is_alive)]
+    with st.expander(
+        "Make synthetic studies", icon=":material/add_circle:",
+        expanded=bool(at_work or unfinished) or not data_sets(),
+    ):  # fmt: skip
+        st.caption(
+            "CT-like necks with known fractures, written as real DICOM in RSNA's layout. "
+            + SYNTHETIC_WARNING
+        )
+        for task in at_work:
+            st.fragment(_progress, run_every=REFRESH_SECONDS)(task)
+        for choice, task in unfinished:
+            _unfinished(choice, task)
+        if settings().dashboard_readonly:
+            st.caption("This dashboard is read-only: no studies can be made from it.")
+            return
+        _form()
+        _remove([choice for choice in made if choice.complete])
+
+
+def _form() -> None:
+    with st.container(key="phantom_form", horizontal=True, vertical_alignment="bottom"):
+        name = st.text_input("Name", "cohort-1", key="phantom_name", max_chars=40, width=150)
+        studies = st.number_input("Studies", 1, MAX_STUDIES, 12, key="phantom_studies", width=130)
+        seed = st.number_input(
+            "Seed", 0, 2**31 - 1, 7, key="phantom_seed", width=130,
+            help="The same seed gives the same studies, to the pixel.",
+        )  # fmt: skip
+        matrix = st.selectbox(
+            "Pixels a side", sorted(SECONDS_A_STUDY), index=1, key="phantom_matrix", width=130,
+            help="Rows and columns of a slice.",
+        )  # fmt: skip
+        rsna_like = st.toggle(
+            "RSNA's quirks", key="phantom_rsna_like",
+            help="Spacing and coverage as in the real set, few masks and boxes, and its oddities: "
+            "reversed numbering, duplicate positions, gaps, broken files.",
+        )  # fmt: skip
+        if st.button("Make them", type="primary", icon=":material/play_arrow:"):
+            _start(name, int(studies), int(seed), int(matrix), rsna_like=rsna_like)
+    seconds = SECONDS_A_STUDY[int(matrix)] * int(studies)
+    st.caption(
+        f"Roughly {duration(seconds)} of one core and {MIB_A_STUDY[int(matrix)] * int(studies):,} "
+        "MiB of disk; it goes on when this page is closed."
+    )
+
+
+def _start(name: str, studies: int, seed: int, matrix: int, *, rsna_like: bool) -> None:
+    try:
+        root = new_cohort_root(name.strip())
+        tasks.start_phantom(root, studies=studies, seed=seed, matrix=matrix, rsna_like=rsna_like)
+    except CSpineError as error:
+        st.error(str(error))
+        return
+    st.rerun(scope="app")
+
+
+def _progress(task: tasks.Task) -> None:
+    now = tasks.read_task(task.folder)
+    if now is None or not now.is_alive:
+        if now is not None and now.state == "finished":
+            state.tell(f"Cohort {task.target.name} is ready; choose it as the data set.")
+        st.rerun(scope="app")
+        return
+    task_progress(now, f"Making {task.target.name}")
+
+
+def _unfinished(choice: DataSetChoice, task: tasks.Task | None) -> None:
+    """A cohort that was cancelled or failed, with its ways on."""
+    if task is not None and task.state == "failed":
+        st.error(f"{choice.title}: {task.message}")
+    else:
+        done = f" {task.done:,} of {task.total:,} studies are there." if task and task.total else ""
+        st.warning(f"{choice.title} is not complete.{done}", icon=":material/pause_circle:")
+    if settings().dashboard_readonly:
+        return
+    with st.container(horizontal=True):
+        if st.button("Go on", key=f"go_on_{choice.key}", icon=":material/play_arrow:"):
+            _go_on(choice)
+        if st.button("Remove", key=f"remove_{choice.key}", icon=":material/delete:"):
+            _removed(choice)
+
+
+def _go_on(choice: DataSetChoice) -> None:
+    try:
+        tasks.resume_phantom(choice.root)
+    except CSpineError as error:
+        st.error(str(error))
+        return
+    st.rerun(scope="app")
+
+
+def _remove(made: list[DataSetChoice]) -> None:
+    if not made:
+        return
+    with st.popover("Remove a cohort", icon=":material/delete:"):
+        by_key = {choice.key: choice for choice in made}
+        chosen = st.selectbox(
+            "Cohort", list(by_key), format_func=lambda key: by_key[key].title, key="remove_cohort"
+        )
+        st.caption("Its studies are deleted for good; the same seed makes them again.")
+        if st.button("Remove for good", type="primary"):
+            _removed(by_key[chosen])
+
+
+def _removed(choice: DataSetChoice) -> None:
+    try:
+        remove_cohort(choice)
+    except CSpineError as error:
+        st.error(str(error))
+        return
+    state.tell(f"{choice.title} was removed.")
+    st.rerun(scope="app")

@@ -1,0 +1,284 @@
+"""One slice on its way to a network: each step, random changes, noise reduction."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from core.constants import DISPLAY_WINDOWS
+from core.errors import CSpineError
+from core.preprocessing.augmentation import AugmentationRanges
+from core.preprocessing.intensity import window_to_uint8
+from core.preprocessing.noise_reduction import explain_noise
+from core.preprocessing.spine_field import SpineField
+from core.preprocessing.steps import (
+    InputSettings,
+    PreparationSteps,
+    preparation_steps,
+    preview_draws,
+)
+from core.preprocessing.steps import spine_field as find_spine
+from core.types import HuWindow
+from dashboard import state
+from dashboard.charts.noise_histogram import noise_histogram
+from dashboard.components.overlay_image import overlay_image
+from dashboard.components.preprocessing_settings import (
+    input_settings,
+    noise_settings,
+    strengths,
+)
+from dashboard.components.study_picker import StudyChoice
+from dashboard.dataset_service import mask_of
+from dashboard.preview import (
+    STRENGTHS,
+    SliceTruth,
+    apply_draws,
+    idle_changes,
+    only,
+    said,
+    slice_truth,
+    training_values,
+)
+from dashboard.services import OpenStudy
+
+PAGES: Final = Path(__file__).resolve().parent.parent.parent / "pages"
+PARTS: Final = ("Step by step", "Augmentation", "Noise reduction")
+ONE, COMPOSED = "One at a time", "Composed, as in training"
+
+
+@st.fragment
+def preprocessing_bench(study: OpenStudy, choice: StudyChoice) -> None:
+    """Draw the bench; a slider in it draws it alone anew.
+
+    Args:
+        study: The study on it.
+        choice: Where it comes from, with its truth.
+    """
+    index = _slice_slider(study, choice)
+    settings = input_settings()
+    spine = _spine(study.fingerprint, settings, study)
+    steps = preparation_steps(study.volume, index, settings, spine)
+    truth = _truth(study, choice, index, settings, spine)
+    part = st.segmented_control(
+        "What to look at", PARTS, default=PARTS[0], required=True, key="pre_part",
+        persist_state="session", label_visibility="collapsed",
+    )  # fmt: skip
+    with st.container(key="preview"):
+        if part == PARTS[0]:
+            _steps(steps, settings, truth)
+        elif part == PARTS[1]:
+            _augmentation(steps, settings, truth)
+        else:
+            _noise(steps, settings)
+
+
+def _slice_slider(study: OpenStudy, choice: StudyChoice) -> int:
+    n = study.volume.n_slices
+    state.enter_study(study.fingerprint, n, _first_slice(study, choice))
+    if n > 1:
+        st.slider(f"Slice, 0 (head) to {n - 1}", 0, n - 1, key=state.SLICE_KEY,
+                  persist_state="session")  # fmt: skip
+    state.show_slice_in_url()
+    return state.current_slice()
+
+
+def _first_slice(study: OpenStudy, choice: StudyChoice) -> int:
+    """A slice with a box where there is one, else the middle."""
+    boxes = choice.record.boxes if choice.record is not None else ()
+    if boxes:
+        wanted = boxes[len(boxes) // 2][0]
+        names = [path.name for path in study.volume.source_files]
+        if f"{wanted}.dcm" in names:
+            return names.index(f"{wanted}.dcm")
+    return study.volume.n_slices // 2
+
+
+@st.cache_resource(max_entries=8, show_spinner="Following the spine …")
+def _spine(fingerprint: str, settings: InputSettings, _study: OpenStudy) -> SpineField | None:
+    del fingerprint
+    return find_spine(_study.volume, settings)
+
+
+def _truth(
+    study: OpenStudy, choice: StudyChoice, index: int, settings: InputSettings,
+    spine: SpineField | None,
+) -> SliceTruth:  # fmt: skip
+    mask = None
+    if choice.record is not None and choice.record.mask_file is not None:
+        try:
+            mask = mask_of(choice.record.mask_file, study.fingerprint, study.volume)
+        except CSpineError as error:
+            st.warning(str(error))
+    return slice_truth(choice.record, mask, study.volume, index, settings, spine)
+
+
+def _steps(steps: PreparationSteps, settings: InputSettings, truth: SliceTruth) -> None:
+    window = settings.window
+    full = window_to_uint8(steps.hu, HuWindow(*DISPLAY_WINDOWS["full"]))
+    kept = f"a square of {settings.field_mm:g} mm along the spine" if settings.field_mm else (
+        "the whole slice" if settings.crop == 1 else f"the central {settings.crop:.0%}"
+    )  # fmt: skip
+    by_window = (
+        "three windows, the first shown"
+        if settings.channels == "windows"
+        else f"black at {window.lower:g} HU, white at {window.upper:g} HU".replace("-", "−")
+    )
+    low, high = int(steps.hu.min()), int(steps.hu.max())
+    shown: list[tuple[str, str, NDArray[np.uint8]]] = [
+        ("1 · Hounsfield units", f"{low:,} to {high:,} HU as scanned, {steps.hu.shape[1]} × "
+         f"{steps.hu.shape[0]} px".replace("-", "−"), full),
+        ("2 · Window to 0–255", f"{kept.capitalize()}; {by_window}", steps.windowed),
+        (f"3 · Resized to {settings.size}²", "Averaged over the area of each new pixel where it "
+         "shrinks", steps.resized),
+    ]  # fmt: skip
+    if settings.noise.method != "none":
+        shown.append(("4 · Noise reduced", "See the third part of this page", steps.cleaned))
+    _pictures(shown)
+    st.html(
+        '<div class="lab-panel-title">What the network sees: three channels'
+        f"<span>{_CHANNEL_AIDS[settings.channels]}</span></div>"
+    )
+    channels = [
+        (f"Channel {k + 1}", name, steps.channels[k]) for k, name in enumerate(steps.channel_names)
+    ]
+    composite = overlay_image(steps.channels, boxes=truth.boxes, labels=truth.labels)
+    known = "truth over it: " + _known(truth) if _known(truth) else "no truth is known here"
+    _pictures([*channels, ("All three as colours", known, composite)])
+    _hand_over(settings)
+
+
+_CHANNEL_AIDS: Final = {
+    "grey": "All three are alike, so hue and saturation have nothing to work on.",
+    "windows": "Bone, soft tissue and spongy bone: a fracture may show in one of them only.",
+    "neighbours": "The slice above and below: what goes on through the slices gains colour.",
+}
+
+
+def _known(truth: SliceTruth) -> str:
+    boxes = f"{len(truth.boxes)} box{'' if len(truth.boxes) == 1 else 'es'}" if truth.boxes else ""
+    labelled = truth.labels is not None and bool(truth.labels.any())
+    return ", ".join(part for part in (boxes, "vertebra outlines" if labelled else "") if part)
+
+
+def _augmentation(steps: PreparationSteps, settings: InputSettings, truth: SliceTruth) -> None:
+    controls, grid = st.columns([1, 3], gap="large")
+    with controls, st.container(key="strengths"):
+        how = st.segmented_control("Changes", (ONE, COMPOSED), default=COMPOSED, required=True,
+                                   key="pre_how", persist_state="session")  # fmt: skip
+        names = list(STRENGTHS)
+        if how == ONE:
+            names = [st.selectbox("Which", names, key="pre_which", persist_state="session",
+                                  format_func=str.capitalize)]  # fmt: skip
+        seed = st.number_input("Seed of the run", 0, 10_000, 0, key="pre_seed",
+                               persist_state="session")  # fmt: skip
+        count = st.slider("Draws", 2, 16, 8, key="pre_draws", persist_state="session")
+        with_truth = st.toggle("Boxes and masks move along", True, key="pre_truth",
+                               persist_state="session")  # fmt: skip
+        ranges = strengths()
+    used = ranges if how == COMPOSED else only(ranges, names[0])
+    draws = apply_draws(steps.network, truth, preview_draws(int(seed), count, used))
+    with grid:
+        st.html(
+            f'<div class="lab-panel-title">{count} draws of this slice<span>Exactly what the first '
+            "batch of a run with this seed would hold if all its slices were this one; every epoch "
+            "draws anew.</span></div>"
+        )
+        _idle_note(idle_changes(steps.network, used), settings)
+        shown = [
+            (f"Draw {k + 1}", said(draw.change, names),
+             overlay_image(draw.image, boxes=draw.truth.boxes if with_truth else (),
+                           labels=draw.truth.labels if with_truth else None))
+            for k, draw in enumerate(draws)
+        ]  # fmt: skip
+        _pictures(shown)
+        _hand_over(settings, used, seed=int(seed))
+
+
+def _idle_note(idle: tuple[str, ...], settings: InputSettings) -> None:
+    """Say which changes leave every byte as it is, and where they would not."""
+    if not idle:
+        return
+    which = " and ".join(idle)
+    verb = "changes" if len(idle) == 1 else "change"
+    why = ""
+    if settings.channels == "grey" and {"hue", "saturation"} & set(idle):
+        why = (
+            " The three channels are alike, and both act on their differences only: with the "
+            "channels “three HU windows” or “slice above, this, below” they do change the picture."
+        )
+    st.info(
+        f"{which.capitalize()} {verb} nothing here, byte for byte.{why}", icon=":material/info:"
+    )
+
+
+def _noise(steps: PreparationSteps, settings: InputSettings) -> None:
+    noise_settings()
+    result = explain_noise(steps.resized, settings.noise)
+    difference = np.abs(steps.resized.astype(np.int16) - result.image).astype(np.uint8)
+    most = int(difference.max())
+    gain = 255 // most if most else 1
+    groups = len(result.means)
+    mask = (result.groups.astype(np.uint16) * 255 // max(groups - 1, 1)).astype(np.uint8)
+    _pictures(
+        [
+            ("Before", "The resized slice, 0–255", steps.resized),
+            ("Mask", _MASK_AIDS[settings.noise.method].format(k=groups), mask),
+            ("After", "What the network would see", result.image),
+            ("Difference", f"Up to {most} grey levels" + (f", shown × {gain}" if gain > 1 else ""),
+             (difference * gain).astype(np.uint8)),
+        ]
+    )  # fmt: skip
+    st.html(
+        '<div class="lab-panel-title">Where the grey levels are parted'
+        f"<span>{_NOISE_AIDS[settings.noise.method]}</span></div>"
+    )
+    st.plotly_chart(
+        noise_histogram(result), key="noise_histogram", config={"displayModeBar": False},
+        alt="Histogram of grey levels with the borders of the groups",
+    )  # fmt: skip
+    _hand_over(settings)
+
+
+_MASK_AIDS: Final = {
+    "none": "Choose a method above",
+    "threshold": "White is kept, black becomes background",
+    "otsu": "White is kept, black becomes background",
+    "kmeans": "{k} groups, the brightest white",
+}
+_NOISE_AIDS: Final = {
+    "none": "Air is the tall peak at the left, bone the long tail at the right.",
+    "threshold": "Everything darker than the line becomes black.",
+    "otsu": "The line parts the pixels into the two classes that differ most (Otsu, 1979).",
+    "kmeans": "Solid lines part the groups, dotted ones are their means. Found exactly on the "
+    "histogram, so there is no random start.",
+}
+
+
+def _pictures(shown: list[tuple[str, str, NDArray[np.uint8]]]) -> None:
+    """Pictures side by side, four to a row, each with its name and one line."""
+    for start in range(0, len(shown), 4):
+        for column, (title, aid, image) in zip(
+            st.columns(4), shown[start : start + 4], strict=False
+        ):
+            with column:
+                st.html(f'<div class="lab-panel-title">{title}<span>{aid}</span></div>')
+                picture = image if image.ndim == 3 else overlay_image(image)
+                st.image(picture, width="stretch", output_format="PNG", alt=title)
+
+
+def _hand_over(
+    settings: InputSettings, ranges: AugmentationRanges | None = None, *, seed: int = 0
+) -> None:
+    """Offer to fill the Training page's form; without `ranges` its augmentation stays as it is."""
+    if st.button(
+        "Use these settings", type="primary", icon=":material/model_training:",
+        help="Opens the Training page's form with them; nothing starts yet.",
+    ):  # fmt: skip
+        state.fill_form(training_values(settings, ranges, seed=seed), anew=True)
+        state.show_section("New run")
+        state.tell("The form holds the settings of the Preprocessing page.")
+        st.switch_page(PAGES / "training.py")

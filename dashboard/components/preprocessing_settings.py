@@ -1,0 +1,104 @@
+"""The widgets of the Preprocessing page: what a slice goes through, and how far it is changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, get_args
+
+import streamlit as st
+
+from core.config import ChannelMode, RunConfig
+from core.constants import DISPLAY_WINDOWS
+from core.preprocessing.augmentation import AugmentationRanges
+from core.preprocessing.steps import InputSettings
+from core.types import HuWindow, NoiseReduction
+from dashboard import state
+from dashboard.preview import STRENGTHS
+
+SIZES: Final = (64, 96, 128, 192, 224, 256, 320, 384, 512)
+_PRESETS: Final = {name.capitalize(): window for name, window in DISPLAY_WINDOWS.items()}
+_CHANNELS: Final = {
+    "grey": "one grey slice thrice",
+    "windows": "three HU windows",
+    "neighbours": "slice above, this, below",
+}
+METHODS: Final = {
+    "none": "None",
+    "threshold": "Threshold by value",
+    "otsu": "Threshold by Otsu",
+    "kmeans": "K-means",
+}
+_TOP: Final = {
+    "rotation": 90.0, "flip": 1.0, "brightness": 0.5, "contrast": 1.0, "saturation": 1.5,
+    "hue": 180.0, "shift": 0.3, "zoom": 0.7,
+}  # fmt: skip
+_STEP: Final = {"rotation": 1.0, "hue": 5.0, "flip": 0.05}
+
+
+def input_settings() -> InputSettings:
+    """Ask for window, crop, size and channels; noise reduction is asked for in its own part."""
+    with st.container(key="input_settings", horizontal=True, vertical_alignment="bottom"):
+        preset = st.selectbox(
+            "HU window", [*_PRESETS, "Custom"], key="pre_window", persist_state="session", width=150
+        )
+        if preset == "Custom":
+            center = st.number_input(
+                "Centre (HU)", -1500.0, 4000.0, 400.0, 25.0, format="%.0f", key="pre_center",
+                persist_state="session", width=130,
+            )  # fmt: skip
+            width = st.number_input(
+                "Width (HU)", 1.0, 8000.0, 1800.0, 50.0, format="%.0f", key="pre_width",
+                persist_state="session", width=130,
+            )  # fmt: skip
+        else:
+            center, width = _PRESETS[preset]
+        size = st.selectbox("Size (px)", SIZES, index=len(SIZES) - 1, key="pre_size",
+                            persist_state="session", width=110)  # fmt: skip
+        follows = st.toggle(
+            "Follow the spine", key="pre_follow", persist_state="session",
+            help="Keep a square of fixed size that follows the spine, instead of the middle.",
+        )  # fmt: skip
+        if follows:
+            side = st.slider("Side of the square (mm)", 40, 250, 120, 10, key="pre_field",
+                             persist_state="session", width=210)  # fmt: skip
+            crop, field_mm = 1.0, float(side)
+        else:
+            crop = st.slider("Central share kept", 0.3, 1.0, 1.0, 0.05, key="pre_crop",
+                             persist_state="session", width=210)  # fmt: skip
+            field_mm = None
+        channels = st.selectbox(
+            "Channels", get_args(ChannelMode), format_func=_CHANNELS.__getitem__,
+            key="pre_channels", persist_state="session", width=230,
+        )  # fmt: skip
+    return InputSettings(HuWindow(center, width), crop, int(size), channels, _noise(), field_mm)
+
+
+def noise_settings() -> None:
+    """Ask for noise reduction; `input_settings` reads it at the next run of the script."""
+    with st.container(key="noise_settings", horizontal=True, vertical_alignment="bottom"):
+        method = st.segmented_control(
+            "Noise reduction", list(METHODS), format_func=METHODS.__getitem__, key="pre_noise",
+            default="none", required=True, persist_state="session",
+        )  # fmt: skip
+        if method == "threshold":
+            st.slider("Grey level from which a pixel is kept", 1, 255, 30, key="pre_threshold",
+                      persist_state="session", width=320)  # fmt: skip
+        elif method == "kmeans":
+            st.slider("Groups K", 2, 8, 4, key="pre_clusters", persist_state="session", width=320)
+
+
+def strengths() -> AugmentationRanges:
+    """Ask how far a slice may be changed."""
+    usual = AugmentationRanges.of(RunConfig(task="fracture", data_root=Path()))
+    chosen: dict[str, float] = {}
+    for name, (field, _, label) in STRENGTHS.items():
+        chosen[field] = st.slider(
+            label, 0.0, _TOP[name], float(getattr(usual, field)), _STEP.get(name, 0.01),
+            key=f"pre_{name}", persist_state="session",
+        )  # fmt: skip
+    return AugmentationRanges(**chosen)
+
+
+def _noise() -> NoiseReduction:
+    method, threshold, clusters = state.noise_choice()
+    return NoiseReduction(method, threshold, clusters)  # pyright: ignore[reportArgumentType]

@@ -1,0 +1,39 @@
+"""How far a background task is, with the time left and a button that cancels it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.errors import CSpineError
+from dashboard import tasks
+from dashboard.services import settings
+from dashboard.wording import duration
+
+
+def task_progress(task: tasks.Task, title: str) -> None:
+    """Show a task that is at work.
+
+    Args:
+        task: As it stands now.
+        title: What it does.
+    """
+    left = task.seconds_left
+    if not task.total:
+        text = f"{title}: starting …"
+    else:
+        text = f"{title}: {task.done:,} of {task.total:,} studies"
+        text += "" if left is None else f" · about {duration(left)} left"
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.progress(task.share_done, text=text)
+        if not settings().dashboard_readonly:
+            st.button(
+                "Cancel", icon=":material/stop_circle:", key=f"cancel_{task.folder.name}",
+                on_click=_cancel, args=(task,), help="Studies that are finished stay.",
+            )  # fmt: skip
+
+
+def _cancel(task: tasks.Task) -> None:
+    try:
+        tasks.cancel_task(task)
+    except CSpineError as error:
+        st.error(str(error))

@@ -1,0 +1,101 @@
+"""A filter of studies as words in the URL and as sentences on the page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from core.constants import N_VERTEBRAE, VERTEBRAE
+from core.data.quality import FLAGS
+from core.data.study_table import Span, StudyFilter
+
+_FLAG_BY_WORD: Final = {flag.column.removeprefix("flag_"): flag for flag in FLAGS}
+_SPANS: Final = {
+    "n_boxes": ("Boxes", ""),
+    "box_mm": ("A box with a side of", " mm"),
+    "n_slices": ("Slices", ""),
+    "spacing_mm": ("Slice distance", " mm"),
+}
+PARTS: Final = StudyFilter.__slots__
+"""Names in the URL: those of the filter's attributes."""
+
+
+def filter_to_query(wanted: StudyFilter) -> dict[str, str]:
+    """Say a filter in words for a URL; what it does not ask for is left out."""
+    words: dict[str, str] = {}
+    for part in wanted.parts:
+        value = getattr(wanted, part)
+        if part == "fractured":
+            words[part] = "yes" if value else "no"
+        elif part == "flags":
+            words[part] = ",".join(flag.removeprefix("flag_") for flag in value)
+        elif part in _SPANS:
+            words[part] = f"{value[0]:.10g}..{value[1]:.10g}"
+        else:
+            words[part] = ",".join(value) if part == "vertebrae" else str(value)
+    return words
+
+
+def filter_from_query(words: Mapping[str, str]) -> StudyFilter:
+    """Undo `filter_to_query`; what makes no sense is passed over, as anybody can type a URL."""
+    given = {part: _READERS[part](words[part]) for part in PARTS if part in words}
+    return StudyFilter(**{part: value for part, value in given.items() if value is not None})
+
+
+def filter_labels(wanted: StudyFilter) -> dict[str, str]:
+    """Say each part of a filter for a reader, by part."""
+    said: dict[str, str] = {}
+    for part in wanted.parts:
+        value = getattr(wanted, part)
+        if part in _SPANS:
+            name, unit = _SPANS[part]
+            said[part] = f"{name} {value[0]:g} to below {value[1]:g}{unit}"
+        else:
+            said[part] = _SAID[part](value)
+    return said
+
+
+_SAID: Final[dict[str, Callable[[Any], str]]] = {
+    "fractured": lambda value: "Fractured" if value else "Not fractured",
+    "vertebrae": lambda value: " and ".join(value) + " fractured",
+    "n_fractured": lambda value: f"{value} fractured vertebra{'' if value == 1 else 'e'}",
+    "flags": lambda value: " and ".join(
+        flag.title for flag in _FLAG_BY_WORD.values() if flag.column in value
+    ),
+    "text": lambda value: f"Id contains “{value}”",
+}
+
+
+def _read_span(text: str) -> Span | None:
+    low, _, high = text.partition("..")
+    try:
+        span = float(low), float(high)
+    except ValueError:
+        return None
+    return span if all(map(math.isfinite, span)) and span[0] < span[1] else None
+
+
+def _read_vertebrae(text: str) -> tuple[str, ...]:
+    named = text.split(",")
+    return tuple(name for name in VERTEBRAE if name in named)
+
+
+def _read_flags(text: str) -> tuple[str, ...]:
+    named = text.split(",")
+    return tuple(flag.column for word, flag in _FLAG_BY_WORD.items() if word in named)
+
+
+def _read_count(text: str) -> int | None:
+    known = text.isascii() and text.isdigit() and len(text) < 3 and int(text) <= N_VERTEBRAE
+    return int(text) if known else None
+
+
+_READERS: Final[dict[str, Callable[[str], Any]]] = {
+    "fractured": {"yes": True, "no": False}.get,
+    "vertebrae": _read_vertebrae,
+    "n_fractured": _read_count,
+    "flags": _read_flags,
+    "text": lambda text: text.strip()[:80],
+    **dict.fromkeys(_SPANS, _read_span),
+}

@@ -1,0 +1,118 @@
+"""Cached calls into core for the Dataset page: indexed data sets, and one study's truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from core.data.index import INDEX_FILE, STUDIES_FILE, index_folder, load_index
+from core.data.masks import load_vertebra_mask
+from core.data.rsna import BOXES_FILE, IMAGES_FOLDER, LABELS_FILE, read_data_set
+from core.data.slice_table import boxes_on_slices
+from core.data.statistics import distribution_edges
+from core.data.study_table import StudyTable, study_table
+from core.types import BoxPrediction, CTVolume, StudyRecord
+from dashboard.services import files_signature, settings
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IndexedSet:
+    """A data set that has an index.
+
+    Attributes:
+        root: The data root.
+        table: Its studies as columns.
+        edges: Intervals of its distributions.
+        records: By study id.
+        boxes: `boxes_on_slices` of all boxes.
+        problems: Sentences on wrong rows of its tables.
+        outdated: Its tables or folders changed after it was indexed.
+        signature: Changes with its content.
+    """
+
+    root: Path
+    table: StudyTable
+    edges: dict[str, NDArray[np.float64]]
+    records: dict[str, StudyRecord]
+    boxes: pd.DataFrame
+    problems: tuple[str, ...]
+    outdated: bool
+    signature: str
+
+
+def indexed_set(root: Path) -> IndexedSet | None:
+    """Give an indexed data set, from memory while its files stay as they are; None without index.
+
+    Raises:
+        DataRootError: The folder is not in RSNA's layout.
+    """
+    root = root.absolute()
+    folder = index_folder(root, settings().rsna_cache.absolute())
+    tables = (root / LABELS_FILE, root / BOXES_FILE, root / IMAGES_FOLDER)
+    built = folder / STUDIES_FILE
+    if not built.is_file():
+        return None
+    return _indexed_set(str(root), files_signature(folder / INDEX_FILE, built, *tables))
+
+
+def boxes_of(data: IndexedSet, study_id: str, volume: CTVolume) -> list[BoxPrediction]:
+    """The true boxes of a study on the slices of its volume."""
+    rows = data.boxes.loc[(data.boxes["study_id"] == study_id) & (data.boxes["slice_index"] >= 0)]
+    found: list[BoxPrediction] = []
+    for index, *edges in rows[["slice_index", "left", "top", "right", "bottom"]].to_numpy(float):
+        # Slices of a tilted gantry were moved within their planes when they were read.
+        x, y = (0.0, 0.0) if volume.shift_px is None else volume.shift_px[int(index)]
+        left, top, right, bottom = edges
+        xyxy = (float(left + x), float(top + y), float(right + x), float(bottom + y))
+        found.append(BoxPrediction(xyxy, int(index)))
+    return found
+
+
+def fracture_file(root: Path, study_id: str) -> Path | None:
+    """The mask of a synthetic study's fracture lines; None where there is none."""
+    path = root / "fracture_masks" / f"{study_id}.nii.gz"
+    return path if path.is_file() else None
+
+
+def mask_of(path: Path, fingerprint: str, volume: CTVolume) -> NDArray[np.uint8]:
+    """A mask on the grid of a volume, uint8 (z, y, x), from memory where it was read before.
+
+    Raises:
+        DataRootError: The mask cannot be read.
+    """
+    return _mask(str(path), files_signature(path) + fingerprint, volume)
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _mask(path: str, signature: str, _volume: CTVolume) -> NDArray[np.uint8]:
+    del signature
+    mask = load_vertebra_mask(Path(path), _volume)
+    mask.setflags(write=False)
+    return mask
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the index …")
+def _indexed_set(root: str, signature: str) -> IndexedSet | None:
+    path, cache_dir = Path(root), settings().rsna_cache.absolute()
+    index = load_index(path, cache_dir)
+    if index is None:
+        return None
+    data_set = read_data_set(path)
+    table = study_table(index, data_set.boxes)
+    built = (index.folder / STUDIES_FILE).stat().st_mtime_ns
+    sources = (path / LABELS_FILE, path / BOXES_FILE, path / IMAGES_FOLDER)
+    return IndexedSet(
+        root=path,
+        table=table,
+        edges=distribution_edges(table),
+        records={record.study_id: record for record in data_set.studies},
+        boxes=boxes_on_slices(data_set, index.slices),
+        problems=tuple(problem.sentence(problem.file.name) for problem in data_set.problems),
+        outdated=any(s.exists() and s.stat().st_mtime_ns > built for s in sources),
+        signature=signature,
+    )

@@ -1,0 +1,23 @@
+"""Dataset: what is in the data, what is odd about it, and what do single studies look like?"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard import state
+from dashboard.components.dataset_explorer import dataset_explorer
+from dashboard.components.dataset_source import data_set_picker, index_or_progress
+from dashboard.components.frame import page_header
+from dashboard.components.phantom_panel import phantom_panel
+
+page_header(
+    "Dataset", "What is in the data, what is odd about it, and what does one study look like?"
+)
+message = state.told()
+if message:
+    st.success(message, icon=":material/check:")
+choice = data_set_picker()
+phantom_panel()
+data = index_or_progress(choice)
+if choice is not None and data is not None:
+    dataset_explorer(choice, data)

@@ -1,0 +1,15 @@
+"""Preprocessing: what does a network see of a slice, and how is it changed while it learns?"""
+
+from __future__ import annotations
+
+from dashboard.components.frame import page_header
+from dashboard.components.preprocessing_bench import preprocessing_bench
+from dashboard.components.study_picker import open_choice, study_picker
+
+page_header(
+    "Preprocessing", "What does a network see of a slice, and how is it changed while it learns?"
+)
+choice = study_picker()
+study = open_choice(choice)
+if choice is not None and study is not None:
+    preprocessing_bench(study, choice)

@@ -1,0 +1,124 @@
+"""What is previewed is what the store keeps and a training batch holds, byte for byte."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.config import RunConfig
+from core.data.cache import load_study_slices
+from core.data.datasets import SliceDataset
+from core.data.dicom_series import read_series
+from core.data.rsna import read_studies
+from core.preprocessing.augmentation import Augmentation, AugmentationRanges, apply_augmentation
+from core.preprocessing.steps import (
+    InputSettings,
+    changes_nothing,
+    network_slice,
+    place_box_xyxy,
+    place_mask,
+    preparation_steps,
+    preview_draws,
+    spine_field,
+)
+from core.training.batches import Batches
+from core.types import HuWindow, NoiseReduction
+from tests.core.training.made_data_root import write_data_root
+
+WAYS = [
+    {},
+    {"crop": 0.6, "window_center": 40.0, "window_width": 400.0},
+    {"channels": "windows", "noise_reduction": "otsu"},
+    {"channels": "neighbours", "noise_reduction": "kmeans", "noise_clusters": 3},
+    {"field_mm": 20.0, "noise_reduction": "threshold", "noise_threshold": 77},
+    {"field_mm": 25.0, "channels": "neighbours"},
+]
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory):
+    return read_studies(write_data_root(tmp_path_factory.mktemp("d"), studies=2, slices=7))[1]
+
+
+@pytest.fixture(scope="module")
+def volume(record):
+    return read_series(record.folder, jobs=1)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_previewed_slice_is_what_a_training_batch_holds(record, volume, tmp_path, way):
+    config = RunConfig(task="vertebra", data_root=tmp_path, size=32, augment=True, seed=9,
+                       augment_hue_deg=90, augment_rotation_deg=30, **way)  # fmt: skip
+    how = InputSettings.of(config)
+    study = load_study_slices(
+        record, window=config.window, crop=config.crop, size=config.size, cache_dir=tmp_path,
+        channels=config.channels, noise=config.noise, field_mm=config.field_mm, jobs=1,
+    )  # fmt: skip
+    dataset, field = SliceDataset([study], "vertebra"), spine_field(volume, how)
+    for index in (0, 3, 6):
+        previewed = network_slice(volume, index, how, field)
+        trained = dataset.batch(np.array([index])).images[0].numpy()
+        np.testing.assert_array_equal(previewed, trained)
+        # The same slice eight times: each is changed by a draw of its own, as in the first batch.
+        ranges = AugmentationRanges.of(config)
+        batches = Batches(dataset, np.full(8, index), 8, augment_seed=(9, 0, 1),
+                          augment_ranges=ranges)  # fmt: skip
+        (batch,) = batches
+        draws = preview_draws(config.seed, 8, ranges)
+        grid = np.stack([apply_augmentation(previewed, draw) for draw in draws])
+        np.testing.assert_array_equal(grid, batch.images.numpy())
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_steps_lead_to_the_networks_input(volume, way):
+    how = InputSettings.of(RunConfig(task="vertebra", data_root=".", size=32, **way))
+    field = spine_field(volume, how)
+    steps = preparation_steps(volume, 2, how, field)
+    np.testing.assert_array_equal(steps.network, network_slice(volume, 2, how, field))
+    np.testing.assert_array_equal(steps.hu, volume.hu[2])
+    own = 1 if how.channels == "neighbours" else 0
+    np.testing.assert_array_equal(steps.channels[own], steps.cleaned)
+    assert steps.channels.shape == (3, 32, 32)
+    assert steps.resized.shape == steps.cleaned.shape == (32, 32)
+    assert steps.windowed.shape == steps.cut.shape
+    if how.noise.method == "none":
+        np.testing.assert_array_equal(steps.cleaned, steps.resized)
+
+
+def test_hue_and_saturation_change_nothing_but_where_channels_differ(volume):
+    for change in (Augmentation(hue_deg=120), Augmentation(saturation=1.6)):
+        assert changes_nothing(network_slice(volume, 3, InputSettings(size=24)), change)
+        for channels in ("windows", "neighbours"):
+            differing = network_slice(volume, 3, InputSettings(size=24, channels=channels))
+            assert not changes_nothing(differing, change)
+    assert not changes_nothing(network_slice(volume, 3, InputSettings(size=24)),
+                               Augmentation(flip=True))  # fmt: skip
+
+
+@given(
+    st.sampled_from([InputSettings(size=48), InputSettings(size=40, crop=0.8),
+                     InputSettings(size=64, field_mm=25.0)]),
+    st.integers(6, 12), st.integers(6, 12),
+)  # fmt: skip
+@settings(max_examples=15, deadline=None)
+def test_boxes_and_masks_land_together(volume, how, left, top):
+    field = spine_field(volume, how)
+    labels = np.zeros(volume.hu.shape[1:], np.uint8)
+    labels[top : top + 5, left : left + 6] = 4
+    placed = place_mask(labels, 3, how, field)
+    box = place_box_xyxy((left, top, left + 6, top + 5), labels.shape, 3, how, field)
+    rows, columns = np.flatnonzero(placed.any(axis=1)), np.flatnonzero(placed.any(axis=0))
+    inside = np.clip(box, 0, how.size)
+    if len(rows):
+        found = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
+        assert np.abs(inside - found).max() <= 1.0
+        assert set(np.unique(placed)) <= {0, 4}
+
+
+def test_settings_come_from_a_run():
+    config = RunConfig(task="fracture", data_root=".", window_center=50, window_width=350,
+                       channels="windows", noise_reduction="kmeans", noise_clusters=5)  # fmt: skip
+    assert InputSettings.of(config) == InputSettings(
+        HuWindow(50, 350), channels="windows", noise=NoiseReduction("kmeans", clusters=5)
+    )
+    assert InputSettings.of(RunConfig(task="fracture", data_root=".")) == InputSettings()
