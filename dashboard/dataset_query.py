@@ -17,7 +17,7 @@ _SPANS: Final = {
     "n_slices": ("Slices", ""),
     "spacing_mm": ("Slice distance", " mm"),
 }
-PARTS: Final = StudyFilter.__slots__
+PARTS: Final[tuple[str, ...]] = tuple(StudyFilter.__slots__)
 """Names in the URL: those of the filter's attributes."""
 
 

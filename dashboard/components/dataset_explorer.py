@@ -31,7 +31,9 @@ def dataset_explorer(choice: DataSetChoice, data: IndexedSet) -> None:
     dataset_charts(data, choice.key, wanted, serial, everything)
     st.html('<h2 class="lab-plain">The studies</h2>')
     dataset_table(data, choice.key, wanted, passes, serial)
-    if study is not None:
+    if study is None:
+        state.show_study_in_url(None)
+    else:
         dataset_study(choice, data, study)
 
 

@@ -39,14 +39,15 @@ def overlay_image(
     scale = max(1, -(-SHOWN_PX // min(plane.shape[:2])))
     size = (plane.shape[1] * scale, plane.shape[0] * scale)
     # Pixels stay squares: it is they that the network sees.
-    shown = np.ascontiguousarray(cv2.resize(plane, size, interpolation=cv2.INTER_NEAREST))
+    shown = np.array(cv2.resize(plane, size, interpolation=cv2.INTER_NEAREST), np.uint8)
     width = max(1, round(min(size) / 256))
     if labels is not None:
-        _outline(shown, cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST), width)
+        enlarged = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST)
+        _outline(shown, np.asarray(enlarged, np.uint8), width)
     for box in boxes:
         left, top, right, bottom = (round(edge * scale) for edge in box)
         cv2.rectangle(shown, (left, top), (right - 1, bottom - 1), _rgb(TRUE_BOX_COLOR), width)
-    return shown.astype(np.uint8, copy=False)
+    return shown
 
 
 def _outline(shown: NDArray[np.uint8], labels: NDArray[np.uint8], width: int) -> None:

@@ -70,7 +70,9 @@ def input_settings() -> InputSettings:
             "Channels", get_args(ChannelMode), format_func=_CHANNELS.__getitem__,
             key="pre_channels", persist_state="session", width=230,
         )  # fmt: skip
-    return InputSettings(HuWindow(center, width), crop, int(size), channels, _noise(), field_mm)
+    return InputSettings(
+        HuWindow(center, width), crop, int(size), channels or "grey", _noise(), field_mm
+    )
 
 
 def noise_settings() -> None:
