@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import plotly.graph_objects as go
@@ -212,7 +212,7 @@ def _laid_out(
     )
     figure.update_xaxes(title=x_title or None, fixedrange=True, zeroline=False)
     figure.update_yaxes(title=y_title or None, fixedrange=True, zeroline=False)
-    bars: list[go.Bar] = list(figure.select_traces({"type": "bar"}))
+    bars: list[Any] = list(figure.select_traces({"type": "bar"}))
     if bars:
         top = max(int(np.max(trace[counts_along], initial=0)) for trace in bars)
         axes = figure.update_xaxes if counts_along == "x" else figure.update_yaxes
