@@ -69,9 +69,11 @@ def _headline(choice: DataSetChoice, study_id: str, record: StudyRecord | None) 
             f'<h2 class="lab-plain">Study …{escape(study_id[-12:])}</h2>'
             f'<span class="lab-muted">{escape(study_id)}</span>'
         )
-        in_diagnosis = record is not None and choice.in_use
-        if in_diagnosis and st.button("Open in Diagnosis", icon=":material/radiology:"):
-            state.open_in_diagnosis(study_id)
+        if record is not None and st.button("Open in Diagnosis", icon=":material/radiology:"):
+            if choice.in_use:
+                state.open_in_diagnosis(study_id)
+            else:
+                state.open_folder_in_diagnosis(str(record.folder))
             st.switch_page(PAGES / "diagnosis.py")
         st.button(
             "Close", icon=":material/close:", on_click=state.open_dataset_study,
