@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from core.inference.box_tracks import Box3D as Track
 from core.types import BoxPrediction, CTVolume
 
 MAX_GAP_SLICES: Final = 2
@@ -85,14 +86,41 @@ def join_boxes(boxes: Iterable[BoxPrediction], volume: CTVolume) -> tuple[Box3D,
     return tuple(sorted(found, key=lambda box: -box.score))
 
 
+def place_tracks(tracks: Iterable[Track], volume: CTVolume) -> tuple[Box3D, ...]:
+    """A localiser's fractures in the patient, highest score first.
+
+    Args:
+        tracks: From `core.inference.box_tracks.boxes_3d`, in pixels of `volume`.
+        volume: The series.
+    """
+    found = (
+        Box3D(
+            corners=_corners((track.first_slice, track.last_slice), track.xyxy, volume),
+            slices=(track.first_slice, track.last_slice),
+            score=track.score,
+            n_boxes=track.n_boxes,
+        )
+        for track in tracks
+    )
+    return tuple(sorted(found, key=lambda box: -box.score))
+
+
 def _enclosing(chain: list[BoxPrediction], volume: CTVolume) -> Box3D:
     edges = np.array([box.xyxy for box in chain])
-    (x0, y0), (x1, y1) = edges[:, :2].min(axis=0) - 0.5, edges[:, 2:].max(axis=0) - 0.5
-    first, last = chain[0].slice_index, chain[-1].slice_index
+    (x0, y0), (x1, y1) = edges[:, :2].min(axis=0).tolist(), edges[:, 2:].max(axis=0).tolist()
+    slices = chain[0].slice_index, chain[-1].slice_index
+    corners = _corners(slices, (x0, y0, x1, y1), volume)
+    return Box3D(corners, slices, max(box.score for box in chain), len(chain))
+
+
+def _corners(
+    slices: tuple[int, int], xyxy: tuple[float, float, float, float], volume: CTVolume
+) -> NDArray[np.float64]:
+    """float64 (8, 3), LPS mm; pixel edges lie half a pixel before the pixels' middles."""
+    x0, y0, x1, y1 = (edge - 0.5 for edge in xyxy)
     ring = ((y0, x0), (y0, x1), (y1, x1), (y1, x0))
-    index = np.array([(z, y, x) for z in (first - 0.5, last + 0.5) for y, x in ring])
-    corners = index @ volume.affine[:3, :3].T + volume.affine[:3, 3]
-    return Box3D(corners, (first, last), max(box.score for box in chain), len(chain))
+    index = np.array([(z, y, x) for z in (slices[0] - 0.5, slices[1] + 0.5) for y, x in ring])
+    return index @ volume.affine[:3, :3].T + volume.affine[:3, 3]
 
 
 def _iou(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> float:

@@ -7,8 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
+from core.inference.box_tracks import Box3D as Track
 from core.types import BoxPrediction, HuWindow
-from core.visualization.boxes import boxes_of_record, join_boxes
+from core.visualization.boxes import boxes_of_record, join_boxes, place_tracks
 from core.visualization.planes import axial_plane, bounds, upright_plane
 from tests.core.visualization.solids import volume_of
 
@@ -102,3 +103,14 @@ def test_rows_of_the_table_find_their_slice_by_the_file_number():
     found = boxes_of_record(rows, volume)
     assert [b.slice_index for b in found] == [2, 1]
     assert found[0].xyxy == (1.0, 5.0, 3.0, 7.0)
+
+
+def test_a_localisers_track_lies_where_the_same_boxes_of_the_table_lie():
+    volume = volume_of(np.zeros((20, 50, 50)), (2.0, 0.5, 0.5), origin=(1, 2, 3))
+    (true,) = join_boxes([box(4, 10, 20, 20, 30), box(6, 12, 18, 22, 30)], volume)
+    low, high = place_tracks(
+        [Track(1, 2, (0.0, 0.0, 4.0, 4.0), 0.3, 2), Track(4, 6, (10.0, 18.0, 22.0, 30.0), 0.9, 2)],
+        volume,
+    )[::-1]
+    np.testing.assert_allclose(high.corners, true.corners)
+    assert (high.slices, high.score, low.score) == ((4, 6), 0.9, 0.3)
