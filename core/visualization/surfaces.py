@@ -191,7 +191,10 @@ def _tidied(
 ) -> NDArray[np.bool_]:
     """Without closed cavities and without specks."""
     if settings.fill_holes:
-        mask = np.asarray(ndimage.binary_fill_holes(np.pad(mask, 1)))[1:-1, 1:-1, 1:-1]
+        # Labelling the background once is several times as fast as scipy's binary_fill_holes.
+        around, count = ndimage.label(~np.pad(mask, 1))
+        if count > 1:
+            mask = (around != around[0, 0, 0])[1:-1, 1:-1, 1:-1]
     if settings.least_mm3 <= voxel_mm3:
         return mask
     pieces, count = ndimage.label(mask, structure=np.ones((3, 3, 3)))
