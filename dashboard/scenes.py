@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from core.config import PROJECT_ROOT
 from core.constants import VERTEBRAE
 from core.errors import SceneError
+from core.inference.box_tracks import FusionSettings, boxes_3d, detect
 from core.types import CTVolume, StudyRecord
+from core.visualization.boxes import Box3D, place_tracks
 from core.visualization.build import build_packed, lines_file, true_boxes, unjudged
 from core.visualization.export import shown_colors
 from core.visualization.parts import (
@@ -32,6 +34,7 @@ from core.visualization.parts import (
 )
 from core.visualization.scene import SceneInfo, SceneLevel, scene_info
 from dashboard.charts.palette import VERTEBRA_COLORS
+from dashboard.localization import default_threshold, find_raw, localizers
 from dashboard.prediction_jobs import PredictionJob, PredictionQueue, Progress
 from dashboard.reading import StudyReading
 from dashboard.services import OpenStudy, files_signature, settings
@@ -114,6 +117,7 @@ def info_of(
     *,
     threshold: float,
     synthetic: bool,
+    predicted: tuple[Box3D, ...] = (),
 ) -> SceneInfo:
     """What the scene says of a study."""
     return scene_info(
@@ -121,10 +125,22 @@ def info_of(
         unpacked(packed),
         levels_of(reading),
         true_boxes=true_boxes(record, volume),
+        predicted_boxes=predicted,
         start_slice=None if reading is None else reading.peak_slice,
         threshold=threshold,
         synthetic=synthetic,
     )
+
+
+def predicted_boxes(study: OpenStudy) -> tuple[Box3D, ...]:
+    """What a localiser found, above its operating point; nothing where none has read the study."""
+    for bundle in localizers():
+        raw = find_raw(study, bundle)
+        if raw is not None:
+            least = default_threshold(bundle)
+            tracks = boxes_3d(detect(raw, FusionSettings()))
+            return place_tracks([t for t in tracks if t.score >= least], study.volume)
+    return ()
 
 
 def levels_of(reading: StudyReading | None) -> Mapping[str, SceneLevel]:

@@ -10,6 +10,7 @@ from core.models.pairs import BundlePair
 from dashboard import state
 from dashboard.bundle_figures import operating_point
 from dashboard.components.scene_3d import scene_3d
+from dashboard.components.scene_boxes import box_request
 from dashboard.components.scene_details import scene_details
 from dashboard.components.scene_fallback import scene_fallback
 from dashboard.components.scene_files import scene_files
@@ -22,6 +23,7 @@ from dashboard.scenes import (
     find_parts,
     forget_parts,
     info_of,
+    predicted_boxes,
     sources_of,
     start_parts,
 )
@@ -68,7 +70,13 @@ def _scene(
     volume = sources.study.volume
     threshold = _threshold(pair)
     info = info_of(
-        volume, packed, choice.record, reading, threshold=threshold, synthetic=choice.synthetic
+        volume,
+        packed,
+        choice.record,
+        reading,
+        threshold=threshold,
+        synthetic=choice.synthetic,
+        predicted=predicted_boxes(sources.study),
     )
     events = scene_3d(
         serve_scene(packed, volume),
@@ -77,6 +85,7 @@ def _scene(
         key=_KEY,
         on_threshold=_take_threshold,
     )
+    box_request(sources.study)
     if events.failed is not None:
         scene_fallback(packed, info, events.failed)
     chosen = events.chosen or (info.suspect.name if info.suspect else None)

@@ -1,0 +1,42 @@
+"""Predicted boxes for the scene: asked for by a button, because a localiser takes a while."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard.localization import find_box_job, find_raw, forget_box_job, localizers, start_boxes
+from dashboard.prediction_jobs import PredictionJob
+from dashboard.services import OpenStudy
+
+_POLL_SECONDS = 0.5
+
+
+def box_request(study: OpenStudy) -> None:
+    """Offer to run the localiser where there is one and it has not read the study.
+
+    Args:
+        study: The series.
+    """
+    bundle = next(iter(localizers()), None)
+    if bundle is None or find_raw(study, bundle) is not None:
+        return
+    job = find_box_job(study, bundle)
+    if job is None:
+        st.button(
+            "Predict boxes", key="predict_boxes", on_click=start_boxes, args=(study, bundle),
+            icon=":material/select_all:",
+            help="Runs the localiser over every slice; its boxes are joined along z.",
+        )  # fmt: skip
+    elif job.error is not None:
+        st.error(job.error, icon=":material/select_all:")
+        st.button("Try again", key="boxes_again", on_click=forget_box_job, args=(study, bundle))
+    else:
+        _wait(job)
+
+
+@st.fragment(run_every=_POLL_SECONDS)
+def _wait(job: PredictionJob) -> None:
+    if job.finished:
+        st.rerun()
+    share = job.done / job.total if job.total else 0.0
+    st.progress(share, text=f"The localiser reads slice {job.done} of {job.total or '…'}.")
