@@ -1,0 +1,59 @@
+"""The localiser in git is whole, small, measured on held-out studies, and its figures come back."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.config import PROJECT_ROOT
+from core.demo_localizer import NAME, PREDICTIONS, REPLICATES, STEPS, measures
+from core.evaluation.box_files import fused_table, read_box_cohort
+from core.evaluation.box_groups import by_group
+from core.evaluation.detection import evaluate_detection
+from core.models.bundles import read_bundle
+from core.models.localizer_bundle import load_localizer
+
+
+@pytest.fixture(scope="module")
+def bundle():
+    return read_bundle(PROJECT_ROOT / "checkpoints" / NAME)
+
+
+@pytest.fixture(scope="module")
+def cohort(bundle):
+    return read_box_cohort(bundle.folder / PREDICTIONS)
+
+
+def test_its_weights_load_and_fit_into_git(bundle):
+    assert bundle.weights_file.stat().st_size < 16 * 2**20
+    load_localizer(bundle)
+    everything = sum(f.stat().st_size for f in bundle.folder.rglob("*") if f.is_file())
+    assert everything < 20 * 2**20
+
+
+def test_the_metrics_are_those_of_the_shipped_boxes(bundle, cohort):
+    report = evaluate_detection(
+        fused_table(cohort.raw, STEPS[-1].settings), cohort.truth, cohort.n_slices,
+        threshold=0.0, replicates=REPLICATES,
+    )  # fmt: skip
+    written = dict(bundle.metrics["steps"][-1])
+    assert written.pop("step") == STEPS[-1].name
+    assert measures(report) == written
+    groups = by_group(report, cohort.kinds)
+    assert sum(group.boxes for group in groups) == len(cohort.truth)
+    assert 0 < report.mean_top_iou < 1
+
+
+def test_card_and_table_quote_them(bundle):
+    held = bundle.metrics["held_out"]
+    card = (bundle.folder / "MODEL_CARD.md").read_text()
+    assert f"{held['mean_iou_best_scored']:.3f}" in card
+    assert "Synthetic data" in card
+    table = (PROJECT_ROOT / "docs" / "results_localisation.md").read_text()
+    for row in bundle.metrics["steps"]:
+        line = next(line for line in table.splitlines() if line.startswith(f"| {row['step']} |"))
+        assert f"{row['mean_iou_best_scored']:.3f}" in line
+        assert f"{row['box_sensitivity_at_1_false_box_a_study']:.3f}" in line
+
+
+def test_the_operating_point_is_of_the_validation_fold(bundle):
+    assert "validation fold" in bundle.operating_points["box"]["chosen_on"]

@@ -1,0 +1,46 @@
+"""The Localization page over the shipped localiser's own held-out boxes."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from core.config import PROJECT_ROOT
+from core.demo_localizer import NAME
+from tests.pages.driver import html, open_page, wait_for
+
+SHIPPED = PROJECT_ROOT / "checkpoints" / NAME
+
+
+@pytest.fixture
+def with_localizer(at_work, monkeypatch, tmp_path):
+    shutil.copytree(SHIPPED, tmp_path / NAME)
+    monkeypatch.setenv("CHECKPOINTS", str(tmp_path))
+
+
+def tile(app, label):
+    return next(float(one.value) for one in app.metric if one.label == label)
+
+
+def test_sliders_move_the_study_and_the_held_out_figures(with_localizer):
+    app = open_page("localization")
+    assert not app.exception
+    wait_for(app, lambda: len(app.get("bidi_component")) == 2)
+    assert "After fusion" in html(app)
+    before = tile(app, "Mean IoU")
+    assert 0 < before < 1
+    (score,) = [slider for slider in app.slider if slider.key == "loc_score"]
+    score.set_value(0.0).run()
+    assert tile(app, "Mean IoU") >= before
+    score.set_value(1.0).run()
+    assert tile(app, "Mean IoU") < before
+    assert not app.exception
+    assert any("reaches the score" in caption.value for caption in app.caption)
+    assert len(app.get("plotly_chart")) == 4
+
+
+def test_without_a_localiser_the_page_says_how_to_make_one(at_work):
+    app = open_page("localization")
+    assert not app.exception
+    assert "demo-localizer" in html(app)
