@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from core.constants import N_VERTEBRAE
 from core.errors import BundleError, DeviceError
 from core.inference.aggregation import check_slice_predictions
+from core.inference.context import in_context
 from core.inference.device import pick_device
 from core.models.bundles import BundleInfo
 from core.models.fast_model import load_fast_model
@@ -101,6 +102,10 @@ class Predictor:
             presence[batch], fracture[batch] = self._probabilities(*inputs, metadata[batch])
             if progress is not None:
                 progress(batch.stop, n_slices)
+        if (context := self._fracture.config.context) is not None:
+            fracture = in_context(
+                fracture, presence, context, shared=self._fracture.config.type == 1
+            )
         names = (self._vertebra.config.name, self._fracture.config.name)
         predictions = SlicePredictions(
             study_id=volume.study_uid,

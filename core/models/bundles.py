@@ -24,6 +24,21 @@ UNSAVED_SHA256: Final = "0" * 64
 _log = logging.getLogger(__name__)
 
 
+class VertebraContext(BaseModel):
+    """How a slice's f_ij is read together with the whole vertebra: `core.inference.context`.
+
+    `top_k` slices stand for the vertebra; `local` and `vertebra` weigh the log odds of the slice
+    and of the vertebra, `intercept` is added.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    top_k: int = Field(ge=1)
+    local: float = Field(ge=0)
+    vertebra: float = Field(ge=0)
+    intercept: float
+
+
 class BundleConfig(BaseModel):
     """Everything needed to rebuild a bundle's model and to feed it, and where it came from.
 
@@ -32,6 +47,7 @@ class BundleConfig(BaseModel):
     and `noise_*` what is done against noise, as in `core.types.NoiseReduction`.
     `alpha` weighed the fracture loss of a Type 3 model. `vertebra_bundle` names the bundle whose
     presence a Type 2 fracture model is meant to read, None where it learnt from masks alone.
+    `context` joins a slice's fracture probability with that of its vertebra; None leaves it alone.
     `created` is ISO 8601 in UTC.
     """
 
@@ -54,6 +70,7 @@ class BundleConfig(BaseModel):
     alpha: float = Field(default=2.0, gt=0)
     vertebra_bundle: str | None = None
     anchors: tuple[tuple[tuple[float, float], ...], ...] | None = None
+    context: VertebraContext | None = None
     weights_sha256: str = Field(pattern="^[0-9a-f]{64}$")
     parameters: int = Field(ge=1)
     trained_on: dict[str, Any]
