@@ -30,6 +30,7 @@ from core.data.rsna import read_studies
 from core.errors import BundleError
 from core.evaluation.report import evaluate_predictions
 from core.evaluation.truth import truth_from_data_root
+from core.inference.context import in_context
 from core.inference.predictor import Predictor
 from core.models.bundles import BundleConfig, BundleInfo, read_bundle
 from core.models.checkpoint import load_model, save_bundle
@@ -37,6 +38,7 @@ from core.models.pairs import BundlePair, choose_pair
 from core.models.registry import build_model
 from core.preprocessing.metadata import slice_metadata
 from core.preprocessing.network_input import slices_for_network, stack_neighbours
+from core.preprocessing.spine_field import spine_field_of
 from core.types import CTVolume, SlicePredictions
 
 TARGET_RATIO = 3.0
@@ -117,12 +119,15 @@ class SliceBySlice:
     def predict(self, volume: CTVolume) -> SlicePredictions:
         """Probabilities as `Predictor.predict` gives them."""
         vertebra = self._outputs(0, volume, None)[:, -7:]
-        fracture = self._outputs(1, volume, vertebra)[:, :7]
+        fracture = np.broadcast_to(self._outputs(1, volume, vertebra)[:, :7], vertebra.shape).copy()
+        config = self._pair.fracture.config
+        if config.context is not None:
+            fracture = in_context(fracture, vertebra, config.context, shared=config.type == 1)
         return SlicePredictions(
             study_id=volume.study_uid,
             z_mm=volume.z_mm,
             vertebra_probs=vertebra,
-            fracture_probs=np.broadcast_to(fracture, vertebra.shape).copy(),
+            fracture_probs=fracture,
             fracture_type=self._pair.fracture.config.type,
         )
 
@@ -133,11 +138,13 @@ class SliceBySlice:
         model, config = self._models[which], self._pair[which].config
         metadata = torch.from_numpy(slice_metadata(volume.z_mm, volume.slice_thickness_mm))
         rows: list[NDArray[np.float32]] = []
+        field = spine_field_of(volume, config.field_mm)
         for index in range(volume.n_slices):
             around = 1 if config.channels == "neighbours" else 0
             first = max(index - around, 0)
             image = slices_for_network(
                 volume.hu[first : index + around + 1],
+                field=None if field is None else field[first : index + around + 1],
                 window=config.window,
                 crop=config.crop,
                 size=config.size,

@@ -49,13 +49,17 @@ def render_card(bundle: BundleInfo, config: RunConfig, metrics: Mapping[str, Any
         "",
         f"{_channels(b)}, {_field(b)}, resized to {b.size} × {b.size} pixels, 0–255.",
         *_presence(b),
+        *_context(b),
         "",
         "## Data",
         "",
-        f"- Trained on {cohort['train']['studies']} synthetic studies (seed "
-        f"{cohort['train']['seed']}){_left_out(config)}.",
-        f"- Measured once on {cohort['held_out']['studies']} other synthetic studies (seed "
-        f"{cohort['held_out']['seed']}); thresholds come from the validation fold.",
+        f"- Started from a network that had learnt to see fracture lines on "
+        f"{cohort['train']['studies']} synthetic studies (seed {cohort['train']['seed']}), then "
+        f"trained on {cohort['folds']['studies']} others (seed {cohort['folds']['seed']})"
+        f"{_left_out(config)}.",
+        f"- Measured once on {cohort['held_out']['studies']} further synthetic studies (seed "
+        f"{cohort['held_out']['seed']}); thresholds{_context_origin(b)} come from out-of-fold "
+        "predictions.",
         "",
         "## Training",
         "",
@@ -80,7 +84,7 @@ def render_card(bundle: BundleInfo, config: RunConfig, metrics: Mapping[str, Any
         "- Never saw a patient. On scanner data its probabilities mean nothing until it is trained "
         "there; `core train` takes the RSNA 2022 set in the same layout.",
         "- A slice counts as fractured wherever a fractured vertebra is visible, also above and "
-        "below the fracture line, so part of the missed slices show no fracture at all.",
+        "below the fracture line; the context along the vertebra is what finds those slices.",
         "",
     ]
     return "\n".join(lines)
@@ -109,6 +113,22 @@ def _presence(b: BundleConfig) -> list[str]:
     return [
         "",
         f"Presence of C1–C7 comes from {source}; in training from masks where there are any.",
+    ]
+
+
+def _context_origin(b: BundleConfig) -> str:
+    return "" if b.context is None else " and the weights of the context along a vertebra"
+
+
+def _context(b: BundleConfig) -> list[str]:
+    c = b.context
+    if c is None:
+        return []
+    return [
+        "",
+        f"A slice is read together with its vertebra: log odds {c.intercept:+.2f} "
+        f"{c.local:+.2f} × those of the slice {c.vertebra:+.2f} × those of the mean of the "
+        f"vertebra's {c.top_k} highest slices.",
     ]
 
 

@@ -60,6 +60,9 @@ def demo(jobs: Jobs = None) -> None:
 def demo_models(
     work: Annotated[Path, typer.Option(help="Folder for cohorts and runs.")] = Path("var/training"),
     only: Annotated[list[str] | None, typer.Option(help="Names of bundles to train.")] = None,
+    fold: Annotated[
+        list[int] | None, typer.Option(help="Folds to train and predict; all unless given.")
+    ] = None,
     score_only: Annotated[bool, typer.Option(help="Train nothing, score again.")] = False,
     jobs: Jobs = None,
 ) -> None:
@@ -71,6 +74,7 @@ def demo_models(
             Settings(),
             work,
             only=only or [],
+            folds=fold,
             score_only=score_only,
             jobs=jobs,
             progress=progress,

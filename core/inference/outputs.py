@@ -71,6 +71,27 @@ def write_predictions(
     write_json(folder / SUMMARY_FILE, summaries[0] if single else summaries)
 
 
+def write_slices(
+    file: Path, predictions: Sequence[SlicePredictions], *, folds: Mapping[str, int] | None = None
+) -> None:
+    """Write the slices of some studies alone, as small as they go: probabilities to 1e-4.
+
+    Args:
+        file: Replaced atomically.
+        predictions: At least one study, each study once.
+        folds: As for `write_predictions`.
+
+    Raises:
+        PredictionsError: There is no study, or one comes twice.
+        StorageError: The file cannot be written.
+    """
+    _check_studies_once([study.study_id for study in predictions], file.parent)
+    table = pd.concat([_slice_rows(study, folds or {}) for study in predictions])
+    table[_PROBABILITIES] = table[_PROBABILITIES].round(4)
+    with atomic_path(file) as temporary:
+        table.to_parquet(temporary, index=False, compression="zstd", compression_level=12)
+
+
 def read_predictions(folder: Path) -> list[SlicePredictions]:
     """Read `slices.parquet` back, studies in the order of the file.
 

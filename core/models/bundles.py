@@ -18,6 +18,8 @@ WEIGHTS_FILE: Final = "model.safetensors"
 CONFIG_FILE: Final = "config.json"
 METRICS_FILE: Final = "metrics.json"
 OPERATING_POINTS_FILE: Final = "operating_points.json"
+COHORTS_FOLDER: Final = "cohorts"
+"""Beside the bundles: the truth of the cohorts that they were scored on."""
 UNSAVED_SHA256: Final = "0" * 64
 """Digest in the config of a model that has not been saved yet."""
 
@@ -151,7 +153,7 @@ def list_bundles(checkpoints: Path) -> list[BundleInfo]:
         return []
     found: list[BundleInfo] = []
     for folder in sorted(checkpoints.iterdir()):
-        if not folder.is_dir() or folder.name.startswith("."):
+        if not folder.is_dir() or folder.name.startswith(".") or folder.name == COHORTS_FOLDER:
             continue
         try:
             found.append(read_bundle(folder))

@@ -11,8 +11,8 @@ from core.errors import BundleError
 from core.models.bundles import BundleInfo, list_bundles, read_bundle
 
 DEFAULT_NAMES: Final = {
-    "vertebra": "vertebra_type1_googlenet",
-    "fracture": "fracture_type1_googlenet",
+    "vertebra": "vertebra_type1",
+    "fracture": "fracture_type2",
 }
 """Taken where the user names none: the shipped pair, chosen on the validation fold."""
 

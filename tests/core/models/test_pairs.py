@@ -52,7 +52,7 @@ def _bundle(folder, name, task, kind, **changes):
 @pytest.fixture
 def checkpoints(tmp_path):
     folder = tmp_path / "checkpoints"
-    _bundle(folder, "vertebra_type1_googlenet", "vertebra", 1)
+    _bundle(folder, "vertebra_type1", "vertebra", 1)
     _bundle(folder, "vertebra_type2", "vertebra", 2)
     return folder
 

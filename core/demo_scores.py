@@ -1,0 +1,296 @@
+"""Scores of the shipped bundles: out-of-fold and held-out predictions, contexts, thresholds, cards.
+
+What is chosen (the context along a vertebra, the thresholds) is chosen on out-of-fold predictions;
+what is reported is measured on the held-out cohort with the network of the first fold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from core import atomic
+from core.config import RunConfig
+from core.constants import VERTEBRAE
+from core.data.dicom_series import read_series
+from core.data.rsna import read_studies
+from core.data.slice_table import volume_file_numbers
+from core.data.splits import assign_folds
+from core.evaluation.levels import LevelName, LevelReport
+from core.evaluation.report import EvaluationReport, evaluate_predictions
+from core.evaluation.truth import StudyTruth, truth_from_data_root
+from core.inference.context import fit_context, in_context
+from core.inference.outputs import write_slices
+from core.inference.predictor import Predictor
+from core.model_card import render_card
+from core.models.bundles import COHORTS_FOLDER, CONFIG_FILE, BundleInfo, read_bundle
+from core.models.pairs import DEFAULT_NAMES
+from core.types import SlicePredictions, StudyRecord
+
+PREDICTIONS_FOLDER: Final = "predictions"
+OUT_OF_FOLD: Final = "out_of_fold"
+HELD_OUT: Final = "held_out"
+TOP_K: Final = 3
+"""Slices that stand for a vertebra in its context: a line crosses about six."""
+
+Progress = Callable[[int, int], None]
+Say = Callable[[str], None]
+Folds = Mapping[int, BundleInfo]
+Outputs = dict[str, list[SlicePredictions]]
+"""Outputs of every study by bundle name, in one order of studies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The cohorts to score on.
+
+    Attributes:
+        folds_root: The cohort that was split into folds.
+        held_out_root: The cohort that nothing was chosen on.
+        cohorts: Size and seed of each generated cohort, by name.
+    """
+
+    folds_root: Path
+    held_out_root: Path
+    cohorts: Mapping[str, Mapping[str, int]]
+
+
+def score_bundles(
+    trained: Mapping[str, Folds],
+    configs: Mapping[str, RunConfig],
+    work: Work,
+    checkpoints: Path,
+    progress: Progress | None = None,
+    say: Say = lambda _: None,
+) -> list[Path]:
+    """Predict both cohorts, choose contexts and thresholds, and write the bundles to ship.
+
+    Args:
+        trained: By name, then by fold, the bundle that has not seen that fold.
+        configs: By name, the config it was trained with.
+        work: The cohorts.
+        checkpoints: Folder of the shipped bundles.
+        progress: Called with (studies done, studies in all).
+        say: Called with one line a step.
+
+    Returns:
+        Folders of the shipped bundles.
+    """
+    first = next(iter(configs.values()))
+    assigned = assign_folds(read_studies(work.folds_root), first.folds, first.seed)
+    folds = sorted(next(iter(trained.values())))
+    asked = [r for r in read_studies(work.folds_root) if assigned[r.study_id] in folds]
+    say(f"Out-of-fold predictions of {len(asked)} studies")
+    raw: Outputs = {name: [] for name in trained}
+    for fold in folds:
+        members = [record for record in asked if assigned[record.study_id] == fold]
+        networks = {name: by_fold[fold] for name, by_fold in trained.items()}
+        for name, found in _run(networks, members, progress).items():
+            raw[name] += found
+    truth = truth_from_data_root(work.folds_root, {record.study_id for record in asked})
+    shipped = {name: by_fold[folds[0]] for name, by_fold in trained.items()}
+    contexts = _contexts(shipped, raw, truth)
+    for name, bundle in shipped.items():
+        shipped[name] = _install(bundle, checkpoints / name, name, contexts.get(name))
+    out_of_fold = _joined(shipped, raw)
+    records = read_studies(work.held_out_root)
+    say(f"Held-out predictions of {len(records)} studies")
+    held_out = _joined(shipped, _run(shipped, records, progress))
+    held_out_truth = truth_from_data_root(work.held_out_root)
+    origin = f"out-of-fold predictions of {len(asked)} studies, {len(folds)} of {first.folds} folds"
+    for name, bundle in shipped.items():
+        say(f"Scoring {name}")
+        folder = bundle.folder / PREDICTIONS_FOLDER
+        write_slices(folder / f"{OUT_OF_FOLD}.parquet", out_of_fold[name], folds=assigned)
+        write_slices(folder / f"{HELD_OUT}.parquet", held_out[name])
+        chosen = evaluate_predictions(out_of_fold[name], truth)
+        thresholds: dict[LevelName, float] = {
+            level: report.operating_point.threshold for level, report in _levels(chosen).items()
+        }
+        measured = evaluate_predictions(held_out[name], held_out_truth, thresholds=thresholds)
+        partner = shipped[_partner(shipped[name])]
+        _write_scores(bundle, partner, configs[name], work, chosen, measured, origin)
+    _write_truth(checkpoints, "training", work.folds_root, asked, truth)
+    _write_truth(checkpoints, "held_out", work.held_out_root, records, held_out_truth)
+    return [bundle.folder for bundle in shipped.values()]
+
+
+def _partner(bundle: BundleInfo) -> str:
+    """Name of the network that stands beside a bundle: its own for Type 3."""
+    if bundle.config.task == "fracture" and bundle.config.gives_presence:
+        return bundle.folder.name
+    return DEFAULT_NAMES["fracture" if bundle.config.task == "vertebra" else "vertebra"]
+
+
+def _run(
+    networks: Mapping[str, BundleInfo], records: Sequence[StudyRecord], progress: Progress | None
+) -> Outputs:
+    """Run every network once over each study, without its context along a vertebra."""
+    plain = {name: _without_context(bundle) for name, bundle in networks.items()}
+    pairs = _pairs(plain)
+    predictors = {pair: Predictor(plain[pair[0]], plain[pair[1]]) for pair in pairs}
+    found: Outputs = {name: [] for name in networks}
+    for number, record in enumerate(records):
+        volume = read_series(record.folder)
+        for pair, predictor in predictors.items():
+            prediction = predictor.predict(volume)
+            for name in pair:
+                if len(found[name]) == number:
+                    found[name].append(prediction)
+        if progress is not None:
+            progress(number + 1, len(records))
+    return found
+
+
+def _pairs(networks: Mapping[str, BundleInfo]) -> list[tuple[str, str]]:
+    """Which networks run together, so that each runs once and Type 2 gets its presences."""
+    alone = [n for n, b in networks.items() if b.config.task == "fracture" and b.config.type == 3]
+    vertebra = [name for name, bundle in networks.items() if bundle.config.task == "vertebra"]
+    fracture = [
+        name for name, bundle in networks.items()
+        if bundle.config.task == "fracture" and name not in alone
+    ]  # fmt: skip
+    # The default vertebra network goes with Type 2, which was trained on presences like its own.
+    vertebra.sort(key=lambda name: name != DEFAULT_NAMES["vertebra"])
+    fracture.sort(key=lambda name: -networks[name].config.type)
+    longest = max(len(vertebra), len(fracture))
+    joined = [
+        (vertebra[min(k, len(vertebra) - 1)], fracture[min(k, len(fracture) - 1)])
+        for k in range(longest)
+    ]
+    return joined + [(name, name) for name in alone]
+
+
+def _without_context(bundle: BundleInfo) -> BundleInfo:
+    return replace(bundle, config=bundle.config.model_copy(update={"context": None}))
+
+
+def _contexts(
+    shipped: Mapping[str, BundleInfo], raw: Outputs, truth: Sequence[StudyTruth]
+) -> dict[str, Any]:
+    """Fit the context of each fracture network on its out-of-fold outputs."""
+    fractured = {study.study_id: study for study in truth}
+    default = DEFAULT_NAMES["vertebra"]
+    found: dict[str, Any] = {}
+    for name, bundle in shipped.items():
+        if bundle.config.task != "fracture":
+            continue
+        rows: list[tuple[Any, Any, Any]] = []
+        source = name if bundle.config.gives_presence else default
+        for own, seen in zip(raw[name], raw[source], strict=True):
+            known = fractured[own.study_id]
+            if known.presence is not None:
+                target = known.presence & known.fractured[np.newaxis]
+                rows.append((own.fracture_probs, seen.vertebra_probs, target))
+        found[name] = fit_context(rows, top_k=TOP_K, shared=bundle.config.type == 1)
+    return found
+
+
+def _joined(shipped: Mapping[str, BundleInfo], raw: Outputs) -> Outputs:
+    """Each network's outputs beside its partner's, fracture ones in their context."""
+    joined: Outputs = {}
+    for name, bundle in shipped.items():
+        other = _partner(bundle)
+        is_vertebra = bundle.config.task == "vertebra"
+        v_name, f_name = (name, other) if is_vertebra else (other, name)
+        fracture = shipped[f_name].config
+        joined[name] = [
+            replace(
+                f, vertebra_probs=v.vertebra_probs, models=tuple(dict.fromkeys((v_name, f_name))),
+                fracture_type=fracture.type,
+                fracture_probs=f.fracture_probs if fracture.context is None else in_context(
+                    f.fracture_probs, v.vertebra_probs, fracture.context, shared=fracture.type == 1
+                ),
+            )
+            for v, f in zip(raw[v_name], raw[f_name], strict=True)
+        ]  # fmt: skip
+    return joined
+
+
+def _install(bundle: BundleInfo, target: Path, name: str, context: Any) -> BundleInfo:  # noqa: ANN401
+    """Copy a run's bundle to the shipped ones, under its config's name and with its context."""
+    config = bundle.config.model_copy(update={"name": name, "context": context})
+    target.mkdir(parents=True, exist_ok=True)
+    for stale in target.glob("*.json"):
+        stale.unlink()
+    atomic.write_bytes(target / bundle.weights_file.name, bundle.weights_file.read_bytes())
+    atomic.write_text(target / CONFIG_FILE, config.model_dump_json(indent=2) + "\n")
+    return read_bundle(target)
+
+
+def _levels(report: EvaluationReport) -> dict[LevelName, LevelReport]:
+    found: dict[LevelName, LevelReport | None] = {
+        "slice": report.slice,
+        "vertebra": report.vertebra,
+        "patient": report.patient,
+        "presence": report.presence,
+    }
+    return {name: level for name, level in found.items() if level is not None}
+
+
+def _write_scores(
+    bundle: BundleInfo, partner: BundleInfo, config: RunConfig, work: Work,
+    chosen: EvaluationReport, measured: EvaluationReport, origin: str,
+) -> None:  # fmt: skip
+    """Write operating points, metrics and the card beside the weights."""
+    points: dict[str, Any] = {
+        name: {"threshold": level.operating_point.threshold, "rule": level.operating_point.rule}
+        for name, level in _levels(chosen).items()
+    }
+    level_name: LevelName = "slice" if bundle.config.task == "fracture" else "presence"
+    level = _levels(measured)[level_name]
+    interval = level.intervals["auc"]
+    metrics = {
+        "synthetic": True,
+        "cohort": {name: dict(plan) for name, plan in work.cohorts.items()},
+        "partner": partner.config.name,
+        "headline": {
+            "name": "slice fracture AUC" if level_name == "slice" else "vertebra presence AUC",
+            "value": level.metrics.auc,
+            "low": None if interval is None else interval.low,
+            "high": None if interval is None else interval.high,
+            "n_patients": measured.n_patients,
+        },
+        "held_out": measured.to_json(),
+        "out_of_fold": chosen.to_json(),
+    }
+    atomic.write_json(bundle.folder / "operating_points.json", points | {"chosen_on": origin})
+    atomic.write_json(bundle.folder / "metrics.json", metrics)
+    atomic.write_text(bundle.folder / "MODEL_CARD.md", render_card(bundle, config, metrics))
+
+
+def _write_truth(
+    checkpoints: Path, name: str, root: Path, records: Sequence[StudyRecord],
+    truth: Sequence[StudyTruth],
+) -> None:  # fmt: skip
+    """Write a cohort's truth beside the bundles: a row a study, and a row a slice."""
+    by_id = {study.study_id: study for study in truth}
+    known = [record for record in records if record.study_id in by_id]
+    studies = pd.DataFrame({"study_id": [record.study_id for record in known]})
+    fractured = np.array([by_id[record.study_id].fractured for record in known])
+    studies[[f"y_{vertebra}" for vertebra in VERTEBRAE]] = fractured
+    studies["patient_overall"] = fractured.any(axis=1)
+    slices: list[pd.DataFrame] = []
+    for record in known:
+        presence = by_id[record.study_id].presence
+        if presence is None:
+            continue
+        numbers = volume_file_numbers(read_series(record.folder))
+        table = pd.DataFrame(presence, columns=[f"present_{vertebra}" for vertebra in VERTEBRAE])
+        table.insert(0, "study_id", record.study_id)
+        table.insert(1, "slice_index", np.arange(len(presence), dtype=np.int32))
+        table["boxed"] = np.isin(numbers, [number for number, _ in record.boxes])
+        slices.append(table)
+    folder = checkpoints / COHORTS_FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, table in (
+        (f"{name}.parquet", studies),
+        (f"{name}_slices.parquet", pd.concat(slices, ignore_index=True)),
+    ):
+        with atomic.atomic_path(folder / file) as temporary:
+            table.to_parquet(temporary, index=False, compression="zstd")
