@@ -25,7 +25,7 @@ from core.evaluation.levels import LevelName, LevelReport
 from core.evaluation.report import EvaluationReport, evaluate_predictions
 from core.evaluation.truth import StudyTruth, truth_from_data_root
 from core.inference.context import fit_context, in_context
-from core.inference.outputs import write_slices
+from core.inference.outputs import read_slices, write_slices
 from core.inference.predictor import Predictor
 from core.model_card import render_card
 from core.models.bundles import COHORTS_FOLDER, CONFIG_FILE, BundleInfo, read_bundle
@@ -106,13 +106,16 @@ def score_bundles(
     for name, bundle in shipped.items():
         say(f"Scoring {name}")
         folder = bundle.folder / PREDICTIONS_FOLDER
-        write_slices(folder / f"{OUT_OF_FOLD}.parquet", out_of_fold[name], folds=assigned)
-        write_slices(folder / f"{HELD_OUT}.parquet", held_out[name])
-        chosen = evaluate_predictions(out_of_fold[name], truth)
+        files = [folder / f"{cohort}.parquet" for cohort in (OUT_OF_FOLD, HELD_OUT)]
+        write_slices(files[0], out_of_fold[name], folds=assigned)
+        write_slices(files[1], held_out[name])
+        # Measured is what the files hold, rounded as it is, so that anyone can repeat it from them.
+        own, measured_on = read_slices(files[0]), read_slices(files[1])
+        chosen = evaluate_predictions(own, truth)
         thresholds: dict[LevelName, float] = {
             level: report.operating_point.threshold for level, report in _levels(chosen).items()
         }
-        measured = evaluate_predictions(held_out[name], held_out_truth, thresholds=thresholds)
+        measured = evaluate_predictions(measured_on, held_out_truth, thresholds=thresholds)
         partner = shipped[_partner(shipped[name])]
         _write_scores(bundle, partner, configs[name], work, chosen, measured, origin)
     _write_truth(checkpoints, "training", work.folds_root, asked, truth)

@@ -102,16 +102,24 @@ def read_predictions(folder: Path) -> list[SlicePredictions]:
         PredictionsError: The file is missing or broken, lacks a column, or a column holds NaN,
             text, numbers out of range or slices that are not 0..n-1.
     """
-    table = _read_table(folder / SLICES_FILE)
+    return read_slices(folder / SLICES_FILE)
+
+
+def read_slices(file: Path) -> list[SlicePredictions]:
+    """Read what `write_slices` wrote, or a `slices.parquet`.
+
+    Raises:
+        PredictionsError: As `read_predictions` describes.
+    """
     studies = [
-        _study_from_rows(str(study_id), rows, folder)
-        for study_id, rows in table.groupby("study_id", sort=False)
+        _study_from_rows(str(study_id), rows, file)
+        for study_id, rows in _read_table(file).groupby("study_id", sort=False)
     ]
     for study in studies:
         try:
             check_slice_predictions(study)
         except PredictionsError as error:
-            raise PredictionsError(f"{folder / SLICES_FILE}: {error}") from error
+            raise PredictionsError(f"{file}: {error}") from error
     return studies
 
 
@@ -180,8 +188,7 @@ def _read_table(file: Path) -> pd.DataFrame:
     return table
 
 
-def _study_from_rows(study_id: str, rows: pd.DataFrame, folder: Path) -> SlicePredictions:
-    file = folder / SLICES_FILE
+def _study_from_rows(study_id: str, rows: pd.DataFrame, file: Path) -> SlicePredictions:
     rows = rows.sort_values("slice_index", kind="stable")
     if not np.array_equal(rows["slice_index"].to_numpy(), np.arange(len(rows))):
         raise PredictionsError(

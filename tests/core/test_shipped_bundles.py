@@ -3,12 +3,17 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from core.config import PROJECT_ROOT
+from core.constants import VERTEBRAE
 from core.data.phantom.study import make_study
 from core.demo import DEMO_SEED
-from core.demo_models import CONFIGS, HELD_OUT_SEED, TRAIN_SEED
+from core.demo_models import COHORTS, HELD_OUT, demo_configs
+from core.evaluation.report import evaluate_predictions
+from core.evaluation.truth import StudyTruth
+from core.inference.outputs import read_slices
 from core.inference.predictor import Predictor
 from core.models.bundles import list_bundles
 from core.models.pairs import choose_pair
@@ -19,11 +24,11 @@ NAMES = [bundle.config.name for bundle in BUNDLES]
 
 
 def test_every_demo_config_has_its_bundle():
-    assert sorted(NAMES) == sorted(path.stem for path in CONFIGS.glob("*.yaml"))
+    assert sorted(NAMES) == sorted(demo_configs(PROJECT_ROOT))
 
 
 def test_no_cohort_shares_a_seed_with_another():
-    assert len({TRAIN_SEED, HELD_OUT_SEED, DEMO_SEED}) == 3
+    assert len({DEMO_SEED, *(plan.seed for plan in COHORTS)}) == len(COHORTS) + 1
 
 
 @pytest.mark.parametrize("bundle", BUNDLES, ids=NAMES)
@@ -35,8 +40,10 @@ def test_weights_fit_into_git(bundle):
 def test_figures_are_held_out_synthetic_and_have_intervals(bundle):
     metrics = bundle.metrics
     assert metrics["synthetic"] is True
-    assert metrics["cohort"]["held_out"]["seed"] != metrics["cohort"]["train"]["seed"]
-    assert metrics["held_out"]["n"]["patients"] >= 30
+    assert metrics["cohort"] == {
+        plan.name: {"studies": plan.studies, "seed": plan.seed} for plan in COHORTS
+    }
+    assert metrics["held_out"]["n"]["patients"] == HELD_OUT.studies >= 100
     headline = metrics["headline"]
     assert headline["low"] <= headline["value"] <= headline["high"]
     card = (bundle.folder / "MODEL_CARD.md").read_text()
@@ -45,9 +52,9 @@ def test_figures_are_held_out_synthetic_and_have_intervals(bundle):
 
 
 @pytest.mark.parametrize("bundle", BUNDLES, ids=NAMES)
-def test_operating_points_come_from_the_validation_fold(bundle):
+def test_operating_points_come_from_out_of_fold_predictions(bundle):
     points = json.loads((bundle.folder / "operating_points.json").read_text())
-    assert "validation fold" in points["chosen_on"]
+    assert "out-of-fold" in points["chosen_on"]
     held_out = bundle.metrics["held_out"]
     assert held_out["patient"]["threshold"] == points["patient"]["threshold"]
     assert held_out["patient"]["threshold_rule"] == "given"
@@ -66,6 +73,31 @@ def test_the_default_pair_finds_the_vertebrae_of_a_new_study():
         for j in range(7)
     ]
     assert np.all(np.diff(centres) > 0)
+
+
+@pytest.mark.parametrize("bundle", BUNDLES, ids=NAMES)
+def test_figures_follow_from_the_shipped_predictions_and_truth(bundle):
+    found = read_slices(bundle.folder / "predictions" / "held_out.parquet")
+    report = evaluate_predictions(found, _held_out_truth(), replicates=1)
+    stated = bundle.metrics["held_out"]
+    for level in ("slice", "vertebra", "patient"):
+        measured = getattr(report, level).metrics.auc
+        assert measured == pytest.approx(stated[level]["auc"], abs=1e-9)
+
+
+def _held_out_truth():
+    cohorts = PROJECT_ROOT / "checkpoints" / "cohorts"
+    studies = pd.read_parquet(cohorts / "held_out.parquet")
+    slices = pd.read_parquet(cohorts / "held_out_slices.parquet")
+    presence = dict(list(slices.groupby("study_id")))
+    return [
+        StudyTruth(
+            row["study_id"],
+            row[[f"y_{name}" for name in VERTEBRAE]].to_numpy(bool),
+            presence[row["study_id"]][[f"present_{name}" for name in VERTEBRAE]].to_numpy(bool),
+        )
+        for _, row in studies.iterrows()
+    ]
 
 
 @pytest.mark.parametrize("bundle", BUNDLES, ids=NAMES)
