@@ -9,7 +9,11 @@ from core.model_card import render_card
 from core.models.bundles import BundleConfig, BundleInfo
 
 METRICS = {
-    "cohort": {"train": {"studies": 150, "seed": 11}, "held_out": {"studies": 40, "seed": 23}},
+    "cohort": {
+        "train": {"studies": 480, "seed": 11},
+        "folds": {"studies": 240, "seed": 31},
+        "held_out": {"studies": 120, "seed": 23},
+    },
     "partner": "partner",
     "held_out": {
         "patient": {"auc": 0.9, "threshold": 0.25, "intervals": {"auc": [0.8, 0.95], "f1": None}}
@@ -79,3 +83,17 @@ def test_shows_figures_with_intervals_and_a_dash_where_there_is_none():
     card = _card("fracture", 1)
     assert "| Fracture of a patient, p | 0.900 (0.800–0.950) | – | – | – | 0.250 |" in card
     assert "Synthetic data" in card
+
+
+def test_says_which_studies_it_started_from_learnt_on_and_was_measured_on():
+    card = _card("fracture", 2)
+    assert "on 480 synthetic studies (seed 11), then trained on 240 others (seed 31)" in card
+    assert "on 120 further synthetic studies (seed 23)" in card
+
+
+def test_says_the_field_and_the_context_along_a_vertebra():
+    context = {"top_k": 3, "local": 0.25, "vertebra": 1.5, "intercept": -2.0}
+    card = _card("fracture", 2, field_mm=90, context=context)
+    assert "a square of 90 mm that follows the spine" in card
+    assert "-2.00 +0.25 × those of the slice +1.50 × those of the mean of the vertebra's 3" in card
+    assert "context" not in _card("vertebra", 1).split("## Limits")[0]
