@@ -105,3 +105,14 @@ def test_holds_the_vertebrae_of_a_whole_neck(tmp_path):
         within = (rows >= top) & (rows < bottom) & (columns >= left) & (columns < right)
         inside += int(within.sum())
     assert inside / np.isin(mask, range(1, 8)).sum() > 0.99
+
+
+def test_follows_the_spine_of_a_real_scanner_series(real_ct):
+    volume = read_series(real_ct, jobs=1)
+    field = find_spine_field(volume.hu, volume.spacing_mm, 90.0)
+    area = 90.0**2 / np.prod(np.multiply(volume.hu.shape[1:], volume.spacing_mm[1:]))
+    for index in range(51):
+        bone = volume.hu[index] > 250
+        share = (field.cut(volume.hu[index], index) > 250).sum() / bone.sum()
+        # Below the jaw the spine is most of what is bone.
+        assert share > (0.5 if index > 32 else 10 * area)
