@@ -12,9 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from core.atomic import write_text
 from core.config import PROJECT_ROOT
-from core.models.bundles import BundleInfo, list_bundles
+from core.constants import VERTEBRAE
+from core.models.bundles import COHORTS_FOLDER, BundleInfo, list_bundles
 
 BEGIN = "<!-- figures: begin (python -m scripts.results) -->"
 END = "<!-- figures: end -->"
@@ -82,7 +85,22 @@ def results_tables(bundles: list[BundleInfo]) -> str:
             cells = [bundle.config.name, metrics["partner"], figure(presence), *levels, *patient]
             rows.append(f"| {' | '.join(cells)} | {loss:.3f} |")
         parts.append("\n".join(rows))
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, line_share()])
+
+
+def line_share() -> str:
+    """How many of the slices that count as positive carry a line, in words."""
+    cohorts = PROJECT_ROOT / "checkpoints" / COHORTS_FOLDER
+    studies = pd.read_parquet(cohorts / "held_out.parquet").set_index("study_id")
+    slices = pd.read_parquet(cohorts / "held_out_slices.parquet")
+    fractured = studies.loc[slices["study_id"], [f"y_{name}" for name in VERTEBRAE]].to_numpy(bool)
+    present = slices[[f"present_{name}" for name in VERTEBRAE]].to_numpy(bool)
+    positive = (fractured & present).any(axis=1)
+    boxed = slices["boxed"].to_numpy(bool)[positive]
+    return (
+        f"Of the {positive.sum():,} held-out slices on which a fractured vertebra is in view, "
+        f"{boxed.mean():.0%} carry a box, hence a line."
+    )
 
 
 def with_figures(text: str, figures: str) -> str:
