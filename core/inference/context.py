@@ -94,7 +94,7 @@ def fit_context(
         if shared:
             seen = presence.max(axis=1) >= SEEN
             rows.append(np.stack([local[seen, 0], vertebra[seen, 0]], axis=1))
-            truth.append(target.any(axis=1)[seen])
+            truth.append(np.any(target, axis=1)[seen])
         else:
             seen = presence >= SEEN
             rows.append(np.stack([local[seen], vertebra[seen]], axis=1))

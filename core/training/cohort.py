@@ -148,6 +148,8 @@ def _prepare(
 def _dataset(
     studies: list[StudySlices], presence_of: Presences, config: RunConfig, role: str
 ) -> SliceDataset:
+    if config.task == "localization":
+        raise TrainingError("A localiser learns from boxes; `core.training.box_trainer` trains it.")
     dataset = SliceDataset(
         studies, config.task, presence_of=presence_of, needs_presence=config.type > 1,
         target=config.fracture_target,

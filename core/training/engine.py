@@ -76,7 +76,7 @@ class Evaluation:
 def train_one_epoch(
     fabric: Fabric,
     state: TrainingState,
-    batches: Batches,
+    batches: Batches[SliceBatch],
     criterion: Criterion,
     *,
     on_step: Callable[[StepReport], bool],

@@ -18,6 +18,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from core.atomic import write_json
 from core.config import RunConfig, Settings
+from core.data.datasets import SliceBatch
 from core.errors import ConfigError, TrainingError
 from core.models.bundles import read_bundle
 from core.models.checkpoint import start_from_bundle
@@ -206,7 +207,7 @@ class _Job:
     def _shard(self) -> tuple[int, int]:
         return self.processes.rank, self.processes.world
 
-    def _epoch_batches(self, epoch: int, *, first: int = 0) -> Batches:
+    def _epoch_batches(self, epoch: int, *, first: int = 0) -> Batches[SliceBatch]:
         config, learnt = self.config, self.cohort.training
         order = learnt.training_order(
             seed=(config.seed, epoch, _ORDER_STREAM),
