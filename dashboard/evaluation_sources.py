@@ -25,7 +25,7 @@ _COHORT_NAMES: Final = {
     HELD_OUT: "Held-out synthetic cohort",
     TRAINING: "Training cohort, out of fold",
 }
-_SEED_KEYS: Final = {HELD_OUT: "held_out", TRAINING: "train"}
+_SEED_KEYS: Final = {HELD_OUT: "held_out", TRAINING: "folds"}
 
 SourceKind = Literal["bundle", "run", "import"]
 
