@@ -217,7 +217,10 @@ def _joined(shipped: Mapping[str, BundleInfo], raw: Outputs) -> Outputs:
 
 def _install(bundle: BundleInfo, target: Path, name: str, context: Any) -> BundleInfo:  # noqa: ANN401
     """Copy a run's bundle to the shipped ones, under its config's name and with its context."""
-    config = bundle.config.model_copy(update={"name": name, "context": context})
+    changes: dict[str, Any] = {"name": name, "context": context}
+    if bundle.config.vertebra_bundle is not None:
+        changes["vertebra_bundle"] = DEFAULT_NAMES["vertebra"]
+    config = bundle.config.model_copy(update=changes)
     target.mkdir(parents=True, exist_ok=True)
     for stale in target.glob("*.json"):
         stale.unlink()
