@@ -106,7 +106,9 @@ WORKER = """
     folder = Path(os.environ["SWEEP"])
     def slow(config, run, **options):
         (run.parent / f"{run.name}-by-{os.getpid()}").touch()
-        time.sleep(0.2)
+        # Until the other has begun a trial too, however late it comes.
+        while len({path.name.split("-by-")[1] for path in run.parent.glob("*-by-*")}) < 2:
+            time.sleep(0.05)
         return pretend(config, run, **options)
     print("ready", flush=True)
     input()
