@@ -26,7 +26,7 @@ def test_every_step_is_shown_and_named(at_work):
     for said in ("1 · Hounsfield units", "2 · Window to 0–255", "3 · Resized to 64²",
                  "black at −500 HU, white at 1300 HU", "Channel 3"):  # fmt: skip
         assert said in html(app)
-    assert len(app.get("imgs")) == 7
+    assert len(app.get("image")) == 7
 
 
 def test_idle_changes_are_told_and_only_where_they_are_idle(at_work):
@@ -37,7 +37,7 @@ def test_idle_changes_are_told_and_only_where_they_are_idle(at_work):
     assert not app.exception
     assert not app.info
     widget(app.slider, "pre_draws").set_value(3).run()
-    assert len(app.get("imgs")) == 3
+    assert len(app.get("image")) == 3
 
 
 def test_noise_reduction_reaches_the_steps(at_work):
