@@ -108,11 +108,11 @@ def expected_calibration_error(scores: ArrayLike, truth: ArrayLike, bins: int = 
 
 
 def wilson_interval(
-    positives: NDArray[np.floating[Any]], counts: NDArray[np.integer[Any]]
+    positives: NDArray[np.number[Any]], counts: NDArray[np.integer[Any]]
 ) -> tuple[FloatArray, FloatArray]:
     """95 % interval of a share (Wilson, 1927), two float64 (b,)."""
     z = 1.959963984540054
-    share = positives / counts
+    share = np.asarray(positives / counts, np.float64)
     centre = (share + z**2 / (2 * counts)) / (1 + z**2 / counts)
     half = z * np.sqrt(share * (1 - share) / counts + z**2 / (4 * counts**2)) / (1 + z**2 / counts)
     return np.clip(centre - half, 0.0, 1.0), np.clip(centre + half, 0.0, 1.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -95,7 +95,8 @@ def fit_temperature(scores: ArrayLike, truth: ArrayLike) -> TemperatureFit:
         return TemperatureFit(_LARGEST_TEMPERATURE)
     if slope(lowest) <= 0:
         return TemperatureFit(1.0 / _LARGEST_TEMPERATURE)
-    return TemperatureFit(math.exp(float(brentq(slope, lowest, highest, xtol=1e-12))))
+    found: Any = brentq(slope, lowest, highest, xtol=1e-12)
+    return TemperatureFit(math.exp(float(found)))
 
 
 def fit_isotonic(scores: ArrayLike, truth: ArrayLike) -> IsotonicFit:

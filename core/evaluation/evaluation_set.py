@@ -181,7 +181,7 @@ class EvaluationSet:
         n = model.n_studies
         return LevelItems(
             model.patient_scores,
-            self.truth.fractured.any(axis=1),
+            np.asarray(self.truth.fractured.any(axis=1)),
             np.arange(n),
             np.full(n, -1, np.int8),
             np.full(n, -1, np.int32),

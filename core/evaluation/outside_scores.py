@@ -78,22 +78,23 @@ def _from_wide(
 ) -> OutsideScores:
     columns = [overall, *VERTEBRAE]
     scores = np.column_stack([_probabilities(path, table, column) for column in columns])
-    ids = table[identifier].astype(str)
-    _check_ids(path, ids)
-    return _outside(name, "wide", ids.to_numpy(np.str_), scores)
+    ids = np.array(table[identifier].astype(str).to_list(), np.str_)
+    _check_ids(path, table, ids)
+    return _outside(name, "wide", ids, scores)
 
 
 def _from_competition(path: Path, name: str, table: pd.DataFrame) -> OutsideScores:
     values = _probabilities(path, table, "fractured")
     parts = table["row_id"].astype(str).str.extract(_ROW_ID)
-    wrong = parts[1].isna()
+    wrong = parts[1].isna().to_numpy(np.bool_)
     if bool(wrong.any()):
         raise _fault(
             path, table, wrong, "row_id is not <uid>_<type>",
             "let the type be patient_overall or C1..C7",
         )  # fmt: skip
-    if bool(parts.duplicated().any()):
-        raise _fault(path, table, parts.duplicated(), "row_id comes a second time", "keep one")
+    twice = parts.duplicated().to_numpy(np.bool_)
+    if bool(twice.any()):
+        raise _fault(path, table, twice, "row_id comes a second time", "keep one")
     wide = (
         parts.assign(score=values)
         .pivot_table(index=0, columns=1, values="score", aggfunc="first")
@@ -146,7 +147,7 @@ def _read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
         raise PredictionsError(str(error)) from error
     if table is None or table.empty:
         raise PredictionsError(f"{path.name} has no row below its heading; give one a study.")
-    ragged = table[RAGGED] != 0
+    ragged = table[RAGGED].to_numpy() != 0
     if bool(ragged.any()):
         raise _fault(path, table, ragged, "the row has too few or too many values", "mend the row")
     return table
@@ -154,25 +155,27 @@ def _read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
 
 def _probabilities(path: Path, table: pd.DataFrame, column: str) -> NDArray[np.float64]:
     values = numbers(table, [column])[column]
-    wrong = ~values.between(0.0, 1.0)
+    wrong = ~values.between(0.0, 1.0).to_numpy(np.bool_)
     if bool(wrong.any()):
         raise _fault(path, table, wrong, f"{column} is no number between 0 and 1", "mend the value")
     return values.to_numpy(np.float64)
 
 
-def _check_ids(path: Path, ids: pd.Series[str]) -> None:
-    if bool((ids == "").any()):
-        raise _fault(path, ids, ids == "", "the study's identifier is empty", "fill it in")
-    if bool(ids.duplicated().any()):
-        raise _fault(path, ids, ids.duplicated(), "the study comes a second time", "keep one row")
+def _check_ids(path: Path, table: pd.DataFrame, ids: NDArray[np.str_]) -> None:
+    empty = ids == ""
+    if bool(empty.any()):
+        raise _fault(path, table, empty, "the study's identifier is empty", "fill it in")
+    again = np.ones(len(ids), np.bool_)
+    again[np.unique(ids, return_index=True)[1]] = False
+    if bool(again.any()):
+        raise _fault(path, table, again, "the study comes a second time", "keep one row")
 
 
 def _fault(
-    path: Path, table: pd.DataFrame | pd.Series[str], wrong: pd.Series[bool], problem: str,
-    mend: str,
-) -> PredictionsError:  # fmt: skip
+    path: Path, table: pd.DataFrame, wrong: NDArray[np.bool_], problem: str, mend: str
+) -> PredictionsError:
     """Name the first line at fault and how many more there are; no cell is quoted."""
-    lines = table.index[wrong.to_numpy()]
+    lines = table.index.to_numpy()[wrong]
     more = f" (and {len(lines) - 1} more lines)" if len(lines) > 1 else ""
     return PredictionsError(f"{path.name}, line {lines[0]}: {problem}{more}; {mend}.")
 

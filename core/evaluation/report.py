@@ -12,7 +12,7 @@ from core.constants import N_VERTEBRAE, VERTEBRAE
 from core.errors import PredictionsError
 from core.evaluation.competition import CompetitionLoss, competition_loss
 from core.evaluation.curves import ThresholdCounts, threshold_counts
-from core.evaluation.evaluation_set import EvaluationSet, SliceTruth, align
+from core.evaluation.evaluation_set import EvaluationSet, LevelItems, SliceTruth, align
 from core.evaluation.levels import LevelName, LevelReport, Measuring
 from core.evaluation.score_table import ScoreTable, table_from_predictions
 from core.evaluation.thresholds import Rule
@@ -166,7 +166,7 @@ def evaluate_scores(
         for level in _LEVELS
         if (reason := evaluated.unsupported(measured.name, level, definition))
     }
-    levels = {
+    levels: dict[LevelName, LevelReport] = {
         level: _measure(evaluated, level, definition, measuring)
         for level in _LEVELS
         if level not in reasons
@@ -224,7 +224,7 @@ def _curves(chosen_on: ChosenOn | None, definition: SliceTruth) -> dict[LevelNam
         return {}
     other = align([chosen_on.scores], chosen_on.truth)
     name = chosen_on.scores.name
-    items = {
+    items: dict[LevelName, LevelItems] = {
         level: other.items(name, level, None, definition)
         for level in _LEVELS
         if other.unsupported(name, level, definition) is None
@@ -271,9 +271,10 @@ def _note_thresholds(
 ) -> None:
     rules = {name: level.operating_point.rule for name, level in levels.items()}
     chosen = [
-        name for name, rule in rules.items()
-        if rule not in ("given", "default") and levels[name].chosen_on is None
-    ]  # fmt: skip
+        name
+        for name, level in levels.items()
+        if level.operating_point.rule not in ("given", "default") and level.chosen_on is None
+    ]
     if chosen:
         rule = rules[chosen[0]]
         notes.append(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -164,7 +164,7 @@ def pair_counts(
         shape = (len(rows), len(levels))
         at_level = csr_array((np.ones(len(row_of)), (row_of, level_of)), shape=shape)
         owners = (tied_with[tied], column_of[tied])
-        ties = csr_array((np.ones(len(tied)), owners), shape=(len(levels), len(columns)))
+        ties: Any = csr_array((np.ones(len(tied)), owners), shape=(len(levels), len(columns)))
         matrix -= (at_level @ ties).toarray() / 2
     return matrix, rows, columns
 

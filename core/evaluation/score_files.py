@@ -192,7 +192,7 @@ class _Source:
         """Find the order of rows, and check that slices of a study are 0..n-1."""
         ids = table.column("study_id").combine_chunks()
         if not pa.types.is_dictionary(ids.type):
-            ids = pc.dictionary_encode(ids)
+            ids = ids.dictionary_encode()
         names = np.array(ids.dictionary.to_pylist(), np.str_)
         ranks = np.empty(len(names), np.int64)
         ranks[np.argsort(names, kind="stable")] = np.arange(len(names))
