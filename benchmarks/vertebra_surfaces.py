@@ -16,7 +16,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -65,7 +65,8 @@ def by_skimage(
         mesh = pv.PolyData(world, np.insert(faces, 0, 3, axis=1).ravel())
         if mesh.n_cells > TRIANGLES:
             mesh = mesh.decimate_pro(1 - TRIANGLES / mesh.n_cells, preserve_topology=True)
-        found[label] = mesh.compute_normals(auto_orient_normals=False, split_vertices=False)
+        normals = mesh.compute_normals(auto_orient_normals=False, split_vertices=False)
+        found[label] = cast(pv.PolyData, normals)
     return found
 
 

@@ -91,7 +91,7 @@ def rest_surface(volume: CTVolume, labels: NDArray[np.uint8]) -> Surface | None:
     share = np.stack([_shrunk(plane >= BONE_HU, [fy, fx]) for plane in hu])
     taken = np.stack([_shrunk(plane, [fy, fx]) for plane in near]) > 0
     if taken.any():
-        taken = np.asarray(ndimage.binary_dilation(taken, iterations=1))
+        taken = np.asarray(ndimage.binary_dilation(taken, iterations=1), np.bool_)
     start = np.array([0.0, (fy - 1) / 2, (fx - 1) / 2])
     affine = volume.affine.copy()
     affine[:3, 3] += affine[:3, :3] @ start

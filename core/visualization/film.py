@@ -6,7 +6,7 @@ import io
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import cv2
 import numpy as np
@@ -57,7 +57,7 @@ def turntable_frames(
         raise SceneError("There is no vertebra to film; choose a study that shows the neck.")
     plotter = pv.Plotter(off_screen=True, window_size=list(size), lighting="light kit")
     try:
-        plotter.set_background(_BACKGROUND[0], top=_BACKGROUND[1])
+        cast(Any, plotter).set_background(_BACKGROUND[0], top=_BACKGROUND[1])
         for name, surface in parts.vertebrae.items():
             _add(plotter, surface, color=colors.get(name, "#CFC9BC"), specular=0.2)
         for surface in parts.fractures.values():

@@ -6,7 +6,7 @@ Both give a `VertebraLabels`; a segmentation network will be a third source of t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,7 +141,8 @@ def _largest_pieces(slabs: NDArray[np.uint8]) -> NDArray[np.uint8]:
     for level, box in enumerate(ndimage.find_objects(slabs), start=1):
         if box is None:
             continue
-        pieces, _ = ndimage.label(slabs[box] == level, structure=np.ones((3, 3, 3)))
+        found = ndimage.label(slabs[box] == level, structure=np.ones((3, 3, 3)))
+        pieces, _ = cast(tuple[NDArray[np.int32], int], found)
         sizes = np.bincount(pieces.ravel())
         sizes[0] = 0
         kept[box][(sizes >= sizes.max() / 10)[pieces] & (pieces > 0)] = level

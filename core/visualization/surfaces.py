@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import fast_simplification
 import numpy as np
@@ -192,12 +192,14 @@ def _tidied(
     """Without closed cavities and without specks."""
     if settings.fill_holes:
         # Labelling the background once is several times as fast as scipy's binary_fill_holes.
-        around, count = ndimage.label(~np.pad(mask, 1))
+        found = ndimage.label(~np.pad(mask, 1))
+        around, count = cast(tuple[NDArray[np.int32], int], found)
         if count > 1:
             mask = (around != around[0, 0, 0])[1:-1, 1:-1, 1:-1]
     if settings.least_mm3 <= voxel_mm3:
         return mask
-    pieces, count = ndimage.label(mask, structure=np.ones((3, 3, 3)))
+    found = ndimage.label(mask, structure=np.ones((3, 3, 3)))
+    pieces, count = cast(tuple[NDArray[np.int32], int], found)
     if count == 0:
         return mask
     keep = np.bincount(pieces.ravel()) * voxel_mm3 >= settings.least_mm3
@@ -221,9 +223,10 @@ def _smoothed(
             field = _refined(field, axis, int(times))
     for axis, width in enumerate(sigma):
         if width > 0:
-            field = ndimage.gaussian_filter1d(
+            smooth = ndimage.gaussian_filter1d(
                 field, float(width), axis=axis, mode="constant", truncate=_GAUSS_REACH
             )
+            field = np.asarray(smooth, np.float32)
     return field, factor.astype(np.float64), pad.astype(np.float64)
 
 
@@ -234,7 +237,7 @@ def _refined(field: NDArray[np.float32], axis: int, times: int) -> NDArray[np.fl
     lower = np.clip(np.floor(place).astype(np.int64), 0, len(field) - 2)
     share = np.clip(place - lower, 0, 1).astype(np.float32)[:, None, None]
     fine = field[lower] * (1 - share) + field[lower + 1] * share
-    return np.ascontiguousarray(np.moveaxis(fine, 0, axis))
+    return np.ascontiguousarray(np.moveaxis(fine, 0, axis), dtype=np.float32)
 
 
 def _level(field: NDArray[np.float32], inside: int) -> float:
@@ -275,5 +278,6 @@ def _decimated(
         return points, triangles
     # From the middle, because the library works in float32.
     middle = points.mean(axis=0)
-    kept, fewer = fast_simplification.simplify(points - middle, triangles, target_count=most)
+    found = fast_simplification.simplify(points - middle, triangles, target_count=most)
+    kept, fewer = cast(tuple[FloatArray, NDArray[np.int64]], found)
     return np.asarray(kept, np.float32) + middle, np.asarray(fewer, np.int32)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final, cast
 
 import fast_simplification
 import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from core.visualization.parts import SceneParts
 from core.visualization.scene import SceneInfo
@@ -58,9 +59,8 @@ def _mesh(surface: Surface, color: str, text: str) -> go.Mesh3d:
     points, triangles = surface.points, surface.triangles
     if len(triangles) > _TRIANGLES:
         middle = points.mean(axis=0)
-        kept, fewer = fast_simplification.simplify(
-            points - middle, triangles, target_count=_TRIANGLES
-        )
+        found = fast_simplification.simplify(points - middle, triangles, target_count=_TRIANGLES)
+        kept, fewer = cast(tuple[NDArray[Any], NDArray[Any]], found)
         points, triangles = np.asarray(kept) + middle, np.asarray(fewer)
     x, y, z = np.round(points, 2).T
     i, j, k = triangles.T

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from core.models.bundles import BundleInfo
 from dashboard.localization import find_box_job, find_raw, forget_box_job, localizers, start_boxes
 from dashboard.prediction_jobs import PredictionJob
 from dashboard.services import OpenStudy
@@ -23,7 +24,7 @@ def box_request(study: OpenStudy) -> None:
     job = find_box_job(study, bundle)
     if job is None:
         st.button(
-            "Predict boxes", key="predict_boxes", on_click=start_boxes, args=(study, bundle),
+            "Predict boxes", key="predict_boxes", on_click=_start, args=(study, bundle),
             icon=":material/select_all:",
             help="Runs the localiser over every slice; its boxes are joined along z.",
         )  # fmt: skip
@@ -32,6 +33,10 @@ def box_request(study: OpenStudy) -> None:
         st.button("Try again", key="boxes_again", on_click=forget_box_job, args=(study, bundle))
     else:
         _wait(job)
+
+
+def _start(study: OpenStudy, bundle: BundleInfo) -> None:
+    start_boxes(study, bundle)
 
 
 @st.fragment(run_every=_POLL_SECONDS)

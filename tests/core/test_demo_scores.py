@@ -63,7 +63,7 @@ def test_ships_every_bundle_with_predictions_of_both_cohorts(scored):
         for file, source in (("out_of_fold", root), ("held_out", held_out)):
             table = pd.read_parquet(bundle.folder / "predictions" / f"{file}.parquet")
             assert set(table["study_id"]) == {study.study_id for study in read_studies(source)}
-            assert table["fold"].notna().all() == (file == "out_of_fold")
+            assert table["fold"].notna().to_numpy().all() == (file == "out_of_fold")
         assert bundle.metrics["held_out"]["n"]["patients"] == 6
         assert bundle.metrics["out_of_fold"]["n"]["patients"] == 8
         assert "out-of-fold" in bundle.operating_points["chosen_on"]
@@ -121,4 +121,4 @@ def test_truth_of_both_cohorts_lies_beside_the_bundles(scored):
     np.testing.assert_array_equal(truth[[f"y_C{j}" for j in range(1, 8)]], expected)
     assert len(slices) == 7 * len(records)
     assert slices[[f"present_C{j}" for j in range(1, 8)]].sum(axis=1).eq(1).all()
-    assert not slices["boxed"].any()
+    assert not slices["boxed"].to_numpy().any()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 
 import streamlit as st
 
@@ -71,8 +71,8 @@ def scene_3d(
     )
 
 
-def _component() -> Callable[..., object]:
-    return st.components.v2.component(
+def _component() -> Callable[..., Any]:
+    return cast(Any, st.components).v2.component(
         "scene_3d",
         html=web_text("scene.html"),
         css=web_text("scene.css"),

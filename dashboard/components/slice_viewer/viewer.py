@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 import numpy as np
 import streamlit as st
@@ -141,7 +141,7 @@ def _register(study: OpenStudy) -> str:
 
 @st.cache_resource(show_spinner=False)
 def _mount() -> Any:  # noqa: ANN401 - Streamlit's mounting command has no public type
-    return st.components.v2.component(
+    return cast(Any, st.components).v2.component(
         "cspine_slice_viewer",
         html=(_FRONTEND / "viewer.html").read_text(encoding="utf-8"),
         css=(_FRONTEND / "viewer.css").read_text(encoding="utf-8"),
