@@ -100,7 +100,7 @@ def batch_table(batch: Batch) -> pd.DataFrame:
 def right_share(table: pd.DataFrame) -> tuple[int, int]:
     """How many of the labelled studies that were read are called rightly, and how many they are."""
     known = table["Right"].dropna()
-    return int((known == "yes").sum()), len(known)
+    return sum(1 for value in known if value == "yes"), len(known)
 
 
 def _row(

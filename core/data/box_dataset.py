@@ -189,7 +189,8 @@ def _boxed(study: BoxSlices) -> NDArray[np.bool_]:
 
 
 def _near(boxed: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    return binary_dilation(boxed, iterations=NEAR_SLICES) & ~boxed
+    near = np.asarray(binary_dilation(boxed, iterations=NEAR_SLICES), dtype=np.bool_)
+    return near & ~boxed
 
 
 def _drawn(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import cv2
 import numpy as np
@@ -102,7 +102,8 @@ def load_planes(volume: CTVolume, fingerprint: str, cache_dir: Path | None) -> N
 
 def _shrunk(one: NDArray[Voxel], grid: PlanesGrid, interpolation: int) -> NDArray[Voxel]:
     size = grid.shape[2], grid.shape[1]
-    return np.asarray(cv2.resize(one, size, interpolation=interpolation), dtype=one.dtype)
+    plain = cast("NDArray[Any]", one)
+    return np.asarray(cv2.resize(plain, size, interpolation=interpolation), dtype=one.dtype)
 
 
 def _slice_edges(volume: CTVolume) -> NDArray[np.float64]:

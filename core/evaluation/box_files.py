@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 
 import numpy as np
 import pandas as pd
@@ -136,16 +136,21 @@ def read_box_cohort(folder: Path) -> BoxCohort:
         )
         ids = [str(name) for name in studies["study_id"]]
         place = {name: k for k, name in enumerate(ids)}
-        by_study = dict(iter(raw.groupby("study_id", observed=True)))
+        by_study = {str(name): boxes for name, boxes in raw.groupby("study_id", observed=True)}
+        nothing = cast("pd.DataFrame", raw.iloc[:0])
         return BoxCohort(
             raw=tuple(
-                _raw_study(row, by_study.get(str(row["study_id"]), raw.iloc[:0]))
-                for _, row in studies.iterrows()
+                _raw_study(row, by_study.get(str(row["study_id"]), nothing))
+                for row in studies.to_dict("records")
             ),
             truth=truth_table(
                 [
-                    (place[str(row["study_id"])], int(row["slice_index"]), row[[*_CORNERS]])
-                    for _, row in truth.iterrows()
+                    (
+                        place[str(row["study_id"])],
+                        int(row["slice_index"]),
+                        [float(row[name]) for name in _CORNERS],
+                    )
+                    for row in truth.to_dict("records")
                 ]
             ),
             vertebrae=tuple(truth["vertebrae"].astype(str)),
@@ -158,7 +163,7 @@ def read_box_cohort(folder: Path) -> BoxCohort:
         ) from error
 
 
-def _raw_study(row: pd.Series, boxes: pd.DataFrame) -> RawDetections:
+def _raw_study(row: Mapping[Hashable, Any], boxes: pd.DataFrame) -> RawDetections:
     n_slices = int(row["n_slices"])
     return RawDetections(
         study_id=str(row["study_id"]),

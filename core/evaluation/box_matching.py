@@ -87,7 +87,7 @@ def pair_boxes(predicted: BoxTable, truth: BoxTable) -> Pairs:
     iou = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
     middle = (a[:, :2] + a[:, 2:]) / 2
     inside = ((middle >= b[:, :2]) & (middle <= b[:, 2:])).all(axis=1)
-    return Pairs(of_predicted, of_truth, iou, inside)
+    return Pairs(of_predicted, of_truth, iou, np.asarray(inside, dtype=np.bool_))
 
 
 def match_greedily(pairs: Pairs, scores: Floats, *, iou: float) -> NDArray[np.bool_]:

@@ -74,7 +74,8 @@ def sagittal_picture(volume: CTVolume, slices: Sequence[int]) -> Picture:
         y = round((grid.top_mm - float(volume.z_mm[index])) / height_mm * grey.shape[0])
         cv2.line(picture, (0, y), (grey.shape[1], y), _AMBER_BGR, 2)
     which = ", ".join(str(index) for index in slices)
-    return _picture(picture, f"Middle sagittal plane, slices {which} marked; front to the left")
+    caption = f"Middle sagittal plane, slices {which} marked; front to the left"
+    return _picture(np.asarray(picture, dtype=np.uint8), caption)
 
 
 def _grey_slice(volume: CTVolume, index: int) -> Grey:

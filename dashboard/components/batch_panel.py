@@ -64,9 +64,13 @@ def _idle(batch: Batch) -> None:
     n = len(batch.records)
     st.button(
         f"Read {n} {'study' if n == 1 else 'studies'}", key="batch_start", type="primary",
-        icon=":material/play_arrow:", on_click=start_batch, args=(batch,),
+        icon=":material/play_arrow:", on_click=_start, args=(batch,),
         help="Studies that these networks have read before are not read again.",
     )  # fmt: skip
+
+
+def _start(batch: Batch) -> None:
+    start_batch(batch)
 
 
 def _running(batch: Batch) -> None:

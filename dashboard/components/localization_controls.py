@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 import streamlit as st
 
@@ -76,6 +76,9 @@ def box_controls() -> BoxChoice | None:
             key="loc_neighbours", help="Weight beside the slice's own 1; weighted fusion only.",
         )  # fmt: skip
     settings = FusionSettings(
-        method=method or "wbf", iou=iou, skip_below=skip, neighbour_weight=neighbours
+        method=cast("FusionMethod", method or "wbf"),
+        iou=iou,
+        skip_below=skip,
+        neighbour_weight=neighbours,
     )
     return BoxChoice(bundle, settings, threshold)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
+from typing import Any, cast
+
 import cv2
 import numpy as np
+import pandas as pd
 import streamlit as st
+from numpy.typing import NDArray
 
 from core.evaluation.box_files import BoxCohort
 from core.evaluation.box_groups import by_group
@@ -112,7 +117,8 @@ def _gallery(
             if (study_id, index) not in pictures.index:
                 continue
             with column:
-                st.image(_picture(pictures.loc[(study_id, index)], cohort, predicted, row, chosen))
+                shown = cast("pd.Series", pictures.loc[(study_id, index)]).to_dict()
+                st.image(_picture(shown, cohort, predicted, row, chosen))
                 st.caption(
                     f"{cohort.vertebrae[row]} {cohort.kinds[row].replace('_', ' ')} · "
                     f"IoU {report.top_iou[row]:.2f}"
@@ -124,10 +130,17 @@ def _gallery(
 
 
 def _picture(
-    row: object, cohort: BoxCohort, predicted: BoxTable, number: int, chosen: BoxChoice
-) -> object:
+    row: Mapping[Hashable, Any],
+    cohort: BoxCohort,
+    predicted: BoxTable,
+    number: int,
+    chosen: BoxChoice,
+) -> NDArray[np.uint8]:
     """The square with both boxes, uint8 (h, w, 3) RGB."""
-    grey = cv2.imdecode(np.frombuffer(row["jpeg"], np.uint8), cv2.IMREAD_GRAYSCALE)
+    grey = cast(
+        "NDArray[np.uint8]",
+        cv2.imdecode(np.frombuffer(row["jpeg"], np.uint8), cv2.IMREAD_GRAYSCALE),
+    )
     shown = cv2.cvtColor(cv2.resize(grey, (_SIDE, _SIDE)), cv2.COLOR_GRAY2RGB)
     square = np.array([row[name] for name in ("left", "top", "right", "bottom")])
     scale = _SIDE / (square[2:] - square[:2])
@@ -144,4 +157,4 @@ def _picture(
     ):
         corner = np.rint((box - np.tile(square[:2], 2)) * np.tile(scale, 2)).astype(int)
         cv2.rectangle(shown, tuple(corner[:2]), tuple(corner[2:]), color, 2)
-    return shown
+    return np.asarray(shown, dtype=np.uint8)

@@ -12,7 +12,7 @@ from core.data.box_slices import volume_boxes
 from core.data.slice_table import volume_file_numbers
 from core.inference.box_tracks import Detections, boxes_3d, detect
 from core.types import BoxPrediction, RawDetections
-from dashboard import state
+from dashboard import state, viewer_place
 from dashboard.components.localization_controls import BoxChoice
 from dashboard.components.slice_viewer import predicted_boxes, slice_viewer, true_boxes
 from dashboard.components.study_picker import StudyChoice
@@ -117,11 +117,11 @@ def _start(found: Detections, truth: list[BoxPrediction], study: OpenStudy) -> i
 
 
 def _follow_before() -> None:
-    state.go_to_slice(state.viewer_report(BEFORE).slice_index)
+    state.go_to_slice(viewer_place.viewer_report(BEFORE).slice_index)
 
 
 def _follow_after() -> None:
-    state.go_to_slice(state.viewer_report(AFTER).slice_index)
+    state.go_to_slice(viewer_place.viewer_report(AFTER).slice_index)
 
 
 @st.fragment(run_every=_POLL_SECONDS)
