@@ -90,7 +90,10 @@ def find_parts(sources: SceneSources) -> PackedParts | None:
 
 
 def start_parts(sources: SceneSources) -> PredictionJob:
-    """Build the surfaces in the background and keep them."""
+    """Build the surfaces in the background and keep them; a failure stays until it is forgotten."""
+    known = _queue().find(sources.key())
+    if known is not None and known.error is not None:
+        return known
 
     def work(progress: Progress) -> None:
         del progress
