@@ -36,7 +36,7 @@ PREDICTIONS_FOLDER: Final = "predictions"
 OUT_OF_FOLD: Final = "out_of_fold"
 HELD_OUT: Final = "held_out"
 TOP_K: Final = 3
-"""Slices that stand for a vertebra in its context: a line crosses about six."""
+"""Slices that stand for a vertebra in its context: a line crosses a few."""
 
 Progress = Callable[[int, int], None]
 Say = Callable[[str], None]

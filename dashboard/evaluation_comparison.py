@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from core.config import Settings
 from core.errors import PredictionsError
 from dashboard.charts.palette import ModelStyle, model_styles
 from dashboard.charts.roc_pr import DrawnCurve
@@ -140,8 +139,3 @@ def has_other_data(comparison: Comparison) -> bool:
     """Whether any model could have its thresholds chosen on other data."""
     truth_id = comparison.truth.truth_id
     return any(model.other_table(truth_id) for model in comparison.models.values())
-
-
-def read_only() -> bool:
-    """Whether the dashboard hides whatever changes something."""
-    return Settings().dashboard_readonly

@@ -12,8 +12,6 @@ from core.evaluation.box_matching import BoxTable, Pairs
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-OPERATING_RATES: Final = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
-"""False marks a study at which LUNA16 averages the sensitivity (Setio et al. 2017)."""
 _DRAWS_AT_ONCE: Final = 50
 
 
@@ -50,11 +48,6 @@ class Froc:
         """Lowest score with at most so many false marks a study; infinity where none is."""
         allowed = self.false_per_study <= false_per_study
         return float(self.thresholds[allowed].min(initial=np.inf))
-
-    @property
-    def mean_sensitivity(self) -> float:
-        """Mean over `OPERATING_RATES`, the competition figure of LUNA16."""
-        return float(np.mean([self.sensitivity_at(rate) for rate in OPERATING_RATES]))
 
 
 def froc_curve(

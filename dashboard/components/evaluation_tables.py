@@ -10,7 +10,7 @@ from core.constants import VERTEBRAE
 from core.evaluation.confusion import ConfusionCounts
 from dashboard.charts.overlay import symbol_svg
 from dashboard.charts.palette import VERTEBRA_COLORS, ModelStyle
-from dashboard.evaluation_live import WORDS, LiveFigures, what_if
+from dashboard.evaluation_live import LiveFigures, what_if
 from dashboard.evaluation_results import Question
 
 _COLUMNS: Final = (
@@ -168,8 +168,3 @@ def _at(figures: LiveFigures) -> str:
     if len(figures.thresholds) == 1:
         return f"at {figures.thresholds[0]:.4f}:"
     return "at its seven thresholds:"
-
-
-def positives_word(question: Question) -> str:
-    """What the positives of a question are called."""
-    return WORDS[question.level].positives
