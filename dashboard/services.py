@@ -91,12 +91,16 @@ def find_cohort() -> Cohort | None:
     return _cohort(str(root), files_signature(root / "train.csv", root / "train_images"))
 
 
-def open_study(folder: Path, *, owner: str | None = None) -> OpenStudy:
+def open_study(
+    folder: Path, *, owner: str | None = None, progress: Progress | None = None
+) -> OpenStudy:
     """Read the series in `folder`, or take it from memory or store while its files stay the same.
 
     Args:
         folder: Holds the series.
         owner: Session that uploaded it: nothing of it is kept in the store then. None otherwise.
+        progress: Called with slices read and slices in all while an upload is read; what it raises
+            ends the reading.
 
     Raises:
         DicomSeriesError: The folder does not hold a readable CT series.
@@ -109,7 +113,7 @@ def open_study(folder: Path, *, owner: str | None = None) -> OpenStudy:
         # The reader finds the same fault and has the words for it.
         read_series(folder)
         raise
-    return _open_study(str(folder), signature, owner)
+    return _open_study(str(folder), signature, owner, progress)
 
 
 def all_bundles() -> list[BundleInfo]:
@@ -219,11 +223,13 @@ def _cohort(root: str, signature: str) -> Cohort:
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _open_study(folder: str, signature: str, owner: str | None) -> OpenStudy:
+def _open_study(
+    folder: str, signature: str, owner: str | None, _progress: Progress | None
+) -> OpenStudy:
     del signature
     path, cache_dir = Path(folder), settings().rsna_cache
     if owner is not None:
-        return OpenStudy(fingerprint_folder(path), read_series(path), owner)
+        return OpenStudy(fingerprint_folder(path), read_series(path, progress=_progress), owner)
     stored = load_viewer_volume(StudyRecord(path.name, path), cache_dir=cache_dir)
     fingerprint = remembered_digest(path, fingerprint_folder, cache_dir)
     return OpenStudy(fingerprint, stored.as_volume())

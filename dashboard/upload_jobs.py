@@ -10,11 +10,17 @@ from typing import BinaryIO
 import streamlit as st
 
 from core.config import Settings
-from dashboard.prediction_jobs import PredictionJob, PredictionQueue, Progress
+from dashboard.prediction_jobs import (
+    JobCancelledError,
+    PredictionJob,
+    PredictionQueue,
+    Progress,
+)
 from dashboard.services import open_study
-from dashboard.uploads import store_files, unpack_upload
+from dashboard.uploads import discard_uploads, store_files, unpack_upload
 
-STAGES = ("Unpacking", "Reading the series")
+STAGES = (("Unpacking", "file"), ("Reading the series", "slice"))
+"""What is done, and what its progress counts."""
 
 
 @dataclass(slots=True, eq=False)
@@ -49,15 +55,21 @@ def take_in(
     upload = UploadJob(key)
 
     def work(progress: Progress) -> None:
+        try:
+            take(progress)
+        except JobCancelledError:
+            discard_uploads(session, settings)
+            raise
+
+    def take(progress: Progress) -> None:
         if archive:
             folder = unpack_upload(files[0], session=session, settings=settings, progress=progress)
         else:
             folder = store_files(files, session=session, settings=settings, progress=progress)
         upload.stage = 1
-        progress(0, 1)
-        open_study(folder, owner=session)
+        progress(0, 0)
+        open_study(folder, owner=session, progress=progress)
         upload.folder = folder
-        progress(1, 1)
 
     upload.job = _queue().submit(key, work)
     return upload

@@ -31,7 +31,8 @@ def unpack_upload(
         stream: The archive, read from its start.
         session: Name of the browser session, safe as a folder name.
         settings: Where to, and how large the files may be.
-        progress: Called with files unpacked and files in all; what it raises ends the work.
+        progress: Called with files unpacked and files in all, which are 0 while the archive is
+            still being copied; what it raises ends the work.
 
     Returns:
         The folder that holds the series; the same archive again gives the same folder.
@@ -43,7 +44,7 @@ def unpack_upload(
     own = _own_folder(session, settings)
     try:
         own.mkdir(parents=True, exist_ok=True)
-        spooled, digest = _spool(stream, own)
+        spooled, digest = _spool(stream, own, progress)
     except OSError as error:
         raise StorageError(
             f"The upload cannot be stored ({error.strerror}); free some space and try again."
@@ -121,13 +122,27 @@ def _own_folder(session: str, settings: Settings) -> Path:
     return uploads / session
 
 
-def _spool(stream: BinaryIO, folder: Path) -> tuple[Path, str]:
+def discard_uploads(session: str, settings: Settings) -> None:
+    """Remove what a session has uploaded.
+
+    Args:
+        session: As for `unpack_upload`.
+        settings: As for `unpack_upload`.
+    """
+    own = _own_folder(session, settings)
+    if own.is_dir():
+        _remove_others(own, keep=set())
+
+
+def _spool(stream: BinaryIO, folder: Path, progress: Progress | None) -> tuple[Path, str]:
     """Write the stream to disk piece by piece; return the file and 16 digits of its digest."""
     digest = hashlib.sha256()
     path = folder / "upload.zip"
     stream.seek(0)
     with path.open("wb") as spooled:
         while piece := stream.read(_CHUNK):
+            if progress is not None:
+                progress(0, 0)
             digest.update(piece)
             spooled.write(piece)
     return path, digest.hexdigest()[:16]

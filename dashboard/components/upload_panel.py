@@ -71,6 +71,13 @@ def _outcome(upload: UploadJob) -> Path | None:
     if not upload.job.finished:
         st.fragment(_progress, run_every=_POLL_SECONDS)(upload)
         return None
+    if upload.job.error is not None and upload.job.cancelled:
+        st.info(
+            "The upload was cancelled and nothing of it was kept. Remove the file above, or choose "
+            "another one.",
+            icon=":material/stop_circle:",
+        )
+        return None
     if upload.job.error is not None:
         st.error(upload.job.error, icon=":material/folder_zip:")
         return None
@@ -82,9 +89,9 @@ def _progress(upload: UploadJob) -> None:
     job = upload.job
     if job.finished:
         st.rerun(scope="app")
-    stage = STAGES[upload.stage]
+    stage, thing = STAGES[upload.stage]
     share = job.done / job.total if job.total else 0.0
-    count = f" file {job.done} of {job.total}" if upload.stage == 0 and job.total else ""
+    count = f", {thing} {job.done} of {job.total}" if job.total else ""
     st.progress(
         (upload.stage + share) / len(STAGES),
         text=f"Step {upload.stage + 1} of {len(STAGES)}: {stage.lower()}{count} …",

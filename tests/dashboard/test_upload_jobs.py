@@ -1,0 +1,100 @@
+"""An upload in the background: its stages are counted, and a cancelled one leaves nothing."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from core.data.dicom_series import read_series
+from dashboard import services, upload_jobs
+from dashboard.upload_jobs import STAGES, take_in
+from tests.dashboard.test_uploads import settings, zipped
+
+__all__ = ["settings"]
+
+
+def ended(upload):
+    deadline = time.monotonic() + 20
+    while not upload.job.finished:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return upload
+
+
+def watched(monkeypatch, act):
+    """Have `act(done, total)` called for every slice that is read."""
+
+    def reading(folder, *, progress=None):
+        def step(done, total):
+            act(done, total)
+            progress(done, total)
+
+        return read_series(folder, jobs=1, progress=step)
+
+    monkeypatch.setattr(services, "read_series", reading)
+
+
+def kept(settings, session):
+    return list((settings.cspine_var / "uploads" / session).rglob("*.dcm"))
+
+
+def test_the_slices_read_are_counted(tmp_path, settings, monkeypatch):
+    seen = []
+    watched(monkeypatch, lambda done, total: seen.append((done, total)))
+    upload = take_in(
+        "counted", [zipped(tmp_path, 11)], archive=True, session="a", settings=settings
+    )
+    assert ended(upload).job.error is None
+    assert upload.folder is not None
+    assert STAGES[upload.stage] == ("Reading the series", "slice")
+    assert seen == [(k, 5) for k in range(1, 6)]
+    assert (upload.job.done, upload.job.total) == (5, 5)
+    assert len(kept(settings, "a")) == 5
+
+
+def test_reading_ends_at_the_slice_where_it_is_cancelled(tmp_path, settings, monkeypatch):
+    seen, uploads = [], []
+
+    def cancel(done, total):
+        seen.append(done)
+        if done == 2:
+            while not uploads:
+                time.sleep(0.01)
+            uploads[0].job.cancel()
+
+    watched(monkeypatch, cancel)
+    uploads.append(
+        take_in("cut", [zipped(tmp_path, 12)], archive=True, session="b", settings=settings)
+    )
+    assert "cancelled" in ended(uploads[0]).job.error
+    assert seen == [1, 2]
+    assert uploads[0].folder is None
+    assert kept(settings, "b") == []
+
+
+def test_copying_the_archive_can_be_cancelled_too(tmp_path, settings):
+    uploads = []
+    stream = zipped(tmp_path, 13)
+    read = stream.read
+
+    class Slow:
+        def seek(self, place):
+            return stream.seek(place)
+
+        def read(self, size):
+            while not uploads:
+                time.sleep(0.01)
+            uploads[0].job.cancel()
+            return read(size)
+
+    uploads.append(take_in("copy", [Slow()], archive=True, session="c", settings=settings))
+    assert "cancelled" in ended(uploads[0]).job.error
+    folder = settings.cspine_var / "uploads" / "c"
+    assert list(folder.iterdir()) == []
+
+
+@pytest.fixture(autouse=True)
+def no_memory():
+    upload_jobs._queue.clear()
+    services._open_study.clear()
