@@ -6,5 +6,6 @@ import streamlit as st
 
 from dashboard.routes import viewer_routes
 from dashboard.scene_routes import scene_routes
+from dashboard.warm_up import lifespan
 
-app = st.App("dashboard/app.py", routes=[*viewer_routes(), *scene_routes()])
+app = st.App("dashboard/app.py", routes=[*viewer_routes(), *scene_routes()], lifespan=lifespan)

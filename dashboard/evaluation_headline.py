@@ -14,11 +14,12 @@ from core.evaluation.calibration import brier_score, expected_calibration_error
 from core.evaluation.comparison import Comparison as PairTests
 from core.evaluation.comparison import compare_models
 from core.evaluation.competition import CompetitionLoss, competition_loss
+from core.evaluation.confusion import ConfusionCounts
 from core.evaluation.evaluation_set import EvaluationSet, LevelItems
 from core.evaluation.intervals import Interval, bootstrap_intervals
 from core.evaluation.levels import LevelName
 from dashboard.evaluation_comparison import Comparison
-from dashboard.evaluation_live import LiveFigures, live_figures
+from dashboard.evaluation_live import pooled_figures
 from dashboard.evaluation_results import Evaluated, Question, curve, items
 from dashboard.evaluation_slow import PENDING, Pending, slowly
 from dashboard.evaluation_view import Thresholds
@@ -110,8 +111,7 @@ def _row(comparison: Comparison, name: str) -> HeadlineRow:
     evaluated, question = comparison.evaluated, comparison.question
     thresholds = comparison.chosen[name].values if name in comparison.chosen else (0.5,)
     counts = curve(evaluated, name, question)
-    live = live_figures(evaluated, name, question, thresholds)
-    values = _values(comparison, name, live)
+    values = _values(comparison, name, pooled_figures(evaluated, name, question, thresholds).counts)
     key = f"intervals|{evaluated.key}|{question}|{name}"
     n = counts.n_positive + counts.n_negative
     free = slowly(key, partial(_free_intervals, evaluated, name, question), items=n)
@@ -128,7 +128,7 @@ def _row(comparison: Comparison, name: str) -> HeadlineRow:
     return HeadlineRow(name, values, intervals, pending, _loss(comparison, name))
 
 
-def _values(comparison: Comparison, name: str, live: LiveFigures) -> dict[str, float | None]:
+def _values(comparison: Comparison, name: str, called: ConfusionCounts) -> dict[str, float | None]:
     evaluated, question = comparison.evaluated, comparison.question
     counts = curve(evaluated, name, question)
 
@@ -148,7 +148,7 @@ def _values(comparison: Comparison, name: str, live: LiveFigures) -> dict[str, f
         "brier": brier,
         "expected_calibration_error": expected,
     }
-    return found | {metric: getattr(live.counts, metric) for metric in THRESHOLD_METRICS}
+    return found | {metric: getattr(called, metric) for metric in THRESHOLD_METRICS}
 
 
 def _free_intervals(

@@ -14,7 +14,13 @@ from core.errors import PredictionsError
 from core.evaluation.confusion import ConfusionCounts
 from core.evaluation.levels import LevelName
 from core.evaluation.thresholds import OperatingPoint, Rule, choose_threshold
-from dashboard.evaluation_results import Evaluated, Question, curve, vertebra_curves
+from dashboard.evaluation_results import (
+    Evaluated,
+    Question,
+    curve,
+    vertebra_counts,
+    vertebra_curves,
+)
 from dashboard.evaluation_view import EvaluationView, RuleName, Thresholds
 
 RULE_OF: Final[dict[RuleName, str]] = {
@@ -123,7 +129,7 @@ def choose(
     together = choose_threshold(curve(on, name, asked), rule)
     points: list[OperatingPoint] = []
     fallbacks: list[str] = []
-    for vertebra, counts in vertebra_curves(on, name, asked).items():
+    for vertebra, counts in vertebra_counts(on, name, asked).items():
         try:
             points.append(together if counts.one_class else choose_threshold(counts, rule))
         except PredictionsError:
@@ -140,6 +146,19 @@ def live_figures(
     """`count_calls`, remembered: a move of one model's slider leaves the other models alone."""
     key = f"{evaluated.key}|{question}|{thresholds!r}"
     return _remembered(key, evaluated, name, question, thresholds)
+
+
+def pooled_figures(
+    evaluated: Evaluated, name: str, question: Question, thresholds: Thresholds
+) -> LiveFigures:
+    """All items together; a threshold for all of them needs no curve of a vertebra.
+
+    Raises:
+        PredictionsError: The level is not supported.
+    """
+    if len(thresholds) > 1:
+        return live_figures(evaluated, name, question, thresholds)
+    return LiveFigures(thresholds, curve(evaluated, name, question).at(thresholds[0]), {})
 
 
 def count_calls(
@@ -164,7 +183,7 @@ def count_calls(
         return LiveFigures(thresholds, counts, {})
     curves = vertebra_curves(evaluated, name, question)
     return LiveFigures(
-        thresholds, counts, {vertebra: own.at(threshold) for vertebra, own in curves.items()}
+        thresholds, counts, {vertebra: own.scores.at(threshold) for vertebra, own in curves.items()}
     )
 
 
@@ -191,7 +210,7 @@ def _by_vertebra(
 ) -> LiveFigures:
     curves = vertebra_curves(evaluated, name, question)
     each = {
-        vertebra: curves[vertebra].at(threshold)
+        vertebra: curves[vertebra].scores.at(threshold)
         for vertebra, threshold in zip(VERTEBRAE, thresholds, strict=True)
     }
     if question.level != "patient":

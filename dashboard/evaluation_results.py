@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +13,7 @@ import numpy as np
 import streamlit as st
 
 from core.config import Settings
-from core.constants import VERTEBRAE
+from core.constants import N_VERTEBRAE, VERTEBRAE
 from core.data.index import STUDIES_FILE, index_folder
 from core.errors import DataRootError
 from core.evaluation.cohort_filter import (
@@ -20,7 +22,13 @@ from core.evaluation.cohort_filter import (
     filtered_places,
     read_study_facts,
 )
-from core.evaluation.curves import CurvePoints, ThresholdCounts, curve_points, threshold_counts
+from core.evaluation.curves import (
+    CurvePoints,
+    SortedScores,
+    ThresholdCounts,
+    curve_points,
+    threshold_counts,
+)
 from core.evaluation.evaluation_set import EvaluationSet, LevelItems, SliceTruth, align
 from core.evaluation.levels import LevelName
 from core.evaluation.outside_scores import read_outside_scores
@@ -110,17 +118,26 @@ def load_other(
     return _aligned_of(truths[other_id].path, [(model.label, table)], pooling)
 
 
-def curve(
-    evaluated: Evaluated, name: str, question: Question, vertebra: int | None = None
-) -> ThresholdCounts:
+@dataclass(frozen=True, slots=True, eq=False)
+class VertebraCurve:
+    """What the page keeps of one vertebra's curve: at full size whole curves take too much.
+
+    Attributes:
+        points: Thinned for drawing.
+        scores: For the counts at any threshold.
+    """
+
+    points: CurvePoints
+    scores: SortedScores
+
+
+def curve(evaluated: Evaluated, name: str, question: Question) -> ThresholdCounts:
     """Counts at every threshold.
 
     Raises:
         PredictionsError: The level is not supported.
     """
-    if vertebra is None:
-        return _curve(evaluated.key, evaluated.data, name, question)
-    return _vertebra_curve(evaluated.key, evaluated.data, name, question, vertebra)
+    return _curve(evaluated.key, evaluated.data, name, question)
 
 
 def drawn_points(
@@ -131,15 +148,31 @@ def drawn_points(
     Raises:
         PredictionsError: As `curve`.
     """
-    return _points(evaluated.key, evaluated, name, question, vertebra)
+    if vertebra is None:
+        return _points(evaluated.key, evaluated, name, question)
+    return vertebra_curves(evaluated, name, question)[VERTEBRAE[vertebra]].points
 
 
 def vertebra_curves(
     evaluated: Evaluated, name: str, question: Question
+) -> dict[str, VertebraCurve]:
+    """The curves of C1..C7, by name.
+
+    Raises:
+        PredictionsError: The level is not supported.
+    """
+    return _vertebra_curves(evaluated.key, evaluated.data, name, question.of_vertebrae)
+
+
+def vertebra_counts(
+    evaluated: Evaluated, name: str, question: Question
 ) -> dict[str, ThresholdCounts]:
-    """Counts at every threshold for each of C1..C7, by name."""
+    """Counts at every threshold for each of C1..C7, by name; made anew, for they are large."""
     asked = question.of_vertebrae
-    return {vertebra: curve(evaluated, name, asked, j) for j, vertebra in enumerate(VERTEBRAE)}
+    return {
+        vertebra: _threshold_counts(evaluated.data, name, asked, j)
+        for j, vertebra in enumerate(VERTEBRAE)
+    }
 
 
 def items(
@@ -255,24 +288,35 @@ def _facts(path: str, signature: str) -> StudyFacts:
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _curve(key: str, _data: EvaluationSet, name: str, question: Question) -> ThresholdCounts:
     del key
-    found = _data.items(name, question.level, None, question.definition)
-    return threshold_counts(found.scores, found.truth)
+    return _threshold_counts(_data, name, question, None)
 
 
-@st.cache_resource(max_entries=14, show_spinner=False)
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _vertebra_curves(
+    key: str, _data: EvaluationSet, name: str, question: Question
+) -> dict[str, VertebraCurve]:
+    del key
+    # Most of it is sorting, which leaves the interpreter free for a second thread.
+    with ThreadPoolExecutor(2) as pool:
+        made = pool.map(partial(_vertebra_curve, _data, name, question), range(N_VERTEBRAE))
+        return dict(zip(VERTEBRAE, made, strict=True))
+
+
 def _vertebra_curve(
-    key: str, _data: EvaluationSet, name: str, question: Question, vertebra: int
+    data: EvaluationSet, name: str, question: Question, vertebra: int
+) -> VertebraCurve:
+    counts = _threshold_counts(data, name, question, vertebra)
+    return VertebraCurve(curve_points(counts, POINTS_OF_A_PANEL), counts.sorted_scores())
+
+
+def _threshold_counts(
+    data: EvaluationSet, name: str, question: Question, vertebra: int | None
 ) -> ThresholdCounts:
-    """Fewer are kept than four models have: at full size seven take 120 MiB."""
-    del key
-    found = _data.items(name, question.level, vertebra, question.definition)
+    found = data.items(name, question.level, vertebra, question.definition)
     return threshold_counts(found.scores, found.truth)
 
 
-@st.cache_resource(max_entries=256, show_spinner=False)
-def _points(
-    key: str, _evaluated: Evaluated, name: str, question: Question, vertebra: int | None
-) -> CurvePoints:
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _points(key: str, _evaluated: Evaluated, name: str, question: Question) -> CurvePoints:
     del key
-    at_most = POINTS_OF_A_CURVE if vertebra is None else POINTS_OF_A_PANEL
-    return curve_points(curve(_evaluated, name, question, vertebra), at_most)
+    return curve_points(curve(_evaluated, name, question), POINTS_OF_A_CURVE)

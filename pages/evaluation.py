@@ -46,6 +46,7 @@ trust_section(comparison, slots)
 more_section(comparison)
 with bar:
     threshold_panel(comparison, slots)
+slots.draw_the_rest()
 section("Where does it err?")
 error_gallery(comparison)
 section("Keep and share")

@@ -95,12 +95,47 @@ class ThresholdCounts:
         )
         return float(int(twice_area) / (2 * self.n_positive * self.n_negative))
 
+    def sorted_scores(self) -> SortedScores:
+        """The scores of each class, which count calls in a third of the memory."""
+        found = np.diff(self.true_positives, prepend=0)
+        wrong = np.diff(self.false_positives, prepend=0)
+        return SortedScores(
+            np.repeat(self.thresholds, found)[::-1], np.repeat(self.thresholds, wrong)[::-1]
+        )
+
     def average_precision(self) -> float | None:
         """sum_k (R_k - R_k-1) P_k over falling thresholds; None where one class is missing."""
         if self.one_class:
             return None
         gained = np.diff(self.true_positives, prepend=0)
         return float((gained * self.precision()).sum() / self.n_positive)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SortedScores:
+    """Scores of both classes, rising: all that counting calls at a threshold needs.
+
+    Attributes:
+        positives: float64 (p,), rising.
+        negatives: float64 (n,), rising.
+    """
+
+    positives: FloatArray
+    negatives: FloatArray
+
+    def at(self, threshold: float) -> ConfusionCounts:
+        """Confusion counts when every score >= `threshold` is a call, in O(log n).
+
+        Raises:
+            PredictionsError: The threshold is NaN.
+        """
+        if threshold != threshold:
+            raise PredictionsError("The threshold is NaN; give a number.")
+        missed = int(np.searchsorted(self.positives, threshold))
+        left = int(np.searchsorted(self.negatives, threshold))
+        return ConfusionCounts(
+            len(self.positives) - missed, len(self.negatives) - left, left, missed
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

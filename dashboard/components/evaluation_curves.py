@@ -26,8 +26,8 @@ from dashboard.components.evaluation_slots import Slots
 from dashboard.components.evaluation_tables import legend_html, model_tag
 from dashboard.components.frame import draw
 from dashboard.evaluation_comparison import Comparison, drawn_curves
-from dashboard.evaluation_live import WORDS, live_figures
-from dashboard.evaluation_results import Evaluated, Question, curve, drawn_points, items
+from dashboard.evaluation_live import WORDS, LevelWords
+from dashboard.evaluation_results import Evaluated, Question, curve, items
 from dashboard.evaluation_slow import Pending, slowly
 from dashboard.evaluation_state import control, evaluation_view, keep_evaluation_view
 
@@ -92,29 +92,16 @@ def vertebra_section(comparison: Comparison, slots: Slots) -> None:
                 "be judged one vertebra at a time.</div>"
             )
             return
-        _warm(comparison)
-        curves = {
-            name: drawn_curves(comparison, j, question.of_vertebrae)
-            for j, name in enumerate(VERTEBRAE)
-        }
-        slots.panels = _chart(
-            "ev_panels", lambda: small_multiples_figure(curves), True, "ROC curves of C1 to C7"
-        )
 
+        def figure() -> go.Figure:
+            return small_multiples_figure(
+                {
+                    name: drawn_curves(comparison, j, question.of_vertebrae)
+                    for j, name in enumerate(VERTEBRAE)
+                }
+            )
 
-def _warm(comparison: Comparison) -> None:
-    """Count vertebra by vertebra one model after the other, the one in focus last.
-
-    At full size the curves of all models do not stay in memory; in this order each is made once.
-    """
-    view = evaluation_view()
-    focus = comparison.focus(view)
-    for name in [*(name for name in comparison.names if name != focus), focus]:
-        for j in range(len(VERTEBRAE)):
-            drawn_points(comparison.evaluated, name, comparison.question.of_vertebrae, j)
-        live_figures(
-            comparison.evaluated, name, comparison.question, comparison.thresholds(view, name)
-        )
+        slots.panels = _later(slots, "ev_panels", figure, "ROC curves of C1 to C7")
 
 
 def score_section(comparison: Comparison, slots: Slots) -> None:
@@ -130,12 +117,17 @@ def score_section(comparison: Comparison, slots: Slots) -> None:
         for column, name in zip(st.columns(per_row), names[first : first + per_row], strict=False):
             with column:
                 draw(model_tag(name, comparison.styles[name]))
-                found = _histogram(comparison.evaluated, name, comparison.question)
-                figure = partial(distribution_figure, found, words.positives, words.negatives)
-                slots.distributions[name] = _chart(
-                    f"ev_scores_{comparison.models[name].source_id}", figure, True,
+                slots.distributions[name] = _later(
+                    slots,
+                    f"ev_scores_{comparison.models[name].source_id}",
+                    partial(_distribution, comparison, name, words),
                     f"Scores of {name}",
-                )  # fmt: skip
+                )
+
+
+def _distribution(comparison: Comparison, name: str, words: LevelWords) -> go.Figure:
+    found = _histogram(comparison.evaluated, name, comparison.question)
+    return distribution_figure(found, words.positives, words.negatives)
 
 
 def trust_section(comparison: Comparison, slots: Slots) -> None:
@@ -146,28 +138,34 @@ def trust_section(comparison: Comparison, slots: Slots) -> None:
             "Calibration: does 0.3 mean 30 %?",
             "On the diagonal scores are frequencies; below it the model is too sure of itself.",
         )
-        drawn = [
-            DrawnReliability(
-                name, comparison.styles[name],
-                _reliability(comparison.evaluated, name, comparison.question),
-            )
-            for name in comparison.names
-        ]  # fmt: skip
-        _chart("ev_calibration", lambda: calibration_figure(drawn), True, "Reliability curves")
+        _later(slots, "ev_calibration", partial(_calibration, comparison), "Reliability curves")
     with decision:
         title(
             "Decision curve: is acting on it worth it?",
             "Above both grey lines, calling by the model does more good than calling all or none, "
             "if a false alarm weighs p : (1 − p) of a miss.",
         )
-        curves = {
-            name: _decision(comparison.evaluated, name, comparison.question)
+        slots.decision = _later(
+            slots, "ev_decision", partial(_decisions, comparison), "Decision curves"
+        )
+
+
+def _calibration(comparison: Comparison) -> go.Figure:
+    evaluated, question = comparison.evaluated, comparison.question
+    return calibration_figure(
+        [
+            DrawnReliability(name, comparison.styles[name], _reliability(evaluated, name, question))
             for name in comparison.names
-        }
-        slots.decision = _chart(
-            "ev_decision", lambda: decision_figure(curves, comparison.styles), True,
-            "Decision curves",
-        )  # fmt: skip
+        ]
+    )
+
+
+def _decisions(comparison: Comparison) -> go.Figure:
+    curves = {
+        name: _decision(comparison.evaluated, name, comparison.question)
+        for name in comparison.names
+    }
+    return decision_figure(curves, comparison.styles)
 
 
 def with_band(comparison: Comparison, drawn: DrawnCurve) -> DrawnCurve:
@@ -192,6 +190,19 @@ def _chart(key: str, figure: Callable[[], go.Figure], there: bool, alt: str) -> 
         else:
             st.html('<div class="lab-blank">One class only: there is no curve to draw.</div>')
         return st.empty()
+
+
+def _later(slots: Slots, key: str, figure: Callable[[], go.Figure], alt: str) -> DeltaGenerator:
+    """Leave room for a chart, have it drawn later and return the place over it."""
+    with st.container(key=f"{key}_stack"):
+        room = st.empty()
+        over = st.empty()
+
+    def work() -> None:
+        room.plotly_chart(figure(), config=CONFIG, key=key, alt=alt)
+
+    slots.later.append(work)
+    return over
 
 
 def _prevalence() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from streamlit.delta_generator import DeltaGenerator
@@ -30,6 +30,7 @@ class Slots:
         metrics: The table of metrics.
         vertebrae: The table of C1–C7.
         distributions: Over each model's distribution, by name.
+        later: What draws the charts below the first screen.
     """
 
     roc: DeltaGenerator | None = None
@@ -40,21 +41,25 @@ class Slots:
     metrics: DeltaGenerator | None = None
     vertebrae: DeltaGenerator | None = None
     distributions: dict[str, DeltaGenerator] = field(default_factory=dict)
+    later: list[Callable[[], None]] = field(default_factory=list)
+
+    def draw_the_rest(self) -> None:
+        """Draw the charts that wait for what the reader looks at first."""
+        for work in self.later:
+            work()
+        self.later.clear()
 
 
 def fill(
-    comparison: Comparison, view: EvaluationView, focus: str, figures: Mapping[str, LiveFigures],
-    slots: Slots,
-) -> None:  # fmt: skip
-    """Put every model's figures into the places that the page left for them."""
+    comparison: Comparison, view: EvaluationView, figures: Mapping[str, LiveFigures], slots: Slots
+) -> None:
+    """Put what all items together give into the places that the page left for it."""
     styles = comparison.styles
     if slots.roc is not None:
         _html(slots.roc, overlay(WIDE, [_roc_mark(comparison, n, f) for n, f in figures.items()]))
     if slots.precision is not None:
         marks = [_pr_mark(comparison, n, f) for n, f in figures.items()]
         _html(slots.precision, overlay(WIDE, marks))
-    if slots.panels is not None:
-        _html(slots.panels, overlay(GRID, _panel_marks(comparison, figures)))
     if slots.decision is not None:
         lines = [
             Line(own.thresholds[0], styles[name].color)
@@ -73,8 +78,16 @@ def fill(
         _html(slots.confusion, confusion_html(comparison.question, figures, styles))
     if slots.metrics is not None:
         _html(slots.metrics, metrics_html(figures, styles, view.prevalence))
+
+
+def fill_vertebrae(
+    comparison: Comparison, focus: str, figures: Mapping[str, LiveFigures], slots: Slots
+) -> None:
+    """Put what C1..C7 give one by one into its places."""
+    if slots.panels is not None:
+        _html(slots.panels, overlay(GRID, _panel_marks(comparison, figures)))
     if slots.vertebrae is not None:
-        _html(slots.vertebrae, vertebra_html(focus, figures[focus], styles[focus]))
+        _html(slots.vertebrae, vertebra_html(focus, figures[focus], comparison.styles[focus]))
 
 
 def _roc_mark(comparison: Comparison, name: str, figures: LiveFigures) -> Mark:

@@ -10,11 +10,11 @@ import streamlit as st
 from core.constants import VERTEBRAE
 from core.evaluation.thresholds import RULE_MEANINGS
 from dashboard import state
-from dashboard.components.evaluation_slots import Slots, fill
+from dashboard.components.evaluation_slots import Slots, fill, fill_vertebrae
 from dashboard.components.evaluation_tables import what_if_html
 from dashboard.components.frame import draw
 from dashboard.evaluation_comparison import Comparison, has_other_data
-from dashboard.evaluation_live import RULE_OF, live_figures
+from dashboard.evaluation_live import RULE_OF, live_figures, pooled_figures
 from dashboard.evaluation_state import control, evaluation_view, keep_evaluation_view
 from dashboard.evaluation_view import RULES, EvaluationView, RuleName, Thresholds
 
@@ -65,14 +65,14 @@ def threshold_panel(comparison: Comparison, slots: Slots) -> None:
     names = comparison.names
     focus = comparison.focus(view)
     _sliders(comparison, view, focus)
-    figures = {
-        name: live_figures(
-            comparison.evaluated, name, comparison.question, comparison.thresholds(view, name)
-        )
-        for name in names
-    }
-    draw(what_if_html(comparison.question, figures, comparison.styles, focus))
-    fill(comparison, view, focus, figures, slots)
+    thresholds = {name: comparison.thresholds(view, name) for name in names}
+    evaluated, question = comparison.evaluated, comparison.question
+    pooled = {n: pooled_figures(evaluated, n, question, own) for n, own in thresholds.items()}
+    draw(what_if_html(question, pooled, comparison.styles, focus))
+    fill(comparison, view, pooled, slots)
+    # The seven curves of every model take longest, so they come last.
+    figures = {n: live_figures(evaluated, n, question, own) for n, own in thresholds.items()}
+    fill_vertebrae(comparison, focus, figures, slots)
 
 
 def _focus(comparison: Comparison, view: EvaluationView) -> None:

@@ -56,6 +56,21 @@ def test_a_threshold_between_scores_counts_as_counting_does(case, threshold):
     assert curve.at(-np.inf).false_positives == curve.n_negative
 
 
+@settings(deadline=None, max_examples=80)
+@given(scored(), st.floats(-0.2, 1.2))
+def test_sorted_scores_count_as_the_curve_does(case, threshold):
+    scores, truth = case
+    curve = threshold_counts(scores, truth)
+    kept = curve.sorted_scores()
+
+    assert np.array_equal(kept.positives, np.sort(scores[truth]))
+    assert np.array_equal(kept.negatives, np.sort(scores[~truth]))
+    for asked in (threshold, *scores[:3], np.inf, -np.inf):
+        assert kept.at(asked) == confusion_counts(scores, truth, asked)
+    with pytest.raises(PredictionsError, match="NaN"):
+        kept.at(np.nan)
+
+
 def test_packed_scores_keep_every_bit_and_both_zeros_are_one():
     scores = np.array([0.5, np.nextafter(0.5, 1), 0.0, -0.0, 5e-324, np.nextafter(2, 0)])
     truth = [1, 0, 1, 0, 1, 0]

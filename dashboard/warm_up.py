@@ -1,0 +1,53 @@
+"""Imports of the pages, made while nobody waits: the first look at each page is then as quick."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import logging
+import threading
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from streamlit import App
+
+PAGES: Final = Path(__file__).resolve().parent.parent / "pages"
+START_AFTER_S: Final = 0.5
+"""The server answers first."""
+_log = logging.getLogger("dashboard")
+
+
+def page_imports(folder: Path = PAGES) -> list[str]:
+    """Modules that the pages import from the dashboard, in the order of the pages' names."""
+    found: dict[str, None] = {}
+    for page in sorted(folder.glob("*.py")):
+        for node in ast.walk(ast.parse(page.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("dashboard."):
+                found[str(node.module)] = None
+    return list(found)
+
+
+def warm_up(stop: threading.Event) -> None:
+    """Import what the pages import, leaving the processor to a reader's request in between."""
+    if stop.wait(START_AFTER_S):
+        return
+    start = time.perf_counter()
+    for name in page_imports():
+        if stop.wait(0.01):
+            return
+        importlib.import_module(name)
+    _log.info("The pages' modules are loaded after %.1f s.", time.perf_counter() - start)
+
+
+@asynccontextmanager
+async def lifespan(_app: App) -> AsyncGenerator[None]:
+    """Warm up beside the server, and stop with it."""
+    stop = threading.Event()
+    threading.Thread(target=warm_up, args=(stop,), name="warm-up", daemon=True).start()
+    try:
+        yield None
+    finally:
+        stop.set()
