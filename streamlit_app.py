@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import streamlit as st
+from starlette.middleware import Middleware
 
+from dashboard.gate import Gate
 from dashboard.routes import viewer_routes
 from dashboard.scene_routes import scene_routes
 from dashboard.warm_up import lifespan
 
-app = st.App("dashboard/app.py", routes=[*viewer_routes(), *scene_routes()], lifespan=lifespan)
+app = st.App(
+    "dashboard/app.py",
+    routes=[*viewer_routes(), *scene_routes()],
+    middleware=[Middleware(Gate)],
+    lifespan=lifespan,
+)

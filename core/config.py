@@ -35,6 +35,9 @@ class Settings(BaseSettings):
         max_upload_mib: Largest archive the dashboard accepts.
         cache_limit_gib: Size of the slice store above which the least recently used goes.
         dashboard_readonly: Whether the dashboard hides whatever changes something.
+        dashboard_operators: Rules for who may change things, separated by commas, where a login is
+            configured: name@host, @host, claim=value or *.
+        dashboard_viewers: The same for who may look; nobody unless set.
     """
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
@@ -46,6 +49,8 @@ class Settings(BaseSettings):
     max_upload_mib: int = Field(default=1024, ge=1)
     cache_limit_gib: float = Field(default=200.0, gt=0)
     dashboard_readonly: bool = False
+    dashboard_operators: str = ""
+    dashboard_viewers: str = ""
 
     @property
     def demo_root(self) -> Path:

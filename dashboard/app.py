@@ -7,6 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from dashboard.components.frame import apply_style, sidebar_footer, sidebar_status
+from dashboard.components.login import account, admitted
 
 PAGES = Path(__file__).resolve().parent.parent / "pages"
 ASSETS = Path(__file__).resolve().parent / "assets"
@@ -58,9 +59,13 @@ def main() -> None:
     )  # fmt: skip
     page = st.navigation(
         [root, overview, dataset, preprocessing, diagnosis, localization, spine_3d, training,
-         evaluation]
+         evaluation],
+        position="sidebar" if (inside := admitted()) else "hidden",
     )  # fmt: skip
+    if not inside:
+        return
     with st.sidebar:
+        account()
         sidebar_status()
         sidebar_footer()
     page.run()

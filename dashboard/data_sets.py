@@ -13,6 +13,7 @@ from core.config import Settings
 from core.data.phantom.cohort import MANIFEST
 from core.data.rsna import IMAGES_FOLDER, LABELS_FILE, is_synthetic
 from core.errors import StorageError, TaskError
+from dashboard.access import refusal
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
@@ -83,8 +84,8 @@ def remove_cohort(choice: DataSetChoice) -> None:
         TaskError: The dashboard is read-only, or the data set was not made from the page.
         StorageError: It cannot be removed.
     """
-    if Settings().dashboard_readonly:
-        raise TaskError("This dashboard is read-only; unset DASHBOARD_READONLY to work from it.")
+    if reason := refusal("to work from it"):
+        raise TaskError(reason)
     if not choice.made_here or not (choice.root / MANIFEST).is_file():
         raise TaskError(f"{choice.title} was not made from this page; remove its folder yourself.")
     # Renamed first: a removal that is cut off half-way then leaves nothing that looks like a set.

@@ -15,6 +15,7 @@ from core.config import Settings
 from core.errors import PredictionsError, StorageError
 from core.evaluation.outside_scores import read_outside_scores
 from core.evaluation.score_files import read_score_table
+from dashboard.access import refusal
 
 MAX_CSV_MIB: Final = 64
 """The competition's format of the full set is below 2 MiB."""
@@ -77,7 +78,7 @@ def import_csv(
         PredictionsError: The dashboard is read-only, the file is too large or in neither layout.
         StorageError: It cannot be written.
     """
-    _check_allowed(settings)
+    _check_allowed()
     if len(content) > MAX_CSV_MIB << 20:
         raise PredictionsError(
             f"The file is larger than {MAX_CSV_MIB} MiB; one row a study (or eight in the "
@@ -102,7 +103,7 @@ def import_folder(
         PredictionsError: The dashboard is read-only, or the table cannot be read.
         StorageError: The pointer cannot be written.
     """
-    _check_allowed(settings)
+    _check_allowed()
     read_score_table(path, name)
     folder = _new_folder(settings, name, str(path.resolve()).encode())
     return _write_entry(folder, name, str(path.resolve()), truth_id, truth_path)
@@ -115,7 +116,7 @@ def forget_import(settings: Settings, import_id: str) -> None:
         PredictionsError: The dashboard is read-only, or there is no such import.
         StorageError: It cannot be removed.
     """
-    _check_allowed(settings)
+    _check_allowed()
     known = {entry.import_id for entry in list_imports(settings)}
     if import_id not in known:
         raise PredictionsError(f"There is no import {import_id}; reload the page.")
@@ -132,11 +133,9 @@ def imports_root(settings: Settings) -> Path:
     return settings.cspine_var / "imports"
 
 
-def _check_allowed(settings: Settings) -> None:
-    if settings.dashboard_readonly:
-        raise PredictionsError(
-            "This dashboard is read-only; unset DASHBOARD_READONLY to import predictions."
-        )
+def _check_allowed() -> None:
+    if reason := refusal("to import predictions"):
+        raise PredictionsError(reason)
 
 
 def _new_folder(settings: Settings, name: str, content: bytes) -> Path:

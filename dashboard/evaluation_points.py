@@ -13,9 +13,9 @@ from core.models.saved_points import (
     save_operating_point,
     undo_operating_point,
 )
+from dashboard.access import refusal
 from dashboard.evaluation_live import ChosenThresholds
 from dashboard.evaluation_view import Thresholds
-from dashboard.services import settings
 
 BY_HAND = "set by hand"
 
@@ -79,7 +79,5 @@ def past_points(bundle: BundleInfo, level: PointLevel) -> list[PastPoint]:
 
 
 def _check_allowed() -> None:
-    if settings().dashboard_readonly:
-        raise BundleError(
-            "This dashboard is read-only; unset DASHBOARD_READONLY to save operating points."
-        )
+    if reason := refusal("to save operating points"):
+        raise BundleError(reason)

@@ -19,6 +19,7 @@ from core.config import PROJECT_ROOT, RunConfig, Settings
 from core.errors import StorageError, TrainingError
 from core.training.run_list import RunSummary, list_runs, summarise_run
 from core.training.runs import RunFolder
+from dashboard.access import refusal
 
 OUTPUT_FILE: Final = "output.log"
 """What the process prints; the only trace of one that fails before it can open its log."""
@@ -164,10 +165,8 @@ def _kill(run: RunSummary) -> None:
 
 
 def _check_allowed() -> None:
-    if Settings().dashboard_readonly:
-        raise TrainingError(
-            "This dashboard is read-only; unset DASHBOARD_READONLY to train from it."
-        )
+    if reason := refusal("to train from it"):
+        raise TrainingError(reason)
 
 
 def _free_folder(config: RunConfig) -> Path:

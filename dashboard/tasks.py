@@ -23,6 +23,7 @@ from core.atomic import write_json
 from core.config import PROJECT_ROOT, Settings
 from core.errors import StorageError, TaskError
 from core.training.queue import is_same_process
+from dashboard.access import refusal
 
 Kind = Literal["index", "phantom"]
 State = Literal["running", "finished", "failed", "stopped"]
@@ -222,8 +223,8 @@ def _start(kind: Kind, root: Path, options: list[str]) -> Task:
 
 
 def _check_allowed() -> None:
-    if Settings().dashboard_readonly:
-        raise TaskError("This dashboard is read-only; unset DASHBOARD_READONLY to work from it.")
+    if reason := refusal("to work from it"):
+        raise TaskError(reason)
 
 
 def _tasks_root() -> Path:

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from scripts.install import ROOT, SetupError, install, venv_python
 
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+EVERYWHERE = ("0.0.0.0", "::")
+
 
 def parse_port(text: str) -> int:
     """A TCP port from a command line.
@@ -61,10 +64,37 @@ def check_data_root() -> bool:
     return True
 
 
+def allowed_hosts(address: str) -> list[str]:
+    """Host names to answer to: this machine's, the address's own and those of ALLOWED_HOSTS.
+
+    Raises:
+        SetupError: An entry of ALLOWED_HOSTS holds more than a name.
+    """
+    hosts = [*LOOPBACK]
+    if address in EVERYWHERE:
+        hosts += [socket.gethostname(), socket.getfqdn()]
+    elif address not in LOOPBACK:
+        hosts.append(address)
+    for name in os.environ.get("ALLOWED_HOSTS", "").replace(",", " ").split():
+        if "/" in name or name.count(":") == 1:
+            raise SetupError(
+                f"ALLOWED_HOSTS holds {name!r}; give names without scheme, port or path: "
+                "ALLOWED_HOSTS=lab.example.org"
+            )
+        hosts.append(name)
+    return list(dict.fromkeys(hosts))
+
+
 def dashboard_command(address: str, port: int) -> list[str]:
-    """The command that serves the dashboard."""
+    """The command that serves the dashboard.
+
+    Raises:
+        SetupError: ALLOWED_HOSTS is wrong.
+    """
     command = [str(venv_python()), "-m", "streamlit", "run", "streamlit_app.py"]
     command += ["--server.address", address, "--server.port", str(port)]
+    for host in allowed_hosts(address):
+        command += ["--server.allowedHosts", host]
     if limit := os.environ.get("MAX_UPLOAD_MIB"):
         command += ["--server.maxUploadSize", limit]
     return command

@@ -9,10 +9,11 @@ import streamlit as st
 from core.data.rsna import IMAGES_FOLDER
 from core.errors import CSpineError, DataRootError
 from dashboard import state, tasks
+from dashboard.access import may_change
 from dashboard.components.task_status import task_progress
 from dashboard.data_sets import DataSetChoice, data_sets
 from dashboard.dataset_service import IndexedSet, indexed_set
-from dashboard.services import COUNT_SLICES_UP_TO, settings
+from dashboard.services import COUNT_SLICES_UP_TO
 
 REFRESH_SECONDS: Final = 1.0
 
@@ -75,7 +76,7 @@ def _offer(choice: DataSetChoice, task: tasks.Task | None) -> None:
         words = {"failed": task.message, "stopped": "The indexing was stopped."}
         if task.state in words:
             st.warning(words[task.state] or "The indexing failed.", icon=":material/warning:")
-    elif _is_small(choice) and not settings().dashboard_readonly:
+    elif _is_small(choice) and may_change():
         try:
             _watch(choice, tasks.start_index(choice.root))
         except CSpineError as error:
@@ -85,12 +86,12 @@ def _offer(choice: DataSetChoice, task: tasks.Task | None) -> None:
         '<div class="lab-blank">This data set has no index yet. Indexing reads every file once and '
         "keeps what the headers say; it goes on when this page is closed.</div>"
     )
-    if not settings().dashboard_readonly:
+    if may_change():
         _index_button(choice, "Index it now")
 
 
 def _index_button(choice: DataSetChoice, label: str) -> None:
-    if settings().dashboard_readonly:
+    if not may_change():
         return
     if st.button(label, icon=":material/database_search:"):
         try:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import state
+from dashboard.access import may_browse
 
 
 def wants_many() -> bool:
-    """Let the reader choose between one study and batch mode; whether it is batch mode."""
+    """Let an operator choose between one study and batch mode; whether it is batch mode."""
+    if not may_browse():
+        return False
     chosen = st.segmented_control(
         "What to read",
         [state.ONE_STUDY, state.MANY_STUDIES],

@@ -9,6 +9,7 @@ import streamlit as st
 
 from core.errors import CSpineError
 from dashboard import state
+from dashboard.access import may_change
 from dashboard.evaluation_imports import MAX_CSV_MIB, forget_import, import_csv, import_folder
 from dashboard.evaluation_sources import Sources
 from dashboard.services import settings
@@ -18,7 +19,7 @@ _OTHER: Final = ""
 
 def import_popover(sources: Sources) -> None:
     """Draw the button and what opens below it; nothing where the dashboard is read-only."""
-    if settings().dashboard_readonly:
+    if not may_change():
         return
     with st.popover("Add predictions", icon=":material/upload_file:", width="stretch"):
         st.caption(

@@ -9,6 +9,7 @@ import streamlit as st
 from core.constants import SYNTHETIC_WARNING
 from core.errors import CSpineError
 from dashboard import state
+from dashboard.access import may_change
 from dashboard.components.evaluation_choice import (
     choose_cohort,
     choose_details,
@@ -20,7 +21,6 @@ from dashboard.components.evaluation_choice import (
 from dashboard.evaluation_comparison import Comparison, compare
 from dashboard.evaluation_sources import Sources
 from dashboard.evaluation_state import evaluation_view, keep_evaluation_view
-from dashboard.services import settings
 
 
 def empty_state(sources: Sources) -> None:
@@ -34,7 +34,7 @@ def empty_state(sources: Sources) -> None:
     message = state.told()
     if message:
         st.success(message, icon=":material/check:")
-    if sources.truths and not settings().dashboard_readonly:
+    if sources.truths and may_change():
         import_button(sources)
 
 

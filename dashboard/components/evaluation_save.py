@@ -7,17 +7,17 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import CSpineError
 from core.models.saved_points import PastPoint, PointLevel
+from dashboard.access import may_change
 from dashboard.components.evaluation_curves import title
 from dashboard.evaluation_comparison import Comparison
 from dashboard.evaluation_points import past_points, point_to_save, save_point, undo_point
 from dashboard.evaluation_state import evaluation_view
-from dashboard.services import settings
 
 
 @st.fragment
 def save_section(comparison: Comparison) -> None:
     """Save the thresholds of the model in focus to its bundle; nothing in read-only mode."""
-    if settings().dashboard_readonly:
+    if not may_change():
         return
     view = evaluation_view()
     name = comparison.focus(view)

@@ -9,9 +9,9 @@ import streamlit as st
 from core.constants import SYNTHETIC_WARNING
 from core.errors import CSpineError
 from dashboard import state, tasks
+from dashboard.access import looking_only, may_change
 from dashboard.components.task_status import task_progress
 from dashboard.data_sets import DataSetChoice, data_sets, new_cohort_root, remove_cohort
-from dashboard.services import settings
 from dashboard.wording import duration
 
 REFRESH_SECONDS: Final = 1.0
@@ -39,8 +39,8 @@ def phantom_panel() -> None:
             st.fragment(_progress, run_every=REFRESH_SECONDS)(task)
         for choice, task in unfinished:
             _unfinished(choice, task)
-        if settings().dashboard_readonly:
-            st.caption("This dashboard is read-only: no studies can be made from it.")
+        if reason := looking_only():
+            st.caption(f"{reason}: no studies can be made from it.")
             return
         _form()
         _remove([choice for choice in made if choice.complete])
@@ -99,7 +99,7 @@ def _unfinished(choice: DataSetChoice, task: tasks.Task | None) -> None:
     else:
         done = f" {task.done:,} of {task.total:,} studies are there." if task and task.total else ""
         st.warning(f"{choice.title} is not complete.{done}", icon=":material/pause_circle:")
-    if settings().dashboard_readonly:
+    if not may_change():
         return
     with st.container(horizontal=True):
         if st.button("Go on", key=f"go_on_{choice.key}", icon=":material/play_arrow:"):

@@ -9,13 +9,13 @@ import streamlit as st
 from core.errors import CSpineError
 from core.training.run_list import RunSummary
 from dashboard import jobs, state
+from dashboard.access import may_change
 from dashboard.run_form import form_values
-from dashboard.services import settings
 
 
 def run_actions(run: RunSummary) -> None:
     """Offer what can be done with a run; nothing where the dashboard is read-only."""
-    if settings().dashboard_readonly:
+    if not may_change():
         st.caption("Read-only: runs can be looked at, not changed.")
         return
     with st.container(horizontal=True, horizontal_alignment="right", key="run_actions"):

@@ -1,4 +1,4 @@
-"""Three ways to a study: the data set, a folder on this machine, an uploaded archive."""
+"""Three ways to a study: the data set, an upload and, for operators, a folder of the server."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 from core.errors import CSpineError, DataRootError
 from core.types import StudyRecord
 from dashboard import state
+from dashboard.access import may_browse
 from dashboard.components.frame import cohort_name
 from dashboard.components.upload_panel import upload_panel
 from dashboard.services import OpenStudy, find_cohort, open_study
@@ -49,7 +50,7 @@ def study_picker() -> StudyChoice | None:
     with row:
         source = st.segmented_control(
             "Where from",
-            [COHORT, FOLDER, UPLOAD],
+            [COHORT, FOLDER, UPLOAD] if may_browse() else [COHORT, UPLOAD],
             default=COHORT,
             required=True,
             key="source",

@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.errors import CSpineError
 from dashboard import tasks
-from dashboard.services import settings
+from dashboard.access import may_change
 from dashboard.wording import duration
 
 
@@ -25,7 +25,7 @@ def task_progress(task: tasks.Task, title: str) -> None:
         text += "" if left is None else f" · about {duration(left)} left"
     with st.container(horizontal=True, vertical_alignment="center"):
         st.progress(task.share_done, text=text)
-        if not settings().dashboard_readonly:
+        if may_change():
             st.button(
                 "Cancel", icon=":material/stop_circle:", key=f"cancel_{task.folder.name}",
                 on_click=_cancel, args=(task,), help="Studies that are finished stay.",

@@ -11,6 +11,7 @@ from core.errors import ConfigError, CSpineError
 from core.training.pace_list import read_paces
 from core.training.schedule import Estimate, estimate_run, one_cycle
 from dashboard import jobs, state
+from dashboard.access import looking_only, may_change
 from dashboard.charts.training_curves import schedule_figure
 from dashboard.data_size import data_size
 from dashboard.form_fields import FIELDS, FormField
@@ -99,7 +100,7 @@ def _plan() -> None:
     paces = known_paces(jobs.all_runs(), read_paces(settings().cspine_var))
     estimate = estimate_run(config, size.slices, size.studies, paces)
     _figures(config, estimate)
-    if not settings().dashboard_readonly and not estimate.is_measured:
+    if may_change() and not estimate.is_measured:
         _measure_button(config)
     if estimate.steps:
         st.plotly_chart(
@@ -109,8 +110,8 @@ def _plan() -> None:
             alt="Learning rate against the step",
         )
         st.caption("One-cycle learning rate: up, then down to almost nothing.")
-    if settings().dashboard_readonly:
-        st.info("This dashboard is read-only: runs can be looked at, not started.")
+    if reason := looking_only():
+        st.info(f"{reason}: runs can be looked at, not started.")
     elif st.button("Start training", type="primary", icon=":material/play_arrow:"):
         _start(config)
 

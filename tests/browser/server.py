@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 START_SECONDS = 60
@@ -17,9 +17,21 @@ START_SECONDS = 60
 
 @contextlib.contextmanager
 def serve(
-    root: Path, environment: dict[str, str], log: Path, script: Path = Path("streamlit_app.py")
+    root: Path,
+    environment: dict[str, str],
+    log: Path,
+    script: Path = Path("streamlit_app.py"),
+    extra: Sequence[str] = (),
 ) -> Iterator[str]:
-    """Start `streamlit run` on a script and yield its URL once it answers."""
+    """Start `streamlit run` on a script and yield its URL once it answers.
+
+    Args:
+        root: Working folder.
+        environment: Variables set for it.
+        log: Takes its output.
+        script: What to run.
+        extra: More options, such as `("--server.maxUploadSize", "1")`.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -28,7 +40,7 @@ def serve(
     options = ["--server.port", str(port), "--server.headless", "true"]
     with log.open("w") as stream:
         process = subprocess.Popen(
-            [*command, *options],
+            [*command, *options, *extra],
             cwd=root,
             env=inherited | environment,
             stdout=stream,

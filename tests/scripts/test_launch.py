@@ -67,7 +67,7 @@ def test_with_a_data_root_no_synthetic_studies_are_made(
     monkeypatch.setattr(launch.os, "execv", lambda _, command: served.append(command))
     monkeypatch.setattr(launch.os, "chdir", lambda _: None)
     launch.launch("127.0.0.1", 8501)
-    assert served[0][-4:] == ["--server.address", "127.0.0.1", "--server.port", "8501"]
+    assert served[0][5:9] == ["--server.address", "127.0.0.1", "--server.port", "8501"]
 
 
 def test_the_upload_limit_of_the_program_reaches_the_server(
@@ -75,3 +75,30 @@ def test_the_upload_limit_of_the_program_reaches_the_server(
 ) -> None:
     monkeypatch.setenv("MAX_UPLOAD_MIB", "64")
     assert launch.dashboard_command("127.0.0.1", 1)[-2:] == ["--server.maxUploadSize", "64"]
+
+
+@pytest.mark.parametrize(
+    ("address", "named", "more"),
+    [
+        ("127.0.0.1", "", []),
+        (
+            "127.0.0.1",
+            "lab.example.org, *.lab.example.org",
+            ["lab.example.org", "*.lab.example.org"],
+        ),
+        ("192.168.0.7", "", ["192.168.0.7"]),
+        ("0.0.0.0", "", ["box", "box.lan"]),
+    ],
+)
+def test_the_server_answers_to_its_own_names_and_those_allowed(monkeypatch, address, named, more):
+    monkeypatch.setenv("ALLOWED_HOSTS", named)
+    monkeypatch.setattr(launch.socket, "gethostname", lambda: "box")
+    monkeypatch.setattr(launch.socket, "getfqdn", lambda: "box.lan")
+    assert launch.allowed_hosts(address) == ["localhost", "127.0.0.1", "::1", *more]
+
+
+@pytest.mark.parametrize("name", ["https://lab.example.org", "lab.example.org:8501"])
+def test_a_host_name_with_more_than_a_name_is_refused(monkeypatch, name):
+    monkeypatch.setenv("ALLOWED_HOSTS", name)
+    with pytest.raises(SetupError, match="without scheme, port or path"):
+        launch.dashboard_command("127.0.0.1", 8501)

@@ -1,0 +1,64 @@
+"""Coming in and going out, where the server asks for a login."""
+
+from __future__ import annotations
+
+from html import escape
+
+import streamlit as st
+
+from core.errors import ConfigError
+from dashboard import access
+from dashboard.components.frame import page_header
+
+_MAIN = "Log in"
+
+
+def admitted() -> bool:
+    """Whether the page may be drawn; draws the login or its refusal otherwise."""
+    try:
+        role = access.role()
+    except ConfigError as error:
+        st.error(str(error), icon=":material/lock:")
+        return False
+    if role is not None:
+        return True
+    page_header("C-Spine Fracture Lab", "Who is reading?")
+    if access.identity() is None:
+        _offer_login()
+    else:
+        _refuse()
+    return False
+
+
+def account() -> None:
+    """Say in the sidebar who is logged in and as what; nothing where nobody has to be."""
+    claims = access.identity() if access.login_is_on() else None
+    if claims is None:
+        return
+    name = str(claims.get("email") or claims.get("name") or claims.get("sub") or "somebody")
+    st.html(
+        '<div class="lab-side-status"><span class="lab-side-label">Account</span>'
+        f"<strong>{escape(name)}</strong><span>{escape(access.role() or 'no role')}</span></div>"
+    )
+    st.button("Log out", icon=":material/logout:", on_click=st.logout, key="log_out")
+
+
+def _offer_login() -> None:
+    st.write("This server shows its studies to known accounts only.")
+    names = access.providers()
+    for name in names:
+        st.button(
+            f"{_MAIN} with {name}", type="primary", icon=":material/login:",
+            on_click=st.login, args=(name,), key=f"login_{name}",
+        )  # fmt: skip
+    if not names:
+        st.button(_MAIN, type="primary", icon=":material/login:", on_click=st.login, key="login")
+
+
+def _refuse() -> None:
+    st.warning(
+        "Your account has no role here; ask whoever runs this server to add it to "
+        "DASHBOARD_VIEWERS or DASHBOARD_OPERATORS.",
+        icon=":material/lock:",
+    )
+    st.button("Log in with another account", on_click=st.logout, icon=":material/logout:")

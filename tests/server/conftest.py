@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import pytest
+from streamlit.web.server.starlette.starlette_app_utils import create_signed_value
+from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
+
+from benchmarks.page_client import PageClient
+from tests.browser.server import serve
+from tests.dashboard.fixtures import at_work, workplace
+
+__all__ = ["at_work", "workplace"]
+
+SECRET = "an-only-key-of-these-tests-0123456789"
+ORIGIN = "http://127.0.0.1:8501"
+
+
+@dataclass(frozen=True)
+class LoginServer:
+    """A running server that asks for a login."""
+
+    url: str
+
+    def cookie(self, **claims: object) -> dict[str, str]:
+        """The cookie that a login of these claims would have left."""
+        return signed_cookie(SECRET, ORIGIN, claims)
+
+    def visit(self, cookies: Mapping[str, str] | None = None) -> PageClient:
+        return PageClient(self.url, cookies=cookies, origin=ORIGIN)
+
+
+def signed_cookie(secret: str, origin: str, claims: Mapping[str, object]) -> dict[str, str]:
+    import json
+
+    text = json.dumps({"origin": origin, "is_logged_in": True} | dict(claims))
+    return {USER_COOKIE_NAME: create_signed_value(secret, USER_COOKIE_NAME, text).decode()}
+
+
+@pytest.fixture(scope="session")
+def open_server(workplace, repo_root, tmp_path_factory) -> Iterator[str]:
+    """As `make run` starts it, with uploads of up to 1 MiB."""
+    log = tmp_path_factory.mktemp("log") / "open.log"
+    more = {"MAX_UPLOAD_MIB": "1"}
+    limit = ("--server.maxUploadSize", "1")
+    with serve(repo_root, workplace.environment | more, log, extra=limit) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def login_server(workplace, repo_root, tmp_path_factory) -> Iterator[LoginServer]:
+    """Asks for a login; operators by address, viewers by domain or group."""
+    folder = tmp_path_factory.mktemp("login")
+    secrets = folder / "secrets.toml"
+    secrets.write_text(
+        f'[auth]\nredirect_uri = "{ORIGIN}/oauth2callback"\ncookie_secret = "{SECRET}"\n'
+        'client_id = "lab"\nclient_secret = "x"\n'
+        'server_metadata_url = "http://127.0.0.1:9/.well-known/openid-configuration"\n'
+    )
+    roles = {
+        "DASHBOARD_OPERATORS": "chief@lab.example",
+        "DASHBOARD_VIEWERS": "@lab.example, groups=students",
+    }
+    options = ("--secrets.files", str(secrets))
+    with serve(repo_root, workplace.environment | roles, folder / "log", extra=options) as url:
+        yield LoginServer(url)
+
+
+def host_of(url: str) -> str:
+    return urlsplit(url).netloc
