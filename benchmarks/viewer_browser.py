@@ -147,13 +147,37 @@ def scroll_peer(browser: Browser, url: str) -> float:
     return (time.perf_counter() - start) / STEPS * 1000
 
 
-def renderer_mb(browser: Browser) -> float:
-    """Resident memory of the largest page process, MB."""
+def browser_mb(browser: Browser) -> float:
+    """Memory that the page's process and the drawing process hold of their own, MB.
+
+    Private pages only: the libraries of the browser are mapped into every process and are neither
+    the page's nor the study's.
+    """
     session = browser.new_browser_cdp_session()
     processes = session.send("SystemInfo.getProcessInfo")["processInfo"]
     session.detach()
-    pages = [one["id"] for one in processes if one["type"] == "renderer"]
-    return max(psutil.Process(int(pid)).memory_info().rss for pid in pages) / 1e6
+
+    def private(kind: str) -> float:
+        pids = [int(one["id"]) for one in processes if one["type"] == kind]
+        return max((psutil.Process(pid).memory_full_info().uss for pid in pids), default=0) / 1e6
+
+    return private("renderer") + private("GPU")
+
+
+def held_mb(page: Page) -> float:
+    """Pixels that the viewer itself holds in typed arrays and canvases, MB."""
+    return page.locator(".viewer").evaluate(
+        """root => {
+            const { slices, planes, layers, panes } = root.viewer;
+            const stores = [slices, ...layers.map(layer => layer.slices)].filter(Boolean);
+            const arrays = stores.flatMap(store => [...store.slices.values()])
+                .concat([planes, ...layers.map(layer => layer.planes)].map(p => p?.voxels))
+                .filter(Boolean).reduce((sum, one) => sum + one.byteLength, 0);
+            const drawn = Object.values(panes).flatMap(p => [p.canvas, p.grey.canvas])
+                .reduce((sum, canvas) => sum + canvas.width * canvas.height * 4, 0);
+            return (arrays + drawn) / 1e6;
+        }"""
+    )
 
 
 def turn_to(page: Page, name: str) -> None:
@@ -161,26 +185,29 @@ def turn_to(page: Page, name: str) -> None:
     page.get_by_test_id("stSidebarNavItems").get_by_role("link", name=name).click()
 
 
-def memory(browser: Browser, page: Page) -> tuple[float, float, float]:
-    """MB before a study, with all planes and many slices of it, and after it was left."""
+def memory(browser: Browser, page: Page) -> tuple[float, float, float, float]:
+    """MB before a study, at most while it is read through, after it was left; and pixels held."""
     turn_to(page, "Overview")
     expect(page.locator("canvas.axial")).to_have_count(0, timeout=TIMEOUT_MS)
     page.wait_for_timeout(2000)
-    before = renderer_mb(browser)
+    page.evaluate("() => window.gc?.()")
+    before = browser_mb(browser)
     turn_to(page, "Diagnosis")
     axial = page.locator("canvas.axial")
     expect(axial).to_have_attribute("data-drawn", DRAWN, timeout=TIMEOUT_MS)
     page.locator('[data-panes="3"]').click()
+    during = 0.0
     for _ in range(N_SLICES // 10):
         axial.press("PageDown")
         page.wait_for_timeout(120)
+        during = max(during, browser_mb(browser))
     page.wait_for_timeout(3000)
-    during = renderer_mb(browser)
+    during, held = max(during, browser_mb(browser)), held_mb(page)
     turn_to(page, "Overview")
     expect(page.locator("canvas.axial")).to_have_count(0, timeout=TIMEOUT_MS)
     page.evaluate("() => window.gc?.()")
     page.wait_for_timeout(3000)
-    return before, during, renderer_mb(browser)
+    return before, during, browser_mb(browser), held
 
 
 def main() -> None:
@@ -205,7 +232,7 @@ def main() -> None:
             cold = first_picture(page, 2)
             redraw = redraw_times(page)
             step = scroll_viewer(page)
-            before, during, after = memory(browser, page)
+            before, during, after, held = memory(browser, page)
             page.close()
         with serve(ROOT, environment, place / "two.log") as url:
             page = open_first(browser, url)
@@ -220,7 +247,10 @@ def main() -> None:
     median, slowest = statistics.median(redraw), float(np.percentile(redraw, 95))
     print(f"redraw at {SIDE} px: median {median:.1f} ms, 95th percentile {slowest:.1f} ms")
     print(f"first picture of {N_SLICES} slices: cold {cold:.2f} s, from the store {warm:.2f} s")
-    print(f"browser memory: {before:.0f} MB before, {during:.0f} MB with, {after:.0f} MB after")
+    print(
+        f"browser memory: {before:.0f} MB before, {during:.0f} MB at most with, {after:.0f} MB "
+        f"after; {held:.0f} MB of pixels held"
+    )
     print(f"a step: {step:.1f} ms in the viewer, {peer:.1f} ms with a slider and a picture")
     figures = [
         {
@@ -251,6 +281,8 @@ def main() -> None:
             "ratio": round(MEMORY_MB / max(during - before, 1.0), 2),
             "target": 1.0,
             "megabytes": round(during - before),
+            "whole_page_megabytes": round(during),
+            "pixels_held_megabytes": round(held),
             "kept_after_leaving_megabytes": round(after - before),
         },
     ]

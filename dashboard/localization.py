@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -10,14 +11,15 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 import streamlit as st
+from numpy.typing import NDArray
 
 from core.atomic import atomic_path
 from core.evaluation.box_files import BoxCohort, fused_table, read_box_cohort
 from core.evaluation.box_matching import BoxTable
 from core.evaluation.detection import DetectionReport, evaluate_detection
-from core.inference.box_tracks import FusionSettings
+from core.inference.box_tracks import FusionSettings, detect
 from core.models.bundles import BundleInfo, read_bundle
-from core.types import RawDetections
+from core.types import BoxPrediction, RawDetections
 from dashboard.prediction_jobs import PredictionJob, PredictionQueue, Progress
 from dashboard.services import OpenStudy, bundles, files_signature, settings
 
@@ -96,6 +98,49 @@ def find_raw(study: OpenStudy, bundle: BundleInfo) -> RawDetections | None:
     """What the localiser said of a study, from memory or disk; None where it has not run."""
     file = _raw_file(study, bundle)
     return _raw(str(file), files_signature(file)) if file.is_file() else None
+
+
+@dataclass(frozen=True, slots=True)
+class StudyBoxes:
+    """What a localiser found in a study.
+
+    Attributes:
+        boxes: Fused boxes on slices, those of its operating point and above.
+        threshold: Score of that point.
+        model: Name of the bundle.
+    """
+
+    boxes: tuple[BoxPrediction, ...]
+    threshold: float
+    model: str
+
+
+def study_boxes(study: OpenStudy) -> StudyBoxes | None:
+    """The boxes of the first localiser that has read a study; None where none has."""
+    for bundle in localizers():
+        raw = find_raw(study, bundle)
+        if raw is not None:
+            least = default_threshold(bundle)
+            found = detect(raw, FusionSettings()).above(least)
+            boxes = as_boxes(found.slice_index, found.xyxy, found.scores)
+            return StudyBoxes(boxes, least, bundle.config.name)
+    return None
+
+
+def as_boxes(
+    slices: NDArray[np.int64], xyxy: NDArray[np.float64], scores: NDArray[np.float64]
+) -> tuple[BoxPrediction, ...]:
+    """Rows of boxes as the viewer takes them.
+
+    Args:
+        slices: Index of each box's slice, (k,).
+        xyxy: Pixels of the slice, (k, 4).
+        scores: In [0, 1], (k,).
+    """
+    return tuple(
+        BoxPrediction((x0, y0, x1, y1), int(index), float(score))
+        for index, (x0, y0, x1, y1), score in zip(slices, xyxy.tolist(), scores, strict=True)
+    )
 
 
 def start_boxes(study: OpenStudy, bundle: BundleInfo) -> PredictionJob:

@@ -78,16 +78,20 @@ def settings() -> Settings:
     return Settings()
 
 
-def find_cohort() -> Cohort | None:
+def find_cohort(root: Path | None = None) -> Cohort | None:
     """The data set in use; None where the embedded one has not been made yet.
+
+    Args:
+        root: Of another data set to read instead.
 
     Raises:
         DataRootError: The data root is not in RSNA's layout.
     """
-    current = settings()
-    root = current.data_root
-    if current.rsna_root is None and not (root / "train.csv").is_file():
-        return None
+    if root is None:
+        current = settings()
+        root = current.data_root
+        if current.rsna_root is None and not (root / "train.csv").is_file():
+            return None
     return _cohort(str(root), files_signature(root / "train.csv", root / "train_images"))
 
 

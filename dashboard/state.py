@@ -265,13 +265,22 @@ def data_set_from_url(known: Sequence[str]) -> None:
         st.session_state.pop(DATA_SET_KEY, None)
 
 
+def chosen_data_set(known: Sequence[str]) -> str | None:
+    """The data set whose studies are shown: chosen, else named by the URL, else the first."""
+    for named in (st.session_state.get(DATA_SET_KEY), st.query_params.get(DATA_SET_KEY)):
+        if named in known:
+            st.session_state[DATA_SET_KEY] = named
+            return str(named)
+    return known[0] if known else None
+
+
 def choose_data_set(key: str) -> None:
     """Choose a data set; for callbacks, so before the choice is drawn."""
     st.session_state[DATA_SET_KEY] = key
 
 
-def show_data_set_in_url(key: str) -> None:
-    """Make the URL a link to this data set."""
+def show_data_set_in_url(key: str | None) -> None:
+    """Make the URL a link to this data set; None for the one that is shown without a choice."""
     _set_query(DATA_SET_KEY, key)
 
 

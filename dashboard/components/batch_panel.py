@@ -14,7 +14,7 @@ from core.types import StudyRecord
 from dashboard import state
 from dashboard.batch_reading import Batch, batch_table, find_batch, right_share, start_batch
 from dashboard.batch_reading import studies_below as read_below
-from dashboard.services import find_cohort
+from dashboard.current_set import current_cohort
 from dashboard.wording import duration
 
 _POLL_SECONDS = 1.0
@@ -39,7 +39,8 @@ def batch_panel(pair: BundlePair | None) -> None:
 
 def _records() -> tuple[StudyRecord, ...] | None:
     typed = st.text_input(
-        "Folder of studies on the machine that runs the dashboard; empty for the data set in use",
+        "Folder of studies on the machine that runs the dashboard; empty for the data set"
+        " chosen on Dataset",
         placeholder="/data/ct/many",
         key="batch_folder",
         persist_state="session",
@@ -47,7 +48,7 @@ def _records() -> tuple[StudyRecord, ...] | None:
     try:
         if typed:
             return read_below(Path(typed).expanduser())
-        cohort = find_cohort()
+        cohort = current_cohort()
     except (CSpineError, OSError) as error:
         st.error(str(error), icon=":material/folder_off:")
         return None
@@ -114,7 +115,7 @@ def _open(batch: Batch) -> None:
     if row is None:
         return
     study_id = str(batch_table(batch)["Study"].iloc[row])
-    cohort = find_cohort()
+    cohort = current_cohort()
     if cohort is not None and any(one.study_id == study_id for one in cohort.studies):
         state.open_in_diagnosis(study_id)
         return

@@ -36,7 +36,7 @@ def data_set_picker() -> DataSetChoice | None:
         format_func=lambda key: _said(by_key[key]),
         key=state.DATA_SET_KEY,
         persist_state="session",
-        help="The other pages show the one in use; RSNA_ROOT decides which that is.",
+        help="Diagnosis, Preprocessing, Localization and 3D spine show the studies of this set.",
     )
     state.show_data_set_in_url(chosen)
     return by_key[chosen]
@@ -123,5 +123,4 @@ def _is_small(choice: DataSetChoice) -> bool:
 
 
 def _said(choice: DataSetChoice) -> str:
-    notes = [("in use", choice.in_use), ("not complete", not choice.complete)]
-    return " · ".join([choice.title, *(note for note, holds in notes if holds)])
+    return choice.title if choice.complete else f"{choice.title} · not complete"

@@ -70,10 +70,7 @@ def _headline(choice: DataSetChoice, study_id: str, record: StudyRecord | None) 
             f'<span class="lab-muted">{escape(study_id)}</span>'
         )
         if record is not None and st.button("Open in Diagnosis", icon=":material/radiology:"):
-            if choice.in_use:
-                state.open_in_diagnosis(study_id)
-            else:
-                state.open_folder_in_diagnosis(str(record.folder))
+            state.open_in_diagnosis(study_id)
             st.switch_page(PAGES / "diagnosis.py")
         st.button(
             "Close", icon=":material/close:", on_click=state.open_dataset_study,

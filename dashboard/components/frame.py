@@ -9,7 +9,8 @@ import streamlit as st
 
 from core.constants import NOT_FOR_CLINICAL_USE, SYNTHETIC_WARNING
 from core.errors import DataRootError
-from dashboard.services import Cohort, find_cohort
+from dashboard.current_set import cohort_title, current_cohort
+from dashboard.services import Cohort
 
 STYLE = Path(__file__).resolve().parent.parent / "style.css"
 
@@ -54,13 +55,13 @@ def sidebar_footer() -> None:
 def _data_set() -> tuple[str, str, str]:
     """Name, detail and warning of the data set in use."""
     try:
-        cohort = find_cohort()
+        cohort = current_cohort()
     except DataRootError:
         return "Not readable", "see Overview for the reason", ""
     if cohort is None:
         return "None yet", "make run prepares synthetic studies", ""
     warning = SYNTHETIC_WARNING if cohort.synthetic else ""
-    return cohort_name(cohort), f"{len(cohort.studies)} studies", warning
+    return cohort_title() or cohort_name(cohort), f"{len(cohort.studies)} studies", warning
 
 
 def cohort_name(cohort: Cohort) -> str:

@@ -16,7 +16,13 @@ from dashboard import state, viewer_place
 from dashboard.components.localization_controls import BoxChoice
 from dashboard.components.slice_viewer import predicted_boxes, slice_viewer, true_boxes
 from dashboard.components.study_picker import StudyChoice
-from dashboard.localization import find_box_job, find_raw, forget_box_job, start_boxes
+from dashboard.localization import (
+    as_boxes,
+    find_box_job,
+    find_raw,
+    forget_box_job,
+    start_boxes,
+)
 from dashboard.prediction_jobs import PredictionJob
 from dashboard.services import OpenStudy
 
@@ -51,8 +57,8 @@ def _viewers(
     truth = _truth(study, choice)
     state.enter_study(study.fingerprint, study.volume.n_slices, _start(found, truth, study))
     kept = raw.scores >= chosen.settings.skip_below
-    before = _boxes(raw.slice_index[kept], raw.xyxy[kept], raw.scores[kept])
-    after = _boxes(found.slice_index, found.xyxy, found.scores)
+    before = as_boxes(raw.slice_index[kept], raw.xyxy[kept], raw.scores[kept])
+    after = as_boxes(found.slice_index, found.xyxy, found.scores)
     left, right = st.columns(2, gap="medium")
     for place, key, title, boxes in (
         (left, BEFORE, f"Before fusion · {len(before)} raw boxes", before),
@@ -97,15 +103,6 @@ def _truth(study: OpenStudy, choice: StudyChoice) -> list[BoxPrediction]:
         BoxPrediction((x0, y0, x1, y1), index)
         for index, boxes in found.items()
         for x0, y0, x1, y1 in boxes.tolist()
-    ]
-
-
-def _boxes(slices: object, xyxy: object, scores: object) -> list[BoxPrediction]:
-    return [
-        BoxPrediction((x0, y0, x1, y1), int(index), float(score))
-        for index, (x0, y0, x1, y1), score in zip(
-            np.asarray(slices), np.asarray(xyxy).tolist(), np.asarray(scores), strict=True
-        )
     ]
 
 

@@ -23,7 +23,7 @@ from core.preprocessing.steps import (
 )
 from core.preprocessing.steps import spine_field as find_spine
 from core.types import HuWindow
-from dashboard import state
+from dashboard import state, viewer_place
 from dashboard.charts.noise_histogram import noise_histogram
 from dashboard.components.overlay_image import overlay_image
 from dashboard.components.preprocessing_settings import (
@@ -31,7 +31,9 @@ from dashboard.components.preprocessing_settings import (
     noise_settings,
     strengths,
 )
+from dashboard.components.slice_viewer import slice_viewer
 from dashboard.components.study_picker import StudyChoice
+from dashboard.components.truth_layers import truth_layers
 from dashboard.dataset_service import mask_of
 from dashboard.preview import (
     STRENGTHS,
@@ -47,6 +49,7 @@ from dashboard.services import OpenStudy
 
 PAGES: Final = Path(__file__).resolve().parent.parent.parent / "pages"
 PARTS: Final = ("Step by step", "Augmentation", "Noise reduction")
+VIEWER_KEY: Final = "pre_viewer"
 ONE, COMPOSED = "One at a time", "Composed, as in training"
 
 
@@ -58,8 +61,16 @@ def preprocessing_bench(study: OpenStudy, choice: StudyChoice) -> None:
         study: The study on it.
         choice: Where it comes from, with its truth.
     """
-    index = _slice_slider(study, choice)
-    settings = input_settings()
+    with st.container(key="bench"):
+        slices, controls = st.columns([16, 9], gap="medium")
+    with slices:
+        index = _choose_slice(study, choice)
+    with controls:
+        st.html(
+            '<div class="lab-panel-title">How a slice is prepared<span>Scroll to a slice in the '
+            "viewer; its way into the network is shown below, step by step.</span></div>"
+        )
+        settings = input_settings()
     spine = _spine(study.fingerprint, settings, study)
     steps = preparation_steps(study.volume, index, settings, spine)
     truth = _truth(study, choice, index, settings, spine)
@@ -76,14 +87,18 @@ def preprocessing_bench(study: OpenStudy, choice: StudyChoice) -> None:
             _noise(steps, settings)
 
 
-def _slice_slider(study: OpenStudy, choice: StudyChoice) -> int:
-    n = study.volume.n_slices
-    state.enter_study(study.fingerprint, n, _first_slice(study, choice))
-    if n > 1:
-        st.slider(f"Slice, 0 (head) to {n - 1}", 0, n - 1, key=state.SLICE_KEY,
-                  persist_state="session")  # fmt: skip
+def _choose_slice(study: OpenStudy, choice: StudyChoice) -> int:
+    state.enter_study(study.fingerprint, study.volume.n_slices, _first_slice(study, choice))
+    slice_viewer(
+        study, key=VIEWER_KEY, slice_index=state.current_slice(), panes=("axial", "sagittal"),
+        overlays=truth_layers(study, choice.record, reveal=True), height=380, on_change=_follow,
+    )  # fmt: skip
     state.show_slice_in_url()
     return state.current_slice()
+
+
+def _follow() -> None:
+    state.go_to_slice(viewer_place.viewer_report(VIEWER_KEY).slice_index)
 
 
 def _first_slice(study: OpenStudy, choice: StudyChoice) -> int:

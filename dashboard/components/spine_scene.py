@@ -9,8 +9,8 @@ import streamlit as st
 from core.models.pairs import BundlePair
 from dashboard import state
 from dashboard.bundle_figures import operating_point
+from dashboard.components.box_request import box_request
 from dashboard.components.scene_3d import scene_3d
-from dashboard.components.scene_boxes import box_request
 from dashboard.components.scene_details import scene_details
 from dashboard.components.scene_fallback import scene_fallback
 from dashboard.components.scene_files import scene_files

@@ -14,7 +14,8 @@ from dashboard import state
 from dashboard.access import may_browse
 from dashboard.components.frame import cohort_name
 from dashboard.components.upload_panel import upload_panel
-from dashboard.services import OpenStudy, find_cohort, open_study
+from dashboard.current_set import cohort_title, current_cohort, current_set
+from dashboard.services import Cohort, OpenStudy, open_study
 from dashboard.synthetic_studies import linked_study
 
 COHORT, FOLDER, UPLOAD = "Data set", "Folder", "Upload"
@@ -79,7 +80,7 @@ def open_choice(choice: StudyChoice | None) -> OpenStudy | None:
 
 def _cohort_study(messages: DeltaGenerator) -> StudyChoice | None:
     try:
-        cohort = find_cohort()
+        cohort = current_cohort()
     except DataRootError as error:
         messages.error(str(error), icon=":material/database_off:")
         return None
@@ -101,16 +102,25 @@ def _cohort_study(messages: DeltaGenerator) -> StudyChoice | None:
     numbers = {study_id: number for number, study_id in enumerate(records, start=1)}
     state.study_from_url(list(records))
     chosen = st.selectbox(
-        f"Study of the {cohort_name(cohort).lower()}"
-        if cohort.synthetic
-        else f"Study of {cohort.root.name}",
+        _asked(cohort),
         list(records),
         format_func=lambda study_id: f"Study {numbers[study_id]} · UID …{study_id[-8:]}",
         key=state.STUDY_KEY,
         persist_state="session",
     )
+    data_set = current_set()
+    state.show_data_set_in_url(None if data_set is None or data_set.in_use else data_set.key)
     synthetic = cohort.synthetic or (linked is not None and chosen == linked.study_id)
     return StudyChoice(records[chosen].folder, records[chosen], synthetic)
+
+
+def _asked(cohort: Cohort) -> str:
+    title = cohort_title()
+    if title is not None:
+        return f"Study of {title} (chosen on Dataset)"
+    return (
+        f"Study of {f'the {cohort_name(cohort).lower()}' if cohort.synthetic else cohort.root.name}"
+    )
 
 
 def _typed_folder() -> StudyChoice | None:

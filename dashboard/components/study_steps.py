@@ -12,7 +12,8 @@ from core.types import StudyRecord
 from dashboard import state
 from dashboard.bundle_figures import operating_point
 from dashboard.components.study_picker import StudyChoice
-from dashboard.services import find_cohort, stored_reading
+from dashboard.current_set import current_cohort
+from dashboard.services import stored_reading
 
 LOOK_AT: int = 400
 """Studies looked through for an error at most; listing the files of more takes seconds."""
@@ -22,10 +23,11 @@ def study_steps(choice: StudyChoice | None, pair: BundlePair | None) -> None:
     """Buttons to the previous and the next study and to a random wrong call."""
     if choice is None or choice.record is None:
         return
-    cohort = find_cohort()
-    if cohort is None:
+    cohort = current_cohort()
+    ids = [] if cohort is None else [record.study_id for record in cohort.studies]
+    if cohort is None or choice.record.study_id not in ids:
+        # A study made on demand for a link has no neighbours here.
         return
-    ids = [record.study_id for record in cohort.studies]
     place = ids.index(choice.record.study_id)
     with st.container(key="steps", horizontal=True, vertical_alignment="center", gap="small"):
         for name, step, icon in (("Previous", -1, "chevron_left"), ("Next", 1, "chevron_right")):

@@ -10,6 +10,7 @@ from core.constants import VERTEBRAE
 from core.models.pairs import BundlePair
 from dashboard import state, viewer_place
 from dashboard.bundle_figures import operating_point
+from dashboard.components.box_layer import box_layer
 from dashboard.components.explanation import explanation_layer, explanation_picker
 from dashboard.components.slice_viewer import Overlay, Ribbon, slice_viewer
 from dashboard.components.study_details import study_details
@@ -48,6 +49,8 @@ def workbench(
             if reading is not None and pair is not None:
                 heat = explanation_layer(study, reading, pair, explanation_picker())
                 layers += [] if heat is None else [heat]
+            boxes = box_layer(study)
+            layers += [] if boxes is None else [boxes]
             with slices:
                 slice_viewer(
                     study,

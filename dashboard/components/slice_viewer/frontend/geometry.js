@@ -56,6 +56,27 @@ class Geometry {
     return inside ? voxel : null;
   }
 
+  /** Upper and lower face of a slice in mm: half-way to its neighbours. */
+  faces(z) {
+    const { zMm } = this;
+    const half = (from, to) => (zMm[from] - zMm[to]) / 2;
+    const last = this.slices - 1;
+    const above = z > 0 ? half(z - 1, z) : last ? half(0, 1) : this.dz / 2;
+    const below = z < last ? half(z, z + 1) : last ? half(last - 1, last) : this.dz / 2;
+    return [zMm[z] + above, zMm[z] - below];
+  }
+
+  /** Row of a plane at a height in mm, the centre of the first row being 0. */
+  rowAt(mm) {
+    return (this.top - mm) / this.stepZ - 0.5;
+  }
+
+  /** Column of a plane at an edge between pixels of the slices, 0 the first pixel's outer edge. */
+  columnAt(kind, edge) {
+    const [own, step] = kind === "sagittal" ? [this.dy, this.stepY] : [this.dx, this.stepX];
+    return (edge * own) / step - 0.5;
+  }
+
   /** Index of the slice nearest to a height; heights decrease with the index. */
   sliceAt(mm) {
     let low = 0;

@@ -1,5 +1,7 @@
 // What lies over the grey picture: masks, heat maps and boxes.
 
+const HEAT_STRIP_PX = 7;
+
 /** A canvas off the screen that holds one coloured picture. */
 class Picture {
   constructor() {
@@ -89,7 +91,7 @@ class Layer {
       const values = this.slices.peek(at.z);
       return values && this.pictures.axial.paint(`${at.z}`, values, width, height, this.table);
     }
-    if (!this.planes) return null;
+    if (!this.planes) return null; // a heat map, which is drawn as a strip
     this.planes.want();
     if (!this.planes.voxels) return null;
     const index = geometry.planeIndex(kind, at);
@@ -114,6 +116,75 @@ class Layer {
       const to = place(right - 0.5, bottom - 0.5);
       context.strokeRect(from.x, from.y, to.x - from.x, to.y - from.y);
       if (scores) this.drawScore(context, score.toFixed(2), from);
+    }
+    context.restore();
+  }
+
+  /** Draw where boxes cross the plane through `at`: one band a slice, closed where they end. */
+  drawBoxesAcross(context, kind, at, place) {
+    const bands = this.bandsAcross(kind, at, place);
+    const bySlice = new Map(bands.map((band) => [band.slice, band]));
+    context.save();
+    context.globalAlpha = this.opacity;
+    context.strokeStyle = context.fillStyle = this.spec.color;
+    context.lineWidth = 1.5;
+    context.setLineDash(this.spec.dashed ? [5, 3] : []);
+    for (const { slice, left, right, top, bottom } of bands) {
+      context.globalAlpha = this.opacity * 0.18;
+      context.fillRect(left, top, right - left, bottom - top);
+      context.globalAlpha = this.opacity;
+      const path = new Path2D(`M${left} ${top} V${bottom} M${right} ${top} V${bottom}`);
+      if (!bySlice.has(slice - 1)) path.addPath(new Path2D(`M${left} ${top} H${right}`));
+      if (!bySlice.has(slice + 1)) path.addPath(new Path2D(`M${left} ${bottom} H${right}`));
+      context.stroke(path);
+    }
+    if (this.spec.scores && bands.length) {
+      const best = bands.reduce((a, b) => (b.score > a.score ? b : a));
+      context.font = "600 12px system-ui, sans-serif";
+      this.drawScore(context, best.score.toFixed(2), { x: best.left, y: best.top });
+    }
+    context.restore();
+  }
+
+  bandsAcross(kind, at, place) {
+    const { geometry } = this.viewer;
+    const bands = [];
+    for (const [slice, left, top, right, bottom, score] of this.spec.boxes) {
+      const [from, to, near, far] =
+        kind === "sagittal" ? [left, right, top, bottom] : [top, bottom, left, right];
+      const cut = (kind === "sagittal" ? at.x : at.y) + 0.5;
+      if (cut < from || cut >= to) continue;
+      const [upper, lower] = geometry.faces(slice);
+      const start = place(geometry.columnAt(kind, near), geometry.rowAt(upper));
+      const end = place(geometry.columnAt(kind, far), geometry.rowAt(lower));
+      bands.push({ slice, score, left: start.x, right: end.x, top: start.y, bottom: end.y });
+    }
+    return bands;
+  }
+
+  /** Draw the row of a heat map that a plane crosses, at the height of its slice. */
+  drawHeatAcross(context, kind, at, place) {
+    const { geometry } = this.viewer;
+    const { rows, columns } = geometry;
+    const count = kind === "sagittal" ? rows : columns;
+    context.save();
+    context.globalAlpha = this.opacity;
+    for (const slice of this.spec.slices) {
+      const values = this.slices.peek(slice);
+      if (!values) continue;
+      const row = new Uint8Array(count);
+      for (let i = 0; i < count; i++) {
+        row[i] = kind === "sagittal" ? values[i * columns + at.x] : values[at.y * columns + i];
+      }
+      const cut = kind === "sagittal" ? at.x : at.y;
+      const strip = this.pictures[kind].paint(`${slice} ${cut}`, row, count, 1, this.table);
+      const [upper, lower] = geometry.faces(slice);
+      const start = place(geometry.columnAt(kind, 0), geometry.rowAt(upper));
+      const end = place(geometry.columnAt(kind, count), geometry.rowAt(lower));
+      // A slice is a pixel or two high in these planes: too thin to tell colours apart.
+      const height = Math.max(end.y - start.y, HEAT_STRIP_PX);
+      const top = (start.y + end.y - height) / 2;
+      context.drawImage(strip, start.x, top, end.x - start.x, height);
     }
     context.restore();
   }

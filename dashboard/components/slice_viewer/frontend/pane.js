@@ -111,17 +111,27 @@ class Pane {
       if (picture) lay(picture, layer.spec.kind === "heat", layer.opacity);
     }
     const place = (u, v) => ({ x: left + (u + 0.5) * sx, y: top + (v + 0.5) * sy });
-    if (kind === "axial") {
-      for (const layer of viewer.layers) {
-        if (layer.spec.kind === "boxes" && layer.shown) layer.drawBoxes(context, viewer.at.z, place);
-      }
-    }
+    this.drawVectors(place);
     if (viewer.paneCount > 1) {
       const { u, v } = viewer.geometry.toPane(kind, viewer.at);
       drawCross(context, place(u, v), clientWidth, clientHeight, viewer.data.current);
     }
     drawHud(context, viewer, kind, clientWidth, clientHeight, pxPerMm);
     if (!grey) write(context, "loading …", clientWidth / 2, clientHeight / 2 - 24, "center");
+  }
+
+  /** What is drawn as lines or strips, so that it stays sharp at every zoom. */
+  drawVectors(place) {
+    const { viewer, kind, context } = this;
+    for (const layer of viewer.layers) {
+      if (!layer.shown) continue;
+      const what = layer.spec.kind;
+      if (what === "boxes" && kind === "axial") layer.drawBoxes(context, viewer.at.z, place);
+      else if (what === "boxes") layer.drawBoxesAcross(context, kind, viewer.at, place);
+      else if (what === "heat" && kind !== "axial") {
+        layer.drawHeatAcross(context, kind, viewer.at, place);
+      }
+    }
   }
 
   free() {

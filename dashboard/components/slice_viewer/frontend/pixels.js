@@ -1,7 +1,9 @@
 // Fetching slices: the one asked for first, then its neighbours in the direction of travel.
 
 const PARALLEL = 6;
-const SLICE_BYTES = 120e6;
+// Slices within reach of a hand; the ones farther off come back from the browser's disk cache.
+const SLICE_BYTES = 40e6;
+const OVERLAY_BYTES = 16e6;
 
 /** Thrown away with its study: every fetch of a study shares one signal. */
 class Fetcher {
@@ -30,7 +32,7 @@ class SliceStore {
   constructor(fetcher, source, { count, pixels, words, only, onLoad, onFail }) {
     Object.assign(this, { fetcher, source, count, words, onLoad, onFail });
     this.only = only ? new Set(only) : null;
-    this.capacity = Math.max(8, Math.floor(SLICE_BYTES / (pixels * (words ? 2 : 1))));
+    this.capacity = Math.max(8, Math.floor(words ? SLICE_BYTES / (2 * pixels) : OVERLAY_BYTES / pixels));
     this.slices = new Map();
     this.pending = new Set();
     this.failures = 0;

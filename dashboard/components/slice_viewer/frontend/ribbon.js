@@ -1,5 +1,9 @@
 // What the networks say of each slice, drawn upright beside the axial pane; a click jumps there.
 
+const RIBBON_TOP = 28;
+const RIBBON_FOOT = 6;
+const RIBBON_NUMBERS = 30;
+
 class RibbonStrip {
   constructor(viewer, canvas, signal) {
     Object.assign(this, { viewer, canvas });
@@ -20,9 +24,14 @@ class RibbonStrip {
     return this.viewer.data.ribbon;
   }
 
+  /** Height of all slices together, below the head with the names of the axes. */
+  get trackHeight() {
+    return this.canvas.clientHeight - RIBBON_TOP - RIBBON_FOOT;
+  }
+
   sliceAt(y) {
     const { slices } = this.viewer.geometry;
-    const place = Math.floor((y / this.canvas.clientHeight) * slices);
+    const place = Math.floor(((y - RIBBON_TOP) / this.trackHeight) * slices);
     return Math.min(Math.max(place, 0), slices - 1);
   }
 
@@ -51,13 +60,45 @@ class RibbonStrip {
     canvas.width = Math.round(width * ratio);
     canvas.height = Math.round(height * ratio);
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    const step = height / viewer.geometry.slices;
+    const step = this.trackHeight / viewer.geometry.slices;
     const lanes = this.data.presence ? 20 : 0;
+    const [left, right] = [lanes + 6, width - RIBBON_NUMBERS];
+    this.drawAxes(step, left, right, width);
+    context.save();
+    context.translate(0, RIBBON_TOP);
     if (lanes) this.drawPresence(step, lanes);
-    this.drawProbs(step, lanes + 4, width - lanes - 8);
+    this.drawProbs(step, left, right - left);
     const y = (viewer.at.z + 0.5) * step;
     context.fillStyle = viewer.data.current;
     context.fillRect(0, y - 1, width, 2);
+    context.restore();
+  }
+
+  /** Names of both axes, 0 to 1 across and slice numbers downwards. */
+  drawAxes(step, left, right, width) {
+    const { context } = this;
+    const bottom = RIBBON_TOP + this.trackHeight;
+    context.fillStyle = context.strokeStyle = getComputedStyle(this.canvas).color;
+    context.font = "500 10px system-ui, sans-serif";
+    const say = (text, x, y, align) => {
+      context.textAlign = align;
+      context.fillText(text, x, y);
+    };
+    say("fracture", left, 11, "left");
+    say("slice", width - 3, 11, "right");
+    say("0", left, 23, "center");
+    say("½", (left + right) / 2, 23, "center");
+    say("1", right, 23, "center");
+    context.globalAlpha = 0.25;
+    context.lineWidth = 1;
+    for (const x of [left, (left + right) / 2, right]) {
+      context.stroke(new Path2D(`M${Math.round(x) + 0.5} ${RIBBON_TOP} V${bottom}`));
+    }
+    context.globalAlpha = 1;
+    const apart = [1, 2, 5, 10, 20, 50, 100, 200, 500].find((k) => k * step >= 44) ?? 1000;
+    for (let index = 0; index < this.viewer.geometry.slices; index += apart) {
+      say(String(index), width - 3, RIBBON_TOP + (index + 0.5) * step + 3.5, "right");
+    }
   }
 
   drawPresence(step, lanes) {
@@ -102,7 +143,7 @@ class RibbonStrip {
       context.strokeStyle = getComputedStyle(this.canvas).color;
       context.setLineDash([3, 3]);
       context.lineWidth = 1;
-      context.stroke(new Path2D(`M${left + threshold * width} 0 V${this.canvas.clientHeight}`));
+      context.stroke(new Path2D(`M${left + threshold * width} 0 V${this.trackHeight}`));
       context.setLineDash([]);
     }
   }

@@ -56,8 +56,10 @@ class Toolbar {
   /** One row an overlay: shown or not, its colours, its opacity. */
   fillLegend() {
     const legend = this.root.querySelector(".legend");
-    legend.replaceChildren(...this.viewer.layers.map((layer, k) => this.legendRow(layer, k)));
-    legend.hidden = !this.viewer.layers.length;
+    const rows = this.viewer.layers.map((layer, k) => this.legendRow(layer, k));
+    if (this.viewer.data.ribbon) rows.push(this.ribbonRow());
+    legend.replaceChildren(...rows);
+    legend.hidden = !rows.length;
   }
 
   legendRow(layer, k) {
@@ -86,15 +88,36 @@ class Toolbar {
     return row;
   }
 
+  /** What the strip beside the axial pane shows. */
+  ribbonRow() {
+    const { ribbon, current } = this.viewer.data;
+    const row = document.createElement("div");
+    row.className = "layer ribbon-words";
+    const name = Object.assign(document.createElement("b"), { textContent: "Strip" });
+    const parts = [[ribbon.suspicion, "fracture probability of each slice, 0 to 1", "fill"]];
+    if (ribbon.presence) {
+      const lanes = `linear-gradient(90deg, ${ribbon.colors.join(",")})`;
+      parts.push([lanes, "vertebra seen in the slice", "fill wide"]);
+    }
+    if (ribbon.threshold !== null) {
+      parts.push(["currentColor", `operating point ${ribbon.threshold.toFixed(2)}`, "dash"]);
+    }
+    parts.push([current, "slice on show", "fill"]);
+    row.append(name, ...parts.map((part) => this.swatch(...part)));
+    return row;
+  }
+
+  swatch(color, name, style) {
+    const item = document.createElement("span");
+    item.className = `swatch ${style}`;
+    const chip = document.createElement("i");
+    chip.style.setProperty("--chip", color);
+    item.append(chip, name);
+    return item;
+  }
+
   swatches({ spec }) {
-    const swatch = (color, name, style) => {
-      const item = document.createElement("span");
-      item.className = `swatch ${style}`;
-      const chip = document.createElement("i");
-      chip.style.setProperty("--chip", color);
-      item.append(chip, name);
-      return item;
-    };
+    const swatch = (...parts) => this.swatch(...parts);
     if (spec.kind === "mask") {
       return Object.entries(spec.colors).map(([k, color]) => swatch(color, spec.labels[k], "fill"));
     }

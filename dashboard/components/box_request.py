@@ -1,11 +1,17 @@
-"""Predicted boxes for the scene: asked for by a button, because a localiser takes a while."""
+"""Predicted boxes: asked for by a button, because a localiser takes a while."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from core.models.bundles import BundleInfo
-from dashboard.localization import find_box_job, find_raw, forget_box_job, localizers, start_boxes
+from dashboard.localization import (
+    find_box_job,
+    find_raw,
+    forget_box_job,
+    localizers,
+    start_boxes,
+)
 from dashboard.prediction_jobs import PredictionJob
 from dashboard.services import OpenStudy
 

@@ -1,0 +1,35 @@
+"""Boxes that the localiser proposes, over the slices of Diagnosis."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard.components.box_request import box_request
+from dashboard.components.slice_viewer import BoxOverlay, predicted_boxes
+from dashboard.localization import StudyBoxes, study_boxes
+from dashboard.services import OpenStudy
+
+
+def box_layer(study: OpenStudy) -> BoxOverlay | None:
+    """Offer to look for boxes, then say what was found; None while there is nothing to draw."""
+    found = study_boxes(study)
+    if found is None:
+        box_request(study)
+        return None
+    st.caption(said(found))
+    return predicted_boxes(found.boxes) if found.boxes else None
+
+
+def said(found: StudyBoxes) -> str:
+    """What the localiser found, in one sentence."""
+    point = f"score {found.threshold:.2f}, the operating point of {found.model}"
+    if not found.boxes:
+        return f"The localiser proposes no box from {point}."
+    slices = sorted({box.slice_index for box in found.boxes})
+    best = max(found.boxes, key=lambda box: box.score)
+    count = len(found.boxes)
+    return (
+        f"The localiser proposes {count} {'box' if count == 1 else 'boxes'} on {len(slices)} "
+        f"{'slice' if len(slices) == 1 else 'slices'} between {slices[0]} and {slices[-1]}, from "
+        f"{point}; the best, {best.score:.2f}, on slice {best.slice_index}."
+    )
