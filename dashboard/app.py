@@ -8,6 +8,13 @@ import streamlit as st
 
 from dashboard.components.frame import apply_style, sidebar_footer, sidebar_status
 from dashboard.components.login import account, admitted
+from dashboard.components.presenter import (
+    apply_presenter_style,
+    presenter_note,
+    presenter_switch,
+)
+from dashboard.components.tour_bar import follow_tour, tour_bar
+from dashboard.tour_state import presents, show_layout_in_url, tour_place
 
 PAGES = Path(__file__).resolve().parent.parent / "pages"
 ASSETS = Path(__file__).resolve().parent / "assets"
@@ -57,17 +64,29 @@ def main() -> None:
         PAGES / "localization.py", title="Localization", icon=":material/frame_inspect:",
         url_path="localization",
     )  # fmt: skip
+    shown = [overview, dataset, preprocessing, diagnosis, localization, spine_3d, training,
+             evaluation]  # fmt: skip
+    pages = {page.url_path: page for page in shown}
+    inside, presenting = admitted(), presents()
+    without_sidebar = "hidden" if not inside or tour_place() else "top"
     page = st.navigation(
-        [root, overview, dataset, preprocessing, diagnosis, localization, spine_3d, training,
-         evaluation],
-        position="sidebar" if (inside := admitted()) else "hidden",
-    )  # fmt: skip
+        [root, *shown], position="sidebar" if inside and not presenting else without_sidebar
+    )
     if not inside:
         return
-    with st.sidebar:
-        account()
-        sidebar_status()
-        sidebar_footer()
+    follow_tour(page, pages)
+    show_layout_in_url()
+    if presenting:
+        apply_presenter_style()
+    else:
+        with st.sidebar:
+            account()
+            sidebar_status()
+            sidebar_footer()
+            presenter_switch("side")
+    tour_bar(page, pages)
+    if presenting:
+        presenter_note()
     page.run()
 
 

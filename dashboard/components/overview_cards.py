@@ -15,6 +15,7 @@ from dashboard.bundle_figures import headline, trained_on_synthetic
 from dashboard.components.frame import cohort_name, draw
 from dashboard.components.pipeline import pipeline_picture
 from dashboard.components.spine_mark import spine_mark
+from dashboard.components.tour_bar import tour_start
 from dashboard.services import Cohort, all_bundles, find_cohort
 
 PAGES = Path(__file__).resolve().parent.parent.parent / "pages"
@@ -70,6 +71,11 @@ def next_steps() -> None:
             '<p class="lab-muted">Choose a study of the data set, type a folder or upload a zip of '
             "DICOM files. Browse the slices, see the probability along the neck, move the "
             "thresholds.</p>"
+        )
+        tour_start()
+        st.html(
+            '<p class="lab-muted">With what to say and what to try at each stop: data, '
+            "preprocessing, training, comparison, threshold, one patient, 3D.</p>"
         )
 
 

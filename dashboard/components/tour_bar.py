@@ -1,0 +1,165 @@
+"""The tour at the foot of every page: what to say, what to try, on and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+from typing import Final
+
+import streamlit as st
+
+from core.errors import DataRootError
+from dashboard import tour_state
+from dashboard.components.presenter import presenter_switch
+from dashboard.services import find_cohort
+from dashboard.tour import STOPS, TourStop, stop_at, stop_query, telling_study
+
+PAGES: Final = Path(__file__).resolve().parent.parent.parent / "pages"
+HOME: Final = "overview"
+Pages = Mapping[str, st.Page]
+"""Pages of the dashboard by their path in the URL."""
+
+
+def follow_tour(page: st.Page, pages: Pages) -> None:
+    """Enter or leave a stop where that was asked for, which turns to its page.
+
+    Args:
+        page: The page that the URL names.
+        pages: All of them.
+    """
+    if tour_state.leave_tour():
+        st.switch_page(pages[HOME])
+    asked = tour_state.asked_stop()
+    if asked is None:
+        return
+    stop = stop_at(asked)
+    query = stop_query(asked, _study())
+    if tour_state.tour_place() is None and page.url_path == stop.page:
+        # A link somebody has kept holds what they had turned to.
+        query |= tour_state.linked_query()
+    tour_state.enter_stop(asked, stop.controls)
+    st.switch_page(pages[stop.page], query_params=query)
+
+
+def tour_bar(page: st.Page, pages: Pages) -> None:
+    """Draw the stop that the reader is at; nothing outside the tour.
+
+    Args:
+        page: The page on show.
+        pages: All of them.
+    """
+    place = tour_state.tour_place()
+    if place is None:
+        return
+    stop = stop_at(place.number)
+    here = page.url_path == stop.page
+    tour_state.show_stop_in_url(place.number if here else None)
+    with st.bottom, st.container(key="tour_bar"):
+        words, buttons = st.columns([10, 3], gap="medium", vertical_alignment="center")
+        with words:
+            st.html(_words(place.number, stop) if here else _astray(place.number, stop, pages))
+        with buttons:
+            _buttons(place.number, here)
+        if here and stop.focus:
+            _scroll_to(stop.focus, place.serial)
+
+
+def tour_start(label: str = "Take the tour: seven stops for a class") -> None:
+    """A link to the first stop."""
+    st.page_link(
+        PAGES / f"{stop_at(1).page}.py",
+        label=label,
+        icon=":material/tour:",
+        width="stretch",
+        query_params=stop_query(1, None),
+    )
+
+
+def _study() -> str | None:
+    try:
+        cohort = find_cohort()
+    except DataRootError:
+        return None
+    return None if cohort is None else telling_study(cohort.studies)
+
+
+def _words(number: int, stop: TourStop) -> str:
+    return (
+        f'<div class="lab-tour">{_title(number, stop)}'
+        f'<p><span class="lab-eyebrow">Say</span>{escape(stop.say)}</p>'
+        f'<p><span class="lab-eyebrow">Try</span>{escape(stop.do)}</p></div>'
+    )
+
+
+def _astray(number: int, stop: TourStop, pages: Pages) -> str:
+    return (
+        f'<div class="lab-tour">{_title(number, stop)}<p>This stop is on the page '
+        f"{escape(pages[stop.page].title)}. “Return” opens it afresh; what is on show here stays "
+        "as it is until then.</p></div>"
+    )
+
+
+def _title(number: int, stop: TourStop) -> str:
+    return (
+        f'<div class="lab-tour-title"><span class="lab-eyebrow">Stop {number} of {len(STOPS)}'
+        f"</span><b>{escape(stop.title)}</b>{_dots(number)}</div>"
+    )
+
+
+def _dots(number: int) -> str:
+    dots = "".join(f"<i{' class=lab-on' if n <= number else ''}></i>" for n in _numbers())
+    return f'<span class="lab-tour-dots" aria-hidden="true">{dots}</span>'
+
+
+def _numbers() -> range:
+    return range(1, len(STOPS) + 1)
+
+
+def _buttons(number: int, here: bool) -> None:
+    presenting = tour_state.presents()
+    with st.container(key="tour_steps", horizontal=True):
+        st.button(
+            "Back", key="tour_back", icon=":material/arrow_back:", disabled=number == 1,
+            on_click=tour_state.ask_stop, args=(number - 1,),
+            shortcut="PageUp" if presenting else None,
+        )  # fmt: skip
+        if not here:
+            st.button("Return", key="tour_return", type="primary", icon=":material/undo:",
+                      on_click=tour_state.ask_stop, args=(number,))  # fmt: skip
+        elif number < len(STOPS):
+            st.button(
+                "Next", key="tour_next", type="primary", icon=":material/arrow_forward:",
+                on_click=tour_state.ask_stop, args=(number + 1,),
+                shortcut="PageDown" if presenting else None,
+            )  # fmt: skip
+        else:
+            st.button("Finish", key="tour_finish", type="primary", icon=":material/flag:",
+                      on_click=tour_state.ask_to_leave)  # fmt: skip
+    with st.container(key="tour_more", horizontal=True):
+        presenter_switch("tour")
+        if here and number == len(STOPS):
+            return
+        st.button(
+            "Leave", key="tour_leave", type="tertiary", icon=":material/close:",
+            on_click=tour_state.ask_to_leave,
+            help="Ends the tour; all pages look as they did before it.",
+        )  # fmt: skip
+
+
+def _scroll_to(selector: str, serial: int) -> None:
+    """Bring a part of the page into view once it is drawn, once for each entry of a stop."""
+    st.html(
+        "<script>(() => {"
+        f"const wanted = {json.dumps(selector)}, entry = {serial};"
+        "if (window.labTourEntry === entry) return; window.labTourEntry = entry;"
+        "let tries = 0;"
+        "const look = () => {"
+        "  const part = document.querySelector(wanted);"
+        "  if (part) { part.style.scrollMarginTop = '5rem'; part.scrollIntoView(); }"
+        "  if (++tries < 100 && (!part || tries < 8)) setTimeout(look, 250);"
+        "}; look();"
+        "})()</script>",
+        unsafe_allow_javascript=True,
+    )
