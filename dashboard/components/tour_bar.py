@@ -149,16 +149,26 @@ def _buttons(number: int, here: bool) -> None:
 
 
 def _scroll_to(selector: str, serial: int) -> None:
-    """Bring a part of the page into view once it is drawn, once for each entry of a stop."""
+    """Keep a part of the page in view while the page above it still grows, once for each entry.
+
+    The reader's first touch ends it.
+    """
     st.html(
         "<script>(() => {"
         f"const wanted = {json.dumps(selector)}, entry = {serial};"
         "if (window.labTourEntry === entry) return; window.labTourEntry = entry;"
-        "let tries = 0;"
+        "let over = false, tries = 0, last = NaN, steady = 0;"
+        "for (const touch of ['wheel', 'pointerdown', 'keydown', 'touchstart'])"
+        "  addEventListener(touch, () => { over = true; }, {once: true, capture: true});"
         "const look = () => {"
+        "  if (over || window.labTourEntry !== entry || ++tries > 150 || steady > 12) return;"
         "  const part = document.querySelector(wanted);"
-        "  if (part) { part.style.scrollMarginTop = '5rem'; part.scrollIntoView(); }"
-        "  if (++tries < 100 && (!part || tries < 8)) setTimeout(look, 250);"
+        "  if (part) {"
+        "    part.style.scrollMarginTop = '5rem'; part.scrollIntoView();"
+        "    const top = part.getBoundingClientRect().top;"
+        "    steady = top === last ? steady + 1 : 0; last = top;"
+        "  }"
+        "  setTimeout(look, 200);"
         "}; look();"
         "})()</script>",
         unsafe_allow_javascript=True,
