@@ -6,15 +6,18 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard.components.frame import apply_style, sidebar_footer, sidebar_status
-from dashboard.components.login import account, admitted
-from dashboard.components.presenter import (
-    apply_presenter_style,
-    presenter_note,
-    presenter_switch,
-)
-from dashboard.components.tour_bar import follow_tour, tour_bar
-from dashboard.tour_state import presents, show_layout_in_url, tour_place
+from dashboard.warm_up import in_turn
+
+with in_turn():
+    from dashboard.components.frame import apply_style, sidebar_footer, sidebar_status
+    from dashboard.components.login import account, admitted
+    from dashboard.components.presenter import (
+        apply_presenter_style,
+        presenter_note,
+        presenter_switch,
+    )
+    from dashboard.components.tour_bar import follow_tour, tour_bar
+    from dashboard.tour_state import presents, show_layout_in_url, tour_place
 
 PAGES = Path(__file__).resolve().parent.parent / "pages"
 ASSETS = Path(__file__).resolve().parent / "assets"
@@ -87,7 +90,8 @@ def main() -> None:
     tour_bar(page, pages)
     if presenting:
         presenter_note()
-    page.run()
+    with in_turn():
+        page.run()
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ import importlib
 import logging
 import threading
 import time
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,19 @@ PAGES: Final = Path(__file__).resolve().parent.parent / "pages"
 START_AFTER_S: Final = 0.5
 """The server answers first."""
 _log = logging.getLogger("dashboard")
+_turn = threading.RLock()
+_warming = threading.Event()
+
+
+@contextmanager
+def in_turn() -> Generator[None]:
+    """Keep other imports out while the warm-up is at work; afterwards nobody waits.
+
+    Two threads that import packages with circular imports, such as pydicom, at the same time can
+    see them half made: Python breaks the deadlock of their module locks that way.
+    """
+    with _turn if _warming.is_set() else nullcontext():
+        yield None
 
 
 def page_imports(folder: Path = PAGES) -> list[str]:
@@ -34,11 +47,20 @@ def warm_up(stop: threading.Event) -> None:
     """Import what the pages import, leaving the processor to a reader's request in between."""
     if stop.wait(START_AFTER_S):
         return
+    _warming.set()
+    try:
+        _import_all(stop)
+    finally:
+        _warming.clear()
+
+
+def _import_all(stop: threading.Event) -> None:
     start = time.perf_counter()
     for name in page_imports():
         if stop.wait(0.01):
             return
-        importlib.import_module(name)
+        with in_turn():
+            importlib.import_module(name)
     _log.info("The pages' modules are loaded after %.1f s.", time.perf_counter() - start)
 
 

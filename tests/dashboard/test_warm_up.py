@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -35,3 +36,26 @@ def test_warming_up_loads_the_evaluation_and_leaves_torch_out():
         "assert 'torch' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, check=True, timeout=120)
+
+
+def test_a_module_is_never_seen_half_made(tmp_path):
+    """A reader's imports wait for the one that the warm-up is at."""
+    (tmp_path / "slow.py").write_text("import time\ntime.sleep(.5)\nDONE = 1\n")
+    code = (
+        "import sys, threading, time\n"
+        "from dashboard import warm_up\n"
+        "warm_up.START_AFTER_S = 0\n"
+        "warm_up.page_imports = lambda: ['slow']\n"
+        "thread = threading.Thread(target=warm_up.warm_up, args=(threading.Event(),))\n"
+        "thread.start()\n"
+        "while 'slow' not in sys.modules: time.sleep(.01)\n"
+        "assert not hasattr(sys.modules['slow'], 'DONE')\n"
+        "with warm_up.in_turn():\n"
+        "    assert sys.modules['slow'].DONE == 1\n"
+        "thread.join()\n"
+        "assert not warm_up._warming.is_set()\n"
+    )
+    environment = os.environ | {"PYTHONPATH": f"{PROJECT_ROOT}{os.pathsep}{tmp_path}"}
+    subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT_ROOT, check=True, timeout=120, env=environment
+    )
