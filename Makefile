@@ -1,7 +1,7 @@
 # Every target sets up what it needs; start with `make run`.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test lint bench demo-models clean
+.PHONY: help setup setup-dev run test fuzz lint bench demo-models clean
 
 ADDRESS ?= 127.0.0.1
 PORT ?= 8501
@@ -30,6 +30,9 @@ run:  ## set up, prepare synthetic studies, open the dashboard
 
 test: setup-dev  ## run all tests
 	@$(venv) -m pytest $(ARGS)
+
+fuzz: setup-dev  ## throw every malformed file at the readers and count what becomes of it
+	@$(venv) -m tests.robustness.fuzz $(ARGS)
 
 lint: setup-dev  ## check style, types and import layers
 	$(venv) -m ruff check .

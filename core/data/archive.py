@@ -19,6 +19,8 @@ from core.errors import ArchiveError, StorageError
 MAX_ENTRIES: Final = 20_000
 _CHUNK: Final = 1 << 20
 _ENCRYPTED: Final = 0x1
+_METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""An LZMA entry names the size of its dictionary, up to 4 GiB, and a bzip2 block swells more."""
 _JUNK_FOLDER: Final = "__MACOSX"
 _JUNK_NAMES: Final = (".DS_Store", "Thumbs.db", "desktop.ini")
 
@@ -75,9 +77,7 @@ def _opened(archive: Path | BinaryIO):  # noqa: ANN202 - a context manager of Zi
             "The archive is damaged or not a zip file; make it again as a .zip and retry."
         ) from error
     except NotImplementedError as error:
-        raise ArchiveError(
-            "The archive uses a compression that is not read here; make it again as a plain .zip."
-        ) from error
+        raise _unread_compression() from error
 
 
 def _extract(
@@ -128,6 +128,8 @@ def _safe_path(entry: zipfile.ZipInfo, number: int) -> PurePosixPath | None:
         )
     if entry.flag_bits & _ENCRYPTED:
         raise ArchiveError("The archive is encrypted; pack it without a password.")
+    if entry.compress_type not in _METHODS:
+        raise _unread_compression()
     junk = path.name in _JUNK_NAMES or path.name.startswith("._") or _JUNK_FOLDER in path.parts
     return None if junk or not path.parts else path
 
@@ -148,6 +150,12 @@ def _write(source: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, limit:
             "The archive has two entries of one name, or a name no file can have; pack it again."
         ) from error
     return size
+
+
+def _unread_compression() -> ArchiveError:
+    return ArchiveError(
+        "The archive uses a compression that is not read here; make it again as a plain .zip."
+    )
 
 
 def _storage_error(target: Path, error: OSError) -> StorageError:

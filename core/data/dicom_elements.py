@@ -8,6 +8,7 @@ representation, elements out of order, a header beyond the first bytes) goes to 
 from __future__ import annotations
 
 import io
+import itertools
 import struct
 import zlib
 from collections.abc import Collection, Mapping
@@ -35,6 +36,8 @@ _SEQUENCE_END: Final = 0xFFFEE0DD
 _UNDEFINED: Final = 0xFFFFFFFF
 _META_START: Final = 132
 _MAX_INFLATED: Final = 96 << 20
+_MAX_ELEMENTS: Final = 20_000
+"""Before the pixels; CT headers have a few hundred, and a crafted one of noughts has millions."""
 _MEND_COPY: Final = "copy the file again from its source"
 _LONG_VRS: Final = frozenset(
     (b"OB", b"OW", b"OF", b"OD", b"OL", b"OV", b"SQ", b"UC", b"UN", b"UR", b"UT", b"SV", b"UV")
@@ -71,7 +74,7 @@ def read_elements(path: Path, tags: Collection[BaseTag]) -> Elements | None:
 
     Raises:
         OSError: The file cannot be opened.
-        DicomSeriesError: Its deflated content is damaged or absurdly large.
+        DicomSeriesError: Its deflated content is damaged, or it is absurdly large.
         Exception: Whatever pydicom raises on a broken header.
     """
     with path.open("rb", buffering=0) as stream:
@@ -89,7 +92,7 @@ def parse_elements(path: Path, content: bytes, tags: Collection[BaseTag]) -> Ele
     """Do what `read_elements` does with a file's whole content; `path` is only for errors.
 
     Raises:
-        DicomSeriesError: Its deflated content is damaged or absurdly large.
+        DicomSeriesError: Its deflated content is damaged, or it is absurdly large.
         Exception: Whatever pydicom raises on a broken header.
     """
     if content[128:132] != b"DICM":
@@ -216,8 +219,13 @@ def _parse(path: Path, stream: BinaryIO, tags: Collection[BaseTag]) -> Elements:
     data = inflate(path, content) if deflated else io.BytesIO(content)
     data.seek(0 if deflated else start)
     pixels: list[tuple[int, int, int]] = []
+    seen = itertools.count(1)
 
     def at_pixels(tag: BaseTag, _vr: str | None, length: int) -> bool:
+        if next(seen) > _MAX_ELEMENTS:
+            raise DicomSeriesError(
+                path, f"its header has more than {_MAX_ELEMENTS:,} elements", _MEND_COPY
+            )
         if tag >= _FIRST_PIXEL_TAG:
             pixels.append((int(tag), data.tell(), length))
             return True

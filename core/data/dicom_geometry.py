@@ -17,6 +17,9 @@ from core.errors import DicomSeriesError
 SAME_POSITION_MM: Final = 0.01
 """Slices closer than this count as one position; the thinnest real spacing is 0.3 mm."""
 
+MAX_PIXEL_MM: Final = 20.0
+"""Largest distance of pixels that is believed; CT pixels are 0.1 to 2 mm wide."""
+
 _UNEVEN: Final = 0.1
 _AXIAL: Final = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 _MEND_EXPORT: Final = "export the series again with its geometry"
@@ -110,7 +113,9 @@ def _check_uniform(headers: Sequence[SliceHeader]) -> None:
                 f"{rows} × {columns}",
                 "keep slices of one size in the folder",
             )
-        if header.spacing is None or min(header.spacing) <= 0:
+        if header.spacing is None or not 0 < min(header.spacing) <= max(header.spacing) <= (
+            MAX_PIXEL_MM
+        ):
             raise DicomSeriesError(header.path, "it has no usable PixelSpacing", _MEND_EXPORT)
     first = headers[0].spacing
     for header in headers:

@@ -40,6 +40,24 @@ def check_transfer_syntax(header: SliceHeader) -> None:
     )
 
 
+def check_pixel_length(header: SliceHeader) -> None:
+    """Refuse uncompressed pixels that the file cannot hold, before anything is allocated for them.
+
+    Raises:
+        DicomSeriesError: The pixel data has another length than the size claims, or is cut off.
+    """
+    if header.transfer_syntax not in _UNCOMPRESSED or header.format is None:
+        return
+    try:
+        size = _stated_size(header, header.format)
+        if header.transfer_syntax != uid.DeflatedExplicitVRLittleEndian:
+            _check_there(header.path.stat().st_size - (header.pixel_offset or 0), size)
+    except CodestreamError as error:
+        raise DicomSeriesError(header.path, str(error), _MEND_COPY) from error
+    except OSError as error:
+        raise _unreadable(header, error) from error
+
+
 def read_slice(header: SliceHeader, out: NDArray[np.int16]) -> None:
     """Read one file's pixels as HU.
 
@@ -62,9 +80,7 @@ def read_slice(header: SliceHeader, out: NDArray[np.int16]) -> None:
     except CodestreamError as error:
         raise DicomSeriesError(header.path, str(error), _MEND_COPY) from error
     except OSError as error:
-        raise DicomSeriesError(
-            header.path, f"cannot be read ({error.strerror})", "check that the file is still there"
-        ) from error
+        raise _unreadable(header, error) from error
     to_hu(stored, header.format, out)
 
 
@@ -122,23 +138,39 @@ def _signed_16(bits: int, pixel_format: PixelFormat) -> int:
 
 def _uncompressed(header: SliceHeader, pixel_format: PixelFormat, offset: int) -> NDArray[Any]:
     width = pixel_format.bits_allocated // 8
-    size = header.rows * header.columns * width
     big_endian = header.transfer_syntax == uid.ExplicitVRBigEndian
     if big_endian and width == 1:
         raise CodestreamError("its pixels are 8 bits in big-endian order, which is not read here")
+    size = _stated_size(header, pixel_format)
+    content = _content(header, offset, size)
+    _check_there(len(content), size)
+    dtype = np.dtype(f"{'>' if big_endian else '<'}u{width}")
+    return np.frombuffer(content, dtype).reshape(header.rows, header.columns)
+
+
+def _stated_size(header: SliceHeader, pixel_format: PixelFormat) -> int:
+    """Return the bytes that the pixels need, where PixelData has that length."""
+    size = header.rows * header.columns * (pixel_format.bits_allocated // 8)
     # An odd value is padded to even length (PS3.5 section 7.1.1).
     if header.pixel_length not in (size, size + size % 2):
         raise CodestreamError(
             f"it has {header.pixel_length} bytes of pixel data where {header.rows} × "
             f"{header.columns} pixels need {size}"
         )
-    content = _content(header, offset, size)
-    if len(content) < size:
+    return size
+
+
+def _check_there(found: int, size: int) -> None:
+    if found < size:
         raise CodestreamError(
-            f"its pixel data is truncated ({len(content)} of {size} bytes are there)"
+            f"its pixel data is truncated ({max(found, 0)} of {size} bytes are there)"
         )
-    dtype = np.dtype(f"{'>' if big_endian else '<'}u{width}")
-    return np.frombuffer(content, dtype).reshape(header.rows, header.columns)
+
+
+def _unreadable(header: SliceHeader, error: OSError) -> DicomSeriesError:
+    return DicomSeriesError(
+        header.path, f"cannot be read ({error.strerror})", "check that the file is still there"
+    )
 
 
 def _compressed(header: SliceHeader, pixel_format: PixelFormat, offset: int) -> NDArray[Any]:

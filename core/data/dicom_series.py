@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from core.data.dicom_geometry import Placement, place_slices
 from core.data.dicom_headers import SliceHeader, read_header
-from core.data.dicom_pixels import check_transfer_syntax, read_slice
+from core.data.dicom_pixels import check_pixel_length, check_transfer_syntax, read_slice
 from core.data.tilt import shift_plane
 from core.errors import DicomSeriesError
 from core.types import CTVolume
@@ -59,6 +59,8 @@ def read_series(
         notes = [_counted(foreign, "file is not DICOM and was", "files are not DICOM and were")]
         series = choose_series(folder, headers, notes)
         check_series(folder, series)
+        for header in series:
+            check_pixel_length(header)
         placement = place_slices(series)
         hu = _read_pixels(placement, pool, progress)
     logger.info("Read %d slices of %d x %d pixels.", *hu.shape)

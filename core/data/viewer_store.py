@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.data.dicom_series import read_series
-from core.data.store_entries import fetch_entry
+from core.data.store_entries import Build, fetch_entry
 from core.data.store_eviction import StoreLimit
 from core.data.store_keys import entry_key, named_folder_digest, remembered_digest
+from core.errors import StorageError
 from core.types import CTVolume, StudyRecord
 
 
@@ -104,6 +105,29 @@ def load_viewer_volume(
             "notes": list(volume.notes),
         }
 
+    return _fetch(record, cache_dir, build, limit)
+
+
+def stored_viewer_volume(record: StudyRecord, *, cache_dir: Path) -> ViewerVolume:
+    """Give a study's volume from the store, where another process has put it; decodes nothing.
+
+    Raises:
+        DataRootError: The study's folder is gone.
+        StorageError: The store does not hold the volume, or cannot be read.
+    """
+
+    def build() -> NoReturn:
+        raise StorageError(
+            f"{cache_dir} does not hold the volume that was put there; free some space and open "
+            "the study again."
+        )
+
+    return _fetch(record, cache_dir, build, None)
+
+
+def _fetch(
+    record: StudyRecord, cache_dir: Path, build: Build, limit: StoreLimit | None
+) -> ViewerVolume:
     digest = remembered_digest(record.folder, named_folder_digest, cache_dir)
     entry = fetch_entry(cache_dir, "volumes", entry_key({"volume": digest}), build, limit)
     values = entry.values

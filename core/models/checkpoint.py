@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -79,6 +80,7 @@ def load_model(bundle: BundleInfo, device: str | torch.device = "cpu") -> SliceM
             name: tensor.float() if tensor.is_floating_point() else tensor
             for name, tensor in state.items()
         }
+        _check_finite(bundle, widened)
         model.load_state_dict(widened, strict=True)
     except (SafetensorError, RuntimeError, ConfigError) as error:
         raise BundleError(
@@ -142,6 +144,14 @@ def checked_weights(bundle: BundleInfo) -> bytes:
             "restore both from one bundle or train it anew."
         )
     return payload
+
+
+def _check_finite(bundle: BundleInfo, state: Mapping[str, Tensor]) -> None:
+    """Refuse weights that are no numbers: every answer of such a network would be NaN."""
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in state.values()):
+        raise BundleError(
+            f"{bundle.weights_file} holds weights that are not finite; train the bundle anew."
+        )
 
 
 def _stored(tensor: Tensor, *, half: bool) -> Tensor:

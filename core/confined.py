@@ -1,0 +1,285 @@
+"""A function that runs in a process of its own, which may be killed: for files nobody vouches for.
+
+A decoder fed with a crafted file may ask for all memory, never come back, or take its process down.
+Here it takes down a child and no more. The child lives on from call to call, as its imports cost a
+second; after it was killed the next call starts another. Requests and answers are JSON: nothing
+that the child says is unpickled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Final
+
+from core import errors
+from core.errors import CSpineError, DicomSeriesError, WorkerError
+
+Progress = Callable[[int, int], None]
+Task = Callable[[Mapping[str, Any], Progress], Any]
+"""Takes a JSON object and a place to tell progress; returns something that JSON can hold."""
+
+_ROOT: Final = Path(__file__).resolve().parent.parent
+_POLL_SECONDS: Final = 0.25
+_START_SECONDS: Final = 60.0
+_PATIENCE_SECONDS: Final = 5.0
+"""How long after its time a child ends itself, where its parent is no longer there to end it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one call may use.
+
+    Attributes:
+        memory_bytes: Address space beyond what the child has once its imports are done; enforced
+            by the operating system where it knows such a limit (Linux).
+        seconds: Wall-clock time.
+    """
+
+    memory_bytes: int
+    seconds: float
+
+
+class ConfinedWorker:
+    """One child process for one task, started at the first call and kept until it is closed.
+
+    Calls from several threads run one after the other.
+    """
+
+    def __init__(self, task: Task, limits: Limits) -> None:
+        """Name the task.
+
+        Args:
+            task: Top-level function of a module; the child imports it by its name.
+            limits: For each call.
+        """
+        self._name = f"{task.__module__}:{task.__qualname__}"
+        self._limits = limits
+        self._turn = threading.Lock()
+        self._child: subprocess.Popen[str] | None = None
+        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._ready = False
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the child; None where there is none."""
+        return None if self._child is None else self._child.pid
+
+    def call(self, request: Mapping[str, Any], progress: Progress | None = None) -> Any:  # noqa: ANN401
+        """Have the child do the task.
+
+        Args:
+            request: A JSON object.
+            progress: Told what the task tells, and again every quarter of a second; what it raises
+                ends the call and the child.
+
+        Raises:
+            CSpineError: What the task raised.
+            WorkerError: The child died, ran out of memory or of time, or broke over the request.
+        """
+        with self._turn:
+            try:
+                self._wait_until_ready()
+                self._send(request)
+                kind, *content = self._answer(progress)
+            except BaseException:
+                # Whatever the child is at, nobody waits for it any more.
+                self._kill()
+                raise
+        if kind == "value":
+            return content[0]
+        raise _error(kind, content)
+
+    def start(self) -> None:
+        """Start the child ahead of its first call, without waiting for it."""
+        with self._turn:
+            self._start()
+
+    def close(self) -> None:
+        """End the child."""
+        with self._turn:
+            self._kill()
+
+    def _start(self) -> None:
+        if self._child is not None and self._child.poll() is None:
+            return
+        self._kill()
+        self._child = subprocess.Popen(
+            [sys.executable, "-m", "core.confined", self._name,
+             str(self._limits.memory_bytes), str(self._limits.seconds)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            cwd=_ROOT, text=True, encoding="utf-8",
+        )  # fmt: skip
+        self._lines, self._ready = queue.SimpleQueue(), False
+        threading.Thread(target=_pump, args=(self._child.stdout, self._lines), daemon=True).start()
+
+    def _wait_until_ready(self) -> None:
+        self._start()
+        if not self._ready and self._next(time.monotonic() + _START_SECONDS, None) is None:
+            raise WorkerError(
+                "The process that reads untrusted files does not start; set the program up again "
+                "with `make setup`."
+            )
+        self._ready = True
+
+    def _send(self, request: Mapping[str, Any]) -> None:
+        assert self._child is not None  # noqa: S101 - it was started
+        assert self._child.stdin is not None  # noqa: S101 - opened with a pipe
+        try:
+            self._child.stdin.write(json.dumps(request) + "\n")
+            self._child.stdin.flush()
+        except OSError:
+            raise _broken() from None
+
+    def _answer(self, progress: Progress | None) -> list[Any]:
+        """Wait for what becomes of a request, and hand on progress meanwhile."""
+        deadline = time.monotonic() + self._limits.seconds
+        told = _Told(progress)
+        while (line := self._next(deadline, told)) is not None:
+            answer: list[Any] = json.loads(line)
+            if answer[0] != "progress":
+                return answer
+            told(*answer[1:])
+        if time.monotonic() < deadline:
+            raise _broken()
+        raise WorkerError(
+            f"Reading these files took more than {self._limits.seconds:.0f} s and was stopped; "
+            "export the series again, or give one series at a time."
+        )
+
+    def _next(self, deadline: float, told: _Told | None) -> str | None:
+        """Wait for a line of the child; None where it ended or the time is over."""
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                return self._lines.get(timeout=min(left, _POLL_SECONDS)) or None
+            except queue.Empty:
+                if told is not None:
+                    told.again()
+        return None
+
+    def _kill(self) -> None:
+        child, self._child = self._child, None
+        if child is None:
+            return
+        child.kill()
+        child.wait()
+        for stream in (child.stdin, child.stdout):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+
+
+class _Told:
+    """A listener that is told its last count again while nothing new comes."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress
+        self._last: tuple[int, int] | None = None
+
+    def __call__(self, done: int, total: int) -> None:
+        self._last = (done, total)
+        self.again()
+
+    def again(self) -> None:
+        if self._progress is not None and self._last is not None:
+            self._progress(*self._last)
+
+
+def _broken() -> WorkerError:
+    return WorkerError(
+        "These files broke the process that reads them, which was ended; export the series again "
+        "from its source."
+    )
+
+
+def _pump(stream: IO[str] | None, lines: queue.SimpleQueue[str]) -> None:
+    """Hand on what the child says; an empty line is its end."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in stream or ():
+            lines.put(line)
+    lines.put("")
+
+
+def _error(kind: str, content: list[Any]) -> CSpineError:
+    """Rebuild the error that the child names."""
+    known = getattr(errors, kind, None)
+    if known is DicomSeriesError:
+        path, problem, mend = content
+        return DicomSeriesError(Path(path), problem, mend)
+    if isinstance(known, type) and issubclass(known, CSpineError):
+        return known(*content)
+    if kind == "MemoryError":
+        return WorkerError(
+            "Reading these files needs more memory than an upload may use; give one series of "
+            "ordinary size."
+        )
+    return _broken()
+
+
+def _serve(name: str, memory_bytes: int, seconds: float) -> None:
+    """Be the child: answer each line of standard input with lines on standard output."""
+    module, _, function = name.partition(":")
+    # Codecs print what they please; only this module may speak on the line to the parent.
+    out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    with open(os.devnull, "w") as nowhere:  # noqa: PTH123
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    task: Task = getattr(importlib.import_module(module), function)
+    _limit_memory(memory_bytes)
+
+    def say(*content: object) -> None:
+        out.write(json.dumps(content) + "\n")
+        out.flush()
+
+    def progress(done: int, total: int) -> None:
+        say("progress", done, total)
+
+    say("ready")
+    for line in sys.stdin:
+        _end_itself_after(seconds + _PATIENCE_SECONDS)
+        try:
+            answer: tuple[Any, ...] = ("value", task(json.loads(line), progress))
+        except CSpineError as error:
+            answer = (type(error).__name__, *(str(part) for part in _arguments(error)))
+        except BaseException as error:  # noqa: BLE001 - one codec raises a BaseException
+            # Only the kind of it: a message may quote what stands in the file.
+            answer = ("MemoryError" if isinstance(error, MemoryError) else "Exception",)
+        _end_itself_after(0)
+        say(*answer)
+
+
+def _arguments(error: CSpineError) -> tuple[Any, ...]:
+    return error.__reduce__()[1] if isinstance(error, DicomSeriesError) else error.args
+
+
+def _end_itself_after(seconds: float) -> None:
+    """Have the operating system end this process in time, whatever it is at; 0 for not at all."""
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+def _limit_memory(extra_bytes: int) -> None:
+    """Let the address space grow by so much and no more, where the system can tell and limit it."""
+    try:
+        import resource
+
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        limit = pages * resource.getpagesize() + extra_bytes
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    except (ImportError, OSError, ValueError):
+        return
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]))

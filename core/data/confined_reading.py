@@ -1,0 +1,52 @@
+"""Series of unknown origin, decoded in a process that may be killed.
+
+The child leaves the voxels in a store of their own, and this process maps them into its memory:
+nothing but a file of plain numbers comes back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from core.confined import ConfinedWorker, Limits
+from core.data.viewer_store import load_viewer_volume, stored_viewer_volume
+from core.types import CTVolume, StudyRecord
+
+Progress = Callable[[int, int], None]
+
+
+def confined_reader(limits: Limits) -> ConfinedWorker:
+    """Give a worker for `read_confined`; its process starts with the first series."""
+    return ConfinedWorker(fill_store, limits)
+
+
+def read_confined(
+    folder: Path, worker: ConfinedWorker, *, store: Path, progress: Progress | None = None
+) -> CTVolume:
+    """Read the CT series in `folder` as `read_series` does, without decoding it in this process.
+
+    Args:
+        folder: Holds the series.
+        worker: From `confined_reader`.
+        store: Folder for the voxels; whoever removes it removes them.
+        progress: Called now and then; what it raises ends the reading.
+
+    Returns:
+        The volume, its voxels memory-mapped and read-only.
+
+    Raises:
+        DicomSeriesError: The folder does not hold a readable CT series.
+        WorkerError: Reading it took too much memory or time, or broke the process.
+        StorageError: `store` cannot be written.
+    """
+    worker.call({"folder": str(folder), "store": str(store)}, progress)
+    return stored_viewer_volume(StudyRecord(folder.name, folder), cache_dir=store).as_volume()
+
+
+def fill_store(request: Mapping[str, Any], progress: Progress) -> None:
+    """Read the series in `folder` and put its voxels into `store`: what the worker does."""
+    progress(0, 1)
+    folder = Path(request["folder"])
+    load_viewer_volume(StudyRecord(folder.name, folder), cache_dir=Path(request["store"]))

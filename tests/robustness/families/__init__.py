@@ -1,0 +1,23 @@
+"""The families of cases, by name; those that import torch last, for the sake of the peaks."""
+
+from __future__ import annotations
+
+from tests.robustness.families import (
+    archives,
+    byte_mutations,
+    checkpoints,
+    geometry,
+    intensity,
+    masks,
+    resources,
+    tables,
+)
+from tests.robustness.verdicts import Family
+
+FAMILIES: dict[str, Family] = {
+    family.name: family
+    for family in (
+        byte_mutations.FAMILY, geometry.FAMILY, intensity.FAMILY, resources.FAMILY,
+        archives.FAMILY, masks.FAMILY, tables.CSV, tables.YAML, checkpoints.FAMILY,
+    )
+}  # fmt: skip
