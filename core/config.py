@@ -33,6 +33,8 @@ class Settings(BaseSettings):
         cspine_var: Folder for generated data (the demo cohort, uploads).
         checkpoints: Folder of bundles.
         max_upload_mib: Largest archive the dashboard accepts.
+        upload_memory_mib: Memory that reading one upload may take; beyond it the reading is ended.
+        upload_seconds: Time that reading one upload may take.
         cache_limit_gib: Size of the slice store above which the least recently used goes.
         dashboard_readonly: Whether the dashboard hides whatever changes something.
         dashboard_operators: Rules for who may change things, separated by commas, where a login is
@@ -47,6 +49,8 @@ class Settings(BaseSettings):
     cspine_var: Path = PROJECT_ROOT / "var"
     checkpoints: Path = PROJECT_ROOT / "checkpoints"
     max_upload_mib: int = Field(default=1024, ge=1)
+    upload_memory_mib: int = Field(default=4096, ge=256)
+    upload_seconds: float = Field(default=300.0, gt=0)
     cache_limit_gib: float = Field(default=200.0, gt=0)
     dashboard_readonly: bool = False
     dashboard_operators: str = ""
@@ -88,7 +92,7 @@ class RunConfig(BaseModel):
     `core.types.NoiseReduction`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     task: Literal["vertebra", "fracture", "localization"]
     type: Literal[1, 2, 3] = 1
@@ -178,20 +182,31 @@ class RunConfig(BaseModel):
         return 1e-4 if self.task == "fracture" else 1e-3
 
 
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML file of `key: value` lines; nothing in it can run code.
+
+    Raises:
+        ConfigError: The file is missing, is not YAML, or its keys are not words.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path} does not exist; give the path of a config.") from error
+    # A date that is none or a number of endless digits is a ValueError, deep nesting the last one.
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+        raise ConfigError(f"{path} cannot be read as YAML; check its syntax.") from error
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise ConfigError(f"{path} holds no keys; write one `key: value` a line.")
+    return content
+
+
 def load_run_config(path: Path, **overrides: Any) -> RunConfig:  # noqa: ANN401 - any field value
     """Read a YAML run config; `overrides` that are not None replace its values.
 
     Raises:
         ConfigError: The file is missing, is not YAML, or holds an unknown key or a bad value.
     """
-    try:
-        content = yaml.safe_load(path.read_text())
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path} does not exist; give the path of a run config.") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} cannot be read as YAML; check its syntax.") from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path} holds no keys; write one `key: value` a line.")
+    content = read_yaml(path)
     content |= {key: value for key, value in overrides.items() if value is not None}
     try:
         return RunConfig(**content)

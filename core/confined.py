@@ -134,8 +134,8 @@ class ConfinedWorker:
         self._ready = True
 
     def _send(self, request: Mapping[str, Any]) -> None:
-        assert self._child is not None  # noqa: S101 - it was started
-        assert self._child.stdin is not None  # noqa: S101 - opened with a pipe
+        assert self._child is not None
+        assert self._child.stdin is not None
         try:
             self._child.stdin.write(json.dumps(request) + "\n")
             self._child.stdin.flush()

@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import optuna
-import yaml
 from filelock import FileLock
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from core.config import RunConfig
+from core.config import RunConfig, read_yaml
 from core.errors import ConfigError, CSpineError, TrainingError
 from core.training.run_list import summarise_run
 from core.training.trainer import train
@@ -111,12 +110,7 @@ def load_sweep_config(path: Path) -> SweepConfig:
     Raises:
         ConfigError: The file is missing, is not YAML, or holds an unknown key or a bad value.
     """
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} cannot be read as YAML; check the path and syntax.") from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path} holds no keys; give base and space at least.")
+    content = read_yaml(path)
     try:
         sweep = SweepConfig(**content)
         RunConfig(**sweep.base)

@@ -21,7 +21,7 @@ from core.inference.box_tracks import FusionSettings, detect
 from core.models.bundles import BundleInfo, read_bundle
 from core.types import BoxPrediction, RawDetections
 from dashboard.prediction_jobs import PredictionJob, PredictionQueue, Progress
-from dashboard.services import OpenStudy, bundles, files_signature, settings
+from dashboard.services import OpenStudy, bundles, cache_of, files_signature
 
 if TYPE_CHECKING:
     from core.inference.localization import BoxPredictor
@@ -176,7 +176,7 @@ def _predictor(folder: str, digest: str) -> BoxPredictor:
 
 def _raw_file(study: OpenStudy, bundle: BundleInfo) -> Path:
     name = f"{study.fingerprint}-{bundle.config.weights_sha256[:16]}.npz"
-    return settings().rsna_cache / "boxes" / name
+    return cache_of(study) / "boxes" / name
 
 
 def _keep(file: Path, raw: RawDetections) -> None:

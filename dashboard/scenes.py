@@ -37,7 +37,7 @@ from dashboard.charts.palette import VERTEBRA_COLORS
 from dashboard.localization import default_threshold, find_raw, localizers
 from dashboard.prediction_jobs import PredictionJob, PredictionQueue, Progress
 from dashboard.reading import StudyReading
-from dashboard.services import OpenStudy, files_signature, settings
+from dashboard.services import OpenStudy, cache_of, files_signature
 
 FILM_LIMIT_S = 240
 
@@ -83,7 +83,7 @@ def find_parts(sources: SceneSources) -> PackedParts | None:
     key = sources.key()
     known = _kept().get(key)
     if known is None:
-        known = load_parts(settings().rsna_cache, key)
+        known = load_parts(cache_of(sources.study), key)
         if known is not None:
             _remember(known)
     return known
@@ -172,7 +172,7 @@ def _build(sources: SceneSources) -> None:
         presence=sources.presence,
     )
     _remember(packed)
-    keep_parts(settings().rsna_cache, packed)
+    keep_parts(cache_of(sources.study), packed)
 
 
 def film_of(packed: PackedParts, info: SceneInfo, ending: str) -> bytes:
@@ -186,10 +186,9 @@ def film_of(packed: PackedParts, info: SceneInfo, ending: str) -> bytes:
     Raises:
         SceneError: The machine cannot draw off-screen, or takes too long.
     """
-    cache = settings().rsna_cache
-    keep_parts(cache, packed)
-    surfaces = parts_file(cache, packed.key)
     with tempfile.TemporaryDirectory() as folder:
+        keep_parts(Path(folder), packed)
+        surfaces = parts_file(Path(folder), packed.key)
         out = Path(folder) / f"film.{ending}"
         colors = json.dumps(shown_colors(info))
         command = [sys.executable, "-m", "core", "film", str(surfaces), "--out", str(out)]

@@ -23,6 +23,7 @@ from core.models.pairs import BundlePair
 from core.types import CTVolume, StudyRecord
 from dashboard.prediction_jobs import PredictionJob, PredictionQueue, Progress
 from dashboard.reading import StudyReading, read_study
+from dashboard.upload_reading import derived_folder, read_upload
 
 if TYPE_CHECKING:
     from core.inference.predictor import Predictor
@@ -102,13 +103,15 @@ def open_study(
 
     Args:
         folder: Holds the series.
-        owner: Session that uploaded it: nothing of it is kept in the store then. None otherwise.
+        owner: Session that uploaded it: it is read in a process of its own, and nothing of it is
+            kept in the store. None otherwise.
         progress: Called with slices read and slices in all while an upload is read; what it raises
             ends the reading.
 
     Raises:
         DicomSeriesError: The folder does not hold a readable CT series.
         StorageError: The store cannot be written.
+        WorkerError: Reading an upload took too much memory or time, or broke its process.
     """
     try:
         files = sorted(path for path in folder.iterdir() if path.is_file())
@@ -205,8 +208,16 @@ def _predictor(vertebra: str, fracture: str, digest: str) -> Predictor:
     return Predictor(read_bundle(Path(vertebra)), read_bundle(Path(fracture)))
 
 
+def cache_of(study: OpenStudy) -> Path:
+    """Where to keep what is derived from a study: an upload's goes when the upload goes."""
+    current = settings()
+    if study.owner is None:
+        return current.rsna_cache
+    return derived_folder(study.owner, current)
+
+
 def _predictions_folder(study: OpenStudy, pair: BundlePair) -> Path:
-    return settings().rsna_cache / "predictions" / f"{study.fingerprint}-{pair.digest}"
+    return cache_of(study) / "predictions" / f"{study.fingerprint}-{pair.digest}"
 
 
 @st.cache_resource(show_spinner=False)
@@ -233,7 +244,8 @@ def _open_study(
     del signature
     path, cache_dir = Path(folder), settings().rsna_cache
     if owner is not None:
-        return OpenStudy(fingerprint_folder(path), read_series(path, progress=_progress), owner)
+        volume = read_upload(path, owner, settings(), _progress)
+        return OpenStudy(fingerprint_folder(path), volume, owner)
     stored = load_viewer_volume(StudyRecord(path.name, path), cache_dir=cache_dir)
     fingerprint = remembered_digest(path, fingerprint_folder, cache_dir)
     return OpenStudy(fingerprint, stored.as_volume())

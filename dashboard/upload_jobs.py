@@ -17,6 +17,7 @@ from dashboard.prediction_jobs import (
     Progress,
 )
 from dashboard.services import open_study
+from dashboard.upload_reading import start_reader
 from dashboard.uploads import discard_uploads, store_files, unpack_upload
 
 STAGES = (("Unpacking", "file"), ("Reading the series", "slice"))
@@ -38,6 +39,11 @@ class UploadJob:
     stage: int = 0
     folder: Path | None = None
     job: PredictionJob = field(default_factory=PredictionJob)
+
+    @property
+    def gone(self) -> bool:
+        """Whether its files were removed since, as when the browser was away for a while."""
+        return self.folder is not None and not self.folder.is_dir()
 
 
 def take_in(
@@ -62,6 +68,7 @@ def take_in(
             raise
 
     def take(progress: Progress) -> None:
+        start_reader(settings)
         if archive:
             folder = unpack_upload(files[0], session=session, settings=settings, progress=progress)
         else:

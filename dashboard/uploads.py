@@ -165,5 +165,7 @@ def _remove_stale(uploads: Path) -> None:
     oldest = time.time() - KEEP_SECONDS
     for entry in uploads.iterdir():
         with contextlib.suppress(OSError):
-            if entry.is_dir() and entry.stat().st_mtime < oldest:
+            if entry.name.startswith(".") or not entry.is_dir():
+                continue
+            if entry.stat().st_mtime < oldest:
                 shutil.rmtree(entry, ignore_errors=True)

@@ -14,6 +14,9 @@ from typing import Final
 
 from streamlit import App
 
+from core.config import Settings
+from dashboard.upload_sessions import remove_abandoned
+
 PAGES: Final = Path(__file__).resolve().parent.parent / "pages"
 START_AFTER_S: Final = 0.5
 """The server answers first."""
@@ -66,7 +69,8 @@ def _import_all(stop: threading.Event) -> None:
 
 @asynccontextmanager
 async def lifespan(_app: App) -> AsyncGenerator[None]:
-    """Warm up beside the server, and stop with it."""
+    """Remove what earlier servers left, warm up beside the server, and stop with it."""
+    remove_abandoned(Settings())
     stop = threading.Event()
     threading.Thread(target=warm_up, args=(stop,), name="warm-up", daemon=True).start()
     try:

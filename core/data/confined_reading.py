@@ -31,7 +31,7 @@ def read_confined(
         folder: Holds the series.
         worker: From `confined_reader`.
         store: Folder for the voxels; whoever removes it removes them.
-        progress: Called now and then; what it raises ends the reading.
+        progress: Called with slices read and slices in all; what it raises ends the reading.
 
     Returns:
         The volume, its voxels memory-mapped and read-only.
@@ -47,6 +47,8 @@ def read_confined(
 
 def fill_store(request: Mapping[str, Any], progress: Progress) -> None:
     """Read the series in `folder` and put its voxels into `store`: what the worker does."""
-    progress(0, 1)
     folder = Path(request["folder"])
-    load_viewer_volume(StudyRecord(folder.name, folder), cache_dir=Path(request["store"]))
+    record = StudyRecord(folder.name, folder)
+    # Told at once, so that the caller can cancel before the first slice.
+    progress(0, 0)
+    load_viewer_volume(record, cache_dir=Path(request["store"]), progress=progress)

@@ -93,6 +93,9 @@ def decode(
             f"its compressed image is {stated.rows} × {stated.columns} with {stated.components} "
             f"value(s) a pixel, but the header says {rows} × {columns} with one"
         )
+    if transfer_syntax in _JPEG and 8 * len(frame) < rows * columns:
+        # Huffman codes take a bit a pixel at least; the decoder would make up what is missing.
+        raise CodestreamError("its compressed pixel data is too short for the size it states")
     decoders: tuple[Callable[[bytes], NDArray[Any]], ...] = (imagecodecs.jpeg2k_decode,)
     if transfer_syntax in _JPEG_LS:
         decoders = (imagecodecs.jpegls_decode,)

@@ -8,7 +8,6 @@ representation, elements out of order, a header beyond the first bytes) goes to 
 from __future__ import annotations
 
 import io
-import itertools
 import struct
 import zlib
 from collections.abc import Collection, Mapping
@@ -36,8 +35,8 @@ _SEQUENCE_END: Final = 0xFFFEE0DD
 _UNDEFINED: Final = 0xFFFFFFFF
 _META_START: Final = 132
 _MAX_INFLATED: Final = 96 << 20
-_MAX_ELEMENTS: Final = 20_000
-"""Before the pixels; CT headers have a few hundred, and a crafted one of noughts has millions."""
+_MAX_READS: Final = 100_000
+"""Two or three an element or item; CT headers have a few hundred, crafted ones have millions."""
 _MEND_COPY: Final = "copy the file again from its source"
 _LONG_VRS: Final = frozenset(
     (b"OB", b"OW", b"OF", b"OD", b"OL", b"OV", b"SQ", b"UC", b"UN", b"UR", b"UT", b"SV", b"UV")
@@ -103,7 +102,7 @@ def parse_elements(path: Path, content: bytes, tags: Collection[BaseTag]) -> Ele
         return _parse(path, io.BytesIO(content), tags)
 
 
-def inflate(path: Path, content: bytes) -> io.BytesIO:
+def inflate(path: Path, content: bytes) -> bytes:
     """Return the data set of a deflated file, inflated, without preamble and file meta.
 
     Raises:
@@ -119,7 +118,7 @@ def inflate(path: Path, content: bytes) -> io.BytesIO:
         raise DicomSeriesError(
             path, "its deflated content is larger than any CT slice", "remove the file"
         )
-    return io.BytesIO(plain)
+    return plain
 
 
 def _walk(head: bytes, tags: Collection[BaseTag]) -> Elements:
@@ -211,21 +210,33 @@ def _element(head: bytes, position: int, explicit: bool) -> tuple[int, int, int]
     raise _NotPlainError
 
 
+class _BoundedReads(io.BytesIO):
+    """The content of a file, which refuses a parser that would be at it for minutes."""
+
+    def __init__(self, path: Path, content: bytes) -> None:
+        super().__init__(content)
+        self._path = path
+        self._left = _MAX_READS
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._left -= 1
+        if self._left < 0:
+            raise DicomSeriesError(
+                self._path, "its header has more elements than any CT slice", _MEND_COPY
+            )
+        return super().read(size)
+
+
 def _parse(path: Path, stream: BinaryIO, tags: Collection[BaseTag]) -> Elements:
     """Read any DICOM file through pydicom."""
     content = stream.read()
     syntax, start = _file_meta(content)
     deflated = syntax == uid.DeflatedExplicitVRLittleEndian
-    data = inflate(path, content) if deflated else io.BytesIO(content)
+    data = _BoundedReads(path, inflate(path, content) if deflated else content)
     data.seek(0 if deflated else start)
     pixels: list[tuple[int, int, int]] = []
-    seen = itertools.count(1)
 
     def at_pixels(tag: BaseTag, _vr: str | None, length: int) -> bool:
-        if next(seen) > _MAX_ELEMENTS:
-            raise DicomSeriesError(
-                path, f"its header has more than {_MAX_ELEMENTS:,} elements", _MEND_COPY
-            )
         if tag >= _FIRST_PIXEL_TAG:
             pixels.append((int(tag), data.tell(), length))
             return True

@@ -188,7 +188,7 @@ def _compressed(header: SliceHeader, pixel_format: PixelFormat, offset: int) -> 
 def _content(header: SliceHeader, offset: int, size: int) -> bytes:
     if header.transfer_syntax == uid.DeflatedExplicitVRLittleEndian:
         plain = inflate(header.path, header.path.read_bytes())
-        return plain.getvalue()[offset : offset + size]
+        return plain[offset : offset + size]
     with header.path.open("rb", buffering=0) as stream:
         stream.seek(offset)
         return stream.read(size)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import zlib
 from pathlib import Path
 from typing import Any, Final
 
 import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from core.constants import N_VERTEBRAE
@@ -17,6 +20,14 @@ from core.types import CTVolume
 MAX_LABEL: Final = 19
 """T12; 1..7 are C1..C7 and 8..19 T1..T12."""
 
+MAX_MASK_BYTES: Final = 1 << 30
+"""A byte a voxel, RSNA's largest mask takes a quarter of it."""
+
+_UNREADABLE: Final = (
+    ImageFileError, HeaderDataError, OSError, EOFError, ValueError, AttributeError, KeyError,
+    OverflowError, MemoryError, zlib.error,
+)  # fmt: skip
+"""What a damaged file can end in, in nibabel and beneath it."""
 _RAS_TO_LPS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
 _ALIGNED_VOXELS: Final = 0.25
 
@@ -69,12 +80,13 @@ def presence_from_mask(mask: NDArray[np.uint8]) -> NDArray[np.bool_]:
 def _read_nifti(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
     try:
         image: Any = nib.load(path)
+        _check_size(path, image)
         values = np.asanyarray(image.dataobj)
         affine = np.asarray(image.affine, dtype=np.float64)
         placed = _is_placed(image.header)
     except FileNotFoundError as error:
         raise DataRootError(f"{path} does not exist; put the mask there.") from error
-    except (ImageFileError, OSError, EOFError, ValueError, AttributeError, KeyError) as error:
+    except _UNREADABLE as error:
         raise DataRootError(f"{path} cannot be read as NIfTI; copy it again.") from error
     if values.ndim == 4 and values.shape[3] == 1:
         values = values[..., 0]
@@ -90,6 +102,15 @@ def _read_nifti(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
     if affine.shape != (4, 4) or not np.isfinite(affine).all() or np.linalg.det(affine) == 0:
         raise DataRootError(f"{path}: its affine maps no volume; export the mask again.")
     return _as_labels(path, values), affine
+
+
+def _check_size(path: Path, image: Any) -> None:  # noqa: ANN401 - as above
+    """Refuse a mask by the size its header claims, before anything of that size is allocated."""
+    size = math.prod(image.shape) * image.get_data_dtype().itemsize
+    if not 0 <= size <= MAX_MASK_BYTES:
+        raise DataRootError(
+            f"{path}: the mask claims to be {image.shape} voxels large; export it as one volume."
+        )
 
 
 def _is_placed(header: Any) -> bool:  # noqa: ANN401 - nibabel's headers have no common type

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data.dicom_series import read_series
+from core.data.dicom_series import Progress, read_series
 from core.data.store_entries import Build, fetch_entry
 from core.data.store_eviction import StoreLimit
 from core.data.store_keys import entry_key, named_folder_digest, remembered_digest
@@ -75,6 +75,7 @@ def load_viewer_volume(
     cache_dir: Path,
     jobs: int | None = None,
     limit: StoreLimit | None = None,
+    progress: Progress | None = None,
 ) -> ViewerVolume:
     """Give a study's volume from the store, reading the series first where it is missing.
 
@@ -83,6 +84,7 @@ def load_viewer_volume(
         cache_dir: Folder of the store.
         jobs: Threads that read the series when the entry is missing.
         limit: Size of the store; `CACHE_LIMIT_GIB` unless given.
+        progress: As for `read_series`, while it is read.
 
     Raises:
         DicomSeriesError: The series cannot be read.
@@ -91,7 +93,7 @@ def load_viewer_volume(
     """
 
     def build() -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        volume = read_series(record.folder, jobs=jobs)
+        volume = read_series(record.folder, jobs=jobs, progress=progress)
         arrays = {"hu": volume.hu, "affine": volume.affine, "z_mm": volume.z_mm}
         if volume.shift_px is not None:
             arrays["shift_px"] = volume.shift_px

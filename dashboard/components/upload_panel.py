@@ -12,6 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 from dashboard import state
 from dashboard.services import settings
 from dashboard.upload_jobs import STAGES, UploadJob, take_in
+from dashboard.upload_sessions import hold_uploads
 
 ARCHIVE, FILES = "Zip", "Folder of files"
 _POLL_SECONDS = 0.3
@@ -30,8 +31,9 @@ def upload_panel(messages: DeltaGenerator) -> Path | None:
     files, key = _files(archive=kind == ARCHIVE)
     if not files:
         return None
+    hold_uploads(state.session_name())
     known = state.remembered_upload(key)
-    if not isinstance(known, UploadJob):
+    if not isinstance(known, UploadJob) or known.gone:
         known = take_in(
             key,
             files,
@@ -49,7 +51,7 @@ def _files(*, archive: bool) -> tuple[Sequence[BinaryIO], str]:
     limit = settings().max_upload_mib
     note = (
         "Kept below var/uploads on the machine that runs the dashboard, readable by this browser "
-        "session only; removed with your next upload or after a day."
+        "session only; removed with your next upload and when you close the page."
     )
     if archive:
         one = st.file_uploader(

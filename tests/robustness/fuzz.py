@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name in options.family or list(FAMILIES):
             family = FAMILIES[name]
             numbers = options.case or (family.quick if options.quick else range(family.cases))
-            tally = play_all(family, numbers, worker, lambda number: _tell(number, len(numbers)))
+            tally = play_all(family, numbers, worker, _tell)
             tallies.append(tally)
             _say(f"\r{name:16} {tally.cases:5} cases  {tally.seconds:6.1f} s\n", sys.stderr)
             for number, kind, detail in tally.failures[:SHOWN]:
@@ -85,9 +85,9 @@ def as_json(tallies: Sequence[Tally]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _tell(number: int, total: int) -> None:
+def _tell(number: int) -> None:
     if sys.stderr.isatty() and number % 10 == 0:
-        _say(f"\r{number} of {total}", sys.stderr)
+        _say(f"\rcase {number}", sys.stderr)
 
 
 def _say(words: str, stream: Any = None) -> None:

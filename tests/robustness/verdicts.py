@@ -50,12 +50,14 @@ class Family:
         cases: How many there are.
         stride: Every so many belong to the quick subset.
         play: Makes case `number` in an empty folder and judges what the program does with it.
+        prepare: Imports and makes what the cases share; not timed.
     """
 
     name: str
     cases: int
     stride: int
     play: Callable[[int, Path], Verdict]
+    prepare: Callable[[], object] = tuple
 
     @property
     def quick(self) -> range:

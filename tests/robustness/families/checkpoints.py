@@ -147,7 +147,7 @@ WEIGHTS: Final[dict[str, Callable[[bytes], bytes]]] = {
     "unknown dtype": _with_header(lambda h: _first(h).update(dtype="OBJECT")),
     "offsets beyond": _with_header(lambda h: _first(h).update(data_offsets=[0, 1 << 40])),
     "offsets turned round": _with_header(lambda h: _first(h).update(data_offsets=[64, 0])),
-    "wrong shapes": _with_header(lambda h: _first(h).update(shape=_first(h)["shape"][::-1] + [1])),
+    "wrong shapes": _with_header(lambda h: _first(h).update(shape=[1, *_first(h)["shape"]])),
     "NaN": _filled(float("nan")), "infinite": _filled(float("inf")),
     "minus infinite": _filled(float("-inf")),
     "half of the tensors": _other_model,
@@ -293,4 +293,10 @@ def _resume(place: Path, content: bytes) -> Verdict:
     return Verdict("silent", "it resumes" if finite else "it resumes from NaN")
 
 
-FAMILY: Final = Family("checkpoints", 150, 5, play)
+def _prepare() -> None:
+    """Import torch and make the sound files."""
+    bundle()
+    resume_file()
+
+
+FAMILY: Final = Family("checkpoints", 150, 5, play, _prepare)

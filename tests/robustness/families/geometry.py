@@ -235,7 +235,9 @@ def _judge_text(rng: np.random.Generator, place: Path, text: str) -> Verdict:
     raw = path.read_bytes()
     start = raw.index(b"\x20\x00\x32\x00DS") + 8
     size = int.from_bytes(raw[start - 2 : start], "little")
-    path.write_bytes(raw[:start] + f"{text}\\1\\2".encode().ljust(size)[:size] + raw[start + size :])
+    path.write_bytes(
+        raw[:start] + f"{text}\\1\\2".encode().ljust(size)[:size] + raw[start + size :]
+    )
     volume = read_series(folder, jobs=1)
     return Verdict("silent", f"position {text!r} was read as {volume.z_mm}")
 

@@ -80,7 +80,11 @@ def _inflating(megabytes: int, files: int = 1) -> Attack:
     def content() -> bytes:
         squeeze = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
         zeros = bytes(1 << 20)
-        return _DEFLATED + b"".join(squeeze.compress(zeros) for _ in range(megabytes)) + squeeze.flush()
+        return (
+            _DEFLATED
+            + b"".join(squeeze.compress(zeros) for _ in range(megabytes))
+            + squeeze.flush()
+        )
 
     return _raw(content, files)
 
@@ -227,8 +231,9 @@ def play(number: int, place: Path) -> Verdict:
     def act() -> Verdict:
         ATTACKS[name](place / "s", rng)
         volume = read_series(place / "s")
-        claims = "noughts" in name
-        return Verdict("read" if claims else "silent", f"{volume.hu.shape}")
+        expected = (np.full_like(volume.hu, -1024), made_hu(len(volume.hu), 12, 10))
+        right = any(np.array_equal(volume.hu, hu) for hu in expected)
+        return Verdict("read" if right else "silent", f"{volume.hu.shape}")
 
     return judged(name, act)
 

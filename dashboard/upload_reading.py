@@ -1,0 +1,51 @@
+"""Uploads are decoded in a process that may be killed; what is derived from them goes with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import streamlit as st
+
+from core.config import Settings
+from core.confined import ConfinedWorker, Limits
+from core.data.confined_reading import Progress, confined_reader, read_confined
+from core.types import CTVolume
+
+_DERIVED: Final = "derived"
+
+
+def derived_folder(session: str, settings: Settings) -> Path:
+    """Where the voxels and predictions of a session's upload lie; gone with its next upload."""
+    return settings.cspine_var.absolute() / "uploads" / session / _DERIVED
+
+
+def read_upload(
+    folder: Path, session: str, settings: Settings, progress: Progress | None = None
+) -> CTVolume:
+    """Read an uploaded series.
+
+    Args:
+        folder: Holds the series.
+        session: Of the browser that uploaded it.
+        settings: Where to keep the voxels, and how much memory and time the reading may take.
+        progress: Called with slices read and slices in all; what it raises ends the reading.
+
+    Raises:
+        DicomSeriesError: The folder does not hold a readable CT series.
+        WorkerError: Reading it took too much memory or time, or broke its process.
+        StorageError: The voxels cannot be written.
+    """
+    worker = _worker(settings.upload_memory_mib, settings.upload_seconds)
+    store = derived_folder(session, settings)
+    return read_confined(folder.absolute(), worker, store=store, progress=progress)
+
+
+def start_reader(settings: Settings) -> None:
+    """Start the process that will read, while the upload is still being unpacked."""
+    _worker(settings.upload_memory_mib, settings.upload_seconds).start()
+
+
+@st.cache_resource(show_spinner=False, on_release=ConfinedWorker.close)
+def _worker(memory_mib: int, seconds: float) -> ConfinedWorker:
+    return confined_reader(Limits(memory_mib << 20, seconds))

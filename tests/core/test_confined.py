@@ -1,0 +1,118 @@
+"""A process that may be killed: what it says comes back, what it does to itself stays there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from core.confined import ConfinedWorker, Limits
+from core.errors import ArchiveError, DicomSeriesError, WorkerError
+from tests.core.confined_tasks import do
+
+MEMORY = 512 << 20
+
+
+@pytest.fixture(scope="module")
+def worker():
+    made = ConfinedWorker(do, Limits(MEMORY, 60))
+    yield made
+    made.close()
+
+
+def alive(worker):
+    return worker.call({"what": "echo", "say": "ø\n"})
+
+
+def test_the_answer_comes_from_one_other_process_that_lives_on(worker):
+    first, second = alive(worker), alive(worker)
+    assert first == second == {"pid": worker.pid, "said": "ø\n"}
+    assert worker.pid != os.getpid()
+
+
+def test_progress_is_told_in_order(worker):
+    told = []
+    assert worker.call({"what": "count", "n": 3}, lambda *count: told.append(count)) == 3
+    assert list(dict.fromkeys(told)) == [(0, 3), (1, 3), (2, 3), (3, 3)]
+
+
+def test_what_a_codec_prints_is_no_answer(worker):
+    assert worker.call({"what": "chatter"}) == "quiet"
+
+
+def test_typed_errors_keep_their_words_and_the_process(worker):
+    before = alive(worker)["pid"]
+    with pytest.raises(DicomSeriesError, match=r"^1\.dcm: it is odd; make it even\.$") as caught:
+        worker.call({"what": "refuse", "say": "series"})
+    assert caught.value.mend == "make it even"
+    with pytest.raises(ArchiveError, match="pack it again"):
+        worker.call({"what": "refuse", "say": "archive"})
+    assert alive(worker)["pid"] == before
+
+
+def test_an_untyped_error_names_nothing_of_the_file(worker):
+    with pytest.raises(WorkerError) as caught:
+        worker.call({"what": "break", "say": "Zyxnachname"})
+    assert "Zyx" not in str(caught.value)
+
+
+def test_a_death_is_a_typed_error_and_the_next_call_is_served(worker):
+    before = alive(worker)["pid"]
+    with pytest.raises(WorkerError, match="broke the process"):
+        worker.call({"what": "die"})
+    assert alive(worker)["pid"] != before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux enforces the limit")
+def test_memory_beyond_the_limit_is_refused_and_within_it_given(worker):
+    assert worker.call({"what": "devour", "bytes": MEMORY // 4}) == MEMORY // 4
+    with pytest.raises(WorkerError, match="more memory"):
+        worker.call({"what": "devour", "bytes": 2 * MEMORY})
+    assert alive(worker)
+
+
+def test_work_without_end_is_killed():
+    hasty = ConfinedWorker(do, Limits(MEMORY, 1))
+    try:
+        with pytest.raises(WorkerError, match="more than 1 s"):
+            hasty.call({"what": "hang"})
+        assert hasty.pid is None
+    finally:
+        hasty.close()
+
+
+def test_a_listener_that_raises_ends_call_and_process(worker):
+    pid = alive(worker)["pid"]
+
+    def cancel(done, total):
+        raise ArchiveError("The work was cancelled.")
+
+    with pytest.raises(ArchiveError, match="cancelled"):
+        worker.call({"what": "hang"}, cancel)
+    assert not psutil.pid_exists(pid)
+    assert alive(worker)["pid"] != pid
+
+
+ORPHAN = """
+import os
+from core.confined import ConfinedWorker, Limits
+from tests.core.confined_tasks import do
+worker = ConfinedWorker(do, Limits(1 << 29, 60))
+print(worker.call({"what": "echo", "say": ""})["pid"], flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_the_process_ends_with_its_parent(repo_root):
+    done = subprocess.run(
+        [sys.executable, "-c", ORPHAN], capture_output=True, text=True, cwd=repo_root, check=False
+    )
+    pid = int(done.stdout)
+    deadline = time.monotonic() + 30
+    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
