@@ -32,7 +32,7 @@ Task = Callable[[Mapping[str, Any], Progress], Any]
 
 _ROOT: Final = Path(__file__).resolve().parent.parent
 _POLL_SECONDS: Final = 0.25
-_START_SECONDS: Final = 60.0
+_START_SECONDS: Final = 180.0
 _PATIENCE_SECONDS: Final = 5.0
 """How long after its time a child ends itself, where its parent is no longer there to end it."""
 
