@@ -70,12 +70,12 @@ def together_figure(shown: DataSetStatistics, chosen: Sequence[str]) -> go.Figur
             text=[f"{n}" if n else "" for n in counts],
             textfont={
                 "size": 11,
-                "color": ["#FFFFFF" if n > 0.45 * top else CURRENT for n in counts],
+                "color": "#FFFFFF",
             },
             marker={
                 "symbol": "square",
                 "size": 21,
-                "color": [with_alpha(CURRENT, 0.06 + 0.94 * n / top) for n in counts],
+                "color": [_shade(n / top) for n in counts],
                 "line": {"width": [3 if p else 0 for p in picked], "color": CURRENT},
             },
             customdata=np.stack([row, column], axis=1),
@@ -123,6 +123,15 @@ def distribution_figure(
             annotation_position="top",
         )  # fmt: skip
     return _laid_out(figure, axis, counted)
+
+
+def _shade(share: float) -> str:
+    """Opaque from grey to teal, so that white figures read on both backgrounds; 0 is a hint."""
+    if share <= 0:
+        return with_alpha(CURRENT, 0.06)
+    few, many = (107, 135, 148), (10, 102, 118)
+    mixed = (round(a + (b - a) * share) for a, b in zip(few, many, strict=True))
+    return "rgb({},{},{})".format(*mixed)
 
 
 def flags_figure(

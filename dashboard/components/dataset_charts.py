@@ -102,7 +102,9 @@ def _draw(
               "A square counts the studies with both fractured; the diagonal counts each.",
               together_figure(shown, wanted.vertebrae), _choose_pair)  # fmt: skip
     elif name == "flags":
+        none = not any(count for _, count in shown.flags)
         chart(name, "What is odd about the files?",
+              "Nothing: no study shown here bears a flag, so the chart below is empty." if none else
               "Flags are explained with each study below; none keeps a study from being read.",
               flags_figure(shown, everything, wanted.flags), _toggle_flag)  # fmt: skip
     else:

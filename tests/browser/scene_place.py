@@ -1,0 +1,61 @@
+"""A synthetic study whose networks have spoken already, so that its 3D scene needs no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from core.constants import MASK_LABELS, VERTEBRAE
+from core.data.dicom_series import read_series
+from core.data.fingerprint import fingerprint_folder
+from core.data.masks import load_vertebra_mask
+from core.data.phantom.cohort import write_cohort
+from core.data.rsna import read_studies
+from core.inference.outputs import write_predictions
+from core.models.bundles import read_bundle
+from core.models.pairs import DEFAULT_NAMES, BundlePair
+from core.types import SlicePredictions
+
+SUSPECT = "C5"
+SUSPECT_PROB, OTHER_PROB = 0.9, 0.02
+
+
+def write_scene_place(root: Path, checkpoints: Path) -> dict[str, str]:
+    """One study with its mask, and predictions by which C5 alone is suspicious.
+
+    Args:
+        root: Written to.
+        checkpoints: The bundles that are said to have read it.
+
+    Returns:
+        The environment of a server that shows it.
+    """
+    write_cohort(root / "demo", studies=1, seed=5, jobs=1)
+    (record,) = read_studies(root / "demo")
+    volume = read_series(record.folder)
+    mask = load_vertebra_mask(record.mask_file, volume)
+    seen = np.stack([(mask == MASK_LABELS[name]).any(axis=(1, 2)) for name in VERTEBRAE], axis=1)
+    probs = np.full(seen.shape, OTHER_PROB, np.float32)
+    probs[:, VERTEBRAE.index(SUSPECT)] = SUSPECT_PROB
+    pair = BundlePair(
+        *(read_bundle(checkpoints / DEFAULT_NAMES[task]) for task in ("vertebra", "fracture"))
+    )
+    predictions = SlicePredictions(
+        study_id=record.study_id,
+        z_mm=volume.z_mm,
+        vertebra_probs=seen.astype(np.float32),
+        fracture_probs=probs,
+        fracture_type=pair.fracture.config.type,
+        instance_numbers=volume.instance_numbers,
+        models=tuple(bundle.config.name for bundle in pair),
+    )
+    folder = f"{fingerprint_folder(record.folder)}-{pair.digest}"
+    write_predictions(
+        root / "cache" / "predictions" / folder, [predictions], seconds=[1.0], single=True
+    )
+    return {
+        "CSPINE_VAR": str(root),
+        "RSNA_CACHE": str(root / "cache"),
+        "CHECKPOINTS": str(checkpoints),
+    }
