@@ -1,7 +1,7 @@
 # Every target sets up what it needs; start with `make run`.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test fuzz lint bench demo-models clean
+.PHONY: help setup setup-dev run test fuzz lint bench demo-models screenshots clean
 
 ADDRESS ?= 127.0.0.1
 PORT ?= 8501
@@ -45,6 +45,10 @@ bench: setup-dev  ## measure each claimed speed against its peer
 
 demo-models: setup  ## train the shipped models again on synthetic studies
 	@$(venv) -m core demo-models $(ARGS)
+
+screenshots: setup-dev  ## take the pictures of docs/images again, in Chromium
+	@$(venv) -m core demo
+	@$(venv) -m scripts.screenshots $(ARGS)
 
 clean:  ## remove caches and test output; .venv and var/ stay
 	@rm -rf .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage htmlcov artifacts

@@ -10,6 +10,7 @@ from dashboard.warm_up import in_turn
 
 with in_turn():
     from dashboard.components.frame import apply_style, sidebar_footer, sidebar_status
+    from dashboard.components.glossary_button import glossary_button
     from dashboard.components.login import account, admitted
     from dashboard.components.presenter import (
         apply_presenter_style,
@@ -86,6 +87,7 @@ def main() -> None:
             account()
             sidebar_status()
             sidebar_footer()
+            glossary_button()
             presenter_switch("side")
     tour_bar(page, pages)
     if presenting:

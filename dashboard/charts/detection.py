@@ -68,7 +68,10 @@ def froc_figure(report: DetectionReport) -> go.Figure:
         )  # fmt: skip
     lay_out(figure, LOW)
     figure.update_layout(
-        showlegend=True, legend={"x": 0.99, "xanchor": "right", "y": 0.02, "yanchor": "bottom"}
+        showlegend=True,
+        # Above the plot: inside, it would lie over one of the curves wherever it stood.
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        margin={"t": 34},
     )
     figure.add_vline(x=1.0, line={"color": with_alpha(NEUTRAL, 0.7), "dash": "dot"})
     figure.update_xaxes(

@@ -11,11 +11,9 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from dashboard.charts.palette import CURRENT
+from dashboard.charts.palette import CURRENT, MODEL_COLORS
 
-RUN_COLORS: Final = (
-    CURRENT, "#C2456B", "#7A5195", "#488F31", "#5B7FDB", "#A3489B", "#6B7C8C", "#2E8B6F",
-)  # fmt: skip
+RUN_COLORS: Final = MODEL_COLORS
 MAX_POINTS: Final = 1500
 _PANELS: Final = (
     ("step", "loss", "Training loss", "weighted BCE (nats)"),

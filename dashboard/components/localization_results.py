@@ -83,7 +83,9 @@ def _tiles(report: DetectionReport) -> None:
          "A fracture is found where a track hits it on any slice."),
         ("mAP", report.mean_average_precision, "", "Mean AP at IoU 0.1, 0.3 and 0.5."),
     )  # fmt: skip
-    for column, (label, value, name, words) in zip(st.columns(len(tiles)), tiles, strict=True):
+    with st.container(key="loc_tiles"):
+        columns = st.columns(len(tiles))
+    for column, (label, value, name, words) in zip(columns, tiles, strict=True):
         with column:
             st.metric(label, f"{value:.3f}", help=words)
             st.caption(_interval(report.intervals.get(name)))

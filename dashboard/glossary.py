@@ -1,0 +1,70 @@
+"""The glossary of `docs/glossary.md`, for the pages: one source for both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+FILE: Final = Path(__file__).resolve().parent.parent / "docs" / "glossary.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One word of the glossary.
+
+    Attributes:
+        section: Heading that it stands under.
+        term: The word, or several that belong together.
+        meaning: What it means, one paragraph.
+    """
+
+    section: str
+    term: str
+    meaning: str
+
+
+def parse_glossary(text: str) -> tuple[Entry, ...]:
+    """Read lines like `- **Term** — meaning`, each under a `## Section`; a line may be continued.
+
+    Args:
+        text: Markdown.
+    """
+    entries: list[Entry] = []
+    section, open_entry = "", False
+    for line in text.splitlines():
+        if line.startswith("## "):
+            section, open_entry = line[3:].strip(), False
+        elif line.startswith("- **"):
+            term, _, meaning = line[4:].partition("** — ")
+            entries.append(Entry(section, term.strip(), meaning.strip()))
+            open_entry = True
+        elif open_entry and line.startswith("  "):
+            last = entries[-1]
+            entries[-1] = Entry(last.section, last.term, f"{last.meaning} {line.strip()}")
+        else:
+            open_entry = False
+    return tuple(entries)
+
+
+@lru_cache(maxsize=1)
+def glossary() -> tuple[Entry, ...]:
+    """All entries, in the file's order; none where an installation comes without its docs."""
+    try:
+        return parse_glossary(FILE.read_text(encoding="utf-8"))
+    except OSError:
+        return ()
+
+
+def matching(entries: tuple[Entry, ...], wanted: str) -> tuple[Entry, ...]:
+    """Entries whose term or meaning holds the text, those with it in the term first.
+
+    Args:
+        entries: To look through.
+        wanted: What the reader typed; surrounding blanks and case do not count.
+    """
+    text = wanted.strip().casefold()
+    by_term = [entry for entry in entries if text in entry.term.casefold()]
+    by_meaning = [e for e in entries if e not in by_term and text in e.meaning.casefold()]
+    return tuple(by_term + by_meaning)

@@ -1,0 +1,232 @@
+"""`make screenshots`: a picture of every page for the README and docs, from the real dashboard.
+
+Each page opens by a link and its picture waits for what the page is about. Pictures are WebP, small
+enough to keep in git.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
+
+from core.config import Settings
+from core.data.rsna import read_studies
+from dashboard.tour import telling_study
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+OUT: Final = ROOT / "docs" / "images"
+MAX_BYTES: Final = 200_000
+START_SECONDS: Final = 90
+READY_MS: Final = 240_000
+"""The first page with networks imports torch and runs them."""
+VIEW: Final = {"width": 1440, "height": 900}
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One picture.
+
+    Attributes:
+        name: Of the file, without its ending.
+        path: What follows the server's address.
+        ready: CSS selector of what the page is about; it is there once the picture can be taken.
+        height: Pixels; a page about a long column gets a taller window.
+        settle_ms: Wait after that, for charts and scenes to be drawn.
+        on_study: Whether it opens the study with most to see.
+    """
+
+    name: str
+    path: str
+    ready: str
+    height: int = 900
+    settle_ms: int = 2500
+    on_study: bool = False
+
+
+SHOTS: Final = (
+    Shot("overview", "/overview", ".lab-pipeline"),
+    Shot("dataset", "/dataset", ".st-key-dataset_charts .js-plotly-plot"),
+    Shot("training", "/training", ".st-key-plan .js-plotly-plot"),
+    Shot(
+        "evaluation", "/evaluation?level=slice", ".st-key-ev_roc_stack .js-plotly-plot", 1400, 4000
+    ),
+    Shot("tour", "/dataset?tour=1&present=1", ".st-key-dataset_charts .js-plotly-plot"),
+    Shot("preprocessing", "/preprocessing", ".st-key-preview img", 1100, on_study=True),
+    Shot("spine_3d", "/spine_3d", "canvas", 1100, 8000, on_study=True),
+    Shot("diagnosis", "/diagnosis", ".lab-call", 1100, 4000, on_study=True),
+    Shot("localization", "/localization", ".js-plotly-plot", 1300, 6000, on_study=True),
+)
+
+
+class ScreenshotError(Exception):
+    """A picture cannot be taken; the message says what to do."""
+
+
+@contextmanager
+def serve() -> Iterator[str]:
+    """Serve the dashboard on a free port for as long as the pictures take.
+
+    Raises:
+        ScreenshotError: It does not answer.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py"]
+    command += ["--server.port", str(port), "--server.headless", "true"]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _wait(process, url)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def _wait(process: subprocess.Popen[bytes], url: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{url}/_stcore/health"):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.3)
+    raise ScreenshotError(
+        "The dashboard did not answer; `make run` shows why. Mend that and take the pictures again."
+    )
+
+
+def take(browser: Browser, url: str, shot: Shot, scheme: str = "light", width: int = 1440) -> bytes:
+    """Open a page and take its picture.
+
+    Args:
+        browser: Chromium.
+        url: Of the server.
+        shot: The page and what to wait for.
+        scheme: "light" or "dark".
+        width: Of the window, pixels.
+
+    Returns:
+        The picture as PNG.
+
+    Raises:
+        ScreenshotError: The page does not show what it is about.
+    """
+    context = browser.new_context(
+        viewport={"width": width, "height": shot.height},
+        color_scheme="dark" if scheme == "dark" else "light",
+    )
+    page = context.new_page()
+    try:
+        page.goto(f"{url}{shot.path}{_study() if shot.on_study else ''}")
+        page.locator(shot.ready).first.wait_for(timeout=READY_MS)
+        _settle(page, shot.settle_ms)
+        return page.screenshot()
+    except TimeoutError as error:
+        raise ScreenshotError(
+            f"The page {shot.name} did not show {shot.ready} within {READY_MS // 1000} s; open it "
+            "and see what it shows instead."
+        ) from error
+    finally:
+        context.close()
+
+
+def _study() -> str:
+    """The query that opens the study with most to see."""
+    study = telling_study(read_studies(Settings().data_root))
+    return "" if study is None else f"?study={study}"
+
+
+def _settle(page: Page, extra_ms: int) -> None:
+    idle = page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]')
+    idle.wait_for(timeout=READY_MS)
+    page.wait_for_timeout(extra_ms)
+    idle.wait_for(timeout=READY_MS)
+
+
+def compressed(png: bytes) -> bytes:
+    """The picture as WebP of at most `MAX_BYTES`, as good as fits.
+
+    Raises:
+        ScreenshotError: Even the poorest quality is larger.
+    """
+    picture = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+    for quality in (90, 80, 70, 60, 50, 40):
+        done, encoded = cv2.imencode(".webp", picture, [cv2.IMWRITE_WEBP_QUALITY, quality])
+        if done and encoded.nbytes <= MAX_BYTES:
+            return encoded.tobytes()
+    raise ScreenshotError(f"A picture is larger than {MAX_BYTES:,} bytes; make its page shorter.")
+
+
+def chromium() -> str:
+    """Path of an installed Chromium.
+
+    Raises:
+        ScreenshotError: There is none.
+    """
+    for name in ("chromium", "chromium-browser", "google-chrome", "chrome"):
+        if found := shutil.which(name):
+            return found
+    raise ScreenshotError("No Chromium was found; install it (apt-get install chromium).")
+
+
+def take_all(out: Path, names: list[str], scheme: str, width: int) -> None:
+    """Take the pictures that are asked for.
+
+    Raises:
+        ScreenshotError: Chromium or the dashboard is missing.
+    """
+    path = chromium()
+    out.mkdir(parents=True, exist_ok=True)
+    with serve() as url, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox", "--disable-gpu"]
+        )
+        for shot in SHOTS:
+            if names and shot.name not in names:
+                continue
+            picture = compressed(take(browser, url, shot, scheme, width))
+            (out / f"{shot.name}.webp").write_bytes(picture)
+            print(f"{shot.name}.webp  {len(picture) / 1000:.0f} kB")
+        browser.close()
+
+
+def main() -> int:
+    """Take the pictures; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help="only these pages", metavar="PAGE")
+    parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--scheme", choices=("light", "dark"), default="light")
+    parser.add_argument("--width", type=int, default=VIEW["width"])
+    arguments = parser.parse_args()
+    if unknown := set(arguments.names) - {shot.name for shot in SHOTS}:
+        print(f"There is no page {', '.join(sorted(unknown))}.", file=sys.stderr)
+        return 2
+    try:
+        take_all(arguments.out, arguments.names, arguments.scheme, arguments.width)
+    except ScreenshotError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
