@@ -31,7 +31,7 @@ from dashboard.tour import telling_study
 ROOT: Final = Path(__file__).resolve().parent.parent
 OUT: Final = ROOT / "docs" / "images"
 MAX_BYTES: Final = 200_000
-START_SECONDS: Final = 90
+START_SECONDS: Final = 240
 READY_MS: Final = 240_000
 """The first page with networks imports torch and runs them."""
 VIEW: Final = {"width": 1440, "height": 900}
@@ -169,6 +169,8 @@ def compressed(png: bytes) -> bytes:
         ScreenshotError: Even the poorest quality is larger.
     """
     picture = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise ScreenshotError("The browser gave no picture; take the pictures again.")
     for quality in (90, 80, 70, 60, 50, 40):
         done, encoded = cv2.imencode(".webp", picture, [cv2.IMWRITE_WEBP_QUALITY, quality])
         if done and encoded.nbytes <= MAX_BYTES:
