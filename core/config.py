@@ -35,6 +35,10 @@ class Settings(BaseSettings):
         max_upload_mib: Largest archive the dashboard accepts.
         upload_memory_mib: Memory that reading one upload may take; beyond it the reading is ended.
         upload_seconds: Time that reading one upload may take.
+        upload_quota_gib: Most that the uploads of all sessions may take together.
+        min_free_gib: Disk space that caches and uploads leave free.
+        max_predictions: Studies that the networks read at once.
+        max_waiting: Predictions that may wait for their turn; more are turned away.
         cache_limit_gib: Size of the slice store above which the least recently used goes.
         dashboard_readonly: Whether the dashboard hides whatever changes something.
         dashboard_operators: Rules for who may change things, separated by commas, where a login is
@@ -51,6 +55,10 @@ class Settings(BaseSettings):
     max_upload_mib: int = Field(default=1024, ge=1)
     upload_memory_mib: int = Field(default=4096, ge=256)
     upload_seconds: float = Field(default=300.0, gt=0)
+    upload_quota_gib: float = Field(default=20.0, gt=0)
+    min_free_gib: float = Field(default=1.0, ge=0)
+    max_predictions: int = Field(default=1, ge=1, le=64)
+    max_waiting: int = Field(default=64, ge=1)
     cache_limit_gib: float = Field(default=200.0, gt=0)
     dashboard_readonly: bool = False
     dashboard_operators: str = ""

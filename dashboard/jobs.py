@@ -16,6 +16,7 @@ import psutil
 import yaml
 
 from core.config import PROJECT_ROOT, RunConfig, Settings
+from core.data.disk_space import check_space
 from core.errors import StorageError, TrainingError
 from core.training.run_list import RunSummary, list_runs, summarise_run
 from core.training.runs import RunFolder
@@ -47,6 +48,7 @@ def start_run(config: RunConfig) -> Path:
         StorageError: The folder cannot be written.
     """
     _check_allowed()
+    check_space(Settings().runs_root, 0)
     folder = _free_folder(config)
     RunFolder(folder).request(config)
     _launch(folder)

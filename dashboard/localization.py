@@ -209,4 +209,5 @@ def _raw(file: str, signature: str) -> RawDetections:
 
 @st.cache_resource(show_spinner=False)
 def _queue() -> PredictionQueue:
-    return PredictionQueue()
+    limits = settings()
+    return PredictionQueue(limits.max_predictions, limits.max_waiting)

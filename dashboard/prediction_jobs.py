@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Lock
 
-from core.errors import CSpineError
+from core.errors import CSpineError, TaskError
 
 Progress = Callable[[int, int], None]
 Work = Callable[[Progress], None]
@@ -33,6 +33,7 @@ class PredictionJob:
         total: Slices in all; 0 until the first batch is through.
         started: `time.monotonic()` when the first batch began, None before.
         future: Set once submitted.
+        ahead_of: Jobs that were submitted to the queue before and had not ended then.
         cancelled: Whether somebody asked it to end.
     """
 
@@ -41,6 +42,7 @@ class PredictionJob:
     started: float | None = None
     future: Future[None] | None = field(default=None, repr=False)
     cancelled: bool = False
+    ahead_of: tuple[PredictionJob, ...] = field(default=(), repr=False)
 
     def cancel(self) -> None:
         """Have the job end at its next step; one that has not begun never does."""
@@ -52,6 +54,13 @@ class PredictionJob:
     def finished(self) -> bool:
         """Whether nothing more will happen, for good or ill."""
         return self.future is not None and self.future.done()
+
+    @property
+    def place(self) -> int:
+        """Jobs that came before and have not ended; 0 once this one has begun."""
+        if self.started is not None or self.finished:
+            return 0
+        return sum(not job.finished for job in self.ahead_of)
 
     @property
     def error(self) -> str | None:
@@ -88,10 +97,16 @@ class PredictionJob:
 
 
 class PredictionQueue:
-    """Runs predictions one after the other; the same key is never run twice at once."""
+    """Runs predictions in the order of their coming; the same key is never run twice at once.
 
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="prediction")
+    Args:
+        at_once: Jobs that run at the same time.
+        most_waiting: Jobs that may wait; further ones fail at once and say so.
+    """
+
+    def __init__(self, at_once: int = 1, most_waiting: int = 64) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="prediction")
+        self._most = at_once + most_waiting
         self._jobs: dict[str, PredictionJob] = {}
         self._lock = Lock()
 
@@ -111,8 +126,12 @@ class PredictionQueue:
             known = self._jobs.get(key)
             if known is not None and not known.finished:
                 return known
-            job = PredictionJob()
-            job.future = self._pool.submit(_run, job, work)
+            unfinished = tuple(one for one in self._jobs.values() if not one.finished)
+            job = PredictionJob(ahead_of=unfinished)
+            if len(unfinished) < self._most:
+                job.future = self._pool.submit(_run, job, work)
+            else:
+                job.future = _turned_away(len(unfinished))
             job.future.add_done_callback(_log_failure)
             self._jobs[key] = job
             return job
@@ -125,8 +144,17 @@ class PredictionQueue:
                 del self._jobs[key]
 
 
+def _turned_away(waiting: int) -> Future[None]:
+    future: Future[None] = Future()
+    future.set_exception(
+        TaskError(f"{waiting} studies are waiting to be read already; try again in a few minutes.")
+    )
+    return future
+
+
 def _run(job: PredictionJob, work: Work) -> None:
     job.started = time.monotonic()
+    job.ahead_of = ()
     work(job.report)
 
 

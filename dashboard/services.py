@@ -222,7 +222,8 @@ def _predictions_folder(study: OpenStudy, pair: BundlePair) -> Path:
 
 @st.cache_resource(show_spinner=False)
 def _queue() -> PredictionQueue:
-    return PredictionQueue()
+    limits = settings()
+    return PredictionQueue(limits.max_predictions, limits.max_waiting)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

@@ -21,6 +21,7 @@ import psutil
 
 from core.atomic import write_json
 from core.config import PROJECT_ROOT, Settings
+from core.data.disk_space import check_space
 from core.errors import StorageError, TaskError
 from core.training.queue import is_same_process
 from dashboard.access import refusal
@@ -190,6 +191,7 @@ def _start(kind: Kind, root: Path, options: list[str]) -> Task:
     if known is not None and known.is_alive:
         return known
     _sweep()
+    check_space(target, 0)
     folder = _tasks_root() / f"{time.time_ns()}-{kind}"
     progress = folder / PROGRESS_FILE
     command = [

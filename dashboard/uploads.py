@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from typing import BinaryIO, Final
 
 from core.config import Settings
 from core.data.archive import extract_dicom_archive
+from core.data.disk_space import check_quota, check_space, tree_bytes
 from core.errors import ArchiveError, CSpineError, StorageError
 
 Progress = Callable[[int, int], None]
@@ -42,6 +44,7 @@ def unpack_upload(
         StorageError: The disk is full or the folder cannot be written.
     """
     own = _own_folder(session, settings)
+    _check_room(own, [stream], settings)
     try:
         own.mkdir(parents=True, exist_ok=True)
         spooled, digest = _spool(stream, own, progress)
@@ -50,7 +53,8 @@ def unpack_upload(
             f"The upload cannot be stored ({error.strerror}); free some space and try again."
         ) from error
     target = own / digest
-    _remove_others(own, keep={spooled, target})
+    # The same archive again included: it may be there half.
+    _remove_others(own, keep={spooled})
     try:
         limit = UNPACKED_TO_ZIPPED * (settings.max_upload_mib << 20)
         return extract_dicom_archive(spooled, target, max_bytes=limit, progress=progress)
@@ -88,6 +92,7 @@ def store_files(
     if not streams:
         raise ArchiveError("The folder holds no files; choose the one with the DICOM files.")
     own = _own_folder(session, settings)
+    _check_room(own, streams, settings)
     target = own / f"files-{time.time_ns()}"
     left = settings.max_upload_mib << 20
     try:
@@ -132,6 +137,18 @@ def discard_uploads(session: str, settings: Settings) -> None:
     own = _own_folder(session, settings)
     if own.is_dir():
         _remove_others(own, keep=set())
+
+
+def _check_room(own: Path, streams: Sequence[BinaryIO], settings: Settings) -> None:
+    """See that the disk and the quota take an upload.
+
+    Raises:
+        StorageError: One of them does not.
+    """
+    needed = sum(stream.seek(0, os.SEEK_END) for stream in streams)
+    check_space(own, needed, settings)
+    # The session's last upload goes for this one.
+    check_quota(own.parent, max(needed - tree_bytes(own), 0), settings)
 
 
 def _spool(stream: BinaryIO, folder: Path, progress: Progress | None) -> tuple[Path, str]:

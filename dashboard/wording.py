@@ -20,6 +20,12 @@ def duration(seconds: float) -> str:
     return f"{days} days {hours} h"
 
 
+def place_in_line(ahead: int) -> str:
+    """Say how many others have to be served first."""
+    others = "1 other" if ahead == 1 else f"{ahead} others"
+    return f"Waiting for its turn: {others} first."
+
+
 def ago(seconds: float) -> str:
     """Say how long ago something was."""
     return "just now" if seconds < 5 else f"{duration(seconds)} ago"

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
+from core.data.disk_space import check_space
 from core.data.store_eviction import (
     BUILDING,
     ENTRY_FILE,
@@ -154,6 +155,7 @@ def _put_in_place(
     entry.parent.mkdir(parents=True, exist_ok=True)
     # The caller holds these digits' lock, so whatever is still being built here was abandoned.
     sweep(entry.parent)
+    check_space(entry.parent, sum(array.nbytes for array in arrays.values()))
     temporary = Path(tempfile.mkdtemp(dir=entry.parent, prefix=BUILDING))
     try:
         _write(temporary, arrays, values)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+
 from core.errors import DeviceError
+
+_log = logging.getLogger(__name__)
 
 
 def pick_device(name: str = "auto") -> str:
@@ -33,6 +37,34 @@ def pick_device(name: str = "auto") -> str:
             return name
         raise _absent(name)
     raise DeviceError(f"There is no device named {name!r}; choose auto, cpu, cuda, cuda:N or mps.")
+
+
+def smaller_batch(tried: int, device: str, network: str, error: Exception) -> int:
+    """Half of a batch that the device's memory did not take; the log says so.
+
+    Args:
+        tried: Slices in the batch.
+        device: Where it was tried.
+        network: Name of the bundle.
+        error: What the device said.
+
+    Raises:
+        DeviceError: It was a single slice already.
+    """
+    import torch
+
+    if tried <= 1:
+        raise DeviceError(
+            f"{device} has too little free memory for one slice of {network}; free some, or "
+            "choose cpu."
+        ) from error
+    _log.warning(
+        "%s has too little free memory for %d slices of %s at once; going on with %d.",
+        device, tried, network, tried // 2,
+    )  # fmt: skip
+    if device.startswith("cuda"):
+        torch.cuda.empty_cache()
+    return tried // 2
 
 
 def _absent(name: str) -> DeviceError:

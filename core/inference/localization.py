@@ -14,7 +14,7 @@ from core.data.slice_table import volume_file_numbers
 from core.errors import BundleError
 from core.inference.box_rows import file_boxes
 from core.inference.box_tracks import FusionSettings, detect
-from core.inference.device import pick_device
+from core.inference.device import pick_device, smaller_batch
 from core.models.bundles import BundleInfo
 from core.models.localizer import Localizer, RawBoxes
 from core.models.localizer_bundle import load_localizer
@@ -128,8 +128,9 @@ class BoxPredictor:
     ) -> Iterator[tuple[int, NDArray[np.float64]]]:
         """Yield slices done and their boxes, float64 (k, 7), batch by batch."""
         config = self._bundles[number].config
-        for start in range(0, len(images), self._batch_size):
-            chosen = np.arange(start, min(start + self._batch_size, len(images)))
+        size = self._batch_size
+        for start in range(0, len(images), size):
+            chosen = np.arange(start, min(start + size, len(images)))
             batch = (
                 stack_neighbours(images, chosen)
                 if config.channels == "neighbours"
@@ -151,8 +152,19 @@ class BoxPredictor:
     ) -> list[NDArray[np.float64]]:
         """Boxes and scores of each slice, float64 (k, 5), in pixels of the unmirrored square."""
         seen = np.ascontiguousarray(batch[..., ::-1]) if flip else np.ascontiguousarray(batch)
-        raw = model(torch.from_numpy(seen).to(self.device))
-        return [_unmirrored(one, size, flip=flip) for one in raw if isinstance(one, RawBoxes)]
+        found: list[NDArray[np.float64]] = []
+        start = 0
+        while start < len(seen):
+            part = seen[start : start + self._batch_size]
+            try:
+                raw = model(torch.from_numpy(part).to(self.device))
+            except torch.OutOfMemoryError as error:
+                name = self._bundles[0].config.name
+                self._batch_size = smaller_batch(len(part), self.device, name, error)
+                continue
+            found += [_unmirrored(one, size, flip=flip) for one in raw if isinstance(one, RawBoxes)]
+            start += len(part)
+        return found
 
     def _detections(
         self,

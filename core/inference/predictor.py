@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from core.constants import N_VERTEBRAE
-from core.errors import BundleError, DeviceError
+from core.errors import BundleError
 from core.inference.aggregation import check_slice_predictions
 from core.inference.context import in_context
-from core.inference.device import pick_device
+from core.inference.device import pick_device, smaller_batch
 from core.models.bundles import BundleInfo
 from core.models.fast_model import load_fast_model
 from core.preprocessing.geometry import center_crop_xyxy
@@ -91,7 +91,7 @@ class Predictor:
 
         Raises:
             BundleError: A network gives NaN, infinity or another number of outputs.
-            DeviceError: The device's memory is too small for a batch.
+            DeviceError: The device's memory is too small for one slice.
             PredictionsError: The volume has no slice.
         """
         n_slices = volume.n_slices
@@ -168,15 +168,20 @@ class Predictor:
     ) -> Tensor:
         """Return probabilities, float32 (n, outputs), on the CPU."""
         inputs = (images, metadata, presence)
-        try:
-            with torch.inference_mode():
-                on_device = [None if t is None else t.to(self.device) for t in inputs]
-                logits: Tensor = model(*on_device).float().cpu()
-        except torch.OutOfMemoryError as error:
-            raise DeviceError(
-                f"{self.device} has too little free memory for {len(images)} slices of "
-                f"{bundle.config.name}; lower the batch size or choose cpu."
-            ) from error
+        done: list[Tensor] = []
+        start = 0
+        while start < len(images):
+            part = slice(start, min(start + self._batch_size, len(images)))
+            try:
+                with torch.inference_mode():
+                    done.append(model(*self._on_device(inputs, part)).float().cpu())
+            except torch.OutOfMemoryError as error:
+                self._batch_size = smaller_batch(
+                    part.stop - part.start, self.device, bundle.config.name, error
+                )
+                continue
+            start = part.stop
+        logits = torch.cat(done)
         config = bundle.config
         expected = (len(images), _OUTPUTS[config.task, config.type])
         if tuple(logits.shape) != expected:
@@ -189,6 +194,13 @@ class Predictor:
                 f"Bundle {config.name} gives NaN or infinite outputs; train the bundle anew."
             )
         return torch.sigmoid(logits)
+
+    def _on_device(self, inputs: Sequence[Tensor | None], part: slice) -> list[Tensor | None]:
+        """The inputs of some slices; tensors that are there and whole are passed on as they are."""
+        return [
+            None if t is None else (t if part == slice(0, len(t)) else t[part]).to(self.device)
+            for t in inputs
+        ]
 
 
 def prepared_images(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Iterable
@@ -25,6 +26,8 @@ from core.training.state import TrainingState
 
 GRADIENT_NORM_LIMIT = 1.0
 """Of the gradient, over all weights, unless a run sets another."""
+
+_log = logging.getLogger("core.training")
 
 _OUTPUT_NAMES = {
     1: ("slice",),
@@ -96,16 +99,14 @@ def train_one_epoch(
         TrainingError: The loss or the gradient of a batch is not finite.
     """
     state.model.train()
-    started, seen = time.perf_counter(), 0
+    started, seen, parts = time.perf_counter(), 0, 1
     for number, batch in enumerate(batches, start=batches.first + 1):
         learning_rate = float(state.optimizer.param_groups[0]["lr"])
         on_device: SliceBatch = fabric.to_device(batch)
-        logits = state.model(on_device.images, on_device.metadata, on_device.presence)
-        loss, value = _loss(fabric, criterion, logits, on_device)
+        state.optimizer.zero_grad()
+        value, parts = add_gradients(fabric, state.model, on_device, criterion, parts)
         _check_finite("loss", value, state, number)
-        _check_finite(
-            "gradient", follow_gradient(fabric, state, loss, gradient_clip), state, number
-        )
+        _check_finite("gradient", descend(fabric, state, gradient_clip), state, number)
         state.step += 1
         state.batch = number
         seen += len(batch)
@@ -113,6 +114,70 @@ def train_one_epoch(
         speed, waiting = seen / elapsed, batches.waited_s / elapsed
         if on_step(StepReport(state.step, number, value, learning_rate, speed, waiting)):
             return
+
+
+def add_gradients(
+    fabric: Fabric, model: nn.Module, batch: SliceBatch, criterion: Criterion, parts: int
+) -> tuple[float, int]:
+    """Add a batch's gradient to the weights', in more parts where memory does not take it whole.
+
+    Parts have the gradient of the whole batch, but batch normalisation sees smaller groups.
+
+    Args:
+        fabric: Device and precision.
+        model: Set up by `fabric`.
+        batch: On the device.
+        criterion: The loss.
+        parts: To begin with; 1 for the whole batch at once.
+
+    Returns:
+        The loss of the batch and the parts that it took.
+
+    Raises:
+        TrainingError: The memory does not take a single slice, or one of several processes ran
+            out of it: the others would wait for ever.
+    """
+    while True:
+        try:
+            if parts == 1:
+                logits = model(batch.images, batch.metadata, batch.presence)
+                loss, value = _loss(fabric, criterion, logits, batch)
+                fabric.backward(loss)
+                return value, parts
+            return _by_parts(fabric, model, batch, criterion, parts), parts
+        except torch.OutOfMemoryError as error:
+            if fabric.world_size > 1 or parts >= len(batch):
+                raise TrainingError(
+                    f"The memory of {fabric.device} is too small for a batch of {len(batch)} "
+                    "slices; lower `batch_size` or `size`."
+                ) from error
+            parts = min(parts * 2, len(batch))
+            _log.warning(
+                "The memory of %s is too small for %d slices at once; batches are learned in %d "
+                "parts from here on.", fabric.device, len(batch), parts,
+            )  # fmt: skip
+        # Outside the handler: the error's traceback keeps the tensors alive.
+        model.zero_grad()
+        if fabric.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def _by_parts(
+    fabric: Fabric, model: nn.Module, batch: SliceBatch, criterion: Criterion, parts: int
+) -> float:
+    weights: Tensor | None = None
+    value = 0.0
+    rows = torch.arange(len(batch), device=batch.images.device).tensor_split(parts)
+    for part in rows:
+        logits = model(batch.images[part], batch.metadata[part], batch.presence[part])
+        if weights is None:
+            blank = logits.new_zeros((len(batch), *logits.shape[1:]))
+            weights = criterion.sums(blank, batch.presence, batch.fractured)[1]
+        totals, _ = criterion.sums(logits, batch.presence[part], batch.fractured[part])
+        loss = criterion.combine(totals, weights)
+        fabric.backward(loss)
+        value += loss.item()
+    return value
 
 
 def _loss(
@@ -158,6 +223,11 @@ def follow_gradient(
     """
     state.optimizer.zero_grad()
     fabric.backward(loss)
+    return descend(fabric, state, gradient_clip)
+
+
+def descend(fabric: Fabric, state: TrainingState, gradient_clip: float) -> float:
+    """Follow the gradient that lies at the weights, as `follow_gradient` does."""
     norm = fabric.clip_gradients(
         state.model, state.optimizer, max_norm=gradient_clip or math.inf, error_if_nonfinite=False
     )

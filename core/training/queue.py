@@ -23,6 +23,9 @@ from core.errors import StorageError
 
 POLL_SECONDS: Final = 1.0
 
+_TICKETS = "[0-9]*-*.json"
+"""Not the hidden files that a write which was killed leaves behind."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
@@ -94,7 +97,7 @@ def _draw_ticket(queue: Path) -> Path:
             f"The queue {queue} cannot be made ({error.strerror}); check the folder's permissions."
         ) from error
     with FileLock(queue / ".lock"):
-        taken = [int(path.name.split("-")[0]) for path in queue.glob("*-*.json")]
+        taken = [int(path.name.split("-")[0]) for path in queue.glob(_TICKETS)]
         ticket = Ticket(max(taken, default=0) + 1, os.getpid(), psutil.Process().create_time())
         path = queue / f"{ticket.number:08d}-{ticket.pid}.json"
         write_json(path, asdict(ticket))
@@ -109,7 +112,7 @@ def waiting(folder: Path, device: str) -> int:
 def _valid_tickets(queue: Path) -> list[str]:
     """File names of living processes' tickets in order; those of dead ones are cleared away."""
     valid: list[str] = []
-    for path in sorted(queue.glob("*-*.json")):
+    for path in sorted(queue.glob(_TICKETS)):
         try:
             ticket = Ticket(**json.loads(path.read_text()))
         except (OSError, ValueError, TypeError):

@@ -14,6 +14,7 @@ from dashboard.localization import (
 )
 from dashboard.prediction_jobs import PredictionJob
 from dashboard.services import OpenStudy
+from dashboard.wording import place_in_line
 
 _POLL_SECONDS = 0.5
 
@@ -49,5 +50,8 @@ def _start(study: OpenStudy, bundle: BundleInfo) -> None:
 def _wait(job: PredictionJob) -> None:
     if job.finished:
         st.rerun()
+    if job.place:
+        st.progress(0.0, text=place_in_line(job.place))
+        return
     share = job.done / job.total if job.total else 0.0
     st.progress(share, text=f"The localiser reads slice {job.done} of {job.total or '…'}.")

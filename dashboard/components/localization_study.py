@@ -25,6 +25,7 @@ from dashboard.localization import (
 )
 from dashboard.prediction_jobs import PredictionJob
 from dashboard.services import OpenStudy
+from dashboard.wording import place_in_line
 
 BEFORE, AFTER = "loc_before", "loc_after"
 _POLL_SECONDS: Final = 0.5
@@ -126,6 +127,9 @@ def _progress(job: PredictionJob) -> None:
     """Poll the job; once it is finished, draw the page anew with its boxes."""
     if job.finished:
         st.rerun()
+    if job.place:
+        st.progress(0.0, text=place_in_line(job.place))
+        return
     if job.total == 0:
         st.progress(0.0, text="Loading the localiser …")
         return

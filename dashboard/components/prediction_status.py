@@ -11,6 +11,7 @@ from core.models.pairs import BundlePair
 from dashboard.prediction_jobs import PredictionJob
 from dashboard.reading import StudyReading
 from dashboard.services import OpenStudy, find_job, find_reading, forget_job, start_prediction
+from dashboard.wording import place_in_line
 
 _POLL_SECONDS = 0.4
 
@@ -40,6 +41,9 @@ def _progress(job: PredictionJob) -> None:
     """Poll the job; once it is finished, draw the page anew with its result."""
     if job.finished:
         st.rerun()
+    if job.place:
+        st.progress(0.0, text=f"{place_in_line(job.place)} Browse the slices meanwhile.")
+        return
     if job.total == 0:
         st.progress(0.0, text="Loading the networks …")
         return

@@ -19,6 +19,7 @@ from dashboard.services import (
     settings,
     start_prediction,
 )
+from dashboard.wording import place_in_line
 
 
 def second_opinions(study: OpenStudy, *, waiting: bool) -> None:
@@ -97,9 +98,8 @@ def _progress(study: OpenStudy, missing: list[BundlePair]) -> bool:
         elif not job.finished:
             running = True
             share = job.done / job.total if job.total else 0.0
-            st.progress(
-                share, text=f"{pair.fracture.config.name}: {job.done} of {job.total or '?'}"
-            )
+            so_far = place_in_line(job.place) if job.place else f"{job.done} of {job.total or '?'}"
+            st.progress(share, text=f"{pair.fracture.config.name}: {so_far}")
     return running
 
 

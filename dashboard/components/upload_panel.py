@@ -13,6 +13,7 @@ from dashboard import state
 from dashboard.services import settings
 from dashboard.upload_jobs import STAGES, UploadJob, take_in
 from dashboard.upload_sessions import hold_uploads
+from dashboard.wording import place_in_line
 
 ARCHIVE, FILES = "Zip", "Folder of files"
 _POLL_SECONDS = 0.3
@@ -91,6 +92,9 @@ def _progress(upload: UploadJob) -> None:
     job = upload.job
     if job.finished:
         st.rerun(scope="app")
+    if job.place:
+        st.progress(0.0, text=place_in_line(job.place))
+        return
     stage, thing = STAGES[upload.stage]
     share = job.done / job.total if job.total else 0.0
     count = f", {thing} {job.done} of {job.total}" if job.total else ""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -74,3 +75,48 @@ def test_the_time_left_follows_the_pace_so_far():
     assert job.seconds_left(job.started + 5.0) == pytest.approx(15.0)
     fresh = queue.submit("b", lambda progress: None)
     assert fresh.seconds_left(0.0) is None
+
+
+def test_a_place_in_line_counts_down_as_others_end():
+    gates = [threading.Event() for _ in range(4)]
+    queue = PredictionQueue()
+    jobs = [queue.submit(str(i), lambda _, gate=gate: gate.wait(5)) for i, gate in enumerate(gates)]
+    while jobs[0].started is None:
+        time.sleep(0.01)
+    assert [job.place for job in jobs] == [0, 1, 2, 3]
+    gates[0].set()
+    finish(jobs[0])
+    while jobs[1].started is None:
+        time.sleep(0.01)
+    assert [job.place for job in jobs] == [0, 0, 1, 2]
+    jobs[2].cancel()
+    assert jobs[3].place == 1
+    for gate in gates:
+        gate.set()
+    finish(jobs[3])
+    assert (jobs[3].place, jobs[3].ahead_of) == (0, ())
+
+
+def test_a_full_queue_turns_a_job_away_in_one_sentence_and_takes_it_later():
+    gate = threading.Event()
+    queue = PredictionQueue(most_waiting=2)
+    jobs = [queue.submit(str(i), lambda _: gate.wait(5)) for i in range(3)]
+    refused = queue.submit("late", lambda _: None)
+    assert refused.finished
+    assert refused.error == "3 studies are waiting to be read already; try again in a few minutes."
+    gate.set()
+    for job in jobs:
+        finish(job)
+    queue.forget("late")
+    taken = queue.submit("late", lambda _: None)
+    finish(taken)
+    assert taken.error is None
+
+
+def test_as_many_run_at_once_as_are_allowed():
+    both = threading.Barrier(2)
+    queue = PredictionQueue(at_once=2)
+    jobs = [queue.submit(str(i), lambda _: both.wait(5)) for i in range(2)]
+    for job in jobs:
+        finish(job)
+        assert job.error is None

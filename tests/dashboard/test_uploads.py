@@ -9,8 +9,8 @@ import pytest
 
 from core.config import Settings
 from core.data.dicom_series import read_series
-from core.errors import ArchiveError
-from dashboard.uploads import unpack_upload
+from core.errors import ArchiveError, StorageError
+from dashboard.uploads import store_files, unpack_upload
 from tests.core.data.dicom_factory import made_hu, write_ct_series
 
 
@@ -64,3 +64,22 @@ def test_an_archive_that_swells_beyond_the_limit_is_refused(settings):
         archive.writestr("1.dcm", bytes(6 << 20))
     with pytest.raises(ArchiveError):
         unpack_upload(stream, session="s", settings=settings)
+
+
+def test_an_upload_beyond_the_quota_is_refused_before_it_is_written(tmp_path):
+    settings = Settings(cspine_var=tmp_path, upload_quota_gib=3000 / (1 << 30), min_free_gib=0)
+    store_files([io.BytesIO(bytes(2000))], session="one", settings=settings)
+    with pytest.raises(StorageError, match="UPLOAD_QUOTA_GIB"):
+        store_files([io.BytesIO(bytes(2000))], session="two", settings=settings)
+    assert not (tmp_path / "uploads" / "two").exists()
+    # A session's next upload takes the place of its last.
+    again = store_files([io.BytesIO(bytes(2500))], session="one", settings=settings)
+    assert sum(file.stat().st_size for file in again.parent.rglob("*.dcm")) == 2500
+
+
+def test_an_upload_is_refused_where_the_disk_would_fill_up(tmp_path):
+    settings = Settings(cspine_var=tmp_path, min_free_gib=1e9)
+    for take in (unpack_upload, lambda stream, **more: store_files([stream], **more)):
+        with pytest.raises(StorageError, match="MIN_FREE_GIB"):
+            take(io.BytesIO(b"PK"), session="one", settings=settings)
+    assert list(tmp_path.rglob("*")) == []

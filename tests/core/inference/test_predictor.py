@@ -167,14 +167,36 @@ def test_a_wrong_number_of_outputs_names_the_bundle(networks):
         predictor.predict(volume(2))
 
 
-def test_a_full_device_says_to_lower_the_batch_size(networks, monkeypatch):
+def test_a_full_device_takes_smaller_batches_and_gives_the_same(networks, monkeypatch, caplog):
+    whole = Predictor(info("vertebra"), info("fracture"), device="cpu", batch_size=8)
+    expected = whole.predict(volume(11))
+    forward, sizes = networks["vertebra"].forward, []
+
+    def cramped(images, *others):
+        sizes.append(len(images))
+        if len(images) > 2:
+            raise torch.OutOfMemoryError("no room")
+        return forward(images, *others)
+
+    monkeypatch.setattr(networks["vertebra"], "forward", cramped)
+    predictor = Predictor(info("vertebra"), info("fracture"), device="cpu", batch_size=8)
+    found = predictor.predict(volume(11))
+    np.testing.assert_allclose(found.vertebra_probs, expected.vertebra_probs, atol=1e-6)
+    np.testing.assert_allclose(found.fracture_probs, expected.fracture_probs, atol=1e-6)
+    assert sizes[:3] == [8, 4, 2]
+    assert max(sizes[2:]) == 2
+    assert "going on with 4" in caplog.text
+    assert "going on with 2" in caplog.text
+
+
+def test_a_device_too_full_for_one_slice_is_one_sentence(networks, monkeypatch):
     def full(*_inputs):
         raise torch.OutOfMemoryError("no room")
 
     monkeypatch.setattr(networks["vertebra"], "forward", full)
     predictor = Predictor(info("vertebra"), info("fracture"), device="cpu")
 
-    with pytest.raises(DeviceError, match="lower the batch size"):
+    with pytest.raises(DeviceError, match="too little free memory for one slice of vertebra-tiny"):
         predictor.predict(volume(2))
 
 

@@ -178,3 +178,34 @@ def test_area_of_a_single_class_is_left_open():
     assert result.auc_by_output["C3"] == 0.5 == result.auc_macro
     result = evaluate(FABRIC, _Fixed(logits[:, :1]), _numbered(np.zeros((6, 7))), FRACTURE)
     assert result.auc is result.auc_macro is result.auc_by_output["slice"] is None
+
+
+@pytest.mark.parametrize("most", [4, 3, 1])
+def test_a_memory_too_small_for_a_batch_learns_the_same_in_parts(most, caplog):
+    class Cramped(_Linear):
+        def forward(self, images, metadata=None, presence=None):
+            if len(images) > most:
+                raise torch.OutOfMemoryError("no room")
+            return super().forward(images, metadata, presence)
+
+    weights = []
+    for kind in (_Linear, Cramped):
+        state = _state(kind(1))
+        train_one_epoch(FABRIC, state, _batches(_dataset()), FRACTURE, on_step=lambda _: False)
+        weights.append([p.detach().clone() for p in state.model.parameters()])
+    for whole, parts in zip(*weights, strict=True):
+        torch.testing.assert_close(parts, whole, atol=1e-5, rtol=1e-4)
+    assert "too small for 8 slices at once" in caplog.text
+
+
+def test_a_memory_too_small_for_one_slice_is_one_sentence():
+    class Full(_Linear):
+        def forward(self, images, metadata=None, presence=None):
+            raise torch.OutOfMemoryError("no room")
+
+    state = _state(Full(1))
+    before = [p.detach().clone() for p in state.model.parameters()]
+    with pytest.raises(TrainingError, match="lower `batch_size`"):
+        train_one_epoch(FABRIC, state, _batches(_dataset()), FRACTURE, on_step=lambda _: False)
+    for now, then in zip(state.model.parameters(), before, strict=True):
+        torch.testing.assert_close(now, then)

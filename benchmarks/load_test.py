@@ -1,0 +1,290 @@
+"""Many sessions at once on a running dashboard: errors, what leaks between them, times, memory.
+
+Each session uploads a series of its own, moves between three pages and changes what is on them. It
+reads its own pixels and asks for its neighbour's, which it must not get. Rounds of sessions follow
+each other, so that what the server keeps after they have ended shows as a slope.
+
+    .venv/bin/python -m benchmarks.load_test                      20 sessions, 50 interactions
+    .venv/bin/python -m benchmarks.load_test --sessions 4 --interactions 6 --rounds 2
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import io
+import os
+import platform
+import random
+import sys
+import tempfile
+import threading
+import time
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from benchmarks.page_client import PageClient, PageError
+from tests.browser.server import serve
+from tests.core.data.dicom_factory import write_ct_series
+from tests.dashboard.workplace import Workplace, write_bundles, write_cohort
+
+PAGES = ("diagnosis", "preprocessing", "dataset")
+_MIB = 1 << 20
+
+
+@dataclass(slots=True)
+class Finding:
+    """What one round of sessions brought.
+
+    Attributes:
+        seconds: Of every interaction, by page.
+        errors: Sentences.
+        foreign: Reads of another session's data that were answered.
+    """
+
+    seconds: dict[str, list[float]] = field(default_factory=lambda: {page: [] for page in PAGES})
+    errors: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+
+    @property
+    def interactions(self) -> int:
+        """Over all pages."""
+        return sum(map(len, self.seconds.values()))
+
+    def join(self, other: Finding) -> None:
+        """Take another round's findings in."""
+        for page, seconds in other.seconds.items():
+            self.seconds[page] += seconds
+        self.errors += other.errors
+        self.foreign += other.foreign
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """What all rounds brought.
+
+    Attributes:
+        finding: Of all rounds together.
+        memory_mib: Of the server after each round, once its sessions have ended.
+    """
+
+    finding: Finding
+    memory_mib: tuple[float, ...]
+
+    @property
+    def slope_mib(self) -> float:
+        """MiB that a round adds: least squares over all rounds but the first, which fills caches."""
+        later = self.memory_mib[1:]
+        return float(np.polyfit(np.arange(len(later)), later, 1)[0]) if len(later) > 1 else 0.0
+
+
+def mark_of(session: int) -> int:
+    """HU of the marker in a session's own series; no two have the same."""
+    return 300 + 37 * session
+
+
+def own_series(session: int) -> bytes:
+    """A zip of 8 slices with the session's marker in their middle."""
+    hu = np.full((8, 48, 48), -1000, np.int16)
+    hu[:, 8:40, 8:40] = 40
+    hu[:, 20:28, 20:28] = mark_of(session)
+    stream = io.BytesIO()
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(stream, "w") as archive:
+        written = write_ct_series(
+            Path(folder), hu, study_uid=f"1.2.826.0.2.{session + 1}", intercept=-1024.0
+        )
+        for path in written:
+            archive.write(path, path.name)
+    return stream.getvalue()
+
+
+class Visitor:
+    """One session: what it does and what it finds.
+
+    Args:
+        url: Of the server.
+        number: Of the session; decides its series and its dice.
+        interactions: After its upload.
+        shared: Pixel names by session, to try the neighbours' with.
+    """
+
+    def __init__(self, url: str, number: int, interactions: int, shared: dict[int, str]) -> None:
+        self.finding = Finding()
+        self._url, self._number, self._left, self._shared = url, number, interactions, shared
+        self._dice = random.Random(number)
+
+    def run(self) -> None:
+        """Visit; whatever goes wrong becomes a sentence."""
+        try:
+            with PageClient(self._url) as client:
+                self._bring_own(client)
+                while self._left > 0:
+                    self._visit(client, PAGES[self._left % len(PAGES)])
+                self._look_next_door(client)
+        except Exception as error:  # a load test reports and goes on
+            self.finding.errors.append(f"session {self._number}: {type(error).__name__}: {error}")
+
+    def _bring_own(self, client: PageClient) -> None:
+        client.open("diagnosis")
+        client.set(client.find("button_group", "source").id, string_array_value=["Upload"])
+        client.upload("upload", "own.zip", own_series(self._number))
+        deadline = time.monotonic() + 120
+        while not client.has("bidi_component", "viewer"):
+            if time.monotonic() > deadline:
+                raise PageError(f"The upload was never shown: {client.page.errors()}")
+            time.sleep(0.3)
+            client.run()
+        self._check_own(client)
+
+    def _check_own(self, client: PageClient) -> None:
+        """The page and the pixels must be those of the session's own series."""
+        viewer = client.component_data("viewer")
+        self._shared[self._number] = viewer["source"]
+        answer = client.http.get(
+            f"{viewer['path']}/{viewer['source']}/slice/3",
+            headers={"x-viewer-session": viewer["proof"]},
+        )
+        hu = np.frombuffer(_unpacked(answer.content), "<i2").reshape(48, 48)
+        if answer.status_code != 200 or int(hu[24, 24]) != mark_of(self._number):
+            self.finding.foreign.append(f"session {self._number} was shown other pixels")
+
+    def _look_next_door(self, client: PageClient) -> None:
+        client.open("diagnosis")
+        viewer = client.component_data("viewer")
+        for other, name in list(self._shared.items()):
+            if other == self._number:
+                continue
+            answer = client.http.get(
+                f"{viewer['path']}/{name}/slice/3", headers={"x-viewer-session": viewer["proof"]}
+            )
+            if answer.status_code != 404:
+                self.finding.foreign.append(f"session {self._number} read session {other}'s pixels")
+
+    def _visit(self, client: PageClient, page: str) -> None:
+        self._timed(page, lambda: client.open(page), client)
+        if page == "diagnosis":
+            self._check_own(client)
+        for _ in range(self._dice.randint(2, 5)):
+            if self._left > 0:
+                self._timed(page, lambda: self._change(client, page), client)
+
+    def _change(self, client: PageClient, page: str) -> None:
+        """Move one of the page's sliders, or choose in one of its lists."""
+        sliders = [one for one in client.page.of_kind("slider") if not one.disabled]
+        lists = [one for one in client.page.of_kind("selectbox") if len(one.options) > 1]
+        if page == "dataset" or not (sliders or lists):
+            client.run()
+        elif sliders and (not lists or self._dice.random() < 0.6):
+            one = self._dice.choice(sliders)
+            steps = max(round((one.max - one.min) / (one.step or 1)), 1)
+            value = one.min + self._dice.randint(0, steps) * (one.step or 1)
+            client.set(one.id, double_array_value=[min(value, one.max)])
+        else:
+            one = self._dice.choice(lists)
+            client.set(one.id, string_value=self._dice.choice(list(one.options)))
+
+    def _timed(self, page: str, action: object, client: PageClient) -> None:
+        self._left -= 1
+        start = time.perf_counter()
+        action()  # type: ignore[operator]
+        self.finding.seconds[page].append(time.perf_counter() - start)
+        self.finding.errors += [
+            f"session {self._number} on {page}: {text}" for text in client.page.errors()
+        ]
+
+
+def _unpacked(content: bytes) -> bytes:
+    return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+
+
+def load(url: str, *, sessions: int, interactions: int) -> Finding:
+    """Have sessions visit at the same time."""
+    shared: dict[int, str] = {}
+    visitors = [Visitor(url, number, interactions, shared) for number in range(sessions)]
+    threads = [threading.Thread(target=visitor.run) for visitor in visitors]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    whole = Finding()
+    for visitor in visitors:
+        whole.join(visitor.finding)
+    return whole
+
+
+def measure(
+    root: Path, environment: Mapping[str, str], *, sessions: int, interactions: int, rounds: int
+) -> LoadReport:
+    """Serve the dashboard and load it, round after round.
+
+    Args:
+        root: The project's folder.
+        environment: Where the dashboard's data lie.
+        sessions: At once.
+        interactions: Of each session in each round.
+        rounds: How often.
+    """
+    whole, memory = Finding(), []
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "log"
+        short = ("--server.disconnectedSessionTTL", "1")
+        with serve(root, dict(environment), log, extra=short) as url:
+            server = _server_at(int(url.rsplit(":", 1)[1]))
+            for _ in range(rounds):
+                whole.join(load(url, sessions=sessions, interactions=interactions))
+                time.sleep(5)
+                memory.append(server.memory_info().rss / _MIB)
+    return LoadReport(whole, tuple(memory))
+
+
+def _server_at(port: int) -> psutil.Process:
+    for child in psutil.Process().children(recursive=True):
+        if any(one.laddr.port == port for one in child.net_connections("tcp")):
+            return child
+    raise RuntimeError(f"Nobody listens on port {port}.")
+
+
+def _print(report: LoadReport, sessions: int, rounds: int) -> None:
+    found = report.finding
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores; {sessions} sessions at once, {rounds} rounds"
+    )
+    print(f"{found.interactions} interactions, {len(found.errors)} errors, "
+          f"{len(found.foreign)} cross-session reads")  # fmt: skip
+    for page, seconds in found.seconds.items():
+        if seconds:
+            median, p95 = np.percentile(seconds, [50, 95])
+            print(f"  {page:14} n = {len(seconds):4}  median {median:.2f} s  p95 {p95:.2f} s")
+    print("server memory after each round, MiB:", *(f"{one:.0f}" for one in report.memory_mib))
+    print(f"slope {report.slope_mib:+.1f} MiB a round of {sessions} sessions (first left out)")
+    for text in [*dict.fromkeys(found.errors), *found.foreign][:20]:
+        print("  " + text[:300])
+
+
+def main() -> int:
+    """Measure and print; 1 where anything failed or leaked."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument("--sessions", type=int, default=20)
+    parser.add_argument("--interactions", type=int, default=50)
+    parser.add_argument("--rounds", type=int, default=4)
+    arguments = parser.parse_args()
+    root = Path(__file__).resolve().parent.parent
+    with tempfile.TemporaryDirectory() as folder:
+        place = Workplace(Path(folder))
+        write_cohort(place.var / "demo")
+        write_bundles(place.checkpoints)
+        report = measure(
+            root, place.environment, sessions=arguments.sessions,
+            interactions=arguments.interactions, rounds=arguments.rounds,
+        )  # fmt: skip
+    _print(report, arguments.sessions, arguments.rounds)
+    return 1 if report.finding.errors or report.finding.foreign else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

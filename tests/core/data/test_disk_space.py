@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import shutil
+from collections import namedtuple
+
+import numpy as np
+import pytest
+
+from core.config import Settings
+from core.data.disk_space import check_quota, check_space, tree_bytes
+from core.data.store_entries import fetch_entry
+from core.errors import StorageError
+
+GIB = 1 << 30
+Usage = namedtuple("Usage", "total used free")
+
+
+@pytest.fixture
+def disk(monkeypatch):
+    """A disk with 3 GiB free."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(9 * GIB, 6 * GIB, 3 * GIB))
+
+
+def test_what_leaves_the_reserve_free_fits_and_one_byte_more_does_not(disk, tmp_path):
+    settings = Settings(min_free_gib=1)
+    check_space(tmp_path / "not" / "there" / "yet", 2 * GIB, settings)
+    with pytest.raises(StorageError, match=r"3\.00 GiB free and keeps 1 GiB"):
+        check_space(tmp_path, 2 * GIB + 1, settings)
+
+
+def test_the_store_asks_before_it_writes(disk, tmp_path, monkeypatch):
+    monkeypatch.setenv("MIN_FREE_GIB", "3")
+    with pytest.raises(StorageError, match="MIN_FREE_GIB"):
+        fetch_entry(tmp_path, "volumes", "ab" * 32, lambda: ({"hu": np.zeros(9)}, {}))
+    assert not [path for path in tmp_path.rglob("*") if path.suffix == ".npy"]
+
+
+def test_the_quota_counts_what_all_sessions_keep(tmp_path):
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "a.dcm").write_bytes(bytes(600))
+    (tmp_path / "two.zip").write_bytes(bytes(400))
+    assert tree_bytes(tmp_path) == 1000
+    settings = Settings(upload_quota_gib=2000 / GIB)
+    check_quota(tmp_path, 1000, settings)
+    with pytest.raises(StorageError, match="UPLOAD_QUOTA_GIB"):
+        check_quota(tmp_path, 1001, settings)
+    assert tree_bytes(tmp_path / "none") == 0
