@@ -1,7 +1,7 @@
 # Every target sets up what it needs; start with `make run`.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test fuzz lint bench demo-models screenshots clean
+.PHONY: help setup setup-dev run test fuzz lint bench demo-models screenshots clean faults load
 
 ADDRESS ?= 127.0.0.1
 PORT ?= 8501
@@ -39,6 +39,12 @@ lint: setup-dev  ## check style, types and import layers
 	$(venv) -m ruff format --check .
 	$(venv) -m pyright
 	$(venv) .venv/bin/lint-imports
+
+faults: setup-dev  ## kill 200 writes half-way and look at what they left
+	@$(venv) -m tests.faults.kill_writes $(ARGS)
+
+load: setup-dev  ## load a server by 20 sessions: errors, leaks, times, memory
+	@$(venv) -m benchmarks.load_test $(ARGS)
 
 bench: setup-dev  ## measure each claimed speed against its peer
 	@$(venv) -m benchmarks.run $(ARGS)

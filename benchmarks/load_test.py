@@ -78,7 +78,7 @@ class LoadReport:
 
     @property
     def slope_mib(self) -> float:
-        """MiB that a round adds: least squares over all rounds but the first, which fills caches."""
+        """MiB that a round adds, by least squares; the first round is left out, it fills caches."""
         later = self.memory_mib[1:]
         return float(np.polyfit(np.arange(len(later)), later, 1)[0]) if len(later) > 1 else 0.0
 
@@ -126,8 +126,9 @@ class Visitor:
                 while self._left > 0:
                     self._visit(client, PAGES[self._left % len(PAGES)])
                 self._look_next_door(client)
-        except Exception as error:  # a load test reports and goes on
-            self.finding.errors.append(f"session {self._number}: {type(error).__name__}: {error}")
+        except Exception as error:  # noqa: BLE001 - whatever it is belongs in the report
+            kind = type(error).__name__
+            self.finding.errors.append(f"session {self._number}: {kind}: {error}")
 
     def _bring_own(self, client: PageClient) -> None:
         client.open("diagnosis")
@@ -251,9 +252,8 @@ def _server_at(port: int) -> psutil.Process:
 
 def _print(report: LoadReport, sessions: int, rounds: int) -> None:
     found = report.finding
-    print(
-        f"{platform.machine()}, {os.cpu_count()} cores; {sessions} sessions at once, {rounds} rounds"
-    )
+    machine = f"{platform.machine()}, {os.cpu_count()} cores"
+    print(f"{machine}; {sessions} sessions at once, {rounds} rounds")
     print(f"{found.interactions} interactions, {len(found.errors)} errors, "
           f"{len(found.foreign)} cross-session reads")  # fmt: skip
     for page, seconds in found.seconds.items():

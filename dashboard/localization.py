@@ -21,7 +21,7 @@ from core.inference.box_tracks import FusionSettings, detect
 from core.models.bundles import BundleInfo, read_bundle
 from core.types import BoxPrediction, RawDetections
 from dashboard.prediction_jobs import PredictionJob, PredictionQueue, Progress
-from dashboard.services import OpenStudy, bundles, cache_of, files_signature
+from dashboard.services import OpenStudy, bundles, cache_of, files_signature, settings
 
 if TYPE_CHECKING:
     from core.inference.localization import BoxPredictor

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import platform
 import signal
@@ -95,6 +96,7 @@ class RunFolder:
         self.checkpoint_file = folder / "last.ckpt"
         self.bundle = folder / "bundle"
         self.stops = Stops()
+        self._beaten = -math.inf
         self._last_status = RunStatus(
             "preparing", 0, 0, 0, 0.0, os.getpid(), _process_started(), host=platform.node()
         )
@@ -154,12 +156,14 @@ class RunFolder:
         fields = {"state": state, "heartbeat": time.time(), "message": ""} | changes
         self._last_status = replace(self._last_status, **fields)
         write_json(self.status_file, asdict(self._last_status))
+        self._beaten = time.monotonic()
 
     def beat(self, *, step: int, epoch: int) -> None:
         """Refresh a running run's status, at most every `HEARTBEAT_SECONDS`."""
         # Kept even where it is not written: a run that is stopped says how far it came.
         self._last_status = replace(self._last_status, step=step, epoch=epoch)
-        if time.time() - self._last_status.heartbeat >= HEARTBEAT_SECONDS:
+        # The wall clock may jump; what lies between two beats is measured without it.
+        if time.monotonic() - self._beaten >= HEARTBEAT_SECONDS:
             self.write_status("running")
 
     def read_status(self) -> RunStatus | None:

@@ -41,6 +41,7 @@ from core.training.queue import _draw_ticket
 from core.training.run_list import read_metrics, summarise_run
 from core.training.runs import RunFolder
 from core.types import SlicePredictions
+from core.workers import Workers
 from dashboard.uploads import unpack_upload
 from tests.core.data.dicom_factory import made_hu, write_ct_series
 
@@ -215,7 +216,7 @@ def _index_write(folder: Path, k: int) -> None:
 
         write_cohort(folder / "set")
     shutil.rmtree(folder / "cache" / "shards", ignore_errors=True)
-    build_index(folder / "set", folder / "cache")
+    build_index(folder / "set", folder / "cache", workers=Workers(jobs=1))
 
 
 def _index_check(folder: Path) -> None:
@@ -223,7 +224,7 @@ def _index_check(folder: Path) -> None:
     if found is not None:
         assert len(found.slices) == 24
         assert len(found.studies) == 2
-    assert len(build_index(folder / "set", folder / "cache").slices) == 24
+    assert len(build_index(folder / "set", folder / "cache", workers=Workers(jobs=1)).slices) == 24
 
 
 def _queue_write(folder: Path, k: int) -> None:
