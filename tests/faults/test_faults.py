@@ -32,6 +32,13 @@ def entry(value: int):
     return {"hu": np.full((4, 8, 8), value, np.int16)}, {"k": value}
 
 
+def test_writes_that_are_killed_leave_the_old_or_the_new(repo_root):
+    command = [sys.executable, "-m", "tests.faults.kill_writes", "--kills", "22"]
+    done = subprocess.run(command, cwd=repo_root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "22 kills, 0 broken" in done.stdout
+
+
 def test_a_ticket_whose_write_was_killed_stops_nobody(tmp_path):
     first = _draw_ticket(tmp_path / "cpu")
     cut_off = tmp_path / "cpu" / f".{first.name}.x1.json"
