@@ -91,6 +91,7 @@ def first_picture(page: Page, number: int) -> float:
 def open_first(browser: Browser, url: str) -> Page:
     """Diagnosis with the first study on show."""
     page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.set_default_timeout(TIMEOUT_MS)
     page.goto(f"{url}/diagnosis?study=1.2.3.1")
     axial = page.locator("canvas.axial")
     expect(axial).to_have_attribute("data-drawn", DRAWN, timeout=TIMEOUT_MS)

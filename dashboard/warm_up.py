@@ -23,6 +23,8 @@ START_AFTER_S: Final = 0.5
 _log = logging.getLogger("dashboard")
 _turn = threading.RLock()
 _warming = threading.Event()
+_readers: list[str] = []
+"""Who waits or works; the warm-up lets all of them go first."""
 
 
 @contextmanager
@@ -32,8 +34,12 @@ def in_turn() -> Generator[None]:
     Two threads that import packages with circular imports, such as pydicom, at the same time can
     see them half made: Python breaks the deadlock of their module locks that way.
     """
-    with _turn if _warming.is_set() else nullcontext():
-        yield None
+    _readers.append(threading.current_thread().name)
+    try:
+        with _turn if _warming.is_set() else nullcontext():
+            yield None
+    finally:
+        _readers.pop()
 
 
 def page_imports(folder: Path = PAGES) -> list[str]:
@@ -62,7 +68,10 @@ def _import_all(stop: threading.Event) -> None:
     for name in page_imports():
         if stop.wait(0.01):
             return
-        with in_turn():
+        while _readers:
+            if stop.wait(0.02):
+                return
+        with _turn:
             importlib.import_module(name)
     _log.info("The pages' modules are loaded after %.1f s.", time.perf_counter() - start)
 

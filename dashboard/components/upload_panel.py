@@ -31,6 +31,10 @@ def upload_panel(messages: DeltaGenerator) -> Path | None:
     )  # fmt: skip
     files, key = _files(archive=kind == ARCHIVE)
     if not files:
+        messages.html(
+            '<div class="lab-blank">Choose one DICOM series above: as a zip, or the folder that '
+            "holds its files. It is read at once, and only this browser session can see it.</div>"
+        )
         return None
     hold_uploads(state.session_name())
     known = state.remembered_upload(key)
