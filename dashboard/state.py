@@ -202,11 +202,7 @@ def enter_section() -> None:
 
 
 def chosen_run(known: Sequence[str]) -> str:
-    """The run to show: the one chosen, else the one the URL names, else the first.
-
-    Args:
-        known: At least one run id.
-    """
+    """Of one run id or more: the one chosen, else the one the URL names, else the first."""
     for named in (st.session_state.get(RUN_KEY), st.query_params.get(RUN_KEY)):
         if named in known:
             return str(named)
@@ -372,9 +368,8 @@ def truth_is_shown() -> bool:
 
 def _slice_from_url(n_slices: int) -> int | None:
     text = st.query_params.get(SLICE_KEY, "")
-    if text.isdecimal() and len(text) < 6 and int(text) < n_slices:
-        return int(text)
-    return None
+    exists = text.isdecimal() and len(text) < 6 and int(text) < n_slices
+    return int(text) if exists else None
 
 
 def _set_query(name: str, value: str | None) -> None:
