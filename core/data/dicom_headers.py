@@ -183,7 +183,7 @@ def _header(path: Path, elements: Elements) -> SliceHeader:
         series_uid=raw.text("SeriesInstanceUID"),
         modality=raw.text("Modality") or _modality_of_class(raw.text("SOPClassUID")),
         localizer="LOCALIZER" in raw.text("ImageType").upper().split("\\"),
-        instance_number=int(number) if number is not None and math.isfinite(number) else 0,
+        instance_number=int(number) if number is not None and abs(number) < 1 << 31 else 0,
         position=raw.vector("ImagePositionPatient", 3),
         orientation=raw.vector("ImageOrientationPatient", 6),
         slice_location=location if location is not None and math.isfinite(location) else None,

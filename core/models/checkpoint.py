@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 import torch
 from safetensors import SafetensorError
@@ -22,6 +23,11 @@ from core.models.bundles import (
 )
 from core.models.registry import build_model
 from core.models.slice_model import SliceModel
+
+_UNFIT: Final = (
+    SafetensorError, RuntimeError, LookupError, ValueError, TypeError, ConfigError,
+)  # fmt: skip
+"""What reading altered weights can end in."""
 
 
 def save_bundle(
@@ -82,7 +88,14 @@ def load_model(bundle: BundleInfo, device: str | torch.device = "cpu") -> SliceM
         }
         _check_finite(bundle, widened)
         model.load_state_dict(widened, strict=True)
-    except (SafetensorError, RuntimeError, ConfigError) as error:
+    except (
+        SafetensorError,
+        RuntimeError,
+        LookupError,
+        ValueError,
+        TypeError,
+        ConfigError,
+    ) as error:
         raise BundleError(
             f"{bundle.weights_file} does not fit its {CONFIG_FILE}; train the bundle anew."
         ) from error

@@ -21,6 +21,11 @@ _PLAIN: Final = (
     "epoch", "batch", "step", "recent_losses", "stopped_early", "finished", "validation",
 )  # fmt: skip
 """The fields of a state that are plain values."""
+_DAMAGE: Final = (
+    OSError, RuntimeError, pickle.UnpicklingError, LookupError, ValueError, TypeError,
+    AttributeError, EOFError, AssertionError,
+)  # fmt: skip
+"""What reading a damaged or altered file can end in, in torch and here."""
 
 
 @dataclass(slots=True)
@@ -99,7 +104,7 @@ def load_generators(path: Path, step: int) -> bool:
             return False
         torch.set_rng_state(content["rng_cpu"])
         _set_cuda_rng(content["rng_cuda"])
-    except (OSError, RuntimeError, pickle.UnpicklingError, KeyError, ValueError) as error:
+    except _DAMAGE as error:
         raise TrainingError(f"{path} is damaged; delete it and resume again.") from error
     return True
 
@@ -111,7 +116,7 @@ def load_training_state(path: Path, state: TrainingState) -> None:
         TrainingError: The file is damaged or belongs to another model.
     """
     try:
-        content = _read_tensors(path)
+        content = _checked(_read_tensors(path))
         state.model.load_state_dict(content["model"])
         state.optimizer.load_state_dict(content["optimizer"])
         state.scheduler.load_state_dict(content["scheduler"])
@@ -122,10 +127,27 @@ def load_training_state(path: Path, state: TrainingState) -> None:
             setattr(state, name, content[name])
         torch.set_rng_state(content["rng_cpu"])
         _set_cuda_rng(content["rng_cuda"])
-    except (OSError, RuntimeError, pickle.UnpicklingError, KeyError, ValueError) as error:
+    except _DAMAGE as error:
         raise TrainingError(
             f"{path} cannot be resumed from; start the run anew in another folder."
         ) from error
+
+
+def _checked(content: dict[str, Any]) -> dict[str, Any]:
+    """Return what was read.
+
+    Raises:
+        ValueError: A count is none, or the weights are not finite, so that nothing can follow.
+    """
+    counts = [content[name] for name in ("epoch", "batch", "step")]
+    sound = all(isinstance(count, int) and count >= 0 for count in counts)
+    sound = sound and isinstance(content["recent_losses"], list)
+    sound = sound and isinstance(content["scheduler"], dict)
+    if not sound:
+        raise ValueError("a field of the state is of another kind")
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in content["model"].values()):
+        raise ValueError("the weights are not finite")
+    return content
 
 
 def _generators() -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copyreg
 import functools
 import hashlib
 import io
@@ -43,9 +42,9 @@ class Evaluated(Malicious):
         return eval, (f"open({str(CODE_RAN)!r}, 'w').close()",)
 
 
-class Rebuilt(Malicious):
+class Executed(Malicious):
     def __reduce__(self) -> tuple[Any, ...]:
-        return copyreg.__newobj__, (Path, CODE_RAN), None, None, None
+        return exec, (f"open({str(CODE_RAN)!r}, 'w').close()",)
 
 
 @functools.cache
@@ -60,7 +59,7 @@ def bundle() -> Path:
     torch.manual_seed(0)
     folder = Path(tempfile.mkdtemp(prefix="fuzz-bundle-")) / "made"
     config = BundleConfig(
-        name="made", task="vertebra", type=1, backbone="mobilenet_v3_large", size=SIZE,
+        name="made", task="vertebra", type=1, backbone="mobilenet_v3_large", size=SIZE, crop=1.0,
         window_center=400, window_width=1800, weights_sha256=UNSAVED_SHA256, parameters=1,
         trained_on={"synthetic": True}, created="2026-01-01T00:00:00Z",
     )  # fmt: skip
@@ -120,7 +119,7 @@ def _filled(value: float) -> Callable[[bytes], bytes]:
         from safetensors.torch import load, save
 
         state = load(raw)
-        name = sorted(state)[len(state) // 2]
+        name = next(n for n in sorted(state) if state[n].is_floating_point())
         state[name] = state[name].float().fill_(value).to(state[name].dtype)
         return save(state)
 
@@ -133,7 +132,7 @@ def _other_model(raw: bytes) -> bytes:
     return save({name: tensor for name, tensor in list(load(raw).items())[::2]})
 
 
-PICKLES: Final = (Malicious, Shell, Evaluated, Rebuilt)
+PICKLES: Final = (Malicious, Shell, Evaluated, Executed)
 WEIGHTS: Final[dict[str, Callable[[bytes], bytes]]] = {
     **{f"pickle of {kind.__name__}, protocol {p}": functools.partial(
         lambda raw, kind, p: pickle.dumps(kind(), protocol=p), kind=kind, p=p)
@@ -183,7 +182,10 @@ def _saved(change: Callable[[dict[str, Any]], Any]) -> bytes:
 
 
 def _drop(key: str) -> Callable[[], bytes]:
-    return lambda: _saved(lambda content: content.pop(key) and None)
+    def change(content: dict[str, Any]) -> None:
+        del content[key]
+
+    return lambda: _saved(change)
 
 
 def _set(key: str, value: Any) -> Callable[[], bytes]:
@@ -210,7 +212,7 @@ STATES: Final[dict[str, Callable[[], bytes]]] = {
     **{f"{key} is {value!r}": _set(key, value) for key, value in (
         ("model", 3), ("optimizer", {}), ("scheduler", []), ("rng_cpu", None), ("step", "x"),
         ("epoch", -5), ("recent_losses", "abc"), ("rng_cuda", 1), ("optimizer", None),
-        ("precision", 7))},
+        ("batch", None))},
     "a list": lambda: _saved(lambda content: [content]),
     "wrong shape": _weights(lambda weight: weight[:, :3]),
     "NaN weights": _weights(lambda weight: weight * float("nan")),
