@@ -109,7 +109,10 @@ def _with_header(change: Callable[[dict[str, Any]], None]) -> Callable[[bytes], 
 
 
 def _first(header: dict[str, Any]) -> dict[str, Any]:
-    return next(entry for name, entry in header.items() if name != "__metadata__")
+    """A tensor that has axes."""
+    return next(
+        entry for name, entry in header.items() if name != "__metadata__" and entry["shape"]
+    )
 
 
 def _filled(value: float) -> Callable[[bytes], bytes]:
