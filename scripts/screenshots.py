@@ -69,7 +69,7 @@ SHOTS: Final = (
     Shot("preprocessing", "/preprocessing", ".st-key-preview img", 1100, on_study=True),
     Shot("spine_3d", "/spine_3d", "canvas", 1100, 8000, on_study=True),
     Shot("diagnosis", "/diagnosis", ".lab-call", 1100, 4000, on_study=True),
-    Shot("localization", "/localization", ".js-plotly-plot", 1300, 6000, on_study=True),
+    Shot("localization", "/localization", "canvas.axial", 1300, 6000, on_study=True),
 )
 
 

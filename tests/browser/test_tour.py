@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from dashboard.tour import STOPS
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 FIRST_TIME_MS = 150_000
 WORTH_SHOWING = {
@@ -19,7 +19,7 @@ WORTH_SHOWING = {
     "Comparison": ".lab-blank",  # The test's networks left no predictions.
     "Threshold": ".lab-blank",
     "One patient": ".lab-call",
-    "3D": "canvas",
+    "3D": ".lab-facts",
 }
 
 
