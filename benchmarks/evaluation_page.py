@@ -169,7 +169,7 @@ def main() -> None:
     moves = sorted(found["moves_ms"])
     median, p95 = statistics.median(moves), moves[int(0.95 * (len(moves) - 1))]
     size = f"{options.slices:,} slices, four models"
-    print(f"{size}: headline, curves and markers after {found['load_s']:.2f} s at the first load,")
+    print(f"{size}: headline, curves, markers after {found['load_s']:.2f} s at the first load,")
     print(
         f"all charts after {found['complete_s']:.2f} s; at a second load {found['reload_s']:.2f} s"
     )

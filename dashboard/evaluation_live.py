@@ -156,9 +156,10 @@ def pooled_figures(
     Raises:
         PredictionsError: The level is not supported.
     """
-    if len(thresholds) > 1:
+    if len(thresholds) == N_VERTEBRAE:
         return live_figures(evaluated, name, question, thresholds)
-    return LiveFigures(thresholds, curve(evaluated, name, question).at(thresholds[0]), {})
+    (threshold,) = thresholds
+    return LiveFigures(thresholds, curve(evaluated, name, question).at(threshold), {})
 
 
 def count_calls(
