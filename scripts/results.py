@@ -1,4 +1,4 @@
-"""Write the figures of the shipped bundles into README.md and docs/results.md.
+"""Write the figures of the shipped bundles into README.md and the pages of results in docs/.
 
 `python -m scripts.results` reads `checkpoints/*/metrics.json`, which `make demo-models` writes, and
 replaces what stands between the markers. With `--check` it only tells whether they are up to date.
@@ -17,12 +17,14 @@ import pandas as pd
 from core.atomic import write_text
 from core.config import PROJECT_ROOT
 from core.constants import VERTEBRAE
-from core.models.bundles import COHORTS_FOLDER, BundleInfo, list_bundles
+from core.demo_localizer import NAME as LOCALIZER
+from core.models.bundles import COHORTS_FOLDER, BundleInfo, list_bundles, read_bundle
 
 BEGIN = "<!-- figures: begin (python -m scripts.results) -->"
 END = "<!-- figures: end -->"
 README = PROJECT_ROOT / "README.md"
 RESULTS = PROJECT_ROOT / "docs" / "results.md"
+LOCALISATION = PROJECT_ROOT / "docs" / "results_localisation.md"
 
 
 def figure(level: Mapping[str, Any] | None, name: str = "auc") -> str:
@@ -103,6 +105,67 @@ def line_share() -> str:
     )
 
 
+def localisation_tables(bundle: BundleInfo) -> str:
+    """What the localiser was measured on, what each step brings, and what it is set beside."""
+    metrics, run = bundle.metrics or {}, bundle.config.trained_on["run"]
+    on, held = metrics["measured_on"], metrics["held_out"]
+    false_alarms = (bundle.operating_points or {})["box"]
+    rows = [
+        f"Measured on {on['studies']} held-out studies (seed "
+        f"{metrics['cohort']['held_out']['seed']}), {on['slices']:,} slices, {on['boxes']} true "
+        f"boxes, {held['true_fractures']} fractures (true boxes linked along z). Trained on "
+        f"{bundle.config.trained_on['studies']} studies for {run['epochs']} epochs with "
+        f"{run['negatives']:g} slices without a fracture for each boxed one, of "
+        f"{bundle.config.field_mm:g} mm on {bundle.config.size} pixels.",
+        "",
+        "| step | mean IoU | centre inside | AP 0.1 | AP 0.3 | AP 0.5 | boxes found at 1 false box "
+        "a study | fractures found at 1 false track a study |",
+        "|---|---|---|---|---|---|---|---|",
+        *(_box_row(step["step"], step) for step in metrics["steps"]),
+    ]  # fmt: skip
+    gated, heat = metrics["gated"], metrics["grad_cam"]
+    rows.append(
+        _box_row(f"+ only slices that {gated['bundle']} calls (p ≥ "
+                 f"{gated['slice_threshold']:.3f})", gated)
+    )  # fmt: skip
+    rows.append(
+        f"| Grad-CAM of {heat['bundle']}, no training on boxes, slices given | "
+        f"{heat['mean_iou_best_scored']:.3f} | {heat['hit_rate']:.3f} | – | – | – | – | – |"
+    )
+    rows += [
+        "",
+        f"With 95 % intervals over patients, tracks along z: mean IoU "
+        f"{_with_interval(held, 'mean_iou_best_scored')}, centre inside "
+        f"{_with_interval(held, 'hit_rate')}, boxes found "
+        f"{held['box_sensitivity_at_1_false_box_a_study']:.3f} "
+        f"{_range(held['box_sensitivity_interval'])}, fractures found "
+        f"{held['fracture_sensitivity_at_1_false_track_a_study']:.3f} "
+        f"{_range(held['fracture_sensitivity_interval'])}. Mean IoU of the box that overlaps most: "
+        f"{held['mean_iou_best_overlap']:.3f}. Grad-CAM: mean IoU "
+        f"{_with_interval(heat, 'mean_iou_best_scored')}.",
+        "",
+        f"The shipped threshold, {false_alarms['threshold']:g}, was chosen on "
+        f"{false_alarms['chosen_on']} for {false_alarms['rule']}.",
+    ]  # fmt: skip
+    return "\n".join(rows)
+
+
+def _box_row(name: str, found: Mapping[str, Any]) -> str:
+    values = [found["mean_iou_best_scored"], found["hit_rate"]]
+    values += [found["average_precision"][iou] for iou in ("0.1", "0.3", "0.5")]
+    values.append(found["box_sensitivity_at_1_false_box_a_study"])
+    values.append(found["fracture_sensitivity_at_1_false_track_a_study"])
+    return f"| {name} | {' | '.join(f'{value:.3f}' for value in values)} |"
+
+
+def _with_interval(found: Mapping[str, Any], name: str) -> str:
+    return f"{found[name]:.3f} {_range(found[f'{name}_interval'])}"
+
+
+def _range(interval: list[float] | None) -> str:
+    return "(–)" if interval is None else f"({interval[0]:.3f}–{interval[1]:.3f})"
+
+
 def with_figures(text: str, figures: str) -> str:
     """The text with `figures` between its markers.
 
@@ -117,9 +180,11 @@ def with_figures(text: str, figures: str) -> str:
 
 
 def documents() -> dict[Path, str]:
-    """What the two files should hold."""
+    """What the files should hold."""
     bundles = scored_bundles()
+    localizer = read_bundle(PROJECT_ROOT / "checkpoints" / LOCALIZER)
     return {
+        LOCALISATION: with_figures(LOCALISATION.read_text(), localisation_tables(localizer)),
         README: with_figures(README.read_text(), readme_table(bundles)),
         RESULTS: with_figures(RESULTS.read_text(), results_tables(bundles)),
     }

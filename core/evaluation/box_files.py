@@ -52,9 +52,20 @@ class BoxCohort:
         return np.array([study.n_slices for study in self.raw], dtype=np.int64)
 
 
-def fused_table(raw: Sequence[RawDetections], settings: FusionSettings) -> BoxTable:
-    """Fuse every study's raw boxes and put them into one table."""
-    found = [detect(study, settings) for study in raw]
+def fused_table(
+    raw: Sequence[RawDetections],
+    settings: FusionSettings,
+    slice_probs: Sequence[NDArray[np.float64]] | None = None,
+) -> BoxTable:
+    """Fuse every study's raw boxes and put them into one table.
+
+    Args:
+        raw: By study.
+        settings: Of the fusion.
+        slice_probs: By study, float64 (n_slices,); needed for `FusionSettings.slice_threshold`.
+    """
+    probs = [None] * len(raw) if slice_probs is None else slice_probs
+    found = [detect(study, settings, slice_probs=p) for study, p in zip(raw, probs, strict=True)]
     return BoxTable(
         study=np.concatenate([np.full(len(f), k, np.int64) for k, f in enumerate(found)]),
         slice_index=np.concatenate([f.slice_index for f in found]),

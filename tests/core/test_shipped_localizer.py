@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from core.config import PROJECT_ROOT
-from core.demo_localizer import NAME, PREDICTIONS, REPLICATES, STEPS, measures
+from core.demo_localizer import NAME
+from core.demo_localizer_report import PREDICTIONS, REPLICATES, STEPS, measures
 from core.evaluation.box_files import fused_table, read_box_cohort
 from core.evaluation.box_groups import by_group
 from core.evaluation.detection import evaluate_detection

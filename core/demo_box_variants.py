@@ -1,0 +1,84 @@
+"""What the shipped localiser is set beside: boxes without training, and a gate on slices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.data.dicom_series import read_series
+from core.errors import PredictionsError
+from core.evaluation.box_files import BoxCohort
+from core.evaluation.box_matching import BoxTable
+from core.evaluation.score_files import read_score_table
+from core.inference.cam_boxes import box_of_heat
+from core.inference.explain import explain_slice
+from core.models.bundles import BundleInfo
+from core.types import StudyRecord
+
+HELD_OUT_SLICES: Final = Path("predictions") / "held_out.parquet"
+
+
+def heat_boxes(
+    bundle: BundleInfo,
+    records: Sequence[StudyRecord],
+    cohort: BoxCohort,
+    progress: Callable[[int, int], None] | None = None,
+) -> BoxTable:
+    """On each slice with a true box, the box around the hot part of a Grad-CAM map.
+
+    Slices are those of the truth, so the table answers "where", never "whether".
+
+    Args:
+        bundle: A fracture bundle of Type 1, whose one output is explained.
+        records: The studies of `cohort`, in its order.
+        cohort: Whose truth names the slices.
+        progress: Called with (studies done, studies in all).
+    """
+    rows: list[tuple[int, int, tuple[float, float, float, float], float]] = []
+    for number, record in enumerate(records):
+        own = cohort.truth.study == number
+        if own.any():
+            volume = read_series(record.folder)
+            for index in np.unique(cohort.truth.slice_index[own]).tolist():
+                found = explain_slice(volume, bundle, index, 0)
+                box = box_of_heat(found.heat)
+                if box is not None:
+                    rows.append((number, index, box, found.prob))
+        if progress is not None:
+            progress(number + 1, len(records))
+    return BoxTable(
+        study=np.array([row[0] for row in rows], dtype=np.int64),
+        slice_index=np.array([row[1] for row in rows], dtype=np.int64),
+        xyxy=np.array([row[2] for row in rows], dtype=np.float64).reshape(-1, 4),
+        scores=np.array([row[3] for row in rows], dtype=np.float64),
+        track=np.arange(len(rows)),
+    )
+
+
+def slice_probabilities(bundle: BundleInfo, cohort: BoxCohort) -> list[NDArray[np.float64]]:
+    """p_i of every study of a cohort as a fracture bundle's held-out predictions in git say them.
+
+    Raises:
+        PredictionsError: The bundle has no such predictions, or none of a study.
+    """
+    table = read_score_table(bundle.folder / HELD_OUT_SLICES)
+    place = {str(name): k for k, name in enumerate(table.study_ids)}
+    found: list[NDArray[np.float64]] = []
+    for study in cohort.raw:
+        k = place.get(study.study_id)
+        if k is None or table.slice_scores is None:
+            raise PredictionsError(
+                f"{bundle.folder.name} has no held-out prediction of study {study.study_id}; run "
+                "make demo-models."
+            )
+        found.append(table.slice_scores[table.offsets[k] : table.offsets[k + 1]])
+    return found
+
+
+def slice_threshold(bundle: BundleInfo) -> float:
+    """The slice threshold that a bundle was shipped with, chosen on out-of-fold predictions."""
+    return float((bundle.operating_points or {})["slice"]["threshold"])
