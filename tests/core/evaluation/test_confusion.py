@@ -49,3 +49,13 @@ def test_nothing_counted_is_zero_and_a_prevalence_must_be_a_share():
             empty.ppv_at(wrong)
         with pytest.raises(PredictionsError, match="no share"):
             empty.npv_at(wrong)
+
+
+def test_a_false_alarm_costs_one_unless_said_and_certain_disease_has_no_false_call():
+    counts = ConfusionCounts(
+        true_positives=3, false_positives=5, true_negatives=7, false_negatives=2
+    )
+    assert counts.cost(10.0) == 2 * 10.0 + 5 * 1.0
+    assert counts.cost(10.0, 2.0) == 2 * 10.0 + 5 * 2.0
+    assert counts.ppv_at(1.0) == 1.0
+    assert counts.npv_at(1.0) == 0.0

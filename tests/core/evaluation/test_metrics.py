@@ -149,3 +149,29 @@ def test_counts_at_every_threshold_agree_with_counting_at_each(case):
         assert curve.true_positives[place] == counts.true_positives
         assert curve.false_positives[place] == counts.false_positives
     assert (curve.n_positive, curve.n_negative) == (truth.sum(), (~truth).sum())
+
+
+@settings(deadline=None, max_examples=60)
+@given(scored(both_classes=False))
+def test_counting_without_a_curve_agrees_with_scikit_learn(case):
+    scores, truth, threshold = case
+    counts = confusion_counts(scores, truth, threshold)
+    negatives, positives = oracle.confusion_matrix(truth, scores >= threshold, labels=[False, True])
+    assert (counts.true_negatives, counts.false_positives) == tuple(negatives)
+    assert (counts.false_negatives, counts.true_positives) == tuple(positives)
+    assert binary_metrics(scores, truth, threshold).threshold == threshold
+    with pytest.raises(PredictionsError, match="NaN; give a number"):
+        confusion_counts(scores, truth, np.nan)
+
+
+@pytest.mark.parametrize(
+    ("scores", "calibrated"),
+    [
+        ([0.0, 1.0], True), ([0.0, 0.5], True), ([0.5, 1.0], True),
+        ([-0.1, 0.5], False), ([0.5, 1.1], False),
+    ],
+)  # fmt: skip
+def test_only_probabilities_are_calibrated(scores, calibrated):
+    found = binary_metrics(scores, [0, 1], 0.5)
+    assert (found.brier is not None) == calibrated
+    assert (found.expected_calibration_error is not None) == calibrated

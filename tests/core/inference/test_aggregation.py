@@ -235,3 +235,11 @@ def test_unknown_pooling_and_type_are_refused():
 def test_type_1_with_differing_columns_is_refused():
     with pytest.raises(PredictionsError, match="seven columns differ"):
         aggregate(hand_study(fracture_type=1))
+
+
+def test_a_faint_vertebra_is_seen():
+    presence = np.zeros((2, 7))
+    presence[0, 3] = 0.25
+    found = aggregate(study(presence, np.full((2, 7), 0.5), fracture_type=3))
+    assert found.slice_seen.tolist() == [True, False]
+    assert found.slice_probs.tolist() == [0.5, 0.0]

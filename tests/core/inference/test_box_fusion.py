@@ -194,3 +194,39 @@ def test_wrong_arrays_are_refused():
         weighted_boxes_fusion(UNIT, np.array([0.5]), np.array([1]))
     with pytest.raises(ValueError, match="sigma above 0"):
         soft_nms(UNIT, np.array([0.5]), sigma=0.0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(boxes_of_models(), st.floats(0.1, 0.9), st.floats(0.001, 0.05))
+def test_fusion_does_not_depend_on_the_unit_of_length(made, iou, scale):
+    xyxy, scores, models = made
+    weights = (1.0, 2.0, 0.5)
+    large = weighted_boxes_fusion(xyxy, scores, models, weights=weights, iou_threshold=iou)
+    small = weighted_boxes_fusion(xyxy * scale, scores, models, weights=weights, iou_threshold=iou)
+    np.testing.assert_allclose(small.xyxy, large.xyxy * scale)
+    np.testing.assert_allclose(small.scores, large.scores)
+
+
+def test_the_highest_score_is_on_the_scale_of_the_heaviest_model():
+    found = weighted_boxes_fusion(
+        np.repeat(UNIT, 2, axis=0), np.array([0.8, 0.6]), np.array([0, 1]), weights=(2.0, 4.0),
+        score_rule="maximum",
+    )  # fmt: skip
+    # 2 * 0.8 against 4 * 0.6, of at most 4.
+    np.testing.assert_allclose(found.scores, [0.6])
+
+
+def test_boxes_without_area_never_meet_and_models_without_say_score_nothing():
+    point = np.array([[5.0, 5.0, 5.0, 5.0]])
+    apart = weighted_boxes_fusion(np.repeat(point, 2, axis=0), np.array([0.8, 0.6]))
+    assert len(apart) == 2
+    assert np.isfinite(apart.xyxy).all()
+    silent = weighted_boxes_fusion(UNIT, np.array([0.8]), np.array([0]), weights=(0.0, 1.0))
+    assert silent.scores.tolist() == [0.0]
+    assert weighted_boxes_fusion(UNIT, np.array([0.8]), weights=(0.0,)).scores.tolist() == [0.0]
+
+
+@pytest.mark.parametrize("weights", [(), (-1.0,), ((1.0,),)])
+def test_weights_that_cannot_be_are_refused(weights):
+    with pytest.raises(ValueError, match="weight of 0 or more"):
+        weighted_boxes_fusion(UNIT, np.array([0.8]), weights=weights)

@@ -165,3 +165,11 @@ def test_a_model_that_does_not_exist_has_no_loss(task, kind):
 def test_a_weight_that_is_not_above_zero_is_refused(alpha):
     with pytest.raises(ConfigError, match="alpha"):
         loss_for("fracture", 3, alpha)
+
+
+def test_the_weighted_mean_is_the_sums_divided():
+    rng = np.random.default_rng(3)
+    logits = rng.normal(0, 3, (5, 7)).astype(np.float32)
+    truth = rng.integers(0, 2, (5, 7)).astype(np.float32)
+    found = WeightedBCE(7, 14)(*_tensors(logits, truth))
+    assert float(found) == pytest.approx(_weighted_mean(logits, truth, 7, 14), rel=1e-6)
