@@ -21,9 +21,12 @@ from core.data.masks import load_vertebra_mask
 from core.data.phantom.cohort import write_cohort
 from core.data.rsna import read_studies
 from core.data.splits import assign_folds
+from core.demo_box_scores import judge_boxes
 from core.demo_box_variants import heat_boxes
 from core.demo_localizer_report import (
+    BOX_RULE,
     FALSE_PER_STUDY,
+    FOLDS_COHORT,
     HEAT_FILE,
     HELD_OUT_COHORT,
     PREDICTIONS,
@@ -40,6 +43,7 @@ from core.evaluation.box_files import (
 )
 from core.evaluation.detection import evaluate_detection
 from core.models.bundles import OPERATING_POINTS_FILE, WEIGHTS_FILE, BundleInfo, read_bundle
+from core.models.pairs import DEFAULT_NAMES
 from core.preprocessing.box_geometry import boxes_from_square
 from core.types import RawDetections, StudyRecord
 
@@ -78,7 +82,7 @@ def build_localizer(
     Raises:
         CSpineError: As its parts raise them.
     """
-    roots = {"train": TRAINING_COHORT, "held_out": HELD_OUT_COHORT}
+    roots = {"train": TRAINING_COHORT, "folds": FOLDS_COHORT, "held_out": HELD_OUT_COHORT}
     for name, (count, seed) in roots.items():
         write_cohort(work / name, studies=count, seed=seed, progress=progress)
     target = settings.checkpoints / NAME
@@ -145,11 +149,15 @@ def score_localizer(
         {
             "box": {
                 "threshold": threshold,
-                "rule": f"{FALSE_PER_STUDY:g} false boxes a study",
+                "rule": BOX_RULE,
                 "chosen_on": f"{len(chosen)} studies of the validation fold",
             }
         },
     )
+    say("Boxes of the cohort that contexts and thresholds are chosen on")
+    folds_cohort = _cohort(bundle, work / "folds", read_studies(work / "folds"), settings, progress)
+    vertebra = read_bundle(settings.checkpoints / DEFAULT_NAMES["vertebra"])
+    judge_boxes(read_bundle(bundle.folder), vertebra, folds_cohort, cohort, say)
     return write_measures(read_bundle(bundle.folder), _slice_model(settings))
 
 

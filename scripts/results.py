@@ -7,6 +7,7 @@ replaces what stands between the markers. With `--check` it only tells whether t
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ import pandas as pd
 from core.atomic import write_text
 from core.config import PROJECT_ROOT
 from core.constants import VERTEBRAE
+from core.demo_box_scores import LEVELS_FILE, PREDICTIONS
 from core.demo_localizer import NAME as LOCALIZER
 from core.models.bundles import COHORTS_FOLDER, BundleInfo, list_bundles, read_bundle
 
@@ -59,6 +61,12 @@ def readme_table(bundles: list[BundleInfo]) -> str:
             f"{head['value']:.3f} ({head['low']:.3f}–{head['high']:.3f}) | "
             f"{figure(metrics['held_out']['patient'])} |"
         )
+    localizer = PROJECT_ROOT / "checkpoints" / LOCALIZER
+    found = json.loads((localizer / PREDICTIONS / LEVELS_FILE).read_text())["held_out"]
+    rows.append(
+        f"| {LOCALIZER}, boxes as evidence | slice fracture AUC | {figure(found['slice'])} | "
+        f"{figure(found['patient'])} |"
+    )
     return "\n".join(rows)
 
 
@@ -123,6 +131,7 @@ def localisation_tables(bundle: BundleInfo) -> str:
         "|---|---|---|---|---|---|---|---|",
         *(_box_row(step["step"], step) for step in metrics["steps"]),
     ]  # fmt: skip
+    judged = json.loads((bundle.folder / PREDICTIONS / LEVELS_FILE).read_text())
     gated, heat = metrics["gated"], metrics["grad_cam"]
     rows.append(
         _box_row(f"+ only slices that {gated['bundle']} calls (p ≥ "
@@ -146,8 +155,26 @@ def localisation_tables(bundle: BundleInfo) -> str:
         "",
         f"The shipped threshold, {false_alarms['threshold']:g}, was chosen on "
         f"{false_alarms['chosen_on']} for {false_alarms['rule']}.",
+        "",
+        *_judged_rows(judged),
     ]  # fmt: skip
     return "\n".join(rows)
+
+
+def _judged_rows(judged: Mapping[str, Any]) -> list[str]:
+    """The localiser as a fracture model."""
+    found = judged["held_out"]
+    rows = [
+        f"As a fracture model with {judged['partner']}, context and thresholds chosen on "
+        f"{judged['chosen_on_studies']} other studies:",
+        "",
+        "| level | AUC | recall | precision | specificity |",
+        "|---|---|---|---|---|",
+    ]
+    for level in ("slice", "vertebra", "patient"):
+        names = ("auc", "recall", "precision", "specificity")
+        rows.append(f"| {level} | {' | '.join(figure(found[level], name) for name in names)} |")
+    return rows
 
 
 def _box_row(name: str, found: Mapping[str, Any]) -> str:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from core.config import PROJECT_ROOT
+from core.demo_box_scores import LEVELS_FILE, measure_levels
 from core.demo_localizer import NAME
 from core.demo_localizer_report import PREDICTIONS, REPLICATES, STEPS, measures
 from core.evaluation.box_files import fused_table, read_box_cohort
 from core.evaluation.box_groups import by_group
 from core.evaluation.detection import evaluate_detection
-from core.models.bundles import read_bundle
+from core.inference.box_evidence import box_outputs, with_context
+from core.inference.outputs import read_slices
+from core.models.bundles import VertebraContext, read_bundle
 from core.models.localizer_bundle import load_localizer
 
 
@@ -58,3 +63,26 @@ def test_card_and_table_quote_them(bundle):
 
 def test_the_operating_point_is_of_the_validation_fold(bundle):
     assert "validation fold" in bundle.operating_points["box"]["chosen_on"]
+
+
+def test_its_figures_as_a_fracture_model_follow_from_the_shipped_predictions(bundle):
+    stated = json.loads((bundle.folder / PREDICTIONS / LEVELS_FILE).read_text())
+    report = measure_levels(bundle)
+    for level in ("slice", "vertebra", "patient"):
+        found = getattr(report, level)
+        assert found.metrics.auc == pytest.approx(stated["held_out"][level]["auc"], abs=1e-9)
+        chosen = bundle.operating_points[level]["threshold"]
+        assert found.operating_point.threshold == pytest.approx(chosen, abs=1e-9)
+        assert "training cohort" in bundle.operating_points[level]["chosen_on"]
+
+
+def test_the_shipped_predictions_are_the_boxes_in_their_context(bundle, cohort):
+    stated = json.loads((bundle.folder / PREDICTIONS / LEVELS_FILE).read_text())
+    context = VertebraContext(**stated["context"])
+    vertebra = read_bundle(PROJECT_ROOT / "checkpoints" / stated["partner"])
+    seen = {s.study_id: s for s in read_slices(vertebra.folder / PREDICTIONS / "held_out.parquet")}
+    stored = {s.study_id: s for s in read_slices(bundle.folder / PREDICTIONS / "held_out.parquet")}
+    for raw in cohort.raw[::20]:
+        again = with_context(box_outputs(raw, seen[raw.study_id]), context)
+        # Boxes are kept as float32 and probabilities to 1e-4.
+        assert again.fracture_probs == pytest.approx(stored[raw.study_id].fracture_probs, abs=2e-4)
