@@ -1,0 +1,79 @@
+"""Boxes of a localiser on Diagnosis: offered, and laid over the slices once they are there."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+
+from core.config import PROJECT_ROOT
+from core.models.bundles import read_bundle
+from core.types import RawDetections
+from dashboard import localization
+from dashboard.services import open_study
+from tests.dashboard.workplace import FRACTURED, N_SLICES
+from tests.pages.driver import open_page, viewer
+
+NAME = "localization_mobilenet_v3_large"
+
+
+@pytest.fixture
+def localiser(at_work, monkeypatch, tmp_path):
+    """The shipped localiser alone, so that the page needs no other network."""
+    shutil.copytree(
+        PROJECT_ROOT / "checkpoints" / NAME, tmp_path / NAME,
+        ignore=shutil.ignore_patterns("predictions"),
+    )  # fmt: skip
+    monkeypatch.setenv("CHECKPOINTS", str(tmp_path))
+    monkeypatch.setenv("RSNA_CACHE", str(tmp_path / "cache"))
+    return read_bundle(tmp_path / NAME)
+
+
+def say(bundle, at_work, slices, scores):
+    """Store what the localiser is said to have found: one box of 20 px a slice, by both passes."""
+    study = open_study(at_work.var / "demo" / "train_images" / FRACTURED)
+    n = len(slices)
+    raw = RawDetections(
+        study_id=FRACTURED,
+        slice_index=np.repeat(np.array(slices, np.int64), 2),
+        xyxy=np.tile([10.0, 12.0, 30.0, 40.0], (2 * n, 1)),
+        scores=np.repeat(np.array(scores, float), 2),
+        source=np.tile([0, 1], n),
+        n_sources=2,
+        z_mm=study.volume.z_mm,
+        file_numbers=np.arange(N_SLICES),
+        models=(NAME,),
+    )
+    localization._keep(localization._raw_file(study, bundle), raw)
+
+
+def captions(app):
+    return " ".join(caption.value for caption in app.caption)
+
+
+def test_boxes_are_offered_then_drawn_with_their_scores(at_work, localiser):
+    app = open_page("diagnosis", study=FRACTURED, slice="4")
+    assert not app.exception
+    assert any(button.label == "Predict boxes" for button in app.button)
+    least = localization.default_threshold(localiser)
+    say(localiser, at_work, [4, 5, 9], [0.97, 0.95, least / 4])
+    app.run()
+    assert not app.exception
+    assert not any(button.label == "Predict boxes" for button in app.button)
+    (layer,) = [one for one in viewer(app)["overlays"] if one["name"] == "Predicted boxes"]
+    assert layer["scores"] is True
+    assert {box[0] for box in layer["boxes"]} == {4, 5}
+    for box in layer["boxes"]:
+        assert box[1:5] == pytest.approx([10, 12, 30, 40], abs=0.5)
+        assert box[5] >= least
+    assert f"from score {least:.2f}" in captions(app)
+    assert "on 2 slices between 4 and 5" in captions(app)
+
+
+def test_a_localiser_that_found_nothing_is_said_to(at_work, localiser):
+    say(localiser, at_work, [], [])
+    app = open_page("diagnosis", study=FRACTURED)
+    assert not app.exception
+    assert "proposes no box" in captions(app)
+    assert all(one["name"] != "Predicted boxes" for one in viewer(app)["overlays"])
