@@ -24,6 +24,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -117,6 +118,7 @@ class Visitor:
         self.finding = Finding()
         self._url, self._number, self._left, self._shared = url, number, interactions, shared
         self._dice = random.Random(number)
+        self._viewer: dict[str, Any] = {}
 
     def run(self) -> None:
         """Visit; whatever goes wrong becomes a sentence."""
@@ -140,12 +142,13 @@ class Visitor:
                 raise PageError(f"The upload was never shown: {client.page.errors()}")
             time.sleep(0.3)
             client.run()
+        self._viewer = client.component_data("viewer")
+        self._shared[self._number] = self._viewer["source"]
         self._check_own(client)
 
     def _check_own(self, client: PageClient) -> None:
-        """The page and the pixels must be those of the session's own series."""
-        viewer = client.component_data("viewer")
-        self._shared[self._number] = viewer["source"]
+        """The pixels must be those of the session's own series."""
+        viewer = self._viewer
         answer = client.http.get(
             f"{viewer['path']}/{viewer['source']}/slice/3",
             headers={"x-viewer-session": viewer["proof"]},
@@ -155,8 +158,7 @@ class Visitor:
             self.finding.foreign.append(f"session {self._number} was shown other pixels")
 
     def _look_next_door(self, client: PageClient) -> None:
-        client.open("diagnosis")
-        viewer = client.component_data("viewer")
+        viewer = self._viewer
         for other, name in list(self._shared.items()):
             if other == self._number:
                 continue
