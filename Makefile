@@ -1,7 +1,7 @@
 # Every target sets up what it needs; start with `make run`.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test fuzz lint bench demo-models screenshots clean faults load
+.PHONY: help setup setup-dev run test fuzz mutants lint bench demo-models screenshots clean faults load
 
 ADDRESS ?= 127.0.0.1
 PORT ?= 8501
@@ -45,6 +45,10 @@ faults: setup-dev  ## kill 200 writes half-way and look at what they left
 
 load: setup-dev  ## load a server by 20 sessions: errors, leaks, times, memory
 	@$(venv) -m benchmarks.load_test $(ARGS)
+
+mutants: setup-dev  ## change the formulas one operator at a time and list what no test notices
+	@$(venv) -m pip install -q -r requirements-mutants.txt
+	@OMP_NUM_THREADS=1 $(venv) -m mutmut run $(ARGS) && $(venv) -m mutmut results
 
 bench: setup-dev  ## measure each claimed speed against its peer
 	@$(venv) -m benchmarks.run $(ARGS)

@@ -28,7 +28,8 @@ def watched(monkeypatch, act):
     def reading(folder, *, progress=None):
         def step(done, total):
             act(done, total)
-            progress(done, total)
+            if progress is not None:
+                progress(done, total)
 
         return read_series(folder, jobs=1, progress=step)
 

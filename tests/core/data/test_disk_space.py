@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import shutil
-from collections import namedtuple
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -12,7 +12,14 @@ from core.data.store_entries import fetch_entry
 from core.errors import StorageError
 
 GIB = 1 << 30
-Usage = namedtuple("Usage", "total used free")
+
+
+class Usage(NamedTuple):
+    """As `shutil.disk_usage` gives it, in bytes."""
+
+    total: int
+    used: int
+    free: int
 
 
 @pytest.fixture
