@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from core.atomic import write_json
+from core.atomic import write_json, write_text
 from core.constants import VERTEBRAE
 from core.evaluation.box_files import BoxCohort
 from core.evaluation.levels import LevelName
@@ -18,7 +18,13 @@ from core.evaluation.score_files import read_score_table, read_truth_table
 from core.inference.box_evidence import box_outputs, with_context
 from core.inference.context import fit_context
 from core.inference.outputs import read_slices, write_slices
-from core.models.bundles import COHORTS_FOLDER, OPERATING_POINTS_FILE, BundleInfo, VertebraContext
+from core.models.bundles import (
+    COHORTS_FOLDER,
+    CONFIG_FILE,
+    OPERATING_POINTS_FILE,
+    BundleInfo,
+    VertebraContext,
+)
 from core.types import SlicePredictions
 
 TRAINING: Final = "training"
@@ -60,7 +66,8 @@ def judge_boxes(
     and the thresholds are chosen on it and applied to the held-out cohort.
 
     Args:
-        bundle: The localiser; its folder gains two tables, operating points and `levels.json`.
+        bundle: The localiser; its folder gains two tables, a context, operating points and
+            `levels.json`.
         vertebra: The vertebra bundle whose presence in git is laid under the boxes.
         training: Raw boxes of the training cohort.
         held_out: Raw boxes of the held-out cohort.
@@ -77,6 +84,8 @@ def judge_boxes(
         HELD_OUT: _outputs(vertebra, HELD_OUT, held_out),
     }
     context = _context(outputs[OUT_OF_FOLD], cohorts)
+    config = bundle.config.model_copy(update={"context": context})
+    write_text(bundle.folder / CONFIG_FILE, config.model_dump_json(indent=2) + "\n")
     folds = _folds(vertebra)
     for name, studies in outputs.items():
         joined = [with_context(study, context) for study in studies]

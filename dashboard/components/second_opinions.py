@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html import escape
+from typing import Final
 
 import streamlit as st
 
 from core.constants import VERTEBRAE
 from core.errors import CSpineError
-from core.inference.agreement import Agreement, Opinion, agreement, opinion
+from core.inference.agreement import Agreement, Opinion, agreement, box_opinion, opinion
+from core.inference.reading import StudyReading
 from core.models.pairs import BundlePair, vertebra_for
 from dashboard.components.vertebra_table import call_pill
+from dashboard.localization import find_raw, localizers
 from dashboard.services import (
     OpenStudy,
     bundles,
@@ -21,6 +25,10 @@ from dashboard.services import (
 )
 from dashboard.wording import place_in_line
 
+_BOXES_MISSING: Final = (
+    " The localiser has not read this study: *Predict boxes*, above the viewer, adds its opinion."
+)
+
 
 def second_opinions(study: OpenStudy, *, waiting: bool) -> None:
     """Compare what every fracture network says of the study, each at its own operating points.
@@ -30,7 +38,10 @@ def second_opinions(study: OpenStudy, *, waiting: bool) -> None:
         waiting: Whether networks were at work when the page was drawn.
     """
     pairs = _pairs()
-    done, missing = _opinions(study, pairs)
+    done, missing, seen = _opinions(study, pairs)
+    boxes = None if seen is None else _box_opinion(study, seen)
+    if boxes is not None:
+        done.append(boxes)
     if missing:
         running = _progress(study, missing)
         if waiting and not running:
@@ -49,6 +60,7 @@ def second_opinions(study: OpenStudy, *, waiting: bool) -> None:
         st.caption(
             "Each network calls at its own bundle's operating point. Where types disagree, look at "
             "the slices: a vote is no proof."
+            + ("" if boxes is not None or not localizers() else _BOXES_MISSING)
         )
 
 
@@ -71,9 +83,13 @@ def _pairs() -> list[BundlePair]:
     return found
 
 
-def _opinions(study: OpenStudy, pairs: list[BundlePair]) -> tuple[list[Opinion], list[BundlePair]]:
+def _opinions(
+    study: OpenStudy, pairs: list[BundlePair]
+) -> tuple[list[Opinion], list[BundlePair], StudyReading | None]:
+    """Opinions that are there, pairs that have none, and a reading with a vertebra network's v."""
     done: list[Opinion] = []
     missing: list[BundlePair] = []
+    seen: StudyReading | None = None
     for pair in pairs:
         try:
             reading = find_reading(study, pair)
@@ -81,9 +97,26 @@ def _opinions(study: OpenStudy, pairs: list[BundlePair]) -> tuple[list[Opinion],
             reading = None
         if reading is None:
             missing.append(pair)
-        else:
-            done.append(opinion(reading, pair))
-    return done, missing
+            continue
+        done.append(opinion(reading, pair))
+        if seen is None and pair.vertebra.config.task == "vertebra":
+            seen = reading
+    return done, missing, seen
+
+
+def _box_opinion(study: OpenStudy, seen: StudyReading) -> Opinion | None:
+    """What the localiser's boxes say, where it has read the study."""
+    bundle = next(iter(localizers()), None)
+    raw = None if bundle is None else find_raw(study, bundle)
+    if bundle is None or raw is None:
+        return None
+    # Uploads and stored predictions may name a study in different ways; the slices are the same.
+    try:
+        return box_opinion(
+            replace(raw, study_id=seen.predictions.study_id), seen.predictions, bundle
+        )
+    except ValueError:
+        return None
 
 
 def _progress(study: OpenStudy, missing: list[BundlePair]) -> bool:
@@ -123,4 +156,5 @@ def _row(one: Opinion) -> str:
         for called, prob in zip(one.vertebrae, one.probs, strict=True)
     )
     patient = f"<td>{call_pill(one.patient)}<br><small>{one.patient_prob:.3f}</small></td>"
-    return f"<tr><td>{escape(one.name)}<br><small>Type {one.type}</small></td>{patient}{cells}</tr>"
+    kind = "boxes as evidence" if one.type is None else f"Type {one.type}"
+    return f"<tr><td>{escape(one.name)}<br><small>{kind}</small></td>{patient}{cells}</tr>"

@@ -78,7 +78,8 @@ def test_its_figures_as_a_fracture_model_follow_from_the_shipped_predictions(bun
 
 def test_the_shipped_predictions_are_the_boxes_in_their_context(bundle, cohort):
     stated = json.loads((bundle.folder / PREDICTIONS / LEVELS_FILE).read_text())
-    context = VertebraContext(**stated["context"])
+    context = bundle.config.context
+    assert context == VertebraContext(**stated["context"])
     vertebra = read_bundle(PROJECT_ROOT / "checkpoints" / stated["partner"])
     seen = {s.study_id: s for s in read_slices(vertebra.folder / PREDICTIONS / "held_out.parquet")}
     stored = {s.study_id: s for s in read_slices(bundle.folder / PREDICTIONS / "held_out.parquet")}
