@@ -23,17 +23,21 @@ def ended(upload):
 
 
 def watched(monkeypatch, act):
-    """Have `act(done, total)` called for every slice that is read."""
+    """Have `act(done, total)` called for every slice that is read.
 
-    def reading(folder, *, progress=None):
+    Read here: the process that reads uploads tells of a few slices a second only.
+    """
+
+    def reading(folder, session, settings, progress=None):
         def step(done, total):
             act(done, total)
             if progress is not None:
                 progress(done, total)
 
+        del session, settings
         return read_series(folder, jobs=1, progress=step)
 
-    monkeypatch.setattr(services, "read_series", reading)
+    monkeypatch.setattr(services, "read_upload", reading)
 
 
 def kept(settings, session):
@@ -80,8 +84,11 @@ def test_copying_the_archive_can_be_cancelled_too(tmp_path, settings):
     read = stream.read
 
     class Slow:
-        def seek(self, place):
-            return stream.seek(place)
+        def seek(self, *place):
+            return stream.seek(*place)
+
+        def tell(self):
+            return stream.tell()
 
         def read(self, size):
             while not uploads:

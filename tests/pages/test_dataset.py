@@ -123,7 +123,7 @@ def test_a_read_only_dashboard_makes_and_indexes_nothing(at_work, started, monke
     monkeypatch.setenv("RSNA_CACHE", str(tmp_path / "empty"))
     app = open_page("dataset")
     assert started == []
-    assert [b.label for b in app.button] == []
+    assert [b.label for b in app.main.button] == []
     assert "no index yet" in html(app)
 
 

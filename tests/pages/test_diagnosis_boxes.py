@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import numpy as np
@@ -25,6 +26,10 @@ def localiser(at_work, monkeypatch, tmp_path):
         PROJECT_ROOT / "checkpoints" / NAME, tmp_path / NAME,
         ignore=shutil.ignore_patterns("predictions"),
     )  # fmt: skip
+    # A threshold of the test's own: the made boxes are on two slices, which the tracks hold
+    # against them.
+    points = tmp_path / NAME / "operating_points.json"
+    points.write_text(json.dumps({"box": {"threshold": 0.5, "rule": "given"}}))
     monkeypatch.setenv("CHECKPOINTS", str(tmp_path))
     monkeypatch.setenv("RSNA_CACHE", str(tmp_path / "cache"))
     return read_bundle(tmp_path / NAME)

@@ -225,7 +225,7 @@ def test_a_read_only_dashboard_hides_what_changes_something(at_work, launched, m
     monkeypatch.setenv("DASHBOARD_READONLY", "1")
     made_run(at_work, "one")
     app = open_page("training")
-    assert [b.label for b in app.button] == []
+    assert [b.label for b in app.main.button] == []
     app = section(app, "Runs")
-    assert [b.label for b in app.button] == []
+    assert [b.label for b in app.main.button] == []
     assert "one" in html(app)
