@@ -30,6 +30,8 @@ def evaluation_url(repo_root, artifacts, tmp_path_factory):
 
 def settle(page):
     expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    # The marks lie over the plot, which the browser may draw after them.
+    expect(page.locator(".st-key-ev_roc_stack .js-plotly-plot .main-svg").first).to_be_attached()
     page.wait_for_timeout(500)
 
 
