@@ -11,6 +11,7 @@ import pandas as pd
 
 from core.atomic import write_json, write_text
 from core.constants import VERTEBRAE
+from core.demo_scores import HELD_OUT, OUT_OF_FOLD, PREDICTIONS_FOLDER, TOP_K
 from core.evaluation.box_files import BoxCohort
 from core.evaluation.levels import LevelName
 from core.evaluation.report import ChosenOn, EvaluationReport, evaluate_scores
@@ -28,12 +29,7 @@ from core.models.bundles import (
 from core.types import SlicePredictions
 
 TRAINING: Final = "training"
-HELD_OUT: Final = "held_out"
-OUT_OF_FOLD: Final = "out_of_fold"
-PREDICTIONS: Final = "predictions"
 LEVELS_FILE: Final = "levels.json"
-TOP_K: Final = 3
-"""Slices that stand for a vertebra in its context, as for the shipped fracture networks."""
 _JUDGED: Final[tuple[LevelName, ...]] = ("slice", "vertebra", "patient")
 
 
@@ -78,7 +74,7 @@ def judge_boxes(
     """
     say("The localiser as a fracture model")
     cohorts = bundle.folder.parent / COHORTS_FOLDER
-    folder = bundle.folder / PREDICTIONS
+    folder = bundle.folder / PREDICTIONS_FOLDER
     outputs = {
         OUT_OF_FOLD: _outputs(vertebra, OUT_OF_FOLD, training),
         HELD_OUT: _outputs(vertebra, HELD_OUT, held_out),
@@ -118,7 +114,7 @@ def measure_levels(bundle: BundleInfo) -> EvaluationReport:
     Raises:
         PredictionsError: The tables are missing or broken.
     """
-    cohorts, folder = bundle.folder.parent / COHORTS_FOLDER, bundle.folder / PREDICTIONS
+    cohorts, folder = bundle.folder.parent / COHORTS_FOLDER, bundle.folder / PREDICTIONS_FOLDER
     chosen_on = ChosenOn(
         read_score_table(folder / f"{OUT_OF_FOLD}.parquet", "boxes"),
         read_truth_table(cohorts / f"{TRAINING}.parquet"),
@@ -137,7 +133,7 @@ def _level(report: EvaluationReport, level: LevelName) -> Any:  # noqa: ANN401 -
 def _outputs(vertebra: BundleInfo, table: str, cohort: BoxCohort) -> list[SlicePredictions]:
     seen = {
         study.study_id: study
-        for study in read_slices(vertebra.folder / PREDICTIONS / f"{table}.parquet")
+        for study in read_slices(vertebra.folder / PREDICTIONS_FOLDER / f"{table}.parquet")
     }
     return [box_outputs(raw, seen[raw.study_id]) for raw in cohort.raw]
 
@@ -165,6 +161,7 @@ def _context(outputs: Sequence[SlicePredictions], cohorts: Path) -> VertebraCont
 def _folds(vertebra: BundleInfo) -> Mapping[str, int]:
     """The folds of the training cohort, as the vertebra bundle's table has them."""
     table = pd.read_parquet(
-        vertebra.folder / PREDICTIONS / f"{OUT_OF_FOLD}.parquet", columns=["study_id", "fold"]
+        vertebra.folder / PREDICTIONS_FOLDER / f"{OUT_OF_FOLD}.parquet",
+        columns=["study_id", "fold"],
     ).drop_duplicates()
     return {str(row["study_id"]): int(row["fold"]) for row in table.to_dict("records")}

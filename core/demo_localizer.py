@@ -29,12 +29,12 @@ from core.demo_localizer_report import (
     FOLDS_COHORT,
     HEAT_FILE,
     HELD_OUT_COHORT,
-    PREDICTIONS,
     STEPS,
     TRAINING_COHORT,
     heat_measures,
     write_measures,
 )
+from core.demo_scores import PREDICTIONS_FOLDER
 from core.evaluation.box_files import (
     BoxCohort,
     fused_table,
@@ -139,10 +139,12 @@ def score_localizer(
     say("Boxes of the held-out studies")
     held_out = read_studies(work / "held_out")[:studies]
     cohort = _cohort(bundle, work / "held_out", held_out, settings, progress)
-    write_box_cohort(bundle.folder / PREDICTIONS, cohort)
+    write_box_cohort(bundle.folder / PREDICTIONS_FOLDER, cohort)
     say("Boxes of Grad-CAM, for comparison")
     heat = heat_boxes(_slice_model(settings), held_out, cohort, progress)
-    write_json(bundle.folder / PREDICTIONS / HEAT_FILE, heat_measures(heat, cohort, SLICE_MODEL))
+    write_json(
+        bundle.folder / PREDICTIONS_FOLDER / HEAT_FILE, heat_measures(heat, cohort, SLICE_MODEL)
+    )
     _write_pictures(bundle, held_out, settings)
     write_json(
         bundle.folder / OPERATING_POINTS_FILE,
@@ -221,7 +223,7 @@ def _write_pictures(bundle: BundleInfo, records: Sequence[StudyRecord], settings
                     {"study_id": record.study_id, "slice_index": index, **square,
                      "jpeg": encoded.tobytes()}
                 )  # fmt: skip
-    with atomic_path(bundle.folder / PREDICTIONS / "pictures.parquet") as temporary:
+    with atomic_path(bundle.folder / PREDICTIONS_FOLDER / "pictures.parquet") as temporary:
         pd.DataFrame(rows).to_parquet(temporary, index=False)
 
 

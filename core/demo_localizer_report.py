@@ -9,6 +9,7 @@ from typing import Any, Final
 from core.atomic import write_json, write_text
 from core.constants import SYNTHETIC_WARNING
 from core.demo_box_variants import slice_probabilities, slice_threshold
+from core.demo_scores import PREDICTIONS_FOLDER
 from core.evaluation.box_files import BoxCohort, fused_table, read_box_cohort
 from core.evaluation.box_matching import BoxTable
 from core.evaluation.detection import DetectionReport, evaluate_detection
@@ -16,7 +17,6 @@ from core.inference.box_tracks import FusionSettings
 from core.models.bundles import METRICS_FILE, BundleInfo, read_bundle
 from core.types import RawDetections
 
-PREDICTIONS: Final = "predictions"
 HEAT_FILE: Final = "grad_cam.json"
 FALSE_PER_STUDY: Final = 1.0
 """Of the operating point: the rate at which the sensitivity is quoted."""
@@ -66,7 +66,7 @@ def write_measures(bundle: BundleInfo, slice_model: BundleInfo) -> BundleInfo:
     Raises:
         PredictionsError: It holds no boxes.
     """
-    cohort = read_box_cohort(bundle.folder / PREDICTIONS)
+    cohort = read_box_cohort(bundle.folder / PREDICTIONS_FOLDER)
     threshold = float((bundle.operating_points or {})["box"]["threshold"])
     rows = [{"step": step.name, **measures(_report(cohort, step))} for step in STEPS]
     content: dict[str, Any] = {
@@ -87,7 +87,7 @@ def write_measures(bundle: BundleInfo, slice_model: BundleInfo) -> BundleInfo:
         "steps": rows,
     }
     content["gated"] = _gated(cohort, slice_model)
-    baseline = bundle.folder / PREDICTIONS / HEAT_FILE
+    baseline = bundle.folder / PREDICTIONS_FOLDER / HEAT_FILE
     if baseline.is_file():
         content["grad_cam"] = json.loads(baseline.read_text())
     write_json(bundle.folder / METRICS_FILE, content)

@@ -18,8 +18,9 @@ import pandas as pd
 from core.atomic import write_text
 from core.config import PROJECT_ROOT
 from core.constants import VERTEBRAE
-from core.demo_box_scores import LEVELS_FILE, PREDICTIONS
+from core.demo_box_scores import LEVELS_FILE
 from core.demo_localizer import NAME as LOCALIZER
+from core.demo_scores import PREDICTIONS_FOLDER
 from core.models.bundles import COHORTS_FOLDER, BundleInfo, list_bundles, read_bundle
 
 BEGIN = "<!-- figures: begin (python -m scripts.results) -->"
@@ -62,7 +63,7 @@ def readme_table(bundles: list[BundleInfo]) -> str:
             f"{figure(metrics['held_out']['patient'])} |"
         )
     localizer = PROJECT_ROOT / "checkpoints" / LOCALIZER
-    found = json.loads((localizer / PREDICTIONS / LEVELS_FILE).read_text())["held_out"]
+    found = json.loads((localizer / PREDICTIONS_FOLDER / LEVELS_FILE).read_text())["held_out"]
     rows.append(
         f"| {LOCALIZER}, boxes as evidence | slice fracture AUC | {figure(found['slice'])} | "
         f"{figure(found['patient'])} |"
@@ -131,7 +132,7 @@ def localisation_tables(bundle: BundleInfo) -> str:
         "|---|---|---|---|---|---|---|---|",
         *(_box_row(step["step"], step) for step in metrics["steps"]),
     ]  # fmt: skip
-    judged = json.loads((bundle.folder / PREDICTIONS / LEVELS_FILE).read_text())
+    judged = json.loads((bundle.folder / PREDICTIONS_FOLDER / LEVELS_FILE).read_text())
     gated, heat = metrics["gated"], metrics["grad_cam"]
     rows.append(
         _box_row(f"+ only slices that {gated['bundle']} calls (p ≥ "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -47,27 +49,15 @@ def box_outputs(
             f"of {seen.study_id} with {seen.n_slices}."
         )
     scores = slice_box_scores(raw, settings or FusionSettings())
-    return SlicePredictions(
-        study_id=seen.study_id,
-        z_mm=seen.z_mm,
-        vertebra_probs=seen.vertebra_probs,
+    return replace(
+        seen,
         fracture_probs=np.repeat(scores[:, np.newaxis], N_VERTEBRAE, axis=1),
         fracture_type=2,
         models=(*seen.models[:1], *raw.models),
-        instance_numbers=seen.instance_numbers,
     )
 
 
 def with_context(outputs: SlicePredictions, context: VertebraContext) -> SlicePredictions:
     """The same outputs, each slice seen together with the whole vertebra."""
-    return SlicePredictions(
-        study_id=outputs.study_id,
-        z_mm=outputs.z_mm,
-        vertebra_probs=outputs.vertebra_probs,
-        fracture_probs=in_context(
-            outputs.fracture_probs, outputs.vertebra_probs, context, shared=False
-        ),
-        fracture_type=outputs.fracture_type,
-        models=outputs.models,
-        instance_numbers=outputs.instance_numbers,
-    )
+    fracture = in_context(outputs.fracture_probs, outputs.vertebra_probs, context, shared=False)
+    return replace(outputs, fracture_probs=fracture)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import streamlit as st
 
 from core.models.bundles import BundleInfo
@@ -39,7 +41,7 @@ def box_request(study: OpenStudy) -> None:
         st.error(job.error, icon=":material/select_all:")
         st.button("Try again", key="boxes_again", on_click=forget_box_job, args=(study, bundle))
     else:
-        _wait(job)
+        box_progress(job)
 
 
 def _start(study: OpenStudy, bundle: BundleInfo) -> None:
@@ -47,11 +49,18 @@ def _start(study: OpenStudy, bundle: BundleInfo) -> None:
 
 
 @st.fragment(run_every=_POLL_SECONDS)
-def _wait(job: PredictionJob) -> None:
+def box_progress(job: PredictionJob) -> None:
+    """Poll the job; once it is finished, draw the page anew with its boxes."""
     if job.finished:
         st.rerun()
     if job.place:
         st.progress(0.0, text=place_in_line(job.place))
         return
-    share = job.done / job.total if job.total else 0.0
-    st.progress(share, text=f"The localiser reads slice {job.done} of {job.total or '…'}.")
+    if job.total == 0:
+        st.progress(0.0, text="Loading the localiser …")
+        return
+    left = job.seconds_left(time.monotonic())
+    remaining = "" if left is None else f" · about {max(1, round(left))} s left"
+    st.progress(
+        job.done / job.total, text=f"Looking at slice {job.done} of {job.total}{remaining}."
+    )

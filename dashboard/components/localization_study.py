@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Final
 
 import numpy as np
@@ -13,6 +12,7 @@ from core.data.slice_table import volume_file_numbers
 from core.inference.box_tracks import Detections, boxes_3d, detect
 from core.types import BoxPrediction, RawDetections
 from dashboard import state, viewer_place
+from dashboard.components.box_request import box_progress
 from dashboard.components.localization_controls import BoxChoice
 from dashboard.components.slice_viewer import predicted_boxes, slice_viewer, true_boxes
 from dashboard.components.study_picker import StudyChoice
@@ -23,12 +23,9 @@ from dashboard.localization import (
     forget_box_job,
     start_boxes,
 )
-from dashboard.prediction_jobs import PredictionJob
 from dashboard.services import OpenStudy
-from dashboard.wording import place_in_line
 
 BEFORE, AFTER = "loc_before", "loc_after"
-_POLL_SECONDS: Final = 0.5
 _HEIGHT: Final = 430
 
 
@@ -41,7 +38,7 @@ def study_boxes(study: OpenStudy, choice: StudyChoice, chosen: BoxChoice) -> Non
             st.error(job.error, icon=":material/neurology:")
             st.button("Try again", on_click=forget_box_job, args=(study, chosen.bundle))
             return
-        _progress(start_boxes(study, chosen.bundle))
+        box_progress(start_boxes(study, chosen.bundle))
         return
     found = detect(raw, chosen.settings).above(chosen.threshold)
     _viewers(study, choice, raw, found, chosen)
@@ -120,21 +117,3 @@ def _follow_before() -> None:
 
 def _follow_after() -> None:
     state.go_to_slice(viewer_place.viewer_report(AFTER).slice_index)
-
-
-@st.fragment(run_every=_POLL_SECONDS)
-def _progress(job: PredictionJob) -> None:
-    """Poll the job; once it is finished, draw the page anew with its boxes."""
-    if job.finished:
-        st.rerun()
-    if job.place:
-        st.progress(0.0, text=place_in_line(job.place))
-        return
-    if job.total == 0:
-        st.progress(0.0, text="Loading the localiser …")
-        return
-    left = job.seconds_left(time.monotonic())
-    remaining = "" if left is None else f" · about {max(1, round(left))} s left"
-    st.progress(
-        job.done / job.total, text=f"Looking at slice {job.done} of {job.total}{remaining}."
-    )

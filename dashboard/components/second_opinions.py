@@ -110,13 +110,9 @@ def _box_opinion(study: OpenStudy, seen: StudyReading) -> Opinion | None:
     raw = None if bundle is None else find_raw(study, bundle)
     if bundle is None or raw is None:
         return None
-    # Uploads and stored predictions may name a study in different ways; the slices are the same.
-    try:
-        return box_opinion(
-            replace(raw, study_id=seen.predictions.study_id), seen.predictions, bundle
-        )
-    except ValueError:
-        return None
+    # A folder may be named unlike its StudyInstanceUID; the series is the same.
+    own = replace(raw, study_id=seen.predictions.study_id)
+    return box_opinion(own, seen.predictions, bundle)
 
 
 def _progress(study: OpenStudy, missing: list[BundlePair]) -> bool:

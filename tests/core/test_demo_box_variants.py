@@ -10,7 +10,8 @@ from core.config import PROJECT_ROOT
 from core.data.rsna import read_studies
 from core.demo_box_variants import heat_boxes, slice_probabilities, slice_threshold
 from core.demo_localizer import NAME, SLICE_MODEL
-from core.demo_localizer_report import HEAT_FILE, PREDICTIONS, heat_measures
+from core.demo_localizer_report import HEAT_FILE, heat_measures
+from core.demo_scores import PREDICTIONS_FOLDER
 from core.errors import PredictionsError
 from core.evaluation.box_files import BoxCohort, fused_table, read_box_cohort, truth_table
 from core.inference.box_tracks import FusionSettings
@@ -55,7 +56,7 @@ def test_a_box_of_heat_is_measured_where_the_truth_is(phantom_root, monkeypatch)
 
 
 def test_probabilities_in_git_fit_the_shipped_boxes_slice_by_slice():
-    cohort = read_box_cohort(CHECKPOINTS / NAME / PREDICTIONS)
+    cohort = read_box_cohort(CHECKPOINTS / NAME / PREDICTIONS_FOLDER)
     bundle = read_bundle(CHECKPOINTS / SLICE_MODEL)
     probabilities = slice_probabilities(bundle, cohort)
 
@@ -68,7 +69,7 @@ def test_probabilities_in_git_fit_the_shipped_boxes_slice_by_slice():
 
 
 def test_a_study_without_probabilities_is_named():
-    cohort = read_box_cohort(CHECKPOINTS / NAME / PREDICTIONS)
+    cohort = read_box_cohort(CHECKPOINTS / NAME / PREDICTIONS_FOLDER)
     stranger = replace(cohort, raw=(study("1.2.3", 4),))
     with pytest.raises(PredictionsError, match=r"1\.2\.3"):
         slice_probabilities(read_bundle(CHECKPOINTS / SLICE_MODEL), stranger)
@@ -76,5 +77,5 @@ def test_a_study_without_probabilities_is_named():
 
 def test_the_grad_cam_figures_are_those_of_the_metrics():
     bundle = read_bundle(CHECKPOINTS / NAME)
-    assert (bundle.folder / PREDICTIONS / HEAT_FILE).is_file()
+    assert (bundle.folder / PREDICTIONS_FOLDER / HEAT_FILE).is_file()
     assert 0 < bundle.metrics["grad_cam"]["mean_iou_best_scored"] < 1

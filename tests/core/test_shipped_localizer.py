@@ -9,7 +9,8 @@ import pytest
 from core.config import PROJECT_ROOT
 from core.demo_box_scores import LEVELS_FILE, measure_levels
 from core.demo_localizer import NAME
-from core.demo_localizer_report import PREDICTIONS, REPLICATES, STEPS, measures
+from core.demo_localizer_report import REPLICATES, STEPS, measures
+from core.demo_scores import PREDICTIONS_FOLDER
 from core.evaluation.box_files import fused_table, read_box_cohort
 from core.evaluation.box_groups import by_group
 from core.evaluation.detection import evaluate_detection
@@ -26,7 +27,7 @@ def bundle():
 
 @pytest.fixture(scope="module")
 def cohort(bundle):
-    return read_box_cohort(bundle.folder / PREDICTIONS)
+    return read_box_cohort(bundle.folder / PREDICTIONS_FOLDER)
 
 
 def test_its_weights_load_and_fit_into_git(bundle):
@@ -66,7 +67,7 @@ def test_the_operating_point_is_of_the_validation_fold(bundle):
 
 
 def test_its_figures_as_a_fracture_model_follow_from_the_shipped_predictions(bundle):
-    stated = json.loads((bundle.folder / PREDICTIONS / LEVELS_FILE).read_text())
+    stated = json.loads((bundle.folder / PREDICTIONS_FOLDER / LEVELS_FILE).read_text())
     report = measure_levels(bundle)
     for level in ("slice", "vertebra", "patient"):
         found = getattr(report, level)
@@ -77,12 +78,17 @@ def test_its_figures_as_a_fracture_model_follow_from_the_shipped_predictions(bun
 
 
 def test_the_shipped_predictions_are_the_boxes_in_their_context(bundle, cohort):
-    stated = json.loads((bundle.folder / PREDICTIONS / LEVELS_FILE).read_text())
+    stated = json.loads((bundle.folder / PREDICTIONS_FOLDER / LEVELS_FILE).read_text())
     context = bundle.config.context
     assert context == VertebraContext(**stated["context"])
     vertebra = read_bundle(PROJECT_ROOT / "checkpoints" / stated["partner"])
-    seen = {s.study_id: s for s in read_slices(vertebra.folder / PREDICTIONS / "held_out.parquet")}
-    stored = {s.study_id: s for s in read_slices(bundle.folder / PREDICTIONS / "held_out.parquet")}
+    seen = {
+        s.study_id: s
+        for s in read_slices(vertebra.folder / PREDICTIONS_FOLDER / "held_out.parquet")
+    }
+    stored = {
+        s.study_id: s for s in read_slices(bundle.folder / PREDICTIONS_FOLDER / "held_out.parquet")
+    }
     for raw in cohort.raw[::20]:
         again = with_context(box_outputs(raw, seen[raw.study_id]), context)
         # Boxes are kept as float32 and probabilities to 1e-4.

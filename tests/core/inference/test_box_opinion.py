@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from core.config import PROJECT_ROOT
-from core.demo_box_scores import PREDICTIONS
 from core.demo_localizer import NAME
+from core.demo_scores import PREDICTIONS_FOLDER
 from core.evaluation.box_files import read_box_cohort
 from core.inference.aggregation import aggregate
 from core.inference.agreement import agreement, box_opinion
@@ -22,10 +22,12 @@ def localizer():
 @pytest.fixture(scope="module")
 def shipped(localizer):
     """Boxes, presence and stored scores of one held-out study."""
-    raw = read_box_cohort(localizer.folder / PREDICTIONS).raw[3]
-    table = PROJECT_ROOT / "checkpoints" / "vertebra_type1" / PREDICTIONS / "held_out.parquet"
+    raw = read_box_cohort(localizer.folder / PREDICTIONS_FOLDER).raw[3]
+    table = (
+        PROJECT_ROOT / "checkpoints" / "vertebra_type1" / PREDICTIONS_FOLDER / "held_out.parquet"
+    )
     seen = next(s for s in read_slices(table) if s.study_id == raw.study_id)
-    stored = read_slices(localizer.folder / PREDICTIONS / "held_out.parquet")
+    stored = read_slices(localizer.folder / PREDICTIONS_FOLDER / "held_out.parquet")
     return raw, seen, next(s for s in stored if s.study_id == raw.study_id)
 
 
