@@ -1,4 +1,4 @@
-"""A localiser from a bundle, and the start of one from a slice model's backbone."""
+"""A localiser from a bundle, and the start of one from what another network has learnt."""
 
 from __future__ import annotations
 
@@ -43,8 +43,13 @@ def load_localizer(bundle: BundleInfo, device: str | torch.device = "cpu") -> Lo
     return model.to(memory_format=torch.channels_last).eval().to(device)
 
 
-def start_from_slice_model(model: nn.Module, bundle: BundleInfo) -> int:
-    """Give a fresh localiser's backbone the weights of a vertebra or fracture model.
+def start_localizer(model: nn.Module, bundle: BundleInfo) -> int:
+    """Give a fresh localiser the weights of another one, or the backbone of a slice model.
+
+    Args:
+        model: The fresh localiser; where the bundle is a localiser, built with its anchors, as
+            the heads learnt against them.
+        bundle: Of any task.
 
     Returns:
         How many tensors were taken over.
@@ -59,12 +64,17 @@ def start_from_slice_model(model: nn.Module, bundle: BundleInfo) -> int:
             f"{bundle.weights_file} holds no weights; train the bundle anew."
         ) from error
     own = model.state_dict()
-    start = "detector.backbone.body."
+    whole = bundle.config.task == "localization"
+    start = "" if whole else "detector.backbone.body."
     wanted = [name for name in own if name.startswith(start)]
     taken: dict[str, Tensor] = {}
     for name in wanted:
         part = name.removeprefix(start)
-        source = given.get(f"backbone.features.{part}", given.get(f"backbone.{part}"))
+        source = (
+            given.get(name)
+            if whole
+            else given.get(f"backbone.features.{part}", given.get(f"backbone.{part}"))
+        )
         if source is None or source.shape != own[name].shape:
             raise BundleError(
                 f"Bundle {bundle.config.name} has the backbone {bundle.config.backbone}, which "

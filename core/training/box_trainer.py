@@ -25,7 +25,7 @@ from core.models.anchors import Anchors, fit_anchors
 from core.models.bundles import UNSAVED_SHA256, BundleConfig, read_bundle
 from core.models.checkpoint import save_bundle
 from core.models.localizer import Localizer, pyramid_spec
-from core.models.localizer_bundle import start_from_slice_model
+from core.models.localizer_bundle import start_localizer
 from core.training.batches import Batches
 from core.training.box_cohort import FIELD_MM, BoxCohort, load_box_cohort
 from core.training.box_engine import evaluate_boxes, train_box_epoch
@@ -56,7 +56,9 @@ def train_localizer(
 ) -> Path:
     """Train a localiser and write its bundle.
 
-    The anchors are fitted to the boxes of the training folds before anything else.
+    The anchors are fitted to the boxes of the training folds before anything else, unless the run
+    goes on from another localiser (`init_from`): it keeps that one's anchors, which its heads
+    learnt against.
 
     Args:
         config: The run, of the task "localization"; its `fold` is a number or None.
@@ -85,7 +87,7 @@ def train_localizer(
         origin = provenance(cohort.fingerprint)
         if processes.is_first:
             write_json(run.folder / PROVENANCE_FILE, asdict(origin))
-        anchors = fit_anchors(
+        anchors = _known_anchors(config) or fit_anchors(
             cohort.training.sides,
             levels=pyramid_spec(config.backbone).levels,
             per_level=config.anchors_per_level,
@@ -94,6 +96,13 @@ def train_localizer(
         _log.info("Anchors (width, height) in pixels by level: %s.", anchors)
         job = _Job(config, run, processes, fabric, cohort, anchors, origin, on_evaluation)
         return job.carry_out(progress, resume=resume)
+
+
+def _known_anchors(config: RunConfig) -> Anchors | None:
+    """The anchors of the localiser that a run starts from; None where it starts from none."""
+    if config.init_from is None:
+        return None
+    return read_bundle(config.init_from).config.anchors
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -212,8 +221,8 @@ class _Job:
             config.backbone, self.anchors, size=config.size, pretrained=config.pretrained
         )
         if config.init_from is not None:
-            taken = start_from_slice_model(model, read_bundle(config.init_from))
-            _log.info("%d tensors of the backbone start from %s.", taken, config.init_from.name)
+            taken = start_localizer(model, read_bundle(config.init_from))
+            _log.info("%d tensors start from %s.", taken, config.init_from.name)
         model = model.to(memory_format=torch.channels_last)
         optimizer = Adam(
             model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay

@@ -11,7 +11,7 @@ from core.models.anchors import fit_anchors, shared_centre_iou
 from core.models.bundles import BundleConfig, read_bundle
 from core.models.checkpoint import save_bundle
 from core.models.localizer import Localizer
-from core.models.localizer_bundle import load_localizer, start_from_slice_model
+from core.models.localizer_bundle import load_localizer, start_localizer
 
 ANCHORS = fit_anchors(np.random.default_rng(0).uniform(6, 40, (60, 2)), levels=3, per_level=2)
 
@@ -92,7 +92,7 @@ def test_a_bundle_of_another_task_is_refused(untrained_bundles):
 def test_the_backbone_of_a_slice_model_is_a_start(untrained_bundles):
     fresh = Localizer("mobilenet_v3_large", ANCHORS, size=64)
     bundle = read_bundle(untrained_bundles / "fracture-untrained")
-    assert start_from_slice_model(fresh, bundle) > 200
+    assert start_localizer(fresh, bundle) > 200
     from core.models.checkpoint import load_model
 
     expected = load_model(bundle).backbone.features[3].block[0][0].weight
@@ -101,10 +101,18 @@ def test_the_backbone_of_a_slice_model_is_a_start(untrained_bundles):
     )
 
 
+def test_another_localiser_is_a_start_with_its_heads(localizer, tmp_path):
+    save_bundle(tmp_path / "b", localizer, _config(anchors=ANCHORS), half=False)
+    fresh = Localizer("mobilenet_v3_large", ANCHORS, size=64)
+    assert start_localizer(fresh, read_bundle(tmp_path / "b")) == len(fresh.state_dict())
+    for name, value in fresh.state_dict().items():
+        torch.testing.assert_close(value, localizer.state_dict()[name])
+
+
 def test_another_backbone_is_no_start(untrained_bundles):
     other = Localizer("resnet50", tuple(ANCHORS[k % 3] for k in range(4)), size=64)
     with pytest.raises(BundleError, match="does not fit"):
-        start_from_slice_model(other, read_bundle(untrained_bundles / "fracture-untrained"))
+        start_localizer(other, read_bundle(untrained_bundles / "fracture-untrained"))
 
 
 def test_wrong_backbones_and_anchors_are_named():
