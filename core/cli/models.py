@@ -101,3 +101,18 @@ def demo_localizer(
     held = (bundle.metrics or {})["held_out"]
     for name, value in held.items():
         typer.echo(f"{name}: {value}")
+
+
+@app.command()
+def demo_experiments(
+    name: Annotated[list[str] | None, typer.Argument(help="Experiments; all unless named.")] = None,
+    work: Annotated[Path, typer.Option(help="Folder for cohorts and runs.")] = Path("var/training"),
+) -> None:
+    """Compare backbones, augmentation, noise reduction and early stopping at equal budgets."""
+    from core.demo_experiments import run_experiments
+
+    with progress_bar("", "step") as progress:
+        for file in run_experiments(
+            Settings(), work, only=name or [], progress=progress, say=tqdm.write
+        ):
+            typer.echo(file)

@@ -20,6 +20,9 @@ METRICS_FILE: Final = "metrics.json"
 OPERATING_POINTS_FILE: Final = "operating_points.json"
 COHORTS_FOLDER: Final = "cohorts"
 """Beside the bundles: the truth of the cohorts that they were scored on."""
+EXPERIMENTS_FOLDER: Final = "experiments"
+"""Beside the bundles: figures of networks that are not shipped."""
+_NO_BUNDLES: Final = frozenset({COHORTS_FOLDER, EXPERIMENTS_FOLDER})
 UNSAVED_SHA256: Final = "0" * 64
 """Digest in the config of a model that has not been saved yet."""
 
@@ -153,7 +156,7 @@ def list_bundles(checkpoints: Path) -> list[BundleInfo]:
         return []
     found: list[BundleInfo] = []
     for folder in sorted(checkpoints.iterdir()):
-        if not folder.is_dir() or folder.name.startswith(".") or folder.name == COHORTS_FOLDER:
+        if not folder.is_dir() or folder.name.startswith(".") or folder.name in _NO_BUNDLES:
             continue
         try:
             found.append(read_bundle(folder))

@@ -1,0 +1,179 @@
+"""The project's claims tried out: ways of training, set beside each other at one equal budget.
+
+Each file of `configs/experiments` is one experiment: what all its runs share, and the arms that
+differ in one thing. Every arm is trained with every seed and measured on the held-out cohort, on
+as many evenly spaced slices of each study; nothing is chosen there, as no network is shipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from core.config import PROJECT_ROOT, RunConfig, Settings, read_yaml
+from core.data.phantom.cohort import write_cohort
+from core.demo_experiment_scores import (
+    THIN_FILE,
+    Trained,
+    measure_arms,
+    predict_thinly,
+    write_result,
+)
+from core.demo_models import FOLDS, HELD_OUT, TRUNK, CohortPlan
+from core.errors import ConfigError
+from core.models.bundles import BundleInfo, read_bundle
+from core.training.run_list import summarise_run
+from core.training.trainer import train
+
+EXPERIMENTS: Final = PROJECT_ROOT / "configs" / "experiments"
+_COHORTS: Final[dict[str, CohortPlan]] = {"train": TRUNK, "folds": FOLDS}
+
+Progress = Callable[[int, int], None]
+Say = Callable[[str], None]
+
+
+class Experiment(BaseModel):
+    """One experiment as its file describes it.
+
+    Attributes:
+        title: For the reader.
+        question: What it asks.
+        baseline: The arm that the others are set beside.
+        seeds: Each arm is trained once with each.
+        run: Fields of `RunConfig` that all arms share.
+        cohort: The generated cohort that all learn from.
+        init_from: The trunk of the shipped networks as the start of all, or random weights.
+        arms: By name the fields in which an arm differs.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: str
+    question: str
+    baseline: str
+    seeds: tuple[int, ...] = Field(min_length=1)
+    run: dict[str, Any]
+    cohort: Literal["train", "folds"]
+    init_from: Literal["trunk"] | None = None
+    arms: dict[str, dict[str, Any]] = Field(min_length=1)
+
+    def config(self, arm: str, seed: int, work: Path) -> RunConfig:
+        """The run of one arm with one seed.
+
+        Args:
+            arm: A key of `arms`.
+            seed: One of `seeds`.
+            work: Folder of the cohorts and runs.
+
+        Raises:
+            ConfigError: A field is unknown or its value is bad.
+        """
+        fields = {
+            **self.run, **self.arms[arm], "seed": seed,
+            "data_root": work / _COHORTS[self.cohort].name,
+        }  # fmt: skip
+        if self.init_from is not None:
+            fields["init_from"] = work / "runs" / self.init_from / "bundle"
+        try:
+            return RunConfig(**fields)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise ConfigError(
+                f"Arm {arm!r} of {self.title!r}: {'.'.join(map(str, first['loc']))}: "
+                f"{first['msg']}; mend that value."
+            ) from error
+
+
+def load_experiments(folder: Path = EXPERIMENTS) -> dict[str, Experiment]:
+    """Read all experiments by the names of their files.
+
+    Raises:
+        ConfigError: A file is broken, or its baseline is none of its arms.
+    """
+    found: dict[str, Experiment] = {}
+    for path in sorted(folder.glob("*.yaml")):
+        try:
+            experiment = Experiment(**read_yaml(path))
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise ConfigError(
+                f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}; mend that value."
+            ) from error
+        if experiment.baseline not in experiment.arms:
+            raise ConfigError(f"{path}: {experiment.baseline!r} is no arm; mend `baseline`.")
+        found[path.stem] = experiment
+    return found
+
+
+def run_experiments(
+    settings: Settings,
+    work: Path,
+    *,
+    only: Sequence[str] = (),
+    progress: Progress | None = None,
+    say: Say = lambda _: None,
+) -> list[Path]:
+    """Train every arm of the experiments that is not trained yet, measure, and write the results.
+
+    Args:
+        settings: Where bundles, results and caches lie.
+        work: Folder of the cohorts and runs; what is finished there is kept, so that a call that
+            was cut off goes on where it was.
+        only: Names of experiments; all unless given.
+        progress: Called with (done, total) of the part at work.
+        say: Called with one line a step.
+
+    Returns:
+        The results' files.
+
+    Raises:
+        ConfigError: There is no such experiment.
+        BundleError: The trunk was never trained (`make demo-models`).
+        CSpineError: As the parts raise them.
+    """
+    experiments = load_experiments()
+    unknown = sorted(set(only) - set(experiments))
+    if unknown:
+        raise ConfigError(
+            f"There is no experiment {unknown[0]!r}; choose among {', '.join(experiments)}."
+        )
+    chosen = {name: e for name, e in experiments.items() if not only or name in only}
+    for plan in (TRUNK, FOLDS, HELD_OUT):
+        write_cohort(work / plan.name, studies=plan.studies, seed=plan.seed, progress=progress)
+    written: list[Path] = []
+    for name, experiment in chosen.items():
+        trained: list[Trained] = []
+        # Seed by seed: a call that is cut off leaves whole rounds of all arms.
+        for seed in experiment.seeds:
+            for arm in experiment.arms:
+                folder = work / "runs" / "experiments" / name / f"{arm}, seed {seed}"
+                config = experiment.config(arm, seed, work)
+                bundle = _trained(config, folder, settings, progress, say)
+                thin = folder / THIN_FILE
+                if not thin.is_file():
+                    say(f"Predicting with {name}, {folder.name}")
+                    predict_thinly(bundle, work / HELD_OUT.name, thin, settings, progress)
+                trained.append(Trained(arm, seed, bundle, thin))
+        say(f"Measuring {name}")
+        result = measure_arms(trained, experiment.baseline, settings.checkpoints)
+        about = experiment.model_dump(mode="json")
+        written.append(write_result(name, about, result, settings.checkpoints))
+    return written
+
+
+def _trained(
+    config: RunConfig, folder: Path, settings: Settings, progress: Progress | None, say: Say
+) -> BundleInfo:
+    known = summarise_run(folder) if folder.is_dir() else None
+    if known is None or known.state != "finished":
+        say(f"Training {folder.parent.name}, {folder.name}")
+        train(
+            config, folder, resume=known is not None, progress=progress,
+            cache_dir=settings.rsna_cache,
+        )  # fmt: skip
+    # The optimizer's state is three times the weights, and nothing goes on from here.
+    (folder / "last.ckpt").unlink(missing_ok=True)
+    return read_bundle(folder / "bundle")

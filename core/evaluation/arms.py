@@ -1,0 +1,119 @@
+"""Ways of training set beside each other: AUC over patients and over repeated runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import PredictionsError
+from core.evaluation.intervals import percentiles
+from core.evaluation.metrics import roc_auc
+from core.evaluation.resampling import FloatArray, auc_samples, resampled
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ArmScores:
+    """One run of an arm: its scored items.
+
+    Attributes:
+        arm: Name; the runs of an arm share it.
+        scores: float64 (n,).
+        truth: bool (n,).
+        patients: (n,) any identifier.
+    """
+
+    arm: str
+    scores: NDArray[np.float64]
+    truth: NDArray[np.bool_]
+    patients: NDArray[np.generic]
+
+
+@dataclass(frozen=True, slots=True)
+class ArmFigure:
+    """AUC of an arm, a mean over its runs, beside the baseline.
+
+    Attributes:
+        auc: Mean over runs.
+        low: Lower end of the 95 % interval over patients, the runs held fixed.
+        high: Upper end.
+        runs: AUC of each run.
+        difference: Mean AUC minus the baseline's; 0 for the baseline.
+        difference_low: Lower end of its paired interval over patients.
+        difference_high: Upper end.
+        run_sd: Standard deviation over runs (n - 1); None for one run.
+    """
+
+    auc: float
+    low: float | None
+    high: float | None
+    runs: tuple[float, ...]
+    difference: float
+    difference_low: float | None
+    difference_high: float | None
+    run_sd: float | None
+
+
+def compare_arms(
+    runs: Sequence[ArmScores], baseline: str, *, replicates: int = 1000, seed: int = 0
+) -> Mapping[str, ArmFigure]:
+    """Average each arm over its runs and set it beside the baseline on the same patients.
+
+    A replicate draws patients with replacement and takes the mean AUC of an arm's runs; the
+    difference of two arms is taken within the replicate. Intervals are percentiles over
+    replicates: they hold the uncertainty over patients; the spread over runs is told beside them.
+
+    Args:
+        runs: All runs of all arms, on the same patients.
+        baseline: Name of an arm.
+        replicates: Over patients.
+        seed: Of the bootstrap.
+
+    Returns:
+        By arm, in the order of the runs.
+
+    Raises:
+        PredictionsError: The baseline has no run, an AUC is undefined, or runs are of different
+            patients.
+    """
+    patients = {tuple(np.unique(run.patients).tolist()) for run in runs}
+    if len(patients) > 1:
+        raise PredictionsError("The runs scored different patients; predict the same studies.")
+    samples: dict[str, list[FloatArray]] = {}
+    values: dict[str, list[float]] = {}
+    for run in runs:
+        auc = roc_auc(run.scores, run.truth)
+        if auc is None:
+            raise PredictionsError(f"{run.arm} was measured on items of one class; add studies.")
+        drawn = resampled(run.scores, run.truth, run.patients, replicates=replicates, seed=seed)
+        samples.setdefault(run.arm, []).append(auc_samples(drawn))
+        values.setdefault(run.arm, []).append(auc)
+    if baseline not in values:
+        raise PredictionsError(f"The baseline {baseline!r} has no run; choose another arm.")
+    means = {arm: np.mean(drawn, axis=0) for arm, drawn in samples.items()}
+    base_value, base_drawn = float(np.mean(values[baseline])), means[baseline]
+    return {
+        arm: _figure(values[arm], means[arm], base_value, means[arm] - base_drawn) for arm in values
+    }
+
+
+def _figure(
+    values: Sequence[float], drawn: FloatArray, baseline: float, differences: FloatArray
+) -> ArmFigure:
+    own = percentiles(drawn[np.isfinite(drawn)], CONFIDENCE)
+    gap = percentiles(differences[np.isfinite(differences)], CONFIDENCE)
+    mean = float(np.mean(values))
+    return ArmFigure(
+        auc=mean,
+        low=None if own is None else own.low,
+        high=None if own is None else own.high,
+        runs=tuple(values),
+        difference=mean - baseline,
+        difference_low=None if gap is None else gap.low,
+        difference_high=None if gap is None else gap.high,
+        run_sd=float(np.std(values, ddof=1)) if len(values) > 1 else None,
+    )
