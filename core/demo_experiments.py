@@ -113,6 +113,7 @@ def run_experiments(
     work: Path,
     *,
     only: Sequence[str] = (),
+    folder: Path = EXPERIMENTS,
     progress: Progress | None = None,
     say: Say = lambda _: None,
 ) -> list[Path]:
@@ -123,6 +124,7 @@ def run_experiments(
         work: Folder of the cohorts and runs; what is finished there is kept, so that a call that
             was cut off goes on where it was.
         only: Names of experiments; all unless given.
+        folder: Of the experiments' files.
         progress: Called with (done, total) of the part at work.
         say: Called with one line a step.
 
@@ -134,7 +136,7 @@ def run_experiments(
         BundleError: The trunk was never trained (`make demo-models`).
         CSpineError: As the parts raise them.
     """
-    experiments = load_experiments()
+    experiments = load_experiments(folder)
     unknown = sorted(set(only) - set(experiments))
     if unknown:
         raise ConfigError(
@@ -149,12 +151,12 @@ def run_experiments(
         # Seed by seed: a call that is cut off leaves whole rounds of all arms.
         for seed in experiment.seeds:
             for arm in experiment.arms:
-                folder = work / "runs" / "experiments" / name / f"{arm}, seed {seed}"
+                run = work / "runs" / "experiments" / name / f"{arm}, seed {seed}"
                 config = experiment.config(arm, seed, work)
-                bundle = _trained(config, folder, settings, progress, say)
-                thin = folder / THIN_FILE
+                bundle = _trained(config, run, settings, progress, say)
+                thin = run / THIN_FILE
                 if not thin.is_file():
-                    say(f"Predicting with {name}, {folder.name}")
+                    say(f"Predicting with {name}, {run.name}")
                     predict_thinly(bundle, work / HELD_OUT.name, thin, settings, progress)
                 trained.append(Trained(arm, seed, bundle, thin))
         say(f"Measuring {name}")

@@ -118,8 +118,8 @@ def score_bundles(
         measured = evaluate_predictions(measured_on, held_out_truth, thresholds=thresholds)
         partner = shipped[_partner(shipped[name])]
         _write_scores(bundle, partner, configs[name], work, chosen, measured, origin)
-    _write_truth(checkpoints, "training", work.folds_root, asked, truth)
-    _write_truth(checkpoints, "held_out", work.held_out_root, records, held_out_truth)
+    write_truth(checkpoints, "training", work.folds_root, asked, truth)
+    write_truth(checkpoints, "held_out", work.held_out_root, records, held_out_truth)
     return [bundle.folder for bundle in shipped.values()]
 
 
@@ -270,11 +270,19 @@ def _write_scores(
     atomic.write_text(bundle.folder / "MODEL_CARD.md", render_card(bundle, config, metrics))
 
 
-def _write_truth(
+def write_truth(
     checkpoints: Path, name: str, root: Path, records: Sequence[StudyRecord],
     truth: Sequence[StudyTruth],
 ) -> None:  # fmt: skip
-    """Write a cohort's truth beside the bundles: a row a study, and a row a slice."""
+    """Write a cohort's truth beside the bundles: a row a study, and a row a slice.
+
+    Args:
+        checkpoints: Folder of the bundles.
+        name: Of the cohort.
+        root: Its data root.
+        records: Its studies.
+        truth: Of the studies; those without are left out.
+    """
     by_id = {study.study_id: study for study in truth}
     known = [record for record in records if record.study_id in by_id]
     studies = pd.DataFrame({"study_id": [record.study_id for record in known]})
