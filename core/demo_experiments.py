@@ -19,17 +19,19 @@ from core.demo_experiment_scores import (
     THIN_FILE,
     Trained,
     measure_arms,
-    predict_thinly,
     write_result,
 )
-from core.demo_models import FOLDS, HELD_OUT, TRUNK, CohortPlan
+from core.demo_models import HELD_OUT, TRUNK, CohortPlan
 from core.errors import ConfigError
+from core.inference.thin_predictions import predict_thinly
 from core.models.bundles import BundleInfo, read_bundle
 from core.training.run_list import summarise_run
 from core.training.trainer import train
 
 EXPERIMENTS: Final = PROJECT_ROOT / "configs" / "experiments"
-_COHORTS: Final[dict[str, CohortPlan]] = {"train": TRUNK, "folds": FOLDS}
+FRESH: Final = CohortPlan("fresh", 240, 41)
+"""Studies that no shipped network has learnt from."""
+_COHORTS: Final[dict[str, CohortPlan]] = {"train": TRUNK, "fresh": FRESH}
 
 Progress = Callable[[int, int], None]
 Say = Callable[[str], None]
@@ -45,7 +47,7 @@ class Experiment(BaseModel):
         seeds: Each arm is trained once with each.
         run: Fields of `RunConfig` that all arms share.
         cohort: The generated cohort that all learn from.
-        init_from: The trunk of the shipped networks as the start of all, or random weights.
+        init_from: Name of a shipped bundle as the start of all; random weights without one.
         arms: By name the fields in which an arm differs.
     """
 
@@ -56,17 +58,18 @@ class Experiment(BaseModel):
     baseline: str
     seeds: tuple[int, ...] = Field(min_length=1)
     run: dict[str, Any]
-    cohort: Literal["train", "folds"]
-    init_from: Literal["trunk"] | None = None
+    cohort: Literal["train", "fresh"]
+    init_from: str | None = Field(None, pattern=r"^\w+$")
     arms: dict[str, dict[str, Any]] = Field(min_length=1)
 
-    def config(self, arm: str, seed: int, work: Path) -> RunConfig:
+    def config(self, arm: str, seed: int, work: Path, checkpoints: Path) -> RunConfig:
         """The run of one arm with one seed.
 
         Args:
             arm: A key of `arms`.
             seed: One of `seeds`.
             work: Folder of the cohorts and runs.
+            checkpoints: Where the shipped bundles lie.
 
         Raises:
             ConfigError: A field is unknown or its value is bad.
@@ -76,7 +79,7 @@ class Experiment(BaseModel):
             "data_root": work / _COHORTS[self.cohort].name,
         }  # fmt: skip
         if self.init_from is not None:
-            fields["init_from"] = work / "runs" / self.init_from / "bundle"
+            fields["init_from"] = checkpoints / self.init_from
         try:
             return RunConfig(**fields)
         except ValidationError as error:
@@ -133,7 +136,7 @@ def run_experiments(
 
     Raises:
         ConfigError: There is no such experiment.
-        BundleError: The trunk was never trained (`make demo-models`).
+        BundleError: A bundle to start from is missing.
         CSpineError: As the parts raise them.
     """
     experiments = load_experiments(folder)
@@ -143,7 +146,7 @@ def run_experiments(
             f"There is no experiment {unknown[0]!r}; choose among {', '.join(experiments)}."
         )
     chosen = {name: e for name, e in experiments.items() if not only or name in only}
-    for plan in (TRUNK, FOLDS, HELD_OUT):
+    for plan in (*{_COHORTS[e.cohort] for e in chosen.values()}, HELD_OUT):
         write_cohort(work / plan.name, studies=plan.studies, seed=plan.seed, progress=progress)
     written: list[Path] = []
     for name, experiment in chosen.items():
@@ -152,7 +155,7 @@ def run_experiments(
         for seed in experiment.seeds:
             for arm in experiment.arms:
                 run = work / "runs" / "experiments" / name / f"{arm}, seed {seed}"
-                config = experiment.config(arm, seed, work)
+                config = experiment.config(arm, seed, work, settings.checkpoints)
                 bundle = _trained(config, run, settings, progress, say)
                 thin = run / THIN_FILE
                 if not thin.is_file():

@@ -25,9 +25,9 @@ def test_the_backbone_experiment_tries_every_backbone():
 
 def test_arms_differ_in_what_they_say_alone(tmp_path):
     for experiment in load_experiments().values():
-        base = experiment.config(experiment.baseline, 7, tmp_path).model_dump()
+        base = experiment.config(experiment.baseline, 7, tmp_path, tmp_path).model_dump()
         for name, changes in experiment.arms.items():
-            own = experiment.config(name, 7, tmp_path).model_dump()
+            own = experiment.config(name, 7, tmp_path, tmp_path).model_dump()
             differing = {key for key, value in own.items() if value != base[key]}
             assert differing <= set(changes) | set(experiment.arms[experiment.baseline])
 
@@ -52,7 +52,7 @@ def test_a_bad_arm_is_named(tmp_path):
     experiment = load_experiments()["backbones"]
     bad = experiment.model_copy(update={"arms": {"odd": {"size": -1}}})
     with pytest.raises(ConfigError, match=r"Arm 'odd'.*size"):
-        bad.config("odd", 7, tmp_path)
+        bad.config("odd", 7, tmp_path, tmp_path)
 
 
 def test_an_unknown_experiment_is_named(tmp_path):
