@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,6 +28,10 @@ SLOPE: Final = 1.2
 """Steepest course of the spine: mm in the slice for each mm along z."""
 BEND_COST: Final = 0.05
 """Loss of log density for each coarse pixel, squared, that the course moves between slices."""
+MAX_REACH: Final = 8
+"""Coarse pixels that the course moves between two slices at most. Slices further apart than 20 mm
+hold it no longer; without a limit, one wrong position in a header would try every place from
+every other."""
 SMOOTH_MM: Final = 6.0
 BEHIND_MM: Final = 14.0
 """A vertebra's middle lies so far behind its densest part: arch and spinous process are thin."""
@@ -107,7 +112,7 @@ def find_spine_field(
         raise ValueError(f"A field of {side_mm} mm at spacing {spacing_mm} has no size.")
     step_z, step_y, step_x = spacing_mm
     density = _bone_density(hu, spacing_mm)
-    reach = max(1, round(step_z * SLOPE / GRID_MM))
+    reach = max(1, round(min(step_z * SLOPE / GRID_MM, MAX_REACH)))
     course = gaussian_filter1d(
         _best_course(density, reach), max(1.0, SMOOTH_MM / step_z), axis=0, mode="nearest"
     )
@@ -143,20 +148,18 @@ def _bone_density(
 def _best_course(density: NDArray[np.float32], reach: int) -> FloatArray:
     """Row and column in each slice of the course with the greatest sum, float64 (n, 2)."""
     rows, columns = density.shape[1:]
-    steps = [(a, b) for a in range(-reach, reach + 1) for b in range(-reach, reach + 1)]
+    steps = [
+        (a, b)
+        for a in range(-reach, reach + 1)
+        for b in range(-reach, reach + 1)
+        if abs(a) < rows and abs(b) < columns
+    ]
     best = density[0].copy()
-    choices: list[NDArray[np.intp]] = []
+    choices: list[NDArray[np.int16]] = []
     for layer in density[1:]:
-        reached = np.full((len(steps), rows, columns), -np.inf, np.float32)
-        for number, (a, b) in enumerate(steps):
-            to_rows, from_rows = _overlap(rows, a)
-            to_columns, from_columns = _overlap(columns, b)
-            reached[number, to_rows, to_columns] = best[from_rows, from_columns] - np.float32(
-                BEND_COST * (a * a + b * b)
-            )
-        choice = reached.argmax(axis=0)
+        best, choice = _best_moves(best, steps)
+        best += layer
         choices.append(choice)
-        best = np.take_along_axis(reached, choice[np.newaxis], axis=0)[0] + layer
     place = np.unravel_index(int(best.argmax()), best.shape)
     course = [(int(place[0]), int(place[1]))]
     for choice in reversed(choices):
@@ -164,6 +167,27 @@ def _best_course(density: NDArray[np.float32], reach: int) -> FloatArray:
         a, b = steps[int(choice[row, column])]
         course.append((row + a, column + b))
     return np.array(course[::-1], np.float64)
+
+
+def _best_moves(
+    best: NDArray[np.float32], steps: Sequence[tuple[int, int]]
+) -> tuple[NDArray[np.float32], NDArray[np.int16]]:
+    """The best sum with which each pixel is reached, and the number of the step back from it.
+
+    The steps are tried one after the other: side by side they would need a map each.
+    """
+    rows, columns = best.shape
+    reached = np.full(best.shape, -np.inf, np.float32)
+    choice = np.zeros(best.shape, np.int16)
+    for number, (a, b) in enumerate(steps):
+        to_rows, from_rows = _overlap(rows, a)
+        to_columns, from_columns = _overlap(columns, b)
+        offered = best[from_rows, from_columns] - np.float32(BEND_COST * (a * a + b * b))
+        known = reached[to_rows, to_columns]
+        better = offered > known
+        np.copyto(known, offered, where=better)
+        np.copyto(choice[to_rows, to_columns], np.int16(number), where=better)
+    return reached, choice
 
 
 def _overlap(length: int, step: int) -> tuple[slice, slice]:

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -39,6 +41,19 @@ def test_a_denser_bone_in_some_slices_does_not_draw_it_off():
     hu[20:32, 10:30, 35:85] = 900
     field = find_spine_field(hu, (2.0, 1.0, 1.0), 90.0)
     assert np.abs(field.centers_px - (70 + BEHIND_MM, 60)).max() < 6.0
+
+
+@pytest.mark.parametrize("step_z", [30.0, 400.0, 1e9])
+def test_slices_far_apart_need_no_more_memory_than_a_few_maps(step_z):
+    path = np.array([[60.0, 60.0], [62.0, 60.0], [60.0, 61.0]])
+    hu = _neck(path)
+    find_spine_field(hu, (2.0, 1.0, 1.0), 60.0)
+    tracemalloc.start()
+    field = find_spine_field(hu, (step_z, 1.0, 1.0), 60.0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4_000_000
+    assert np.abs(field.centers_px - path - (BEHIND_MM, 0)).max() < 6.0
 
 
 def test_one_slice_and_a_slice_without_bone_have_a_place():
