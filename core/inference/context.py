@@ -106,20 +106,30 @@ def fit_context(
             "The context along a vertebra cannot be fitted to slices of one class; give studies "
             "with and without fractures."
         )
-    used = np.array([True, True])
-    model = LogisticRegression(C=1 / _RIDGE, max_iter=1000).fit(x, y)
-    for column in np.flatnonzero(model.coef_[0] < 0):
-        used[column] = False
-    if not used.all() and used.any():
-        model = LogisticRegression(C=1 / _RIDGE, max_iter=1000).fit(x[:, used], y)
-    slopes = np.zeros(2)
-    slopes[used] = np.maximum(model.coef_[0], 0)[: used.sum()] if used.any() else 0
+    slopes, intercept = _rising_fit(x, y)
     return VertebraContext(
         top_k=top_k,
         local=round(float(slopes[0]), 6),
         vertebra=round(float(slopes[1]), 6),
-        intercept=round(float(model.intercept_[0]), 6),
+        intercept=round(intercept, 6),
     )
+
+
+def _rising_fit(x: FloatArray, y: NDArray[np.bool_]) -> tuple[FloatArray, float]:
+    """Slopes (2,), none negative, and intercept; a feature that would fall is left out.
+
+    The intercept is always that of the features that stay: with none, the log odds of y itself.
+    """
+    slopes = np.zeros(2)
+    used = np.array([True, True])
+    while used.any():
+        model = LogisticRegression(C=1 / _RIDGE, max_iter=1000).fit(x[:, used], y)
+        found = np.asarray(model.coef_[0], np.float64)
+        if not (found < 0).any():
+            slopes[used] = found
+            return slopes, float(np.asarray(model.intercept_)[0])
+        used[np.flatnonzero(used)[found < 0]] = False
+    return slopes, float(_log_odds(np.asarray([y.mean()]))[0])
 
 
 def _log_odds(probability: FloatArray) -> FloatArray:

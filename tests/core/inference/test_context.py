@@ -88,6 +88,35 @@ def test_fit_finds_slices_of_a_fractured_vertebra_that_show_no_line(shared):
     assert abs(after.mean() - truth.mean()) < 0.05
 
 
+@pytest.mark.parametrize("shared", [False, True])
+def test_scores_that_speak_against_the_truth_leave_its_base_rate(shared):
+    studies = []
+    for f, v, y in _made_studies(np.random.default_rng(0), 40, shared):
+        # Only a quarter of the studies is fractured, and the low scores are theirs.
+        broken = bool(y.any()) and len(studies) % 4 == 1
+        f = np.full_like(f, 0.05 if broken else 0.9)
+        studies.append((f, v, np.where(y, broken, False)))
+    context = fit_context(studies, top_k=2, shared=shared)
+    assert (context.local, context.vertebra) == (0.0, 0.0)
+    f, v, _ = studies[0]
+    np.testing.assert_allclose(in_context(f, v, context, shared=shared), 0.25, atol=1e-4)
+
+
+def test_a_slope_that_turns_negative_alone_is_left_out_as_well():
+    # Together s_j is the one that falls; alone, l_ij would fall too.
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        studies = [
+            (f, np.ones((6, 7), np.float32), rng.random((6, 7)) < 0.6 - 0.4 * f)
+            for f in rng.random((8, 6, 7)).astype(np.float32)
+        ]
+        context = fit_context(studies, top_k=2, shared=False)
+        assert min(context.local, context.vertebra) >= 0
+        truth = np.mean([y.mean() for _, _, y in studies])
+        made = [in_context(f, v, context, shared=False).mean() for f, v, _ in studies]
+        assert np.mean(made) == pytest.approx(truth, abs=0.02)
+
+
 def test_one_class_cannot_be_fitted():
     studies = _made_studies(np.random.default_rng(0), 1, shared=False)
     with pytest.raises(TrainingError, match="one class"):
