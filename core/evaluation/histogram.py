@@ -16,7 +16,7 @@ class ScoreHistogram:
     """Counts of scores in bins of equal width.
 
     Attributes:
-        edges: float64 (bins + 1,), rising; the last bin includes its upper edge.
+        edges: float64 (bins + 1,), rising; a bin includes its lower edge, the last one both.
         positives: int64 (bins,), items whose truth is positive.
         negatives: int64 (bins,), items whose truth is negative.
     """
@@ -46,6 +46,9 @@ def score_histogram(scores: ArrayLike, truth: ArrayLike, *, bins: int = 50) -> S
         raise PredictionsError(f"{bins} bins show nothing; ask for 1 or more.")
     values, labels = checked_scores(scores, truth)
     edges = np.linspace(0.0, 1.0, bins + 1)
-    place = np.clip((values * bins).astype(np.int64), 0, bins - 1)
+    # Compared as float32, which networks give: 0.58 counts as on its edge whether it was kept as
+    # float32, as float64, or made by arithmetic that rounds (0.29 * 100 is 28.999…).
+    place = np.searchsorted(edges.astype(np.float32), values.astype(np.float32), side="right") - 1
+    place = np.clip(place, 0, bins - 1)
     both = np.bincount(place + bins * labels, minlength=2 * bins).reshape(2, bins)
     return ScoreHistogram(edges, positives=both[1], negatives=both[0])

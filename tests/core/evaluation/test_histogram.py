@@ -25,6 +25,15 @@ def test_bins_are_closed_below_and_the_last_holds_one():
     assert found.negatives.tolist() == [1, 0, 0, 1]
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("bins", [7, 10, 50, 100])
+def test_a_score_on_an_edge_belongs_to_the_bin_above_it(bins, dtype):
+    on_edge = np.array([k / bins for k in range(bins + 1)], dtype)
+    found = score_histogram(on_edge, np.ones(bins + 1, bool), bins=bins)
+    assert found.positives.tolist() == [1] * (bins - 1) + [2]
+    assert found.positives.sum() == len(on_edge)
+
+
 def test_no_bin_and_no_score_are_refused():
     with pytest.raises(PredictionsError, match="bins"):
         score_histogram([0.5], [1], bins=0)
