@@ -62,15 +62,22 @@ def start_batch(batch: Batch) -> PredictionJob:
     failures = _failures(batch.key)
     failures.clear()
 
+    def has_been_read(record: StudyRecord) -> bool:
+        try:
+            return stored_reading(record.folder, batch.pair) is not None
+        except CSpineError:
+            return False
+
     def work(progress: Progress) -> None:
-        for number, record in enumerate(batch.records):
-            progress(number, len(batch.records))
+        # Counted without those read before: they take no time, and the pace is that of the others.
+        unread = [record for record in batch.records if not has_been_read(record)]
+        for number, record in enumerate(unread):
+            progress(number, len(unread))
             try:
-                if stored_reading(record.folder, batch.pair) is None:
-                    predict_stored(record.folder, batch.pair)
+                predict_stored(record.folder, batch.pair)
             except CSpineError as error:
                 failures[record.study_id] = str(error)
-        progress(len(batch.records), len(batch.records))
+        progress(len(unread), len(unread))
 
     return _queue().submit(batch.key, work)
 

@@ -103,6 +103,9 @@ def _of_one(run: RunSummary, status: RunStatus) -> RunProgress:
 def seconds_left(run: RunSummary, *, more_runs: int = 0) -> float | None:
     """Time to the last step at the pace of the last lines; None before there is a pace.
 
+    Lines that another process wrote before the run was resumed do not count: the pause lies
+    between them and its own.
+
     Args:
         run: At work.
         more_runs: Runs of the same length that follow it.
@@ -110,8 +113,12 @@ def seconds_left(run: RunSummary, *, more_runs: int = 0) -> float | None:
     steps = read_metrics(run.folder, "step")
     if run.status is None or len(steps) < 2:
         return None
-    recent = steps.tail(RECENT_LINES)
-    times = pd.to_datetime(recent["time"])
+    times = pd.to_datetime(steps["time"], utc=True)
+    began = pd.Timestamp(run.status.process_started, unit="s", tz="UTC")
+    recent = steps[times >= began].tail(RECENT_LINES)
+    if len(recent) < 2:
+        return None
+    times = times[recent.index]
     seconds = (times.iloc[-1] - times.iloc[0]).total_seconds()
     made = int(recent["step"].iloc[-1] - recent["step"].iloc[0])
     if made <= 0 or seconds <= 0:

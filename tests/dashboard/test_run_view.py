@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 
+import psutil
 import pytest
 
 from core.config import RunConfig
@@ -26,15 +29,19 @@ def make(root, name, *, state="running", step=20, total=40, epoch=0, lines=True,
     run = RunFolder(root / name)
     run.start(config, resume=False)
     if lines:
-        for number, second in ((10, "00"), (20, "05")):
-            run.append_metrics("step", step=number, loss=1 / number, images_per_second=8.0,
-                               learning_rate=1e-3)  # fmt: skip
-            text = run.metrics_file.read_text().splitlines()
-            text[-1] = text[-1].replace(text[-1].split('"time": "')[1][:23],
-                                        f"2026-01-01T00:00:{second}.000")  # fmt: skip
-            run.metrics_file.write_text("".join(line + "\n" for line in text))
+        add_step(run, 10, at=0)
+        add_step(run, 20, at=5)
     run.write_status(state, step=step, total_steps=total, epoch=epoch)
     return run
+
+
+def add_step(run, number, *, at):
+    """A line that was written `at` seconds after this process began."""
+    written = datetime.fromtimestamp(psutil.Process().create_time() + 1 + at, UTC)
+    line = {"event": "step", "time": written.isoformat(timespec="milliseconds"), "step": number,
+            "loss": 1 / number, "images_per_second": 8.0, "learning_rate": 1e-3}  # fmt: skip
+    with run.metrics_file.open("a") as stream:
+        stream.write(json.dumps(line) + "\n")
 
 
 def runs_of(root):
@@ -58,6 +65,17 @@ def test_time_left_follows_the_pace_of_the_last_lines(tmp_path):
     assert seconds_left(run) == pytest.approx(10.0)
     assert seconds_left(run, more_runs=2) == pytest.approx(50.0)
     assert progress_of(run, "training").text == "step 20 of 40, epoch 1 of 2 · about 10 s left"
+
+
+def test_time_left_of_a_resumed_run_leaves_out_steps_and_pause_of_the_process_before(tmp_path):
+    run = make(tmp_path, "one", lines=False, step=40, total=100)
+    add_step(run, 10, at=-7200)
+    add_step(run, 20, at=-7199)
+    assert seconds_left(runs_of(tmp_path)["one"]) is None
+    add_step(run, 30, at=0)
+    assert seconds_left(runs_of(tmp_path)["one"]) is None
+    add_step(run, 40, at=5)
+    assert seconds_left(runs_of(tmp_path)["one"]) == pytest.approx(30.0)
 
 
 def test_a_finished_run_is_in_its_last_epoch_and_has_no_time_left(tmp_path):

@@ -228,7 +228,7 @@ def test_batch_mode_reads_the_data_set_into_a_table(at_work):
     app = open_page("diagnosis")
     app.button_group(key="diagnosis_mode").set_value("Many studies").run()
     app.button(key="batch_start").click().run()
-    wait_for(app, lambda: app.button(key="batch_start") and len(app.dataframe))
+    wait_for(app, lambda: not any(b.key == "batch_cancel" for b in app.button))
     assert not app.exception
     table = app.dataframe[0].value
     assert table["Study"].tolist() == [FRACTURED, SOUND]

@@ -1,0 +1,32 @@
+"""A batch that is started again goes on, and counts only what it still has to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+from core.errors import PredictionsError
+from core.types import StudyRecord
+from dashboard import batch_reading
+from dashboard.prediction_jobs import PredictionQueue
+
+
+def test_studies_read_before_are_no_part_of_the_count(monkeypatch):
+    told, read = [], []
+
+    class Queue(PredictionQueue):
+        def submit(self, key, work):
+            work(lambda done, total: told.append((done, total)))
+
+    def stored(folder, pair):
+        if folder.name == "broken":
+            raise PredictionsError("The stored table is broken.")
+        return object() if folder.name in {"a", "b"} else None
+
+    monkeypatch.setattr(batch_reading, "_queue", Queue)
+    monkeypatch.setattr(batch_reading, "stored_reading", stored)
+    monkeypatch.setattr(batch_reading, "predict_stored", lambda folder, pair: read.append(folder))
+    records = tuple(StudyRecord(name, Path(name)) for name in ("a", "broken", "b", "c"))
+    batch_reading.start_batch(batch_reading.Batch(records, SimpleNamespace(digest="0")))
+    assert [folder.name for folder in read] == ["broken", "c"]
+    assert told == [(0, 2), (1, 2), (2, 2)]
