@@ -16,7 +16,8 @@ from dashboard.components.frame import cohort_name, draw
 from dashboard.components.pipeline import pipeline_picture
 from dashboard.components.spine_mark import spine_mark
 from dashboard.components.tour_bar import tour_start
-from dashboard.services import Cohort, all_bundles, find_cohort
+from dashboard.current_set import cohort_title, current_cohort
+from dashboard.services import Cohort, all_bundles
 
 PAGES = Path(__file__).resolve().parent.parent.parent / "pages"
 
@@ -48,13 +49,13 @@ def method_card() -> None:
 
 
 def data_set_card() -> None:
-    """What the data set in use holds; how to get one where there is none."""
+    """What the chosen data set holds; how to get one where there is none."""
     try:
-        cohort = find_cohort()
+        cohort = current_cohort()
     except DataRootError as error:
         st.error(str(error), icon=":material/database_off:")
         return
-    st.html(_no_data_set() if cohort is None else _data_set(cohort))
+    st.html(_no_data_set() if cohort is None else _data_set(cohort, cohort_title()))
 
 
 def next_steps() -> None:
@@ -113,7 +114,8 @@ def project_results_card() -> None:
     )
 
 
-def _data_set(cohort: Cohort) -> str:
+def _data_set(cohort: Cohort, title: str | None) -> str:
+    """The card of a data set; `title` is that of one other than the installation's own."""
     labelled = cohort.n_labelled
     share = f"{100 * cohort.n_fractured / labelled:.0f} %" if labelled else "–"
     slices = "–" if cohort.n_slices is None else f"{cohort.n_slices:,}"
@@ -130,11 +132,15 @@ def _data_set(cohort: Cohort) -> str:
         if cohort.synthetic
         else ""
     )
+    onward = (
+        "Chosen on Dataset."
+        if title
+        else "Point the lab at another one with <code>RSNA_ROOT=/data make run</code>."
+    )
     return (
-        f'<section class="lab-card"><h2>Data set in use: {escape(cohort_name(cohort))}</h2>'
-        f'<dl class="lab-figures">{figures}</dl>{warning}'
-        '<p class="lab-muted">Point the lab at another one with <code>RSNA_ROOT=/data make run'
-        "</code>.</p></section>"
+        f'<section class="lab-card"><h2>Data set in use: {escape(title or cohort_name(cohort))}'
+        f'</h2><dl class="lab-figures">{figures}</dl>{warning}'
+        f'<p class="lab-muted">{onward}</p></section>'
     )
 
 

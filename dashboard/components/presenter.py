@@ -11,7 +11,7 @@ import streamlit as st
 from core.constants import NOT_FOR_CLINICAL_USE, SYNTHETIC_WARNING
 from core.errors import DataRootError
 from dashboard import tour_state
-from dashboard.services import find_cohort
+from dashboard.current_set import current_cohort
 
 STYLE: Final = Path(__file__).resolve().parent.parent / "presenter.css"
 
@@ -24,7 +24,7 @@ def apply_presenter_style() -> None:
 def presenter_note() -> None:
     """The standing warnings, which the hidden sidebar holds otherwise, and the way out."""
     try:
-        cohort = find_cohort()
+        cohort = current_cohort()
     except DataRootError:
         cohort = None
     warning = SYNTHETIC_WARNING if cohort is not None and cohort.synthetic else ""

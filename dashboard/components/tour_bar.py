@@ -13,7 +13,7 @@ import streamlit as st
 from core.errors import DataRootError
 from dashboard import tour_state
 from dashboard.components.presenter import presenter_switch
-from dashboard.services import find_cohort
+from dashboard.current_set import current_cohort
 from dashboard.tour import STOPS, TourStop, stop_at, stop_query, telling_study
 
 PAGES: Final = Path(__file__).resolve().parent.parent.parent / "pages"
@@ -79,7 +79,7 @@ def tour_start(label: str = "Take the tour: seven stops for a class") -> None:
 
 def _study() -> str | None:
     try:
-        cohort = find_cohort()
+        cohort = current_cohort()
     except DataRootError:
         return None
     return None if cohort is None else telling_study(cohort.studies)

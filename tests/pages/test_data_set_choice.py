@@ -59,6 +59,17 @@ def test_the_choice_on_dataset_switches_the_other_pages(two_sets):
     assert "data" not in app.query_params
 
 
+def test_overview_and_the_presenters_note_tell_of_the_chosen_set(two_sets):
+    app = open_page("overview", data="cohort-single", present="1")
+    assert not app.exception
+    assert "Data set in use: Made here · single" in html(app)
+    assert "<dt>studies</dt><dd>1</dd>" in html(app)
+    assert app.query_params["data"] == "cohort-single"
+    app = open_page("overview")
+    assert "Data set in use: Synthetic cohort" in html(app)
+    assert "<dt>studies</dt><dd>2</dd>" in html(app)
+
+
 def test_a_link_names_the_data_set_and_an_unknown_one_is_no_error(two_sets):
     app = open_page("preprocessing", data="cohort-single", study=MADE)
     assert not app.exception
