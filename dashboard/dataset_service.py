@@ -16,6 +16,7 @@ from core.data.rsna import BOXES_FILE, IMAGES_FOLDER, LABELS_FILE, read_data_set
 from core.data.slice_table import boxes_on_slices
 from core.data.statistics import distribution_edges
 from core.data.study_table import StudyTable, study_table
+from core.data.true_boxes import move_box
 from core.types import BoxPrediction, CTVolume, StudyRecord
 from dashboard.services import files_signature, settings
 
@@ -63,20 +64,8 @@ def indexed_set(root: Path) -> IndexedSet | None:
 def boxes_of(data: IndexedSet, study_id: str, volume: CTVolume) -> list[BoxPrediction]:
     """The true boxes of a study on the slices of its volume."""
     rows = data.boxes.loc[(data.boxes["study_id"] == study_id) & (data.boxes["slice_index"] >= 0)]
-    found: list[BoxPrediction] = []
-    for index, *edges in rows[["slice_index", "left", "top", "right", "bottom"]].to_numpy(float):
-        # Slices of a tilted gantry were moved within their planes when they were read.
-        x, y = (0.0, 0.0) if volume.shift_px is None else volume.shift_px[int(index)]
-        left, top, right, bottom = edges
-        xyxy = (float(left + x), float(top + y), float(right + x), float(bottom + y))
-        found.append(BoxPrediction(xyxy, int(index)))
-    return found
-
-
-def fracture_file(root: Path, study_id: str) -> Path | None:
-    """The mask of a synthetic study's fracture lines; None where there is none."""
-    path = root / "fracture_masks" / f"{study_id}.nii.gz"
-    return path if path.is_file() else None
+    placed = rows[["slice_index", "left", "top", "right", "bottom"]].to_numpy(float)
+    return [move_box(edges, int(index), volume.shift_px) for index, *edges in placed]
 
 
 def mask_of(path: Path, fingerprint: str, volume: CTVolume) -> NDArray[np.uint8]:

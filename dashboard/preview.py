@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.config import RunConfig
-from core.data.slice_table import volume_file_numbers
+from core.data.true_boxes import boxes_on_volume
 from core.preprocessing.augmentation import (
     Augmentation,
     AugmentationRanges,
@@ -93,13 +93,12 @@ def slice_truth(
     """
     found: list[BoxXyxy] = []
     if record is not None and record.boxes:
-        number = int(volume_file_numbers(volume)[index])
-        x, y = (0.0, 0.0) if volume.shift_px is None else volume.shift_px[index]
         shape = (volume.hu.shape[1], volume.hu.shape[2])
-        for slice_number, (left, top, right, bottom) in record.boxes:
-            if slice_number == number:
-                moved = (float(left + x), float(top + y), float(right + x), float(bottom + y))
-                found.append(place_box_xyxy(moved, shape, index, settings, spine))
+        found = [
+            place_box_xyxy(box.xyxy, shape, index, settings, spine)
+            for box in boxes_on_volume(record.boxes, volume)
+            if box.slice_index == index
+        ]
     labels = None if mask is None else place_mask(mask[index], index, settings, spine)
     return SliceTruth(tuple(found), labels)
 

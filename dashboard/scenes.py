@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from core.config import PROJECT_ROOT
 from core.constants import VERTEBRAE
+from core.data.rsna import lines_file
 from core.errors import SceneError
 from core.inference.box_tracks import FusionSettings, boxes_3d, detect
 from core.types import CTVolume, StudyRecord
 from core.visualization.boxes import Box3D, place_tracks
-from core.visualization.build import build_packed, lines_file, true_boxes, unjudged
+from core.visualization.build import build_packed, true_boxes, unjudged
 from core.visualization.export import shown_colors
 from core.visualization.parts import (
     PackedParts,

@@ -19,6 +19,7 @@ from core.data.store_keys import (
     remembered_digest,
     study_digests,
 )
+from core.data.true_boxes import by_slice, place_boxes
 from core.preprocessing.box_geometry import boxes_to_square
 from core.preprocessing.network_input import window_squares
 from core.preprocessing.spine_field import FIELD_VERSION, find_spine_field
@@ -102,9 +103,8 @@ def load_box_slices(
 
     arrays = fetch_entry(cache_dir, "slices", key, build).arrays
     squares = np.array(arrays["squares"])
-    on_volume = volume_boxes(
-        record, np.array(arrays["file_numbers"]), np.array(arrays.get("shift_px", 0.0))
-    )
+    shift = np.array(arrays["shift_px"]) if "shift_px" in arrays else None
+    on_volume = by_slice(place_boxes(record.boxes, np.array(arrays["file_numbers"]), shift))
     return BoxSlices(
         study_id=record.study_id,
         images=arrays["images"],
@@ -127,26 +127,3 @@ def squares_of(
     field = find_spine_field(volume.hu, volume.spacing_mm, field_mm)
     squares = np.array([field.box_xyxy(i) for i in range(volume.n_slices)], dtype=np.float64)
     return window_squares(volume.hu, field, window=window, size=size), squares
-
-
-def volume_boxes(
-    record: StudyRecord, file_numbers: NDArray[np.int64], shift_px: NDArray[np.float64]
-) -> dict[int, NDArray[np.float64]]:
-    """Place a study's true boxes on the slices of its volume.
-
-    Args:
-        record: Its boxes go by the files' numbers.
-        file_numbers: int64 (n,), of each slice.
-        shift_px: float64 (n, 2), (x, y) by which slices of a tilted gantry were moved, or 0.
-
-    Returns:
-        By slice index, xyxy float64 (k, 4) in pixels of the volume's slices; boxes on files that
-        are no slice of the volume are left out.
-    """
-    place = {int(number): i for i, number in enumerate(file_numbers)}
-    moved = np.broadcast_to(shift_px, (len(file_numbers), 2))
-    found: dict[int, list[NDArray[np.float64]]] = {}
-    for number, xyxy in record.boxes:
-        if (i := place.get(number)) is not None:
-            found.setdefault(i, []).append(np.array(xyxy) + np.tile(moved[i], 2))
-    return {i: np.array(boxes) for i, boxes in found.items()}

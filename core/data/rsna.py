@@ -25,6 +25,8 @@ LABELS_FILE: Final = "train.csv"
 BOXES_FILE: Final = "train_bounding_boxes.csv"
 IMAGES_FOLDER: Final = "train_images"
 MASKS_FOLDER: Final = "segmentations"
+LINES_FOLDER: Final = "fracture_masks"
+"""Of a synthetic data root alone."""
 
 Box = tuple[int, tuple[float, float, float, float]]
 
@@ -215,6 +217,14 @@ def _boxes_of_intact(
         )
         for line in doubtful["line"]
     ]  # fmt: skip
+
+
+def lines_file(record: StudyRecord) -> Path | None:
+    """The mask of a study's fracture voxels; only a synthetic data root has them."""
+    if record.folder.parent.name != IMAGES_FOLDER:
+        return None
+    path = record.folder.parent.parent / LINES_FOLDER / f"{record.study_id}.nii.gz"
+    return path if path.is_file() else None
 
 
 def _find_masks(

@@ -38,25 +38,6 @@ class Box3D:
         return self.corners.mean(axis=0)
 
 
-def boxes_of_record(
-    rows: Iterable[tuple[int, tuple[float, float, float, float]]], volume: CTVolume
-) -> list[BoxPrediction]:
-    """A study's boxes as its table gives them, brought to the slices and pixels of `volume`.
-
-    Args:
-        rows: (slice_number, xyxy); slice_number is the DICOM file's number.
-        volume: The series; boxes on files that are not part of it are left out.
-    """
-    by_number = {path.stem: i for i, path in enumerate(volume.source_files)}
-    found: list[BoxPrediction] = []
-    for number, (x0, y0, x1, y1) in rows:
-        index = by_number.get(str(number))
-        if index is not None:
-            dx, dy = (0.0, 0.0) if volume.shift_px is None else volume.shift_px[index]
-            found.append(BoxPrediction((x0 + dx, y0 + dy, x1 + dx, y1 + dy), index))
-    return found
-
-
 def join_boxes(boxes: Iterable[BoxPrediction], volume: CTVolume) -> tuple[Box3D, ...]:
     """Join boxes of neighbouring slices that overlap, and enclose each chain.
 

@@ -9,19 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.data.masks import load_vertebra_mask
+from core.data.true_boxes import boxes_on_volume
 from core.types import CTVolume, StudyRecord
-from core.visualization.boxes import Box3D, boxes_of_record, join_boxes
+from core.visualization.boxes import Box3D, join_boxes
 from core.visualization.labels import labels_from_mask, labels_from_presence
 from core.visualization.parts import PackedParts, build_parts, pack_parts
 from core.visualization.scene import SceneLevel
-
-LINES_FOLDER = "fracture_masks"
-
-
-def lines_file(record: StudyRecord) -> Path | None:
-    """The mask of a study's fracture voxels; only a synthetic data root has them."""
-    path = record.folder.parent.parent / LINES_FOLDER / f"{record.study_id}.nii.gz"
-    return path if path.is_file() else None
 
 
 def build_packed(
@@ -58,7 +51,7 @@ def true_boxes(record: StudyRecord | None, volume: CTVolume) -> tuple[Box3D, ...
     """The boxes of the data set's table in the patient."""
     if record is None:
         return ()
-    return join_boxes(boxes_of_record(record.boxes, volume), volume)
+    return join_boxes(boxes_on_volume(record.boxes, volume), volume)
 
 
 def unjudged(colors: Mapping[str, str]) -> dict[str, SceneLevel]:

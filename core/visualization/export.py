@@ -11,12 +11,12 @@ from core import atomic
 from core.constants import VERTEBRAE
 from core.data.dicom_series import read_series
 from core.data.fingerprint import fingerprint_folder
-from core.data.rsna import is_synthetic, read_studies
+from core.data.rsna import is_synthetic, lines_file, read_studies
 from core.errors import DataRootError, SceneError
 from core.inference.aggregation import aggregate
 from core.inference.outputs import read_predictions
 from core.types import SlicePredictions, StudyRecord
-from core.visualization.build import build_packed, lines_file, true_boxes
+from core.visualization.build import build_packed, true_boxes
 from core.visualization.film import turntable_frames, write_film
 from core.visualization.html_page import scene_page
 from core.visualization.mesh_files import glb_bytes, stl_bytes

@@ -10,6 +10,7 @@ import streamlit as st
 from core.constants import VERTEBRAE
 from core.data.dicom_metadata import read_metadata
 from core.data.quality import FLAGS
+from core.data.rsna import lines_file
 from core.errors import CSpineError
 from core.types import StudyRecord
 from dashboard import state
@@ -21,7 +22,7 @@ from dashboard.components.slice_viewer import (
     vertebra_mask,
 )
 from dashboard.data_sets import DataSetChoice
-from dashboard.dataset_service import IndexedSet, boxes_of, fracture_file, mask_of
+from dashboard.dataset_service import IndexedSet, boxes_of, mask_of
 from dashboard.services import OpenStudy, open_study
 
 PAGES = Path(__file__).resolve().parent.parent.parent / "pages"
@@ -98,7 +99,7 @@ def _overlays(data: IndexedSet, record: StudyRecord, study: OpenStudy) -> list[O
         found.append(
             vertebra_mask(lambda: mask_of(mask, study.fingerprint, volume), study.fingerprint)
         )
-    if (lines := fracture_file(data.root, name)) is not None:
+    if (lines := lines_file(record)) is not None:
         found.append(
             fracture_mask(lambda: mask_of(lines, study.fingerprint, volume), study.fingerprint)
         )

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-import numpy as np
 import streamlit as st
 
-from core.data.box_slices import volume_boxes
-from core.data.slice_table import volume_file_numbers
+from core.data.true_boxes import boxes_on_volume
 from core.inference.box_tracks import Detections, boxes_3d, detect
 from core.types import BoxPrediction, RawDetections
 from dashboard import state, viewer_place
@@ -90,18 +88,7 @@ def _tracks(found: Detections) -> None:
 
 
 def _truth(study: OpenStudy, choice: StudyChoice) -> list[BoxPrediction]:
-    if choice.record is None:
-        return []
-    shift = study.volume.shift_px
-    found = volume_boxes(
-        choice.record, volume_file_numbers(study.volume),
-        np.zeros(2) if shift is None else shift,
-    )  # fmt: skip
-    return [
-        BoxPrediction((x0, y0, x1, y1), index)
-        for index, boxes in found.items()
-        for x0, y0, x1, y1 in boxes.tolist()
-    ]
+    return [] if choice.record is None else boxes_on_volume(choice.record.boxes, study.volume)
 
 
 def _start(found: Detections, truth: list[BoxPrediction], study: OpenStudy) -> int:

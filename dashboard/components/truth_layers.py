@@ -10,9 +10,9 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from core.data.masks import load_vertebra_mask
-from core.data.rsna import IMAGES_FOLDER
+from core.data.rsna import lines_file
+from core.data.true_boxes import boxes_on_volume
 from core.types import CTVolume, StudyRecord
-from core.visualization.boxes import boxes_of_record
 from dashboard.components.slice_viewer import (
     Overlay,
     fracture_mask,
@@ -58,21 +58,13 @@ def truth_layers(study: OpenStudy, record: StudyRecord | None, *, reveal: bool) 
         layers.append(vertebra_mask(mask, study.fingerprint, shown=False))
     if not reveal:
         return layers
-    lines = _fracture_lines(record)
+    lines = lines_file(record)
     if lines is not None:
         mask = _mask(str(lines), study.fingerprint, study.volume)
         layers.append(fracture_mask(mask, study.fingerprint))
     if record.boxes:
-        layers.append(true_boxes(boxes_of_record(record.boxes, study.volume)))
+        layers.append(true_boxes(boxes_on_volume(record.boxes, study.volume)))
     return layers
-
-
-def _fracture_lines(record: StudyRecord) -> Path | None:
-    """The mask of fracture lines that a synthetic cohort has beside its images."""
-    if record.folder.parent.name != IMAGES_FOLDER:
-        return None
-    file = record.folder.parent.parent / "fracture_masks" / f"{record.study_id}.nii.gz"
-    return file if file.is_file() else None
 
 
 @st.cache_resource(max_entries=6, show_spinner=False)

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.data.rsna import is_synthetic, read_data_set, read_studies
+from core.data.rsna import is_synthetic, lines_file, read_data_set, read_studies
 from core.errors import DataRootError
+from core.types import StudyRecord
 
 HEAD = "StudyInstanceUID,patient_overall,C1,C2,C3,C4,C5,C6,C7\n"
 BOX_HEAD = "StudyInstanceUID,x,y,width,height,slice_number\n"
@@ -25,6 +26,29 @@ def data_root(folder: Path, studies=("1.2", "1.1"), labels=None, boxes=None) -> 
     if boxes is not None:
         (folder / "train_bounding_boxes.csv").write_text(boxes)
     return folder
+
+
+def test_files_of_study_10_are_not_those_of_study_1(tmp_path):
+    root = data_root(
+        tmp_path, studies=("1", "10"),
+        labels=HEAD + "10,1,0,1,0,0,0,0,1\n", boxes=BOX_HEAD + "10,10,20,5,6,33\n",
+    )  # fmt: skip
+    for folder in ("segmentations", "fracture_masks"):
+        (root / folder).mkdir()
+        (root / folder / "10.nii.gz").touch()
+    one, ten = read_studies(root)
+    assert (one.study_id, one.fractured, one.boxes, one.mask_file) == ("1", None, (), None)
+    assert lines_file(one) is None
+    assert ten.mask_file == root / "segmentations" / "10.nii.gz"
+    assert lines_file(ten) == root / "fracture_masks" / "10.nii.gz"
+
+
+def test_a_folder_outside_a_data_root_has_no_fracture_lines(tmp_path):
+    lines = tmp_path / "fracture_masks" / "7.nii.gz"
+    lines.parent.mkdir()
+    lines.touch()
+    assert lines_file(StudyRecord("7", tmp_path / "studies" / "7")) is None
+    assert lines_file(StudyRecord("7", tmp_path / "train_images" / "7")) == lines
 
 
 def test_studies_come_sorted_with_labels_boxes_and_masks(tmp_path):

@@ -1,15 +1,12 @@
 from __future__ import annotations
 
-import dataclasses
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
 
 from core.inference.box_tracks import Box3D as Track
 from core.types import BoxPrediction, HuWindow
-from core.visualization.boxes import boxes_of_record, join_boxes, place_tracks
+from core.visualization.boxes import join_boxes, place_tracks
 from core.visualization.planes import axial_plane, bounds, upright_plane
 from tests.core.visualization.solids import volume_of
 
@@ -91,18 +88,6 @@ def test_boxes_apart_in_plane_or_along_z_stay_apart():
     assert len(join_boxes([box(3, 0, 0, 5, 5), box(6, 0, 0, 5, 5)], volume)) == 1
     assert len(join_boxes([box(3, 0, 0, 5, 5), box(4, 5, 0, 9, 5)], volume)) == 2
     assert join_boxes([], volume) == ()
-
-
-def test_rows_of_the_table_find_their_slice_by_the_file_number():
-    volume = dataclasses.replace(
-        volume_of(np.zeros((3, 9, 9))),
-        source_files=(Path("7.dcm"), Path("6.dcm"), Path("5.dcm")),
-        shift_px=np.array([[0.0, 0], [0, 1.5], [0, 3]]),
-    )
-    rows = ((5, (1.0, 2.0, 3.0, 4.0)), (6, (0.0, 0.0, 2.0, 2.0)), (99, (0.0, 0.0, 1.0, 1.0)))
-    found = boxes_of_record(rows, volume)
-    assert [b.slice_index for b in found] == [2, 1]
-    assert found[0].xyxy == (1.0, 5.0, 3.0, 7.0)
 
 
 def test_a_localisers_track_lies_where_the_same_boxes_of_the_table_lie():
