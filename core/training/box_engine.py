@@ -20,7 +20,8 @@ from core.data.box_dataset import BoxBatch
 from core.errors import TrainingError
 from core.models.localizer import RawBoxes
 from core.training.batches import Batches
-from core.training.engine import StepReport, follow_gradient
+from core.training.engine import StepReport, descend
+from core.training.memory import in_parts
 from core.training.processes import gather_objects
 from core.training.state import TrainingState
 
@@ -63,17 +64,17 @@ def train_box_epoch(
         gradient_clip: Longest gradient that is followed as it is; 0 for any.
 
     Raises:
-        TrainingError: The loss or the gradient of a batch is not finite.
+        TrainingError: The loss or the gradient of a batch is not finite, or the memory does not
+            take a single slice.
     """
     state.model.train()
-    started, seen = time.perf_counter(), 0
+    started, seen, parts = time.perf_counter(), 0, 1
     for number, batch in enumerate(batches, start=batches.first + 1):
         learning_rate = float(state.optimizer.param_groups[0]["lr"])
         on_device = batch.to(fabric.device)
-        losses = state.model(on_device.images, on_device.boxes)
-        loss = torch.stack(list(losses.values())).sum()
-        value = loss.item()
-        gradient = follow_gradient(fabric, state, loss, gradient_clip)
+        state.optimizer.zero_grad()
+        value, parts = add_box_gradients(fabric, state.model, on_device, parts)
+        gradient = descend(fabric, state, gradient_clip)
         if not (math.isfinite(value) and math.isfinite(gradient)):
             raise TrainingError(
                 f"Batch {number} of epoch {state.epoch + 1} (step {state.step + 1}) gives a loss "
@@ -86,6 +87,40 @@ def train_box_epoch(
         speed, waiting = seen / elapsed, batches.waited_s / elapsed
         if on_step(StepReport(state.step, number, value, learning_rate, speed, waiting)):
             return
+
+
+def add_box_gradients(
+    fabric: Fabric, model: nn.Module, batch: BoxBatch, parts: int
+) -> tuple[float, int]:
+    """Add a batch's gradient to the weights', in more parts where memory does not take it whole.
+
+    Each part counts by its share of the slices. The losses are means over proposals, which are
+    drawn anew for every part, so that parts come near to the gradient of the batch and no more.
+
+    Args:
+        fabric: Device and precision.
+        model: A localiser, set up by `fabric`.
+        batch: On the device.
+        parts: To begin with; 1 for the whole batch at once.
+
+    Returns:
+        The loss of the batch and the parts that it took.
+
+    Raises:
+        TrainingError: As `in_parts`.
+    """
+
+    def attempt(count: int) -> float:
+        value = 0.0
+        for rows in torch.arange(len(batch)).tensor_split(count):
+            first, last = int(rows[0]), int(rows[-1]) + 1
+            losses = model(batch.images[first:last], batch.boxes[first:last])
+            loss = torch.stack(list(losses.values())).sum() * (len(rows) / len(batch))
+            fabric.backward(loss)
+            value += loss.item()
+        return value
+
+    return in_parts(fabric, model, len(batch), parts, attempt)
 
 
 @torch.inference_mode()

@@ -32,7 +32,7 @@ from core.training.box_engine import evaluate_boxes, train_box_epoch
 from core.training.curves_log import CurvesLog
 from core.training.engine import StepReport
 from core.training.monitor import Monitor, Progress
-from core.training.processes import Processes, processes_of_torchrun, start_fabric
+from core.training.processes import Processes, agree, processes_of_torchrun, start_fabric
 from core.training.provenance import Provenance, provenance
 from core.training.runs import FollowerRun, RunFolder
 from core.training.schedule import rising_share, scheduled_steps
@@ -135,6 +135,8 @@ class _Job:
                 progress=progress if first else None, curves=curves,
                 checkpoint=partial(self._save, state),
                 checkpoint_every_s=config.checkpoint_every_s,
+                agree=partial(agree, self.fabric, self.processes),
+                stops=lambda: run.stops.asked,
             )  # fmt: skip
             while not state.finished:
                 self._epoch(state, monitor, curves)
@@ -153,10 +155,14 @@ class _Job:
             last = report
             return monitor(report)
 
-        train_box_epoch(
-            self.fabric, state, self._epoch_batches(state.epoch, first=state.batch),
-            on_step=on_step, gradient_clip=self.config.gradient_clip,
-        )  # fmt: skip
+        batches = self._epoch_batches(state.epoch, first=state.batch)
+        # Several processes cannot wait for each other's step: a signal has reached them all.
+        alone = self.processes.world == 1
+        with self.run.stops.put_off() if alone else contextlib.nullcontext():
+            train_box_epoch(
+                self.fabric, state, batches,
+                on_step=on_step, gradient_clip=self.config.gradient_clip,
+            )  # fmt: skip
         state.epoch, state.batch = state.epoch + 1, 0
         if last is not None:
             self.run.append_metrics(
@@ -188,7 +194,8 @@ class _Job:
             "Epoch %d: mean IoU %.3f, hit rate %.3f, slice AUC %s.",
             state.epoch, result["mean_iou"], result["hit_rate"], result["auc"],
         )  # fmt: skip
-        return self.on_evaluation is not None and self.on_evaluation(state.epoch, result)
+        asked = self.on_evaluation is not None and self.on_evaluation(state.epoch, result)
+        return agree(self.fabric, self.processes, asked)
 
     def _epoch_batches(self, epoch: int, *, first: int = 0) -> Batches[BoxBatch]:
         config, learnt = self.config, self.cohort.training

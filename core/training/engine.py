@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from collections.abc import Callable, Iterable
@@ -21,13 +20,12 @@ from core.data.datasets import SliceBatch
 from core.errors import TrainingError
 from core.training.batches import Batches
 from core.training.losses import Criterion
+from core.training.memory import in_parts
 from core.training.processes import gather_objects
 from core.training.state import TrainingState
 
 GRADIENT_NORM_LIMIT = 1.0
 """Of the gradient, over all weights, unless a run sets another."""
-
-_log = logging.getLogger("core.training")
 
 _OUTPUT_NAMES = {
     1: ("slice",),
@@ -134,32 +132,18 @@ def add_gradients(
         The loss of the batch and the parts that it took.
 
     Raises:
-        TrainingError: The memory does not take a single slice, or one of several processes ran
-            out of it: the others would wait for ever.
+        TrainingError: As `in_parts`.
     """
-    while True:
-        try:
-            if parts == 1:
-                logits = model(batch.images, batch.metadata, batch.presence)
-                loss, value = _loss(fabric, criterion, logits, batch)
-                fabric.backward(loss)
-                return value, parts
-            return _by_parts(fabric, model, batch, criterion, parts), parts
-        except torch.OutOfMemoryError as error:
-            if fabric.world_size > 1 or parts >= len(batch):
-                raise TrainingError(
-                    f"The memory of {fabric.device} is too small for a batch of {len(batch)} "
-                    "slices; lower `batch_size` or `size`."
-                ) from error
-            parts = min(parts * 2, len(batch))
-            _log.warning(
-                "The memory of %s is too small for %d slices at once; batches are learned in %d "
-                "parts from here on.", fabric.device, len(batch), parts,
-            )  # fmt: skip
-        # Outside the handler: the error's traceback keeps the tensors alive.
-        model.zero_grad()
-        if fabric.device.type == "cuda":
-            torch.cuda.empty_cache()
+
+    def attempt(count: int) -> float:
+        if count > 1:
+            return _by_parts(fabric, model, batch, criterion, count)
+        logits = model(batch.images, batch.metadata, batch.presence)
+        loss, value = _loss(fabric, criterion, logits, batch)
+        fabric.backward(loss)
+        return value
+
+    return in_parts(fabric, model, len(batch), parts, attempt)
 
 
 def _by_parts(
@@ -210,10 +194,8 @@ def _check_finite(what: str, value: float, state: TrainingState, batch: int) -> 
         )
 
 
-def follow_gradient(
-    fabric: Fabric, state: TrainingState, loss: Tensor, gradient_clip: float
-) -> float:
-    """Take one step down the clipped gradient, and one along the schedule.
+def descend(fabric: Fabric, state: TrainingState, gradient_clip: float) -> float:
+    """Take one step down the clipped gradient at the weights, and one along the schedule.
 
     Returns:
         The gradient's norm before clipping; 0 where float16's scaler skips a step, as it does
@@ -221,13 +203,6 @@ def follow_gradient(
 
     A gradient that is not finite is not followed, so the weights stay as they are.
     """
-    state.optimizer.zero_grad()
-    fabric.backward(loss)
-    return descend(fabric, state, gradient_clip)
-
-
-def descend(fabric: Fabric, state: TrainingState, gradient_clip: float) -> float:
-    """Follow the gradient that lies at the weights, as `follow_gradient` does."""
     norm = fabric.clip_gradients(
         state.model, state.optimizer, max_norm=gradient_clip or math.inf, error_if_nonfinite=False
     )

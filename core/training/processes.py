@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from lightning_fabric import Fabric
-from torch import distributed
+from torch import Tensor, distributed
 
 from core.config import RunConfig
 from core.errors import DeviceError
@@ -66,6 +67,14 @@ def start_fabric(config: RunConfig, processes: Processes) -> Fabric:
     fabric.launch()
     torch.manual_seed(config.seed)
     return fabric
+
+
+def agree(fabric: Fabric, processes: Processes, answer: bool) -> bool:
+    """Make rank 0's answer that of all processes."""
+    if processes.world == 1:
+        return answer
+    told = torch.tensor(float(answer and processes.is_first), device=fabric.device)
+    return bool(cast(Tensor, fabric.all_reduce(told, reduce_op="sum")).item() > 0)
 
 
 def gather_objects(fabric: Fabric, value: object) -> list[object]:

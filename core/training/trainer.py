@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Adam
 from torch.optim.lr_scheduler import OneCycleLR
 
@@ -32,7 +32,7 @@ from core.training.engine import StepReport, evaluate, train_one_epoch
 from core.training.finish import write_bundle
 from core.training.losses import Criterion, loss_for
 from core.training.monitor import Monitor, Progress
-from core.training.processes import Processes, processes_of_torchrun, start_fabric
+from core.training.processes import Processes, agree, processes_of_torchrun, start_fabric
 from core.training.provenance import Provenance, provenance
 from core.training.runs import FollowerRun, RunFolder
 from core.training.schedule import rising_share, scheduled_steps
@@ -131,7 +131,8 @@ class _Job:
                 run if self.processes.is_first else None, state, total_steps,
                 progress=progress if self.processes.is_first else None, curves=curves,
                 checkpoint=partial(self._save, state),
-                checkpoint_every_s=config.checkpoint_every_s, agree=self._agree,
+                checkpoint_every_s=config.checkpoint_every_s,
+                agree=partial(agree, self.fabric, self.processes),
                 stops=lambda: run.stops.asked,
             )  # fmt: skip
             while not state.finished:
@@ -201,7 +202,7 @@ class _Job:
             "Epoch %d: validation loss %.4f, AUC %s.", state.epoch, result["loss"], result["auc"]
         )
         asked = self.on_evaluation is not None and self.on_evaluation(state.epoch, result)
-        return self._agree(asked)
+        return agree(self.fabric, self.processes, asked)
 
     @property
     def _shard(self) -> tuple[int, int]:
@@ -254,13 +255,6 @@ class _Job:
     @property
     def _generators_file(self) -> Path:
         return self.run.folder / f"last.rank{self.processes.rank}.ckpt"
-
-    def _agree(self, answer: bool) -> bool:
-        """Make rank 0's answer that of all processes."""
-        if self.processes.world == 1:
-            return answer
-        told = torch.tensor(float(answer and self.processes.is_first), device=self.fabric.device)
-        return bool(cast(Tensor, self.fabric.all_reduce(told, reduce_op="sum")).item() > 0)
 
     def _curves(self, step: int) -> contextlib.AbstractContextManager[CurvesLog | None]:
         if not self.processes.is_first:

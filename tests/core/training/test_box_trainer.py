@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -120,6 +121,30 @@ def test_a_run_leaves_a_bundle_and_goes_on_to_the_same_weights(phantom_root, cac
     run = RunFolder(tmp_path / "whole")
     assert run.read_status().state == "finished"
     assert (run.folder / "provenance.json").is_file()
+
+
+@pytest.mark.slow
+def test_a_run_asked_to_stop_ends_after_the_step_it_is_in_and_loses_none(
+    phantom_root, cache_dir, tmp_path
+):
+    def ask(done, total):
+        assert total > 1
+        signal.raise_signal(signal.SIGTERM)
+
+    made = config(phantom_root, checkpoint_every_s=1e9)
+    with pytest.raises(KeyboardInterrupt):
+        train(made, tmp_path / "run", cache_dir=cache_dir, progress=ask)
+    status = RunFolder(tmp_path / "run").read_status()
+    assert (status.state, status.step) == ("stopped", 1)
+    counted = []
+
+    def once(done, total):
+        counted.append(done)
+        raise CutError
+
+    with pytest.raises(CutError):
+        train(made, tmp_path / "run", cache_dir=cache_dir, resume=True, progress=once)
+    assert counted == [2]
 
 
 @pytest.mark.slow
