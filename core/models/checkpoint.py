@@ -88,14 +88,7 @@ def load_model(bundle: BundleInfo, device: str | torch.device = "cpu") -> SliceM
         }
         _check_finite(bundle, widened)
         model.load_state_dict(widened, strict=True)
-    except (
-        SafetensorError,
-        RuntimeError,
-        LookupError,
-        ValueError,
-        TypeError,
-        ConfigError,
-    ) as error:
+    except _UNFIT as error:
         raise BundleError(
             f"{bundle.weights_file} does not fit its {CONFIG_FILE}; train the bundle anew."
         ) from error
