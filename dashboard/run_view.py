@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
 
 import pandas as pd
 
+from core.training.metrics_tail import last_metrics
 from core.training.run_list import RunSummary, read_metrics
-from core.training.runs import RunStatus
+from core.training.runs import RunFolder, RunStatus
 from dashboard.charts.training_curves import Curves
 from dashboard.wording import duration
 
@@ -110,17 +113,18 @@ def seconds_left(run: RunSummary, *, more_runs: int = 0) -> float | None:
         run: At work.
         more_runs: Runs of the same length that follow it.
     """
-    steps = read_metrics(run.folder, "step")
-    if run.status is None or len(steps) < 2:
+    if run.status is None:
         return None
-    times = pd.to_datetime(steps["time"], utc=True)
-    began = pd.Timestamp(run.status.process_started, unit="s", tz="UTC")
-    recent = steps[times >= began].tail(RECENT_LINES)
-    if len(recent) < 2:
+    lines = last_metrics(RunFolder(run.folder).metrics_file, "step")
+    recent = [
+        (when, int(line["step"]))
+        for line in islice(lines, RECENT_LINES)
+        if (when := datetime.fromisoformat(line["time"]).timestamp()) >= run.status.process_started
+    ]
+    if not recent:
         return None
-    times = times[recent.index]
-    seconds = (times.iloc[-1] - times.iloc[0]).total_seconds()
-    made = int(recent["step"].iloc[-1] - recent["step"].iloc[0])
+    (until, last), (since, first) = recent[0], recent[-1]
+    made, seconds = last - first, until - since
     if made <= 0 or seconds <= 0:
         return None
     total = run.status.total_steps

@@ -14,6 +14,7 @@ import pandas as pd
 
 from core.config import RunConfig, load_run_config
 from core.errors import ConfigError, TrainingError
+from core.training.metrics_tail import last_metrics
 from core.training.runs import STALE_SECONDS, RunFolder, RunStatus
 
 ShownState = Literal[
@@ -87,7 +88,8 @@ def summarise_run(folder: Path, root: Path | None = None) -> RunSummary:
         state=_shown_state(status, config),
         config=config,
         status=status,
-        validation_auc=_last_auc(run.metrics_file),
+        # Without held-out patients the whole file would be searched for what is not there.
+        validation_auc=None if config and config.fold is None else _last_auc(run.metrics_file),
         changed=status.heartbeat if status else _changed(folder),
         problem=problem,
     )
@@ -158,9 +160,9 @@ def _shown_state(status: RunStatus | None, config: RunConfig | None) -> ShownSta
 
 
 def _last_auc(metrics_file: Path) -> float | None:
-    found = read_metrics(metrics_file.parent, "validation")
-    known = [] if "auc" not in found else found["auc"].dropna().tolist()
-    return float(known[-1]) if known else None
+    measured = (row.get("auc") for row in last_metrics(metrics_file, "validation"))
+    known = next((auc for auc in measured if auc is not None), None)
+    return None if known is None else float(known)
 
 
 def _visible_folders(root: Path) -> list[Path]:

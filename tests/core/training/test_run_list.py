@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import platform
 import time
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import psutil
 import pytest
 
 from core.config import RunConfig
+from core.training import metrics_tail
+from core.training.metrics_tail import last_metrics
 from core.training.provenance import fingerprint_keys, provenance
 from core.training.run_list import list_runs, read_log_tail, read_metrics, summarise_run
 from core.training.runs import STALE_SECONDS, RunFolder
@@ -134,3 +138,38 @@ def test_the_order_of_studies_does_not_change_the_data_fingerprint():
 def test_a_process_is_known_by_pid_and_start(run):
     status = run.read_status()
     assert status.process_started == pytest.approx(psutil.Process().create_time())
+
+
+def test_the_last_auc_is_found_without_reading_the_lines_before_it(tmp_path, monkeypatch):
+    run = RunFolder(tmp_path / "one")
+    run.start(RunConfig(task="fracture", data_root="/d", fold=0), resume=False)
+    for epoch in range(1, 4):
+        for step in range(100):
+            run.append_metrics("step", step=100 * epoch + step, loss=0.5)
+        auc = None if epoch == 3 else epoch / 10
+        run.append_metrics("validation", step=100 * epoch + 99, auc=auc)
+    with run.metrics_file.open("a") as stream:
+        stream.write('{"event": "validation", "au')
+    monkeypatch.setattr(metrics_tail, "BLOCK_BYTES", 64)
+    assert summarise_run(run.folder).validation_auc == 0.2
+    steps = last_metrics(run.metrics_file, "step")
+    assert [next(steps)["step"] for _ in range(3)] == [399, 398, 397]
+    every = [row["step"] for row in last_metrics(run.metrics_file, "step")]
+    assert every == read_metrics(run.folder, "step")["step"].tolist()[::-1]
+
+
+def test_only_the_end_of_the_metrics_is_read(tmp_path, monkeypatch):
+    file = tmp_path / "metrics.jsonl"
+    line = '{"event": "step", "step": 1}\n'
+    file.write_text(line * 20_000)
+    read = []
+
+    class Counted(io.FileIO):
+        def read(self, size=-1):
+            read.append(size)
+            return super().read(size)
+
+    monkeypatch.setattr(Path, "open", lambda path, mode: Counted(path, mode))
+    assert next(last_metrics(file, "step"))["step"] == 1
+    assert read == [metrics_tail.BLOCK_BYTES]
+    assert not list(last_metrics(tmp_path / "none.jsonl", "step"))
