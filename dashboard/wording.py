@@ -2,6 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
+_CODE: Final = re.compile(r"(`[^`\n]+`)")
+_SPECIAL: Final = re.compile(
+    r"""
+    [\\*$~\[\]<`]              # emphasis, mathematics, links, HTML, code
+    | (?<![A-Za-z0-9])_ | _(?![A-Za-z0-9])  # within a word it is no emphasis
+    | &(?=[#A-Za-z0-9]+;)       # an entity
+    | :(?=[a-z])                # Streamlit's colours and icons
+    | ^\s*[#>+-]                # a heading, a quotation, a list
+    | ^\s*\d+(?=[.)]\s)         # a numbered list
+    """,
+    re.VERBOSE,
+)
+
 
 def duration(seconds: float) -> str:
     """Say a time span in its two largest units, for example "2 h 5 min"."""
@@ -29,3 +45,19 @@ def place_in_line(ahead: int) -> str:
 def ago(seconds: float) -> str:
     """Say how long ago something was."""
     return "just now" if seconds < 5 else f"{duration(seconds)} ago"
+
+
+def literal(text: str) -> str:
+    """Markdown that shows a sentence as it is, whatever paths and names it holds.
+
+    Only pairs of backticks keep their meaning: our own sentences set commands and settings so.
+    """
+    parts = _CODE.split(" ".join(text.split("\n")))
+    for place in range(0, len(parts), 2):
+        parts[place] = _SPECIAL.sub(_escaped, parts[place])
+    return "".join(parts)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    mark = found.group()
+    return f"{mark}\\" if mark.strip().isdigit() else f"{mark[:-1]}\\{mark[-1]}"

@@ -116,6 +116,22 @@ def test_modules_stay_small_enough_to_read_at_once(repo_root: Path) -> None:
     assert {name: lines for name, lines in long.items() if lines > 380} == {}
 
 
+def test_errors_and_warnings_are_shown_as_they_are(repo_root: Path) -> None:
+    """A path or a name in a sentence must not turn into Markdown: `show_error` sees to it."""
+    loose = [
+        f"{path.relative_to(repo_root)}:{call.lineno}"
+        for path in python_files(repo_root, "dashboard", "pages")
+        if path.name != "notices.py"
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and call.func.attr in {"error", "warning"}
+        and call.args
+        and not isinstance(call.args[0], ast.Constant | ast.JoinedStr)
+    ]
+    assert not loose, loose
+
+
 @pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "constraints.txt"])
 def test_every_requirement_is_pinned_exactly(repo_root: Path, name: str) -> None:
     lines = [

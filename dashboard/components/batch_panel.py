@@ -14,6 +14,7 @@ from core.types import StudyRecord
 from dashboard import state
 from dashboard.batch_reading import Batch, batch_table, find_batch, right_share, start_batch
 from dashboard.batch_reading import studies_below as read_below
+from dashboard.components.notices import show_error, show_warning
 from dashboard.current_set import current_cohort
 from dashboard.wording import duration
 
@@ -50,7 +51,7 @@ def _records() -> tuple[StudyRecord, ...] | None:
             return read_below(Path(typed).expanduser())
         cohort = current_cohort()
     except (CSpineError, OSError) as error:
-        st.error(str(error), icon=":material/folder_off:")
+        show_error(error, icon=":material/folder_off:")
         return None
     if cohort is None:
         st.info("There are no studies yet; `python -m core demo` makes some.")
@@ -61,7 +62,7 @@ def _records() -> tuple[StudyRecord, ...] | None:
 def _idle(batch: Batch) -> None:
     job = find_batch(batch)
     if job is not None and job.error is not None:
-        st.warning(job.error, icon=":material/stop_circle:")
+        show_warning(job.error, icon=":material/stop_circle:")
     n = len(batch.records)
     st.button(
         f"Read {n} {'study' if n == 1 else 'studies'}", key="batch_start", type="primary",

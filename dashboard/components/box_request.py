@@ -7,6 +7,7 @@ import time
 import streamlit as st
 
 from core.models.bundles import BundleInfo
+from dashboard.components.notices import show_error
 from dashboard.localization import (
     find_box_job,
     find_raw,
@@ -38,7 +39,7 @@ def box_request(study: OpenStudy) -> None:
             help="Runs the localiser over every slice; its boxes are joined along z.",
         )  # fmt: skip
     elif job.error is not None:
-        st.error(job.error, icon=":material/select_all:")
+        show_error(job.error, icon=":material/select_all:")
         st.button("Try again", key="boxes_again", on_click=forget_box_job, args=(study, bundle))
     else:
         box_progress(job)

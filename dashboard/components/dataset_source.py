@@ -10,6 +10,7 @@ from core.data.rsna import IMAGES_FOLDER
 from core.errors import CSpineError, DataRootError
 from dashboard import state, tasks
 from dashboard.access import may_change
+from dashboard.components.notices import show_error, show_warning
 from dashboard.components.task_status import task_progress
 from dashboard.data_sets import DataSetChoice, data_sets
 from dashboard.dataset_service import IndexedSet, indexed_set
@@ -55,7 +56,7 @@ def index_or_progress(choice: DataSetChoice | None) -> IndexedSet | None:
     try:
         found = indexed_set(choice.root)
     except DataRootError as error:
-        st.error(str(error), icon=":material/database_off:")
+        show_error(error, icon=":material/database_off:")
         return None
     task = tasks.find_task("index", choice.root)
     if task is not None and task.is_alive:
@@ -75,12 +76,12 @@ def _offer(choice: DataSetChoice, task: tasks.Task | None) -> None:
     if task is not None:
         words = {"failed": task.message, "stopped": "The indexing was stopped."}
         if task.state in words:
-            st.warning(words[task.state] or "The indexing failed.", icon=":material/warning:")
+            show_warning(words[task.state] or "The indexing failed.", icon=":material/warning:")
     elif _is_small(choice) and may_change():
         try:
             _watch(choice, tasks.start_index(choice.root))
         except CSpineError as error:
-            st.error(str(error))
+            show_error(error)
         return
     st.html(
         '<div class="lab-blank">This data set has no index yet. Indexing reads every file once and '
@@ -97,7 +98,7 @@ def _index_button(choice: DataSetChoice, label: str) -> None:
         try:
             tasks.start_index(choice.root)
         except CSpineError as error:
-            st.error(str(error))
+            show_error(error)
             return
         st.rerun(scope="app")
 

@@ -14,6 +14,7 @@ from core.data.rsna import lines_file
 from core.errors import CSpineError
 from core.types import StudyRecord
 from dashboard import state
+from dashboard.components.notices import show_error
 from dashboard.components.slice_viewer import (
     Overlay,
     fracture_mask,
@@ -87,7 +88,7 @@ def _opened(record: StudyRecord | None) -> OpenStudy | None:
         with st.spinner("Reading the series …", show_time=True):
             return open_study(record.folder)
     except CSpineError as error:
-        st.error(str(error), icon=":material/folder_off:")
+        show_error(error, icon=":material/folder_off:")
         return None
 
 
@@ -123,7 +124,7 @@ def _truth(record: StudyRecord | None) -> None:
 def _flags(columns: list[str], error: str | None) -> None:
     borne = [flag for flag in FLAGS if flag.column in columns]
     if error:
-        st.error(error)
+        show_error(error)
     if not borne:
         st.html(
             '<div class="lab-panel-title">Flags<span>None: nothing about the files is odd.</span>'
@@ -142,7 +143,7 @@ def _metadata(study: OpenStudy) -> None:
     try:
         metadata = read_metadata(volume.source_files[volume.n_slices // 2])
     except CSpineError as error:
-        st.error(str(error))
+        show_error(error)
         return
     st.html(
         '<div class="lab-panel-title">Header of the middle slice'

@@ -10,6 +10,7 @@ import streamlit as st
 from core.errors import CSpineError
 from dashboard import state
 from dashboard.access import may_change
+from dashboard.components.notices import show_error
 from dashboard.evaluation_imports import MAX_CSV_MIB, forget_import, import_csv, import_folder
 from dashboard.evaluation_sources import Sources
 from dashboard.services import settings
@@ -60,7 +61,7 @@ def import_popover(sources: Sources) -> None:
                         truth_path=truth_path,
                     )  # fmt: skip
             except CSpineError as error:
-                st.error(str(error), icon=":material/error:")
+                show_error(error, icon=":material/error:")
                 return
             state.tell(f"{added.name} was added; choose it among the models.")
             st.rerun()
@@ -83,6 +84,6 @@ def _forget_button(sources: Sources) -> None:
         try:
             forget_import(settings(), doomed)
         except CSpineError as error:
-            st.error(str(error), icon=":material/error:")
+            show_error(error, icon=":material/error:")
             return
         st.rerun()

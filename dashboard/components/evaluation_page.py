@@ -18,6 +18,7 @@ from dashboard.components.evaluation_choice import (
     choose_truth,
     import_button,
 )
+from dashboard.components.notices import show_error
 from dashboard.evaluation_comparison import Comparison, compare
 from dashboard.evaluation_sources import Sources
 from dashboard.evaluation_state import evaluation_view, keep_evaluation_view
@@ -66,7 +67,7 @@ def choices(sources: Sources) -> Comparison | None:
     with cohort:
         choose_cohort(truth, None if comparison is None else comparison.evaluated)
     if problem:
-        st.error(problem, icon=":material/error:")
+        show_error(problem, icon=":material/error:")
     return comparison
 
 

@@ -9,6 +9,7 @@ from core.errors import CSpineError
 from core.models.saved_points import PastPoint, PointLevel
 from dashboard.access import may_change
 from dashboard.components.evaluation_curves import title
+from dashboard.components.notices import show_error
 from dashboard.evaluation_comparison import Comparison
 from dashboard.evaluation_points import past_points, point_to_save, save_point, undo_point
 from dashboard.evaluation_state import evaluation_view
@@ -72,7 +73,7 @@ def _save(comparison: Comparison, name: str, level: PointLevel, told: DeltaGener
     try:
         save_point(bundle, level, point)
     except CSpineError as error:
-        told.error(str(error), icon=":material/error:")
+        show_error(error, icon=":material/error:", place=told)
         return
     told.success(
         f"{name} now calls at {point.threshold:.4f} ({point.rule}, {point.data}).",
@@ -87,7 +88,7 @@ def _undo(comparison: Comparison, name: str, level: PointLevel, told: DeltaGener
     try:
         past = undo_point(bundle, level)
     except CSpineError as error:
-        told.error(str(error), icon=":material/error:")
+        show_error(error, icon=":material/error:", place=told)
         return
     before = "no threshold" if past.entry is None else f"{past.entry.get('threshold', 0):.4f}"
     told.success(f"{name} is back at {before}.", icon=":material/undo:")

@@ -13,6 +13,7 @@ from core.errors import CSpineError
 from core.models.bundles import read_bundle
 from core.models.pairs import BundlePair
 from dashboard import state
+from dashboard.components.notices import show_error
 from dashboard.components.slice_viewer import HeatOverlay, heat_map
 from dashboard.reading import StudyReading
 from dashboard.services import OpenStudy
@@ -48,7 +49,7 @@ def explanation_layer(
                 study.fingerprint, str(bundle.folder), pair.digest, index, j, study, presence
             )
     except CSpineError as error:
-        st.error(str(error), icon=":material/neurology:")
+        show_error(error, icon=":material/neurology:")
         return None
     if not heat.any():
         st.caption(f"Nothing on slice {index} raised the score of {vertebra}.")

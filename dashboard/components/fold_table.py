@@ -8,6 +8,7 @@ import streamlit as st
 from core.errors import TrainingError
 from core.training.fold_figures import FoldFigure, read_fold_figures
 from core.training.run_list import RunSummary
+from dashboard.components.notices import show_error
 
 _LEVEL = {
     "presence": "vertebra seen in a slice",
@@ -22,7 +23,7 @@ def fold_table(run: RunSummary) -> None:
     try:
         figures = read_fold_figures(run.folder)
     except TrainingError as error:
-        st.error(str(error))
+        show_error(error)
         return
     if not figures:
         return

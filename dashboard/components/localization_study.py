@@ -12,6 +12,7 @@ from core.types import BoxPrediction, RawDetections
 from dashboard import state, viewer_place
 from dashboard.components.box_request import box_progress
 from dashboard.components.localization_controls import BoxChoice
+from dashboard.components.notices import show_error
 from dashboard.components.slice_viewer import predicted_boxes, slice_viewer, true_boxes
 from dashboard.components.study_picker import StudyChoice
 from dashboard.localization import (
@@ -33,7 +34,7 @@ def study_boxes(study: OpenStudy, choice: StudyChoice, chosen: BoxChoice) -> Non
     if raw is None:
         job = find_box_job(study, chosen.bundle)
         if job is not None and job.error is not None:
-            st.error(job.error, icon=":material/neurology:")
+            show_error(job.error, icon=":material/neurology:")
             st.button("Try again", on_click=forget_box_job, args=(study, chosen.bundle))
             return
         box_progress(start_boxes(study, chosen.bundle))

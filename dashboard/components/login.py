@@ -9,6 +9,7 @@ import streamlit as st
 from core.errors import ConfigError
 from dashboard import access
 from dashboard.components.frame import page_header
+from dashboard.components.notices import show_error
 
 _MAIN = "Log in"
 
@@ -18,7 +19,7 @@ def admitted() -> bool:
     try:
         role = access.role()
     except ConfigError as error:
-        st.error(str(error), icon=":material/lock:")
+        show_error(error, icon=":material/lock:")
         return False
     if role is not None:
         return True

@@ -13,6 +13,7 @@ from core.errors import DataRootError
 from core.models.bundles import BundleInfo
 from dashboard.bundle_figures import headline, trained_on_synthetic
 from dashboard.components.frame import cohort_name, draw
+from dashboard.components.notices import show_error
 from dashboard.components.pipeline import pipeline_picture
 from dashboard.components.spine_mark import spine_mark
 from dashboard.components.tour_bar import tour_start
@@ -53,7 +54,7 @@ def data_set_card() -> None:
     try:
         cohort = current_cohort()
     except DataRootError as error:
-        st.error(str(error), icon=":material/database_off:")
+        show_error(error, icon=":material/database_off:")
         return
     st.html(_no_data_set() if cohort is None else _data_set(cohort, cohort_title()))
 

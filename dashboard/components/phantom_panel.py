@@ -10,6 +10,7 @@ from core.constants import SYNTHETIC_WARNING
 from core.errors import CSpineError
 from dashboard import state, tasks
 from dashboard.access import looking_only, may_change
+from dashboard.components.notices import show_error, show_warning
 from dashboard.components.task_status import task_progress
 from dashboard.data_sets import DataSetChoice, data_sets, new_cohort_root, remove_cohort
 from dashboard.wording import duration
@@ -77,7 +78,7 @@ def _start(name: str, studies: int, seed: int, matrix: int, *, rsna_like: bool) 
         root = new_cohort_root(name.strip())
         tasks.start_phantom(root, studies=studies, seed=seed, matrix=matrix, rsna_like=rsna_like)
     except CSpineError as error:
-        st.error(str(error))
+        show_error(error)
         return
     st.rerun(scope="app")
 
@@ -95,10 +96,10 @@ def _progress(task: tasks.Task) -> None:
 def _unfinished(choice: DataSetChoice, task: tasks.Task | None) -> None:
     """A cohort that was cancelled or failed, with its ways on."""
     if task is not None and task.state == "failed":
-        st.error(f"{choice.title}: {task.message}")
+        show_error(f"{choice.title}: {task.message}")
     else:
         done = f" {task.done:,} of {task.total:,} studies are there." if task and task.total else ""
-        st.warning(f"{choice.title} is not complete.{done}", icon=":material/pause_circle:")
+        show_warning(f"{choice.title} is not complete.{done}", icon=":material/pause_circle:")
     if not may_change():
         return
     with st.container(horizontal=True):
@@ -112,7 +113,7 @@ def _go_on(choice: DataSetChoice) -> None:
     try:
         tasks.resume_phantom(choice.root)
     except CSpineError as error:
-        st.error(str(error))
+        show_error(error)
         return
     st.rerun(scope="app")
 
@@ -134,7 +135,7 @@ def _removed(choice: DataSetChoice) -> None:
     try:
         remove_cohort(choice)
     except CSpineError as error:
-        st.error(str(error))
+        show_error(error)
         return
     state.tell(f"{choice.title} was removed.")
     st.rerun(scope="app")

@@ -8,6 +8,7 @@ import streamlit as st
 
 from core.errors import PredictionsError
 from core.models.pairs import BundlePair
+from dashboard.components.notices import show_error, show_warning
 from dashboard.prediction_jobs import PredictionJob
 from dashboard.reading import StudyReading
 from dashboard.services import OpenStudy, find_job, find_reading, forget_job, start_prediction
@@ -23,13 +24,13 @@ def reading_or_progress(study: OpenStudy, pair: BundlePair | None) -> StudyReadi
     try:
         reading = find_reading(study, pair)
     except PredictionsError as error:
-        st.warning(f"{error} The networks run again.", icon=":material/restart_alt:")
+        show_warning(f"{error} The networks run again.", icon=":material/restart_alt:")
         reading = None
     if reading is not None:
         return reading
     job = find_job(study, pair)
     if job is not None and job.error is not None:
-        st.error(job.error, icon=":material/neurology:")
+        show_error(job.error, icon=":material/neurology:")
         st.button("Try again", on_click=forget_job, args=(study, pair), icon=":material/replay:")
         return None
     _progress(start_prediction(study, pair))

@@ -25,6 +25,7 @@ from core.preprocessing.steps import spine_field as find_spine
 from core.types import HuWindow
 from dashboard import state, viewer_place
 from dashboard.charts.noise_histogram import noise_histogram
+from dashboard.components.notices import show_warning
 from dashboard.components.overlay_image import overlay_image
 from dashboard.components.preprocessing_settings import (
     input_settings,
@@ -127,7 +128,7 @@ def _truth(
         try:
             mask = mask_of(choice.record.mask_file, study.fingerprint, study.volume)
         except CSpineError as error:
-            st.warning(str(error))
+            show_warning(error)
     return slice_truth(choice.record, mask, study.volume, index, settings, spine)
 
 

@@ -10,6 +10,7 @@ from core.errors import CSpineError
 from core.training.run_list import RunSummary
 from dashboard import jobs, state
 from dashboard.access import may_change
+from dashboard.components.notices import show_error
 from dashboard.run_form import form_values
 
 
@@ -53,7 +54,7 @@ def _act(action: Callable[[RunSummary], None], run: RunSummary, message: str) ->
     try:
         action(run)
     except CSpineError as error:
-        st.error(str(error))
+        show_error(error)
         return
     state.tell(message)
     st.rerun(scope="app")

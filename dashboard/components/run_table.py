@@ -14,6 +14,7 @@ from core.training.run_list import RunSummary, read_log_tail, read_metrics
 from dashboard import jobs, state
 from dashboard.charts.training_curves import curves_figure
 from dashboard.components.fold_table import fold_table
+from dashboard.components.notices import show_error
 from dashboard.components.run_actions import run_actions
 from dashboard.run_view import at_work, curves_of, in_order, members_of, progress_of
 from dashboard.wording import ago
@@ -119,9 +120,9 @@ def _detail(run: RunSummary, members: Sequence[RunSummary]) -> None:
         with buttons:
             run_actions(run)
         if run.problem:
-            st.error(run.problem)
+            show_error(run.problem)
         elif run.state == "failed" and run.status is not None:
-            st.error(run.status.message)
+            show_error(run.status.message)
         _figures(run, members)
         _curves(run, members)
         _log(run, members)

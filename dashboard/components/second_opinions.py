@@ -13,6 +13,7 @@ from core.errors import CSpineError
 from core.inference.agreement import Agreement, Opinion, agreement, box_opinion, opinion
 from core.inference.reading import StudyReading
 from core.models.pairs import BundlePair, vertebra_for
+from dashboard.components.notices import show_error
 from dashboard.components.vertebra_table import call_pill
 from dashboard.localization import find_raw, localizers
 from dashboard.services import (
@@ -123,7 +124,7 @@ def _progress(study: OpenStudy, missing: list[BundlePair]) -> bool:
         if job is None:
             continue
         if job.error is not None:
-            st.error(f"{pair.fracture.config.name}: {job.error}", icon=":material/neurology:")
+            show_error(f"{pair.fracture.config.name}: {job.error}", icon=":material/neurology:")
         elif not job.finished:
             running = True
             share = job.done / job.total if job.total else 0.0

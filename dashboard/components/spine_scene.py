@@ -10,6 +10,7 @@ from core.models.pairs import BundlePair
 from dashboard import state
 from dashboard.bundle_figures import operating_point
 from dashboard.components.box_request import box_request
+from dashboard.components.notices import show_error
 from dashboard.components.scene_3d import scene_3d
 from dashboard.components.scene_details import scene_details
 from dashboard.components.scene_fallback import scene_fallback
@@ -97,7 +98,7 @@ def _build(sources: SceneSources) -> None:
     """Start building the surfaces and show that it happens."""
     job = start_parts(sources)
     if job.error is not None:
-        st.error(job.error, icon=":material/view_in_ar_off:")
+        show_error(job.error, icon=":material/view_in_ar_off:")
         st.button("Try again", on_click=forget_parts, args=(sources,), icon=":material/replay:")
         return
     _wait(job, time.monotonic())

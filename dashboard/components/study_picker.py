@@ -13,6 +13,7 @@ from core.types import StudyRecord
 from dashboard import state
 from dashboard.access import may_browse
 from dashboard.components.frame import cohort_name
+from dashboard.components.notices import show_error
 from dashboard.components.upload_panel import upload_panel
 from dashboard.current_set import cohort_title, current_cohort, current_set
 from dashboard.services import Cohort, OpenStudy, open_study
@@ -72,7 +73,7 @@ def open_choice(choice: StudyChoice | None) -> OpenStudy | None:
         with st.spinner("Reading the series …", show_time=True):
             study = open_study(choice.folder, owner=choice.owner)
     except CSpineError as error:
-        st.error(str(error), icon=":material/folder_off:")
+        show_error(error, icon=":material/folder_off:")
         return None
     state.show_study_in_url(choice.record.study_id if choice.record else None)
     return study
@@ -82,7 +83,7 @@ def _cohort_study(messages: DeltaGenerator) -> StudyChoice | None:
     try:
         cohort = current_cohort()
     except DataRootError as error:
-        messages.error(str(error), icon=":material/database_off:")
+        show_error(error, icon=":material/database_off:", place=messages)
         return None
     if cohort is None or not cohort.studies:
         messages.info(
@@ -95,7 +96,7 @@ def _cohort_study(messages: DeltaGenerator) -> StudyChoice | None:
     try:
         linked = linked_study(st.query_params.get(state.STUDY_KEY), records)
     except CSpineError as error:
-        messages.error(str(error), icon=":material/database_off:")
+        show_error(error, icon=":material/database_off:", place=messages)
         linked = None
     if linked is not None:
         records[linked.study_id] = linked

@@ -7,6 +7,7 @@ import streamlit as st
 from core.errors import CSpineError
 from dashboard import tasks
 from dashboard.access import may_change
+from dashboard.components.notices import show_error
 from dashboard.wording import duration
 
 
@@ -36,4 +37,4 @@ def _cancel(task: tasks.Task) -> None:
     try:
         tasks.cancel_task(task)
     except CSpineError as error:
-        st.error(str(error))
+        show_error(error)

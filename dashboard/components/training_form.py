@@ -13,6 +13,7 @@ from core.training.schedule import Estimate, estimate_run, one_cycle
 from dashboard import jobs, state
 from dashboard.access import looking_only, may_change
 from dashboard.charts.training_curves import schedule_figure
+from dashboard.components.notices import show_error
 from dashboard.data_size import data_size
 from dashboard.form_fields import FIELDS, FormField
 from dashboard.form_places import data_roots, vertebra_bundles
@@ -95,7 +96,7 @@ def _plan() -> None:
         config = config_from({f.key: state.form_value(f.key) for g in FIELDS.values() for f in g})
         size = data_size(config.data_root)
     except CSpineError as error:
-        st.error(str(error), icon=":material/edit_note:")
+        show_error(error, icon=":material/edit_note:")
         return
     paces = known_paces(jobs.all_runs(), read_paces(settings().cspine_var))
     estimate = estimate_run(config, size.slices, size.studies, paces)
@@ -136,7 +137,7 @@ def _measure_button(config: RunConfig) -> None:
         with st.spinner("Training three batches of made-up images, mostly 10 to 60 s"):
             jobs.measure_pace(config)
     except CSpineError as error:
-        st.error(str(error))
+        show_error(error)
         return
     st.rerun(scope="fragment")
 
@@ -146,7 +147,7 @@ def _start(config: RunConfig) -> None:
         _check_bundle(config)
         folder = jobs.start_run(config)
     except CSpineError as error:
-        st.error(str(error))
+        show_error(error)
         return
     state.tell(f"Run {folder.name} has started.")
     state.show_section("Runs")

@@ -10,6 +10,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import state
+from dashboard.components.notices import show_error
 from dashboard.services import settings
 from dashboard.upload_jobs import STAGES, UploadJob, take_in
 from dashboard.upload_sessions import hold_uploads
@@ -86,7 +87,7 @@ def _outcome(upload: UploadJob) -> Path | None:
         )
         return None
     if upload.job.error is not None:
-        st.error(upload.job.error, icon=":material/folder_zip:")
+        show_error(upload.job.error, icon=":material/folder_zip:")
         return None
     return upload.folder
 

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import pytest
+from markdown_it import MarkdownIt
 
-from dashboard.wording import ago, duration
+from dashboard.wording import ago, duration, literal
 
 
 @pytest.mark.parametrize(
@@ -19,3 +20,38 @@ def test_a_time_span_is_said_in_its_two_largest_units(seconds, said):
 
 def test_the_past_is_said_as_past():
     assert (ago(1), ago(65)) == ("just now", "1 min 5 s ago")
+
+
+def rendered(markdown):
+    """What a reader sees, block by block, and the marks that were made of it."""
+    tokens = MarkdownIt("commonmark", {"html": True}).enable("strikethrough").parse(markdown)
+    inline = [child for token in tokens for child in token.children or []]
+    return "".join(child.content for child in inline), {token.type for token in [*tokens, *inline]}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/data/_old_/a*b*c/__x__ cannot be read.",
+        "$HOME/$x is missing; check the path.",
+        "~~/x~~ is no folder.",
+        "[a](b) and <b>c</b> and &lt; and \\*.",
+        "# first",
+        "1. of a name",
+        "- a name",
+        "> a name",
+        "a single ` mark",
+    ],
+)
+def test_paths_and_names_are_shown_as_they_are(text):
+    seen, marks = rendered(literal(text))
+    assert seen == text
+    assert marks <= {"paragraph_open", "inline", "text", "text_special", "paragraph_close"}
+    assert "$" not in literal(text).replace("\\$", "")
+
+
+def test_commands_keep_their_look_and_colours_get_none():
+    assert literal("/a_b_/c: set `batch_size` lower") == "/a_b\\_/c: set `batch_size` lower"
+    assert literal(":red[x] :material/check:") == "\\:red\\[x\\] \\:material/check:"
+    assert literal("two\nlines") == "two lines"
+    assert literal("train_bounding_boxes.csv, line 3") == "train_bounding_boxes.csv, line 3"
