@@ -99,11 +99,6 @@ class CTVolume:
         """Number of slices."""
         return int(self.hu.shape[0])
 
-    @property
-    def slice_ratio(self) -> NDArray[np.float64]:
-        """i / (n - 1) per slice, float64 (n_slices,); 0 for a single slice."""
-        return np.arange(self.n_slices) / max(self.n_slices - 1, 1)
-
 
 @dataclass(frozen=True, slots=True)
 class BoxPrediction:

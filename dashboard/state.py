@@ -150,19 +150,6 @@ def remember_upload(file_id: str, outcome: object) -> None:
     st.session_state[_UPLOAD] = (file_id, outcome)
 
 
-def clicked_slice(chart: str) -> int | None:
-    """The slice whose point in a chart was clicked; for the chart's callback.
-
-    None where the event holds no point: a redrawn chart lets its selection go and reports that.
-    """
-    event = st.session_state.get(chart) or {}
-    points = event.get("selection", {}).get("points", [])
-    found = points[0].get("customdata") if points else None
-    if found is None:
-        return None
-    return int(found[0] if isinstance(found, list) else found)
-
-
 def form_key(field: str) -> str:
     """Widget key of a field of the training form."""
     return f"train_{field}"
@@ -268,11 +255,6 @@ def chosen_data_set(known: Sequence[str]) -> str | None:
             st.session_state[DATA_SET_KEY] = named
             return str(named)
     return known[0] if known else None
-
-
-def choose_data_set(key: str) -> None:
-    """Choose a data set; for callbacks, so before the choice is drawn."""
-    st.session_state[DATA_SET_KEY] = key
 
 
 def show_data_set_in_url(key: str | None) -> None:

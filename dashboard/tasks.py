@@ -148,12 +148,6 @@ def cancel_task(task: Task) -> None:
         ) from error
 
 
-def forget_task(task: Task) -> None:
-    """Remove a task that has ended from the list."""
-    if not task.is_alive:
-        shutil.rmtree(task.folder, ignore_errors=True)
-
-
 def read_task(folder: Path) -> Task | None:
     """Read a task's folder; None where it holds none."""
     asked = _read(folder / REQUEST_FILE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,6 @@ from core.evaluation.score_table import NO_SLICES, ScoreTable
 from core.evaluation.truth_table import TruthTable
 
 SliceTruth = Literal["vertebra visible", "boxed"]
-SLICE_TRUTHS: Final[dict[SliceTruth, str]] = {
-    "vertebra visible": "a fractured vertebra is visible in the slice, by the mask",
-    "boxed": "the slice carries a fracture box",
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 from numpy.typing import ArrayLike
 
-from core.errors import PredictionsError
 from core.evaluation.calibration import reliability
 from core.evaluation.confusion import ConfusionCounts
 from core.evaluation.curves import checked_scores, threshold_counts
@@ -61,26 +59,6 @@ def binary_metrics(scores: ArrayLike, truth: ArrayLike, threshold: float) -> Bin
         undefined=undefined,
         brier=None if calibration is None else calibration.brier,
         expected_calibration_error=None if calibration is None else calibration.expected_error,
-    )
-
-
-def confusion_counts(scores: ArrayLike, truth: ArrayLike, threshold: float) -> ConfusionCounts:
-    """Count calls (score >= threshold) against truth.
-
-    Raises:
-        PredictionsError: As `binary_metrics` describes.
-    """
-    values, labels = checked_scores(scores, truth)
-    if np.isnan(threshold):
-        raise PredictionsError("The threshold is NaN; give a number.")
-    called = values >= threshold
-    true_positives = int((called & labels).sum())
-    n_called, n_positive = int(called.sum()), int(labels.sum())
-    return ConfusionCounts(
-        true_positives=true_positives,
-        false_positives=n_called - true_positives,
-        true_negatives=len(labels) - n_called - n_positive + true_positives,
-        false_negatives=n_positive - true_positives,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -260,7 +259,3 @@ def _average_precision(positives: FloatArray, negatives: FloatArray) -> FloatArr
     precision = np.divide(found, called, out=found, where=called > 0)
     precision *= positives
     return ratio(precision.sum(axis=0), total)
-
-
-SampleTable = Mapping[str, FloatArray]
-"""Replicates (replicates,) by the name of the metric."""

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from core.errors import PredictionsError
-from core.evaluation.confusion import ConfusionCounts
-from core.evaluation.curves import ThresholdCounts, threshold_counts
+from core.evaluation.curves import ThresholdCounts
 
 ThresholdRule = Literal[
     "highest F1",
@@ -61,21 +60,6 @@ class Rule:
     asked: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Transfer:
-    """A threshold chosen on one set and applied to another.
-
-    Attributes:
-        point: The operating point.
-        chosen_on: Counts there on the set that it was chosen on: optimistic.
-        applied_to: Counts on the other set: what to believe.
-    """
-
-    point: OperatingPoint
-    chosen_on: ConfusionCounts
-    applied_to: ConfusionCounts
-
-
 def choose_threshold(counts: ThresholdCounts, rule: Rule) -> OperatingPoint:
     """Apply a rule to a curve; among equals the highest threshold, so fewest calls.
 
@@ -96,38 +80,6 @@ def choose_threshold(counts: ThresholdCounts, rule: Rule) -> OperatingPoint:
     raise PredictionsError(f"{rule.name!r} is no rule; choose one of {', '.join(RULE_MEANINGS)}.")
 
 
-def transfer_threshold(
-    chosen_on: ThresholdCounts, applied_to: ThresholdCounts, rule: Rule
-) -> Transfer:
-    """Choose on one set, apply to another, and keep the counts of both.
-
-    Raises:
-        PredictionsError: As `choose_threshold` describes.
-    """
-    point = choose_threshold(chosen_on, rule)
-    return Transfer(point, chosen_on.at(point.threshold), applied_to.at(point.threshold))
-
-
-def highest_f1(scores: ArrayLike, truth: ArrayLike) -> OperatingPoint:
-    """Find the score at which F1 is highest; among equals the highest score, so fewest calls.
-
-    Raises:
-        PredictionsError: No item is positive, or as `threshold_counts` describes.
-    """
-    return _highest_f1(threshold_counts(scores, truth))
-
-
-def highest_youden(scores: ArrayLike, truth: ArrayLike) -> OperatingPoint:
-    """Find the score at which sensitivity + specificity - 1 is highest (Youden, 1950).
-
-    Among equals the highest score is taken, so fewest calls.
-
-    Raises:
-        PredictionsError: A class is missing, or as `threshold_counts` describes.
-    """
-    return _highest_youden(threshold_counts(scores, truth))
-
-
 def no_call(counts: ThresholdCounts) -> float:
     """The smallest threshold above every score."""
     return float(np.nextafter(counts.thresholds[0], np.inf))
@@ -140,6 +92,7 @@ def _highest_f1(counts: ThresholdCounts) -> OperatingPoint:
 
 
 def _highest_youden(counts: ThresholdCounts) -> OperatingPoint:
+    # Sensitivity + specificity - 1 (Youden, 1950).
     if counts.one_class:
         raise PredictionsError("Youden's index needs both classes; give a threshold.")
     # Whole numbers until one last division: equal indices stay equal, so ties are found exactly.

@@ -150,24 +150,6 @@ def apply_augmentation(image: NDArray[np.uint8], augmentation: Augmentation) -> 
     return _regraded(rows, augmentation).reshape(moved.shape)
 
 
-def augment_slices(
-    images: NDArray[np.uint8],
-    rng: np.random.Generator,
-    ranges: AugmentationRanges | None = None,
-) -> NDArray[np.uint8]:
-    """Change each slice of a batch by its own draw.
-
-    Args:
-        images: uint8 (n, h, w) or (n, 3, h, w).
-        rng: Source of the draws.
-        ranges: Limits of the draws.
-
-    Returns:
-        uint8 of the same shape, a new array.
-    """
-    return apply_augmentations(images, draw_augmentations(len(images), rng, ranges))
-
-
 def apply_augmentations(
     images: NDArray[np.uint8], augmentations: Sequence[Augmentation]
 ) -> NDArray[np.uint8]:

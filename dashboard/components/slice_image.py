@@ -45,11 +45,6 @@ def edge_letters(volume: CTVolume) -> tuple[str, str, str, str]:
     return left, right, upper, lower
 
 
-def hu_range(volume: CTVolume, index: int) -> tuple[int, int]:
-    """Lowest and highest HU of a slice."""
-    return int(volume.hu[index].min()), int(volume.hu[index].max())
-
-
 def _letter(direction: NDArray[np.float64]) -> str:
     """The patient direction (LPS) nearest to a vector."""
     axis = int(np.abs(direction).argmax())

@@ -99,14 +99,6 @@ def test_cancelling_ends_the_process_and_is_told_from_an_end(played, place):
     assert (stopped.state, stopped.done) == ("stopped", 1)
     tasks.cancel_task(stopped)
     assert tasks.start_index(place / "root").folder != task.folder
-    tasks.forget_task(stopped)
-    assert tasks.read_task(task.folder) is None
-
-
-def test_a_task_that_is_at_work_is_not_forgotten(played, place):
-    task = tasks.start_index(place / "root")
-    tasks.forget_task(task)
-    assert tasks.read_task(task.folder).is_alive
 
 
 def test_a_read_only_dashboard_starts_and_stops_nothing(played, place, monkeypatch):

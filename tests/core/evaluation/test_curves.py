@@ -11,8 +11,8 @@ from core.evaluation.bands import curve_bands
 from core.evaluation.curves import curve_points, threshold_counts
 from core.evaluation.decision_curve import decision_curve
 from core.evaluation.evaluation_set import LevelItems
-from core.evaluation.metrics import confusion_counts
 from core.evaluation.resampling import resample_patients
+from tests.core.evaluation.counting import counted
 
 
 @st.composite
@@ -51,7 +51,7 @@ def test_a_threshold_between_scores_counts_as_counting_does(case, threshold):
     curve = threshold_counts(scores, truth)
 
     for asked in (threshold, *scores[:3]):
-        assert curve.at(asked) == confusion_counts(scores, truth, asked)
+        assert curve.at(asked) == counted(scores, truth, asked)
     assert curve.at(np.inf).true_positives == 0
     assert curve.at(-np.inf).false_positives == curve.n_negative
 
@@ -66,7 +66,7 @@ def test_sorted_scores_count_as_the_curve_does(case, threshold):
     assert np.array_equal(kept.positives, np.sort(scores[truth]))
     assert np.array_equal(kept.negatives, np.sort(scores[~truth]))
     for asked in (threshold, *scores[:3], np.inf, -np.inf):
-        assert kept.at(asked) == confusion_counts(scores, truth, asked)
+        assert kept.at(asked) == counted(scores, truth, asked)
     with pytest.raises(PredictionsError, match="NaN"):
         kept.at(np.nan)
 

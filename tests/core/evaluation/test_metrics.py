@@ -8,7 +8,8 @@ from sklearn import metrics as oracle
 
 from core.errors import PredictionsError
 from core.evaluation.curves import threshold_counts
-from core.evaluation.metrics import average_precision, binary_metrics, confusion_counts, roc_auc
+from core.evaluation.metrics import average_precision, binary_metrics, roc_auc
+from tests.core.evaluation.counting import counted
 
 
 @st.composite
@@ -85,8 +86,8 @@ def test_large_float32_scores_agree_with_scikit_learn():
 
 
 def test_a_score_equal_to_the_threshold_is_a_call():
-    assert confusion_counts([0.5], [1], 0.5).true_positives == 1
-    assert confusion_counts([0.5], [1], np.nextafter(0.5, 1)).false_negatives == 1
+    assert binary_metrics([0.5], [1], 0.5).counts.true_positives == 1
+    assert binary_metrics([0.5], [1], np.nextafter(0.5, 1)).counts.false_negatives == 1
 
 
 def test_all_scores_tied_gives_auc_one_half_and_ap_equal_to_prevalence():
@@ -95,7 +96,7 @@ def test_all_scores_tied_gives_auc_one_half_and_ap_equal_to_prevalence():
 
 
 def test_no_call_gives_precision_zero():
-    counts = confusion_counts([0.1, 0.2], [1, 0], 0.9)
+    counts = binary_metrics([0.1, 0.2], [1, 0], 0.9).counts
 
     assert (counts.precision, counts.recall, counts.f1) == (0.0, 0.0, 0.0)
     assert counts.balanced_accuracy == 0.5
@@ -145,7 +146,7 @@ def test_counts_at_every_threshold_agree_with_counting_at_each(case):
 
     assert curve.thresholds.tolist() == sorted(set(scores.tolist()), reverse=True)
     for place, threshold in enumerate(curve.thresholds):
-        counts = confusion_counts(scores, truth, float(threshold))
+        counts = counted(scores, truth, float(threshold))
         assert curve.true_positives[place] == counts.true_positives
         assert curve.false_positives[place] == counts.false_positives
     assert (curve.n_positive, curve.n_negative) == (truth.sum(), (~truth).sum())
@@ -153,15 +154,13 @@ def test_counts_at_every_threshold_agree_with_counting_at_each(case):
 
 @settings(deadline=None, max_examples=60)
 @given(scored(both_classes=False))
-def test_counting_without_a_curve_agrees_with_scikit_learn(case):
+def test_counts_at_a_threshold_agree_with_scikit_learn(case):
     scores, truth, threshold = case
-    counts = confusion_counts(scores, truth, threshold)
+    counts = binary_metrics(scores, truth, threshold).counts
     negatives, positives = oracle.confusion_matrix(truth, scores >= threshold, labels=[False, True])
     assert (counts.true_negatives, counts.false_positives) == tuple(negatives)
     assert (counts.false_negatives, counts.true_positives) == tuple(positives)
     assert binary_metrics(scores, truth, threshold).threshold == threshold
-    with pytest.raises(PredictionsError, match="NaN; give a number"):
-        confusion_counts(scores, truth, np.nan)
 
 
 @pytest.mark.parametrize(

@@ -19,13 +19,8 @@ from core.evaluation.cohort_filter import (
 )
 from core.evaluation.curves import threshold_counts
 from core.evaluation.evaluation_set import align
-from core.evaluation.operating_points import (
-    add_counts,
-    transfer_vertebra_thresholds,
-    vertebra_curves,
-)
 from core.evaluation.poolings import pooling_effects
-from core.evaluation.thresholds import Rule, choose_threshold, transfer_threshold
+from core.evaluation.thresholds import Rule, choose_threshold
 from core.inference.aggregation import POOLINGS
 from tests.core.evaluation.made_cohort import cohort, model, table
 
@@ -111,39 +106,6 @@ def test_a_missing_class_is_named():
     ):  # fmt: skip
         with pytest.raises(PredictionsError, match=r"No item is|needs both"):
             choose_threshold(curve, rule)
-
-
-def test_a_threshold_is_chosen_on_one_set_and_both_are_shown():
-    chosen_on = threshold_counts([0.9, 0.7, 0.4, 0.2], [1, 1, 0, 0])
-    applied_to = threshold_counts([0.95, 0.6, 0.75, 0.3], [1, 1, 0, 0])
-    found = transfer_threshold(chosen_on, applied_to, Rule("highest F1"))
-
-    assert found.point.threshold == 0.7
-    assert found.chosen_on.f1 == 1.0
-    assert found.applied_to.f1 == 0.5
-
-
-def test_each_vertebra_has_its_own_threshold_and_one_that_cannot_choose_takes_the_shared():
-    chosen_on = cohort(30)
-    fractured = chosen_on.truth.fractured.copy()
-    fractured[:, 2] = False
-    chosen_on = align([model("a", 30)], replace(chosen_on.truth, fractured=fractured))
-    applied_to = align([model("a", 30, seed=9)], table(30))
-    curves = [vertebra_curves(each, "a") for each in (chosen_on, applied_to)]
-    found = transfer_vertebra_thresholds(*curves, Rule())
-
-    assert found.fallbacks == ("C3",)
-    assert found.per_vertebra["C3"].point == found.shared.point
-    for name, transfer in found.per_vertebra.items():
-        assert transfer.applied_to == curves[1].per_vertebra[name].at(transfer.point.threshold)
-        if name != "C3":
-            assert transfer.point == choose_threshold(curves[0].per_vertebra[name], Rule())
-    assert found.together_applied_to.n == 30 * 7
-    # Seven thresholds fit the choosing set at least as well as one for all, summed over vertebrae.
-    own = [t.chosen_on.f1 for t in found.per_vertebra.values()]
-    shared = [c.at(found.shared.point.threshold).f1 for c in curves[0].per_vertebra.values()]
-    assert sum(own) >= sum(shared)
-    assert add_counts([]).n == 0
 
 
 def test_every_pooling_is_measured_as_if_alone():

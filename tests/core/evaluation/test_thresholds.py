@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from core.errors import PredictionsError
-from core.evaluation.thresholds import highest_f1, highest_youden
+from core.evaluation.curves import threshold_counts
+from core.evaluation.thresholds import Rule, choose_threshold
+
+
+def highest_f1(scores, truth):
+    return choose_threshold(threshold_counts(scores, truth), Rule("highest F1"))
+
+
+def highest_youden(scores, truth):
+    return choose_threshold(threshold_counts(scores, truth), Rule("highest Youden index"))
 
 
 def test_highest_f1_takes_the_best_cut():

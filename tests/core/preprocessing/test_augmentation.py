@@ -9,12 +9,16 @@ from core.preprocessing.augmentation import (
     AugmentationRanges,
     apply_augmentation,
     apply_augmentations,
-    augment_slices,
     draw_augmentation,
     draw_augmentations,
     move_box_xyxy,
     move_mask,
 )
+
+
+def augment_slices(images, rng, ranges=None):
+    """Each slice by its own draw, as a data set does."""
+    return apply_augmentations(images, draw_augmentations(len(images), rng, ranges))
 
 
 @pytest.fixture

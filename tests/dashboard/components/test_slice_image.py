@@ -8,7 +8,6 @@ from dashboard.components.slice_image import (
     DISPLAY_SIZE,
     display_image,
     edge_letters,
-    hu_range,
 )
 
 
@@ -49,9 +48,3 @@ def test_a_slice_larger_than_the_screen_is_shrunk():
 )
 def test_the_edges_are_named_after_the_patient(x, y, letters):
     assert edge_letters(volume(np.zeros((1, 4, 4)), x=x, y=y)) == letters
-
-
-def test_the_range_is_that_of_the_slice_on_show():
-    hu = np.zeros((2, 4, 4))
-    hu[1, 0, 0], hu[1, 1, 1] = -500, 900
-    assert hu_range(volume(hu), 1) == (-500, 900)
