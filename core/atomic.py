@@ -1,16 +1,31 @@
-"""Writes that leave either the old file or the new one, never a broken one."""
+"""Writes that leave either the old file or the new one, never a broken one.
+
+A process that is killed while it writes leaves a hidden file behind. It held a lock on that file,
+which the operating system gives back with the process: `sweep_leftovers` tells by it, and by the
+file's age, what nobody writes any more.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import re
+import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from core.errors import StorageError
+
+if sys.platform != "win32":  # There, a file that is being written cannot be removed anyway.
+    import fcntl
+
+LEFT_SECONDS: Final = 600.0
+"""A file untouched for so long is a leftover, unless it is locked; writes take seconds."""
+_TEMPORARY: Final = re.compile(r"\.(?P<target>.+)\.[a-z0-9_]{8}(?P<suffix>\.[^.]*)?")
 
 
 @contextlib.contextmanager
@@ -27,7 +42,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
         )
     except OSError as error:
         raise _storage_error(target, error) from error
-    os.close(handle)
+    handle = _claim(handle)
     temporary = Path(name)
     try:
         yield temporary
@@ -39,6 +54,65 @@ def atomic_path(target: Path) -> Iterator[Path]:
         raise _storage_error(target, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+        if handle is not None:
+            os.close(handle)
+
+
+def sweep_leftovers(folder: Path, *, older_than_s: float = LEFT_SECONDS) -> int:
+    """Remove the temporary files of writes that were killed, in a folder and all below it.
+
+    Args:
+        folder: Written by this program alone; none is as good as an empty one. Links are not
+            followed.
+        older_than_s: Younger files are let be: a write locks its file a moment after making it.
+
+    Returns:
+        How many files were removed.
+    """
+    removed = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            if is_temporary(name) and _is_left(Path(place, name), older_than_s):
+                with contextlib.suppress(OSError):
+                    Path(place, name).unlink()
+                    removed += 1
+    return removed
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file of this name is one that `atomic_path` yields."""
+    found = _TEMPORARY.fullmatch(name)
+    return found is not None and Path(found["target"]).suffix == (found["suffix"] or "")
+
+
+def _claim(handle: int) -> int | None:
+    """Lock a new file for as long as it is open; None, and the file closed, where that is not."""
+    if sys.platform != "win32":
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return handle
+    os.close(handle)
+    return None
+
+
+def _is_left(path: Path, older_than_s: float) -> bool:
+    """Whether nobody writes a temporary file any more."""
+    try:
+        if time.time() - path.lstat().st_mtime < older_than_s:
+            return False
+        # Opened without following links and without waiting: only our own files are looked at.
+        flags = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+        handle = os.open(path, os.O_RDONLY | flags)
+    except OSError:
+        return False
+    try:
+        if sys.platform != "win32":
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
+    return True
 
 
 def write_bytes(target: Path, payload: bytes) -> None:

@@ -15,6 +15,7 @@ from typing import Final
 from streamlit import App
 
 from core.config import Settings
+from dashboard.tidy_up import tidy_up
 from dashboard.upload_sessions import remove_abandoned
 
 PAGES: Final = Path(__file__).resolve().parent.parent / "pages"
@@ -79,8 +80,10 @@ def _import_all(stop: threading.Event) -> None:
 @asynccontextmanager
 async def lifespan(_app: App) -> AsyncGenerator[None]:
     """Remove what earlier servers left, warm up beside the server, and stop with it."""
-    remove_abandoned(Settings())
+    settings = Settings()
+    remove_abandoned(settings)
     stop = threading.Event()
+    threading.Thread(target=tidy_up, args=(settings,), name="tidy-up", daemon=True).start()
     threading.Thread(target=warm_up, args=(stop,), name="warm-up", daemon=True).start()
     try:
         yield None

@@ -118,7 +118,7 @@ def sweep(shard: Path) -> None:
 
 def _evict(cache_dir: Path, limit: StoreLimit, needed: int) -> int:
     """Remove entries, the least recently used first; return what the others hold in bytes."""
-    _sweep_all(cache_dir)
+    sweep_all(cache_dir)
     found = sorted(_entries(cache_dir))
     used = sum(size for _, size, _ in found)
     if used + needed <= limit.bytes:
@@ -144,7 +144,7 @@ def _entries(cache_dir: Path) -> Iterator[tuple[int, int, Path]]:
                 yield used_ns, entry_bytes(entry), entry
 
 
-def _sweep_all(cache_dir: Path) -> None:
+def sweep_all(cache_dir: Path) -> None:
     """Remove leftovers of killed processes wherever nobody is building."""
     for kind in KINDS:
         for leftover in (cache_dir / kind).glob("[0-9a-f][0-9a-f]/.*"):

@@ -2,6 +2,11 @@
 
 import json
 import math
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -55,3 +60,95 @@ def test_disk_full_is_a_typed_error_and_keeps_the_old_file(tmp_path, monkeypatch
         atomic.write_text(target, "new")
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+WRITE = """
+import sys, time
+from pathlib import Path
+from core import atomic
+with atomic.atomic_path(Path(sys.argv[1])) as temporary:
+    temporary.write_text("half")
+    print(temporary, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def writing(repo_root, tmp_path):
+    """A process in the midst of a write."""
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITE, str(tmp_path / "a" / "x.json")], cwd=repo_root, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        yield process
+        process.kill()
+
+
+def made_old(path):
+    """As after hours, or after the clock has jumped ahead."""
+    long_ago = time.time() - 7200
+    os.utime(path, (long_ago, long_ago))
+    return path
+
+
+def test_what_a_killed_write_left_is_swept_and_a_living_one_is_not(writing, tmp_path):
+    temporary = type(tmp_path)(writing.stdout.readline().strip())
+    made_old(temporary)
+    assert atomic.sweep_leftovers(tmp_path) == 0
+    assert temporary.exists()
+    writing.send_signal(signal.SIGKILL)
+    writing.wait()
+    assert atomic.sweep_leftovers(tmp_path) == 1
+    assert list((tmp_path / "a").iterdir()) == []
+
+
+def test_a_leftover_that_is_young_is_let_be(writing, tmp_path):
+    temporary = type(tmp_path)(writing.stdout.readline().strip())
+    writing.send_signal(signal.SIGKILL)
+    writing.wait()
+    assert atomic.sweep_leftovers(tmp_path) == 0
+    assert atomic.sweep_leftovers(tmp_path, older_than_s=0) == 1
+    assert not temporary.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "ours"),
+    [
+        (".metrics.json.abc12_x9.json", True),
+        (".store.abcdefgh", True),
+        (".0000-1.json.abcdefgh.json", True),
+        ("metrics.json.abcdefgh.json", False),  # not hidden
+        (".metrics.json", False),
+        (".metrics.json.abcdefgh.yaml", False),  # another ending than its target
+        (".metrics.json.ABCDEFGH.json", False),
+        (".gitignore", False),
+        (".DS_Store", False),
+    ],
+)
+def test_only_names_that_a_write_gives_are_swept(tmp_path, name, ours):
+    made_old_file = tmp_path / name
+    made_old_file.write_text("x")
+    made_old(made_old_file)
+    assert atomic.is_temporary(name) is ours
+    assert atomic.sweep_leftovers(tmp_path) == int(ours)
+
+
+def test_every_temporary_file_has_such_a_name(tmp_path):
+    for name in ("status.json", "last.ckpt", "store", "a.nii.gz", ".hidden", "a.b.c"):
+        with atomic.atomic_path(tmp_path / name) as temporary:
+            assert atomic.is_temporary(temporary.name), temporary.name
+
+
+def test_a_sweep_follows_no_link_and_needs_no_folder(tmp_path):
+    outside = tmp_path / "outside" / ".x.json.abcdefgh.json"
+    outside.parent.mkdir()
+    outside.write_text("x")
+    made_old(outside)
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    (inside / "folder").symlink_to(outside.parent, target_is_directory=True)
+    (inside / ".y.json.abcdefgh.json").symlink_to(outside)
+    os.utime(inside / ".y.json.abcdefgh.json", (0, 0), follow_symlinks=False)
+    assert atomic.sweep_leftovers(inside) == 0
+    assert outside.exists()
+    assert atomic.sweep_leftovers(tmp_path / "none") == 0

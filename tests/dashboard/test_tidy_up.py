@@ -1,0 +1,32 @@
+"""A server that starts sweeps what killed ones left in cache, uploads and runs."""
+
+from __future__ import annotations
+
+import os
+
+from core.config import Settings
+from dashboard.tidy_up import tidy_up
+
+
+def test_leftovers_go_from_everywhere_and_the_rest_stays(tmp_path):
+    settings = Settings(cspine_var=tmp_path / "var", rsna_cache=tmp_path / "cache")
+    shard = settings.rsna_cache / "volumes" / "ab"
+    left = [
+        settings.rsna_cache / ".store.bytes.abcdefgh.bytes",
+        settings.cspine_var / "uploads" / "s" / "derived" / ".slices.parquet.abcdefgh.parquet",
+        settings.runs_root / "one" / ".last.ckpt.abcdefgh.ckpt",
+        shard / ".building-x1" / "hu.npy",
+    ]
+    kept = [
+        settings.rsna_cache / "store.bytes",
+        settings.runs_root / "one" / "last.ckpt",
+        settings.cspine_var / "demo" / ".train.csv.abcdefgh.csv",
+        shard / "abcd" / "hu.npy",
+    ]
+    for path in (*left, *kept):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+        os.utime(path, (0, 0))
+    assert tidy_up(settings) == 3
+    assert [path for path in left if path.exists()] == []
+    assert [path for path in kept if not path.exists()] == []
