@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import shutil
@@ -15,6 +14,7 @@ from core.config import Settings
 from core.data.archive import extract_dicom_archive
 from core.data.disk_space import check_quota, check_space, tree_bytes
 from core.errors import ArchiveError, CSpineError, StorageError
+from dashboard.upload_sessions import remove_abandoned
 
 Progress = Callable[[int, int], None]
 
@@ -123,7 +123,8 @@ def store_files(
 
 def _own_folder(session: str, settings: Settings) -> Path:
     uploads = settings.cspine_var / "uploads"
-    _remove_stale(uploads)
+    # Medical images should not gather on a disk: what no tab holds goes after a day.
+    remove_abandoned(settings, older_than_s=KEEP_SECONDS)
     return uploads / session
 
 
@@ -173,16 +174,3 @@ def _remove_others(folder: Path, *, keep: set[Path]) -> None:
             shutil.rmtree(entry, ignore_errors=True)
         else:
             entry.unlink(missing_ok=True)
-
-
-def _remove_stale(uploads: Path) -> None:
-    """Remove sessions untouched for a day: medical images should not gather on a disk."""
-    if not uploads.is_dir():
-        return
-    oldest = time.time() - KEEP_SECONDS
-    for entry in uploads.iterdir():
-        with contextlib.suppress(OSError):
-            if entry.name.startswith(".") or not entry.is_dir():
-                continue
-            if entry.stat().st_mtime < oldest:
-                shutil.rmtree(entry, ignore_errors=True)

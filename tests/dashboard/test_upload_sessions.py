@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from core.data.dicom_series import read_series
 from core.errors import DicomSeriesError, WorkerError
 from dashboard.upload_reading import derived_folder, read_upload
 from dashboard.upload_sessions import HeldUploads, remove_abandoned
+from dashboard.uploads import discard_uploads
 from tests.core.data.dicom_factory import made_hu, write_ct_series
 
 HOLD = """
@@ -65,6 +67,33 @@ def test_a_start_removes_what_no_living_server_holds(settings, repo_root):
         assert not other.parent.exists()
     held.remove()
     assert remove_abandoned(settings) == 0
+
+
+def test_an_open_tab_keeps_its_upload_for_days_and_through_a_jump_of_the_clock(settings, repo_root):
+    left, other, young = (uploaded(settings, name).parent for name in ("left", "other", "young"))
+    for folder in (left, other):
+        os.utime(folder, (0, 0))
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        cwd=repo_root,
+    ) as server:  # fmt: skip
+        assert server.stdout.readline() == "held\n"
+        discard_uploads("mine", settings)
+        assert not left.exists()
+        assert other.is_dir()
+        assert young.is_dir()
+        server.kill()
+    discard_uploads("mine", settings)
+    assert not other.exists()
+
+
+def test_no_lock_stays_behind_and_a_session_may_hold_again(settings):
+    for _ in range(2):
+        held = HeldUploads("mine", settings)
+        uploaded(settings, "mine")
+        assert remove_abandoned(settings) == 0
+        held.remove()
+        assert not list((settings.cspine_var / "uploads" / ".sessions").iterdir())
 
 
 def test_no_uploads_need_no_removal(settings):
