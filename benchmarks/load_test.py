@@ -104,6 +104,36 @@ def own_series(session: int) -> bytes:
     return stream.getvalue()
 
 
+def bring_own(client: PageClient, session: int) -> dict[str, Any]:
+    """Upload a session's series and wait until it is shown; what the viewer was told of it.
+
+    Raises:
+        PageError: It is refused or never shown.
+    """
+    client.open("diagnosis")
+    client.set(client.find("button_group", "source").id, string_array_value=["Upload"])
+    client.upload("upload", "own.zip", own_series(session))
+    deadline = time.monotonic() + 120
+    while not client.has("bidi_component", "viewer"):
+        if time.monotonic() > deadline:
+            raise PageError(f"The upload was never shown: {client.page.errors()}")
+        time.sleep(0.3)
+        client.run()
+    return client.component_data("viewer")
+
+
+def shows_own(client: PageClient, viewer: Mapping[str, Any], session: int) -> bool:
+    """Whether the viewer's pixels are those of the session's own series."""
+    answer = client.http.get(
+        f"{viewer['path']}/{viewer['source']}/slice/3",
+        headers={"x-viewer-session": viewer["proof"]},
+    )
+    if answer.status_code != 200:
+        return False
+    hu = np.frombuffer(_unpacked(answer.content), "<i2").reshape(48, 48)
+    return int(hu[24, 24]) == mark_of(session)
+
+
 class Visitor:
     """One session: what it does and what it finds.
 
@@ -124,7 +154,9 @@ class Visitor:
         """Visit; whatever goes wrong becomes a sentence."""
         try:
             with PageClient(self._url) as client:
-                self._bring_own(client)
+                self._viewer = bring_own(client, self._number)
+                self._shared[self._number] = self._viewer["source"]
+                self._check_own(client)
                 while self._left > 0:
                     self._visit(client, PAGES[self._left % len(PAGES)])
                 self._look_next_door(client)
@@ -132,29 +164,8 @@ class Visitor:
             kind = type(error).__name__
             self.finding.errors.append(f"session {self._number}: {kind}: {error}")
 
-    def _bring_own(self, client: PageClient) -> None:
-        client.open("diagnosis")
-        client.set(client.find("button_group", "source").id, string_array_value=["Upload"])
-        client.upload("upload", "own.zip", own_series(self._number))
-        deadline = time.monotonic() + 120
-        while not client.has("bidi_component", "viewer"):
-            if time.monotonic() > deadline:
-                raise PageError(f"The upload was never shown: {client.page.errors()}")
-            time.sleep(0.3)
-            client.run()
-        self._viewer = client.component_data("viewer")
-        self._shared[self._number] = self._viewer["source"]
-        self._check_own(client)
-
     def _check_own(self, client: PageClient) -> None:
-        """The pixels must be those of the session's own series."""
-        viewer = self._viewer
-        answer = client.http.get(
-            f"{viewer['path']}/{viewer['source']}/slice/3",
-            headers={"x-viewer-session": viewer["proof"]},
-        )
-        hu = np.frombuffer(_unpacked(answer.content), "<i2").reshape(48, 48)
-        if answer.status_code != 200 or int(hu[24, 24]) != mark_of(self._number):
+        if not shows_own(client, self._viewer, self._number):
             self.finding.foreign.append(f"session {self._number} was shown other pixels")
 
     def _look_next_door(self, client: PageClient) -> None:
@@ -237,7 +248,7 @@ def measure(
         log = Path(folder) / "log"
         short = ("--server.disconnectedSessionTTL", "1")
         with serve(root, dict(environment), log, extra=short) as url:
-            server = _server_at(int(url.rsplit(":", 1)[1]))
+            server = server_at(url)
             for _ in range(rounds):
                 whole.join(load(url, sessions=sessions, interactions=interactions))
                 time.sleep(5)
@@ -245,7 +256,9 @@ def measure(
     return LoadReport(whole, tuple(memory))
 
 
-def _server_at(port: int) -> psutil.Process:
+def server_at(url: str) -> psutil.Process:
+    """The process that serves a URL; a child of this one."""
+    port = int(url.rsplit(":", 1)[1])
     for child in psutil.Process().children(recursive=True):
         if any(one.laddr.port == port for one in child.net_connections("tcp")):
             return child
