@@ -7,6 +7,10 @@ from typing import Final
 VERTEBRAE: Final[tuple[str, ...]] = ("C1", "C2", "C3", "C4", "C5", "C6", "C7")
 N_VERTEBRAE: Final = len(VERTEBRAE)
 
+BOXES_TYPE: Final = 4
+"""Fracture type of a localiser's boxes taken as evidence; no network is trained as such."""
+FRACTURE_TYPES: Final = (1, 2, 3, BOXES_TYPE)
+
 HU_AIR: Final = -1024
 """HU given to padding and to voxels outside the scanned field."""
 

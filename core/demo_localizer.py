@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,13 +13,9 @@ import pandas as pd
 
 from core.atomic import atomic_path, write_json
 from core.config import PROJECT_ROOT, Settings, load_run_config
-from core.constants import VERTEBRAE
-from core.data.box_slices import BoxSlices, load_box_slices
-from core.data.dicom_series import read_series
-from core.data.masks import load_vertebra_mask
 from core.data.phantom.cohort import write_cohort
 from core.data.rsna import read_studies
-from core.data.splits import assign_folds
+from core.demo_box_cohort import prepared_squares, read_cohort
 from core.demo_box_scores import judge_boxes
 from core.demo_box_variants import heat_boxes
 from core.demo_localizer_report import (
@@ -38,22 +33,17 @@ from core.demo_scores import PREDICTIONS_FOLDER
 from core.evaluation.box_files import (
     BoxCohort,
     fused_table,
-    truth_table,
     write_box_cohort,
 )
 from core.evaluation.detection import evaluate_detection
 from core.models.bundles import OPERATING_POINTS_FILE, WEIGHTS_FILE, BundleInfo, read_bundle
 from core.models.pairs import DEFAULT_NAMES
-from core.preprocessing.box_geometry import boxes_from_square
-from core.types import RawDetections, StudyRecord
+from core.types import StudyRecord
 
 CONFIG: Final = PROJECT_ROOT / "configs" / "localization" / "mobilenet_v3_large.yaml"
 NAME: Final = "localization_mobilenet_v3_large"
 SLICE_MODEL: Final = "fracture_type1"
 """Whose Grad-CAM and slice probabilities the localiser is set beside."""
-THRESHOLD_STUDIES: Final = 16
-"""Of the validation fold; the threshold is chosen on them and never on the held-out studies."""
-_EDGES: Final = ("left", "top", "right", "bottom")
 Progress = Callable[[int, int], None]
 
 
@@ -63,6 +53,7 @@ def build_localizer(
     *,
     score_only: bool = False,
     studies: int = HELD_OUT_COHORT[0],
+    jobs: int | None = None,
     progress: Progress | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> BundleInfo:
@@ -73,6 +64,7 @@ def build_localizer(
         work: Folder of the cohorts and of the run; finished parts are taken over.
         score_only: Train nothing, score the bundle again.
         studies: Held-out studies to measure on, the first by study id.
+        jobs: Processes that read the cohorts; None is one a core.
         progress: Called with (done, total) of the part at work.
         say: Told what is done next.
 
@@ -82,9 +74,11 @@ def build_localizer(
     Raises:
         CSpineError: As its parts raise them.
     """
-    roots = {"train": TRAINING_COHORT, "folds": FOLDS_COHORT, "held_out": HELD_OUT_COHORT}
+    roots: dict[str, tuple[int, int]] = {"folds": FOLDS_COHORT, "held_out": HELD_OUT_COHORT}
+    if not score_only:
+        roots["train"] = TRAINING_COHORT
     for name, (count, seed) in roots.items():
-        write_cohort(work / name, studies=count, seed=seed, progress=progress)
+        write_cohort(work / name, studies=count, seed=seed, jobs=jobs, progress=progress)
     target = settings.checkpoints / NAME
     if not score_only:
         from core.training.box_trainer import train_localizer
@@ -103,7 +97,9 @@ def build_localizer(
         for file in made.iterdir():
             shutil.copy2(file, target / file.name)
     bundle = read_bundle(target)
-    return score_localizer(bundle, work, settings, studies=studies, progress=progress, say=say)
+    return score_localizer(
+        bundle, work, settings, studies=studies, jobs=jobs, progress=progress, say=say
+    )
 
 
 def score_localizer(
@@ -112,33 +108,32 @@ def score_localizer(
     settings: Settings,
     *,
     studies: int = HELD_OUT_COHORT[0],
+    jobs: int | None = None,
     progress: Progress | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> BundleInfo:
-    """Choose the operating point on the validation fold and measure on the held-out studies.
+    """Choose context and operating points on the folds cohort, measure on the held-out studies.
 
     Args:
         bundle: A localisation bundle; its metrics, operating point, card and boxes are replaced.
         work: Folder of the cohorts.
         settings: Where caches lie.
         studies: Held-out studies to measure on, the first by study id.
+        jobs: Processes that read the cohorts; None is one a core.
         progress: Called with (studies done, studies in all).
         say: Told what is done next.
     """
-    say("Boxes of the validation fold")
-    fold = int(bundle.config.trained_on["run"]["fold"])
-    records = read_studies(work / "train")
-    folds = assign_folds(records, int(bundle.config.trained_on["run"]["folds"]), 7)
-    chosen = [r for r in records if folds[r.study_id] == fold][:THRESHOLD_STUDIES]
-    tuning = _cohort(bundle, work / "train", chosen, settings, progress)
-    final = STEPS[-1].settings
-    found = evaluate_detection(
-        fused_table(tuning.raw, final), tuning.truth, tuning.n_slices, threshold=0.0, replicates=0
-    )
-    threshold = round(found.froc_boxes.threshold_at(FALSE_PER_STUDY), 4)
+    say("Boxes of the cohort that contexts and thresholds are chosen on")
+    folds = read_cohort(
+        bundle, work / "folds", read_studies(work / "folds"), settings.rsna_cache,
+        jobs=jobs, progress=progress,
+    )  # fmt: skip
+    threshold = _box_threshold(folds)
     say("Boxes of the held-out studies")
     held_out = read_studies(work / "held_out")[:studies]
-    cohort = _cohort(bundle, work / "held_out", held_out, settings, progress)
+    cohort = read_cohort(
+        bundle, work / "held_out", held_out, settings.rsna_cache, jobs=jobs, progress=progress
+    )
     write_box_cohort(bundle.folder / PREDICTIONS_FOLDER, cohort)
     say("Boxes of Grad-CAM, for comparison")
     heat = heat_boxes(_slice_model(settings), held_out, cohort, progress)
@@ -152,56 +147,22 @@ def score_localizer(
             "box": {
                 "threshold": threshold,
                 "rule": BOX_RULE,
-                "chosen_on": f"{len(chosen)} studies of the validation fold",
+                "chosen_on": f"{len(folds.raw)} studies of the training cohort",
             }
         },
     )
-    say("Boxes of the cohort that contexts and thresholds are chosen on")
-    folds_cohort = _cohort(bundle, work / "folds", read_studies(work / "folds"), settings, progress)
     vertebra = read_bundle(settings.checkpoints / DEFAULT_NAMES["vertebra"])
-    judge_boxes(read_bundle(bundle.folder), vertebra, folds_cohort, cohort, say)
+    judge_boxes(read_bundle(bundle.folder), vertebra, folds, cohort, say)
     return write_measures(read_bundle(bundle.folder), _slice_model(settings))
 
 
-def _cohort(
-    bundle: BundleInfo,
-    root: Path,
-    records: Sequence[StudyRecord],
-    settings: Settings,
-    progress: Progress | None,
-) -> BoxCohort:
-    from core.inference.localization import BoxPredictor
-
-    predictor = BoxPredictor([bundle], device="cpu")
-    raw: list[RawDetections] = []
-    boxes: list[tuple[int, int, list[float]]] = []
-    names: list[tuple[str, str]] = []
-    for number, record in enumerate(records):
-        study = _prepared(record, bundle, settings)
-        raw.append(predictor.predict_prepared(study))
-        known = _kinds(root, record) if study.boxes else {}
-        for index in sorted(study.boxes):
-            on_slice = boxes_from_square(
-                study.boxes[index], study.squares[index], bundle.config.size
-            )
-            boxes += [(number, index, xyxy.tolist()) for xyxy in on_slice]
-            names += [known.get(index, ("", ""))] * len(on_slice)
-        if progress is not None:
-            progress(number + 1, len(records))
-    return BoxCohort(
-        raw=tuple(raw),
-        truth=truth_table(boxes),
-        vertebrae=tuple(name for name, _ in names),
-        kinds=tuple(kind for _, kind in names),
-    )
-
-
-def _prepared(record: StudyRecord, bundle: BundleInfo, settings: Settings) -> BoxSlices:
-    config = bundle.config
-    return load_box_slices(
-        record, window=config.window, field_mm=config.field_mm or 0.0, size=config.size,
-        cache_dir=settings.rsna_cache,
+def _box_threshold(cohort: BoxCohort) -> float:
+    """Score from which boxes count: one false box a study on a cohort that was not learnt from."""
+    found = evaluate_detection(
+        fused_table(cohort.raw, STEPS[-1].settings), cohort.truth, cohort.n_slices,
+        threshold=0.0, replicates=0,
     )  # fmt: skip
+    return round(found.froc_boxes.threshold_at(FALSE_PER_STUDY), 4)
 
 
 def _write_pictures(bundle: BundleInfo, records: Sequence[StudyRecord], settings: Settings) -> None:
@@ -210,7 +171,7 @@ def _write_pictures(bundle: BundleInfo, records: Sequence[StudyRecord], settings
     for record in records:
         if not record.boxes:
             continue
-        study = _prepared(record, bundle, settings)
+        study = prepared_squares(record, bundle, settings.rsna_cache)
         for index in sorted(study.boxes):
             done, encoded = cv2.imencode(
                 ".jpg", np.array(study.images[index]), [cv2.IMWRITE_JPEG_QUALITY, 88]
@@ -225,21 +186,6 @@ def _write_pictures(bundle: BundleInfo, records: Sequence[StudyRecord], settings
                 )  # fmt: skip
     with atomic_path(bundle.folder / PREDICTIONS_FOLDER / "pictures.parquet") as temporary:
         pd.DataFrame(rows).to_parquet(temporary, index=False)
-
-
-def _kinds(root: Path, record: StudyRecord) -> dict[int, tuple[str, str]]:
-    """By slice, the vertebrae whose fracture lines cross it and the kinds of those fractures."""
-    truth = json.loads((root / "phantom_truth" / f"{record.study_id}.json").read_text())
-    lines = load_vertebra_mask(
-        root / "fracture_masks" / f"{record.study_id}.nii.gz", read_series(record.folder)
-    )
-    found: dict[int, tuple[str, str]] = {}
-    for index, labels in enumerate(lines):
-        broken = [VERTEBRAE[label - 1] for label in np.unique(labels) if 1 <= label <= 7]
-        kinds = {str(one["kind"]) for one in truth["fractures"] if one["vertebra"] in broken}
-        if broken:
-            found[index] = ("+".join(broken), "+".join(sorted(kinds)))
-    return found
 
 
 def _slice_model(settings: Settings) -> BundleInfo:

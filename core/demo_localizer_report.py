@@ -44,14 +44,15 @@ class Step:
 
 
 _PLAIN: Final = FusionSettings(
-    method="nms", iou=0.5, neighbour_weight=0.0, track_iou=0.0, track_share=0.0
+    method="nms", score_rule="average", neighbour_weight=0.0, track_iou=0.0, track_share=0.0
 )
 STEPS: Final = (
     Step("one pass, NMS", _PLAIN, mirrored=False),
     Step("one pass, soft-NMS", replace(_PLAIN, method="soft-nms"), mirrored=False),
     Step("+ mirrored pass, weighted boxes fusion", replace(_PLAIN, method="wbf")),
     Step("+ slices above and below", replace(_PLAIN, method="wbf", neighbour_weight=0.5)),
-    Step("+ tracks along z", FusionSettings()),
+    Step("+ tracks along z", FusionSettings(score_rule="average")),
+    Step("+ the highest score of a fused box, not the mean", FusionSettings()),
 )
 """From the network alone to what `predict` writes."""
 
@@ -195,6 +196,7 @@ def _card(bundle: BundleInfo, content: dict[str, Any]) -> str:
         f"{held['box_sensitivity_at_1_false_box_a_study']:.3f} |\n"
         f"| fractures found at one false track a study | "
         f"{held['fracture_sensitivity_at_1_false_track_a_study']:.3f} |\n\n"
-        f"Boxes count from a score of {content['threshold']:g}, chosen on the validation fold for "
-        f"{BOX_RULE}. Made by `python -m core demo-localizer`.\n"
+        f"Boxes count from a score of {content['threshold']:g}, chosen on "
+        f"{FOLDS_COHORT[0]} other studies for {BOX_RULE}. "
+        "Made by `python -m core demo-localizer`.\n"
     )

@@ -196,7 +196,7 @@ class SlicePredictions:
         z_mm: float64 (n_slices,), as in `CTVolume`.
         vertebra_probs: float32 (n_slices, 7), presence v_ij.
         fracture_probs: float32 (n_slices, 7), f_ij; a Type 1 model repeats its one value.
-        fracture_type: 1, 2 or 3; chooses the formula for p_i.
+        fracture_type: 1, 2, 3, or 4 for boxes; chooses the formula for p_i.
         instance_numbers: int per slice.
         models: Names of the bundles that made it.
     """

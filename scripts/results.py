@@ -22,9 +22,12 @@ from core.demo_box_scores import LEVELS_FILE
 from core.demo_localizer import NAME as LOCALIZER
 from core.demo_scores import PREDICTIONS_FOLDER
 from core.models.bundles import COHORTS_FOLDER, BundleInfo, list_bundles, read_bundle
+from scripts.results_experiments import experiment_tables
 
 BEGIN = "<!-- figures: begin (python -m scripts.results) -->"
 END = "<!-- figures: end -->"
+EXPERIMENTS_BEGIN = "<!-- experiments: begin (python -m scripts.results) -->"
+EXPERIMENTS_END = "<!-- experiments: end -->"
 README = PROJECT_ROOT / "README.md"
 RESULTS = PROJECT_ROOT / "docs" / "results.md"
 LOCALISATION = PROJECT_ROOT / "docs" / "results_localisation.md"
@@ -144,7 +147,7 @@ def localisation_tables(bundle: BundleInfo) -> str:
     )
     rows += [
         "",
-        f"With 95 % intervals over patients, tracks along z: mean IoU "
+        f"With 95 % intervals over patients, all steps together: mean IoU "
         f"{_with_interval(held, 'mean_iou_best_scored')}, centre inside "
         f"{_with_interval(held, 'hit_rate')}, boxes found "
         f"{held['box_sensitivity_at_1_false_box_a_study']:.3f} "
@@ -194,17 +197,17 @@ def _range(interval: list[float] | None) -> str:
     return "(–)" if interval is None else f"({interval[0]:.3f}–{interval[1]:.3f})"
 
 
-def with_figures(text: str, figures: str) -> str:
+def with_figures(text: str, figures: str, begin: str = BEGIN, end: str = END) -> str:
     """The text with `figures` between its markers.
 
     Raises:
         ValueError: The markers are missing.
     """
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
+    before, found, rest = text.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
         raise ValueError("The text has no markers for figures.")
-    return f"{before}{BEGIN}\n{figures}\n{END}{after}"
+    return f"{before}{begin}\n{figures}\n{end}{after}"
 
 
 def documents() -> dict[Path, str]:
@@ -214,7 +217,12 @@ def documents() -> dict[Path, str]:
     return {
         LOCALISATION: with_figures(LOCALISATION.read_text(), localisation_tables(localizer)),
         README: with_figures(README.read_text(), readme_table(bundles)),
-        RESULTS: with_figures(RESULTS.read_text(), results_tables(bundles)),
+        RESULTS: with_figures(
+            with_figures(RESULTS.read_text(), results_tables(bundles)),
+            experiment_tables(PROJECT_ROOT / "checkpoints"),
+            EXPERIMENTS_BEGIN,
+            EXPERIMENTS_END,
+        ),
     }
 
 

@@ -89,14 +89,15 @@ def demo_localizer(
     ),
     score_only: Annotated[bool, typer.Option(help="Train nothing, score again.")] = False,
     studies: Annotated[int, typer.Option(min=1, help="Held-out studies to measure on.")] = 120,
+    jobs: Jobs = None,
 ) -> None:
     """Train the shipped localiser again and score it on held-out synthetic studies."""
     from core.demo_localizer import build_localizer
 
     with progress_bar("", "step") as progress:
         bundle = build_localizer(
-            Settings(), work, score_only=score_only, studies=studies, progress=progress,
-            say=tqdm.write,
+            Settings(), work, score_only=score_only, studies=studies, jobs=jobs,
+            progress=progress, say=tqdm.write,
         )  # fmt: skip
     held = (bundle.metrics or {})["held_out"]
     for name, value in held.items():
@@ -110,9 +111,13 @@ def demo_experiments(
 ) -> None:
     """Compare backbones, augmentation, noise reduction and early stopping at equal budgets."""
     from core.demo_experiments import run_experiments
+    from core.demo_type_scores import write_types
 
     with progress_bar("", "step") as progress:
-        for file in run_experiments(
+        written = run_experiments(
             Settings(), work, only=name or [], progress=progress, say=tqdm.write
-        ):
-            typer.echo(file)
+        )
+    if not name:
+        written.append(write_types(Settings().checkpoints))
+    for file in written:
+        typer.echo(file)

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from core.constants import N_VERTEBRAE
+from core.constants import BOXES_TYPE, FRACTURE_TYPES, N_VERTEBRAE
 from core.errors import PredictionsError
 from core.inference.aggregation import POOLINGS, TOP_K, Pooling
 
@@ -21,8 +21,10 @@ def check_fracture_type(name: str, fracture: NDArray[np.float32], fracture_type:
     Raises:
         PredictionsError: The type is unknown, or a Type 1 model gives more than one value a slice.
     """
-    if fracture_type not in (1, 2, 3):
-        raise PredictionsError(f"{name}: fracture type {fracture_type} is unknown; use 1, 2 or 3.")
+    if fracture_type not in FRACTURE_TYPES:
+        raise PredictionsError(
+            f"{name}: fracture type {fracture_type} is unknown; use 1, 2, 3, or 4 for boxes."
+        )
     if fracture_type == 1 and not bool(np.all(fracture == fracture[:, :1])):
         raise PredictionsError(
             f"{name}: a Type 1 model gives one fracture probability a slice, but the seven columns "
@@ -37,11 +39,17 @@ def slice_scores(
     if fracture_type == 1:
         return fracture[:, 0].astype(np.float64), np.ones(len(fracture), np.bool_)
     weights, sums = np.zeros(len(presence)), np.zeros(len(presence))
+    highest = np.zeros(len(presence))
     # Column by column: two vectors at work instead of two float64 copies of the tables.
     for j in range(N_VERTEBRAE):
         v = presence[:, j].astype(np.float64)
         weights += v
-        sums += v * fracture[:, j]
+        if fracture_type == BOXES_TYPE:
+            np.maximum(highest, v * fracture[:, j], out=highest)
+        else:
+            sums += v * fracture[:, j]
+    if fracture_type == BOXES_TYPE:
+        return np.clip(highest, 0.0, 1.0), weights > 0
     scores = np.divide(sums, weights, out=np.zeros_like(sums), where=weights > 0)
     return np.clip(scores, 0.0, 1.0), weights > 0
 

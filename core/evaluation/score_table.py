@@ -41,7 +41,7 @@ class ScoreTable:
         fracture: float32 (N, 7), f_ij; (N, 1) for a Type 1 model.
         slice_scores: float64 (N,), p_i.
         slice_seen: bool (N,); False where no presence was found, so p_i is 0 by rule.
-        fracture_type: 1, 2 or 3; None without slices.
+        fracture_type: 1, 2, 3, or 4 for boxes; None without slices.
         pooling: How p_j was pooled over slices.
     """
 
@@ -135,7 +135,7 @@ def table_from_slices(
         offsets: (n + 1,); every study has a slice.
         presence: float32 (N, 7) in [0, 1].
         fracture: float32 (N, 7) or, for Type 1, (N, 1), in [0, 1].
-        fracture_type: 1, 2 or 3.
+        fracture_type: 1, 2, 3, or 4 for boxes.
         fold: (n,); unknown if None.
         pooling: How p_j is pooled over slices.
 

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from core.constants import N_VERTEBRAE
+from core.constants import BOXES_TYPE, FRACTURE_TYPES, N_VERTEBRAE
 from core.errors import PredictionsError
 from core.types import PatientPrediction, SlicePredictions
 
@@ -27,15 +27,18 @@ def aggregate(predictions: SlicePredictions, *, pooling: Pooling = "mean") -> Pa
 
         p_i = f_i                                   Type 1
         p_i = sum_j f_ij v_ij / sum_j v_ij          Types 2 and 3
+        p_i = max_j f_ij v_ij                       Type 4, boxes taken as evidence
         p_j = sum_i f_ij v_ij / sum_i v_ij          pooling "mean"
         p_j = max_i f_ij v_ij                       pooling "max"
         p_j = mean of the K largest f_ij v_ij       pooling "top_k", K = min(5, n)
         p_j = 1 - prod_i (1 - f_ij v_ij)            pooling "noisy_or"
         p   = 1 - prod_j (1 - p_j)
 
-    The pooling changes p_j and p only. Where a sum of v is 0 the score is 0 and the row counts as
-    not seen; a Type 1 slice has no such sum and is always seen. `noisy_or` grows with the number
-    of slices: compare its scores only between studies of like length. Sums run in float64.
+    A box on a slice is of one vertebra, so the others in view say nothing against it: where two
+    share a slice, a mean would halve the score. The pooling changes p_j and p only. Where a sum of
+    v is 0 the score is 0 and the row counts as not seen; a Type 1 slice has no such sum and is
+    always seen. `noisy_or` grows with the number of slices: compare its scores only between
+    studies of like length. Sums run in float64.
 
     Args:
         predictions: Network outputs of one study, in [0, 1].
@@ -91,9 +94,10 @@ def check_slice_predictions(predictions: SlicePredictions) -> None:
             raise PredictionsError(
                 f"Study {study}: {name} probabilities hold NaN or leave [0, 1]; predict it again."
             )
-    if predictions.fracture_type not in (1, 2, 3):
+    if predictions.fracture_type not in FRACTURE_TYPES:
         raise PredictionsError(
-            f"Study {study}: fracture type {predictions.fracture_type} is unknown; use 1, 2 or 3."
+            f"Study {study}: fracture type {predictions.fracture_type} is unknown; use 1, 2, 3, or "
+            "4 for boxes."
         )
     repeated = predictions.fracture_probs[:, :1]
     if predictions.fracture_type == 1 and not bool(np.all(predictions.fracture_probs == repeated)):
@@ -109,7 +113,10 @@ def _slice_scores(
     """Return p_i float64 (n_slices,) and whether the slice was seen, bool (n_slices,)."""
     if fracture_type == 1:
         return fracture[:, 0].copy(), np.ones(len(fracture), dtype=np.bool_)
-    scores = _weighted_mean(fracture, presence, axis=1)
+    if fracture_type == BOXES_TYPE:
+        scores = (fracture * presence).max(axis=1)
+    else:
+        scores = _weighted_mean(fracture, presence, axis=1)
     return np.clip(scores, 0.0, 1.0), presence.sum(axis=1) > 0
 
 

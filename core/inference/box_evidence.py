@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from core.constants import N_VERTEBRAE
+from core.constants import BOXES_TYPE, N_VERTEBRAE
 from core.inference.box_tracks import FusionSettings, detect
 from core.inference.context import in_context
 from core.models.bundles import VertebraContext
@@ -38,7 +38,7 @@ def box_outputs(
         settings: Of the fusion; the defaults unless given.
 
     Returns:
-        Outputs of Type 2, for the seven columns part once the context is added.
+        Outputs of type `BOXES_TYPE`.
 
     Raises:
         ValueError: The two are not of one study.
@@ -52,7 +52,7 @@ def box_outputs(
     return replace(
         seen,
         fracture_probs=np.repeat(scores[:, np.newaxis], N_VERTEBRAE, axis=1),
-        fracture_type=2,
+        fracture_type=BOXES_TYPE,
         models=(*seen.models[:1], *raw.models),
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.inference.box_fusion import fuse_groups
+from core.inference.box_fusion import ScoreRule, fuse_groups
 from core.inference.box_suppression import FusionMethod, fuse
 from core.preprocessing.box_geometry import box_iou
 from core.types import RawDetections
@@ -23,6 +23,8 @@ class FusionSettings:
     Attributes:
         method: Fusion of the boxes of one slice.
         iou: Overlap above which two raw boxes are of one thing.
+        score_rule: Of weighted boxes fusion: the highest of the members' scores, or their mean,
+            which calls a box that one slice alone shows less sure.
         skip_below: Raw boxes of a lower score are left out.
         neighbour_weight: Say of the slices above and below beside the slice's own 1; 0 for none.
             With weighted boxes fusion only.
@@ -33,11 +35,12 @@ class FusionSettings:
     """
 
     method: FusionMethod = "wbf"
-    iou: float = 0.5
+    iou: float = 0.55
+    score_rule: ScoreRule = "maximum"
     skip_below: float = 0.05
     neighbour_weight: float = 0.5
     track_iou: float = 0.2
-    track_share: float = 0.5
+    track_share: float = 0.7
     slice_threshold: float = 0.0
 
 
@@ -228,5 +231,6 @@ def _fused_over_neighbours(
         groups[inside], np.tile(raw.xyxy, (repeated, 1))[inside],
         np.tile(raw.scores, repeated)[inside], sources[inside],
         weights=weights.tolist(), iou_threshold=settings.iou, skip_below=settings.skip_below,
+        score_rule=settings.score_rule,
     )  # fmt: skip
     return slices, fused.xyxy, fused.scores

@@ -7,6 +7,7 @@ from typing import Final, cast
 
 import streamlit as st
 
+from core.inference.box_fusion import ScoreRule
 from core.inference.box_suppression import FusionMethod
 from core.inference.box_tracks import FusionSettings
 from core.models.bundles import BundleInfo
@@ -15,6 +16,7 @@ from dashboard.localization import default_threshold, localizers
 METHODS: Final[dict[FusionMethod, str]] = {
     "wbf": "Weighted fusion", "nms": "NMS", "soft-nms": "Soft-NMS", "none": "None",
 }  # fmt: skip
+RULES: Final[dict[ScoreRule, str]] = {"maximum": "Highest", "average": "Mean"}
 _START: Final = FusionSettings()
 
 
@@ -51,13 +53,19 @@ def box_controls() -> BoxChoice | None:
             help="Weighted fusion averages overlapping boxes of both passes and of neighbouring "
             "slices; NMS keeps the best and drops the rest; soft-NMS lowers the rest.",
         )  # fmt: skip
+        rule = st.segmented_control(
+            "Score of a fused box", list(RULES), default=_START.score_rule, required=True,
+            key="loc_rule", format_func=lambda one: RULES[one], disabled=method != "wbf",
+            help="Weighted fusion only. The mean, as in the paper, rewards boxes that all passes "
+            "and slices agree on; the highest lets one sure pass stand for itself.",
+        )  # fmt: skip
     bundle = names[name]
     columns = st.columns(4, gap="medium")
     with columns[0]:
         threshold = st.slider(
             "Score from", 0.0, 1.0, round(default_threshold(bundle), 2), 0.01, key="loc_score",
             help="Boxes below are neither drawn nor counted. Starts at the operating point, "
-            "chosen on the validation fold.",
+            "chosen on other studies.",
         )  # fmt: skip
     with columns[1]:
         iou = st.slider(
@@ -78,6 +86,7 @@ def box_controls() -> BoxChoice | None:
     settings = FusionSettings(
         method=cast("FusionMethod", method or "wbf"),
         iou=iou,
+        score_rule=cast("ScoreRule", rule or _START.score_rule),
         skip_below=skip,
         neighbour_weight=neighbours,
     )

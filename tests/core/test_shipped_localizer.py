@@ -62,8 +62,8 @@ def test_card_and_table_quote_them(bundle):
         assert f"{row['box_sensitivity_at_1_false_box_a_study']:.3f}" in line
 
 
-def test_the_operating_point_is_of_the_validation_fold(bundle):
-    assert "validation fold" in bundle.operating_points["box"]["chosen_on"]
+def test_the_operating_point_is_of_studies_that_measure_nothing(bundle):
+    assert "training cohort" in bundle.operating_points["box"]["chosen_on"]
 
 
 def test_its_figures_as_a_fracture_model_follow_from_the_shipped_predictions(bundle):

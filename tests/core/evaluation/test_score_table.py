@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.constants import FRACTURE_TYPES
 from core.errors import PredictionsError
 from core.evaluation.score_table import table_from_predictions, table_without_slices
 from core.inference.aggregation import POOLINGS, aggregate
@@ -18,7 +19,7 @@ from tests.core.evaluation.made_cohort import model, predictions
 def studies(draw):
     """Studies of 1 to 8 slices, some vertebrae never seen."""
     rng = np.random.default_rng(draw(st.integers(0, 10_000)))
-    fracture_type = draw(st.sampled_from([1, 2, 3]))
+    fracture_type = draw(st.sampled_from(FRACTURE_TYPES))
     found = []
     for k in range(draw(st.integers(1, 5))):
         n = draw(st.integers(1, 8))
@@ -101,8 +102,8 @@ def test_unusable_predictions_are_named():
         table_from_predictions("m", [one, one])
     with pytest.raises(PredictionsError, match="types differ"):
         table_from_predictions("m", [one, replace(other, fracture_type=3)])
-    with pytest.raises(PredictionsError, match="type 4 is unknown"):
-        table_from_predictions("m", [replace(one, fracture_type=4)])
+    with pytest.raises(PredictionsError, match="type 5 is unknown"):
+        table_from_predictions("m", [replace(one, fracture_type=5)])
     with pytest.raises(PredictionsError, match="seven columns differ"):
         table_from_predictions("m", [replace(one, fracture_type=1)])
     with pytest.raises(PredictionsError, match="fracture probabilities hold NaN"):

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from core.constants import FRACTURE_TYPES
 from core.errors import PredictionsError
 from core.inference.aggregation import POOLINGS, aggregate
 from core.types import SlicePredictions
@@ -77,6 +78,16 @@ def test_type_1_follows_the_hand_worked_table():
     assert patient.vertebra_probs[:2] == pytest.approx([5 / 12, 1 / 3], abs=1e-15)
     # p = 1 - 7/12 * 2/3 = 1 - 14/36 = 11/18
     assert patient.patient_prob == pytest.approx(11 / 18, abs=1e-15)
+
+
+def test_boxes_follow_the_hand_worked_table():
+    # One box a slice is of one vertebra: p_i = max_j f_ij v_ij, and p_j as for Types 2 and 3.
+    patient = aggregate(hand_study(4))
+
+    # p_0 = max(1/2 * 1, 1/4 * 1/2) = 1/2; p_1 = max(1/4 * 1/2, 3/4 * 1) = 3/4; p_2 not seen
+    assert patient.slice_probs == pytest.approx([1 / 2, 3 / 4, 0.0], abs=1e-15)
+    assert patient.slice_seen.tolist() == [True, True, False]
+    assert patient.vertebra_probs[:2] == pytest.approx([5 / 12, 7 / 12], abs=1e-15)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +166,7 @@ probabilities = st.floats(0, 1, width=32)
 def studies(draw) -> SlicePredictions:
     n_slices = draw(st.integers(1, 9))
     table = hnp.arrays(np.float32, (n_slices, 7), elements=probabilities)
-    fracture_type = draw(st.sampled_from([1, 2, 3]))
+    fracture_type = draw(st.sampled_from(FRACTURE_TYPES))
     fracture = draw(table)
     if fracture_type == 1:
         fracture = np.repeat(fracture[:, :1], 7, axis=1)
@@ -228,8 +239,8 @@ def test_a_study_without_slices_is_refused():
 def test_unknown_pooling_and_type_are_refused():
     with pytest.raises(PredictionsError, match="pooling named 'median'"):
         aggregate(hand_study(), pooling="median")
-    with pytest.raises(PredictionsError, match="type 4"):
-        aggregate(hand_study(fracture_type=4))
+    with pytest.raises(PredictionsError, match="type 5"):
+        aggregate(hand_study(fracture_type=5))
 
 
 def test_type_1_with_differing_columns_is_refused():

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from core.constants import BOXES_TYPE
 from core.inference.aggregation import aggregate
 from core.inference.box_evidence import NO_BOX, box_outputs, slice_box_scores, with_context
 from core.inference.box_tracks import FusionSettings
@@ -46,7 +47,7 @@ def test_no_box_at_all_is_a_low_score_and_not_an_error():
 
 def test_presence_says_whose_the_box_is():
     found = box_outputs(raw([1], [0.9]), seen(), PLAIN)
-    assert found.fracture_type == 2
+    assert found.fracture_type == BOXES_TYPE
     assert found.models == ("vertebrae", "boxes")
     assert found.instance_numbers == (10, 11, 12, 13, 14, 15)
     patient = aggregate(found)

@@ -14,7 +14,7 @@ from core.inference.cam_boxes import box_of_heat
 from core.types import CTVolume, FileBox, RawDetections
 
 BOX = np.array([10.0, 10.0, 30.0, 26.0])
-PLAIN = FusionSettings(neighbour_weight=0.0, track_iou=0.0)
+PLAIN = FusionSettings(score_rule="average", neighbour_weight=0.0, track_iou=0.0)
 
 
 def raw(rows, *, slices=10, sources=2):
@@ -33,6 +33,13 @@ def test_two_passes_that_agree_make_one_box_with_their_mean_score():
     np.testing.assert_allclose(found.xyxy, [BOX])
     np.testing.assert_allclose(found.scores, [0.7])
     assert found.slice_index.tolist() == [4]
+
+
+def test_by_the_highest_score_one_sure_pass_stands_for_itself():
+    rows = raw([[4, 0, 0.8, 0], [4, 0, 0.6, 1]])
+    found = detect(rows, replace(PLAIN, score_rule="maximum"))
+    np.testing.assert_allclose(found.xyxy, [BOX])
+    np.testing.assert_allclose(found.scores, [0.8])
 
 
 def test_neighbours_lift_what_they_see_too():

@@ -1,0 +1,133 @@
+"""A localiser's boxes of a whole generated cohort, beside the truth."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from core.constants import VERTEBRAE
+from core.data.box_slices import BoxSlices, load_box_slices
+from core.data.dicom_series import read_series
+from core.data.masks import load_vertebra_mask
+from core.evaluation.box_files import BoxCohort, truth_table
+from core.models.bundles import BundleInfo, read_bundle
+from core.preprocessing.box_geometry import boxes_from_square
+from core.types import RawDetections, StudyRecord
+from core.workers import Workers, run_over
+
+if TYPE_CHECKING:
+    from core.inference.localization import BoxPredictor
+
+Progress = Callable[[int, int], None]
+Xyxy = list[float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _StudyBoxes:
+    """Raw boxes of a study; its true ones by slice, with vertebrae and kinds of each."""
+
+    raw: RawDetections
+    true_boxes: tuple[tuple[int, Xyxy], ...]
+    vertebrae: tuple[str, ...]
+    kinds: tuple[str, ...]
+
+
+def read_cohort(
+    bundle: BundleInfo,
+    root: Path,
+    records: Sequence[StudyRecord],
+    cache_dir: Path,
+    *,
+    jobs: int | None = 1,
+    progress: Progress | None = None,
+) -> BoxCohort:
+    """Run a localiser over studies of a generated cohort.
+
+    Args:
+        bundle: The localiser.
+        root: Data root of the cohort, with the generator's own truth beside RSNA's files.
+        records: The studies, in the order of the result.
+        cache_dir: Folder of the slice store.
+        jobs: Processes; None is one a core.
+        progress: Called with (studies done, studies in all).
+
+    Raises:
+        CSpineError: A study cannot be read.
+    """
+    read = functools.partial(_read_one, bundle.folder, root, cache_dir)
+    found: dict[str, _StudyBoxes] = {}
+    for outcome in run_over(read, records, workers=Workers(jobs), progress=progress):
+        if outcome.error is not None:
+            raise outcome.error
+        if outcome.value is not None:
+            found[outcome.item.study_id] = outcome.value
+    studies = [found[record.study_id] for record in records]
+    return BoxCohort(
+        raw=tuple(study.raw for study in studies),
+        truth=truth_table(
+            [
+                (number, index, xyxy)
+                for number, study in enumerate(studies)
+                for index, xyxy in study.true_boxes
+            ]
+        ),
+        vertebrae=tuple(name for study in studies for name in study.vertebrae),
+        kinds=tuple(kind for study in studies for kind in study.kinds),
+    )
+
+
+def prepared_squares(record: StudyRecord, bundle: BundleInfo, cache_dir: Path) -> BoxSlices:
+    """The squares of a study as the bundle takes them, from the store where they lie there."""
+    config = bundle.config
+    return load_box_slices(
+        record, window=config.window, field_mm=config.field_mm or 0.0, size=config.size,
+        cache_dir=cache_dir,
+    )  # fmt: skip
+
+
+def _read_one(bundle: Path, root: Path, cache_dir: Path, record: StudyRecord) -> _StudyBoxes:
+    predictor, info = _predictor(bundle)
+    study = prepared_squares(record, info, cache_dir)
+    known = _kinds(root, record) if study.boxes else {}
+    boxes: list[tuple[int, Xyxy]] = []
+    names: list[tuple[str, str]] = []
+    for index in sorted(study.boxes):
+        on_slice = boxes_from_square(study.boxes[index], study.squares[index], info.config.size)
+        boxes += [(index, xyxy.tolist()) for xyxy in on_slice]
+        names += [known.get(index, ("", ""))] * len(on_slice)
+    return _StudyBoxes(
+        raw=predictor.predict_prepared(study),
+        true_boxes=tuple(boxes),
+        vertebrae=tuple(name for name, _ in names),
+        kinds=tuple(kind for _, kind in names),
+    )
+
+
+@functools.lru_cache(maxsize=1)
+def _predictor(bundle: Path) -> tuple[BoxPredictor, BundleInfo]:
+    """Load the network once a process."""
+    from core.inference.localization import BoxPredictor
+
+    info = read_bundle(bundle)
+    return BoxPredictor([info], device="cpu"), info
+
+
+def _kinds(root: Path, record: StudyRecord) -> dict[int, tuple[str, str]]:
+    """By slice, the vertebrae whose fracture lines cross it and the kinds of those fractures."""
+    truth = json.loads((root / "phantom_truth" / f"{record.study_id}.json").read_text())
+    lines = load_vertebra_mask(
+        root / "fracture_masks" / f"{record.study_id}.nii.gz", read_series(record.folder)
+    )
+    found: dict[int, tuple[str, str]] = {}
+    for index, labels in enumerate(lines):
+        broken = [VERTEBRAE[label - 1] for label in np.unique(labels) if 1 <= label <= 7]
+        kinds = {str(one["kind"]) for one in truth["fractures"] if one["vertebra"] in broken}
+        if broken:
+            found[index] = ("+".join(broken), "+".join(sorted(kinds)))
+    return found

@@ -1,0 +1,88 @@
+"""The shipped networks set beside each other on the same studies: which type says more?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+from core.atomic import write_json
+from core.constants import SYNTHETIC_WARNING
+from core.demo_scores import HELD_OUT, OUT_OF_FOLD, PREDICTIONS_FOLDER
+from core.evaluation.arms import ArmFigure, ArmScores, compare_arms
+from core.evaluation.evaluation_set import align
+from core.evaluation.levels import LevelName
+from core.evaluation.score_files import read_score_table, read_truth_table
+from core.models.bundles import COHORTS_FOLDER, EXPERIMENTS_FOLDER
+
+TYPES_FILE: Final = "types.json"
+REPLICATES: Final = 1000
+_FRACTURE: Final = (
+    "fracture_type1", "fracture_type2", "fracture_type3", "localization_mobilenet_v3_large",
+)  # fmt: skip
+_PRESENCE: Final = ("vertebra_type1", "vertebra_type2", "fracture_type3")
+_LEVELS: Final[tuple[tuple[LevelName, tuple[str, ...]], ...]] = (
+    ("presence", _PRESENCE),
+    ("slice", _FRACTURE),
+    ("vertebra", _FRACTURE),
+    ("patient", _FRACTURE),
+)
+"""The first bundle of each level is the one that the others are set beside."""
+_TABLES: Final = {HELD_OUT: "held_out", OUT_OF_FOLD: "training"}
+
+Comparison = Mapping[str, Mapping[LevelName, Mapping[str, ArmFigure]]]
+
+
+def compare_types(checkpoints: Path, *, replicates: int = REPLICATES) -> Comparison:
+    """AUC of every shipped network at its levels, beside Type 1, paired over patients.
+
+    Args:
+        checkpoints: Folder of the bundles, with their predictions and the cohorts' truth.
+        replicates: Of the bootstrap over patients.
+
+    Returns:
+        By cohort ("held_out", "out_of_fold"), level and bundle.
+
+    Raises:
+        PredictionsError: A table is missing or broken.
+    """
+    found: dict[str, dict[LevelName, Mapping[str, ArmFigure]]] = {}
+    for predictions, truth_name in _TABLES.items():
+        truth = read_truth_table(checkpoints / COHORTS_FOLDER / f"{truth_name}.parquet")
+        tables = {
+            name: read_score_table(
+                checkpoints / name / PREDICTIONS_FOLDER / f"{predictions}.parquet", name
+            )
+            for name in dict.fromkeys((*_PRESENCE, *_FRACTURE))
+        }
+        found[predictions] = {}
+        for level, names in _LEVELS:
+            scores: list[ArmScores] = []
+            for name in names:
+                items = align([tables[name]], truth).items(name, level)
+                scores.append(ArmScores(name, items.scores, items.truth, items.patients))
+            found[predictions][level] = compare_arms(scores, names[0], replicates=replicates)
+    return found
+
+
+def write_types(checkpoints: Path) -> Path:
+    """Write the comparison beside the bundles.
+
+    Returns:
+        The file.
+
+    Raises:
+        PredictionsError: A table is missing or broken.
+        StorageError: The file cannot be written.
+    """
+    file = checkpoints / EXPERIMENTS_FOLDER / TYPES_FILE
+    content = {
+        cohort: {
+            level: {name: asdict(figure) for name, figure in figures.items()}
+            for level, figures in levels.items()
+        }
+        for cohort, levels in compare_types(checkpoints).items()
+    }
+    write_json(file, {"synthetic": True, "warning": SYNTHETIC_WARNING, "results": content})
+    return file
