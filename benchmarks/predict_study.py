@@ -34,7 +34,7 @@ from core.inference.context import in_context
 from core.inference.predictor import Predictor
 from core.models.bundles import BundleConfig, BundleInfo, read_bundle
 from core.models.checkpoint import load_model, save_bundle
-from core.models.pairs import BundlePair, choose_pair
+from core.models.pairs import BundlePair, default_bundle
 from core.models.registry import build_model
 from core.preprocessing.metadata import slice_metadata
 from core.preprocessing.network_input import slices_for_network, stack_neighbours
@@ -98,10 +98,13 @@ def _settle_batch_norm(model: nn.Module, size: int) -> None:
 
 
 def chosen_pair(folder: Path, size: int | None) -> BundlePair:
-    """The shipped default pair, or a made one; `size` always makes it."""
+    """The shipped vertebra and fracture network, or made ones; `size` always makes them."""
     if size is None:
         try:
-            return choose_pair(Settings().checkpoints)
+            shipped = Settings().checkpoints
+            return BundlePair(
+                default_bundle(shipped, "vertebra"), default_bundle(shipped, "fracture")
+            )
         except BundleError:
             size = 256
     return BundlePair(made_bundle(folder, "vertebra", size), made_bundle(folder, "fracture", size))

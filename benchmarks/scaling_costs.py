@@ -33,7 +33,7 @@ from core.data.index import build_index
 from core.data.phantom.cohort import write_cohort
 from core.data.rsna import read_studies
 from core.inference.batch import predict_folder
-from core.models.pairs import BundlePair, choose_pair
+from core.models.pairs import BundlePair, default_bundle
 from core.types import HuWindow
 from core.workers import Workers, run_over
 
@@ -147,7 +147,8 @@ def main() -> None:
     parser.add_argument("--machine-cores", type=int, default=16, help="of a projected machine")
     parser.add_argument("--gbyte-s", type=float, default=1.0, help="of the shared disk, assumed")
     arguments = parser.parse_args()
-    pair = choose_pair(Settings().checkpoints)
+    shipped = Settings().checkpoints
+    pair = BundlePair(default_bundle(shipped, "vertebra"), default_bundle(shipped, "fracture"))
     cores = joblib.cpu_count()
     with tempfile.TemporaryDirectory(prefix="scaling_costs.") as name:
         root = arguments.data_root or Path(name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +12,6 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from core.atomic import atomic_path
 from core.evaluation.box_files import BoxCohort, fused_table, read_box_cohort
 from core.evaluation.box_matching import BoxTable
 from core.evaluation.detection import DetectionReport, evaluate_detection
@@ -21,6 +19,7 @@ from core.inference.box_tracks import FusionSettings, detect
 from core.models.bundles import BundleInfo, read_bundle
 from core.types import BoxPrediction, RawDetections
 from dashboard.prediction_jobs import PredictionJob, PredictionQueue, Progress
+from dashboard.raw_boxes import keep_raw, raw_file, read_raw
 from dashboard.services import OpenStudy, bundles, cache_of, files_signature, settings
 
 if TYPE_CHECKING:
@@ -97,7 +96,7 @@ def _pictures(file: str, signature: str) -> pd.DataFrame:
 def find_raw(study: OpenStudy, bundle: BundleInfo) -> RawDetections | None:
     """What the localiser said of a study, from memory or disk; None where it has not run."""
     file = _raw_file(study, bundle)
-    return _raw(str(file), files_signature(file)) if file.is_file() else None
+    return read_raw(str(file), files_signature(file)) if file.is_file() else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +148,7 @@ def start_boxes(study: OpenStudy, bundle: BundleInfo) -> PredictionJob:
 
     def work(progress: Progress) -> None:
         predictor = _predictor(str(bundle.folder), bundle.config.weights_sha256)
-        _keep(file, predictor.predict(study.volume, progress=progress))
+        keep_raw(file, predictor.predict(study.volume, progress=progress))
 
     return _queue().submit(file.stem, work)
 
@@ -175,36 +174,7 @@ def _predictor(folder: str, digest: str) -> BoxPredictor:
 
 
 def _raw_file(study: OpenStudy, bundle: BundleInfo) -> Path:
-    name = f"{study.fingerprint}-{bundle.config.weights_sha256[:16]}.npz"
-    return cache_of(study) / "boxes" / name
-
-
-def _keep(file: Path, raw: RawDetections) -> None:
-    about = {"study_id": raw.study_id, "n_sources": raw.n_sources, "models": list(raw.models)}
-    with atomic_path(file) as temporary:
-        np.savez(
-            temporary, slice_index=raw.slice_index, xyxy=raw.xyxy, scores=raw.scores,
-            source=raw.source, z_mm=raw.z_mm, file_numbers=raw.file_numbers,
-            about=np.array(json.dumps(about)),
-        )  # fmt: skip
-
-
-@st.cache_resource(max_entries=32, show_spinner=False)
-def _raw(file: str, signature: str) -> RawDetections:
-    del signature
-    with np.load(file, allow_pickle=False) as stored:
-        about = json.loads(str(stored["about"]))
-        return RawDetections(
-            study_id=about["study_id"],
-            slice_index=stored["slice_index"],
-            xyxy=stored["xyxy"],
-            scores=stored["scores"],
-            source=stored["source"],
-            n_sources=int(about["n_sources"]),
-            z_mm=stored["z_mm"],
-            file_numbers=stored["file_numbers"],
-            models=tuple(about["models"]),
-        )
+    return raw_file(cache_of(study), study.fingerprint, bundle)
 
 
 @st.cache_resource(show_spinner=False)

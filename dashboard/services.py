@@ -20,12 +20,14 @@ from core.data.viewer_store import load_viewer_volume
 from core.inference.outputs import read_predictions, write_predictions
 from core.models.bundles import BundleInfo, list_bundles, read_bundle
 from core.models.pairs import BundlePair
-from core.types import CTVolume, StudyRecord
+from core.types import CTVolume, SlicePredictions, StudyRecord
 from dashboard.prediction_jobs import PredictionJob, PredictionQueue, Progress
+from dashboard.raw_boxes import keep_raw, raw_file, read_raw
 from dashboard.reading import StudyReading, read_study
 from dashboard.upload_reading import derived_folder, read_upload
 
 if TYPE_CHECKING:
+    from core.inference.box_reading import BoxReader
     from core.inference.predictor import Predictor
 
 COUNT_SLICES_UP_TO = 300
@@ -192,20 +194,39 @@ def predict_stored(folder: Path, pair: BundlePair) -> None:
 
 
 def _predict(study: OpenStudy, pair: BundlePair, folder: Path, progress: Progress) -> None:
-    predictor = _predictor(str(pair.vertebra.folder), str(pair.fracture.folder), pair.digest)
+    reader = _reader(str(pair.vertebra.folder), str(pair.fracture.folder), pair.digest)
     start = time.monotonic()
-    predictions = predictor.predict(study.volume, progress=progress)
+    if pair.fracture.config.task == "localization":
+        predictions = _read_by_boxes(study, pair, reader, progress)
+    else:
+        predictions = reader.predict(study.volume, progress=progress)
     write_predictions(folder, [predictions], seconds=[time.monotonic() - start], single=True)
 
 
+def _read_by_boxes(
+    study: OpenStudy, pair: BundlePair, reader: Predictor | BoxReader, progress: Progress
+) -> SlicePredictions:
+    """Judge by the localiser's boxes, which other parts of the dashboard find again, or made."""
+    from core.inference.box_reading import BoxReader
+
+    file = raw_file(cache_of(study), study.fingerprint, pair.fracture)
+    raw = read_raw(str(file), files_signature(file)) if file.is_file() else None
+    if not isinstance(reader, BoxReader):
+        raise TypeError("A localiser is read by a BoxReader.")
+    reading = reader.read(study.volume, raw=raw, progress=progress)
+    if raw is None:
+        keep_raw(file, reading.raw)
+    return reading.predictions
+
+
 @lru_cache(maxsize=2)
-def _predictor(vertebra: str, fracture: str, digest: str) -> Predictor:
+def _reader(vertebra: str, fracture: str, digest: str) -> Predictor | BoxReader:
     """A loaded pair; `digest` is part of the key only."""
     del digest
     # Here because it imports torch, which takes seconds; a page that predicts nothing skips it.
-    from core.inference.predictor import Predictor
+    from core.inference.box_reading import load_reader
 
-    return Predictor(read_bundle(Path(vertebra)), read_bundle(Path(fracture)))
+    return load_reader(BundlePair(read_bundle(Path(vertebra)), read_bundle(Path(fracture))))
 
 
 def cache_of(study: OpenStudy) -> Path:

@@ -40,6 +40,12 @@ class TourStop:
     focus: str = ""
 
 
+_JUDGES: Final = ",".join(
+    f"bundle.{name}"
+    for name in (
+        "localization_mobilenet_v3_large", "fracture_type1", "fracture_type2", "fracture_type3",
+    )
+)  # fmt: skip
 STOPS: Final[tuple[TourStop, ...]] = (
     TourStop(
         "Data",
@@ -74,14 +80,15 @@ STOPS: Final[tuple[TourStop, ...]] = (
     TourStop(
         "Comparison",
         "evaluation",
-        "Three kinds of fracture network, judged on the same studies, which none of them learnt "
-        "from. The brackets are 95 % intervals over patients: where two of them overlap, the "
-        "order may be luck.",
+        "Three kinds of fracture network, and a localiser whose boxes are taken as evidence, on "
+        "the same studies, which none of them learnt from. The brackets are 95 % intervals over "
+        "patients: where two of them overlap, the order may be luck.",
         "Ask the class for a winner. Then set the level to “Patient”: the ranking and the widths "
-        "change, because there are far fewer patients than slices.",
+        "change, because there are far fewer patients than slices. Why does the one that was shown "
+        "where the lines are do best?",
         query=(
             ("data", "held_out"),
-            ("models", "bundle.fracture_type1,bundle.fracture_type2,bundle.fracture_type3"),
+            ("models", _JUDGES),
             ("level", "slice"),
         ),
     ),
@@ -95,7 +102,7 @@ STOPS: Final[tuple[TourStop, ...]] = (
         "emergency room? Then choose the rule “Cost FN : FP” and put a number on it.",
         query=(
             ("data", "held_out"),
-            ("models", "bundle.fracture_type1,bundle.fracture_type2,bundle.fracture_type3"),
+            ("models", _JUDGES),
             ("rule", "sensitivity"),
         ),
         focus=".st-key-ev_rules",

@@ -17,7 +17,9 @@ def report(
     out: Annotated[Path, typer.Option(help="File to write, .html or .pdf.")],
     bundle: Annotated[
         list[Path] | None,
-        typer.Option(help="One vertebra and one fracture bundle; the shipped pair if absent."),
+        typer.Option(
+            help="A vertebra bundle, a fracture or localisation bundle; the shipped if absent."
+        ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
 ) -> None:

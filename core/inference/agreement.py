@@ -6,12 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.constants import VERTEBRAE
-from core.inference.box_evidence import box_outputs, with_context
-from core.inference.reading import Calls, StudyReading, call, read_study
-from core.models.bundles import BundleInfo
+from core.inference.reading import StudyReading, call
 from core.models.operating_points import operating_point
 from core.models.pairs import BundlePair
-from core.types import RawDetections, SlicePredictions
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +16,7 @@ class Opinion:
     """What one pair of networks says at its own operating points.
 
     Attributes:
-        name: Of the fracture bundle.
+        name: Of the fracture bundle, or of the localiser.
         type: Its type, 1 to 3; None for a localiser's boxes taken as evidence.
         patient_prob: p.
         patient: The patient's call.
@@ -65,43 +62,16 @@ class Agreement:
 
 
 def opinion(reading: StudyReading, pair: BundlePair) -> Opinion:
-    """Make the calls of one pair at the operating points of its fracture bundle."""
+    """Make the calls of one pair at the operating points of what judges in it."""
     calls = call(
         reading,
         patient=operating_point(pair.fracture, "patient").threshold,
         vertebra=operating_point(pair.fracture, "vertebra").threshold,
     )
-    return _opinion(reading, calls, pair.fracture.config.name, pair.fracture.config.type)
-
-
-def box_opinion(raw: RawDetections, seen: SlicePredictions, localizer: BundleInfo) -> Opinion:
-    """Make the calls of a localiser whose boxes are taken as evidence.
-
-    Args:
-        raw: Its boxes.
-        seen: Predictions of the same study, for the presence v_ij of a vertebra network.
-        localizer: Its bundle, with the context and the operating points that were chosen for this.
-
-    Raises:
-        ValueError: Boxes and predictions are not of one study.
-        PredictionsError: The predictions are unusable.
-    """
-    outputs = box_outputs(raw, seen)
-    if localizer.config.context is not None:
-        outputs = with_context(outputs, localizer.config.context)
-    reading = read_study(outputs)
-    calls = call(
-        reading,
-        patient=operating_point(localizer, "patient").threshold,
-        vertebra=operating_point(localizer, "vertebra").threshold,
-    )
-    return _opinion(reading, calls, localizer.folder.name, None)
-
-
-def _opinion(reading: StudyReading, calls: Calls, name: str, kind: int | None) -> Opinion:
+    config = pair.fracture.config
     return Opinion(
-        name=name,
-        type=kind,
+        name=config.name,
+        type=None if config.task == "localization" else config.type,
         patient_prob=float(reading.patient.patient_prob),
         patient=calls.patient,
         probs=tuple(float(p) for p in reading.patient.vertebra_probs),

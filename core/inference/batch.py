@@ -13,12 +13,14 @@ from typing import Final
 from core.data.dicom_series import read_series
 from core.data.rsna import read_studies
 from core.errors import CSpineError, DataRootError, DicomSeriesError, WorkerError
+from core.inference.box_reading import BoxReader, load_reader
 from core.inference.localization import BoxPredictor
 from core.inference.outputs import write_predictions
 from core.inference.parts import PredictionParts, StudyResult, part_key
 from core.inference.predictor import Predictor
 from core.models.bundles import BundleInfo, read_bundle
 from core.models.pairs import BundlePair
+from core.types import FileBox
 from core.workers import Workers, run_over
 
 Progress = Callable[[int, int], None]
@@ -124,9 +126,9 @@ def predict_folder(
     """
     folders = [folder.absolute() for folder in study_folders(path)]
     if folders == [path.absolute()]:
-        predictor = Predictor(pair.vertebra, pair.fracture, device=device, batch_size=batch_size)
-        boxes = None if localizer is None else BoxPredictor([localizer], device=device)
-        results = [_predict_study(path, predictor, boxes, progress=progress)]
+        reader = load_reader(pair, device=device, batch_size=batch_size)
+        boxes = _box_predictor(pair, localizer, device)
+        results = [_predict_study(path, reader, boxes, progress=progress)]
         _write(out, results, single=True)
         return _summary([path], results, ())
     networks = _Networks(
@@ -198,27 +200,31 @@ def _part_key(pair_digest: str, folder: Path) -> str | DicomSeriesError:
 
 
 def _predict_with(networks: _Networks, folder: Path) -> StudyResult:
-    predictor, boxes = _predictors(networks)
-    return _predict_study(folder, predictor, boxes, threads=networks.reading_threads)
+    reader, boxes = _readers(networks)
+    return _predict_study(folder, reader, boxes, threads=networks.reading_threads)
 
 
 @functools.lru_cache(maxsize=1)
-def _predictors(networks: _Networks) -> tuple[Predictor, BoxPredictor | None]:
+def _readers(networks: _Networks) -> tuple[Predictor | BoxReader, BoxPredictor | None]:
     """Load the networks once a process."""
-    predictor = Predictor(
-        read_bundle(networks.vertebra),
-        read_bundle(networks.fracture),
-        device=networks.device,
-        batch_size=networks.batch_size,
-    )
-    if networks.localizer is None:
-        return predictor, None
-    return predictor, BoxPredictor([read_bundle(networks.localizer)], device=networks.device)
+    pair = BundlePair(read_bundle(networks.vertebra), read_bundle(networks.fracture))
+    reader = load_reader(pair, device=networks.device, batch_size=networks.batch_size)
+    localizer = None if networks.localizer is None else read_bundle(networks.localizer)
+    return reader, _box_predictor(pair, localizer, networks.device)
+
+
+def _box_predictor(
+    pair: BundlePair, localizer: BundleInfo | None, device: str
+) -> BoxPredictor | None:
+    """What gives the boxes, where the pair does not give them along."""
+    if localizer is None or localizer.config == pair.fracture.config:
+        return None
+    return BoxPredictor([localizer], device=device)
 
 
 def _predict_study(
     folder: Path,
-    predictor: Predictor,
+    reader: Predictor | BoxReader,
     boxes: BoxPredictor | None,
     *,
     threads: int | None = None,
@@ -226,8 +232,14 @@ def _predict_study(
 ) -> StudyResult:
     start = time.perf_counter()
     volume = read_series(folder, jobs=threads)
-    predictions = predictor.predict(volume, progress=progress)
-    found = () if boxes is None else boxes.find(volume)
+    found: tuple[FileBox, ...] = ()
+    if isinstance(reader, BoxReader):
+        reading = reader.read(volume, progress=progress)
+        predictions, found = reading.predictions, reader.boxes_of(reading, volume)
+    else:
+        predictions = reader.predict(volume, progress=progress)
+    if boxes is not None:
+        found = boxes.find(volume)
     notes = tuple(f"{folder.name}: {note}" for note in volume.notes)
     return StudyResult(predictions, time.perf_counter() - start, notes, found)
 

@@ -100,7 +100,18 @@ class BoxPredictor:
             volume: As for `predict`.
             settings: Of the fusion; the defaults unless given.
         """
-        raw = self.predict(volume)
+        return self.boxes_of(self.predict(volume), volume, settings)
+
+    def boxes_of(
+        self, raw: RawDetections, volume: CTVolume, settings: FusionSettings | None = None
+    ) -> tuple[FileBox, ...]:
+        """Those of a study's raw boxes that reach the operating point once they are fused.
+
+        Args:
+            raw: From `predict`.
+            volume: The same study.
+            settings: Of the fusion; the defaults unless given.
+        """
         found = detect(raw, settings or FusionSettings())
         return file_boxes(found.above(operating_threshold(self._bundles[0])), raw, volume)
 

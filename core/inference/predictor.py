@@ -47,7 +47,7 @@ class Predictor:
 
     Args:
         vertebra: Bundle that gives presence.
-        fracture: Bundle of a fracture detection model.
+        fracture: Bundle of a fracture detection model; None for presence alone.
         device: As `pick_device` takes it.
         batch_size: Slices in one pass, >= 1.
         bfloat16: Compute the backbones in bfloat16; probabilities then differ by about 0.001 on
@@ -62,7 +62,7 @@ class Predictor:
     def __init__(
         self,
         vertebra: BundleInfo,
-        fracture: BundleInfo,
+        fracture: BundleInfo | None,
         *,
         device: str = "auto",
         batch_size: int = 32,
@@ -72,6 +72,8 @@ class Predictor:
             raise ValueError(f"A batch holds at least one slice, but batch_size is {batch_size}.")
         _check_roles(vertebra, fracture)
         self.device = pick_device(device)
+        self._judges = fracture is not None
+        fracture = fracture or vertebra
         self._vertebra, self._fracture = vertebra, fracture
         self._fracture_model = load_fast_model(fracture, self.device, bfloat16=bfloat16)
         self._vertebra_model: nn.Module = self._fracture_model
@@ -93,7 +95,10 @@ class Predictor:
             BundleError: A network gives NaN, infinity or another number of outputs.
             DeviceError: The device's memory is too small for one slice.
             PredictionsError: The volume has no slice.
+            ValueError: There is no fracture bundle.
         """
+        if not self._judges:
+            raise ValueError("Without a fracture bundle there is presence alone.")
         n_slices = volume.n_slices
         presence = np.empty((n_slices, N_VERTEBRAE), dtype=np.float32)
         fracture = np.empty((n_slices, N_VERTEBRAE), dtype=np.float32)
@@ -118,6 +123,30 @@ class Predictor:
         )
         check_slice_predictions(predictions)
         return predictions
+
+    def presence(
+        self, volume: CTVolume, *, progress: Progress | None = None
+    ) -> NDArray[np.float32]:
+        """Run the vertebra network alone over every slice.
+
+        Args:
+            volume: As for `predict`.
+            progress: See there.
+
+        Returns:
+            v_ij, float32 (n_slices, 7).
+
+        Raises:
+            BundleError, DeviceError: As `predict` raises them.
+        """
+        presence = np.empty((volume.n_slices, N_VERTEBRAE), dtype=np.float32)
+        metadata = torch.from_numpy(slice_metadata(volume.z_mm, volume.slice_thickness_mm))
+        for batch, (images, _) in self._batches(volume):
+            outputs = self._run(self._vertebra_model, self._vertebra, images, metadata[batch])
+            presence[batch] = outputs[:, -N_VERTEBRAE:].numpy()
+            if progress is not None:
+                progress(batch.stop, volume.n_slices)
+        return presence
 
     def _batches(self, volume: CTVolume) -> Iterator[tuple[slice, tuple[Tensor, Tensor]]]:
         """Yield what both networks take, in slice order; the next batch is prepared meanwhile."""
@@ -220,13 +249,13 @@ def prepared_images(
     return images, center_crop_xyxy(volume.hu.shape[1:], config.crop)
 
 
-def _check_roles(vertebra: BundleInfo, fracture: BundleInfo) -> None:
+def _check_roles(vertebra: BundleInfo, fracture: BundleInfo | None) -> None:
     if not vertebra.config.gives_presence:
         raise BundleError(
             f"Bundle {vertebra.config.name} scores no vertebra presence; choose a vertebra bundle, "
             "or a fracture bundle of Type 3."
         )
-    if fracture.config.task != "fracture":
+    if fracture is not None and fracture.config.task != "fracture":
         raise BundleError(
             f"Bundle {fracture.config.name} detects {fracture.config.task}, but a fracture bundle "
             "is needed here; choose another bundle."

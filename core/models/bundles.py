@@ -97,6 +97,15 @@ class BundleConfig(BaseModel):
         return self.task == "vertebra" or self.type == 3
 
     @property
+    def gives_fractures(self) -> bool:
+        """Whether it can judge a study: a fracture model, or a localiser with a context.
+
+        A localiser's boxes are evidence once a context was fitted to them, together with the
+        thresholds: `core.demo_box_scores`.
+        """
+        return self.task == "fracture" or (self.task == "localization" and self.context is not None)
+
+    @property
     def reads_presence(self) -> bool:
         """Whether the model needs v_ij beside the image: fracture Type 2."""
         return self.task == "fracture" and self.type == 2

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 from core.models.bundles import BundleInfo
 
 DEFAULT_THRESHOLD: Final = 0.5
-Level = Literal["slice", "patient", "vertebra"]
+Level = Literal["slice", "patient", "vertebra", "box"]
 
 
 @dataclass(frozen=True, slots=True)

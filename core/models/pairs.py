@@ -14,7 +14,7 @@ DEFAULT_NAMES: Final = {
     "vertebra": "vertebra_type1",
     "fracture": "fracture_type2",
 }
-"""Taken where the user names none: the shipped pair, chosen on the validation fold."""
+"""The shipped networks that stand beside others: a vertebra network's partner and the reverse."""
 
 
 class BundlePair(NamedTuple):
@@ -23,7 +23,7 @@ class BundlePair(NamedTuple):
     Attributes:
         vertebra: Gives v_ij: a vertebra bundle, or a fracture bundle of Type 3, which scores
             presence itself. A Type 3 bundle alone stands in both places.
-        fracture: Gives f_ij.
+        fracture: Gives f_ij: a fracture bundle, or a localiser whose boxes are evidence.
     """
 
     vertebra: BundleInfo
@@ -39,14 +39,15 @@ class BundlePair(NamedTuple):
 def choose_pair(checkpoints: Path, folders: Sequence[Path] = ()) -> BundlePair:
     """Take the named bundles, and find a fitting one for a place that is left open.
 
-    - No fracture bundle is named: the default one of `checkpoints`.
+    - No fracture bundle is named: the named localiser where its boxes can judge; otherwise the
+      default one of `checkpoints`, a localiser before a fracture network.
     - No vertebra bundle is named: with fracture Type 3, that bundle itself, whose own v_ij were
       learnt together with its f_ij. With Type 2, the bundle it was trained with, beside it or in
       `checkpoints`, where it is there. Otherwise the default one.
     - A vertebra bundle is named: it gives v_ij whatever the fracture type.
 
     Raises:
-        BundleError: Two bundles share a task, a folder is no bundle, or a task has none.
+        BundleError: Two bundles share a task, a folder is no bundle, or a place cannot be filled.
     """
     named: dict[str, BundleInfo] = {}
     for folder in folders:
@@ -57,7 +58,10 @@ def choose_pair(checkpoints: Path, folders: Sequence[Path] = ()) -> BundlePair:
                 "bundles; name one vertebra and one fracture bundle."
             )
         named[bundle.config.task] = bundle
-    fracture = named.get("fracture") or default_bundle(checkpoints, "fracture")
+    boxes = named.get("localization")
+    if boxes is not None and not boxes.config.gives_fractures:
+        boxes = None
+    fracture = named.get("fracture") or boxes or default_judge(checkpoints)
     return BundlePair(named.get("vertebra") or vertebra_for(fracture, checkpoints), fracture)
 
 
@@ -76,6 +80,20 @@ def vertebra_for(fracture: BundleInfo, checkpoints: Path) -> BundleInfo:
             if named_so and bundle.config.task == "vertebra":
                 return bundle
     return default_bundle(checkpoints, "vertebra")
+
+
+def default_judge(checkpoints: Path) -> BundleInfo:
+    """The bundle that judges a study when the user names none.
+
+    A localiser whose boxes can judge comes first: on the cohort that contexts and thresholds were
+    chosen on, it tells fractured vertebrae and patients better than every fracture network.
+
+    Raises:
+        BundleError: There is none.
+    """
+    found = list_bundles(checkpoints)
+    boxes = [b for b in found if b.config.task == "localization" and b.config.gives_fractures]
+    return boxes[0] if boxes else default_bundle(checkpoints, "fracture")
 
 
 def default_bundle(checkpoints: Path, task: Literal["vertebra", "fracture"]) -> BundleInfo:

@@ -63,6 +63,24 @@ def heat_picture(volume: CTVolume, index: int, heat: NDArray[np.float32], captio
     return _picture(np.rint(mixed).astype(np.uint8), caption)
 
 
+def box_picture(volume: CTVolume, index: int, xyxy: NDArray[np.float64], caption: str) -> Picture:
+    """An axial slice with boxes.
+
+    Args:
+        volume: The study.
+        index: The slice.
+        xyxy: Edges in pixels of the slice, float64 (n, 4).
+        caption: Of the picture.
+    """
+    grey = _grey_slice(volume, index)
+    picture = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
+    rows, columns = volume.hu.shape[1:]
+    scale = np.tile([grey.shape[1] / columns, grey.shape[0] / rows], 2)
+    for left, top, right, bottom in np.rint(xyxy * scale).astype(int).tolist():
+        cv2.rectangle(picture, (left, top), (right, bottom), _AMBER_BGR, 2)
+    return _picture(np.asarray(picture, dtype=np.uint8), caption)
+
+
 def sagittal_picture(volume: CTVolume, slices: Sequence[int]) -> Picture:
     """The middle sagittal plane with lines where `slices` cross it."""
     grid = planes_grid(volume)

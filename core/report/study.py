@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,12 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.constants import VERTEBRAE
+from core.inference.box_tracks import FusionSettings, detect
 from core.inference.reading import StudyReading, call, read_study
 from core.models.bundles import BundleInfo
 from core.models.operating_points import OperatingPoint, operating_point
 from core.models.pairs import BundlePair
-from core.report.pictures import Picture, heat_picture, sagittal_picture, slice_picture
-from core.types import CTVolume, SlicePredictions
+from core.report.pictures import (
+    Picture,
+    box_picture,
+    heat_picture,
+    sagittal_picture,
+    slice_picture,
+)
+from core.types import CTVolume, RawDetections, SlicePredictions
 
 MAX_EXPLAINED: Final = 3
 """Vertebrae shown in pictures at most: the most suspicious of those called."""
@@ -82,6 +89,7 @@ def build_report(
     predictions: SlicePredictions,
     pair: BundlePair,
     *,
+    raw: RawDetections | None = None,
     truth: Sequence[bool] | None = None,
     synthetic: bool = False,
     explain: bool = True,
@@ -92,6 +100,7 @@ def build_report(
         volume: The study.
         predictions: Of `pair` on `volume`.
         pair: The networks; their operating points decide the calls.
+        raw: The localiser's boxes, where the pair judges by boxes.
         truth: y_j for C1..C7, None where unlabelled.
         synthetic: Whether the study is known to be generated.
         explain: Whether Grad-CAM pictures are made, which runs the fracture network again.
@@ -131,7 +140,7 @@ def build_report(
         vertebrae=rows,
         slice_probs=np.where(reading.patient.slice_seen, reading.patient.slice_probs, np.nan),
         z_mm=volume.z_mm,
-        pictures=_pictures(volume, reading, rows, pair, explain=explain),
+        pictures=_pictures(volume, reading, rows, pair, raw, explain=explain),
         notes=volume.notes,
     )
 
@@ -159,6 +168,7 @@ def _pictures(
     reading: StudyReading,
     rows: Sequence[ReportVertebra],
     pair: BundlePair,
+    raw: RawDetections | None,
     *,
     explain: bool,
 ) -> tuple[Picture, ...]:
@@ -169,7 +179,9 @@ def _pictures(
         sagittal_picture(volume, sorted({row.peak for row in shown} or {peak})),
         slice_picture(volume, peak, f"Slice {peak}, the most suspicious of the study"),
     ]
-    if not explain:
+    if raw is not None and pair.fracture.config.task == "localization":
+        return (*pictures, *_box_pictures(volume, _first_of_each_slice(shown), pair, raw))
+    if not explain or pair.fracture.config.task != "fracture":
         return tuple(pictures)
     # Here because it imports torch, which a report without heat maps does not need.
     from core.inference.explain import explain_slice
@@ -189,6 +201,23 @@ def _pictures(
         caption = f"{who}, slice {row.peak}: where the fracture network looked (Grad-CAM)"
         pictures.append(heat_picture(volume, row.peak, found.heat, caption))
     return tuple(pictures)
+
+
+def _box_pictures(
+    volume: CTVolume, rows: Sequence[ReportVertebra], pair: BundlePair, raw: RawDetections
+) -> Iterator[Picture]:
+    """The slices where the vertebrae look worst, with the boxes that the calls rest on."""
+    threshold = operating_point(pair.fracture, "box").threshold
+    found = detect(raw, FusionSettings())
+    for row in rows:
+        here = found.slice_index == row.peak
+        sure = here & (found.scores >= threshold)
+        said = "boxes from" if sure.any() else "no box reaches"
+        best = found.scores[here].max(initial=0.0)
+        yield box_picture(
+            volume, row.peak, found.xyxy[sure],
+            f"{row.name}, slice {row.peak}: {said} the score of {threshold:.2f} (best {best:.2f})",
+        )  # fmt: skip
 
 
 def _first_of_each_slice(rows: Sequence[ReportVertebra]) -> list[ReportVertebra]:

@@ -62,12 +62,17 @@ def write_report(
     if out.suffix not in {".html", ".pdf"}:
         raise ConfigError(f"{out} is no report's name; give a file that ends in .html or .pdf.")
     volume = read_series(folder)
-    from core.inference.predictor import Predictor
+    from core.inference.box_reading import BoxReader, load_reader
 
-    predictor = Predictor(pair.vertebra, pair.fracture, device=device)
-    predictions = predictor.predict(volume, progress=progress)
+    reader = load_reader(pair, device=device)
+    raw = None
+    if isinstance(reader, BoxReader):
+        reading = reader.read(volume, progress=progress)
+        predictions, raw = reading.predictions, reading.raw
+    else:
+        predictions = reader.predict(volume, progress=progress)
     truth, synthetic = known_of(folder)
-    report = build_report(volume, predictions, pair, truth=truth, synthetic=synthetic)
+    report = build_report(volume, predictions, pair, raw=raw, truth=truth, synthetic=synthetic)
     write_bytes(out, rendered(report, out.suffix))
     return report
 

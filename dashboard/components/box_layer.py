@@ -10,11 +10,17 @@ from dashboard.localization import StudyBoxes, study_boxes
 from dashboard.services import OpenStudy
 
 
-def box_layer(study: OpenStudy) -> BoxOverlay | None:
-    """Offer to look for boxes, then say what was found; None while there is nothing to draw."""
+def box_layer(study: OpenStudy, *, coming: bool = False) -> BoxOverlay | None:
+    """Offer to look for boxes, then say what was found; None while there is nothing to draw.
+
+    Args:
+        study: On show.
+        coming: The localiser is at work on the verdict, so that its boxes need no asking for.
+    """
     found = study_boxes(study)
     if found is None:
-        box_request(study)
+        if not coming:
+            box_request(study)
         return None
     st.caption(said(found))
     return predicted_boxes(found.boxes) if found.boxes else None

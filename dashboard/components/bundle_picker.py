@@ -5,14 +5,15 @@ from __future__ import annotations
 import streamlit as st
 
 from core.models.bundles import BundleInfo
-from core.models.pairs import DEFAULT_NAMES, BundlePair
+from core.models.pairs import DEFAULT_NAMES, BundlePair, default_judge
 from dashboard.bundle_figures import headline
-from dashboard.services import bundles
+from dashboard.services import all_bundles, bundles, settings
 
 
 def bundle_picker() -> BundlePair | None:
     """Let the reader choose a bundle for either task; None where one is missing."""
-    found = {task: bundles(task) for task in ("vertebra", "fracture")}
+    judges = [bundle for bundle in all_bundles() if bundle.config.gives_fractures]
+    found = {"vertebra": bundles("vertebra"), "fracture": judges}
     missing = [task for task, available in found.items() if not available]
     if missing:
         st.info(
@@ -23,17 +24,17 @@ def bundle_picker() -> BundlePair | None:
         return None
     with st.container(key="bundles", horizontal=True, vertical_alignment="bottom"):
         # A fracture network of Type 3 scores presence itself, so it can stand in both places.
-        presence = [*found["vertebra"], *(b for b in found["fracture"] if b.config.gives_presence)]
+        presence = [*found["vertebra"], *(b for b in judges if b.config.gives_presence)]
+        judge = default_judge(settings().checkpoints).folder.name
         return BundlePair(
-            vertebra=_choose("Vertebra network", "vertebra", presence),
-            fracture=_choose("Fracture network", "fracture", found["fracture"]),
+            vertebra=_choose("Vertebra network", "vertebra", presence, DEFAULT_NAMES["vertebra"]),
+            fracture=_choose("Fracture network", "fracture", judges, judge),
         )
 
 
-def _choose(label: str, task: str, available: list[BundleInfo]) -> BundleInfo:
+def _choose(label: str, task: str, available: list[BundleInfo], default: str) -> BundleInfo:
     by_name = {bundle.folder.name: bundle for bundle in available}
     names = list(by_name)
-    default = DEFAULT_NAMES[task]
     chosen = st.selectbox(
         label,
         names,
@@ -46,6 +47,8 @@ def _choose(label: str, task: str, available: list[BundleInfo]) -> BundleInfo:
 
 
 def _label(bundle: BundleInfo) -> str:
+    if bundle.config.task == "localization":
+        return f"{bundle.config.name} · its boxes as evidence"
     figure = headline(bundle)
     suffix = "" if figure is None else f" · {figure.name} {figure.value:.3f}"
     return f"{bundle.config.name} · {bundle.config.backbone}{suffix}"

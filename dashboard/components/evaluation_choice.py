@@ -14,6 +14,7 @@ from core.data.quality import FLAGS
 from core.evaluation.cohort_filter import StudyFacts
 from core.evaluation.levels import LevelName
 from core.inference.aggregation import POOLINGS
+from core.models.bundles import BundleConfig
 from dashboard import state
 from dashboard.charts.palette import MODEL_COLORS
 from dashboard.components.evaluation_import import import_popover
@@ -83,9 +84,12 @@ def default_models(available: Sequence[PredictionSource], level: LevelName) -> l
     Bundles hold predictions together with a partner; the one whose own outputs the level judges
     comes first.
     """
-    task = "vertebra" if level == "presence" else "fracture"
-    fitting = [m for m in available if m.bundle is None or m.bundle.config.task == task]
+    fitting = [m for m in available if m.bundle is None or _judges(m.bundle.config, level)]
     return [model.source_id for model in (fitting or list(available))[:4]]
+
+
+def _judges(config: BundleConfig, level: LevelName) -> bool:
+    return config.task == "vertebra" if level == "presence" else config.gives_fractures
 
 
 def choose_level() -> None:

@@ -7,7 +7,9 @@ from collections.abc import Callable
 import streamlit as st
 
 from core.models.pairs import BundlePair
+from core.types import RawDetections
 from dashboard.components.study_picker import StudyChoice
+from dashboard.localization import find_raw
 from dashboard.reading import StudyReading
 from dashboard.services import OpenStudy
 
@@ -47,9 +49,16 @@ def _writer(
             study.volume,
             reading.predictions,
             pair,
+            raw=_raw(study, pair),
             truth=choice.truth,
             synthetic=choice.synthetic,
         )
         return rendered(report, suffix)
 
     return write
+
+
+def _raw(study: OpenStudy, pair: BundlePair) -> RawDetections | None:
+    """The boxes that the verdict rests on, where it rests on boxes."""
+    boxes = pair.fracture.config.task == "localization"
+    return find_raw(study, pair.fracture) if boxes else None

@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from html import escape
-from typing import Final
 
 import streamlit as st
 
 from core.constants import VERTEBRAE
 from core.errors import CSpineError
-from core.inference.agreement import Agreement, Opinion, agreement, box_opinion, opinion
-from core.inference.reading import StudyReading
+from core.inference.agreement import Agreement, Opinion, agreement, opinion
 from core.models.pairs import BundlePair, vertebra_for
 from dashboard.components.notices import show_error
 from dashboard.components.vertebra_table import call_pill
-from dashboard.localization import find_raw, localizers
 from dashboard.services import (
     OpenStudy,
-    bundles,
+    all_bundles,
     find_job,
     find_reading,
     settings,
     start_prediction,
 )
 from dashboard.wording import place_in_line
-
-_BOXES_MISSING: Final = (
-    " The localiser has not read this study: *Predict boxes*, above the viewer, adds its opinion."
-)
 
 
 def second_opinions(study: OpenStudy, *, waiting: bool) -> None:
@@ -39,10 +31,7 @@ def second_opinions(study: OpenStudy, *, waiting: bool) -> None:
         waiting: Whether networks were at work when the page was drawn.
     """
     pairs = _pairs()
-    done, missing, seen = _opinions(study, pairs)
-    boxes = None if seen is None else _box_opinion(study, seen)
-    if boxes is not None:
-        done.append(boxes)
+    done, missing = _opinions(study, pairs)
     if missing:
         running = _progress(study, missing)
         if waiting and not running:
@@ -61,7 +50,6 @@ def second_opinions(study: OpenStudy, *, waiting: bool) -> None:
         st.caption(
             "Each network calls at its own bundle's operating point. Where types disagree, look at "
             "the slices: a vote is no proof."
-            + ("" if boxes is not None or not localizers() else _BOXES_MISSING)
         )
 
 
@@ -74,9 +62,9 @@ def opinions_panel(study: OpenStudy) -> None:
 
 
 def _pairs() -> list[BundlePair]:
-    """Every fracture bundle with the vertebra bundle that goes with it."""
+    """Every bundle that can judge, with the vertebra bundle that goes with it."""
     found: list[BundlePair] = []
-    for bundle in bundles("fracture"):
+    for bundle in (b for b in all_bundles() if b.config.gives_fractures):
         try:
             found.append(BundlePair(vertebra_for(bundle, settings().checkpoints), bundle))
         except CSpineError:
@@ -84,13 +72,10 @@ def _pairs() -> list[BundlePair]:
     return found
 
 
-def _opinions(
-    study: OpenStudy, pairs: list[BundlePair]
-) -> tuple[list[Opinion], list[BundlePair], StudyReading | None]:
-    """Opinions that are there, pairs that have none, and a reading with a vertebra network's v."""
+def _opinions(study: OpenStudy, pairs: list[BundlePair]) -> tuple[list[Opinion], list[BundlePair]]:
+    """Opinions that are there, and pairs that have none."""
     done: list[Opinion] = []
     missing: list[BundlePair] = []
-    seen: StudyReading | None = None
     for pair in pairs:
         try:
             reading = find_reading(study, pair)
@@ -98,22 +83,9 @@ def _opinions(
             reading = None
         if reading is None:
             missing.append(pair)
-            continue
-        done.append(opinion(reading, pair))
-        if seen is None and pair.vertebra.config.task == "vertebra":
-            seen = reading
-    return done, missing, seen
-
-
-def _box_opinion(study: OpenStudy, seen: StudyReading) -> Opinion | None:
-    """What the localiser's boxes say, where it has read the study."""
-    bundle = next(iter(localizers()), None)
-    raw = None if bundle is None else find_raw(study, bundle)
-    if bundle is None or raw is None:
-        return None
-    # A folder may be named unlike its StudyInstanceUID; the series is the same.
-    own = replace(raw, study_id=seen.predictions.study_id)
-    return box_opinion(own, seen.predictions, bundle)
+        else:
+            done.append(opinion(reading, pair))
+    return done, missing
 
 
 def _progress(study: OpenStudy, missing: list[BundlePair]) -> bool:

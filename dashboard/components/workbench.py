@@ -21,6 +21,11 @@ from dashboard.reading import StudyReading
 from dashboard.services import OpenStudy
 
 VIEWER_KEY: Final = "viewer"
+BOXES_EXPLAIN: Final = (
+    "The verdict rests on the localiser's boxes, which are drawn on the slices: each box counts "
+    "for the vertebrae in view, together with the other slices of the vertebra. For a Grad-CAM "
+    "map choose another fracture network above."
+)
 
 
 @st.fragment
@@ -46,10 +51,13 @@ def workbench(
             layers: list[Overlay] = truth_layers(
                 study, choice.record, reveal=state.truth_is_shown()
             )
-            if reading is not None and pair is not None:
+            by_boxes = pair is not None and pair.fracture.config.task == "localization"
+            if reading is not None and pair is not None and by_boxes:
+                st.caption(BOXES_EXPLAIN)
+            elif reading is not None and pair is not None:
                 heat = explanation_layer(study, reading, pair, explanation_picker())
                 layers += [] if heat is None else [heat]
-            boxes = box_layer(study)
+            boxes = box_layer(study, coming=by_boxes and reading is None)
             layers += [] if boxes is None else [boxes]
             with slices:
                 slice_viewer(

@@ -1,6 +1,7 @@
 """The bundles in git are whole, small, honest about their data, and work."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,8 +14,8 @@ from core.demo import DEMO_SEED
 from core.demo_models import COHORTS, HELD_OUT, demo_configs
 from core.evaluation.report import evaluate_predictions
 from core.evaluation.truth import StudyTruth
+from core.inference.box_reading import load_reader
 from core.inference.outputs import read_slices
-from core.inference.predictor import Predictor
 from core.models.bundles import list_bundles
 from core.models.pairs import choose_pair
 from core.types import CTVolume
@@ -60,14 +61,21 @@ def test_operating_points_come_from_out_of_fold_predictions(bundle):
     assert held_out["patient"]["threshold_rule"] == "given"
 
 
-def test_the_default_pair_finds_the_vertebrae_of_a_new_study():
+@pytest.fixture(scope="module")
+def new_study():
     study = make_study(seed=4242, index=0)
     n = study.grid.n_slices
-    volume = CTVolume(
+    return CTVolume(
         study.hu, (study.grid.slice_mm, study.grid.pixel_mm, study.grid.pixel_mm), np.eye(4),
-        study.grid.z().astype(np.float64), tuple(range(n)), (), "made", "made",
+        study.grid.z().astype(np.float64), tuple(range(n)),
+        tuple(Path(f"{i}.dcm") for i in range(n)), "made", "made",
     )  # fmt: skip
-    outputs = Predictor(*choose_pair(PROJECT_ROOT / "checkpoints"), device="cpu").predict(volume)
+
+
+def test_the_default_pair_finds_the_vertebrae_of_a_new_study(new_study):
+    outputs = load_reader(choose_pair(PROJECT_ROOT / "checkpoints"), device="cpu").predict(
+        new_study
+    )
     seen = outputs.vertebra_probs >= 0.5
     assert seen.any(axis=0).all()
     centres = [np.flatnonzero(seen[:, j]).mean() for j in range(7)]

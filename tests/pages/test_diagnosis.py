@@ -267,7 +267,7 @@ def test_a_prediction_that_fails_says_why_and_can_be_tried_again(at_work, monkey
     monkeypatch.setenv("RSNA_CACHE", str(tmp_path / "cache"))
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-1000])
-    services._predictor.cache_clear()
+    services._reader.cache_clear()
     app = open_page("diagnosis")
     study = services.open_study(at_work.var / "demo" / "train_images" / FRACTURED)
     pair = services.BundlePair(services.bundles("vertebra")[0], services.bundles("fracture")[0])

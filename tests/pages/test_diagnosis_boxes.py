@@ -9,12 +9,16 @@ import numpy as np
 import pytest
 
 from core.config import PROJECT_ROOT
+from core.constants import BOXES_TYPE
+from core.inference.outputs import read_predictions
 from core.models.bundles import read_bundle
 from core.types import RawDetections
 from dashboard import localization
+from dashboard.components.workbench import BOXES_EXPLAIN
+from dashboard.raw_boxes import keep_raw
 from dashboard.services import open_study
 from tests.dashboard.workplace import FRACTURED, N_SLICES
-from tests.pages.driver import open_page, viewer
+from tests.pages.driver import html, open_page, viewer, wait_for_verdict
 
 NAME = "localization_mobilenet_v3_large"
 
@@ -26,10 +30,9 @@ def localiser(at_work, monkeypatch, tmp_path):
         PROJECT_ROOT / "checkpoints" / NAME, tmp_path / NAME,
         ignore=shutil.ignore_patterns("predictions"),
     )  # fmt: skip
-    # A threshold of the test's own: the made boxes are on two slices, which the tracks hold
-    # against them.
+    # A threshold of the test's own, between the made boxes and what they lend to their neighbours.
     points = tmp_path / NAME / "operating_points.json"
-    points.write_text(json.dumps({"box": {"threshold": 0.5, "rule": "given"}}))
+    points.write_text(json.dumps({"box": {"threshold": 0.75, "rule": "given"}}))
     monkeypatch.setenv("CHECKPOINTS", str(tmp_path))
     monkeypatch.setenv("RSNA_CACHE", str(tmp_path / "cache"))
     return read_bundle(tmp_path / NAME)
@@ -50,7 +53,7 @@ def say(bundle, at_work, slices, scores):
         file_numbers=np.arange(N_SLICES),
         models=(NAME,),
     )
-    localization._keep(localization._raw_file(study, bundle), raw)
+    keep_raw(localization._raw_file(study, bundle), raw)
 
 
 def captions(app):
@@ -82,3 +85,44 @@ def test_a_localiser_that_found_nothing_is_said_to(at_work, localiser):
     assert not app.exception
     assert "proposes no box" in captions(app)
     assert all(one["name"] != "Predicted boxes" for one in viewer(app)["overlays"])
+
+
+@pytest.fixture
+def judge(localiser, tmp_path):
+    """The localiser beside a vertebra network, so that its boxes judge."""
+    shutil.copytree(
+        PROJECT_ROOT / "checkpoints" / "vertebra_type1", tmp_path / "vertebra_type1",
+        ignore=shutil.ignore_patterns("predictions"),
+    )  # fmt: skip
+    return localiser
+
+
+def test_the_verdict_rests_on_boxes_that_lie_ready(at_work, judge, monkeypatch, tmp_path):
+    from core.inference.localization import BoxPredictor
+
+    def never(*_, **__):
+        raise AssertionError("the localiser ran again")
+
+    monkeypatch.setattr(BoxPredictor, "predict", never)
+    say(judge, at_work, [4, 5, 6], [0.97, 0.95, 0.96])
+    app = open_page("diagnosis", study=FRACTURED, slice="4")
+    assert app.selectbox(key="fracture_bundle").value == NAME
+    wait_for_verdict(app)
+    assert not app.exception
+    assert BOXES_EXPLAIN in captions(app)
+    assert not any("Grad-CAM" in pills.label for pills in app.get("button_group"))
+    assert "lab-verdict" in html(app)
+    (written,) = (tmp_path / "cache" / "predictions").glob("*/slices.parquet")
+    (found,) = read_predictions(written.parent)
+    assert found.fracture_type == BOXES_TYPE
+    assert int(found.fracture_probs.max(axis=1).argmax()) in (4, 5, 6)
+
+
+def test_boxes_are_made_once_for_verdict_and_viewer(at_work, judge):
+    app = open_page("diagnosis", study=FRACTURED, slice="4")
+    assert not any(button.label == "Predict boxes" for button in app.button)
+    wait_for_verdict(app)
+    assert not app.exception
+    study = open_study(at_work.var / "demo" / "train_images" / FRACTURED)
+    assert localization.find_raw(study, judge) is not None
+    assert "The localiser proposes" in captions(app)

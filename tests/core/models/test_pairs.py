@@ -5,7 +5,6 @@ import shutil
 
 import pytest
 
-from core.config import PROJECT_ROOT
 from core.errors import BundleError
 from core.models.pairs import DEFAULT_NAMES, choose_pair
 
@@ -29,11 +28,6 @@ def test_two_bundles_of_one_task_are_refused(untrained_bundles):
 def test_no_bundle_at_all_says_how_to_get_one(tmp_path):
     with pytest.raises(BundleError, match="make demo-models"):
         choose_pair(tmp_path)
-
-
-def test_the_default_pair_is_shipped():
-    pair = choose_pair(PROJECT_ROOT / "checkpoints")
-    assert {task: getattr(pair, task).config.name for task in DEFAULT_NAMES} == DEFAULT_NAMES
 
 
 def _bundle(folder, name, task, kind, **changes):

@@ -1,0 +1,135 @@
+"""A vertebra network and a localiser that judge a study together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from core.constants import BOXES_TYPE, N_VERTEBRAE
+from core.errors import BundleError
+from core.inference.aggregation import check_slice_predictions
+from core.inference.box_evidence import box_outputs, with_context
+from core.inference.localization import BoxPredictor
+from core.inference.predictor import Predictor
+from core.models.bundles import BundleInfo
+from core.models.pairs import BundlePair
+from core.types import CTVolume, FileBox, RawDetections, SlicePredictions
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BoxReading:
+    """What a localiser says of a study.
+
+    Attributes:
+        predictions: Its boxes as evidence, of type `BOXES_TYPE`, in the context of the vertebrae.
+        raw: The boxes before fusion.
+    """
+
+    predictions: SlicePredictions
+    raw: RawDetections
+
+
+class BoxReader:
+    """Presence by a vertebra network, fractures by a localiser's boxes; loaded once.
+
+    Args:
+        vertebra: Bundle that gives presence.
+        localizer: Localisation bundle with a context.
+        device: As `pick_device` takes it.
+        batch_size: Slices in one pass of the vertebra network, >= 1.
+
+    Raises:
+        BundleError: A bundle cannot play its part, or is broken.
+        DeviceError: The device is not there.
+    """
+
+    def __init__(
+        self,
+        vertebra: BundleInfo,
+        localizer: BundleInfo,
+        *,
+        device: str = "auto",
+        batch_size: int = 32,
+    ) -> None:
+        context = localizer.config.context
+        if localizer.config.task != "localization" or context is None:
+            raise BundleError(
+                f"Bundle {localizer.config.name} is no localiser with a context for its boxes, so "
+                "it cannot judge a study; choose another bundle."
+            )
+        self._context = context
+        self._presence = Predictor(vertebra, None, device=device, batch_size=batch_size)
+        self._boxes = BoxPredictor([localizer], device=device)
+        self._vertebra_name = vertebra.config.name
+
+    def predict(self, volume: CTVolume, *, progress: Progress | None = None) -> SlicePredictions:
+        """As `Predictor.predict`."""
+        return self.read(volume, progress=progress).predictions
+
+    def read(
+        self,
+        volume: CTVolume,
+        *,
+        raw: RawDetections | None = None,
+        progress: Progress | None = None,
+    ) -> BoxReading:
+        """Run both networks over every slice.
+
+        Args:
+            volume: int16 HU, (z, y, x); slice 0 the most cranial.
+            raw: The localiser's boxes where it has read the study before.
+            progress: Called with slices done and slices in all.
+
+        Raises:
+            BundleError, DeviceError, PredictionsError: As `Predictor.predict` raises them.
+        """
+        parts = 1 if raw is not None else 2
+        n_slices = volume.n_slices
+
+        def count(part: int) -> Progress:
+            # Both networks pass over all slices; a slice counts as done once both have seen it.
+            def inner(done: int, _: int) -> None:
+                if progress is not None:
+                    progress((part * n_slices + done) // parts, n_slices)
+
+            return inner
+
+        presence = self._presence.presence(volume, progress=count(0))
+        if raw is None:
+            raw = self._boxes.predict(volume, progress=count(1))
+        elif raw.study_id != volume.study_uid:
+            # A folder may be named unlike its StudyInstanceUID; the series is the same.
+            raw = replace(raw, study_id=volume.study_uid)
+        seen = SlicePredictions(
+            study_id=raw.study_id,
+            z_mm=volume.z_mm,
+            vertebra_probs=presence,
+            fracture_probs=np.zeros((n_slices, N_VERTEBRAE), np.float32),
+            fracture_type=BOXES_TYPE,
+            instance_numbers=volume.instance_numbers,
+            models=(self._vertebra_name,),
+        )
+        predictions = with_context(box_outputs(raw, seen), self._context)
+        check_slice_predictions(predictions)
+        return BoxReading(predictions, raw)
+
+    def boxes_of(self, reading: BoxReading, volume: CTVolume) -> tuple[FileBox, ...]:
+        """The fused boxes that reach the localiser's operating point."""
+        return self._boxes.boxes_of(reading.raw, volume)
+
+
+def load_reader(
+    pair: BundlePair, *, device: str = "auto", batch_size: int = 32
+) -> Predictor | BoxReader:
+    """Load what reads a study with a pair, by the kind of its fracture bundle.
+
+    Raises:
+        BundleError, DeviceError: As the readers raise them.
+    """
+    if pair.fracture.config.task == "localization":
+        return BoxReader(pair.vertebra, pair.fracture, device=device, batch_size=batch_size)
+    return Predictor(pair.vertebra, pair.fracture, device=device, batch_size=batch_size)

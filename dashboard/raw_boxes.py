@@ -1,0 +1,52 @@
+"""The raw boxes of a study on disk: whoever runs the localiser keeps them for the others."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+from core.atomic import atomic_path
+from core.models.bundles import BundleInfo
+from core.types import RawDetections
+
+
+def raw_file(cache: Path, fingerprint: str, bundle: BundleInfo) -> Path:
+    """Where a localiser's raw boxes of a study lie, below the study's cache."""
+    return cache / "boxes" / f"{fingerprint}-{bundle.config.weights_sha256[:16]}.npz"
+
+
+def keep_raw(file: Path, raw: RawDetections) -> None:
+    """Write raw boxes, atomically.
+
+    Raises:
+        StorageError: The file cannot be written.
+    """
+    about = {"study_id": raw.study_id, "n_sources": raw.n_sources, "models": list(raw.models)}
+    with atomic_path(file) as temporary:
+        np.savez(
+            temporary, slice_index=raw.slice_index, xyxy=raw.xyxy, scores=raw.scores,
+            source=raw.source, z_mm=raw.z_mm, file_numbers=raw.file_numbers,
+            about=np.array(json.dumps(about)),
+        )  # fmt: skip
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def read_raw(file: str, signature: str) -> RawDetections:
+    """Read what `keep_raw` wrote; `signature` changes with the file."""
+    del signature
+    with np.load(file, allow_pickle=False) as stored:
+        about = json.loads(str(stored["about"]))
+        return RawDetections(
+            study_id=about["study_id"],
+            slice_index=stored["slice_index"],
+            xyxy=stored["xyxy"],
+            scores=stored["scores"],
+            source=stored["source"],
+            n_sources=int(about["n_sources"]),
+            z_mm=stored["z_mm"],
+            file_numbers=stored["file_numbers"],
+            models=tuple(about["models"]),
+        )

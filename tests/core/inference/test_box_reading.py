@@ -1,0 +1,129 @@
+"""A vertebra network and a localiser's boxes judge a study together."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from core.config import PROJECT_ROOT
+from core.constants import BOXES_TYPE
+from core.data.dicom_series import read_series
+from core.data.rsna import read_studies
+from core.demo_localizer import NAME
+from core.errors import BundleError
+from core.inference.batch import predict_folder
+from core.inference.box_evidence import box_outputs, with_context
+from core.inference.box_reading import BoxReader, load_reader
+from core.inference.box_rows import read_boxes
+from core.inference.localization import BoxPredictor
+from core.inference.outputs import read_predictions
+from core.inference.predictor import Predictor
+from core.models.bundles import read_bundle
+from core.models.pairs import BundlePair, choose_pair
+
+SHIPPED = PROJECT_ROOT / "checkpoints"
+
+
+@pytest.fixture(scope="module")
+def pair():
+    return BundlePair(read_bundle(SHIPPED / "vertebra_type1"), read_bundle(SHIPPED / NAME))
+
+
+@pytest.fixture(scope="module")
+def folder(phantom_root):
+    return read_studies(phantom_root)[0].folder
+
+
+@pytest.fixture(scope="module")
+def volume(folder):
+    return read_series(folder)
+
+
+@pytest.fixture(scope="module")
+def reader(pair):
+    return load_reader(pair, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def reading(reader, volume):
+    return reader.read(volume)
+
+
+def test_it_is_what_both_networks_say_alone(pair, volume, reading):
+    networks = Predictor(pair.vertebra, read_bundle(SHIPPED / "fracture_type1"), device="cpu")
+    seen = networks.predict(volume)
+    raw = BoxPredictor([pair.fracture], device="cpu").predict(volume)
+    expected = with_context(box_outputs(raw, seen), pair.fracture.config.context)
+    found = reading.predictions
+    assert found.fracture_type == BOXES_TYPE
+    assert found.models == ("vertebra_type1", NAME)
+    assert found.instance_numbers == seen.instance_numbers
+    assert np.array_equal(found.vertebra_probs, seen.vertebra_probs)
+    np.testing.assert_allclose(found.fracture_probs, expected.fracture_probs, rtol=1e-5)
+
+
+def test_boxes_that_are_there_are_not_looked_for_again(reader, volume, reading, monkeypatch):
+    def never(*_, **__):
+        raise AssertionError("the localiser ran")
+
+    monkeypatch.setattr(BoxPredictor, "predict", never)
+    ticks = []
+    kept = replace(reading.raw, study_id="named by its folder")
+    again = reader.read(volume, raw=kept, progress=lambda *tick: ticks.append(tick))
+    assert np.array_equal(again.predictions.fracture_probs, reading.predictions.fracture_probs)
+    assert again.predictions.study_id == volume.study_uid
+    assert ticks[-1] == (volume.n_slices, volume.n_slices)
+
+
+def test_progress_counts_slices_up_to_all(reader, volume):
+    ticks = []
+    reader.predict(volume, progress=lambda *tick: ticks.append(tick))
+    assert ticks == sorted(ticks)
+    assert ticks[-1] == (volume.n_slices, volume.n_slices)
+    assert ticks[0][0] < volume.n_slices / 2 + 1
+
+
+def test_predict_writes_boxes_of_the_same_run(pair, folder, volume, reader, reading, tmp_path):
+    predict_folder(folder, tmp_path, pair, localizer=pair.fracture, device="cpu")
+    (written,) = read_predictions(tmp_path)
+    np.testing.assert_allclose(
+        written.fracture_probs, reading.predictions.fracture_probs, atol=1e-4
+    )
+    boxes = read_boxes(tmp_path).get(volume.study_uid, ())
+    assert len(boxes) == len(reader.boxes_of(reading, volume))
+
+
+def test_a_localiser_without_a_context_cannot_judge(pair, tmp_path):
+    config = pair.fracture.config.model_copy(update={"context": None})
+    plain = replace(pair.fracture, config=config)
+    with pytest.raises(BundleError, match="cannot judge"):
+        BoxReader(pair.vertebra, plain, device="cpu")
+    assert not config.gives_fractures
+
+
+def test_presence_alone_is_no_prediction(pair, volume):
+    alone = Predictor(pair.vertebra, None, device="cpu")
+    with pytest.raises(ValueError, match="presence alone"):
+        alone.predict(volume)
+
+
+def test_the_shipped_localiser_judges_where_none_is_named():
+    pair = choose_pair(SHIPPED)
+    assert (pair.vertebra.folder.name, pair.fracture.folder.name) == ("vertebra_type1", NAME)
+
+
+def test_a_named_fracture_network_comes_before_a_localiser():
+    named = choose_pair(SHIPPED, [SHIPPED / NAME, SHIPPED / "fracture_type1"])
+    assert named.fracture.folder.name == "fracture_type1"
+    assert choose_pair(SHIPPED, [SHIPPED / NAME]).fracture.folder.name == NAME
+
+
+def test_without_a_localiser_a_fracture_network_judges(tmp_path):
+    for name in ("vertebra_type1", "fracture_type2"):
+        (tmp_path / name).mkdir()
+        for file in ("config.json", "model.safetensors"):
+            shutil.copy(SHIPPED / name / file, tmp_path / name / file)
+    assert choose_pair(tmp_path).fracture.folder.name == "fracture_type2"
