@@ -17,6 +17,8 @@ from typing import BinaryIO, Final
 from core.errors import ArchiveError, StorageError
 
 MAX_ENTRIES: Final = 20_000
+MAX_DEPTH: Final = 24
+"""Folders within each other; a tree hundreds deep is more than Python can make or remove again."""
 _CHUNK: Final = 1 << 20
 _ENCRYPTED: Final = 0x1
 _METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -72,7 +74,7 @@ def _opened(archive: Path | BinaryIO):  # noqa: ANN202 - a context manager of Zi
     try:
         with zipfile.ZipFile(archive) as source:
             yield source
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError) as error:
         raise ArchiveError(
             "The archive is damaged or not a zip file; make it again as a .zip and retry."
         ) from error
@@ -120,6 +122,11 @@ def _safe_path(entry: zipfile.ZipInfo, number: int) -> PurePosixPath | None:
     if path.is_absolute() or ".." in path.parts or ":" in (path.parts or ("",))[0]:
         raise ArchiveError(
             f"Entry {number} of the archive points outside its folder; pack the series again."
+        )
+    if len(path.parts) > MAX_DEPTH:
+        raise ArchiveError(
+            f"Entry {number} of the archive lies more than {MAX_DEPTH} folders deep; pack the "
+            "folder of one series."
         )
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise ArchiveError(

@@ -117,6 +117,7 @@ def _volume(placement: Placement, hu: NDArray[np.int16], notes: Sequence[str]) -
 def _files(folder: Path) -> list[Path]:
     try:
         entries = sorted(folder.iterdir())
+        files = [entry for entry in entries if not entry.name.startswith(".") and entry.is_file()]
     except FileNotFoundError as error:
         raise DicomSeriesError(folder, "there is no such folder", "check the path") from error
     except NotADirectoryError as error:
@@ -127,7 +128,6 @@ def _files(folder: Path) -> list[Path]:
         raise DicomSeriesError(
             folder, f"cannot be opened ({error.strerror})", "check its permissions"
         ) from error
-    files = [entry for entry in entries if not entry.name.startswith(".") and entry.is_file()]
     if not files:
         inner = sum(entry.is_dir() for entry in entries)
         mend = "give one of its sub-folders" if inner else "give a folder that holds DICOM files"

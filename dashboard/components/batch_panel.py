@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import streamlit as st
 
@@ -16,6 +15,7 @@ from dashboard.batch_reading import Batch, batch_table, find_batch, right_share,
 from dashboard.batch_reading import studies_below as read_below
 from dashboard.components.notices import show_error, show_warning
 from dashboard.current_set import current_cohort
+from dashboard.typed_path import typed_path
 from dashboard.wording import duration
 
 _POLL_SECONDS = 1.0
@@ -45,10 +45,10 @@ def _records() -> tuple[StudyRecord, ...] | None:
         placeholder="/data/ct/many",
         key="batch_folder",
         persist_state="session",
-    ).strip()
+    )
     try:
-        if typed:
-            return read_below(Path(typed).expanduser())
+        if (folder := typed_path(typed)) is not None:
+            return read_below(folder)
         cohort = current_cohort()
     except (CSpineError, OSError) as error:
         show_error(error, icon=":material/folder_off:")

@@ -14,6 +14,7 @@ from dashboard.components.notices import show_error
 from dashboard.evaluation_imports import MAX_CSV_MIB, forget_import, import_csv, import_folder
 from dashboard.evaluation_sources import Sources
 from dashboard.services import settings
+from dashboard.typed_path import typed_path
 
 _OTHER: Final = ""
 
@@ -41,24 +42,23 @@ def import_popover(sources: Sources) -> None:
             format_func=lambda key: sources.truths[key].label if key else "another truth …",
             key="ev_import_truth",
         )
-        truth_path = None
+        truth_path = ""
         if truth_id == _OTHER:
-            typed = st.text_input(
+            truth_path = st.text_input(
                 "Path of the truth: a data root or a train.csv", key="ev_import_truth_path"
-            )
-            truth_path = Path(typed).expanduser() if typed.strip() else None
+            ).strip()
         ready = bool(name.strip() and (upload or folder.strip()) and (truth_id or truth_path))
         if st.button("Add", type="primary", disabled=not ready, key="ev_import_add"):
             try:
+                truth = typed_path(truth_path)
                 if upload is not None:
                     added = import_csv(
-                        settings(), name, upload.getvalue(), truth_id=truth_id,
-                        truth_path=truth_path,
-                    )  # fmt: skip
+                        settings(), name, upload.getvalue(), truth_id=truth_id, truth_path=truth
+                    )
                 else:
                     added = import_folder(
-                        settings(), name, Path(folder.strip()).expanduser(), truth_id=truth_id,
-                        truth_path=truth_path,
+                        settings(), name, typed_path(folder) or Path(), truth_id=truth_id,
+                        truth_path=truth,
                     )  # fmt: skip
             except CSpineError as error:
                 show_error(error, icon=":material/error:")

@@ -18,6 +18,7 @@ from dashboard.components.upload_panel import upload_panel
 from dashboard.current_set import cohort_title, current_cohort, current_set
 from dashboard.services import Cohort, OpenStudy, open_study
 from dashboard.synthetic_studies import linked_study
+from dashboard.typed_path import typed_path
 
 COHORT, FOLDER, UPLOAD = "Data set", "Folder", "Upload"
 
@@ -58,8 +59,9 @@ def study_picker() -> StudyChoice | None:
             key="source",
             persist_state="session",
         )
-        if source == FOLDER:
-            return _typed_folder()
+        # Asked again: who lost the right to browse has the old choice still.
+        if source == FOLDER and may_browse():
+            return _typed_folder(messages)
         if source == UPLOAD:
             return _uploaded(messages)
         return _cohort_study(messages)
@@ -124,15 +126,19 @@ def _asked(cohort: Cohort) -> str:
     )
 
 
-def _typed_folder() -> StudyChoice | None:
+def _typed_folder(messages: DeltaGenerator) -> StudyChoice | None:
     typed = st.text_input(
         "Folder with DICOM files, on the machine that runs the dashboard",
         placeholder="/data/ct/series or ../shared/data/…",
         key="folder",
         persist_state="session",
     )
-    text = typed.replace("\0", "").strip().strip("\"'")
-    return StudyChoice(Path(text).expanduser()) if text else None
+    try:
+        folder = typed_path(typed)
+    except DataRootError as error:
+        show_error(error, icon=":material/folder_off:", place=messages)
+        return None
+    return None if folder is None else StudyChoice(folder)
 
 
 def _uploaded(messages: DeltaGenerator) -> StudyChoice | None:

@@ -245,6 +245,19 @@ def test_a_batch_folder_without_studies_is_one_sentence(at_work, tmp_path):
     assert "holds no folders" in app.error[0].value
 
 
+@pytest.mark.parametrize("typed", ["~nobody-of-this-name/ct", "/data/" + "a" * 300])
+def test_a_folder_that_cannot_be_is_one_sentence(at_work, typed):
+    app = open_page("diagnosis")
+    app.button_group(key="source").set_value("Folder").run()
+    app.text_input(key="folder").set_value(typed).run()
+    assert not app.exception
+    assert len(app.error) == 1
+    app.button_group(key="diagnosis_mode").set_value("Many studies").run()
+    app.text_input(key="batch_folder").set_value(typed).run()
+    assert not app.exception
+    assert len(app.error) == 1
+
+
 def test_without_bundles_the_slices_can_still_be_seen(at_work, monkeypatch, tmp_path):
     monkeypatch.setenv("CHECKPOINTS", str(tmp_path))
     app = open_page("diagnosis")

@@ -73,6 +73,28 @@ def test_entries_that_point_outside_are_refused(tmp_path, name):
     refuse(packed({"ok.dcm": b"1", name: b"x"}), tmp_path, "Entry 2 .* outside")
 
 
+def test_what_lies_too_deep_is_refused_and_what_does_not_is_not(tmp_path):
+    for depth in (archive.MAX_DEPTH, 950, 1500):
+        refuse(packed({"secret/" * depth + "1.dcm": b"1"}), tmp_path, "Entry 1 .* folders deep")
+    name = "a/" * (archive.MAX_DEPTH - 1) + "1.dcm"
+    extract_dicom_archive(packed({name: b"1"}), tmp_path / "fits", max_bytes=ROOMY)
+    assert (tmp_path / "fits" / name).is_file()
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path):
+    content = packed({"secretéé.dcm": b"1"}).getvalue()
+    broken = content.replace("éé".encode(), b"\xff\xfe\xff\xfe")
+    refuse(io.BytesIO(broken), tmp_path, "damaged")
+
+
+def test_a_name_ends_where_its_nul_stands(tmp_path):
+    content = packed({"1.dcmXX../../../x": b"1"}).getvalue().replace(b"XX", b"\0\0")
+    extract_dicom_archive(io.BytesIO(content), tmp_path / "target", max_bytes=ROOMY)
+    assert sorted(p.relative_to(tmp_path) for p in tmp_path.rglob("*")) == [
+        Path("target"), Path("target/1.dcm"),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR])
 def test_links_and_devices_are_refused(tmp_path, kind):
     stream = io.BytesIO()

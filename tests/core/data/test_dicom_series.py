@@ -159,6 +159,13 @@ def test_a_folder_of_folders_says_to_give_one_of_them(tmp_path):
         read_series(tmp_path)
 
 
+def test_an_entry_that_cannot_be_looked_at_is_one_sentence(tmp_path):
+    write_ct_series(tmp_path, made_hu())
+    (tmp_path / "link").symlink_to("a" * 300)
+    with pytest.raises(DicomSeriesError, match="cannot be opened"):
+        read_series(tmp_path)
+
+
 def test_a_missing_folder_and_a_file_are_errors(tmp_path):
     with pytest.raises(DicomSeriesError, match="no such folder"):
         read_series(tmp_path / "nowhere")
