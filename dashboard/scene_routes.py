@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import hashlib
 import hmac
@@ -10,6 +11,7 @@ import math
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from threading import Lock
 from typing import Final, Generic, TypeVar
@@ -26,12 +28,17 @@ from core.types import CTVolume, HuWindow
 from core.visualization.parts import PackedParts
 from core.visualization.planes import CtPlane, axial_plane, upright_plane
 from core.visualization.scene import SceneInfo
-from core.visualization.viewer_files import vtk_js_gzipped
+from core.visualization.viewer_files import vtk_js_digest, vtk_js_gzipped
+from dashboard.promises import then
 
 Kept = TypeVar("Kept")
 CORNERS_HEADER: Final = "x-plane-corners"
 _BONE: Final = HuWindow(*DISPLAY_WINDOWS["bone"])
 _YEAR: Final = 365 * 24 * 3600
+_QUICK: Final = 1
+"""Level of gzip: 6 would take twice as long for one per cent."""
+ANSWER_WITHIN_S: Final = 8.0
+"""What is not made by then is asked for again, so that no proxy gives the request up."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,11 +46,11 @@ class ServedScene:
     """The part of a scene that a network's opinion does not change.
 
     Attributes:
-        parts: Packed surfaces, gzip-compressed.
+        parts: Packed surfaces, gzip-compressed, once they are built.
         volume: The series that CT planes are cut from.
     """
 
-    parts: bytes
+    parts: Future[bytes]
     volume: CTVolume
 
 
@@ -72,6 +79,11 @@ class Shelf(Generic[Kept]):
                     self._kept.popitem(last=False)
         return token
 
+    def drop(self, token: str) -> None:
+        """Serve a thing no longer."""
+        with self._lock:
+            self._kept.pop(token, None)
+
     def find(self, token: str) -> Kept | None:
         """The thing of this name, if it is still served."""
         with self._lock:
@@ -81,32 +93,79 @@ class Shelf(Generic[Kept]):
 
 
 SCENES: Final[Shelf[ServedScene]] = Shelf(6)
-INFOS: Final[Shelf[bytes]] = Shelf(64)
+INFOS: Final[Shelf[Future[bytes]]] = Shelf(64)
 
 
-def serve_scene(packed: PackedParts, volume: CTVolume) -> str:
-    """Serve surfaces and the planes of their series; returns the scene's name."""
+def serve_scene(key: str, parts: Future[PackedParts], volume: CTVolume) -> str:
+    """Serve surfaces, which may be on their way, and the planes of their series.
+
+    Args:
+        key: Digest of all that the surfaces are made from.
+        parts: The surfaces.
+        volume: The series.
+
+    Returns:
+        The scene's name.
+    """
 
     def make() -> ServedScene:
-        return ServedScene(gzip.compress(packed.payload, 6, mtime=0), volume)
+        return ServedScene(then(parts, lambda packed: _packed(packed.payload)), volume)
 
-    return SCENES.put(packed.key, make)
+    token = SCENES.put(key, make)
+    known = SCENES.find(token)
+    if known is not None and _failed(known.parts):
+        SCENES.drop(token)
+        token = SCENES.put(key, make)
+    return token
 
 
-def serve_info(info: SceneInfo) -> str:
-    """Serve what a scene says; returns its name."""
+def serve_info(digest: str, info: Future[SceneInfo]) -> str:
+    """Serve what a scene says, which may wait for its surfaces.
 
-    def make() -> bytes:
-        text = json.dumps(info.to_json(), allow_nan=False, separators=(",", ":"))
-        return gzip.compress(text.encode(), 6, mtime=0)
+    Args:
+        digest: Of all that it is made from.
+        info: What it says.
 
-    return INFOS.put(info.digest(), make)
+    Returns:
+        Its name.
+    """
+
+    def make() -> Future[bytes]:
+        return then(info, _written)
+
+    token = INFOS.put(digest, make)
+    known = INFOS.find(token)
+    if known is not None and _failed(known):
+        INFOS.drop(token)
+        token = INFOS.put(digest, make)
+    return token
+
+
+def _failed(coming: Future[bytes]) -> bool:
+    return coming.done() and coming.exception() is not None
+
+
+def _written(info: SceneInfo) -> bytes:
+    return _packed(json.dumps(info.to_json(), allow_nan=False, separators=(",", ":")).encode())
+
+
+def _packed(content: bytes) -> bytes:
+    return gzip.compress(content, _QUICK, mtime=0)
 
 
 def scenes_path() -> str:
     """Path of all scenes, without a slash at its end, below the server's base path."""
     base = (st.get_option("server.baseUrlPath") or "").strip("/")
     return f"/{base}/scenes" if base else "/scenes"
+
+
+def vtk_js_name() -> str:
+    """vtk.js below `scenes_path`, with its digest: browsers keep it for a year."""
+    try:
+        return f"vtk.js?v={vtk_js_digest()}"
+    except SceneError:
+        # The browser finds nothing there and the page says so.
+        return "vtk.js"
 
 
 def scene_routes() -> list[Route]:
@@ -129,14 +188,27 @@ def _vtk_js(request: Request) -> Response:
         return _missing()
 
 
-def _parts(request: Request) -> Response:
+async def _parts(request: Request) -> Response:
     scene = SCENES.find(request.path_params["token"])
-    return _missing() if scene is None else _gzipped(scene.parts, "application/octet-stream")
+    if scene is None:
+        return _missing()
+    return await _once_made(scene.parts, "application/octet-stream")
 
 
-def _info(request: Request) -> Response:
+async def _info(request: Request) -> Response:
     info = INFOS.find(request.path_params["token"])
-    return _missing() if info is None else _gzipped(info, "application/json")
+    return _missing() if info is None else await _once_made(info, "application/json")
+
+
+async def _once_made(coming: Future[bytes], media_type: str) -> Response:
+    """The content; 202 where it is still being made, 503 where that failed: the page says why."""
+    if not coming.done():
+        await asyncio.wait({asyncio.wrap_future(coming)}, timeout=ANSWER_WITHIN_S)
+    if not coming.done():
+        return Response(status_code=202, headers={"Cache-Control": "no-store"})
+    if coming.exception() is not None:
+        return Response(status_code=503, headers={"Cache-Control": "no-store"})
+    return _gzipped(coming.result(), media_type)
 
 
 def _axial(request: Request) -> Response:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -37,6 +38,7 @@ from core.visualization.scene import SceneInfo, SceneLevel, scene_info
 from dashboard.charts.palette import VERTEBRA_COLORS
 from dashboard.localization import default_threshold, find_raw, localizers
 from dashboard.prediction_jobs import PredictionJob, PredictionQueue, Progress
+from dashboard.promises import ready, then
 from dashboard.reading import StudyReading
 from dashboard.services import OpenStudy, cache_of, files_signature
 
@@ -90,6 +92,17 @@ def find_parts(sources: SceneSources) -> PackedParts | None:
     return known
 
 
+def coming_parts(sources: SceneSources) -> Future[PackedParts]:
+    """The surfaces; where there are none, they are built in the background."""
+    known = find_parts(sources)
+    if known is not None:
+        return ready(known)
+    job = start_parts(sources)
+    if job.future is None:
+        raise SceneError("The surfaces were not asked for; open the page again.")
+    return then(job.future, lambda _: _built(sources))
+
+
 def start_parts(sources: SceneSources) -> PredictionJob:
     """Build the surfaces in the background and keep them; a failure stays until it is forgotten."""
     known = _queue().find(sources.key())
@@ -101,6 +114,12 @@ def start_parts(sources: SceneSources) -> PredictionJob:
         _build(sources)
 
     return _queue().submit(sources.key(), work)
+
+
+def parts_error(sources: SceneSources) -> str | None:
+    """Why the surfaces could not be built; None while they may come or are there."""
+    job = _queue().find(sources.key())
+    return None if job is None else job.error
 
 
 def forget_parts(sources: SceneSources) -> None:
@@ -115,7 +134,6 @@ def unpacked(packed: PackedParts) -> SceneParts:
 
 def info_of(
     volume: CTVolume,
-    packed: PackedParts,
     record: StudyRecord | None,
     reading: StudyReading | None,
     *,
@@ -123,10 +141,10 @@ def info_of(
     synthetic: bool,
     predicted: tuple[Box3D, ...] = (),
 ) -> SceneInfo:
-    """What the scene says of a study."""
+    """What the scene says of a study, as far as it is known without the surfaces."""
     return scene_info(
         volume,
-        unpacked(packed),
+        None,
         levels_of(reading),
         true_boxes=true_boxes(record, volume),
         predicted_boxes=predicted,
@@ -134,6 +152,11 @@ def info_of(
         threshold=threshold,
         synthetic=synthetic,
     )
+
+
+def whole_info(info: SceneInfo, packed: PackedParts) -> SceneInfo:
+    """What the scene says, now that its surfaces are there."""
+    return info.with_parts(unpacked(packed))
 
 
 def predicted_boxes(study: OpenStudy) -> tuple[Box3D, ...]:
@@ -162,6 +185,13 @@ def levels_of(reading: StudyReading | None) -> Mapping[str, SceneLevel]:
         )
         for j, name in enumerate(VERTEBRAE)
     }
+
+
+def _built(sources: SceneSources) -> PackedParts:
+    packed = find_parts(sources)
+    if packed is None:
+        raise SceneError("The surfaces could not be kept; make room on the disk and try again.")
+    return packed
 
 
 def _build(sources: SceneSources) -> None:

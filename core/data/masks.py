@@ -169,8 +169,26 @@ def _pick_aligned(
         sources.append(index[inside])
         targets.append(np.flatnonzero(inside))
     mask = np.zeros([len(axis_steps) for axis_steps in steps], np.uint8)
-    mask[np.ix_(*targets)] = turned[np.ix_(*sources)]
+    mask[_block(targets)] = turned[_block(sources)]
     return mask, all(len(target) for target in targets)
+
+
+def _block(index: list[NDArray[np.int64]]) -> tuple[slice, ...] | tuple[NDArray[Any], ...]:
+    """Indices of a block: slices where each axis steps by one, which numpy copies faster."""
+    runs = [_run(along) for along in index]
+    slices = [run for run in runs if run is not None]
+    return tuple(slices) if len(slices) == len(index) else np.ix_(*index)
+
+
+def _run(index: NDArray[np.int64]) -> slice | None:
+    """The slice that takes these indices in turn; None where they do not step by 1 or -1."""
+    if len(index) < 2:
+        return slice(int(index[0]), int(index[0]) + 1) if len(index) else slice(0, 0)
+    step = int(index[1] - index[0])
+    if abs(step) != 1 or not (np.diff(index) == step).all():
+        return None
+    end = int(index[-1]) + step
+    return slice(int(index[0]), end if end >= 0 else None, step)
 
 
 def _pick_nearest(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -105,8 +106,10 @@ def _shrunk(plane: NDArray[np.bool_], factors: list[int]) -> NDArray[np.float32]
     rows, columns = max(plane.shape[0] // fy, 1), max(plane.shape[1] // fx, 1)
     if plane.shape[0] < fy or plane.shape[1] < fx:
         return np.full((rows, columns), float(plane.mean()), np.float32)
-    blocks = plane[: rows * fy, : columns * fx].reshape(rows, fy, columns, fx)
-    return blocks.mean(axis=(1, 3), dtype=np.float32)
+    whole = plane[: rows * fy, : columns * fx].astype(np.float32)
+    # By whole factors this is the mean of each block, and much faster than numpy's.
+    mean = cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA)
+    return np.asarray(mean, np.float32)
 
 
 def _best_near(reached: NDArray[np.float32], place: NDArray[np.int64]) -> NDArray[np.int64]:

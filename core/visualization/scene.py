@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -104,6 +104,15 @@ class SceneInfo:
             "synthetic": self.synthetic,
         }
 
+    def with_parts(self, parts: SceneParts) -> SceneInfo:
+        """The same of a scene whose surfaces are there now."""
+        return replace(
+            self,
+            parts={name: _triple(surface.center) for name, surface in parts.vertebrae.items()},
+            has_lines=bool(parts.fractures),
+            has_rest=parts.rest is not None,
+        )
+
     def digest(self) -> str:
         """sha256 of all that it says but the threshold, which moves."""
         said = {name: value for name, value in self.to_json().items() if name != "threshold"}
@@ -124,7 +133,7 @@ class SceneInfo:
 
 def scene_info(
     volume: CTVolume,
-    parts: SceneParts,
+    parts: SceneParts | None,
     levels: Mapping[str, SceneLevel],
     *,
     true_boxes: tuple[Box3D, ...] = (),
@@ -137,7 +146,7 @@ def scene_info(
 
     Args:
         volume: The series.
-        parts: Its surfaces.
+        parts: Its surfaces; None while they are being built, see `SceneInfo.with_parts`.
         levels: C1..C7 by name; one that is missing counts as not judged.
         true_boxes: As in `SceneInfo`, and so are the others.
         predicted_boxes: See there.
@@ -150,19 +159,18 @@ def scene_info(
     index[:, 0] = np.arange(volume.n_slices)
     index[:, 1:] = (rows - 1) / 2, (columns - 1) / 2
     world = index @ volume.affine[:3, :3].T + volume.affine[:3, 3]
-    return SceneInfo(
+    info = SceneInfo(
         levels=tuple(levels.get(name, SceneLevel(name, "#8FA1AE")) for name in VERTEBRAE),
         slice_z=tuple(float(z) for z in world[:, 2]),
         center=_triple(world.mean(axis=0)),
-        parts={name: _triple(surface.center) for name, surface in parts.vertebrae.items()},
+        parts={},
         true_boxes=true_boxes,
         predicted_boxes=predicted_boxes,
         start_slice=volume.n_slices // 2 if start_slice is None else start_slice,
         threshold=threshold,
-        has_lines=bool(parts.fractures),
-        has_rest=parts.rest is not None,
         synthetic=synthetic,
     )
+    return info if parts is None else info.with_parts(parts)
 
 
 def _level_json(level: SceneLevel) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gzip
+import hashlib
 import importlib.util
 from pathlib import Path
 from typing import Final
@@ -34,6 +35,16 @@ def vtk_js() -> bytes:
 def vtk_js_gzipped() -> bytes:
     """The same, gzip-compressed."""
     return gzip.compress(vtk_js(), 6, mtime=0)
+
+
+@functools.lru_cache(maxsize=1)
+def vtk_js_digest() -> str:
+    """Short digest of vtk.js, so that a browser keeps one build of it apart from another.
+
+    Raises:
+        SceneError: As above.
+    """
+    return hashlib.sha256(vtk_js()).hexdigest()[:16]
 
 
 def web_text(name: str) -> str:

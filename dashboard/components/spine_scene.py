@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import time
+from concurrent.futures import Future
 
 import streamlit as st
 
 from core.models.pairs import BundlePair
+from core.visualization.parts import PackedParts
 from dashboard import state
 from dashboard.bundle_figures import operating_point
 from dashboard.components.box_request import box_request
@@ -16,23 +17,23 @@ from dashboard.components.scene_details import scene_details
 from dashboard.components.scene_fallback import scene_fallback
 from dashboard.components.scene_files import scene_files
 from dashboard.components.study_picker import StudyChoice
-from dashboard.prediction_jobs import PredictionJob
+from dashboard.promises import then
 from dashboard.reading import StudyReading
 from dashboard.scene_routes import serve_info, serve_scene
 from dashboard.scenes import (
     SceneSources,
-    find_parts,
+    coming_parts,
     forget_parts,
     info_of,
+    parts_error,
     predicted_boxes,
     sources_of,
-    start_parts,
+    whole_info,
 )
 from dashboard.services import OpenStudy
 
 _KEY = "scene_3d"
-_POLL_SECONDS = 0.2
-_BUILD_LIMIT_S = 90.0
+_POLL_SECONDS = 1.0
 _DEFAULT_THRESHOLD = 0.5
 
 
@@ -51,9 +52,6 @@ def spine_scene(
     if sources is None:
         st.html(f'<div class="lab-blank">{_waits_for(pair)}</div>')
         return
-    if find_parts(sources) is None:
-        _build(sources)
-        return
     _scene(sources, reading, pair, choice)
 
 
@@ -64,29 +62,42 @@ def _scene(
     pair: BundlePair | None,
     choice: StudyChoice,
 ) -> None:
-    """The scene in a fragment of its own: a widget elsewhere on the page leaves it alone."""
-    packed = find_parts(sources)
-    if packed is None:
-        st.rerun()
+    """The scene in a fragment of its own: a widget elsewhere on the page leaves it alone.
+
+    The browser asks for the surfaces while they are being built and gets ready meanwhile; the
+    script does not wait for them.
+    """
     volume = sources.study.volume
     threshold = _threshold(pair)
     info = info_of(
         volume,
-        packed,
         choice.record,
         reading,
         threshold=threshold,
         synthetic=choice.synthetic,
         predicted=predicted_boxes(sources.study),
     )
+    key, coming = sources.key(), coming_parts(sources)
+    if _refused(sources):
+        return
     events = scene_3d(
-        serve_scene(packed, volume),
-        serve_info(info),
+        serve_scene(key, coming, volume),
+        serve_info(key + info.digest(), then(coming, lambda packed: whole_info(info, packed))),
+        built=coming.done(),
         threshold=threshold,
         key=_KEY,
         on_threshold=_take_threshold,
     )
     box_request(sources.study)
+    if not events.settled:
+        # Their chart would have the browser load and run megabytes before it draws the scene.
+        st.html('<div class="lab-blank">Slices, figures and files follow the scene.</div>')
+        return
+    if not coming.done():
+        _late(coming)
+        return
+    packed = coming.result()
+    info = whole_info(info, packed)
     if events.failed is not None:
         scene_fallback(packed, info, events.failed)
     chosen = events.chosen or (info.suspect.name if info.suspect else None)
@@ -94,31 +105,24 @@ def _scene(
     scene_files(packed, info, volume)
 
 
-def _build(sources: SceneSources) -> None:
-    """Start building the surfaces and show that it happens."""
-    job = start_parts(sources)
-    if job.error is not None:
-        show_error(job.error, icon=":material/view_in_ar_off:")
-        st.button("Try again", on_click=forget_parts, args=(sources,), icon=":material/replay:")
-        return
-    _wait(job, time.monotonic())
+def _refused(sources: SceneSources) -> bool:
+    """Say why the surfaces could not be built, if so, and offer another try."""
+    error = parts_error(sources)
+    if error is None:
+        return False
+    show_error(error, icon=":material/view_in_ar_off:")
+    st.button("Try again", on_click=forget_parts, args=(sources,), icon=":material/replay:")
+    return True
 
 
 @st.fragment(run_every=_POLL_SECONDS)
-def _wait(job: PredictionJob, since: float) -> None:
-    if job.finished:
+def _late(coming: Future[PackedParts]) -> None:
+    if coming.done():
         st.rerun()
-    waited = time.monotonic() - (job.started or since)
-    if waited > _BUILD_LIMIT_S:
-        st.warning(
-            f"The surfaces have not come after {waited:.0f} s. Diagnosis shows the slices and the "
-            "probabilities meanwhile; this page shows the scene once it is there.",
-            icon=":material/hourglass_top:",
-        )
-        return
-    st.html(
-        '<div class="lab-blank">Building the surfaces of the vertebrae – '
-        f"{waited:.0f} s, usually 1 to 5 s for a study that was not seen before …</div>"
+    st.warning(
+        "The surfaces take longer than usual. Diagnosis shows the slices and the probabilities "
+        "meanwhile; this page shows the scene once it is there.",
+        icon=":material/hourglass_top:",
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from tests.browser.scene_place import write_scene_place
 from tests.browser.server import serve
 from tests.dashboard.fixtures import at_work, workplace
 
@@ -28,6 +29,26 @@ def browser(chromium_path):
         )
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def scene_url(repo_root, artifacts, tmp_path_factory):
+    """A server with one study whose 3D scene needs no torch."""
+    place = tmp_path_factory.mktemp("scene")
+    environment = write_scene_place(place, repo_root / "checkpoints")
+    with serve(repo_root, environment, artifacts / "scene_server.log") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def webgl(browser, chromium_path):
+    """A Chromium that draws WebGL by software."""
+    drawing = browser.browser_type.launch(
+        executable_path=chromium_path,
+        args=["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"],
+    )
+    yield drawing
+    drawing.close()
 
 
 @pytest.fixture

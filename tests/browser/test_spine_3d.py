@@ -2,133 +2,33 @@
 
 from __future__ import annotations
 
-import io
 import re
 
 import numpy as np
 import pytest
-from PIL import Image
 from playwright.sync_api import expect
 
-from tests.browser.scene_place import SUSPECT, write_scene_place
-from tests.browser.server import serve
-from tests.browser.test_dashboard import FIRST_TIME_MS, settle
+from tests.browser.scene_page import (
+    at_rest,
+    drag_threshold,
+    open_scene,
+    picture,
+    red,
+    root_of,
+    show_controls,
+    state_of,
+)
+from tests.browser.scene_place import SUSPECT
 
 pytestmark = pytest.mark.browser
 
 MAX_BYTES = 4_000_000
 
 
-@pytest.fixture(scope="module")
-def scene_url(repo_root, artifacts, tmp_path_factory):
-    place = tmp_path_factory.mktemp("scene")
-    environment = write_scene_place(place, repo_root / "checkpoints")
-    with serve(repo_root, environment, artifacts / "scene_server.log") as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def webgl(browser, chromium_path):
-    drawing = browser.browser_type.launch(
-        executable_path=chromium_path,
-        args=["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"],
-    )
-    yield drawing
-    drawing.close()
-
-
-class Traffic:
-    """What comes over the wire: bytes of the scene's routes, and of the page's socket."""
-
-    def __init__(self, page):
-        self.scene, self.socket, self.failed, self._urls = {}, 0, [], {}
-        session = page.context.new_cdp_session(page)
-        session.send("Network.enable")
-        session.on("Network.responseReceived", self._answered)
-        session.on("Network.loadingFinished", self._finished)
-        session.on("Network.webSocketFrameReceived", self._framed)
-
-    def _answered(self, event):
-        answer = event["response"]
-        self._urls[event["requestId"]] = answer["url"]
-        if answer["status"] >= 400:
-            self.failed.append((answer["status"], answer["url"]))
-
-    def _finished(self, event):
-        url = self._urls.get(event["requestId"], "")
-        if "/scenes/" in url:
-            self.scene[url] = self.scene.get(url, 0) + event["encodedDataLength"]
-
-    def _framed(self, event):
-        self.socket += len(event["response"]["payloadData"])
-
-
-def root_of(page):
-    return page.locator('[data-part="root"]')
-
-
-def picture(page):
-    """The scene as it is seen, without the controls that lie over it: int (h, w, 3)."""
-    root_of(page).evaluate(
-        """root => root.querySelectorAll('.lab3d-looks, .lab3d-legend, .lab3d-names')
-            .forEach(part => { part.style.visibility = 'hidden'; })"""
-    )
-    page.wait_for_timeout(500)
-    shot = page.locator('[data-part="canvas"]').screenshot()
-    return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB")).astype(int)
-
-
-def show_controls(page):
-    root_of(page).evaluate(
-        """root => root.querySelectorAll('.lab3d-looks, .lab3d-legend, .lab3d-names')
-            .forEach(part => { part.style.visibility = ''; })"""
-    )
-
-
-def red(seen):
-    """Pixels in the colour of a called vertebra; fracture lines are pink, boxes green."""
-    r, g, b = np.moveaxis(seen, -1, 0)
-    return int(((r > 90) & (g < 0.6 * r) & (b < 0.35 * r)).sum())
-
-
-def state_of(page):
-    return root_of(page).evaluate(
-        """root => {
-            const v = root.viewer;
-            const { position, focus, up } = v.cameraState();
-            return {
-                camera: [...position, ...focus, ...up],
-                built: v.pieces.map(p => [p.name, p.data.getMTime()]),
-                colors: Object.fromEntries(
-                    v.pieces.filter(p => p.kind === 'vertebra').map(p => [p.name, p.color])),
-                threshold: v.values.threshold,
-            };
-        }"""
-    )
-
-
-def drag_threshold(page, value):
-    """Move the slider as a hand does: input events, then a change that Python hears of."""
-    root_of(page).locator('[data-part="threshold"]').evaluate(
-        """(slider, value) => {
-            slider.value = value;
-            slider.dispatchEvent(new Event('input', { bubbles: true }));
-            slider.dispatchEvent(new Event('change', { bubbles: true }));
-        }""",
-        value,
-    )
-
-
 def test_the_scene_is_drawn_once_recoloured_in_place_and_keeps_its_camera(
     webgl, scene_url, artifacts
 ):
-    page = webgl.new_context(viewport={"width": 1440, "height": 1000}).new_page()
-    page.set_default_timeout(90_000)
-    traffic = Traffic(page)
-    page.goto(f"{scene_url}/spine_3d")
-    root = root_of(page)
-    expect(root).to_have_attribute("data-ready", re.compile(r".+"), timeout=FIRST_TIME_MS)
-    settle(page)
+    page, traffic = open_scene(webgl, scene_url)
 
     seen = picture(page)
     assert len(np.unique(seen.reshape(-1, 3), axis=0)) > 200
@@ -142,18 +42,83 @@ def test_the_scene_is_drawn_once_recoloured_in_place_and_keeps_its_camera(
     page.screenshot(path=artifacts / "spine_3d_1440.png", full_page=True)
 
     page.get_by_role("button", name="Left", exact=True).click()
-    page.wait_for_timeout(1500)
+    at_rest(page)
     turned = state_of(page)
     assert turned["camera"] != start["camera"]
+    asked = list(traffic.asked)
 
     # Above the only suspicious vertebra: nothing is called, and no surface is touched.
     drag_threshold(page, 0.95)
-    settle(page)
+    at_rest(page)
     after = state_of(page)
     assert red(picture(page)) == 0
     assert after["colors"][SUSPECT] != start["colors"][SUSPECT]
+    assert after["threshold"] == 0.95
     assert after["built"] == turned["built"]
     assert after["camera"] == turned["camera"]
+    assert traffic.asked == asked
 
+    assert page.get_by_test_id("stException").count() == 0
+    page.context.close()
+
+
+def test_a_widget_elsewhere_sends_nothing_again_and_leaves_the_camera(webgl, scene_url):
+    page, traffic = open_scene(webgl, scene_url)
+    page.get_by_role("button", name="Oblique", exact=True).click()
+    at_rest(page)
+    page.locator('[data-part="canvas"] canvas').evaluate("canvas => { canvas.marked = true; }")
+    before, asked, sent = state_of(page), list(traffic.asked), traffic.socket
+
+    page.get_by_test_id("stSidebar").get_by_role("button", name="Glossary").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    at_rest(page)
+
+    assert traffic.socket > sent, "the script did not run, so this shows nothing"
+    assert traffic.asked == asked
+    assert state_of(page) == before
+    assert page.locator('[data-part="canvas"] canvas').evaluate("canvas => canvas.marked")
+    page.context.close()
+
+
+def test_the_rest_of_the_bone_and_the_cube_follow_the_first_picture(webgl, scene_url):
+    page, _ = open_scene(webgl, scene_url)
+    assert root_of(page).evaluate("root => root.viewer.cube.getEnabled()")
+    whole = picture(page)
+    show_controls(page)
+    page.get_by_label("other bone").uncheck()
+    at_rest(page)
+    assert np.abs(picture(page) - whole).max(axis=-1).astype(bool).mean() > 0.05
+    page.context.close()
+
+
+def test_surfaces_that_are_still_being_built_are_asked_for_until_they_come(webgl, scene_url):
+    page = webgl.new_context(viewport={"width": 1440, "height": 1000}).new_page()
+    page.set_default_timeout(90_000)
+    waited = []
+
+    def answer(route):
+        if len(waited) < 2:
+            waited.append(route.request.url)
+            route.fulfill(status=202)
+        else:
+            route.continue_()
+
+    page.route("**/scenes/*/parts", answer)
+    page.goto(f"{scene_url}/spine_3d")
+    expect(root_of(page)).to_have_attribute("data-ready", re.compile(".+"), timeout=150_000)
+    assert len(waited) == 2
+    page.context.close()
+
+
+def test_a_viewer_that_never_comes_ends_in_a_reason_and_a_plotly_figure(webgl, scene_url):
+    page = webgl.new_context(viewport={"width": 1440, "height": 1000}).new_page()
+    page.set_default_timeout(90_000)
+    page.route("**/vtk.js*", lambda route: None)
+    page.goto(f"{scene_url}/spine_3d")
+    reason = page.get_by_text("The 3D viewer did not start (no scene after 20 s)")
+    expect(reason).to_be_visible(timeout=120_000)
+    expect(page.locator(".js-plotly-plot .gl-container").first).to_be_attached(timeout=60_000)
     assert page.get_by_test_id("stException").count() == 0
     page.context.close()

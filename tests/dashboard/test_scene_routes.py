@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
+import threading
+import time
+from concurrent.futures import Future
 
 import cv2
 import numpy as np
@@ -9,16 +13,20 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from core.errors import SceneError
 from core.visualization.labels import labels_from_mask
 from core.visualization.packing import unpack_surfaces
 from core.visualization.parts import build_parts, pack_parts, parts_key
 from core.visualization.scene import SceneLevel, scene_info
+from dashboard import scene_routes as scene_routes_module
+from dashboard.promises import ready, then
 from dashboard.scene_routes import (
     CORNERS_HEADER,
     Shelf,
     scene_routes,
     serve_info,
     serve_scene,
+    vtk_js_name,
 )
 from tests.core.visualization.solids import volume_of
 
@@ -36,7 +44,8 @@ def served():
     }
     info = scene_info(volume, parts, levels, start_slice=11, threshold=0.4, synthetic=True)
     client = TestClient(Starlette(routes=scene_routes()))
-    return client, serve_scene(packed, volume), info, packed, volume
+    scene = serve_scene(packed.key, ready(packed), volume)
+    return client, scene, info, packed, volume
 
 
 def test_the_browser_gets_surfaces_and_what_they_mean(served):
@@ -45,7 +54,7 @@ def test_the_browser_gets_surfaces_and_what_they_mean(served):
     assert answer.headers["content-encoding"] == "gzip"
     assert "immutable" in answer.headers["cache-control"]
     assert [s.name for _, s in unpack_surfaces(answer.content)] == ["C3", "C4"]
-    said = client.get(f"/scenes/info/{serve_info(info)}").json()
+    said = client.get(f"/scenes/info/{serve_info(info.digest(), ready(info))}").json()
     assert said["levels"]["C4"]["prob"] == 0.8
     assert said["levels"]["C7"] == {
         "color": "#8FA1AE", "prob": None, "slice_probs": [], "slices": None, "peak": None,
@@ -53,9 +62,57 @@ def test_the_browser_gets_surfaces_and_what_they_mean(served):
     assert said["absent"] == ["true_boxes", "predicted_boxes", "fractures", "rest"]
     assert len(said["slice_z"]) == 16
     assert info.suspect.name == "C4"
-    assert serve_scene(packed, volume) == scene
+    assert serve_scene(packed.key, ready(packed), volume) == scene
     assert packed.key not in scene
     assert gzip.decompress(gzip.compress(answer.content)) == packed.payload
+
+
+def test_what_is_still_being_built_is_asked_for_again(served, monkeypatch):
+    client, _, info, packed, volume = served
+    monkeypatch.setattr(scene_routes_module, "ANSWER_WITHIN_S", 0.01)
+    coming = Future()
+    scene = serve_scene("built later", coming, volume)
+    said = serve_info("said later", then(coming, lambda _: info))
+    paths = f"/scenes/{scene}/parts", f"/scenes/info/{said}"
+    answers = [client.get(path) for path in paths]
+    assert [answer.status_code for answer in answers] == [202, 202]
+    assert {answer.headers["cache-control"] for answer in answers} == {"no-store"}
+    assert client.get(f"/scenes/{scene}/axial?slice=4").status_code == 200
+    coming.set_result(packed)
+    assert client.get(paths[0]).content == packed.payload
+    assert client.get(paths[1]).json()["levels"]["C4"]["prob"] == 0.8
+
+
+def test_an_answer_comes_as_soon_as_the_surfaces_do(served):
+    client, _, _, packed, volume = served
+    coming = Future()
+    scene = serve_scene("built soon", coming, volume)
+    threading.Timer(0.2, coming.set_result, [packed]).start()
+    began = time.monotonic()
+    assert client.get(f"/scenes/{scene}/parts").content == packed.payload
+    assert time.monotonic() - began < scene_routes_module.ANSWER_WITHIN_S / 2
+
+
+def test_surfaces_that_failed_are_made_anew_under_the_same_name(served):
+    client, _, info, packed, volume = served
+    broken = Future()
+    broken.set_exception(SceneError("The mask is broken; export it again."))
+    scene = serve_scene("at first broken", broken, volume)
+    said = serve_info("at first unsaid", then(broken, lambda _: info))
+    paths = f"/scenes/{scene}/parts", f"/scenes/info/{said}"
+    assert [client.get(path).status_code for path in paths] == [503, 503]
+    assert serve_scene("at first broken", ready(packed), volume) == scene
+    assert serve_info("at first unsaid", ready(info)) == said
+    assert [client.get(path).status_code for path in paths] == [200, 200]
+
+
+def test_a_scene_says_the_same_before_and_after_its_surfaces(served):
+    _, _, info, packed, volume = served
+    levels = {level.name: level for level in info.levels}
+    bare = scene_info(volume, None, levels, start_slice=11, threshold=0.4, synthetic=True)
+    assert bare.suspect is None
+    assert bare.with_parts(packed.unpack()).suspect.name == "C4"
+    assert bare.with_parts(packed.unpack()).parts.keys() == info.parts.keys()
 
 
 def test_a_threshold_alone_makes_no_other_scene(served):
@@ -104,6 +161,7 @@ def test_vtk_js_is_served_from_the_installed_package(served):
     answer = served[0].get("/scenes/vtk.js")
     assert answer.headers["content-type"].startswith("text/javascript")
     assert b"vtkCellPicker" in answer.content
+    assert vtk_js_name() == f"vtk.js?v={hashlib.sha256(answer.content).hexdigest()[:16]}"
 
 
 def test_a_shelf_keeps_the_latest_and_names_cannot_be_foreseen():

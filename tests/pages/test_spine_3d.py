@@ -11,6 +11,13 @@ from dashboard.components.scene_3d import SceneEvents
 from tests.pages.driver import html, open_page
 
 
+@pytest.fixture
+def drawn(monkeypatch):
+    """A browser that has drawn every scene it was given."""
+    shown = SceneEvents(drawn=True, failed=None, chosen=None)
+    monkeypatch.setattr(spine_scene, "scene_3d", lambda *_args, **_options: shown)
+
+
 def opened():
     """The page once the networks have read the study and the surfaces are built."""
     app = open_page("spine_3d")
@@ -27,12 +34,37 @@ def captions(app):
     return " ".join(caption.value for caption in app.caption)
 
 
-def test_a_study_without_a_mask_is_cut_by_what_the_networks_see(at_work):
+def test_a_study_without_a_mask_is_cut_by_what_the_networks_see(at_work, drawn):
     app = opened()
     assert "This study has no mask" in captions(app)
     assert not app.warning or "viewer did not start" not in app.warning[0].value
     assert list((at_work.var / "cache" / "surfaces").rglob("*.surfaces"))
     assert "Take it along" in html(app)
+
+
+def test_the_scene_comes_first_and_what_belongs_to_it_follows(at_work, monkeypatch):
+    asked = []
+
+    def drawing(scene, info, **options):
+        asked.append((scene, info, options["built"]))
+        return SceneEvents(drawn=False, failed=None, chosen=None)
+
+    monkeypatch.setattr(spine_scene, "scene_3d", drawing)
+    scenes._kept().clear()
+    for file in (at_work.var / "cache" / "surfaces").rglob("*.surfaces"):
+        file.unlink()
+    app = open_page("spine_3d")
+    deadline = time.monotonic() + 90
+    while not asked or not asked[-1][2]:
+        assert time.monotonic() < deadline, html(app)
+        time.sleep(0.2)
+        app.run()
+    assert "follow the scene" in html(app)
+    assert "Vertebrae in figures" not in html(app)
+    assert not app.get("plotly_chart")
+    # The browser asked for the surfaces before they were there, by the name they still have.
+    assert not asked[0][2]
+    assert len({(scene, info) for scene, info, _ in asked}) == 1
 
 
 def test_a_browser_that_cannot_draw_gets_the_reason_and_a_plotly_figure(at_work, monkeypatch):

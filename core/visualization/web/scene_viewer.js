@@ -12,17 +12,43 @@ class SceneViewer {
     this.planes = {};
     this.pieces = [];
     this.frames = 0;
+    // The first picture shows the vertebrae alone; the rest of the bone and the cube follow it.
+    this.whole = false;
+    this.drawn = new Promise((resolve) => { this.tellDrawn = resolve; });
     this.setUp();
     this.addSurfaces();
     this.addBoxes();
     this.addPlanes();
-    this.addCube();
     this.addNames();
     this.wire();
     this.look("anterior", false);
     this.recolor();
     this.apply();
     this.sagittal();
+    this.drawn.then(() => this.complete());
+  }
+
+  complete() {
+    if (this.gone) return;
+    this.whole = true;
+    this.addCube();
+    this.apply();
+  }
+
+  // Whether this browser has WebGL, and whether a processor draws it instead of a graphics card.
+  static drawing() {
+    if (SceneViewer.known) return SceneViewer.known;
+    let gl = null;
+    try {
+      gl = document.createElement("canvas").getContext("webgl2");
+    } catch {
+      // As good as none.
+    }
+    const named = gl?.getExtension("WEBGL_debug_renderer_info");
+    const card = gl ? String(gl.getParameter(named ? named.UNMASKED_RENDERER_WEBGL : gl.RENDERER)) : "";
+    gl?.getExtension("WEBGL_lose_context")?.loseContext();
+    SceneViewer.known = { webgl: Boolean(gl), software: /swiftshader|llvmpipe|softpipe|basic render/i.test(card) };
+    return SceneViewer.known;
   }
 
   judged() {
@@ -33,6 +59,10 @@ class SceneViewer {
     const { vtk } = this;
     this.canvasBox = this.find("canvas");
     this.window = vtk.Rendering.Misc.vtkGenericRenderWindow.newInstance({ listenWindowResize: false });
+    // A processor takes twice as long for smoothed edges.
+    const canvas = this.window.getApiSpecificRenderWindow().getCanvas();
+    canvas.getContext = (kind, wishes) => HTMLCanvasElement.prototype.getContext.call(canvas, kind,
+      { ...wishes, antialias: !SceneViewer.drawing().software });
     this.window.setContainer(this.canvasBox);
     this.renderer = this.window.getRenderer();
     this.scene = this.window.getRenderWindow();
@@ -70,7 +100,9 @@ class SceneViewer {
 
   resize() {
     if (this.canvasBox.clientWidth && this.canvasBox.clientHeight) {
-      this.window.resize();
+      const ratio = globalThis.devicePixelRatio || 1;
+      this.window.getApiSpecificRenderWindow().setSize(
+        Math.floor(this.canvasBox.clientWidth * ratio), Math.floor(this.canvasBox.clientHeight * ratio));
       this.render();
     }
   }
@@ -195,7 +227,7 @@ class SceneViewer {
     const { vtk } = this;
     const cube = vtk.Rendering.Core.vtkAnnotatedCubeActor.newInstance();
     const style = { fontStyle: "bold", fontFamily: "Arial", fontColor: "#0F2A40", faceColor: "#DCE8EE",
-      edgeThickness: 0.08, edgeColor: "#7F909E", resolution: 256, fontScale: (size) => size / 1.7 };
+      edgeThickness: 0.08, edgeColor: "#7F909E", resolution: 128, fontScale: (size) => size / 1.7 };
     cube.setDefaultStyle(style);
     for (const [face, text, turn] of [["setXPlusFaceProperty", "L", 90], ["setXMinusFaceProperty", "R", -90],
       ["setYPlusFaceProperty", "P", 180], ["setYMinusFaceProperty", "A", 0], ["setZPlusFaceProperty", "H", 0],
@@ -325,6 +357,7 @@ class SceneViewer {
     const began = performance.now();
     const calm = !smooth || matchMedia("(prefers-reduced-motion: reduce)").matches;
     cancelAnimationFrame(this.flight);
+    this.flying = true;
     const step = () => {
       const t = calm ? 1 : Math.min((performance.now() - began) / 600, 1);
       const s = t * t * (3 - 2 * t);
@@ -343,7 +376,8 @@ class SceneViewer {
       this.camera.setViewUp(0, 0, 1);
       this.near();
       this.render();
-      if (t < 1) this.flight = requestAnimationFrame(step);
+      this.flying = t < 1;
+      if (this.flying) this.flight = requestAnimationFrame(step);
     };
     step();
   }
@@ -366,6 +400,7 @@ class SceneViewer {
         const image = new Image();
         image.src = url;
         await image.decode();
+        URL.revokeObjectURL(url);
         if (this.gone) return;
         const texture = this.vtk.Rendering.Core.vtkTexture.newInstance({ interpolate: true });
         const canvas = document.createElement("canvas");
@@ -405,6 +440,7 @@ class SceneViewer {
     try {
       const { url, corners } = await this.source.plane(`${this.uprightQuery(0, 0)}&half=56`);
       shown.src = url;
+      shown.onload = () => URL.revokeObjectURL(url);
       this.sagittalZ = [corners[0][2], corners[2][2]];
       this.placeLine();
     } catch (problem) {
@@ -450,10 +486,13 @@ class SceneViewer {
     for (const piece of this.pieces) {
       const lift = piece.kind === "rest" ? 0 : offsets[piece.name] ?? 0;
       piece.actor.setPosition(0, 0, lift);
-      const visible = piece.kind === "vertebra" || (piece.kind === "rest" ? shown.rest && values.explode < 0.02 : shown.fractures);
+      const visible = piece.kind === "vertebra" || (piece.kind === "rest" ? shown.rest && this.whole && values.explode < 0.02 : shown.fractures);
       piece.actor.setVisibility(visible);
       piece.mapper.removeAllClippingPlanes();
-      if (shown.clip && shown.cut && piece.kind !== "fracture") piece.mapper.addClippingPlane(this.clip);
+      const open = shown.clip && shown.cut && piece.kind !== "fracture";
+      if (open) piece.mapper.addClippingPlane(this.clip);
+      // Inner sides are seen only where a surface is cut open; they would double the work.
+      piece.actor.getProperty().setBackfaceCulling(!open);
     }
     for (const box of this.boxes) {
       box.actor.setPosition(0, 0, offsets[box.near] ?? 0);
@@ -510,10 +549,24 @@ class SceneViewer {
     this.pending = requestAnimationFrame(() => {
       this.pending = 0;
       if (this.gone) return;
-      this.scene.render();
+      // While it is dragged the interactor draws.
+      if (!this.scene.getInteractor().isAnimating()) this.scene.render();
       this.placeNames();
       this.frames += 1;
+      if (this.frames === 1) this.watch();
     });
+  }
+
+  // The first picture counts once it is finished, not once it was asked for.
+  watch() {
+    const gl = this.window.getApiSpecificRenderWindow().getContext();
+    const fence = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0);
+    gl.flush();
+    const ask = () => {
+      if (this.gone || gl.getSyncParameter(fence, gl.SYNC_STATUS) === gl.SIGNALED) return this.tellDrawn();
+      setTimeout(ask, 8);
+    };
+    ask();
   }
 
   placeNames() {
@@ -639,7 +692,7 @@ class SceneViewer {
     this.observer.disconnect();
     cancelAnimationFrame(this.pending);
     cancelAnimationFrame(this.flight);
-    this.cube.setEnabled(false);
+    this.cube?.setEnabled(false);
     this.window.delete();
   }
 }

@@ -19,25 +19,31 @@ async function fetched(url, stop) {
   return answer;
 }
 
-function hasWebGL() {
-  try {
-    return Boolean(document.createElement("canvas").getContext("webgl2"));
-  } catch {
-    return false;
+// Surfaces that are still being built are asked for until they come.
+async function made(url, stop) {
+  for (;;) {
+    const answer = await fetched(url, stop);
+    if (answer.status !== 202) return answer;
   }
 }
 
 const below = (data) => (path) => new URL(path, new URL(`${data.base}/`, globalThis.location.href)).href;
-const said = (data, stop) => fetched(below(data)(`info/${data.info}`), stop).then((a) => a.json());
+const said = (data, stop) => made(below(data)(`info/${data.info}`), stop).then((a) => a.json());
 
-async function build(root, data, report, stop) {
-  if (!hasWebGL()) throw new Error("this browser has no WebGL");
+async function build(root, data, report, stop, arrived) {
   const at = below(data);
-  const [vtk, parts, info] = await Promise.all([
-    loadVtk(at("vtk.js")),
-    fetched(at(`${data.scene}/parts`), stop).then((a) => a.arrayBuffer()),
+  const coming = Promise.all([
+    loadVtk(at(data.vtk)),
+    made(at(`${data.scene}/parts`), stop).then((a) => a.arrayBuffer()),
     said(data, stop),
   ]);
+  if (!SceneViewer.drawing().webgl) {
+    coming.catch(() => {});
+    throw new Error("this browser has no WebGL");
+  }
+  const [vtk, parts, info] = await coming;
+  stop.throwIfAborted();
+  arrived();
   info.threshold = data.threshold;
   const plane = async (query) => {
     const answer = await fetched(at(`${data.scene}/${query}`), stop);
@@ -47,12 +53,21 @@ async function build(root, data, report, stop) {
   return new SceneViewer(vtk, root, { parts, info, plane }, report);
 }
 
+// A tab in the background draws nothing; what is built there counts as drawn.
+const unseen = (stop) => new Promise((resolve) => {
+  const look = () => { if (document.hidden) resolve(); };
+  look();
+  document.addEventListener("visibilitychange", look, { signal: stop });
+});
+
 const MOUNTED = new WeakMap();
 export default function (component) {
   const { data, parentElement, setStateValue, setTriggerValue } = component;
   const root = parentElement.querySelector('[data-part="root"]');
   const known = MOUNTED.get(parentElement);
-  if (known && known.scene === data.scene) {
+  // Surfaces that came too late for the first try are worth a second one.
+  const again = known?.late && data.built;
+  if (known && known.scene === data.scene && !again) {
     if (known.info !== data.info && known.viewer) {
       known.info = data.info;
       said(data).then((info) => known.info === data.info && known.viewer?.setInfo(info)).catch(() => {});
@@ -64,11 +79,33 @@ export default function (component) {
     return known.leave;
   }
   known?.leave();
+  if (again) setStateValue("failed", "");
   const busy = root.querySelector('[data-part="busy"]');
   busy.hidden = false;
+  busy.textContent = "Fetching the surfaces …";
+  const began = performance.now();
+  const clock = setInterval(() => {
+    const waited = Math.round((performance.now() - began) / 1000);
+    if (!data.built && waited) busy.textContent = `Building the surfaces of the vertebrae – ${waited} s, usually 1 to 5 s for a study that was not seen before …`;
+  }, 1000);
   const stop = new AbortController();
-  const late = setTimeout(() => stop.abort(new Error(`no scene after ${data.limit_s} s`)), 1000 * data.limit_s);
-  const mount = { scene: data.scene, info: data.info, threshold: data.threshold, viewer: null };
+  let late, refuse;
+  const within = (seconds, missing) => {
+    clearTimeout(late);
+    late = setTimeout(() => {
+      mount.late = missing === "surfaces";
+      const problem = new Error(`no ${missing} after ${seconds} s`);
+      stop.abort(problem);
+      refuse(problem);
+    }, 1000 * seconds);
+  };
+  const settle = () => { clearTimeout(late); clearInterval(clock); };
+  // What hangs need not be a request that can be aborted, so the limit is a promise of its own.
+  const limit = new Promise((_, reject) => { refuse = reject; });
+  const draws = () => { clearInterval(clock); within(data.limit_s, "scene"); };
+  if (data.built) within(data.limit_s, "scene");
+  else within(data.build_limit_s, "surfaces");
+  const mount = { scene: data.scene, info: data.info, threshold: data.threshold, late: false, viewer: null };
   const report = (event) => {
     if (event.threshold !== undefined) {
       mount.threshold = event.threshold;
@@ -77,27 +114,32 @@ export default function (component) {
     if (event.chosen) setStateValue("chosen", event.chosen);
   };
   mount.leave = () => {
-    clearTimeout(late);
+    settle();
     stop.abort();
     mount.viewer?.dispose();
     for (const part of root.querySelectorAll('[data-part="names"], [data-part="bands"]')) part.replaceChildren();
     MOUNTED.delete(parentElement);
   };
   MOUNTED.set(parentElement, mount);
-  const began = performance.now();
-  build(root, data, report, stop.signal).then((viewer) => {
-    clearTimeout(late);
+  const standing = build(root, data, report, stop.signal, draws).then(async (viewer) => {
     if (MOUNTED.get(parentElement) !== mount) return viewer.dispose();
     mount.viewer = viewer;
+    root.viewer = viewer;
+    if (mount.threshold !== data.threshold) viewer.setThreshold(mount.threshold);
+    await Promise.race([viewer.drawn, unseen(stop.signal)]);
+    settle();
+    if (MOUNTED.get(parentElement) !== mount) return;
     busy.hidden = true;
     root.dataset.ready = data.scene;
-    if (mount.threshold !== data.threshold) viewer.setThreshold(mount.threshold);
     root.dataset.seconds = ((performance.now() - began) / 1000).toFixed(2);
-    root.viewer = viewer;
     setStateValue("drawn", data.scene);
-  }).catch((problem) => {
-    clearTimeout(late);
+  });
+  Promise.race([standing, limit]).catch((problem) => {
+    settle();
     if (MOUNTED.get(parentElement) !== mount) return;
+    mount.viewer?.dispose();
+    mount.viewer = null;
+    busy.hidden = false;
     busy.textContent = "The scene could not be drawn here.";
     setStateValue("failed", `${data.scene} ${String(problem?.message ?? problem)}`.slice(0, 300));
   });

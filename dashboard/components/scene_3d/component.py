@@ -10,10 +10,12 @@ from typing import Any, Final, cast
 import streamlit as st
 
 from core.visualization.viewer_files import web_text
-from dashboard.scene_routes import scenes_path
+from dashboard.scene_routes import scenes_path, vtk_js_name
 
 TIME_LIMIT_S: Final = 20
-"""After which the browser gives the scene up and the page shows the fallback."""
+"""After which the browser gives up drawing surfaces that it has; the page shows the fallback."""
+BUILD_LIMIT_S: Final = 90
+"""After which it waits no longer for surfaces that are being built."""
 
 _HERE: Final = Path(__file__).resolve().parent
 
@@ -32,9 +34,20 @@ class SceneEvents:
     failed: str | None
     chosen: str | None
 
+    @property
+    def settled(self) -> bool:
+        """Whether the browser is done with the scene, one way or the other."""
+        return self.drawn or self.failed is not None
+
 
 def scene_3d(
-    scene: str, info: str, *, threshold: float, key: str, on_threshold: Callable[[], None]
+    scene: str,
+    info: str,
+    *,
+    built: bool,
+    threshold: float,
+    key: str,
+    on_threshold: Callable[[], None],
 ) -> SceneEvents:
     """Show a scene that `dashboard.scene_routes` serves.
 
@@ -44,6 +57,7 @@ def scene_3d(
     Args:
         scene: From `serve_scene`.
         info: From `serve_info`.
+        built: Whether the surfaces are there, so that nobody need be told of a wait.
         threshold: From which a vertebra counts as fractured.
         key: Of the component; its state holds "threshold" once the reader has moved it.
         on_threshold: Called when the reader moved it.
@@ -52,10 +66,13 @@ def scene_3d(
         key=key,
         data={
             "base": scenes_path(),
+            "vtk": vtk_js_name(),
             "scene": scene,
             "info": info,
             "threshold": threshold,
+            "built": built,
             "limit_s": TIME_LIMIT_S,
+            "build_limit_s": BUILD_LIMIT_S,
         },
         default={"drawn": "", "failed": "", "chosen": None, "threshold": None},
         on_drawn_change=_nothing,
