@@ -14,14 +14,13 @@ import hashlib
 import json
 import statistics
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pydicom
 
+from benchmarks.timing import seconds
 from core.data.index import build_index
 from core.workers import Workers
 from tests.core.data.dicom_factory import write_ct_series
@@ -48,13 +47,6 @@ def pydicom_loop(files: list[Path]) -> list[tuple[Any, str]]:
         with path.open("rb") as stream:
             found.append((place, hashlib.file_digest(stream, "sha256").hexdigest()))
     return found
-
-
-def seconds(call: Callable[[], object]) -> float:
-    """Return the wall time of one call."""
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
 
 
 def main() -> None:

@@ -13,8 +13,6 @@ import argparse
 import functools
 import json
 import statistics
-import time
-from collections.abc import Callable
 from typing import Final
 
 import cv2
@@ -22,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, zoom
 
+from benchmarks.timing import seconds
 from core.preprocessing.network_input import slices_for_network
 from core.types import HuWindow
 
@@ -51,13 +50,6 @@ def by_numpy_and_scipy(
         )
         prepared.append(np.clip(np.rint(shrunk), 0, 255).astype(np.uint8))
     return np.stack(prepared)
-
-
-def seconds(call: Callable[[], object]) -> float:
-    """Return the wall time of one call."""
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
 
 
 def main() -> None:

@@ -13,8 +13,6 @@ import json
 import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +22,7 @@ from numpy.typing import NDArray
 from pydicom.pixels.decoders.base import get_decoder
 from scipy.ndimage import gaussian_filter
 
+from benchmarks.timing import seconds
 from core.data.dicom_series import read_series
 from tests.core.data.dicom_factory import SYNTAXES, write_ct_series
 
@@ -43,13 +42,6 @@ def ct_like(slices: int, edge: int) -> NDArray[np.int16]:
 def pydicom_loop(files: list[Path]) -> NDArray[Any]:
     """Return the stored values of `files`, (z, y, x)."""
     return np.stack([pydicom.dcmread(path).pixel_array for path in files])
-
-
-def seconds(call: Callable[[], object]) -> float:
-    """Return the wall time of one call."""
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
 
 
 def compare(folder: Path, files: list[Path], hu: NDArray[np.int16], repeats: int) -> list[float]:

@@ -14,7 +14,6 @@ import json
 import os
 import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ import blosc2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.timing import seconds
 from core.data.dicom_series import read_series
 from core.data.phantom.study import make_study
 from core.preprocessing.network_input import slices_for_network
@@ -93,13 +93,6 @@ def drop_from_page_cache(path: Path) -> None:
     with path.open("rb") as stream:
         os.fsync(stream.fileno())
         os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-
-
-def seconds(call: Callable[[], object]) -> float:
-    """Wall time of one call."""
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
 
 
 def random_reads(opened: list[Any], count: int, seed: int) -> float:

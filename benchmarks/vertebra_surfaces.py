@@ -15,7 +15,6 @@ import json
 import os
 import statistics
 import time
-from collections.abc import Callable
 from typing import Final, cast
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -26,6 +25,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.measure import marching_cubes
 
+from benchmarks.timing import seconds
 from core.data.phantom.study import make_study
 from core.types import CTVolume
 from core.visualization.packing import pack_surfaces
@@ -70,13 +70,6 @@ def by_skimage(
     return found
 
 
-def seconds(call: Callable[[], object]) -> float:
-    """Return the processor time of one call, which other programs on the machine do not blur."""
-    start = time.process_time()
-    call()
-    return time.process_time() - start
-
-
 def check(labels: NDArray[np.uint8], affine: NDArray[np.float64]) -> float:
     """Largest difference of volume between ours and the peer's.
 
@@ -117,7 +110,7 @@ def main() -> None:
         lambda: by_skimage(labels, affine, cropped=False),
         lambda: by_skimage(labels, affine, cropped=True),
     )
-    times = [[seconds(call) for call in calls] for _ in range(arguments.repeats)]
+    times = [[seconds(call, time.process_time) for call in calls] for _ in range(arguments.repeats)]
     own, whole, cropped = (statistics.median(column) for column in zip(*times, strict=True))
     print(
         f"{labels.shape} voxels: ours {own:.2f} s with packing, whole-volume peer {whole:.2f} s, "
