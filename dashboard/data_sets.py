@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,6 +12,7 @@ from core.data.phantom.cohort import MANIFEST
 from core.data.rsna import IMAGES_FOLDER, LABELS_FILE, is_synthetic
 from core.errors import StorageError, TaskError
 from dashboard.access import refusal
+from dashboard.apart import remove_whole
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
@@ -88,11 +87,8 @@ def remove_cohort(choice: DataSetChoice) -> None:
         raise TaskError(reason)
     if not choice.made_here or not (choice.root / MANIFEST).is_file():
         raise TaskError(f"{choice.title} was not made from this page; remove its folder yourself.")
-    # Renamed first: a removal that is cut off half-way then leaves nothing that looks like a set.
-    doomed = choice.root.with_name(f".deleted-{choice.root.name}-{time.time_ns()}")
     try:
-        choice.root.rename(doomed)
-        shutil.rmtree(doomed)
+        remove_whole(choice.root)
     except OSError as error:
         raise StorageError(
             f"{choice.root} cannot be removed ({error.strerror}); check its permissions."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from core.errors import StorageError, TrainingError
 from core.training.run_list import RunSummary, list_runs, summarise_run
 from core.training.runs import RunFolder
 from dashboard.access import refusal
+from dashboard.apart import remove_whole, start_apart
 
 OUTPUT_FILE: Final = "output.log"
 """What the process prints; the only trace of one that fails before it can open its log."""
@@ -106,11 +106,8 @@ def delete_run(run: RunSummary) -> None:
     _check_allowed()
     if summarise_run(run.folder).is_alive:
         raise TrainingError(f"Run {run.run_id} is still at work; stop it first.")
-    # Renamed first: a removal that is cut off half-way then leaves nothing that looks like a run.
-    doomed = run.folder.with_name(f".deleted-{run.folder.name}-{time.time_ns()}")
     try:
-        run.folder.rename(doomed)
-        shutil.rmtree(doomed)
+        remove_whole(run.folder)
     except OSError as error:
         raise StorageError(
             f"Run {run.run_id} cannot be removed ({error.strerror}); check its permissions."
@@ -195,12 +192,7 @@ def _launch(folder: Path) -> None:
         "--run-dir", str(folder), "--resume", "--queue",
     ]  # fmt: skip
     try:
-        with (folder / OUTPUT_FILE).open("ab") as output:
-            # A session of its own: a signal to the dashboard's terminal does not reach it.
-            process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                cwd=PROJECT_ROOT, start_new_session=True,
-            )  # fmt: skip
+        process = start_apart(command, folder / OUTPUT_FILE)
     except OSError as error:
         raise TrainingError(
             f"The training process cannot be started ({error.strerror}); see {folder}."

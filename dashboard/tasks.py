@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -20,11 +19,12 @@ from typing import Any, Final, Literal
 import psutil
 
 from core.atomic import write_json
-from core.config import PROJECT_ROOT, Settings
+from core.config import Settings
 from core.data.disk_space import check_space
 from core.errors import StorageError, TaskError
 from core.training.queue import is_same_process
 from dashboard.access import refusal
+from dashboard.apart import start_apart
 
 Kind = Literal["index", "phantom"]
 State = Literal["running", "finished", "failed", "stopped"]
@@ -193,13 +193,7 @@ def _start(kind: Kind, root: Path, options: list[str]) -> Task:
     ]  # fmt: skip
     try:
         folder.mkdir(parents=True)
-        with (folder / OUTPUT_FILE).open("ab") as output:
-            # A session of its own: a signal to the dashboard's terminal does not reach it, and
-            # one to its group reaches the workers that it starts.
-            process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                cwd=PROJECT_ROOT, start_new_session=True,
-            )  # fmt: skip
+        process = start_apart(command, folder / OUTPUT_FILE)
     except OSError as error:
         raise StorageError(
             f"The task cannot be started in {folder} ({error.strerror}); set CSPINE_VAR to a "

@@ -12,7 +12,7 @@ import pytest
 
 from core.data.index import load_index
 from core.errors import StorageError, TaskError
-from dashboard import data_sets, tasks
+from dashboard import apart, data_sets, tasks
 from dashboard.data_sets import new_cohort_root, remove_cohort
 
 
@@ -38,7 +38,7 @@ def played(monkeypatch):
         processes.append(popen(sleeper, start_new_session=True))
         return processes[-1]
 
-    monkeypatch.setattr(tasks.subprocess, "Popen", play)
+    monkeypatch.setattr(apart.subprocess, "Popen", play)
     yield commands
     for process in processes:
         process.kill()

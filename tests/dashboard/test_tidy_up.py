@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 from core.config import Settings
 from dashboard.tidy_up import tidy_up
@@ -16,12 +17,14 @@ def test_leftovers_go_from_everywhere_and_the_rest_stays(tmp_path):
         settings.cspine_var / "uploads" / "s" / "derived" / ".slices.parquet.abcdefgh.parquet",
         settings.runs_root / "one" / ".last.ckpt.abcdefgh.ckpt",
         shard / ".building-x1" / "hu.npy",
+        settings.runs_root / ".deleted-one-1" / "last.ckpt",
     ]
     kept = [
         settings.rsna_cache / "store.bytes",
         settings.runs_root / "one" / "last.ckpt",
         settings.cspine_var / "demo" / ".train.csv.abcdefgh.csv",
         shard / "abcd" / "hu.npy",
+        settings.runs_root / f".deleted-two-{time.time_ns()}" / "last.ckpt",
     ]
     for path in (*left, *kept):
         path.parent.mkdir(parents=True, exist_ok=True)
