@@ -12,11 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-import torch
 from lightning_fabric import Fabric
 from torch import nn
-from torch.optim import Adam
-from torch.optim.lr_scheduler import OneCycleLR
 
 from core.atomic import write_json
 from core.config import RunConfig, Settings
@@ -29,13 +26,12 @@ from core.models.localizer_bundle import start_localizer
 from core.training.batches import Batches
 from core.training.box_cohort import FIELD_MM, BoxCohort, load_box_cohort
 from core.training.box_engine import evaluate_boxes, train_box_epoch
-from core.training.curves_log import CurvesLog
-from core.training.engine import StepReport
+from core.training.curves_log import CurvesLog, open_curves
+from core.training.fresh_state import fresh_state
 from core.training.monitor import Monitor, Progress
 from core.training.processes import Processes, agree, processes_of_torchrun, start_fabric
 from core.training.provenance import Provenance, provenance
 from core.training.runs import FollowerRun, RunFolder
-from core.training.schedule import rising_share, scheduled_steps
 from core.training.state import TrainingState, load_training_state, save_training_state
 
 PROVENANCE_FILE: Final = "provenance.json"
@@ -129,7 +125,7 @@ class _Job:
         run.drop_metrics_after(state.step, state.epoch)
         run.write_status("running", step=state.step, total_steps=total_steps, epoch=state.epoch)
         first = self.processes.is_first
-        with self._curves(state.step) as curves:
+        with open_curves(run, state.step) as curves:
             monitor = Monitor(
                 run if first else None, state, total_steps,
                 progress=progress if first else None, curves=curves,
@@ -148,28 +144,15 @@ class _Job:
 
     def _epoch(self, state: TrainingState, monitor: Monitor, curves: CurvesLog | None) -> None:
         """Train what is left of the epoch, then measure."""
-        last: StepReport | None = None
-
-        def on_step(report: StepReport) -> bool:
-            nonlocal last
-            last = report
-            return monitor(report)
-
         batches = self._epoch_batches(state.epoch, first=state.batch)
         # Several processes cannot wait for each other's step: a signal has reached them all.
         alone = self.processes.world == 1
         with self.run.stops.put_off() if alone else contextlib.nullcontext():
             train_box_epoch(
                 self.fabric, state, batches,
-                on_step=on_step, gradient_clip=self.config.gradient_clip,
+                on_step=monitor, gradient_clip=self.config.gradient_clip,
             )  # fmt: skip
-        state.epoch, state.batch = state.epoch + 1, 0
-        if last is not None:
-            self.run.append_metrics(
-                "epoch", step=state.step, epoch=state.epoch,
-                images_per_second=last.images_per_second,
-                loader_wait_share=last.loader_wait_share,
-            )  # fmt: skip
+        monitor.end_epoch()
         ended = self._validate(state, curves)
         state.finished = ended or state.epoch >= self.config.epochs
 
@@ -230,18 +213,7 @@ class _Job:
         if config.init_from is not None:
             taken = start_localizer(model, read_bundle(config.init_from))
             _log.info("%d tensors start from %s.", taken, config.init_from.name)
-        model = model.to(memory_format=torch.channels_last)
-        optimizer = Adam(
-            model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-        )
-        scheduler = OneCycleLR(
-            optimizer,
-            max_lr=config.learning_rate,
-            total_steps=scheduled_steps(total_steps),
-            pct_start=rising_share(total_steps, config.pct_start),
-        )
-        wrapped, wrapped_optimizer = self.fabric.setup(model, optimizer)
-        return TrainingState(wrapped, wrapped_optimizer, scheduler, self.fabric.strategy.precision)
+        return fresh_state(self.fabric, config, model, total_steps)
 
     def _write_bundle(self, state: TrainingState) -> None:
         config, cohort = self.config, self.cohort
@@ -282,8 +254,3 @@ class _Job:
     def _save(self, state: TrainingState) -> None:
         if self.processes.is_first:
             save_training_state(self.run.checkpoint_file, state)
-
-    def _curves(self, step: int) -> contextlib.AbstractContextManager[CurvesLog | None]:
-        if not self.processes.is_first:
-            return contextlib.nullcontext()
-        return contextlib.closing(CurvesLog(self.run.folder, first_step=step + 1))

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from core.training.runs import FollowerRun, RunFolder
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 FOLDER: Final = "tensorboard"
 _log = logging.getLogger("core.training")
+
+
+@contextmanager
+def open_curves(run: RunFolder, step: int) -> Iterator[CurvesLog | None]:
+    """The events of a run that has done `step` steps; None in a process that does not write."""
+    if isinstance(run, FollowerRun):
+        yield None
+        return
+    with closing(CurvesLog(run.folder, first_step=step + 1)) as curves:
+        yield curves
 
 
 class CurvesLog:

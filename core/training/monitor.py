@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -15,6 +16,7 @@ from core.training.state import TrainingState
 Progress = Callable[[int, int], None]
 
 LOG_EVERY_STEPS: Final = 10
+_log = logging.getLogger("core.training")
 
 
 class Monitor:
@@ -55,6 +57,7 @@ class Monitor:
         self._agree = agree
         self._stops = stops
         self._saved = time.monotonic()
+        self._last: StepReport | None = None
 
     def __call__(self, report: StepReport) -> bool:
         """Record one step.
@@ -66,6 +69,7 @@ class Monitor:
             KeyboardInterrupt: The user has asked to stop; the step is saved.
         """
         state = self._state
+        self._last = report
         state.recent_losses.append(report.loss)
         stops = state.stopping is not None and state.stopping.should_stop(report.loss)
         if report.step % LOG_EVERY_STEPS == 0 or report.step == self._total_steps or stops:
@@ -82,6 +86,21 @@ class Monitor:
             self._checkpoint()
             raise KeyboardInterrupt
         return stops
+
+    def end_epoch(self) -> None:
+        """Count the epoch as finished, and record the pace of what was trained of it here."""
+        state, last = self._state, self._last
+        state.epoch, state.batch, self._last = state.epoch + 1, 0, None
+        if last is None or self._run is None:
+            return
+        _log.info(
+            "Epoch %d: %.1f images a second, %.1f %% of the time waiting for data.",
+            state.epoch, last.images_per_second, 100 * last.loader_wait_share,
+        )  # fmt: skip
+        self._run.append_metrics(
+            "epoch", step=state.step, epoch=state.epoch,
+            images_per_second=last.images_per_second, loader_wait_share=last.loader_wait_share,
+        )  # fmt: skip
 
     def _write_line(self, report: StepReport) -> None:
         """The line's loss is the mean since the line before."""

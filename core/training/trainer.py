@@ -13,8 +13,6 @@ from typing import Any, Final
 import torch
 from lightning_fabric import Fabric
 from torch import nn
-from torch.optim import Adam
-from torch.optim.lr_scheduler import OneCycleLR
 
 from core.atomic import write_json
 from core.config import RunConfig, Settings
@@ -26,16 +24,16 @@ from core.models.registry import build_model
 from core.preprocessing.augmentation import AugmentationRanges, augmentation_seed
 from core.training.batches import Batches
 from core.training.cohort import Cohort, load_cohort
-from core.training.curves_log import CurvesLog
+from core.training.curves_log import CurvesLog, open_curves
 from core.training.early_stopping import EarlyStopping
-from core.training.engine import StepReport, evaluate, train_one_epoch
+from core.training.engine import evaluate, train_one_epoch
 from core.training.finish import write_bundle
+from core.training.fresh_state import fresh_state
 from core.training.losses import Criterion, loss_for
 from core.training.monitor import Monitor, Progress
 from core.training.processes import Processes, agree, processes_of_torchrun, start_fabric
 from core.training.provenance import Provenance, provenance
 from core.training.runs import FollowerRun, RunFolder
-from core.training.schedule import rising_share, scheduled_steps
 from core.training.state import (
     TrainingState,
     load_generators,
@@ -126,7 +124,7 @@ class _Job:
             self._load(state)
         run.drop_metrics_after(state.step, state.epoch)
         run.write_status("running", step=state.step, total_steps=total_steps, epoch=state.epoch)
-        with self._curves(state.step) as curves:
+        with open_curves(run, state.step) as curves:
             monitor = Monitor(
                 run if self.processes.is_first else None, state, total_steps,
                 progress=progress if self.processes.is_first else None, curves=curves,
@@ -148,13 +146,6 @@ class _Job:
         curves: CurvesLog | None,
     ) -> None:  # fmt: skip
         """Train what is left of the epoch, then measure."""
-        last: StepReport | None = None
-
-        def on_step(report: StepReport) -> bool:
-            nonlocal last
-            last = report
-            return monitor(report)
-
         if not state.stopped_early:
             batches = self._epoch_batches(state.epoch, first=state.batch)
             # Several processes cannot wait for each other's step: a signal has reached them all.
@@ -162,19 +153,9 @@ class _Job:
             with self.run.stops.put_off() if alone else contextlib.nullcontext():
                 train_one_epoch(
                     self.fabric, state, batches, criterion,
-                    on_step=on_step, gradient_clip=self.config.gradient_clip,
+                    on_step=monitor, gradient_clip=self.config.gradient_clip,
                 )  # fmt: skip
-        state.epoch, state.batch = state.epoch + 1, 0
-        if last is not None:
-            _log.info(
-                "Epoch %d: %.1f images a second, %.1f %% of the time waiting for data.",
-                state.epoch, last.images_per_second, 100 * last.loader_wait_share,
-            )  # fmt: skip
-            self.run.append_metrics(
-                "epoch", step=state.step, epoch=state.epoch,
-                images_per_second=last.images_per_second,
-                loader_wait_share=last.loader_wait_share,
-            )  # fmt: skip
+        monitor.end_epoch()
         ended = self._validate(state, criterion, curves)
         state.finished = ended or state.stopped_early or state.epoch >= self.config.epochs
 
@@ -256,11 +237,6 @@ class _Job:
     def _generators_file(self) -> Path:
         return self.run.folder / f"last.rank{self.processes.rank}.ckpt"
 
-    def _curves(self, step: int) -> contextlib.AbstractContextManager[CurvesLog | None]:
-        if not self.processes.is_first:
-            return contextlib.nullcontext()
-        return contextlib.closing(CurvesLog(self.run.folder, first_step=step + 1))
-
 
 def _initial_state(
     fabric: Fabric, config: RunConfig, total_steps: int, processes: Processes
@@ -271,25 +247,16 @@ def _initial_state(
     if config.init_from is not None:
         taken = start_from_bundle(model, read_bundle(config.init_from))
         _log.info("%d of %d tensors start from %s.", *taken, config.init_from.name)
-    # Channels last is about twice as fast for convolutions on CPUs and on tensor cores.
-    model = model.to(memory_format=torch.channels_last)
     if processes.world > 1 and fabric.device.type == "cuda":
         model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
-    optimizer = Adam(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    scheduler = OneCycleLR(
-        optimizer,
-        max_lr=config.learning_rate,
-        total_steps=scheduled_steps(total_steps),
-        pct_start=rising_share(total_steps, config.pct_start),
-    )
     stopping = None
     if config.early_stopping:
         stopping = EarlyStopping(
             config.early_stopping_delta, config.early_stopping_patience,
             config.early_stopping_every,
         )  # fmt: skip
-    wrapped, wrapped_optimizer = fabric.setup(model, optimizer)
+    state = fresh_state(fabric, config, model, total_steps, stopping)
     # Each process drops other units; the weights were drawn from one seed above.
     if processes.rank:
         torch.manual_seed(config.seed + processes.rank)
-    return TrainingState(wrapped, wrapped_optimizer, scheduler, fabric.strategy.precision, stopping)
+    return state
