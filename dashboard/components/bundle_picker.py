@@ -48,7 +48,7 @@ def _choose(label: str, task: str, available: list[BundleInfo], default: str) ->
 
 def _label(bundle: BundleInfo) -> str:
     if bundle.config.task == "localization":
-        return f"{bundle.config.name} · its boxes as evidence"
+        return f"Boxes of the localiser ({bundle.config.name})"
     figure = headline(bundle)
     suffix = "" if figure is None else f" · {figure.name} {figure.value:.3f}"
     return f"{bundle.config.name} · {bundle.config.backbone}{suffix}"
