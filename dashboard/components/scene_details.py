@@ -154,7 +154,7 @@ def _chosen_panel(
     st.html(
         f'<div class="lab-panel-title">{escape(surface.name)} · {said}'
         "<span>click another vertebra in the scene; each picture is an axial slice through it, "
-        "the patient's right on the left</span></div>"
+        "★ the most suspicious, the patient's right on the left</span></div>"
     )
     strip = vertebra_strip(volume, surface, level)
     for column, (i, picture) in zip(st.columns(len(strip), gap="small"), strip, strict=True):

@@ -1,6 +1,9 @@
 // The 3D scene of a neck, drawn with vtk.js. It knows nothing of where its bytes come from: the
 // dashboard fetches them, an exported page carries them.
 class SceneViewer {
+  // How much further apart the vertebrae lie at the end of the slider, as a share.
+  static APART = 0.8;
+
   // root: the element of scene.html; source: {parts, info, plane(query)}; report: told of events.
   constructor(vtk, root, source, report) {
     Object.assign(this, { vtk, root, source, report, info: source.info });
@@ -477,7 +480,7 @@ class SceneViewer {
     const { shown, values } = this;
     const apart = (piece) => {
       const middle = (piece.bounds[4] + piece.bounds[5]) / 2;
-      return (middle - this.center[2]) * values.explode * 0.8;
+      return (middle - this.center[2]) * values.explode * SceneViewer.APART;
     };
     const offsets = {};
     for (const piece of this.pieces) {
@@ -533,6 +536,15 @@ class SceneViewer {
   setSlice(index) {
     this.values.slice = index;
     this.find("slice").value = index;
+    this.apply();
+  }
+
+  // The camera steps back as far as the neck grows, and comes back with it.
+  pullApart(value) {
+    const stretch = (1 + SceneViewer.APART * value) / (1 + SceneViewer.APART * this.values.explode);
+    const focus = this.camera.getFocalPoint();
+    this.camera.setPosition(...this.camera.getPosition().map((v, k) => focus[k] + (v - focus[k]) * stretch));
+    this.values.explode = value;
     this.apply();
   }
 
@@ -633,7 +645,7 @@ class SceneViewer {
     slices.value = this.values.slice;
     slider("threshold", (v) => { this.values.threshold = v; this.recolor(); }, (v) => this.report({ threshold: v }))
       .value = this.values.threshold;
-    slider("explode", (v) => { this.values.explode = v; this.apply(); });
+    slider("explode", (v) => { this.pullApart(v); });
     const shows = () => {
       this.shown.cut = true;
       this.root.querySelector('[data-show="cut"]').checked = true;
