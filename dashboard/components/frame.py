@@ -61,7 +61,9 @@ def _data_set() -> tuple[str, str, str]:
     if cohort is None:
         return "None yet", "make run prepares synthetic studies", ""
     warning = SYNTHETIC_WARNING if cohort.synthetic else ""
-    return cohort_title() or cohort_name(cohort), f"{len(cohort.studies)} studies", warning
+    count = len(cohort.studies)
+    detail = f"{count} {'study' if count == 1 else 'studies'}"
+    return cohort_title() or cohort_name(cohort), detail, warning
 
 
 def cohort_name(cohort: Cohort) -> str:

@@ -123,7 +123,7 @@ def _data_set(cohort: Cohort, title: str | None) -> str:
     figures = "".join(
         f"<div><dt>{term}</dt><dd>{value}</dd></div>"
         for term, value in (
-            ("studies", f"{len(cohort.studies):,}"),
+            ("study" if len(cohort.studies) == 1 else "studies", f"{len(cohort.studies):,}"),
             ("slices", slices),
             ("fractured" if labelled else "fractured (no labels)", share),
         )

@@ -63,7 +63,8 @@ def test_overview_and_the_presenters_note_tell_of_the_chosen_set(two_sets):
     app = open_page("overview", data="cohort-single", present="1")
     assert not app.exception
     assert "Data set in use: Made here · single" in html(app)
-    assert "<dt>studies</dt><dd>1</dd>" in html(app)
+    assert "<dt>study</dt><dd>1</dd>" in html(app)
+    assert "<span>1 study</span>" in html(app)
     assert app.query_params["data"] == "cohort-single"
     app = open_page("overview")
     assert "Data set in use: Synthetic cohort" in html(app)
