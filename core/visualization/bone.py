@@ -15,7 +15,7 @@ from core.visualization.surfaces import Surface, SurfaceSettings, mask_surface
 BONE_HU: Final = 220.0
 """HU from which a voxel counts as bone, between contrast-free soft tissue and spongy bone."""
 REST_SETTINGS: Final = SurfaceSettings(
-    smoothing_mm=0.9, grid_mm=2.0, triangles=36_000, fill_holes=False, least_mm3=400.0
+    smoothing_mm=0.9, grid_mm=2.0, triangles=20_000, fill_holes=False, least_mm3=400.0
 )
 _CORE_MM: Final = 18.0
 """Radius over which bone is counted to find the spine: a body and its arch fill it, a jaw does

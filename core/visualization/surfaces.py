@@ -45,7 +45,7 @@ class SurfaceSettings:
 
     smoothing_mm: float = 0.6
     grid_mm: float = 1.0
-    triangles: int = 9000
+    triangles: int = 6000
     fill_holes: bool = True
     least_mm3: float = 20.0
 

@@ -15,7 +15,8 @@ class SceneViewer {
     this.planes = {};
     this.pieces = [];
     this.frames = 0;
-    // The first picture shows the vertebrae alone; the rest of the bone and the cube follow it.
+    // The first picture shows vertebrae, boxes and fracture lines; CT, the rest of the bone and the
+    // cube follow it.
     this.whole = false;
     this.drawn = new Promise((resolve) => { this.tellDrawn = resolve; });
     this.setUp();
@@ -27,7 +28,6 @@ class SceneViewer {
     this.look("anterior", false);
     this.recolor();
     this.apply();
-    this.sagittal();
     this.drawn.then(() => this.complete());
   }
 
@@ -35,6 +35,7 @@ class SceneViewer {
     if (this.gone) return;
     this.whole = true;
     this.addCube();
+    this.sagittal();
     this.apply();
   }
 
@@ -504,7 +505,7 @@ class SceneViewer {
     const apartNow = values.explode >= 0.02;
     this.planes.axial.actor.setVisibility(shown.axial && !apartNow);
     this.planes.cut.actor.setVisibility(shown.cut && !apartNow);
-    if (shown.axial) this.hang("axial", `axial?slice=${values.slice}`);
+    if (shown.axial && this.whole) this.hang("axial", `axial?slice=${values.slice}`);
     if (shown.cut) {
       const { normal, point } = this.cutCenter();
       // What lies between the eye and the plane goes; the plane itself stays.
@@ -581,10 +582,19 @@ class SceneViewer {
     ask();
   }
 
+  // World to [0, 1] across the view; the renderer's own would set its matrices up for every point.
+  projection(aspect) {
+    const m = this.camera.getCompositeProjectionMatrix(aspect, -1, 1);
+    return (x, y, z) => {
+      const w = m[12] * x + m[13] * y + m[14] * z + m[15];
+      return [0, 4].map((k) => ((m[k] * x + m[k + 1] * y + m[k + 2] * z + m[k + 3]) / w + 1) / 2);
+    };
+  }
+
   placeNames() {
     if (!this.shown.names) return;
     const width = this.canvasBox.clientWidth, height = this.canvasBox.clientHeight;
-    const aspect = width / Math.max(height, 1);
+    const onScreen = this.projection(width / Math.max(height, 1));
     let above = -1e9;
     const placed = [];
     for (const { tag, piece } of this.tags) {
@@ -592,9 +602,9 @@ class SceneViewer {
       const b = piece.bounds;
       let right = -Infinity;
       for (const [x, y, z] of piece.sample) {
-        right = Math.max(right, this.renderer.worldToNormalizedDisplay(x, y, z + lift, aspect)[0]);
+        right = Math.max(right, onScreen(x, y, z + lift)[0]);
       }
-      const mid = this.renderer.worldToNormalizedDisplay((b[0] + b[1]) / 2, (b[2] + b[3]) / 2, (b[4] + b[5]) / 2 + lift, aspect);
+      const mid = onScreen((b[0] + b[1]) / 2, (b[2] + b[3]) / 2, (b[4] + b[5]) / 2 + lift);
       placed.push({ tag, x: right * width + 10, y: (1 - mid[1]) * height, inside: mid[1] > 0.01 && mid[1] < 0.99 && right > 0 });
     }
     placed.sort((p, q) => p.y - q.y);
