@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -87,7 +88,7 @@ def load_model(bundle: BundleInfo, device: str | torch.device = "cpu") -> SliceM
             for name, tensor in state.items()
         }
         _check_finite(bundle, widened)
-        model.load_state_dict(widened, strict=True)
+        model.load_state_dict(_versioned(widened, model), strict=True)
     except _UNFIT as error:
         raise BundleError(
             f"{bundle.weights_file} does not fit its {CONFIG_FILE}; train the bundle anew."
@@ -128,8 +129,18 @@ def start_from_bundle(model: SliceModel, bundle: BundleInfo) -> tuple[int, int]:
             f"Bundle {bundle.config.name} has the backbone {bundle.config.backbone}, which does "
             "not fit; set `backbone` to it, or `init_from` to another bundle."
         )
-    model.load_state_dict(taken, strict=False)
+    model.load_state_dict(_versioned(taken, model), strict=False)
     return len(taken), len(own)
+
+
+def _versioned(state: Mapping[str, Tensor], model: nn.Module) -> OrderedDict[str, Tensor]:
+    """The weights with the layers' versions, which a safetensors file does not keep.
+
+    Some layers ask for them: torchvision's MNASNet refuses weights without.
+    """
+    versioned = OrderedDict(state)
+    vars(versioned)["_metadata"] = vars(model.state_dict())["_metadata"]
+    return versioned
 
 
 def checked_weights(bundle: BundleInfo) -> bytes:

@@ -6,6 +6,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from core.errors import BundleError
+from core.models.backbone_table import BACKBONES
 from core.models.bundles import (
     CONFIG_FILE,
     UNSAVED_SHA256,
@@ -14,7 +15,7 @@ from core.models.bundles import (
     list_bundles,
     read_bundle,
 )
-from core.models.checkpoint import load_model, save_bundle
+from core.models.checkpoint import load_model, save_bundle, start_from_bundle
 from core.models.registry import MODELS, build_model
 
 SIZE = 48
@@ -84,6 +85,19 @@ def test_statistics_too_large_for_half_precision_survive(tmp_path):
     loaded = load_model(read_bundle(tmp_path / "b"))
     same = next(m for m in loaded.modules() if isinstance(m, torch.nn.BatchNorm2d))
     assert torch.equal(same.running_var, norm.running_var)
+
+
+@pytest.mark.parametrize("backbone", list(BACKBONES))
+def test_every_backbone_comes_back_from_its_bundle(tmp_path, backbone):
+    made = build_model("fracture", 1, backbone, size=96)
+    save_bundle(tmp_path, made, _config(task="fracture", backbone=backbone, size=96))
+    bundle = read_bundle(tmp_path)
+    loaded = load_model(bundle).state_dict()
+    for name, tensor in made.state_dict().items():
+        torch.testing.assert_close(loaded[name], tensor, rtol=1e-3, atol=1e-3)
+    fresh = build_model("fracture", 1, backbone, size=96)
+    taken, of = start_from_bundle(fresh, bundle)
+    assert taken == of
 
 
 @pytest.mark.parametrize("backbone", ["mobilenet_v3_large", "googlenet", "densenet121"])
