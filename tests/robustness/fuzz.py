@@ -31,19 +31,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="the subset that `make test` plays")
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args(arguments)
-    worker = new_worker()
     tallies: list[Tally] = []
-    try:
-        for name in options.family or list(FAMILIES):
-            family = FAMILIES[name]
-            numbers = options.case or (family.quick if options.quick else range(family.cases))
+    for name in options.family or list(FAMILIES):
+        family = FAMILIES[name]
+        numbers = options.case or (family.quick if options.quick else range(family.cases))
+        # A process of its own: what one family has loaded is no memory of the next one's cases.
+        worker = new_worker()
+        try:
             tally = play_all(family, numbers, worker, _tell)
-            tallies.append(tally)
-            _say(f"\r{name:16} {tally.cases:5} cases  {tally.seconds:6.1f} s\n", sys.stderr)
-            for number, kind, detail in tally.failures[:SHOWN]:
-                _say(f"  case {number}: {kind}: {detail}\n", sys.stderr)
-    finally:
-        worker.close()
+        finally:
+            worker.close()
+        tallies.append(tally)
+        _say(f"\r{name:16} {tally.cases:5} cases  {tally.seconds:6.1f} s\n", sys.stderr)
+        for number, kind, detail in tally.failures[:SHOWN]:
+            _say(f"  case {number}: {kind}: {detail}\n", sys.stderr)
     _say(render(tallies) + "\n")
     if options.case is None:
         write_json(options.out, as_json(tallies))
