@@ -7,6 +7,7 @@ import json
 import pytest
 
 from core.config import PROJECT_ROOT
+from core.demo_experiments import load_experiments
 from core.demo_type_scores import TYPES_FILE, compare_types
 from core.evaluation.report import evaluate_scores
 from core.evaluation.score_files import read_score_table, read_truth_table
@@ -44,3 +45,16 @@ def test_a_figure_is_that_of_the_evaluation(compared, level):
     )
     found = compared["held_out"][level][name]
     assert found.auc == pytest.approx(getattr(report, level).metrics.auc, abs=1e-9)
+
+
+def test_every_experiment_that_is_described_was_run():
+    for name, experiment in load_experiments().items():
+        file = SHIPPED / EXPERIMENTS_FOLDER / f"{name}.json"
+        found = json.loads(file.read_text())
+        assert found["synthetic"] is True
+        assert list(found["results"]) == list(experiment.arms)
+        assert found["seeds"] == list(experiment.seeds)
+        for arm in found["results"].values():
+            assert {len(figure["runs"]) for figure in arm["figures"].values()} == {
+                len(experiment.seeds)
+            }
