@@ -119,7 +119,7 @@ def seconds_left(run: RunSummary, *, more_runs: int = 0) -> float | None:
     recent = [
         (when, int(line["step"]))
         for line in islice(lines, RECENT_LINES)
-        if (when := datetime.fromisoformat(line["time"]).timestamp()) >= run.status.process_started
+        if (when := datetime.fromisoformat(line["time"]).timestamp()) >= run.status.began
     ]
     if not recent:
         return None

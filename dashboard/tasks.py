@@ -16,13 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import psutil
-
 from core.atomic import write_json
 from core.config import Settings
 from core.data.disk_space import check_space
 from core.errors import StorageError, TaskError
-from core.training.queue import is_same_process
+from core.process_identity import is_same_process, process_identity
 from dashboard.access import refusal
 from dashboard.apart import start_apart
 
@@ -203,7 +201,7 @@ def _start(kind: Kind, root: Path, options: list[str]) -> Task:
         folder / REQUEST_FILE,
         {
             "kind": kind, "target": str(target), "options": options, "pid": process.pid,
-            "process_started": _started(process.pid), "asked": time.time(),
+            "process_started": process_identity(process.pid), "asked": time.time(),
         },
     )  # fmt: skip
     task = read_task(folder)
@@ -235,13 +233,6 @@ def _sweep() -> None:
         task = read_task(folder)
         if task is None or not task.is_alive:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _started(pid: int) -> float:
-    try:
-        return psutil.Process(pid).create_time()
-    except psutil.Error:
-        return 0.0
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -15,11 +15,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-import psutil
 from filelock import FileLock
 
 from core.atomic import write_json
 from core.errors import StorageError
+from core.process_identity import is_same_process, process_identity
 
 POLL_SECONDS: Final = 1.0
 
@@ -34,29 +34,18 @@ class Ticket:
     Attributes:
         number: Place in the queue; the lowest is first.
         pid: The process that waits or trains.
-        process_started: Its start in seconds since 1970; tells it from a later process that was
-            given the same pid.
+        process_started: Its `process_identity`; tells it from a later process that was given the
+            same pid. A number in tickets of older versions.
     """
 
     number: int
     pid: int
-    process_started: float
+    process_started: str | float | None
 
     @property
     def is_valid(self) -> bool:
         """Whether its process still lives."""
         return is_same_process(self.pid, self.process_started)
-
-
-def is_same_process(pid: int, started: float) -> bool:
-    """Whether the process `pid` lives and is the one that began at `started` (s since 1970)."""
-    try:
-        process = psutil.Process(pid)
-        return (
-            abs(process.create_time() - started) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
-        )
-    except psutil.Error:
-        return False
 
 
 @contextmanager
@@ -98,7 +87,8 @@ def _draw_ticket(queue: Path) -> Path:
         ) from error
     with FileLock(queue / ".lock"):
         taken = [int(path.name.split("-")[0]) for path in queue.glob(_TICKETS)]
-        ticket = Ticket(max(taken, default=0) + 1, os.getpid(), psutil.Process().create_time())
+        pid = os.getpid()
+        ticket = Ticket(max(taken, default=0) + 1, pid, process_identity(pid))
         path = queue / f"{ticket.number:08d}-{ticket.pid}.json"
         write_json(path, asdict(ticket))
     return path

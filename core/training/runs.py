@@ -18,13 +18,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final, Literal
 
-import psutil
 import yaml
 
 from core.atomic import write_json, write_text
 from core.config import RunConfig
 from core.errors import StorageError, TrainingError
-from core.training.queue import is_same_process
+from core.process_identity import is_same_process, process_identity
 
 SignalHandler = Callable[[int, FrameType | None], Any] | int | signal.Handlers | None
 RunState = Literal["queued", "preparing", "running", "finished", "stopped", "failed"]
@@ -46,10 +45,12 @@ class RunStatus:
         epoch: Epochs finished.
         heartbeat: Seconds since 1970 when this was written.
         pid: The process that trains.
-        process_started: Its start in seconds since 1970; tells it from a later process that was
-            given the same pid.
+        process_started: Its `process_identity`; tells it from a later process that was given the
+            same pid. A number in files of older versions.
         message: The error of a failed run, or what is being prepared or waited for.
         host: The machine of that process; runs on a shared disk may be another's.
+        began: Seconds since 1970 when that process took up the run, by the clock that dates the
+            lines of `metrics.jsonl`; 0 in files of older versions.
     """
 
     state: RunState
@@ -58,9 +59,10 @@ class RunStatus:
     epoch: int
     heartbeat: float
     pid: int
-    process_started: float
+    process_started: str | float | None
     message: str = ""
     host: str = ""
+    began: float = 0.0
 
     @property
     def is_at_work(self) -> bool:
@@ -98,8 +100,9 @@ class RunFolder:
         self.stops = Stops()
         self._beaten = -math.inf
         self._last_status = RunStatus(
-            "preparing", 0, 0, 0, 0.0, os.getpid(), _process_started(), host=platform.node()
-        )
+            "preparing", 0, 0, 0, 0.0, os.getpid(), process_identity(os.getpid()),
+            host=platform.node(), began=time.time(),
+        )  # fmt: skip
 
     def request(self, config: RunConfig) -> None:
         """Write the config of a run that another process is about to start with `resume`.
@@ -118,12 +121,8 @@ class RunFolder:
         Raises:
             StorageError: The folder cannot be written.
         """
-        try:
-            started = psutil.Process(pid).create_time()
-        except psutil.Error:
-            started = 0.0
         status = replace(
-            self._last_status, state="queued", pid=pid, process_started=started,
+            self._last_status, state="queued", pid=pid, process_started=process_identity(pid),
             heartbeat=time.time(), message="starting",
         )  # fmt: skip
         write_json(self.status_file, asdict(status))
@@ -294,10 +293,6 @@ def _interrupt_on_signals(stops: Stops) -> dict[int, SignalHandler]:
     return {
         number: signal.signal(number, stops.on_signal) for number in (signal.SIGTERM, signal.SIGINT)
     }
-
-
-def _process_started() -> float:
-    return psutil.Process().create_time()
 
 
 def _now() -> str:

@@ -7,7 +7,6 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime
 
-import psutil
 import pytest
 
 from core.config import RunConfig
@@ -36,8 +35,8 @@ def make(root, name, *, state="running", step=20, total=40, epoch=0, lines=True,
 
 
 def add_step(run, number, *, at):
-    """A line that was written `at` seconds after this process began."""
-    written = datetime.fromtimestamp(psutil.Process().create_time() + 1 + at, UTC)
+    """A line that was written `at` seconds after this process took up the run."""
+    written = datetime.fromtimestamp(run.read_status().began + 1 + at, UTC)
     line = {"event": "step", "time": written.isoformat(timespec="milliseconds"), "step": number,
             "loss": 1 / number, "images_per_second": 8.0, "learning_rate": 1e-3}  # fmt: skip
     with run.metrics_file.open("a") as stream:

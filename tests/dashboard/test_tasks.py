@@ -180,3 +180,23 @@ def test_cancelling_ends_the_workers_too_and_keeps_what_was_made(place):
     (choice,) = data_sets.data_sets()
     assert not choice.complete
     assert any((root / "phantom_truth").iterdir())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the start is kept as a date")
+def test_a_step_of_the_clock_does_not_end_a_task(played, place, monkeypatch):
+    task = tasks.start_index(place / "root")
+    real = psutil.Process.create_time
+    monkeypatch.setattr(psutil.Process, "create_time", lambda self: real(self) + 3600)
+    assert tasks.read_task(task.folder).is_alive
+    assert tasks.start_index(place / "root").folder == task.folder
+    assert len(played) == 1
+
+
+@pytest.mark.parametrize(("shift", "state"), [(0.0, "running"), (-60.0, "stopped")])
+def test_a_task_that_an_older_version_started_still_reads(played, place, shift, state):
+    task = tasks.start_index(place / "root")
+    path = task.folder / tasks.REQUEST_FILE
+    asked = json.loads(path.read_text())
+    asked["process_started"] = psutil.Process(task.pid).create_time() + shift
+    path.write_text(json.dumps(asked))
+    assert tasks.read_task(task.folder).state == state

@@ -42,7 +42,7 @@ def test_writes_that_are_killed_leave_the_old_or_the_new(repo_root):
 def test_a_ticket_whose_write_was_killed_stops_nobody(tmp_path):
     first = _draw_ticket(tmp_path / "cpu")
     cut_off = tmp_path / "cpu" / f".{first.name}.x1.json"
-    atomic.write_json(cut_off, asdict(Ticket(9, os.getpid(), 0.0)))
+    atomic.write_json(cut_off, asdict(Ticket(9, os.getpid(), None)))
     second = _draw_ticket(tmp_path / "cpu")
     assert [int(path.name.split("-")[0]) for path in (first, second)] == [1, 2]
     assert waiting(tmp_path, "cpu") == 2

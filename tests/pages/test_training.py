@@ -177,7 +177,7 @@ def test_a_run_that_hangs_offers_to_resume(at_work, launched):
 def test_a_crashed_run_offers_to_resume(at_work, launched):
     run = made_run(at_work, "one", state="running")
     run.status_file.write_text(
-        run.status_file.read_text().replace('"process_started": ', '"process_started": 1')
+        run.status_file.read_text().replace('"process_started": "', '"process_started": "1')
     )
     app = section(open_page("training"), "Runs")
     assert app.dataframe[0].value["State"].tolist() == ["crashed – resume"]

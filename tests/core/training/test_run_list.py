@@ -10,10 +10,10 @@ import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import psutil
 import pytest
 
 from core.config import RunConfig
+from core.process_identity import is_same_process
 from core.training import metrics_tail
 from core.training.metrics_tail import last_metrics
 from core.training.provenance import fingerprint_keys, provenance
@@ -137,7 +137,7 @@ def test_the_order_of_studies_does_not_change_the_data_fingerprint():
 
 def test_a_process_is_known_by_pid_and_start(run):
     status = run.read_status()
-    assert status.process_started == pytest.approx(psutil.Process().create_time())
+    assert is_same_process(status.pid, status.process_started)
 
 
 def test_the_last_auc_is_found_without_reading_the_lines_before_it(tmp_path, monkeypatch):

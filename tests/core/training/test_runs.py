@@ -10,6 +10,7 @@ import yaml
 
 from core.config import RunConfig
 from core.errors import TrainingError
+from core.process_identity import process_identity
 from core.training.runs import HEARTBEAT_SECONDS, RunFolder
 
 
@@ -35,7 +36,8 @@ def test_status_tells_this_process_and_keeps_what_is_not_changed(run):
     status = run.read_status()
     assert (status.state, status.step, status.total_steps, status.epoch) == ("running", 5, 20, 1)
     assert status.pid == os.getpid()
-    assert status.process_started == psutil.Process().create_time()
+    assert status.process_started == process_identity(os.getpid())
+    assert abs(status.began - time.time()) < 10
     assert abs(status.heartbeat - time.time()) < 10
     assert status.is_alive
 
@@ -74,7 +76,11 @@ def test_resuming_may_move_data_and_device(run, config, tmp_path):
 def test_a_run_another_process_trains_is_left_alone(run, config):
     parent = psutil.Process(os.getppid())
     status = json.loads(run.status_file.read_text())
-    status |= {"state": "running", "pid": parent.pid, "process_started": parent.create_time()}
+    status |= {
+        "state": "running",
+        "pid": parent.pid,
+        "process_started": process_identity(parent.pid),
+    }
     run.status_file.write_text(json.dumps(status))
     with pytest.raises(TrainingError, match=f"trained by process {parent.pid}"):
         RunFolder(run.folder).start(config, resume=True)
