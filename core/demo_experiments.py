@@ -74,7 +74,7 @@ class Experiment(BaseModel):
         Raises:
             ConfigError: A field is unknown or its value is bad.
         """
-        fields = {
+        fields: dict[str, Any] = {
             **self.run, **self.arms[arm], "seed": seed,
             "data_root": work / _COHORTS[self.cohort].name,
         }  # fmt: skip

@@ -8,13 +8,12 @@ from types import SimpleNamespace
 from core.errors import PredictionsError
 from core.types import StudyRecord
 from dashboard import batch_reading
-from dashboard.prediction_jobs import PredictionQueue
 
 
 def test_studies_read_before_are_no_part_of_the_count(monkeypatch):
     told, read = [], []
 
-    class Queue(PredictionQueue):
+    class Queue:
         def submit(self, key, work):
             work(lambda done, total: told.append((done, total)))
 

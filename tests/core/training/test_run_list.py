@@ -165,7 +165,7 @@ def test_only_the_end_of_the_metrics_is_read(tmp_path, monkeypatch):
     read = []
 
     class Counted(io.FileIO):
-        def read(self, size=-1):
+        def read(self, size: int | None = -1) -> bytes:
             read.append(size)
             return super().read(size)
 
