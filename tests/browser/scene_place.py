@@ -6,15 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from core.constants import MASK_LABELS, VERTEBRAE
+from core.constants import BOXES_TYPE, MASK_LABELS, VERTEBRAE
 from core.data.dicom_series import read_series
 from core.data.fingerprint import fingerprint_folder
 from core.data.masks import load_vertebra_mask
 from core.data.phantom.cohort import write_cohort
 from core.data.rsna import read_studies
 from core.inference.outputs import write_predictions
-from core.models.bundles import read_bundle
-from core.models.pairs import DEFAULT_NAMES, BundlePair
+from core.models.pairs import choose_pair
 from core.types import SlicePredictions
 
 SUSPECT = "C5"
@@ -38,15 +37,15 @@ def write_scene_place(root: Path, checkpoints: Path) -> dict[str, str]:
     seen = np.stack([(mask == MASK_LABELS[name]).any(axis=(1, 2)) for name in VERTEBRAE], axis=1)
     probs = np.full(seen.shape, OTHER_PROB, np.float32)
     probs[:, VERTEBRAE.index(SUSPECT)] = SUSPECT_PROB
-    pair = BundlePair(
-        *(read_bundle(checkpoints / DEFAULT_NAMES[task]) for task in ("vertebra", "fracture"))
-    )
+    # What the page takes by itself.
+    pair = choose_pair(checkpoints)
+    by_boxes = pair.fracture.config.task == "localization"
     predictions = SlicePredictions(
         study_id=record.study_id,
         z_mm=volume.z_mm,
         vertebra_probs=seen.astype(np.float32),
         fracture_probs=probs,
-        fracture_type=pair.fracture.config.type,
+        fracture_type=BOXES_TYPE if by_boxes else pair.fracture.config.type,
         instance_numbers=volume.instance_numbers,
         models=tuple(bundle.config.name for bundle in pair),
     )
