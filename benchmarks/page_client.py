@@ -23,6 +23,9 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 XSRF_COOKIE: Final = "_streamlit_xsrf"
+KEEP_SECONDS: Final = 1.0
+"""How long an idle connection is used again. The server closes one after five seconds, which is
+httpx's own limit too: a request sent in that moment is reset, where a browser asks once more."""
 ANSWER_SECONDS: Final = 60.0
 ERROR_COLOUR: Final = 1
 """Alert.ERROR: what `st.error` draws."""
@@ -78,7 +81,10 @@ class PageClient:
         self, url: str, *, cookies: Mapping[str, str] | None = None, origin: str | None = None
     ) -> None:
         self.page = Page()
-        self.http = httpx.Client(base_url=url, cookies=dict(cookies or {}), timeout=ANSWER_SECONDS)
+        self.http = httpx.Client(
+            base_url=url, cookies=dict(cookies or {}), timeout=ANSWER_SECONDS,
+            limits=httpx.Limits(keepalive_expiry=KEEP_SECONDS),
+        )  # fmt: skip
         self.http.get("/_stcore/host-config").raise_for_status()
         self.http.get("/_stcore/health").raise_for_status()
         self._known: dict[str, ForwardMsg] = {}
