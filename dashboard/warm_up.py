@@ -19,8 +19,8 @@ from dashboard.tidy_up import tidy_up
 from dashboard.upload_sessions import remove_abandoned
 
 PAGES: Final = Path(__file__).resolve().parent.parent / "pages"
-START_AFTER_S: Final = 0.5
-"""The server answers first."""
+START_AFTER_S: Final = 3.0
+"""The first page is drawn first."""
 _log = logging.getLogger("dashboard")
 _turn = threading.RLock()
 _warming = threading.Event()
@@ -45,12 +45,28 @@ def in_turn() -> Generator[None]:
 
 def page_imports(folder: Path = PAGES) -> list[str]:
     """Modules that the pages import from the dashboard, in the order of the pages' names."""
-    found: dict[str, None] = {}
-    for page in sorted(folder.glob("*.py")):
-        for node in ast.walk(ast.parse(page.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("dashboard."):
-                found[str(node.module)] = None
-    return list(found)
+    return list(dict.fromkeys(n for page in sorted(folder.glob("*.py")) for n in _imports_of(page)))
+
+
+def load_first_page() -> None:
+    """Import what the frame and the Overview need, before the server answers.
+
+    A reader who opens the page at once would otherwise wait seconds at an empty window.
+    """
+    for file in (Path(__file__).with_name("app.py"), PAGES / "overview.py"):
+        for name in _imports_of(file):
+            importlib.import_module(name)
+
+
+def _imports_of(file: Path) -> list[str]:
+    """Modules of the dashboard that a file imports, wherever in it, each once."""
+    return list(
+        dict.fromkeys(
+            str(node.module)
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("dashboard.")
+        )
+    )
 
 
 def warm_up(stop: threading.Event) -> None:
@@ -79,9 +95,10 @@ def _import_all(stop: threading.Event) -> None:
 
 @asynccontextmanager
 async def lifespan(_app: App) -> AsyncGenerator[None]:
-    """Remove what earlier servers left, warm up beside the server, and stop with it."""
+    """Remove what earlier servers left, load the first page, warm up beside the server."""
     settings = Settings()
     remove_abandoned(settings)
+    load_first_page()
     stop = threading.Event()
     threading.Thread(target=tidy_up, args=(settings,), name="tidy-up", daemon=True).start()
     threading.Thread(target=warm_up, args=(stop,), name="warm-up", daemon=True).start()

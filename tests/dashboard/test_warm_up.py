@@ -59,3 +59,19 @@ def test_a_module_is_never_seen_half_made(tmp_path):
     subprocess.run(
         [sys.executable, "-c", code], cwd=PROJECT_ROOT, check=True, timeout=120, env=environment
     )
+
+
+def test_the_first_page_is_loaded_before_the_server_answers():
+    code = (
+        "import asyncio, sys\n"
+        "from dashboard import warm_up\n"
+        "warm_up.START_AFTER_S = 60\n"
+        "async def start():\n"
+        "    async with warm_up.lifespan(None):\n"
+        "        return set(sys.modules)\n"
+        "loaded = asyncio.run(start())\n"
+        "assert 'dashboard.components.overview_cards' in loaded\n"
+        "assert 'dashboard.components.tour_bar' in loaded\n"
+        "assert 'torch' not in loaded\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, check=True, timeout=120)
