@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
-import shutil
 import statistics
 import subprocess
 import sys
@@ -24,6 +22,7 @@ from typing import Final
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from core.data.phantom.cohort import write_cohort
+from scripts.screenshots import chromium
 from tests.browser.server import serve
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -103,9 +102,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=5)
     repeats = parser.parse_args().repeats
-    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    if chromium is None:
-        raise SystemExit("No Chromium was found; install it or set CHROMIUM to its path.")
     alone = import_seconds("dashboard", repeats)
     services = import_seconds("dashboard.services", repeats)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
@@ -115,7 +111,7 @@ def main() -> None:
             "CSPINE_VAR": str(place), "RSNA_CACHE": str(place / "cache"),
             "CHECKPOINTS": str(ROOT / "checkpoints"),
         }  # fmt: skip
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         firsts, moves = [], []
         for number in range(repeats):
             with serve(ROOT, environment, place / "server.log") as url:

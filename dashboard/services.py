@@ -194,25 +194,23 @@ def predict_stored(folder: Path, pair: BundlePair) -> None:
 
 
 def _predict(study: OpenStudy, pair: BundlePair, folder: Path, progress: Progress) -> None:
+    from core.inference.box_reading import BoxReader
+
     reader = _reader(str(pair.vertebra.folder), str(pair.fracture.folder), pair.digest)
     start = time.monotonic()
-    if pair.fracture.config.task == "localization":
-        predictions = _read_by_boxes(study, pair, reader, progress)
+    if isinstance(reader, BoxReader):
+        predictions = _read_by_boxes(study, pair.fracture, reader, progress)
     else:
         predictions = reader.predict(study.volume, progress=progress)
     write_predictions(folder, [predictions], seconds=[time.monotonic() - start], single=True)
 
 
 def _read_by_boxes(
-    study: OpenStudy, pair: BundlePair, reader: Predictor | BoxReader, progress: Progress
+    study: OpenStudy, localizer: BundleInfo, reader: BoxReader, progress: Progress
 ) -> SlicePredictions:
-    """Judge by the localiser's boxes, which other parts of the dashboard find again, or made."""
-    from core.inference.box_reading import BoxReader
-
-    file = raw_file(cache_of(study), study.fingerprint, pair.fracture)
+    """Judge by the localiser's boxes; those that are kept are not looked for again."""
+    file = raw_file(cache_of(study), study.fingerprint, localizer)
     raw = read_raw(str(file), files_signature(file)) if file.is_file() else None
-    if not isinstance(reader, BoxReader):
-        raise TypeError("A localiser is read by a BoxReader.")
     reading = reader.read(study.volume, raw=raw, progress=progress)
     if raw is None:
         keep_raw(file, reading.raw)

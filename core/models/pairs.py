@@ -91,9 +91,16 @@ def default_judge(checkpoints: Path) -> BundleInfo:
     Raises:
         BundleError: There is none.
     """
-    found = list_bundles(checkpoints)
-    boxes = [b for b in found if b.config.task == "localization" and b.config.gives_fractures]
-    return boxes[0] if boxes else default_bundle(checkpoints, "fracture")
+    judge = preferred_judge(list_bundles(checkpoints))
+    return judge or default_bundle(checkpoints, "fracture")
+
+
+def preferred_judge(bundles: Sequence[BundleInfo]) -> BundleInfo | None:
+    """The one of some bundles that `default_judge` takes; None where none can judge."""
+    judges = [bundle for bundle in bundles if bundle.config.gives_fractures]
+    boxes = [bundle for bundle in judges if bundle.config.task == "localization"]
+    known = [bundle for bundle in judges if bundle.config.name == DEFAULT_NAMES["fracture"]]
+    return next(iter([*boxes, *known, *judges]), None)
 
 
 def default_bundle(checkpoints: Path, task: Literal["vertebra", "fracture"]) -> BundleInfo:

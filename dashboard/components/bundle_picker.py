@@ -5,15 +5,19 @@ from __future__ import annotations
 import streamlit as st
 
 from core.models.bundles import BundleInfo
-from core.models.pairs import DEFAULT_NAMES, BundlePair, default_judge
+from core.models.pairs import DEFAULT_NAMES, BundlePair, preferred_judge
 from dashboard.bundle_figures import headline
-from dashboard.services import all_bundles, bundles, settings
+from dashboard.services import all_bundles
 
 
 def bundle_picker() -> BundlePair | None:
     """Let the reader choose a bundle for either task; None where one is missing."""
-    judges = [bundle for bundle in all_bundles() if bundle.config.gives_fractures]
-    found = {"vertebra": bundles("vertebra"), "fracture": judges}
+    known = all_bundles()
+    judges = [bundle for bundle in known if bundle.config.gives_fractures]
+    found = {
+        "vertebra": [bundle for bundle in known if bundle.config.task == "vertebra"],
+        "fracture": judges,
+    }
     missing = [task for task, available in found.items() if not available]
     if missing:
         st.info(
@@ -25,10 +29,10 @@ def bundle_picker() -> BundlePair | None:
     with st.container(key="bundles", horizontal=True, vertical_alignment="bottom"):
         # A fracture network of Type 3 scores presence itself, so it can stand in both places.
         presence = [*found["vertebra"], *(b for b in judges if b.config.gives_presence)]
-        judge = default_judge(settings().checkpoints).folder.name
+        judge = preferred_judge(judges) or judges[0]
         return BundlePair(
             vertebra=_choose("Vertebra network", "vertebra", presence, DEFAULT_NAMES["vertebra"]),
-            fracture=_choose("Fracture network", "fracture", judges, judge),
+            fracture=_choose("Fracture network", "fracture", judges, judge.folder.name),
         )
 
 
