@@ -8,6 +8,7 @@ file's age, what nobody writes any more.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -135,8 +136,23 @@ def write_json(target: Path, value: Any) -> None:  # noqa: ANN401 - any JSON val
     write_text(target, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
+def what_mends(error: OSError, usual: str) -> str:
+    """What to do about a file that could not be opened or written.
+
+    Args:
+        error: Why it could not.
+        usual: What mends most such errors, as half a sentence.
+
+    Returns:
+        `usual`, but for the one error that neither space nor permissions mend: no file can be
+        opened while this process holds as many as it may.
+    """
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return "raise the limit of open files (`ulimit -n`) above the number of studies"
+    return usual
+
+
 def _storage_error(target: Path, error: OSError) -> StorageError:
     reason = error.strerror or "the write failed"
-    return StorageError(
-        f"Cannot write {target}: {reason}; free some space or choose a folder you can write to."
-    )
+    mend = what_mends(error, "free some space or choose a folder you can write to")
+    return StorageError(f"Cannot write {target}: {reason}; {mend}.")

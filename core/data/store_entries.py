@@ -9,7 +9,6 @@ lock of the entry's two digits, and entries are put in place and removed under t
 from __future__ import annotations
 
 import contextlib
-import errno
 import functools
 import json
 import os
@@ -25,6 +24,7 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
+from core.atomic import what_mends
 from core.data.disk_space import check_space
 from core.data.store_eviction import (
     BUILDING,
@@ -110,7 +110,7 @@ def _open(entry: Path) -> Entry | None:
     except (FileNotFoundError, NotADirectoryError, *_DAMAGE):
         return None
     except OSError as error:
-        mend = _mend(error, "check its permissions and the disk, or delete that folder")
+        mend = what_mends(error, "check its permissions and the disk, or delete that folder")
         raise StorageError(
             f"{entry} cannot be read: {error.strerror or 'the read failed'}; {mend}."
         ) from error
@@ -199,13 +199,7 @@ def _locked_for_writing(cache_dir: Path, name: str) -> Iterator[None]:
 
 
 def _cannot_write(folder: Path, error: OSError) -> StorageError:
-    mend = _mend(error, "free some space or set RSNA_CACHE to a folder you can write to")
+    mend = what_mends(error, "free some space or set RSNA_CACHE to a folder you can write to")
     return StorageError(
         f"Cannot write the slice store in {folder}: {error.strerror or 'the write failed'}; {mend}."
     )
-
-
-def _mend(error: OSError, usual: str) -> str:
-    if error.errno == errno.EMFILE:
-        return "raise the limit of open files (`ulimit -n`) above the number of studies"
-    return usual

@@ -1,7 +1,12 @@
+import contextlib
+import functools
 import json
 import mmap
+import os
+import re
 import resource
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +20,7 @@ from core.errors import DicomSeriesError, StorageError
 
 LIMIT = StoreLimit(1 << 30)
 KEY = "ab" + "0" * 62
+_KEYS = {"there": KEY, "missing": "cd" + "0" * 62}
 
 
 class Builder:
@@ -171,12 +177,46 @@ def test_more_entries_may_be_held_than_files_could_be_open(tmp_path, few_open_fi
     assert all(entry.built for entry in held)
 
 
-def test_too_many_open_files_says_how_to_allow_more(tmp_path, few_open_files, monkeypatch):
+@pytest.mark.parametrize("key", ["missing", "there"])
+def test_too_many_open_files_says_how_to_allow_more(tmp_path, few_open_files, monkeypatch, key):
     monkeypatch.setattr(store_entries, "_allow_more_open_files", lambda: None)
-    held = []
-    with pytest.raises(StorageError, match=r"open files.*ulimit -n"):
-        held.extend(_fetch(tmp_path, Builder(), key=f"{number:064x}") for number in range(60))
-    held.clear()
+    _fetch(tmp_path, Builder(), key=_KEYS["there"])
+    wanted = functools.partial(_fetch, tmp_path, Builder(), key=_KEYS[key])
+    refused, opened = 0, None
+    # Whichever step is the one that finds no file left, from the first to the last of them.
+    while opened is None:
+        with _only_free(refused):
+            try:
+                opened = wanted()
+            except StorageError as error:
+                message = str(error)
+            left = _free_files()
+        if opened is None:
+            assert re.search(r"Too many open files; .*`ulimit -n`", message), (refused, message)
+            assert left == refused
+            refused += 1
+    assert 2 <= refused <= 10
+    np.testing.assert_array_equal(opened.arrays["images"], np.full((3, 4, 4), 7))
+
+
+@contextlib.contextmanager
+def _only_free(count):
+    """Open files up to the limit, but for `count`."""
+    with contextlib.ExitStack() as held:
+        taken = [held.enter_context(Path(os.devnull).open()) for _ in range(_free_files())]
+        for stream in taken[:count]:
+            stream.close()
+        yield
+
+
+def _free_files():
+    """How many more files this process may open."""
+    count = 0
+    with contextlib.ExitStack() as held, contextlib.suppress(OSError):
+        while True:
+            held.enter_context(Path(os.devnull).open())
+            count += 1
+    return count
 
 
 def test_an_entry_gets_its_place_only_under_the_lock_of_the_store(tmp_path):
