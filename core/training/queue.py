@@ -1,13 +1,16 @@
 """Runs wait their turn: one at a time a device, first come first served, across processes.
 
 A waiting run is a process with a ticket file. No supervisor hands out turns, so none can die: each
-process looks at the tickets itself, and the ticket of a dead one counts no more.
+process looks at the tickets itself, and the ticket of a dead one counts no more. Machines that
+share a disk have queues of their own: their devices are others, and whether a process lives only
+its own machine can tell.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -57,14 +60,14 @@ def turn(
 
     Args:
         folder: Where the tickets lie; the same for all who share the device.
-        device: For example "cpu" or "cuda"; each has its own queue.
+        device: For example "cpu" or "cuda"; each has its own queue on each machine.
         on_wait: Called at each look with the number of runs ahead, while there are any.
         poll_s: Seconds between looks.
 
     Raises:
         StorageError: The folder cannot be written.
     """
-    queue = folder / device
+    queue = queue_of(folder, device)
     path = _draw_ticket(queue)
     try:
         while ahead := sum(other < path.name for other in _valid_tickets(queue)):
@@ -94,9 +97,14 @@ def _draw_ticket(queue: Path) -> Path:
     return path
 
 
+def queue_of(folder: Path, device: str) -> Path:
+    """Where the tickets for a device of this machine lie."""
+    return folder / (platform.node() or "here") / device
+
+
 def waiting(folder: Path, device: str) -> int:
-    """Count the living processes that hold or wait for a device."""
-    return len(_valid_tickets(folder / device))
+    """Count the living processes of this machine that hold or wait for a device."""
+    return len(_valid_tickets(queue_of(folder, device)))
 
 
 def _valid_tickets(queue: Path) -> list[str]:

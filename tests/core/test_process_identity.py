@@ -16,7 +16,7 @@ from core import process_identity as module
 from core.config import RunConfig
 from core.errors import TrainingError
 from core.process_identity import is_same_process, process_identity
-from core.training.queue import turn, waiting
+from core.training.queue import queue_of, turn, waiting
 from core.training.runs import RunFolder
 
 FIELDS = ["S", "1", "1", "1", "0", "-1", *(["0"] * 13), "{ticks}", *(["0"] * 30)]
@@ -162,9 +162,9 @@ def test_an_older_run_status_and_ticket_still_read(tmp_path):
     assert run.read_status().is_alive
     run.status_file.write_text(json.dumps(older | {"process_started": 1.5}))
     assert not run.read_status().is_alive
-    (tmp_path / "cpu").mkdir()
+    queue_of(tmp_path, "cpu").mkdir(parents=True)
     for number, began in enumerate([1.5, psutil.Process().create_time()]):
-        path = tmp_path / "cpu" / f"{number:08d}-{os.getpid()}.json"
+        path = queue_of(tmp_path, "cpu") / f"{number:08d}-{os.getpid()}.json"
         ticket = {"number": number, "pid": os.getpid(), "process_started": began}
         path.write_text(json.dumps(ticket))
     assert waiting(tmp_path, "cpu") == 1

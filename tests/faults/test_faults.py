@@ -18,7 +18,7 @@ from core import atomic
 from core.data.store_entries import fetch_entry
 from core.errors import CSpineError, StorageError
 from core.training import runs
-from core.training.queue import Ticket, _draw_ticket, waiting
+from core.training.queue import Ticket, _draw_ticket, queue_of, waiting
 from core.training.runs import RunFolder
 from tests.dashboard.fixtures import at_work, workplace
 from tests.dashboard.workplace import write_cohort
@@ -40,10 +40,10 @@ def test_writes_that_are_killed_leave_the_old_or_the_new(repo_root):
 
 
 def test_a_ticket_whose_write_was_killed_stops_nobody(tmp_path):
-    first = _draw_ticket(tmp_path / "cpu")
-    cut_off = tmp_path / "cpu" / f".{first.name}.x1.json"
+    first = _draw_ticket(queue_of(tmp_path, "cpu"))
+    cut_off = queue_of(tmp_path, "cpu") / f".{first.name}.x1.json"
     atomic.write_json(cut_off, asdict(Ticket(9, os.getpid(), None)))
-    second = _draw_ticket(tmp_path / "cpu")
+    second = _draw_ticket(queue_of(tmp_path, "cpu"))
     assert [int(path.name.split("-")[0]) for path in (first, second)] == [1, 2]
     assert waiting(tmp_path, "cpu") == 2
 

@@ -8,7 +8,8 @@ import sys
 import threading
 import time
 
-from core.training.queue import turn, waiting
+from core.training import queue
+from core.training.queue import queue_of, turn, waiting
 
 HOLDER = """
 import sys, time
@@ -72,17 +73,33 @@ def test_devices_have_queues_of_their_own(tmp_path):
         assert waiting(tmp_path, "cpu") == waiting(tmp_path, "cuda") == 1
 
 
+def test_machines_that_share_a_disk_neither_wait_for_nor_clear_each_other(tmp_path, monkeypatch):
+    with turn(tmp_path, "cpu"):
+        mine = list(queue_of(tmp_path, "cpu").glob("0*.json"))
+        monkeypatch.setattr(queue.platform, "node", lambda: "another")
+        # As that machine sees it, no process has this pid.
+        monkeypatch.setattr(queue, "is_same_process", lambda pid, started: False)
+        assert waiting(tmp_path, "cpu") == 0
+        waits = []
+        with turn(tmp_path, "cpu", on_wait=waits.append, poll_s=0.02):
+            assert waits == []
+        assert len(mine) == 1
+        assert mine[0].exists()
+        monkeypatch.undo()
+        assert waiting(tmp_path, "cpu") == 1
+
+
 def test_a_later_process_with_the_same_pid_is_not_taken_for_the_holder(tmp_path):
-    ticket = tmp_path / "cpu" / f"{1:08d}-1.json"
-    ticket.parent.mkdir()
+    ticket = queue_of(tmp_path, "cpu") / f"{1:08d}-1.json"
+    ticket.parent.mkdir(parents=True)
     ticket.write_text(json.dumps({"number": 1, "pid": 1, "process_started": 12.0}))
     with turn(tmp_path, "cpu", poll_s=0.02):
         assert not ticket.exists()
 
 
 def test_a_ticket_that_cannot_be_read_holds_nobody_up(tmp_path):
-    (tmp_path / "cpu").mkdir()
-    (tmp_path / "cpu" / "0-torn.json").write_text('{"number":')
+    queue_of(tmp_path, "cpu").mkdir(parents=True)
+    (queue_of(tmp_path, "cpu") / "0-torn.json").write_text('{"number":')
     with turn(tmp_path, "cpu", poll_s=0.02):
         pass
 
