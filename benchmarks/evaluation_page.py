@@ -32,6 +32,7 @@ from benchmarks.inputs.full_size_scores import (
     TRUTH_SLICES,
     write_full_size,
 )
+from scripts.find_chromium import find_chromium
 
 ROOT = Path(__file__).resolve().parent.parent
 LOAD_LIMIT_S, MOVE_LIMIT_MS, MEMORY_LIMIT_MIB = 3.0, 300.0, 1024.0
@@ -118,9 +119,8 @@ def measure(url: str, moves: int, level: str) -> dict[str, Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        chromium = shutil.which("chromium") or shutil.which("chromium-browser")
         browser = playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
+            executable_path=find_chromium(), args=["--no-sandbox", "--disable-gpu"]
         )
         page = browser.new_page(viewport={"width": 1440, "height": 1000})
         # The program's own start, its imports above all, is not the page's.

@@ -7,9 +7,7 @@ cache and needs an installed Chromium and the cohort that `python -m core demo` 
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import statistics
 import tempfile
 import time
@@ -18,6 +16,7 @@ from pathlib import Path
 from playwright.sync_api import Page, expect, sync_playwright
 
 from core.config import Settings
+from scripts.find_chromium import find_chromium
 from tests.browser.server import serve
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,9 +43,7 @@ def opened(page: Page, number: int) -> float:
 
 def main() -> None:
     """Measure and print the figures, the last line as JSON."""
-    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    if chromium is None:
-        raise SystemExit("No Chromium was found; install it or set CHROMIUM to its path.")
+    chromium = find_chromium()
     if not Settings().demo_root.is_dir():
         raise SystemExit("There is no demo cohort; run `python -m core demo` first.")
     with tempfile.TemporaryDirectory() as cache, sync_playwright() as playwright:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import shutil
 import statistics
@@ -22,6 +21,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, expect, sync_playwright
 
+from scripts.find_chromium import find_chromium
 from tests.browser.scene_place import write_scene_place
 from tests.browser.server import serve
 
@@ -69,9 +69,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=5)
     repeats = parser.parse_args().repeats
-    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    if chromium is None:
-        raise SystemExit("No Chromium was found; install it or set CHROMIUM to its path.")
+    chromium = find_chromium()
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         place = Path(folder)
         environment = write_scene_place(place, ROOT / "checkpoints")

@@ -22,7 +22,7 @@ from typing import Final
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from core.data.phantom.cohort import write_cohort
-from scripts.screenshots import chromium
+from scripts.find_chromium import find_chromium
 from tests.browser.server import serve
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -111,7 +111,7 @@ def main() -> None:
             "CSPINE_VAR": str(place), "RSNA_CACHE": str(place / "cache"),
             "CHECKPOINTS": str(ROOT / "checkpoints"),
         }  # fmt: skip
-        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=["--no-sandbox"])
         firsts, moves = [], []
         for number in range(repeats):
             with serve(ROOT, environment, place / "server.log") as url:

@@ -9,9 +9,7 @@ Streamlit slider whose every step runs the script again and sends a picture.
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import statistics
 import tempfile
 import time
@@ -23,6 +21,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from core import atomic
 from core.constants import VERTEBRAE
+from scripts.find_chromium import find_chromium
 from tests.browser.server import serve
 from tests.core.data.dicom_factory import write_ct_series
 
@@ -213,9 +212,7 @@ def memory(browser: Browser, page: Page) -> tuple[float, float, float, float]:
 
 def main() -> None:
     """Measure and print the figures, the last line as JSON."""
-    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    if chromium is None:
-        raise SystemExit("No Chromium was found; install it or set CHROMIUM to its path.")
+    chromium = find_chromium()
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         place = Path(folder)
         names = write_studies(place / "data")

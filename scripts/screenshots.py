@@ -7,7 +7,6 @@ enough to keep in git.
 from __future__ import annotations
 
 import argparse
-import shutil
 import socket
 import subprocess
 import sys
@@ -27,6 +26,7 @@ from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
 from core.config import Settings
 from core.data.rsna import read_studies
 from dashboard.tour import telling_study
+from scripts.find_chromium import find_chromium
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 OUT: Final = ROOT / "docs" / "images"
@@ -178,25 +178,13 @@ def compressed(png: bytes) -> bytes:
     raise ScreenshotError(f"A picture is larger than {MAX_BYTES:,} bytes; make its page shorter.")
 
 
-def chromium() -> str:
-    """Path of an installed Chromium.
-
-    Raises:
-        ScreenshotError: There is none.
-    """
-    for name in ("chromium", "chromium-browser", "google-chrome", "chrome"):
-        if found := shutil.which(name):
-            return found
-    raise ScreenshotError("No Chromium was found; install it (apt-get install chromium).")
-
-
 def take_all(out: Path, names: list[str], scheme: str, width: int) -> None:
     """Take the pictures that are asked for.
 
     Raises:
         ScreenshotError: Chromium or the dashboard is missing.
     """
-    path = chromium()
+    path = find_chromium()
     out.mkdir(parents=True, exist_ok=True)
     with serve() as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(

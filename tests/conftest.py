@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
+
+from scripts.find_chromium import find_chromium
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -40,12 +41,9 @@ def real_ct() -> Path:
 @pytest.fixture(scope="session")
 def chromium_path() -> str:
     """An installed Chromium; its absence fails under CI, where the browser tests must have run."""
-    named = os.environ.get("CHROMIUM")
-    candidates = [named] if named else ["chromium", "chromium-browser", "google-chrome", "chrome"]
-    for candidate in candidates:
-        if found := shutil.which(candidate):
-            return found
-    reason = "no Chromium was found; install it or set CHROMIUM to its path"
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
+    try:
+        return find_chromium()
+    except FileNotFoundError as error:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(error))
+        pytest.skip(str(error))
