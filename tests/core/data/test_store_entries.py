@@ -182,7 +182,7 @@ def test_too_many_open_files_says_how_to_allow_more(tmp_path, few_open_files, mo
     monkeypatch.setattr(store_entries, "_allow_more_open_files", lambda: None)
     _fetch(tmp_path, Builder(), key=_KEYS["there"])
     wanted = functools.partial(_fetch, tmp_path, Builder(), key=_KEYS[key])
-    refused, opened = 0, None
+    refused, opened, message = 0, None, ""
     # Whichever step is the one that finds no file left, from the first to the last of them.
     while opened is None:
         with _only_free(refused):
