@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -11,26 +11,25 @@ import pandas as pd
 
 from core.atomic import write_json, write_text
 from core.constants import VERTEBRAE
-from core.demo_scores import HELD_OUT, OUT_OF_FOLD, PREDICTIONS_FOLDER, TOP_K
+from core.demo_box_readings import JUDGED, FitStudy, compare_readings, fit_weights
+from core.demo_scores import HELD_OUT, OUT_OF_FOLD, PREDICTIONS_FOLDER
 from core.evaluation.box_files import BoxCohort
 from core.evaluation.levels import LevelName
 from core.evaluation.report import ChosenOn, EvaluationReport, evaluate_scores
 from core.evaluation.score_files import read_score_table, read_truth_table
-from core.inference.box_evidence import box_outputs, with_context
-from core.inference.context import fit_context
+from core.inference.box_evidence import box_outputs
 from core.inference.outputs import read_slices, write_slices
 from core.models.bundles import (
     COHORTS_FOLDER,
     CONFIG_FILE,
     OPERATING_POINTS_FILE,
+    BoxWeights,
     BundleInfo,
-    VertebraContext,
 )
 from core.types import SlicePredictions
 
 TRAINING: Final = "training"
 LEVELS_FILE: Final = "levels.json"
-_JUDGED: Final[tuple[LevelName, ...]] = ("slice", "vertebra", "patient")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,12 +37,12 @@ class JudgedBoxes:
     """What a localiser is worth as a fracture model.
 
     Attributes:
-        context: Fitted on the training cohort.
+        weights: Fitted on the training cohort.
         held_out: Measured at thresholds that were chosen on the training cohort.
         studies: Of the training cohort, none of which the localiser has learnt from.
     """
 
-    context: VertebraContext
+    weights: BoxWeights
     held_out: EvaluationReport
     studies: int
 
@@ -58,11 +57,11 @@ def judge_boxes(
     """Write a localiser's predictions of both cohorts, its thresholds and figures.
 
     The training cohort is the one that the fracture networks were cross-validated on; a localiser
-    has learnt from another, so its boxes there are those of new studies. The context of a vertebra
+    has learnt from another, so its boxes there are those of new studies. The weights of the boxes
     and the thresholds are chosen on it and applied to the held-out cohort.
 
     Args:
-        bundle: The localiser; its folder gains two tables, a context, operating points and
+        bundle: The localiser; its folder gains two tables, weights, operating points and
             `levels.json`.
         vertebra: The vertebra bundle whose presence in git is laid under the boxes.
         training: Raw boxes of the training cohort.
@@ -75,33 +74,48 @@ def judge_boxes(
     say("The localiser as a fracture model")
     cohorts = bundle.folder.parent / COHORTS_FOLDER
     folder = bundle.folder / PREDICTIONS_FOLDER
-    outputs = {
-        OUT_OF_FOLD: _outputs(vertebra, OUT_OF_FOLD, training),
-        HELD_OUT: _outputs(vertebra, HELD_OUT, held_out),
-    }
-    context = _context(outputs[OUT_OF_FOLD], cohorts)
-    config = bundle.config.model_copy(update={"context": context})
+    seen = {table: _seen(vertebra, table) for table in (OUT_OF_FOLD, HELD_OUT)}
+    fitted_on = _fit_studies(training, seen[OUT_OF_FOLD], cohorts)
+    weights = fit_weights(fitted_on)
+    # A context would be a fracture network's.
+    config = bundle.config.model_copy(update={"box_weights": weights, "context": None})
     write_text(bundle.folder / CONFIG_FILE, config.model_dump_json(indent=2) + "\n")
     folds = _folds(vertebra)
-    for name, studies in outputs.items():
-        joined = [with_context(study, context) for study in studies]
-        write_slices(folder / f"{name}.parquet", joined, folds=folds if name == OUT_OF_FOLD else {})
+    boxes = {
+        table: [(raw, seen[table][raw.study_id]) for raw in cohort.raw]
+        for table, cohort in ((OUT_OF_FOLD, training), (HELD_OUT, held_out))
+    }
+    for table, studies in boxes.items():
+        outputs = [box_outputs(raw, known, weights) for raw, known in studies]
+        write_slices(
+            folder / f"{table}.parquet", outputs, folds=folds if table == OUT_OF_FOLD else {}
+        )
+    say("Other ways to read the same boxes")
+    truths = {OUT_OF_FOLD: TRAINING, HELD_OUT: HELD_OUT}
+    readings = compare_readings(
+        fitted_on,
+        {
+            table: (studies, read_truth_table(cohorts / f"{truths[table]}.parquet"))
+            for table, studies in boxes.items()
+        },
+    )
     report = measure_levels(bundle)
     points: dict[str, Any] = dict(bundle.operating_points or {})
-    for level in _JUDGED:
+    for level in JUDGED:
         found = _level(report, level)
         points[level] = {
             "threshold": found.operating_point.threshold, "rule": found.operating_point.rule,
             "chosen_on": f"{len(training.raw)} studies of the training cohort",
         }  # fmt: skip
     write_json(bundle.folder / OPERATING_POINTS_FILE, points)
-    judged = JudgedBoxes(context, report, len(training.raw))
+    judged = JudgedBoxes(weights, report, len(training.raw))
     write_json(
         folder / LEVELS_FILE,
         {
             "partner": vertebra.folder.name,
-            "context": context.model_dump(),
+            "weights": weights.model_dump(),
             "chosen_on_studies": judged.studies,
+            "readings": readings,
             "held_out": report.to_json(),
         },
     )
@@ -130,15 +144,15 @@ def _level(report: EvaluationReport, level: LevelName) -> Any:  # noqa: ANN401 -
     return getattr(report, level)
 
 
-def _outputs(vertebra: BundleInfo, table: str, cohort: BoxCohort) -> list[SlicePredictions]:
-    seen = {
-        study.study_id: study
-        for study in read_slices(vertebra.folder / PREDICTIONS_FOLDER / f"{table}.parquet")
-    }
-    return [box_outputs(raw, seen[raw.study_id]) for raw in cohort.raw]
+def _seen(vertebra: BundleInfo, table: str) -> dict[str, SlicePredictions]:
+    """By study, the stored predictions of the vertebra bundle."""
+    file = vertebra.folder / PREDICTIONS_FOLDER / f"{table}.parquet"
+    return {study.study_id: study for study in read_slices(file)}
 
 
-def _context(outputs: Sequence[SlicePredictions], cohorts: Path) -> VertebraContext:
+def _fit_studies(
+    cohort: BoxCohort, seen: Mapping[str, SlicePredictions], cohorts: Path
+) -> list[FitStudy]:
     truth = pd.read_parquet(cohorts / f"{TRAINING}.parquet").set_index("study_id")
     slices = pd.read_parquet(cohorts / f"{TRAINING}_slices.parquet")
     present = {
@@ -146,16 +160,15 @@ def _context(outputs: Sequence[SlicePredictions], cohorts: Path) -> VertebraCont
         for name, rows in slices.groupby("study_id", observed=True)
     }
     labels = truth[[f"y_{v}" for v in VERTEBRAE]].astype(bool)
-    rows = [
-        (
-            study.fracture_probs,
-            study.vertebra_probs,
-            present[study.study_id].to_numpy(bool) & labels.loc[study.study_id].to_numpy(bool),
+    return [
+        FitStudy(
+            raw,
+            seen[raw.study_id],
+            present[raw.study_id].to_numpy(bool) & labels.loc[raw.study_id].to_numpy(bool),
         )
-        for study in outputs
-        if study.study_id in present
+        for raw in cohort.raw
+        if raw.study_id in present
     ]
-    return fit_context(rows, top_k=TOP_K, shared=False)
 
 
 def _folds(vertebra: BundleInfo) -> Mapping[str, int]:

@@ -20,6 +20,7 @@ from core.demo_box_scores import judge_boxes
 from core.demo_box_variants import heat_boxes
 from core.demo_localizer_report import (
     BOX_RULE,
+    BOXES_COHORT,
     FALSE_PER_STUDY,
     FOLDS_COHORT,
     HEAT_FILE,
@@ -30,6 +31,7 @@ from core.demo_localizer_report import (
     write_measures,
 )
 from core.demo_scores import PREDICTIONS_FOLDER
+from core.errors import TrainingError
 from core.evaluation.box_files import (
     BoxCohort,
     fused_table,
@@ -40,7 +42,13 @@ from core.models.bundles import OPERATING_POINTS_FILE, WEIGHTS_FILE, BundleInfo,
 from core.models.pairs import DEFAULT_NAMES
 from core.types import StudyRecord
 
-CONFIG: Final = PROJECT_ROOT / "configs" / "localization" / "mobilenet_v3_large.yaml"
+_CONFIGS: Final = PROJECT_ROOT / "configs" / "localization"
+STAGES: Final = (
+    (_CONFIGS / "mobilenet_v3_large.yaml", "train", TRAINING_COHORT),
+    (_CONFIGS / "mobilenet_v3_large_more.yaml", "boxes", BOXES_COHORT),
+)
+"""Config, folder of the cohort below the work folder, studies and seed; each goes on from the one
+before it."""
 NAME: Final = "localization_mobilenet_v3_large"
 SLICE_MODEL: Final = "fracture_type1"
 """Whose Grad-CAM and slice probabilities the localiser is set beside."""
@@ -76,23 +84,12 @@ def build_localizer(
     """
     roots: dict[str, tuple[int, int]] = {"folds": FOLDS_COHORT, "held_out": HELD_OUT_COHORT}
     if not score_only:
-        roots["train"] = TRAINING_COHORT
+        roots |= {name: cohort for _, name, cohort in STAGES}
     for name, (count, seed) in roots.items():
         write_cohort(work / name, studies=count, seed=seed, jobs=jobs, progress=progress)
     target = settings.checkpoints / NAME
     if not score_only:
-        from core.training.box_trainer import train_localizer
-        from core.training.runs import RunFolder
-
-        say("Training the localiser")
-        config = load_run_config(CONFIG, data_root=work / "train")
-        run = RunFolder(work / "runs" / NAME)
-        made = run.bundle
-        if not (made / WEIGHTS_FILE).is_file():
-            made = train_localizer(
-                config, run.folder, resume=run.checkpoint_file.exists(), progress=progress,
-                cache_dir=settings.rsna_cache,
-            )  # fmt: skip
+        made = train_stages(settings, work, progress=progress, say=say)
         target.mkdir(parents=True, exist_ok=True)
         for file in made.iterdir():
             shutil.copy2(file, target / file.name)
@@ -100,6 +97,48 @@ def build_localizer(
     return score_localizer(
         bundle, work, settings, studies=studies, jobs=jobs, progress=progress, say=say
     )
+
+
+def train_stages(
+    settings: Settings,
+    work: Path,
+    *,
+    progress: Progress | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Path:
+    """Train the stages of the localiser one after another; those that are finished stay.
+
+    Args:
+        settings: Where caches lie.
+        work: Folder of the cohorts, which are there, and of the runs.
+        progress: Called with (steps done, steps in all) of the stage at work.
+        say: Told which stage begins.
+
+    Returns:
+        The last stage's bundle.
+
+    Raises:
+        CSpineError: As training raises it.
+    """
+    from core.training.box_trainer import train_localizer
+    from core.training.runs import RunFolder
+
+    made: Path | None = None
+    for number, (file, cohort, _) in enumerate(STAGES, start=1):
+        changes = {} if made is None else {"init_from": made}
+        config = load_run_config(file, data_root=work / cohort, **changes)
+        run = RunFolder(work / "runs" / f"localization_{file.stem}")
+        made = run.bundle
+        if (made / WEIGHTS_FILE).is_file():
+            continue
+        say(f"Training the localiser, stage {number} of {len(STAGES)}")
+        made = train_localizer(
+            config, run.folder, resume=run.checkpoint_file.exists(), progress=progress,
+            cache_dir=settings.rsna_cache,
+        )  # fmt: skip
+    if made is None:
+        raise TrainingError("The localiser has no stage; give STAGES one.")
+    return made
 
 
 def score_localizer(

@@ -23,6 +23,7 @@ FALSE_PER_STUDY: Final = 1.0
 BOX_RULE: Final = "one false box a study"
 REPLICATES: Final = 300
 TRAINING_COHORT: Final = (480, 11)
+BOXES_COHORT: Final = (960, 11)
 FOLDS_COHORT: Final = (240, 31)
 HELD_OUT_COHORT: Final = (120, 23)
 """Studies and seed."""
@@ -74,7 +75,7 @@ def write_measures(bundle: BundleInfo, slice_model: BundleInfo) -> BundleInfo:
         "synthetic": True,
         "warning": SYNTHETIC_WARNING,
         "cohort": {
-            "train": {"studies": TRAINING_COHORT[0], "seed": TRAINING_COHORT[1]},
+            "train": {"studies": BOXES_COHORT[0], "seed": BOXES_COHORT[1]},
             "held_out": {"studies": HELD_OUT_COHORT[0], "seed": HELD_OUT_COHORT[1]},
         },
         "measured_on": {
@@ -174,6 +175,13 @@ def heat_measures(heat: BoxTable, cohort: BoxCohort, slice_model: str) -> dict[s
     return {"bundle": slice_model} | {name: found[name] for name in wanted}
 
 
+def stages_before(bundle: BundleInfo) -> str:
+    """What a localiser learnt from before its last stage, as the end of a sentence; or nothing."""
+    stages = bundle.config.trained_on.get("earlier_stages", [])
+    told = [f"{stage['epochs']} epochs on {stage['studies']} of them" for stage in stages]
+    return f" after {' and '.join(told)}" if told else ""
+
+
 def _card(bundle: BundleInfo, content: dict[str, Any]) -> str:
     run, held = bundle.config.trained_on["run"], content["held_out"]
     low, high = held["mean_iou_best_scored_interval"] or (float("nan"), float("nan"))
@@ -185,7 +193,8 @@ def _card(bundle: BundleInfo, content: dict[str, Any]) -> str:
         f"channels: {bundle.config.channels}.\n\n"
         f"**{SYNTHETIC_WARNING}**\n\n"
         f"Trained on {bundle.config.trained_on['studies']} synthetic studies with "
-        f"{bundle.config.trained_on['boxes']} boxes for {run['epochs']} epochs, on one CPU core. "
+        f"{bundle.config.trained_on['boxes']} boxes for {run['epochs']} epochs"
+        f"{stages_before(bundle)}, on one CPU core. "
         f"Measured on {content['measured_on']['studies']} others "
         f"({content['measured_on']['boxes']} boxes):\n\n"
         "| figure | value |\n|---|---|\n"

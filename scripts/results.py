@@ -20,6 +20,7 @@ from core.config import PROJECT_ROOT
 from core.constants import VERTEBRAE
 from core.demo_box_scores import LEVELS_FILE
 from core.demo_localizer import NAME as LOCALIZER
+from core.demo_localizer_report import stages_before
 from core.demo_scores import PREDICTIONS_FOLDER
 from core.models.bundles import COHORTS_FOLDER, BundleInfo, list_bundles, read_bundle
 from scripts.results_experiments import experiment_tables
@@ -127,7 +128,8 @@ def localisation_tables(bundle: BundleInfo) -> str:
         f"{metrics['cohort']['held_out']['seed']}), {on['slices']:,} slices, {on['boxes']} true "
         f"boxes, {held['true_fractures']} fractures (true boxes linked along z). Trained on "
         f"{bundle.config.trained_on['studies']} studies for {run['epochs']} epochs with "
-        f"{run['negatives']:g} slices without a fracture for each boxed one, of "
+        f"{run['negatives']:g} slices without a fracture for each boxed one"
+        f"{stages_before(bundle)}, of "
         f"{bundle.config.field_mm:g} mm on {bundle.config.size} pixels.",
         "",
         "| step | mean IoU | centre inside | AP 0.1 | AP 0.3 | AP 0.5 | boxes found at 1 false box "
@@ -169,8 +171,8 @@ def _judged_rows(judged: Mapping[str, Any]) -> list[str]:
     """The localiser as a fracture model."""
     found = judged["held_out"]
     rows = [
-        f"As a fracture model with {judged['partner']}, context and thresholds chosen on "
-        f"{judged['chosen_on_studies']} other studies:",
+        f"As a fracture model with {judged['partner']}, the boxes' weights and thresholds chosen "
+        f"on {judged['chosen_on_studies']} other studies:",
         "",
         "| level | AUC | recall | precision | specificity |",
         "|---|---|---|---|---|",
@@ -178,6 +180,19 @@ def _judged_rows(judged: Mapping[str, Any]) -> list[str]:
     for level in ("slice", "vertebra", "patient"):
         names = ("auc", "recall", "precision", "specificity")
         rows.append(f"| {level} | {' | '.join(figure(found[level], name) for name in names)} |")
+    rows += [
+        "",
+        "The same boxes read in three ways, AUC at slice, vertebra and patient level:",
+        "",
+        "| reading | studies that weights and thresholds were chosen on | held out |",
+        "|---|---|---|",
+    ]
+    for one in judged["readings"]:
+        areas = [
+            ", ".join(f"{value:.3f}" for value in one[cohort].values())
+            for cohort in ("out_of_fold", "held_out")
+        ]
+        rows.append(f"| {one['reading']} | {' | '.join(areas)} |")
     return rows
 
 

@@ -2,39 +2,115 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import log_loss
 
 from core.constants import BOXES_TYPE, N_VERTEBRAE
-from core.inference.box_tracks import FusionSettings, detect
-from core.inference.context import in_context
-from core.models.bundles import VertebraContext
+from core.errors import TrainingError
+from core.inference.box_tracks import Detections, FusionSettings, detect, track_scores
+from core.inference.context import SEEN, log_odds, rising_fit
+from core.models.bundles import BoxWeights
 from core.types import RawDetections, SlicePredictions
 
-NO_BOX = 1e-3
-"""Score of a slice without any box: nothing found is not the same as nothing there."""
+Floats = NDArray[np.float64]
+
+NO_BOX: Final = 1e-3
+"""Score of a slice or vertebra without any box: nothing found is not the same as nothing there."""
+POWERS: Final = (1.0, 2.0, 4.0, 8.0)
+"""Among which the powers of the weights are chosen."""
 
 
-def slice_box_scores(raw: RawDetections, settings: FusionSettings) -> NDArray[np.float32]:
-    """The best box of each slice, float32 (n_slices,); `NO_BOX` where there is none."""
-    found = detect(raw, settings)
-    scores = np.full(raw.n_slices, NO_BOX)
-    np.maximum.at(scores, found.slice_index, found.scores)
-    return scores.astype(np.float32)
+@dataclass(frozen=True, slots=True, eq=False)
+class BoxEvidence:
+    """What a localiser's boxes say of one study, before it is weighed.
+
+    Attributes:
+        slices: float64 (n,), score of each slice's best box; `NO_BOX` where there is none.
+        tracks: float64 (t,), scores of the tracks, as of `boxes_3d`.
+        owners: float64 (t, 7), how much each vertebra may call a track its own.
+    """
+
+    slices: Floats
+    tracks: Floats
+    owners: Floats
+
+
+def gather_evidence(
+    raw: RawDetections, presence: NDArray[np.float32], settings: FusionSettings | None = None
+) -> BoxEvidence:
+    """Fuse a study's boxes and ask whose they are.
+
+    Args:
+        raw: From `BoxPredictor`.
+        presence: float32 (n, 7), v_ij of the same study.
+        settings: Of the fusion; the defaults unless given.
+    """
+    found = detect(raw, settings or FusionSettings())
+    slices = np.full(raw.n_slices, NO_BOX)
+    np.maximum.at(slices, found.slice_index, found.scores)
+    return BoxEvidence(
+        slices, track_scores(found.track, found.scores), track_owners(found, presence)
+    )
+
+
+def track_owners(found: Detections, presence: NDArray[np.float32]) -> Floats:
+    """How much each vertebra may call a track its own.
+
+    A box names no vertebra. Several are in view on the slices of its track; the one that is in view
+    longest is the likeliest owner.
+
+    Args:
+        found: Fused boxes of one study.
+        presence: float32 (n, 7), v_ij.
+
+    Returns:
+        float64 (t, 7), o_tj: the sum of v_ij over the slices of the track's boxes, divided by the
+        largest of the seven; 0 where no vertebra is in view.
+    """
+    n_tracks = int(found.track.max(initial=-1)) + 1
+    seen = np.zeros((n_tracks, N_VERTEBRAE))
+    np.add.at(seen, found.track, presence[found.slice_index].astype(np.float64))
+    most = seen.max(axis=1, keepdims=True)
+    return np.divide(seen, most, out=np.zeros_like(seen), where=most > 0)
+
+
+def vertebra_evidence(evidence: BoxEvidence, *, owner_power: float, score_power: float) -> Floats:
+    """What the tracks together say of each vertebra.
+
+    With s_t the score of a track and o_tj of `track_owners`, a noisy or: one sure track is enough,
+    and several doubtful ones add up::
+
+        e_j = 1 - prod_t (1 - s_t ** score_power * o_tj ** owner_power)
+
+    Returns:
+        float64 (7,), within `NO_BOX` of 0 and 1.
+    """
+    each = evidence.tracks[:, np.newaxis] ** score_power * evidence.owners**owner_power
+    return np.clip(1.0 - np.prod(1.0 - each, axis=0), NO_BOX, 1.0 - NO_BOX)
 
 
 def box_outputs(
-    raw: RawDetections, seen: SlicePredictions, settings: FusionSettings | None = None
+    raw: RawDetections,
+    seen: SlicePredictions,
+    weights: BoxWeights,
+    settings: FusionSettings | None = None,
 ) -> SlicePredictions:
-    """Turn boxes into one f_i a slice, beside the presence that a vertebra model gave.
+    """Turn boxes into f_ij, beside the presence that a vertebra model gave.
 
-    A box names no vertebra: f_ij = f_i for all j, and v_ij says whose it is.
+    With l_i the log odds of the slice's best box and e_j of `vertebra_evidence`::
+
+        f_ij = sigmoid(intercept + local * l_i + vertebra * log odds of e_j)
 
     Args:
         raw: From `BoxPredictor`.
         seen: Of the same study; its presence and places are taken over.
+        weights: Of the localiser's bundle.
         settings: Of the fusion; the defaults unless given.
 
     Returns:
@@ -48,16 +124,71 @@ def box_outputs(
             f"Boxes of study {raw.study_id} with {raw.n_slices} slices do not go with predictions "
             f"of {seen.study_id} with {seen.n_slices}."
         )
-    scores = slice_box_scores(raw, settings or FusionSettings())
+    evidence = gather_evidence(raw, seen.vertebra_probs, settings)
+    whole = vertebra_evidence(
+        evidence, owner_power=weights.owner_power, score_power=weights.score_power
+    )
+    logits = (
+        weights.intercept
+        + weights.local * log_odds(evidence.slices)[:, np.newaxis]
+        + weights.vertebra * log_odds(whole)
+    )
     return replace(
         seen,
-        fracture_probs=np.repeat(scores[:, np.newaxis], N_VERTEBRAE, axis=1),
+        fracture_probs=(1.0 / (1.0 + np.exp(-logits))).astype(np.float32),
         fracture_type=BOXES_TYPE,
         models=(*seen.models[:1], *raw.models),
     )
 
 
-def with_context(outputs: SlicePredictions, context: VertebraContext) -> SlicePredictions:
-    """The same outputs, each slice seen together with the whole vertebra."""
-    fracture = in_context(outputs.fracture_probs, outputs.vertebra_probs, context, shared=False)
-    return replace(outputs, fracture_probs=fracture)
+def fit_box_weights(
+    studies: Sequence[tuple[BoxEvidence, NDArray[np.float32], NDArray[np.bool_]]],
+    *,
+    owners: Sequence[float] = POWERS,
+) -> BoxWeights:
+    """Fit the weights of a localiser's boxes to the slices in which a vertebra is seen.
+
+    Logistic regression for each pair of powers, of which the likeliest is taken. Fit on studies
+    that the networks have not learnt from. As for `fit_context`, no slope may be negative.
+
+    Args:
+        studies: Of each its evidence, v_ij float32 (n, 7) and y_ij bool (n, 7).
+        owners: Owner powers to choose from; score powers are always those of `POWERS`.
+
+    Raises:
+        TrainingError: The rows are of one class only.
+    """
+    seen = [presence >= SEEN for _, presence, _ in studies]
+    y = np.concatenate(
+        [t[s] for (_, _, t), s in zip(studies, seen, strict=True)] or [np.zeros(0, np.bool_)]
+    )
+    if not len(y) or y.all() or not y.any():
+        raise TrainingError(
+            "Boxes cannot be weighed on slices of one class; give studies with and without "
+            "fractures."
+        )
+    local = _rows([log_odds(e.slices)[:, np.newaxis] for e, _, _ in studies], seen)
+    found: list[tuple[float, BoxWeights]] = []
+    for owner, score in product(owners, POWERS):
+        wholes = [
+            log_odds(vertebra_evidence(e, owner_power=owner, score_power=score))
+            for e, _, _ in studies
+        ]
+        x = np.stack([local, _rows(wholes, seen)], axis=1)
+        slopes, intercept = rising_fit(x, y)
+        weights = BoxWeights(
+            owner_power=owner,
+            score_power=score,
+            local=round(float(slopes[0]), 6),
+            vertebra=round(float(slopes[1]), 6),
+            intercept=round(intercept, 6),
+        )
+        found.append((float(log_loss(y, 1.0 / (1.0 + np.exp(-(x @ slopes + intercept))))), weights))
+    return min(found, key=lambda each: each[0])[1]
+
+
+def _rows(values: Sequence[Floats], seen: Sequence[NDArray[np.bool_]]) -> Floats:
+    """Of every study what can be laid over (n, 7), where a vertebra is seen."""
+    return np.concatenate(
+        [np.broadcast_to(value, kept.shape)[kept] for value, kept in zip(values, seen, strict=True)]
+    )

@@ -10,7 +10,7 @@ import numpy as np
 from core.constants import BOXES_TYPE, N_VERTEBRAE
 from core.errors import BundleError
 from core.inference.aggregation import check_slice_predictions
-from core.inference.box_evidence import box_outputs, with_context
+from core.inference.box_evidence import box_outputs
 from core.inference.localization import BoxPredictor
 from core.inference.predictor import Predictor
 from core.models.bundles import BundleInfo
@@ -25,7 +25,7 @@ class BoxReading:
     """What a localiser says of a study.
 
     Attributes:
-        predictions: Its boxes as evidence, of type `BOXES_TYPE`, in the context of the vertebrae.
+        predictions: Its boxes as evidence, of type `BOXES_TYPE`.
         raw: The boxes before fusion.
     """
 
@@ -38,7 +38,7 @@ class BoxReader:
 
     Args:
         vertebra: Bundle that gives presence.
-        localizer: Localisation bundle with a context.
+        localizer: Localisation bundle with weights for its boxes.
         device: As `pick_device` takes it.
         batch_size: Slices in one pass of the vertebra network, >= 1.
 
@@ -55,13 +55,13 @@ class BoxReader:
         device: str = "auto",
         batch_size: int = 32,
     ) -> None:
-        context = localizer.config.context
-        if localizer.config.task != "localization" or context is None:
+        weights = localizer.config.box_weights
+        if localizer.config.task != "localization" or weights is None:
             raise BundleError(
-                f"Bundle {localizer.config.name} is no localiser with a context for its boxes, so "
+                f"Bundle {localizer.config.name} is no localiser with weights for its boxes, so "
                 "it cannot judge a study; choose another bundle."
             )
-        self._context = context
+        self._weights = weights
         self._presence = Predictor(vertebra, None, device=device, batch_size=batch_size)
         self._boxes = BoxPredictor([localizer], device=device)
         self._vertebra_name = vertebra.config.name
@@ -113,7 +113,7 @@ class BoxReader:
             instance_numbers=volume.instance_numbers,
             models=(self._vertebra_name,),
         )
-        predictions = with_context(box_outputs(raw, seen), self._context)
+        predictions = box_outputs(raw, seen, self._weights)
         check_slice_predictions(predictions)
         return BoxReading(predictions, raw)
 

@@ -59,13 +59,13 @@ def context_features(
     """Log odds l_ij of the slice and s_j (or s_i) of its vertebra, each float64 (n, 7)."""
     f, v = fracture.astype(np.float64), presence.astype(np.float64)
     kept = min(top_k, len(f))
-    whole = _log_odds(np.sort(f * v, axis=0)[len(f) - kept :].mean(axis=0))
+    whole = log_odds(np.sort(f * v, axis=0)[len(f) - kept :].mean(axis=0))
     if not shared:
-        return _log_odds(f), np.broadcast_to(whole, f.shape)
+        return log_odds(f), np.broadcast_to(whole, f.shape)
     weights = v.sum(axis=1)
-    lowest = float(_log_odds(np.zeros(1))[0])
+    lowest = float(log_odds(np.zeros(1))[0])
     blended = np.divide(v @ whole, weights, out=np.full(len(f), lowest), where=weights > 0)
-    return _log_odds(f), np.broadcast_to(blended[:, np.newaxis], f.shape)
+    return log_odds(f), np.broadcast_to(blended[:, np.newaxis], f.shape)
 
 
 def fit_context(
@@ -106,7 +106,7 @@ def fit_context(
             "The context along a vertebra cannot be fitted to slices of one class; give studies "
             "with and without fractures."
         )
-    slopes, intercept = _rising_fit(x, y)
+    slopes, intercept = rising_fit(x, y)
     return VertebraContext(
         top_k=top_k,
         local=round(float(slopes[0]), 6),
@@ -115,7 +115,7 @@ def fit_context(
     )
 
 
-def _rising_fit(x: FloatArray, y: NDArray[np.bool_]) -> tuple[FloatArray, float]:
+def rising_fit(x: FloatArray, y: NDArray[np.bool_]) -> tuple[FloatArray, float]:
     """Slopes (2,), none negative, and intercept; a feature that would fall is left out.
 
     The intercept is always that of the features that stay: with none, the log odds of y itself.
@@ -129,9 +129,10 @@ def _rising_fit(x: FloatArray, y: NDArray[np.bool_]) -> tuple[FloatArray, float]
             slopes[used] = found
             return slopes, float(np.asarray(model.intercept_)[0])
         used[np.flatnonzero(used)[found < 0]] = False
-    return slopes, float(_log_odds(np.asarray([y.mean()]))[0])
+    return slopes, float(log_odds(np.asarray([y.mean()]))[0])
 
 
-def _log_odds(probability: FloatArray) -> FloatArray:
+def log_odds(probability: FloatArray) -> FloatArray:
+    """Log odds of probabilities of any shape, kept off 0 and 1 by `CLIP`."""
     p = np.clip(probability, CLIP, 1 - CLIP)
     return np.log(p) - np.log1p(-p)

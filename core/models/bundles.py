@@ -44,6 +44,23 @@ class VertebraContext(BaseModel):
     intercept: float
 
 
+class BoxWeights(BaseModel):
+    """How a localiser's boxes become fracture probabilities: `core.inference.box_evidence`.
+
+    `owner_power` says how sharply a track goes to the vertebra that it shows longest, `score_power`
+    how little a weak track counts; `local` and `vertebra` weigh the log odds of the slice and of
+    the vertebra, `intercept` is added.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    owner_power: float = Field(ge=0)
+    score_power: float = Field(gt=0)
+    local: float = Field(ge=0)
+    vertebra: float = Field(ge=0)
+    intercept: float
+
+
 class BundleConfig(BaseModel):
     """Everything needed to rebuild a bundle's model and to feed it, and where it came from.
 
@@ -53,6 +70,7 @@ class BundleConfig(BaseModel):
     `alpha` weighed the fracture loss of a Type 3 model. `vertebra_bundle` names the bundle whose
     presence a Type 2 fracture model is meant to read, None where it learnt from masks alone.
     `context` joins a slice's fracture probability with that of its vertebra; None leaves it alone.
+    `box_weights` make a localiser's boxes evidence; None where nobody fitted them.
     `created` is ISO 8601 in UTC.
     """
 
@@ -76,6 +94,7 @@ class BundleConfig(BaseModel):
     vertebra_bundle: str | None = None
     anchors: tuple[tuple[tuple[float, float], ...], ...] | None = None
     context: VertebraContext | None = None
+    box_weights: BoxWeights | None = None
     weights_sha256: str = Field(pattern="^[0-9a-f]{64}$")
     parameters: int = Field(ge=1)
     trained_on: dict[str, Any]
@@ -98,12 +117,13 @@ class BundleConfig(BaseModel):
 
     @property
     def gives_fractures(self) -> bool:
-        """Whether it can judge a study: a fracture model, or a localiser with a context.
+        """Whether it can judge a study: a fracture model, or a localiser whose boxes have weights.
 
-        A localiser's boxes are evidence once a context was fitted to them, together with the
-        thresholds: `core.demo_box_scores`.
+        They are fitted together with the thresholds: `core.demo_box_scores`.
         """
-        return self.task == "fracture" or (self.task == "localization" and self.context is not None)
+        return self.task == "fracture" or (
+            self.task == "localization" and self.box_weights is not None
+        )
 
     @property
     def reads_presence(self) -> bool:

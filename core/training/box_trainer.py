@@ -101,6 +101,19 @@ def _known_anchors(config: RunConfig) -> Anchors | None:
     return read_bundle(config.init_from).config.anchors
 
 
+def _history(config: RunConfig) -> dict[str, Any]:
+    """The bundle that a run starts from, and what earlier localisers in that line learnt from."""
+    if config.init_from is None:
+        return {"init_from": None, "earlier_stages": []}
+    first = read_bundle(config.init_from).config
+    known = first.trained_on
+    stages = list(known.get("earlier_stages", []))
+    if first.task == "localization":
+        told = {name: known.get(name) for name in ("studies", "boxes", "study_ids_sha256")}
+        stages.append(told | {"epochs": known.get("run", {}).get("epochs")})
+    return {"init_from": first.name, "earlier_stages": stages}
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Job:
     """A run whose data and devices are ready."""
@@ -242,6 +255,7 @@ class _Job:
                 "git_commit": self.origin.git_commit,
                 "packages": self.origin.packages,
                 "steps": state.step,
+                **_history(config),
                 "run": config.model_dump(
                     mode="json", exclude={"data_root", "device", "vertebra_bundle", "init_from"}
                 ),

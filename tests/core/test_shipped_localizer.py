@@ -14,9 +14,9 @@ from core.demo_scores import PREDICTIONS_FOLDER
 from core.evaluation.box_files import fused_table, read_box_cohort
 from core.evaluation.box_groups import by_group
 from core.evaluation.detection import evaluate_detection
-from core.inference.box_evidence import box_outputs, with_context
+from core.inference.box_evidence import box_outputs
 from core.inference.outputs import read_slices
-from core.models.bundles import VertebraContext, read_bundle
+from core.models.bundles import BoxWeights, read_bundle
 from core.models.localizer_bundle import load_localizer
 
 
@@ -77,10 +77,19 @@ def test_its_figures_as_a_fracture_model_follow_from_the_shipped_predictions(bun
         assert "training cohort" in bundle.operating_points[level]["chosen_on"]
 
 
-def test_the_shipped_predictions_are_the_boxes_in_their_context(bundle, cohort):
+def test_the_shipped_way_of_reading_is_the_last_of_those_compared(bundle):
     stated = json.loads((bundle.folder / PREDICTIONS_FOLDER / LEVELS_FILE).read_text())
-    context = bundle.config.context
-    assert context == VertebraContext(**stated["context"])
+    *others, shipped = stated["readings"]
+    assert len(others) == 2
+    for level, area in shipped["held_out"].items():
+        # Probabilities are stored to 1e-4.
+        assert area == pytest.approx(stated["held_out"][level]["auc"], abs=2e-3)
+
+
+def test_the_shipped_predictions_are_the_weighed_boxes(bundle, cohort):
+    stated = json.loads((bundle.folder / PREDICTIONS_FOLDER / LEVELS_FILE).read_text())
+    weights = bundle.config.box_weights
+    assert weights == BoxWeights(**stated["weights"])
     vertebra = read_bundle(PROJECT_ROOT / "checkpoints" / stated["partner"])
     seen = {
         s.study_id: s
@@ -90,6 +99,6 @@ def test_the_shipped_predictions_are_the_boxes_in_their_context(bundle, cohort):
         s.study_id: s for s in read_slices(bundle.folder / PREDICTIONS_FOLDER / "held_out.parquet")
     }
     for raw in cohort.raw[::20]:
-        again = with_context(box_outputs(raw, seen[raw.study_id]), context)
+        again = box_outputs(raw, seen[raw.study_id], weights)
         # Boxes are kept as float32 and probabilities to 1e-4.
         assert again.fracture_probs == pytest.approx(stored[raw.study_id].fracture_probs, abs=2e-4)

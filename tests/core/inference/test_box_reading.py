@@ -15,7 +15,7 @@ from core.data.rsna import read_studies
 from core.demo_localizer import NAME
 from core.errors import BundleError
 from core.inference.batch import predict_folder
-from core.inference.box_evidence import box_outputs, with_context
+from core.inference.box_evidence import box_outputs
 from core.inference.box_reading import BoxReader, load_reader
 from core.inference.box_rows import read_boxes
 from core.inference.localization import BoxPredictor
@@ -56,7 +56,7 @@ def test_it_is_what_both_networks_say_alone(pair, volume, reading):
     networks = Predictor(pair.vertebra, read_bundle(SHIPPED / "fracture_type1"), device="cpu")
     seen = networks.predict(volume)
     raw = BoxPredictor([pair.fracture], device="cpu").predict(volume)
-    expected = with_context(box_outputs(raw, seen), pair.fracture.config.context)
+    expected = box_outputs(raw, seen, pair.fracture.config.box_weights)
     found = reading.predictions
     assert found.fracture_type == BOXES_TYPE
     assert found.models == ("vertebra_type1", NAME)
@@ -96,8 +96,8 @@ def test_predict_writes_boxes_of_the_same_run(pair, folder, volume, reader, read
     assert len(boxes) == len(reader.boxes_of(reading, volume))
 
 
-def test_a_localiser_without_a_context_cannot_judge(pair, tmp_path):
-    config = pair.fracture.config.model_copy(update={"context": None})
+def test_a_localiser_without_weights_cannot_judge(pair, tmp_path):
+    config = pair.fracture.config.model_copy(update={"box_weights": None})
     plain = replace(pair.fracture, config=config)
     with pytest.raises(BundleError, match="cannot judge"):
         BoxReader(pair.vertebra, plain, device="cpu")
