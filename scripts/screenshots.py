@@ -67,8 +67,9 @@ SHOTS: Final = (
     ),
     Shot("tour", "/dataset?tour=1&present=1", ".st-key-dataset_charts .js-plotly-plot"),
     Shot("preprocessing", "/preprocessing", ".st-key-preview img", 1100, on_study=True),
-    Shot("spine_3d", "/spine_3d", "canvas", 1100, 8000, on_study=True),
     Shot("diagnosis", "/diagnosis", ".lab-call", 1100, 4000, on_study=True),
+    # After Diagnosis, which has the networks read the study.
+    Shot("spine_3d", "/spine_3d", "canvas", 1100, 8000, on_study=True),
     Shot("localization", "/localization", "canvas.axial", 1300, 6000, on_study=True),
 )
 
