@@ -36,8 +36,8 @@ from scripts.find_chromium import find_chromium
 
 ROOT = Path(__file__).resolve().parent.parent
 LOAD_LIMIT_S, MOVE_LIMIT_MS, MEMORY_LIMIT_MIB = 3.0, 300.0, 1024.0
-IMPORTS_MS = 5000
-"""By then the pages' modules are imported, beside the server's start."""
+IMPORTS_MS = 12_000
+"""By then the pages' modules are imported, which begins some seconds after the first page."""
 WATCH = """() => {
   window.moveStart = 0; window.moveEnd = 0;
   const parts = ['.lab-what-if', '.st-key-ev_roc_stack .lab-layer-over',
