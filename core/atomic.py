@@ -147,7 +147,7 @@ def what_mends(error: OSError, usual: str) -> str:
         `usual`, but for the one error that neither space nor permissions mend: no file can be
         opened while this process holds as many as it may.
     """
-    if error.errno in (errno.EMFILE, errno.ENFILE):
+    if error.errno == errno.EMFILE:
         return "raise the limit of open files (`ulimit -n`) above the number of studies"
     return usual
 

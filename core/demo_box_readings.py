@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.constants import BOXES_TYPE, N_VERTEBRAE
+from core.demo_scores import TOP_K
 from core.evaluation.levels import LevelName
 from core.evaluation.report import evaluate_scores
 from core.evaluation.score_files import read_score_table
@@ -23,8 +24,6 @@ from core.models.bundles import BoxWeights
 from core.types import RawDetections, SlicePredictions
 
 JUDGED: Final[tuple[LevelName, ...]] = ("slice", "vertebra", "patient")
-_TOP_K: Final = 3
-"""Slices that stood for a vertebra in the first way of reading."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,7 +92,7 @@ def _fit_slices(studies: Sequence[FitStudy]) -> Read:
     rows = [
         (_best_boxes(one.raw, one.seen), one.seen.vertebra_probs, one.target) for one in studies
     ]
-    context = fit_context(rows, top_k=_TOP_K, shared=False)
+    context = fit_context(rows, top_k=TOP_K, shared=False)
 
     def read(raw: RawDetections, seen: SlicePredictions) -> SlicePredictions:
         probs = in_context(_best_boxes(raw, seen), seen.vertebra_probs, context, shared=False)

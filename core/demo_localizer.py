@@ -31,7 +31,6 @@ from core.demo_localizer_report import (
     write_measures,
 )
 from core.demo_scores import PREDICTIONS_FOLDER
-from core.errors import TrainingError
 from core.evaluation.box_files import (
     BoxCohort,
     fused_table,
@@ -123,22 +122,20 @@ def train_stages(
     from core.training.box_trainer import train_localizer
     from core.training.runs import RunFolder
 
-    made: Path | None = None
+    bundles: list[Path] = []
     for number, (file, cohort, _) in enumerate(STAGES, start=1):
-        changes = {} if made is None else {"init_from": made}
-        config = load_run_config(file, data_root=work / cohort, **changes)
+        before = bundles[-1] if bundles else None
+        config = load_run_config(file, data_root=work / cohort, init_from=before)
         run = RunFolder(work / "runs" / f"localization_{file.stem}")
-        made = run.bundle
-        if (made / WEIGHTS_FILE).is_file():
+        bundles.append(run.bundle)
+        if (run.bundle / WEIGHTS_FILE).is_file():
             continue
         say(f"Training the localiser, stage {number} of {len(STAGES)}")
-        made = train_localizer(
+        train_localizer(
             config, run.folder, resume=run.checkpoint_file.exists(), progress=progress,
             cache_dir=settings.rsna_cache,
         )  # fmt: skip
-    if made is None:
-        raise TrainingError("The localiser has no stage; give STAGES one.")
-    return made
+    return bundles[-1]
 
 
 def score_localizer(
@@ -151,7 +148,7 @@ def score_localizer(
     progress: Progress | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> BundleInfo:
-    """Choose context and operating points on the folds cohort, measure on the held-out studies.
+    """Choose weights and operating points on the folds cohort, measure on the held-out studies.
 
     Args:
         bundle: A localisation bundle; its metrics, operating point, card and boxes are replaced.
@@ -162,7 +159,7 @@ def score_localizer(
         progress: Called with (studies done, studies in all).
         say: Told what is done next.
     """
-    say("Boxes of the cohort that contexts and thresholds are chosen on")
+    say("Boxes of the cohort that weights and thresholds are chosen on")
     folds = read_cohort(
         bundle, work / "folds", read_studies(work / "folds"), settings.rsna_cache,
         jobs=jobs, progress=progress,

@@ -178,7 +178,7 @@ def heat_measures(heat: BoxTable, cohort: BoxCohort, slice_model: str) -> dict[s
 def stages_before(bundle: BundleInfo) -> str:
     """What a localiser learnt from before its last stage, as the end of a sentence; or nothing."""
     stages = bundle.config.trained_on.get("earlier_stages", [])
-    told = [f"{stage['epochs']} epochs on {stage['studies']} of them" for stage in stages]
+    told = [f"{stage['epochs']} epochs on {stage['studies']} studies" for stage in stages]
     return f" after {' and '.join(told)}" if told else ""
 
 

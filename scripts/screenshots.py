@@ -183,7 +183,8 @@ def take_all(out: Path, names: list[str], scheme: str, width: int) -> None:
     """Take the pictures that are asked for.
 
     Raises:
-        ScreenshotError: Chromium or the dashboard is missing.
+        ChromiumMissingError: There is no browser.
+        ScreenshotError: The dashboard does not answer, or a picture fails.
     """
     path = find_chromium()
     out.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.find_chromium import find_chromium
+from scripts.find_chromium import ChromiumMissingError, find_chromium
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -43,7 +43,7 @@ def chromium_path() -> str:
     """An installed Chromium; its absence fails under CI, where the browser tests must have run."""
     try:
         return find_chromium()
-    except FileNotFoundError as error:
+    except ChromiumMissingError as error:
         if os.environ.get("CI") == "true":
             pytest.fail(str(error))
         pytest.skip(str(error))

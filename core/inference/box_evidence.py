@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 from sklearn.metrics import log_loss
 
 from core.constants import BOXES_TYPE, N_VERTEBRAE
@@ -135,7 +136,7 @@ def box_outputs(
     )
     return replace(
         seen,
-        fracture_probs=(1.0 / (1.0 + np.exp(-logits))).astype(np.float32),
+        fracture_probs=expit(logits).astype(np.float32),
         fracture_type=BOXES_TYPE,
         models=(*seen.models[:1], *raw.models),
     )
@@ -183,7 +184,7 @@ def fit_box_weights(
             vertebra=round(float(slopes[1]), 6),
             intercept=round(intercept, 6),
         )
-        found.append((float(log_loss(y, 1.0 / (1.0 + np.exp(-(x @ slopes + intercept))))), weights))
+        found.append((float(log_loss(y, expit(x @ slopes + intercept))), weights))
     return min(found, key=lambda each: each[0])[1]
 
 

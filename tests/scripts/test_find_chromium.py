@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scripts.find_chromium import find_chromium
+from scripts.find_chromium import ChromiumMissingError, find_chromium
 
 
 @pytest.fixture
@@ -30,5 +30,5 @@ def test_none_is_said_in_one_sentence(programs, monkeypatch, named):
         monkeypatch.setenv("PATH", "/nowhere")
     else:
         monkeypatch.setenv("CHROMIUM", named)
-    with pytest.raises(FileNotFoundError, match="install it or set CHROMIUM"):
+    with pytest.raises(ChromiumMissingError, match="install it or set CHROMIUM"):
         find_chromium()

@@ -73,6 +73,7 @@ def test_type_1_follows_the_hand_worked_table():
 
     assert patient.slice_probs == pytest.approx([0.5, 0.25, 1.0], abs=0)
     assert patient.slice_seen.tolist() == [True, True, True]
+    assert patient.slice_seen.dtype == np.bool_
     # p_C1 = (1/2 * 1 + 1/4 * 1/2) / (3/2) = (5/8) / (3/2) = 5/12
     # p_C2 = (1/2 * 1/2 + 1/4 * 1) / (3/2) = (1/2) / (3/2) = 1/3
     assert patient.vertebra_probs[:2] == pytest.approx([5 / 12, 1 / 3], abs=1e-15)

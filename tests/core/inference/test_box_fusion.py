@@ -230,3 +230,13 @@ def test_boxes_without_area_never_meet_and_models_without_say_score_nothing():
 def test_weights_that_cannot_be_are_refused(weights):
     with pytest.raises(ValueError, match="weight of 0 or more"):
         weighted_boxes_fusion(UNIT, np.array([0.8]), weights=weights)
+
+
+def test_a_slice_with_fewer_clusters_than_another_still_joins_its_own():
+    same = [[0.0, 0, 10, 10]] * 3
+    apart = [[50.0 * k, 0, 50.0 * k + 10, 10] for k in range(3)]
+    fused, names = fuse_groups(
+        np.array([0, 0, 0, 1, 1, 1]), np.array(same + apart), np.array([0.9, 0.8, 0.7] * 2)
+    )
+    assert names.tolist() == [0, 1, 1, 1]
+    np.testing.assert_allclose(fused.xyxy, [same[0], *apart])
