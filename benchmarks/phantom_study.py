@@ -14,8 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from core.data.phantom.study import make_study
-from core.data.phantom.writer import derived_uid, write_study
+from core.phantom.study import make_study
+from core.phantom.writer import derived_uid, write_study
 
 LIMIT_S = 4.0
 COHORT_STUDIES, COHORT_LIMIT_S, COHORT_CORES = 400, 1200.0, 2

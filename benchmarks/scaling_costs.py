@@ -30,10 +30,10 @@ import torch
 from core.config import Settings
 from core.data.cache import fill_store
 from core.data.index import build_index
-from core.data.phantom.cohort import write_cohort
 from core.data.rsna import read_studies
 from core.inference.batch import predict_folder
 from core.models.pairs import BundlePair, default_bundle
+from core.phantom.cohort import write_cohort
 from core.types import HuWindow
 from core.workers import Workers, run_over
 

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from benchmarks.timing import seconds
 from core.data.dicom_series import read_series
-from core.data.phantom.study import make_study
+from core.phantom.study import make_study
 from core.preprocessing.network_input import slices_for_network
 from core.types import HuWindow
 

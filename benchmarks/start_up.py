@@ -21,7 +21,7 @@ from typing import Final
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from core.data.phantom.cohort import write_cohort
+from core.phantom.cohort import write_cohort
 from scripts.find_chromium import find_chromium
 from tests.browser.server import serve
 

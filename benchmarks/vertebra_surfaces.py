@@ -26,7 +26,7 @@ from scipy import ndimage
 from skimage.measure import marching_cubes
 
 from benchmarks.timing import seconds
-from core.data.phantom.study import make_study
+from core.phantom.study import make_study
 from core.types import CTVolume
 from core.visualization.packing import pack_surfaces
 from core.visualization.surfaces import SurfaceSettings, label_surfaces

@@ -14,7 +14,6 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.config import PROJECT_ROOT, RunConfig, Settings, read_yaml
-from core.data.phantom.cohort import write_cohort
 from core.demo_experiment_scores import (
     THIN_FILE,
     Trained,
@@ -25,6 +24,7 @@ from core.demo_models import HELD_OUT, TRUNK, CohortPlan
 from core.errors import ConfigError
 from core.inference.thin_predictions import predict_thinly
 from core.models.bundles import BundleInfo, read_bundle
+from core.phantom.cohort import write_cohort
 from core.training.run_list import summarise_run
 from core.training.trainer import train
 

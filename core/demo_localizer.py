@@ -13,7 +13,6 @@ import pandas as pd
 
 from core.atomic import atomic_path, write_json
 from core.config import PROJECT_ROOT, Settings, load_run_config
-from core.data.phantom.cohort import write_cohort
 from core.data.rsna import read_studies
 from core.demo_box_cohort import prepared_squares, read_cohort
 from core.demo_box_scores import judge_boxes
@@ -39,6 +38,7 @@ from core.evaluation.box_files import (
 from core.evaluation.detection import evaluate_detection
 from core.models.bundles import OPERATING_POINTS_FILE, WEIGHTS_FILE, BundleInfo, read_bundle
 from core.models.pairs import DEFAULT_NAMES
+from core.phantom.cohort import write_cohort
 from core.types import StudyRecord
 
 _CONFIGS: Final = PROJECT_ROOT / "configs" / "localization"

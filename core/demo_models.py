@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Final
 
 from core.config import PROJECT_ROOT, RunConfig, Settings, load_run_config
-from core.data.phantom.cohort import discard_outdated, write_cohort
 from core.demo_scores import Work, score_bundles
 from core.errors import BundleError
 from core.models.bundles import BundleInfo, read_bundle
 from core.models.pairs import DEFAULT_NAMES
+from core.phantom.cohort import discard_outdated, write_cohort
 from core.training.run_list import summarise_run
 from core.training.trainer import train
 

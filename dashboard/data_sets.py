@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from core.config import Settings
-from core.data.phantom.cohort import MANIFEST
 from core.data.rsna import IMAGES_FOLDER, LABELS_FILE, is_synthetic
 from core.errors import StorageError, TaskError
+from core.phantom.cohort import MANIFEST
 from dashboard.access import refusal
 from dashboard.apart import remove_whole
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Final, Literal
 
 from core.config import Settings, load_run_config
-from core.data.phantom.on_demand import CohortSeed
 from core.data.rsna import LABELS_FILE, is_synthetic
 from core.errors import ConfigError
 from core.inference.outputs import SLICES_FILE
 from core.models.bundles import BundleInfo, list_bundles
+from core.phantom.on_demand import CohortSeed
 from dashboard.evaluation_imports import list_imports
 
 PREDICTIONS_FOLDER: Final = "predictions"

@@ -11,10 +11,10 @@ import cv2
 
 from core import atomic
 from core.constants import DISPLAY_WINDOWS
-from core.data.phantom.on_demand import CohortSeed, find_cohort_seed, materialise_study
 from core.data.rsna import IMAGES_FOLDER
 from core.errors import CSpineError, DataRootError
 from core.evaluation.truth import truth_from_parquet
+from core.phantom.on_demand import CohortSeed, find_cohort_seed, materialise_study
 from core.types import HuWindow, StudyRecord
 from dashboard.components.slice_image import display_image
 from dashboard.evaluation_sources import COHORTS_FOLDER, cohort_seeds

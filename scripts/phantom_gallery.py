@@ -15,14 +15,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data.phantom.anatomy import Anatomy, sample_anatomy
-from core.data.phantom.fracture_kinds import make_fracture
-from core.data.phantom.fractures import Fracture
-from core.data.phantom.grid import Grid
-from core.data.phantom.kernels import Kernel
-from core.data.phantom.protocol import plain_grid
-from core.data.phantom.scanner import Scanner
-from core.data.phantom.study import PhantomStudy, render_study
+from core.phantom.anatomy import Anatomy, sample_anatomy
+from core.phantom.fracture_kinds import make_fracture
+from core.phantom.fractures import Fracture
+from core.phantom.grid import Grid
+from core.phantom.kernels import Kernel
+from core.phantom.protocol import plain_grid
+from core.phantom.scanner import Scanner
+from core.phantom.study import PhantomStudy, render_study
 
 OUT = Path(__file__).resolve().parent.parent / "docs" / "images" / "phantom"
 TILE = 232

@@ -37,7 +37,7 @@ def phantom(
     progress_file: ProgressFile = None,
 ) -> None:
     """Make synthetic studies with known fractures, as DICOM in RSNA's layout."""
-    from core.data.phantom.cohort import write_cohort
+    from core.phantom.cohort import write_cohort
 
     with progress_bar("synthetic studies", "study", progress_file) as progress:
         write_cohort(

@@ -50,7 +50,7 @@ def predict(
 @app.command()
 def demo(jobs: Jobs = None) -> None:
     """Prepare what `make run` shows: the embedded synthetic cohort."""
-    from core.demo import prepare_demo
+    from core.phantom.demo_cohort import prepare_demo
 
     with progress_bar("demo studies", "study") as progress:
         prepare_demo(Settings(), jobs=jobs, progress=progress)

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from core.data.phantom.cohort import write_cohort
 from core.models.bundles import BundleConfig
 from core.models.checkpoint import save_bundle
 from core.models.registry import build_model
+from core.phantom.cohort import write_cohort
 from tests.core.cluster import LoopbackCluster, loopback_cluster
 
 

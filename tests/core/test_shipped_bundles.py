@@ -9,8 +9,6 @@ import pytest
 
 from core.config import PROJECT_ROOT
 from core.constants import VERTEBRAE
-from core.data.phantom.study import make_study
-from core.demo import DEMO_SEED
 from core.demo_models import COHORTS, HELD_OUT, demo_configs
 from core.evaluation.report import evaluate_predictions
 from core.evaluation.truth import StudyTruth
@@ -18,6 +16,8 @@ from core.inference.box_reading import load_reader
 from core.inference.outputs import read_slices
 from core.models.bundles import list_bundles
 from core.models.pairs import choose_pair
+from core.phantom.demo_cohort import DEMO_SEED
+from core.phantom.study import make_study
 from core.types import CTVolume
 
 BUNDLES = [b for b in list_bundles(PROJECT_ROOT / "checkpoints") if b.config.task != "localization"]

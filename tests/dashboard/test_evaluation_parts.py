@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from core.config import Settings
-from core.data.phantom.cohort import cohort_uids
 from core.errors import DataRootError, PredictionsError
 from core.evaluation.thresholds import Rule
+from core.phantom.cohort import cohort_uids
 from dashboard import synthetic_studies
 from dashboard.evaluation_imports import forget_import, import_csv, import_folder, list_imports
 from dashboard.evaluation_live import choose, live_figures, what_if

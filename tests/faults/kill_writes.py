@@ -29,14 +29,14 @@ import torch
 from core import atomic
 from core.config import RunConfig, Settings
 from core.data.index import build_index, load_index
-from core.data.phantom.cohort import cohort_uids
-from core.data.phantom.on_demand import CohortSeed, materialise_study
 from core.data.store_entries import fetch_entry
 from core.inference.outputs import read_predictions, write_predictions
 from core.models.bundles import BundleConfig, list_bundles
 from core.models.checkpoint import load_model, save_bundle
 from core.models.registry import build_model
 from core.models.saved_points import SavedPoint, point_history, save_operating_point
+from core.phantom.cohort import cohort_uids
+from core.phantom.on_demand import CohortSeed, materialise_study
 from core.training.queue import _draw_ticket
 from core.training.run_list import read_metrics, summarise_run
 from core.training.runs import RunFolder

@@ -28,7 +28,7 @@ def test_phantom_says_what_it_made_and_where(run, tmp_path):
 def test_phantom_hands_the_kind_of_cohort_on(run, monkeypatch, tmp_path):
     asked = {}
     monkeypatch.setattr(
-        "core.data.phantom.cohort.write_cohort", lambda out, **options: asked.update(options)
+        "core.phantom.cohort.write_cohort", lambda out, **options: asked.update(options)
     )
     assert run("phantom", tmp_path, "--rsna-like", "--seed", 5)[0] == 0
     assert asked["rsna_like"] is True

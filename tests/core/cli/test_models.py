@@ -119,7 +119,7 @@ def test_a_device_that_is_not_there_is_one_sentence(run, phantom_root, tmp_path)
 
 def test_demo_makes_the_cohort_once(run, monkeypatch, tmp_path):
     monkeypatch.setenv("CSPINE_VAR", str(tmp_path))
-    monkeypatch.setattr("core.demo.DEMO_STUDIES", 1)
+    monkeypatch.setattr("core.phantom.demo_cohort.DEMO_STUDIES", 1)
     assert run("demo", "--jobs", 1)[0] == 0
     made = sorted((tmp_path / "demo" / "train_images").iterdir())
     stamp = made[0].stat().st_mtime_ns

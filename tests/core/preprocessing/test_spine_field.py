@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from core.data.dicom_series import read_series
 from core.data.masks import load_vertebra_mask
-from core.data.phantom.cohort import write_cohort
 from core.data.rsna import read_studies
+from core.phantom.cohort import write_cohort
 from core.preprocessing.network_input import slices_for_network
 from core.preprocessing.spine_field import BEHIND_MM, SpineField, find_spine_field
 from core.types import HuWindow

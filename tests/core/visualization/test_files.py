@@ -12,9 +12,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from core.cli import app
-from core.data.phantom.study import make_study
-from core.data.phantom.writer import derived_uid, write_study
 from core.errors import SceneError
+from core.phantom.study import make_study
+from core.phantom.writer import derived_uid, write_study
 from core.visualization.export import export_scene
 from core.visualization.film import gif_bytes, turntable_frames, write_film
 from core.visualization.mesh_files import glb_bytes, stl_archive, stl_bytes

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.data.masks import presence_from_mask
-from core.data.phantom.study import make_study
+from core.phantom.study import make_study
 from core.types import CTVolume
 from core.visualization.bone import bone_mask, rest_surface, spine_path
 from core.visualization.labels import labels_from_mask, labels_from_presence, slab_levels

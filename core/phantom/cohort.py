@@ -1,0 +1,226 @@
+"""Cohorts of synthetic studies: many at once, resumable, with RSNA's three tables."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+
+from core import atomic
+from core.constants import SYNTHETIC_WARNING, VERTEBRAE
+from core.errors import ConfigError, DataRootError, StorageError
+from core.phantom.study import make_study
+from core.phantom.writer import derived_uid, write_study
+
+GENERATOR_VERSION = 2
+"""Rises when the same seed gives other voxels than before."""
+
+MANIFEST = "phantom.json"
+
+WRITTEN = (
+    "train_images", "segmentations", "fracture_masks", "phantom_truth", "train.csv",
+    "train_bounding_boxes.csv", MANIFEST,
+)  # fmt: skip
+"""All that a cohort consists of; the manifest goes last, so that a removal can be finished."""
+
+BOX_EVERY = 4
+"""One positive study in so many has boxes in an RSNA-like cohort, as 235 of 961."""
+
+BOX_GAP_SHARE = 0.46
+"""How many of those miss boxes in a run of slices, as 108 of 235."""
+
+
+def write_cohort(
+    out: Path,
+    *,
+    studies: int,
+    seed: int,
+    jobs: int | None = None,
+    matrix: int = 256,
+    rsna_like: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[str]:
+    """Make `studies` synthetic studies below `out` in RSNA's layout; finished ones are kept.
+
+    Args:
+        out: Data root to fill.
+        studies: How many, >= 1.
+        seed: Cohort seed; the same seed gives the same bytes of pixels.
+        jobs: Processes; None means one a core.
+        matrix: Rows and columns of a slice.
+        rsna_like: Spread spacing and coverage like the real set, give few masks and boxes, and
+            plant the real set's quirks; `phantom.json` lists them by study.
+        progress: Called with (done, total).
+
+    Returns:
+        The StudyInstanceUIDs, sorted.
+
+    Raises:
+        ConfigError: `studies`, `seed` or `matrix` is out of range.
+        DataRootError: `out` holds other data.
+        StorageError: `out` cannot be written.
+    """
+    if studies < 1 or seed < 0 or not 64 <= matrix <= 1024:
+        raise ConfigError(
+            f"A cohort needs studies >= 1, seed >= 0 and a matrix of 64 to 1024, but got "
+            f"{studies}, {seed} and {matrix}; mend that value."
+        )
+    settings = {
+        "seed": seed,
+        "matrix": matrix,
+        "rsna_like": rsna_like,
+        "generator_version": GENERATOR_VERSION,
+    }
+    _check_free(out, settings)
+    manifest = {"synthetic": True, "warning": SYNTHETIC_WARNING, **settings}
+    atomic.write_json(out / MANIFEST, manifest)
+    uids = cohort_uids(studies=studies, seed=seed, matrix=matrix, rsna_like=rsna_like)
+    make = partial(_make_one, out, seed, matrix, rsna_like)
+    _make_missing(make, out, uids, jobs, progress or (lambda *_: None))
+    truths = {uid: json.loads(_truth_file(out, uid).read_text()) for uid in uids}
+    boxed = _boxes_like_rsna(truths, seed) if rsna_like else _all_boxes(truths)
+    _write_tables(out, truths, boxed)
+    if rsna_like:
+        planted = {uid: truths[uid]["quirks"] for uid in sorted(uids) if truths[uid]["quirks"]}
+        atomic.write_json(out / MANIFEST, manifest | {"quirks": planted})
+    return sorted(uids)
+
+
+def cohort_uids(
+    *, studies: int, seed: int, matrix: int = 256, rsna_like: bool = False
+) -> list[str]:
+    """StudyInstanceUIDs of a cohort in the order of the studies' numbers, without making it."""
+    kind = ("rsna-like",) if rsna_like else ()
+    return [
+        str(derived_uid("phantom", GENERATOR_VERSION, seed, matrix, k, *kind))
+        for k in range(studies)
+    ]
+
+
+def _make_missing(
+    make: Callable[[int, str], None],
+    out: Path,
+    uids: list[str],
+    jobs: int | None,
+    progress: Callable[[int, int], None],
+) -> None:
+    """Make the studies that are not complete yet, in any order."""
+    todo = [k for k, uid in enumerate(uids) if not _truth_file(out, uid).exists()]
+    done = len(uids) - len(todo)
+    progress(done, len(uids))
+    work = Parallel(n_jobs=jobs or -1, return_as="generator_unordered")(
+        delayed(make)(k, uids[k]) for k in todo
+    )
+    for _ in work:
+        done += 1
+        progress(done, len(uids))
+
+
+def discard_outdated(out: Path) -> bool:
+    """Remove a cohort that an earlier generator wrote, and nothing else.
+
+    Args:
+        out: Perhaps a cohort's data root.
+
+    Returns:
+        Whether there was one.
+
+    Raises:
+        StorageError: It cannot be removed.
+    """
+    try:
+        found = json.loads((out / MANIFEST).read_text())
+    except (OSError, ValueError):
+        return False
+    generated = isinstance(found, dict) and found.get("synthetic") is True
+    version = found.get("generator_version") if generated else None
+    if not isinstance(version, int) or version >= GENERATOR_VERSION:
+        return False
+    try:
+        for name in WRITTEN:
+            path = out / name
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"{out} holds synthetic studies of an earlier generator that cannot be removed "
+            f"({error.strerror}); delete the folder."
+        ) from error
+    return True
+
+
+def _make_one(out: Path, seed: int, matrix: int, rsna_like: bool, index: int, uid: str) -> None:
+    write_study(make_study(seed, index, matrix=matrix, rsna_like=rsna_like), out, uid)
+
+
+def _truth_file(out: Path, uid: str) -> Path:
+    return out / "phantom_truth" / f"{uid}.json"
+
+
+def _check_free(out: Path, settings: dict[str, Any]) -> None:
+    manifest = out / MANIFEST
+    if manifest.exists():
+        found = json.loads(manifest.read_text())
+        if {k: found.get(k) for k in settings} != settings:
+            raise DataRootError(
+                f"{out} holds a synthetic cohort of another seed, matrix, kind or generator; "
+                "choose another folder or remove it."
+            )
+    elif out.exists() and any(out.iterdir()):
+        raise DataRootError(
+            f"{out} holds files that this generator did not write; choose an empty folder."
+        )
+
+
+def _all_boxes(truths: dict[str, dict[str, Any]]) -> dict[str, list[list[int]]]:
+    return {uid: truth["boxes"] for uid, truth in truths.items()}
+
+
+def _boxes_like_rsna(
+    truths: dict[str, dict[str, Any]], seed: int
+) -> dict[str, list[list[int]]]:  # fmt: skip
+    """Boxes of a quarter of the positive studies, those with masks among them; some have gaps.
+
+    Args:
+        truths: In the order of the studies' numbers, so that a cohort that grows keeps its boxes.
+        seed: Cohort seed.
+    """
+    positive = [uid for uid, truth in truths.items() if truth["boxes"]]
+    boxed: dict[str, list[list[int]]] = {}
+    for k, uid in enumerate(positive):
+        if k % BOX_EVERY == 0 or truths[uid]["has_mask"]:
+            rng = np.random.default_rng([seed, k, 4])
+            boxes = truths[uid]["boxes"]
+            if rng.uniform() < BOX_GAP_SHARE and len(boxes) >= 4:
+                first = int(rng.integers(1, len(boxes) - 2))
+                boxes = boxes[:first] + boxes[first + int(rng.integers(1, 3)) :]
+            boxed[uid] = boxes
+    return boxed
+
+
+def _write_tables(
+    out: Path, truths: dict[str, dict[str, Any]], boxed: dict[str, list[list[int]]]
+) -> None:
+    uids: Iterable[str] = sorted(truths)
+    labels: list[dict[str, Any]] = []
+    boxes: list[dict[str, Any]] = []
+    for uid in uids:
+        values = truths[uid]["labels"]
+        row = dict(zip(VERTEBRAE, values, strict=True))
+        labels.append({"StudyInstanceUID": uid, "patient_overall": max(values), **row})
+        for number, x0, y0, x1, y1 in boxed.get(uid, ()):
+            box = {"x": x0, "y": y0, "width": x1 - x0, "height": y1 - y0}
+            boxes.append({"StudyInstanceUID": uid, **box, "slice_number": number})
+    columns = ["StudyInstanceUID", "x", "y", "width", "height", "slice_number"]
+    atomic.write_text(out / "train.csv", pd.DataFrame(labels).to_csv(index=False))
+    frame = pd.DataFrame(boxes, columns=columns)
+    atomic.write_text(out / "train_bounding_boxes.csv", frame.to_csv(index=False))

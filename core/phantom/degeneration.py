@@ -1,0 +1,168 @@
+"""What age does to a neck, and old findings that look like fractures but are not.
+
+Discs narrow and spurs grow first at C5-C6 and C6-C7 (Gore et al. 1986, "Roentgenographic findings
+of the cervical spine in asymptomatic people", Spine 11:521-524). Clefts of C1's arches after
+Currarino et al. 1994 (AJNR 15:131-139: about 4 % posterior), the arch over the vertebral artery
+after Elliott & Tanweer 2014 (World Neurosurg 82:335-343: about 17 %).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from core.phantom.shapes import OldCleft, Spur, VertebraShape
+from core.phantom.sizes import LEVELS
+
+DISC_WEAR = {
+    "C2": 0.25, "C3": 0.5, "C4": 0.75, "C5": 1.0, "C6": 0.9, "C7": 0.3, "T1": 0.2, "T2": 0.2,
+}  # fmt: skip
+"""How readily the disc below a level wears, against C5-C6."""
+
+
+def sample_disc_wear(age_years: float, rng: np.random.Generator) -> dict[str, float]:
+    """Wear of the disc below each level C2..T2: 0 healthy to 1 nearly gone."""
+    general = 1 / (1 + np.exp(-(age_years - 58) / 9))
+    return {
+        name: float(np.clip(general * weight * rng.gamma(2.2, 0.42), 0, 1))
+        for name, weight in DISC_WEAR.items()
+    }
+
+
+def age_shape(
+    shape: VertebraShape, wear: dict[str, float], age_years: float, rng: np.random.Generator
+) -> VertebraShape:
+    """The vertebra with the spurs, dense end plates and worn joints that its discs call for.
+
+    Args:
+        shape: A healthy vertebra.
+        wear: `sample_disc_wear`, by the level above each disc.
+        age_years: The person's age.
+        rng: Source of chance.
+    """
+    if shape.name == "C1":
+        return shape
+    above = wear.get(LEVELS[LEVELS.index(shape.name) - 1], 0.0)
+    below = wear.get(shape.name, 0.0)
+    if shape.name == "C2":
+        above = 0.0
+    spurs = [*_rim_spurs(shape, above, 1, rng), *_rim_spurs(shape, below, -1, rng)]
+    joint = np.clip((age_years - 50) / 40, 0, 1) * rng.uniform(0, 2.2, 2) ** 1.5 * 0.55
+    joint = joint + 0.8 * max(above, below) * rng.uniform(0, 1, 2)
+    return replace(
+        shape,
+        spurs=(*shape.spurs, *spurs),
+        sclerosis=(above * float(rng.uniform(0.3, 1)), below * float(rng.uniform(0.3, 1))),
+        facets=replace(shape.facets, bulk=(float(joint[0]), float(joint[1]))),
+    )
+
+
+def _rim_spurs(shape: VertebraShape, wear: float, up: int, rng: np.random.Generator) -> list[Spur]:
+    """Lips around one end plate: to the front, at the uncinate joints, and small to the back."""
+    size = shape.size
+    longest = 5.0 * wear
+    if longest < 0.6:
+        return []
+    spurs: list[Spur] = []
+    edge = up * size.height / 2
+    waves = rng.uniform(0, 2 * np.pi, 3)
+    for angle in np.radians(np.arange(-162, 181, 18)):
+        ahead = np.cos(angle)
+        share = 1.0 if ahead > 0.4 else 0.45 if ahead > -0.4 else 0.2
+        wave = sum(np.sin((k + 1) * angle + waves[k]) / (k + 1) for k in range(3))
+        length = longest * share * float(np.clip(0.55 + 0.4 * wave, 0, 1.2))
+        if length < 0.5:
+            continue
+        ru = size.width / 2 + (2.2 if up > 0 else 1.4)
+        ra = size.depth / 2 + (1.2 if ahead > 0 else -0.3)
+        out = np.array([np.sin(angle), -ahead])
+        rim = out * (ru, ra)
+        tip = rim + out * length
+        rise = edge + up * (0.45 * length if ahead > 0 else 0.2 * length)
+        start = (float(rim[0] * 0.8), float(rim[1] * 0.8), edge - up * 2.2)
+        spurs.append(Spur(start, (float(tip[0]), float(tip[1]), float(rise)), 2.4, 1.2))
+    return spurs
+
+
+def add_old_findings(
+    shapes: dict[str, VertebraShape], age_years: float, rng: np.random.Generator
+) -> dict[str, VertebraShape]:
+    """Give some people an unfused arch, an ununited tip, a limbus or a healed wedge.
+
+    Args:
+        shapes: By level; not changed.
+        age_years: The person's age.
+        rng: Source of chance.
+
+    Returns:
+        The shapes with their old findings.
+    """
+    found = dict(shapes)
+    draw = rng.uniform(size=6)
+    if draw[0] < 0.04:
+        found["C1"] = _add(found["C1"], _midline_gap(rng))
+    if draw[1] < 0.16:
+        sides = (-1, 1) if rng.uniform() < 0.4 else (int(rng.choice((-1, 1))),)
+        bridges = tuple(spur for side in sides for spur in _bridge(side))
+        found["C1"] = replace(found["C1"], spurs=found["C1"].spurs + bridges)
+    if draw[2] < 0.05:
+        name = str(rng.choice(("C6", "C7", "T1"), p=(0.3, 0.5, 0.2)))
+        found[name] = _add(found[name], _loose_tip(found[name], rng))
+    if draw[3] < 0.06:
+        name = str(rng.choice(("C4", "C5", "C6")))
+        found[name] = _add(found[name], _limbus(found[name], rng))
+    if draw[4] < 0.1 + 0.1 * (age_years > 60):
+        for name in rng.choice(("C4", "C5", "C6", "C7"), size=2, replace=False):
+            wedge = float(rng.uniform(0.06, 0.2))
+            found[str(name)] = replace(found[str(name)], wedge=wedge)
+    if draw[5] < 0.006:
+        found["C2"] = _add(found["C2"], _os_odontoideum(rng))
+    return found
+
+
+def _add(shape: VertebraShape, cleft: OldCleft) -> VertebraShape:
+    return replace(shape, old_clefts=(*shape.old_clefts, cleft))
+
+
+def _midline_gap(rng: np.random.Generator) -> OldCleft:
+    off = float(rng.normal(0, 1.0))
+    gap = float(rng.uniform(1.5, 5.0))
+    return OldCleft((off, 24.0, 0.0), (1.0, 0.0, 0.0), gap, (-9, 18, -8), (9, 32, 8))
+
+
+def _bridge(side: int) -> tuple[Spur, Spur]:
+    """Bone over the groove of the vertebral artery."""
+    start, middle, end = (side * 18.0, 4.5, 5.0), (side * 20.0, 8.5, 7.0), (side * 19.0, 13.0, 3.0)
+    return Spur(start, middle, 1.5, 1.2), Spur(middle, end, 1.2, 1.4)
+
+
+def _loose_tip(shape: VertebraShape, rng: np.random.Generator) -> OldCleft:
+    size = shape.size
+    at = size.depth / 2 + size.canal_depth + size.spinous * float(rng.uniform(0.6, 0.8))
+    depth = -2.0 - shape.droop * size.spinous
+    return OldCleft(
+        (0.0, at, depth), (0.0, 0.94, 0.34), float(rng.uniform(1.4, 3.0)),
+        (-8, at - 7, depth - 14), (8, at + 9, depth + 14),
+    )  # fmt: skip
+
+
+def _limbus(shape: VertebraShape, rng: np.random.Generator) -> OldCleft:
+    """An unfused front corner of the rim, cut off by a smooth slanting gap."""
+    size = shape.size
+    up = 1 if rng.uniform() < 0.6 else -1
+    corner = np.array([-size.depth / 2, up * size.height / 2])
+    inward = np.array([1.0, -up]) / np.sqrt(2)
+    point = corner + inward * float(rng.uniform(2.2, 3.4))
+    return OldCleft(
+        (0.0, float(point[0]), float(point[1])), (0.0, float(inward[0]), float(inward[1])),
+        float(rng.uniform(1.0, 1.8)),
+        (-9, float(corner[0]) - 4, float(min(corner[1] - 6, corner[1] + 6))),
+        (9, float(corner[0]) + 7, float(max(corner[1] - 6, corner[1] + 6))),
+    )  # fmt: skip
+
+
+def _os_odontoideum(rng: np.random.Generator) -> OldCleft:
+    at = float(rng.uniform(12.5, 15.0))
+    gap = float(rng.uniform(2.5, 5.0))
+    return OldCleft((0.0, -1.5, at), (0.0, 0.1, 0.995), gap, (-8, -9, 8), (8, 6, 20))

@@ -1,0 +1,113 @@
+"""Draws that all kinds of fracture share: gap, roughness, and shifts that open no false gap."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.phantom.fractures import Break, Collapse, Fragment, Region
+from core.phantom.sdf import Vec3
+from core.phantom.sizes import VertebraSize
+
+GAP_MM = (0.3, 2.0)
+HAIRLINE_MM = (0.3, 1.0)
+"""Gap of displaced and of non-displaced fractures."""
+
+DISPLACEMENT_MM = (0.5, 4.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Built:
+    """What a builder makes."""
+
+    breaks: tuple[Break, ...]
+    fragments: tuple[Fragment, ...] = ()
+    collapse: Collapse | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draw:
+    """The circumstances of one fracture and its source of randomness.
+
+    Attributes:
+        rng: Source of randomness.
+        displaced: Whether a fragment moves or an end plate sinks.
+        size: Dimensions of the vertebra.
+        scale: Size of the person relative to the vertebra's frame.
+    """
+
+    rng: np.random.Generator
+    displaced: bool
+    size: VertebraSize
+    scale: float = 1.0
+
+    def uniform(self, low: float, high: float) -> float:
+        """A number between two bounds."""
+        return float(self.rng.uniform(low, high))
+
+    def chance(self, share: float) -> bool:
+        """True with a given probability."""
+        return bool(self.rng.uniform() < share)
+
+    def sides(self, both: float) -> tuple[int, ...]:
+        """Both sides (-1 right, 1 left) with a given probability, else one of them."""
+        return (-1, 1) if self.chance(both) else (int(self.rng.choice((-1, 1))),)
+
+    def cut(
+        self, point: Vec3, normal: Vec3, region: Region, *, bowl: float = 0.0, wide: bool = False
+    ) -> Break:
+        """A rough crack with a random gap, near the given plane.
+
+        Args:
+            point: A point of the plane.
+            normal: Its normal, towards what moves; tilted by a few degrees.
+            region: Where the crack runs.
+            bowl: Curvature, see `Break`.
+            wide: True for a gap from the upper half of the range, if displaced.
+        """
+        low, high = GAP_MM if self.displaced else HAIRLINE_MM
+        low = (low + high) / 2 if wide and self.displaced else low
+        phases = self.rng.uniform(0, 2 * np.pi, 3)
+        tilted = np.asarray(normal) / np.linalg.norm(normal) + self.rng.normal(0, 0.06, 3)
+        return Break(
+            point,
+            (float(tilted[0]), float(tilted[1]), float(tilted[2])),
+            self.uniform(low, high),
+            region,
+            (float(phases[0]), float(phases[1]), float(phases[2])),
+            bowl,
+        )
+
+    def shift(
+        self, direction: Vec3, breaks: Sequence[Break], at_most: float = DISPLACEMENT_MM[1]
+    ) -> Vec3:
+        """A displacement of 0.5 mm or more about a direction that keeps every crack's gap.
+
+        A fragment may leave a crack by up to its gap and never enters the bone beyond it.
+
+        Args:
+            direction: Where the fragment tends to go.
+            breaks: The cracks that bound it, their normals pointing into it.
+            at_most: Its largest displacement in mm.
+        """
+        d = np.asarray(direction) / np.linalg.norm(direction)
+        d = d + self.rng.normal(0, 0.12, 3)
+        shift = d / np.linalg.norm(d) * self.uniform(DISPLACEMENT_MM[0], at_most)
+        for _ in range(20):
+            for cut in breaks:
+                n = cut.unit_normal
+                along = float(shift @ n)
+                shift = shift + (np.clip(along, 0, cut.gap_mm) - along) * n
+        missing = DISPLACEMENT_MM[0] ** 2 - float(shift @ shift)
+        if missing > 0:
+            along = self._along(breaks)
+            shift = shift + np.sqrt(missing) * along * (1.0 if shift @ along >= 0 else -1.0)
+        return float(shift[0]), float(shift[1]), float(shift[2])
+
+    def _along(self, breaks: Sequence[Break]) -> NDArray[np.float64]:
+        """A unit vector that leaves every crack's width alone."""
+        normals = np.array([cut.unit_normal for cut in breaks]).reshape(-1, 3)
+        return np.linalg.svd(normals)[2][-1] * self.rng.choice((-1.0, 1.0))

@@ -1,0 +1,247 @@
+"""A broken vertebra: rough cracks, displaced fragments, sunken end plates, and their exact mask.
+
+Nothing here knows the kinds of fracture (see `fracture_kinds`); it turns their cracks and fragments
+into a distance field and the voxels they cross. Lengths are mm of the person; `scale` turns them
+into the vertebra's frame (see `sdf`), which is that of an average adult.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.phantom.sdf import Field, Points, Vec3
+from core.phantom.sizes import SIZES
+from core.phantom.vertebrae import vertebra_distance
+
+if TYPE_CHECKING:
+    from core.phantom.shapes import VertebraShape
+
+Region = Callable[[Points], NDArray[Any]]
+"""Where something holds: bool, or float32 weights in [0, 1], at each point."""
+
+Voxel = NDArray[np.floating[Any]]
+"""The three edges of a voxel as rows, float (3, 3), in mm of the vertebra's frame (u, a, h)."""
+
+DEFAULT_VOXEL: Voxel = np.diag([0.8, 0.8, 0.8])
+ROUGHNESS_MM = 0.45
+IMPACTION_MM = 3.0
+"""How far below a sunken end plate the spongy bone is packed."""
+PACKED = 0.25
+"""Share of packing from which a voxel belongs to the fracture."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Break:
+    """A rough crack; bone is missing within half a gap of it, inside its region.
+
+    Attributes:
+        point: A point of the crack's middle plane, mm in the vertebra's frame.
+        normal: Its normal.
+        gap_mm: Width of the cleft in mm of the person.
+        region: Where the crack runs.
+        phases: Three phases of its roughness.
+        bowl: Curvature in 1/mm: to both sides (u) the crack rises along the normal by `bowl` times
+            the squared distance from `point`.
+    """
+
+    point: Vec3
+    normal: Vec3
+    gap_mm: float
+    region: Region
+    phases: Vec3
+    bowl: float = 0.0
+
+    @property
+    def unit_normal(self) -> NDArray[np.float64]:
+        """The normal, of length 1."""
+        n = np.asarray(self.normal, dtype=np.float64)
+        return n / np.linalg.norm(n)
+
+    def side(self, points: Points) -> Field:
+        """Distance in mm along the normal from the crack, positive beyond it."""
+        n = self.unit_normal
+        first = np.cross(n, np.eye(3)[int(np.argmin(np.abs(n)))])
+        first /= np.linalg.norm(first)
+        frame = np.stack([n, first, np.cross(n, first)]).astype(np.float32)
+        d = [p - np.float32(c) for p, c in zip(points, self.point, strict=True)]
+        s, t1, t2 = (row[0] * d[0] + row[1] * d[1] + row[2] * d[2] for row in frame)
+        p0, p1, p2 = (np.float32(p) for p in self.phases)
+        rough = np.sin(0.9 * t1 + p0) + np.sin(0.75 * t2 + p1)
+        rough = 0.6 * rough + 0.4 * np.sin(2.1 * t1 + 1.7 * t2 + p2)
+        s = s + np.float32(ROUGHNESS_MM) * rough.astype(np.float32)
+        return s - np.float32(self.bowl) * d[0] * d[0] if self.bowl else s
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fragment:
+    """Bone that is carried off as one piece, or bent where its region has weights below 1.
+
+    Attributes:
+        shift_mm: Displacement (u, a, h) in mm of the person.
+        faces: Indices of the breaks on whose positive side it lies.
+        region: Where it lies, before and after.
+        bend_mm: Where above 0 the shift fades to nothing over this distance from its faces, as
+            in a ring that is broken once.
+    """
+
+    shift_mm: Vec3
+    faces: tuple[int, ...]
+    region: Region
+    bend_mm: float = 0.0
+
+    def weight(self, points: Points, sides: list[Field]) -> Field:
+        """Share of the shift that each point follows, float32 in [0, 1]."""
+        weight = np.asarray(self.region(points)).astype(np.float32)
+        for k in self.faces:
+            weight = weight * (sides[k] > 0)
+            if self.bend_mm:
+                fade = np.clip(1 - sides[k] / np.float32(self.bend_mm), 0, 1)
+                weight = weight * (fade * fade * (3 - 2 * fade))
+        return weight
+
+
+@dataclass(frozen=True, slots=True)
+class Collapse:
+    """An upper end plate driven into its body.
+
+    Attributes:
+        depth_mm: Largest loss of height in mm of the person.
+        wedge: True where the front sinks and the back stays; else all of it sinks.
+    """
+
+    depth_mm: float
+    wedge: bool
+
+    def depth(self, points: Points, width: float, depth: float) -> Field:
+        """Share of the loss above each point of the plan, float32 in [0, 1]."""
+        u, a, _ = points
+        along = np.clip((depth / 2 - a) / np.float32(depth), 0, 1)
+        if not self.wedge:
+            along = np.clip(along * 4, 0, 1)
+        return along * np.clip((width / 2 + 4 - np.abs(u)) / np.float32(3), 0, 1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BrokenBone:
+    """A broken vertebra at some points.
+
+    Attributes:
+        distance: float32, signed mm to the bone after its fragments moved, its cracks closed:
+            the surface that a cortical shell follows. A fresh crack has no cortex.
+        gap: float32 in [0, 1], share of the voxel that cracks leave without bone.
+        crossed: bool, voxels of bone that a crack runs through, or that were packed.
+        packed: float32 in [0, 1], spongy bone compressed below a sunken end plate.
+    """
+
+    distance: Field
+    gap: Field
+    crossed: NDArray[np.bool_]
+    packed: Field
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fracture:
+    """A named fracture of one vertebra.
+
+    Attributes:
+        vertebra: C1..C7.
+        kind: For example "jefferson" or "burst".
+        breaks: Its cracks.
+        fragments: What they set free.
+        collapse: Loss of height, if any.
+        swelling_mm: Extra prevertebral soft tissue.
+        scale: Size of the person relative to the vertebra's frame.
+    """
+
+    vertebra: str
+    kind: str
+    breaks: tuple[Break, ...]
+    fragments: tuple[Fragment, ...] = ()
+    collapse: Collapse | None = None
+    swelling_mm: float = 0.0
+    scale: float = 1.0
+
+    @property
+    def gap_mm(self) -> float:
+        """Width of the widest crack; 0 where the bone is only packed."""
+        return max((b.gap_mm for b in self.breaks), default=0.0)
+
+    @property
+    def displacement_mm(self) -> float:
+        """How far the farthest fragment moved or the end plate sank; 0 where nothing did."""
+        moved = [float(np.linalg.norm(f.shift_mm)) for f in self.fragments]
+        return max([*moved, self.collapse.depth_mm if self.collapse else 0.0])
+
+    def distance(
+        self, points: Points, shape: VertebraShape | None = None, voxel: Voxel = DEFAULT_VOXEL
+    ) -> tuple[Field, NDArray[np.bool_]]:
+        """Signed distance in mm to the broken bone, cracks open, and the voxels they cross.
+
+        A voxel half as wide as `voxel` that is covered by 0.5 - distance / width is covered by the
+        right amount. To paint, use `sample`: a shell of cortex that follows this distance would
+        line the cracks.
+        """
+        bone = self.sample(points, shape, voxel)
+        width = np.float32(np.linalg.norm(voxel, axis=1).min())
+        opened = np.where(bone.gap > 0, width * (bone.gap - np.float32(0.5)), -np.inf)
+        return np.maximum(bone.distance, opened.astype(np.float32)), bone.crossed
+
+    def sample(
+        self, points: Points, shape: VertebraShape | None = None, voxel: Voxel = DEFAULT_VOXEL
+    ) -> BrokenBone:
+        """The broken bone at points of its frame, as means over voxels around them.
+
+        Args:
+            points: (u, a, h) that broadcast together.
+            shape: The person's vertebra; an average one where not given.
+            voxel: What each point stands for; a crack narrower than it still marks it, and takes
+                its share of it, spread along the crack's normal as widely as the voxel is.
+        """
+        u, a, h = points
+        sides = [b.side(points) for b in self.breaks]
+        for fragment in self.fragments:
+            weight = fragment.weight(points, sides)
+            du, da, dh = (np.float32(s / self.scale) * weight for s in fragment.shift_mm)
+            u, a, h = u - du, a - da, h - dh
+        h, packed = self._uncollapse((u, a, h), shape)
+        bone = vertebra_distance(self.vertebra, (u, a, h), shape)
+        crossed = (packed > PACKED) & (bone < 0)
+        packed = packed * np.clip(-bone - np.float32(0.7), 0, 1)
+        left = np.ones(bone.shape, dtype=np.float32)
+        for cut, side in zip(self.breaks, sides, strict=True):
+            here = np.asarray(cut.region(points), dtype=bool)
+            along = np.abs(voxel @ cut.unit_normal)
+            half = np.float32(cut.gap_mm / self.scale / 2)
+            left = left * (1 - here * _overlap(side, half, np.float32(np.linalg.norm(along))))
+            crossed |= (np.abs(side) < half + np.float32(along.sum() / 2)) & here & (bone < 0)
+        return BrokenBone(bone, 1 - left, crossed, packed)
+
+    def _uncollapse(self, points: Points, shape: VertebraShape | None) -> tuple[Field, Field]:
+        """Heights before the end plate sank, and the share of packing."""
+        u, a, h = points
+        if self.collapse is None:
+            return h, np.zeros(np.broadcast_shapes(*(p.shape for p in points)), dtype=np.float32)
+        size = SIZES[self.vertebra] if shape is None else shape.size
+        sunk = self.collapse.depth(points, size.width, size.depth)
+        sunk = sunk * np.float32(self.collapse.depth_mm / self.scale)
+        floor, top = np.float32(-size.height / 2), np.float32(size.height / 2)
+        squeeze = 1 - sunk / np.float32(size.height)
+        beyond = np.clip((top + 6 - h) / np.float32(3), 0, 1)
+        before = np.where(h > floor, floor + (h - floor) / squeeze, h)
+        before = h + (before - h) * beyond
+        near = np.clip(1 - np.abs(top - before - 1) / np.float32(IMPACTION_MM), 0, 1)
+        in_plan = (np.abs(u) < size.width / 2 + 1) & (a < size.depth / 2)
+        packed = near * np.clip(sunk * self.scale - np.float32(0.5), 0, 1) * in_plan
+        return before, packed.astype(np.float32)
+
+
+def _overlap(side: Field, half: np.floating[Any], width: np.floating[Any]) -> Field:
+    """Share of a voxel `width` wide at distance `side` that a slab of half width `half` takes."""
+    top = np.minimum(side + width / 2, half)
+    bottom = np.maximum(side - width / 2, -half)
+    return np.clip((top - bottom) / width, 0, 1)

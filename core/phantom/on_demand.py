@@ -1,0 +1,98 @@
+"""One study of a synthetic cohort, made again from the cohort's seed when somebody looks at it."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from core.errors import DataRootError, StorageError
+from core.phantom.cohort import cohort_uids
+from core.phantom.study import make_study
+from core.phantom.writer import write_study
+
+
+@dataclass(frozen=True, slots=True)
+class CohortSeed:
+    """What a cohort is made from.
+
+    Attributes:
+        seed: Of the cohort.
+        studies: How many it has.
+        matrix: Rows and columns of a slice.
+        rsna_like: Whether it has the real set's quirks.
+    """
+
+    seed: int
+    studies: int
+    matrix: int = 256
+    rsna_like: bool = False
+
+
+def find_cohort_seed(study_id: str, cohorts: Iterable[CohortSeed]) -> tuple[CohortSeed, int] | None:
+    """The cohort that a study belongs to and its number there; None where it is in none."""
+    for cohort in cohorts:
+        number = _numbers(cohort).get(study_id)
+        if number is not None:
+            return cohort, number
+    return None
+
+
+def materialise_study(study_id: str, cohorts: Iterable[CohortSeed], out: Path) -> Path:
+    """Make one study below `out` in RSNA's layout, the same voxels as in its cohort.
+
+    A study that is there already costs nothing. Two callers at once are fine: each makes its own
+    copy, and the first to finish leaves it.
+
+    Args:
+        study_id: StudyInstanceUID.
+        cohorts: Where to look for it.
+        out: Folder of studies made on demand.
+
+    Returns:
+        The folder that holds the DICOM files.
+
+    Raises:
+        DataRootError: The study belongs to none of the cohorts.
+        StorageError: `out` cannot be written.
+    """
+    target = out / "train_images" / study_id
+    if target.is_dir():
+        return target
+    found = find_cohort_seed(study_id, cohorts)
+    if found is None:
+        raise DataRootError(
+            f"Study {study_id} is on no disk here and belongs to no shipped synthetic cohort; "
+            "set RSNA_ROOT to the data set that holds it."
+        )
+    cohort, number = found
+    scratch = out / f".making-{uuid.uuid4().hex}"
+    study = make_study(cohort.seed, number, matrix=cohort.matrix, rsna_like=cohort.rsna_like)
+    try:
+        write_study(study, scratch, study_id)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # The rename fails where another caller was first; its copy is as good.
+        with contextlib.suppress(OSError):
+            (scratch / "train_images" / study_id).rename(target)
+    except OSError as error:
+        raise StorageError(
+            f"Cannot write {out}: {error.strerror or 'the write failed'}; free some space or "
+            "set CSPINE_VAR to a folder you can write to."
+        ) from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    if not target.is_dir():
+        raise StorageError(f"Cannot write {target}; check the permissions of the folder.")
+    return target
+
+
+@lru_cache(maxsize=8)
+def _numbers(cohort: CohortSeed) -> dict[str, int]:
+    uids = cohort_uids(
+        studies=cohort.studies, seed=cohort.seed, matrix=cohort.matrix, rsna_like=cohort.rsna_like
+    )
+    return {uid: number for number, uid in enumerate(uids)}
