@@ -23,7 +23,7 @@ import pydicom
 from benchmarks.timing import seconds
 from core.data.index import build_index
 from core.workers import Workers
-from tests.core.data.dicom_factory import write_ct_series
+from tests.core.dicom.dicom_factory import write_ct_series
 
 HEADERS_A_SECOND: Final = 400.0
 

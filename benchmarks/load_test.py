@@ -31,7 +31,7 @@ import psutil
 
 from benchmarks.page_client import PageClient, PageError
 from tests.browser.server import serve
-from tests.core.data.dicom_factory import write_ct_series
+from tests.core.dicom.dicom_factory import write_ct_series
 from tests.dashboard.workplace import Workplace, write_bundles, write_cohort
 
 PAGES = ("diagnosis", "preprocessing", "dataset")

@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from core.config import Settings
-from core.data.dicom_series import read_series
 from core.data.rsna import read_studies
+from core.dicom.series import read_series
 from core.errors import BundleError
 from core.evaluation.report import evaluate_predictions
 from core.evaluation.truth import truth_from_data_root

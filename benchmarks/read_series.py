@@ -23,8 +23,8 @@ from pydicom.pixels.decoders.base import get_decoder
 from scipy.ndimage import gaussian_filter
 
 from benchmarks.timing import seconds
-from core.data.dicom_series import read_series
-from tests.core.data.dicom_factory import SYNTAXES, write_ct_series
+from core.dicom.series import read_series
+from tests.core.dicom.dicom_factory import SYNTAXES, write_ct_series
 
 TARGETS: Final = {"explicit": 2.0, "jpeg-lossless": 3.0}
 EXTRA: Final = ("jpeg-ls",)

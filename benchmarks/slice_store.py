@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.timing import seconds
-from core.data.dicom_series import read_series
+from core.dicom.series import read_series
 from core.phantom.study import make_study
 from core.preprocessing.network_input import slices_for_network
 from core.types import HuWindow

@@ -23,7 +23,7 @@ from core import atomic
 from core.constants import VERTEBRAE
 from scripts.find_chromium import find_chromium
 from tests.browser.server import serve
-from tests.core.data.dicom_factory import write_ct_series
+from tests.core.dicom.dicom_factory import write_ct_series
 
 ROOT = Path(__file__).resolve().parent.parent
 N_SLICES, SIDE, STEPS = 314, 512, 30

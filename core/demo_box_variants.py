@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data.dicom_series import read_series
+from core.dicom.series import read_series
 from core.errors import PredictionsError
 from core.evaluation.box_files import BoxCohort
 from core.evaluation.box_matching import BoxTable

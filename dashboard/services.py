@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from core.config import Settings
-from core.data.dicom_series import read_series
 from core.data.fingerprint import fingerprint_folder
 from core.data.rsna import is_synthetic, read_studies
 from core.data.store_keys import remembered_digest
 from core.data.viewer_store import load_viewer_volume
+from core.dicom.series import read_series
 from core.inference.outputs import read_predictions, write_predictions
 from core.models.bundles import BundleInfo, list_bundles, read_bundle
 from core.models.pairs import BundlePair

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from core.config import Settings
-from core.data.archive import extract_dicom_archive
 from core.data.disk_space import check_quota, check_space, tree_bytes
+from core.dicom.zip_archive import extract_dicom_archive
 from core.errors import ArchiveError, CSpineError, StorageError
 from dashboard.upload_sessions import remove_abandoned
 

@@ -13,10 +13,10 @@ from typing import Any, Final
 import numpy as np
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from core.data.dicom_codestream import COMPRESSED, CodestreamError, first_frame
-from core.data.dicom_geometry import Placement, place_slices
-from core.data.dicom_headers import SliceHeader, header_of, read_header
-from core.data.dicom_series import check_series, choose_series
+from core.dicom.codestream import COMPRESSED, CodestreamError, first_frame
+from core.dicom.geometry import Placement, place_slices
+from core.dicom.headers import SliceHeader, header_of, read_header
+from core.dicom.series import check_series, choose_series
 from core.errors import DicomSeriesError
 
 _WHOLE_FILE_BYTES: Final = 64 << 20

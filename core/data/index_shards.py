@@ -21,8 +21,6 @@ import pyarrow.parquet as pq
 
 from core.atomic import atomic_path
 from core.data import quality
-from core.data.dicom_geometry import Placement
-from core.data.dicom_headers import SliceHeader
 from core.data.index_files import (
     FileFacts,
     FilePlace,
@@ -32,6 +30,8 @@ from core.data.index_files import (
     read_file,
     to_row,
 )
+from core.dicom.geometry import Placement
+from core.dicom.headers import SliceHeader
 
 logger = logging.getLogger(__name__)
 

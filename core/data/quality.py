@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import uid
 
-from core.data.tilt import MIN_TILT_DEGREES
+from core.dicom.gantry_tilt import MIN_TILT_DEGREES
 
 GAP_FACTOR: Final = 1.8
 """A step of at least this many median steps is a gap; one slice missing makes two."""

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from core.constants import VERTEBRAE
 from core.data.masks import load_vertebra_mask, presence_from_mask
 from core.data.rsna import read_studies
+from core.dicom.series_grid import series_grid
 from core.errors import DataRootError
-from core.evaluation.series_grid import series_grid
 from core.types import StudyRecord
 
 TRUTH_FILE: Final = "truth.parquet"

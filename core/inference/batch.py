@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from core.data.dicom_series import read_series
 from core.data.rsna import read_studies
+from core.dicom.series import read_series
 from core.errors import CSpineError, DataRootError, DicomSeriesError, WorkerError
 from core.inference.box_reading import BoxReader, load_reader
 from core.inference.localization import BoxPredictor

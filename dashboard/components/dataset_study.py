@@ -8,9 +8,9 @@ from pathlib import Path
 import streamlit as st
 
 from core.constants import VERTEBRAE
-from core.data.dicom_metadata import read_metadata
 from core.data.quality import FLAGS
 from core.data.rsna import lines_file
+from core.dicom.metadata import read_metadata
 from core.errors import CSpineError
 from core.types import StudyRecord
 from dashboard import state

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from core.constants import BOXES_TYPE, MASK_LABELS, VERTEBRAE
-from core.data.dicom_series import read_series
 from core.data.fingerprint import fingerprint_folder
 from core.data.masks import load_vertebra_mask
 from core.data.rsna import read_studies
+from core.dicom.series import read_series
 from core.inference.outputs import write_predictions
 from core.models.pairs import choose_pair
 from core.phantom.cohort import write_cohort

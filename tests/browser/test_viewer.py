@@ -12,7 +12,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from core.constants import DISPLAY_WINDOWS
-from core.data.dicom_series import read_series
+from core.dicom.series import read_series
 from core.preprocessing.intensity import window_to_uint8
 from core.types import HuWindow
 from tests.browser.test_dashboard import FIRST_TIME_MS, open_diagnosis, settle

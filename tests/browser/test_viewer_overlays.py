@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from dashboard.components.slice_viewer.overlays import PREDICTED_BOX_COLOR, TRUE_BOX_COLOR
 from tests.browser.server import serve
 from tests.browser.test_dashboard import FIRST_TIME_MS, settle
-from tests.core.data.dicom_factory import write_ct_series
+from tests.core.dicom.dicom_factory import write_ct_series
 from tests.dashboard.workplace import made_neck
 
 pytestmark = pytest.mark.browser

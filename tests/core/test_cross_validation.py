@@ -11,9 +11,9 @@ import pytest
 
 from core.config import RunConfig
 from core.cross_validation import cross_validate
-from core.data.dicom_series import read_series
 from core.data.rsna import read_studies
 from core.data.splits import assign_folds
+from core.dicom.series import read_series
 from core.errors import TrainingError
 from core.inference.predictor import Predictor
 from core.models.bundles import read_bundle

@@ -7,7 +7,7 @@ import pytest
 
 from core.errors import DataRootError, DicomSeriesError
 from dashboard import services
-from tests.core.data.dicom_factory import write_ct_series
+from tests.core.dicom.dicom_factory import write_ct_series
 from tests.dashboard.workplace import FRACTURED, N_SLICES, SOUND, made_neck
 
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from core.data.dicom_series import read_series
+from core.dicom.series import read_series
 from dashboard import services, upload_jobs
 from dashboard.upload_jobs import STAGES, take_in
 from tests.dashboard.test_uploads import settings, zipped

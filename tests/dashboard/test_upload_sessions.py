@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from core.config import Settings
-from core.data.dicom_series import read_series
+from core.dicom.series import read_series
 from core.errors import DicomSeriesError, WorkerError
 from dashboard.upload_reading import derived_folder, read_upload
 from dashboard.upload_sessions import HeldUploads, remove_abandoned
 from dashboard.uploads import discard_uploads
-from tests.core.data.dicom_factory import made_hu, write_ct_series
+from tests.core.dicom.dicom_factory import made_hu, write_ct_series
 
 HOLD = """
 import sys

@@ -8,10 +8,10 @@ import zipfile
 import pytest
 
 from core.config import Settings
-from core.data.dicom_series import read_series
+from core.dicom.series import read_series
 from core.errors import ArchiveError, StorageError
 from dashboard.uploads import store_files, unpack_upload
-from tests.core.data.dicom_factory import made_hu, write_ct_series
+from tests.core.dicom.dicom_factory import made_hu, write_ct_series
 
 
 @pytest.fixture

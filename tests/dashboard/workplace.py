@@ -9,8 +9,8 @@ import numpy as np
 
 from core import atomic
 from core.constants import SYNTHETIC_WARNING, VERTEBRAE
-from core.data.dicom_series import read_series
-from tests.core.data.dicom_factory import write_ct_series
+from core.dicom.series import read_series
+from tests.core.dicom.dicom_factory import write_ct_series
 
 FRACTURED = "1.2.826.0.1.1"
 SOUND = "1.2.826.0.1.2"

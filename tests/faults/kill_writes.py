@@ -43,7 +43,7 @@ from core.training.runs import RunFolder
 from core.types import SlicePredictions
 from core.workers import Workers
 from dashboard.uploads import unpack_upload
-from tests.core.data.dicom_factory import made_hu, write_ct_series
+from tests.core.dicom.dicom_factory import made_hu, write_ct_series
 
 LONGEST_S = 0.25
 """Of a writer's life after its first whole version."""

@@ -6,7 +6,7 @@ import pytest
 
 from core import atomic
 from core.constants import SYNTHETIC_WARNING, VERTEBRAE
-from tests.core.data.dicom_factory import write_ct_series
+from tests.core.dicom.dicom_factory import write_ct_series
 from tests.dashboard.workplace import FRACTURED, SOUND, made_neck, write_cohort
 from tests.pages.driver import html, open_page
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from core.constants import VERTEBRAE
-from tests.core.data.dicom_factory import write_ct_series
+from tests.core.dicom.dicom_factory import write_ct_series
 from tests.robustness.markers import MARKERS, WORDS, found_in, found_in_bytes, plant
 
 GOOD, CUT_OFF = "1.2.826.0.1.71", "1.2.826.0.1.72"

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from streamlit.runtime.caching import clear_session_resource_cache
 
-from core.data.dicom_series import read_series
+from core.dicom.series import read_series
 from core.inference.outputs import read_predictions
 from core.models.pairs import choose_pair
 from core.report.study import build_report
 from core.report.write import rendered
 from dashboard.pixel_sources import REGISTRY
-from tests.core.data.dicom_factory import write_ct_series
+from tests.core.dicom.dicom_factory import write_ct_series
 from tests.dashboard.fixtures import at_work, workplace
 from tests.dashboard.workplace import made_neck
 from tests.pages.driver import html, open_page, viewer, wait_for_verdict

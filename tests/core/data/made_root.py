@@ -12,7 +12,7 @@ import pandas as pd
 from core.data.index import DataIndex, build_index
 from core.data.quality import FLAG_COLUMNS
 from core.workers import Workers
-from tests.core.data.dicom_factory import write_ct_series
+from tests.core.dicom.dicom_factory import write_ct_series
 
 HERE = Workers(jobs=1)
 

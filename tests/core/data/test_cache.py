@@ -7,15 +7,15 @@ import pytest
 from core.constants import NETWORK_WINDOWS
 from core.data import cache
 from core.data.cache import StoreLimit, fill_store, load_study_slices
-from core.data.dicom_series import read_series
 from core.data.rsna import read_studies
+from core.dicom.series import read_series
 from core.errors import DataRootError, DicomSeriesError, StorageError
 from core.preprocessing.network_input import slices_for_network
 from core.preprocessing.noise_reduction import reduce_noise
 from core.preprocessing.spine_field import find_spine_field
 from core.types import HuWindow, NoiseReduction, StudyRecord
 from core.workers import Workers
-from tests.core.data.dicom_factory import write_ct_series
+from tests.core.dicom.dicom_factory import write_ct_series
 from tests.core.training.made_data_root import write_data_root
 
 WINDOW = HuWindow(400, 1800)

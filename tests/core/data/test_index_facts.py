@@ -7,10 +7,9 @@ import shutil
 import numpy as np
 import pytest
 
-from core.data.dicom_series import read_series
 from core.data.index_files import list_files, place_files, read_file
+from core.dicom.series import read_series
 from core.errors import DicomSeriesError
-from tests.core.data.dicom_factory import SYNTAXES, made_hu, write_ct_series
 from tests.core.data.made_root import (
     add_study,
     files_of,
@@ -20,6 +19,7 @@ from tests.core.data.made_root import (
     write_boxes,
     write_labels,
 )
+from tests.core.dicom.dicom_factory import SYNTAXES, made_hu, write_ct_series
 
 
 @pytest.fixture

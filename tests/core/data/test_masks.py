@@ -12,11 +12,11 @@ import pytest
 from scipy.ndimage import maximum_filter, minimum_filter
 
 from core.data import masks
-from core.data.dicom_series import read_series
 from core.data.masks import load_vertebra_mask, presence_from_mask
+from core.dicom.series import read_series
 from core.errors import DataRootError
 from core.types import CTVolume
-from tests.core.data.dicom_factory import made_hu, write_ct_series
+from tests.core.dicom.dicom_factory import made_hu, write_ct_series
 
 TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.data import quality
-from tests.core.data.dicom_factory import SYNTAXES
+from tests.core.dicom.dicom_factory import SYNTAXES
 
 
 def heights(*steps: float) -> np.ndarray:

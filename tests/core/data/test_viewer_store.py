@@ -5,10 +5,10 @@ import pytest
 
 from core.data import viewer_store
 from core.data.cache import load_viewer_volume
-from core.data.dicom_series import read_series
+from core.dicom.series import read_series
 from core.errors import DataRootError
 from core.types import CTVolume, StudyRecord
-from tests.core.data.dicom_factory import write_ct_series
+from tests.core.dicom.dicom_factory import write_ct_series
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from core.constants import VERTEBRAE
-from core.data.dicom_series import read_series
+from core.dicom.series import read_series
 from core.errors import DataRootError
 from core.evaluation.truth import (
     read_truth,
@@ -14,7 +14,7 @@ from core.evaluation.truth import (
     truth_from_data_root,
     truth_from_parquet,
 )
-from tests.core.data.dicom_factory import write_ct_series
+from tests.core.dicom.dicom_factory import write_ct_series
 
 HEADER = "StudyInstanceUID,patient_overall,C1,C2,C3,C4,C5,C6,C7"
 RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])

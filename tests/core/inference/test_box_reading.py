@@ -10,9 +10,9 @@ import pytest
 
 from core.config import PROJECT_ROOT
 from core.constants import BOXES_TYPE
-from core.data.dicom_series import read_series
 from core.data.rsna import read_studies
 from core.demo_localizer import NAME
+from core.dicom.series import read_series
 from core.errors import BundleError
 from core.inference.batch import predict_folder
 from core.inference.box_evidence import box_outputs

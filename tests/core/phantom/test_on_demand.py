@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from core.data.dicom_series import read_series
+from core.dicom.series import read_series
 from core.errors import DataRootError, StorageError
 from core.phantom.cohort import cohort_uids, write_cohort
 from core.phantom.on_demand import CohortSeed, find_cohort_seed, materialise_study

@@ -7,11 +7,11 @@ import pandas as pd
 import pydicom
 import pytest
 
-from core.data.dicom_series import read_series
 from core.data.index import build_index
 from core.data.masks import load_vertebra_mask
 from core.data.quality import FLAG_COLUMNS
 from core.data.rsna import read_studies
+from core.dicom.series import read_series
 from core.errors import DataRootError, DicomSeriesError
 from core.phantom.cohort import BOX_EVERY, write_cohort
 from core.phantom.quirks import RATES, plan_quirks

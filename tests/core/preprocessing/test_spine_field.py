@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.data.dicom_series import read_series
 from core.data.masks import load_vertebra_mask
 from core.data.rsna import read_studies
+from core.dicom.series import read_series
 from core.phantom.cohort import write_cohort
 from core.preprocessing.network_input import slices_for_network
 from core.preprocessing.spine_field import BEHIND_MM, SpineField, find_spine_field

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from core.config import PROJECT_ROOT
-from core.data.dicom_series import read_series
 from core.data.rsna import read_studies
 from core.demo_localizer import NAME
+from core.dicom.series import read_series
 from core.inference.box_reading import load_reader
 from core.models.bundles import read_bundle
 from core.models.pairs import BundlePair

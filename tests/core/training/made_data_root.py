@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 
 from core.constants import VERTEBRAE
-from tests.core.data.dicom_factory import write_ct_series
+from tests.core.dicom.dicom_factory import write_ct_series
 
 SIDE = 48
 SPACING_MM = (2.0, 1.0, 1.0)

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from core.config import RunConfig
 from core.data.box_dataset import BoxDataset
 from core.data.box_slices import BoxSlices, load_box_slices
-from core.data.dicom_series import read_series
 from core.data.rsna import read_studies
+from core.dicom.series import read_series
 from core.errors import TrainingError
 from core.models.bundles import read_bundle
 from core.models.localizer_bundle import load_localizer

@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from core.data.archive import extract_dicom_archive
+from core.dicom.zip_archive import extract_dicom_archive
 from core.errors import CSpineError
 from tests.robustness.verdicts import SEED, Family, Verdict, judged
 

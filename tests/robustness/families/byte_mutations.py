@@ -16,14 +16,14 @@ from typing import Final
 import numpy as np
 
 from core.constants import VERTEBRAE
-from core.data.dicom_headers import read_header
-from core.data.dicom_series import read_series
 from core.data.index import build_index, verify_index
 from core.data.index_shards import StudyTask, index_study
+from core.dicom.headers import read_header
+from core.dicom.series import read_series
 from core.errors import CSpineError, DicomSeriesError
 from core.types import CTVolume
 from core.workers import Workers
-from tests.core.data.dicom_factory import made_hu, write_ct_series
+from tests.core.dicom.dicom_factory import made_hu, write_ct_series
 from tests.robustness.verdicts import SEED, Family, Verdict, judged
 
 SYNTAXES: Final = (

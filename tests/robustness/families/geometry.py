@@ -13,9 +13,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data.dicom_series import read_series
+from core.dicom.series import read_series
 from core.types import CTVolume
-from tests.core.data.dicom_factory import made_hu, write_ct_series
+from tests.core.dicom.dicom_factory import made_hu, write_ct_series
 from tests.robustness.verdicts import SEED, Family, Verdict, judged
 
 

@@ -7,10 +7,10 @@ from typing import Final
 
 import numpy as np
 
-from core.data.dicom_series import read_series
+from core.dicom.series import read_series
 from core.preprocessing.intensity import window_to_uint8
 from core.types import HuWindow
-from tests.core.data.dicom_factory import SYNTAXES, stored_values, write_ct_series
+from tests.core.dicom.dicom_factory import SYNTAXES, stored_values, write_ct_series
 from tests.robustness.verdicts import SEED, Family, Verdict, judged
 
 SLOPES: Final = (1.0, 1.0, 0.5, 2.0, 0.0078125, 1.7, -1.0, 12.25)

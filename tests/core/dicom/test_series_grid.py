@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from pydicom.uid import generate_uid
 
-from core.data.dicom_series import read_series
+from core.dicom import series_grid as module
+from core.dicom.series import read_series
+from core.dicom.series_grid import series_grid
 from core.errors import DicomSeriesError
-from core.evaluation import series_grid as module
-from core.evaluation.series_grid import series_grid
-from tests.core.data.dicom_factory import made_hu, write_ct_series
+from tests.core.dicom.dicom_factory import made_hu, write_ct_series
 
 
 def assert_same_grid(folder):

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.core.data.dicom_factory import write_ct_series
+from tests.core.dicom.dicom_factory import write_ct_series
 
 # The kernel's high-water mark: ru_maxrss is inherited from the process that started this one.
 MEASURE = """
 import sys
 from pathlib import Path
-from core.data.dicom_series import read_series
+from core.dicom.series import read_series
 
 def kib(name):
     lines = Path("/proc/self/status").read_text().splitlines()

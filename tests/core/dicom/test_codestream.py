@@ -10,10 +10,10 @@ import pytest
 from pydicom import uid
 from pydicom.encaps import encapsulate
 
-from core.data.dicom_codestream import CodestreamError, decode, first_frame
-from core.data.dicom_series import read_series
+from core.dicom.codestream import CodestreamError, decode, first_frame
+from core.dicom.series import read_series
 from core.errors import DicomSeriesError
-from tests.core.data.dicom_factory import made_hu, write_ct_series
+from tests.core.dicom.dicom_factory import made_hu, write_ct_series
 
 PIXELS = np.arange(120, dtype=np.uint16).reshape(12, 10) * 30
 STREAMS = {

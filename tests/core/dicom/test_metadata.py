@@ -1,7 +1,7 @@
 import pydicom
 import pytest
 
-from core.data.dicom_metadata import read_metadata
+from core.dicom.metadata import read_metadata
 from core.errors import DicomSeriesError
 from tests.core.data.made_root import add_study
 

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from core.data.dicom_series import read_series
 from core.data.masks import load_vertebra_mask
-from core.data.tilt import shift_plane, tilt_degrees
+from core.dicom.gantry_tilt import shift_plane, tilt_degrees
+from core.dicom.series import read_series
 from core.types import CTVolume
-from tests.core.data.dicom_factory import made_hu, write_ct_series
+from tests.core.dicom.dicom_factory import made_hu, write_ct_series
 
 STEP_MM = 2.0
 PIXEL_MM = 0.5

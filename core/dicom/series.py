@@ -16,10 +16,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data.dicom_geometry import Placement, place_slices
-from core.data.dicom_headers import SliceHeader, read_header
-from core.data.dicom_pixels import check_pixel_length, check_transfer_syntax, read_slice
-from core.data.tilt import shift_plane
+from core.dicom.gantry_tilt import shift_plane
+from core.dicom.geometry import Placement, place_slices
+from core.dicom.headers import SliceHeader, read_header
+from core.dicom.pixels import check_pixel_length, check_transfer_syntax, read_slice
 from core.errors import DicomSeriesError
 from core.types import CTVolume
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from core.constants import HU_AIR
-from core.data.dicom_geometry import place_slices
-from core.data.dicom_headers import SliceHeader, read_header
-from core.data.dicom_series import read_series
+from core.dicom.geometry import place_slices
+from core.dicom.headers import SliceHeader, read_header
+from core.dicom.series import read_series
 from core.types import CTVolume
 
 

@@ -17,7 +17,7 @@ from typing import Final
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import CTImageStorage, ExplicitVRBigEndian
 
-from core.data.dicom_elements import Elements, parse_elements, read_elements
+from core.dicom.elements import Elements, parse_elements, read_elements
 from core.errors import DicomSeriesError
 
 MAX_EDGE: Final = 4096

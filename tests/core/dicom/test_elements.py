@@ -11,11 +11,11 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from core.data import dicom_elements
-from core.data.dicom_headers import read_header
-from core.data.dicom_series import read_series
+from core.dicom import elements
+from core.dicom.headers import read_header
+from core.dicom.series import read_series
 from core.errors import DicomSeriesError
-from tests.core.data.dicom_factory import SYNTAXES, made_hu, write_ct_series
+from tests.core.dicom.dicom_factory import SYNTAXES, made_hu, write_ct_series
 
 
 def with_sequences(ds, _k):
@@ -41,9 +41,9 @@ def test_the_quick_walk_reads_what_pydicom_reads(tmp_path, monkeypatch, syntax, 
     quick = read_header(file)
 
     def never(*_):
-        raise dicom_elements._NotPlainError
+        raise elements._NotPlainError
 
-    monkeypatch.setattr(dicom_elements, "_walk", never)
+    monkeypatch.setattr(elements, "_walk", never)
     assert read_header(file) == quick
     assert quick.rows == 12
     assert quick.format.padding == (7, 7)
@@ -52,14 +52,14 @@ def test_the_quick_walk_reads_what_pydicom_reads(tmp_path, monkeypatch, syntax, 
 @pytest.mark.parametrize("syntax", ["implicit", "explicit", "jpeg-ls"])
 def test_plain_files_never_need_the_general_parser(tmp_path, monkeypatch, syntax):
     write_ct_series(tmp_path, made_hu(2), syntax=syntax, edit=with_sequences)
-    monkeypatch.setattr(dicom_elements, "_parse", lambda *_: pytest.fail("was needed"))
+    monkeypatch.setattr(elements, "_parse", lambda *_: pytest.fail("was needed"))
     assert read_series(tmp_path).n_slices == 2
 
 
 def test_a_header_beyond_the_first_bytes_is_read(tmp_path):
     def edit(ds, _k):
         block = ds.private_block(0x0009, "MADE UP", create=True)
-        block.add_new(0x10, "OB", b"\0" * (2 * dicom_elements.HEAD_BYTES))
+        block.add_new(0x10, "OB", b"\0" * (2 * elements.HEAD_BYTES))
 
     hu = made_hu(2)
     write_ct_series(tmp_path, hu, edit=edit)
@@ -86,7 +86,7 @@ def test_an_element_longer_than_the_file_is_an_error(tmp_path):
 
 
 def test_a_deflated_file_that_grows_without_end_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(dicom_elements, "_MAX_INFLATED", 10_000)
+    monkeypatch.setattr(elements, "_MAX_INFLATED", 10_000)
     files = write_ct_series(tmp_path, made_hu(2), syntax="deflated")
     content = files[0].read_bytes()
     (group_length,) = struct.unpack_from("<L", content, 140)

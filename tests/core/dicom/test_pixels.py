@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.data.dicom_headers import PixelFormat
-from core.data.dicom_pixels import to_hu
-from core.data.dicom_series import read_series
-from tests.core.data.dicom_factory import made_hu, write_ct_series
+from core.dicom.headers import PixelFormat
+from core.dicom.pixels import to_hu
+from core.dicom.series import read_series
+from tests.core.dicom.dicom_factory import made_hu, write_ct_series
 
 
 def hu_of(stored, **changes) -> list[int]:

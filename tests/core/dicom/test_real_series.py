@@ -8,7 +8,7 @@ import numpy as np
 import pydicom
 import SimpleITK
 
-from core.data.dicom_series import read_series
+from core.dicom.series import read_series
 
 
 def test_the_real_series_is_read_in_order_with_its_geometry(real_ct: Path):

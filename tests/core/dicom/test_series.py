@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.pixels.processing import apply_modality_lut
 
-from core.data import dicom_series
-from core.data.dicom_series import read_series
+from core.dicom import series
+from core.dicom.series import read_series
 from core.errors import DicomSeriesError
-from tests.core.data.dicom_factory import SYNTAXES, made_hu, write_ct_series
+from tests.core.dicom.dicom_factory import SYNTAXES, made_hu, write_ct_series
 
 OBLIQUE = (0.9602, 0.2793, 0.0, -0.2402, 0.8257, 0.5103)
 
@@ -200,8 +200,8 @@ def test_another_size_within_the_series_names_the_odd_file(tmp_path):
 
 def test_a_volume_too_large_is_refused_before_it_is_allocated(tmp_path, monkeypatch):
     write_ct_series(tmp_path, made_hu(3, 10, 10))
-    monkeypatch.setattr(dicom_series, "MAX_VOLUME_BYTES", 599)
-    monkeypatch.setattr(dicom_series, "_read_pixels", lambda *_: pytest.fail("was allocated"))
+    monkeypatch.setattr(series, "MAX_VOLUME_BYTES", 599)
+    monkeypatch.setattr(series, "_read_pixels", lambda *_: pytest.fail("was allocated"))
     with pytest.raises(DicomSeriesError, match="memory"):
         read_series(tmp_path)
 

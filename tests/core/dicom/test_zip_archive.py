@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from core.data import archive
-from core.data.archive import extract_dicom_archive
-from core.data.dicom_series import read_series
+from core.dicom import zip_archive
+from core.dicom.series import read_series
+from core.dicom.zip_archive import extract_dicom_archive
 from core.errors import ArchiveError, StorageError
-from tests.core.data.dicom_factory import made_hu, write_ct_series
+from tests.core.dicom.dicom_factory import made_hu, write_ct_series
 
 ROOMY = 1 << 20
 
@@ -74,9 +74,9 @@ def test_entries_that_point_outside_are_refused(tmp_path, name):
 
 
 def test_what_lies_too_deep_is_refused_and_what_does_not_is_not(tmp_path):
-    for depth in (archive.MAX_DEPTH, 950, 1500):
+    for depth in (zip_archive.MAX_DEPTH, 950, 1500):
         refuse(packed({"secret/" * depth + "1.dcm": b"1"}), tmp_path, "Entry 1 .* folders deep")
-    name = "a/" * (archive.MAX_DEPTH - 1) + "1.dcm"
+    name = "a/" * (zip_archive.MAX_DEPTH - 1) + "1.dcm"
     extract_dicom_archive(packed({name: b"1"}), tmp_path / "fits", max_bytes=ROOMY)
     assert (tmp_path / "fits" / name).is_file()
 
@@ -106,7 +106,7 @@ def test_links_and_devices_are_refused(tmp_path, kind):
 
 
 def test_too_many_entries_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(archive, "MAX_ENTRIES", 3)
+    monkeypatch.setattr(zip_archive, "MAX_ENTRIES", 3)
     refuse(packed({str(k): b"" for k in range(4)}), tmp_path, "4 entries, more than 3")
 
 

@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data.dicom_headers import SliceHeader
-from core.data.tilt import MIN_TILT_DEGREES, leaning_mm, tilt_degrees
+from core.dicom.gantry_tilt import MIN_TILT_DEGREES, leaning_mm, tilt_degrees
+from core.dicom.headers import SliceHeader
 from core.errors import DicomSeriesError
 
 SAME_POSITION_MM: Final = 0.01

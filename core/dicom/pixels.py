@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from pydicom import uid
 
 from core.constants import HU_AIR
-from core.data.dicom_codestream import COMPRESSED, CodestreamError, decode, first_frame
-from core.data.dicom_elements import inflate
-from core.data.dicom_headers import PixelFormat, SliceHeader
+from core.dicom.codestream import COMPRESSED, CodestreamError, decode, first_frame
+from core.dicom.elements import inflate
+from core.dicom.headers import PixelFormat, SliceHeader
 from core.errors import DicomSeriesError
 
 _UNCOMPRESSED: Final[frozenset[str]] = frozenset(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from core.data.dicom_series import read_series
+from core.dicom.series import read_series
 from core.errors import DicomSeriesError
-from tests.core.data.dicom_factory import made_hu, write_ct_series
+from tests.core.dicom.dicom_factory import made_hu, write_ct_series
 
 
 def test_affine_maps_corner_voxels_of_an_axial_series_to_lps(tmp_path):
