@@ -18,10 +18,10 @@ import pandas as pd
 from core.atomic import write_text
 from core.config import PROJECT_ROOT
 from core.constants import VERTEBRAE
-from core.demo_box_scores import LEVELS_FILE
-from core.demo_localizer import NAME as LOCALIZER
-from core.demo_localizer_report import stages_before
-from core.demo_scores import PREDICTIONS_FOLDER
+from core.experiments.localizer_report import stages_before
+from core.experiments.localizer_scores import LEVELS_FILE
+from core.experiments.shipped_localizer import NAME as LOCALIZER
+from core.experiments.shipped_scores import PREDICTIONS_FOLDER
 from core.models.bundles import COHORTS_FOLDER, BundleInfo, list_bundles, read_bundle
 from scripts.results_experiments import experiment_tables
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from core.demo_experiments import load_experiments
-from core.demo_type_scores import TYPES_FILE
+from core.experiments.ablations import load_experiments
+from core.experiments.type_comparison import TYPES_FILE
 from core.models.bundles import EXPERIMENTS_FOLDER
 
 LEVELS = ("presence", "slice", "vertebra", "patient")

@@ -21,7 +21,7 @@ MAY_IMPORT_TORCH = (
     "core/inference/predictor.py",
     "core/inference/explain.py",
     "core/inference/localization.py",
-    "core/inference/thin_predictions.py",
+    "core/experiments/subsampled_predictions.py",
     "core/data/datasets.py",
     "core/data/box_dataset.py",
 )

@@ -67,7 +67,7 @@ def demo_models(
     jobs: Jobs = None,
 ) -> None:
     """Train the shipped bundles again and score them on held-out synthetic studies."""
-    from core.demo_models import build_bundles
+    from core.experiments.shipped_networks import build_bundles
 
     with progress_bar("", "step") as progress:
         build_bundles(
@@ -92,7 +92,7 @@ def demo_localizer(
     jobs: Jobs = None,
 ) -> None:
     """Train the shipped localiser again and score it on held-out synthetic studies."""
-    from core.demo_localizer import build_localizer
+    from core.experiments.shipped_localizer import build_localizer
 
     with progress_bar("", "step") as progress:
         bundle = build_localizer(
@@ -110,8 +110,8 @@ def demo_experiments(
     work: Annotated[Path, typer.Option(help="Folder for cohorts and runs.")] = Path("var/training"),
 ) -> None:
     """Compare backbones, augmentation, noise reduction and early stopping at equal budgets."""
-    from core.demo_experiments import run_experiments
-    from core.demo_type_scores import write_types
+    from core.experiments.ablations import run_experiments
+    from core.experiments.type_comparison import write_types
 
     with progress_bar("", "step") as progress:
         written = run_experiments(

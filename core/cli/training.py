@@ -67,7 +67,7 @@ def sweep(
     out: Annotated[Path, typer.Option(help="Folder of the search; shared by its workers.")],
 ) -> None:
     """Search hyper-parameters with Optuna; start it several times on one folder to go faster."""
-    from core.sweeps import load_sweep_config, run_sweep
+    from core.experiments.sweeps import load_sweep_config, run_sweep
 
     wanted = load_sweep_config(config)
     with progress_bar("sweep", "trial") as progress:
@@ -132,8 +132,8 @@ def _train_folds(config: RunConfig, run_dir: Path, *, resume: bool) -> None:
         raise ConfigError(
             "A localiser is trained a fold at a time; give --fold 0, then 1, and so on."
         )
-    from core.cross_validation import cross_validate
     from core.evaluation.report_table import render_report
+    from core.experiments.cross_validation import cross_validate
 
     with progress_bar(config.task, "step") as progress:
         found = cross_validate(config, run_dir, resume=resume, progress=progress, say=tqdm.write)

@@ -1,1 +1,1 @@
-"""A DICOM file or series becomes HU voxels with a geometry; nothing of RSNA, nothing of networks."""
+"""A DICOM file or series becomes HU voxels with a geometry; nothing of RSNA or of networks."""

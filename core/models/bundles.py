@@ -119,7 +119,7 @@ class BundleConfig(BaseModel):
     def gives_fractures(self) -> bool:
         """Whether it can judge a study: a fracture model, or a localiser whose boxes have weights.
 
-        They are fitted together with the thresholds: `core.demo_box_scores`.
+        They are fitted together with the thresholds: `core.experiments.localizer_scores`.
         """
         return self.task == "fracture" or (
             self.task == "localization" and self.box_weights is not None

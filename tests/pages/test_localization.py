@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from core.config import PROJECT_ROOT
-from core.demo_localizer import NAME
+from core.experiments.shipped_localizer import NAME
 from tests.pages.driver import html, open_page, wait_for
 
 SHIPPED = PROJECT_ROOT / "checkpoints" / NAME

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from core.config import PROJECT_ROOT
-from core.demo_type_scores import TYPES_FILE
+from core.experiments.type_comparison import TYPES_FILE
 from scripts.results_experiments import experiment_tables
 
 

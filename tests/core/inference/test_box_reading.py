@@ -11,9 +11,9 @@ import pytest
 from core.config import PROJECT_ROOT
 from core.constants import BOXES_TYPE
 from core.data.rsna import read_studies
-from core.demo_localizer import NAME
 from core.dicom.series import read_series
 from core.errors import BundleError
+from core.experiments.shipped_localizer import NAME
 from core.inference.batch import predict_folder
 from core.inference.box_evidence import box_outputs
 from core.inference.box_reading import BoxReader, load_reader

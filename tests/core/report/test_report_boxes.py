@@ -10,8 +10,8 @@ import pytest
 
 from core.config import PROJECT_ROOT
 from core.data.rsna import read_studies
-from core.demo_localizer import NAME
 from core.dicom.series import read_series
+from core.experiments.shipped_localizer import NAME
 from core.inference.box_reading import load_reader
 from core.models.bundles import read_bundle
 from core.models.pairs import BundlePair

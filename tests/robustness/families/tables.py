@@ -187,7 +187,7 @@ def play_yaml(number: int, place: Path) -> Verdict:
 
     def act() -> Verdict:
         if sweep:
-            from core.sweeps import load_sweep_config
+            from core.experiments.sweeps import load_sweep_config
 
             load_sweep_config(path)
             return Verdict("read")
@@ -203,7 +203,7 @@ CSV: Final = Family("CSV tables", 160, 4, play_csv)
 
 def _prepare() -> None:
     """Import what imports torch."""
-    importlib.import_module("core.sweeps")
+    importlib.import_module("core.experiments.sweeps")
 
 
 YAML: Final = Family("YAML configs", 80, 3, play_yaml, _prepare)

@@ -14,7 +14,7 @@ from core.errors import PredictionsError
 from core.evaluation.box_files import BoxCohort
 from core.evaluation.box_matching import BoxTable
 from core.evaluation.score_files import read_score_table
-from core.inference.cam_boxes import box_of_heat
+from core.experiments.grad_cam_boxes import box_of_heat
 from core.inference.explain import explain_slice
 from core.models.bundles import BundleInfo
 from core.types import StudyRecord

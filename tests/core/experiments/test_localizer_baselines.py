@@ -5,15 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core import demo_box_variants
 from core.config import PROJECT_ROOT
 from core.data.rsna import read_studies
-from core.demo_box_variants import heat_boxes, slice_probabilities, slice_threshold
-from core.demo_localizer import NAME, SLICE_MODEL
-from core.demo_localizer_report import HEAT_FILE, heat_measures
-from core.demo_scores import PREDICTIONS_FOLDER
 from core.errors import PredictionsError
 from core.evaluation.box_files import BoxCohort, fused_table, read_box_cohort, truth_table
+from core.experiments import localizer_baselines
+from core.experiments.localizer_baselines import heat_boxes, slice_probabilities, slice_threshold
+from core.experiments.localizer_report import HEAT_FILE, heat_measures
+from core.experiments.shipped_localizer import NAME, SLICE_MODEL
+from core.experiments.shipped_scores import PREDICTIONS_FOLDER
 from core.inference.box_tracks import FusionSettings
 from core.inference.explain import Explanation
 from core.models.bundles import read_bundle
@@ -41,7 +41,7 @@ def test_a_box_of_heat_is_measured_where_the_truth_is(phantom_root, monkeypatch)
             heat[20:40, 10:30] = 1.0
         return Explanation(heat, (0, 0, 1, 1), 0.75, index, vertebra)
 
-    monkeypatch.setattr(demo_box_variants, "explain_slice", looks_at)
+    monkeypatch.setattr(localizer_baselines, "explain_slice", looks_at)
     told = []
     found = heat_boxes(None, [record], cohort, lambda *step: told.append(step))
 

@@ -11,14 +11,14 @@ import pandas as pd
 
 from core.atomic import write_json
 from core.constants import SYNTHETIC_WARNING, VERTEBRAE
-from core.evaluation.arms import ArmFigure, ArmScores, compare_arms
 from core.evaluation.evaluation_set import align
 from core.evaluation.levels import LevelName
 from core.evaluation.score_table import table_from_predictions
 from core.evaluation.truth import StudyTruth
 from core.evaluation.truth_table import truth_table
+from core.experiments.arm_comparison import ArmFigure, ArmScores, compare_arms
+from core.experiments.subsampled_predictions import SLICES_PER_STUDY, thin_places
 from core.inference.outputs import read_slices
-from core.inference.thin_predictions import SLICES_PER_STUDY, thin_places
 from core.models.bundles import COHORTS_FOLDER, EXPERIMENTS_FOLDER, BundleInfo
 
 THIN_FILE: Final = "held_out.parquet"

@@ -24,10 +24,10 @@ from core.dicom.series import read_series
 from core.evaluation.levels import LevelName, LevelReport
 from core.evaluation.report import EvaluationReport, evaluate_predictions
 from core.evaluation.truth import StudyTruth, truth_from_data_root
+from core.experiments.model_card import render_card
 from core.inference.context import fit_context, in_context
 from core.inference.outputs import read_slices, write_slices
 from core.inference.predictor import Predictor
-from core.model_card import render_card
 from core.models.bundles import COHORTS_FOLDER, CONFIG_FILE, BundleInfo, read_bundle
 from core.models.pairs import DEFAULT_NAMES
 from core.types import SlicePredictions, StudyRecord

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from core.config import PROJECT_ROOT, RunConfig, Settings, load_run_config
-from core.demo_scores import Work, score_bundles
 from core.errors import BundleError
+from core.experiments.shipped_scores import Work, score_bundles
 from core.models.bundles import BundleInfo, read_bundle
 from core.models.pairs import DEFAULT_NAMES
 from core.phantom.cohort import discard_outdated, write_cohort

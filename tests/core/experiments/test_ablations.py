@@ -6,12 +6,12 @@ import yaml
 
 from core.config import Settings
 from core.data.rsna import read_studies
-from core.demo_experiment_scores import SLICES_PER_STUDY, thin_places
-from core.demo_experiments import load_experiments, run_experiments
-from core.demo_scores import write_truth
 from core.errors import ConfigError
 from core.evaluation.report import evaluate_predictions
 from core.evaluation.truth import StudyTruth, truth_from_data_root
+from core.experiments.ablation_scores import SLICES_PER_STUDY, thin_places
+from core.experiments.ablations import load_experiments, run_experiments
+from core.experiments.shipped_scores import write_truth
 from core.inference.outputs import read_slices
 from core.models.backbone_table import BACKBONES
 from tests.core.training.made_data_root import write_data_root
@@ -91,7 +91,7 @@ def tried(tmp_path_factory):
     settings = Settings(checkpoints=checkpoints, rsna_cache=base / "cache")
     said = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("core.demo_experiments.write_cohort", lambda *_, **__: [])
+        patch.setattr("core.experiments.ablations.write_cohort", lambda *_, **__: [])
         (file,) = run_experiments(settings, work, folder=folder, say=said.append)
         first = list(said)
         said.clear()

@@ -14,10 +14,15 @@ import pandas as pd
 from core.atomic import atomic_path, write_json
 from core.config import PROJECT_ROOT, Settings, load_run_config
 from core.data.rsna import read_studies
-from core.demo_box_cohort import prepared_squares, read_cohort
-from core.demo_box_scores import judge_boxes
-from core.demo_box_variants import heat_boxes
-from core.demo_localizer_report import (
+from core.evaluation.box_files import (
+    BoxCohort,
+    fused_table,
+    write_box_cohort,
+)
+from core.evaluation.detection import evaluate_detection
+from core.experiments.localizer_baselines import heat_boxes
+from core.experiments.localizer_cohort import prepared_squares, read_cohort
+from core.experiments.localizer_report import (
     BOX_RULE,
     BOXES_COHORT,
     FALSE_PER_STUDY,
@@ -29,13 +34,8 @@ from core.demo_localizer_report import (
     heat_measures,
     write_measures,
 )
-from core.demo_scores import PREDICTIONS_FOLDER
-from core.evaluation.box_files import (
-    BoxCohort,
-    fused_table,
-    write_box_cohort,
-)
-from core.evaluation.detection import evaluate_detection
+from core.experiments.localizer_scores import judge_boxes
+from core.experiments.shipped_scores import PREDICTIONS_FOLDER
 from core.models.bundles import OPERATING_POINTS_FILE, WEIGHTS_FILE, BundleInfo, read_bundle
 from core.models.pairs import DEFAULT_NAMES
 from core.phantom.cohort import write_cohort

@@ -12,7 +12,7 @@ import yaml
 
 from core.config import RunConfig
 from core.errors import ConfigError, TrainingError
-from core.sweeps import SweepConfig, load_sweep_config, run_sweep, sweep_result
+from core.experiments.sweeps import SweepConfig, load_sweep_config, run_sweep, sweep_result
 from core.training.runs import RunFolder
 
 BASE = {"task": "fracture", "data_root": "/d", "backbone": "googlenet", "epochs": 4}
@@ -80,8 +80,8 @@ def test_a_search_goes_on_where_it_stopped(tmp_path):
 def test_a_killed_workers_trial_counts_as_failed(tmp_path):
     dead = """
         import os
-        from core.sweeps import run_sweep
-        from tests.core.test_sweeps import sweep_of
+        from core.experiments.sweeps import run_sweep
+        from tests.core.experiments.test_sweeps import sweep_of
         from core.training.runs import RunFolder
         from pathlib import Path
         def die(config, folder, **_):
@@ -101,8 +101,8 @@ def test_a_killed_workers_trial_counts_as_failed(tmp_path):
 WORKER = """
     import os, time
     from pathlib import Path
-    from core.sweeps import run_sweep
-    from tests.core.test_sweeps import pretend, sweep_of
+    from core.experiments.sweeps import run_sweep
+    from tests.core.experiments.test_sweeps import pretend, sweep_of
     folder = Path(os.environ["SWEEP"])
     def slow(config, run, **options):
         (run.parent / f"{run.name}-by-{os.getpid()}").touch()

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 
 from core.config import RunConfig
-from core.cross_validation import cross_validate
 from core.data.rsna import read_studies
 from core.data.splits import assign_folds
 from core.dicom.series import read_series
 from core.errors import TrainingError
+from core.experiments.cross_validation import cross_validate
 from core.inference.predictor import Predictor
 from core.models.bundles import read_bundle
 from core.models.pairs import default_bundle

@@ -11,12 +11,12 @@ import pandas as pd
 
 from core.atomic import write_json, write_text
 from core.constants import VERTEBRAE
-from core.demo_box_readings import JUDGED, FitStudy, compare_readings, fit_weights
-from core.demo_scores import HELD_OUT, OUT_OF_FOLD, PREDICTIONS_FOLDER
 from core.evaluation.box_files import BoxCohort
 from core.evaluation.levels import LevelName
 from core.evaluation.report import ChosenOn, EvaluationReport, evaluate_scores
 from core.evaluation.score_files import read_score_table, read_truth_table
+from core.experiments.box_evidence_ablation import JUDGED, FitStudy, compare_readings, fit_weights
+from core.experiments.shipped_scores import HELD_OUT, OUT_OF_FOLD, PREDICTIONS_FOLDER
 from core.inference.box_evidence import box_outputs
 from core.inference.outputs import read_slices, write_slices
 from core.models.bundles import (

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from core.config import RunConfig
-from core.model_card import render_card
+from core.experiments.model_card import render_card
 from core.models.bundles import BundleConfig, BundleInfo
 
 METRICS = {

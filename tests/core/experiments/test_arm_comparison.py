@@ -3,8 +3,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from core.errors import PredictionsError
-from core.evaluation.arms import ArmScores, compare_arms
 from core.evaluation.resampling import resample_patients
+from core.experiments.arm_comparison import ArmScores, compare_arms
 
 REPLICATES, SEED = 60, 5
 

@@ -7,10 +7,10 @@ import json
 import pytest
 
 from core.config import PROJECT_ROOT
-from core.demo_experiments import load_experiments
-from core.demo_type_scores import TYPES_FILE, compare_types
 from core.evaluation.report import evaluate_scores
 from core.evaluation.score_files import read_score_table, read_truth_table
+from core.experiments.ablations import load_experiments
+from core.experiments.type_comparison import TYPES_FILE, compare_types
 from core.models.bundles import EXPERIMENTS_FOLDER
 
 SHIPPED = PROJECT_ROOT / "checkpoints"

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from core.demo_box_readings import JUDGED, FitStudy, compare_readings, fit_weights
 from core.evaluation.truth_table import TruthTable
+from core.experiments.box_evidence_ablation import JUDGED, FitStudy, compare_readings, fit_weights
 from core.inference.aggregation import aggregate
 from core.inference.box_evidence import box_outputs
 from core.types import RawDetections, SlicePredictions

@@ -14,15 +14,15 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.config import PROJECT_ROOT, RunConfig, Settings, read_yaml
-from core.demo_experiment_scores import (
+from core.errors import ConfigError
+from core.experiments.ablation_scores import (
     THIN_FILE,
     Trained,
     measure_arms,
     write_result,
 )
-from core.demo_models import HELD_OUT, TRUNK, CohortPlan
-from core.errors import ConfigError
-from core.inference.thin_predictions import predict_thinly
+from core.experiments.shipped_networks import HELD_OUT, TRUNK, CohortPlan
+from core.experiments.subsampled_predictions import predict_thinly
 from core.models.bundles import BundleInfo, read_bundle
 from core.phantom.cohort import write_cohort
 from core.training.run_list import summarise_run

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from core import demo_localizer
 from core.config import Settings, load_run_config
-from core.demo_localizer import STAGES, train_stages
+from core.experiments import shipped_localizer
+from core.experiments.shipped_localizer import STAGES, train_stages
 from core.models.bundles import read_bundle
 
 TINY = {
@@ -26,7 +26,7 @@ def tiny_stages(tmp_path, phantom_root, monkeypatch):
         (tmp_path / "work").mkdir(exist_ok=True)
         (tmp_path / "work" / name).symlink_to(phantom_root, target_is_directory=True)
         stages.append((file, name, (6, 1)))
-    monkeypatch.setattr(demo_localizer, "STAGES", tuple(stages))
+    monkeypatch.setattr(shipped_localizer, "STAGES", tuple(stages))
     return tmp_path / "work"
 
 

@@ -7,10 +7,10 @@ import pytest
 from core.config import RunConfig
 from core.data.rsna import read_studies
 from core.data.splits import assign_folds
-from core.demo_scores import Work, score_bundles
 from core.dicom.series import read_series
 from core.evaluation.report import evaluate_predictions
 from core.evaluation.truth import truth_from_data_root
+from core.experiments.shipped_scores import Work, score_bundles
 from core.inference.outputs import read_slices
 from core.inference.predictor import Predictor
 from core.models.bundles import list_bundles, read_bundle

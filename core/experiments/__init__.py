@@ -1,0 +1,1 @@
+"""What makes and measures the shipped bundles: cohorts, folds, sweeps, ablations, cards."""
