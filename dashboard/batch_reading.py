@@ -16,7 +16,7 @@ from core.errors import CSpineError, DataRootError
 from core.models.operating_points import operating_point
 from core.models.pairs import BundlePair
 from core.types import StudyRecord
-from dashboard.prediction_jobs import PredictionJob, PredictionQueue, Progress
+from dashboard.background.thread_jobs import PredictionJob, PredictionQueue, Progress
 from dashboard.services import predict_stored, stored_reading
 
 

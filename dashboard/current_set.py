@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dashboard import state
 from dashboard.data_sets import DataSetChoice, data_sets
 from dashboard.services import Cohort, find_cohort
+from dashboard.session import state
 
 
 def current_set() -> DataSetChoice | None:

@@ -11,8 +11,8 @@ from core.config import Settings
 from core.data.rsna import IMAGES_FOLDER, LABELS_FILE, is_synthetic
 from core.errors import StorageError, TaskError
 from core.phantom.cohort import MANIFEST
-from dashboard.access import refusal
-from dashboard.apart import remove_whole
+from dashboard.background.processes import remove_whole
+from dashboard.session.access import refusal
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 

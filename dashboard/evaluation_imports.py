@@ -15,7 +15,7 @@ from core.config import Settings
 from core.errors import PredictionsError, StorageError
 from core.evaluation.outside_scores import read_outside_scores
 from core.evaluation.score_files import read_score_table
-from dashboard.access import refusal
+from dashboard.session.access import refusal
 
 MAX_CSV_MIB: Final = 64
 """The competition's format of the full set is below 2 MiB."""

@@ -6,8 +6,8 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import state
 from dashboard.evaluation_view import VIEW_FIELDS, EvaluationView, from_query, to_query
+from dashboard.session import state
 
 _VIEW: Final = "_evaluation"
 _LINK: Final = "_evaluation_link"

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.web.server.starlette.starlette_websocket import is_host_allowed
 
 from core.errors import ConfigError
-from dashboard.access import role_by_cookies
+from dashboard.session.access import role_by_cookies
 
 HEALTH: Final = "/_stcore/health"
 PRIVATE: Final = ("/pixels", "/scenes", "/media", "/_stcore/upload_file", "/_stcore/metrics")

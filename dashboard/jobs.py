@@ -19,8 +19,8 @@ from core.data.disk_space import check_space
 from core.errors import StorageError, TrainingError
 from core.training.run_list import RunSummary, list_runs, summarise_run
 from core.training.runs import RunFolder
-from dashboard.access import refusal
-from dashboard.apart import remove_whole, start_apart
+from dashboard.background.processes import remove_whole, start_apart
+from dashboard.session.access import refusal
 
 OUTPUT_FILE: Final = "output.log"
 """What the process prints; the only trace of one that fails before it can open its log."""

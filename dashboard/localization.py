@@ -18,7 +18,7 @@ from core.evaluation.detection import DetectionReport, evaluate_detection
 from core.inference.box_tracks import FusionSettings, detect
 from core.models.bundles import BundleInfo, read_bundle
 from core.types import BoxPrediction, RawDetections
-from dashboard.prediction_jobs import PredictionJob, PredictionQueue, Progress
+from dashboard.background.thread_jobs import PredictionJob, PredictionQueue, Progress
 from dashboard.raw_boxes import keep_raw, raw_file, read_raw
 from dashboard.services import OpenStudy, bundles, cache_of, files_signature, settings
 

@@ -13,7 +13,7 @@ from core.training.metrics_tail import last_metrics
 from core.training.run_list import RunSummary, read_metrics
 from core.training.runs import RunFolder, RunStatus
 from dashboard.charts.training_curves import Curves
-from dashboard.wording import duration
+from dashboard.session.wording import duration
 
 RECENT_LINES = 20
 """Of the metrics, from which the pace is taken."""

@@ -29,7 +29,7 @@ from core.visualization.parts import PackedParts
 from core.visualization.planes import CtPlane, axial_plane, upright_plane
 from core.visualization.scene import SceneInfo
 from core.visualization.viewer_files import vtk_js_digest, vtk_js_gzipped
-from dashboard.promises import then
+from dashboard.background.futures import then
 
 Kept = TypeVar("Kept")
 CORNERS_HEADER: Final = "x-plane-corners"

@@ -35,10 +35,10 @@ from core.visualization.parts import (
     parts_key,
 )
 from core.visualization.scene import SceneInfo, SceneLevel, scene_info
+from dashboard.background.futures import ready, then
+from dashboard.background.thread_jobs import PredictionJob, PredictionQueue, Progress
 from dashboard.charts.palette import VERTEBRA_COLORS
 from dashboard.localization import default_threshold, find_raw, localizers
-from dashboard.prediction_jobs import PredictionJob, PredictionQueue, Progress
-from dashboard.promises import ready, then
 from dashboard.reading import StudyReading
 from dashboard.services import OpenStudy, cache_of, files_signature
 

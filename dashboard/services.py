@@ -21,7 +21,7 @@ from core.inference.outputs import read_predictions, write_predictions
 from core.models.bundles import BundleInfo, list_bundles, read_bundle
 from core.models.pairs import BundlePair
 from core.types import CTVolume, SlicePredictions, StudyRecord
-from dashboard.prediction_jobs import PredictionJob, PredictionQueue, Progress
+from dashboard.background.thread_jobs import PredictionJob, PredictionQueue, Progress
 from dashboard.raw_boxes import keep_raw, raw_file, read_raw
 from dashboard.reading import StudyReading, read_study
 from dashboard.upload_reading import derived_folder, read_upload

@@ -9,7 +9,7 @@ import time
 from core.atomic import LEFT_SECONDS, sweep_leftovers
 from core.config import Settings
 from core.data.store_eviction import sweep_all
-from dashboard.apart import DOOMED
+from dashboard.background.processes import DOOMED
 
 _log = logging.getLogger("dashboard")
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from dashboard.state import TRUTH_KEY
+from dashboard.session.state import TRUTH_KEY
 from dashboard.tour import TOUR_KEY, Controls, stop_number
 
 PRESENT_KEY: Final = "present"

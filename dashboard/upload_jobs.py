@@ -10,7 +10,7 @@ from typing import BinaryIO
 import streamlit as st
 
 from core.config import Settings
-from dashboard.prediction_jobs import (
+from dashboard.background.thread_jobs import (
     JobCancelledError,
     PredictionJob,
     PredictionQueue,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from dashboard.background.keyed_results import compute_the_rest
 from dashboard.components.evaluation_curves import (
     curve_section,
     score_section,
@@ -19,7 +20,6 @@ from dashboard.components.evaluation_save import save_section
 from dashboard.components.evaluation_slots import Slots
 from dashboard.components.evaluation_thresholds import rule_bar, threshold_panel
 from dashboard.components.frame import page_header
-from dashboard.evaluation_slow import compute_the_rest
 from dashboard.evaluation_sources import find_sources
 from dashboard.services import settings
 

@@ -10,13 +10,13 @@ from core.constants import VERTEBRAE
 from core.errors import CSpineError
 from core.models.pairs import BundlePair
 from core.types import StudyRecord
-from dashboard import state
 from dashboard.batch_reading import Batch, batch_table, find_batch, right_share, start_batch
 from dashboard.batch_reading import studies_below as read_below
 from dashboard.components.notices import show_error, show_warning
 from dashboard.current_set import current_cohort
-from dashboard.typed_path import typed_path
-from dashboard.wording import duration
+from dashboard.session import state
+from dashboard.session.typed_path import typed_path
+from dashboard.session.wording import duration
 
 _POLL_SECONDS = 1.0
 

@@ -7,6 +7,7 @@ import time
 import streamlit as st
 
 from core.models.bundles import BundleInfo
+from dashboard.background.thread_jobs import PredictionJob
 from dashboard.components.notices import show_error
 from dashboard.localization import (
     find_box_job,
@@ -15,9 +16,8 @@ from dashboard.localization import (
     localizers,
     start_boxes,
 )
-from dashboard.prediction_jobs import PredictionJob
 from dashboard.services import OpenStudy
-from dashboard.wording import place_in_line
+from dashboard.session.wording import place_in_line
 
 _POLL_SECONDS = 0.5
 

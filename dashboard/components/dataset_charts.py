@@ -13,7 +13,6 @@ from core.constants import VERTEBRAE
 from core.data.quality import FLAGS
 from core.data.statistics import DataSetStatistics, summarise_studies
 from core.data.study_table import StudyFilter, select
-from dashboard import state
 from dashboard.charts.dataset_figures import (
     distribution_figure,
     flags_figure,
@@ -22,6 +21,7 @@ from dashboard.charts.dataset_figures import (
     together_figure,
 )
 from dashboard.dataset_service import IndexedSet
+from dashboard.session import state
 
 Mark = tuple[int, ...]
 Click = Callable[[StudyFilter, Mark], StudyFilter]

@@ -7,7 +7,6 @@ import streamlit as st
 
 from core.data.statistics import summarise_studies
 from core.data.study_table import StudyFilter, select
-from dashboard import state
 from dashboard.components.dataset_charts import dataset_charts
 from dashboard.components.dataset_facts import dataset_facts, filter_chips
 from dashboard.components.dataset_study import dataset_study
@@ -15,6 +14,7 @@ from dashboard.components.dataset_table import dataset_table
 from dashboard.data_sets import DataSetChoice
 from dashboard.dataset_query import PARTS, filter_from_query, filter_to_query
 from dashboard.dataset_service import IndexedSet
+from dashboard.session import state
 
 
 @st.fragment

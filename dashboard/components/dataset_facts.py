@@ -9,9 +9,9 @@ import streamlit as st
 from core.constants import SYNTHETIC_WARNING
 from core.data.statistics import DataSetStatistics
 from core.data.study_table import StudyFilter
-from dashboard import state
 from dashboard.dataset_query import filter_labels
 from dashboard.dataset_service import IndexedSet
+from dashboard.session import state
 
 
 def dataset_facts(

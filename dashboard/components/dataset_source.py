@@ -8,13 +8,14 @@ import streamlit as st
 
 from core.data.rsna import IMAGES_FOLDER
 from core.errors import CSpineError, DataRootError
-from dashboard import state, tasks
-from dashboard.access import may_change
+from dashboard.background import process_tasks
 from dashboard.components.notices import show_error, show_warning
 from dashboard.components.task_status import task_progress
 from dashboard.data_sets import DataSetChoice, data_sets
 from dashboard.dataset_service import IndexedSet, indexed_set
 from dashboard.services import COUNT_SLICES_UP_TO
+from dashboard.session import state
+from dashboard.session.access import may_change
 
 REFRESH_SECONDS: Final = 1.0
 
@@ -58,7 +59,7 @@ def index_or_progress(choice: DataSetChoice | None) -> IndexedSet | None:
     except DataRootError as error:
         show_error(error, icon=":material/database_off:")
         return None
-    task = tasks.find_task("index", choice.root)
+    task = process_tasks.find_task("index", choice.root)
     if task is not None and task.is_alive:
         _watch(choice, task)
         return found
@@ -71,7 +72,7 @@ def index_or_progress(choice: DataSetChoice | None) -> IndexedSet | None:
     return found
 
 
-def _offer(choice: DataSetChoice, task: tasks.Task | None) -> None:
+def _offer(choice: DataSetChoice, task: process_tasks.Task | None) -> None:
     """Start the first index where that takes seconds; ask where it may take hours."""
     if task is not None:
         words = {"failed": task.message, "stopped": "The indexing was stopped."}
@@ -79,7 +80,7 @@ def _offer(choice: DataSetChoice, task: tasks.Task | None) -> None:
             show_warning(words[task.state] or "The indexing failed.", icon=":material/warning:")
     elif _is_small(choice) and may_change():
         try:
-            _watch(choice, tasks.start_index(choice.root))
+            _watch(choice, process_tasks.start_index(choice.root))
         except CSpineError as error:
             show_error(error)
         return
@@ -96,19 +97,19 @@ def _index_button(choice: DataSetChoice, label: str) -> None:
         return
     if st.button(label, icon=":material/database_search:"):
         try:
-            tasks.start_index(choice.root)
+            process_tasks.start_index(choice.root)
         except CSpineError as error:
             show_error(error)
             return
         st.rerun(scope="app")
 
 
-def _watch(choice: DataSetChoice, task: tasks.Task) -> None:
+def _watch(choice: DataSetChoice, task: process_tasks.Task) -> None:
     st.fragment(_progress, run_every=REFRESH_SECONDS)(choice, task)
 
 
-def _progress(choice: DataSetChoice, task: tasks.Task) -> None:
-    now = tasks.read_task(task.folder)
+def _progress(choice: DataSetChoice, task: process_tasks.Task) -> None:
+    now = process_tasks.read_task(task.folder)
     if now is None or not now.is_alive:
         st.rerun(scope="app")
         return

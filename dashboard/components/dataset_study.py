@@ -13,7 +13,6 @@ from core.data.rsna import lines_file
 from core.dicom.metadata import read_metadata
 from core.errors import CSpineError
 from core.types import StudyRecord
-from dashboard import state
 from dashboard.components.notices import show_error
 from dashboard.components.slice_viewer import (
     Overlay,
@@ -25,6 +24,7 @@ from dashboard.components.slice_viewer import (
 from dashboard.data_sets import DataSetChoice
 from dashboard.dataset_service import IndexedSet, boxes_of, mask_of
 from dashboard.services import OpenStudy, open_study
+from dashboard.session import state
 
 PAGES = Path(__file__).resolve().parent.parent.parent / "pages"
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from core.constants import VERTEBRAE
 from core.data.quality import FLAGS
 from core.data.study_table import StudyFilter
-from dashboard import state
 from dashboard.dataset_service import IndexedSet
+from dashboard.session import state
 
 COLUMNS: Final = {
     "Study": "study_id",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import state
-from dashboard.access import may_browse
+from dashboard.session import state
+from dashboard.session.access import may_browse
 
 
 def wants_many() -> bool:

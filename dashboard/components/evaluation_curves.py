@@ -15,7 +15,7 @@ from core.evaluation.bands import CurveBand, curve_bands
 from core.evaluation.calibration import Reliability, reliability
 from core.evaluation.decision_curve import DecisionCurve, decision_curve
 from core.evaluation.histogram import ScoreHistogram, score_histogram
-from dashboard import state
+from dashboard.background.keyed_results import Pending, slowly
 from dashboard.charts.calibration import DrawnReliability, calibration_figure
 from dashboard.charts.decision_curve import decision_figure
 from dashboard.charts.plot_area import CONFIG
@@ -28,8 +28,8 @@ from dashboard.components.frame import draw
 from dashboard.evaluation_comparison import Comparison, drawn_curves
 from dashboard.evaluation_live import WORDS, LevelWords
 from dashboard.evaluation_results import Evaluated, Question, curve, items
-from dashboard.evaluation_slow import Pending, slowly
 from dashboard.evaluation_state import control, evaluation_view, keep_evaluation_view
+from dashboard.session import state
 
 
 def title(text: str, reading: str) -> None:

@@ -15,7 +15,6 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.constants import VERTEBRAE
 from core.evaluation.wrong_calls import WrongCall, wrong_calls
-from dashboard import state
 from dashboard.charts.palette import VERTEBRA_COLORS
 from dashboard.components.evaluation_tables import model_tag
 from dashboard.components.frame import draw
@@ -30,8 +29,9 @@ from dashboard.evaluation_state import (
     keep_evaluation_view,
     show_more_errors,
 )
+from dashboard.session import state
+from dashboard.session.wording import duration
 from dashboard.synthetic_studies import can_show, is_ready, try_picture
-from dashboard.wording import duration
 
 AT_ONCE: Final = 6
 AT_MOST: Final = 60

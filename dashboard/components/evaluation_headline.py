@@ -10,6 +10,7 @@ import streamlit as st
 
 from core.evaluation.comparison import Comparison as PairTests
 from core.evaluation.intervals import Interval
+from dashboard.background.keyed_results import Pending, still_computing
 from dashboard.components.evaluation_tables import model_tag
 from dashboard.components.frame import draw
 from dashboard.evaluation_comparison import Comparison
@@ -21,7 +22,6 @@ from dashboard.evaluation_headline import (
     headline_rows,
     pair_tests,
 )
-from dashboard.evaluation_slow import Pending, still_computing
 
 COLUMNS: Final = (
     ("auc", "ROC AUC", "How often a positive scores above a negative; 0.5 is a coin."),

@@ -8,8 +8,6 @@ import streamlit as st
 
 from core.constants import SYNTHETIC_WARNING
 from core.errors import CSpineError
-from dashboard import state
-from dashboard.access import may_change
 from dashboard.components.evaluation_choice import (
     choose_cohort,
     choose_details,
@@ -22,6 +20,8 @@ from dashboard.components.notices import show_error
 from dashboard.evaluation_comparison import Comparison, compare
 from dashboard.evaluation_sources import Sources
 from dashboard.evaluation_state import evaluation_view, keep_evaluation_view
+from dashboard.session import state
+from dashboard.session.access import may_change
 
 
 def empty_state(sources: Sources) -> None:

@@ -12,11 +12,11 @@ from core.constants import VERTEBRAE
 from core.errors import CSpineError
 from core.models.bundles import read_bundle
 from core.models.pairs import BundlePair
-from dashboard import state
 from dashboard.components.notices import show_error
 from dashboard.components.slice_viewer import HeatOverlay, heat_map
 from dashboard.reading import StudyReading
 from dashboard.services import OpenStudy
+from dashboard.session import state
 
 
 def explanation_picker() -> str | None:

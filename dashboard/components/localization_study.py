@@ -9,7 +9,6 @@ import streamlit as st
 from core.data.true_boxes import boxes_on_volume
 from core.inference.box_tracks import Detections, boxes_3d, detect
 from core.types import BoxPrediction, RawDetections
-from dashboard import state, viewer_place
 from dashboard.components.box_request import box_progress
 from dashboard.components.localization_controls import BoxChoice
 from dashboard.components.notices import show_error
@@ -23,6 +22,7 @@ from dashboard.localization import (
     start_boxes,
 )
 from dashboard.services import OpenStudy
+from dashboard.session import state, viewer_place
 
 BEFORE, AFTER = "loc_before", "loc_after"
 _HEIGHT: Final = 430

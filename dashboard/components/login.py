@@ -7,9 +7,9 @@ from html import escape
 import streamlit as st
 
 from core.errors import ConfigError
-from dashboard import access
 from dashboard.components.frame import page_header
 from dashboard.components.notices import show_error
+from dashboard.session import access
 
 _MAIN = "Log in"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dashboard.wording import literal
+from dashboard.session.wording import literal
 
 
 def show_error(

@@ -8,12 +8,13 @@ import streamlit as st
 
 from core.constants import SYNTHETIC_WARNING
 from core.errors import CSpineError
-from dashboard import state, tasks
-from dashboard.access import looking_only, may_change
+from dashboard.background import process_tasks
 from dashboard.components.notices import show_error, show_warning
 from dashboard.components.task_status import task_progress
 from dashboard.data_sets import DataSetChoice, data_sets, new_cohort_root, remove_cohort
-from dashboard.wording import duration
+from dashboard.session import state
+from dashboard.session.access import looking_only, may_change
+from dashboard.session.wording import duration
 
 REFRESH_SECONDS: Final = 1.0
 MAX_STUDIES: Final = 500
@@ -25,7 +26,7 @@ MIB_A_STUDY: Final = {128: 8, 256: 30, 512: 120}
 def phantom_panel() -> None:
     """Offer to make a cohort, and watch those that are being made."""
     made = [choice for choice in data_sets() if choice.made_here]
-    found = [(choice, tasks.find_task("phantom", choice.root)) for choice in made]
+    found = [(choice, process_tasks.find_task("phantom", choice.root)) for choice in made]
     at_work = [task for _, task in found if task is not None and task.is_alive]
     unfinished = [(c, t) for c, t in found if not c.complete and not (t and t.is_alive)]
     with st.expander(
@@ -76,15 +77,17 @@ def _form() -> None:
 def _start(name: str, studies: int, seed: int, matrix: int, *, rsna_like: bool) -> None:
     try:
         root = new_cohort_root(name.strip())
-        tasks.start_phantom(root, studies=studies, seed=seed, matrix=matrix, rsna_like=rsna_like)
+        process_tasks.start_phantom(
+            root, studies=studies, seed=seed, matrix=matrix, rsna_like=rsna_like
+        )
     except CSpineError as error:
         show_error(error)
         return
     st.rerun(scope="app")
 
 
-def _progress(task: tasks.Task) -> None:
-    now = tasks.read_task(task.folder)
+def _progress(task: process_tasks.Task) -> None:
+    now = process_tasks.read_task(task.folder)
     if now is None or not now.is_alive:
         if now is not None and now.state == "finished":
             state.tell(f"Cohort {task.target.name} is ready; choose it as the data set.")
@@ -93,7 +96,7 @@ def _progress(task: tasks.Task) -> None:
     task_progress(now, f"Making {task.target.name}")
 
 
-def _unfinished(choice: DataSetChoice, task: tasks.Task | None) -> None:
+def _unfinished(choice: DataSetChoice, task: process_tasks.Task | None) -> None:
     """A cohort that was cancelled or failed, with its ways on."""
     if task is not None and task.state == "failed":
         show_error(f"{choice.title}: {task.message}")
@@ -111,7 +114,7 @@ def _unfinished(choice: DataSetChoice, task: tasks.Task | None) -> None:
 
 def _go_on(choice: DataSetChoice) -> None:
     try:
-        tasks.resume_phantom(choice.root)
+        process_tasks.resume_phantom(choice.root)
     except CSpineError as error:
         show_error(error)
         return

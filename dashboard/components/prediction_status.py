@@ -8,11 +8,11 @@ import streamlit as st
 
 from core.errors import PredictionsError
 from core.models.pairs import BundlePair
+from dashboard.background.thread_jobs import PredictionJob
 from dashboard.components.notices import show_error, show_warning
-from dashboard.prediction_jobs import PredictionJob
 from dashboard.reading import StudyReading
 from dashboard.services import OpenStudy, find_job, find_reading, forget_job, start_prediction
-from dashboard.wording import place_in_line
+from dashboard.session.wording import place_in_line
 
 _POLL_SECONDS = 0.4
 

@@ -23,7 +23,6 @@ from core.preprocessing.steps import (
 )
 from core.preprocessing.steps import spine_field as find_spine
 from core.types import HuWindow
-from dashboard import state, viewer_place
 from dashboard.charts.noise_histogram import noise_histogram
 from dashboard.components.notices import show_warning
 from dashboard.components.overlay_image import overlay_image
@@ -47,6 +46,7 @@ from dashboard.preview import (
     training_values,
 )
 from dashboard.services import OpenStudy
+from dashboard.session import state, viewer_place
 
 PAGES: Final = Path(__file__).resolve().parent.parent.parent / "pages"
 PARTS: Final = ("Step by step", "Augmentation", "Noise reduction")

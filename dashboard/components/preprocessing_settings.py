@@ -12,8 +12,8 @@ from core.constants import DISPLAY_WINDOWS
 from core.preprocessing.augmentation import AugmentationRanges
 from core.preprocessing.steps import InputSettings
 from core.types import HuWindow, NoiseReduction
-from dashboard import state
 from dashboard.preview import STRENGTHS
+from dashboard.session import state
 
 SIZES: Final = (64, 96, 128, 192, 224, 256, 320, 384, 512)
 _PRESETS: Final = {name.capitalize(): window for name, window in DISPLAY_WINDOWS.items()}

@@ -8,10 +8,11 @@ import streamlit as st
 
 from core.errors import CSpineError
 from core.training.run_list import RunSummary
-from dashboard import jobs, state
-from dashboard.access import may_change
+from dashboard import jobs
 from dashboard.components.notices import show_error
 from dashboard.run_form import form_values
+from dashboard.session import state
+from dashboard.session.access import may_change
 
 
 def run_actions(run: RunSummary) -> None:

@@ -20,7 +20,7 @@ from dashboard.services import (
     settings,
     start_prediction,
 )
-from dashboard.wording import place_in_line
+from dashboard.session.wording import place_in_line
 
 
 def second_opinions(study: OpenStudy, *, waiting: bool) -> None:

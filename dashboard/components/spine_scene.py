@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.models.pairs import BundlePair
 from core.visualization.parts import PackedParts
-from dashboard import state
+from dashboard.background.futures import then
 from dashboard.bundle_figures import operating_point
 from dashboard.components.box_request import box_request
 from dashboard.components.notices import show_error
@@ -17,7 +17,6 @@ from dashboard.components.scene_details import scene_details
 from dashboard.components.scene_fallback import scene_fallback
 from dashboard.components.scene_files import scene_files
 from dashboard.components.study_picker import StudyChoice
-from dashboard.promises import then
 from dashboard.reading import StudyReading
 from dashboard.scene_routes import serve_info, serve_scene
 from dashboard.scenes import (
@@ -31,6 +30,7 @@ from dashboard.scenes import (
     whole_info,
 )
 from dashboard.services import OpenStudy
+from dashboard.session import state
 
 _KEY = "scene_3d"
 _POLL_SECONDS = 1.0

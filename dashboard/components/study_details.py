@@ -5,13 +5,13 @@ from __future__ import annotations
 import streamlit as st
 
 from core.models.pairs import BundlePair
-from dashboard import state
 from dashboard.charts.z_profile import z_profile_figure
 from dashboard.components.report_download import report_download
 from dashboard.components.second_opinions import opinions_panel
 from dashboard.components.study_picker import StudyChoice
 from dashboard.reading import StudyReading
 from dashboard.services import OpenStudy
+from dashboard.session import state
 
 
 def study_details(

@@ -9,11 +9,11 @@ import streamlit as st
 from core.errors import CSpineError
 from core.models.pairs import BundlePair
 from core.types import StudyRecord
-from dashboard import state
 from dashboard.bundle_figures import operating_point
 from dashboard.components.study_picker import StudyChoice
 from dashboard.current_set import current_cohort
 from dashboard.services import stored_reading
+from dashboard.session import state
 
 LOOK_AT: int = 400
 """Studies looked through for an error at most; listing the files of more takes seconds."""

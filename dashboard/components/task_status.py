@@ -5,13 +5,13 @@ from __future__ import annotations
 import streamlit as st
 
 from core.errors import CSpineError
-from dashboard import tasks
-from dashboard.access import may_change
+from dashboard.background import process_tasks
 from dashboard.components.notices import show_error
-from dashboard.wording import duration
+from dashboard.session.access import may_change
+from dashboard.session.wording import duration
 
 
-def task_progress(task: tasks.Task, title: str) -> None:
+def task_progress(task: process_tasks.Task, title: str) -> None:
     """Show a task that is at work.
 
     Args:
@@ -33,8 +33,8 @@ def task_progress(task: tasks.Task, title: str) -> None:
             )  # fmt: skip
 
 
-def _cancel(task: tasks.Task) -> None:
+def _cancel(task: process_tasks.Task) -> None:
     try:
-        tasks.cancel_task(task)
+        process_tasks.cancel_task(task)
     except CSpineError as error:
         show_error(error)

@@ -10,8 +10,7 @@ from core.config import PROJECT_ROOT, RunConfig
 from core.errors import ConfigError, CSpineError
 from core.training.pace_list import read_paces
 from core.training.schedule import Estimate, estimate_run, one_cycle
-from dashboard import jobs, state
-from dashboard.access import looking_only, may_change
+from dashboard import jobs
 from dashboard.charts.training_curves import schedule_figure
 from dashboard.components.notices import show_error
 from dashboard.data_size import data_size
@@ -19,7 +18,9 @@ from dashboard.form_fields import FIELDS, FormField
 from dashboard.form_places import data_roots, vertebra_bundles
 from dashboard.run_form import config_from, fold_choices, form_values, known_paces
 from dashboard.services import settings
-from dashboard.wording import duration
+from dashboard.session import state
+from dashboard.session.access import looking_only, may_change
+from dashboard.session.wording import duration
 
 ALWAYS_OPEN = ("What to learn", "Data")
 

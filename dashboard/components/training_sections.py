@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from dashboard import state
+from dashboard.session import state
 
 
 def section_switch(sections: Sequence[str]) -> str:

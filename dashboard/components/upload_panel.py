@@ -9,12 +9,12 @@ from typing import BinaryIO, cast
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dashboard import state
 from dashboard.components.notices import show_error
 from dashboard.services import settings
+from dashboard.session import state
+from dashboard.session.wording import place_in_line
 from dashboard.upload_jobs import STAGES, UploadJob, take_in
 from dashboard.upload_sessions import hold_uploads
-from dashboard.wording import place_in_line
 
 ARCHIVE, FILES = "Zip", "Folder of files"
 _POLL_SECONDS = 0.3

@@ -8,10 +8,10 @@ import streamlit as st
 
 from core.constants import VERTEBRAE
 from core.models.pairs import BundlePair
-from dashboard import state
 from dashboard.bundle_figures import OperatingPoint, operating_point
 from dashboard.components.vertebra_table import vertebra_table
 from dashboard.reading import Calls, StudyReading, call
+from dashboard.session import state
 
 SUSPECTED, NOT_CALLED = "Fracture suspected", "No fracture called"
 

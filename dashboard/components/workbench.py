@@ -8,7 +8,6 @@ import streamlit as st
 
 from core.constants import VERTEBRAE
 from core.models.pairs import BundlePair
-from dashboard import state, viewer_place
 from dashboard.bundle_figures import operating_point
 from dashboard.components.box_layer import box_layer
 from dashboard.components.explanation import explanation_layer, explanation_picker
@@ -19,6 +18,7 @@ from dashboard.components.truth_layers import truth_layers
 from dashboard.components.verdict import verdict_panel
 from dashboard.reading import StudyReading
 from dashboard.services import OpenStudy
+from dashboard.session import state, viewer_place
 
 VIEWER_KEY: Final = "viewer"
 BOXES_EXPLAIN: Final = (

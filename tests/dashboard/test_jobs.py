@@ -15,7 +15,7 @@ from core.config import RunConfig
 from core.errors import TrainingError
 from core.training.run_list import summarise_run
 from core.training.runs import RunFolder
-from dashboard import apart, jobs
+from dashboard import jobs
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +35,7 @@ def started(monkeypatch):
         processes.append(popen([sys.executable, "-c", "import time; time.sleep(60)"]))
         return processes[-1]
 
-    monkeypatch.setattr(apart.subprocess, "Popen", play)
+    monkeypatch.setattr(processes.subprocess, "Popen", play)
     yield commands
     for process in processes:
         process.kill()

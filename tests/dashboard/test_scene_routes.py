@@ -19,7 +19,7 @@ from core.visualization.packing import unpack_surfaces
 from core.visualization.parts import build_parts, pack_parts, parts_key
 from core.visualization.scene import SceneLevel, scene_info
 from dashboard import scene_routes as scene_routes_module
-from dashboard.promises import ready, then
+from dashboard.background.futures import ready, then
 from dashboard.scene_routes import (
     CORNERS_HEADER,
     Shelf,

@@ -96,6 +96,6 @@ def test_every_switch_that_outlives_its_page_is_put_back(repo_root):
     known = {repr(key) for key in SWITCHES} | {"state.TRUTH_KEY"}
     assert found - known == set()
     # The training form makes its switches by a table; `form_key` gives their prefix.
-    from dashboard.state import form_key
+    from dashboard.session.state import form_key
 
     assert form_key("any").startswith(SWITCH_PREFIX)

@@ -6,8 +6,8 @@ import pytest
 
 from core.data.index import build_index
 from core.workers import Workers
-from dashboard import tasks
-from dashboard.tasks import Task
+from dashboard.background import process_tasks
+from dashboard.background.process_tasks import Task
 from tests.dashboard.workplace import FRACTURED, SOUND
 from tests.pages.driver import html, open_page
 
@@ -27,10 +27,10 @@ def started(at_work, monkeypatch):
     def start(kind, root, options):
         calls.append((kind, root, options))
         task = Task(at_work.var / "t", kind, root, "running", 0, 0, 0, 0.0, 0.0, "", 1)
-        monkeypatch.setattr(tasks, "read_task", lambda folder: task)
+        monkeypatch.setattr(process_tasks, "read_task", lambda folder: task)
         return task
 
-    monkeypatch.setattr(tasks, "_start", start)
+    monkeypatch.setattr(process_tasks, "_start", start)
     return calls
 
 

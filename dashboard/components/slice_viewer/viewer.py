@@ -13,7 +13,6 @@ import streamlit as st
 from core.constants import DISPLAY_WINDOWS
 from core.data.planes import load_planes, planes_grid
 from core.types import CTVolume
-from dashboard import state, viewer_place
 from dashboard.charts.palette import CURRENT
 from dashboard.components.slice_image import edge_letters
 from dashboard.components.slice_viewer.overlays import Overlay
@@ -21,6 +20,7 @@ from dashboard.components.slice_viewer.ribbon import Ribbon
 from dashboard.pixel_sources import REGISTRY, PixelSource, session_proof_of
 from dashboard.routes import pixels_path
 from dashboard.services import OpenStudy, settings
+from dashboard.session import state, viewer_place
 
 Pane = Literal["axial", "sagittal", "coronal"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import DataRootError
-from dashboard.typed_path import typed_path
+from dashboard.session.typed_path import typed_path
 
 
 @pytest.mark.parametrize(

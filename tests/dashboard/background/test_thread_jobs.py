@@ -6,7 +6,7 @@ import time
 import pytest
 
 from core.errors import BundleError
-from dashboard.prediction_jobs import PredictionQueue
+from dashboard.background.thread_jobs import PredictionQueue
 
 
 def finish(job) -> None:

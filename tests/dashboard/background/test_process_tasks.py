@@ -12,7 +12,8 @@ import pytest
 
 from core.data.index import load_index
 from core.errors import StorageError, TaskError
-from dashboard import apart, data_sets, tasks
+from dashboard import data_sets
+from dashboard.background import process_tasks
 from dashboard.data_sets import new_cohort_root, remove_cohort
 
 
@@ -38,7 +39,7 @@ def played(monkeypatch):
         processes.append(popen(sleeper, start_new_session=True))
         return processes[-1]
 
-    monkeypatch.setattr(apart.subprocess, "Popen", play)
+    monkeypatch.setattr(processes.subprocess, "Popen", play)
     yield commands
     for process in processes:
         process.kill()
@@ -55,26 +56,26 @@ def wait_until(condition, seconds=90):
 def tell(task, **values):
     told = {"state": "running", "done": 0, "total": 0, "first_done": 0, "started": 100.0,
             "updated": 100.0, "message": ""}  # fmt: skip
-    (task.folder / tasks.PROGRESS_FILE).write_text(json.dumps(told | values))
-    return tasks.read_task(task.folder)
+    (task.folder / process_tasks.PROGRESS_FILE).write_text(json.dumps(told | values))
+    return process_tasks.read_task(task.folder)
 
 
 def test_a_task_is_started_detached_and_joined_when_asked_for_again(played, place):
-    task = tasks.start_index(place / "root")
+    task = process_tasks.start_index(place / "root")
     command, options = played[0]
     assert command[1:5] == ["-m", "core", "index", str(place / "root")]
     assert options["start_new_session"]
     assert (task.state, task.share_done, task.seconds_left) == ("running", 0.0, None)
-    assert tasks.start_index(place / "root").folder == task.folder
-    assert tasks.start_index(place / "other").folder != task.folder
+    assert process_tasks.start_index(place / "root").folder == task.folder
+    assert process_tasks.start_index(place / "other").folder != task.folder
     assert len(played) == 2
-    assert tasks.find_task("index", place / "root").folder == task.folder
-    assert tasks.find_task("phantom", place / "root") is None
+    assert process_tasks.find_task("index", place / "root").folder == task.folder
+    assert process_tasks.find_task("phantom", place / "root") is None
 
 
 def test_the_options_of_a_cohort_reach_the_command(played, place):
     root = place / "c"
-    tasks.start_phantom(root, studies=7, seed=3, matrix=128, rsna_like=True)
+    process_tasks.start_phantom(root, studies=7, seed=3, matrix=128, rsna_like=True)
     command = played[0][0]
     assert command[3:5] == ["phantom", str(root)]
     asked = command[5:12]
@@ -82,7 +83,7 @@ def test_the_options_of_a_cohort_reach_the_command(played, place):
 
 
 def test_time_left_follows_the_pace_of_what_was_made_now(played, place):
-    task = tasks.start_index(place / "root")
+    task = process_tasks.start_index(place / "root")
     now = tell(task, done=10, total=30, first_done=5, updated=110.0)
     assert now.share_done == pytest.approx(1 / 3)
     assert now.seconds_left == pytest.approx(10 / 5 * 20)
@@ -90,23 +91,23 @@ def test_time_left_follows_the_pace_of_what_was_made_now(played, place):
 
 
 def test_cancelling_ends_the_process_and_is_told_from_an_end(played, place):
-    task = tasks.start_index(place / "root")
+    task = process_tasks.start_index(place / "root")
     tell(task, done=1, total=3)
     process = psutil.Process(task.pid)
-    tasks.cancel_task(task)
+    process_tasks.cancel_task(task)
     process.wait(20)
-    stopped = tasks.read_task(task.folder)
+    stopped = process_tasks.read_task(task.folder)
     assert (stopped.state, stopped.done) == ("stopped", 1)
-    tasks.cancel_task(stopped)
-    assert tasks.start_index(place / "root").folder != task.folder
+    process_tasks.cancel_task(stopped)
+    assert process_tasks.start_index(place / "root").folder != task.folder
 
 
 def test_a_read_only_dashboard_starts_and_stops_nothing(played, place, monkeypatch):
-    task = tasks.start_index(place / "root")
+    task = process_tasks.start_index(place / "root")
     monkeypatch.setenv("DASHBOARD_READONLY", "1")
     for change in (
-        lambda: tasks.start_index(place / "other"),
-        lambda: tasks.cancel_task(task),
+        lambda: process_tasks.start_index(place / "other"),
+        lambda: process_tasks.cancel_task(task),
         lambda: remove_cohort(data_sets.data_sets()[0]),
     ):
         with pytest.raises((TaskError, IndexError)):
@@ -116,11 +117,11 @@ def test_a_read_only_dashboard_starts_and_stops_nothing(played, place, monkeypat
 
 
 def test_only_the_latest_tasks_are_kept(played, place, monkeypatch):
-    monkeypatch.setattr(tasks, "KEPT", 2)
+    monkeypatch.setattr(process_tasks, "KEPT", 2)
     folders = [place / "var" / "tasks" / f"{k}-index" for k in range(4)]
     for folder in folders:
         folder.mkdir(parents=True)
-    tasks.start_index(place / "root")
+    process_tasks.start_index(place / "root")
     assert [folder.is_dir() for folder in folders] == [False, False, True, True]
 
 
@@ -137,7 +138,7 @@ def test_var_that_cannot_be_written_is_said(place, monkeypatch):
     (place / "file").write_text("")
     monkeypatch.setenv("CSPINE_VAR", str(place / "file"))
     with pytest.raises(StorageError, match="CSPINE_VAR"):
-        tasks.start_index(place / "root")
+        process_tasks.start_index(place / "root")
 
 
 def test_studies_are_made_indexed_listed_and_removed_in_real_processes(place, monkeypatch):
@@ -145,15 +146,15 @@ def test_studies_are_made_indexed_listed_and_removed_in_real_processes(place, mo
     monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
     root = new_cohort_root("mine")
     options = {"studies": 2, "seed": 5, "matrix": 64, "rsna_like": False}
-    task = tasks.start_phantom(root, **options)
-    wait_until(lambda: not tasks.read_task(task.folder).is_alive)
-    done = tasks.read_task(task.folder)
+    task = process_tasks.start_phantom(root, **options)
+    wait_until(lambda: not process_tasks.read_task(task.folder).is_alive)
+    done = process_tasks.read_task(task.folder)
     assert (done.state, done.done, done.total) == ("finished", 2, 2), done
     (choice,) = data_sets.data_sets()
     assert (choice.key, choice.complete, choice.synthetic) == ("cohort-mine", True, True)
-    index = tasks.start_index(choice.root)
-    wait_until(lambda: not tasks.read_task(index.folder).is_alive)
-    assert tasks.read_task(index.folder).state == "finished"
+    index = process_tasks.start_index(choice.root)
+    wait_until(lambda: not process_tasks.read_task(index.folder).is_alive)
+    assert process_tasks.read_task(index.folder).state == "finished"
     assert len(load_index(choice.root.absolute(), place / "cache").studies) == 2
     remove_cohort(choice)
     assert data_sets.data_sets() == []
@@ -161,20 +162,20 @@ def test_studies_are_made_indexed_listed_and_removed_in_real_processes(place, mo
 
 
 def test_what_goes_wrong_is_told_in_the_commands_own_words(place):
-    task = tasks.start_index(place / "nowhere")
-    wait_until(lambda: not tasks.read_task(task.folder).is_alive)
-    failed = tasks.read_task(task.folder)
+    task = process_tasks.start_index(place / "nowhere")
+    wait_until(lambda: not process_tasks.read_task(task.folder).is_alive)
+    failed = process_tasks.read_task(task.folder)
     assert failed.state == "failed"
     assert "There is no folder" in failed.message
 
 
 def test_cancelling_ends_the_workers_too_and_keeps_what_was_made(place):
     root = new_cohort_root("mine")
-    task = tasks.start_phantom(root, studies=60, seed=5, matrix=64, rsna_like=False)
-    wait_until(lambda: tasks.read_task(task.folder).done >= 1)
+    task = process_tasks.start_phantom(root, studies=60, seed=5, matrix=64, rsna_like=False)
+    wait_until(lambda: process_tasks.read_task(task.folder).done >= 1)
     children = psutil.Process(task.pid).children(recursive=True)
-    tasks.cancel_task(task)
-    wait_until(lambda: tasks.read_task(task.folder).state == "stopped")
+    process_tasks.cancel_task(task)
+    wait_until(lambda: process_tasks.read_task(task.folder).state == "stopped")
     psutil.wait_procs(children, timeout=20)
     assert not any(child.is_running() for child in children)
     (choice,) = data_sets.data_sets()
@@ -184,19 +185,19 @@ def test_cancelling_ends_the_workers_too_and_keeps_what_was_made(place):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the start is kept as a date")
 def test_a_step_of_the_clock_does_not_end_a_task(played, place, monkeypatch):
-    task = tasks.start_index(place / "root")
+    task = process_tasks.start_index(place / "root")
     real = psutil.Process.create_time
     monkeypatch.setattr(psutil.Process, "create_time", lambda self: real(self) + 3600)
-    assert tasks.read_task(task.folder).is_alive
-    assert tasks.start_index(place / "root").folder == task.folder
+    assert process_tasks.read_task(task.folder).is_alive
+    assert process_tasks.start_index(place / "root").folder == task.folder
     assert len(played) == 1
 
 
 @pytest.mark.parametrize(("shift", "state"), [(0.0, "running"), (-60.0, "stopped")])
 def test_a_task_that_an_older_version_started_still_reads(played, place, shift, state):
-    task = tasks.start_index(place / "root")
-    path = task.folder / tasks.REQUEST_FILE
+    task = process_tasks.start_index(place / "root")
+    path = task.folder / process_tasks.REQUEST_FILE
     asked = json.loads(path.read_text())
     asked["process_started"] = psutil.Process(task.pid).create_time() + shift
     path.write_text(json.dumps(asked))
-    assert tasks.read_task(task.folder).state == state
+    assert process_tasks.read_task(task.folder).state == state

@@ -21,8 +21,8 @@ from core.config import Settings
 from core.data.disk_space import check_space
 from core.errors import StorageError, TaskError
 from core.process_identity import is_same_process, process_identity
-from dashboard.access import refusal
-from dashboard.apart import start_apart
+from dashboard.background.processes import start_apart
+from dashboard.session.access import refusal
 
 Kind = Literal["index", "phantom"]
 State = Literal["running", "finished", "failed", "stopped"]

@@ -4,8 +4,10 @@ import pytest
 
 from core.config import Settings
 from core.errors import BundleError, ConfigError, PredictionsError, TaskError, TrainingError
-from dashboard import access, data_sets, evaluation_imports, evaluation_points, jobs, tasks
-from dashboard.roles import RoleRules, role_rules
+from dashboard import data_sets, evaluation_imports, evaluation_points, jobs
+from dashboard.background import process_tasks
+from dashboard.session import access
+from dashboard.session.roles import RoleRules, role_rules
 
 
 def rules(operators: str = "", viewers: str = "") -> RoleRules:
@@ -63,8 +65,8 @@ def test_a_viewer_changes_nothing_even_past_the_buttons(viewer, tmp_path, monkey
     settings = Settings()
     attempts = [
         (TrainingError, lambda: jobs.start_run(None)),
-        (TaskError, lambda: tasks.start_index(tmp_path)),
-        (TaskError, lambda: tasks._start("phantom", tmp_path, [])),
+        (TaskError, lambda: process_tasks.start_index(tmp_path)),
+        (TaskError, lambda: process_tasks._start("phantom", tmp_path, [])),
         (TaskError, lambda: data_sets.remove_cohort(None)),
         (BundleError, lambda: evaluation_points.undo_point(None, "patient")),
         (PredictionsError, lambda: evaluation_imports.import_csv(settings, "m", b"", truth_id="")),

@@ -21,7 +21,7 @@ from streamlit.web.server.starlette.starlette_app_utils import decode_signed_val
 from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
 
 from core.config import Settings
-from dashboard.roles import Identity, Role, role_rules
+from dashboard.session.roles import Identity, Role, role_rules
 
 
 def login_is_on() -> bool:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from markdown_it import MarkdownIt
 
-from dashboard.wording import ago, duration, literal
+from dashboard.session.wording import ago, duration, literal
 
 
 @pytest.mark.parametrize(
