@@ -103,7 +103,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     repeats = parser.parse_args().repeats
     alone = import_seconds("dashboard", repeats)
-    services = import_seconds("dashboard.services", repeats)
+    services = import_seconds("dashboard.studies.open_study", repeats)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         place = Path(folder)
         write_cohort(place / "demo", studies=3, seed=5)

@@ -35,8 +35,8 @@ import streamlit as st
 from pathlib import Path
 from core.constants import DISPLAY_WINDOWS
 from core.types import HuWindow
-from dashboard.components.slice_image import display_image
-from dashboard.services import open_study
+from dashboard.studies.slice_image import display_image
+from dashboard.studies.open_study import open_study
 volume = open_study(Path({folder!r})).volume
 index = st.slider("Slice", 0, volume.n_slices - 1, 100)
 st.image(display_image(volume, index, HuWindow(*DISPLAY_WINDOWS["bone"])), output_format="PNG")

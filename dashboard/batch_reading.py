@@ -17,7 +17,7 @@ from core.models.operating_points import operating_point
 from core.models.pairs import BundlePair
 from core.types import StudyRecord
 from dashboard.background.thread_jobs import PredictionJob, PredictionQueue, Progress
-from dashboard.services import predict_stored, stored_reading
+from dashboard.studies.predictions import predict_stored, stored_reading
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Final
 import streamlit as st
 
 from core.data.rsna import read_studies
-from dashboard.services import COUNT_SLICES_UP_TO, files_signature
+from dashboard.studies.cohort import COUNT_SLICES_UP_TO, files_signature
 
 MEAN_SLICES: Final = 711_601 / 2_019
 """Slices a study of RSNA 2022, for a set whose files are too many to count while a page waits."""

@@ -1,4 +1,4 @@
-"""Cached calls into core for the Dataset page: indexed data sets, and one study's truth."""
+"""Indexed data sets, from memory while their files stay as they are."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from core.data.index import INDEX_FILE, STUDIES_FILE, index_folder, load_index
-from core.data.masks import load_vertebra_mask
 from core.data.rsna import BOXES_FILE, IMAGES_FOLDER, LABELS_FILE, read_data_set
 from core.data.slice_table import boxes_on_slices
 from core.data.statistics import distribution_edges
 from core.data.study_table import StudyTable, study_table
 from core.data.true_boxes import move_box
 from core.types import BoxPrediction, CTVolume, StudyRecord
-from dashboard.services import files_signature, settings
+from dashboard.studies.cohort import files_signature, settings
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,23 +65,6 @@ def boxes_of(data: IndexedSet, study_id: str, volume: CTVolume) -> list[BoxPredi
     rows = data.boxes.loc[(data.boxes["study_id"] == study_id) & (data.boxes["slice_index"] >= 0)]
     placed = rows[["slice_index", "left", "top", "right", "bottom"]].to_numpy(float)
     return [move_box(edges, int(index), volume.shift_px) for index, *edges in placed]
-
-
-def mask_of(path: Path, fingerprint: str, volume: CTVolume) -> NDArray[np.uint8]:
-    """A mask on the grid of a volume, uint8 (z, y, x), from memory where it was read before.
-
-    Raises:
-        DataRootError: The mask cannot be read.
-    """
-    return _mask(str(path), files_signature(path) + fingerprint, volume)
-
-
-@st.cache_resource(max_entries=6, show_spinner=False)
-def _mask(path: str, signature: str, _volume: CTVolume) -> NDArray[np.uint8]:
-    del signature
-    mask = load_vertebra_mask(Path(path), _volume)
-    mask.setflags(write=False)
-    return mask
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the index …")

@@ -38,7 +38,7 @@ from core.evaluation.truth_table import TruthTable
 from core.inference.aggregation import Pooling
 from dashboard.evaluation_sources import PredictionSource, TruthSource
 from dashboard.evaluation_view import EvaluationView
-from dashboard.services import files_signature
+from dashboard.studies.cohort import files_signature
 
 DEFINITIONS: Final[dict[str, SliceTruth]] = {"visible": "vertebra visible", "boxed": "boxed"}
 POINTS_OF_A_CURVE: Final = 320

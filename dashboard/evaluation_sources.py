@@ -14,18 +14,15 @@ from core.inference.outputs import SLICES_FILE
 from core.models.bundles import BundleInfo, list_bundles
 from core.phantom.on_demand import CohortSeed
 from dashboard.evaluation_imports import list_imports
+from dashboard.studies.shipped_cohorts import COHORTS_FOLDER, HELD_OUT, TRAINING, cohort_seeds
 
 PREDICTIONS_FOLDER: Final = "predictions"
-COHORTS_FOLDER: Final = "cohorts"
-HELD_OUT: Final = "held_out"
-TRAINING: Final = "training"
 IN_USE: Final = "data"
 _TABLES: Final = {HELD_OUT: "held_out.parquet", TRAINING: "out_of_fold.parquet"}
 _COHORT_NAMES: Final = {
     HELD_OUT: "Held-out synthetic cohort",
     TRAINING: "Training cohort, out of fold",
 }
-_SEED_KEYS: Final = {HELD_OUT: "held_out", TRAINING: "folds"}
 
 SourceKind = Literal["bundle", "run", "import"]
 
@@ -112,20 +109,6 @@ def find_sources(settings: Settings) -> Sources:
     models += _imports(settings, truths)
     found = [model for model in models if model.tables]
     return Sources(truths, {model.source_id: model for model in _distinct(found)})
-
-
-def cohort_seeds(bundles: Iterable[BundleInfo]) -> dict[str, CohortSeed]:
-    """What the shipped cohorts are made from, as the bundles' figures say, by truth id."""
-    found: dict[str, CohortSeed] = {}
-    for bundle in bundles:
-        cohorts = (bundle.metrics or {}).get("cohort")
-        for truth_id, key in _SEED_KEYS.items():
-            entry = cohorts.get(key) if isinstance(cohorts, dict) else None
-            if isinstance(entry, dict):
-                seed, studies = entry.get("seed"), entry.get("studies")
-                if isinstance(seed, int) and isinstance(studies, int):
-                    found[truth_id] = CohortSeed(seed, studies)
-    return found
 
 
 def _distinct(models: Sequence[PredictionSource]) -> list[PredictionSource]:

@@ -6,7 +6,7 @@ from typing import Final
 
 from core.models.bundles import list_bundles
 from dashboard import jobs
-from dashboard.services import settings
+from dashboard.studies.cohort import settings
 
 LABELS_FILE: Final = "train.csv"
 

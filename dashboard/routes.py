@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dashboard.pixel_sources import REGISTRY, PixelSource, pack
+from dashboard.studies.served_pixels import REGISTRY, PixelSource, pack
 
 PROOF_HEADER: Final = "x-viewer-session"
 _YEAR: Final = 365 * 24 * 3600

@@ -38,9 +38,10 @@ from core.visualization.scene import SceneInfo, SceneLevel, scene_info
 from dashboard.background.futures import ready, then
 from dashboard.background.thread_jobs import PredictionJob, PredictionQueue, Progress
 from dashboard.charts.palette import VERTEBRA_COLORS
-from dashboard.localization import default_threshold, find_raw, localizers
-from dashboard.reading import StudyReading
-from dashboard.services import OpenStudy, cache_of, files_signature
+from dashboard.studies.cohort import files_signature
+from dashboard.studies.localizer import default_threshold, find_raw, localizers
+from dashboard.studies.open_study import OpenStudy, cache_of
+from dashboard.studies.scores import StudyReading
 
 FILM_LIMIT_S = 240
 

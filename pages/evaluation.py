@@ -21,7 +21,7 @@ from dashboard.components.evaluation_slots import Slots
 from dashboard.components.evaluation_thresholds import rule_bar, threshold_panel
 from dashboard.components.frame import page_header
 from dashboard.evaluation_sources import find_sources
-from dashboard.services import settings
+from dashboard.studies.cohort import settings
 
 page_header("Evaluation", "Which model is better, at which threshold, and where does it err?")
 sources = find_sources(settings())

@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 
 from core.constants import VERTEBRAE
 from dashboard.charts.palette import CURRENT, SUSPICION, VERTEBRA_COLORS, with_alpha
-from dashboard.reading import StudyReading
+from dashboard.studies.scores import StudyReading
 
 HEIGHT: Final = 560
 _LANES: Final = 2

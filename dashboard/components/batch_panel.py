@@ -13,10 +13,10 @@ from core.types import StudyRecord
 from dashboard.batch_reading import Batch, batch_table, find_batch, right_share, start_batch
 from dashboard.batch_reading import studies_below as read_below
 from dashboard.components.notices import show_error, show_warning
-from dashboard.current_set import current_cohort
 from dashboard.session import state
 from dashboard.session.typed_path import typed_path
 from dashboard.session.wording import duration
+from dashboard.studies.current_set import current_cohort
 
 _POLL_SECONDS = 1.0
 

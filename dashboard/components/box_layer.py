@@ -6,8 +6,8 @@ import streamlit as st
 
 from dashboard.components.box_request import box_request
 from dashboard.components.slice_viewer import BoxOverlay, predicted_boxes
-from dashboard.localization import StudyBoxes, study_boxes
-from dashboard.services import OpenStudy
+from dashboard.studies.localizer import StudyBoxes, study_boxes
+from dashboard.studies.open_study import OpenStudy
 
 
 def box_layer(study: OpenStudy, *, coming: bool = False) -> BoxOverlay | None:

@@ -9,15 +9,15 @@ import streamlit as st
 from core.models.bundles import BundleInfo
 from dashboard.background.thread_jobs import PredictionJob
 from dashboard.components.notices import show_error
-from dashboard.localization import (
+from dashboard.session.wording import place_in_line
+from dashboard.studies.localizer import (
     find_box_job,
     find_raw,
     forget_box_job,
     localizers,
     start_boxes,
 )
-from dashboard.services import OpenStudy
-from dashboard.session.wording import place_in_line
+from dashboard.studies.open_study import OpenStudy
 
 _POLL_SECONDS = 0.5
 

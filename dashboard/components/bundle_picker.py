@@ -6,8 +6,8 @@ import streamlit as st
 
 from core.models.bundles import BundleInfo
 from core.models.pairs import DEFAULT_NAMES, BundlePair, preferred_judge
-from dashboard.bundle_figures import headline
-from dashboard.services import all_bundles
+from dashboard.studies.bundle_figures import headline
+from dashboard.studies.cohort import all_bundles
 
 
 def bundle_picker() -> BundlePair | None:

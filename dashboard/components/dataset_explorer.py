@@ -11,10 +11,10 @@ from dashboard.components.dataset_charts import dataset_charts
 from dashboard.components.dataset_facts import dataset_facts, filter_chips
 from dashboard.components.dataset_study import dataset_study
 from dashboard.components.dataset_table import dataset_table
-from dashboard.data_sets import DataSetChoice
 from dashboard.dataset_query import PARTS, filter_from_query, filter_to_query
 from dashboard.dataset_service import IndexedSet
 from dashboard.session import state
+from dashboard.studies.data_sets import DataSetChoice
 
 
 @st.fragment

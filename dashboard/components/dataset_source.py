@@ -11,11 +11,11 @@ from core.errors import CSpineError, DataRootError
 from dashboard.background import process_tasks
 from dashboard.components.notices import show_error, show_warning
 from dashboard.components.task_status import task_progress
-from dashboard.data_sets import DataSetChoice, data_sets
 from dashboard.dataset_service import IndexedSet, indexed_set
-from dashboard.services import COUNT_SLICES_UP_TO
 from dashboard.session import state
 from dashboard.session.access import may_change
+from dashboard.studies.cohort import COUNT_SLICES_UP_TO
+from dashboard.studies.data_sets import DataSetChoice, data_sets
 
 REFRESH_SECONDS: Final = 1.0
 

@@ -21,10 +21,11 @@ from dashboard.components.slice_viewer import (
     true_boxes,
     vertebra_mask,
 )
-from dashboard.data_sets import DataSetChoice
-from dashboard.dataset_service import IndexedSet, boxes_of, mask_of
-from dashboard.services import OpenStudy, open_study
+from dashboard.dataset_service import IndexedSet, boxes_of
 from dashboard.session import state
+from dashboard.studies.data_sets import DataSetChoice
+from dashboard.studies.masks import mask_of
+from dashboard.studies.open_study import OpenStudy, open_study
 
 PAGES = Path(__file__).resolve().parent.parent.parent / "pages"
 

@@ -31,7 +31,7 @@ from dashboard.evaluation_state import (
 )
 from dashboard.session import state
 from dashboard.session.wording import duration
-from dashboard.synthetic_studies import can_show, is_ready, try_picture
+from dashboard.studies.synthetic_studies import can_show, is_ready, try_picture
 
 AT_ONCE: Final = 6
 AT_MOST: Final = 60

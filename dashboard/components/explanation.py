@@ -14,9 +14,9 @@ from core.models.bundles import read_bundle
 from core.models.pairs import BundlePair
 from dashboard.components.notices import show_error
 from dashboard.components.slice_viewer import HeatOverlay, heat_map
-from dashboard.reading import StudyReading
-from dashboard.services import OpenStudy
 from dashboard.session import state
+from dashboard.studies.open_study import OpenStudy
+from dashboard.studies.scores import StudyReading
 
 
 def explanation_picker() -> str | None:

@@ -9,8 +9,8 @@ import streamlit as st
 
 from core.constants import NOT_FOR_CLINICAL_USE, SYNTHETIC_WARNING
 from core.errors import DataRootError
-from dashboard.current_set import cohort_title, current_cohort
-from dashboard.services import Cohort
+from dashboard.studies.cohort import Cohort
+from dashboard.studies.current_set import cohort_title, current_cohort
 
 STYLE = Path(__file__).resolve().parent.parent / "style.css"
 

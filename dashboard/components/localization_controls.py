@@ -11,7 +11,7 @@ from core.inference.box_fusion import ScoreRule
 from core.inference.box_suppression import FusionMethod
 from core.inference.box_tracks import FusionSettings
 from core.models.bundles import BundleInfo
-from dashboard.localization import default_threshold, localizers
+from dashboard.studies.localizer import default_threshold, localizers
 
 METHODS: Final[dict[FusionMethod, str]] = {
     "wbf": "Weighted fusion", "nms": "NMS", "soft-nms": "Soft-NMS", "none": "None",

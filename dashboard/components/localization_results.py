@@ -19,7 +19,7 @@ from core.evaluation.intervals import Interval
 from dashboard.charts.detection import froc_figure, group_figure, iou_histogram
 from dashboard.charts.plot_area import CONFIG
 from dashboard.components.localization_controls import BoxChoice
-from dashboard.localization import cohort_of, fused, pictures_of, report_of
+from dashboard.studies.localizer import cohort_of, fused, pictures_of, report_of
 
 _EACH = 5
 _SIDE = 288

@@ -14,15 +14,15 @@ from dashboard.components.localization_controls import BoxChoice
 from dashboard.components.notices import show_error
 from dashboard.components.slice_viewer import predicted_boxes, slice_viewer, true_boxes
 from dashboard.components.study_picker import StudyChoice
-from dashboard.localization import (
+from dashboard.session import state, viewer_place
+from dashboard.studies.localizer import (
     as_boxes,
     find_box_job,
     find_raw,
     forget_box_job,
     start_boxes,
 )
-from dashboard.services import OpenStudy
-from dashboard.session import state, viewer_place
+from dashboard.studies.open_study import OpenStudy
 
 BEFORE, AFTER = "loc_before", "loc_after"
 _HEIGHT: Final = 430

@@ -11,10 +11,10 @@ from core.errors import CSpineError
 from dashboard.background import process_tasks
 from dashboard.components.notices import show_error, show_warning
 from dashboard.components.task_status import task_progress
-from dashboard.data_sets import DataSetChoice, data_sets, new_cohort_root, remove_cohort
 from dashboard.session import state
 from dashboard.session.access import looking_only, may_change
 from dashboard.session.wording import duration
+from dashboard.studies.data_sets import DataSetChoice, data_sets, new_cohort_root, remove_cohort
 
 REFRESH_SECONDS: Final = 1.0
 MAX_STUDIES: Final = 500

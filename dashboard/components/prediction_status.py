@@ -10,9 +10,10 @@ from core.errors import PredictionsError
 from core.models.pairs import BundlePair
 from dashboard.background.thread_jobs import PredictionJob
 from dashboard.components.notices import show_error, show_warning
-from dashboard.reading import StudyReading
-from dashboard.services import OpenStudy, find_job, find_reading, forget_job, start_prediction
 from dashboard.session.wording import place_in_line
+from dashboard.studies.open_study import OpenStudy
+from dashboard.studies.predictions import find_job, find_reading, forget_job, start_prediction
+from dashboard.studies.scores import StudyReading
 
 _POLL_SECONDS = 0.4
 

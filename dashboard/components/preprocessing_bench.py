@@ -34,7 +34,6 @@ from dashboard.components.preprocessing_settings import (
 from dashboard.components.slice_viewer import slice_viewer
 from dashboard.components.study_picker import StudyChoice
 from dashboard.components.truth_layers import truth_layers
-from dashboard.dataset_service import mask_of
 from dashboard.preview import (
     STRENGTHS,
     SliceTruth,
@@ -45,8 +44,9 @@ from dashboard.preview import (
     slice_truth,
     training_values,
 )
-from dashboard.services import OpenStudy
 from dashboard.session import state, viewer_place
+from dashboard.studies.masks import mask_of
+from dashboard.studies.open_study import OpenStudy
 
 PAGES: Final = Path(__file__).resolve().parent.parent.parent / "pages"
 PARTS: Final = ("Step by step", "Augmentation", "Noise reduction")

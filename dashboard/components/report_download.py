@@ -9,9 +9,9 @@ import streamlit as st
 from core.models.pairs import BundlePair
 from core.types import RawDetections
 from dashboard.components.study_picker import StudyChoice
-from dashboard.localization import find_raw
-from dashboard.reading import StudyReading
-from dashboard.services import OpenStudy
+from dashboard.studies.localizer import find_raw
+from dashboard.studies.open_study import OpenStudy
+from dashboard.studies.scores import StudyReading
 
 _FORMATS = {"HTML": (".html", "text/html"), "PDF": (".pdf", "application/pdf")}
 

@@ -19,9 +19,9 @@ from core.visualization.surfaces import Surface
 from dashboard.charts.level_profile import level_profile_figure
 from dashboard.charts.palette import VERTEBRA_COLORS
 from dashboard.components.vertebra_table import call_pill
-from dashboard.reading import StudyReading
 from dashboard.scenes import unpacked
-from dashboard.services import OpenStudy
+from dashboard.studies.open_study import OpenStudy
+from dashboard.studies.scores import StudyReading
 
 _STRIP: Final = 5
 _MARGIN_MM: Final = 14.0

@@ -9,7 +9,6 @@ import streamlit as st
 from core.models.pairs import BundlePair
 from core.visualization.parts import PackedParts
 from dashboard.background.futures import then
-from dashboard.bundle_figures import operating_point
 from dashboard.components.box_request import box_request
 from dashboard.components.notices import show_error
 from dashboard.components.scene_3d import scene_3d
@@ -17,7 +16,6 @@ from dashboard.components.scene_details import scene_details
 from dashboard.components.scene_fallback import scene_fallback
 from dashboard.components.scene_files import scene_files
 from dashboard.components.study_picker import StudyChoice
-from dashboard.reading import StudyReading
 from dashboard.scene_routes import serve_info, serve_scene
 from dashboard.scenes import (
     SceneSources,
@@ -29,8 +27,10 @@ from dashboard.scenes import (
     sources_of,
     whole_info,
 )
-from dashboard.services import OpenStudy
 from dashboard.session import state
+from dashboard.studies.bundle_figures import operating_point
+from dashboard.studies.open_study import OpenStudy
+from dashboard.studies.scores import StudyReading
 
 _KEY = "scene_3d"
 _POLL_SECONDS = 1.0

@@ -9,9 +9,9 @@ from dashboard.charts.z_profile import z_profile_figure
 from dashboard.components.report_download import report_download
 from dashboard.components.second_opinions import opinions_panel
 from dashboard.components.study_picker import StudyChoice
-from dashboard.reading import StudyReading
-from dashboard.services import OpenStudy
 from dashboard.session import state
+from dashboard.studies.open_study import OpenStudy
+from dashboard.studies.scores import StudyReading
 
 
 def study_details(

@@ -13,12 +13,13 @@ from core.types import StudyRecord
 from dashboard.components.frame import cohort_name
 from dashboard.components.notices import show_error
 from dashboard.components.upload_panel import upload_panel
-from dashboard.current_set import cohort_title, current_cohort, current_set
-from dashboard.services import Cohort, OpenStudy, open_study
 from dashboard.session import state
 from dashboard.session.access import may_browse
 from dashboard.session.typed_path import typed_path
-from dashboard.synthetic_studies import linked_study
+from dashboard.studies.cohort import Cohort
+from dashboard.studies.current_set import cohort_title, current_cohort, current_set
+from dashboard.studies.open_study import OpenStudy, open_study
+from dashboard.studies.synthetic_studies import linked_study
 
 COHORT, FOLDER, UPLOAD = "Data set", "Folder", "Upload"
 

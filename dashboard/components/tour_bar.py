@@ -13,7 +13,7 @@ import streamlit as st
 from core.errors import DataRootError
 from dashboard import tour_state
 from dashboard.components.presenter import presenter_switch
-from dashboard.current_set import current_cohort
+from dashboard.studies.current_set import current_cohort
 from dashboard.tour import STOPS, TourStop, stop_at, stop_query, telling_study
 
 PAGES: Final = Path(__file__).resolve().parent.parent.parent / "pages"

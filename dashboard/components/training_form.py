@@ -17,10 +17,10 @@ from dashboard.data_size import data_size
 from dashboard.form_fields import FIELDS, FormField
 from dashboard.form_places import data_roots, vertebra_bundles
 from dashboard.run_form import config_from, fold_choices, form_values, known_paces
-from dashboard.services import settings
 from dashboard.session import state
 from dashboard.session.access import looking_only, may_change
 from dashboard.session.wording import duration
+from dashboard.studies.cohort import settings
 
 ALWAYS_OPEN = ("What to learn", "Data")
 

@@ -19,7 +19,7 @@ from dashboard.components.slice_viewer import (
     true_boxes,
     vertebra_mask,
 )
-from dashboard.services import OpenStudy
+from dashboard.studies.open_study import OpenStudy
 
 
 class LazyMask:

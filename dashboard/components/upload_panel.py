@@ -10,10 +10,10 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.components.notices import show_error
-from dashboard.services import settings
 from dashboard.session import state
 from dashboard.session.wording import place_in_line
-from dashboard.upload_jobs import STAGES, UploadJob, take_in
+from dashboard.studies.cohort import settings
+from dashboard.studies.upload_jobs import STAGES, UploadJob, take_in
 from dashboard.upload_sessions import hold_uploads
 
 ARCHIVE, FILES = "Zip", "Folder of files"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from core.constants import VERTEBRAE
 from dashboard.charts.palette import VERTEBRA_COLORS
-from dashboard.reading import Calls, StudyReading
+from dashboard.studies.scores import Calls, StudyReading
 
 
 def vertebra_table(

@@ -23,7 +23,7 @@ from core.types import BoxPrediction
 from dashboard.components.slice_viewer import (
     Ribbon, heat_map, predicted_boxes, slice_viewer, true_boxes,
 )
-from dashboard.services import open_study
+from dashboard.studies.open_study import open_study
 
 study = open_study(Path({folder!r}))
 heat = np.zeros(study.volume.hu.shape[1:])

@@ -7,7 +7,7 @@ import pytest
 
 from core.types import RawDetections
 from dashboard import scenes
-from dashboard.services import OpenStudy
+from dashboard.studies.open_study import OpenStudy
 from tests.core.visualization.solids import volume_of
 
 

@@ -42,7 +42,7 @@ from core.training.run_list import read_metrics, summarise_run
 from core.training.runs import RunFolder
 from core.types import SlicePredictions
 from core.workers import Workers
-from dashboard.uploads import unpack_upload
+from dashboard.studies.uploads import unpack_upload
 from tests.core.dicom.dicom_factory import made_hu, write_ct_series
 
 LONGEST_S = 0.25

@@ -7,8 +7,8 @@ import zipfile
 import pytest
 
 from core.constants import VERTEBRAE
-from dashboard import services
-from dashboard.pixel_sources import REGISTRY
+from dashboard.studies import cohort, open_study, predictions
+from dashboard.studies.served_pixels import REGISTRY
 from tests.dashboard.workplace import FRACTURED, N_SLICES, SOUND
 from tests.pages.driver import html, open_page, open_read_study, viewer, wait_for, wait_for_verdict
 
@@ -43,7 +43,7 @@ def test_moving_the_threshold_changes_the_call_without_the_networks(at_work, mon
     def forbidden(*args):
         raise AssertionError("the networks ran again")
 
-    monkeypatch.setattr(services, "_predict", forbidden)
+    monkeypatch.setattr(open_study, "_predict", forbidden)
     slider(app, "patient_threshold").set_value(1.0).run()
     assert "No fracture called" in html(app)
     slider(app, "patient_threshold").set_value(0.0).run()
@@ -280,11 +280,11 @@ def test_a_prediction_that_fails_says_why_and_can_be_tried_again(at_work, monkey
     monkeypatch.setenv("RSNA_CACHE", str(tmp_path / "cache"))
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-1000])
-    services._reader.cache_clear()
+    predictions._reader.cache_clear()
     app = open_page("diagnosis")
-    study = services.open_study(at_work.var / "demo" / "train_images" / FRACTURED)
-    pair = services.BundlePair(services.bundles("vertebra")[0], services.bundles("fracture")[0])
-    services.find_job(study, pair).future.exception(timeout=60)
+    study = open_study.open_study(at_work.var / "demo" / "train_images" / FRACTURED)
+    pair = open_study.BundlePair(cohort.bundles("vertebra")[0], cohort.bundles("fracture")[0])
+    predictions.find_job(study, pair).future.exception(timeout=60)
     app.run()
     assert not app.exception
     assert len(app.error) == 1

@@ -13,10 +13,10 @@ from core.constants import BOXES_TYPE
 from core.inference.outputs import read_predictions
 from core.models.bundles import read_bundle
 from core.types import RawDetections
-from dashboard import localization
 from dashboard.components.workbench import BOXES_EXPLAIN
-from dashboard.raw_boxes import keep_raw
-from dashboard.services import open_study
+from dashboard.studies import localizer
+from dashboard.studies.open_study import open_study
+from dashboard.studies.raw_boxes import keep_raw
 from tests.dashboard.workplace import FRACTURED, N_SLICES
 from tests.pages.driver import html, open_page, viewer, wait_for_verdict
 
@@ -53,7 +53,7 @@ def say(bundle, at_work, slices, scores):
         file_numbers=np.arange(N_SLICES),
         models=(NAME,),
     )
-    keep_raw(localization._raw_file(study, bundle), raw)
+    keep_raw(localizer._raw_file(study, bundle), raw)
 
 
 def captions(app):
@@ -64,7 +64,7 @@ def test_boxes_are_offered_then_drawn_with_their_scores(at_work, localiser):
     app = open_page("diagnosis", study=FRACTURED, slice="4")
     assert not app.exception
     assert any(button.label == "Predict boxes" for button in app.button)
-    least = localization.default_threshold(localiser)
+    least = localizer.default_threshold(localiser)
     say(localiser, at_work, [4, 5, 9], [0.97, 0.95, least / 4])
     app.run()
     assert not app.exception
@@ -124,5 +124,5 @@ def test_boxes_are_made_once_for_verdict_and_viewer(at_work, judge):
     wait_for_verdict(app)
     assert not app.exception
     study = open_study(at_work.var / "demo" / "train_images" / FRACTURED)
-    assert localization.find_raw(study, judge) is not None
+    assert localizer.find_raw(study, judge) is not None
     assert "The localiser proposes" in captions(app)

@@ -16,7 +16,7 @@ from core.inference.outputs import read_predictions
 from core.models.pairs import choose_pair
 from core.report.study import build_report
 from core.report.write import rendered
-from dashboard.pixel_sources import REGISTRY
+from dashboard.studies.served_pixels import REGISTRY
 from tests.core.dicom.dicom_factory import write_ct_series
 from tests.dashboard.fixtures import at_work, workplace
 from tests.dashboard.workplace import made_neck

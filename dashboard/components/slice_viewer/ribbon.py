@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from core.constants import VERTEBRAE
 from core.types import CTVolume
 from dashboard.charts.palette import SUSPICION, VERTEBRA_COLORS
-from dashboard.reading import StudyReading
+from dashboard.studies.scores import StudyReading
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,13 +14,14 @@ from core.constants import DISPLAY_WINDOWS
 from core.data.planes import load_planes, planes_grid
 from core.types import CTVolume
 from dashboard.charts.palette import CURRENT
-from dashboard.components.slice_image import edge_letters
 from dashboard.components.slice_viewer.overlays import Overlay
 from dashboard.components.slice_viewer.ribbon import Ribbon
-from dashboard.pixel_sources import REGISTRY, PixelSource, session_proof_of
 from dashboard.routes import pixels_path
-from dashboard.services import OpenStudy, settings
 from dashboard.session import state, viewer_place
+from dashboard.studies.cohort import settings
+from dashboard.studies.open_study import OpenStudy
+from dashboard.studies.served_pixels import REGISTRY, PixelSource, session_proof_of
+from dashboard.studies.slice_image import edge_letters
 
 Pane = Literal["axial", "sagittal", "coronal"]
 

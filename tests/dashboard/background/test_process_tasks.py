@@ -12,9 +12,9 @@ import pytest
 
 from core.data.index import load_index
 from core.errors import StorageError, TaskError
-from dashboard import data_sets
 from dashboard.background import process_tasks
-from dashboard.data_sets import new_cohort_root, remove_cohort
+from dashboard.studies import data_sets
+from dashboard.studies.data_sets import new_cohort_root, remove_cohort
 
 
 @pytest.fixture(autouse=True)

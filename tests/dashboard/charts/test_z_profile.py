@@ -5,8 +5,8 @@ import pytest
 
 from dashboard.charts.palette import VERTEBRA_COLORS, with_alpha
 from dashboard.charts.z_profile import z_profile_figure
-from dashboard.reading import read_study
-from tests.dashboard.test_reading import predictions, two_vertebrae
+from dashboard.studies.scores import read_study
+from tests.dashboard.studies.test_scores import predictions, two_vertebrae
 
 
 def trace(figure, name):

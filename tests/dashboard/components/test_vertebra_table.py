@@ -5,8 +5,8 @@ import re
 from dashboard.components.pipeline import pipeline_picture
 from dashboard.components.spine_mark import spine_mark
 from dashboard.components.vertebra_table import vertebra_table
-from dashboard.reading import call, read_study
-from tests.dashboard.test_reading import two_vertebrae
+from dashboard.studies.scores import call, read_study
+from tests.dashboard.studies.test_scores import two_vertebrae
 
 
 def rows(html: str) -> list[str]:

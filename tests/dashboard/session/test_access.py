@@ -4,10 +4,11 @@ import pytest
 
 from core.config import Settings
 from core.errors import BundleError, ConfigError, PredictionsError, TaskError, TrainingError
-from dashboard import data_sets, evaluation_imports, evaluation_points, jobs
+from dashboard import evaluation_imports, evaluation_points, jobs
 from dashboard.background import process_tasks
 from dashboard.session import access
 from dashboard.session.roles import RoleRules, role_rules
+from dashboard.studies import data_sets
 
 
 def rules(operators: str = "", viewers: str = "") -> RoleRules:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from core.types import SlicePredictions
-from dashboard.reading import call, read_study
+from dashboard.studies.scores import call, read_study
 
 
 def predictions(presence, fracture, fracture_type=3) -> SlicePredictions:

@@ -7,9 +7,9 @@ import time
 import pytest
 
 from core.dicom.series import read_series
-from dashboard import services, upload_jobs
-from dashboard.upload_jobs import STAGES, take_in
-from tests.dashboard.test_uploads import settings, zipped
+from dashboard.studies import open_study, upload_jobs
+from dashboard.studies.upload_jobs import STAGES, take_in
+from tests.dashboard.studies.test_uploads import settings, zipped
 
 __all__ = ["settings"]
 
@@ -37,7 +37,7 @@ def watched(monkeypatch, act):
         del session, settings
         return read_series(folder, jobs=1, progress=step)
 
-    monkeypatch.setattr(services, "read_upload", reading)
+    monkeypatch.setattr(open_study, "read_upload", reading)
 
 
 def kept(settings, session):
@@ -105,4 +105,4 @@ def test_copying_the_archive_can_be_cancelled_too(tmp_path, settings):
 @pytest.fixture(autouse=True)
 def no_memory():
     upload_jobs._queue.clear()
-    services._open_study.clear()
+    open_study._open_study.clear()

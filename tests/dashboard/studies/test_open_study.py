@@ -6,40 +6,41 @@ import sys
 import pytest
 
 from core.errors import DataRootError, DicomSeriesError
-from dashboard import services
+from core.models.pairs import BundlePair
+from dashboard.studies import cohort, open_study, predictions
 from tests.core.dicom.dicom_factory import write_ct_series
 from tests.dashboard.workplace import FRACTURED, N_SLICES, SOUND, made_neck
 
 
-def pair() -> services.BundlePair:
-    return services.BundlePair(services.bundles("vertebra")[0], services.bundles("fracture")[0])
+def pair() -> BundlePair:
+    return BundlePair(cohort.bundles("vertebra")[0], cohort.bundles("fracture")[0])
 
 
-def open_first() -> services.OpenStudy:
-    return services.open_study(services.find_cohort().studies[0].folder)
+def open_first() -> open_study.OpenStudy:
+    return open_study.open_study(cohort.find_cohort().studies[0].folder)
 
 
 def read(study) -> None:
-    if services.find_reading(study, pair()) is None:
-        assert services.start_prediction(study, pair()).future.exception(timeout=60) is None
+    if predictions.find_reading(study, pair()) is None:
+        assert predictions.start_prediction(study, pair()).future.exception(timeout=60) is None
 
 
 def test_the_cohort_counts_studies_slices_and_fractures(at_work):
-    cohort = services.find_cohort()
-    assert [record.study_id for record in cohort.studies] == [FRACTURED, SOUND]
-    assert (cohort.synthetic, cohort.n_slices) == (True, 2 * N_SLICES)
-    assert (cohort.n_labelled, cohort.n_fractured) == (2, 1)
+    found = cohort.find_cohort()
+    assert [record.study_id for record in found.studies] == [FRACTURED, SOUND]
+    assert (found.synthetic, found.n_slices) == (True, 2 * N_SLICES)
+    assert (found.n_labelled, found.n_fractured) == (2, 1)
 
 
 def test_without_the_embedded_cohort_there_is_none_and_no_error(at_work, monkeypatch, tmp_path):
     monkeypatch.setenv("CSPINE_VAR", str(tmp_path))
-    assert services.find_cohort() is None
+    assert cohort.find_cohort() is None
 
 
 def test_a_named_data_root_that_is_wrong_is_an_error(at_work, monkeypatch, tmp_path):
     monkeypatch.setenv("RSNA_ROOT", str(tmp_path / "absent"))
     with pytest.raises(DataRootError):
-        services.find_cohort()
+        cohort.find_cohort()
 
 
 def test_opening_a_folder_again_gives_the_same_read_only_volume(at_work):
@@ -50,25 +51,25 @@ def test_opening_a_folder_again_gives_the_same_read_only_volume(at_work):
 
 def test_a_changed_folder_is_read_anew(tmp_path):
     write_ct_series(tmp_path / "s", made_neck(1), study_uid="1.2.3")
-    before = services.open_study(tmp_path / "s")
+    before = open_study.open_study(tmp_path / "s")
     write_ct_series(tmp_path / "s", made_neck(2), study_uid="1.2.3")
-    after = services.open_study(tmp_path / "s")
+    after = open_study.open_study(tmp_path / "s")
     assert before.fingerprint != after.fingerprint
 
 
 def test_an_absent_folder_is_a_typed_error(tmp_path):
     with pytest.raises(DicomSeriesError, match="no such folder"):
-        services.open_study(tmp_path / "absent")
+        open_study.open_study(tmp_path / "absent")
 
 
 def test_a_prediction_is_stored_by_content_and_found_after_a_restart(at_work, monkeypatch):
     study = open_first()
     read(study)
-    services._reading.clear()
-    services._open_study.clear()
-    monkeypatch.setattr(services, "_predict", None)
+    predictions._reading.clear()
+    open_study._open_study.clear()
+    monkeypatch.setattr(open_study, "_predict", None)
     again = open_first()
-    reading = services.find_reading(again, pair())
+    reading = predictions.find_reading(again, pair())
     assert reading.predictions.n_slices == N_SLICES
     assert reading.predictions.study_id == FRACTURED
 
@@ -79,13 +80,13 @@ def test_a_copy_of_the_study_elsewhere_shares_its_prediction(at_work, tmp_path):
     for number, path in enumerate(study.volume.source_files):
         target = tmp_path / f"copy{number}.dcm"
         target.write_bytes(path.read_bytes())
-    assert services.find_reading(services.open_study(tmp_path), pair()) is not None
+    assert predictions.find_reading(open_study.open_study(tmp_path), pair()) is not None
 
 
 def test_other_preprocessing_is_another_prediction(at_work):
     one = pair()
     config = one.fracture.config.model_copy(update={"crop": 0.5})
-    other = services.BundlePair(
+    other = BundlePair(
         one.vertebra, type(one.fracture)(one.fracture.folder, config, None, None)
     )
     assert one.digest != other.digest

@@ -19,8 +19,9 @@ from core.inference.box_tracks import FusionSettings, detect
 from core.models.bundles import BundleInfo, read_bundle
 from core.types import BoxPrediction, RawDetections
 from dashboard.background.thread_jobs import PredictionJob, PredictionQueue, Progress
-from dashboard.raw_boxes import keep_raw, raw_file, read_raw
-from dashboard.services import OpenStudy, bundles, cache_of, files_signature, settings
+from dashboard.studies.cohort import bundles, files_signature, settings
+from dashboard.studies.open_study import OpenStudy, cache_of
+from dashboard.studies.raw_boxes import keep_raw, raw_file, read_raw
 
 if TYPE_CHECKING:
     from core.inference.localization import BoxPredictor

@@ -10,7 +10,7 @@ import pytest
 from core.config import Settings
 from core.dicom.series import read_series
 from core.errors import ArchiveError, StorageError
-from dashboard.uploads import store_files, unpack_upload
+from dashboard.studies.uploads import store_files, unpack_upload
 from tests.core.dicom.dicom_factory import made_hu, write_ct_series
 
 

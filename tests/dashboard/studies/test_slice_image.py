@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from core.types import CTVolume, HuWindow
-from dashboard.components.slice_image import (
+from dashboard.studies.slice_image import (
     DISPLAY_SIZE,
     display_image,
     edge_letters,

@@ -16,9 +16,10 @@ from core.errors import CSpineError, DataRootError
 from core.evaluation.truth import truth_from_parquet
 from core.phantom.on_demand import CohortSeed, find_cohort_seed, materialise_study
 from core.types import HuWindow, StudyRecord
-from dashboard.components.slice_image import display_image
-from dashboard.evaluation_sources import COHORTS_FOLDER, cohort_seeds
-from dashboard.services import all_bundles, open_study, settings
+from dashboard.studies.cohort import all_bundles, settings
+from dashboard.studies.open_study import open_study
+from dashboard.studies.shipped_cohorts import COHORTS_FOLDER, cohort_seeds
+from dashboard.studies.slice_image import display_image
 
 MADE_FOLDER: Final = "synthetic"
 PICTURE_SIDE: Final = 224

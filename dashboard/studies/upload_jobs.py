@@ -16,9 +16,9 @@ from dashboard.background.thread_jobs import (
     PredictionQueue,
     Progress,
 )
-from dashboard.services import open_study
-from dashboard.upload_reading import start_reader
-from dashboard.uploads import discard_uploads, store_files, unpack_upload
+from dashboard.studies.open_study import open_study
+from dashboard.studies.upload_series import start_reader
+from dashboard.studies.uploads import discard_uploads, store_files, unpack_upload
 
 STAGES = (("Unpacking", "file"), ("Reading the series", "slice"))
 """What is done, and what its progress counts."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dashboard.data_sets import DataSetChoice, data_sets
-from dashboard.services import Cohort, find_cohort
 from dashboard.session import state
+from dashboard.studies.cohort import Cohort, find_cohort
+from dashboard.studies.data_sets import DataSetChoice, data_sets
 
 
 def current_set() -> DataSetChoice | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from core.models.bundles import BundleConfig, BundleInfo
-from dashboard.bundle_figures import headline, operating_point, trained_on_synthetic
+from dashboard.studies.bundle_figures import headline, operating_point, trained_on_synthetic
 
 
 def bundle(metrics=None, points=None, trained_on=None) -> BundleInfo:

@@ -1,0 +1,30 @@
+"""Vertebra masks on the grid of an open study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from core.data.masks import load_vertebra_mask
+from core.types import CTVolume
+from dashboard.studies.cohort import files_signature
+
+
+def mask_of(path: Path, fingerprint: str, volume: CTVolume) -> NDArray[np.uint8]:
+    """A mask on the grid of a volume, uint8 (z, y, x), from memory where it was read before.
+
+    Raises:
+        DataRootError: The mask cannot be read.
+    """
+    return _mask(str(path), files_signature(path) + fingerprint, volume)
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _mask(path: str, signature: str, _volume: CTVolume) -> NDArray[np.uint8]:
+    del signature
+    mask = load_vertebra_mask(Path(path), _volume)
+    mask.setflags(write=False)
+    return mask

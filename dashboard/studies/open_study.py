@@ -1,0 +1,81 @@
+"""An open study: its voxels, read once and kept while its files stay the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from core.data.fingerprint import fingerprint_folder
+from core.data.store_keys import remembered_digest
+from core.data.viewer_store import load_viewer_volume
+from core.dicom.series import read_series
+from core.types import CTVolume, StudyRecord
+from dashboard.background.thread_jobs import Progress
+from dashboard.studies.cohort import files_signature, settings
+from dashboard.studies.upload_series import derived_folder, read_upload
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenStudy:
+    """A series that was read.
+
+    Attributes:
+        fingerprint: sha256 of the files' contents; the key of everything derived.
+        volume: The voxels, read-only.
+        owner: Session that alone may see it, for an upload; None for what every session may open.
+    """
+
+    fingerprint: str
+    volume: CTVolume
+    owner: str | None = None
+
+
+def open_study(
+    folder: Path, *, owner: str | None = None, progress: Progress | None = None
+) -> OpenStudy:
+    """Read the series in `folder`, or take it from memory or store while its files stay the same.
+
+    Args:
+        folder: Holds the series.
+        owner: Session that uploaded it: it is read in a process of its own, and nothing of it is
+            kept in the store. None otherwise.
+        progress: Called with slices read and slices in all while an upload is read; what it raises
+            ends the reading.
+
+    Raises:
+        DicomSeriesError: The folder does not hold a readable CT series.
+        StorageError: The store cannot be written.
+        WorkerError: Reading an upload took too much memory or time, or broke its process.
+    """
+    try:
+        files = sorted(path for path in folder.iterdir() if path.is_file())
+        signature = files_signature(*files)
+    except OSError:
+        # The reader finds the same fault and has the words for it.
+        read_series(folder)
+        raise
+    return _open_study(str(folder), signature, owner, progress)
+
+
+def cache_of(study: OpenStudy) -> Path:
+    """Where to keep what is derived from a study: an upload's goes when the upload goes."""
+    current = settings()
+    if study.owner is None:
+        return current.rsna_cache
+    return derived_folder(study.owner, current)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _open_study(
+    folder: str, signature: str, owner: str | None, _progress: Progress | None
+) -> OpenStudy:
+    del signature
+    path, cache_dir = Path(folder), settings().rsna_cache
+    if owner is not None:
+        volume = read_upload(path, owner, settings(), _progress)
+        return OpenStudy(fingerprint_folder(path), volume, owner)
+    stored = load_viewer_volume(StudyRecord(path.name, path), cache_dir=cache_dir)
+    fingerprint = remembered_digest(path, fingerprint_folder, cache_dir)
+    return OpenStudy(fingerprint, stored.as_volume())

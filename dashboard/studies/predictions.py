@@ -1,0 +1,135 @@
+"""What the networks say of a study: found in memory or on disk, or computed in the background."""
+
+from __future__ import annotations
+
+import time
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from core.data.fingerprint import fingerprint_folder
+from core.data.store_keys import remembered_digest
+from core.dicom.series import read_series
+from core.inference.outputs import read_predictions, write_predictions
+from core.models.bundles import BundleInfo, read_bundle
+from core.models.pairs import BundlePair
+from core.types import SlicePredictions
+from dashboard.background.thread_jobs import PredictionJob, PredictionQueue, Progress
+from dashboard.studies.cohort import files_signature, settings
+from dashboard.studies.open_study import OpenStudy, cache_of
+from dashboard.studies.raw_boxes import keep_raw, raw_file, read_raw
+from dashboard.studies.scores import StudyReading, read_study
+
+if TYPE_CHECKING:
+    from core.inference.box_reading import BoxReader
+    from core.inference.predictor import Predictor
+
+
+def find_reading(study: OpenStudy, pair: BundlePair) -> StudyReading | None:
+    """What the networks say of a study, from memory or disk; None where they have not run.
+
+    Raises:
+        PredictionsError: The stored table is broken.
+    """
+    folder = _predictions_folder(study, pair)
+    table = folder / "slices.parquet"
+    if not table.is_file():
+        return None
+    return _reading(str(folder), files_signature(table))
+
+
+def stored_reading(folder: Path, pair: BundlePair) -> StudyReading | None:
+    """What the networks said of a study of the data set, without opening it; None if nothing yet.
+
+    Raises:
+        DataRootError, DicomSeriesError: The folder cannot be read.
+        PredictionsError: The stored table is broken.
+    """
+    fingerprint = remembered_digest(folder, fingerprint_folder, settings().rsna_cache)
+    stored = settings().rsna_cache / "predictions" / f"{fingerprint}-{pair.digest}"
+    table = stored / "slices.parquet"
+    return _reading(str(stored), files_signature(table)) if table.is_file() else None
+
+
+def start_prediction(study: OpenStudy, pair: BundlePair) -> PredictionJob:
+    """Have the networks read a study in the background and store what they say."""
+    folder = _predictions_folder(study, pair)
+
+    def work(progress: Progress) -> None:
+        _predict(study, pair, folder, progress)
+
+    return _queue().submit(folder.name, work)
+
+
+def find_job(study: OpenStudy, pair: BundlePair) -> PredictionJob | None:
+    """The prediction of this study by this pair, if it was started since the server was."""
+    return _queue().find(_predictions_folder(study, pair).name)
+
+
+def forget_job(study: OpenStudy, pair: BundlePair) -> None:
+    """Make room for another try."""
+    _queue().forget(_predictions_folder(study, pair).name)
+
+
+def predict_stored(folder: Path, pair: BundlePair) -> None:
+    """Have the networks read a study of the data set and store what they say.
+
+    Raises:
+        DicomSeriesError, DataRootError, BundleError, StorageError: As their parts raise them.
+    """
+    volume = read_series(folder)
+    fingerprint = remembered_digest(folder, fingerprint_folder, settings().rsna_cache)
+    study = OpenStudy(fingerprint, volume)
+    _predict(study, pair, _predictions_folder(study, pair), lambda done, total: None)
+
+
+def _predict(study: OpenStudy, pair: BundlePair, folder: Path, progress: Progress) -> None:
+    from core.inference.box_reading import BoxReader
+
+    reader = _reader(str(pair.vertebra.folder), str(pair.fracture.folder), pair.digest)
+    start = time.monotonic()
+    if isinstance(reader, BoxReader):
+        predictions = _read_by_boxes(study, pair.fracture, reader, progress)
+    else:
+        predictions = reader.predict(study.volume, progress=progress)
+    write_predictions(folder, [predictions], seconds=[time.monotonic() - start], single=True)
+
+
+def _read_by_boxes(
+    study: OpenStudy, localizer: BundleInfo, reader: BoxReader, progress: Progress
+) -> SlicePredictions:
+    """Judge by the localiser's boxes; those that are kept are not looked for again."""
+    file = raw_file(cache_of(study), study.fingerprint, localizer)
+    raw = read_raw(str(file), files_signature(file)) if file.is_file() else None
+    reading = reader.read(study.volume, raw=raw, progress=progress)
+    if raw is None:
+        keep_raw(file, reading.raw)
+    return reading.predictions
+
+
+@lru_cache(maxsize=2)
+def _reader(vertebra: str, fracture: str, digest: str) -> Predictor | BoxReader:
+    """A loaded pair; `digest` is part of the key only."""
+    del digest
+    # Here because it imports torch, which takes seconds; a page that predicts nothing skips it.
+    from core.inference.box_reading import load_reader
+
+    return load_reader(BundlePair(read_bundle(Path(vertebra)), read_bundle(Path(fracture))))
+
+
+def _predictions_folder(study: OpenStudy, pair: BundlePair) -> Path:
+    return cache_of(study) / "predictions" / f"{study.fingerprint}-{pair.digest}"
+
+
+@st.cache_resource(show_spinner=False)
+def _queue() -> PredictionQueue:
+    limits = settings()
+    return PredictionQueue(limits.max_predictions, limits.max_waiting)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _reading(folder: str, signature: str) -> StudyReading:
+    del signature
+    return read_study(read_predictions(Path(folder))[0])
