@@ -6,9 +6,9 @@ import streamlit as st
 from starlette.middleware import Middleware
 
 from dashboard.gate import Gate
-from dashboard.routes import viewer_routes
 from dashboard.scene_routes import scene_routes
 from dashboard.warm_up import lifespan
+from dashboard.widgets.slice_viewer.routes import viewer_routes
 
 app = st.App(
     "dashboard/app.py",

@@ -9,7 +9,6 @@ import streamlit as st
 from dashboard.warm_up import in_turn
 
 with in_turn():
-    from dashboard.components.frame import apply_style, sidebar_footer, sidebar_status
     from dashboard.components.glossary_button import glossary_button
     from dashboard.components.login import account, admitted
     from dashboard.components.presenter import (
@@ -19,6 +18,7 @@ with in_turn():
     )
     from dashboard.components.tour_bar import follow_tour, tour_bar
     from dashboard.tour_state import presents, show_layout_in_url, tour_place
+    from dashboard.widgets.frame import apply_style, sidebar_footer, sidebar_status
 
 PAGES = Path(__file__).resolve().parent.parent / "pages"
 ASSETS = Path(__file__).resolve().parent / "assets"

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from core.errors import PredictionsError
-from dashboard.charts.palette import ModelStyle, model_styles
 from dashboard.charts.roc_pr import DrawnCurve
 from dashboard.evaluation_live import ChosenThresholds, choose, rule_of
 from dashboard.evaluation_results import (
@@ -20,6 +19,7 @@ from dashboard.evaluation_results import (
 )
 from dashboard.evaluation_sources import PredictionSource, Sources, TruthSource
 from dashboard.evaluation_view import EvaluationView, Thresholds
+from dashboard.widgets.palette import ModelStyle, model_styles
 
 
 @dataclass(frozen=True, slots=True, eq=False)

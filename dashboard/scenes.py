@@ -37,11 +37,11 @@ from core.visualization.parts import (
 from core.visualization.scene import SceneInfo, SceneLevel, scene_info
 from dashboard.background.futures import ready, then
 from dashboard.background.thread_jobs import PredictionJob, PredictionQueue, Progress
-from dashboard.charts.palette import VERTEBRA_COLORS
 from dashboard.studies.cohort import files_signature
 from dashboard.studies.localizer import default_threshold, find_raw, localizers
 from dashboard.studies.open_study import OpenStudy, cache_of
 from dashboard.studies.scores import StudyReading
+from dashboard.widgets.palette import VERTEBRA_COLORS
 
 FILM_LIMIT_S = 240
 

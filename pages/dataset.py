@@ -6,9 +6,9 @@ import streamlit as st
 
 from dashboard.components.dataset_explorer import dataset_explorer
 from dashboard.components.dataset_source import data_set_picker, index_or_progress
-from dashboard.components.frame import page_header
 from dashboard.components.phantom_panel import phantom_panel
 from dashboard.session import state
+from dashboard.widgets.frame import page_header
 
 page_header(
     "Dataset", "What is in the data, what is odd about it, and what does one study look like?"

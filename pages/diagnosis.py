@@ -5,14 +5,14 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.components.batch_panel import batch_panel
-from dashboard.components.bundle_picker import bundle_picker
 from dashboard.components.diagnosis_mode import wants_many
-from dashboard.components.frame import page_header
-from dashboard.components.prediction_status import reading_or_progress
-from dashboard.components.series_facts import domain_warning, series_facts
-from dashboard.components.study_picker import open_choice, study_picker
 from dashboard.components.study_steps import study_steps
 from dashboard.components.workbench import workbench
+from dashboard.widgets.bundle_picker import bundle_picker
+from dashboard.widgets.frame import page_header
+from dashboard.widgets.prediction_status import reading_or_progress
+from dashboard.widgets.series_facts import domain_warning, series_facts
+from dashboard.widgets.study_picker import open_choice, study_picker
 
 page_header("Diagnosis", "Does this neck have a fracture – in which vertebra, and on which slices?")
 if wants_many():

@@ -19,9 +19,9 @@ from dashboard.components.evaluation_page import choices, empty_state, notices, 
 from dashboard.components.evaluation_save import save_section
 from dashboard.components.evaluation_slots import Slots
 from dashboard.components.evaluation_thresholds import rule_bar, threshold_panel
-from dashboard.components.frame import page_header
 from dashboard.evaluation_sources import find_sources
 from dashboard.studies.cohort import settings
+from dashboard.widgets.frame import page_header
 
 page_header("Evaluation", "Which model is better, at which threshold, and where does it err?")
 sources = find_sources(settings())

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.components.frame import page_header
 from dashboard.components.localization_controls import box_controls
 from dashboard.components.localization_results import held_out_results
 from dashboard.components.localization_study import study_boxes
-from dashboard.components.series_facts import series_facts
-from dashboard.components.study_picker import open_choice, study_picker
+from dashboard.widgets.frame import page_header
+from dashboard.widgets.series_facts import series_facts
+from dashboard.widgets.study_picker import open_choice, study_picker
 
 page_header(
     "Localization", "Where on the slice is the fracture, and how well do the boxes find it?"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dashboard.components.frame import page_header
 from dashboard.components.preprocessing_bench import preprocessing_bench
-from dashboard.components.study_picker import open_choice, study_picker
+from dashboard.widgets.frame import page_header
+from dashboard.widgets.study_picker import open_choice, study_picker
 
 page_header(
     "Preprocessing", "What does a network see of a slice, and how is it changed while it learns?"

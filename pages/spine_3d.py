@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.components.bundle_picker import bundle_picker
-from dashboard.components.frame import page_header
-from dashboard.components.prediction_status import reading_or_progress
-from dashboard.components.series_facts import domain_warning, series_facts
 from dashboard.components.spine_scene import spine_scene
-from dashboard.components.study_picker import open_choice, study_picker
+from dashboard.widgets.bundle_picker import bundle_picker
+from dashboard.widgets.frame import page_header
+from dashboard.widgets.prediction_status import reading_or_progress
+from dashboard.widgets.series_facts import domain_warning, series_facts
+from dashboard.widgets.study_picker import open_choice, study_picker
 
 page_header("3D spine", "Where in the neck is the fracture, and how does it lie?")
 choice = study_picker()

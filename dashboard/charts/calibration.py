@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from core.evaluation.calibration import Reliability
-from dashboard.charts.palette import NEUTRAL, ModelStyle
-from dashboard.charts.plot_area import LOW, lay_out
+from dashboard.widgets.palette import NEUTRAL, ModelStyle
+from dashboard.widgets.plot_area import LOW, lay_out
 
 
 @dataclass(frozen=True, slots=True, eq=False)

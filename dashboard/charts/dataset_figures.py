@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from core.constants import N_VERTEBRAE, VERTEBRAE
 from core.data.quality import FLAGS
 from core.data.statistics import DataSetStatistics, Distribution
-from dashboard.charts.palette import CURRENT, NEUTRAL, VERTEBRA_COLORS, with_alpha
+from dashboard.widgets.palette import CURRENT, NEUTRAL, VERTEBRA_COLORS, with_alpha
 
 HEIGHT: Final = 230
 _ALL: Final = with_alpha(NEUTRAL, 0.28)

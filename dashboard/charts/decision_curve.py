@@ -8,8 +8,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.evaluation.decision_curve import DecisionCurve
-from dashboard.charts.palette import NEUTRAL, ModelStyle
-from dashboard.charts.plot_area import LOW, lay_out
+from dashboard.widgets.palette import NEUTRAL, ModelStyle
+from dashboard.widgets.plot_area import LOW, lay_out
 
 
 def decision_figure(

@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 
 from core.evaluation.box_groups import BoxGroup
 from core.evaluation.detection import DetectionReport
-from dashboard.charts.palette import CURRENT, NEUTRAL, SUSPICION, VERTEBRA_COLORS, with_alpha
-from dashboard.charts.plot_area import LOW, lay_out
+from dashboard.widgets.palette import CURRENT, NEUTRAL, SUSPICION, VERTEBRA_COLORS, with_alpha
+from dashboard.widgets.plot_area import LOW, lay_out
 
 _BINS: Final = np.linspace(0.0, 1.0, 21)
 

@@ -7,7 +7,7 @@ from typing import Final
 import plotly.graph_objects as go
 
 from core.visualization.scene import SceneLevel
-from dashboard.charts.palette import CURRENT, SUSPICION, with_alpha
+from dashboard.widgets.palette import CURRENT, SUSPICION, with_alpha
 
 HEIGHT: Final = 230
 

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.preprocessing.noise_reduction import NoiseResult
-from dashboard.charts.palette import CURRENT, NEUTRAL, SUSPICION
+from dashboard.widgets.palette import CURRENT, NEUTRAL, SUSPICION
 
 HEIGHT: Final = 260
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from core.evaluation.bands import CurveBand
 from core.evaluation.curves import CurvePoints
-from dashboard.charts.palette import NEUTRAL, ModelStyle, with_alpha
-from dashboard.charts.plot_area import WIDE, lay_out
+from dashboard.widgets.palette import NEUTRAL, ModelStyle, with_alpha
+from dashboard.widgets.plot_area import WIDE, lay_out
 
 BAND_ALPHA: Final = 0.13
 _AXIS: Final[dict[str, Any]] = {"range": [0, 1], "dtick": 0.2, "tickformat": ".1f"}

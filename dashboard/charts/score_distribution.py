@@ -7,8 +7,8 @@ from typing import Final
 import plotly.graph_objects as go
 
 from core.evaluation.histogram import ScoreHistogram
-from dashboard.charts.palette import NEUTRAL, SUSPICION, with_alpha
-from dashboard.charts.plot_area import LOW, lay_out
+from dashboard.widgets.palette import NEUTRAL, SUSPICION, with_alpha
+from dashboard.widgets.plot_area import LOW, lay_out
 
 POSITIVE: Final = SUSPICION
 NEGATIVE: Final = NEUTRAL

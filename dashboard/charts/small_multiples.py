@@ -10,10 +10,10 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from core.constants import VERTEBRAE
-from dashboard.charts.overlay import Mark
-from dashboard.charts.palette import NEUTRAL, VERTEBRA_COLORS
-from dashboard.charts.plot_area import GRID, lay_out
 from dashboard.charts.roc_pr import DrawnCurve, hover_data
+from dashboard.widgets.overlay import Mark
+from dashboard.widgets.palette import NEUTRAL, VERTEBRA_COLORS
+from dashboard.widgets.plot_area import GRID, lay_out
 
 COLUMNS: Final = 4
 ROWS: Final = 2

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from core.visualization.parts import SceneParts
 from core.visualization.scene import SceneInfo
 from core.visualization.surfaces import Surface
-from dashboard.charts.palette import NEUTRAL, SUSPICION
+from dashboard.widgets.palette import NEUTRAL, SUSPICION
 
 HEIGHT: Final = 560
 _TRIANGLES: Final = 1500

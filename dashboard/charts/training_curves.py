@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
-from dashboard.charts.palette import CURRENT, MODEL_COLORS
+from dashboard.widgets.palette import CURRENT, MODEL_COLORS
 
 RUN_COLORS: Final = MODEL_COLORS
 MAX_POINTS: Final = 1500

@@ -9,8 +9,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from core.constants import VERTEBRAE
-from dashboard.charts.palette import CURRENT, SUSPICION, VERTEBRA_COLORS, with_alpha
 from dashboard.studies.scores import StudyReading
+from dashboard.widgets.palette import CURRENT, SUSPICION, VERTEBRA_COLORS, with_alpha
 
 HEIGHT: Final = 560
 _LANES: Final = 2

@@ -12,11 +12,11 @@ from core.models.pairs import BundlePair
 from core.types import StudyRecord
 from dashboard.batch_reading import Batch, batch_table, find_batch, right_share, start_batch
 from dashboard.batch_reading import studies_below as read_below
-from dashboard.components.notices import show_error, show_warning
 from dashboard.session import state
 from dashboard.session.typed_path import typed_path
 from dashboard.session.wording import duration
 from dashboard.studies.current_set import current_cohort
+from dashboard.widgets.notices import show_error, show_warning
 
 _POLL_SECONDS = 1.0
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.components.box_request import box_request
-from dashboard.components.slice_viewer import BoxOverlay, predicted_boxes
 from dashboard.studies.localizer import StudyBoxes, study_boxes
 from dashboard.studies.open_study import OpenStudy
+from dashboard.widgets.box_request import box_request
+from dashboard.widgets.slice_viewer import BoxOverlay, predicted_boxes
 
 
 def box_layer(study: OpenStudy, *, coming: bool = False) -> BoxOverlay | None:

@@ -9,13 +9,13 @@ import streamlit as st
 from core.data.rsna import IMAGES_FOLDER
 from core.errors import CSpineError, DataRootError
 from dashboard.background import process_tasks
-from dashboard.components.notices import show_error, show_warning
-from dashboard.components.task_status import task_progress
 from dashboard.dataset_service import IndexedSet, indexed_set
 from dashboard.session import state
 from dashboard.session.access import may_change
 from dashboard.studies.cohort import COUNT_SLICES_UP_TO
 from dashboard.studies.data_sets import DataSetChoice, data_sets
+from dashboard.widgets.notices import show_error, show_warning
+from dashboard.widgets.task_status import task_progress
 
 REFRESH_SECONDS: Final = 1.0
 

@@ -13,19 +13,19 @@ from core.data.rsna import lines_file
 from core.dicom.metadata import read_metadata
 from core.errors import CSpineError
 from core.types import StudyRecord
-from dashboard.components.notices import show_error
-from dashboard.components.slice_viewer import (
+from dashboard.dataset_service import IndexedSet, boxes_of
+from dashboard.session import state
+from dashboard.studies.data_sets import DataSetChoice
+from dashboard.studies.masks import mask_of
+from dashboard.studies.open_study import OpenStudy, open_study
+from dashboard.widgets.notices import show_error
+from dashboard.widgets.slice_viewer import (
     Overlay,
     fracture_mask,
     slice_viewer,
     true_boxes,
     vertebra_mask,
 )
-from dashboard.dataset_service import IndexedSet, boxes_of
-from dashboard.session import state
-from dashboard.studies.data_sets import DataSetChoice
-from dashboard.studies.masks import mask_of
-from dashboard.studies.open_study import OpenStudy, open_study
 
 PAGES = Path(__file__).resolve().parent.parent.parent / "pages"
 

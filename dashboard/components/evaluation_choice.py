@@ -15,13 +15,13 @@ from core.evaluation.cohort_filter import StudyFacts
 from core.evaluation.levels import LevelName
 from core.inference.aggregation import POOLINGS
 from core.models.bundles import BundleConfig
-from dashboard.charts.palette import MODEL_COLORS
 from dashboard.components.evaluation_import import import_popover
 from dashboard.evaluation_results import Evaluated, facts_of, folds_of
 from dashboard.evaluation_sources import PredictionSource, Sources, TruthSource
 from dashboard.evaluation_state import control, evaluation_view, keep_evaluation_view
 from dashboard.evaluation_view import LEVELS, EvaluationView
 from dashboard.session import state
+from dashboard.widgets.palette import MODEL_COLORS
 
 LEVEL_NAMES: Final[dict[LevelName, str]] = {
     "patient": "Patient",

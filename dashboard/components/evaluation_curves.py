@@ -18,18 +18,18 @@ from core.evaluation.histogram import ScoreHistogram, score_histogram
 from dashboard.background.keyed_results import Pending, slowly
 from dashboard.charts.calibration import DrawnReliability, calibration_figure
 from dashboard.charts.decision_curve import decision_figure
-from dashboard.charts.plot_area import CONFIG
 from dashboard.charts.roc_pr import DrawnCurve, pr_figure, roc_figure
 from dashboard.charts.score_distribution import distribution_figure
 from dashboard.charts.small_multiples import small_multiples_figure
 from dashboard.components.evaluation_slots import Slots
 from dashboard.components.evaluation_tables import legend_html, model_tag
-from dashboard.components.frame import draw
 from dashboard.evaluation_comparison import Comparison, drawn_curves
 from dashboard.evaluation_live import WORDS, LevelWords
 from dashboard.evaluation_results import Evaluated, Question, curve, items
 from dashboard.evaluation_state import control, evaluation_view, keep_evaluation_view
 from dashboard.session import state
+from dashboard.widgets.frame import draw
+from dashboard.widgets.plot_area import CONFIG
 
 
 def title(text: str, reading: str) -> None:

@@ -15,9 +15,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.constants import VERTEBRAE
 from core.evaluation.wrong_calls import WrongCall, wrong_calls
-from dashboard.charts.palette import VERTEBRA_COLORS
 from dashboard.components.evaluation_tables import model_tag
-from dashboard.components.frame import draw
 from dashboard.evaluation_comparison import Comparison
 from dashboard.evaluation_headline import threshold_scores
 from dashboard.evaluation_live import WORDS
@@ -32,6 +30,8 @@ from dashboard.evaluation_state import (
 from dashboard.session import state
 from dashboard.session.wording import duration
 from dashboard.studies.synthetic_studies import can_show, is_ready, try_picture
+from dashboard.widgets.frame import draw
+from dashboard.widgets.palette import VERTEBRA_COLORS
 
 AT_ONCE: Final = 6
 AT_MOST: Final = 60

@@ -12,7 +12,6 @@ from core.evaluation.comparison import Comparison as PairTests
 from core.evaluation.intervals import Interval
 from dashboard.background.keyed_results import Pending, still_computing
 from dashboard.components.evaluation_tables import model_tag
-from dashboard.components.frame import draw
 from dashboard.evaluation_comparison import Comparison
 from dashboard.evaluation_headline import (
     PROJECT_FIGURES,
@@ -22,6 +21,7 @@ from dashboard.evaluation_headline import (
     headline_rows,
     pair_tests,
 )
+from dashboard.widgets.frame import draw
 
 COLUMNS: Final = (
     ("auc", "ROC AUC", "How often a positive scores above a negative; 0.5 is a coin."),

@@ -8,13 +8,13 @@ from typing import Final
 import streamlit as st
 
 from core.errors import CSpineError
-from dashboard.components.notices import show_error
 from dashboard.evaluation_imports import MAX_CSV_MIB, forget_import, import_csv, import_folder
 from dashboard.evaluation_sources import Sources
 from dashboard.session import state
 from dashboard.session.access import may_change
 from dashboard.session.typed_path import typed_path
 from dashboard.studies.cohort import settings
+from dashboard.widgets.notices import show_error
 
 _OTHER: Final = ""
 

@@ -15,9 +15,9 @@ from core.evaluation.poolings import PoolingEffect, pooling_effects
 from dashboard.background.keyed_results import Pending, slowly
 from dashboard.components.evaluation_choice import POOLING_NAMES
 from dashboard.components.evaluation_tables import model_tag
-from dashboard.components.frame import draw
 from dashboard.evaluation_comparison import Comparison
 from dashboard.evaluation_results import curve, items
+from dashboard.widgets.frame import draw
 
 METHODS: Final[tuple[Method, ...]] = ("temperature", "isotonic")
 

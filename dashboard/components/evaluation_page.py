@@ -16,12 +16,12 @@ from dashboard.components.evaluation_choice import (
     choose_truth,
     import_button,
 )
-from dashboard.components.notices import show_error
 from dashboard.evaluation_comparison import Comparison, compare
 from dashboard.evaluation_sources import Sources
 from dashboard.evaluation_state import evaluation_view, keep_evaluation_view
 from dashboard.session import state
 from dashboard.session.access import may_change
+from dashboard.widgets.notices import show_error
 
 
 def empty_state(sources: Sources) -> None:

@@ -8,10 +8,10 @@ from typing import Final
 
 from core.constants import VERTEBRAE
 from core.evaluation.confusion import ConfusionCounts
-from dashboard.charts.overlay import symbol_svg
-from dashboard.charts.palette import VERTEBRA_COLORS, ModelStyle
 from dashboard.evaluation_live import LiveFigures, what_if
 from dashboard.evaluation_results import Question
+from dashboard.widgets.overlay import symbol_svg
+from dashboard.widgets.palette import VERTEBRA_COLORS, ModelStyle
 
 _COLUMNS: Final = (
     ("recall", "Recall", "Share of positives that are called."),

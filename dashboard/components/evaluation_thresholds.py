@@ -11,12 +11,12 @@ from core.constants import VERTEBRAE
 from core.evaluation.thresholds import RULE_MEANINGS
 from dashboard.components.evaluation_slots import Slots, fill, fill_vertebrae
 from dashboard.components.evaluation_tables import what_if_html
-from dashboard.components.frame import draw
 from dashboard.evaluation_comparison import Comparison, has_other_data
 from dashboard.evaluation_live import RULE_OF, live_figures, pooled_figures
 from dashboard.evaluation_state import control, evaluation_view, keep_evaluation_view
 from dashboard.evaluation_view import RULES, EvaluationView, RuleName, Thresholds
 from dashboard.session import state
+from dashboard.widgets.frame import draw
 
 RULE_NAMES: Final[dict[RuleName, str]] = {
     "f1": "Highest F1",

@@ -12,11 +12,11 @@ from core.constants import VERTEBRAE
 from core.errors import CSpineError
 from core.models.bundles import read_bundle
 from core.models.pairs import BundlePair
-from dashboard.components.notices import show_error
-from dashboard.components.slice_viewer import HeatOverlay, heat_map
 from dashboard.session import state
 from dashboard.studies.open_study import OpenStudy
 from dashboard.studies.scores import StudyReading
+from dashboard.widgets.notices import show_error
+from dashboard.widgets.slice_viewer import HeatOverlay, heat_map
 
 
 def explanation_picker() -> str | None:

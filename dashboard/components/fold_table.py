@@ -8,7 +8,7 @@ import streamlit as st
 from core.errors import TrainingError
 from core.training.fold_figures import FoldFigure, read_fold_figures
 from core.training.run_list import RunSummary
-from dashboard.components.notices import show_error
+from dashboard.widgets.notices import show_error
 
 _LEVEL = {
     "presence": "vertebra seen in a slice",

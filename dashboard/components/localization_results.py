@@ -17,9 +17,9 @@ from core.evaluation.box_matching import BoxTable
 from core.evaluation.detection import DetectionReport
 from core.evaluation.intervals import Interval
 from dashboard.charts.detection import froc_figure, group_figure, iou_histogram
-from dashboard.charts.plot_area import CONFIG
 from dashboard.components.localization_controls import BoxChoice
 from dashboard.studies.localizer import cohort_of, fused, pictures_of, report_of
+from dashboard.widgets.plot_area import CONFIG
 
 _EACH = 5
 _SIDE = 288

@@ -9,11 +9,7 @@ import streamlit as st
 from core.data.true_boxes import boxes_on_volume
 from core.inference.box_tracks import Detections, boxes_3d, detect
 from core.types import BoxPrediction, RawDetections
-from dashboard.components.box_request import box_progress
 from dashboard.components.localization_controls import BoxChoice
-from dashboard.components.notices import show_error
-from dashboard.components.slice_viewer import predicted_boxes, slice_viewer, true_boxes
-from dashboard.components.study_picker import StudyChoice
 from dashboard.session import state, viewer_place
 from dashboard.studies.localizer import (
     as_boxes,
@@ -23,6 +19,10 @@ from dashboard.studies.localizer import (
     start_boxes,
 )
 from dashboard.studies.open_study import OpenStudy
+from dashboard.widgets.box_request import box_progress
+from dashboard.widgets.notices import show_error
+from dashboard.widgets.slice_viewer import predicted_boxes, slice_viewer, true_boxes
+from dashboard.widgets.study_picker import StudyChoice
 
 BEFORE, AFTER = "loc_before", "loc_after"
 _HEIGHT: Final = 430

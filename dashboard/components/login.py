@@ -7,9 +7,9 @@ from html import escape
 import streamlit as st
 
 from core.errors import ConfigError
-from dashboard.components.frame import page_header
-from dashboard.components.notices import show_error
 from dashboard.session import access
+from dashboard.widgets.frame import page_header
+from dashboard.widgets.notices import show_error
 
 _MAIN = "Log in"
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.constants import MASK_LABELS
-from dashboard.charts.palette import VERTEBRA_COLORS
-from dashboard.components.slice_viewer.overlays import TRUE_BOX_COLOR
+from dashboard.widgets.palette import VERTEBRA_COLORS
+from dashboard.widgets.slice_viewer.overlays import TRUE_BOX_COLOR
 
 SHOWN_PX: Final = 384
 """A smaller picture is enlarged to it, so that lines over it stay thin."""

@@ -11,14 +11,14 @@ import streamlit as st
 from core.constants import SYNTHETIC_WARNING
 from core.errors import DataRootError
 from core.models.bundles import BundleInfo
-from dashboard.components.frame import cohort_name, draw
-from dashboard.components.notices import show_error
 from dashboard.components.pipeline import pipeline_picture
 from dashboard.components.spine_mark import spine_mark
 from dashboard.components.tour_bar import tour_start
 from dashboard.studies.bundle_figures import headline, trained_on_synthetic
 from dashboard.studies.cohort import Cohort, all_bundles
 from dashboard.studies.current_set import cohort_title, current_cohort
+from dashboard.widgets.frame import cohort_name, draw
+from dashboard.widgets.notices import show_error
 
 PAGES = Path(__file__).resolve().parent.parent.parent / "pages"
 

@@ -9,12 +9,12 @@ import streamlit as st
 from core.constants import SYNTHETIC_WARNING
 from core.errors import CSpineError
 from dashboard.background import process_tasks
-from dashboard.components.notices import show_error, show_warning
-from dashboard.components.task_status import task_progress
 from dashboard.session import state
 from dashboard.session.access import looking_only, may_change
 from dashboard.session.wording import duration
 from dashboard.studies.data_sets import DataSetChoice, data_sets, new_cohort_root, remove_cohort
+from dashboard.widgets.notices import show_error, show_warning
+from dashboard.widgets.task_status import task_progress
 
 REFRESH_SECONDS: Final = 1.0
 MAX_STUDIES: Final = 500

@@ -24,16 +24,12 @@ from core.preprocessing.steps import (
 from core.preprocessing.steps import spine_field as find_spine
 from core.types import HuWindow
 from dashboard.charts.noise_histogram import noise_histogram
-from dashboard.components.notices import show_warning
 from dashboard.components.overlay_image import overlay_image
 from dashboard.components.preprocessing_settings import (
     input_settings,
     noise_settings,
     strengths,
 )
-from dashboard.components.slice_viewer import slice_viewer
-from dashboard.components.study_picker import StudyChoice
-from dashboard.components.truth_layers import truth_layers
 from dashboard.preview import (
     STRENGTHS,
     SliceTruth,
@@ -47,6 +43,10 @@ from dashboard.preview import (
 from dashboard.session import state, viewer_place
 from dashboard.studies.masks import mask_of
 from dashboard.studies.open_study import OpenStudy
+from dashboard.widgets.notices import show_warning
+from dashboard.widgets.slice_viewer import slice_viewer
+from dashboard.widgets.study_picker import StudyChoice
+from dashboard.widgets.truth_layers import truth_layers
 
 PAGES: Final = Path(__file__).resolve().parent.parent.parent / "pages"
 PARTS: Final = ("Step by step", "Augmentation", "Noise reduction")

@@ -8,10 +8,10 @@ import streamlit as st
 
 from core.models.pairs import BundlePair
 from core.types import RawDetections
-from dashboard.components.study_picker import StudyChoice
 from dashboard.studies.localizer import find_raw
 from dashboard.studies.open_study import OpenStudy
 from dashboard.studies.scores import StudyReading
+from dashboard.widgets.study_picker import StudyChoice
 
 _FORMATS = {"HTML": (".html", "text/html"), "PDF": (".pdf", "application/pdf")}
 

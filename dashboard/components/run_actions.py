@@ -9,10 +9,10 @@ import streamlit as st
 from core.errors import CSpineError
 from core.training.run_list import RunSummary
 from dashboard import jobs
-from dashboard.components.notices import show_error
 from dashboard.run_form import form_values
 from dashboard.session import state
 from dashboard.session.access import may_change
+from dashboard.widgets.notices import show_error
 
 
 def run_actions(run: RunSummary) -> None:

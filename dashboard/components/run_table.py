@@ -14,11 +14,11 @@ from core.training.run_list import RunSummary, read_log_tail, read_metrics
 from dashboard import jobs
 from dashboard.charts.training_curves import curves_figure
 from dashboard.components.fold_table import fold_table
-from dashboard.components.notices import show_error
 from dashboard.components.run_actions import run_actions
 from dashboard.run_view import at_work, curves_of, in_order, members_of, progress_of
 from dashboard.session import state
 from dashboard.session.wording import ago
+from dashboard.widgets.notices import show_error
 
 REFRESH_SECONDS: Final = 1.5
 _TABLE: Final = "run_table"

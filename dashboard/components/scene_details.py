@@ -17,11 +17,11 @@ from core.visualization.parts import PackedParts, SceneParts
 from core.visualization.scene import SceneInfo, SceneLevel
 from core.visualization.surfaces import Surface
 from dashboard.charts.level_profile import level_profile_figure
-from dashboard.charts.palette import VERTEBRA_COLORS
-from dashboard.components.vertebra_table import call_pill
 from dashboard.scenes import unpacked
 from dashboard.studies.open_study import OpenStudy
 from dashboard.studies.scores import StudyReading
+from dashboard.widgets.palette import VERTEBRA_COLORS
+from dashboard.widgets.vertebra_table import call_pill
 
 _STRIP: Final = 5
 _MARGIN_MM: Final = 14.0

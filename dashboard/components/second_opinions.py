@@ -10,12 +10,12 @@ from core.constants import VERTEBRAE
 from core.errors import CSpineError
 from core.inference.agreement import Agreement, Opinion, agreement, opinion
 from core.models.pairs import BundlePair, vertebra_for
-from dashboard.components.notices import show_error
-from dashboard.components.vertebra_table import call_pill
 from dashboard.session.wording import place_in_line
 from dashboard.studies.cohort import all_bundles, settings
 from dashboard.studies.open_study import OpenStudy
 from dashboard.studies.predictions import find_job, find_reading, start_prediction
+from dashboard.widgets.notices import show_error
+from dashboard.widgets.vertebra_table import call_pill
 
 
 def second_opinions(study: OpenStudy, *, waiting: bool) -> None:

@@ -9,13 +9,10 @@ import streamlit as st
 from core.models.pairs import BundlePair
 from core.visualization.parts import PackedParts
 from dashboard.background.futures import then
-from dashboard.components.box_request import box_request
-from dashboard.components.notices import show_error
 from dashboard.components.scene_3d import scene_3d
 from dashboard.components.scene_details import scene_details
 from dashboard.components.scene_fallback import scene_fallback
 from dashboard.components.scene_files import scene_files
-from dashboard.components.study_picker import StudyChoice
 from dashboard.scene_routes import serve_info, serve_scene
 from dashboard.scenes import (
     SceneSources,
@@ -31,6 +28,9 @@ from dashboard.session import state
 from dashboard.studies.bundle_figures import operating_point
 from dashboard.studies.open_study import OpenStudy
 from dashboard.studies.scores import StudyReading
+from dashboard.widgets.box_request import box_request
+from dashboard.widgets.notices import show_error
+from dashboard.widgets.study_picker import StudyChoice
 
 _KEY = "scene_3d"
 _POLL_SECONDS = 1.0

@@ -8,10 +8,10 @@ from core.models.pairs import BundlePair
 from dashboard.charts.z_profile import z_profile_figure
 from dashboard.components.report_download import report_download
 from dashboard.components.second_opinions import opinions_panel
-from dashboard.components.study_picker import StudyChoice
 from dashboard.session import state
 from dashboard.studies.open_study import OpenStudy
 from dashboard.studies.scores import StudyReading
+from dashboard.widgets.study_picker import StudyChoice
 
 
 def study_details(

@@ -9,11 +9,11 @@ import streamlit as st
 from core.errors import CSpineError
 from core.models.pairs import BundlePair
 from core.types import StudyRecord
-from dashboard.components.study_picker import StudyChoice
 from dashboard.session import state
 from dashboard.studies.bundle_figures import operating_point
 from dashboard.studies.current_set import current_cohort
 from dashboard.studies.predictions import stored_reading
+from dashboard.widgets.study_picker import StudyChoice
 
 LOOK_AT: int = 400
 """Studies looked through for an error at most; listing the files of more takes seconds."""

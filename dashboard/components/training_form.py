@@ -12,7 +12,6 @@ from core.training.pace_list import read_paces
 from core.training.schedule import Estimate, estimate_run, one_cycle
 from dashboard import jobs
 from dashboard.charts.training_curves import schedule_figure
-from dashboard.components.notices import show_error
 from dashboard.data_size import data_size
 from dashboard.form_fields import FIELDS, FormField
 from dashboard.form_places import data_roots, vertebra_bundles
@@ -21,6 +20,7 @@ from dashboard.session import state
 from dashboard.session.access import looking_only, may_change
 from dashboard.session.wording import duration
 from dashboard.studies.cohort import settings
+from dashboard.widgets.notices import show_error
 
 ALWAYS_OPEN = ("What to learn", "Data")
 

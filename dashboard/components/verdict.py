@@ -8,10 +8,10 @@ import streamlit as st
 
 from core.constants import VERTEBRAE
 from core.models.pairs import BundlePair
-from dashboard.components.vertebra_table import vertebra_table
 from dashboard.session import state
 from dashboard.studies.bundle_figures import OperatingPoint, operating_point
 from dashboard.studies.scores import Calls, StudyReading, call
+from dashboard.widgets.vertebra_table import vertebra_table
 
 SUSPECTED, NOT_CALLED = "Fracture suspected", "No fracture called"
 

@@ -10,15 +10,15 @@ from core.constants import VERTEBRAE
 from core.models.pairs import BundlePair
 from dashboard.components.box_layer import box_layer
 from dashboard.components.explanation import explanation_layer, explanation_picker
-from dashboard.components.slice_viewer import Overlay, Ribbon, slice_viewer
 from dashboard.components.study_details import study_details
-from dashboard.components.study_picker import StudyChoice
-from dashboard.components.truth_layers import truth_layers
 from dashboard.components.verdict import verdict_panel
 from dashboard.session import state, viewer_place
 from dashboard.studies.bundle_figures import operating_point
 from dashboard.studies.open_study import OpenStudy
 from dashboard.studies.scores import StudyReading
+from dashboard.widgets.slice_viewer import Overlay, Ribbon, slice_viewer
+from dashboard.widgets.study_picker import StudyChoice
+from dashboard.widgets.truth_layers import truth_layers
 
 VIEWER_KEY: Final = "viewer"
 BOXES_EXPLAIN: Final = (

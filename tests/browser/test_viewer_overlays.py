@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from dashboard.components.slice_viewer.overlays import PREDICTED_BOX_COLOR, TRUE_BOX_COLOR
+from dashboard.widgets.slice_viewer.overlays import PREDICTED_BOX_COLOR, TRUE_BOX_COLOR
 from tests.browser.server import serve
 from tests.browser.test_dashboard import FIRST_TIME_MS, settle
 from tests.core.dicom.dicom_factory import write_ct_series
@@ -20,7 +20,7 @@ import numpy as np
 import streamlit as st
 from pathlib import Path
 from core.types import BoxPrediction
-from dashboard.components.slice_viewer import (
+from dashboard.widgets.slice_viewer import (
     Ribbon, heat_map, predicted_boxes, slice_viewer, true_boxes,
 )
 from dashboard.studies.open_study import open_study
@@ -41,7 +41,7 @@ slice_viewer(
 """
 OUTER = """
 import streamlit as st
-from dashboard.routes import viewer_routes
+from dashboard.widgets.slice_viewer.routes import viewer_routes
 app = st.App("inner.py", routes=viewer_routes())
 """
 

@@ -14,7 +14,7 @@ def test_every_page_is_covered_and_each_module_named_once():
     assert len(found) == len(set(found))
     assert {
         "dashboard.components.evaluation_curves",
-        "dashboard.components.frame",
+        "dashboard.widgets.frame",
         "dashboard.studies.open_study",
     } <= set(found)
 

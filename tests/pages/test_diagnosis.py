@@ -7,6 +7,7 @@ import zipfile
 import pytest
 
 from core.constants import VERTEBRAE
+from core.models.pairs import BundlePair
 from dashboard.studies import cohort, open_study, predictions
 from dashboard.studies.served_pixels import REGISTRY
 from tests.dashboard.workplace import FRACTURED, N_SLICES, SOUND
@@ -283,7 +284,7 @@ def test_a_prediction_that_fails_says_why_and_can_be_tried_again(at_work, monkey
     predictions._reader.cache_clear()
     app = open_page("diagnosis")
     study = open_study.open_study(at_work.var / "demo" / "train_images" / FRACTURED)
-    pair = open_study.BundlePair(cohort.bundles("vertebra")[0], cohort.bundles("fracture")[0])
+    pair = BundlePair(cohort.bundles("vertebra")[0], cohort.bundles("fracture")[0])
     predictions.find_job(study, pair).future.exception(timeout=60)
     app.run()
     assert not app.exception

@@ -86,16 +86,14 @@ def test_a_copy_of_the_study_elsewhere_shares_its_prediction(at_work, tmp_path):
 def test_other_preprocessing_is_another_prediction(at_work):
     one = pair()
     config = one.fracture.config.model_copy(update={"crop": 0.5})
-    other = BundlePair(
-        one.vertebra, type(one.fracture)(one.fracture.folder, config, None, None)
-    )
+    other = BundlePair(one.vertebra, type(one.fracture)(one.fracture.folder, config, None, None))
     assert one.digest != other.digest
 
 
 def test_importing_the_dashboard_leaves_torch_alone(repo_root):
     code = (
         "import sys, dashboard.app, dashboard.components.workbench, "
-        "dashboard.components.prediction_status, dashboard.components.overview_cards; "
+        "dashboard.widgets.prediction_status, dashboard.components.overview_cards; "
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=repo_root, check=False).returncode == 0

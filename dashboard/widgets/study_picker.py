@@ -10,9 +10,6 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import CSpineError, DataRootError
 from core.types import StudyRecord
-from dashboard.components.frame import cohort_name
-from dashboard.components.notices import show_error
-from dashboard.components.upload_panel import upload_panel
 from dashboard.session import state
 from dashboard.session.access import may_browse
 from dashboard.session.typed_path import typed_path
@@ -20,6 +17,9 @@ from dashboard.studies.cohort import Cohort
 from dashboard.studies.current_set import cohort_title, current_cohort, current_set
 from dashboard.studies.open_study import OpenStudy, open_study
 from dashboard.studies.synthetic_studies import linked_study
+from dashboard.widgets.frame import cohort_name
+from dashboard.widgets.notices import show_error
+from dashboard.widgets.upload_panel import upload_panel
 
 COHORT, FOLDER, UPLOAD = "Data set", "Folder", "Upload"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Final
 
-from dashboard.charts.plot_area import PlotArea
+from dashboard.widgets.plot_area import PlotArea
 
 _SHAPES: Final = {
     "circle": '<circle cx="9" cy="9" r="6.2"/>',

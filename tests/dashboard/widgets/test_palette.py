@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from core.constants import VERTEBRAE
-from dashboard.charts.palette import (
+from dashboard.widgets.palette import (
     MODEL_COLORS,
     SUSPICION,
     VERTEBRA_COLORS,

@@ -13,15 +13,15 @@ import streamlit as st
 from core.constants import DISPLAY_WINDOWS
 from core.data.planes import load_planes, planes_grid
 from core.types import CTVolume
-from dashboard.charts.palette import CURRENT
-from dashboard.components.slice_viewer.overlays import Overlay
-from dashboard.components.slice_viewer.ribbon import Ribbon
-from dashboard.routes import pixels_path
 from dashboard.session import state, viewer_place
 from dashboard.studies.cohort import settings
 from dashboard.studies.open_study import OpenStudy
 from dashboard.studies.served_pixels import REGISTRY, PixelSource, session_proof_of
 from dashboard.studies.slice_image import edge_letters
+from dashboard.widgets.palette import CURRENT
+from dashboard.widgets.slice_viewer.overlays import Overlay
+from dashboard.widgets.slice_viewer.ribbon import Ribbon
+from dashboard.widgets.slice_viewer.routes import pixels_path
 
 Pane = Literal["axial", "sagittal", "coronal"]
 

@@ -6,9 +6,9 @@ import streamlit as st
 
 from core.errors import CSpineError
 from dashboard.background import process_tasks
-from dashboard.components.notices import show_error
 from dashboard.session.access import may_change
 from dashboard.session.wording import duration
+from dashboard.widgets.notices import show_error
 
 
 def task_progress(task: process_tasks.Task, title: str) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.constants import VERTEBRAE
-from dashboard.charts.palette import VERTEBRA_COLORS
 from dashboard.studies.scores import Calls, StudyReading
+from dashboard.widgets.palette import VERTEBRA_COLORS
 
 
 def vertebra_table(

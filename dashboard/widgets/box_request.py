@@ -8,7 +8,6 @@ import streamlit as st
 
 from core.models.bundles import BundleInfo
 from dashboard.background.thread_jobs import PredictionJob
-from dashboard.components.notices import show_error
 from dashboard.session.wording import place_in_line
 from dashboard.studies.localizer import (
     find_box_job,
@@ -18,6 +17,7 @@ from dashboard.studies.localizer import (
     start_boxes,
 )
 from dashboard.studies.open_study import OpenStudy
+from dashboard.widgets.notices import show_error
 
 _POLL_SECONDS = 0.5
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from core.constants import MASK_LABELS
 from core.data.planes import reduce_labels
 from core.types import BoxPrediction, CTVolume
-from dashboard.charts.palette import VERTEBRA_COLORS
 from dashboard.studies.served_pixels import REGISTRY, PixelSource
+from dashboard.widgets.palette import VERTEBRA_COLORS
 
 FRACTURE_COLOR: Final = "#E8462F"
 TRUE_BOX_COLOR: Final = "#2FBF71"

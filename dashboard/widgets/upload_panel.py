@@ -9,12 +9,12 @@ from typing import BinaryIO, cast
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dashboard.components.notices import show_error
 from dashboard.session import state
 from dashboard.session.wording import place_in_line
 from dashboard.studies.cohort import settings
 from dashboard.studies.upload_jobs import STAGES, UploadJob, take_in
 from dashboard.upload_sessions import hold_uploads
+from dashboard.widgets.notices import show_error
 
 ARCHIVE, FILES = "Zip", "Folder of files"
 _POLL_SECONDS = 0.3

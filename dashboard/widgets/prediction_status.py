@@ -9,11 +9,11 @@ import streamlit as st
 from core.errors import PredictionsError
 from core.models.pairs import BundlePair
 from dashboard.background.thread_jobs import PredictionJob
-from dashboard.components.notices import show_error, show_warning
 from dashboard.session.wording import place_in_line
 from dashboard.studies.open_study import OpenStudy
 from dashboard.studies.predictions import find_job, find_reading, forget_job, start_prediction
 from dashboard.studies.scores import StudyReading
+from dashboard.widgets.notices import show_error, show_warning
 
 _POLL_SECONDS = 0.4
 

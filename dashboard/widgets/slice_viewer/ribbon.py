@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from core.constants import VERTEBRAE
 from core.types import CTVolume
-from dashboard.charts.palette import SUSPICION, VERTEBRA_COLORS
 from dashboard.studies.scores import StudyReading
+from dashboard.widgets.palette import SUSPICION, VERTEBRA_COLORS
 
 
 @dataclass(frozen=True, slots=True, eq=False)

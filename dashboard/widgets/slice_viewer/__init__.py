@@ -1,6 +1,6 @@
 """The CT viewer of every page that shows a slice; `docs/pages/viewer.md` tells how to use it."""
 
-from dashboard.components.slice_viewer.overlays import (
+from dashboard.widgets.slice_viewer.overlays import (
     BoxOverlay,
     HeatOverlay,
     MaskOverlay,
@@ -11,8 +11,8 @@ from dashboard.components.slice_viewer.overlays import (
     true_boxes,
     vertebra_mask,
 )
-from dashboard.components.slice_viewer.ribbon import Ribbon
-from dashboard.components.slice_viewer.viewer import ViewerState, slice_viewer
+from dashboard.widgets.slice_viewer.ribbon import Ribbon
+from dashboard.widgets.slice_viewer.viewer import ViewerState, slice_viewer
 
 __all__ = [
     "BoxOverlay",

@@ -13,13 +13,13 @@ from core.data.masks import load_vertebra_mask
 from core.data.rsna import lines_file
 from core.data.true_boxes import boxes_on_volume
 from core.types import CTVolume, StudyRecord
-from dashboard.components.slice_viewer import (
+from dashboard.studies.open_study import OpenStudy
+from dashboard.widgets.slice_viewer import (
     Overlay,
     fracture_mask,
     true_boxes,
     vertebra_mask,
 )
-from dashboard.studies.open_study import OpenStudy
 
 
 class LazyMask:

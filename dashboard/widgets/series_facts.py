@@ -8,9 +8,9 @@ import streamlit as st
 
 from core.constants import SYNTHETIC_WARNING
 from core.models.pairs import BundlePair
-from dashboard.components.study_picker import StudyChoice
 from dashboard.studies.bundle_figures import trained_on_synthetic
 from dashboard.studies.open_study import OpenStudy
+from dashboard.widgets.study_picker import StudyChoice
 
 
 def series_facts(study: OpenStudy, choice: StudyChoice) -> None:

@@ -4,8 +4,8 @@ import re
 
 from dashboard.components.pipeline import pipeline_picture
 from dashboard.components.spine_mark import spine_mark
-from dashboard.components.vertebra_table import vertebra_table
 from dashboard.studies.scores import call, read_study
+from dashboard.widgets.vertebra_table import vertebra_table
 from tests.dashboard.studies.test_scores import two_vertebrae
 
 

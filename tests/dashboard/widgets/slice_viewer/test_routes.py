@@ -7,8 +7,8 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from dashboard.routes import PROOF_HEADER, viewer_routes
 from dashboard.studies.served_pixels import REGISTRY, PixelRegistry, PixelSource, session_proof_of
+from dashboard.widgets.slice_viewer.routes import PROOF_HEADER, viewer_routes
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""What several pages show: choosers, tables, notices, colours and the slice viewer."""
