@@ -11,13 +11,13 @@ from dashboard.warm_up import in_turn
 with in_turn():
     from dashboard.components.glossary_button import glossary_button
     from dashboard.components.login import account, admitted
-    from dashboard.components.presenter import (
+    from dashboard.tour.bar import follow_tour, tour_bar
+    from dashboard.tour.presenter import (
         apply_presenter_style,
         presenter_note,
         presenter_switch,
     )
-    from dashboard.components.tour_bar import follow_tour, tour_bar
-    from dashboard.tour_state import presents, show_layout_in_url, tour_place
+    from dashboard.tour.state import presents, show_layout_in_url, tour_place
     from dashboard.widgets.frame import apply_style, sidebar_footer, sidebar_status
 
 PAGES = Path(__file__).resolve().parent.parent / "pages"

@@ -25,7 +25,7 @@ from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
 
 from core.config import Settings
 from core.data.rsna import read_studies
-from dashboard.tour import telling_study
+from dashboard.tour.stops import telling_study
 from scripts.find_chromium import find_chromium
 
 ROOT: Final = Path(__file__).resolve().parent.parent

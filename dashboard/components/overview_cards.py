@@ -13,10 +13,10 @@ from core.errors import DataRootError
 from core.models.bundles import BundleInfo
 from dashboard.components.pipeline import pipeline_picture
 from dashboard.components.spine_mark import spine_mark
-from dashboard.components.tour_bar import tour_start
 from dashboard.studies.bundle_figures import headline, trained_on_synthetic
 from dashboard.studies.cohort import Cohort, all_bundles
 from dashboard.studies.current_set import cohort_title, current_cohort
+from dashboard.tour.bar import tour_start
 from dashboard.widgets.frame import cohort_name, draw
 from dashboard.widgets.notices import show_error
 

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from dashboard.tour import STOPS
+from dashboard.tour.stops import STOPS
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 

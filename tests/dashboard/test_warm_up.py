@@ -71,7 +71,7 @@ def test_the_first_page_is_loaded_before_the_server_answers():
         "        return set(sys.modules)\n"
         "loaded = asyncio.run(start())\n"
         "assert 'dashboard.components.overview_cards' in loaded\n"
-        "assert 'dashboard.components.tour_bar' in loaded\n"
+        "assert 'dashboard.tour.bar' in loaded\n"
         "assert 'torch' not in loaded\n"
     )
     subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, check=True, timeout=120)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.constants import NOT_FOR_CLINICAL_USE, SYNTHETIC_WARNING
-from dashboard.tour import STOPS
+from dashboard.tour.stops import STOPS
 from tests.dashboard.workplace import FRACTURED
 from tests.pages.driver import html, open_page
 

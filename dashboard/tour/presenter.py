@@ -10,8 +10,8 @@ import streamlit as st
 
 from core.constants import NOT_FOR_CLINICAL_USE, SYNTHETIC_WARNING
 from core.errors import DataRootError
-from dashboard import tour_state
 from dashboard.studies.current_set import current_cohort
+from dashboard.tour.stops import state
 
 STYLE: Final = Path(__file__).resolve().parent.parent / "presenter.css"
 
@@ -30,7 +30,7 @@ def presenter_note() -> None:
     warning = SYNTHETIC_WARNING if cohort is not None and cohort.synthetic else ""
     with st.container(key="presenter_note", horizontal=True, vertical_alignment="center"):
         st.html(f"<b>{escape(warning)}</b> {escape(NOT_FOR_CLINICAL_USE)}")
-        if tour_state.tour_place() is None:
+        if state.tour_place() is None:
             presenter_switch("note")
 
 
@@ -40,13 +40,13 @@ def presenter_switch(place: str) -> None:
     Args:
         place: Where the button stands; part of its key.
     """
-    on = tour_state.presents()
+    on = state.presents()
     st.button(
         "Normal view" if on else "Presenter view",
         key=f"tour_present_{place}",
         type="tertiary",
         icon=":material/close_fullscreen:" if on else ":material/present_to_all:",
-        on_click=tour_state.present,
+        on_click=state.present,
         args=(not on,),
         help=None
         if on

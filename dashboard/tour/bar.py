@@ -11,10 +11,9 @@ from typing import Final
 import streamlit as st
 
 from core.errors import DataRootError
-from dashboard import tour_state
-from dashboard.components.presenter import presenter_switch
 from dashboard.studies.current_set import current_cohort
-from dashboard.tour import STOPS, TourStop, stop_at, stop_query, telling_study
+from dashboard.tour.presenter import presenter_switch
+from dashboard.tour.stops import STOPS, TourStop, state, stop_at, stop_query, telling_study
 
 PAGES: Final = Path(__file__).resolve().parent.parent.parent / "pages"
 HOME: Final = "overview"
@@ -29,17 +28,17 @@ def follow_tour(page: st.Page, pages: Pages) -> None:
         page: The page that the URL names.
         pages: All of them.
     """
-    if tour_state.leave_tour():
+    if state.leave_tour():
         st.switch_page(pages[HOME])
-    asked = tour_state.asked_stop()
+    asked = state.asked_stop()
     if asked is None:
         return
     stop = stop_at(asked)
     query = stop_query(asked, _study())
-    if tour_state.tour_place() is None and page.url_path == stop.page:
+    if state.tour_place() is None and page.url_path == stop.page:
         # A link somebody has kept holds what they had turned to.
-        query |= tour_state.linked_query()
-    tour_state.enter_stop(asked, stop.controls)
+        query |= state.linked_query()
+    state.enter_stop(asked, stop.controls)
     st.switch_page(pages[stop.page], query_params=query)
 
 
@@ -50,12 +49,12 @@ def tour_bar(page: st.Page, pages: Pages) -> None:
         page: The page on show.
         pages: All of them.
     """
-    place = tour_state.tour_place()
+    place = state.tour_place()
     if place is None:
         return
     stop = stop_at(place.number)
     here = page.url_path == stop.page
-    tour_state.show_stop_in_url(place.number if here else None)
+    state.show_stop_in_url(place.number if here else None)
     with st.bottom, st.container(key="tour_bar"):
         words, buttons = st.columns([10, 3], gap="medium", vertical_alignment="center")
         with words:
@@ -118,32 +117,32 @@ def _numbers() -> range:
 
 
 def _buttons(number: int, here: bool) -> None:
-    presenting = tour_state.presents()
+    presenting = state.presents()
     with st.container(key="tour_steps", horizontal=True):
         st.button(
             "Back", key="tour_back", icon=":material/arrow_back:", disabled=number == 1,
-            on_click=tour_state.ask_stop, args=(number - 1,),
+            on_click=state.ask_stop, args=(number - 1,),
             shortcut="PageUp" if presenting else None,
         )  # fmt: skip
         if not here:
             st.button("Return", key="tour_return", type="primary", icon=":material/undo:",
-                      on_click=tour_state.ask_stop, args=(number,))  # fmt: skip
+                      on_click=state.ask_stop, args=(number,))  # fmt: skip
         elif number < len(STOPS):
             st.button(
                 "Next", key="tour_next", type="primary", icon=":material/arrow_forward:",
-                on_click=tour_state.ask_stop, args=(number + 1,),
+                on_click=state.ask_stop, args=(number + 1,),
                 shortcut="PageDown" if presenting else None,
             )  # fmt: skip
         else:
             st.button("Finish", key="tour_finish", type="primary", icon=":material/flag:",
-                      on_click=tour_state.ask_to_leave)  # fmt: skip
+                      on_click=state.ask_to_leave)  # fmt: skip
     with st.container(key="tour_more", horizontal=True):
         presenter_switch("tour")
         if here and number == len(STOPS):
             return
         st.button(
             "Leave", key="tour_leave", type="tertiary", icon=":material/close:",
-            on_click=tour_state.ask_to_leave,
+            on_click=state.ask_to_leave,
             help="Ends the tour; all pages look as they did before it.",
         )  # fmt: skip
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import streamlit as st
 
 from dashboard.session.state import TRUTH_KEY
-from dashboard.tour import TOUR_KEY, Controls, stop_number
+from dashboard.tour.stops import TOUR_KEY, Controls, stop_number
 
 PRESENT_KEY: Final = "present"
 SWITCHES: Final = (TRUTH_KEY, "pre_follow", "pre_truth")
