@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.components.dataset_explorer import dataset_explorer
-from dashboard.components.dataset_source import data_set_picker, index_or_progress
-from dashboard.components.phantom_panel import phantom_panel
+from dashboard.dataset.explorer import dataset_explorer
+from dashboard.dataset.phantom_panel import phantom_panel
+from dashboard.dataset.source import data_set_picker, index_or_progress
 from dashboard.session import state
 from dashboard.widgets.frame import page_header
 

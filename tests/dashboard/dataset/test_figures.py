@@ -9,7 +9,7 @@ from core.constants import VERTEBRAE
 from core.data.quality import FLAGS
 from core.data.statistics import distribution_edges, summarise_studies
 from core.data.study_table import StudyFilter, select, study_table
-from dashboard.charts.dataset_figures import (
+from dashboard.dataset.figures import (
     distribution_figure,
     flags_figure,
     fractures_figure,

@@ -13,14 +13,14 @@ from core.constants import VERTEBRAE
 from core.data.quality import FLAGS
 from core.data.statistics import DataSetStatistics, summarise_studies
 from core.data.study_table import StudyFilter, select
-from dashboard.charts.dataset_figures import (
+from dashboard.dataset.figures import (
     distribution_figure,
     flags_figure,
     fractures_figure,
     prevalence_figure,
     together_figure,
 )
-from dashboard.dataset_service import IndexedSet
+from dashboard.dataset.indexed_set import IndexedSet
 from dashboard.session import state
 
 Mark = tuple[int, ...]

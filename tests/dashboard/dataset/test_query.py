@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from core.constants import VERTEBRAE
 from core.data.quality import FLAG_COLUMNS
 from core.data.study_table import StudyFilter
-from dashboard.dataset_query import filter_from_query, filter_labels, filter_to_query
+from dashboard.dataset.query import filter_from_query, filter_labels, filter_to_query
 
 numbers = st.floats(0, 5_000).map(lambda v: round(v, 6))
 spans = st.none() | st.tuples(numbers, numbers).filter(lambda s: s[0] < s[1])

@@ -9,7 +9,7 @@ import streamlit as st
 from core.data.rsna import IMAGES_FOLDER
 from core.errors import CSpineError, DataRootError
 from dashboard.background import process_tasks
-from dashboard.dataset_service import IndexedSet, indexed_set
+from dashboard.dataset.indexed_set import IndexedSet, indexed_set
 from dashboard.session import state
 from dashboard.session.access import may_change
 from dashboard.studies.cohort import COUNT_SLICES_UP_TO

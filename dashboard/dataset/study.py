@@ -13,7 +13,7 @@ from core.data.rsna import lines_file
 from core.dicom.metadata import read_metadata
 from core.errors import CSpineError
 from core.types import StudyRecord
-from dashboard.dataset_service import IndexedSet, boxes_of
+from dashboard.dataset.indexed_set import IndexedSet, boxes_of
 from dashboard.session import state
 from dashboard.studies.data_sets import DataSetChoice
 from dashboard.studies.masks import mask_of

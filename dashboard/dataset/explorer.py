@@ -7,12 +7,12 @@ import streamlit as st
 
 from core.data.statistics import summarise_studies
 from core.data.study_table import StudyFilter, select
-from dashboard.components.dataset_charts import dataset_charts
-from dashboard.components.dataset_facts import dataset_facts, filter_chips
-from dashboard.components.dataset_study import dataset_study
-from dashboard.components.dataset_table import dataset_table
-from dashboard.dataset_query import PARTS, filter_from_query, filter_to_query
-from dashboard.dataset_service import IndexedSet
+from dashboard.dataset.charts import dataset_charts
+from dashboard.dataset.facts import dataset_facts, filter_chips
+from dashboard.dataset.indexed_set import IndexedSet
+from dashboard.dataset.query import PARTS, filter_from_query, filter_to_query
+from dashboard.dataset.study import dataset_study
+from dashboard.dataset.table import dataset_table
 from dashboard.session import state
 from dashboard.studies.data_sets import DataSetChoice
 

@@ -9,8 +9,8 @@ import streamlit as st
 from core.constants import SYNTHETIC_WARNING
 from core.data.statistics import DataSetStatistics
 from core.data.study_table import StudyFilter
-from dashboard.dataset_query import filter_labels
-from dashboard.dataset_service import IndexedSet
+from dashboard.dataset.indexed_set import IndexedSet
+from dashboard.dataset.query import filter_labels
 from dashboard.session import state
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from core.constants import VERTEBRAE
 from core.data.quality import FLAGS
 from core.data.study_table import StudyFilter
-from dashboard.dataset_service import IndexedSet
+from dashboard.dataset.indexed_set import IndexedSet
 from dashboard.session import state
 
 COLUMNS: Final = {
