@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.components.batch_panel import batch_panel
 from dashboard.components.diagnosis_mode import wants_many
-from dashboard.components.study_steps import study_steps
-from dashboard.components.workbench import workbench
+from dashboard.diagnosis.batch_panel import batch_panel
+from dashboard.diagnosis.study_steps import study_steps
+from dashboard.diagnosis.study_view import workbench
 from dashboard.widgets.bundle_picker import bundle_picker
 from dashboard.widgets.frame import page_header
 from dashboard.widgets.prediction_status import reading_or_progress

@@ -5,9 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from core.models.pairs import BundlePair
-from dashboard.charts.z_profile import z_profile_figure
-from dashboard.components.report_download import report_download
-from dashboard.components.second_opinions import opinions_panel
+from dashboard.diagnosis.report_download import report_download
+from dashboard.diagnosis.second_opinions import opinions_panel
+from dashboard.diagnosis.z_profile import z_profile_figure
 from dashboard.session import state
 from dashboard.studies.open_study import OpenStudy
 from dashboard.studies.scores import StudyReading

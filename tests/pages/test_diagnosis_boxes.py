@@ -13,7 +13,7 @@ from core.constants import BOXES_TYPE
 from core.inference.outputs import read_predictions
 from core.models.bundles import read_bundle
 from core.types import RawDetections
-from dashboard.components.workbench import BOXES_EXPLAIN
+from dashboard.diagnosis.study_view import BOXES_EXPLAIN
 from dashboard.studies import localizer
 from dashboard.studies.open_study import open_study
 from dashboard.studies.raw_boxes import keep_raw

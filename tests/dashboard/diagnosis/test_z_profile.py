@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dashboard.charts.z_profile import z_profile_figure
+from dashboard.diagnosis.z_profile import z_profile_figure
 from dashboard.studies.scores import read_study
 from dashboard.widgets.palette import VERTEBRA_COLORS, with_alpha
 from tests.dashboard.studies.test_scores import predictions, two_vertebrae

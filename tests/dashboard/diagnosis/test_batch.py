@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 from core.errors import PredictionsError
 from core.types import StudyRecord
-from dashboard import batch_reading
+from dashboard.diagnosis import batch
 
 
 def test_studies_read_before_are_no_part_of_the_count(monkeypatch):
@@ -22,10 +22,10 @@ def test_studies_read_before_are_no_part_of_the_count(monkeypatch):
             raise PredictionsError("The stored table is broken.")
         return object() if folder.name in {"a", "b"} else None
 
-    monkeypatch.setattr(batch_reading, "_queue", Queue)
-    monkeypatch.setattr(batch_reading, "stored_reading", stored)
-    monkeypatch.setattr(batch_reading, "predict_stored", lambda folder, pair: read.append(folder))
+    monkeypatch.setattr(batch, "_queue", Queue)
+    monkeypatch.setattr(batch, "stored_reading", stored)
+    monkeypatch.setattr(batch, "predict_stored", lambda folder, pair: read.append(folder))
     records = tuple(StudyRecord(name, Path(name)) for name in ("a", "broken", "b", "c"))
-    batch_reading.start_batch(batch_reading.Batch(records, SimpleNamespace(digest="0")))
+    batch.start_batch(batch.Batch(records, SimpleNamespace(digest="0")))
     assert [folder.name for folder in read] == ["broken", "c"]
     assert told == [(0, 2), (1, 2), (2, 2)]

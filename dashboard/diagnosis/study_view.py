@@ -8,10 +8,10 @@ import streamlit as st
 
 from core.constants import VERTEBRAE
 from core.models.pairs import BundlePair
-from dashboard.components.box_layer import box_layer
-from dashboard.components.explanation import explanation_layer, explanation_picker
 from dashboard.components.study_details import study_details
-from dashboard.components.verdict import verdict_panel
+from dashboard.diagnosis.box_layer import box_layer
+from dashboard.diagnosis.explanation import explanation_layer, explanation_picker
+from dashboard.diagnosis.verdict import verdict_panel
 from dashboard.session import state, viewer_place
 from dashboard.studies.bundle_figures import operating_point
 from dashboard.studies.open_study import OpenStudy

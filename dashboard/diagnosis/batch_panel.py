@@ -10,8 +10,8 @@ from core.constants import VERTEBRAE
 from core.errors import CSpineError
 from core.models.pairs import BundlePair
 from core.types import StudyRecord
-from dashboard.batch_reading import Batch, batch_table, find_batch, right_share, start_batch
-from dashboard.batch_reading import studies_below as read_below
+from dashboard.diagnosis.batch import Batch, batch_table, find_batch, right_share, start_batch
+from dashboard.diagnosis.batch import studies_below as read_below
 from dashboard.session import state
 from dashboard.session.typed_path import typed_path
 from dashboard.session.wording import duration
