@@ -5,21 +5,21 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.background.keyed_results import compute_the_rest
-from dashboard.components.evaluation_curves import (
+from dashboard.evaluation.calibration_section import more_section
+from dashboard.evaluation.curve_charts import (
     curve_section,
     score_section,
     trust_section,
     vertebra_section,
 )
-from dashboard.components.evaluation_downloads import downloads
-from dashboard.components.evaluation_gallery import error_gallery
-from dashboard.components.evaluation_headline import headline
-from dashboard.components.evaluation_more import more_section
-from dashboard.components.evaluation_page import choices, empty_state, notices, section
-from dashboard.components.evaluation_save import save_section
-from dashboard.components.evaluation_slots import Slots
-from dashboard.components.evaluation_thresholds import rule_bar, threshold_panel
-from dashboard.evaluation_sources import find_sources
+from dashboard.evaluation.downloads import downloads
+from dashboard.evaluation.error_gallery import error_gallery
+from dashboard.evaluation.headline import headline
+from dashboard.evaluation.live_overlays import Slots
+from dashboard.evaluation.page import choices, empty_state, notices, section
+from dashboard.evaluation.save_section import save_section
+from dashboard.evaluation.sources import find_sources
+from dashboard.evaluation.threshold_panel import rule_bar, threshold_panel
 from dashboard.studies.cohort import settings
 from dashboard.widgets.frame import page_header
 

@@ -13,7 +13,7 @@ def test_every_page_is_covered_and_each_module_named_once():
     found = page_imports()
     assert len(found) == len(set(found))
     assert {
-        "dashboard.components.evaluation_curves",
+        "dashboard.evaluation.curve_charts",
         "dashboard.widgets.frame",
         "dashboard.studies.open_study",
     } <= set(found)
@@ -32,7 +32,7 @@ def test_warming_up_loads_the_evaluation_and_leaves_torch_out():
         "from dashboard import warm_up\n"
         "warm_up.START_AFTER_S = 0\n"
         "warm_up.warm_up(threading.Event())\n"
-        "assert 'dashboard.components.evaluation_curves' in sys.modules\n"
+        "assert 'dashboard.evaluation.curve_charts' in sys.modules\n"
         "assert 'torch' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, check=True, timeout=120)

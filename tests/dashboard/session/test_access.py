@@ -4,8 +4,9 @@ import pytest
 
 from core.config import Settings
 from core.errors import BundleError, ConfigError, PredictionsError, TaskError, TrainingError
-from dashboard import evaluation_imports, evaluation_points, jobs
+from dashboard import jobs
 from dashboard.background import process_tasks
+from dashboard.evaluation import imports, operating_points
 from dashboard.session import access
 from dashboard.session.roles import RoleRules, role_rules
 from dashboard.studies import data_sets
@@ -69,9 +70,9 @@ def test_a_viewer_changes_nothing_even_past_the_buttons(viewer, tmp_path, monkey
         (TaskError, lambda: process_tasks.start_index(tmp_path)),
         (TaskError, lambda: process_tasks._start("phantom", tmp_path, [])),
         (TaskError, lambda: data_sets.remove_cohort(None)),
-        (BundleError, lambda: evaluation_points.undo_point(None, "patient")),
-        (PredictionsError, lambda: evaluation_imports.import_csv(settings, "m", b"", truth_id="")),
-        (PredictionsError, lambda: evaluation_imports.forget_import(settings, "m")),
+        (BundleError, lambda: operating_points.undo_point(None, "patient")),
+        (PredictionsError, lambda: imports.import_csv(settings, "m", b"", truth_id="")),
+        (PredictionsError, lambda: imports.forget_import(settings, "m")),
     ]  # fmt: skip
     for error, attempt in attempts:
         with pytest.raises(error, match="Your account may look"):

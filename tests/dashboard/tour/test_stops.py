@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from core.types import StudyRecord
 from dashboard.dataset.query import PARTS, filter_from_query, filter_to_query
-from dashboard.evaluation_view import VIEW_FIELDS, from_query, to_query
+from dashboard.evaluation.view import VIEW_FIELDS, from_query, to_query
 from dashboard.tour.state import SWITCH_PREFIX, SWITCHES
 from dashboard.tour.stops import STOPS, stop_at, stop_number, stop_query, telling_study
 

@@ -13,10 +13,10 @@ from core.evaluation.calibration_fits import CrossFitted, Method, TemperatureFit
 from core.evaluation.intervals import Interval
 from core.evaluation.poolings import PoolingEffect, pooling_effects
 from dashboard.background.keyed_results import Pending, slowly
-from dashboard.components.evaluation_choice import POOLING_NAMES
-from dashboard.components.evaluation_tables import model_tag
-from dashboard.evaluation_comparison import Comparison
-from dashboard.evaluation_results import curve, items
+from dashboard.evaluation.choices import POOLING_NAMES
+from dashboard.evaluation.comparison import Comparison
+from dashboard.evaluation.results import curve, items
+from dashboard.evaluation.tables import model_tag
 from dashboard.widgets.frame import draw
 
 METHODS: Final[tuple[Method, ...]] = ("temperature", "isotonic")

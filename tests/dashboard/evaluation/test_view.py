@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from core.constants import VERTEBRAE
 from core.inference.aggregation import POOLINGS
-from dashboard.evaluation_view import (
+from dashboard.evaluation.view import (
     LEVELS,
     RULES,
     Definition,

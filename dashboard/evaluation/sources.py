@@ -13,7 +13,7 @@ from core.errors import ConfigError
 from core.inference.outputs import SLICES_FILE
 from core.models.bundles import BundleInfo, list_bundles
 from core.phantom.on_demand import CohortSeed
-from dashboard.evaluation_imports import list_imports
+from dashboard.evaluation.imports import list_imports
 from dashboard.studies.shipped_cohorts import COHORTS_FOLDER, HELD_OUT, TRAINING, cohort_seeds
 
 PREDICTIONS_FOLDER: Final = "predictions"

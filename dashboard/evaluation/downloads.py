@@ -7,16 +7,16 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from core.constants import VERTEBRAE
-from dashboard.charts.roc_pr import pr_figure, roc_figure
-from dashboard.charts.small_multiples import small_multiples_figure
-from dashboard.components.evaluation_curves import title, with_band
-from dashboard.components.evaluation_headline import table_html
-from dashboard.components.evaluation_tables import confusion_html, metrics_html, vertebra_html
-from dashboard.evaluation_comparison import Comparison, drawn_curves
-from dashboard.evaluation_export import csv_text, figures_now, html_report, json_text
-from dashboard.evaluation_headline import headline_rows, pair_tests
-from dashboard.evaluation_state import evaluation_view
-from dashboard.evaluation_view import to_query
+from dashboard.evaluation.charts.roc_pr import pr_figure, roc_figure
+from dashboard.evaluation.charts.small_multiples import small_multiples_figure
+from dashboard.evaluation.comparison import Comparison, drawn_curves
+from dashboard.evaluation.curve_charts import title, with_band
+from dashboard.evaluation.export import csv_text, figures_now, html_report, json_text
+from dashboard.evaluation.headline import table_html
+from dashboard.evaluation.headline_rows import headline_rows, pair_tests
+from dashboard.evaluation.state import evaluation_view
+from dashboard.evaluation.tables import confusion_html, metrics_html, vertebra_html
+from dashboard.evaluation.view import to_query
 
 
 def downloads(comparison: Comparison) -> None:

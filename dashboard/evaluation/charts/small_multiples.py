@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from core.constants import VERTEBRAE
-from dashboard.charts.roc_pr import DrawnCurve, hover_data
+from dashboard.evaluation.charts.roc_pr import DrawnCurve, hover_data
 from dashboard.widgets.overlay import Mark
 from dashboard.widgets.palette import NEUTRAL, VERTEBRA_COLORS
 from dashboard.widgets.plot_area import GRID, lay_out

@@ -8,8 +8,8 @@ from typing import Final
 
 from core.constants import VERTEBRAE
 from core.evaluation.confusion import ConfusionCounts
-from dashboard.evaluation_live import LiveFigures, what_if
-from dashboard.evaluation_results import Question
+from dashboard.evaluation.results import Question
+from dashboard.evaluation.threshold_counts import LiveFigures, what_if
 from dashboard.widgets.overlay import symbol_svg
 from dashboard.widgets.palette import VERTEBRA_COLORS, ModelStyle
 

@@ -14,14 +14,14 @@ from core.errors import PredictionsError
 from core.evaluation.confusion import ConfusionCounts
 from core.evaluation.levels import LevelName
 from core.evaluation.thresholds import OperatingPoint, Rule, choose_threshold
-from dashboard.evaluation_results import (
+from dashboard.evaluation.results import (
     Evaluated,
     Question,
     curve,
     vertebra_counts,
     vertebra_curves,
 )
-from dashboard.evaluation_view import EvaluationView, RuleName, Thresholds
+from dashboard.evaluation.view import EvaluationView, RuleName, Thresholds
 
 RULE_OF: Final[dict[RuleName, str]] = {
     "f1": "highest F1",

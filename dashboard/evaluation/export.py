@@ -14,10 +14,10 @@ import plotly.graph_objects as go
 
 from core.constants import NOT_FOR_CLINICAL_USE, SYNTHETIC_WARNING
 from core.evaluation.confusion import ConfusionCounts
-from dashboard.evaluation_comparison import Comparison
-from dashboard.evaluation_headline import HeadlineRow
-from dashboard.evaluation_live import LiveFigures, live_figures, what_if
-from dashboard.evaluation_view import EvaluationView, to_query
+from dashboard.evaluation.comparison import Comparison
+from dashboard.evaluation.headline_rows import HeadlineRow
+from dashboard.evaluation.threshold_counts import LiveFigures, live_figures, what_if
+from dashboard.evaluation.view import EvaluationView, to_query
 from dashboard.widgets.overlay import symbol_svg
 
 RATIOS: Final = (

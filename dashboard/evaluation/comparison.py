@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from core.errors import PredictionsError
-from dashboard.charts.roc_pr import DrawnCurve
-from dashboard.evaluation_live import ChosenThresholds, choose, rule_of
-from dashboard.evaluation_results import (
+from dashboard.evaluation.charts.roc_pr import DrawnCurve
+from dashboard.evaluation.results import (
     Evaluated,
     Question,
     drawn_points,
@@ -17,8 +16,9 @@ from dashboard.evaluation_results import (
     question_of,
     supported,
 )
-from dashboard.evaluation_sources import PredictionSource, Sources, TruthSource
-from dashboard.evaluation_view import EvaluationView, Thresholds
+from dashboard.evaluation.sources import PredictionSource, Sources, TruthSource
+from dashboard.evaluation.threshold_counts import ChosenThresholds, choose, rule_of
+from dashboard.evaluation.view import EvaluationView, Thresholds
 from dashboard.widgets.palette import ModelStyle, model_styles
 
 

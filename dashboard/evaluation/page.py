@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.constants import SYNTHETIC_WARNING
 from core.errors import CSpineError
-from dashboard.components.evaluation_choice import (
+from dashboard.evaluation.choices import (
     choose_cohort,
     choose_details,
     choose_level,
@@ -16,9 +16,9 @@ from dashboard.components.evaluation_choice import (
     choose_truth,
     import_button,
 )
-from dashboard.evaluation_comparison import Comparison, compare
-from dashboard.evaluation_sources import Sources
-from dashboard.evaluation_state import evaluation_view, keep_evaluation_view
+from dashboard.evaluation.comparison import Comparison, compare
+from dashboard.evaluation.sources import Sources
+from dashboard.evaluation.state import evaluation_view, keep_evaluation_view
 from dashboard.session import state
 from dashboard.session.access import may_change
 from dashboard.widgets.notices import show_error

@@ -16,17 +16,17 @@ from core.evaluation.calibration import Reliability, reliability
 from core.evaluation.decision_curve import DecisionCurve, decision_curve
 from core.evaluation.histogram import ScoreHistogram, score_histogram
 from dashboard.background.keyed_results import Pending, slowly
-from dashboard.charts.calibration import DrawnReliability, calibration_figure
-from dashboard.charts.decision_curve import decision_figure
-from dashboard.charts.roc_pr import DrawnCurve, pr_figure, roc_figure
-from dashboard.charts.score_distribution import distribution_figure
-from dashboard.charts.small_multiples import small_multiples_figure
-from dashboard.components.evaluation_slots import Slots
-from dashboard.components.evaluation_tables import legend_html, model_tag
-from dashboard.evaluation_comparison import Comparison, drawn_curves
-from dashboard.evaluation_live import WORDS, LevelWords
-from dashboard.evaluation_results import Evaluated, Question, curve, items
-from dashboard.evaluation_state import control, evaluation_view, keep_evaluation_view
+from dashboard.evaluation.charts.calibration import DrawnReliability, calibration_figure
+from dashboard.evaluation.charts.decision_curve import decision_figure
+from dashboard.evaluation.charts.roc_pr import DrawnCurve, pr_figure, roc_figure
+from dashboard.evaluation.charts.score_distribution import distribution_figure
+from dashboard.evaluation.charts.small_multiples import small_multiples_figure
+from dashboard.evaluation.comparison import Comparison, drawn_curves
+from dashboard.evaluation.live_overlays import Slots
+from dashboard.evaluation.results import Evaluated, Question, curve, items
+from dashboard.evaluation.state import control, evaluation_view, keep_evaluation_view
+from dashboard.evaluation.tables import legend_html, model_tag
+from dashboard.evaluation.threshold_counts import WORDS, LevelWords
 from dashboard.session import state
 from dashboard.widgets.frame import draw
 from dashboard.widgets.plot_area import CONFIG

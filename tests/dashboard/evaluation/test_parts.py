@@ -14,10 +14,10 @@ from core.errors import DataRootError, PredictionsError
 from core.evaluation.thresholds import Rule
 from core.phantom.cohort import cohort_uids
 from dashboard.background.keyed_results import PENDING, SlowResults
-from dashboard.evaluation_imports import forget_import, import_csv, import_folder, list_imports
-from dashboard.evaluation_live import choose, live_figures, what_if
-from dashboard.evaluation_results import Evaluated, Question
-from dashboard.evaluation_sources import find_sources
+from dashboard.evaluation.imports import forget_import, import_csv, import_folder, list_imports
+from dashboard.evaluation.results import Evaluated, Question
+from dashboard.evaluation.sources import find_sources
+from dashboard.evaluation.threshold_counts import choose, live_figures, what_if
 from dashboard.studies import synthetic_studies
 from dashboard.studies.shipped_cohorts import HELD_OUT
 from tests.core.evaluation import made_cohort

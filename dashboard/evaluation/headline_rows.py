@@ -19,10 +19,10 @@ from core.evaluation.evaluation_set import EvaluationSet, LevelItems
 from core.evaluation.intervals import Interval, bootstrap_intervals
 from core.evaluation.levels import LevelName
 from dashboard.background.keyed_results import PENDING, Pending, slowly
-from dashboard.evaluation_comparison import Comparison
-from dashboard.evaluation_live import pooled_figures
-from dashboard.evaluation_results import Evaluated, Question, curve, items
-from dashboard.evaluation_view import Thresholds
+from dashboard.evaluation.comparison import Comparison
+from dashboard.evaluation.results import Evaluated, Question, curve, items
+from dashboard.evaluation.threshold_counts import pooled_figures
+from dashboard.evaluation.view import Thresholds
 
 FREE_METRICS: Final = ("auc", "average_precision", "brier", "expected_calibration_error")
 THRESHOLD_METRICS: Final = ("f1", "recall", "precision", "specificity", "accuracy")

@@ -36,8 +36,8 @@ from core.evaluation.score_files import read_score_table, read_truth_table
 from core.evaluation.score_table import ScoreTable
 from core.evaluation.truth_table import TruthTable
 from core.inference.aggregation import Pooling
-from dashboard.evaluation_sources import PredictionSource, TruthSource
-from dashboard.evaluation_view import EvaluationView
+from dashboard.evaluation.sources import PredictionSource, TruthSource
+from dashboard.evaluation.view import EvaluationView
 from dashboard.studies.cohort import files_signature
 
 DEFINITIONS: Final[dict[str, SliceTruth]] = {"visible": "vertebra visible", "boxed": "boxed"}

@@ -9,12 +9,12 @@ import streamlit as st
 
 from core.constants import VERTEBRAE
 from core.evaluation.thresholds import RULE_MEANINGS
-from dashboard.components.evaluation_slots import Slots, fill, fill_vertebrae
-from dashboard.components.evaluation_tables import what_if_html
-from dashboard.evaluation_comparison import Comparison, has_other_data
-from dashboard.evaluation_live import RULE_OF, live_figures, pooled_figures
-from dashboard.evaluation_state import control, evaluation_view, keep_evaluation_view
-from dashboard.evaluation_view import RULES, EvaluationView, RuleName, Thresholds
+from dashboard.evaluation.comparison import Comparison, has_other_data
+from dashboard.evaluation.live_overlays import Slots, fill, fill_vertebrae
+from dashboard.evaluation.state import control, evaluation_view, keep_evaluation_view
+from dashboard.evaluation.tables import what_if_html
+from dashboard.evaluation.threshold_counts import RULE_OF, live_figures, pooled_figures
+from dashboard.evaluation.view import RULES, EvaluationView, RuleName, Thresholds
 from dashboard.session import state
 from dashboard.widgets.frame import draw
 

@@ -6,9 +6,14 @@ import pytest
 from core.evaluation.bands import CurveBand
 from core.evaluation.curves import curve_points, threshold_counts
 from core.evaluation.histogram import score_histogram
-from dashboard.charts.roc_pr import DrawnCurve, pr_figure, roc_figure
-from dashboard.charts.score_distribution import distribution_figure
-from dashboard.charts.small_multiples import COLUMNS, panel, panel_mark, small_multiples_figure
+from dashboard.evaluation.charts.roc_pr import DrawnCurve, pr_figure, roc_figure
+from dashboard.evaluation.charts.score_distribution import distribution_figure
+from dashboard.evaluation.charts.small_multiples import (
+    COLUMNS,
+    panel,
+    panel_mark,
+    small_multiples_figure,
+)
 from dashboard.widgets.overlay import Line, Mark, overlay
 from dashboard.widgets.palette import model_styles
 from dashboard.widgets.plot_area import WIDE

@@ -6,7 +6,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard.evaluation_view import VIEW_FIELDS, EvaluationView, from_query, to_query
+from dashboard.evaluation.view import VIEW_FIELDS, EvaluationView, from_query, to_query
 from dashboard.session import state
 
 _VIEW: Final = "_evaluation"

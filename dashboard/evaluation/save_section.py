@@ -7,10 +7,10 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import CSpineError
 from core.models.saved_points import PastPoint, PointLevel
-from dashboard.components.evaluation_curves import title
-from dashboard.evaluation_comparison import Comparison
-from dashboard.evaluation_points import past_points, point_to_save, save_point, undo_point
-from dashboard.evaluation_state import evaluation_view
+from dashboard.evaluation.comparison import Comparison
+from dashboard.evaluation.curve_charts import title
+from dashboard.evaluation.operating_points import past_points, point_to_save, save_point, undo_point
+from dashboard.evaluation.state import evaluation_view
 from dashboard.session.access import may_change
 from dashboard.widgets.notices import show_error
 

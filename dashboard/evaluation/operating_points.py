@@ -13,8 +13,8 @@ from core.models.saved_points import (
     save_operating_point,
     undo_operating_point,
 )
-from dashboard.evaluation_live import ChosenThresholds
-from dashboard.evaluation_view import Thresholds
+from dashboard.evaluation.threshold_counts import ChosenThresholds
+from dashboard.evaluation.view import Thresholds
 from dashboard.session.access import refusal
 
 BY_HAND = "set by hand"

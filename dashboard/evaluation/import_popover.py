@@ -8,8 +8,8 @@ from typing import Final
 import streamlit as st
 
 from core.errors import CSpineError
-from dashboard.evaluation_imports import MAX_CSV_MIB, forget_import, import_csv, import_folder
-from dashboard.evaluation_sources import Sources
+from dashboard.evaluation.imports import MAX_CSV_MIB, forget_import, import_csv, import_folder
+from dashboard.evaluation.sources import Sources
 from dashboard.session import state
 from dashboard.session.access import may_change
 from dashboard.session.typed_path import typed_path

@@ -15,11 +15,11 @@ from core.evaluation.cohort_filter import StudyFacts
 from core.evaluation.levels import LevelName
 from core.inference.aggregation import POOLINGS
 from core.models.bundles import BundleConfig
-from dashboard.components.evaluation_import import import_popover
-from dashboard.evaluation_results import Evaluated, facts_of, folds_of
-from dashboard.evaluation_sources import PredictionSource, Sources, TruthSource
-from dashboard.evaluation_state import control, evaluation_view, keep_evaluation_view
-from dashboard.evaluation_view import LEVELS, EvaluationView
+from dashboard.evaluation.import_popover import import_popover
+from dashboard.evaluation.results import Evaluated, facts_of, folds_of
+from dashboard.evaluation.sources import PredictionSource, Sources, TruthSource
+from dashboard.evaluation.state import control, evaluation_view, keep_evaluation_view
+from dashboard.evaluation.view import LEVELS, EvaluationView
 from dashboard.session import state
 from dashboard.widgets.palette import MODEL_COLORS
 

@@ -15,18 +15,18 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.constants import VERTEBRAE
 from core.evaluation.wrong_calls import WrongCall, wrong_calls
-from dashboard.components.evaluation_tables import model_tag
-from dashboard.evaluation_comparison import Comparison
-from dashboard.evaluation_headline import threshold_scores
-from dashboard.evaluation_live import WORDS
-from dashboard.evaluation_results import items
-from dashboard.evaluation_state import (
+from dashboard.evaluation.comparison import Comparison
+from dashboard.evaluation.headline_rows import threshold_scores
+from dashboard.evaluation.results import items
+from dashboard.evaluation.state import (
     control,
     errors_shown,
     evaluation_view,
     keep_evaluation_view,
     show_more_errors,
 )
+from dashboard.evaluation.tables import model_tag
+from dashboard.evaluation.threshold_counts import WORDS
 from dashboard.session import state
 from dashboard.session.wording import duration
 from dashboard.studies.synthetic_studies import can_show, is_ready, try_picture

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from streamlit.delta_generator import DeltaGenerator
 
 from core.constants import VERTEBRAE
-from dashboard.charts.small_multiples import panel_mark
-from dashboard.components.evaluation_tables import confusion_html, metrics_html, vertebra_html
-from dashboard.evaluation_comparison import Comparison
-from dashboard.evaluation_live import LiveFigures
-from dashboard.evaluation_view import EvaluationView
+from dashboard.evaluation.charts.small_multiples import panel_mark
+from dashboard.evaluation.comparison import Comparison
+from dashboard.evaluation.tables import confusion_html, metrics_html, vertebra_html
+from dashboard.evaluation.threshold_counts import LiveFigures
+from dashboard.evaluation.view import EvaluationView
 from dashboard.widgets.overlay import Line, Mark, overlay
 from dashboard.widgets.plot_area import GRID, LOW, WIDE
 

@@ -11,9 +11,8 @@ import streamlit as st
 from core.evaluation.comparison import Comparison as PairTests
 from core.evaluation.intervals import Interval
 from dashboard.background.keyed_results import Pending, still_computing
-from dashboard.components.evaluation_tables import model_tag
-from dashboard.evaluation_comparison import Comparison
-from dashboard.evaluation_headline import (
+from dashboard.evaluation.comparison import Comparison
+from dashboard.evaluation.headline_rows import (
     PROJECT_FIGURES,
     REPLICATES,
     HeadlineRow,
@@ -21,6 +20,7 @@ from dashboard.evaluation_headline import (
     headline_rows,
     pair_tests,
 )
+from dashboard.evaluation.tables import model_tag
 from dashboard.widgets.frame import draw
 
 COLUMNS: Final = (

@@ -1,0 +1,1 @@
+"""Charts of the Evaluation page; each draws a result that core computed."""
