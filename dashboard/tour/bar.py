@@ -12,8 +12,9 @@ import streamlit as st
 
 from core.errors import DataRootError
 from dashboard.studies.current_set import current_cohort
+from dashboard.tour import state
 from dashboard.tour.presenter import presenter_switch
-from dashboard.tour.stops import STOPS, TourStop, state, stop_at, stop_query, telling_study
+from dashboard.tour.stops import STOPS, TourStop, stop_at, stop_query, telling_study
 
 PAGES: Final = Path(__file__).resolve().parent.parent.parent / "pages"
 HOME: Final = "overview"

@@ -11,7 +11,7 @@ import streamlit as st
 from core.constants import NOT_FOR_CLINICAL_USE, SYNTHETIC_WARNING
 from core.errors import DataRootError
 from dashboard.studies.current_set import current_cohort
-from dashboard.tour.stops import state
+from dashboard.tour import state
 
 STYLE: Final = Path(__file__).resolve().parent.parent / "presenter.css"
 
