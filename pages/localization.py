@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.components.localization_controls import box_controls
-from dashboard.components.localization_results import held_out_results
-from dashboard.components.localization_study import study_boxes
+from dashboard.localization.controls import box_controls
+from dashboard.localization.results import held_out_results
+from dashboard.localization.study import study_boxes
 from dashboard.widgets.frame import page_header
 from dashboard.widgets.series_facts import series_facts
 from dashboard.widgets.study_picker import open_choice, study_picker

@@ -9,7 +9,7 @@ import streamlit as st
 from core.data.true_boxes import boxes_on_volume
 from core.inference.box_tracks import Detections, boxes_3d, detect
 from core.types import BoxPrediction, RawDetections
-from dashboard.components.localization_controls import BoxChoice
+from dashboard.localization.controls import BoxChoice
 from dashboard.session import state, viewer_place
 from dashboard.studies.localizer import (
     as_boxes,

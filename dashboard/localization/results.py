@@ -16,8 +16,8 @@ from core.evaluation.box_groups import by_group
 from core.evaluation.box_matching import BoxTable
 from core.evaluation.detection import DetectionReport
 from core.evaluation.intervals import Interval
-from dashboard.charts.detection import froc_figure, group_figure, iou_histogram
-from dashboard.components.localization_controls import BoxChoice
+from dashboard.localization.controls import BoxChoice
+from dashboard.localization.figures import froc_figure, group_figure, iou_histogram
 from dashboard.studies.localizer import cohort_of, fused, pictures_of, report_of
 from dashboard.widgets.plot_area import CONFIG
 

@@ -1,0 +1,1 @@
+"""The Localization page: how well boxes match, study by study."""
