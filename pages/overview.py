@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.components.overview_cards import (
+from dashboard.overview.cards import (
     bundles_card,
     data_set_card,
     hero,

@@ -70,7 +70,7 @@ def test_the_first_page_is_loaded_before_the_server_answers():
         "    async with warm_up.lifespan(None):\n"
         "        return set(sys.modules)\n"
         "loaded = asyncio.run(start())\n"
-        "assert 'dashboard.components.overview_cards' in loaded\n"
+        "assert 'dashboard.overview.cards' in loaded\n"
         "assert 'dashboard.tour.bar' in loaded\n"
         "assert 'torch' not in loaded\n"
     )

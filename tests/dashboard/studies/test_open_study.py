@@ -93,7 +93,7 @@ def test_other_preprocessing_is_another_prediction(at_work):
 def test_importing_the_dashboard_leaves_torch_alone(repo_root):
     code = (
         "import sys, dashboard.app, dashboard.diagnosis.study_view, "
-        "dashboard.widgets.prediction_status, dashboard.components.overview_cards; "
+        "dashboard.widgets.prediction_status, dashboard.overview.cards; "
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=repo_root, check=False).returncode == 0

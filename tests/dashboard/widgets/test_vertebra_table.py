@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import re
 
-from dashboard.components.pipeline import pipeline_picture
-from dashboard.components.spine_mark import spine_mark
+from dashboard.overview.pipeline import pipeline_picture
+from dashboard.overview.spine_mark import spine_mark
 from dashboard.studies.scores import call, read_study
 from dashboard.widgets.vertebra_table import vertebra_table
 from tests.dashboard.studies.test_scores import two_vertebrae

@@ -11,8 +11,8 @@ import streamlit as st
 from core.constants import SYNTHETIC_WARNING
 from core.errors import DataRootError
 from core.models.bundles import BundleInfo
-from dashboard.components.pipeline import pipeline_picture
-from dashboard.components.spine_mark import spine_mark
+from dashboard.overview.pipeline import pipeline_picture
+from dashboard.overview.spine_mark import spine_mark
 from dashboard.studies.bundle_figures import headline, trained_on_synthetic
 from dashboard.studies.cohort import Cohort, all_bundles
 from dashboard.studies.current_set import cohort_title, current_cohort

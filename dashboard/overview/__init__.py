@@ -1,0 +1,1 @@
+"""The Overview page: what this is, the cohort and the models at a glance."""
