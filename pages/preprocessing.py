@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboard.components.preprocessing_bench import preprocessing_bench
+from dashboard.preprocessing.steps_view import preprocessing_bench
 from dashboard.widgets.frame import page_header
 from dashboard.widgets.study_picker import open_choice, study_picker
 

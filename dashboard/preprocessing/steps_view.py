@@ -23,14 +23,9 @@ from core.preprocessing.steps import (
 )
 from core.preprocessing.steps import spine_field as find_spine
 from core.types import HuWindow
-from dashboard.charts.noise_histogram import noise_histogram
-from dashboard.components.overlay_image import overlay_image
-from dashboard.components.preprocessing_settings import (
-    input_settings,
-    noise_settings,
-    strengths,
-)
-from dashboard.preview import (
+from dashboard.preprocessing.noise_histogram import noise_histogram
+from dashboard.preprocessing.overlay_image import overlay_image
+from dashboard.preprocessing.preview import (
     STRENGTHS,
     SliceTruth,
     apply_draws,
@@ -39,6 +34,11 @@ from dashboard.preview import (
     said,
     slice_truth,
     training_values,
+)
+from dashboard.preprocessing.settings import (
+    input_settings,
+    noise_settings,
+    strengths,
 )
 from dashboard.session import state, viewer_place
 from dashboard.studies.masks import mask_of

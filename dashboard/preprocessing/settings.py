@@ -12,7 +12,7 @@ from core.constants import DISPLAY_WINDOWS
 from core.preprocessing.augmentation import AugmentationRanges
 from core.preprocessing.steps import InputSettings
 from core.types import HuWindow, NoiseReduction
-from dashboard.preview import STRENGTHS
+from dashboard.preprocessing.preview import STRENGTHS
 from dashboard.session import state
 
 SIZES: Final = (64, 96, 128, 192, 224, 256, 320, 384, 512)
