@@ -6,7 +6,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 
 from dashboard.gate import Gate
-from dashboard.scene_routes import scene_routes
+from dashboard.spine_3d.routes import scene_routes
 from dashboard.warm_up import lifespan
 from dashboard.widgets.slice_viewer.routes import viewer_routes
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.components.spine_scene import spine_scene
+from dashboard.spine_3d.scene import spine_scene
 from dashboard.widgets.bundle_picker import bundle_picker
 from dashboard.widgets.frame import page_header
 from dashboard.widgets.prediction_status import reading_or_progress

@@ -5,9 +5,8 @@ import time
 import pytest
 
 from core.visualization.parts import PackedParts
-from dashboard import scenes
-from dashboard.components import spine_scene
-from dashboard.components.scene_3d import SceneEvents
+from dashboard.spine_3d import scene, surfaces
+from dashboard.spine_3d.viewer import SceneEvents
 from tests.pages.driver import html, open_page
 
 
@@ -15,7 +14,7 @@ from tests.pages.driver import html, open_page
 def drawn(monkeypatch):
     """A browser that has drawn every scene it was given."""
     shown = SceneEvents(drawn=True, failed=None, chosen=None)
-    monkeypatch.setattr(spine_scene, "scene_3d", lambda *_args, **_options: shown)
+    monkeypatch.setattr(scene, "scene_3d", lambda *_args, **_options: shown)
 
 
 def opened():
@@ -49,8 +48,8 @@ def test_the_scene_comes_first_and_what_belongs_to_it_follows(at_work, monkeypat
         asked.append((scene, info, options["built"]))
         return SceneEvents(drawn=False, failed=None, chosen=None)
 
-    monkeypatch.setattr(spine_scene, "scene_3d", drawing)
-    scenes._kept().clear()
+    monkeypatch.setattr(scene, "scene_3d", drawing)
+    surfaces._kept().clear()
     for file in (at_work.var / "cache" / "surfaces").rglob("*.surfaces"):
         file.unlink()
     app = open_page("spine_3d")
@@ -71,7 +70,7 @@ def test_a_browser_that_cannot_draw_gets_the_reason_and_a_plotly_figure(at_work,
     def cannot(*_args, **_options):
         return SceneEvents(drawn=False, failed="this browser has no WebGL", chosen=None)
 
-    monkeypatch.setattr(spine_scene, "scene_3d", cannot)
+    monkeypatch.setattr(scene, "scene_3d", cannot)
     app = opened()
     assert "this browser has no WebGL" in " ".join(warning.value for warning in app.warning)
     assert any("spine_mesh" in str(chart.proto.id) for chart in app.get("plotly_chart"))
@@ -83,9 +82,9 @@ def test_surfaces_that_cannot_be_built_are_an_error_with_a_way_on(at_work, monke
     def broken(*_args, **_options):
         raise SceneError("The mask is broken; export it again.")
 
-    monkeypatch.setattr(scenes, "build_packed", broken)
-    monkeypatch.setattr(scenes, "load_parts", lambda *_: None)
-    scenes._kept().clear()
+    monkeypatch.setattr(surfaces, "build_packed", broken)
+    monkeypatch.setattr(surfaces, "load_parts", lambda *_: None)
+    surfaces._kept().clear()
     app = open_page("spine_3d")
     deadline = time.monotonic() + 60
     while not app.error:
@@ -103,11 +102,11 @@ def test_a_network_is_needed_where_there_is_no_mask(at_work, monkeypatch, tmp_pa
 
 
 def test_only_so_many_surfaces_stay_in_memory():
-    scenes._kept().clear()
+    surfaces._kept().clear()
     for k in range(12):
-        scenes._remember(PackedParts(str(k), b"", "mask"))
-    assert list(scenes._kept()) == [str(k) for k in range(4, 12)]
-    scenes._kept().clear()
+        surfaces._remember(PackedParts(str(k), b"", "mask"))
+    assert list(surfaces._kept()) == [str(k) for k in range(4, 12)]
+    surfaces._kept().clear()
 
 
 @pytest.mark.parametrize("ending", ["gif"])
@@ -122,4 +121,4 @@ def test_a_film_that_fails_says_why_in_one_sentence(at_work, ending):
     parts = build_parts(volume, labels_from_mask(volume.hu.astype("uint8")))
     packed = pack_parts(parts, parts_key("empty"), volume)
     with pytest.raises(SceneError, match="no vertebra to film"):
-        scenes.film_of(packed, scene_info(volume, parts, {}), ending)
+        surfaces.film_of(packed, scene_info(volume, parts, {}), ending)

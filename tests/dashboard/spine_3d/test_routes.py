@@ -18,9 +18,9 @@ from core.visualization.labels import labels_from_mask
 from core.visualization.packing import unpack_surfaces
 from core.visualization.parts import build_parts, pack_parts, parts_key
 from core.visualization.scene import SceneLevel, scene_info
-from dashboard import scene_routes as scene_routes_module
 from dashboard.background.futures import ready, then
-from dashboard.scene_routes import (
+from dashboard.spine_3d import routes as scene_routes_module
+from dashboard.spine_3d.routes import (
     CORNERS_HEADER,
     Shelf,
     scene_routes,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from core.types import RawDetections
-from dashboard import scenes
+from dashboard.spine_3d import surfaces
 from dashboard.studies.open_study import OpenStudy
 from tests.core.visualization.solids import volume_of
 
@@ -34,13 +34,13 @@ def study():
 
 def localiser(monkeypatch, raw, threshold=0.5):
     bundle = SimpleNamespace(operating_points={"box": {"threshold": threshold}})
-    monkeypatch.setattr(scenes, "localizers", lambda: [bundle])
-    monkeypatch.setattr(scenes, "find_raw", lambda *_: raw)
+    monkeypatch.setattr(surfaces, "localizers", lambda: [bundle])
+    monkeypatch.setattr(surfaces, "find_raw", lambda *_: raw)
 
 
 def test_what_a_localiser_found_stands_in_the_patient(study, monkeypatch):
     localiser(monkeypatch, raw_boxes(0.95), threshold=0.2)
-    (found,) = scenes.predicted_boxes(study)
+    (found,) = surfaces.predicted_boxes(study)
     # Fusion lends a box to the slices beside its own.
     assert found.slices == (3, 7)
     assert found.corners.min(axis=0) == pytest.approx([9.5, 11.5, -15])
@@ -49,8 +49,8 @@ def test_what_a_localiser_found_stands_in_the_patient(study, monkeypatch):
 
 def test_boxes_below_the_operating_point_and_studies_not_read_show_nothing(study, monkeypatch):
     localiser(monkeypatch, raw_boxes(0.3), threshold=0.9)
-    assert scenes.predicted_boxes(study) == ()
+    assert surfaces.predicted_boxes(study) == ()
     localiser(monkeypatch, None)
-    assert scenes.predicted_boxes(study) == ()
-    monkeypatch.setattr(scenes, "localizers", list)
-    assert scenes.predicted_boxes(study) == ()
+    assert surfaces.predicted_boxes(study) == ()
+    monkeypatch.setattr(surfaces, "localizers", list)
+    assert surfaces.predicted_boxes(study) == ()

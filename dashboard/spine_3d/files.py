@@ -11,7 +11,7 @@ from core.visualization.html_page import scene_page
 from core.visualization.mesh_files import glb_bytes, stl_archive
 from core.visualization.parts import PackedParts, SceneParts
 from core.visualization.scene import SceneInfo
-from dashboard.scenes import film_of, unpacked
+from dashboard.spine_3d.surfaces import film_of, unpacked
 
 _BONE = "#E3D9C3"
 

@@ -16,8 +16,8 @@ from core.types import CTVolume, HuWindow, StudyRecord
 from core.visualization.parts import PackedParts, SceneParts
 from core.visualization.scene import SceneInfo, SceneLevel
 from core.visualization.surfaces import Surface
-from dashboard.charts.level_profile import level_profile_figure
-from dashboard.scenes import unpacked
+from dashboard.spine_3d.level_profile import level_profile_figure
+from dashboard.spine_3d.surfaces import unpacked
 from dashboard.studies.open_study import OpenStudy
 from dashboard.studies.scores import StudyReading
 from dashboard.widgets.palette import VERTEBRA_COLORS

@@ -6,8 +6,8 @@ import streamlit as st
 
 from core.visualization.parts import PackedParts
 from core.visualization.scene import SceneInfo
-from dashboard.charts.spine_mesh import spine_mesh_figure
-from dashboard.scenes import unpacked
+from dashboard.spine_3d.spine_mesh import spine_mesh_figure
+from dashboard.spine_3d.surfaces import unpacked
 
 
 def scene_fallback(packed: PackedParts, info: SceneInfo, reason: str) -> None:

@@ -9,12 +9,12 @@ import streamlit as st
 from core.models.pairs import BundlePair
 from core.visualization.parts import PackedParts
 from dashboard.background.futures import then
-from dashboard.components.scene_3d import scene_3d
-from dashboard.components.scene_details import scene_details
-from dashboard.components.scene_fallback import scene_fallback
-from dashboard.components.scene_files import scene_files
-from dashboard.scene_routes import serve_info, serve_scene
-from dashboard.scenes import (
+from dashboard.session import state
+from dashboard.spine_3d.details import scene_details
+from dashboard.spine_3d.fallback import scene_fallback
+from dashboard.spine_3d.files import scene_files
+from dashboard.spine_3d.routes import serve_info, serve_scene
+from dashboard.spine_3d.surfaces import (
     SceneSources,
     coming_parts,
     forget_parts,
@@ -24,7 +24,7 @@ from dashboard.scenes import (
     sources_of,
     whole_info,
 )
-from dashboard.session import state
+from dashboard.spine_3d.viewer import scene_3d
 from dashboard.studies.bundle_figures import operating_point
 from dashboard.studies.open_study import OpenStudy
 from dashboard.studies.scores import StudyReading

@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 import streamlit as st
 
 from core.visualization.viewer_files import web_text
-from dashboard.scene_routes import scenes_path, vtk_js_name
+from dashboard.spine_3d.routes import scenes_path, vtk_js_name
 
 TIME_LIMIT_S: Final = 20
 """After which the browser gives up drawing surfaces that it has; the page shows the fallback."""
@@ -49,7 +49,7 @@ def scene_3d(
     key: str,
     on_threshold: Callable[[], None],
 ) -> SceneEvents:
-    """Show a scene that `dashboard.scene_routes` serves.
+    """Show a scene that `dashboard.spine_3d.routes` serves.
 
     What a rerun hands over is two names and the threshold; the browser fetches everything else
     once, by name.
