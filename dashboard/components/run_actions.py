@@ -8,10 +8,10 @@ import streamlit as st
 
 from core.errors import CSpineError
 from core.training.run_list import RunSummary
-from dashboard import jobs
-from dashboard.run_form import form_values
 from dashboard.session import state
 from dashboard.session.access import may_change
+from dashboard.training import run_processes
+from dashboard.training.run_form import form_values
 from dashboard.widgets.notices import show_error
 
 
@@ -22,9 +22,9 @@ def run_actions(run: RunSummary) -> None:
         return
     with st.container(horizontal=True, horizontal_alignment="right", key="run_actions"):
         if run.is_alive and st.button("Stop", icon=":material/stop_circle:", help=_STOP):
-            _act(jobs.stop_run, run, f"Run {run.run_id} was asked to stop.")
+            _act(run_processes.stop_run, run, f"Run {run.run_id} was asked to stop.")
         if run.can_resume and st.button("Resume", icon=":material/play_arrow:", type="primary"):
-            _act(jobs.resume_run, run, f"Run {run.run_id} goes on.")
+            _act(run_processes.resume_run, run, f"Run {run.run_id} goes on.")
         if run.config is not None:
             st.button(
                 "Duplicate", icon=":material/content_copy:", on_click=_duplicate, args=(run,),
@@ -42,7 +42,7 @@ def _delete_button(run: RunSummary) -> None:
         st.write(f"Delete run **{run.run_id}** with its weights and curves? This cannot be undone.")
         if st.button("Delete for good", type="primary", key="delete_run"):
             state.choose_run(None)
-            _act(jobs.delete_run, run, f"Run {run.run_id} was deleted.")
+            _act(run_processes.delete_run, run, f"Run {run.run_id} was deleted.")
 
 
 def _duplicate(run: RunSummary) -> None:

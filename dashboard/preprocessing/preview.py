@@ -28,7 +28,7 @@ from core.preprocessing.steps import (
     place_mask,
 )
 from core.types import CTVolume, StudyRecord
-from dashboard.run_form import form_values
+from dashboard.training.run_form import form_values
 
 NONE: Final = AugmentationRanges(0, 0, 0, 0, 0, 0, 0, 0)
 

@@ -14,8 +14,8 @@ from core.config import RunConfig
 from core.training.pace_list import keep_pace
 from core.training.runs import RunFolder
 from core.training.schedule import Pace
-from dashboard import jobs
-from dashboard.form_fields import FIELDS
+from dashboard.training import run_processes
+from dashboard.training.form_fields import FIELDS
 from tests.pages.driver import APP, html, open_page
 
 
@@ -23,7 +23,7 @@ from tests.pages.driver import APP, html, open_page
 def launched(workplace, monkeypatch):
     """Folders whose training would have been started."""
     folders = []
-    monkeypatch.setattr(jobs, "_launch", lambda folder: folders.append(folder))
+    monkeypatch.setattr(run_processes, "_launch", lambda folder: folders.append(folder))
     yield folders
     shutil.rmtree(workplace.var / "runs", ignore_errors=True)
 
@@ -66,7 +66,7 @@ def test_the_time_is_estimated_once_the_pace_is_measured(at_work, launched, monk
     def measure(config):
         keep_pace(at_work.var, Pace(config.backbone, config.size, config.precision, 2.0))
 
-    monkeypatch.setattr(jobs, "measure_pace", measure)
+    monkeypatch.setattr(run_processes, "measure_pace", measure)
     app = open_page("training")
     assert "unknown" in html(app)
     button(app, "Measure the pace here").click().run()
@@ -84,7 +84,7 @@ def test_starting_writes_the_config_as_asked_and_turns_to_the_runs(at_work, laun
     button(app, "Start training").click().run()
     assert not app.exception
     (folder,) = launched
-    config = jobs.all_runs()[0].config
+    config = run_processes.all_runs()[0].config
     assert (config.backbone, config.epochs, config.max_lr) == ("googlenet", 3, None)
     assert "has started" in app.success[0].value
     assert folder.name in html(app)

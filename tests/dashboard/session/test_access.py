@@ -4,12 +4,12 @@ import pytest
 
 from core.config import Settings
 from core.errors import BundleError, ConfigError, PredictionsError, TaskError, TrainingError
-from dashboard import jobs
 from dashboard.background import process_tasks
 from dashboard.evaluation import imports, operating_points
 from dashboard.session import access
 from dashboard.session.roles import RoleRules, role_rules
 from dashboard.studies import data_sets
+from dashboard.training import run_processes
 
 
 def rules(operators: str = "", viewers: str = "") -> RoleRules:
@@ -66,7 +66,7 @@ def test_a_viewer_changes_nothing_even_past_the_buttons(viewer, tmp_path, monkey
     monkeypatch.setenv("CSPINE_VAR", str(tmp_path))
     settings = Settings()
     attempts = [
-        (TrainingError, lambda: jobs.start_run(None)),
+        (TrainingError, lambda: run_processes.start_run(None)),
         (TaskError, lambda: process_tasks.start_index(tmp_path)),
         (TaskError, lambda: process_tasks._start("phantom", tmp_path, [])),
         (TaskError, lambda: data_sets.remove_cohort(None)),

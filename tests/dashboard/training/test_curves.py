@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from dashboard.charts.training_curves import MAX_POINTS, curves_figure, schedule_figure
+from dashboard.training.curves import MAX_POINTS, curves_figure, schedule_figure
 
 
 def steps(n, **columns):

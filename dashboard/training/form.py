@@ -10,16 +10,16 @@ from core.config import PROJECT_ROOT, RunConfig
 from core.errors import ConfigError, CSpineError
 from core.training.pace_list import read_paces
 from core.training.schedule import Estimate, estimate_run, one_cycle
-from dashboard import jobs
-from dashboard.charts.training_curves import schedule_figure
 from dashboard.data_size import data_size
-from dashboard.form_fields import FIELDS, FormField
-from dashboard.form_places import data_roots, vertebra_bundles
-from dashboard.run_form import config_from, fold_choices, form_values, known_paces
 from dashboard.session import state
 from dashboard.session.access import looking_only, may_change
 from dashboard.session.wording import duration
 from dashboard.studies.cohort import settings
+from dashboard.training import run_processes
+from dashboard.training.curves import schedule_figure
+from dashboard.training.form_choices import data_roots, vertebra_bundles
+from dashboard.training.form_fields import FIELDS, FormField
+from dashboard.training.run_form import config_from, fold_choices, form_values, known_paces
 from dashboard.widgets.notices import show_error
 
 ALWAYS_OPEN = ("What to learn", "Data")
@@ -99,7 +99,7 @@ def _plan() -> None:
     except CSpineError as error:
         show_error(error, icon=":material/edit_note:")
         return
-    paces = known_paces(jobs.all_runs(), read_paces(settings().cspine_var))
+    paces = known_paces(run_processes.all_runs(), read_paces(settings().cspine_var))
     estimate = estimate_run(config, size.slices, size.studies, paces)
     _figures(config, estimate)
     if may_change() and not estimate.is_measured:
@@ -136,7 +136,7 @@ def _measure_button(config: RunConfig) -> None:
         return
     try:
         with st.spinner("Training three batches of made-up images, mostly 10 to 60 s"):
-            jobs.measure_pace(config)
+            run_processes.measure_pace(config)
     except CSpineError as error:
         show_error(error)
         return
@@ -146,7 +146,7 @@ def _measure_button(config: RunConfig) -> None:
 def _start(config: RunConfig) -> None:
     try:
         _check_bundle(config)
-        folder = jobs.start_run(config)
+        folder = run_processes.start_run(config)
     except CSpineError as error:
         show_error(error)
         return

@@ -11,9 +11,9 @@ from core.config import RunConfig
 from core.errors import ConfigError
 from core.training.run_list import list_runs
 from core.training.runs import RunFolder
-from dashboard import run_form
-from dashboard.form_fields import FIELDS, OTHER, form_fields
-from dashboard.run_form import (
+from dashboard.training import run_form
+from dashboard.training.form_fields import FIELDS, OTHER, form_fields
+from dashboard.training.run_form import (
     ALL_FOLDS,
     NO_FOLD,
     config_from,

@@ -12,8 +12,8 @@ import pandas as pd
 from core.training.metrics_tail import last_metrics
 from core.training.run_list import RunSummary, read_metrics
 from core.training.runs import RunFolder, RunStatus
-from dashboard.charts.training_curves import Curves
 from dashboard.session.wording import duration
+from dashboard.training.curves import Curves
 
 RECENT_LINES = 20
 """Of the metrics, from which the pace is taken."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from core.models.bundles import list_bundles
-from dashboard import jobs
 from dashboard.studies.cohort import settings
+from dashboard.training import run_processes
 
 LABELS_FILE: Final = "train.csv"
 
@@ -15,7 +15,7 @@ def data_roots() -> tuple[str, ...]:
     """The data set in use, generated cohorts, and those of earlier runs that are still there."""
     current = settings()
     cohorts = sorted(path.parent for path in current.cspine_var.glob(f"training/*/{LABELS_FILE}"))
-    earlier = [run.config.data_root for run in jobs.all_runs() if run.config is not None]
+    earlier = [run.config.data_root for run in run_processes.all_runs() if run.config is not None]
     found = [current.data_root, *cohorts, *(path for path in earlier if path.is_dir())]
     return tuple(dict.fromkeys(str(path) for path in found))
 
@@ -27,7 +27,7 @@ def vertebra_bundles() -> tuple[str, ...]:
         if bundle.config.task == "vertebra"
     ]  # fmt: skip
     found += [
-        run.folder / "bundle" for run in jobs.all_runs()
+        run.folder / "bundle" for run in run_processes.all_runs()
         if run.config is not None and run.config.task == "vertebra"
         and (run.folder / "bundle" / "config.json").is_file()
     ]  # fmt: skip

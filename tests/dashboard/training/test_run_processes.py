@@ -15,7 +15,7 @@ from core.config import RunConfig
 from core.errors import TrainingError
 from core.training.run_list import summarise_run
 from core.training.runs import RunFolder
-from dashboard import jobs
+from dashboard.training import run_processes
 
 
 @pytest.fixture(autouse=True)
@@ -54,8 +54,8 @@ def wait_until(condition, seconds=20):
 
 
 def test_a_run_is_started_detached_and_listed_at_once(started):
-    folder = jobs.start_run(config(fold="all"))
-    (command, options), (run,) = started[0], jobs.all_runs()
+    folder = run_processes.start_run(config(fold="all"))
+    (command, options), (run,) = started[0], run_processes.all_runs()
     assert command[1:4] == ["-m", "core", "train"]
     assert {"--resume", "--queue", str(folder)} <= set(command)
     assert options["start_new_session"]
@@ -63,69 +63,69 @@ def test_a_run_is_started_detached_and_listed_at_once(started):
 
 
 def test_two_runs_of_one_second_have_folders_of_their_own(started):
-    assert jobs.start_run(config()) != jobs.start_run(config())
-    assert len(jobs.all_runs()) == 2
+    assert run_processes.start_run(config()) != run_processes.start_run(config())
+    assert len(run_processes.all_runs()) == 2
 
 
 def test_a_run_at_work_can_be_neither_deleted_nor_resumed(started):
-    jobs.start_run(config())
-    (run,) = jobs.all_runs()
+    run_processes.start_run(config())
+    (run,) = run_processes.all_runs()
     with pytest.raises(TrainingError, match="stop it first"):
-        jobs.delete_run(run)
+        run_processes.delete_run(run)
     with pytest.raises(TrainingError, match="cannot be resumed"):
-        jobs.resume_run(run)
+        run_processes.resume_run(run)
     assert run.folder.is_dir()
 
 
 def test_stopping_ends_the_process_and_the_run_can_go_on(started):
-    jobs.start_run(config())
-    (run,) = jobs.all_runs()
+    run_processes.start_run(config())
+    (run,) = run_processes.all_runs()
     process = psutil.Process(run.status.pid)
-    jobs.stop_run(run)
+    run_processes.stop_run(run)
     process.wait(20)
-    wait_until(lambda: jobs.all_runs()[0].state == "crashed")
-    jobs.resume_run(run)
+    wait_until(lambda: run_processes.all_runs()[0].state == "crashed")
+    run_processes.resume_run(run)
     assert len(started) == 2
-    assert jobs.all_runs()[0].is_alive
+    assert run_processes.all_runs()[0].is_alive
 
 
 def test_a_run_that_hangs_is_killed_before_it_goes_on(started):
-    folder = jobs.start_run(config())
+    folder = run_processes.start_run(config())
     process = psutil.Process(summarise_run(folder).status.pid)
     process.suspend()
     status = json.loads((folder / "status.json").read_text())
     atomic.write_json(folder / "status.json", status | {"heartbeat": time.time() - 1000})
     run = summarise_run(folder)
     assert run.state == "stalled"
-    jobs.resume_run(run)
+    run_processes.resume_run(run)
     assert not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     assert len(started) == 2
-    assert jobs.all_runs()[0].status.pid != process.pid
+    assert run_processes.all_runs()[0].status.pid != process.pid
 
 
 def test_stopping_a_run_that_has_ended_does_nothing(started):
-    folder = jobs.start_run(config())
+    folder = run_processes.start_run(config())
     RunFolder(folder).write_status("finished")
-    jobs.stop_run(summarise_run(folder))
+    run_processes.stop_run(summarise_run(folder))
 
 
 def test_deleting_removes_the_folder(started):
-    folder = jobs.start_run(config())
+    folder = run_processes.start_run(config())
     RunFolder(folder).write_status("finished")
-    jobs.delete_run(summarise_run(folder))
-    assert jobs.all_runs() == []
+    run_processes.delete_run(summarise_run(folder))
+    assert run_processes.all_runs() == []
     assert not any(folder.parent.iterdir())
 
 
 def test_a_read_only_dashboard_changes_nothing(started, monkeypatch):
-    folder = jobs.start_run(config())
+    folder = run_processes.start_run(config())
     run = summarise_run(folder)
     monkeypatch.setenv("DASHBOARD_READONLY", "1")
     for change in (
-        lambda: jobs.start_run(config()),
-        lambda: jobs.stop_run(run),
-        lambda: jobs.resume_run(run),
-        lambda: jobs.delete_run(run),
+        lambda: run_processes.start_run(config()),
+        lambda: run_processes.stop_run(run),
+        lambda: run_processes.resume_run(run),
+        lambda: run_processes.delete_run(run),
     ):
         with pytest.raises(TrainingError, match="read-only"):
             change()

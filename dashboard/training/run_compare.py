@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import jobs
-from dashboard.charts.training_curves import RUN_COLORS, curves_figure
-from dashboard.components.run_table import READING
-from dashboard.run_form import differences
-from dashboard.run_view import curves_of, in_order, standings
+from dashboard.training import run_processes
+from dashboard.training.curves import RUN_COLORS, curves_figure
+from dashboard.training.run_form import differences
+from dashboard.training.run_progress import curves_of, in_order, standings
+from dashboard.training.run_table import READING
 
 
 def compare_section() -> None:
     """Let the reader choose runs and compare them."""
-    runs = {run.run_id: run for run in in_order(jobs.all_runs())}
+    runs = {run.run_id: run for run in in_order(run_processes.all_runs())}
     if len(runs) < 2:
         st.html(
             '<div class="lab-blank">Two runs are needed to compare. Start another under '

@@ -14,7 +14,7 @@ from core.config import RunConfig
 from core.errors import ConfigError
 from core.training.run_list import RunSummary, read_metrics
 from core.training.schedule import Pace
-from dashboard.form_fields import FIELDS, FormField
+from dashboard.training.form_fields import FIELDS, FormField
 
 ALL_FOLDS: Final = "all, one after another"
 NO_FOLD: Final = "none, train on every study"

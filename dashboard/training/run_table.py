@@ -11,13 +11,13 @@ import pandas as pd
 import streamlit as st
 
 from core.training.run_list import RunSummary, read_log_tail, read_metrics
-from dashboard import jobs
-from dashboard.charts.training_curves import curves_figure
-from dashboard.components.fold_table import fold_table
 from dashboard.components.run_actions import run_actions
-from dashboard.run_view import at_work, curves_of, in_order, members_of, progress_of
 from dashboard.session import state
 from dashboard.session.wording import ago
+from dashboard.training import run_processes
+from dashboard.training.curves import curves_figure
+from dashboard.training.fold_table import fold_table
+from dashboard.training.run_progress import at_work, curves_of, in_order, members_of, progress_of
 from dashboard.widgets.notices import show_error
 
 REFRESH_SECONDS: Final = 1.5
@@ -43,7 +43,7 @@ READING: Final = (
 
 def runs_section() -> None:
     """List the runs and show one of them."""
-    runs = jobs.all_runs()
+    runs = run_processes.all_runs()
     if not runs:
         st.html(
             '<div class="lab-blank">No run yet. Under “New run”, choose a task and a backbone and '
@@ -55,7 +55,7 @@ def runs_section() -> None:
 
 
 def _live(was_alive: bool) -> None:
-    runs = in_order(jobs.all_runs())
+    runs = in_order(run_processes.all_runs())
     if any(run.is_alive for run in runs) != was_alive or not runs:
         # The last run has ended (or the first begun): the page stops (starts) refreshing itself.
         st.rerun(scope="app")
@@ -183,7 +183,7 @@ def _log(run: RunSummary, members: Sequence[RunSummary]) -> None:
         text = read_log_tail(at_work(run, members).folder)
         if not text:
             try:
-                text = (run.folder / jobs.OUTPUT_FILE).read_text(errors="replace")[-4000:]
+                text = (run.folder / run_processes.OUTPUT_FILE).read_text(errors="replace")[-4000:]
             except OSError:
                 text = ""
         st.code(text or "Nothing has been logged yet.", language=None, wrap_lines=True)

@@ -12,7 +12,7 @@ import pytest
 from core.config import RunConfig
 from core.training.run_list import list_runs
 from core.training.runs import RunFolder
-from dashboard.run_view import (
+from dashboard.training.run_progress import (
     at_work,
     curves_of,
     in_order,

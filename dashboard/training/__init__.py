@@ -1,0 +1,1 @@
+"""The Training page: the form, the runs and their curves."""
