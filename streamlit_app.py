@@ -5,9 +5,9 @@ from __future__ import annotations
 import streamlit as st
 from starlette.middleware import Middleware
 
-from dashboard.gate import Gate
+from dashboard.shell.gate import Gate
+from dashboard.shell.startup import lifespan
 from dashboard.spine_3d.routes import scene_routes
-from dashboard.warm_up import lifespan
 from dashboard.widgets.slice_viewer.routes import viewer_routes
 
 app = st.App(

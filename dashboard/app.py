@@ -6,11 +6,12 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard.warm_up import in_turn
+from dashboard.session.page_files import PAGES
+from dashboard.shell.startup import in_turn
 
 with in_turn():
-    from dashboard.components.glossary_button import glossary_button
-    from dashboard.components.login import account, admitted
+    from dashboard.shell.glossary import glossary_button
+    from dashboard.shell.login import account, admitted
     from dashboard.tour.bar import follow_tour, tour_bar
     from dashboard.tour.presenter import (
         apply_presenter_style,
@@ -20,7 +21,6 @@ with in_turn():
     from dashboard.tour.state import presents, show_layout_in_url, tour_place
     from dashboard.widgets.frame import apply_style, sidebar_footer, sidebar_status
 
-PAGES = Path(__file__).resolve().parent.parent / "pages"
 ASSETS = Path(__file__).resolve().parent / "assets"
 
 

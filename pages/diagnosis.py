@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.components.diagnosis_mode import wants_many
-from dashboard.diagnosis.batch_panel import batch_panel
+from dashboard.diagnosis.batch_panel import batch_panel, wants_many
 from dashboard.diagnosis.study_steps import study_steps
 from dashboard.diagnosis.study_view import workbench
 from dashboard.widgets.bundle_picker import bundle_picker

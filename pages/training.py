@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.components.training_sections import section_switch
 from dashboard.session import state
-from dashboard.training.form import training_form
+from dashboard.training.form import section_switch, training_form
 from dashboard.training.run_compare import compare_section
 from dashboard.training.run_table import runs_section
 from dashboard.widgets.frame import page_header

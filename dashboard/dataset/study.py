@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from html import escape
-from pathlib import Path
 
 import streamlit as st
 
@@ -15,6 +14,7 @@ from core.errors import CSpineError
 from core.types import StudyRecord
 from dashboard.dataset.indexed_set import IndexedSet, boxes_of
 from dashboard.session import state
+from dashboard.session.page_files import PAGES
 from dashboard.studies.data_sets import DataSetChoice
 from dashboard.studies.masks import mask_of
 from dashboard.studies.open_study import OpenStudy, open_study
@@ -26,8 +26,6 @@ from dashboard.widgets.slice_viewer import (
     true_boxes,
     vertebra_mask,
 )
-
-PAGES = Path(__file__).resolve().parent.parent.parent / "pages"
 
 
 def dataset_study(choice: DataSetChoice, data: IndexedSet, study_id: str) -> None:

@@ -13,6 +13,7 @@ from core.types import StudyRecord
 from dashboard.diagnosis.batch import Batch, batch_table, find_batch, right_share, start_batch
 from dashboard.diagnosis.batch import studies_below as read_below
 from dashboard.session import state
+from dashboard.session.access import may_browse
 from dashboard.session.typed_path import typed_path
 from dashboard.session.wording import duration
 from dashboard.studies.current_set import current_cohort
@@ -122,3 +123,19 @@ def _open(batch: Batch) -> None:
         return
     folder = next(one.folder for one in batch.records if one.study_id == study_id)
     state.open_folder_in_diagnosis(str(folder))
+
+
+def wants_many() -> bool:
+    """Let an operator choose between one study and batch mode; whether it is batch mode."""
+    if not may_browse():
+        return False
+    chosen = st.segmented_control(
+        "What to read",
+        [state.ONE_STUDY, state.MANY_STUDIES],
+        default=state.ONE_STUDY,
+        required=True,
+        key=state.MODE_KEY,
+        persist_state="session",
+        label_visibility="collapsed",
+    )
+    return chosen == state.MANY_STUDIES

@@ -8,10 +8,12 @@ import streamlit as st
 
 from core.constants import VERTEBRAE
 from core.models.pairs import BundlePair
-from dashboard.components.study_details import study_details
 from dashboard.diagnosis.box_layer import box_layer
 from dashboard.diagnosis.explanation import explanation_layer, explanation_picker
+from dashboard.diagnosis.report_download import report_download
+from dashboard.diagnosis.second_opinions import opinions_panel
 from dashboard.diagnosis.verdict import verdict_panel
+from dashboard.diagnosis.z_profile import z_profile_figure
 from dashboard.session import state, viewer_place
 from dashboard.studies.bundle_figures import operating_point
 from dashboard.studies.open_study import OpenStudy
@@ -105,3 +107,29 @@ def _unread(pair: BundlePair | None) -> None:
         else "No verdict yet: the networks have not read this study."
     )
     st.html(f'<div class="lab-blank">{reason}</div>')
+
+
+def study_details(
+    study: OpenStudy, reading: StudyReading | None, pair: BundlePair | None, choice: StudyChoice
+) -> None:
+    """Show what goes beyond the verdict; nothing before the networks have run."""
+    if reading is None or pair is None:
+        return
+    profile, others, report = st.tabs(
+        ["Along the neck", "Do the model types agree?", "Report"], key="details"
+    )
+    with profile:
+        st.caption(
+            "Left: where C1 to C7 were found along the table axis. Right: the fracture probability "
+            "of each slice; a peak inside one vertebra is more convincing than one between two."
+        )
+        st.plotly_chart(
+            z_profile_figure(reading, state.current_slice()),
+            key="z_profile",
+            config={"displayModeBar": False},
+            alt="Slice fracture probability along z, with the extents of C1 to C7",
+        )
+    with others:
+        opinions_panel(study)
+    with report:
+        report_download(study, reading, pair, choice)

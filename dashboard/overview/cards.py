@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from html import escape
-from pathlib import Path
 
 import streamlit as st
 
@@ -13,14 +12,13 @@ from core.errors import DataRootError
 from core.models.bundles import BundleInfo
 from dashboard.overview.pipeline import pipeline_picture
 from dashboard.overview.spine_mark import spine_mark
+from dashboard.session.page_files import PAGES
 from dashboard.studies.bundle_figures import headline, trained_on_synthetic
 from dashboard.studies.cohort import Cohort, all_bundles
 from dashboard.studies.current_set import cohort_title, current_cohort
 from dashboard.tour.bar import tour_start
 from dashboard.widgets.frame import cohort_name, draw
 from dashboard.widgets.notices import show_error
-
-PAGES = Path(__file__).resolve().parent.parent.parent / "pages"
 
 PROJECT_RESULTS = (
     ("Vertebra detection", "slice × vertebra", "accuracy 0.945", "AUC 0.959"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -41,6 +40,7 @@ from dashboard.preprocessing.settings import (
     strengths,
 )
 from dashboard.session import state, viewer_place
+from dashboard.session.page_files import PAGES
 from dashboard.studies.masks import mask_of
 from dashboard.studies.open_study import OpenStudy
 from dashboard.widgets.notices import show_warning
@@ -48,7 +48,6 @@ from dashboard.widgets.slice_viewer import slice_viewer
 from dashboard.widgets.study_picker import StudyChoice
 from dashboard.widgets.truth_layers import truth_layers
 
-PAGES: Final = Path(__file__).resolve().parent.parent.parent / "pages"
 PARTS: Final = ("Step by step", "Augmentation", "Noise reduction")
 VIEWER_KEY: Final = "pre_viewer"
 ONE, COMPOSED = "One at a time", "Composed, as in training"

@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from html import escape
-from pathlib import Path
 from typing import Final
 
 import streamlit as st
 
 from core.errors import DataRootError
+from dashboard.session.page_files import PAGES
 from dashboard.studies.current_set import current_cohort
 from dashboard.tour import state
 from dashboard.tour.presenter import presenter_switch
 from dashboard.tour.stops import STOPS, TourStop, stop_at, stop_query, telling_study
 
-PAGES: Final = Path(__file__).resolve().parent.parent.parent / "pages"
 HOME: Final = "overview"
 Pages = Mapping[str, st.Page]
 """Pages of the dashboard by their path in the URL."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
@@ -10,14 +11,13 @@ from core.config import PROJECT_ROOT, RunConfig
 from core.errors import ConfigError, CSpineError
 from core.training.pace_list import read_paces
 from core.training.schedule import Estimate, estimate_run, one_cycle
-from dashboard.data_size import data_size
 from dashboard.session import state
 from dashboard.session.access import looking_only, may_change
 from dashboard.session.wording import duration
 from dashboard.studies.cohort import settings
 from dashboard.training import run_processes
 from dashboard.training.curves import schedule_figure
-from dashboard.training.form_choices import data_roots, vertebra_bundles
+from dashboard.training.form_choices import data_roots, data_size, vertebra_bundles
 from dashboard.training.form_fields import FIELDS, FormField
 from dashboard.training.run_form import config_from, fold_choices, form_values, known_paces
 from dashboard.widgets.notices import show_error
@@ -160,3 +160,23 @@ def _check_bundle(config: RunConfig) -> None:
     bundle = config.vertebra_bundle
     if bundle is not None and not (bundle / "config.json").is_file():
         raise ConfigError(f"{bundle} holds no bundle; choose the folder of a vertebra bundle.")
+
+
+def section_switch(sections: Sequence[str]) -> str:
+    """Let the reader turn to a part of the page; a link to a run opens at the runs.
+
+    Args:
+        sections: Names of the parts; the first is shown at first.
+    """
+    if state.run_is_linked():
+        state.show_section("Runs")
+    state.enter_section()
+    return st.segmented_control(
+        "Part of the page",
+        sections,
+        default=sections[0],
+        required=True,
+        key=state.TRAINING_SECTION_KEY,
+        label_visibility="collapsed",
+        persist_state="session",
+    )

@@ -13,7 +13,7 @@ from dashboard.session import state
 from dashboard.session.wording import place_in_line
 from dashboard.studies.cohort import settings
 from dashboard.studies.upload_jobs import STAGES, UploadJob, take_in
-from dashboard.upload_sessions import hold_uploads
+from dashboard.studies.uploads import hold_uploads
 from dashboard.widgets.notices import show_error
 
 ARCHIVE, FILES = "Zip", "Folder of files"

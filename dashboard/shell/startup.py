@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import logging
+import shutil
 import threading
 import time
 from collections.abc import AsyncGenerator, Generator
@@ -14,11 +15,13 @@ from typing import Final
 
 from streamlit import App
 
+from core.atomic import LEFT_SECONDS, sweep_leftovers
 from core.config import Settings
-from dashboard.tidy_up import tidy_up
-from dashboard.upload_sessions import remove_abandoned
+from core.data.store_eviction import sweep_all
+from dashboard.background.processes import DOOMED
+from dashboard.session.page_files import PAGES
+from dashboard.studies.uploads import remove_abandoned
 
-PAGES: Final = Path(__file__).resolve().parent.parent / "pages"
 START_AFTER_S: Final = 3.0
 """The first page is drawn first."""
 _log = logging.getLogger("dashboard")
@@ -53,7 +56,7 @@ def load_first_page() -> None:
 
     A reader who opens the page at once would otherwise wait seconds at an empty window.
     """
-    for file in (Path(__file__).with_name("app.py"), PAGES / "overview.py"):
+    for file in (PAGES.parent / "dashboard" / "app.py", PAGES / "overview.py"):
         for name in _imports_of(file):
             importlib.import_module(name)
 
@@ -106,3 +109,23 @@ async def lifespan(_app: App) -> AsyncGenerator[None]:
         yield None
     finally:
         stop.set()
+
+
+_log = logging.getLogger("dashboard")
+
+
+def tidy_up(settings: Settings) -> int:
+    """Sweep cache, uploads and runs; returns how many files of killed writes were removed."""
+    uploads = settings.cspine_var / "uploads"
+    folders = (settings.rsna_cache, uploads, settings.runs_root)
+    removed = sum(sweep_leftovers(folder) for folder in folders)
+    sweep_all(settings.rsna_cache)
+    for root in (settings.runs_root, settings.cspine_var / "cohorts"):
+        for doomed in root.glob(f"{DOOMED}*"):
+            _, _, renamed_ns = doomed.name.rpartition("-")
+            # Another server may be at the removal of a younger one.
+            if renamed_ns.isdecimal() and time.time_ns() - int(renamed_ns) > LEFT_SECONDS * 1e9:
+                shutil.rmtree(doomed, ignore_errors=True)
+    if removed:
+        _log.info("%d files of writes that were killed are removed.", removed)
+    return removed

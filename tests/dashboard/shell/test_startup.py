@@ -6,7 +6,7 @@ import sys
 import threading
 
 from core.config import PROJECT_ROOT
-from dashboard.warm_up import page_imports, warm_up
+from dashboard.shell.startup import page_imports, warm_up
 
 
 def test_every_page_is_covered_and_each_module_named_once():

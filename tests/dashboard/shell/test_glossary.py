@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dashboard.glossary import Entry, glossary, matching, parse_glossary
+from dashboard.shell.glossary import Entry, glossary, matching, parse_glossary
 
 
 def test_entries_are_read_with_their_sections_and_continued_lines():

@@ -6,7 +6,7 @@ import os
 import time
 
 from core.config import Settings
-from dashboard.tidy_up import tidy_up
+from dashboard.shell.startup import tidy_up
 
 
 def test_leftovers_go_from_everywhere_and_the_rest_stays(tmp_path):

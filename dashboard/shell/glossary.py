@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
+from itertools import groupby
 from typing import Final
 
-FILE: Final = Path(__file__).resolve().parent.parent / "docs" / "glossary.md"
+import streamlit as st
+
+from core.config import PROJECT_ROOT
+
+FILE: Final = PROJECT_ROOT / "docs" / "glossary.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,3 +72,26 @@ def matching(entries: tuple[Entry, ...], wanted: str) -> tuple[Entry, ...]:
     by_term = [entry for entry in entries if text in entry.term.casefold()]
     by_meaning = [e for e in entries if e not in by_term and text in e.meaning.casefold()]
     return tuple(by_term + by_meaning)
+
+
+def glossary_button() -> None:
+    """A button that opens the glossary over the page; nothing where there is none."""
+    if glossary() and st.button(
+        "Glossary", key="glossary_open", type="tertiary", icon=":material/menu_book:",
+        help="The words of these pages, for students.",
+    ):  # fmt: skip
+        _show()
+
+
+@st.dialog("Glossary", width="large")
+def _show() -> None:
+    wanted = st.text_input(
+        "Find a word", key="glossary_word", placeholder="threshold, window, AUC …"
+    )
+    found = matching(glossary(), wanted or "")
+    if not found:
+        st.markdown("No such word here. Try a shorter piece of it.")
+    # While somebody searches, the best match stands first, whatever section it is of.
+    for section, entries in groupby(found, lambda entry: "" if wanted else entry.section):
+        lines = [f"- **{entry.term}** — {entry.meaning}" for entry in entries]
+        st.markdown("\n".join([f"##### {section}", "", *lines] if section else lines))

@@ -14,8 +14,7 @@ from core.config import Settings
 from core.dicom.series import read_series
 from core.errors import DicomSeriesError, WorkerError
 from dashboard.studies.upload_series import derived_folder, read_upload
-from dashboard.studies.uploads import discard_uploads
-from dashboard.upload_sessions import HeldUploads, remove_abandoned
+from dashboard.studies.uploads import HeldUploads, discard_uploads, remove_abandoned
 from tests.core.dicom.dicom_factory import made_hu, write_ct_series
 
 HOLD = """

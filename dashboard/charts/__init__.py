@@ -1,1 +1,0 @@
-"""Plotly charts that draw result objects computed in core."""

@@ -1,1 +1,0 @@
-"""Reusable blocks of a page."""

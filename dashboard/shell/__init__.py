@@ -1,0 +1,1 @@
+"""The frame around the pages: who comes in, what is loaded at start, the glossary."""
