@@ -28,7 +28,6 @@ from core.preprocessing.steps import (
     place_mask,
 )
 from core.types import CTVolume, StudyRecord
-from dashboard.training.run_form import form_values
 
 NONE: Final = AugmentationRanges(0, 0, 0, 0, 0, 0, 0, 0)
 
@@ -183,5 +182,5 @@ def training_values(
     if ranges is not None:
         strengths = {key: getattr(ranges, field) for field, key, _ in STRENGTHS.values()}
         values |= {"augment": True, "seed": seed} | strengths
-    asked = form_values(RunConfig(task="fracture", data_root=Path(), **values))
+    asked = RunConfig(task="fracture", data_root=Path(), **values).model_dump()
     return {key: asked[key] for key in values}

@@ -15,7 +15,7 @@ def test_every_page_is_covered_and_each_module_named_once():
     assert {
         "dashboard.evaluation.curve_charts",
         "dashboard.widgets.frame",
-        "dashboard.studies.open_study",
+        "dashboard.studies.cohort",
     } <= set(found)
 
 
