@@ -19,11 +19,11 @@ import numpy as np
 import pandas as pd
 
 from core.constants import VERTEBRAE
-from core.data.index import DataIndex
-from core.data.quality import FLAGS
-from core.data.statistics import distribution_edges, summarise_studies
-from core.data.study_table import StudyFilter, select, study_table
-from tests.core.data.made_data import made_boxes, made_index
+from core.dataset.index import DataIndex
+from core.dataset.quality import FLAGS
+from core.dataset.statistics import distribution_edges, summarise_studies
+from core.dataset.study_table import StudyFilter, select, study_table
+from tests.core.dataset.made_data import made_boxes, made_index
 
 STUDIES, SLICES, BOXES = 2_019, 711_601, 7_217
 LIMIT_MS = 300.0

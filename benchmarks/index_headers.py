@@ -21,7 +21,7 @@ import numpy as np
 import pydicom
 
 from benchmarks.timing import seconds
-from core.data.index import build_index
+from core.dataset.index import build_index
 from core.workers import Workers
 from tests.core.dicom.dicom_factory import write_ct_series
 

@@ -21,8 +21,8 @@ import numpy as np
 import pandas as pd
 
 from core.constants import VERTEBRAE
-from core.data.rsna import BOXES_FILE, IMAGES_FOLDER, LABELS_FILE, read_data_set
-from core.data.slice_table import check_boxes, labelled_slices
+from core.dataset.rsna import BOXES_FILE, IMAGES_FOLDER, LABELS_FILE, read_data_set
+from core.dataset.slice_table import check_boxes, labelled_slices
 
 STUDIES, SLICES, BOXES, BOXED_STUDIES = 2_019, 711_601, 7_217, 235
 POSITIVES = (146, 285, 73, 108, 162, 277, 393)

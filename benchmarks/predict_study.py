@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from core.config import Settings
-from core.data.rsna import read_studies
+from core.dataset.rsna import read_studies
 from core.dicom.series import read_series
 from core.errors import BundleError
 from core.evaluation.report import evaluate_predictions

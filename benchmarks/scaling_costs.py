@@ -29,8 +29,8 @@ import torch
 
 from core.config import Settings
 from core.data.cache import fill_store
-from core.data.index import build_index
-from core.data.rsna import read_studies
+from core.dataset.index import build_index
+from core.dataset.rsna import read_studies
 from core.inference.batch import predict_folder
 from core.models.pairs import BundlePair, default_bundle
 from core.phantom.cohort import write_cohort

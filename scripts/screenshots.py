@@ -24,7 +24,7 @@ import numpy as np
 from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
 
 from core.config import Settings
-from core.data.rsna import read_studies
+from core.dataset.rsna import read_studies
 from dashboard.tour.stops import telling_study
 from scripts.find_chromium import find_chromium
 

@@ -60,8 +60,8 @@ def index(
     progress_file: ProgressFile = None,
 ) -> None:
     """Read every DICOM header once; print what is odd about the data set."""
-    from core.data.index import build_index
-    from core.data.quality_report import render_text, write_html
+    from core.dataset.index import build_index
+    from core.dataset.quality_report import render_text, write_html
 
     root, cache_dir = data_root.absolute(), Settings().rsna_cache.absolute()
     workers = chosen_workers(jobs, dask)
@@ -143,7 +143,7 @@ def _inputs(
 
 
 def _verify(root: Path, cache_dir: Path, workers: Workers) -> None:
-    from core.data.index import verify_index
+    from core.dataset.index import verify_index
 
     with progress_bar("verify", "study") as progress:
         changed = verify_index(root, cache_dir, workers=workers, progress=progress)
@@ -157,7 +157,7 @@ def _verify(root: Path, cache_dir: Path, workers: Workers) -> None:
 
 def _fill_slices(root: Path, inputs: _Inputs, workers: Workers) -> None:
     from core.data.cache import fill_store
-    from core.data.rsna import read_studies
+    from core.dataset.rsna import read_studies
 
     with progress_bar("slice store", "study") as progress:
         done = fill_store(
@@ -177,8 +177,8 @@ def _fill_slices(root: Path, inputs: _Inputs, workers: Workers) -> None:
 
 
 def _fill_viewer(root: Path, workers: Workers) -> None:
-    from core.data.rsna import read_studies
     from core.data.viewer_fill import fill_viewer_store
+    from core.dataset.rsna import read_studies
 
     with progress_bar("viewer store", "study") as progress:
         done = fill_viewer_store(

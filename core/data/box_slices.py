@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data.masks import load_vertebra_mask, presence_from_mask
-from core.data.slice_table import volume_file_numbers
 from core.data.store_entries import fetch_entry
 from core.data.store_keys import (
     entry_key,
@@ -18,7 +16,9 @@ from core.data.store_keys import (
     remembered_digest,
     study_digests,
 )
-from core.data.true_boxes import by_slice, place_boxes
+from core.dataset.masks import load_vertebra_mask, presence_from_mask
+from core.dataset.slice_table import volume_file_numbers
+from core.dataset.true_boxes import by_slice, place_boxes
 from core.dicom.series import read_series
 from core.preprocessing.box_geometry import boxes_to_square
 from core.preprocessing.network_input import window_squares

@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 
 from core.config import ChannelMode
 from core.constants import NETWORK_WINDOWS
-from core.data.masks import load_vertebra_mask, presence_from_mask
-from core.data.slice_table import volume_file_numbers
 from core.data.store_entries import Entry, fetch_entry
 from core.data.store_eviction import StoreLimit
 from core.data.store_keys import (
@@ -26,6 +24,8 @@ from core.data.store_keys import (
     study_digests,
 )
 from core.data.viewer_store import ViewerVolume, load_viewer_volume
+from core.dataset.masks import load_vertebra_mask, presence_from_mask
+from core.dataset.slice_table import volume_file_numbers
 from core.dicom.series import read_series
 from core.preprocessing.network_input import slices_for_network
 from core.preprocessing.spine_field import FIELD_VERSION, spine_field_of

@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from core.constants import VERTEBRAE
-from core.data.quality import FLAG_COLUMNS
+from core.dataset.quality import FLAG_COLUMNS
 from core.errors import DataRootError, PredictionsError
 from core.evaluation.evaluation_set import EvaluationSet
 
@@ -28,7 +28,7 @@ class StudyFacts:
     Attributes:
         study_ids: str (n,), sorted.
         spacing_mm: float64 (n,), median slice distance; NaN where unknown.
-        flags: By column of `core.data.quality.FLAGS` a bool (n,).
+        flags: By column of `core.dataset.quality.FLAGS` a bool (n,).
     """
 
     study_ids: NDArray[np.str_]

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from core.constants import VERTEBRAE
-from core.data.csv_table import RAGGED, numbers, read_table
+from core.dataset.csv_table import RAGGED, numbers, read_table
 from core.errors import DataRootError, PredictionsError
 from core.evaluation.score_table import ScoreTable, patient_scores, table_without_slices
 

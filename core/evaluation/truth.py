@@ -13,8 +13,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from core.constants import VERTEBRAE
-from core.data.masks import load_vertebra_mask, presence_from_mask
-from core.data.rsna import read_studies
+from core.dataset.masks import load_vertebra_mask, presence_from_mask
+from core.dataset.rsna import read_studies
 from core.dicom.series_grid import series_grid
 from core.errors import DataRootError
 from core.types import StudyRecord

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from core import atomic
 from core.config import RunConfig, Settings
-from core.data.rsna import read_studies
+from core.dataset.rsna import read_studies
 from core.dicom.series import read_series
 from core.errors import DicomSeriesError, TrainingError
 from core.evaluation.levels import LevelReport

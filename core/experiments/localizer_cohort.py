@@ -13,7 +13,7 @@ import numpy as np
 
 from core.constants import VERTEBRAE
 from core.data.box_slices import BoxSlices, load_box_slices
-from core.data.masks import load_vertebra_mask
+from core.dataset.masks import load_vertebra_mask
 from core.dicom.series import read_series
 from core.evaluation.box_files import BoxCohort, truth_table
 from core.models.bundles import BundleInfo, read_bundle

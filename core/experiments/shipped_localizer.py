@@ -13,7 +13,7 @@ import pandas as pd
 
 from core.atomic import atomic_path, write_json
 from core.config import PROJECT_ROOT, Settings, load_run_config
-from core.data.rsna import read_studies
+from core.dataset.rsna import read_studies
 from core.evaluation.box_files import (
     BoxCohort,
     fused_table,

@@ -17,9 +17,9 @@ import pandas as pd
 from core import atomic
 from core.config import RunConfig
 from core.constants import VERTEBRAE
-from core.data.rsna import read_studies
-from core.data.slice_table import volume_file_numbers
-from core.data.splits import assign_folds
+from core.dataset.rsna import read_studies
+from core.dataset.slice_table import volume_file_numbers
+from core.dataset.splits import assign_folds
 from core.dicom.series import read_series
 from core.evaluation.levels import LevelName, LevelReport
 from core.evaluation.report import EvaluationReport, evaluate_predictions

@@ -14,7 +14,7 @@ from core.config import Settings
 from core.constants import N_VERTEBRAE
 from core.data.cache import StudySlices, load_study_slices
 from core.data.datasets import SliceDataset
-from core.data.rsna import read_studies
+from core.dataset.rsna import read_studies
 from core.inference.outputs import read_slices, write_slices
 from core.models.bundles import BundleInfo, read_bundle
 from core.models.fast_model import load_fast_model

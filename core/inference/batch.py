@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from core.data.rsna import read_studies
+from core.dataset.rsna import read_studies
 from core.dicom.series import read_series
 from core.errors import CSpineError, DataRootError, DicomSeriesError, WorkerError
 from core.inference.box_reading import BoxReader, load_reader

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from core.data.box_slices import BoxSlices, squares_of
-from core.data.slice_table import volume_file_numbers
+from core.dataset.slice_table import volume_file_numbers
 from core.errors import BundleError
 from core.inference.box_rows import file_boxes
 from core.inference.box_tracks import FusionSettings, detect

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.atomic import write_bytes
-from core.data.rsna import IMAGES_FOLDER, is_synthetic, read_studies
+from core.dataset.rsna import IMAGES_FOLDER, is_synthetic, read_studies
 from core.dicom.series import read_series
 from core.errors import ConfigError, DataRootError
 from core.models.pairs import BundlePair

@@ -11,10 +11,10 @@ from pathlib import Path
 from core.config import RunConfig
 from core.data.cache import StudySlices, load_study_slices
 from core.data.datasets import Presences, SliceDataset
-from core.data.index import index_folder
-from core.data.rsna import is_synthetic, read_studies
-from core.data.splits import assign_folds, load_or_make_folds
 from core.data.store_keys import study_digests
+from core.dataset.index import index_folder
+from core.dataset.rsna import is_synthetic, read_studies
+from core.dataset.splits import assign_folds, load_or_make_folds
 from core.errors import DicomSeriesError, TrainingError
 from core.training.presence import presence_from_bundle
 from core.training.provenance import fingerprint_keys

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data.masks import load_vertebra_mask
-from core.data.true_boxes import boxes_on_volume
+from core.dataset.masks import load_vertebra_mask
+from core.dataset.true_boxes import boxes_on_volume
 from core.types import CTVolume, StudyRecord
 from core.visualization.boxes import Box3D, join_boxes
 from core.visualization.labels import labels_from_mask, labels_from_presence

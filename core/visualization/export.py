@@ -10,7 +10,7 @@ from typing import Final
 from core import atomic
 from core.constants import VERTEBRAE
 from core.data.fingerprint import fingerprint_folder
-from core.data.rsna import is_synthetic, lines_file, read_studies
+from core.dataset.rsna import is_synthetic, lines_file, read_studies
 from core.dicom.series import read_series
 from core.errors import DataRootError, SceneError
 from core.inference.aggregation import aggregate

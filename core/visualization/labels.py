@@ -46,7 +46,7 @@ def labels_from_mask(mask: NDArray[np.uint8]) -> VertebraLabels:
     """Take a segmentation as it is.
 
     Args:
-        mask: uint8 (z, y, x), as `core.data.masks.load_vertebra_mask` gives it.
+        mask: uint8 (z, y, x), as `core.dataset.masks.load_vertebra_mask` gives it.
     """
     return VertebraLabels(mask, "mask")
 

@@ -10,9 +10,9 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from core.constants import VERTEBRAE
-from core.data.quality import FLAGS
-from core.data.statistics import DataSetStatistics, summarise_studies
-from core.data.study_table import StudyFilter, select
+from core.dataset.quality import FLAGS
+from core.dataset.statistics import DataSetStatistics, summarise_studies
+from core.dataset.study_table import StudyFilter, select
 from dashboard.dataset.figures import (
     distribution_figure,
     flags_figure,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from core.data.statistics import summarise_studies
-from core.data.study_table import StudyFilter, select
+from core.dataset.statistics import summarise_studies
+from core.dataset.study_table import StudyFilter, select
 from dashboard.dataset.charts import dataset_charts
 from dashboard.dataset.facts import dataset_facts, filter_chips
 from dashboard.dataset.indexed_set import IndexedSet

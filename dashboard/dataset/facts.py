@@ -7,8 +7,8 @@ from html import escape
 import streamlit as st
 
 from core.constants import SYNTHETIC_WARNING
-from core.data.statistics import DataSetStatistics
-from core.data.study_table import StudyFilter
+from core.dataset.statistics import DataSetStatistics
+from core.dataset.study_table import StudyFilter
 from dashboard.dataset.indexed_set import IndexedSet
 from dashboard.dataset.query import filter_labels
 from dashboard.session import state

@@ -15,8 +15,8 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from core.constants import N_VERTEBRAE, VERTEBRAE
-from core.data.quality import FLAGS
-from core.data.statistics import DataSetStatistics, Distribution
+from core.dataset.quality import FLAGS
+from core.dataset.statistics import DataSetStatistics, Distribution
 from dashboard.widgets.palette import CURRENT, NEUTRAL, VERTEBRA_COLORS, with_alpha
 
 HEIGHT: Final = 230

@@ -10,12 +10,12 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from core.data.index import INDEX_FILE, STUDIES_FILE, index_folder, load_index
-from core.data.rsna import BOXES_FILE, IMAGES_FOLDER, LABELS_FILE, read_data_set
-from core.data.slice_table import boxes_on_slices
-from core.data.statistics import distribution_edges
-from core.data.study_table import StudyTable, study_table
-from core.data.true_boxes import move_box
+from core.dataset.index import INDEX_FILE, STUDIES_FILE, index_folder, load_index
+from core.dataset.rsna import BOXES_FILE, IMAGES_FOLDER, LABELS_FILE, read_data_set
+from core.dataset.slice_table import boxes_on_slices
+from core.dataset.statistics import distribution_edges
+from core.dataset.study_table import StudyTable, study_table
+from core.dataset.true_boxes import move_box
 from core.types import BoxPrediction, CTVolume, StudyRecord
 from dashboard.studies.cohort import files_signature, settings
 

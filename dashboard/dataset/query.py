@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from core.constants import N_VERTEBRAE, VERTEBRAE
-from core.data.quality import FLAGS
-from core.data.study_table import Span, StudyFilter
+from core.dataset.quality import FLAGS
+from core.dataset.study_table import Span, StudyFilter
 
 _FLAG_BY_WORD: Final = {flag.column.removeprefix("flag_"): flag for flag in FLAGS}
 _SPANS: Final = {

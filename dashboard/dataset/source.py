@@ -6,7 +6,7 @@ from typing import Final
 
 import streamlit as st
 
-from core.data.rsna import IMAGES_FOLDER
+from core.dataset.rsna import IMAGES_FOLDER
 from core.errors import CSpineError, DataRootError
 from dashboard.background import process_tasks
 from dashboard.dataset.indexed_set import IndexedSet, indexed_set

@@ -7,8 +7,8 @@ from html import escape
 import streamlit as st
 
 from core.constants import VERTEBRAE
-from core.data.quality import FLAGS
-from core.data.rsna import lines_file
+from core.dataset.quality import FLAGS
+from core.dataset.rsna import lines_file
 from core.dicom.metadata import read_metadata
 from core.errors import CSpineError
 from core.types import StudyRecord

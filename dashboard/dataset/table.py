@@ -11,8 +11,8 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from core.constants import VERTEBRAE
-from core.data.quality import FLAGS
-from core.data.study_table import StudyFilter
+from core.dataset.quality import FLAGS
+from core.dataset.study_table import StudyFilter
 from dashboard.dataset.indexed_set import IndexedSet
 from dashboard.session import state
 

@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from core.constants import VERTEBRAE
-from core.data.rsna import read_studies
+from core.dataset.rsna import read_studies
 from core.errors import CSpineError, DataRootError
 from core.models.operating_points import operating_point
 from core.models.pairs import BundlePair

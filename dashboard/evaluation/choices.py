@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 
 from core.constants import VERTEBRAE
-from core.data.quality import FLAGS
+from core.dataset.quality import FLAGS
 from core.evaluation.cohort_filter import StudyFacts
 from core.evaluation.levels import LevelName
 from core.inference.aggregation import POOLINGS

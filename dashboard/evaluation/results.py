@@ -14,7 +14,7 @@ import streamlit as st
 
 from core.config import Settings
 from core.constants import N_VERTEBRAE, VERTEBRAE
-from core.data.index import STUDIES_FILE, index_folder
+from core.dataset.index import STUDIES_FILE, index_folder
 from core.errors import DataRootError
 from core.evaluation.cohort_filter import (
     CohortFilter,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from core.config import Settings, load_run_config
-from core.data.rsna import LABELS_FILE, is_synthetic
+from core.dataset.rsna import LABELS_FILE, is_synthetic
 from core.errors import ConfigError
 from core.inference.outputs import SLICES_FILE
 from core.models.bundles import BundleInfo, list_bundles

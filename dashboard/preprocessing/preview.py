@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.config import RunConfig
-from core.data.true_boxes import boxes_on_volume
+from core.dataset.true_boxes import boxes_on_volume
 from core.preprocessing.augmentation import (
     Augmentation,
     AugmentationRanges,

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import streamlit as st
 
-from core.data.study_table import StudyFilter
+from core.dataset.study_table import StudyFilter
 
 SLICE_KEY: Final = "slice"
 STUDY_KEY: Final = "study"

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from core.config import PROJECT_ROOT
 from core.constants import VERTEBRAE
-from core.data.rsna import lines_file
+from core.dataset.rsna import lines_file
 from core.errors import SceneError
 from core.inference.box_tracks import FusionSettings, boxes_3d, detect
 from core.types import CTVolume, StudyRecord

@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from core.config import Settings
-from core.data.rsna import is_synthetic, read_studies
+from core.dataset.rsna import is_synthetic, read_studies
 from core.models.bundles import BundleInfo, list_bundles
 from core.types import StudyRecord
 

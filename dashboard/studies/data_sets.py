@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from core.config import Settings
-from core.data.rsna import IMAGES_FOLDER, LABELS_FILE, is_synthetic
+from core.dataset.rsna import IMAGES_FOLDER, LABELS_FILE, is_synthetic
 from core.errors import StorageError, TaskError
 from core.phantom.cohort import MANIFEST
 from dashboard.background.processes import remove_whole

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from core.data.masks import load_vertebra_mask
+from core.dataset.masks import load_vertebra_mask
 from core.types import CTVolume
 from dashboard.studies.cohort import files_signature
 

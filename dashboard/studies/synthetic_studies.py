@@ -11,7 +11,7 @@ import cv2
 
 from core import atomic
 from core.constants import DISPLAY_WINDOWS
-from core.data.rsna import IMAGES_FOLDER
+from core.dataset.rsna import IMAGES_FOLDER
 from core.errors import CSpineError, DataRootError
 from core.evaluation.truth import truth_from_parquet
 from core.phantom.on_demand import CohortSeed, find_cohort_seed, materialise_study

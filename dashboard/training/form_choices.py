@@ -8,7 +8,7 @@ from typing import Final
 
 import streamlit as st
 
-from core.data.rsna import read_studies
+from core.dataset.rsna import read_studies
 from core.models.bundles import list_bundles
 from dashboard.studies.cohort import COUNT_SLICES_UP_TO, files_signature, settings
 from dashboard.training import run_processes

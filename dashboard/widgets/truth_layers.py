@@ -9,9 +9,9 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from core.data.masks import load_vertebra_mask
-from core.data.rsna import lines_file
-from core.data.true_boxes import boxes_on_volume
+from core.dataset.masks import load_vertebra_mask
+from core.dataset.rsna import lines_file
+from core.dataset.true_boxes import boxes_on_volume
 from core.types import CTVolume, StudyRecord
 from dashboard.studies.open_study import OpenStudy
 from dashboard.widgets.slice_viewer import (

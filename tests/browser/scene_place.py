@@ -8,8 +8,8 @@ import numpy as np
 
 from core.constants import BOXES_TYPE, MASK_LABELS, VERTEBRAE
 from core.data.fingerprint import fingerprint_folder
-from core.data.masks import load_vertebra_mask
-from core.data.rsna import read_studies
+from core.dataset.masks import load_vertebra_mask
+from core.dataset.rsna import read_studies
 from core.dicom.series import read_series
 from core.inference.outputs import write_predictions
 from core.models.pairs import choose_pair

@@ -28,8 +28,8 @@ import torch
 
 from core import atomic
 from core.config import RunConfig, Settings
-from core.data.index import build_index, load_index
 from core.data.store_entries import fetch_entry
+from core.dataset.index import build_index, load_index
 from core.inference.outputs import read_predictions, write_predictions
 from core.models.bundles import BundleConfig, list_bundles
 from core.models.checkpoint import load_model, save_bundle

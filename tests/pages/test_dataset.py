@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.data.index import build_index
+from core.dataset.index import build_index
 from core.workers import Workers
 from dashboard.background import process_tasks
 from dashboard.background.process_tasks import Task

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from core.data.index import INDEX_FILE, STUDIES_FILE, build_index
+from core.dataset.index import INDEX_FILE, STUDIES_FILE, build_index
 from core.workers import Workers
 from tests.core.cluster import loopback_cluster
 

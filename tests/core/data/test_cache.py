@@ -7,7 +7,7 @@ import pytest
 from core.constants import NETWORK_WINDOWS
 from core.data import cache
 from core.data.cache import StoreLimit, fill_store, load_study_slices
-from core.data.rsna import read_studies
+from core.dataset.rsna import read_studies
 from core.dicom.series import read_series
 from core.errors import DataRootError, DicomSeriesError, StorageError
 from core.preprocessing.network_input import slices_for_network

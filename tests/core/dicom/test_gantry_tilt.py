@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from core.data.masks import load_vertebra_mask
+from core.dataset.masks import load_vertebra_mask
 from core.dicom.gantry_tilt import shift_plane, tilt_degrees
 from core.dicom.series import read_series
 from core.types import CTVolume

@@ -3,7 +3,7 @@ import pytest
 
 from core.dicom.metadata import read_metadata
 from core.errors import DicomSeriesError
-from tests.core.data.made_root import add_study
+from tests.core.dataset.made_root import add_study
 
 SECRETS = {
     "PatientName": "Secret^Name",

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from core.data.quality import FLAG_COLUMNS
+from core.dataset.quality import FLAG_COLUMNS
 from core.errors import DataRootError, PredictionsError
 from core.evaluation.cohort_filter import (
     CohortFilter,

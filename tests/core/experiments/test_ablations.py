@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from core.config import Settings
-from core.data.rsna import read_studies
+from core.dataset.rsna import read_studies
 from core.errors import ConfigError
 from core.evaluation.report import evaluate_predictions
 from core.evaluation.truth import StudyTruth, truth_from_data_root

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from core.config import PROJECT_ROOT
-from core.data.rsna import read_studies
+from core.dataset.rsna import read_studies
 from core.errors import PredictionsError
 from core.evaluation.box_files import BoxCohort, fused_table, read_box_cohort, truth_table
 from core.experiments import localizer_baselines

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from core.config import RunConfig
-from core.data.rsna import read_studies
-from core.data.splits import assign_folds
+from core.dataset.rsna import read_studies
+from core.dataset.splits import assign_folds
 from core.dicom.series import read_series
 from core.evaluation.report import evaluate_predictions
 from core.evaluation.truth import truth_from_data_root

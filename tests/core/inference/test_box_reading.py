@@ -10,7 +10,7 @@ import pytest
 
 from core.config import PROJECT_ROOT
 from core.constants import BOXES_TYPE
-from core.data.rsna import read_studies
+from core.dataset.rsna import read_studies
 from core.dicom.series import read_series
 from core.errors import BundleError
 from core.experiments.shipped_localizer import NAME

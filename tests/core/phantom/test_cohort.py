@@ -7,8 +7,8 @@ import pandas as pd
 import pydicom
 import pytest
 
-from core.data.masks import load_vertebra_mask, presence_from_mask
-from core.data.rsna import is_synthetic, read_studies
+from core.dataset.masks import load_vertebra_mask, presence_from_mask
+from core.dataset.rsna import is_synthetic, read_studies
 from core.dicom.series import read_series
 from core.errors import ConfigError, DataRootError
 from core.phantom.cohort import GENERATOR_VERSION, discard_outdated, write_cohort

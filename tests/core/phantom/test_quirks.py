@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.data.quality import FLAG_COLUMNS, gap_and_uneven, has_hole, is_reversed, is_short
+from core.dataset.quality import FLAG_COLUMNS, gap_and_uneven, has_hole, is_reversed, is_short
 from core.phantom.grid import Grid
 from core.phantom.numbering import number_files
 from core.phantom.quirks import CLEAN, RATES, Quirks, adapt_grid, plan_quirks

@@ -7,10 +7,10 @@ import pandas as pd
 import pydicom
 import pytest
 
-from core.data.index import build_index
-from core.data.masks import load_vertebra_mask
-from core.data.quality import FLAG_COLUMNS
-from core.data.rsna import read_studies
+from core.dataset.index import build_index
+from core.dataset.masks import load_vertebra_mask
+from core.dataset.quality import FLAG_COLUMNS
+from core.dataset.rsna import read_studies
 from core.dicom.series import read_series
 from core.errors import DataRootError, DicomSeriesError
 from core.phantom.cohort import BOX_EVERY, write_cohort

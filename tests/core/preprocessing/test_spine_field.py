@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.data.masks import load_vertebra_mask
-from core.data.rsna import read_studies
+from core.dataset.masks import load_vertebra_mask
+from core.dataset.rsna import read_studies
 from core.dicom.series import read_series
 from core.phantom.cohort import write_cohort
 from core.preprocessing.network_input import slices_for_network

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from core.config import RunConfig
 from core.data.cache import load_study_slices
 from core.data.datasets import SliceDataset
-from core.data.rsna import read_studies
+from core.dataset.rsna import read_studies
 from core.dicom.series import read_series
 from core.preprocessing.augmentation import Augmentation, AugmentationRanges, apply_augmentation
 from core.preprocessing.steps import (

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from core.config import PROJECT_ROOT
-from core.data.rsna import read_studies
+from core.dataset.rsna import read_studies
 from core.dicom.series import read_series
 from core.experiments.shipped_localizer import NAME
 from core.inference.box_reading import load_reader

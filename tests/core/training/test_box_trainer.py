@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from core.config import RunConfig
 from core.data.box_dataset import BoxDataset
 from core.data.box_slices import BoxSlices, load_box_slices
-from core.data.rsna import read_studies
+from core.dataset.rsna import read_studies
 from core.dicom.series import read_series
 from core.errors import TrainingError
 from core.models.bundles import read_bundle
@@ -164,7 +164,7 @@ def test_the_held_out_fold_is_measured(phantom_root, cache_dir, tmp_path):
 
 def _seed_with_both(root):
     """A seed whose folds both hold a boxed study."""
-    from core.data.splits import assign_folds
+    from core.dataset.splits import assign_folds
 
     records = read_studies(root)
     for seed in range(50):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from core.config import RunConfig
-from core.data.index import index_folder
-from core.data.rsna import read_studies
-from core.data.splits import assign_folds
+from core.dataset.index import index_folder
+from core.dataset.rsna import read_studies
+from core.dataset.splits import assign_folds
 from core.training.cohort import saved_folds
 from tests.core.training.made_data_root import write_data_root
 

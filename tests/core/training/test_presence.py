@@ -4,7 +4,7 @@ import torch
 
 from core.config import RunConfig
 from core.data.cache import load_study_slices
-from core.data.rsna import read_studies
+from core.dataset.rsna import read_studies
 from core.errors import BundleError
 from core.models.bundles import BundleConfig, read_bundle
 from core.models.checkpoint import load_model, save_bundle

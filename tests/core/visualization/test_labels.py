@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.data.masks import presence_from_mask
+from core.dataset.masks import presence_from_mask
 from core.phantom.study import make_study
 from core.types import CTVolume
 from core.visualization.bone import bone_mask, rest_surface, spine_path

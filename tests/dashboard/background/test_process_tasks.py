@@ -10,7 +10,7 @@ import time
 import psutil
 import pytest
 
-from core.data.index import load_index
+from core.dataset.index import load_index
 from core.errors import StorageError, TaskError
 from dashboard.background import process_tasks
 from dashboard.studies import data_sets

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from core.constants import VERTEBRAE
-from core.data.quality import FLAGS
-from core.data.statistics import distribution_edges, summarise_studies
-from core.data.study_table import StudyFilter, select, study_table
+from core.dataset.quality import FLAGS
+from core.dataset.statistics import distribution_edges, summarise_studies
+from core.dataset.study_table import StudyFilter, select, study_table
 from dashboard.dataset.figures import (
     distribution_figure,
     flags_figure,
@@ -16,7 +16,7 @@ from dashboard.dataset.figures import (
     prevalence_figure,
     together_figure,
 )
-from tests.core.data.made_data import made_boxes, made_index
+from tests.core.dataset.made_data import made_boxes, made_index
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.constants import VERTEBRAE
-from core.data.quality import FLAG_COLUMNS
-from core.data.study_table import StudyFilter
+from core.dataset.quality import FLAG_COLUMNS
+from core.dataset.study_table import StudyFilter
 from dashboard.dataset.query import filter_from_query, filter_labels, filter_to_query
 
 numbers = st.floats(0, 5_000).map(lambda v: round(v, 6))

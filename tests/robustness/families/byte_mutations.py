@@ -16,8 +16,8 @@ from typing import Final
 import numpy as np
 
 from core.constants import VERTEBRAE
-from core.data.index import build_index, verify_index
-from core.data.index_shards import StudyTask, index_study
+from core.dataset.index import build_index, verify_index
+from core.dataset.index_shards import StudyTask, index_study
 from core.dicom.headers import read_header
 from core.dicom.series import read_series
 from core.errors import CSpineError, DicomSeriesError

@@ -12,7 +12,7 @@ from typing import Final
 import nibabel as nib
 import numpy as np
 
-from core.data.masks import load_vertebra_mask
+from core.dataset.masks import load_vertebra_mask
 from core.types import CTVolume
 from tests.robustness.verdicts import SEED, Family, Verdict, judged
 

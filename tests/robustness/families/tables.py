@@ -11,7 +11,7 @@ import numpy as np
 
 from core.config import load_run_config
 from core.constants import VERTEBRAE
-from core.data.rsna import read_data_set
+from core.dataset.rsna import read_data_set
 from core.evaluation.outside_scores import read_outside_scores
 from core.evaluation.truth import truth_from_csv
 from tests.robustness.verdicts import SEED, Family, Verdict, judged

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.constants import VERTEBRAE
-from core.data.quality import FLAG_COLUMNS
-from core.data.rsna import read_data_set
-from core.data.statistics import distribution_edges, round_edges, summarise_studies
-from core.data.study_table import StudyFilter, select, study_table
-from tests.core.data.made_data import made_boxes, made_index
-from tests.core.data.made_root import add_study, index_here, write_boxes, write_labels
+from core.dataset.quality import FLAG_COLUMNS
+from core.dataset.rsna import read_data_set
+from core.dataset.statistics import distribution_edges, round_edges, summarise_studies
+from core.dataset.study_table import StudyFilter, select, study_table
+from tests.core.dataset.made_data import made_boxes, made_index
+from tests.core.dataset.made_root import add_study, index_here, write_boxes, write_labels
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.atomic import write_bytes
-from core.data.index_files import list_files, read_file
-from core.data.index_shards import (
+from core.dataset.index_files import list_files, read_file
+from core.dataset.index_shards import (
     INDEX_SCHEMA,
     Shard,
     StudyTask,
@@ -25,9 +25,9 @@ from core.data.index_shards import (
     read_shard,
     shard_path,
 )
-from core.data.index_studies import STUDIES_SCHEMA, study_rows
-from core.data.rsna import IMAGES_FOLDER, is_synthetic, read_studies
-from core.data.tables import LABEL_COLUMNS
+from core.dataset.index_studies import STUDIES_SCHEMA, study_rows
+from core.dataset.rsna import IMAGES_FOLDER, is_synthetic, read_studies
+from core.dataset.tables import LABEL_COLUMNS
 from core.errors import CSpineError, DataRootError, StorageError
 from core.types import StudyRecord
 from core.workers import Workers, run_over
@@ -54,7 +54,7 @@ class DataIndex:
         studies: One row a study: study_id, n_files, n_slices, rows, cols, row_mm, z_spacing_mm,
             z_min_step_mm, z_max_step_mm, thickness_mm, coverage_mm, labelled, patient_overall and
             C1..C7 (nullable boolean), n_boxes, has_mask, error (None where `read_series` reads
-            the study), and `core.data.quality.FLAG_COLUMNS`.
+            the study), and `core.dataset.quality.FLAG_COLUMNS`.
         folder: Where `index.parquet` and `studies.parquet` lie.
         synthetic: The data root was generated, not scanned.
     """

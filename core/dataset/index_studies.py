@@ -8,12 +8,12 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from core.data import quality
-from core.data.csv_table import read_table
-from core.data.index_shards import Shard
-from core.data.rsna import BOXES_FILE, LABELS_FILE
-from core.data.slice_table import file_numbers
-from core.data.tables import LABEL_COLUMNS, UID
+from core.dataset import quality
+from core.dataset.csv_table import read_table
+from core.dataset.index_shards import Shard
+from core.dataset.rsna import BOXES_FILE, LABELS_FILE
+from core.dataset.slice_table import file_numbers
+from core.dataset.tables import LABEL_COLUMNS, UID
 from core.types import StudyRecord
 
 STUDIES_SCHEMA: Final = pa.schema(

@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 
 from benchmarks import load_tables
-from core.data.index import build_index
-from core.data.rsna import read_data_set
-from core.data.slice_table import boxes_on_slices, check_boxes, file_numbers, labelled_slices
+from core.dataset.index import build_index
+from core.dataset.rsna import read_data_set
+from core.dataset.slice_table import boxes_on_slices, check_boxes, file_numbers, labelled_slices
 from core.errors import DataRootError
 from core.workers import Workers
-from tests.core.data.test_rsna import BOX_HEAD, HEAD, data_root
+from tests.core.dataset.test_rsna import BOX_HEAD, HEAD, data_root
 from tests.core.dicom.dicom_factory import made_hu, write_ct_series
 
 LABELS = HEAD + "1.1,1,1,0,0,0,0,0,0\n1.2,1,0,0,1,0,0,0,0\n"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data.slice_table import volume_file_numbers
+from core.dataset.slice_table import volume_file_numbers
 from core.types import BoxPrediction, CTVolume
 
 FileBox = tuple[int, tuple[float, float, float, float]]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.data.true_boxes import boxes_on_volume, by_slice, place_boxes
+from core.dataset.true_boxes import boxes_on_volume, by_slice, place_boxes
 from tests.core.visualization.solids import volume_of
 
 BOX = (1.0, 2.0, 3.0, 4.0)

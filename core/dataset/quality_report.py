@@ -14,9 +14,9 @@ from pydicom.uid import UID
 
 from core.atomic import write_text
 from core.constants import SYNTHETIC_WARNING
-from core.data.index import DataIndex
-from core.data.quality import FLAGS, Flag
-from core.data.tables import LABEL_COLUMNS
+from core.dataset.index import DataIndex
+from core.dataset.quality import FLAGS, Flag
+from core.dataset.tables import LABEL_COLUMNS
 
 Rows = list[tuple[str, str]]
 

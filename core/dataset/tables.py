@@ -11,7 +11,7 @@ import pandera.pandas as pa
 from numpy.typing import NDArray
 
 from core.constants import VERTEBRAE
-from core.data.csv_table import RAGGED, rule
+from core.dataset.csv_table import RAGGED, rule
 
 UID: Final = "StudyInstanceUID"
 OVERALL: Final = "patient_overall"

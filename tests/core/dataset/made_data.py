@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from core.constants import VERTEBRAE
-from core.data.index import DataIndex
-from core.data.quality import FLAG_COLUMNS
-from core.data.tables import LABEL_COLUMNS
+from core.dataset.index import DataIndex
+from core.dataset.quality import FLAG_COLUMNS
+from core.dataset.tables import LABEL_COLUMNS
 
 POSITIVES = (146, 285, 73, 108, 162, 277, 393)
 """Studies of 2,019 with a fracture of C1..C7 in RSNA's set."""

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from core.constants import VERTEBRAE
-from core.data.csv_table import RAGGED, TableProblem, check_table, numbers, read_table
-from core.data.tables import BOX_COLUMNS, BOXES, LABEL_COLUMNS, LABELS, UID
+from core.dataset.csv_table import RAGGED, TableProblem, check_table, numbers, read_table
+from core.dataset.tables import BOX_COLUMNS, BOXES, LABEL_COLUMNS, LABELS, UID
 from core.errors import DataRootError
 from core.types import StudyRecord
 
@@ -79,7 +79,7 @@ def read_data_set(data_root: Path) -> DataSet:
     A study without a sound row in `train.csv` is unlabelled, and so is every study where there is
     no `train.csv`. A wrong box is left out. Both are named in `problems`; rows and masks without
     a study folder are one problem a table. Whether a box fits its slice is for
-    `core.data.slice_table.check_boxes` to say, which needs the index.
+    `core.dataset.slice_table.check_boxes` to say, which needs the index.
 
     Raises:
         DataRootError: No studies, or a table that cannot be read or lacks columns: then none of

@@ -11,8 +11,8 @@ import pydicom
 import pytest
 from scipy.ndimage import maximum_filter, minimum_filter
 
-from core.data import masks
-from core.data.masks import load_vertebra_mask, presence_from_mask
+from core.dataset import masks
+from core.dataset.masks import load_vertebra_mask, presence_from_mask
 from core.dicom.series import read_series
 from core.errors import DataRootError
 from core.types import CTVolume

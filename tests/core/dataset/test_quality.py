@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.data import quality
+from core.dataset import quality
 from tests.core.dicom.dicom_factory import SYNTAXES
 
 

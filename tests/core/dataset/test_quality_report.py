@@ -8,9 +8,9 @@ from html.parser import HTMLParser
 import pytest
 
 from core.constants import SYNTHETIC_WARNING
-from core.data.quality import FLAGS
-from core.data.quality_report import render_html, render_text, summarise, write_html
-from tests.core.data.made_root import add_study, index_here, write_labels
+from core.dataset.quality import FLAGS
+from core.dataset.quality_report import render_html, render_text, summarise, write_html
+from tests.core.dataset.made_root import add_study, index_here, write_labels
 
 NASTY = "1.9 & <script>alert('x')<"
 

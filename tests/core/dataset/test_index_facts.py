@@ -7,10 +7,10 @@ import shutil
 import numpy as np
 import pytest
 
-from core.data.index_files import list_files, place_files, read_file
+from core.dataset.index_files import list_files, place_files, read_file
 from core.dicom.series import read_series
 from core.errors import DicomSeriesError
-from tests.core.data.made_root import (
+from tests.core.dataset.made_root import (
     add_study,
     files_of,
     flags_of,

@@ -11,8 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from core.constants import N_VERTEBRAE
-from core.data.quality import FLAGS, Flag
-from core.data.study_table import StudyTable
+from core.dataset.quality import FLAGS, Flag
+from core.dataset.study_table import StudyTable
 
 BINS: Final = 20
 """About so many bars to a distribution."""
@@ -129,7 +129,7 @@ def summarise_studies(
 
     Args:
         table: The data set.
-        passes: bool (n,), from `core.data.study_table.select`.
+        passes: bool (n,), from `core.dataset.study_table.select`.
         edges: From `distribution_edges` of the whole data set.
     """
     studies = table.studies

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from core.data.index import DataIndex
-from core.data.quality import FLAG_COLUMNS
-from core.data.tables import LABEL_COLUMNS
+from core.dataset.index import DataIndex
+from core.dataset.quality import FLAG_COLUMNS
+from core.dataset.tables import LABEL_COLUMNS
 
 Span = tuple[float, float]
 """From the first value up to, and without, the second."""
@@ -29,7 +29,7 @@ class StudyFilter:
         box_mm: At least one box whose side (see `StudyTable.boxes`) lies in it, mm.
         n_slices: Slices of the volume.
         spacing_mm: Distance of slices, mm.
-        flags: Columns of `core.data.quality.FLAG_COLUMNS`; the study bears each of them.
+        flags: Columns of `core.dataset.quality.FLAG_COLUMNS`; the study bears each of them.
         text: Occurs in the study's id, whatever the case.
     """
 
@@ -87,7 +87,7 @@ def study_table(index: DataIndex, boxes: pd.DataFrame) -> StudyTable:
 
     Args:
         index: Of the data root.
-        boxes: `core.data.rsna.DataSet.boxes`; those of studies that are not indexed are left out.
+        boxes: `core.dataset.rsna.DataSet.boxes`; those of studies that are not indexed are left out.
     """
     studies = index.studies.reset_index(drop=True)
     row = pd.Index(studies["study_id"]).get_indexer(pd.Index(index.slices["study_id"]))

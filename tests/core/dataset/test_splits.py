@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.data.splits import assign_folds, load_or_make_folds
+from core.dataset.splits import assign_folds, load_or_make_folds
 from core.errors import DataRootError
 from core.types import StudyRecord
 

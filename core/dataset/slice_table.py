@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from core.data.csv_table import TableProblem, check_table
-from core.data.rsna import BOXES_FILE, DataSet, boxes_by_study
-from core.data.tables import LABEL_COLUMNS, PLACED_BOXES
+from core.dataset.csv_table import TableProblem, check_table
+from core.dataset.rsna import BOXES_FILE, DataSet, boxes_by_study
+from core.dataset.tables import LABEL_COLUMNS, PLACED_BOXES
 from core.errors import DataRootError
 from core.types import CTVolume
 

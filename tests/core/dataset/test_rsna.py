@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.data.rsna import is_synthetic, lines_file, read_data_set, read_studies
+from core.dataset.rsna import is_synthetic, lines_file, read_data_set, read_studies
 from core.errors import DataRootError
 from core.types import StudyRecord
 

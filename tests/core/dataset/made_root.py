@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from core.data.index import DataIndex, build_index
-from core.data.quality import FLAG_COLUMNS
+from core.dataset.index import DataIndex, build_index
+from core.dataset.quality import FLAG_COLUMNS
 from core.workers import Workers
 from tests.core.dicom.dicom_factory import write_ct_series
 

@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.atomic import atomic_path
-from core.data import quality
-from core.data.index_files import (
+from core.dataset import quality
+from core.dataset.index_files import (
     FileFacts,
     FilePlace,
     from_row,

@@ -18,13 +18,13 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from core.data import index as index_module
-from core.data.index import build_index, index_folder, load_index, verify_index
-from core.data.index_shards import StudyTask, index_study, read_shard, shard_path
-from core.data.quality import FLAG_COLUMNS
+from core.dataset import index as index_module
+from core.dataset.index import build_index, index_folder, load_index, verify_index
+from core.dataset.index_shards import StudyTask, index_study, read_shard, shard_path
+from core.dataset.quality import FLAG_COLUMNS
 from core.errors import DataRootError, StorageError
 from core.workers import Workers
-from tests.core.data.made_root import (
+from tests.core.dataset.made_root import (
     HERE,
     add_study,
     files_of,
@@ -61,7 +61,7 @@ def root(tmp_path, template) -> Path:
 @pytest.fixture
 def reads(monkeypatch):
     """Names of the files that are read from now on."""
-    from core.data import index_shards
+    from core.dataset import index_shards
 
     names: list[str] = []
 
@@ -189,7 +189,7 @@ KILLED = """
 import sys, time
 from pathlib import Path
 from typing import Any
-import core.data.index as module
+import core.dataset.index as module
 from core.workers import Workers
 
 real = module.index_study
@@ -259,7 +259,7 @@ def test_a_broken_shard_is_made_anew(root, damage, reads):
 
 
 def test_a_shard_of_another_version_is_made_anew(root, monkeypatch, reads):
-    from core.data import index_shards
+    from core.dataset import index_shards
 
     index_here(root)
     reads.clear()
@@ -344,7 +344,7 @@ def test_a_wild_instance_number_does_not_stop_the_index(root):
 
 
 def test_a_large_file_is_hashed_in_pieces(root, monkeypatch):
-    from core.data import index_files
+    from core.dataset import index_files
 
     whole = index_here(root)
     monkeypatch.setattr(index_files, "_WHOLE_FILE_BYTES", 100)

@@ -1,0 +1,1 @@
+"""The RSNA tables, masks, index, quality flags and splits."""
