@@ -19,10 +19,10 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 
-from core.data.cache import StudySlices
-from core.data.datasets import SliceDataset
 from core.data.store_entries import fetch_entry
 from core.models.registry import build_model
+from core.prepared.slice_dataset import SliceDataset
+from core.prepared.slices import StudySlices
 from core.training.batches import Batches
 from core.training.engine import train_one_epoch
 from core.training.losses import loss_for

@@ -28,12 +28,12 @@ import joblib
 import torch
 
 from core.config import Settings
-from core.data.cache import fill_store
 from core.dataset.index import build_index
 from core.dataset.rsna import read_studies
 from core.inference.batch import predict_folder
 from core.models.pairs import BundlePair, default_bundle
 from core.phantom.cohort import write_cohort
+from core.prepared.slices import fill_store
 from core.types import HuWindow
 from core.workers import Workers, run_over
 

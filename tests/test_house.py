@@ -22,8 +22,8 @@ MAY_IMPORT_TORCH = (
     "core/inference/explain.py",
     "core/inference/localization.py",
     "core/experiments/subsampled_predictions.py",
-    "core/data/datasets.py",
-    "core/data/box_dataset.py",
+    "core/prepared/slice_dataset.py",
+    "core/prepared/box_dataset.py",
 )
 MACHINE_PATHS = re.compile(r"(?<![\w.~])/(work|root|home|Users|mnt|scratch)/\w")
 

@@ -156,8 +156,8 @@ def _verify(root: Path, cache_dir: Path, workers: Workers) -> None:
 
 
 def _fill_slices(root: Path, inputs: _Inputs, workers: Workers) -> None:
-    from core.data.cache import fill_store
     from core.dataset.rsna import read_studies
+    from core.prepared.slices import fill_store
 
     with progress_bar("slice store", "study") as progress:
         done = fill_store(

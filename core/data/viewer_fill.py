@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.data.store_eviction import StoreLimit
-from core.data.viewer_store import load_viewer_volume
+from core.prepared.volumes import load_viewer_volume
 from core.types import StudyRecord
 from core.workers import Workers, run_over
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.constants import VERTEBRAE
-from core.data.box_slices import BoxSlices, load_box_slices
 from core.dataset.masks import load_vertebra_mask
 from core.dicom.series import read_series
 from core.evaluation.box_files import BoxCohort, truth_table
 from core.models.bundles import BundleInfo, read_bundle
+from core.prepared.box_slices import BoxSlices, load_box_slices
 from core.preprocessing.box_geometry import boxes_from_square
 from core.types import RawDetections, StudyRecord
 from core.workers import Workers, run_over

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from core.config import Settings
 from core.constants import N_VERTEBRAE
-from core.data.cache import StudySlices, load_study_slices
-from core.data.datasets import SliceDataset
 from core.dataset.rsna import read_studies
 from core.inference.outputs import read_slices, write_slices
 from core.models.bundles import BundleInfo, read_bundle
 from core.models.fast_model import load_fast_model
 from core.models.pairs import DEFAULT_NAMES
+from core.prepared.slice_dataset import SliceDataset
+from core.prepared.slices import StudySlices, load_study_slices
 from core.types import SlicePredictions
 
 SLICES_PER_STUDY: Final = 24

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from core.data.box_slices import BoxSlices, squares_of
 from core.dataset.slice_table import volume_file_numbers
 from core.errors import BundleError
 from core.inference.box_rows import file_boxes
@@ -18,6 +17,7 @@ from core.inference.device import pick_device, smaller_batch
 from core.models.bundles import BundleInfo
 from core.models.localizer import Localizer, RawBoxes
 from core.models.localizer_bundle import load_localizer
+from core.prepared.box_slices import BoxSlices, squares_of
 from core.preprocessing.box_geometry import boxes_from_square, clip_boxes
 from core.preprocessing.network_input import stack_neighbours
 from core.types import CTVolume, FileBox, RawDetections

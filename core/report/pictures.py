@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.constants import DISPLAY_WINDOWS
-from core.data.planes import planes_grid, reduce_volume
+from core.prepared.planes import planes_grid, reduce_volume
 from core.preprocessing.intensity import window_to_uint8
 from core.types import CTVolume, HuWindow
 

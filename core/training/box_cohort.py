@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.config import RunConfig
-from core.data.box_dataset import BoxDataset
-from core.data.box_slices import BoxSlices, load_box_slices
 from core.data.store_keys import study_digests
 from core.dataset.rsna import is_synthetic, read_studies
 from core.errors import DicomSeriesError, TrainingError
+from core.prepared.box_dataset import BoxDataset
+from core.prepared.box_slices import BoxSlices, load_box_slices
 from core.training.cohort import saved_folds
 from core.training.provenance import fingerprint_keys
 from core.training.runs import RunFolder

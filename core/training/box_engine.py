@@ -16,9 +16,9 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 from torchvision.ops import box_iou
 
-from core.data.box_dataset import BoxBatch
 from core.errors import TrainingError
 from core.models.localizer import RawBoxes
+from core.prepared.box_dataset import BoxBatch
 from core.training.batches import Batches
 from core.training.engine import StepReport, descend
 from core.training.memory import in_parts

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.config import RunConfig
-from core.data.cache import StudySlices, load_study_slices
-from core.data.datasets import Presences, SliceDataset
 from core.data.store_keys import study_digests
 from core.dataset.index import index_folder
 from core.dataset.rsna import is_synthetic, read_studies
 from core.dataset.splits import assign_folds, load_or_make_folds
 from core.errors import DicomSeriesError, TrainingError
+from core.prepared.slice_dataset import Presences, SliceDataset
+from core.prepared.slices import StudySlices, load_study_slices
 from core.training.presence import presence_from_bundle
 from core.training.provenance import fingerprint_keys
 from core.training.runs import RunFolder

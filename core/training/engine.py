@@ -16,8 +16,8 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
 from core.constants import VERTEBRAE
-from core.data.datasets import SliceBatch
 from core.errors import TrainingError
+from core.prepared.slice_dataset import SliceBatch
 from core.training.batches import Batches
 from core.training.losses import Criterion
 from core.training.memory import in_parts

@@ -12,13 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from core.data.cache import StudySlices, load_study_slices
-from core.data.datasets import SliceDataset
 from core.data.store_entries import fetch_entry
 from core.data.store_keys import entry_key, study_digests
 from core.errors import BundleError, DicomSeriesError
 from core.models.bundles import BundleConfig, read_bundle
 from core.models.checkpoint import load_model
+from core.prepared.slice_dataset import SliceDataset
+from core.prepared.slices import StudySlices, load_study_slices
 from core.types import StudyRecord
 
 _BATCH_SIZE: Final = 32

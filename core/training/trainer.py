@@ -16,11 +16,11 @@ from torch import nn
 
 from core.atomic import write_json
 from core.config import RunConfig, Settings
-from core.data.datasets import SliceBatch
 from core.errors import ConfigError, TrainingError
 from core.models.bundles import read_bundle
 from core.models.checkpoint import start_from_bundle
 from core.models.registry import build_model
+from core.prepared.slice_dataset import SliceBatch
 from core.preprocessing.augmentation import AugmentationRanges, augmentation_seed
 from core.training.batches import Batches
 from core.training.cohort import Cohort, load_cohort

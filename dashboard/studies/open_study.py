@@ -9,8 +9,8 @@ import streamlit as st
 
 from core.data.fingerprint import fingerprint_folder
 from core.data.store_keys import remembered_digest
-from core.data.viewer_store import load_viewer_volume
 from core.dicom.series import read_series
+from core.prepared.volumes import load_viewer_volume
 from core.types import CTVolume, StudyRecord
 from dashboard.background.thread_jobs import Progress
 from dashboard.studies.cohort import files_signature, settings

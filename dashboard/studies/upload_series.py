@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.config import Settings
 from core.confined import ConfinedWorker, Limits
-from core.data.confined_reading import Progress, confined_reader, read_confined
+from core.prepared.sandboxed_series import Progress, confined_reader, read_confined
 from core.types import CTVolume
 
 _DERIVED: Final = "derived"

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.constants import MASK_LABELS
-from core.data.planes import reduce_labels
+from core.prepared.planes import reduce_labels
 from core.types import BoxPrediction, CTVolume
 from dashboard.studies.served_pixels import REGISTRY, PixelSource
 from dashboard.widgets.palette import VERTEBRA_COLORS

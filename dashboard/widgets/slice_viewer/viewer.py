@@ -11,7 +11,7 @@ import numpy as np
 import streamlit as st
 
 from core.constants import DISPLAY_WINDOWS
-from core.data.planes import load_planes, planes_grid
+from core.prepared.planes import load_planes, planes_grid
 from core.types import CTVolume
 from dashboard.session import state, viewer_place
 from dashboard.studies.cohort import settings

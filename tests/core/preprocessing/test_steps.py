@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.config import RunConfig
-from core.data.cache import load_study_slices
-from core.data.datasets import SliceDataset
 from core.dataset.rsna import read_studies
 from core.dicom.series import read_series
+from core.prepared.slice_dataset import SliceDataset
+from core.prepared.slices import load_study_slices
 from core.preprocessing.augmentation import Augmentation, AugmentationRanges, apply_augmentation
 from core.preprocessing.steps import (
     InputSettings,

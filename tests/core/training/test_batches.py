@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.data.cache import StudySlices
-from core.data.datasets import SliceDataset
+from core.prepared.slice_dataset import SliceDataset
+from core.prepared.slices import StudySlices
 from core.training.batches import Batches
 
 PARTS = ("images", "metadata", "presence", "fractured", "index")

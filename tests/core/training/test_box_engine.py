@@ -7,8 +7,8 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from core.data.box_dataset import BoxBatch
 from core.errors import TrainingError
+from core.prepared.box_dataset import BoxBatch
 from core.training.box_engine import add_box_gradients
 
 FABRIC = Fabric(accelerator="cpu", devices=1)

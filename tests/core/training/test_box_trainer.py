@@ -11,13 +11,13 @@ import pytest
 from pydantic import ValidationError
 
 from core.config import RunConfig
-from core.data.box_dataset import BoxDataset
-from core.data.box_slices import BoxSlices, load_box_slices
 from core.dataset.rsna import read_studies
 from core.dicom.series import read_series
 from core.errors import TrainingError
 from core.models.bundles import read_bundle
 from core.models.localizer_bundle import load_localizer
+from core.prepared.box_dataset import BoxDataset
+from core.prepared.box_slices import BoxSlices, load_box_slices
 from core.preprocessing.box_geometry import boxes_from_square
 from core.training.box_trainer import train_localizer as train
 from core.training.runs import RunFolder

@@ -7,9 +7,9 @@ from lightning_fabric import Fabric
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
-from core.data.cache import StudySlices
-from core.data.datasets import SliceBatch, SliceDataset
 from core.errors import TrainingError
+from core.prepared.slice_dataset import SliceBatch, SliceDataset
+from core.prepared.slices import StudySlices
 from core.training.batches import Batches
 from core.training.engine import GRADIENT_NORM_LIMIT, evaluate, train_one_epoch
 from core.training.losses import loss_for

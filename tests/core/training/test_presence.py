@@ -3,12 +3,12 @@ import pytest
 import torch
 
 from core.config import RunConfig
-from core.data.cache import load_study_slices
 from core.dataset.rsna import read_studies
 from core.errors import BundleError
 from core.models.bundles import BundleConfig, read_bundle
 from core.models.checkpoint import load_model, save_bundle
 from core.models.registry import build_model
+from core.prepared.slices import load_study_slices
 from core.preprocessing.metadata import slice_metadata
 from core.training import presence
 from core.training.cohort import load_cohort

@@ -3,10 +3,10 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from core.data import viewer_store
-from core.data.cache import load_viewer_volume
 from core.dicom.series import read_series
 from core.errors import DataRootError
+from core.prepared import volumes
+from core.prepared.slices import load_viewer_volume
 from core.types import CTVolume, StudyRecord
 from tests.core.dicom.dicom_factory import write_ct_series
 
@@ -44,7 +44,7 @@ def test_volume_is_that_of_the_series_in_every_field(which, request, tmp_path):
 
 def test_second_load_reads_no_dicom_and_maps_the_voxels(record, tmp_path, monkeypatch):
     load_viewer_volume(record, cache_dir=tmp_path / "cache")
-    monkeypatch.setattr(viewer_store, "read_series", None)
+    monkeypatch.setattr(volumes, "read_series", None)
     volume = load_viewer_volume(record, cache_dir=tmp_path / "cache")
     assert isinstance(volume.hu, np.memmap)
     assert not volume.hu.flags.writeable

@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 
 from core.config import ChannelMode, FractureTarget
 from core.constants import N_VERTEBRAE
-from core.data.cache import StudySlices
+from core.prepared.slices import StudySlices
 from core.preprocessing.metadata import N_METADATA, slice_metadata
 from core.preprocessing.network_input import N_CHANNELS, stack_neighbours
 

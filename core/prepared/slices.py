@@ -23,10 +23,10 @@ from core.data.store_keys import (
     remembered_digest,
     study_digests,
 )
-from core.data.viewer_store import ViewerVolume, load_viewer_volume
 from core.dataset.masks import load_vertebra_mask, presence_from_mask
 from core.dataset.slice_table import volume_file_numbers
 from core.dicom.series import read_series
+from core.prepared.volumes import ViewerVolume, load_viewer_volume
 from core.preprocessing.network_input import slices_for_network
 from core.preprocessing.spine_field import FIELD_VERSION, spine_field_of
 from core.types import HuWindow, NoiseReduction, StudyRecord

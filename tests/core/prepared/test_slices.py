@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from core.constants import NETWORK_WINDOWS
-from core.data import cache
-from core.data.cache import StoreLimit, fill_store, load_study_slices
 from core.dataset.rsna import read_studies
 from core.dicom.series import read_series
 from core.errors import DataRootError, DicomSeriesError, StorageError
+from core.prepared import slices
+from core.prepared.slices import StoreLimit, fill_store, load_study_slices
 from core.preprocessing.network_input import slices_for_network
 from core.preprocessing.noise_reduction import reduce_noise
 from core.preprocessing.spine_field import find_spine_field
@@ -35,7 +35,7 @@ def reads(monkeypatch):
         folders.append(folder)
         return read_series(folder, **options)
 
-    monkeypatch.setattr(cache, "read_series", counted)
+    monkeypatch.setattr(slices, "read_series", counted)
     return folders
 
 

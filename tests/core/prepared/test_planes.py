@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.data import planes
-from core.data.planes import load_planes, planes_grid, reduce_labels, reduce_volume
+from core.prepared import planes
+from core.prepared.planes import load_planes, planes_grid, reduce_labels, reduce_volume
 from core.types import CTVolume
 
 

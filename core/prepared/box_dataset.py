@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 from torch import Tensor
 
-from core.data.box_slices import BoxSlices
+from core.prepared.box_slices import BoxSlices
 from core.preprocessing.augmentation import (
     AugmentationRanges,
     apply_augmentation,

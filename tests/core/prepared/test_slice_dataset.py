@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from core.data.cache import StudySlices
-from core.data.datasets import SliceDataset, fractured_by_vertebra
+from core.prepared.slice_dataset import SliceDataset, fractured_by_vertebra
+from core.prepared.slices import StudySlices
 from core.preprocessing.metadata import slice_metadata
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from core.confined import ConfinedWorker, Limits
-from core.data.viewer_store import load_viewer_volume, stored_viewer_volume
+from core.prepared.volumes import load_viewer_volume, stored_viewer_volume
 from core.types import CTVolume, StudyRecord
 
 Progress = Callable[[int, int], None]
