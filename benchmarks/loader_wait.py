@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 
-from core.data.store_entries import fetch_entry
+from core.cache.entries import fetch_entry
 from core.models.registry import build_model
 from core.prepared.slice_dataset import SliceDataset
 from core.prepared.slices import StudySlices

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.data.store_eviction import StoreLimit
+from core.cache.eviction import StoreLimit
 from core.prepared.volumes import load_viewer_volume
 from core.types import StudyRecord
 from core.workers import Workers, run_over

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data.store_entries import fetch_entry
-from core.data.store_keys import (
+from core.cache.entries import fetch_entry
+from core.cache.keys import (
     entry_key,
     named_folder_digest,
     remembered_digest,

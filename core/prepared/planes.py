@@ -11,8 +11,8 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from core.data.store_entries import fetch_entry
-from core.data.store_keys import entry_key
+from core.cache.entries import fetch_entry
+from core.cache.keys import entry_key
 from core.types import CTVolume
 
 Voxel = TypeVar("Voxel", bound=np.generic)

@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.config import ChannelMode
-from core.constants import NETWORK_WINDOWS
-from core.data.store_entries import Entry, fetch_entry
-from core.data.store_eviction import StoreLimit
-from core.data.store_keys import (
+from core.cache.entries import Entry, fetch_entry
+from core.cache.eviction import StoreLimit
+from core.cache.keys import (
     entry_key,
     named_folder_digest,
     remembered_digest,
     study_digests,
 )
+from core.config import ChannelMode
+from core.constants import NETWORK_WINDOWS
 from core.dataset.masks import load_vertebra_mask, presence_from_mask
 from core.dataset.slice_table import volume_file_numbers
 from core.dicom.series import read_series

@@ -9,9 +9,9 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data.store_entries import Build, fetch_entry
-from core.data.store_eviction import StoreLimit
-from core.data.store_keys import entry_key, named_folder_digest, remembered_digest
+from core.cache.entries import Build, fetch_entry
+from core.cache.eviction import StoreLimit
+from core.cache.keys import entry_key, named_folder_digest, remembered_digest
 from core.dicom.series import Progress, read_series
 from core.errors import StorageError
 from core.types import CTVolume, StudyRecord

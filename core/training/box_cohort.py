@@ -7,8 +7,8 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.cache.keys import study_digests
 from core.config import RunConfig
-from core.data.store_keys import study_digests
 from core.dataset.rsna import is_synthetic, read_studies
 from core.errors import DicomSeriesError, TrainingError
 from core.prepared.box_dataset import BoxDataset

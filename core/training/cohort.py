@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.cache.keys import study_digests
 from core.config import RunConfig
-from core.data.store_keys import study_digests
 from core.dataset.index import index_folder
 from core.dataset.rsna import is_synthetic, read_studies
 from core.dataset.splits import assign_folds, load_or_make_folds

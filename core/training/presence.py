@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from core.data.store_entries import fetch_entry
-from core.data.store_keys import entry_key, study_digests
+from core.cache.entries import fetch_entry
+from core.cache.keys import entry_key, study_digests
 from core.errors import BundleError, DicomSeriesError
 from core.models.bundles import BundleConfig, read_bundle
 from core.models.checkpoint import load_model

@@ -16,8 +16,8 @@ from typing import Final
 from streamlit import App
 
 from core.atomic import LEFT_SECONDS, sweep_leftovers
+from core.cache.eviction import sweep_all
 from core.config import Settings
-from core.data.store_eviction import sweep_all
 from dashboard.background.processes import DOOMED
 from dashboard.session.page_files import PAGES
 from dashboard.studies.uploads import remove_abandoned

@@ -27,8 +27,8 @@ import numpy as np
 import torch
 
 from core import atomic
+from core.cache.entries import fetch_entry
 from core.config import RunConfig, Settings
-from core.data.store_entries import fetch_entry
 from core.dataset.index import build_index, load_index
 from core.inference.outputs import read_predictions, write_predictions
 from core.models.bundles import BundleConfig, list_bundles

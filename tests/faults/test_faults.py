@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from core import atomic
-from core.data.store_entries import fetch_entry
+from core.cache.entries import fetch_entry
 from core.errors import CSpineError, StorageError
 from core.training import runs
 from core.training.queue import Ticket, _draw_ticket, queue_of, waiting
@@ -151,7 +151,7 @@ def test_the_heart_of_a_run_beats_no_faster_than_it_should(tmp_path):
 def test_two_dashboards_on_one_cache_build_an_entry_once_and_both_read_it(tmp_path, repo_root):
     script = (
         "import sys, time\nfrom pathlib import Path\nimport numpy as np\n"
-        "from core.data.store_entries import fetch_entry\n"
+        "from core.cache.entries import fetch_entry\n"
         "def build():\n    time.sleep(0.3)\n"
         "    return {'hu': np.ones((4, 8, 8), np.int16)}, {'k': 1}\n"
         "for n in range(4):\n"

@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from core.cache.entries import fetch_entry
 from core.config import Settings
 from core.data.disk_space import check_quota, check_space, tree_bytes
-from core.data.store_entries import fetch_entry
 from core.errors import StorageError
 
 GIB = 1 << 30

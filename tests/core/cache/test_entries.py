@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.data import store_entries
-from core.data.store_entries import fetch_entry
-from core.data.store_eviction import StoreLimit, locked
+from core.cache import entries
+from core.cache.entries import fetch_entry
+from core.cache.eviction import StoreLimit, locked
 from core.errors import DicomSeriesError, StorageError
 
 LIMIT = StoreLimit(1 << 30)
@@ -133,7 +133,7 @@ def test_full_disk_leaves_nothing_and_is_named(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(store_entries.os, "fsync", full)
+    monkeypatch.setattr(entries.os, "fsync", full)
     with pytest.raises(StorageError, match=r"No space left.*RSNA_CACHE"):
         _fetch(tmp_path, Builder())
     monkeypatch.undo()
@@ -147,7 +147,7 @@ def test_disk_that_cannot_be_read_is_named_and_nothing_is_deleted(tmp_path, monk
     def broken(*_, **__):
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(store_entries, "open_memmap", broken)
+    monkeypatch.setattr(entries, "open_memmap", broken)
     with pytest.raises(StorageError, match=r"cannot be read: Input/output error"):
         _fetch(tmp_path, Builder())
     monkeypatch.undo()
@@ -167,7 +167,7 @@ def few_open_files():
     """A limit of 100 open files, given back afterwards."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (100, hard))
-    store_entries._allow_more_open_files.cache_clear()
+    entries._allow_more_open_files.cache_clear()
     yield
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
@@ -179,7 +179,7 @@ def test_more_entries_may_be_held_than_files_could_be_open(tmp_path, few_open_fi
 
 @pytest.mark.parametrize("key", ["missing", "there"])
 def test_too_many_open_files_says_how_to_allow_more(tmp_path, few_open_files, monkeypatch, key):
-    monkeypatch.setattr(store_entries, "_allow_more_open_files", lambda: None)
+    monkeypatch.setattr(entries, "_allow_more_open_files", lambda: None)
     _fetch(tmp_path, Builder(), key=_KEYS["there"])
     wanted = functools.partial(_fetch, tmp_path, Builder(), key=_KEYS[key])
     refused, opened, message = 0, None, ""

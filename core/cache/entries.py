@@ -25,8 +25,7 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from core.atomic import what_mends
-from core.data.disk_space import check_space
-from core.data.store_eviction import (
+from core.cache.eviction import (
     BUILDING,
     ENTRY_FILE,
     StoreLimit,
@@ -37,6 +36,7 @@ from core.data.store_eviction import (
     sweep,
     touch,
 )
+from core.data.disk_space import check_space
 from core.errors import StorageError
 
 Arrays = Mapping[str, NDArray[Any]]

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.data.store_entries import fetch_entry
-from core.data.store_eviction import KINDS, StoreLimit
+from core.cache.entries import fetch_entry
+from core.cache.eviction import KINDS, StoreLimit
 
 PAYLOAD = 20_000
 

@@ -8,8 +8,8 @@ import time
 import numpy as np
 import pytest
 
-from core.data.store_entries import fetch_entry
-from core.data.store_eviction import StoreLimit
+from core.cache.entries import fetch_entry
+from core.cache.eviction import StoreLimit
 
 SPAWN = multiprocessing.get_context("spawn")
 KEYS = [f"{number % 4:02x}{number:062x}" for number in range(10)]

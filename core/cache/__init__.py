@@ -1,0 +1,1 @@
+"""Content-addressed entries on disk, their locks and their eviction."""
