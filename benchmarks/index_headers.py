@@ -22,7 +22,7 @@ import pydicom
 
 from benchmarks.timing import seconds
 from core.dataset.index import build_index
-from core.workers import Workers
+from core.system.parallel import Workers
 from tests.core.dicom.dicom_factory import write_ct_series
 
 HEADERS_A_SECOND: Final = 400.0

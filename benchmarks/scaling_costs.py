@@ -34,8 +34,8 @@ from core.inference.batch import predict_folder
 from core.models.pairs import BundlePair, default_bundle
 from core.phantom.cohort import write_cohort
 from core.prepared.slices import fill_store
+from core.system.parallel import Workers, run_over
 from core.types import HuWindow
-from core.workers import Workers, run_over
 
 STUDIES, SLICES, LONGEST_STUDY = 2_019, 711_601, 1_082
 """Of the real set."""

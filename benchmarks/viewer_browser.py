@@ -19,8 +19,8 @@ import numpy as np
 import psutil
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from core import atomic
 from core.constants import VERTEBRAE
+from core.system import atomic_files
 from scripts.find_chromium import find_chromium
 from tests.browser.server import serve
 from tests.core.dicom.dicom_factory import write_ct_series
@@ -58,7 +58,7 @@ def write_studies(root: Path) -> list[str]:
         )  # fmt: skip
     header = "StudyInstanceUID,patient_overall," + ",".join(VERTEBRAE)
     rows = "".join(f"{name}{',0' * 8}\n" for name in names)
-    atomic.write_text(root / "train.csv", f"{header}\n{rows}")
+    atomic_files.write_text(root / "train.csv", f"{header}\n{rows}")
     return names
 
 
@@ -237,7 +237,7 @@ def main() -> None:
             warm = first_picture(page, 2)
             page.close()
         series = str(place / "data" / "train_images" / names[0])
-        atomic.write_text(place / "peer.py", PEER.format(folder=series))
+        atomic_files.write_text(place / "peer.py", PEER.format(folder=series))
         environment["PYTHONPATH"] = str(ROOT)
         with serve(ROOT, environment, place / "peer.log", script=place / "peer.py") as url:
             peer = scroll_peer(browser, url)

@@ -15,7 +15,6 @@ from typing import Any
 
 import pandas as pd
 
-from core.atomic import write_text
 from core.config import PROJECT_ROOT
 from core.constants import VERTEBRAE
 from core.experiments.localizer_report import stages_before
@@ -23,6 +22,7 @@ from core.experiments.localizer_scores import LEVELS_FILE
 from core.experiments.shipped_localizer import NAME as LOCALIZER
 from core.experiments.shipped_scores import PREDICTIONS_FOLDER
 from core.models.bundles import COHORTS_FOLDER, BundleInfo, list_bundles, read_bundle
+from core.system.atomic_files import write_text
 from scripts.results_experiments import experiment_tables
 
 BEGIN = "<!-- figures: begin (python -m scripts.results) -->"

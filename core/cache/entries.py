@@ -24,7 +24,6 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
-from core.atomic import what_mends
 from core.cache.eviction import (
     BUILDING,
     ENTRY_FILE,
@@ -36,8 +35,9 @@ from core.cache.eviction import (
     sweep,
     touch,
 )
-from core.data.disk_space import check_space
 from core.errors import StorageError
+from core.system.atomic_files import what_mends
+from core.system.disk_space import check_space
 
 Arrays = Mapping[str, NDArray[Any]]
 Build = Callable[[], tuple[Arrays, Mapping[str, Any]]]

@@ -14,8 +14,8 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
-from core.atomic import write_text
 from core.config import Settings
+from core.system.atomic_files import write_text
 
 KINDS: Final = ("slices", "volumes", "presence")
 """Folders of entries: prepared slices, viewer volumes, presences from a vertebra bundle."""

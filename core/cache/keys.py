@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from core.atomic import write_text
 from core.data.fingerprint import fingerprint_folder
 from core.errors import DataRootError, DicomSeriesError
+from core.system.atomic_files import write_text
 from core.types import StudyRecord
 
 STORE_VERSION: Final = 3

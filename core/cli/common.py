@@ -11,10 +11,10 @@ from typing import Annotated, Any, Final
 import typer
 from tqdm import tqdm
 
-from core import atomic
 from core.errors import ConfigError, CSpineError, StorageError
+from core.system import atomic_files
+from core.system.parallel import Workers
 from core.types import HuWindow
-from core.workers import Workers
 
 app = typer.Typer(
     add_completion=False,
@@ -112,4 +112,4 @@ class progress_bar:  # noqa: N801 - reads as a noun in `with progress_bar(...)`
         if self._file is not None:
             told = {"message": ""} | self._told | {"state": state, "updated": time.time()} | values
             self._told = told
-            atomic.write_json(self._file, told)
+            atomic_files.write_json(self._file, told)

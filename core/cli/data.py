@@ -18,8 +18,8 @@ from core.cli.common import (
 )
 from core.config import ChannelMode, Settings, load_run_config
 from core.errors import ConfigError, DataRootError
+from core.system.parallel import Workers
 from core.types import HuWindow, NoiseReduction
-from core.workers import Workers
 
 DataRoot = Annotated[Path, typer.Argument(help="Data set in RSNA's layout.")]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from core.cache.eviction import StoreLimit
 from core.prepared.volumes import load_viewer_volume
+from core.system.parallel import Workers, run_over
 from core.types import StudyRecord
-from core.workers import Workers, run_over
 
 Progress = Callable[[int, int], None]
 

@@ -15,7 +15,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from core.atomic import write_bytes
 from core.dataset.index_files import list_files, read_file
 from core.dataset.index_shards import (
     INDEX_SCHEMA,
@@ -29,8 +28,9 @@ from core.dataset.index_studies import STUDIES_SCHEMA, study_rows
 from core.dataset.rsna import IMAGES_FOLDER, is_synthetic, read_studies
 from core.dataset.tables import LABEL_COLUMNS
 from core.errors import CSpineError, DataRootError, StorageError
+from core.system.atomic_files import write_bytes
+from core.system.parallel import Workers, run_over
 from core.types import StudyRecord
-from core.workers import Workers, run_over
 
 Progress = Callable[[int, int], None]
 

@@ -19,7 +19,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from core.atomic import atomic_path
 from core.dataset import quality
 from core.dataset.index_files import (
     FileFacts,
@@ -32,6 +31,7 @@ from core.dataset.index_files import (
 )
 from core.dicom.geometry import Placement
 from core.dicom.headers import SliceHeader
+from core.system.atomic_files import atomic_path
 
 logger = logging.getLogger(__name__)
 

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 from pydicom.uid import UID
 
-from core.atomic import write_text
 from core.constants import SYNTHETIC_WARNING
 from core.dataset.index import DataIndex
 from core.dataset.quality import FLAGS, Flag
 from core.dataset.tables import LABEL_COLUMNS
+from core.system.atomic_files import write_text
 
 Rows = list[tuple[str, str]]
 

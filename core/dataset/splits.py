@@ -12,8 +12,8 @@ from typing import Any, Final
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
-from core.atomic import write_json
 from core.errors import DataRootError
+from core.system.atomic_files import write_json
 from core.types import StudyRecord
 
 _FORMAT: Final = 1

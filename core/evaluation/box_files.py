@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from core.atomic import atomic_path
 from core.errors import PredictionsError
 from core.evaluation.box_matching import BoxTable
 from core.inference.box_tracks import FusionSettings, detect, link_tracks
+from core.system.atomic_files import atomic_path
 from core.types import RawDetections
 
 RAW_FILE: Final = "raw_boxes.parquet"

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import pandas as pd
 
-from core.atomic import write_json
 from core.constants import SYNTHETIC_WARNING, VERTEBRAE
 from core.evaluation.evaluation_set import align
 from core.evaluation.levels import LevelName
@@ -20,6 +19,7 @@ from core.experiments.arm_comparison import ArmFigure, ArmScores, compare_arms
 from core.experiments.subsampled_predictions import SLICES_PER_STUDY, thin_places
 from core.inference.outputs import read_slices
 from core.models.bundles import COHORTS_FOLDER, EXPERIMENTS_FOLDER, BundleInfo
+from core.system.atomic_files import write_json
 
 THIN_FILE: Final = "held_out.parquet"
 LEVELS: Final[tuple[LevelName, ...]] = ("presence", "slice", "vertebra", "patient")

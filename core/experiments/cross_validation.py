@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from core import atomic
 from core.config import RunConfig, Settings
 from core.dataset.rsna import read_studies
 from core.dicom.series import read_series
@@ -22,6 +21,7 @@ from core.inference.outputs import write_predictions
 from core.inference.predictor import Predictor
 from core.models.bundles import BundleInfo, read_bundle
 from core.models.pairs import BundlePair, default_bundle, vertebra_for
+from core.system import atomic_files
 from core.training.cohort import saved_folds
 from core.training.fold_figures import SUMMARY_FILE
 from core.training.run_list import summarise_run
@@ -123,7 +123,7 @@ def cross_validate(
             bundles.append(_train_fold(one, run, progress, cache_dir))
         say("Predicting the held-out patients of each fold")
         found = _pool(config, run, bundles, progress, replicates, cache_dir)
-        atomic.write_json(run_dir / SUMMARY_FILE, found.to_json())
+        atomic_files.write_json(run_dir / SUMMARY_FILE, found.to_json())
         run.append_metrics("validation", step=config.folds, epoch=1, auc=_main_auc(config, found))
         run.write_status("running", step=config.folds, total_steps=config.folds)
     return found
@@ -178,7 +178,7 @@ def _pool(
     if not found:
         raise TrainingError(f"No study of {config.data_root} can be read: {left_out[0]}")
     write_predictions(run.folder / "predictions", found, seconds=seconds, single=False, folds=folds)
-    atomic.write_json(run.folder / FOLDS_FILE, folds)
+    atomic_files.write_json(run.folder / FOLDS_FILE, folds)
     return _measure(config, found, folds, left_out, replicates)
 
 

@@ -18,8 +18,8 @@ from core.evaluation.box_files import BoxCohort, truth_table
 from core.models.bundles import BundleInfo, read_bundle
 from core.prepared.box_slices import BoxSlices, load_box_slices
 from core.preprocessing.box_geometry import boxes_from_square
+from core.system.parallel import Workers, run_over
 from core.types import RawDetections, StudyRecord
-from core.workers import Workers, run_over
 
 if TYPE_CHECKING:
     from core.inference.localization import BoxPredictor

@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from core.atomic import write_json, write_text
 from core.constants import SYNTHETIC_WARNING
 from core.evaluation.box_files import BoxCohort, fused_table, read_box_cohort
 from core.evaluation.box_matching import BoxTable
@@ -15,6 +14,7 @@ from core.experiments.localizer_baselines import slice_probabilities, slice_thre
 from core.experiments.shipped_scores import PREDICTIONS_FOLDER
 from core.inference.box_tracks import FusionSettings
 from core.models.bundles import METRICS_FILE, BundleInfo, read_bundle
+from core.system.atomic_files import write_json, write_text
 from core.types import RawDetections
 
 HEAT_FILE: Final = "grad_cam.json"

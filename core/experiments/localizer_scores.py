@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import pandas as pd
 
-from core.atomic import write_json, write_text
 from core.constants import VERTEBRAE
 from core.evaluation.box_files import BoxCohort
 from core.evaluation.levels import LevelName
@@ -26,6 +25,7 @@ from core.models.bundles import (
     BoxWeights,
     BundleInfo,
 )
+from core.system.atomic_files import write_json, write_text
 from core.types import SlicePredictions
 
 TRAINING: Final = "training"

@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from core.atomic import atomic_path, write_json
 from core.config import PROJECT_ROOT, Settings, load_run_config
 from core.dataset.rsna import read_studies
 from core.evaluation.box_files import (
@@ -39,6 +38,7 @@ from core.experiments.shipped_scores import PREDICTIONS_FOLDER
 from core.models.bundles import OPERATING_POINTS_FILE, WEIGHTS_FILE, BundleInfo, read_bundle
 from core.models.pairs import DEFAULT_NAMES
 from core.phantom.cohort import write_cohort
+from core.system.atomic_files import atomic_path, write_json
 from core.types import StudyRecord
 
 _CONFIGS: Final = PROJECT_ROOT / "configs" / "localization"

@@ -14,7 +14,6 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from core import atomic
 from core.config import RunConfig
 from core.constants import VERTEBRAE
 from core.dataset.rsna import read_studies
@@ -30,6 +29,7 @@ from core.inference.outputs import read_slices, write_slices
 from core.inference.predictor import Predictor
 from core.models.bundles import COHORTS_FOLDER, CONFIG_FILE, BundleInfo, read_bundle
 from core.models.pairs import DEFAULT_NAMES
+from core.system import atomic_files
 from core.types import SlicePredictions, StudyRecord
 
 PREDICTIONS_FOLDER: Final = "predictions"
@@ -224,8 +224,8 @@ def _install(bundle: BundleInfo, target: Path, name: str, context: Any) -> Bundl
     target.mkdir(parents=True, exist_ok=True)
     for stale in target.glob("*.json"):
         stale.unlink()
-    atomic.write_bytes(target / bundle.weights_file.name, bundle.weights_file.read_bytes())
-    atomic.write_text(target / CONFIG_FILE, config.model_dump_json(indent=2) + "\n")
+    atomic_files.write_bytes(target / bundle.weights_file.name, bundle.weights_file.read_bytes())
+    atomic_files.write_text(target / CONFIG_FILE, config.model_dump_json(indent=2) + "\n")
     return read_bundle(target)
 
 
@@ -265,9 +265,9 @@ def _write_scores(
         "held_out": measured.to_json(),
         "out_of_fold": chosen.to_json(),
     }
-    atomic.write_json(bundle.folder / "operating_points.json", points | {"chosen_on": origin})
-    atomic.write_json(bundle.folder / "metrics.json", metrics)
-    atomic.write_text(bundle.folder / "MODEL_CARD.md", render_card(bundle, config, metrics))
+    atomic_files.write_json(bundle.folder / "operating_points.json", points | {"chosen_on": origin})
+    atomic_files.write_json(bundle.folder / "metrics.json", metrics)
+    atomic_files.write_text(bundle.folder / "MODEL_CARD.md", render_card(bundle, config, metrics))
 
 
 def write_truth(
@@ -306,5 +306,5 @@ def write_truth(
         (f"{name}.parquet", studies),
         (f"{name}_slices.parquet", pd.concat(slices, ignore_index=True)),
     ):
-        with atomic.atomic_path(folder / file) as temporary:
+        with atomic_files.atomic_path(folder / file) as temporary:
             table.to_parquet(temporary, index=False, compression="zstd")

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from core.atomic import write_json
 from core.constants import SYNTHETIC_WARNING
 from core.evaluation.evaluation_set import align
 from core.evaluation.levels import LevelName
@@ -15,6 +14,7 @@ from core.evaluation.score_files import read_score_table, read_truth_table
 from core.experiments.arm_comparison import ArmFigure, ArmScores, compare_arms
 from core.experiments.shipped_scores import HELD_OUT, OUT_OF_FOLD, PREDICTIONS_FOLDER
 from core.models.bundles import COHORTS_FOLDER, EXPERIMENTS_FOLDER
+from core.system.atomic_files import write_json
 
 TYPES_FILE: Final = "types.json"
 REPLICATES: Final = 1000

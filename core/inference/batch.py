@@ -20,8 +20,8 @@ from core.inference.parts import PredictionParts, StudyResult, part_key
 from core.inference.predictor import Predictor
 from core.models.bundles import BundleInfo, read_bundle
 from core.models.pairs import BundlePair
+from core.system.parallel import Workers, run_over
 from core.types import FileBox
-from core.workers import Workers, run_over
 
 Progress = Callable[[int, int], None]
 

@@ -9,9 +9,9 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from core.atomic import write_text
 from core.errors import PredictionsError
 from core.inference.box_tracks import Detections
+from core.system.atomic_files import write_text
 from core.types import CTVolume, FileBox, RawDetections
 
 BOXES_FILE: Final = "boxes.csv"

@@ -11,11 +11,11 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from core.atomic import atomic_path, write_json
 from core.constants import VERTEBRAE
 from core.errors import PredictionsError
 from core.inference.aggregation import aggregate, check_slice_predictions
 from core.inference.box_rows import write_boxes
+from core.system.atomic_files import atomic_path, write_json
 from core.types import FileBox, SlicePredictions
 
 SLICES_FILE: Final = "slices.parquet"

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from core.atomic import write_json
 from core.errors import DicomSeriesError, PredictionsError
 from core.inference.box_rows import read_boxes
 from core.inference.outputs import SUMMARY_FILE, read_predictions, write_predictions
+from core.system.atomic_files import write_json
 from core.types import FileBox, SlicePredictions
 
 PARTS_FOLDER: Final = "parts"

@@ -14,7 +14,6 @@ from safetensors.torch import load as tensors_from_bytes
 from safetensors.torch import save as tensors_to_bytes
 from torch import Tensor, nn
 
-from core.atomic import write_bytes, write_text
 from core.errors import BundleError, ConfigError
 from core.models.bundles import (
     CONFIG_FILE,
@@ -24,6 +23,7 @@ from core.models.bundles import (
 )
 from core.models.registry import build_model
 from core.models.slice_model import SliceModel
+from core.system.atomic_files import write_bytes, write_text
 
 _UNFIT: Final = (
     SafetensorError, RuntimeError, LookupError, ValueError, TypeError, ConfigError,

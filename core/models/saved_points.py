@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from core import atomic
 from core.constants import VERTEBRAE
 from core.errors import BundleError
 from core.models.bundles import CONFIG_FILE, OPERATING_POINTS_FILE
+from core.system import atomic_files
 
 HISTORY: Final = "history"
 HISTORY_LIMIT: Final = 100
@@ -80,7 +80,9 @@ def save_operating_point(folder: Path, level: PointLevel, point: SavedPoint) -> 
     if point.per_vertebra is not None:
         entry["per_vertebra"] = dict(point.per_vertebra)
     history = [*_history(content, folder), past][-HISTORY_LIMIT:]
-    atomic.write_json(folder / OPERATING_POINTS_FILE, content | {level: entry, HISTORY: history})
+    atomic_files.write_json(
+        folder / OPERATING_POINTS_FILE, content | {level: entry, HISTORY: history}
+    )
 
 
 def undo_operating_point(folder: Path, level: PointLevel) -> PastPoint:
@@ -106,7 +108,7 @@ def undo_operating_point(folder: Path, level: PointLevel) -> PastPoint:
     content[HISTORY] = history
     if not history:
         del content[HISTORY]
-    atomic.write_json(folder / OPERATING_POINTS_FILE, content)
+    atomic_files.write_json(folder / OPERATING_POINTS_FILE, content)
     return PastPoint(level, past.get("entry"), str(past.get("replaced", "")))
 
 

@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
-from core import atomic
 from core.constants import SYNTHETIC_WARNING, VERTEBRAE
 from core.errors import ConfigError, DataRootError, StorageError
 from core.phantom.study import make_study
 from core.phantom.writer import derived_uid, write_study
+from core.system import atomic_files
 
 GENERATOR_VERSION = 2
 """Rises when the same seed gives other voxels than before."""
@@ -80,7 +80,7 @@ def write_cohort(
     }
     _check_free(out, settings)
     manifest = {"synthetic": True, "warning": SYNTHETIC_WARNING, **settings}
-    atomic.write_json(out / MANIFEST, manifest)
+    atomic_files.write_json(out / MANIFEST, manifest)
     uids = cohort_uids(studies=studies, seed=seed, matrix=matrix, rsna_like=rsna_like)
     make = partial(_make_one, out, seed, matrix, rsna_like)
     _make_missing(make, out, uids, jobs, progress or (lambda *_: None))
@@ -89,7 +89,7 @@ def write_cohort(
     _write_tables(out, truths, boxed)
     if rsna_like:
         planted = {uid: truths[uid]["quirks"] for uid in sorted(uids) if truths[uid]["quirks"]}
-        atomic.write_json(out / MANIFEST, manifest | {"quirks": planted})
+        atomic_files.write_json(out / MANIFEST, manifest | {"quirks": planted})
     return sorted(uids)
 
 
@@ -221,6 +221,6 @@ def _write_tables(
             box = {"x": x0, "y": y0, "width": x1 - x0, "height": y1 - y0}
             boxes.append({"StudyInstanceUID": uid, **box, "slice_number": number})
     columns = ["StudyInstanceUID", "x", "y", "width", "height", "slice_number"]
-    atomic.write_text(out / "train.csv", pd.DataFrame(labels).to_csv(index=False))
+    atomic_files.write_text(out / "train.csv", pd.DataFrame(labels).to_csv(index=False))
     frame = pd.DataFrame(boxes, columns=columns)
-    atomic.write_text(out / "train_bounding_boxes.csv", frame.to_csv(index=False))
+    atomic_files.write_text(out / "train_bounding_boxes.csv", frame.to_csv(index=False))

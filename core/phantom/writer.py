@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.uid import UID
 
-from core import atomic
 from core.errors import StorageError
 from core.phantom.grid import Grid
 from core.phantom.numbering import Numbering, number_files
 from core.phantom.slice_dataset import SliceWriter
 from core.phantom.study import PhantomStudy
+from core.system import atomic_files
 
 UID_ROOT = "2.25."
 """Root for UIDs derived from 128-bit numbers (DICOM PS3.5, B.2)."""
@@ -54,7 +54,9 @@ def write_study(study: PhantomStudy, out: Path, study_uid: str) -> None:
     # NIfTI has one distance of slices; lines in an uneven series would come to lie elsewhere.
     if study.fractures and not study.grid.heights_mm:
         write_mask(out / "fracture_masks" / f"{study_uid}.nii.gz", study.clefts, study.grid)
-    atomic.write_json(out / "phantom_truth" / f"{study_uid}.json", study_truth(study, numbering))
+    atomic_files.write_json(
+        out / "phantom_truth" / f"{study_uid}.json", study_truth(study, numbering)
+    )
 
 
 def study_truth(study: PhantomStudy, numbering: Numbering | None = None) -> dict[str, Any]:
@@ -93,7 +95,9 @@ def write_mask(path: Path, mask: NDArray[np.uint8], grid: Grid) -> None:
     flips = np.array([[0, -1, 0, n - 1], [-1, 0, 0, rows - 1], [0, 0, 1, 0], [0, 0, 0, 1]])
     affine = np.diag([-1, -1, 1, 1]) @ grid.affine() @ flips
     suffix = ".nii.gz" if path.name.endswith(".gz") else ".nii"
-    with atomic.atomic_path(path.with_name(path.name.removesuffix(suffix) + suffix)) as temporary:
+    with atomic_files.atomic_path(
+        path.with_name(path.name.removesuffix(suffix) + suffix)
+    ) as temporary:
         named = temporary.with_name(temporary.name + suffix)
         nib.save(nib.Nifti1Image(stored, affine), named)
         named.replace(temporary)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from core.confined import ConfinedWorker, Limits
 from core.prepared.volumes import load_viewer_volume, stored_viewer_volume
+from core.system.sandbox import ConfinedWorker, Limits
 from core.types import CTVolume, StudyRecord
 
 Progress = Callable[[int, int], None]

@@ -29,8 +29,8 @@ from core.dicom.series import read_series
 from core.prepared.volumes import ViewerVolume, load_viewer_volume
 from core.preprocessing.network_input import slices_for_network
 from core.preprocessing.spine_field import FIELD_VERSION, spine_field_of
+from core.system.parallel import Workers, run_over
 from core.types import HuWindow, NoiseReduction, StudyRecord
-from core.workers import Workers, run_over
 
 __all__ = [
     "StoreLimit",

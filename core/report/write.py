@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from core.atomic import write_bytes
 from core.dataset.rsna import IMAGES_FOLDER, is_synthetic, read_studies
 from core.dicom.series import read_series
 from core.errors import ConfigError, DataRootError
 from core.models.pairs import BundlePair
 from core.report.html import render_html
 from core.report.study import StudyReport, build_report
+from core.system.atomic_files import write_bytes
 
 Progress = Callable[[int, int], None]
 

@@ -15,7 +15,6 @@ from typing import Any, Final
 from lightning_fabric import Fabric
 from torch import nn
 
-from core.atomic import write_json
 from core.config import RunConfig, Settings
 from core.models.anchors import Anchors, fit_anchors
 from core.models.bundles import UNSAVED_SHA256, BundleConfig, read_bundle
@@ -23,6 +22,7 @@ from core.models.checkpoint import save_bundle
 from core.models.localizer import Localizer, pyramid_spec
 from core.models.localizer_bundle import start_localizer
 from core.prepared.box_dataset import AugmentedBoxes, BoxBatch, BoxDataset
+from core.system.atomic_files import write_json
 from core.training.batches import Batches
 from core.training.box_cohort import FIELD_MM, BoxCohort, load_box_cohort
 from core.training.box_engine import evaluate_boxes, train_box_epoch

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from core.atomic import write_json
+from core.system.atomic_files import write_json
 from core.training.schedule import Pace
 
 FILE: Final = "paces.json"

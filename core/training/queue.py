@@ -20,9 +20,9 @@ from typing import Final
 
 from filelock import FileLock
 
-from core.atomic import write_json
 from core.errors import StorageError
-from core.process_identity import is_same_process, process_identity
+from core.system.atomic_files import write_json
+from core.system.process_identity import is_same_process, process_identity
 
 POLL_SECONDS: Final = 1.0
 

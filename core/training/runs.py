@@ -20,10 +20,10 @@ from typing import Any, Final, Literal
 
 import yaml
 
-from core.atomic import write_json, write_text
 from core.config import RunConfig
 from core.errors import StorageError, TrainingError
-from core.process_identity import is_same_process, process_identity
+from core.system.atomic_files import write_json, write_text
+from core.system.process_identity import is_same_process, process_identity
 
 SignalHandler = Callable[[int, FrameType | None], Any] | int | signal.Handlers | None
 RunState = Literal["queued", "preparing", "running", "finished", "stopped", "failed"]

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from core.atomic import atomic_path
 from core.errors import TrainingError
+from core.system.atomic_files import atomic_path
 from core.training.early_stopping import EarlyStopping
 
 _PLAIN: Final = (

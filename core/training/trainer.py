@@ -14,7 +14,6 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from core.atomic import write_json
 from core.config import RunConfig, Settings
 from core.errors import ConfigError, TrainingError
 from core.models.bundles import read_bundle
@@ -22,6 +21,7 @@ from core.models.checkpoint import start_from_bundle
 from core.models.registry import build_model
 from core.prepared.slice_dataset import SliceBatch
 from core.preprocessing.augmentation import AugmentationRanges, augmentation_seed
+from core.system.atomic_files import write_json
 from core.training.batches import Batches
 from core.training.cohort import Cohort, load_cohort
 from core.training.curves_log import CurvesLog, open_curves

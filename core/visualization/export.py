@@ -7,7 +7,6 @@ import io
 from pathlib import Path
 from typing import Final
 
-from core import atomic
 from core.constants import VERTEBRAE
 from core.data.fingerprint import fingerprint_folder
 from core.dataset.rsna import is_synthetic, lines_file, read_studies
@@ -15,6 +14,7 @@ from core.dicom.series import read_series
 from core.errors import DataRootError, SceneError
 from core.inference.aggregation import aggregate
 from core.inference.outputs import read_predictions
+from core.system import atomic_files
 from core.types import SlicePredictions, StudyRecord
 from core.visualization.build import build_packed, true_boxes
 from core.visualization.film import turntable_frames, write_film
@@ -89,7 +89,7 @@ def export_scene(
         threshold=threshold, synthetic=synthetic,
     )  # fmt: skip
     written = _write_surfaces(out, packed, parts, info)
-    atomic.write_bytes(out / "spine_3d.html", scene_page(packed, info, volume))
+    atomic_files.write_bytes(out / "spine_3d.html", scene_page(packed, info, volume))
     written.append(f"{out / 'spine_3d.html'}: the scene, opens in any browser")
     if film is not None:
         path = out / f"turntable.{film}"
@@ -150,12 +150,12 @@ def _write_surfaces(
     out: Path, packed: PackedParts, parts: SceneParts, info: SceneInfo
 ) -> list[str]:
     colors = dict.fromkeys(parts.vertebrae, BONE_COLOR) | COLORS
-    atomic.write_bytes(
+    atomic_files.write_bytes(
         out / "spine_3d.glb", glb_bytes(parts.surfaces, colors, translucent=("other bone",))
     )
     for surface in parts.vertebrae.values():
-        atomic.write_bytes(out / "stl" / f"{surface.name}.stl", stl_bytes(surface))
-    atomic.write_text(out / "figures.csv", figures_csv(parts, info))
+        atomic_files.write_bytes(out / "stl" / f"{surface.name}.stl", stl_bytes(surface))
+    atomic_files.write_text(out / "figures.csv", figures_csv(parts, info))
     cut = "its mask" if packed.source == "mask" else "bone cut by presence along z"
     return [
         f"{out / 'spine_3d.glb'}: {len(parts.surfaces)} surfaces, vertebrae from {cut}",

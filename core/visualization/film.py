@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from core import atomic
 from core.errors import SceneError
+from core.system import atomic_files
 from core.visualization.packing import vertex_normals
 from core.visualization.parts import SceneParts
 from core.visualization.surfaces import Surface
@@ -114,12 +114,12 @@ def write_film(path: Path, frames: list[NDArray[np.uint8]]) -> None:
         StorageError: The file cannot be written.
     """
     if path.suffix == ".gif":
-        atomic.write_bytes(path, gif_bytes(frames))
+        atomic_files.write_bytes(path, gif_bytes(frames))
         return
     if path.suffix != ".mp4":
         raise SceneError(f"{path.name}: films are written as .gif or .mp4; choose one of them.")
     height, width = frames[0].shape[:2]
-    with atomic.atomic_path(path) as temporary:
+    with atomic_files.atomic_path(path) as temporary:
         for code in ("vp09", "mp4v"):
             fourcc = cv2.VideoWriter.fourcc(*code)
             writer = cv2.VideoWriter(str(temporary), fourcc, FRAMES_PER_SECOND, (width, height))

@@ -11,8 +11,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from core import atomic
 from core.errors import SceneError
+from core.system import atomic_files
 from core.types import CTVolume
 from core.visualization.bone import BONE_HU, REST_SETTINGS, rest_surface
 from core.visualization.labels import LabelSource, VertebraLabels
@@ -153,7 +153,7 @@ def keep_parts(cache: Path, packed: PackedParts) -> None:
     Raises:
         StorageError: The cache cannot be written.
     """
-    atomic.write_bytes(parts_file(cache, packed.key), packed.payload)
+    atomic_files.write_bytes(parts_file(cache, packed.key), packed.payload)
 
 
 def parts_file(cache: Path, key: str) -> Path:

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from core.atomic import write_json
 from core.config import Settings
-from core.data.disk_space import check_space
 from core.errors import StorageError, TaskError
-from core.process_identity import is_same_process, process_identity
+from core.system.atomic_files import write_json
+from core.system.disk_space import check_space
+from core.system.process_identity import is_same_process, process_identity
 from dashboard.background.processes import start_apart
 from dashboard.session.access import refusal
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from core import atomic
 from core.config import Settings
 from core.errors import PredictionsError, StorageError
 from core.evaluation.outside_scores import read_outside_scores
 from core.evaluation.score_files import read_score_table
+from core.system import atomic_files
 from dashboard.session.access import refusal
 
 MAX_CSV_MIB: Final = 64
@@ -85,7 +85,7 @@ def import_csv(
             "competition's format) is all that is read."
         )
     folder = _new_folder(settings, name, content)
-    atomic.write_bytes(folder / _SCORES, content)
+    atomic_files.write_bytes(folder / _SCORES, content)
     try:
         read_outside_scores(folder / _SCORES, name)
     except PredictionsError:
@@ -164,5 +164,5 @@ def _write_entry(
         "truth_path": None if truth_path is None else str(truth_path.resolve()),
         "created": time.time(),
     }
-    atomic.write_json(folder / _ENTRY, entry)
+    atomic_files.write_json(folder / _ENTRY, entry)
     return ImportedModel(folder.name, name.strip(), folder / table, truth_id, truth_path)

@@ -15,9 +15,9 @@ from typing import Final
 
 from streamlit import App
 
-from core.atomic import LEFT_SECONDS, sweep_leftovers
 from core.cache.eviction import sweep_all
 from core.config import Settings
+from core.system.atomic_files import LEFT_SECONDS, sweep_leftovers
 from dashboard.background.processes import DOOMED
 from dashboard.session.page_files import PAGES
 from dashboard.studies.uploads import remove_abandoned

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from core.atomic import atomic_path
 from core.models.bundles import BundleInfo
+from core.system.atomic_files import atomic_path
 from core.types import RawDetections
 
 

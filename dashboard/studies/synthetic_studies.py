@@ -9,12 +9,12 @@ from typing import Final
 
 import cv2
 
-from core import atomic
 from core.constants import DISPLAY_WINDOWS
 from core.dataset.rsna import IMAGES_FOLDER
 from core.errors import CSpineError, DataRootError
 from core.evaluation.truth import truth_from_parquet
 from core.phantom.on_demand import CohortSeed, find_cohort_seed, materialise_study
+from core.system import atomic_files
 from core.types import HuWindow, StudyRecord
 from dashboard.studies.cohort import all_bundles, settings
 from dashboard.studies.open_study import open_study
@@ -102,7 +102,7 @@ def picture(study_id: str, slice_index: int | None, root: Path | None = None) ->
     done, encoded = cv2.imencode(".png", small)
     if not done:
         raise DataRootError(f"The picture of study {study_id} cannot be encoded; try another.")
-    atomic.write_bytes(file, encoded.tobytes())
+    atomic_files.write_bytes(file, encoded.tobytes())
     return file
 
 

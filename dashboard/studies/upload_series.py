@@ -8,8 +8,8 @@ from typing import Final
 import streamlit as st
 
 from core.config import Settings
-from core.confined import ConfinedWorker, Limits
 from core.prepared.sandboxed_series import Progress, confined_reader, read_confined
+from core.system.sandbox import ConfinedWorker, Limits
 from core.types import CTVolume
 
 _DERIVED: Final = "derived"

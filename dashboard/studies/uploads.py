@@ -15,9 +15,9 @@ import streamlit as st
 from filelock import FileLock, Timeout
 
 from core.config import Settings
-from core.data.disk_space import check_quota, check_space, tree_bytes
 from core.dicom.zip_archive import extract_dicom_archive
 from core.errors import ArchiveError, CSpineError, StorageError
+from core.system.disk_space import check_quota, check_space, tree_bytes
 
 Progress = Callable[[int, int], None]
 

@@ -15,8 +15,8 @@ import psutil
 import yaml
 
 from core.config import PROJECT_ROOT, RunConfig, Settings
-from core.data.disk_space import check_space
 from core.errors import StorageError, TrainingError
+from core.system.disk_space import check_space
 from core.training.run_list import RunSummary, list_runs, summarise_run
 from core.training.runs import RunFolder
 from dashboard.background.processes import remove_whole, start_apart

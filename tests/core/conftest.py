@@ -10,7 +10,7 @@ from core.models.bundles import BundleConfig
 from core.models.checkpoint import save_bundle
 from core.models.registry import build_model
 from core.phantom.cohort import write_cohort
-from tests.core.cluster import LoopbackCluster, loopback_cluster
+from tests.core.system.cluster import LoopbackCluster, loopback_cluster
 
 
 @pytest.fixture(scope="session")

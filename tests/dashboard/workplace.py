@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from core import atomic
 from core.constants import SYNTHETIC_WARNING, VERTEBRAE
 from core.dicom.series import read_series
+from core.system import atomic_files
 from tests.core.dicom.dicom_factory import write_ct_series
 
 FRACTURED = "1.2.826.0.1.1"
@@ -42,7 +42,9 @@ class Workplace:
 
 def write_cohort(root: Path) -> None:
     """Two studies of noise around a bright disc, in RSNA's layout, marked as generated."""
-    atomic.write_json(root / "phantom.json", {"synthetic": True, "warning": SYNTHETIC_WARNING})
+    atomic_files.write_json(
+        root / "phantom.json", {"synthetic": True, "warning": SYNTHETIC_WARNING}
+    )
     for seed, uid in enumerate((FRACTURED, SOUND)):
         write_ct_series(
             root / "train_images" / uid,
@@ -52,7 +54,7 @@ def write_cohort(root: Path) -> None:
             intercept=-1024.0,
         )
     header = "StudyInstanceUID,patient_overall," + ",".join(VERTEBRAE)
-    atomic.write_text(
+    atomic_files.write_text(
         root / "train.csv", f"{header}\n{FRACTURED},1,0,0,0,0,1,0,0\n{SOUND},0,0,0,0,0,0,0,0\n"
     )
     write_box(root)
@@ -63,7 +65,7 @@ def write_box(root: Path) -> None:
     series = read_series(root / "train_images" / FRACTURED)
     number = series.source_files[4].stem
     header = "StudyInstanceUID,x,y,width,height,slice_number"
-    atomic.write_text(
+    atomic_files.write_text(
         root / "train_bounding_boxes.csv", f"{header}\n{FRACTURED},10,12,20,28,{number}\n"
     )
 
@@ -104,8 +106,8 @@ def write_bundles(checkpoints: Path) -> None:
         folder = checkpoints / config.name
         save_bundle(folder, build_model(task, 1, config.backbone), config)
         headline = {"name": figure, "value": 0.871, "low": 0.8, "high": 0.93, "n_patients": 30}
-        atomic.write_json(folder / "metrics.json", {"headline": headline})
-    atomic.write_json(
+        atomic_files.write_json(folder / "metrics.json", {"headline": headline})
+    atomic_files.write_json(
         checkpoints / "fracture-made" / "operating_points.json",
         {
             "patient": {"threshold": 0.6, "rule": "highest F1"},

@@ -26,7 +26,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from core import atomic
 from core.cache.entries import fetch_entry
 from core.config import RunConfig, Settings
 from core.dataset.index import build_index, load_index
@@ -37,11 +36,12 @@ from core.models.registry import build_model
 from core.models.saved_points import SavedPoint, point_history, save_operating_point
 from core.phantom.cohort import cohort_uids
 from core.phantom.on_demand import CohortSeed, materialise_study
+from core.system import atomic_files
+from core.system.parallel import Workers
 from core.training.queue import _draw_ticket
 from core.training.run_list import read_metrics, summarise_run
 from core.training.runs import RunFolder
 from core.types import SlicePredictions
-from core.workers import Workers
 from dashboard.studies.uploads import unpack_upload
 from tests.core.dicom.dicom_factory import made_hu, write_ct_series
 
@@ -63,7 +63,7 @@ class Kind:
 
 
 def _json_write(folder: Path, k: int) -> None:
-    atomic.write_json(folder / "a.json", {"k": k, "filler": [k] * 20_000})
+    atomic_files.write_json(folder / "a.json", {"k": k, "filler": [k] * 20_000})
 
 
 def _json_check(folder: Path) -> None:
@@ -164,7 +164,7 @@ def _run_check(folder: Path) -> None:
 
 
 def _state_write(folder: Path, k: int) -> None:
-    with atomic.atomic_path(folder / "last.ckpt") as temporary:
+    with atomic_files.atomic_path(folder / "last.ckpt") as temporary:
         torch.save({"k": k, "model": torch.full((300_000,), float(k))}, temporary)
 
 

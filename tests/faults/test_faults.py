@@ -14,9 +14,9 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from core import atomic
 from core.cache.entries import fetch_entry
 from core.errors import CSpineError, StorageError
+from core.system import atomic_files
 from core.training import runs
 from core.training.queue import Ticket, _draw_ticket, queue_of, waiting
 from core.training.runs import RunFolder
@@ -42,7 +42,7 @@ def test_writes_that_are_killed_leave_the_old_or_the_new(repo_root):
 def test_a_ticket_whose_write_was_killed_stops_nobody(tmp_path):
     first = _draw_ticket(queue_of(tmp_path, "cpu"))
     cut_off = queue_of(tmp_path, "cpu") / f".{first.name}.x1.json"
-    atomic.write_json(cut_off, asdict(Ticket(9, os.getpid(), None)))
+    atomic_files.write_json(cut_off, asdict(Ticket(9, os.getpid(), None)))
     second = _draw_ticket(queue_of(tmp_path, "cpu"))
     assert [int(path.name.split("-")[0]) for path in (first, second)] == [1, 2]
     assert waiting(tmp_path, "cpu") == 2
@@ -51,7 +51,7 @@ def test_a_ticket_whose_write_was_killed_stops_nobody(tmp_path):
 def test_a_full_disk_keeps_the_old_file(tmp_path):
     """RLIMIT_FSIZE makes the kernel refuse the write itself, as a full disk does."""
     target = tmp_path / "a.json"
-    atomic.write_json(target, {"k": 1})
+    atomic_files.write_json(target, {"k": 1})
     script = (
         "import resource, signal, sys\nfrom pathlib import Path\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from core import atomic
 from core.constants import SYNTHETIC_WARNING, VERTEBRAE
+from core.system import atomic_files
 from tests.core.dicom.dicom_factory import write_ct_series
 from tests.dashboard.workplace import FRACTURED, SOUND, made_neck, write_cohort
 from tests.pages.driver import html, open_page
@@ -23,9 +23,11 @@ def two_sets(at_work, monkeypatch, tmp_path):
         root / "train_images" / MADE, made_neck(5), spacing_mm=(3.0, 0.8, 0.8), study_uid=MADE,
         intercept=-1024.0,
     )  # fmt: skip
-    atomic.write_json(root / "phantom.json", {"synthetic": True, "warning": SYNTHETIC_WARNING})
+    atomic_files.write_json(
+        root / "phantom.json", {"synthetic": True, "warning": SYNTHETIC_WARNING}
+    )
     header = "StudyInstanceUID,patient_overall," + ",".join(VERTEBRAE)
-    atomic.write_text(root / "train.csv", f"{header}\n{MADE},0,0,0,0,0,0,0,0\n")
+    atomic_files.write_text(root / "train.csv", f"{header}\n{MADE},0,0,0,0,0,0,0,0\n")
     return tmp_path
 
 

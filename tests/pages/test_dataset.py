@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.dataset.index import build_index
-from core.workers import Workers
+from core.system.parallel import Workers
 from dashboard.background import process_tasks
 from dashboard.background.process_tasks import Task
 from tests.dashboard.workplace import FRACTURED, SOUND

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from core import atomic
 from core.constants import NOT_FOR_CLINICAL_USE, SYNTHETIC_WARNING
+from core.system import atomic_files
 from tests.pages.driver import html, open_page
 
 
@@ -47,7 +47,7 @@ def test_a_broken_data_root_is_one_sentence(at_work, monkeypatch, tmp_path):
 
 
 def test_a_broken_bundle_is_left_out(at_work, monkeypatch, tmp_path):
-    atomic.write_text(tmp_path / "broken" / "config.json", "{")
+    atomic_files.write_text(tmp_path / "broken" / "config.json", "{")
     monkeypatch.setenv("CHECKPOINTS", str(tmp_path))
     app = open_page("overview")
     assert not app.exception

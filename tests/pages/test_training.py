@@ -9,8 +9,8 @@ import time
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import atomic
 from core.config import RunConfig
+from core.system import atomic_files
 from core.training.pace_list import keep_pace
 from core.training.runs import RunFolder
 from core.training.schedule import Pace
@@ -141,7 +141,7 @@ def test_a_run_over_folds_shows_its_folds_and_what_they_found(at_work, launched)
     for fold in (0, 1):
         made_run(at_work, f"cv/fold-{fold}", fold=fold, folds=2)
     figure = {"mean": 0.75, "sd": 0.05, "values": [0.7, 0.8]}
-    atomic.write_json(whole.folder / "cross_validation.json", {
+    atomic_files.write_json(whole.folder / "cross_validation.json", {
         "folds": {"patient": {"auc": figure}},
         "pooled": {"patient": {"auc": 0.76, "intervals": {"auc": [0.6, 0.9]}}},
     })  # fmt: skip

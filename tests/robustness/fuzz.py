@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from core.atomic import write_json
+from core.system.atomic_files import write_json
 from tests.robustness.families import FAMILIES
 from tests.robustness.player import Tally, new_worker, play_all
 from tests.robustness.verdicts import BAD, GOOD, SEED

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from core.confined import ConfinedWorker, Limits
 from core.errors import WorkerError
+from core.system.sandbox import ConfinedWorker, Limits
 from tests.robustness.families import FAMILIES
 from tests.robustness.verdicts import HANG_SECONDS, PEAK_BYTES, Family, Verdict
 

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.load_test import bring_own, load, server_at, shows_own
 from benchmarks.page_client import PageClient
-from core.atomic import is_temporary
+from core.system.atomic_files import is_temporary
 from tests.browser.server import serve
 from tests.dashboard.workplace import FRACTURED, SOUND, Workplace
 

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from core.dataset.index import INDEX_FILE, STUDIES_FILE, build_index
-from core.workers import Workers
-from tests.core.cluster import loopback_cluster
+from core.system.parallel import Workers
+from tests.core.system.cluster import loopback_cluster
 
 TABLES = (INDEX_FILE, STUDIES_FILE)
 

@@ -143,7 +143,7 @@ def test_bad_input_is_one_sentence(run, phantom_root, tmp_path, arguments):
 def test_a_scheduler_that_is_not_there_is_one_sentence(
     run, phantom_root, tmp_path, monkeypatch, command
 ):
-    monkeypatch.setattr("core.workers.CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr("core.system.parallel.CONNECT_SECONDS", 0.3)
     out = ("--out", tmp_path / "out") if command == "predict" else ()
     outcome = run(command, phantom_root, *out, "--dask", "tcp://127.0.0.1:1")
     assert_one_sentence(outcome)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from core.dataset.index import DataIndex, build_index
 from core.dataset.quality import FLAG_COLUMNS
-from core.workers import Workers
+from core.system.parallel import Workers
 from tests.core.dicom.dicom_factory import write_ct_series
 
 HERE = Workers(jobs=1)

@@ -23,7 +23,7 @@ from core.dataset.index import build_index, index_folder, load_index, verify_ind
 from core.dataset.index_shards import StudyTask, index_study, read_shard, shard_path
 from core.dataset.quality import FLAG_COLUMNS
 from core.errors import DataRootError, StorageError
-from core.workers import Workers
+from core.system.parallel import Workers
 from tests.core.dataset.made_root import (
     HERE,
     add_study,
@@ -190,7 +190,7 @@ import sys, time
 from pathlib import Path
 from typing import Any
 import core.dataset.index as module
-from core.workers import Workers
+from core.system.parallel import Workers
 
 real = module.index_study
 

@@ -11,7 +11,7 @@ from core.dataset.index import build_index
 from core.dataset.rsna import read_data_set
 from core.dataset.slice_table import boxes_on_slices, check_boxes, file_numbers, labelled_slices
 from core.errors import DataRootError
-from core.workers import Workers
+from core.system.parallel import Workers
 from tests.core.dataset.test_rsna import BOX_HEAD, HEAD, data_root
 from tests.core.dicom.dicom_factory import made_hu, write_ct_series
 

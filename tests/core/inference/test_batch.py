@@ -12,7 +12,7 @@ from core.inference import batch
 from core.inference.batch import predict_folder, study_folders
 from core.inference.parts import PARTS_FOLDER, part_key
 from core.models.pairs import choose_pair
-from core.workers import Outcome, Workers
+from core.system.parallel import Outcome, Workers
 
 
 @pytest.fixture

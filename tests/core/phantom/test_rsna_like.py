@@ -16,7 +16,7 @@ from core.errors import DataRootError, DicomSeriesError
 from core.phantom.cohort import BOX_EVERY, write_cohort
 from core.phantom.quirks import RATES, plan_quirks
 from core.phantom.study import make_study
-from core.workers import Workers
+from core.system.parallel import Workers
 
 STUDIES, SEED, MATRIX = 12, 5, 64
 

@@ -13,8 +13,8 @@ from core.prepared.slices import StoreLimit, fill_store, load_study_slices
 from core.preprocessing.network_input import slices_for_network
 from core.preprocessing.noise_reduction import reduce_noise
 from core.preprocessing.spine_field import find_spine_field
+from core.system.parallel import Workers
 from core.types import HuWindow, NoiseReduction, StudyRecord
-from core.workers import Workers
 from tests.core.dicom.dicom_factory import write_ct_series
 from tests.core.training.made_data_root import write_data_root
 

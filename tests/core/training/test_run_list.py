@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from core.config import RunConfig
-from core.process_identity import is_same_process
+from core.system.process_identity import is_same_process
 from core.training import metrics_tail
 from core.training.metrics_tail import last_metrics
 from core.training.provenance import fingerprint_keys, provenance

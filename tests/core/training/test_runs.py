@@ -10,7 +10,7 @@ import yaml
 
 from core.config import RunConfig
 from core.errors import TrainingError
-from core.process_identity import process_identity
+from core.system.process_identity import process_identity
 from core.training.runs import HEARTBEAT_SECONDS, RunFolder
 
 

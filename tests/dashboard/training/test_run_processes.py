@@ -10,9 +10,9 @@ import time
 import psutil
 import pytest
 
-from core import atomic
 from core.config import RunConfig
 from core.errors import TrainingError
+from core.system import atomic_files
 from core.training.run_list import summarise_run
 from core.training.runs import RunFolder
 from dashboard.training import run_processes
@@ -94,7 +94,7 @@ def test_a_run_that_hangs_is_killed_before_it_goes_on(started):
     process = psutil.Process(summarise_run(folder).status.pid)
     process.suspend()
     status = json.loads((folder / "status.json").read_text())
-    atomic.write_json(folder / "status.json", status | {"heartbeat": time.time() - 1000})
+    atomic_files.write_json(folder / "status.json", status | {"heartbeat": time.time() - 1000})
     run = summarise_run(folder)
     assert run.state == "stalled"
     run_processes.resume_run(run)

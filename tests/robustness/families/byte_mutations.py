@@ -21,8 +21,8 @@ from core.dataset.index_shards import StudyTask, index_study
 from core.dicom.headers import read_header
 from core.dicom.series import read_series
 from core.errors import CSpineError, DicomSeriesError
+from core.system.parallel import Workers
 from core.types import CTVolume
-from core.workers import Workers
 from tests.core.dicom.dicom_factory import made_hu, write_ct_series
 from tests.robustness.verdicts import SEED, Family, Verdict, judged
 

@@ -24,13 +24,14 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from core import errors
+from core.config import PROJECT_ROOT
 from core.errors import CSpineError, DicomSeriesError, WorkerError
 
 Progress = Callable[[int, int], None]
 Task = Callable[[Mapping[str, Any], Progress], Any]
 """Takes a JSON object and a place to tell progress; returns something that JSON can hold."""
 
-_ROOT: Final = Path(__file__).resolve().parent.parent
+_ROOT: Final = PROJECT_ROOT
 _POLL_SECONDS: Final = 0.25
 _START_SECONDS: Final = 180.0
 _PATIENCE_SECONDS: Final = 5.0
@@ -116,7 +117,7 @@ class ConfinedWorker:
             return
         self._kill()
         self._child = subprocess.Popen(
-            [sys.executable, "-m", "core.confined", self._name,
+            [sys.executable, "-m", "core.system.sandbox", self._name,
              str(self._limits.memory_bytes), str(self._limits.seconds)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             cwd=_ROOT, text=True, encoding="utf-8",

@@ -10,9 +10,9 @@ import time
 import psutil
 import pytest
 
-from core.confined import ConfinedWorker, Limits
 from core.errors import ArchiveError, DicomSeriesError, WorkerError
-from tests.core.confined_tasks import do
+from core.system.sandbox import ConfinedWorker, Limits
+from tests.core.system.sandbox_tasks import do
 
 MEMORY = 512 << 20
 
@@ -99,8 +99,8 @@ def test_a_listener_that_raises_ends_call_and_process(worker):
 
 ORPHAN = """
 import os
-from core.confined import ConfinedWorker, Limits
-from tests.core.confined_tasks import do
+from core.system.sandbox import ConfinedWorker, Limits
+from tests.core.system.sandbox_tasks import do
 worker = ConfinedWorker(do, Limits(1 << 29, 60))
 print(worker.call({"what": "echo", "say": ""})["pid"], flush=True)
 os.kill(os.getpid(), 9)

@@ -8,8 +8,8 @@ import pytest
 
 from core.cache.entries import fetch_entry
 from core.config import Settings
-from core.data.disk_space import check_quota, check_space, tree_bytes
 from core.errors import StorageError
+from core.system.disk_space import check_quota, check_space, tree_bytes
 
 GIB = 1 << 30
 

@@ -1,7 +1,7 @@
 """One function over many items: in local processes, or on the workers of a dask cluster.
 
 A typed error belongs to its item and does not stop the others; a lost worker does not lose items.
-The function should leave its result whole or not at all (`core.atomic`), since an item whose worker
+The function should leave its result whole or not at all (`core.system.atomic_files`), since an item whose worker
 was lost is run again, and in a run that is closed early some items end midway.
 """
 
@@ -266,7 +266,7 @@ def _check_environment(client: Client) -> None:
 
     # Nested, so that it travels as code and not as a name in the module that may be missing.
     def import_program() -> None:
-        import core.workers  # noqa: F401  # pyright: ignore[reportUnusedImport]
+        import core.system.parallel  # noqa: F401  # pyright: ignore[reportUnusedImport]
 
     try:
         client.run_on_scheduler(import_program)

@@ -1,4 +1,4 @@
-"""Functions that other processes run in the tests of core.workers; importable there."""
+"""Functions that other processes run in the tests of core.system.parallel; importable there."""
 
 import os
 import signal

@@ -12,9 +12,9 @@ import pytest
 
 from core import errors
 from core.errors import ConfigError, CSpineError, DicomSeriesError, WorkerError
-from core.workers import Outcome, Workers, run_over
-from tests.core import worker_tasks
-from tests.core.cluster import loopback_cluster
+from core.system.parallel import Outcome, Workers, run_over
+from tests.core.system import parallel_tasks
+from tests.core.system.cluster import loopback_cluster
 
 PLACES = ["here", "processes", "cluster"]
 
@@ -32,14 +32,14 @@ def marks(folder):
 
 def test_every_item_comes_back_once_with_its_value(workers):
     items = [3, 1, 1, 2]
-    outcomes = list(run_over(worker_tasks.square, items, workers=workers))
+    outcomes = list(run_over(parallel_tasks.square, items, workers=workers))
     assert sorted((o.item, o.value) for o in outcomes) == [(1, 1), (1, 1), (2, 4), (3, 9)]
     assert all(o.error is None for o in outcomes)
 
 
 def test_a_typed_error_belongs_to_its_item_and_keeps_its_words(workers):
     items = [Path(str(number)) for number in range(4)]
-    outcomes = {o.item: o for o in run_over(worker_tasks.refuse_odd, items, workers=workers)}
+    outcomes = {o.item: o for o in run_over(parallel_tasks.refuse_odd, items, workers=workers)}
     assert set(outcomes) == set(items)
     assert outcomes[Path("2")] == Outcome(Path("2"), "2", None)
     failed = outcomes[Path("3")]
@@ -51,14 +51,14 @@ def test_a_typed_error_belongs_to_its_item_and_keeps_its_words(workers):
 
 def test_any_other_error_stops_the_run(workers):
     with pytest.raises(ZeroDivisionError):
-        list(run_over(worker_tasks.divide, [1, 0, 2], workers=workers))
+        list(run_over(parallel_tasks.divide, [1, 0, 2], workers=workers))
 
 
 def test_progress_counts_from_nought_to_all_in_the_callers_thread(workers):
     calls = []
     list(
         run_over(
-            worker_tasks.square, range(3), workers=workers, progress=lambda *c: calls.append(c)
+            parallel_tasks.square, range(3), workers=workers, progress=lambda *c: calls.append(c)
         )
     )
     assert calls == [(0, 3), (1, 3), (2, 3), (3, 3)]
@@ -66,18 +66,18 @@ def test_progress_counts_from_nought_to_all_in_the_callers_thread(workers):
 
 def test_no_items_need_no_workers():
     nowhere = Workers(dask="tcp://127.0.0.1:1")
-    assert list(run_over(worker_tasks.square, [], workers=nowhere)) == []
+    assert list(run_over(parallel_tasks.square, [], workers=nowhere)) == []
 
 
 def test_one_job_is_this_process_and_more_are_others():
-    here = [o.value for o in run_over(worker_tasks.own_pid, range(3), workers=Workers(jobs=1))]
-    there = [o.value for o in run_over(worker_tasks.own_pid, range(3), workers=Workers(jobs=2))]
+    here = [o.value for o in run_over(parallel_tasks.own_pid, range(3), workers=Workers(jobs=1))]
+    there = [o.value for o in run_over(parallel_tasks.own_pid, range(3), workers=Workers(jobs=2))]
     assert set(here) == {os.getpid()}
     assert os.getpid() not in there
 
 
 def test_one_job_works_as_the_results_are_taken(tmp_path):
-    results = run_over(partial(worker_tasks.mark_and_wait, tmp_path, 0), range(5),
+    results = run_over(partial(parallel_tasks.mark_and_wait, tmp_path, 0), range(5),
                        workers=Workers(jobs=1))  # fmt: skip
     assert marks(tmp_path) == 0
     next(results)
@@ -86,7 +86,7 @@ def test_one_job_works_as_the_results_are_taken(tmp_path):
 
 def test_closing_cancels_what_has_not_begun(workers, tmp_path):
     results = run_over(
-        partial(worker_tasks.mark_and_wait, tmp_path, 0.05), range(200), workers=workers
+        partial(parallel_tasks.mark_and_wait, tmp_path, 0.05), range(200), workers=workers
     )
     next(results)
     results.close()
@@ -100,7 +100,7 @@ def test_closing_cancels_what_has_not_begun(workers, tmp_path):
 
 def test_killing_a_cluster_worker_midway_loses_nothing(tmp_path):
     (tmp_path / "marks").mkdir()
-    work = partial(worker_tasks.mark_and_wait, tmp_path / "marks", 0.1)
+    work = partial(parallel_tasks.mark_and_wait, tmp_path / "marks", 0.1)
     with loopback_cluster(tmp_path) as cluster:
         results = run_over(work, range(30), workers=Workers(dask=cluster.address))
         outcomes = []
@@ -120,7 +120,7 @@ def test_an_item_that_kills_every_cluster_worker_is_named_and_the_others_go_on(t
         "DASK_DISTRIBUTED__SCHEDULER__WORKER_SATURATION": "1.0",
     }
     with loopback_cluster(tmp_path, settings=settings) as cluster:
-        work = partial(worker_tasks.kill_own_process, 2)
+        work = partial(parallel_tasks.kill_own_process, 2)
         outcomes = list(run_over(work, range(6), workers=Workers(dask=cluster.address)))
     assert sorted(o.value for o in outcomes if o.error is None) == [0, 1, 3, 4, 5]
     (failed,) = [o for o in outcomes if o.error is not None]
@@ -129,18 +129,18 @@ def test_an_item_that_kills_every_cluster_worker_is_named_and_the_others_go_on(t
 
 
 def test_a_local_process_that_dies_once_loses_nothing(tmp_path):
-    work = partial(worker_tasks.kill_own_process_once, tmp_path / "died")
+    work = partial(parallel_tasks.kill_own_process_once, tmp_path / "died")
     outcomes = list(run_over(work, range(10), workers=Workers(jobs=2)))
     assert sorted(o.value for o in outcomes) == list(range(10))
 
 
 def test_a_process_that_loads_networks_and_a_series_is_kept():
-    outcomes = run_over(worker_tasks.hold_memory, range(12), workers=Workers(jobs=2))
+    outcomes = run_over(parallel_tasks.hold_memory, range(12), workers=Workers(jobs=2))
     assert len({o.value for o in outcomes}) <= 2
 
 
 def test_an_item_that_kills_its_local_process_is_named_and_the_others_go_on():
-    work = partial(worker_tasks.kill_own_process, 7)
+    work = partial(parallel_tasks.kill_own_process, 7)
     outcomes = list(run_over(work, range(12), workers=Workers(jobs=2)))
     assert sorted(o.item for o in outcomes) == list(range(12))
     (failed,) = [o for o in outcomes if o.error is not None]
@@ -149,33 +149,33 @@ def test_an_item_that_kills_its_local_process_is_named_and_the_others_go_on():
 
 
 def test_a_scheduler_that_is_not_there_is_a_clear_error(monkeypatch):
-    monkeypatch.setattr("core.workers.CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr("core.system.parallel.CONNECT_SECONDS", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     with pytest.raises(ConfigError, match=f"No dask scheduler answers at tcp://127.0.0.1:{port}"):
-        list(run_over(worker_tasks.square, [1], workers=Workers(dask=f"tcp://127.0.0.1:{port}")))
+        list(run_over(parallel_tasks.square, [1], workers=Workers(dask=f"tcp://127.0.0.1:{port}")))
 
 
 def test_a_server_that_never_answers_is_a_clear_error(monkeypatch):
-    monkeypatch.setattr("core.workers.CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr("core.system.parallel.CONNECT_SECONDS", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
         with pytest.raises(ConfigError, match="No dask scheduler answers"):
-            list(run_over(worker_tasks.square, [1], workers=Workers(dask=address)))
+            list(run_over(parallel_tasks.square, [1], workers=Workers(dask=address)))
 
 
 def test_a_scheduler_without_workers_is_a_clear_error(tmp_path, monkeypatch):
-    monkeypatch.setattr("core.workers.FIRST_WORKER_SECONDS", 0.5)
+    monkeypatch.setattr("core.system.parallel.FIRST_WORKER_SECONDS", 0.5)
     with (
         loopback_cluster(tmp_path, workers=0) as cluster,
         pytest.raises(ConfigError, match="has no worker"),
     ):
-        list(run_over(worker_tasks.square, [1], workers=Workers(dask=cluster.address)))
+        list(run_over(parallel_tasks.square, [1], workers=Workers(dask=cluster.address)))
 
 
 def test_a_scheduler_that_is_lost_midway_is_a_clear_error_without_a_traceback(tmp_path, capfd):
     (tmp_path / "marks").mkdir()
-    work = partial(worker_tasks.mark_and_wait, tmp_path / "marks", 0.1)
+    work = partial(parallel_tasks.mark_and_wait, tmp_path / "marks", 0.1)
     with loopback_cluster(tmp_path) as cluster:
         results = run_over(work, range(50), workers=Workers(dask=cluster.address))
         next(results)
@@ -191,7 +191,7 @@ def test_a_cluster_started_elsewhere_is_a_clear_error(tmp_path, lost):
         loopback_cluster(tmp_path, workers=1, **{lost: tmp_path}) as cluster,
         pytest.raises(ConfigError, match="has no module core; start the scheduler and the workers"),
     ):
-        list(run_over(worker_tasks.square, [1], workers=Workers(dask=cluster.address)))
+        list(run_over(parallel_tasks.square, [1], workers=Workers(dask=cluster.address)))
 
 
 @pytest.mark.parametrize(

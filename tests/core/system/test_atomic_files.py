@@ -10,16 +10,16 @@ import time
 
 import pytest
 
-from core import atomic
 from core.errors import StorageError
+from core.system import atomic_files
 
 
 def test_a_failed_write_keeps_the_old_file_and_leaves_no_litter(tmp_path):
     target = tmp_path / "metrics.json"
-    atomic.write_json(target, {"auc": 0.9})
+    atomic_files.write_json(target, {"auc": 0.9})
 
     def write_half():
-        with atomic.atomic_path(target) as path:
+        with atomic_files.atomic_path(target) as path:
             path.write_text("{ half")
             raise RuntimeError("power cut")
 
@@ -31,13 +31,13 @@ def test_a_failed_write_keeps_the_old_file_and_leaves_no_litter(tmp_path):
 
 def test_nan_is_refused_before_anything_is_written(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
-        atomic.write_json(tmp_path / "x.json", {"auc": math.nan})
+        atomic_files.write_json(tmp_path / "x.json", {"auc": math.nan})
     assert list(tmp_path.iterdir()) == []
 
 
 def test_folders_are_made_and_the_file_is_readable_by_others(tmp_path):
     target = tmp_path / "a" / "b" / "note.txt"
-    atomic.write_text(target, "größer")
+    atomic_files.write_text(target, "größer")
     assert target.read_text(encoding="utf-8") == "größer"
     assert target.stat().st_mode & 0o777 == 0o644
 
@@ -45,19 +45,19 @@ def test_folders_are_made_and_the_file_is_readable_by_others(tmp_path):
 def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="choose a folder you can write to"):
-        atomic.write_text(tmp_path / "file" / "below", "x")
+        atomic_files.write_text(tmp_path / "file" / "below", "x")
 
 
 def test_disk_full_is_a_typed_error_and_keeps_the_old_file(tmp_path, monkeypatch):
     target = tmp_path / "a.txt"
-    atomic.write_text(target, "old")
+    atomic_files.write_text(target, "old")
 
     def no_space(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(atomic.os, "fsync", no_space)
+    monkeypatch.setattr(atomic_files.os, "fsync", no_space)
     with pytest.raises(StorageError, match="No space left on device"):
-        atomic.write_text(target, "new")
+        atomic_files.write_text(target, "new")
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
 
@@ -94,11 +94,11 @@ def made_old(path):
 def test_what_a_killed_write_left_is_swept_and_a_living_one_is_not(writing, tmp_path):
     temporary = type(tmp_path)(writing.stdout.readline().strip())
     made_old(temporary)
-    assert atomic.sweep_leftovers(tmp_path) == 0
+    assert atomic_files.sweep_leftovers(tmp_path) == 0
     assert temporary.exists()
     writing.send_signal(signal.SIGKILL)
     writing.wait()
-    assert atomic.sweep_leftovers(tmp_path) == 1
+    assert atomic_files.sweep_leftovers(tmp_path) == 1
     assert list((tmp_path / "a").iterdir()) == []
 
 
@@ -106,8 +106,8 @@ def test_a_leftover_that_is_young_is_let_be(writing, tmp_path):
     temporary = type(tmp_path)(writing.stdout.readline().strip())
     writing.send_signal(signal.SIGKILL)
     writing.wait()
-    assert atomic.sweep_leftovers(tmp_path) == 0
-    assert atomic.sweep_leftovers(tmp_path, older_than_s=0) == 1
+    assert atomic_files.sweep_leftovers(tmp_path) == 0
+    assert atomic_files.sweep_leftovers(tmp_path, older_than_s=0) == 1
     assert not temporary.exists()
 
 
@@ -129,14 +129,14 @@ def test_only_names_that_a_write_gives_are_swept(tmp_path, name, ours):
     made_old_file = tmp_path / name
     made_old_file.write_text("x")
     made_old(made_old_file)
-    assert atomic.is_temporary(name) is ours
-    assert atomic.sweep_leftovers(tmp_path) == int(ours)
+    assert atomic_files.is_temporary(name) is ours
+    assert atomic_files.sweep_leftovers(tmp_path) == int(ours)
 
 
 def test_every_temporary_file_has_such_a_name(tmp_path):
     for name in ("status.json", "last.ckpt", "store", "a.nii.gz", ".hidden", "a.b.c"):
-        with atomic.atomic_path(tmp_path / name) as temporary:
-            assert atomic.is_temporary(temporary.name), temporary.name
+        with atomic_files.atomic_path(tmp_path / name) as temporary:
+            assert atomic_files.is_temporary(temporary.name), temporary.name
 
 
 def test_a_sweep_follows_no_link_and_needs_no_folder(tmp_path):
@@ -149,6 +149,6 @@ def test_a_sweep_follows_no_link_and_needs_no_folder(tmp_path):
     (inside / "folder").symlink_to(outside.parent, target_is_directory=True)
     (inside / ".y.json.abcdefgh.json").symlink_to(outside)
     os.utime(inside / ".y.json.abcdefgh.json", (0, 0), follow_symlinks=False)
-    assert atomic.sweep_leftovers(inside) == 0
+    assert atomic_files.sweep_leftovers(inside) == 0
     assert outside.exists()
-    assert atomic.sweep_leftovers(tmp_path / "none") == 0
+    assert atomic_files.sweep_leftovers(tmp_path / "none") == 0

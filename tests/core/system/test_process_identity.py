@@ -12,10 +12,10 @@ from dataclasses import asdict
 import psutil
 import pytest
 
-from core import process_identity as module
 from core.config import RunConfig
 from core.errors import TrainingError
-from core.process_identity import is_same_process, process_identity
+from core.system import process_identity as module
+from core.system.process_identity import is_same_process, process_identity
 from core.training.queue import queue_of, turn, waiting
 from core.training.runs import RunFolder
 

@@ -1,0 +1,1 @@
+"""Atomic files, work in parallel, sandboxed processes, disk space: no word of medicine."""
