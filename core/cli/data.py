@@ -177,8 +177,8 @@ def _fill_slices(root: Path, inputs: _Inputs, workers: Workers) -> None:
 
 
 def _fill_viewer(root: Path, workers: Workers) -> None:
-    from core.data.viewer_fill import fill_viewer_store
     from core.dataset.rsna import read_studies
+    from core.prepared.volumes import fill_viewer_store
 
     with progress_bar("viewer store", "study") as progress:
         done = fill_viewer_store(

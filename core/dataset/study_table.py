@@ -87,7 +87,7 @@ def study_table(index: DataIndex, boxes: pd.DataFrame) -> StudyTable:
 
     Args:
         index: Of the data root.
-        boxes: `core.dataset.rsna.DataSet.boxes`; those of studies that are not indexed are left out.
+        boxes: `core.dataset.rsna.DataSet.boxes`; those of studies without an index are left out.
     """
     studies = index.studies.reset_index(drop=True)
     row = pd.Index(studies["study_id"]).get_indexer(pd.Index(index.slices["study_id"]))

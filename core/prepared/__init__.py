@@ -1,1 +1,1 @@
-"""Voxels made ready for a network or for the viewer, kept in the cache; torch data sets over them."""
+"""Voxels made ready for a network or the viewer, kept in the cache; torch data sets over them."""

@@ -1,8 +1,8 @@
 """One function over many items: in local processes, or on the workers of a dask cluster.
 
 A typed error belongs to its item and does not stop the others; a lost worker does not lose items.
-The function should leave its result whole or not at all (`core.system.atomic_files`), since an item whose worker
-was lost is run again, and in a run that is closed early some items end midway.
+The function should leave its result whole or not at all (`core.system.atomic_files`), since an
+item whose worker was lost is run again, and in a run that is closed early some items end midway.
 """
 
 from __future__ import annotations

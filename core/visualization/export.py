@@ -7,8 +7,8 @@ import io
 from pathlib import Path
 from typing import Final
 
+from core.cache.keys import fingerprint_folder
 from core.constants import VERTEBRAE
-from core.data.fingerprint import fingerprint_folder
 from core.dataset.rsna import is_synthetic, lines_file, read_studies
 from core.dicom.series import read_series
 from core.errors import DataRootError, SceneError

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.cache.keys import remembered_digest
-from core.data.fingerprint import fingerprint_folder
+from core.cache.keys import fingerprint_folder, remembered_digest
 from core.dicom.series import read_series
 from core.prepared.volumes import load_viewer_volume
 from core.types import CTVolume, StudyRecord

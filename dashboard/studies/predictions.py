@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from core.cache.keys import remembered_digest
-from core.data.fingerprint import fingerprint_folder
+from core.cache.keys import fingerprint_folder, remembered_digest
 from core.dicom.series import read_series
 from core.inference.outputs import read_predictions, write_predictions
 from core.models.bundles import BundleInfo, read_bundle

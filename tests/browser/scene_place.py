@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from core.cache.keys import fingerprint_folder
 from core.constants import BOXES_TYPE, MASK_LABELS, VERTEBRAE
-from core.data.fingerprint import fingerprint_folder
 from core.dataset.masks import load_vertebra_mask
 from core.dataset.rsna import read_studies
 from core.dicom.series import read_series

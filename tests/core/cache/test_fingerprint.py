@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core.data.fingerprint import fingerprint_folder
+from core.cache.keys import fingerprint_folder
 from core.errors import DicomSeriesError
 
 
