@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from benchmarks.inputs.full_size_scores import TRUTH, TRUTH_SLICES, write_full_size
 from core.constants import VERTEBRAE
-from core.evaluation.evaluation_set import EvaluationSet, align
-from core.evaluation.score_files import read_score_table, read_truth_table
+from core.evaluation.tables.evaluation_set import EvaluationSet, align
+from core.evaluation.tables.score_files import read_score_table, read_truth_table
 
 LIMIT_S: Final = 3.0
 LIMIT_BYTES: Final = 2**30

@@ -29,7 +29,7 @@ from core.dataset.rsna import read_studies
 from core.dicom.series import read_series
 from core.errors import BundleError
 from core.evaluation.report import evaluate_predictions
-from core.evaluation.truth import truth_from_data_root
+from core.evaluation.tables.truth import truth_from_data_root
 from core.inference.context import in_context
 from core.inference.predictor import Predictor
 from core.models.bundles import BundleConfig, BundleInfo, read_bundle

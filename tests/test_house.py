@@ -20,7 +20,7 @@ MAY_IMPORT_TORCH = (
     "core/training/",
     "core/inference/predictor.py",
     "core/inference/explain.py",
-    "core/inference/localization.py",
+    "core/inference/boxes/predictor.py",
     "core/experiments/subsampled_predictions.py",
     "core/prepared/slice_dataset.py",
     "core/prepared/box_dataset.py",

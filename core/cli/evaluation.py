@@ -13,9 +13,9 @@ from core.errors import ConfigError
 from core.inference.aggregation import POOLINGS, Pooling
 
 if TYPE_CHECKING:
-    from core.evaluation.score_table import ScoreTable
+    from core.evaluation.tables.score_table import ScoreTable
+    from core.evaluation.tables.truth_table import TruthTable
     from core.evaluation.thresholds import Rule
-    from core.evaluation.truth_table import TruthTable
 
 
 @app.command()
@@ -70,8 +70,8 @@ def evaluate(
 
 def _scores(path: Path, pooling: str) -> tuple[ScoreTable, list[str]]:
     """Read a model's scores and what was noticed on the way."""
-    from core.evaluation.outside_scores import read_outside_scores
-    from core.evaluation.score_files import read_score_table
+    from core.evaluation.tables.outside_scores import read_outside_scores
+    from core.evaluation.tables.score_files import read_score_table
 
     if path.suffix.lower() == ".csv":
         found = read_outside_scores(path)
@@ -80,7 +80,7 @@ def _scores(path: Path, pooling: str) -> tuple[ScoreTable, list[str]]:
 
 
 def _truth(path: Path, scores: ScoreTable) -> TruthTable:
-    from core.evaluation.score_files import read_truth_table
+    from core.evaluation.tables.score_files import read_truth_table
 
     with_slices = scores.study_ids.tolist() if scores.presence is not None else []
     return read_truth_table(path, masks_of=with_slices)

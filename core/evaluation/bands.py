@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.evaluation.curves import curve_points, threshold_counts
-from core.evaluation.evaluation_set import LevelItems
 from core.evaluation.resampling import Resampled, resampled
+from core.evaluation.tables.evaluation_set import LevelItems
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,8 +14,8 @@ from scipy.special import expit, logit
 
 from core.errors import PredictionsError
 from core.evaluation.calibration import BINS, Reliability, checked_probabilities, reliability
-from core.evaluation.evaluation_set import LevelItems
 from core.evaluation.resampling import patient_places
+from core.evaluation.tables.evaluation_set import LevelItems
 
 Method = Literal["temperature", "isotonic"]
 _CLIP: Final = 1e-7

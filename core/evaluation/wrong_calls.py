@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from core.constants import N_VERTEBRAE
 from core.errors import PredictionsError
-from core.evaluation.evaluation_set import EvaluationSet, LevelItems
-from core.evaluation.score_table import ScoreTable
-from core.evaluation.truth_table import TruthTable
+from core.evaluation.tables.evaluation_set import EvaluationSet, LevelItems
+from core.evaluation.tables.score_table import ScoreTable
+from core.evaluation.tables.truth_table import TruthTable
 
 ErrorKind = Literal["missed", "alarms"]
 

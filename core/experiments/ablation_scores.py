@@ -10,11 +10,11 @@ from typing import Any, Final
 import pandas as pd
 
 from core.constants import SYNTHETIC_WARNING, VERTEBRAE
-from core.evaluation.evaluation_set import align
 from core.evaluation.levels import LevelName
-from core.evaluation.score_table import table_from_predictions
-from core.evaluation.truth import StudyTruth
-from core.evaluation.truth_table import truth_table
+from core.evaluation.tables.evaluation_set import align
+from core.evaluation.tables.score_table import table_from_predictions
+from core.evaluation.tables.truth import StudyTruth
+from core.evaluation.tables.truth_table import truth_table
 from core.experiments.arm_comparison import ArmFigure, ArmScores, compare_arms
 from core.experiments.subsampled_predictions import SLICES_PER_STUDY, thin_places
 from core.inference.outputs import read_slices

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from core.constants import BOXES_TYPE, N_VERTEBRAE
 from core.evaluation.levels import LevelName
 from core.evaluation.report import evaluate_scores
-from core.evaluation.score_files import read_score_table
-from core.evaluation.truth_table import TruthTable
+from core.evaluation.tables.score_files import read_score_table
+from core.evaluation.tables.truth_table import TruthTable
 from core.experiments.shipped_scores import TOP_K
-from core.inference.box_evidence import POWERS, box_outputs, fit_box_weights, gather_evidence
+from core.inference.boxes.evidence import POWERS, box_outputs, fit_box_weights, gather_evidence
 from core.inference.context import fit_context, in_context
 from core.inference.outputs import write_slices
 from core.models.bundles import BoxWeights

@@ -16,7 +16,7 @@ from core.dicom.series import read_series
 from core.errors import DicomSeriesError, TrainingError
 from core.evaluation.levels import LevelReport
 from core.evaluation.report import EvaluationReport, evaluate_predictions
-from core.evaluation.truth import truth_from_data_root
+from core.evaluation.tables.truth import truth_from_data_root
 from core.inference.outputs import write_predictions
 from core.inference.predictor import Predictor
 from core.models.bundles import BundleInfo, read_bundle

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from core.dicom.series import read_series
 from core.errors import PredictionsError
-from core.evaluation.box_files import BoxCohort
-from core.evaluation.box_matching import BoxTable
-from core.evaluation.score_files import read_score_table
+from core.evaluation.detection.files import BoxCohort
+from core.evaluation.detection.matching import BoxTable
+from core.evaluation.tables.score_files import read_score_table
 from core.experiments.grad_cam_boxes import box_of_heat
 from core.inference.explain import explain_slice
 from core.models.bundles import BundleInfo

@@ -14,7 +14,7 @@ import numpy as np
 from core.constants import VERTEBRAE
 from core.dataset.masks import load_vertebra_mask
 from core.dicom.series import read_series
-from core.evaluation.box_files import BoxCohort, truth_table
+from core.evaluation.detection.files import BoxCohort, truth_table
 from core.models.bundles import BundleInfo, read_bundle
 from core.prepared.box_slices import BoxSlices, load_box_slices
 from core.preprocessing.box_geometry import boxes_from_square
@@ -22,7 +22,7 @@ from core.system.parallel import Workers, run_over
 from core.types import RawDetections, StudyRecord
 
 if TYPE_CHECKING:
-    from core.inference.localization import BoxPredictor
+    from core.inference.boxes.predictor import BoxPredictor
 
 Progress = Callable[[int, int], None]
 Xyxy = list[float]
@@ -112,7 +112,7 @@ def _read_one(bundle: Path, root: Path, cache_dir: Path, record: StudyRecord) ->
 @functools.lru_cache(maxsize=1)
 def _predictor(bundle: Path) -> tuple[BoxPredictor, BundleInfo]:
     """Load the network once a process."""
-    from core.inference.localization import BoxPredictor
+    from core.inference.boxes.predictor import BoxPredictor
 
     info = read_bundle(bundle)
     return BoxPredictor([info], device="cpu"), info

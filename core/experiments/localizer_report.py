@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from core.constants import SYNTHETIC_WARNING
-from core.evaluation.box_files import BoxCohort, fused_table, read_box_cohort
-from core.evaluation.box_matching import BoxTable
-from core.evaluation.detection import DetectionReport, evaluate_detection
+from core.evaluation.detection.files import BoxCohort, fused_table, read_box_cohort
+from core.evaluation.detection.matching import BoxTable
+from core.evaluation.detection.report import DetectionReport, evaluate_detection
 from core.experiments.localizer_baselines import slice_probabilities, slice_threshold
 from core.experiments.shipped_scores import PREDICTIONS_FOLDER
-from core.inference.box_tracks import FusionSettings
+from core.inference.boxes.tracks import FusionSettings
 from core.models.bundles import METRICS_FILE, BundleInfo, read_bundle
 from core.system.atomic_files import write_json, write_text
 from core.types import RawDetections

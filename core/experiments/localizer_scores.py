@@ -10,13 +10,13 @@ from typing import Any, Final
 import pandas as pd
 
 from core.constants import VERTEBRAE
-from core.evaluation.box_files import BoxCohort
+from core.evaluation.detection.files import BoxCohort
 from core.evaluation.levels import LevelName
 from core.evaluation.report import ChosenOn, EvaluationReport, evaluate_scores
-from core.evaluation.score_files import read_score_table, read_truth_table
+from core.evaluation.tables.score_files import read_score_table, read_truth_table
 from core.experiments.box_evidence_ablation import JUDGED, FitStudy, compare_readings, fit_weights
 from core.experiments.shipped_scores import HELD_OUT, OUT_OF_FOLD, PREDICTIONS_FOLDER
-from core.inference.box_evidence import box_outputs
+from core.inference.boxes.evidence import box_outputs
 from core.inference.outputs import read_slices, write_slices
 from core.models.bundles import (
     COHORTS_FOLDER,

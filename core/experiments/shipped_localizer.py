@@ -13,12 +13,12 @@ import pandas as pd
 
 from core.config import PROJECT_ROOT, Settings, load_run_config
 from core.dataset.rsna import read_studies
-from core.evaluation.box_files import (
+from core.evaluation.detection.files import (
     BoxCohort,
     fused_table,
     write_box_cohort,
 )
-from core.evaluation.detection import evaluate_detection
+from core.evaluation.detection.report import evaluate_detection
 from core.experiments.localizer_baselines import heat_boxes
 from core.experiments.localizer_cohort import prepared_squares, read_cohort
 from core.experiments.localizer_report import (

@@ -22,7 +22,7 @@ from core.dataset.splits import assign_folds
 from core.dicom.series import read_series
 from core.evaluation.levels import LevelName, LevelReport
 from core.evaluation.report import EvaluationReport, evaluate_predictions
-from core.evaluation.truth import StudyTruth, truth_from_data_root
+from core.evaluation.tables.truth import StudyTruth, truth_from_data_root
 from core.experiments.model_card import render_card
 from core.inference.context import fit_context, in_context
 from core.inference.outputs import read_slices, write_slices

@@ -13,8 +13,8 @@ from typing import Final
 from core.dataset.rsna import read_studies
 from core.dicom.series import read_series
 from core.errors import CSpineError, DataRootError, DicomSeriesError, WorkerError
-from core.inference.box_reading import BoxReader, load_reader
-from core.inference.localization import BoxPredictor
+from core.inference.boxes.predictor import BoxPredictor
+from core.inference.boxes.study_scores import BoxReader, load_reader
 from core.inference.outputs import write_predictions
 from core.inference.parts import PredictionParts, StudyResult, part_key
 from core.inference.predictor import Predictor

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from core.constants import VERTEBRAE
 from core.errors import PredictionsError
 from core.inference.aggregation import aggregate, check_slice_predictions
-from core.inference.box_rows import write_boxes
+from core.inference.boxes.boxes_csv import write_boxes
 from core.system.atomic_files import atomic_path, write_json
 from core.types import FileBox, SlicePredictions
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from core.errors import DicomSeriesError, PredictionsError
-from core.inference.box_rows import read_boxes
+from core.inference.boxes.boxes_csv import read_boxes
 from core.inference.outputs import SUMMARY_FILE, read_predictions, write_predictions
 from core.system.atomic_files import write_json
 from core.types import FileBox, SlicePredictions

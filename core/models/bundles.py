@@ -45,7 +45,7 @@ class VertebraContext(BaseModel):
 
 
 class BoxWeights(BaseModel):
-    """How a localiser's boxes become fracture probabilities: `core.inference.box_evidence`.
+    """How a localiser's boxes become fracture probabilities: `core.inference.boxes.evidence`.
 
     `owner_power` says how sharply a track goes to the vertebra that it shows longest, `score_power`
     how little a weak track counts; `local` and `vertebra` weigh the log odds of the slice and of

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.constants import VERTEBRAE
-from core.inference.box_tracks import FusionSettings, detect
+from core.inference.boxes.tracks import FusionSettings, detect
 from core.inference.reading import StudyReading, call, read_study
 from core.models.bundles import BundleInfo
 from core.models.operating_points import OperatingPoint, operating_point

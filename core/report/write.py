@@ -62,7 +62,7 @@ def write_report(
     if out.suffix not in {".html", ".pdf"}:
         raise ConfigError(f"{out} is no report's name; give a file that ends in .html or .pdf.")
     volume = read_series(folder)
-    from core.inference.box_reading import BoxReader, load_reader
+    from core.inference.boxes.study_scores import BoxReader, load_reader
 
     reader = load_reader(pair, device=device)
     raw = None

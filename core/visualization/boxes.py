@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from core.inference.box_tracks import Box3D as Track
+from core.inference.boxes.tracks import Box3D as Track
 from core.types import BoxPrediction, CTVolume
 
 MAX_GAP_SLICES: Final = 2
@@ -71,7 +71,7 @@ def place_tracks(tracks: Iterable[Track], volume: CTVolume) -> tuple[Box3D, ...]
     """A localiser's fractures in the patient, highest score first.
 
     Args:
-        tracks: From `core.inference.box_tracks.boxes_3d`, in pixels of `volume`.
+        tracks: From `core.inference.boxes.tracks.boxes_3d`, in pixels of `volume`.
         volume: The series.
     """
     found = (

@@ -11,8 +11,8 @@ import streamlit as st
 
 from core.constants import VERTEBRAE
 from core.dataset.quality import FLAGS
-from core.evaluation.cohort_filter import StudyFacts
 from core.evaluation.levels import LevelName
+from core.evaluation.tables.cohort_filter import StudyFacts
 from core.inference.aggregation import POOLINGS
 from core.models.bundles import BundleConfig
 from dashboard.evaluation.import_popover import import_popover

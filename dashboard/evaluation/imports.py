@@ -12,8 +12,8 @@ from typing import Final
 
 from core.config import Settings
 from core.errors import PredictionsError, StorageError
-from core.evaluation.outside_scores import read_outside_scores
-from core.evaluation.score_files import read_score_table
+from core.evaluation.tables.outside_scores import read_outside_scores
+from core.evaluation.tables.score_files import read_score_table
 from core.system import atomic_files
 from dashboard.session.access import refusal
 

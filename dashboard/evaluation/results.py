@@ -16,12 +16,6 @@ from core.config import Settings
 from core.constants import N_VERTEBRAE, VERTEBRAE
 from core.dataset.index import STUDIES_FILE, index_folder
 from core.errors import DataRootError
-from core.evaluation.cohort_filter import (
-    CohortFilter,
-    StudyFacts,
-    filtered_places,
-    read_study_facts,
-)
 from core.evaluation.curves import (
     CurvePoints,
     SortedScores,
@@ -29,12 +23,18 @@ from core.evaluation.curves import (
     curve_points,
     threshold_counts,
 )
-from core.evaluation.evaluation_set import EvaluationSet, LevelItems, SliceTruth, align
 from core.evaluation.levels import LevelName
-from core.evaluation.outside_scores import read_outside_scores
-from core.evaluation.score_files import read_score_table, read_truth_table
-from core.evaluation.score_table import ScoreTable
-from core.evaluation.truth_table import TruthTable
+from core.evaluation.tables.cohort_filter import (
+    CohortFilter,
+    StudyFacts,
+    filtered_places,
+    read_study_facts,
+)
+from core.evaluation.tables.evaluation_set import EvaluationSet, LevelItems, SliceTruth, align
+from core.evaluation.tables.outside_scores import read_outside_scores
+from core.evaluation.tables.score_files import read_score_table, read_truth_table
+from core.evaluation.tables.score_table import ScoreTable
+from core.evaluation.tables.truth_table import TruthTable
 from core.inference.aggregation import Pooling
 from dashboard.evaluation.sources import PredictionSource, TruthSource
 from dashboard.evaluation.view import EvaluationView

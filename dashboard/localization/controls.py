@@ -7,9 +7,9 @@ from typing import Final, cast
 
 import streamlit as st
 
-from core.inference.box_fusion import ScoreRule
-from core.inference.box_suppression import FusionMethod
-from core.inference.box_tracks import FusionSettings
+from core.inference.boxes.fusion import ScoreRule
+from core.inference.boxes.suppression import FusionMethod
+from core.inference.boxes.tracks import FusionSettings
 from core.models.bundles import BundleInfo
 from dashboard.studies.localizer import default_threshold, localizers
 

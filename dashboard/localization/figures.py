@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 import plotly.graph_objects as go
 
-from core.evaluation.box_groups import BoxGroup
-from core.evaluation.detection import DetectionReport
+from core.evaluation.detection.groups import BoxGroup
+from core.evaluation.detection.report import DetectionReport
 from dashboard.widgets.palette import CURRENT, NEUTRAL, SUSPICION, VERTEBRA_COLORS, with_alpha
 from dashboard.widgets.plot_area import LOW, lay_out
 

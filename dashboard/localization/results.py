@@ -11,10 +11,10 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from core.evaluation.box_files import BoxCohort
-from core.evaluation.box_groups import by_group
-from core.evaluation.box_matching import BoxTable
-from core.evaluation.detection import DetectionReport
+from core.evaluation.detection.files import BoxCohort
+from core.evaluation.detection.groups import by_group
+from core.evaluation.detection.matching import BoxTable
+from core.evaluation.detection.report import DetectionReport
 from core.evaluation.intervals import Interval
 from dashboard.localization.controls import BoxChoice
 from dashboard.localization.figures import froc_figure, group_figure, iou_histogram

@@ -7,7 +7,7 @@ from typing import Final
 import streamlit as st
 
 from core.dataset.true_boxes import boxes_on_volume
-from core.inference.box_tracks import Detections, boxes_3d, detect
+from core.inference.boxes.tracks import Detections, boxes_3d, detect
 from core.types import BoxPrediction, RawDetections
 from dashboard.localization.controls import BoxChoice
 from dashboard.session import state, viewer_place

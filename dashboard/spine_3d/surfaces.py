@@ -21,7 +21,7 @@ from core.config import PROJECT_ROOT
 from core.constants import VERTEBRAE
 from core.dataset.rsna import lines_file
 from core.errors import SceneError
-from core.inference.box_tracks import FusionSettings, boxes_3d, detect
+from core.inference.boxes.tracks import FusionSettings, boxes_3d, detect
 from core.types import CTVolume, StudyRecord
 from core.visualization.boxes import Box3D, place_tracks
 from core.visualization.build import build_packed, true_boxes, unjudged

@@ -12,10 +12,10 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from core.evaluation.box_files import BoxCohort, fused_table, read_box_cohort
-from core.evaluation.box_matching import BoxTable
-from core.evaluation.detection import DetectionReport, evaluate_detection
-from core.inference.box_tracks import FusionSettings, detect
+from core.evaluation.detection.files import BoxCohort, fused_table, read_box_cohort
+from core.evaluation.detection.matching import BoxTable
+from core.evaluation.detection.report import DetectionReport, evaluate_detection
+from core.inference.boxes.tracks import FusionSettings, detect
 from core.models.bundles import BundleInfo, read_bundle
 from core.types import BoxPrediction, RawDetections
 from dashboard.background.thread_jobs import PredictionJob, PredictionQueue, Progress
@@ -24,7 +24,7 @@ from dashboard.studies.open_study import OpenStudy, cache_of
 from dashboard.studies.raw_boxes import keep_raw, raw_file, read_raw
 
 if TYPE_CHECKING:
-    from core.inference.localization import BoxPredictor
+    from core.inference.boxes.predictor import BoxPredictor
 
 PREDICTIONS: Final = "predictions"
 PICTURES_FILE: Final = "pictures.parquet"
@@ -169,7 +169,7 @@ def _predictor(folder: str, digest: str) -> BoxPredictor:
     """A loaded localiser; `digest` is part of the key only."""
     del digest
     # Here because it imports torch, which takes seconds.
-    from core.inference.localization import BoxPredictor
+    from core.inference.boxes.predictor import BoxPredictor
 
     return BoxPredictor([read_bundle(Path(folder))])
 

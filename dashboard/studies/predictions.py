@@ -22,7 +22,7 @@ from dashboard.studies.raw_boxes import keep_raw, raw_file, read_raw
 from dashboard.studies.scores import StudyReading, read_study
 
 if TYPE_CHECKING:
-    from core.inference.box_reading import BoxReader
+    from core.inference.boxes.study_scores import BoxReader
     from core.inference.predictor import Predictor
 
 
@@ -85,7 +85,7 @@ def predict_stored(folder: Path, pair: BundlePair) -> None:
 
 
 def _predict(study: OpenStudy, pair: BundlePair, folder: Path, progress: Progress) -> None:
-    from core.inference.box_reading import BoxReader
+    from core.inference.boxes.study_scores import BoxReader
 
     reader = _reader(str(pair.vertebra.folder), str(pair.fracture.folder), pair.digest)
     start = time.monotonic()
@@ -113,7 +113,7 @@ def _reader(vertebra: str, fracture: str, digest: str) -> Predictor | BoxReader:
     """A loaded pair; `digest` is part of the key only."""
     del digest
     # Here because it imports torch, which takes seconds; a page that predicts nothing skips it.
-    from core.inference.box_reading import load_reader
+    from core.inference.boxes.study_scores import load_reader
 
     return load_reader(BundlePair(read_bundle(Path(vertebra)), read_bundle(Path(fracture))))
 

@@ -12,7 +12,7 @@ import cv2
 from core.constants import DISPLAY_WINDOWS
 from core.dataset.rsna import IMAGES_FOLDER
 from core.errors import CSpineError, DataRootError
-from core.evaluation.truth import truth_from_parquet
+from core.evaluation.tables.truth import truth_from_parquet
 from core.phantom.on_demand import CohortSeed, find_cohort_seed, materialise_study
 from core.system import atomic_files
 from core.types import HuWindow, StudyRecord

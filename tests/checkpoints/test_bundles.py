@@ -10,9 +10,9 @@ import pytest
 from core.config import PROJECT_ROOT
 from core.constants import VERTEBRAE
 from core.evaluation.report import evaluate_predictions
-from core.evaluation.truth import StudyTruth
+from core.evaluation.tables.truth import StudyTruth
 from core.experiments.shipped_networks import COHORTS, HELD_OUT, demo_configs
-from core.inference.box_reading import load_reader
+from core.inference.boxes.study_scores import load_reader
 from core.inference.outputs import read_slices
 from core.models.bundles import list_bundles
 from core.models.pairs import choose_pair

@@ -98,7 +98,7 @@ def judge(localiser, tmp_path):
 
 
 def test_the_verdict_rests_on_boxes_that_lie_ready(at_work, judge, monkeypatch, tmp_path):
-    from core.inference.localization import BoxPredictor
+    from core.inference.boxes.predictor import BoxPredictor
 
     def never(*_, **__):
         raise AssertionError("the localiser ran again")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.evaluation.score_files import read_score_table, read_truth_table
+from core.evaluation.tables.score_files import read_score_table, read_truth_table
 from tests.dashboard.made_predictions import NAMES, SHIPPED_POINT, write_predictions_place
 from tests.pages.driver import APP, html
 

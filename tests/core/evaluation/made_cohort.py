@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.evaluation.evaluation_set import EvaluationSet, align
-from core.evaluation.score_table import ScoreTable, table_from_predictions
-from core.evaluation.truth import StudyTruth
-from core.evaluation.truth_table import TruthTable, truth_table
+from core.evaluation.tables.evaluation_set import EvaluationSet, align
+from core.evaluation.tables.score_table import ScoreTable, table_from_predictions
+from core.evaluation.tables.truth import StudyTruth
+from core.evaluation.tables.truth_table import TruthTable, truth_table
 from core.types import SlicePredictions
 
 

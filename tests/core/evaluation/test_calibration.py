@@ -18,7 +18,7 @@ from core.evaluation.calibration import (
     wilson_interval,
 )
 from core.evaluation.calibration_fits import cross_fit, fit_isotonic, fit_temperature
-from core.evaluation.evaluation_set import LevelItems
+from core.evaluation.tables.evaluation_set import LevelItems
 
 
 def made(n: int = 400, seed: int = 0, temperature: float = 1.0):

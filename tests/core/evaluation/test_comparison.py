@@ -12,10 +12,10 @@ from sklearn.metrics import f1_score, roc_auc_score
 from core.errors import PredictionsError
 from core.evaluation.comparison import compare_models, holm
 from core.evaluation.delong import delong_interval, delong_test
-from core.evaluation.evaluation_set import align
 from core.evaluation.mcnemar import mcnemar_test
 from core.evaluation.resampling import resample_patients
-from core.evaluation.truth_table import TruthTable
+from core.evaluation.tables.evaluation_set import align
+from core.evaluation.tables.truth_table import TruthTable
 from tests.core.evaluation.made_cohort import cohort, model, table
 
 

@@ -10,8 +10,8 @@ from core.errors import PredictionsError
 from core.evaluation.bands import curve_bands
 from core.evaluation.curves import curve_points, threshold_counts
 from core.evaluation.decision_curve import decision_curve
-from core.evaluation.evaluation_set import LevelItems
 from core.evaluation.resampling import resample_patients
+from core.evaluation.tables.evaluation_set import LevelItems
 from tests.core.evaluation.counting import counted
 
 

@@ -10,7 +10,7 @@ from core.constants import VERTEBRAE
 from core.errors import PredictionsError
 from core.evaluation.report import evaluate_predictions
 from core.evaluation.report_table import render_report
-from core.evaluation.truth import StudyTruth
+from core.evaluation.tables.truth import StudyTruth
 from core.inference.aggregation import aggregate
 from core.types import SlicePredictions
 

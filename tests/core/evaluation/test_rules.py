@@ -11,15 +11,15 @@ from sklearn.metrics import roc_auc_score
 
 from core.dataset.quality import FLAG_COLUMNS
 from core.errors import DataRootError, PredictionsError
-from core.evaluation.cohort_filter import (
+from core.evaluation.curves import threshold_counts
+from core.evaluation.poolings import pooling_effects
+from core.evaluation.tables.cohort_filter import (
     CohortFilter,
     StudyFacts,
     filtered_places,
     read_study_facts,
 )
-from core.evaluation.curves import threshold_counts
-from core.evaluation.evaluation_set import align
-from core.evaluation.poolings import pooling_effects
+from core.evaluation.tables.evaluation_set import align
 from core.evaluation.thresholds import Rule, choose_threshold
 from core.inference.aggregation import POOLINGS
 from tests.core.evaluation.made_cohort import cohort, model, table

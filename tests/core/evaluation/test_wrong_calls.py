@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from core.errors import PredictionsError
-from core.evaluation.evaluation_set import align
+from core.evaluation.tables.evaluation_set import align
 from core.evaluation.wrong_calls import slice_to_look_at, wrong_calls
 from tests.core.evaluation import made_cohort
 
@@ -70,7 +70,7 @@ def test_an_alarm_points_to_the_most_suspicious_slice(evaluated):
 def test_boxes_say_where_a_missed_vertebra_is_best_seen():
     truths = made_cohort.truths(3)
     boxed = {study.study_id: np.arange(len(study.presence)) == 6 for study in truths}
-    from core.evaluation.truth_table import truth_table
+    from core.evaluation.tables.truth_table import truth_table
 
     evaluated = align([made_cohort.model(n=3)], truth_table(truths, boxed))
     study = next(k for k, n in enumerate(np.diff(evaluated.truth.offsets)) if n > 6)
@@ -78,7 +78,7 @@ def test_boxes_say_where_a_missed_vertebra_is_best_seen():
 
 
 def test_a_model_without_slices_points_to_no_slice(evaluated):
-    from core.evaluation.score_table import table_without_slices
+    from core.evaluation.tables.score_table import table_without_slices
 
     model = evaluated.models[0]
     bare = table_without_slices("a", model.study_ids.copy(), model.vertebra_scores.copy(),

@@ -8,7 +8,7 @@ from core.config import Settings
 from core.dataset.rsna import read_studies
 from core.errors import ConfigError
 from core.evaluation.report import evaluate_predictions
-from core.evaluation.truth import StudyTruth, truth_from_data_root
+from core.evaluation.tables.truth import StudyTruth, truth_from_data_root
 from core.experiments.ablation_scores import SLICES_PER_STUDY, thin_places
 from core.experiments.ablations import load_experiments, run_experiments
 from core.experiments.shipped_scores import write_truth

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from core.evaluation.truth_table import TruthTable
+from core.evaluation.tables.truth_table import TruthTable
 from core.experiments.box_evidence_ablation import JUDGED, FitStudy, compare_readings, fit_weights
 from core.inference.aggregation import aggregate
-from core.inference.box_evidence import box_outputs
+from core.inference.boxes.evidence import box_outputs
 from core.types import RawDetections, SlicePredictions
 
 N_SLICES = 12

@@ -9,7 +9,7 @@ from core.dataset.rsna import read_studies
 from core.dataset.splits import assign_folds
 from core.dicom.series import read_series
 from core.evaluation.report import evaluate_predictions
-from core.evaluation.truth import truth_from_data_root
+from core.evaluation.tables.truth import truth_from_data_root
 from core.experiments.shipped_scores import Work, score_bundles
 from core.inference.outputs import read_slices
 from core.inference.predictor import Predictor

@@ -8,7 +8,7 @@ import pytest
 
 from core.config import PROJECT_ROOT
 from core.evaluation.report import evaluate_scores
-from core.evaluation.score_files import read_score_table, read_truth_table
+from core.evaluation.tables.score_files import read_score_table, read_truth_table
 from core.experiments.ablations import load_experiments
 from core.experiments.type_comparison import TYPES_FILE, compare_types
 from core.models.bundles import EXPERIMENTS_FOLDER

@@ -12,7 +12,7 @@ from core.config import PROJECT_ROOT
 from core.dataset.rsna import read_studies
 from core.dicom.series import read_series
 from core.experiments.shipped_localizer import NAME
-from core.inference.box_reading import load_reader
+from core.inference.boxes.study_scores import load_reader
 from core.models.bundles import read_bundle
 from core.models.pairs import BundlePair
 from core.report.study import build_report

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from core.inference.box_tracks import Box3D as Track
+from core.inference.boxes.tracks import Box3D as Track
 from core.types import BoxPrediction, HuWindow
 from core.visualization.boxes import join_boxes, place_tracks
 from core.visualization.planes import axial_plane, bounds, upright_plane

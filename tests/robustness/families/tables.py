@@ -12,8 +12,8 @@ import numpy as np
 from core.config import load_run_config
 from core.constants import VERTEBRAE
 from core.dataset.rsna import read_data_set
-from core.evaluation.outside_scores import read_outside_scores
-from core.evaluation.truth import truth_from_csv
+from core.evaluation.tables.outside_scores import read_outside_scores
+from core.evaluation.tables.truth import truth_from_csv
 from tests.robustness.verdicts import SEED, Family, Verdict, judged
 
 UIDS: Final = ("1.2.826.0.1.91", "1.2.826.0.1.92", "1.2.826.0.1.93")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from core.errors import PredictionsError
-from core.inference.box_tracks import Detections
+from core.inference.boxes.tracks import Detections
 from core.system.atomic_files import write_text
 from core.types import CTVolume, FileBox, RawDetections
 

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from core.errors import DataRootError, PredictionsError
-from core.evaluation.evaluation_set import align
-from core.evaluation.score_files import read_score_table, read_truth_table
-from core.evaluation.score_table import table_from_predictions
+from core.evaluation.tables.evaluation_set import align
+from core.evaluation.tables.score_files import read_score_table, read_truth_table
+from core.evaluation.tables.score_table import table_from_predictions
 from core.inference.outputs import read_predictions, write_predictions
 from tests.core.evaluation.made_cohort import predictions, truths
 

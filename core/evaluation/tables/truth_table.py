@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from core.constants import N_VERTEBRAE
 from core.errors import PredictionsError
 from core.evaluation.arrays import frozen, offsets_of, rows_of_studies
-from core.evaluation.truth import StudyTruth
+from core.evaluation.tables.truth import StudyTruth
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from core.errors import PredictionsError
-from core.evaluation.evaluation_set import align
-from core.evaluation.score_table import table_without_slices
-from core.evaluation.truth_table import truth_table
+from core.evaluation.tables.evaluation_set import align
+from core.evaluation.tables.score_table import table_without_slices
+from core.evaluation.tables.truth_table import truth_table
 from core.inference.aggregation import aggregate
 from tests.core.evaluation.made_cohort import cohort, model, predictions, table, truths
 

@@ -12,8 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from core.errors import PredictionsError
-from core.evaluation.box_matching import BoxTable
-from core.inference.box_tracks import FusionSettings, detect, link_tracks
+from core.evaluation.detection.matching import BoxTable
+from core.inference.boxes.tracks import FusionSettings, detect, link_tracks
 from core.system.atomic_files import atomic_path
 from core.types import RawDetections
 

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import PredictionsError
-from core.evaluation.box_matching import (
+from core.evaluation.detection.froc import Froc, froc_boxes, froc_fractures, sensitivity_at_draws
+from core.evaluation.detection.matching import (
     BoxTable,
     Pairs,
     hit_of_best,
@@ -21,7 +22,6 @@ from core.evaluation.box_matching import (
     match_greedily,
     pair_boxes,
 )
-from core.evaluation.froc import Froc, froc_boxes, froc_fractures, sensitivity_at_draws
 from core.evaluation.intervals import Interval
 from core.evaluation.resampling import resample_patients
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.evaluation.detection import DetectionReport
+from core.evaluation.detection.report import DetectionReport
 
 SEVERAL = "several"
 """Boxes around fractures of more than one kind or vertebra."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.inference.box_fusion import ScoreRule, fuse_groups
-from core.inference.box_suppression import FusionMethod, fuse
+from core.inference.boxes.fusion import ScoreRule, fuse_groups
+from core.inference.boxes.suppression import FusionMethod, fuse
 from core.preprocessing.box_geometry import box_iou
 from core.types import RawDetections
 

@@ -14,7 +14,7 @@ from sklearn.metrics import log_loss
 
 from core.constants import BOXES_TYPE, N_VERTEBRAE
 from core.errors import TrainingError
-from core.inference.box_tracks import Detections, FusionSettings, detect, track_scores
+from core.inference.boxes.tracks import Detections, FusionSettings, detect, track_scores
 from core.inference.context import SEEN, log_odds, rising_fit
 from core.models.bundles import BoxWeights
 from core.types import RawDetections, SlicePredictions

@@ -13,8 +13,8 @@ from core.constants import N_VERTEBRAE
 from core.errors import PredictionsError
 from core.evaluation.arrays import rows_of_studies
 from core.evaluation.levels import LevelName
-from core.evaluation.score_table import NO_SLICES, ScoreTable
-from core.evaluation.truth_table import TruthTable
+from core.evaluation.tables.score_table import NO_SLICES, ScoreTable
+from core.evaluation.tables.truth_table import TruthTable
 
 SliceTruth = Literal["vertebra visible", "boxed"]
 

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from core.inference.box_fusion import Floats, FusedBoxes, check_boxes, weighted_boxes_fusion
+from core.inference.boxes.fusion import Floats, FusedBoxes, check_boxes, weighted_boxes_fusion
 from core.preprocessing.box_geometry import box_iou
 
 FusionMethod = Literal["wbf", "nms", "soft-nms", "none"]

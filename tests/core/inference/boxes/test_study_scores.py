@@ -15,10 +15,10 @@ from core.dicom.series import read_series
 from core.errors import BundleError
 from core.experiments.shipped_localizer import NAME
 from core.inference.batch import predict_folder
-from core.inference.box_evidence import box_outputs
-from core.inference.box_reading import BoxReader, load_reader
-from core.inference.box_rows import read_boxes
-from core.inference.localization import BoxPredictor
+from core.inference.boxes.boxes_csv import read_boxes
+from core.inference.boxes.evidence import box_outputs
+from core.inference.boxes.predictor import BoxPredictor
+from core.inference.boxes.study_scores import BoxReader, load_reader
 from core.inference.outputs import read_predictions
 from core.inference.predictor import Predictor
 from core.models.bundles import read_bundle

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from core.constants import N_VERTEBRAE, VERTEBRAE
 from core.errors import CSpineError, DataRootError, PredictionsError
 from core.evaluation.arrays import frozen, offsets_of, rows_of_studies
-from core.evaluation.score_table import NO_FOLD, ScoreTable, table_from_slices
-from core.evaluation.truth import (
+from core.evaluation.tables.score_table import NO_FOLD, ScoreTable, table_from_slices
+from core.evaluation.tables.truth import (
     PRESENCE_FILE,
     TRUTH_FILE,
     StudyTruth,
@@ -26,7 +26,7 @@ from core.evaluation.truth import (
     truth_from_data_root,
     truth_from_parquet,
 )
-from core.evaluation.truth_table import TruthTable, truth_table
+from core.evaluation.tables.truth_table import TruthTable, truth_table
 from core.inference.aggregation import Pooling
 from core.inference.outputs import FRACTURE_COLUMNS, PRESENCE_COLUMNS, SLICES_FILE
 
@@ -91,7 +91,7 @@ def read_truth_table(
             means all. Labels are those of all studies.
 
     Raises:
-        DataRootError: As `core.evaluation.truth.read_truth` describes.
+        DataRootError: As `core.evaluation.tables.truth.read_truth` describes.
         DicomSeriesError: A study with a mask cannot be read.
     """
     file = path / TRUTH_FILE if path.is_dir() and (path / TRUTH_FILE).is_file() else path

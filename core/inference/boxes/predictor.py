@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from core.dataset.slice_table import volume_file_numbers
 from core.errors import BundleError
-from core.inference.box_rows import file_boxes
-from core.inference.box_tracks import FusionSettings, detect
+from core.inference.boxes.boxes_csv import file_boxes
+from core.inference.boxes.tracks import FusionSettings, detect
 from core.inference.device import pick_device, smaller_batch
 from core.models.bundles import BundleInfo
 from core.models.localizer import Localizer, RawBoxes

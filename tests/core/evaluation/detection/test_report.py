@@ -11,9 +11,14 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from core.errors import PredictionsError
-from core.evaluation.box_matching import BoxTable, iou_of_best, match_greedily, pair_boxes
-from core.evaluation.detection import average_precision, evaluate_detection
-from core.evaluation.froc import froc_boxes, froc_curve, froc_fractures, sensitivity_at_draws
+from core.evaluation.detection.froc import (
+    froc_boxes,
+    froc_curve,
+    froc_fractures,
+    sensitivity_at_draws,
+)
+from core.evaluation.detection.matching import BoxTable, iou_of_best, match_greedily, pair_boxes
+from core.evaluation.detection.report import average_precision, evaluate_detection
 from core.evaluation.resampling import resample_patients
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from core.constants import BOXES_TYPE, N_VERTEBRAE
 from core.errors import BundleError
 from core.inference.aggregation import check_slice_predictions
-from core.inference.box_evidence import box_outputs
-from core.inference.localization import BoxPredictor
+from core.inference.boxes.evidence import box_outputs
+from core.inference.boxes.predictor import BoxPredictor
 from core.inference.predictor import Predictor
 from core.models.bundles import BundleInfo
 from core.models.pairs import BundlePair

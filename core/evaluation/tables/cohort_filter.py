@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from core.constants import VERTEBRAE
 from core.dataset.quality import FLAG_COLUMNS
 from core.errors import DataRootError, PredictionsError
-from core.evaluation.evaluation_set import EvaluationSet
+from core.evaluation.tables.evaluation_set import EvaluationSet
 
 _SPACING: Final = "z_spacing_mm"
 Fractures = Literal["all", "fractured", "intact"]

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from core.evaluation.box_matching import BoxTable, Pairs
+from core.evaluation.detection.matching import BoxTable, Pairs
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -8,7 +8,7 @@ import pytest
 from core.constants import VERTEBRAE
 from core.dicom.series import read_series
 from core.errors import DataRootError
-from core.evaluation.truth import (
+from core.evaluation.tables.truth import (
     read_truth,
     truth_from_csv,
     truth_from_data_root,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from core.constants import FRACTURE_TYPES
 from core.errors import PredictionsError
-from core.evaluation.score_table import table_from_predictions, table_without_slices
+from core.evaluation.tables.score_table import table_from_predictions, table_without_slices
 from core.inference.aggregation import POOLINGS, aggregate
 from core.types import SlicePredictions
 from tests.core.evaluation.made_cohort import model, predictions

@@ -9,8 +9,8 @@ import pytest
 
 from core.errors import PredictionsError
 from core.experiments.grad_cam_boxes import box_of_heat
-from core.inference.box_rows import file_boxes, read_boxes, write_boxes
-from core.inference.box_tracks import FusionSettings, boxes_3d, detect, link_tracks, track_scores
+from core.inference.boxes.boxes_csv import file_boxes, read_boxes, write_boxes
+from core.inference.boxes.tracks import FusionSettings, boxes_3d, detect, link_tracks, track_scores
 from core.types import CTVolume, FileBox, RawDetections
 
 BOX = np.array([10.0, 10.0, 30.0, 26.0])

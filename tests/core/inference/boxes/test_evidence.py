@@ -8,7 +8,7 @@ import pytest
 from core.constants import BOXES_TYPE
 from core.errors import TrainingError
 from core.inference.aggregation import aggregate
-from core.inference.box_evidence import (
+from core.inference.boxes.evidence import (
     NO_BOX,
     POWERS,
     BoxEvidence,
@@ -18,7 +18,7 @@ from core.inference.box_evidence import (
     track_owners,
     vertebra_evidence,
 )
-from core.inference.box_tracks import Detections, FusionSettings
+from core.inference.boxes.tracks import Detections, FusionSettings
 from core.models.bundles import BoxWeights
 from core.types import RawDetections, SlicePredictions
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.inference.box_fusion import fuse_groups, weighted_boxes_fusion
-from core.inference.box_suppression import fuse, non_maximum_suppression, soft_nms
+from core.inference.boxes.fusion import fuse_groups, weighted_boxes_fusion
+from core.inference.boxes.suppression import fuse, non_maximum_suppression, soft_nms
 from core.preprocessing.box_geometry import box_iou
 
 UNIT = np.array([[10.0, 10.0, 20.0, 20.0]])

@@ -6,8 +6,8 @@ import pytest
 
 from core.constants import VERTEBRAE
 from core.errors import PredictionsError
-from core.evaluation.evaluation_set import align
-from core.evaluation.outside_scores import read_outside_scores
+from core.evaluation.tables.evaluation_set import align
+from core.evaluation.tables.outside_scores import read_outside_scores
 from tests.core.evaluation.made_cohort import table
 
 KINDS = ("patient_overall", *VERTEBRAE)

@@ -1,0 +1,1 @@
+"""How well boxes match: IoU, FROC, average precision, and the files they come from."""

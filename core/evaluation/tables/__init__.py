@@ -1,0 +1,1 @@
+"""Scores and truth as tables: reading, checking, joining and filtering them."""

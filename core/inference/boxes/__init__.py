@@ -1,0 +1,1 @@
+"""The localiser on a study: boxes, their fusion, tracks, evidence and file."""
