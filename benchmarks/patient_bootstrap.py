@@ -21,10 +21,10 @@ from sklearn import metrics
 
 from benchmarks.inputs.full_size_scores import TRUTH, write_full_size
 from core.evaluation.intervals import metric_samples
-from core.evaluation.levels import LevelName
 from core.evaluation.resampling import resample_patients, resampled
 from core.evaluation.tables.evaluation_set import EvaluationSet, LevelItems, align
 from core.evaluation.tables.score_files import read_score_table, read_truth_table
+from core.types import LevelName
 
 REPLICATES: Final = 1_000
 THRESHOLD: Final = 0.3

@@ -235,3 +235,6 @@ class PatientPrediction:
     vertebra_seen: NDArray[np.bool_]
     patient_prob: float
     models: tuple[str, ...] = field(default=())
+
+
+LevelName = Literal["slice", "vertebra", "patient", "presence"]

@@ -41,7 +41,7 @@ def film(
 ) -> None:
     """Write a turntable of surfaces that were built before, without a display."""
     from core.visualization.film import turntable_frames, write_film
-    from core.visualization.parts import read_parts
+    from core.visualization.scene_surfaces import read_parts
 
     try:
         chosen = json.loads(colors)

@@ -50,8 +50,7 @@ def pace(
     config: Annotated[Path, typer.Argument(help="YAML run config; its data stay unread.")],
 ) -> None:
     """Measure how fast a run's network trains here; the dashboard estimates times by it."""
-    from core.training.pace import measure_pace
-    from core.training.pace_list import keep_pace
+    from core.training.throughput import keep_pace, measure_pace
 
     measured = measure_pace(load_run_config(config))
     keep_pace(Settings().cspine_var, measured)
@@ -110,7 +109,7 @@ def _chosen_fold(text: str | None) -> int | str | None:
 
 def _turn(config: RunConfig, run_dir: Path) -> contextlib.AbstractContextManager[None]:
     from core.inference.device import pick_device
-    from core.training.queued_run import wait_for_turn
+    from core.training.device_queue import wait_for_turn
 
     device = pick_device(config.device).split(":")[0]
     return wait_for_turn(Settings().runs_root / ".queue", device, run_dir)

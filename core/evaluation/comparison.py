@@ -14,10 +14,10 @@ from core.errors import PredictionsError
 from core.evaluation.curves import threshold_counts
 from core.evaluation.delong import DelongTest, delong_test
 from core.evaluation.intervals import metric_samples, percentiles
-from core.evaluation.levels import LevelName
 from core.evaluation.mcnemar import McnemarTest, mcnemar_test
 from core.evaluation.resampling import resampled
 from core.evaluation.tables.evaluation_set import EvaluationSet, LevelItems, SliceTruth
+from core.types import LevelName
 
 COMPARED_METRICS: Final = (
     "auc", "average_precision", "accuracy", "precision", "recall", "specificity", "f1",

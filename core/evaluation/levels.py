@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,8 @@ from core.evaluation.intervals import Interval, bootstrap_intervals
 from core.evaluation.metrics import BinaryMetrics, binary_metrics
 from core.evaluation.resampling import THRESHOLD_METRICS
 from core.evaluation.thresholds import OperatingPoint, Rule, choose_threshold
+from core.types import LevelName
 
-LevelName = Literal["slice", "vertebra", "patient", "presence"]
 DEFAULT_THRESHOLD: Final = 0.5
 """Used where truth has one class only, so that no rule can choose."""
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from core.evaluation.intervals import Interval, bootstrap_intervals
-from core.evaluation.levels import LevelName
 from core.evaluation.metrics import roc_auc
 from core.evaluation.tables.evaluation_set import EvaluationSet
 from core.inference.aggregation import POOLINGS, Pooling
+from core.types import LevelName
 
 
 @dataclass(frozen=True, slots=True)

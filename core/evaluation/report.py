@@ -12,14 +12,14 @@ from core.constants import N_VERTEBRAE, VERTEBRAE
 from core.errors import PredictionsError
 from core.evaluation.competition import CompetitionLoss, competition_loss
 from core.evaluation.curves import ThresholdCounts, threshold_counts
-from core.evaluation.levels import LevelName, LevelReport, Measuring
+from core.evaluation.levels import LevelReport, Measuring
 from core.evaluation.tables.evaluation_set import EvaluationSet, LevelItems, SliceTruth, align
 from core.evaluation.tables.score_table import ScoreTable, table_from_predictions
 from core.evaluation.tables.truth import StudyTruth
 from core.evaluation.tables.truth_table import TruthTable, truth_table
 from core.evaluation.thresholds import Rule
 from core.inference.aggregation import Pooling
-from core.types import SlicePredictions
+from core.types import LevelName, SlicePredictions
 
 
 @dataclass(frozen=True, slots=True)

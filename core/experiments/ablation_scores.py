@@ -10,7 +10,6 @@ from typing import Any, Final
 import pandas as pd
 
 from core.constants import SYNTHETIC_WARNING, VERTEBRAE
-from core.evaluation.levels import LevelName
 from core.evaluation.tables.evaluation_set import align
 from core.evaluation.tables.score_table import table_from_predictions
 from core.evaluation.tables.truth import StudyTruth
@@ -20,6 +19,7 @@ from core.experiments.subsampled_predictions import SLICES_PER_STUDY, thin_place
 from core.inference.outputs import read_slices
 from core.models.bundles import COHORTS_FOLDER, EXPERIMENTS_FOLDER, BundleInfo
 from core.system.atomic_files import write_json
+from core.types import LevelName
 
 THIN_FILE: Final = "held_out.parquet"
 LEVELS: Final[tuple[LevelName, ...]] = ("presence", "slice", "vertebra", "patient")

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.constants import BOXES_TYPE, N_VERTEBRAE
-from core.evaluation.levels import LevelName
 from core.evaluation.report import evaluate_scores
 from core.evaluation.tables.score_files import read_score_table
 from core.evaluation.tables.truth_table import TruthTable
@@ -21,7 +20,7 @@ from core.inference.boxes.evidence import POWERS, box_outputs, fit_box_weights, 
 from core.inference.context import fit_context, in_context
 from core.inference.outputs import write_slices
 from core.models.bundles import BoxWeights
-from core.types import RawDetections, SlicePredictions
+from core.types import LevelName, RawDetections, SlicePredictions
 
 JUDGED: Final[tuple[LevelName, ...]] = ("slice", "vertebra", "patient")
 

@@ -11,7 +11,6 @@ import pandas as pd
 
 from core.constants import VERTEBRAE
 from core.evaluation.detection.files import BoxCohort
-from core.evaluation.levels import LevelName
 from core.evaluation.report import ChosenOn, EvaluationReport, evaluate_scores
 from core.evaluation.tables.score_files import read_score_table, read_truth_table
 from core.experiments.box_evidence_ablation import JUDGED, FitStudy, compare_readings, fit_weights
@@ -26,7 +25,7 @@ from core.models.bundles import (
     BundleInfo,
 )
 from core.system.atomic_files import write_json, write_text
-from core.types import SlicePredictions
+from core.types import LevelName, SlicePredictions
 
 TRAINING: Final = "training"
 LEVELS_FILE: Final = "levels.json"

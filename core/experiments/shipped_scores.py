@@ -20,7 +20,7 @@ from core.dataset.rsna import read_studies
 from core.dataset.slice_table import volume_file_numbers
 from core.dataset.splits import assign_folds
 from core.dicom.series import read_series
-from core.evaluation.levels import LevelName, LevelReport
+from core.evaluation.levels import LevelReport
 from core.evaluation.report import EvaluationReport, evaluate_predictions
 from core.evaluation.tables.truth import StudyTruth, truth_from_data_root
 from core.experiments.model_card import render_card
@@ -30,7 +30,7 @@ from core.inference.predictor import Predictor
 from core.models.bundles import COHORTS_FOLDER, CONFIG_FILE, BundleInfo, read_bundle
 from core.models.pairs import DEFAULT_NAMES
 from core.system import atomic_files
-from core.types import SlicePredictions, StudyRecord
+from core.types import LevelName, SlicePredictions, StudyRecord
 
 PREDICTIONS_FOLDER: Final = "predictions"
 OUT_OF_FOLD: Final = "out_of_fold"

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Final
 
 from core.constants import SYNTHETIC_WARNING
-from core.evaluation.levels import LevelName
 from core.evaluation.tables.evaluation_set import align
 from core.evaluation.tables.score_files import read_score_table, read_truth_table
 from core.experiments.arm_comparison import ArmFigure, ArmScores, compare_arms
 from core.experiments.shipped_scores import HELD_OUT, OUT_OF_FOLD, PREDICTIONS_FOLDER
 from core.models.bundles import COHORTS_FOLDER, EXPERIMENTS_FOLDER
 from core.system.atomic_files import write_json
+from core.types import LevelName
 
 TYPES_FILE: Final = "types.json"
 REPLICATES: Final = 1000

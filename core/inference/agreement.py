@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.constants import VERTEBRAE
-from core.inference.reading import StudyReading, call
+from core.inference.study_scores import StudyReading, call
 from core.models.operating_points import operating_point
 from core.models.pairs import BundlePair
 

@@ -16,7 +16,7 @@ from core.errors import CSpineError, DataRootError, DicomSeriesError, WorkerErro
 from core.inference.boxes.predictor import BoxPredictor
 from core.inference.boxes.study_scores import BoxReader, load_reader
 from core.inference.outputs import write_predictions
-from core.inference.parts import PredictionParts, StudyResult, part_key
+from core.inference.partial_results import PredictionParts, StudyResult, part_key
 from core.inference.predictor import Predictor
 from core.models.bundles import BundleInfo, read_bundle
 from core.models.pairs import BundlePair

@@ -17,7 +17,7 @@ from core.errors import ConfigError
 from core.models.anchors import Anchors
 from core.models.backbone_table import backbone_spec
 from core.models.backbones import BATCH_NORM_MOMENTUM
-from core.models.image_input import ImageInput
+from core.models.slice_model import ImageInput
 
 N_CLASSES: Final = 2
 """Background and fracture: RSNA's boxes carry no vertebra."""

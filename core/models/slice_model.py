@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Final
 
+import torch
 from torch import Tensor, nn
 
 from core.models.backbone_table import backbone_spec
 from core.models.backbones import build_backbone
-from core.models.image_input import ImageInput
+
+HIDDEN_UNITS: Final = 256
+DROPOUT: Final = 0.2
+EMBEDDING_UNITS: Final = 32
 
 
 class SliceModel(nn.Module, ABC):
@@ -64,3 +69,56 @@ def last_linear(head: nn.Sequential) -> nn.Linear:
     if not isinstance(last, nn.Linear):
         raise TypeError(f"A head ends in a linear layer, but this one in {type(last).__name__}.")
     return last
+
+
+class ImageInput(nn.Module):
+    """Scale slices to [0, 1], repeat a single channel to three, and normalise them.
+
+    It belongs to the model, so training and inference cannot differ in it.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+        super().__init__()
+        # Constants of the table, not weights: kept out of the saved state.
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Prepare a batch.
+
+        Args:
+            images: uint8 (n, s, s), one grey channel, or uint8 (n, 3, s, s), three channels.
+
+        Returns:
+            float32 (n, 3, s, s), channels last in memory.
+        """
+        channels = images.unsqueeze(1) if images.ndim == 3 else images
+        scaled = channels.to(self.mean.dtype) / 255.0
+        normalised = (scaled - self.mean) / self.std
+        return normalised.contiguous(memory_format=torch.channels_last)
+
+
+def prelu_head(features: int, outputs: int) -> nn.Sequential:
+    """Make a head from float (n, features) to logits (n, outputs): linear, PReLU, linear."""
+    return nn.Sequential(
+        nn.Linear(features, HIDDEN_UNITS),
+        nn.PReLU(),
+        nn.Dropout(DROPOUT),
+        nn.Linear(HIDDEN_UNITS, outputs),
+    )
+
+
+def prelu_embedding(values: int) -> nn.Sequential:
+    """Make an embedding of a few numbers a slice, float (n, values), to (n, EMBEDDING_UNITS).
+
+    Two layers let it bend: a slice ratio or a presence speaks of vertebrae in no linear way.
+    """
+    return nn.Sequential(
+        nn.Linear(values, EMBEDDING_UNITS),
+        nn.PReLU(),
+        nn.Linear(EMBEDDING_UNITS, EMBEDDING_UNITS),
+        nn.PReLU(),
+    )

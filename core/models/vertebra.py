@@ -6,8 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from core.constants import N_VERTEBRAE
-from core.models.heads import EMBEDDING_UNITS, prelu_embedding, prelu_head
-from core.models.slice_model import SliceModel, last_linear
+from core.models.slice_model import (
+    EMBEDDING_UNITS,
+    SliceModel,
+    last_linear,
+    prelu_embedding,
+    prelu_head,
+)
 from core.preprocessing.metadata import N_METADATA
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from core.constants import VERTEBRAE
 from core.inference.boxes.tracks import FusionSettings, detect
-from core.inference.reading import StudyReading, call, read_study
+from core.inference.study_scores import StudyReading, call, read_study
 from core.models.bundles import BundleInfo
 from core.models.operating_points import OperatingPoint, operating_point
 from core.models.pairs import BundlePair

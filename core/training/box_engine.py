@@ -20,9 +20,9 @@ from core.errors import TrainingError
 from core.models.localizer import RawBoxes
 from core.prepared.box_dataset import BoxBatch
 from core.training.batches import Batches
+from core.training.distributed import gather_objects
 from core.training.engine import StepReport, descend
-from core.training.memory import in_parts
-from core.training.processes import gather_objects
+from core.training.micro_batches import in_parts
 from core.training.state import TrainingState
 
 

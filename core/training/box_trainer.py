@@ -26,13 +26,12 @@ from core.system.atomic_files import write_json
 from core.training.batches import Batches
 from core.training.box_cohort import FIELD_MM, BoxCohort, load_box_cohort
 from core.training.box_engine import evaluate_boxes, train_box_epoch
-from core.training.curves_log import CurvesLog, open_curves
-from core.training.fresh_state import fresh_state
+from core.training.distributed import Processes, agree, processes_of_torchrun, start_fabric
 from core.training.monitor import Monitor, Progress
-from core.training.processes import Processes, agree, processes_of_torchrun, start_fabric
 from core.training.provenance import Provenance, provenance
 from core.training.runs import FollowerRun, RunFolder
-from core.training.state import TrainingState, load_training_state, save_training_state
+from core.training.state import TrainingState, fresh_state, load_training_state, save_training_state
+from core.training.tensorboard_log import CurvesLog, open_curves
 
 PROVENANCE_FILE: Final = "provenance.json"
 _ORDER_STREAM: Final = 0

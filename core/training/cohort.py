@@ -16,7 +16,7 @@ from core.dataset.splits import assign_folds, load_or_make_folds
 from core.errors import DicomSeriesError, TrainingError
 from core.prepared.slice_dataset import Presences, SliceDataset
 from core.prepared.slices import StudySlices, load_study_slices
-from core.training.presence import presence_from_bundle
+from core.training.presence_labels import presence_from_bundle
 from core.training.provenance import fingerprint_keys
 from core.training.runs import RunFolder
 from core.types import HuWindow, StudyRecord

@@ -19,9 +19,9 @@ from core.constants import VERTEBRAE
 from core.errors import TrainingError
 from core.prepared.slice_dataset import SliceBatch
 from core.training.batches import Batches
+from core.training.distributed import gather_objects
 from core.training.losses import Criterion
-from core.training.memory import in_parts
-from core.training.processes import gather_objects
+from core.training.micro_batches import in_parts
 from core.training.state import TrainingState
 
 GRADIENT_NORM_LIMIT = 1.0

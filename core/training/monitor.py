@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Final
 
-from core.training.curves_log import CurvesLog
 from core.training.engine import StepReport
 from core.training.runs import RunFolder
 from core.training.state import TrainingState
+from core.training.tensorboard_log import CurvesLog
 
 Progress = Callable[[int, int], None]
 

@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
+from lightning_fabric import Fabric
 from lightning_fabric.plugins import Precision
 from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim import Adam, Optimizer
+from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
+from core.config import RunConfig
 from core.errors import TrainingError
 from core.system.atomic_files import atomic_path
 from core.training.early_stopping import EarlyStopping
+from core.training.schedule import rising_share, scheduled_steps
 
 _PLAIN: Final = (
     "epoch", "batch", "step", "recent_losses", "stopped_early", "finished", "validation",
@@ -162,3 +165,32 @@ def _read_tensors(path: Path) -> dict[str, Any]:
 def _set_cuda_rng(states: list[Tensor]) -> None:
     for device, generator in enumerate(states[: torch.cuda.device_count()]):
         torch.cuda.set_rng_state(generator, device)
+
+
+def fresh_state(
+    fabric: Fabric,
+    config: RunConfig,
+    model: nn.Module,
+    total_steps: int,
+    stopping: EarlyStopping | None = None,
+) -> TrainingState:
+    """Set a network up for training: Adam, one-cycle learning rate, channels last.
+
+    Args:
+        fabric: Device, precision and processes.
+        config: The run.
+        model: With the weights that it starts from.
+        total_steps: Batches of the whole run.
+        stopping: Early stopping; None for none.
+    """
+    # Channels last is about twice as fast for convolutions on CPUs and on tensor cores.
+    model = model.to(memory_format=torch.channels_last)
+    optimizer = Adam(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    scheduler = OneCycleLR(
+        optimizer,
+        max_lr=config.learning_rate,
+        total_steps=scheduled_steps(total_steps),
+        pct_start=rising_share(total_steps, config.pct_start),
+    )
+    wrapped, wrapped_optimizer = fabric.setup(model, optimizer)
+    return TrainingState(wrapped, wrapped_optimizer, scheduler, fabric.strategy.precision, stopping)

@@ -23,24 +23,24 @@ from core.prepared.slice_dataset import SliceBatch
 from core.preprocessing.augmentation import AugmentationRanges, augmentation_seed
 from core.system.atomic_files import write_json
 from core.training.batches import Batches
+from core.training.bundle_export import write_bundle
 from core.training.cohort import Cohort, load_cohort
-from core.training.curves_log import CurvesLog, open_curves
+from core.training.distributed import Processes, agree, processes_of_torchrun, start_fabric
 from core.training.early_stopping import EarlyStopping
 from core.training.engine import evaluate, train_one_epoch
-from core.training.finish import write_bundle
-from core.training.fresh_state import fresh_state
 from core.training.losses import Criterion, loss_for
 from core.training.monitor import Monitor, Progress
-from core.training.processes import Processes, agree, processes_of_torchrun, start_fabric
 from core.training.provenance import Provenance, provenance
 from core.training.runs import FollowerRun, RunFolder
 from core.training.state import (
     TrainingState,
+    fresh_state,
     load_generators,
     load_training_state,
     save_generators,
     save_training_state,
 )
+from core.training.tensorboard_log import CurvesLog, open_curves
 
 OnEvaluation = Callable[[int, dict[str, Any]], bool]
 

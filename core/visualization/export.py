@@ -16,12 +16,17 @@ from core.inference.aggregation import aggregate
 from core.inference.outputs import read_predictions
 from core.system import atomic_files
 from core.types import SlicePredictions, StudyRecord
-from core.visualization.build import build_packed, true_boxes
 from core.visualization.film import turntable_frames, write_film
 from core.visualization.html_page import scene_page
 from core.visualization.mesh_files import glb_bytes, stl_bytes
-from core.visualization.parts import PackedParts, SceneParts, keep_parts, load_parts, parts_key
-from core.visualization.scene import SceneInfo, SceneLevel, scene_info
+from core.visualization.scene import SceneInfo, SceneLevel, build_packed, scene_info, true_boxes
+from core.visualization.scene_surfaces import (
+    PackedParts,
+    SceneParts,
+    keep_parts,
+    load_parts,
+    parts_key,
+)
 
 COLORS: Final = dict(
     zip(

@@ -16,7 +16,7 @@ from PIL import Image
 from core.errors import SceneError
 from core.system import atomic_files
 from core.visualization.packing import vertex_normals
-from core.visualization.parts import SceneParts
+from core.visualization.scene_surfaces import SceneParts
 from core.visualization.surfaces import Surface
 
 FRAMES: Final = 36

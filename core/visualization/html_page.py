@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from core.constants import DISPLAY_WINDOWS, NOT_FOR_CLINICAL_USE, SYNTHETIC_WARNING
 from core.types import CTVolume, HuWindow
 from core.visualization.packing import unpack_surfaces
-from core.visualization.parts import PackedParts
 from core.visualization.planes import CtPlane, axial_plane, upright_plane
 from core.visualization.scene import SceneInfo
+from core.visualization.scene_surfaces import PackedParts
 from core.visualization.viewer_files import vtk_js, web_text
 
 _BONE: Final = HuWindow(*DISPLAY_WINDOWS["bone"])

@@ -11,10 +11,10 @@ import streamlit as st
 
 from core.constants import VERTEBRAE
 from core.dataset.quality import FLAGS
-from core.evaluation.levels import LevelName
 from core.evaluation.tables.cohort_filter import StudyFacts
 from core.inference.aggregation import POOLINGS
 from core.models.bundles import BundleConfig
+from core.types import LevelName
 from dashboard.evaluation.import_popover import import_popover
 from dashboard.evaluation.results import Evaluated, facts_of, folds_of
 from dashboard.evaluation.sources import PredictionSource, Sources, TruthSource

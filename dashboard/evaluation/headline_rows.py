@@ -16,8 +16,8 @@ from core.evaluation.comparison import compare_models
 from core.evaluation.competition import CompetitionLoss, competition_loss
 from core.evaluation.confusion import ConfusionCounts
 from core.evaluation.intervals import Interval, bootstrap_intervals
-from core.evaluation.levels import LevelName
 from core.evaluation.tables.evaluation_set import EvaluationSet, LevelItems
+from core.types import LevelName
 from dashboard.background.keyed_results import PENDING, Pending, slowly
 from dashboard.evaluation.comparison import Comparison
 from dashboard.evaluation.results import Evaluated, Question, curve, items

@@ -23,7 +23,6 @@ from core.evaluation.curves import (
     curve_points,
     threshold_counts,
 )
-from core.evaluation.levels import LevelName
 from core.evaluation.tables.cohort_filter import (
     CohortFilter,
     StudyFacts,
@@ -36,6 +35,7 @@ from core.evaluation.tables.score_files import read_score_table, read_truth_tabl
 from core.evaluation.tables.score_table import ScoreTable
 from core.evaluation.tables.truth_table import TruthTable
 from core.inference.aggregation import Pooling
+from core.types import LevelName
 from dashboard.evaluation.sources import PredictionSource, TruthSource
 from dashboard.evaluation.view import EvaluationView
 from dashboard.studies.cohort import files_signature

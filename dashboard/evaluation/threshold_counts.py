@@ -12,8 +12,8 @@ import streamlit as st
 from core.constants import N_VERTEBRAE, VERTEBRAE
 from core.errors import PredictionsError
 from core.evaluation.confusion import ConfusionCounts
-from core.evaluation.levels import LevelName
 from core.evaluation.thresholds import OperatingPoint, Rule, choose_threshold
+from core.types import LevelName
 from dashboard.evaluation.results import (
     Evaluated,
     Question,

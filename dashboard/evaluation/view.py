@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Literal, get_args
 
 from core.constants import N_VERTEBRAE, VERTEBRAE
-from core.evaluation.levels import LevelName
 from core.inference.aggregation import POOLINGS, Pooling
+from core.types import LevelName
 
 RuleName = Literal["f1", "youden", "sensitivity", "specificity", "cost"]
 RULES: Final[tuple[RuleName, ...]] = get_args(RuleName)

@@ -22,6 +22,8 @@ from dashboard.background.processes import DOOMED
 from dashboard.session.page_files import PAGES
 from dashboard.studies.uploads import remove_abandoned
 
+_log = logging.getLogger("dashboard")
+
 START_AFTER_S: Final = 3.0
 """The first page is drawn first."""
 _log = logging.getLogger("dashboard")
@@ -109,9 +111,6 @@ async def lifespan(_app: App) -> AsyncGenerator[None]:
         yield None
     finally:
         stop.set()
-
-
-_log = logging.getLogger("dashboard")
 
 
 def tidy_up(settings: Settings) -> int:

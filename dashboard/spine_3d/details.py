@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from core.constants import DISPLAY_WINDOWS, VERTEBRAE
 from core.preprocessing.intensity import window_to_uint8
 from core.types import CTVolume, HuWindow, StudyRecord
-from core.visualization.parts import PackedParts, SceneParts
 from core.visualization.scene import SceneInfo, SceneLevel
+from core.visualization.scene_surfaces import PackedParts, SceneParts
 from core.visualization.surfaces import Surface
 from dashboard.spine_3d.level_profile import level_profile_figure
 from dashboard.spine_3d.surfaces import unpacked

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.visualization.parts import PackedParts
 from core.visualization.scene import SceneInfo
+from core.visualization.scene_surfaces import PackedParts
 from dashboard.spine_3d.spine_mesh import spine_mesh_figure
 from dashboard.spine_3d.surfaces import unpacked
 

@@ -9,8 +9,8 @@ import streamlit as st
 from core.types import CTVolume
 from core.visualization.html_page import scene_page
 from core.visualization.mesh_files import glb_bytes, stl_archive
-from core.visualization.parts import PackedParts, SceneParts
 from core.visualization.scene import SceneInfo
+from core.visualization.scene_surfaces import PackedParts, SceneParts
 from dashboard.spine_3d.surfaces import film_of, unpacked
 
 _BONE = "#E3D9C3"

@@ -25,9 +25,9 @@ from starlette.routing import Route
 from core.constants import DISPLAY_WINDOWS
 from core.errors import SceneError
 from core.types import CTVolume, HuWindow
-from core.visualization.parts import PackedParts
 from core.visualization.planes import CtPlane, axial_plane, upright_plane
 from core.visualization.scene import SceneInfo
+from core.visualization.scene_surfaces import PackedParts
 from core.visualization.viewer_files import vtk_js_digest, vtk_js_gzipped
 from dashboard.background.futures import then
 

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 import streamlit as st
 
 from core.models.pairs import BundlePair
-from core.visualization.parts import PackedParts
+from core.visualization.scene_surfaces import PackedParts
 from dashboard.background.futures import then
 from dashboard.session import state
 from dashboard.spine_3d.details import scene_details

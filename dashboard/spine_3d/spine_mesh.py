@@ -9,8 +9,8 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from core.visualization.parts import SceneParts
 from core.visualization.scene import SceneInfo
+from core.visualization.scene_surfaces import SceneParts
 from core.visualization.surfaces import Surface
 from dashboard.widgets.palette import NEUTRAL, SUSPICION
 

@@ -24,9 +24,16 @@ from core.errors import SceneError
 from core.inference.boxes.tracks import FusionSettings, boxes_3d, detect
 from core.types import CTVolume, StudyRecord
 from core.visualization.boxes import Box3D, place_tracks
-from core.visualization.build import build_packed, true_boxes, unjudged
 from core.visualization.export import shown_colors
-from core.visualization.parts import (
+from core.visualization.scene import (
+    SceneInfo,
+    SceneLevel,
+    build_packed,
+    scene_info,
+    true_boxes,
+    unjudged,
+)
+from core.visualization.scene_surfaces import (
     PackedParts,
     SceneParts,
     keep_parts,
@@ -34,7 +41,6 @@ from core.visualization.parts import (
     parts_file,
     parts_key,
 )
-from core.visualization.scene import SceneInfo, SceneLevel, scene_info
 from dashboard.background.futures import ready, then
 from dashboard.background.thread_jobs import PredictionJob, PredictionQueue, Progress
 from dashboard.studies.cohort import files_signature

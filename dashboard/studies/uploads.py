@@ -19,6 +19,8 @@ from core.dicom.zip_archive import extract_dicom_archive
 from core.errors import ArchiveError, CSpineError, StorageError
 from core.system.disk_space import check_quota, check_space, tree_bytes
 
+_LOCKS: Final = ".sessions"
+
 Progress = Callable[[int, int], None]
 
 KEEP_SECONDS: Final = 24 * 3600
@@ -177,9 +179,6 @@ def _remove_others(folder: Path, *, keep: set[Path]) -> None:
             shutil.rmtree(entry, ignore_errors=True)
         else:
             entry.unlink(missing_ok=True)
-
-
-_LOCKS: Final = ".sessions"
 
 
 class HeldUploads:

@@ -13,6 +13,9 @@ from core.models.bundles import list_bundles
 from dashboard.studies.cohort import COUNT_SLICES_UP_TO, files_signature, settings
 from dashboard.training import run_processes
 
+MEAN_SLICES: Final = 711_601 / 2_019
+"""Slices a study of RSNA 2022, for a set whose files are too many to count while a page waits."""
+
 LABELS_FILE: Final = "train.csv"
 
 
@@ -37,10 +40,6 @@ def vertebra_bundles() -> tuple[str, ...]:
         and (run.folder / "bundle" / "config.json").is_file()
     ]  # fmt: skip
     return tuple(str(folder) for folder in found)
-
-
-MEAN_SLICES: Final = 711_601 / 2_019
-"""Slices a study of RSNA 2022, for a set whose files are too many to count while a page waits."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,7 @@ from itertools import islice
 
 import pandas as pd
 
-from core.training.metrics_tail import last_metrics
-from core.training.run_list import RunSummary, read_metrics
+from core.training.run_list import RunSummary, last_metrics, read_metrics
 from core.training.runs import RunFolder, RunStatus
 from dashboard.session.wording import duration
 from dashboard.training.curves import Curves

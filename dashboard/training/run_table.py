@@ -22,6 +22,8 @@ from dashboard.training.run_form import form_values
 from dashboard.training.run_progress import at_work, curves_of, in_order, members_of, progress_of
 from dashboard.widgets.notices import show_error
 
+_STOP = "Ends after the step it is in and keeps its state; it can be resumed."
+
 REFRESH_SECONDS: Final = 1.5
 _TABLE: Final = "run_table"
 SAID: Final = {
@@ -208,9 +210,6 @@ def run_actions(run: RunSummary) -> None:
             )  # fmt: skip
         if not run.is_alive:
             _delete_button(run)
-
-
-_STOP = "Ends after the step it is in and keeps its state; it can be resumed."
 
 
 def _delete_button(run: RunSummary) -> None:

@@ -38,7 +38,7 @@ from core.phantom.cohort import cohort_uids
 from core.phantom.on_demand import CohortSeed, materialise_study
 from core.system import atomic_files
 from core.system.parallel import Workers
-from core.training.queue import _draw_ticket
+from core.training.device_queue import _draw_ticket
 from core.training.run_list import read_metrics, summarise_run
 from core.training.runs import RunFolder
 from core.types import SlicePredictions

@@ -18,7 +18,7 @@ from core.cache.entries import fetch_entry
 from core.errors import CSpineError, StorageError
 from core.system import atomic_files
 from core.training import runs
-from core.training.queue import Ticket, _draw_ticket, queue_of, waiting
+from core.training.device_queue import Ticket, _draw_ticket, queue_of, waiting
 from core.training.runs import RunFolder
 from tests.dashboard.fixtures import at_work, workplace
 from tests.dashboard.workplace import write_cohort

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from core.visualization.parts import PackedParts
+from core.visualization.scene_surfaces import PackedParts
 from dashboard.spine_3d import scene, surfaces
 from dashboard.spine_3d.viewer import SceneEvents
 from tests.pages.driver import html, open_page
@@ -113,8 +113,8 @@ def test_only_so_many_surfaces_stay_in_memory():
 def test_a_film_that_fails_says_why_in_one_sentence(at_work, ending):
     from core.errors import SceneError
     from core.visualization.labels import labels_from_mask
-    from core.visualization.parts import build_parts, pack_parts, parts_key
     from core.visualization.scene import scene_info
+    from core.visualization.scene_surfaces import build_parts, pack_parts, parts_key
     from tests.core.visualization.solids import volume_of
 
     volume = volume_of([[[0] * 8] * 8] * 4)

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from core.constants import N_VERTEBRAE
 from core.errors import PredictionsError
 from core.evaluation.arrays import rows_of_studies
-from core.evaluation.levels import LevelName
 from core.evaluation.tables.score_table import NO_SLICES, ScoreTable
 from core.evaluation.tables.truth_table import TruthTable
+from core.types import LevelName
 
 SliceTruth = Literal["vertebra visible", "boxed"]
 

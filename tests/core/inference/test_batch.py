@@ -10,7 +10,7 @@ import pytest
 from core.errors import BundleError, DeviceError, DicomSeriesError, WorkerError
 from core.inference import batch
 from core.inference.batch import predict_folder, study_folders
-from core.inference.parts import PARTS_FOLDER, part_key
+from core.inference.partial_results import PARTS_FOLDER, part_key
 from core.models.pairs import choose_pair
 from core.system.parallel import Outcome, Workers
 

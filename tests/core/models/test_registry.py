@@ -3,8 +3,8 @@ import torch
 
 from core.errors import ConfigError
 from core.models.backbone_table import BACKBONES
-from core.models.image_input import ImageInput
 from core.models.registry import MODELS, build_model
+from core.models.slice_model import ImageInput
 from core.training.losses import loss_for
 
 OUTPUTS = {("fracture", 1): 1, ("fracture", 3): 14}

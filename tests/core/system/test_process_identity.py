@@ -16,7 +16,7 @@ from core.config import RunConfig
 from core.errors import TrainingError
 from core.system import process_identity as module
 from core.system.process_identity import is_same_process, process_identity
-from core.training.queue import queue_of, turn, waiting
+from core.training.device_queue import queue_of, turn, waiting
 from core.training.runs import RunFolder
 
 FIELDS = ["S", "1", "1", "1", "0", "-1", *(["0"] * 13), "{ticks}", *(["0"] * 30)]

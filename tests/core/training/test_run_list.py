@@ -14,10 +14,15 @@ import pytest
 
 from core.config import RunConfig
 from core.system.process_identity import is_same_process
-from core.training import metrics_tail
-from core.training.metrics_tail import last_metrics
+from core.training import metrics_tail, run_list
 from core.training.provenance import fingerprint_keys, provenance
-from core.training.run_list import list_runs, read_log_tail, read_metrics, summarise_run
+from core.training.run_list import (
+    last_metrics,
+    list_runs,
+    read_log_tail,
+    read_metrics,
+    summarise_run,
+)
 from core.training.runs import STALE_SECONDS, RunFolder
 
 
@@ -171,5 +176,5 @@ def test_only_the_end_of_the_metrics_is_read(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "open", lambda path, mode: Counted(path, mode))
     assert next(last_metrics(file, "step"))["step"] == 1
-    assert read == [metrics_tail.BLOCK_BYTES]
+    assert read == [run_list.BLOCK_BYTES]
     assert not list(last_metrics(tmp_path / "none.jsonl", "step"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from core.config import RunConfig
-from core.models import heads
+from core.models import slice_model
 from core.training import monitor
 from core.training.trainer import train
 
@@ -16,7 +16,7 @@ from core.training.trainer import train
 def main(run_dir: str, data_root: str, cache_dir: str, *, resume: bool = False) -> None:
     """Train a network without batch norm and dropout, whose result no split of a batch changes."""
     torch.set_num_threads(1)
-    heads.DROPOUT = 0.0
+    slice_model.DROPOUT = 0.0
     monitor.LOG_EVERY_STEPS = 1
     config = RunConfig(
         task="fracture", type=3, backbone="alexnet", data_root=data_root, size=64, epochs=2,

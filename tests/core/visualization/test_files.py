@@ -18,7 +18,7 @@ from core.phantom.writer import derived_uid, write_study
 from core.visualization.export import export_scene
 from core.visualization.film import gif_bytes, turntable_frames, write_film
 from core.visualization.mesh_files import glb_bytes, stl_archive, stl_bytes
-from core.visualization.parts import SceneParts
+from core.visualization.scene_surfaces import SceneParts
 from core.visualization.surfaces import SurfaceSettings, label_surfaces
 from tests.core.visualization.solids import affine
 

@@ -11,7 +11,13 @@ from core.visualization.packing import (
     unpack_surfaces,
     vertex_normals,
 )
-from core.visualization.parts import build_parts, keep_parts, load_parts, pack_parts, parts_key
+from core.visualization.scene_surfaces import (
+    build_parts,
+    keep_parts,
+    load_parts,
+    pack_parts,
+    parts_key,
+)
 from core.visualization.surfaces import mask_surface
 from tests.core.visualization.solids import affine, ball, volume_of
 

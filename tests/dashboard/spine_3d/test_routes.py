@@ -16,8 +16,8 @@ from starlette.testclient import TestClient
 from core.errors import SceneError
 from core.visualization.labels import labels_from_mask
 from core.visualization.packing import unpack_surfaces
-from core.visualization.parts import build_parts, pack_parts, parts_key
 from core.visualization.scene import SceneLevel, scene_info
+from core.visualization.scene_surfaces import build_parts, pack_parts, parts_key
 from dashboard.background.futures import ready, then
 from dashboard.spine_3d import routes as scene_routes_module
 from dashboard.spine_3d.routes import (

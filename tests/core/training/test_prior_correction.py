@@ -8,7 +8,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from core.models.registry import build_model
-from core.training.prior import prior_shifts, shift_logits
+from core.training.prior_correction import prior_shifts, shift_logits
 
 
 def test_the_shift_of_a_single_output_is_the_log_odds_of_the_cohort():

@@ -16,7 +16,7 @@ from core.models.checkpoint import save_bundle
 from core.models.slice_model import SliceModel
 from core.training.cohort import Cohort
 from core.training.losses import loss_for
-from core.training.prior import prior_shifts, shift_logits
+from core.training.prior_correction import prior_shifts, shift_logits
 from core.training.provenance import Provenance
 from core.training.state import TrainingState
 

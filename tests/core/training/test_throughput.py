@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from core.config import RunConfig
-from core.training.pace import measure_pace
-from core.training.pace_list import FILE, KEPT, keep_pace, read_paces
 from core.training.schedule import Pace
+from core.training.throughput import FILE, KEPT, keep_pace, measure_pace, read_paces
 
 
 @pytest.mark.parametrize(("type", "channels"), [(1, "grey"), (3, "windows")])

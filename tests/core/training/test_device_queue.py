@@ -8,13 +8,13 @@ import sys
 import threading
 import time
 
-from core.training import queue
-from core.training.queue import queue_of, turn, waiting
+from core.training import device_queue
+from core.training.device_queue import queue_of, turn, waiting
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from core.training.queue import turn
+from core.training.device_queue import turn
 with turn(Path(sys.argv[1]), "cpu", poll_s=0.02):
     print("mine", flush=True)
     sys.stdin.read()
@@ -76,9 +76,9 @@ def test_devices_have_queues_of_their_own(tmp_path):
 def test_machines_that_share_a_disk_neither_wait_for_nor_clear_each_other(tmp_path, monkeypatch):
     with turn(tmp_path, "cpu"):
         mine = list(queue_of(tmp_path, "cpu").glob("0*.json"))
-        monkeypatch.setattr(queue.platform, "node", lambda: "another")
+        monkeypatch.setattr(device_queue.platform, "node", lambda: "another")
         # As that machine sees it, no process has this pid.
-        monkeypatch.setattr(queue, "is_same_process", lambda pid, started: False)
+        monkeypatch.setattr(device_queue, "is_same_process", lambda pid, started: False)
         assert waiting(tmp_path, "cpu") == 0
         waits = []
         with turn(tmp_path, "cpu", on_wait=waits.append, poll_s=0.02):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from filelock import FileLock
 from core.errors import StorageError
 from core.system.atomic_files import write_json
 from core.system.process_identity import is_same_process, process_identity
+from core.training.runs import RunFolder
 
 POLL_SECONDS: Final = 1.0
 
@@ -120,3 +122,36 @@ def _valid_tickets(queue: Path) -> list[str]:
         else:
             path.unlink(missing_ok=True)
     return valid
+
+
+@contextmanager
+def wait_for_turn(folder: Path, device: str, run_dir: Path) -> Iterator[None]:
+    """Hold the device for the length of the block; the run's status says how many are ahead.
+
+    Args:
+        folder: Where the tickets lie; the same for all who share the device.
+        device: For example "cpu" or "cuda".
+        run_dir: The run's folder.
+
+    Raises:
+        StorageError: A folder cannot be written.
+    """
+    run = RunFolder(run_dir)
+
+    def tell(ahead: int) -> None:
+        waiting_for = "1 run" if ahead == 1 else f"{ahead} runs"
+        run.write_status("queued", message=f"waiting for {waiting_for}")
+
+    # While waiting too, a request to terminate is the user's and not a crash.
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with turn(folder, device, on_wait=tell):
+            signal.signal(signal.SIGTERM, previous)
+            yield
+    except KeyboardInterrupt:
+        status = run.read_status()
+        if status is not None and status.state == "queued":
+            run.write_status("stopped")
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, previous)

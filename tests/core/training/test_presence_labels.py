@@ -10,9 +10,9 @@ from core.models.checkpoint import load_model, save_bundle
 from core.models.registry import build_model
 from core.prepared.slices import load_study_slices
 from core.preprocessing.metadata import slice_metadata
-from core.training import presence
+from core.training import presence_labels
 from core.training.cohort import load_cohort
-from core.training.presence import presence_from_bundle
+from core.training.presence_labels import presence_from_bundle
 from core.training.runs import RunFolder
 from core.types import StudyRecord
 from tests.core.training.made_data_root import write_data_root
@@ -66,7 +66,7 @@ def test_studies_without_a_mask_get_what_the_model_sees(root, bundle, cache_dir)
 
 def test_a_second_call_runs_no_model(root, bundle, cache_dir, monkeypatch):
     first = presence_from_bundle(read_studies(root), bundle, cache_dir=cache_dir)
-    monkeypatch.setattr(presence, "load_model", None)
+    monkeypatch.setattr(presence_labels, "load_model", None)
     again = presence_from_bundle(read_studies(root), bundle, cache_dir=cache_dir)
     for study_id, values in first.items():
         np.testing.assert_array_equal(again[study_id], values)
