@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoxXyxy = tuple[float, float, float, float]
+"""Left, top, right, bottom in pixels."""
+Progress = Callable[[int, int], None]
+"""Called with what is done and what there is in all."""
+Say = Callable[[str], None]
+"""Takes one line for whoever follows the work."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ _DAMAGE: Final = (ValueError, KeyError, TypeError, EOFError, OverflowError, Synt
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Entry:
+class CacheEntry:
     """One entry, open.
 
     Attributes:
@@ -68,7 +68,7 @@ class Entry:
 
 def fetch_entry(
     cache_dir: Path, kind: str, key: str, build: Build, limit: StoreLimit | None = None
-) -> Entry:
+) -> CacheEntry:
     """Open an entry of the store; build it first where it is missing or damaged.
 
     Several callers that miss the same entry at once build it once. What a caller holds open stays
@@ -101,7 +101,7 @@ def fetch_entry(
             raise _cannot_write(entry.parent, error) from error
 
 
-def _open(entry: Path) -> Entry | None:
+def _open(entry: Path) -> CacheEntry | None:
     """Memory-map an entry and note the access; None where it is missing or damaged."""
     try:
         content = json.loads((entry / ENTRY_FILE).read_text())
@@ -115,7 +115,7 @@ def _open(entry: Path) -> Entry | None:
             f"{entry} cannot be read: {error.strerror or 'the read failed'}; {mend}."
         ) from error
     touch(entry)
-    return Entry(arrays, values, size, built=False)
+    return CacheEntry(arrays, values, size, built=False)
 
 
 def _map(path: Path, dtype: str, shape: list[int]) -> NDArray[Any]:
@@ -150,7 +150,7 @@ def _allow_more_open_files() -> None:
 
 def _put_in_place(
     cache_dir: Path, entry: Path, arrays: Arrays, values: Mapping[str, Any], limit: StoreLimit
-) -> Entry:
+) -> CacheEntry:
     """Write the entry beside its place, make room, and give it its name all at once."""
     entry.parent.mkdir(parents=True, exist_ok=True)
     # The caller holds these digits' lock, so whatever is still being built here was abandoned.
@@ -170,7 +170,7 @@ def _put_in_place(
         shutil.rmtree(temporary, ignore_errors=True)
     if opened is None:
         raise StorageError(f"{entry} does not read back; check the disk, or delete that folder.")
-    return Entry(opened.arrays, opened.values, opened.bytes, built=True)
+    return CacheEntry(opened.arrays, opened.values, opened.bytes, built=True)
 
 
 def _write(folder: Path, arrays: Arrays, values: Mapping[str, Any]) -> None:

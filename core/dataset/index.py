@@ -6,7 +6,7 @@ import hashlib
 import io
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -30,9 +30,7 @@ from core.dataset.tables import LABEL_COLUMNS
 from core.errors import CSpineError, DataRootError, StorageError
 from core.system.atomic_files import write_bytes
 from core.system.parallel import Workers, run_over
-from core.types import StudyRecord
-
-Progress = Callable[[int, int], None]
+from core.types import Progress, StudyRecord
 
 INDEX_FILE: Final = "index.parquet"
 STUDIES_FILE: Final = "studies.parquet"

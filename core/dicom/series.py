@@ -8,7 +8,7 @@ import logging
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -21,11 +21,10 @@ from core.dicom.geometry import Placement, place_slices
 from core.dicom.headers import SliceHeader, read_header
 from core.dicom.pixels import check_pixel_length, check_transfer_syntax, read_slice
 from core.errors import DicomSeriesError
-from core.types import CTVolume
+from core.types import CTVolume, Progress
 
 logger = logging.getLogger(__name__)
 
-Progress = Callable[[int, int], None]
 
 MAX_VOLUME_BYTES: Final = 4 << 30
 MAX_WORKERS: Final = 16

@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from core.errors import PredictionsError
 from core.evaluation.curves import checked_scores
+from core.types import FloatArray
 
-FloatArray = NDArray[np.float64]
 Binning = Literal["equal width", "equal count"]
 BINS: Final = 15
 """As in Guo et al., 2017."""

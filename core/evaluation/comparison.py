@@ -68,7 +68,7 @@ class PairComparison:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class ModelComparison:
     """Every pair of models at one level.
 
     Attributes:
@@ -112,7 +112,7 @@ def compare_models(
     replicates: int = 1000,
     seed: int = 0,
     alpha: float = 0.05,
-) -> Comparison:
+) -> ModelComparison:
     """Compare every pair of models that has the level, on the same draws of patients.
 
     Args:
@@ -144,7 +144,7 @@ def compare_models(
         metric: _best(metric, measured, pairs, alpha) if len(measured) > 1 else None
         for metric in metrics
     }
-    return Comparison(level, tuple(pairs), best, alpha)
+    return ModelComparison(level, tuple(pairs), best, alpha)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

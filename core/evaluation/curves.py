@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from core.errors import PredictionsError
 from core.evaluation.confusion import ConfusionCounts
+from core.types import FloatArray
 
-FloatArray = NDArray[np.float64]
 _PACKED_BELOW: Final = 2.0
 """The bits of a float64 in [0, 2) rise with its value, and the uppermost two are 0."""
 

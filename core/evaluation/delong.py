@@ -12,8 +12,8 @@ from scipy.stats import norm, rankdata
 
 from core.evaluation.curves import checked_scores
 from core.evaluation.resampling import patient_places
+from core.types import FloatArray
 
-FloatArray = NDArray[np.float64]
 _NOTHING: Final = 1e-9
 """A standard error below this is a rounding error of none."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from core.evaluation.resampling import (
     THRESHOLD_METRICS,
@@ -18,8 +18,8 @@ from core.evaluation.resampling import (
     resampled,
     threshold_samples,
 )
+from core.types import FloatArray
 
-FloatArray = NDArray[np.float64]
 CALIBRATION_METRICS: Final = ("brier", "expected_calibration_error")
 RESAMPLED_METRICS: Final = (
     *THRESHOLD_METRICS, "auc", "average_precision", *CALIBRATION_METRICS,

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from core.constants import BOXES_TYPE, FRACTURE_TYPES, N_VERTEBRAE
 from core.errors import PredictionsError
 from core.inference.aggregation import POOLINGS, TOP_K, Pooling
-
-FloatArray = NDArray[np.float64]
+from core.types import FloatArray
 
 
 def check_fracture_type(name: str, fracture: NDArray[np.float32], fracture_type: int) -> None:

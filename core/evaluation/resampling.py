@@ -14,8 +14,8 @@ from core.errors import PredictionsError
 from core.evaluation.arrays import frozen
 from core.evaluation.calibration import BINS, bin_places, equal_edges
 from core.evaluation.curves import checked_scores
+from core.types import FloatArray
 
-FloatArray = NDArray[np.float64]
 THRESHOLD_METRICS: Final = (
     "accuracy", "precision", "recall", "specificity", "f1", "balanced_accuracy", "mcc",
     "negative_predictive_value",

@@ -7,7 +7,7 @@ as many evenly spaced slices of each study; nothing is chosen there, as no netwo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -27,14 +27,12 @@ from core.models.bundles import BundleInfo, read_bundle
 from core.phantom.cohort import write_cohort
 from core.training.run_list import summarise_run
 from core.training.trainer import train
+from core.types import Progress, Say
 
 EXPERIMENTS: Final = PROJECT_ROOT / "configs" / "experiments"
 FRESH: Final = CohortPlan("fresh", 240, 41)
 """Studies that no shipped network has learnt from."""
 _COHORTS: Final[dict[str, CohortPlan]] = {"train": TRUNK, "fresh": FRESH}
-
-Progress = Callable[[int, int], None]
-Say = Callable[[str], None]
 
 
 class Experiment(BaseModel):

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from core.errors import PredictionsError
 from core.evaluation.intervals import percentiles
 from core.evaluation.metrics import roc_auc
-from core.evaluation.resampling import FloatArray, auc_samples, resampled
+from core.evaluation.resampling import auc_samples, resampled
+from core.types import FloatArray
 
 CONFIDENCE = 0.95
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -27,10 +27,7 @@ from core.training.fold_figures import SUMMARY_FILE
 from core.training.run_list import summarise_run
 from core.training.runs import RunFolder
 from core.training.trainer import train
-from core.types import SlicePredictions
-
-Progress = Callable[[int, int], None]
-Say = Callable[[str], None]
+from core.types import Progress, Say, SlicePredictions
 
 FOLDS_FILE: Final = "folds.json"
 FIGURES: Final = ("auc", "average_precision", "f1", "recall", "precision", "accuracy")

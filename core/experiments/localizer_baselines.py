@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from core.dicom.series import read_series
 from core.errors import PredictionsError
-from core.evaluation.detection.files import BoxCohort
+from core.evaluation.detection.files import BoxTables
 from core.evaluation.detection.matching import BoxTable
 from core.evaluation.tables.score_files import read_score_table
 from core.experiments.grad_cam_boxes import box_of_heat
@@ -25,7 +25,7 @@ HELD_OUT_SLICES: Final = Path("predictions") / "held_out.parquet"
 def heat_boxes(
     bundle: BundleInfo,
     records: Sequence[StudyRecord],
-    cohort: BoxCohort,
+    cohort: BoxTables,
     progress: Callable[[int, int], None] | None = None,
 ) -> BoxTable:
     """On each slice with a true box, the box around the hot part of a Grad-CAM map.
@@ -59,7 +59,7 @@ def heat_boxes(
     )
 
 
-def slice_probabilities(bundle: BundleInfo, cohort: BoxCohort) -> list[NDArray[np.float64]]:
+def slice_probabilities(bundle: BundleInfo, cohort: BoxTables) -> list[NDArray[np.float64]]:
     """p_i of every study of a cohort as a fracture bundle's held-out predictions in git say them.
 
     Raises:

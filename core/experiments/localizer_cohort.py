@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,17 +14,16 @@ import numpy as np
 from core.constants import VERTEBRAE
 from core.dataset.masks import load_vertebra_mask
 from core.dicom.series import read_series
-from core.evaluation.detection.files import BoxCohort, truth_table
+from core.evaluation.detection.files import BoxTables, truth_table
 from core.models.bundles import BundleInfo, read_bundle
 from core.prepared.box_slices import BoxSlices, load_box_slices
 from core.preprocessing.box_geometry import boxes_from_square
 from core.system.parallel import Workers, run_over
-from core.types import RawDetections, StudyRecord
+from core.types import Progress, RawDetections, StudyRecord
 
 if TYPE_CHECKING:
     from core.inference.boxes.predictor import BoxPredictor
 
-Progress = Callable[[int, int], None]
 Xyxy = list[float]
 
 
@@ -46,7 +45,7 @@ def read_cohort(
     *,
     jobs: int | None = 1,
     progress: Progress | None = None,
-) -> BoxCohort:
+) -> BoxTables:
     """Run a localiser over studies of a generated cohort.
 
     Args:
@@ -68,7 +67,7 @@ def read_cohort(
         if outcome.value is not None:
             found[outcome.item.study_id] = outcome.value
     studies = [found[record.study_id] for record in records]
-    return BoxCohort(
+    return BoxTables(
         raw=tuple(study.raw for study in studies),
         truth=truth_table(
             [

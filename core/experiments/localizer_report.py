@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from core.constants import SYNTHETIC_WARNING
-from core.evaluation.detection.files import BoxCohort, fused_table, read_box_cohort
+from core.evaluation.detection.files import BoxTables, fused_table, read_box_cohort
 from core.evaluation.detection.matching import BoxTable
 from core.evaluation.detection.report import DetectionReport, evaluate_detection
 from core.experiments.localizer_baselines import slice_probabilities, slice_threshold
@@ -97,7 +97,7 @@ def write_measures(bundle: BundleInfo, slice_model: BundleInfo) -> BundleInfo:
     return read_bundle(bundle.folder)
 
 
-def _gated(cohort: BoxCohort, slice_model: BundleInfo) -> dict[str, Any]:
+def _gated(cohort: BoxTables, slice_model: BundleInfo) -> dict[str, Any]:
     """The final step, with boxes only where the slice model calls the slice."""
     threshold = slice_threshold(slice_model)
     settings = replace(STEPS[-1].settings, slice_threshold=threshold)
@@ -146,7 +146,7 @@ def measures(report: DetectionReport) -> dict[str, Any]:
     }
 
 
-def _report(cohort: BoxCohort, step: Step) -> DetectionReport:
+def _report(cohort: BoxTables, step: Step) -> DetectionReport:
     raw = cohort.raw if step.mirrored else [_first_pass(study) for study in cohort.raw]
     # Every box counts: scores of different steps mean different things.
     last = step is STEPS[-1]
@@ -164,7 +164,7 @@ def _first_pass(study: RawDetections) -> RawDetections:
     )  # fmt: skip
 
 
-def heat_measures(heat: BoxTable, cohort: BoxCohort, slice_model: str) -> dict[str, Any]:
+def heat_measures(heat: BoxTable, cohort: BoxTables, slice_model: str) -> dict[str, Any]:
     """Overlap only: the slices were given, so false alarms mean nothing."""
     report = evaluate_detection(
         heat, cohort.truth, cohort.n_slices, threshold=0.0, replicates=REPLICATES

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pandas as pd
 
 from core.constants import VERTEBRAE
-from core.evaluation.detection.files import BoxCohort
+from core.evaluation.detection.files import BoxTables
 from core.evaluation.report import ChosenOn, EvaluationReport, evaluate_scores
 from core.evaluation.tables.score_files import read_score_table, read_truth_table
 from core.experiments.box_evidence_ablation import JUDGED, FitStudy, compare_readings, fit_weights
@@ -49,8 +49,8 @@ class JudgedBoxes:
 def judge_boxes(
     bundle: BundleInfo,
     vertebra: BundleInfo,
-    training: BoxCohort,
-    held_out: BoxCohort,
+    training: BoxTables,
+    held_out: BoxTables,
     say: Callable[[str], None] = lambda _: None,
 ) -> JudgedBoxes:
     """Write a localiser's predictions of both cohorts, its thresholds and figures.
@@ -150,7 +150,7 @@ def _seen(vertebra: BundleInfo, table: str) -> dict[str, SlicePredictions]:
 
 
 def _fit_studies(
-    cohort: BoxCohort, seen: Mapping[str, SlicePredictions], cohorts: Path
+    cohort: BoxTables, seen: Mapping[str, SlicePredictions], cohorts: Path
 ) -> list[FitStudy]:
     truth = pd.read_parquet(cohorts / f"{TRAINING}.parquet").set_index("study_id")
     slices = pd.read_parquet(cohorts / f"{TRAINING}_slices.parquet")

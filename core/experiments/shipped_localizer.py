@@ -14,7 +14,7 @@ import pandas as pd
 from core.config import PROJECT_ROOT, Settings, load_run_config
 from core.dataset.rsna import read_studies
 from core.evaluation.detection.files import (
-    BoxCohort,
+    BoxTables,
     fused_table,
     write_box_cohort,
 )
@@ -39,7 +39,7 @@ from core.models.bundles import OPERATING_POINTS_FILE, WEIGHTS_FILE, BundleInfo,
 from core.models.pairs import DEFAULT_NAMES
 from core.phantom.cohort import write_cohort
 from core.system.atomic_files import atomic_path, write_json
-from core.types import StudyRecord
+from core.types import Progress, StudyRecord
 
 _CONFIGS: Final = PROJECT_ROOT / "configs" / "localization"
 STAGES: Final = (
@@ -51,7 +51,6 @@ before it."""
 NAME: Final = "localization_mobilenet_v3_large"
 SLICE_MODEL: Final = "fracture_type1"
 """Whose Grad-CAM and slice probabilities the localiser is set beside."""
-Progress = Callable[[int, int], None]
 
 
 def build_localizer(
@@ -192,7 +191,7 @@ def score_localizer(
     return write_measures(read_bundle(bundle.folder), _slice_model(settings))
 
 
-def _box_threshold(cohort: BoxCohort) -> float:
+def _box_threshold(cohort: BoxTables) -> float:
     """Score from which boxes count: one false box a study on a cohort that was not learnt from."""
     found = evaluate_detection(
         fused_table(cohort.raw, STEPS[-1].settings), cohort.truth, cohort.n_slices,

@@ -9,7 +9,7 @@ chosen on the out-of-fold predictions alone.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,6 +22,7 @@ from core.models.pairs import DEFAULT_NAMES
 from core.phantom.cohort import discard_outdated, write_cohort
 from core.training.run_list import summarise_run
 from core.training.trainer import train
+from core.types import Progress, Say
 
 CONFIGS: Final = PROJECT_ROOT / "configs" / "demo"
 TRUNK_CONFIG: Final = PROJECT_ROOT / "configs" / "trunk.yaml"
@@ -40,9 +41,6 @@ TRUNK: Final = CohortPlan("train", 480, 11)
 FOLDS: Final = CohortPlan("folds", 240, 31)
 HELD_OUT: Final = CohortPlan("held_out", 120, 23)
 COHORTS: Final = (TRUNK, FOLDS, HELD_OUT)
-
-Progress = Callable[[int, int], None]
-Say = Callable[[str], None]
 
 
 def build_bundles(

@@ -6,7 +6,7 @@ what is reported is measured on the held-out cohort with the network of the firs
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -30,7 +30,7 @@ from core.inference.predictor import Predictor
 from core.models.bundles import COHORTS_FOLDER, CONFIG_FILE, BundleInfo, read_bundle
 from core.models.pairs import DEFAULT_NAMES
 from core.system import atomic_files
-from core.types import LevelName, SlicePredictions, StudyRecord
+from core.types import LevelName, Progress, Say, SlicePredictions, StudyRecord
 
 PREDICTIONS_FOLDER: Final = "predictions"
 OUT_OF_FOLD: Final = "out_of_fold"
@@ -38,8 +38,6 @@ HELD_OUT: Final = "held_out"
 TOP_K: Final = 3
 """Slices that stand for a vertebra in its context: a line crosses a few."""
 
-Progress = Callable[[int, int], None]
-Say = Callable[[str], None]
 Folds = Mapping[int, BundleInfo]
 Outputs = dict[str, list[SlicePredictions]]
 """Outputs of every study by bundle name, in one order of studies."""

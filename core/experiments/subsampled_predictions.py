@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -19,12 +18,11 @@ from core.models.fast_model import load_fast_model
 from core.models.pairs import DEFAULT_NAMES
 from core.prepared.slice_dataset import SliceDataset
 from core.prepared.slices import StudySlices, load_study_slices
-from core.types import SlicePredictions
+from core.types import Progress, SlicePredictions
 
 SLICES_PER_STUDY: Final = 24
 """Of some 85: enough for every level, and a quarter of the time."""
 _HELD_OUT: Final = "held_out"
-Progress = Callable[[int, int], None]
 
 
 def predict_thinly(

@@ -25,9 +25,9 @@ from core.config import RunConfig, read_yaml
 from core.errors import ConfigError, CSpineError, TrainingError
 from core.training.run_list import summarise_run
 from core.training.trainer import train
+from core.types import Progress
 
 Choice = str | int | float | bool | None
-Progress = Callable[[int, int], None]
 
 JOURNAL: Final = "optuna.journal"
 LOCK: Final = ".lock"

@@ -10,14 +10,12 @@ from numpy.typing import NDArray
 
 from core.constants import BOXES_TYPE, FRACTURE_TYPES, N_VERTEBRAE
 from core.errors import PredictionsError
-from core.types import PatientPrediction, SlicePredictions
+from core.types import FloatArray, PatientPrediction, SlicePredictions
 
 Pooling = Literal["mean", "max", "top_k", "noisy_or"]
 POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
 TOP_K = 5
 """Slices averaged by the `top_k` pooling."""
-
-FloatArray = NDArray[np.float64]
 
 
 def aggregate(predictions: SlicePredictions, *, pooling: Pooling = "mean") -> PatientPrediction:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.constants import VERTEBRAE
-from core.inference.study_scores import StudyReading, call
+from core.inference.study_scores import StudyScores, call
 from core.models.operating_points import operating_point
 from core.models.pairs import BundlePair
 
@@ -61,7 +61,7 @@ class Agreement:
         )
 
 
-def opinion(reading: StudyReading, pair: BundlePair) -> Opinion:
+def opinion(reading: StudyScores, pair: BundlePair) -> Opinion:
     """Make the calls of one pair at the operating points of what judges in it."""
     calls = call(
         reading,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,16 +14,14 @@ from core.dataset.rsna import read_studies
 from core.dicom.series import read_series
 from core.errors import CSpineError, DataRootError, DicomSeriesError, WorkerError
 from core.inference.boxes.predictor import BoxPredictor
-from core.inference.boxes.study_scores import BoxReader, load_reader
+from core.inference.boxes.study_scores import BoxEvidencePredictor, load_predictor
 from core.inference.outputs import write_predictions
 from core.inference.partial_results import PredictionParts, StudyResult, part_key
 from core.inference.predictor import Predictor
 from core.models.bundles import BundleInfo, read_bundle
 from core.models.pairs import BundlePair
 from core.system.parallel import Workers, run_over
-from core.types import FileBox
-
-Progress = Callable[[int, int], None]
+from core.types import FileBox, Progress
 
 THIS_PROCESS: Final = Workers(jobs=1)
 """Best where one process already fills the device: the networks use every core, or the GPU."""
@@ -126,7 +124,7 @@ def predict_folder(
     """
     folders = [folder.absolute() for folder in study_folders(path)]
     if folders == [path.absolute()]:
-        reader = load_reader(pair, device=device, batch_size=batch_size)
+        reader = load_predictor(pair, device=device, batch_size=batch_size)
         boxes = _box_predictor(pair, localizer, device)
         results = [_predict_study(path, reader, boxes, progress=progress)]
         _write(out, results, single=True)
@@ -205,10 +203,10 @@ def _predict_with(networks: _Networks, folder: Path) -> StudyResult:
 
 
 @functools.lru_cache(maxsize=1)
-def _readers(networks: _Networks) -> tuple[Predictor | BoxReader, BoxPredictor | None]:
+def _readers(networks: _Networks) -> tuple[Predictor | BoxEvidencePredictor, BoxPredictor | None]:
     """Load the networks once a process."""
     pair = BundlePair(read_bundle(networks.vertebra), read_bundle(networks.fracture))
-    reader = load_reader(pair, device=networks.device, batch_size=networks.batch_size)
+    reader = load_predictor(pair, device=networks.device, batch_size=networks.batch_size)
     localizer = None if networks.localizer is None else read_bundle(networks.localizer)
     return reader, _box_predictor(pair, localizer, networks.device)
 
@@ -224,7 +222,7 @@ def _box_predictor(
 
 def _predict_study(
     folder: Path,
-    reader: Predictor | BoxReader,
+    reader: Predictor | BoxEvidencePredictor,
     boxes: BoxPredictor | None,
     *,
     threads: int | None = None,
@@ -233,7 +231,7 @@ def _predict_study(
     start = time.perf_counter()
     volume = read_series(folder, jobs=threads)
     found: tuple[FileBox, ...] = ()
-    if isinstance(reader, BoxReader):
+    if isinstance(reader, BoxEvidencePredictor):
         reading = reader.read(volume, progress=progress)
         predictions, found = reading.predictions, reader.boxes_of(reading, volume)
     else:

@@ -11,8 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from core.errors import TrainingError
 from core.models.bundles import VertebraContext
-
-FloatArray = NDArray[np.float64]
+from core.types import FloatArray
 
 CLIP: Final = 1e-6
 """Probabilities are kept so far from 0 and 1 before their log odds are taken."""

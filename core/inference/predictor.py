@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -22,9 +22,8 @@ from core.preprocessing.geometry import center_crop_xyxy
 from core.preprocessing.metadata import slice_metadata
 from core.preprocessing.network_input import slices_for_network, stack_neighbours
 from core.preprocessing.spine_field import SpineField, spine_field_of
-from core.types import CTVolume, SlicePredictions
+from core.types import CTVolume, Progress, SlicePredictions
 
-Progress = Callable[[int, int], None]
 Probabilities = NDArray[np.float32]
 
 _OUTPUTS: Final[dict[tuple[str, int], int]] = {

@@ -16,7 +16,7 @@ PRESENT: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class StudyReading:
+class StudyScores:
     """One study's scores and where they come from.
 
     Attributes:
@@ -52,7 +52,7 @@ class Calls:
     vertebrae: tuple[bool | None, ...]
 
 
-def read_study(predictions: SlicePredictions) -> StudyReading:
+def score_study(predictions: SlicePredictions) -> StudyScores:
     """Aggregate one study and find where each vertebra lies and looks worst.
 
     Raises:
@@ -65,7 +65,7 @@ def read_study(predictions: SlicePredictions) -> StudyReading:
         _longest_run(column) if exists else None
         for column, exists in zip(seen.T, patient.vertebra_seen, strict=True)
     )
-    return StudyReading(
+    return StudyScores(
         predictions=predictions,
         patient=patient,
         ranges=ranges,
@@ -74,7 +74,7 @@ def read_study(predictions: SlicePredictions) -> StudyReading:
     )
 
 
-def call(reading: StudyReading, *, patient: float, vertebra: float) -> Calls:
+def call(reading: StudyScores, *, patient: float, vertebra: float) -> Calls:
     """Turn probabilities into calls; a probability equal to its threshold is a call."""
     scores = zip(reading.patient.vertebra_probs, reading.ranges, strict=True)
     return Calls(

@@ -13,21 +13,21 @@ Level = Literal["slice", "patient", "vertebra", "box"]
 
 
 @dataclass(frozen=True, slots=True)
-class OperatingPoint:
+class SavedOperatingPoint:
     """A threshold and the rule that chose it; the rule is "" where nothing chose it."""
 
     threshold: float
     rule: str
 
 
-def operating_point(bundle: BundleInfo, level: Level) -> OperatingPoint:
+def operating_point(bundle: BundleInfo, level: Level) -> SavedOperatingPoint:
     """The threshold that `operating_points.json` gives for a level, else 0.5 and no rule."""
     entry = (bundle.operating_points or {}).get(level)
     if isinstance(entry, dict):
         threshold = number_or_nan(entry.get("threshold"))
         if 0 <= threshold <= 1:
-            return OperatingPoint(threshold, str(entry.get("rule") or "given"))
-    return OperatingPoint(DEFAULT_THRESHOLD, "")
+            return SavedOperatingPoint(threshold, str(entry.get("rule") or "given"))
+    return SavedOperatingPoint(DEFAULT_THRESHOLD, "")
 
 
 def number_or_nan(value: Any) -> float:  # noqa: ANN401 - any JSON value

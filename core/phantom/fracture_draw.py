@@ -29,7 +29,7 @@ class Built:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Draw:
+class FractureDraw:
     """The circumstances of one fracture and its source of randomness.
 
     Attributes:

@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 
 from core.phantom import fractures_body, fractures_posterior, fractures_upper
-from core.phantom.fracture_draw import Built, Draw
+from core.phantom.fracture_draw import Built, FractureDraw
 from core.phantom.fractures import Fracture
 from core.phantom.sizes import SIZES, VertebraSize
 
@@ -52,7 +52,7 @@ SWELLING: Final = {True: 0.6, False: 0.12}
 def sample_fracture(
     vertebra: str, rng: np.random.Generator, *, size: VertebraSize | None = None, scale: float = 1.0
 ) -> Fracture:
-    """Draw a fracture of this vertebra: its kind, site, gap and displacement.
+    """FractureDraw a fracture of this vertebra: its kind, site, gap and displacement.
 
     Args:
         vertebra: C1..C7.
@@ -74,7 +74,7 @@ def make_fracture(
     size: VertebraSize | None = None,
     scale: float = 1.0,
 ) -> Fracture:
-    """Draw a fracture of a given kind.
+    """FractureDraw a fracture of a given kind.
 
     Args:
         vertebra: C1..C7.
@@ -90,13 +90,13 @@ def make_fracture(
     if kind not in dict(KINDS[vertebra]):
         raise ValueError(f"{kind} does not occur at {vertebra}; choose one of KINDS[{vertebra!r}].")
     moved = bool(rng.uniform() >= NON_DISPLACED) if displaced is None else displaced
-    built = _BUILDERS[kind](Draw(rng, moved, size or SIZES[vertebra], scale))
+    built = _BUILDERS[kind](FractureDraw(rng, moved, size or SIZES[vertebra], scale))
     swollen = bool(rng.uniform() < SWELLING[kind in ANTERIOR])
     swelling = float(rng.uniform(2, 5 + 3 * moved)) if swollen else 0.0
     return Fracture(vertebra, kind, built.breaks, built.fragments, built.collapse, swelling, scale)
 
 
-_BUILDERS: dict[str, Callable[[Draw], Built]] = {
+_BUILDERS: dict[str, Callable[[FractureDraw], Built]] = {
     "jefferson": fractures_upper.jefferson,
     "posterior_arch": fractures_upper.posterior_arch,
     "odontoid_1": fractures_upper.odontoid_1,

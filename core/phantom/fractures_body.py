@@ -9,14 +9,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from core.phantom.fracture_draw import Built, Draw
+from core.phantom.fracture_draw import Built, FractureDraw
 from core.phantom.fractures import Break, Collapse, Fragment, Region
 from core.phantom.fractures_posterior import lamina
 from core.phantom.sdf import Points
 from core.phantom.sizes import VertebraSize
 
 
-def compression(draw: Draw) -> Built:
+def compression(draw: FractureDraw) -> Built:
     """The front of the upper end plate: a crack below it, or sunk and packed without any gap."""
     size = draw.size
     front = _body(size, back=draw.uniform(0.0, 0.35) * size.depth)
@@ -37,7 +37,7 @@ def compression(draw: Draw) -> Built:
     return Built((corner,), (Fragment(shift, (0,), body),), collapse)
 
 
-def burst(draw: Draw) -> Built:
+def burst(draw: FractureDraw) -> Built:
     """A split in two halves and a broken back wall, which may be driven towards the cord."""
     size = draw.size
     back = draw.cut(
@@ -55,7 +55,7 @@ def burst(draw: Draw) -> Built:
     return Built(breaks, fragments, collapse)
 
 
-def teardrop(draw: Draw) -> Built:
+def teardrop(draw: FractureDraw) -> Built:
     """The lower front corner, off to the front; at C3-C7 at times with the body split in two."""
     size = draw.size
     rise = min(size.height, 14.0) * draw.uniform(0.3, 0.55)
@@ -72,7 +72,7 @@ def teardrop(draw: Draw) -> Built:
     return Built((corner, *split), (Fragment(shift, (0,), _body(size, back=1.0)),))
 
 
-def _split(draw: Draw) -> Break:
+def _split(draw: FractureDraw) -> Break:
     """A sagittal crack through the whole body."""
     size = draw.size
     return draw.cut(
@@ -81,7 +81,7 @@ def _split(draw: Draw) -> Break:
     )  # fmt: skip
 
 
-def _loss(draw: Draw, low: float, high: float) -> float:
+def _loss(draw: FractureDraw, low: float, high: float) -> float:
     return draw.uniform(low, min(high, 0.3 * draw.size.height * draw.scale))
 
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from core.phantom.fracture_draw import Built, Draw
+from core.phantom.fracture_draw import Built, FractureDraw
 from core.phantom.fractures import Break, Fragment
 from core.phantom.sdf import Points
 
 
-def lamina(draw: Draw) -> Built:
+def lamina(draw: FractureDraw) -> Built:
     """Across one lamina, or both, between joint and spinous process."""
     size = draw.size
     center = size.depth / 2 + size.canal_depth / 2
@@ -30,7 +30,7 @@ def lamina(draw: Draw) -> Built:
     return Built(tuple(breaks), (fragment,))
 
 
-def _lamina_crack(draw: Draw, side: int, center: float) -> Break:
+def _lamina_crack(draw: FractureDraw, side: int, center: float) -> Break:
     """Square across the shell of bone behind the canal, which is half an ellipse."""
     size = draw.size
     angle = np.radians(draw.uniform(35, 65))
@@ -44,7 +44,7 @@ def _lamina_crack(draw: Draw, side: int, center: float) -> Break:
     )
 
 
-def facet(draw: Draw) -> Built:
+def facet(draw: FractureDraw) -> Built:
     """The tip of an upper articular process, or a hairline upright through the pillar."""
     size = draw.size
     s = draw.sides(0.0)[0]
@@ -69,7 +69,7 @@ def facet(draw: Draw) -> Built:
     return Built((tip,), (Fragment(shift, (0,), pillar),))
 
 
-def transverse_process(draw: Draw) -> Built:
+def transverse_process(draw: FractureDraw) -> Built:
     """Across one transverse process, often through its foramen; pulled down by the scalenes."""
     size = draw.size
     s = draw.sides(0.0)[0]
@@ -93,7 +93,7 @@ def transverse_process(draw: Draw) -> Built:
     return Built((cut,), (Fragment(shift, (0,), beside),))
 
 
-def spinous_process(draw: Draw) -> Built:
+def spinous_process(draw: FractureDraw) -> Built:
     """Across a spinous process behind the laminae; its end pulled down and back."""
     size = draw.size
     start = size.depth / 2 + size.canal_depth

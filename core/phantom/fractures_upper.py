@@ -11,12 +11,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from core.phantom.fracture_draw import Built, Draw
+from core.phantom.fracture_draw import Built, FractureDraw
 from core.phantom.fractures import Break, Fragment, Region
 from core.phantom.sdf import Points, Vec3
 
 
-def jefferson(draw: Draw) -> Built:
+def jefferson(draw: FractureDraw) -> Built:
     """Two to four breaks of the ring; lateral masses between two of them drift outwards."""
     parts = draw.uniform(0, 1)
     whole = draw.sides(0.35 if parts < 0.6 else 0.0)
@@ -39,7 +39,7 @@ def jefferson(draw: Draw) -> Built:
     return Built(tuple(breaks), tuple(fragments))
 
 
-def posterior_arch(draw: Draw) -> Built:
+def posterior_arch(draw: FractureDraw) -> Built:
     """Breaks at the groove of the vertebral artery; the arch between two of them moves back."""
     sides = draw.sides(0.7 if not draw.displaced else 1.0)
     breaks = [_posterior_arch(draw, s, towards_mass=False) for s in sides]
@@ -49,7 +49,7 @@ def posterior_arch(draw: Draw) -> Built:
     return Built(tuple(breaks), (Fragment(shift, (0, 1), lambda p: p[1] > 3),))
 
 
-def odontoid_1(draw: Draw) -> Built:
+def odontoid_1(draw: FractureDraw) -> Built:
     """Oblique avulsion of the tip of the dens by an alar ligament."""
     side = draw.sides(0.0)[0]
     cut = draw.cut(
@@ -58,7 +58,7 @@ def odontoid_1(draw: Draw) -> Built:
     return _one_piece(draw, cut, (side * 0.6, 0.0, 1.0), at_most=2.5)
 
 
-def odontoid_2(draw: Draw) -> Built:
+def odontoid_2(draw: FractureDraw) -> Built:
     """Across the neck of the dens, level or sloping to the back or front."""
     slope = float(draw.rng.choice((-1, 1))) * draw.uniform(0.0, 0.5)
     clear_of_body = 10.8 + 5.4 * abs(slope)
@@ -69,7 +69,7 @@ def odontoid_2(draw: Draw) -> Built:
     return _one_piece(draw, cut, (0.0, float(draw.rng.choice((-1, 1, 1))), 0.0), piece=_dens)
 
 
-def odontoid_3(draw: Draw) -> Built:
+def odontoid_3(draw: FractureDraw) -> Built:
     """Through the body below the dens, rising to both upper joint surfaces."""
     cut = draw.cut(
         (0.0, -1.0, draw.uniform(2.5, 5.0)), (0.0, draw.uniform(-0.2, 0.2), 1.0), _upper_body,
@@ -78,7 +78,7 @@ def odontoid_3(draw: Draw) -> Built:
     return _one_piece(draw, cut, (0.0, float(draw.rng.choice((-1, -1, 1))), 0.0), at_most=3.0)
 
 
-def hangman(draw: Draw) -> Built:
+def hangman(draw: FractureDraw) -> Built:
     """Both partes interarticulares; body and dens slip forward from the arch."""
     breaks: list[Break] = []
     for side in (-1, 1):
@@ -97,14 +97,14 @@ def hangman(draw: Draw) -> Built:
     return Built(tuple(breaks), (*pillars, middle))
 
 
-def _anterior_arch(draw: Draw, side: int) -> Break:
+def _anterior_arch(draw: FractureDraw, side: int) -> Break:
     return draw.cut(
         (side * draw.uniform(6.0, 9.0), -15.0, 0.0), (side * 1.0, 0.4, 0.0),
         lambda p: (side * p[0] > 1) & (p[1] < -8), wide=True,
     )  # fmt: skip
 
 
-def _posterior_arch(draw: Draw, side: int, *, towards_mass: bool) -> Break:
+def _posterior_arch(draw: FractureDraw, side: int, *, towards_mass: bool) -> Break:
     at = draw.uniform(0.0, 1.0)
     sign = 1.0 if towards_mass else -1.0
     point = (side * (19.5 - 5.0 * at), 11.0 + 7.0 * at, 0.0)
@@ -113,7 +113,7 @@ def _posterior_arch(draw: Draw, side: int, *, towards_mass: bool) -> Break:
 
 
 def _one_piece(
-    draw: Draw, cut: Break, towards: Vec3, at_most: float = 4.0, piece: Region | None = None
+    draw: FractureDraw, cut: Break, towards: Vec3, at_most: float = 4.0, piece: Region | None = None
 ) -> Built:
     """One crack, and the part beyond it as a fragment that may be displaced."""
     if not draw.displaced:

@@ -6,15 +6,13 @@ nothing but a file of plain numbers comes back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from core.prepared.volumes import load_viewer_volume, stored_viewer_volume
 from core.system.sandbox import ConfinedWorker, Limits
-from core.types import CTVolume, StudyRecord
-
-Progress = Callable[[int, int], None]
+from core.types import CTVolume, Progress, StudyRecord
 
 
 def confined_reader(limits: Limits) -> ConfinedWorker:

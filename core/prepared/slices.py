@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.cache.entries import Entry, fetch_entry
+from core.cache.entries import CacheEntry, fetch_entry
 from core.cache.eviction import StoreLimit
 from core.cache.keys import (
     entry_key,
@@ -30,7 +30,7 @@ from core.prepared.volumes import ViewerVolume, load_viewer_volume
 from core.preprocessing.network_input import slices_for_network
 from core.preprocessing.spine_field import FIELD_VERSION, spine_field_of
 from core.system.parallel import Workers, run_over
-from core.types import HuWindow, NoiseReduction, StudyRecord
+from core.types import HuWindow, NoiseReduction, Progress, StudyRecord
 
 __all__ = [
     "StoreLimit",
@@ -42,7 +42,6 @@ __all__ = [
     "load_viewer_volume",
 ]
 
-Progress = Callable[[int, int], None]
 
 _log = logging.getLogger(__name__)
 
@@ -241,7 +240,7 @@ def _entry(
     noise: NoiseReduction,
     field_mm: float | None,
     limit: StoreLimit | None,
-) -> Entry:
+) -> CacheEntry:
     windows = NETWORK_WINDOWS.values() if channels == "windows" else [(window.center, window.width)]
     key = entry_key(
         study_digests(record, cache_dir)

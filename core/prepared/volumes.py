@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from core.cache.entries import Build, fetch_entry
 from core.cache.eviction import StoreLimit
 from core.cache.keys import entry_key, named_folder_digest, remembered_digest
-from core.dicom.series import Progress, read_series
+from core.dicom.series import read_series
 from core.errors import StorageError
 from core.system.parallel import Workers, run_over
-from core.types import CTVolume, StudyRecord
+from core.types import CTVolume, Progress, StudyRecord
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
 from core.constants import HU_AIR
-from core.types import CTVolume
+from core.types import CTVolume, FloatArray
 
 FIELD_VERSION: Final = 1
 """Part of every store key: raise it when the same series gets another field."""
@@ -35,8 +35,6 @@ every other."""
 SMOOTH_MM: Final = 6.0
 BEHIND_MM: Final = 14.0
 """A vertebra's middle lies so far behind its densest part: arch and spinous process are thin."""
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

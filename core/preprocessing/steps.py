@@ -21,9 +21,7 @@ from core.preprocessing.intensity import window_to_uint8
 from core.preprocessing.network_input import slices_for_network, stack_neighbours
 from core.preprocessing.noise_reduction import reduce_noise
 from core.preprocessing.spine_field import SpineField, spine_field_of
-from core.types import CTVolume, HuWindow, NoiseReduction
-
-BoxXyxy = tuple[float, float, float, float]
+from core.types import BoxXyxy, CTVolume, HuWindow, NoiseReduction
 
 
 @dataclass(frozen=True, slots=True)

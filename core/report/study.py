@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from core.constants import VERTEBRAE
 from core.inference.boxes.tracks import FusionSettings, detect
-from core.inference.study_scores import StudyReading, call, read_study
+from core.inference.study_scores import StudyScores, call, score_study
 from core.models.bundles import BundleInfo
-from core.models.operating_points import OperatingPoint, operating_point
+from core.models.operating_points import SavedOperatingPoint, operating_point
 from core.models.pairs import BundlePair
 from core.report.pictures import (
     Picture,
@@ -76,7 +76,7 @@ class StudyReport:
     patient_prob: float
     patient_called: bool
     patient_truth: bool | None
-    points: dict[str, OperatingPoint]
+    points: dict[str, SavedOperatingPoint]
     vertebrae: tuple[ReportVertebra, ...]
     slice_probs: NDArray[np.float64]
     z_mm: NDArray[np.float64]
@@ -109,7 +109,7 @@ def build_report(
         PredictionsError: The arrays are unusable.
         BundleError: A network cannot be explained.
     """
-    reading = read_study(predictions)
+    reading = score_study(predictions)
     points = {
         "patient": operating_point(pair.fracture, "patient"),
         "vertebra": operating_point(pair.fracture, "vertebra"),
@@ -165,7 +165,7 @@ def _facts(volume: CTVolume) -> tuple[tuple[str, str], ...]:
 
 def _pictures(
     volume: CTVolume,
-    reading: StudyReading,
+    reading: StudyScores,
     rows: Sequence[ReportVertebra],
     pair: BundlePair,
     raw: RawDetections | None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.models.bundles import BundleInfo
-from core.models.operating_points import OperatingPoint
+from core.models.operating_points import SavedOperatingPoint
 from core.report.study import ReportVertebra, StudyReport
 
 TABLE_HEAD = ("Level", "Slices", "Probability", "Threshold", "Call", "Truth")
@@ -26,7 +26,7 @@ def comparison(report: StudyReport) -> str:
     return f"Truth: {truth}; the call {'agrees' if agrees else 'differs'}."
 
 
-def vertebra_cells(row: ReportVertebra, point: OperatingPoint) -> tuple[str, ...]:
+def vertebra_cells(row: ReportVertebra, point: SavedOperatingPoint) -> tuple[str, ...]:
     """One row of the table, in the order of `TABLE_HEAD`."""
     truth = {True: "fracture", False: "none", None: "unknown"}[row.truth]
     if row.slices is None:
@@ -50,11 +50,11 @@ def bundle_line(bundle: BundleInfo) -> str:
     )
 
 
-def point_line(level: str, point: OperatingPoint) -> str:
+def point_line(level: str, point: SavedOperatingPoint) -> str:
     """A threshold and where it comes from."""
     return f"{level} threshold {_point(point)}"
 
 
-def _point(point: OperatingPoint) -> str:
+def _point(point: SavedOperatingPoint) -> str:
     rule = f"bundle's operating point, {point.rule}" if point.rule else "no operating point"
     return f"{point.threshold:.3f} ({rule})"

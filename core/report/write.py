@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from core.dataset.rsna import IMAGES_FOLDER, is_synthetic, read_studies
@@ -12,8 +11,7 @@ from core.models.pairs import BundlePair
 from core.report.html import render_html
 from core.report.study import StudyReport, build_report
 from core.system.atomic_files import write_bytes
-
-Progress = Callable[[int, int], None]
+from core.types import Progress
 
 
 def rendered(report: StudyReport, suffix: str) -> bytes:
@@ -62,11 +60,11 @@ def write_report(
     if out.suffix not in {".html", ".pdf"}:
         raise ConfigError(f"{out} is no report's name; give a file that ends in .html or .pdf.")
     volume = read_series(folder)
-    from core.inference.boxes.study_scores import BoxReader, load_reader
+    from core.inference.boxes.study_scores import BoxEvidencePredictor, load_predictor
 
-    reader = load_reader(pair, device=device)
+    reader = load_predictor(pair, device=device)
     raw = None
-    if isinstance(reader, BoxReader):
+    if isinstance(reader, BoxEvidencePredictor):
         reading = reader.read(volume, progress=progress)
         predictions, raw = reading.predictions, reading.raw
     else:

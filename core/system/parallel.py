@@ -23,13 +23,13 @@ from joblib.externals.loky import process_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from core.errors import ConfigError, CSpineError, WorkerError
+from core.types import Progress
 
 if TYPE_CHECKING:
     from distributed import Client, Future
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Progress = Callable[[int, int], None]
 
 CONNECT_SECONDS: Final = 6.0
 """How long a scheduler may take to answer."""

@@ -26,8 +26,8 @@ from typing import IO, Any, Final
 from core import errors
 from core.config import PROJECT_ROOT
 from core.errors import CSpineError, DicomSeriesError, WorkerError
+from core.types import Progress
 
-Progress = Callable[[int, int], None]
 Task = Callable[[Mapping[str, Any], Progress], Any]
 """Takes a JSON object and a place to tell progress; returns something that JSON can hold."""
 

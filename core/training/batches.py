@@ -23,7 +23,7 @@ BATCHES_AHEAD: Final = 2
 """Batches in the making or ready, per worker."""
 
 
-class Batch(Protocol):
+class TrainingBatch(Protocol):
     """Some slices with their truth."""
 
     def pin_memory(self) -> Any:  # noqa: ANN401 - the batch's own kind
@@ -31,8 +31,8 @@ class Batch(Protocol):
         ...
 
 
-BatchKind = TypeVar("BatchKind", bound=Batch)
-BatchKindCo = TypeVar("BatchKindCo", bound=Batch, covariant=True)
+BatchKind = TypeVar("BatchKind", bound=TrainingBatch)
+BatchKindCo = TypeVar("BatchKindCo", bound=TrainingBatch, covariant=True)
 
 
 class BatchSource(Protocol[BatchKindCo]):
@@ -97,7 +97,9 @@ class Batches(Generic[BatchKind]):
         if self.workers < 0:
             raise ValueError(f"Batches need 0 workers or more, not {self.workers}.")
         if not 0 <= self.first <= self.total:
-            raise ValueError(f"Batch {self.first} is not among the {self.total} of this walk.")
+            raise ValueError(
+                f"TrainingBatch {self.first} is not among the {self.total} of this walk."
+            )
 
     @property
     def total(self) -> int:

@@ -24,7 +24,7 @@ _log = logging.getLogger("core.training")
 
 
 @dataclass(frozen=True, slots=True)
-class BoxCohort:
+class BoxTrainingCohort:
     """What a localiser learns from and is measured on.
 
     Attributes:
@@ -40,7 +40,7 @@ class BoxCohort:
     fingerprint: str
 
 
-def load_box_cohort(config: RunConfig, cache_dir: Path, run: RunFolder) -> BoxCohort:
+def load_box_cohort(config: RunConfig, cache_dir: Path, run: RunFolder) -> BoxTrainingCohort:
     """Prepare the studies of the config's data root and split them.
 
     A study that cannot be read is left out and named in the log; so is, in silence, a fractured
@@ -73,7 +73,7 @@ def load_box_cohort(config: RunConfig, cache_dir: Path, run: RunFolder) -> BoxCo
                 "choose another fold."
             )
     digests = [study_digests(record, cache_dir) for record in records if record.study_id in studies]
-    return BoxCohort(
+    return BoxTrainingCohort(
         training=learnt,
         validation=validation,
         synthetic=is_synthetic(config.data_root),

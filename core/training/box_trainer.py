@@ -24,14 +24,15 @@ from core.models.localizer_bundle import start_localizer
 from core.prepared.box_dataset import AugmentedBoxes, BoxBatch, BoxDataset
 from core.system.atomic_files import write_json
 from core.training.batches import Batches
-from core.training.box_cohort import FIELD_MM, BoxCohort, load_box_cohort
+from core.training.box_cohort import FIELD_MM, BoxTrainingCohort, load_box_cohort
 from core.training.box_engine import evaluate_boxes, train_box_epoch
 from core.training.distributed import Processes, agree, processes_of_torchrun, start_fabric
-from core.training.monitor import Monitor, Progress
+from core.training.monitor import Monitor
 from core.training.provenance import Provenance, provenance
 from core.training.runs import FollowerRun, RunFolder
 from core.training.state import TrainingState, fresh_state, load_training_state, save_training_state
 from core.training.tensorboard_log import CurvesLog, open_curves
+from core.types import Progress
 
 PROVENANCE_FILE: Final = "provenance.json"
 _ORDER_STREAM: Final = 0
@@ -121,7 +122,7 @@ class _Job:
     run: RunFolder
     processes: Processes
     fabric: Fabric
-    cohort: BoxCohort
+    cohort: BoxTrainingCohort
     anchors: Anchors
     origin: Provenance
     on_evaluation: Callable[[int, dict[str, Any]], bool] | None

@@ -14,7 +14,7 @@ from core.config import RunConfig
 from core.models.bundles import UNSAVED_SHA256, BundleConfig, read_bundle
 from core.models.checkpoint import save_bundle
 from core.models.slice_model import SliceModel
-from core.training.cohort import Cohort
+from core.training.cohort import TrainingCohort
 from core.training.losses import loss_for
 from core.training.prior_correction import prior_shifts, shift_logits
 from core.training.provenance import Provenance
@@ -25,7 +25,11 @@ _PLACES: Final = {"data_root", "device", "vertebra_bundle", "init_from"}
 
 
 def write_bundle(
-    folder: Path, state: TrainingState, config: RunConfig, cohort: Cohort, origin: Provenance
+    folder: Path,
+    state: TrainingState,
+    config: RunConfig,
+    cohort: TrainingCohort,
+    origin: Provenance,
 ) -> Path:
     """Write the model as a bundle that says how it was made.
 

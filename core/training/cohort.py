@@ -25,7 +25,7 @@ _log = logging.getLogger("core.training")
 
 
 @dataclass(frozen=True, slots=True)
-class Cohort:
+class TrainingCohort:
     """What a run learns from and is measured on.
 
     Attributes:
@@ -43,7 +43,7 @@ class Cohort:
 
 def load_cohort(
     config: RunConfig, cache_dir: Path, run: RunFolder, *, device: str = "cpu"
-) -> Cohort:
+) -> TrainingCohort:
     """Prepare the studies of the config's data root and split them.
 
     A study that cannot be read is left out and named in the log. Fracture models learn from
@@ -77,7 +77,7 @@ def load_cohort(
         training = [study for study in studies if folds[study.study_id] != config.fold]
         held_out = [study for study in studies if folds[study.study_id] == config.fold]
         validation = _dataset(held_out, presence_of, config, "validation")
-    return Cohort(
+    return TrainingCohort(
         training=_dataset(training, presence_of, config, "training"),
         validation=validation,
         synthetic=is_synthetic(config.data_root),

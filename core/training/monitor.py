@@ -12,8 +12,7 @@ from core.training.engine import StepReport
 from core.training.runs import RunFolder
 from core.training.state import TrainingState
 from core.training.tensorboard_log import CurvesLog
-
-Progress = Callable[[int, int], None]
+from core.types import Progress
 
 LOG_EVERY_STEPS: Final = 10
 _log = logging.getLogger("core.training")

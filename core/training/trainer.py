@@ -24,12 +24,12 @@ from core.preprocessing.augmentation import AugmentationRanges, augmentation_see
 from core.system.atomic_files import write_json
 from core.training.batches import Batches
 from core.training.bundle_export import write_bundle
-from core.training.cohort import Cohort, load_cohort
+from core.training.cohort import TrainingCohort, load_cohort
 from core.training.distributed import Processes, agree, processes_of_torchrun, start_fabric
 from core.training.early_stopping import EarlyStopping
 from core.training.engine import evaluate, train_one_epoch
 from core.training.losses import Criterion, loss_for
-from core.training.monitor import Monitor, Progress
+from core.training.monitor import Monitor
 from core.training.provenance import Provenance, provenance
 from core.training.runs import FollowerRun, RunFolder
 from core.training.state import (
@@ -41,6 +41,7 @@ from core.training.state import (
     save_training_state,
 )
 from core.training.tensorboard_log import CurvesLog, open_curves
+from core.types import Progress
 
 OnEvaluation = Callable[[int, dict[str, Any]], bool]
 
@@ -110,7 +111,7 @@ class _Job:
     run: RunFolder
     processes: Processes
     fabric: Fabric
-    cohort: Cohort
+    cohort: TrainingCohort
     origin: Provenance
     on_evaluation: OnEvaluation | None
 

@@ -17,7 +17,7 @@ MAX_GAP_SLICES: Final = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Box3D:
+class SceneBox:
     """A box in the patient.
 
     Attributes:
@@ -38,7 +38,7 @@ class Box3D:
         return self.corners.mean(axis=0)
 
 
-def join_boxes(boxes: Iterable[BoxPrediction], volume: CTVolume) -> tuple[Box3D, ...]:
+def join_boxes(boxes: Iterable[BoxPrediction], volume: CTVolume) -> tuple[SceneBox, ...]:
     """Join boxes of neighbouring slices that overlap, and enclose each chain.
 
     A box joins the chain whose last box it overlaps most, at most `MAX_GAP_SLICES` slices further
@@ -67,7 +67,7 @@ def join_boxes(boxes: Iterable[BoxPrediction], volume: CTVolume) -> tuple[Box3D,
     return tuple(sorted(found, key=lambda box: -box.score))
 
 
-def place_tracks(tracks: Iterable[Track], volume: CTVolume) -> tuple[Box3D, ...]:
+def place_tracks(tracks: Iterable[Track], volume: CTVolume) -> tuple[SceneBox, ...]:
     """A localiser's fractures in the patient, highest score first.
 
     Args:
@@ -75,7 +75,7 @@ def place_tracks(tracks: Iterable[Track], volume: CTVolume) -> tuple[Box3D, ...]
         volume: The series.
     """
     found = (
-        Box3D(
+        SceneBox(
             corners=_corners((track.first_slice, track.last_slice), track.xyxy, volume),
             slices=(track.first_slice, track.last_slice),
             score=track.score,
@@ -86,12 +86,12 @@ def place_tracks(tracks: Iterable[Track], volume: CTVolume) -> tuple[Box3D, ...]
     return tuple(sorted(found, key=lambda box: -box.score))
 
 
-def _enclosing(chain: list[BoxPrediction], volume: CTVolume) -> Box3D:
+def _enclosing(chain: list[BoxPrediction], volume: CTVolume) -> SceneBox:
     edges = np.array([box.xyxy for box in chain])
     (x0, y0), (x1, y1) = edges[:, :2].min(axis=0).tolist(), edges[:, 2:].max(axis=0).tolist()
     slices = chain[0].slice_index, chain[-1].slice_index
     corners = _corners(slices, (x0, y0, x1, y1), volume)
-    return Box3D(corners, slices, max(box.score for box in chain), len(chain))
+    return SceneBox(corners, slices, max(box.score for box in chain), len(chain))
 
 
 def _corners(

@@ -16,7 +16,7 @@ from core.constants import VERTEBRAE
 from core.dataset.masks import load_vertebra_mask
 from core.dataset.true_boxes import boxes_on_volume
 from core.types import CTVolume, StudyRecord
-from core.visualization.boxes import Box3D, join_boxes
+from core.visualization.boxes import SceneBox, join_boxes
 from core.visualization.labels import labels_from_mask, labels_from_presence
 from core.visualization.scene_surfaces import PackedParts, SceneParts, build_parts, pack_parts
 
@@ -66,8 +66,8 @@ class SceneInfo:
     slice_z: tuple[float, ...]
     center: tuple[float, float, float]
     parts: Mapping[str, tuple[float, float, float]]
-    true_boxes: tuple[Box3D, ...] = ()
-    predicted_boxes: tuple[Box3D, ...] = ()
+    true_boxes: tuple[SceneBox, ...] = ()
+    predicted_boxes: tuple[SceneBox, ...] = ()
     start_slice: int = 0
     threshold: float = DEFAULT_THRESHOLD
     has_lines: bool = False
@@ -122,7 +122,7 @@ class SceneInfo:
         said = {name: value for name, value in self.to_json().items() if name != "threshold"}
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
-    def _box_json(self, box: Box3D) -> dict[str, Any]:
+    def _box_json(self, box: SceneBox) -> dict[str, Any]:
         distance = {
             name: float(np.linalg.norm(box.center - np.array(center)))
             for name, center in self.parts.items()
@@ -140,8 +140,8 @@ def scene_info(
     parts: SceneParts | None,
     levels: Mapping[str, SceneLevel],
     *,
-    true_boxes: tuple[Box3D, ...] = (),
-    predicted_boxes: tuple[Box3D, ...] = (),
+    true_boxes: tuple[SceneBox, ...] = (),
+    predicted_boxes: tuple[SceneBox, ...] = (),
     start_slice: int | None = None,
     threshold: float = DEFAULT_THRESHOLD,
     synthetic: bool = False,
@@ -222,7 +222,7 @@ def build_packed(
     return pack_parts(build_parts(volume, labels, crossed), key, volume)
 
 
-def true_boxes(record: StudyRecord | None, volume: CTVolume) -> tuple[Box3D, ...]:
+def true_boxes(record: StudyRecord | None, volume: CTVolume) -> tuple[SceneBox, ...]:
     """The boxes of the data set's table in the patient."""
     if record is None:
         return ()

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from threading import Lock
 
 from core.errors import CSpineError, TaskError
+from core.types import Progress
 
-Progress = Callable[[int, int], None]
 Work = Callable[[Progress], None]
 
 _log = logging.getLogger(__name__)

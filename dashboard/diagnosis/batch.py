@@ -15,13 +15,13 @@ from core.dataset.rsna import read_studies
 from core.errors import CSpineError, DataRootError
 from core.models.operating_points import operating_point
 from core.models.pairs import BundlePair
-from core.types import StudyRecord
-from dashboard.background.thread_jobs import PredictionJob, PredictionQueue, Progress
-from dashboard.studies.predictions import predict_stored, stored_reading
+from core.types import Progress, StudyRecord
+from dashboard.background.thread_jobs import PredictionJob, PredictionQueue
+from dashboard.studies.predictions import predict_stored, stored_scores
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class StudyBatch:
     """Studies to read together.
 
     Attributes:
@@ -57,14 +57,14 @@ def studies_below(folder: Path) -> tuple[StudyRecord, ...]:
     return tuple(StudyRecord(entry.name, entry) for entry in found)
 
 
-def start_batch(batch: Batch) -> PredictionJob:
+def start_batch(batch: StudyBatch) -> PredictionJob:
     """Read the studies that these networks have not read yet, in the background."""
     failures = _failures(batch.key)
     failures.clear()
 
     def has_been_read(record: StudyRecord) -> bool:
         try:
-            return stored_reading(record.folder, batch.pair) is not None
+            return stored_scores(record.folder, batch.pair) is not None
         except CSpineError:
             return False
 
@@ -82,12 +82,12 @@ def start_batch(batch: Batch) -> PredictionJob:
     return _queue().submit(batch.key, work)
 
 
-def find_batch(batch: Batch) -> PredictionJob | None:
+def find_batch(batch: StudyBatch) -> PredictionJob | None:
     """The batch's job, if it was started since the server was."""
     return _queue().find(batch.key)
 
 
-def batch_table(batch: Batch) -> pd.DataFrame:
+def batch_table(batch: StudyBatch) -> pd.DataFrame:
     """What is known so far, one row a study that was read or failed.
 
     Returns:
@@ -117,7 +117,7 @@ def _row(
     if problem is not None:
         return [record.study_id, None, None, None, None, *blank, problem]
     try:
-        reading = stored_reading(record.folder, pair)
+        reading = stored_scores(record.folder, pair)
     except CSpineError as error:
         return [record.study_id, None, None, None, None, *blank, str(error)]
     if reading is None:

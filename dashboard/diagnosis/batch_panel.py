@@ -1,4 +1,4 @@
-"""Batch mode: read every study of a folder and look at the results together."""
+"""StudyBatch mode: read every study of a folder and look at the results together."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from core.constants import VERTEBRAE
 from core.errors import CSpineError
 from core.models.pairs import BundlePair
 from core.types import StudyRecord
-from dashboard.diagnosis.batch import Batch, batch_table, find_batch, right_share, start_batch
+from dashboard.diagnosis.batch import StudyBatch, batch_table, find_batch, right_share, start_batch
 from dashboard.diagnosis.batch import studies_below as read_below
 from dashboard.session import state
 from dashboard.session.access import may_browse
@@ -30,7 +30,7 @@ def batch_panel(pair: BundlePair | None) -> None:
     if pair is None:
         st.info("Networks are needed to read studies; `make demo-models` trains them.")
         return
-    batch = Batch(records, pair)
+    batch = StudyBatch(records, pair)
     job = find_batch(batch)
     if job is None or job.finished:
         _idle(batch)
@@ -60,7 +60,7 @@ def _records() -> tuple[StudyRecord, ...] | None:
     return cohort.studies
 
 
-def _idle(batch: Batch) -> None:
+def _idle(batch: StudyBatch) -> None:
     job = find_batch(batch)
     if job is not None and job.error is not None:
         show_warning(job.error, icon=":material/stop_circle:")
@@ -72,11 +72,11 @@ def _idle(batch: Batch) -> None:
     )  # fmt: skip
 
 
-def _start(batch: Batch) -> None:
+def _start(batch: StudyBatch) -> None:
     start_batch(batch)
 
 
-def _running(batch: Batch) -> None:
+def _running(batch: StudyBatch) -> None:
     job = find_batch(batch)
     if job is None or job.finished:
         st.rerun(scope="app")
@@ -90,7 +90,7 @@ def _running(batch: Batch) -> None:
     st.button("Cancel", key="batch_cancel", icon=":material/stop_circle:", on_click=job.cancel)
 
 
-def _results(batch: Batch) -> None:
+def _results(batch: StudyBatch) -> None:
     table = batch_table(batch)
     if table.empty:
         st.caption("The table of results appears once the first study has been read.")
@@ -112,7 +112,7 @@ def _results(batch: Batch) -> None:
     )  # fmt: skip
 
 
-def _open(batch: Batch) -> None:
+def _open(batch: StudyBatch) -> None:
     row = state.clicked_row("batch_rows")
     if row is None:
         return

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from core.constants import VERTEBRAE
 from core.errors import CSpineError
+from core.inference.study_scores import StudyScores
 from core.models.bundles import read_bundle
 from core.models.pairs import BundlePair
 from dashboard.session import state
 from dashboard.studies.open_study import OpenStudy
-from dashboard.studies.scores import StudyReading
 from dashboard.widgets.notices import show_error
 from dashboard.widgets.slice_viewer import HeatOverlay, heat_map
 
@@ -35,7 +35,7 @@ def explanation_picker() -> str | None:
 
 
 def explanation_layer(
-    study: OpenStudy, reading: StudyReading, pair: BundlePair, vertebra: str | None
+    study: OpenStudy, reading: StudyScores, pair: BundlePair, vertebra: str | None
 ) -> HeatOverlay | None:
     """The heat map of the slice on show; None where none is asked for or it cannot be made."""
     if vertebra is None:

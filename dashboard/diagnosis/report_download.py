@@ -6,18 +6,18 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from core.inference.study_scores import StudyScores
 from core.models.pairs import BundlePair
 from core.types import RawDetections
 from dashboard.studies.localizer import find_raw
 from dashboard.studies.open_study import OpenStudy
-from dashboard.studies.scores import StudyReading
 from dashboard.widgets.study_picker import StudyChoice
 
 _FORMATS = {"HTML": (".html", "text/html"), "PDF": (".pdf", "application/pdf")}
 
 
 def report_download(
-    study: OpenStudy, reading: StudyReading, pair: BundlePair, choice: StudyChoice
+    study: OpenStudy, reading: StudyScores, pair: BundlePair, choice: StudyChoice
 ) -> None:
     """Offer the report as HTML and PDF; it is written when it is asked for."""
     st.caption(
@@ -38,7 +38,7 @@ def report_download(
 
 
 def _writer(
-    study: OpenStudy, reading: StudyReading, pair: BundlePair, choice: StudyChoice, suffix: str
+    study: OpenStudy, reading: StudyScores, pair: BundlePair, choice: StudyChoice, suffix: str
 ) -> Callable[[], bytes]:
     def write() -> bytes:
         # Here because the heat maps import torch, and a report may never be asked for.

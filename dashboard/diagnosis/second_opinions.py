@@ -13,7 +13,7 @@ from core.models.pairs import BundlePair, vertebra_for
 from dashboard.session.wording import place_in_line
 from dashboard.studies.cohort import all_bundles, settings
 from dashboard.studies.open_study import OpenStudy
-from dashboard.studies.predictions import find_job, find_reading, start_prediction
+from dashboard.studies.predictions import find_job, find_scores, start_prediction
 from dashboard.widgets.notices import show_error
 from dashboard.widgets.vertebra_table import call_pill
 
@@ -73,7 +73,7 @@ def _opinions(study: OpenStudy, pairs: list[BundlePair]) -> tuple[list[Opinion],
     missing: list[BundlePair] = []
     for pair in pairs:
         try:
-            reading = find_reading(study, pair)
+            reading = find_scores(study, pair)
         except CSpineError:
             reading = None
         if reading is None:

@@ -12,7 +12,7 @@ from core.types import StudyRecord
 from dashboard.session import state
 from dashboard.studies.bundle_figures import operating_point
 from dashboard.studies.current_set import current_cohort
-from dashboard.studies.predictions import stored_reading
+from dashboard.studies.predictions import stored_scores
 from dashboard.widgets.study_picker import StudyChoice
 
 LOOK_AT: int = 400
@@ -54,7 +54,7 @@ def _go_to_error(records: list[StudyRecord], current: str, pair: BundlePair) -> 
     random.shuffle(candidates)
     for record in candidates[:LOOK_AT]:
         try:
-            reading = stored_reading(record.folder, pair)
+            reading = stored_scores(record.folder, pair)
         except CSpineError:
             continue
         if reading is None:

@@ -7,6 +7,7 @@ from typing import Final
 import streamlit as st
 
 from core.constants import VERTEBRAE
+from core.inference.study_scores import StudyScores
 from core.models.pairs import BundlePair
 from dashboard.diagnosis.box_layer import box_layer
 from dashboard.diagnosis.explanation import explanation_layer, explanation_picker
@@ -17,7 +18,6 @@ from dashboard.diagnosis.z_profile import z_profile_figure
 from dashboard.session import state, viewer_place
 from dashboard.studies.bundle_figures import operating_point
 from dashboard.studies.open_study import OpenStudy
-from dashboard.studies.scores import StudyReading
 from dashboard.widgets.slice_viewer import Overlay, Ribbon, slice_viewer
 from dashboard.widgets.study_picker import StudyChoice
 from dashboard.widgets.truth_layers import truth_layers
@@ -33,7 +33,7 @@ BOXES_EXPLAIN: Final = (
 @st.fragment
 def workbench(
     study: OpenStudy,
-    reading: StudyReading | None,
+    reading: StudyScores | None,
     pair: BundlePair | None,
     choice: StudyChoice,
 ) -> None:
@@ -80,7 +80,7 @@ def workbench(
     state.show_slice_in_url()
 
 
-def _start(study: OpenStudy, reading: StudyReading | None) -> int:
+def _start(study: OpenStudy, reading: StudyScores | None) -> int:
     """The slice shown first: the worst of the linked vertebra or of the study, or the middle."""
     if reading is None:
         return study.volume.n_slices // 2
@@ -88,7 +88,7 @@ def _start(study: OpenStudy, reading: StudyReading | None) -> int:
     return reading.peak_slice if linked is None else reading.peaks[VERTEBRAE.index(linked)]
 
 
-def _ribbon(reading: StudyReading | None, pair: BundlePair | None) -> Ribbon | None:
+def _ribbon(reading: StudyScores | None, pair: BundlePair | None) -> Ribbon | None:
     if reading is None or pair is None:
         return None
     point = operating_point(pair.fracture, "slice")
@@ -110,7 +110,7 @@ def _unread(pair: BundlePair | None) -> None:
 
 
 def study_details(
-    study: OpenStudy, reading: StudyReading | None, pair: BundlePair | None, choice: StudyChoice
+    study: OpenStudy, reading: StudyScores | None, pair: BundlePair | None, choice: StudyChoice
 ) -> None:
     """Show what goes beyond the verdict; nothing before the networks have run."""
     if reading is None or pair is None:

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.constants import VERTEBRAE
+from core.inference.study_scores import Calls, StudyScores, call
 from core.models.pairs import BundlePair
 from dashboard.session import state
-from dashboard.studies.bundle_figures import OperatingPoint, operating_point
-from dashboard.studies.scores import Calls, StudyReading, call
+from dashboard.studies.bundle_figures import SavedOperatingPoint, operating_point
 from dashboard.widgets.vertebra_table import vertebra_table
 
 SUSPECTED, NOT_CALLED = "Fracture suspected", "No fracture called"
 
 
-def verdict_panel(reading: StudyReading, pair: BundlePair, truth: Sequence[bool] | None) -> None:
+def verdict_panel(reading: StudyScores, pair: BundlePair, truth: Sequence[bool] | None) -> None:
     """Show the calls at the thresholds in force, and the sliders that move them."""
     patient_point = operating_point(pair.fracture, "patient")
     vertebra_point = operating_point(pair.fracture, "vertebra")
@@ -49,7 +49,7 @@ def _truth_toggle(truth: Sequence[bool] | None) -> Sequence[bool] | None:
 
 
 def _patient_card(
-    reading: StudyReading, calls: Calls, threshold: float, truth: Sequence[bool] | None
+    reading: StudyScores, calls: Calls, threshold: float, truth: Sequence[bool] | None
 ) -> str:
     prob = reading.patient.patient_prob
     tone, words = ("hot", SUSPECTED) if calls.patient else ("calm", NOT_CALLED)
@@ -69,7 +69,7 @@ def _patient_card(
     )
 
 
-def _threshold_slider(label: str, key: str, point: OperatingPoint) -> None:
+def _threshold_slider(label: str, key: str, point: SavedOperatingPoint) -> None:
     origin = (
         f"operating point {point.threshold:.3f}, {point.rule}"
         if point.rule
@@ -86,7 +86,7 @@ def _threshold_slider(label: str, key: str, point: OperatingPoint) -> None:
     )
 
 
-def _jump_buttons(reading: StudyReading) -> None:
+def _jump_buttons(reading: StudyScores) -> None:
     """Buttons to the most suspicious slice of the study and of each vertebra seen."""
     with st.container(key="jumps", horizontal=True, gap="xsmall", vertical_alignment="center"):
         st.html('<span class="lab-jump-label">Most suspicious slice</span>', width="content")

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from core.constants import VERTEBRAE
-from dashboard.studies.scores import StudyReading
+from core.inference.study_scores import StudyScores
 from dashboard.widgets.palette import CURRENT, SUSPICION, VERTEBRA_COLORS, with_alpha
 
 HEIGHT: Final = 560
@@ -21,7 +21,7 @@ _ROOM_FOR_TAG: Final = 1.22
 """The probability axis goes on past 1, so that the current slice's number hides no point."""
 
 
-def z_profile_figure(reading: StudyReading, current: int) -> go.Figure:
+def z_profile_figure(reading: StudyScores, current: int) -> go.Figure:
     """Draw p_i along z in mm, where each vertebra was seen, and the current slice.
 
     Args:
@@ -39,7 +39,7 @@ def z_profile_figure(reading: StudyReading, current: int) -> go.Figure:
     return figure
 
 
-def _add_extent(figure: go.Figure, reading: StudyReading, j: int, name: str) -> None:
+def _add_extent(figure: go.Figure, reading: StudyScores, j: int, name: str) -> None:
     """A bar from the first to the last slice that shows a vertebra, half a slice beyond each."""
     span = reading.ranges[j]
     if span is None:
@@ -74,7 +74,7 @@ def _add_extent(figure: go.Figure, reading: StudyReading, j: int, name: str) -> 
     )
 
 
-def _add_profile(figure: go.Figure, reading: StudyReading) -> None:
+def _add_profile(figure: go.Figure, reading: StudyScores) -> None:
     """p_i as a line with a point on every slice, which a click can select."""
     probs = np.where(reading.patient.slice_seen, reading.patient.slice_probs, np.nan)
     figure.add_trace(
@@ -123,7 +123,7 @@ def _add_current(figure: go.Figure, z_mm: float, current: int) -> None:
     )
 
 
-def _lay_out(figure: go.Figure, reading: StudyReading) -> None:
+def _lay_out(figure: go.Figure, reading: StudyScores) -> None:
     half = _half_slice(reading)
     low, high = float(reading.z_mm.min()) - half, float(reading.z_mm.max()) + half
     room = 0.03 * (high - low)
@@ -153,7 +153,7 @@ def _lay_out(figure: go.Figure, reading: StudyReading) -> None:
     )
 
 
-def _half_slice(reading: StudyReading) -> float:
+def _half_slice(reading: StudyScores) -> float:
     if len(reading.z_mm) < 2:
         return 0.5
     return float(np.median(np.abs(np.diff(reading.z_mm)))) / 2

@@ -14,7 +14,7 @@ from core.evaluation.intervals import Interval
 from core.evaluation.poolings import PoolingEffect, pooling_effects
 from dashboard.background.keyed_results import Pending, slowly
 from dashboard.evaluation.choices import POOLING_NAMES
-from dashboard.evaluation.comparison import Comparison
+from dashboard.evaluation.comparison import ComparisonTable
 from dashboard.evaluation.results import curve, items
 from dashboard.evaluation.tables import model_tag
 from dashboard.widgets.frame import draw
@@ -23,7 +23,7 @@ METHODS: Final[tuple[Method, ...]] = ("temperature", "isotonic")
 
 
 @st.fragment
-def more_section(comparison: Comparison) -> None:
+def more_section(comparison: ComparisonTable) -> None:
     """Two tables that are computed when the reader asks for them."""
     if st.toggle("What would calibration bring?", key="ev_fits"):
         st.caption(
@@ -37,7 +37,7 @@ def more_section(comparison: Comparison) -> None:
         draw(_pooling_table(comparison))
 
 
-def _fits_table(comparison: Comparison) -> str:
+def _fits_table(comparison: ComparisonTable) -> str:
     rows = ""
     for name in comparison.names:
         for method in METHODS:
@@ -49,7 +49,7 @@ def _fits_table(comparison: Comparison) -> str:
     )
 
 
-def _fit_row(comparison: Comparison, name: str, method: Method) -> str:
+def _fit_row(comparison: ComparisonTable, name: str, method: Method) -> str:
     lead = f"<tr><td>{model_tag(name, comparison.styles[name])}</td><td>{method}</td>"
     evaluated, question = comparison.evaluated, comparison.question
 
@@ -75,7 +75,7 @@ def _fit_row(comparison: Comparison, name: str, method: Method) -> str:
     )
 
 
-def _pooling_table(comparison: Comparison) -> str:
+def _pooling_table(comparison: ComparisonTable) -> str:
     evaluated = comparison.evaluated
     work = partial(pooling_effects, evaluated.data)
     n = evaluated.data.truth.n_studies * 7

@@ -23,7 +23,7 @@ from dashboard.widgets.palette import ModelStyle, model_styles
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Comparison:
+class ComparisonTable:
     """The models on show, on the studies on show.
 
     Attributes:
@@ -72,7 +72,7 @@ def by_vertebra(view: EvaluationView, question: Question) -> bool:
 
 def compare(
     sources: Sources, truth: TruthSource, models: Sequence[PredictionSource], view: EvaluationView
-) -> Comparison:
+) -> ComparisonTable:
     """Read what a view shows and choose thresholds by its rule.
 
     Raises:
@@ -91,7 +91,7 @@ def compare(
             chosen[name] = _choose(sources, truth, model, evaluated, question, view)
         except PredictionsError as error:
             problems.append(f"{name}: {error} One half is taken until you move it.")
-    return Comparison(
+    return ComparisonTable(
         truth, evaluated, question, by_name, styles_of(sources), chosen, tuple(problems)
     )
 
@@ -102,7 +102,7 @@ def styles_of(sources: Sources) -> dict[str, ModelStyle]:
 
 
 def drawn_curves(
-    comparison: Comparison, vertebra: int | None = None, question: Question | None = None
+    comparison: ComparisonTable, vertebra: int | None = None, question: Question | None = None
 ) -> list[DrawnCurve]:
     """The curves of all models, thinned; those without both classes are left out."""
     asked = question or comparison.question
@@ -135,7 +135,7 @@ def _other_label(sources: Sources, truth: TruthSource, model: PredictionSource) 
     return sources.truths[other[0]].label if other is not None else ""
 
 
-def has_other_data(comparison: Comparison) -> bool:
+def has_other_data(comparison: ComparisonTable) -> bool:
     """Whether any model could have its thresholds chosen on other data."""
     truth_id = comparison.truth.truth_id
     return any(model.other_table(truth_id) for model in comparison.models.values())

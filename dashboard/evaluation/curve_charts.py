@@ -21,7 +21,7 @@ from dashboard.evaluation.charts.decision_curve import decision_figure
 from dashboard.evaluation.charts.roc_pr import DrawnCurve, pr_figure, roc_figure
 from dashboard.evaluation.charts.score_distribution import distribution_figure
 from dashboard.evaluation.charts.small_multiples import small_multiples_figure
-from dashboard.evaluation.comparison import Comparison, drawn_curves
+from dashboard.evaluation.comparison import ComparisonTable, drawn_curves
 from dashboard.evaluation.live_overlays import Slots
 from dashboard.evaluation.results import Evaluated, Question, curve, items
 from dashboard.evaluation.state import control, evaluation_view, keep_evaluation_view
@@ -37,7 +37,7 @@ def title(text: str, reading: str) -> None:
     st.html(f'<div class="lab-panel-title">{text}<span>{reading}</span></div>')
 
 
-def curve_section(comparison: Comparison, slots: Slots) -> None:
+def curve_section(comparison: ComparisonTable, slots: Slots) -> None:
     """ROC, precision–recall and the confusion matrices."""
     draw(legend_html(comparison.names, comparison.styles))
     curves = [with_band(comparison, drawn) for drawn in drawn_curves(comparison)]
@@ -67,7 +67,7 @@ def curve_section(comparison: Comparison, slots: Slots) -> None:
     slots.metrics = st.empty()
 
 
-def vertebra_section(comparison: Comparison, slots: Slots) -> None:
+def vertebra_section(comparison: ComparisonTable, slots: Slots) -> None:
     """Small multiples and the table of C1–C7."""
     question = comparison.question
     panels, table = st.columns([10, 9], gap="medium")
@@ -104,7 +104,7 @@ def vertebra_section(comparison: Comparison, slots: Slots) -> None:
         slots.panels = _later(slots, "ev_panels", figure, "ROC curves of C1 to C7")
 
 
-def score_section(comparison: Comparison, slots: Slots) -> None:
+def score_section(comparison: ComparisonTable, slots: Slots) -> None:
     """Distributions of scores, a model each."""
     words = WORDS[comparison.question.level]
     title(
@@ -125,12 +125,12 @@ def score_section(comparison: Comparison, slots: Slots) -> None:
                 )
 
 
-def _distribution(comparison: Comparison, name: str, words: LevelWords) -> go.Figure:
+def _distribution(comparison: ComparisonTable, name: str, words: LevelWords) -> go.Figure:
     found = _histogram(comparison.evaluated, name, comparison.question)
     return distribution_figure(found, words.positives, words.negatives)
 
 
-def trust_section(comparison: Comparison, slots: Slots) -> None:
+def trust_section(comparison: ComparisonTable, slots: Slots) -> None:
     """Calibration and decision curves."""
     calibration, decision = st.columns(2, gap="medium")
     with calibration:
@@ -150,7 +150,7 @@ def trust_section(comparison: Comparison, slots: Slots) -> None:
         )
 
 
-def _calibration(comparison: Comparison) -> go.Figure:
+def _calibration(comparison: ComparisonTable) -> go.Figure:
     evaluated, question = comparison.evaluated, comparison.question
     return calibration_figure(
         [
@@ -160,7 +160,7 @@ def _calibration(comparison: Comparison) -> go.Figure:
     )
 
 
-def _decisions(comparison: Comparison) -> go.Figure:
+def _decisions(comparison: ComparisonTable) -> go.Figure:
     curves = {
         name: _decision(comparison.evaluated, name, comparison.question)
         for name in comparison.names
@@ -168,7 +168,7 @@ def _decisions(comparison: Comparison) -> go.Figure:
     return decision_figure(curves, comparison.styles)
 
 
-def with_band(comparison: Comparison, drawn: DrawnCurve) -> DrawnCurve:
+def with_band(comparison: ComparisonTable, drawn: DrawnCurve) -> DrawnCurve:
     """The curve with its band, where that has been computed."""
     evaluated, question = comparison.evaluated, comparison.question
 

@@ -9,7 +9,7 @@ import streamlit as st
 from core.constants import VERTEBRAE
 from dashboard.evaluation.charts.roc_pr import pr_figure, roc_figure
 from dashboard.evaluation.charts.small_multiples import small_multiples_figure
-from dashboard.evaluation.comparison import Comparison, drawn_curves
+from dashboard.evaluation.comparison import ComparisonTable, drawn_curves
 from dashboard.evaluation.curve_charts import title, with_band
 from dashboard.evaluation.export import csv_text, figures_now, html_report, json_text
 from dashboard.evaluation.headline import table_html
@@ -19,7 +19,7 @@ from dashboard.evaluation.tables import confusion_html, metrics_html, vertebra_h
 from dashboard.evaluation.view import to_query
 
 
-def downloads(comparison: Comparison) -> None:
+def downloads(comparison: ComparisonTable) -> None:
     """Three buttons; a file is made when its button is pressed."""
     title("Take it with you", "At the thresholds of the moment you press.")
     stem = f"evaluation-{comparison.truth.truth_id}-{comparison.question.level}"
@@ -39,7 +39,7 @@ def downloads(comparison: Comparison) -> None:
         )  # fmt: skip
 
 
-def report(comparison: Comparison) -> str:
+def report(comparison: ComparisonTable) -> str:
     """The HTML report of what is on show."""
     view = evaluation_view()
     live = figures_now(comparison, view)
@@ -66,9 +66,9 @@ def report(comparison: Comparison) -> str:
     return html_report(comparison, view, tables, figures, urlencode(to_query(view)))
 
 
-def _csv(comparison: Comparison) -> str:
+def _csv(comparison: ComparisonTable) -> str:
     return csv_text(comparison, evaluation_view(), headline_rows(comparison))
 
 
-def _json(comparison: Comparison) -> str:
+def _json(comparison: ComparisonTable) -> str:
     return json_text(comparison, evaluation_view(), headline_rows(comparison))

@@ -15,7 +15,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.constants import VERTEBRAE
 from core.evaluation.wrong_calls import WrongCall, wrong_calls
-from dashboard.evaluation.comparison import Comparison
+from dashboard.evaluation.comparison import ComparisonTable
 from dashboard.evaluation.headline_rows import threshold_scores
 from dashboard.evaluation.results import items
 from dashboard.evaluation.state import (
@@ -38,7 +38,7 @@ AT_MOST: Final = 60
 
 
 @st.fragment
-def error_gallery(comparison: Comparison) -> None:
+def error_gallery(comparison: ComparisonTable) -> None:
     """List false negatives or false positives of the model in focus at its thresholds."""
     view = evaluation_view()
     name = comparison.focus(view)
@@ -82,7 +82,7 @@ def error_gallery(comparison: Comparison) -> None:
         )  # fmt: skip
 
 
-def _rows(comparison: Comparison, calls: list[WrongCall]) -> None:
+def _rows(comparison: ComparisonTable, calls: list[WrongCall]) -> None:
     """Text first; pictures follow one by one, with the time they still need."""
     places: list[DeltaGenerator] = []
     columns = st.columns(2, gap="medium")
@@ -102,7 +102,7 @@ def _rows(comparison: Comparison, calls: list[WrongCall]) -> None:
 
 
 def _make_missing(
-    comparison: Comparison, calls: list[WrongCall], places: list[DeltaGenerator],
+    comparison: ComparisonTable, calls: list[WrongCall], places: list[DeltaGenerator],
     missing: list[int],
 ) -> None:  # fmt: skip
     if not missing:
@@ -119,7 +119,7 @@ def _make_missing(
     note.empty()
 
 
-def _picture(place: DeltaGenerator, comparison: Comparison, call: WrongCall) -> None:
+def _picture(place: DeltaGenerator, comparison: ComparisonTable, call: WrongCall) -> None:
     told: list[str] = []
     path = try_picture(call.study_id, call.slice_index, comparison.truth.root, told.append)
     if path is None:
@@ -135,7 +135,7 @@ def _picture(place: DeltaGenerator, comparison: Comparison, call: WrongCall) -> 
     )
 
 
-def _link(comparison: Comparison, call: WrongCall) -> None:
+def _link(comparison: ComparisonTable, call: WrongCall) -> None:
     if not can_show(call.study_id, comparison.truth.root):
         st.caption("not on disk here")
         return
@@ -154,7 +154,7 @@ def diagnosis_link(call: WrongCall) -> str:
     return f"/diagnosis?{urlencode(query)}"
 
 
-def _row(comparison: Comparison, call: WrongCall) -> str:
+def _row(comparison: ComparisonTable, call: WrongCall) -> str:
     truth = comparison.evaluated.data.truth
     study = int(np.searchsorted(truth.study_ids, call.study_id))
     fractured = [
@@ -175,7 +175,9 @@ def _row(comparison: Comparison, call: WrongCall) -> str:
     )
 
 
-def _heading(comparison: Comparison, name: str, total: int, thresholds: tuple[float, ...]) -> str:
+def _heading(
+    comparison: ComparisonTable, name: str, total: int, thresholds: tuple[float, ...]
+) -> str:
     at = f"threshold {thresholds[0]:.4f}" if len(thresholds) == 1 else "its seven thresholds"
     order = "the most confident error first"
     return (

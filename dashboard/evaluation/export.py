@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 
 from core.constants import NOT_FOR_CLINICAL_USE, SYNTHETIC_WARNING
 from core.evaluation.confusion import ConfusionCounts
-from dashboard.evaluation.comparison import Comparison
+from dashboard.evaluation.comparison import ComparisonTable
 from dashboard.evaluation.headline_rows import HeadlineRow
 from dashboard.evaluation.threshold_counts import LiveFigures, live_figures, what_if
 from dashboard.evaluation.view import EvaluationView, to_query
@@ -28,7 +28,7 @@ COUNTS: Final = ("true_positives", "false_positives", "true_negatives", "false_n
 
 
 def export_json(
-    comparison: Comparison, view: EvaluationView, rows: Sequence[HeadlineRow]
+    comparison: ComparisonTable, view: EvaluationView, rows: Sequence[HeadlineRow]
 ) -> dict[str, Any]:
     """The figures on show as JSON values; an undefined one is null."""
     live = figures_now(comparison, view)
@@ -47,12 +47,14 @@ def export_json(
     }
 
 
-def json_text(comparison: Comparison, view: EvaluationView, rows: Sequence[HeadlineRow]) -> str:
+def json_text(
+    comparison: ComparisonTable, view: EvaluationView, rows: Sequence[HeadlineRow]
+) -> str:
     """`export_json` as a file's text."""
     return json.dumps(export_json(comparison, view, rows), indent=2, allow_nan=False) + "\n"
 
 
-def csv_text(comparison: Comparison, view: EvaluationView, rows: Sequence[HeadlineRow]) -> str:
+def csv_text(comparison: ComparisonTable, view: EvaluationView, rows: Sequence[HeadlineRow]) -> str:
     """One row a model and part: all items together, and C1..C7."""
     live = figures_now(comparison, view)
     free = ("auc", "average_precision", "brier", "expected_calibration_error")
@@ -75,7 +77,7 @@ def csv_text(comparison: Comparison, view: EvaluationView, rows: Sequence[Headli
 
 
 def html_report(
-    comparison: Comparison, view: EvaluationView, tables: Mapping[str, str],
+    comparison: ComparisonTable, view: EvaluationView, tables: Mapping[str, str],
     figures: Mapping[str, go.Figure], link: str,
 ) -> str:  # fmt: skip
     """One HTML file with tables and charts; it loads nothing from anywhere.
@@ -121,7 +123,7 @@ def html_report(
     )
 
 
-def figures_now(comparison: Comparison, view: EvaluationView) -> dict[str, LiveFigures]:
+def figures_now(comparison: ComparisonTable, view: EvaluationView) -> dict[str, LiveFigures]:
     """Every model at its thresholds as the view has them."""
     return {
         name: live_figures(
@@ -131,7 +133,7 @@ def figures_now(comparison: Comparison, view: EvaluationView) -> dict[str, LiveF
     }
 
 
-def _model(comparison: Comparison, row: HeadlineRow, live: LiveFigures) -> dict[str, Any]:
+def _model(comparison: ComparisonTable, row: HeadlineRow, live: LiveFigures) -> dict[str, Any]:
     chosen = comparison.chosen.get(row.name)
     return {
         "thresholds": list(live.thresholds),
@@ -162,7 +164,7 @@ def _cells(counts: ConfusionCounts) -> list[float]:
     return list(_counts(counts).values())
 
 
-def _coverage(comparison: Comparison) -> list[str]:
+def _coverage(comparison: ComparisonTable) -> list[str]:
     return [
         sentence
         for coverage in comparison.evaluated.data.coverage

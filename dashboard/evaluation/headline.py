@@ -8,10 +8,10 @@ from typing import Final
 
 import streamlit as st
 
-from core.evaluation.comparison import Comparison as PairTests
+from core.evaluation.comparison import ModelComparison
 from core.evaluation.intervals import Interval
 from dashboard.background.keyed_results import Pending, still_computing
-from dashboard.evaluation.comparison import Comparison
+from dashboard.evaluation.comparison import ComparisonTable
 from dashboard.evaluation.headline_rows import (
     PROJECT_FIGURES,
     REPLICATES,
@@ -45,14 +45,14 @@ READING: Final = (
 )
 
 
-def headline(comparison: Comparison) -> None:
+def headline(comparison: ComparisonTable) -> None:
     """Draw the table; while intervals are being computed it asks for them again by itself."""
     rows = headline_rows(comparison)
     tests = pair_tests(comparison)
     waiting = any(row.pending for row in rows) or isinstance(tests, Pending)
     draw(table_html(comparison, rows, tests))
     st.caption(READING)
-    if isinstance(tests, PairTests) and tests.pairs:
+    if isinstance(tests, ModelComparison) and tests.pairs:
         with st.expander("Pairwise tests: DeLong, McNemar, bootstrap difference"):
             draw(pairs_html(tests))
     if waiting:
@@ -69,7 +69,9 @@ def _wait() -> None:
 
 
 def table_html(
-    comparison: Comparison, rows: Sequence[HeadlineRow], tests: PairTests | Pending | None
+    comparison: ComparisonTable,
+    rows: Sequence[HeadlineRow],
+    tests: ModelComparison | Pending | None,
 ) -> str:
     """The headline table."""
     loss = any(row.loss is not None for row in rows)
@@ -87,7 +89,7 @@ def table_html(
     )
 
 
-def pairs_html(tests: PairTests) -> str:
+def pairs_html(tests: ModelComparison) -> str:
     """Every pair of models and how sure their difference is."""
     rows = ""
     for pair in tests.pairs:
@@ -121,7 +123,10 @@ def pairs_html(tests: PairTests) -> str:
 
 
 def _row(
-    comparison: Comparison, row: HeadlineRow, tests: PairTests | Pending | None, loss: bool
+    comparison: ComparisonTable,
+    row: HeadlineRow,
+    tests: ModelComparison | Pending | None,
+    loss: bool,
 ) -> str:
     cells = "".join(_metric(row, metric, best_of(tests, metric)) for metric, *_ in COLUMNS)
     if loss:
@@ -148,7 +153,7 @@ def _interval(interval: Interval | None, pending: bool) -> str:
     return f"<span>{interval.low:.3f}–{interval.high:.3f}</span>"
 
 
-def _project_row(comparison: Comparison, loss: bool) -> str:
+def _project_row(comparison: ComparisonTable, loss: bool) -> str:
     figures = PROJECT_FIGURES[comparison.question.level]
     cells = "".join(
         f"<td><b>{figures[metric]:.3f}</b></td>" if metric in figures else "<td>–</td>"

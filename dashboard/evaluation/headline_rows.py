@@ -11,15 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.evaluation.calibration import brier_score, expected_calibration_error
-from core.evaluation.comparison import Comparison as PairTests
-from core.evaluation.comparison import compare_models
+from core.evaluation.comparison import ModelComparison, compare_models
 from core.evaluation.competition import CompetitionLoss, competition_loss
 from core.evaluation.confusion import ConfusionCounts
 from core.evaluation.intervals import Interval, bootstrap_intervals
 from core.evaluation.tables.evaluation_set import EvaluationSet, LevelItems
 from core.types import LevelName
 from dashboard.background.keyed_results import PENDING, Pending, slowly
-from dashboard.evaluation.comparison import Comparison
+from dashboard.evaluation.comparison import ComparisonTable
 from dashboard.evaluation.results import Evaluated, Question, curve, items
 from dashboard.evaluation.threshold_counts import pooled_figures
 from dashboard.evaluation.view import Thresholds
@@ -56,12 +55,12 @@ class HeadlineRow:
     loss: CompetitionLoss | None
 
 
-def headline_rows(comparison: Comparison) -> list[HeadlineRow]:
+def headline_rows(comparison: ComparisonTable) -> list[HeadlineRow]:
     """Figures of every model at the thresholds of the rule."""
     return [_row(comparison, name) for name in comparison.names]
 
 
-def pair_tests(comparison: Comparison) -> PairTests | Pending | None:
+def pair_tests(comparison: ComparisonTable) -> ModelComparison | Pending | None:
     """Which differences are more than chance; None with one model or a threshold a vertebra."""
     thresholds = {name: own.values for name, own in comparison.chosen.items()}
     if len(comparison.names) < 2 or set(thresholds) != set(comparison.names):
@@ -100,14 +99,14 @@ def threshold_scores(
     return found, np.asarray(calls, dtype=np.float64), 0.5
 
 
-def best_of(tests: PairTests | Pending | None, metric: str) -> str | None:
+def best_of(tests: ModelComparison | Pending | None, metric: str) -> str | None:
     """The model that is significantly better than every other, if any."""
     if tests is None or isinstance(tests, Pending):
         return None
     return tests.best.get(metric)
 
 
-def _row(comparison: Comparison, name: str) -> HeadlineRow:
+def _row(comparison: ComparisonTable, name: str) -> HeadlineRow:
     evaluated, question = comparison.evaluated, comparison.question
     thresholds = comparison.chosen[name].values if name in comparison.chosen else (0.5,)
     counts = curve(evaluated, name, question)
@@ -128,7 +127,9 @@ def _row(comparison: Comparison, name: str) -> HeadlineRow:
     return HeadlineRow(name, values, intervals, pending, _loss(comparison, name))
 
 
-def _values(comparison: Comparison, name: str, called: ConfusionCounts) -> dict[str, float | None]:
+def _values(
+    comparison: ComparisonTable, name: str, called: ConfusionCounts
+) -> dict[str, float | None]:
     evaluated, question = comparison.evaluated, comparison.question
     counts = curve(evaluated, name, question)
 
@@ -171,7 +172,7 @@ def _threshold_intervals(
     )  # fmt: skip
 
 
-def _loss(comparison: Comparison, name: str) -> CompetitionLoss | None:
+def _loss(comparison: ComparisonTable, name: str) -> CompetitionLoss | None:
     if comparison.question.level not in ("patient", "vertebra"):
         return None
     model = comparison.evaluated.data.model(name)
@@ -179,14 +180,14 @@ def _loss(comparison: Comparison, name: str) -> CompetitionLoss | None:
     return competition_loss(model.patient_scores, model.vertebra_scores, fractured)
 
 
-def _only(comparison: Comparison) -> EvaluationSet:
+def _only(comparison: ComparisonTable) -> EvaluationSet:
     """The evaluated set with the models on show alone."""
     data = comparison.evaluated.data
     models = tuple(model for model in data.models if model.name in comparison.models)
     return EvaluationSet(data.truth, models, data.coverage)
 
 
-def _count(comparison: Comparison) -> int:
+def _count(comparison: ComparisonTable) -> int:
     counts = curve(comparison.evaluated, comparison.names[0], comparison.question)
     return counts.n_positive + counts.n_negative
 

@@ -9,7 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.constants import VERTEBRAE
 from dashboard.evaluation.charts.small_multiples import panel_mark
-from dashboard.evaluation.comparison import Comparison
+from dashboard.evaluation.comparison import ComparisonTable
 from dashboard.evaluation.tables import confusion_html, metrics_html, vertebra_html
 from dashboard.evaluation.threshold_counts import LiveFigures
 from dashboard.evaluation.view import EvaluationView
@@ -51,7 +51,10 @@ class Slots:
 
 
 def fill(
-    comparison: Comparison, view: EvaluationView, figures: Mapping[str, LiveFigures], slots: Slots
+    comparison: ComparisonTable,
+    view: EvaluationView,
+    figures: Mapping[str, LiveFigures],
+    slots: Slots,
 ) -> None:
     """Put what all items together give into the places that the page left for it."""
     styles = comparison.styles
@@ -81,7 +84,7 @@ def fill(
 
 
 def fill_vertebrae(
-    comparison: Comparison, focus: str, figures: Mapping[str, LiveFigures], slots: Slots
+    comparison: ComparisonTable, focus: str, figures: Mapping[str, LiveFigures], slots: Slots
 ) -> None:
     """Put what C1..C7 give one by one into its places."""
     if slots.panels is not None:
@@ -90,13 +93,13 @@ def fill_vertebrae(
         _html(slots.vertebrae, vertebra_html(focus, figures[focus], comparison.styles[focus]))
 
 
-def _roc_mark(comparison: Comparison, name: str, figures: LiveFigures) -> Mark:
+def _roc_mark(comparison: ComparisonTable, name: str, figures: LiveFigures) -> Mark:
     counts, style = figures.counts, comparison.styles[name]
     label = f"{name}: recall {counts.recall:.3f}, specificity {counts.specificity:.3f}"
     return Mark(1 - counts.specificity, counts.recall, style.color, style.symbol, label)
 
 
-def _pr_mark(comparison: Comparison, name: str, figures: LiveFigures) -> Mark:
+def _pr_mark(comparison: ComparisonTable, name: str, figures: LiveFigures) -> Mark:
     counts, style = figures.counts, comparison.styles[name]
     called = counts.true_positives + counts.false_positives
     # Without a call precision is 1 by the curve's convention.
@@ -105,7 +108,7 @@ def _pr_mark(comparison: Comparison, name: str, figures: LiveFigures) -> Mark:
     return Mark(counts.recall, precision, style.color, style.symbol, label)
 
 
-def _panel_marks(comparison: Comparison, figures: Mapping[str, LiveFigures]) -> list[Mark]:
+def _panel_marks(comparison: ComparisonTable, figures: Mapping[str, LiveFigures]) -> list[Mark]:
     marks: list[Mark] = []
     for name, own in figures.items():
         style = comparison.styles[name]

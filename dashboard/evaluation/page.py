@@ -16,7 +16,7 @@ from dashboard.evaluation.choices import (
     choose_truth,
     import_button,
 )
-from dashboard.evaluation.comparison import Comparison, compare
+from dashboard.evaluation.comparison import ComparisonTable, compare
 from dashboard.evaluation.sources import Sources
 from dashboard.evaluation.state import evaluation_view, keep_evaluation_view
 from dashboard.session import state
@@ -39,7 +39,7 @@ def empty_state(sources: Sources) -> None:
         import_button(sources)
 
 
-def choices(sources: Sources) -> Comparison | None:
+def choices(sources: Sources) -> ComparisonTable | None:
     """Draw all choices and read what they name; None where that cannot be, with the reason."""
     keep_evaluation_view(evaluation_view())
     with st.container(key="ev_choice"):
@@ -71,7 +71,7 @@ def choices(sources: Sources) -> Comparison | None:
     return comparison
 
 
-def notices(comparison: Comparison) -> None:
+def notices(comparison: ComparisonTable) -> None:
     """How many studies are shown, what was left out, and whether they are synthetic."""
     truth = comparison.evaluated.data.truth
     fractured = int(truth.fractured.any(axis=1).sum())

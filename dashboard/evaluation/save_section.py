@@ -7,7 +7,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import CSpineError
 from core.models.saved_points import PastPoint, PointLevel
-from dashboard.evaluation.comparison import Comparison
+from dashboard.evaluation.comparison import ComparisonTable
 from dashboard.evaluation.curve_charts import title
 from dashboard.evaluation.operating_points import past_points, point_to_save, save_point, undo_point
 from dashboard.evaluation.state import evaluation_view
@@ -16,7 +16,7 @@ from dashboard.widgets.notices import show_error
 
 
 @st.fragment
-def save_section(comparison: Comparison) -> None:
+def save_section(comparison: ComparisonTable) -> None:
     """Save the thresholds of the model in focus to its bundle; nothing in read-only mode."""
     if not may_change():
         return
@@ -54,13 +54,13 @@ def save_section(comparison: Comparison) -> None:
             )  # fmt: skip
 
 
-def _level(comparison: Comparison, n_thresholds: int) -> PointLevel:
+def _level(comparison: ComparisonTable, n_thresholds: int) -> PointLevel:
     """Seven thresholds of a patient are those of the vertebrae."""
     level = comparison.question.level
     return "vertebra" if level == "patient" and n_thresholds > 1 else level
 
 
-def _save(comparison: Comparison, name: str, level: PointLevel, told: DeltaGenerator) -> None:
+def _save(comparison: ComparisonTable, name: str, level: PointLevel, told: DeltaGenerator) -> None:
     # Read again: the sliders are a fragment of their own and may have moved since.
     thresholds = comparison.thresholds(evaluation_view(), name)
     point = point_to_save(
@@ -81,7 +81,7 @@ def _save(comparison: Comparison, name: str, level: PointLevel, told: DeltaGener
     )
 
 
-def _undo(comparison: Comparison, name: str, level: PointLevel, told: DeltaGenerator) -> None:
+def _undo(comparison: ComparisonTable, name: str, level: PointLevel, told: DeltaGenerator) -> None:
     bundle = comparison.models[name].bundle
     if bundle is None:
         return

@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.constants import VERTEBRAE
 from core.evaluation.thresholds import RULE_MEANINGS
-from dashboard.evaluation.comparison import Comparison, has_other_data
+from dashboard.evaluation.comparison import ComparisonTable, has_other_data
 from dashboard.evaluation.live_overlays import Slots, fill, fill_vertebrae
 from dashboard.evaluation.state import control, evaluation_view, keep_evaluation_view
 from dashboard.evaluation.tables import what_if_html
@@ -28,7 +28,7 @@ RULE_NAMES: Final[dict[RuleName, str]] = {
 STEP: Final = 0.001
 
 
-def rule_bar(comparison: Comparison) -> None:
+def rule_bar(comparison: ComparisonTable) -> None:
     """Let the reader choose the rule that sets every model's thresholds."""
     view = evaluation_view()
     with st.container(horizontal=True, vertical_alignment="bottom", key="ev_rules"):
@@ -59,7 +59,7 @@ def rule_bar(comparison: Comparison) -> None:
 
 
 @st.fragment
-def threshold_panel(comparison: Comparison, slots: Slots) -> None:
+def threshold_panel(comparison: ComparisonTable, slots: Slots) -> None:
     """Draw the sliders and everything that follows from them; a move redraws this alone."""
     view = evaluation_view()
     names = comparison.names
@@ -75,7 +75,7 @@ def threshold_panel(comparison: Comparison, slots: Slots) -> None:
     fill_vertebrae(comparison, focus, figures, slots)
 
 
-def _focus(comparison: Comparison, view: EvaluationView) -> None:
+def _focus(comparison: ComparisonTable, view: EvaluationView) -> None:
     """Which model the sliders, the table of C1–C7 and the gallery are about."""
     ids = {model.source_id: name for name, model in comparison.models.items()}
     if len(ids) < 2:
@@ -87,7 +87,7 @@ def _focus(comparison: Comparison, view: EvaluationView) -> None:
     )  # fmt: skip
 
 
-def _sliders(comparison: Comparison, view: EvaluationView, focus: str) -> None:
+def _sliders(comparison: ComparisonTable, view: EvaluationView, focus: str) -> None:
     source_id = comparison.models[focus].source_id
     values = comparison.thresholds(view, focus)
     with st.container(key="ev_sliders"):
@@ -131,7 +131,7 @@ def _typed(source_id: str, values: Thresholds, j: int) -> None:
     )  # fmt: skip
 
 
-def _provenance(comparison: Comparison) -> str:
+def _provenance(comparison: ComparisonTable) -> str:
     """Where the thresholds come from, and what that means for the figures."""
     chosen = comparison.chosen.values()
     parts: list[str] = []

@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from core.evaluation.detection.files import BoxCohort
+from core.evaluation.detection.files import BoxTables
 from core.evaluation.detection.groups import by_group
 from core.evaluation.detection.matching import BoxTable
 from core.evaluation.detection.report import DetectionReport
@@ -96,7 +96,7 @@ def _interval(found: Interval | None) -> str:
 
 
 def _gallery(
-    chosen: BoxChoice, cohort: BoxCohort, predicted: BoxTable, report: DetectionReport
+    chosen: BoxChoice, cohort: BoxTables, predicted: BoxTable, report: DetectionReport
 ) -> None:
     """The best and the worst true boxes with what was predicted on their slices."""
     pictures = pictures_of(chosen.bundle)
@@ -133,7 +133,7 @@ def _gallery(
 
 def _picture(
     row: Mapping[Hashable, Any],
-    cohort: BoxCohort,
+    cohort: BoxTables,
     predicted: BoxTable,
     number: int,
     chosen: BoxChoice,

@@ -14,7 +14,7 @@ from dashboard.overview.pipeline import pipeline_picture
 from dashboard.overview.spine_mark import spine_mark
 from dashboard.session.page_files import PAGES
 from dashboard.studies.bundle_figures import headline, trained_on_synthetic
-from dashboard.studies.cohort import Cohort, all_bundles
+from dashboard.studies.cohort import CurrentDataSet, all_bundles
 from dashboard.studies.current_set import cohort_title, current_cohort
 from dashboard.tour.bar import tour_start
 from dashboard.widgets.frame import cohort_name, draw
@@ -113,7 +113,7 @@ def project_results_card() -> None:
     )
 
 
-def _data_set(cohort: Cohort, title: str | None) -> str:
+def _data_set(cohort: CurrentDataSet, title: str | None) -> str:
     """The card of a data set; `title` is that of one other than the installation's own."""
     labelled = cohort.n_labelled
     share = f"{100 * cohort.n_fractured / labelled:.0f} %" if labelled else "–"

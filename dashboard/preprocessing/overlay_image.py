@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.constants import MASK_LABELS
+from core.types import BoxXyxy
 from dashboard.widgets.palette import VERTEBRA_COLORS
 from dashboard.widgets.slice_viewer.overlays import TRUE_BOX_COLOR
 
 SHOWN_PX: Final = 384
 """A smaller picture is enlarged to it, so that lines over it stay thin."""
-
-BoxXyxy = tuple[float, float, float, float]
 
 
 def overlay_image(

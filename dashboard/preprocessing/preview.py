@@ -20,14 +20,8 @@ from core.preprocessing.augmentation import (
     move_mask,
 )
 from core.preprocessing.spine_field import SpineField
-from core.preprocessing.steps import (
-    BoxXyxy,
-    InputSettings,
-    changes_nothing,
-    place_box_xyxy,
-    place_mask,
-)
-from core.types import CTVolume, StudyRecord
+from core.preprocessing.steps import InputSettings, changes_nothing, place_box_xyxy, place_mask
+from core.types import BoxXyxy, CTVolume, StudyRecord
 
 NONE: Final = AugmentationRanges(0, 0, 0, 0, 0, 0, 0, 0)
 
@@ -58,7 +52,7 @@ class SliceTruth:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Draw:
+class AugmentedSlice:
     """One random change of a prepared slice.
 
     Attributes:
@@ -104,11 +98,11 @@ def slice_truth(
 
 def apply_draws(
     network: NDArray[np.uint8], truth: SliceTruth, changes: Sequence[Augmentation]
-) -> list[Draw]:
+) -> list[AugmentedSlice]:
     """Change a prepared slice and its truth by each of some draws."""
     shape = (network.shape[-2], network.shape[-1])
     return [
-        Draw(
+        AugmentedSlice(
             change=change,
             image=apply_augmentation(network, change),
             truth=SliceTruth(

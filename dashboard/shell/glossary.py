@@ -15,7 +15,7 @@ FILE: Final = PROJECT_ROOT / "docs" / "glossary.md"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class GlossaryEntry:
     """One word of the glossary.
 
     Attributes:
@@ -29,31 +29,31 @@ class Entry:
     meaning: str
 
 
-def parse_glossary(text: str) -> tuple[Entry, ...]:
+def parse_glossary(text: str) -> tuple[GlossaryEntry, ...]:
     """Read lines like `- **Term** — meaning`, each under a `## Section`; a line may be continued.
 
     Args:
         text: Markdown.
     """
-    entries: list[Entry] = []
+    entries: list[GlossaryEntry] = []
     section, open_entry = "", False
     for line in text.splitlines():
         if line.startswith("## "):
             section, open_entry = line[3:].strip(), False
         elif line.startswith("- **"):
             term, _, meaning = line[4:].partition("** — ")
-            entries.append(Entry(section, term.strip(), meaning.strip()))
+            entries.append(GlossaryEntry(section, term.strip(), meaning.strip()))
             open_entry = True
         elif open_entry and line.startswith("  "):
             last = entries[-1]
-            entries[-1] = Entry(last.section, last.term, f"{last.meaning} {line.strip()}")
+            entries[-1] = GlossaryEntry(last.section, last.term, f"{last.meaning} {line.strip()}")
         else:
             open_entry = False
     return tuple(entries)
 
 
 @lru_cache(maxsize=1)
-def glossary() -> tuple[Entry, ...]:
+def glossary() -> tuple[GlossaryEntry, ...]:
     """All entries, in the file's order; none where an installation comes without its docs."""
     try:
         return parse_glossary(FILE.read_text(encoding="utf-8"))
@@ -61,7 +61,7 @@ def glossary() -> tuple[Entry, ...]:
         return ()
 
 
-def matching(entries: tuple[Entry, ...], wanted: str) -> tuple[Entry, ...]:
+def matching(entries: tuple[GlossaryEntry, ...], wanted: str) -> tuple[GlossaryEntry, ...]:
     """Entries whose term or meaning holds the text, those with it in the term first.
 
     Args:

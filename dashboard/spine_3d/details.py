@@ -11,6 +11,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from core.constants import DISPLAY_WINDOWS, VERTEBRAE
+from core.inference.study_scores import StudyScores
 from core.preprocessing.intensity import window_to_uint8
 from core.types import CTVolume, HuWindow, StudyRecord
 from core.visualization.scene import SceneInfo, SceneLevel
@@ -19,7 +20,6 @@ from core.visualization.surfaces import Surface
 from dashboard.spine_3d.level_profile import level_profile_figure
 from dashboard.spine_3d.surfaces import unpacked
 from dashboard.studies.open_study import OpenStudy
-from dashboard.studies.scores import StudyReading
 from dashboard.widgets.palette import VERTEBRA_COLORS
 from dashboard.widgets.vertebra_table import call_pill
 
@@ -32,7 +32,7 @@ def scene_details(
     study: OpenStudy,
     packed: PackedParts,
     info: SceneInfo,
-    reading: StudyReading | None,
+    reading: StudyScores | None,
     chosen: str | None,
     record: StudyRecord | None,
     threshold: float,
@@ -181,7 +181,7 @@ def _figures(surface: Surface | None) -> str:
     )
 
 
-def _provenance(packed: PackedParts, reading: StudyReading | None) -> str:
+def _provenance(packed: PackedParts, reading: StudyScores | None) -> str:
     made = (
         "The vertebrae come from the study's segmentation mask."
         if packed.source == "mask"

@@ -6,6 +6,7 @@ from concurrent.futures import Future
 
 import streamlit as st
 
+from core.inference.study_scores import StudyScores
 from core.models.pairs import BundlePair
 from core.visualization.scene_surfaces import PackedParts
 from dashboard.background.futures import then
@@ -27,7 +28,6 @@ from dashboard.spine_3d.surfaces import (
 from dashboard.spine_3d.viewer import scene_3d
 from dashboard.studies.bundle_figures import operating_point
 from dashboard.studies.open_study import OpenStudy
-from dashboard.studies.scores import StudyReading
 from dashboard.widgets.box_request import box_request
 from dashboard.widgets.notices import show_error
 from dashboard.widgets.study_picker import StudyChoice
@@ -38,7 +38,7 @@ _DEFAULT_THRESHOLD = 0.5
 
 
 def spine_scene(
-    study: OpenStudy, reading: StudyReading | None, pair: BundlePair | None, choice: StudyChoice
+    study: OpenStudy, reading: StudyScores | None, pair: BundlePair | None, choice: StudyChoice
 ) -> None:
     """Show the scene, or say what it waits for.
 
@@ -58,7 +58,7 @@ def spine_scene(
 @st.fragment
 def _scene(
     sources: SceneSources,
-    reading: StudyReading | None,
+    reading: StudyScores | None,
     pair: BundlePair | None,
     choice: StudyChoice,
 ) -> None:

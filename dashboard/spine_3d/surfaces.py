@@ -22,8 +22,9 @@ from core.constants import VERTEBRAE
 from core.dataset.rsna import lines_file
 from core.errors import SceneError
 from core.inference.boxes.tracks import FusionSettings, boxes_3d, detect
-from core.types import CTVolume, StudyRecord
-from core.visualization.boxes import Box3D, place_tracks
+from core.inference.study_scores import StudyScores
+from core.types import CTVolume, Progress, StudyRecord
+from core.visualization.boxes import SceneBox, place_tracks
 from core.visualization.export import shown_colors
 from core.visualization.scene import (
     SceneInfo,
@@ -42,11 +43,10 @@ from core.visualization.scene_surfaces import (
     parts_key,
 )
 from dashboard.background.futures import ready, then
-from dashboard.background.thread_jobs import PredictionJob, PredictionQueue, Progress
+from dashboard.background.thread_jobs import PredictionJob, PredictionQueue
 from dashboard.studies.cohort import files_signature
 from dashboard.studies.localizer import default_threshold, find_raw, localizers
 from dashboard.studies.open_study import OpenStudy, cache_of
-from dashboard.studies.scores import StudyReading
 from dashboard.widgets.palette import VERTEBRA_COLORS
 
 FILM_LIMIT_S = 240
@@ -78,7 +78,7 @@ class SceneSources:
 
 
 def sources_of(
-    study: OpenStudy, record: StudyRecord | None, reading: StudyReading | None
+    study: OpenStudy, record: StudyRecord | None, reading: StudyScores | None
 ) -> SceneSources | None:
     """What can be cut into vertebrae; None while neither a mask nor the networks say where."""
     mask = None if record is None else record.mask_file
@@ -142,11 +142,11 @@ def unpacked(packed: PackedParts) -> SceneParts:
 def info_of(
     volume: CTVolume,
     record: StudyRecord | None,
-    reading: StudyReading | None,
+    reading: StudyScores | None,
     *,
     threshold: float,
     synthetic: bool,
-    predicted: tuple[Box3D, ...] = (),
+    predicted: tuple[SceneBox, ...] = (),
 ) -> SceneInfo:
     """What the scene says of a study, as far as it is known without the surfaces."""
     return scene_info(
@@ -166,7 +166,7 @@ def whole_info(info: SceneInfo, packed: PackedParts) -> SceneInfo:
     return info.with_parts(unpacked(packed))
 
 
-def predicted_boxes(study: OpenStudy) -> tuple[Box3D, ...]:
+def predicted_boxes(study: OpenStudy) -> tuple[SceneBox, ...]:
     """What a localiser found, above its operating point; nothing where none has read the study."""
     for bundle in localizers():
         raw = find_raw(study, bundle)
@@ -177,7 +177,7 @@ def predicted_boxes(study: OpenStudy) -> tuple[Box3D, ...]:
     return ()
 
 
-def levels_of(reading: StudyReading | None) -> Mapping[str, SceneLevel]:
+def levels_of(reading: StudyScores | None) -> Mapping[str, SceneLevel]:
     """C1..C7 as a scene shows them."""
     if reading is None:
         return unjudged(VERTEBRA_COLORS)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from core.models.bundles import BundleInfo
 from core.models.operating_points import (
     DEFAULT_THRESHOLD,
-    OperatingPoint,
+    SavedOperatingPoint,
     number_or_nan,
     operating_point,
 )
@@ -16,7 +16,7 @@ from core.models.operating_points import (
 __all__ = [
     "DEFAULT_THRESHOLD",
     "Headline",
-    "OperatingPoint",
+    "SavedOperatingPoint",
     "headline",
     "operating_point",
     "trained_on_synthetic",

@@ -18,7 +18,7 @@ COUNT_SLICES_UP_TO = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Cohort:
+class CurrentDataSet:
     """The data set in use.
 
     Attributes:
@@ -49,7 +49,7 @@ def settings() -> Settings:
     return Settings()
 
 
-def find_cohort(root: Path | None = None) -> Cohort | None:
+def find_cohort(root: Path | None = None) -> CurrentDataSet | None:
     """The data set in use; None where the embedded one has not been made yet.
 
     Args:
@@ -77,7 +77,7 @@ def bundles(task: str) -> list[BundleInfo]:
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _cohort(root: str, signature: str) -> Cohort:
+def _cohort(root: str, signature: str) -> CurrentDataSet:
     del signature
     studies = tuple(read_studies(Path(root)))
     n_slices = None
@@ -85,7 +85,7 @@ def _cohort(root: str, signature: str) -> Cohort:
         n_slices = sum(
             entry.suffix == ".dcm" for record in studies for entry in record.folder.iterdir()
         )
-    return Cohort(Path(root), is_synthetic(Path(root)), studies, n_slices)
+    return CurrentDataSet(Path(root), is_synthetic(Path(root)), studies, n_slices)
 
 
 def files_signature(*paths: Path) -> str:

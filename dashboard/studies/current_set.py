@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboard.session import state
-from dashboard.studies.cohort import Cohort, find_cohort
+from dashboard.studies.cohort import CurrentDataSet, find_cohort
 from dashboard.studies.data_sets import DataSetChoice, data_sets
 
 
@@ -13,7 +13,7 @@ def current_set() -> DataSetChoice | None:
     return complete.get(state.chosen_data_set(list(complete)) or "")
 
 
-def current_cohort() -> Cohort | None:
+def current_cohort() -> CurrentDataSet | None:
     """The studies of the chosen data set; None where the embedded one has not been made yet.
 
     Raises:

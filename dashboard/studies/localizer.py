@@ -12,13 +12,13 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from core.evaluation.detection.files import BoxCohort, fused_table, read_box_cohort
+from core.evaluation.detection.files import BoxTables, fused_table, read_box_cohort
 from core.evaluation.detection.matching import BoxTable
 from core.evaluation.detection.report import DetectionReport, evaluate_detection
 from core.inference.boxes.tracks import FusionSettings, detect
 from core.models.bundles import BundleInfo, read_bundle
-from core.types import BoxPrediction, RawDetections
-from dashboard.background.thread_jobs import PredictionJob, PredictionQueue, Progress
+from core.types import BoxPrediction, Progress, RawDetections
+from dashboard.background.thread_jobs import PredictionJob, PredictionQueue
 from dashboard.studies.cohort import bundles, files_signature, settings
 from dashboard.studies.open_study import OpenStudy, cache_of
 from dashboard.studies.raw_boxes import keep_raw, raw_file, read_raw
@@ -40,7 +40,7 @@ def default_threshold(bundle: BundleInfo) -> float:
     return float((bundle.operating_points or {}).get("box", {}).get("threshold", 0.5))
 
 
-def cohort_of(bundle: BundleInfo) -> BoxCohort | None:
+def cohort_of(bundle: BundleInfo) -> BoxTables | None:
     """The held-out boxes that a bundle ships; None where it ships none.
 
     Raises:
@@ -53,7 +53,7 @@ def cohort_of(bundle: BundleInfo) -> BoxCohort | None:
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _cohort(folder: str, signature: str) -> BoxCohort:
+def _cohort(folder: str, signature: str) -> BoxTables:
     del signature
     return read_box_cohort(Path(folder))
 

@@ -10,8 +10,7 @@ import streamlit as st
 from core.cache.keys import fingerprint_folder, remembered_digest
 from core.dicom.series import read_series
 from core.prepared.volumes import load_viewer_volume
-from core.types import CTVolume, StudyRecord
-from dashboard.background.thread_jobs import Progress
+from core.types import CTVolume, Progress, StudyRecord
 from dashboard.studies.cohort import files_signature, settings
 from dashboard.studies.upload_series import derived_folder, read_upload
 

@@ -12,21 +12,21 @@ import streamlit as st
 from core.cache.keys import fingerprint_folder, remembered_digest
 from core.dicom.series import read_series
 from core.inference.outputs import read_predictions, write_predictions
+from core.inference.study_scores import StudyScores, score_study
 from core.models.bundles import BundleInfo, read_bundle
 from core.models.pairs import BundlePair
-from core.types import SlicePredictions
-from dashboard.background.thread_jobs import PredictionJob, PredictionQueue, Progress
+from core.types import Progress, SlicePredictions
+from dashboard.background.thread_jobs import PredictionJob, PredictionQueue
 from dashboard.studies.cohort import files_signature, settings
 from dashboard.studies.open_study import OpenStudy, cache_of
 from dashboard.studies.raw_boxes import keep_raw, raw_file, read_raw
-from dashboard.studies.scores import StudyReading, read_study
 
 if TYPE_CHECKING:
-    from core.inference.boxes.study_scores import BoxReader
+    from core.inference.boxes.study_scores import BoxEvidencePredictor
     from core.inference.predictor import Predictor
 
 
-def find_reading(study: OpenStudy, pair: BundlePair) -> StudyReading | None:
+def find_scores(study: OpenStudy, pair: BundlePair) -> StudyScores | None:
     """What the networks say of a study, from memory or disk; None where they have not run.
 
     Raises:
@@ -39,7 +39,7 @@ def find_reading(study: OpenStudy, pair: BundlePair) -> StudyReading | None:
     return _reading(str(folder), files_signature(table))
 
 
-def stored_reading(folder: Path, pair: BundlePair) -> StudyReading | None:
+def stored_scores(folder: Path, pair: BundlePair) -> StudyScores | None:
     """What the networks said of a study of the data set, without opening it; None if nothing yet.
 
     Raises:
@@ -85,11 +85,11 @@ def predict_stored(folder: Path, pair: BundlePair) -> None:
 
 
 def _predict(study: OpenStudy, pair: BundlePair, folder: Path, progress: Progress) -> None:
-    from core.inference.boxes.study_scores import BoxReader
+    from core.inference.boxes.study_scores import BoxEvidencePredictor
 
     reader = _reader(str(pair.vertebra.folder), str(pair.fracture.folder), pair.digest)
     start = time.monotonic()
-    if isinstance(reader, BoxReader):
+    if isinstance(reader, BoxEvidencePredictor):
         predictions = _read_by_boxes(study, pair.fracture, reader, progress)
     else:
         predictions = reader.predict(study.volume, progress=progress)
@@ -97,7 +97,7 @@ def _predict(study: OpenStudy, pair: BundlePair, folder: Path, progress: Progres
 
 
 def _read_by_boxes(
-    study: OpenStudy, localizer: BundleInfo, reader: BoxReader, progress: Progress
+    study: OpenStudy, localizer: BundleInfo, reader: BoxEvidencePredictor, progress: Progress
 ) -> SlicePredictions:
     """Judge by the localiser's boxes; those that are kept are not looked for again."""
     file = raw_file(cache_of(study), study.fingerprint, localizer)
@@ -109,13 +109,13 @@ def _read_by_boxes(
 
 
 @lru_cache(maxsize=2)
-def _reader(vertebra: str, fracture: str, digest: str) -> Predictor | BoxReader:
+def _reader(vertebra: str, fracture: str, digest: str) -> Predictor | BoxEvidencePredictor:
     """A loaded pair; `digest` is part of the key only."""
     del digest
     # Here because it imports torch, which takes seconds; a page that predicts nothing skips it.
-    from core.inference.boxes.study_scores import load_reader
+    from core.inference.boxes.study_scores import load_predictor
 
-    return load_reader(BundlePair(read_bundle(Path(vertebra)), read_bundle(Path(fracture))))
+    return load_predictor(BundlePair(read_bundle(Path(vertebra)), read_bundle(Path(fracture))))
 
 
 def _predictions_folder(study: OpenStudy, pair: BundlePair) -> Path:
@@ -129,6 +129,6 @@ def _queue() -> PredictionQueue:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _reading(folder: str, signature: str) -> StudyReading:
+def _reading(folder: str, signature: str) -> StudyScores:
     del signature
-    return read_study(read_predictions(Path(folder))[0])
+    return score_study(read_predictions(Path(folder))[0])

@@ -10,12 +10,8 @@ from typing import BinaryIO
 import streamlit as st
 
 from core.config import Settings
-from dashboard.background.thread_jobs import (
-    JobCancelledError,
-    PredictionJob,
-    PredictionQueue,
-    Progress,
-)
+from core.types import Progress
+from dashboard.background.thread_jobs import JobCancelledError, PredictionJob, PredictionQueue
 from dashboard.studies.open_study import open_study
 from dashboard.studies.upload_series import start_reader
 from dashboard.studies.uploads import discard_uploads, store_files, unpack_upload

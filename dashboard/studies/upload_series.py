@@ -8,9 +8,9 @@ from typing import Final
 import streamlit as st
 
 from core.config import Settings
-from core.prepared.sandboxed_series import Progress, confined_reader, read_confined
+from core.prepared.sandboxed_series import confined_reader, read_confined
 from core.system.sandbox import ConfinedWorker, Limits
-from core.types import CTVolume
+from core.types import CTVolume, Progress
 
 _DERIVED: Final = "derived"
 

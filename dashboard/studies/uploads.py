@@ -7,7 +7,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -18,10 +18,10 @@ from core.config import Settings
 from core.dicom.zip_archive import extract_dicom_archive
 from core.errors import ArchiveError, CSpineError, StorageError
 from core.system.disk_space import check_quota, check_space, tree_bytes
+from core.types import Progress
 
 _LOCKS: Final = ".sessions"
 
-Progress = Callable[[int, int], None]
 
 KEEP_SECONDS: Final = 24 * 3600
 UNPACKED_TO_ZIPPED: Final = 4

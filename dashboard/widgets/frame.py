@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.constants import NOT_FOR_CLINICAL_USE, SYNTHETIC_WARNING
 from core.errors import DataRootError
-from dashboard.studies.cohort import Cohort
+from dashboard.studies.cohort import CurrentDataSet
 from dashboard.studies.current_set import cohort_title, current_cohort
 
 STYLE = Path(__file__).resolve().parent.parent / "style.css"
@@ -66,6 +66,6 @@ def _data_set() -> tuple[str, str, str]:
     return cohort_title() or cohort_name(cohort), detail, warning
 
 
-def cohort_name(cohort: Cohort) -> str:
+def cohort_name(cohort: CurrentDataSet) -> str:
     """How the data set is called on screen."""
     return "Synthetic cohort" if cohort.synthetic else f"RSNA layout · {cohort.root.name}"

@@ -7,23 +7,23 @@ import time
 import streamlit as st
 
 from core.errors import PredictionsError
+from core.inference.study_scores import StudyScores
 from core.models.pairs import BundlePair
 from dashboard.background.thread_jobs import PredictionJob
 from dashboard.session.wording import place_in_line
 from dashboard.studies.open_study import OpenStudy
-from dashboard.studies.predictions import find_job, find_reading, forget_job, start_prediction
-from dashboard.studies.scores import StudyReading
+from dashboard.studies.predictions import find_job, find_scores, forget_job, start_prediction
 from dashboard.widgets.notices import show_error, show_warning
 
 _POLL_SECONDS = 0.4
 
 
-def reading_or_progress(study: OpenStudy, pair: BundlePair | None) -> StudyReading | None:
+def reading_or_progress(study: OpenStudy, pair: BundlePair | None) -> StudyScores | None:
     """The study's reading; where there is none yet, start the networks and show their progress."""
     if pair is None:
         return None
     try:
-        reading = find_reading(study, pair)
+        reading = find_scores(study, pair)
     except PredictionsError as error:
         show_warning(f"{error} The networks run again.", icon=":material/restart_alt:")
         reading = None

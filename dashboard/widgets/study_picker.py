@@ -13,7 +13,7 @@ from core.types import StudyRecord
 from dashboard.session import state
 from dashboard.session.access import may_browse
 from dashboard.session.typed_path import typed_path
-from dashboard.studies.cohort import Cohort
+from dashboard.studies.cohort import CurrentDataSet
 from dashboard.studies.current_set import cohort_title, current_cohort, current_set
 from dashboard.studies.open_study import OpenStudy, open_study
 from dashboard.studies.synthetic_studies import linked_study
@@ -118,7 +118,7 @@ def _cohort_study(messages: DeltaGenerator) -> StudyChoice | None:
     return StudyChoice(records[chosen].folder, records[chosen], synthetic)
 
 
-def _asked(cohort: Cohort) -> str:
+def _asked(cohort: CurrentDataSet) -> str:
     title = cohort_title()
     if title is not None:
         return f"Study of {title} (chosen on Dataset)"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.constants import VERTEBRAE
-from dashboard.studies.scores import Calls, StudyReading
+from core.inference.study_scores import Calls, StudyScores
 from dashboard.widgets.palette import VERTEBRA_COLORS
 
 
 def vertebra_table(
-    reading: StudyReading,
+    reading: StudyScores,
     calls: Calls,
     *,
     threshold: float,
@@ -45,7 +45,7 @@ def call_pill(called: bool | None) -> str:
     return '<span class="lab-pill lab-pill-quiet">none</span>'
 
 
-def _row(reading: StudyReading, calls: Calls, j: int, threshold: float, truth: bool | None) -> str:
+def _row(reading: StudyScores, calls: Calls, j: int, threshold: float, truth: bool | None) -> str:
     name, called = VERTEBRAE[j], calls.vertebrae[j]
     prob, span = float(reading.patient.vertebra_probs[j]), reading.ranges[j]
     extent = "–" if span is None else f"{span[0]}–{span[1]}"

@@ -12,7 +12,7 @@ from core.constants import VERTEBRAE
 from core.evaluation.report import evaluate_predictions
 from core.evaluation.tables.truth import StudyTruth
 from core.experiments.shipped_networks import COHORTS, HELD_OUT, demo_configs
-from core.inference.boxes.study_scores import load_reader
+from core.inference.boxes.study_scores import load_predictor
 from core.inference.outputs import read_slices
 from core.models.bundles import list_bundles
 from core.models.pairs import choose_pair
@@ -73,7 +73,7 @@ def new_study():
 
 
 def test_the_default_pair_finds_the_vertebrae_of_a_new_study(new_study):
-    outputs = load_reader(choose_pair(PROJECT_ROOT / "checkpoints"), device="cpu").predict(
+    outputs = load_predictor(choose_pair(PROJECT_ROOT / "checkpoints"), device="cpu").predict(
         new_study
     )
     seen = outputs.vertebra_probs >= 0.5

@@ -26,7 +26,7 @@ _CORNERS: Final = ("x0", "y0", "x1", "y1")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class BoxCohort:
+class BoxTables:
     """What localisers said of a cohort, and what is true.
 
     Attributes:
@@ -93,7 +93,7 @@ def truth_table(boxes: Sequence[tuple[int, int, Sequence[float]]]) -> BoxTable:
     return BoxTable(study, index, xyxy, scores, track)
 
 
-def write_box_cohort(folder: Path, cohort: BoxCohort) -> None:
+def write_box_cohort(folder: Path, cohort: BoxTables) -> None:
     """Write the three files; boxes as float32.
 
     Raises:
@@ -135,7 +135,7 @@ def write_box_cohort(folder: Path, cohort: BoxCohort) -> None:
             table.to_parquet(temporary, index=False)
 
 
-def read_box_cohort(folder: Path) -> BoxCohort:
+def read_box_cohort(folder: Path) -> BoxTables:
     """Read what `write_box_cohort` wrote.
 
     Raises:
@@ -149,7 +149,7 @@ def read_box_cohort(folder: Path) -> BoxCohort:
         place = {name: k for k, name in enumerate(ids)}
         by_study = {str(name): boxes for name, boxes in raw.groupby("study_id", observed=True)}
         nothing = cast("pd.DataFrame", raw.iloc[:0])
-        return BoxCohort(
+        return BoxTables(
             raw=tuple(
                 _raw_study(row, by_study.get(str(row["study_id"]), nothing))
                 for row in studies.to_dict("records")

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.evaluation.detection.matching import BoxTable, Pairs
+from core.types import FloatArray, IntArray
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 _DRAWS_AT_ONCE: Final = 50
 
 
@@ -30,14 +29,14 @@ class Froc:
         false_study: int64 (f,).
     """
 
-    thresholds: Floats
-    sensitivity: Floats
-    false_per_study: Floats
-    false_per_slice: Floats
-    lesion_scores: Floats
-    lesion_study: Ints
-    false_scores: Floats
-    false_study: Ints
+    thresholds: FloatArray
+    sensitivity: FloatArray
+    false_per_study: FloatArray
+    false_per_slice: FloatArray
+    lesion_scores: FloatArray
+    lesion_study: IntArray
+    false_scores: FloatArray
+    false_study: IntArray
 
     def sensitivity_at(self, false_per_study: float) -> float:
         """Highest sensitivity with at most so many false marks a study; 0 where none is."""
@@ -51,11 +50,11 @@ class Froc:
 
 
 def froc_curve(
-    lesion_scores: Floats,
-    lesion_study: Ints,
-    false_scores: Floats,
-    false_study: Ints,
-    n_slices: Ints,
+    lesion_scores: FloatArray,
+    lesion_study: IntArray,
+    false_scores: FloatArray,
+    false_study: IntArray,
+    n_slices: IntArray,
 ) -> Froc:
     """Count lesions found and false marks at every distinct score.
 
@@ -134,7 +133,7 @@ def froc_fractures(
     return froc_curve(found, true_study, scores[false], study[false], n_slices)
 
 
-def sensitivity_at_draws(curve: Froc, rate: float, draws: Ints) -> Floats:
+def sensitivity_at_draws(curve: Froc, rate: float, draws: IntArray) -> FloatArray:
     """Sensitivity at a rate of false marks, for resampled patients.
 
     The threshold is chosen anew in every replicate, as it would be on those patients.
@@ -167,7 +166,7 @@ def sensitivity_at_draws(curve: Froc, rate: float, draws: Ints) -> Floats:
     return np.concatenate(parts)
 
 
-def _at_least(scores: Floats, thresholds: Floats) -> Ints:
+def _at_least(scores: FloatArray, thresholds: FloatArray) -> IntArray:
     """How many scores reach each threshold."""
     ordered = np.sort(scores)
     return len(ordered) - np.searchsorted(ordered, thresholds, side="left")

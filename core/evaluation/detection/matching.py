@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.preprocessing.box_geometry import box_area
+from core.types import FloatArray, IntArray
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 _SLICES: int = 1 << 20
 
 
@@ -26,27 +25,27 @@ class BoxTable:
         track: int64 (n,), number of the box's track within its study.
     """
 
-    study: Ints
-    slice_index: Ints
-    xyxy: Floats
-    scores: Floats
-    track: Ints
+    study: IntArray
+    slice_index: IntArray
+    xyxy: FloatArray
+    scores: FloatArray
+    track: IntArray
 
     def __len__(self) -> int:
         """Number of boxes."""
         return len(self.scores)
 
     @property
-    def slice_key(self) -> Ints:
+    def slice_key(self) -> IntArray:
         """One number a slice of a study, int64 (n,)."""
         return self.study * _SLICES + self.slice_index
 
     @property
-    def track_key(self) -> Ints:
+    def track_key(self) -> IntArray:
         """One number a track of a study, int64 (n,)."""
         return self.study * _SLICES + self.track
 
-    def rows(self, chosen: NDArray[np.bool_] | Ints) -> BoxTable:
+    def rows(self, chosen: NDArray[np.bool_] | IntArray) -> BoxTable:
         """Some of the boxes."""
         return BoxTable(
             self.study[chosen], self.slice_index[chosen], self.xyxy[chosen],
@@ -65,9 +64,9 @@ class Pairs:
         inside: bool (k,), whether the predicted centre lies in the true box; edges count.
     """
 
-    predicted: Ints
-    true: Ints
-    iou: Floats
+    predicted: IntArray
+    true: IntArray
+    iou: FloatArray
     inside: NDArray[np.bool_]
 
 
@@ -90,7 +89,7 @@ def pair_boxes(predicted: BoxTable, truth: BoxTable) -> Pairs:
     return Pairs(of_predicted, of_truth, iou, np.asarray(inside, dtype=np.bool_))
 
 
-def match_greedily(pairs: Pairs, scores: Floats, *, iou: float) -> NDArray[np.bool_]:
+def match_greedily(pairs: Pairs, scores: FloatArray, *, iou: float) -> NDArray[np.bool_]:
     """Say which predictions are true, each true box being found once, as COCO does it.
 
     By falling score, a prediction takes the free true box that it overlaps most, if by at least
@@ -116,7 +115,7 @@ def match_greedily(pairs: Pairs, scores: Floats, *, iou: float) -> NDArray[np.bo
     return matched
 
 
-def iou_of_best(pairs: Pairs, predicted: BoxTable, n_true: int) -> tuple[Floats, Floats]:
+def iou_of_best(pairs: Pairs, predicted: BoxTable, n_true: int) -> tuple[FloatArray, FloatArray]:
     """Overlap of each true box with what was predicted on its slice.
 
     Args:

@@ -24,8 +24,8 @@ from core.evaluation.detection.matching import (
 )
 from core.evaluation.intervals import Interval
 from core.evaluation.resampling import resample_patients
+from core.types import FloatArray
 
-Floats = NDArray[np.float64]
 IOU_LEVELS: Final = (0.1, 0.3, 0.5)
 _RECALLS: Final = np.linspace(0.0, 1.0, 101)
 _DRAWS_AT_ONCE: Final = 50
@@ -82,8 +82,8 @@ class DetectionReport:
     mean_top_iou: float
     mean_best_iou: float
     hit_rate: float
-    top_iou: Floats
-    best_iou: Floats
+    top_iou: FloatArray
+    best_iou: FloatArray
     levels: tuple[IouLevel, ...]
     mean_average_precision: float
     froc_boxes: Froc
@@ -149,7 +149,7 @@ def evaluate_detection(
     )
 
 
-def average_precision(matched: NDArray[np.bool_], scores: Floats, n_true: int) -> float:
+def average_precision(matched: NDArray[np.bool_], scores: FloatArray, n_true: int) -> float:
     """Mean precision at 101 recalls, as COCO takes it: the highest at that recall or beyond.
 
     Lin et al. 2014 ("Microsoft COCO") and its evaluation code's definition.
@@ -165,7 +165,7 @@ def average_precision(matched: NDArray[np.bool_], scores: Floats, n_true: int) -
 
 
 def mean_interval(
-    values: Floats, study: NDArray[np.int64], draws: NDArray[np.int64]
+    values: FloatArray, study: NDArray[np.int64], draws: NDArray[np.int64]
 ) -> Interval | None:
     """Interval of the mean of `values`, patients drawn with all their values."""
     n_studies = draws.shape[1]
@@ -175,7 +175,7 @@ def mean_interval(
     return percentiles(sums[usable] / counts[usable])
 
 
-def percentiles(sample: Floats, confidence: float = 0.95) -> Interval | None:
+def percentiles(sample: FloatArray, confidence: float = 0.95) -> Interval | None:
     """Percentile interval of a bootstrap sample, NaN left out; None of an empty one."""
     usable = sample[np.isfinite(sample)]
     if len(usable) == 0:
@@ -210,7 +210,7 @@ def _level(
 
 def _ap_draws(
     matched: NDArray[np.bool_], predicted: BoxTable, truth: BoxTable, draws: NDArray[np.int64]
-) -> Floats:
+) -> FloatArray:
     """Average precision of each replicate, NaN where it drew no true box; float64 (replicates,)."""
     order = np.argsort(-predicted.scores, kind="stable")
     study = predicted.study[order]
@@ -226,7 +226,9 @@ def _ap_draws(
     return np.concatenate(parts)
 
 
-def _average_precisions(matched: NDArray[np.bool_], weights: Floats, n_true: Floats) -> Floats:
+def _average_precisions(
+    matched: NDArray[np.bool_], weights: FloatArray, n_true: FloatArray
+) -> FloatArray:
     """AP of rows of weights (r, n) over predictions by falling score; float64 (r,)."""
     true = np.cumsum(weights * matched, axis=1)
     seen = np.cumsum(weights, axis=1)

@@ -17,9 +17,7 @@ from core.errors import TrainingError
 from core.inference.boxes.tracks import Detections, FusionSettings, detect, track_scores
 from core.inference.context import SEEN, log_odds, rising_fit
 from core.models.bundles import BoxWeights
-from core.types import RawDetections, SlicePredictions
-
-Floats = NDArray[np.float64]
+from core.types import FloatArray, RawDetections, SlicePredictions
 
 NO_BOX: Final = 1e-3
 """Score of a slice or vertebra without any box: nothing found is not the same as nothing there."""
@@ -37,9 +35,9 @@ class BoxEvidence:
         owners: float64 (t, 7), how much each vertebra may call a track its own.
     """
 
-    slices: Floats
-    tracks: Floats
-    owners: Floats
+    slices: FloatArray
+    tracks: FloatArray
+    owners: FloatArray
 
 
 def gather_evidence(
@@ -60,7 +58,7 @@ def gather_evidence(
     )
 
 
-def track_owners(found: Detections, presence: NDArray[np.float32]) -> Floats:
+def track_owners(found: Detections, presence: NDArray[np.float32]) -> FloatArray:
     """How much each vertebra may call a track its own.
 
     A box names no vertebra. Several are in view on the slices of its track; the one that is in view
@@ -81,7 +79,9 @@ def track_owners(found: Detections, presence: NDArray[np.float32]) -> Floats:
     return np.divide(seen, most, out=np.zeros_like(seen), where=most > 0)
 
 
-def vertebra_evidence(evidence: BoxEvidence, *, owner_power: float, score_power: float) -> Floats:
+def vertebra_evidence(
+    evidence: BoxEvidence, *, owner_power: float, score_power: float
+) -> FloatArray:
     """What the tracks together say of each vertebra.
 
     With s_t the score of a track and o_tj of `track_owners`, a noisy or: one sure track is enough,
@@ -188,7 +188,7 @@ def fit_box_weights(
     return min(found, key=lambda each: each[0])[1]
 
 
-def _rows(values: Sequence[Floats], seen: Sequence[NDArray[np.bool_]]) -> Floats:
+def _rows(values: Sequence[FloatArray], seen: Sequence[NDArray[np.bool_]]) -> FloatArray:
     """Of every study what can be laid over (n, 7), where a vertebra is seen."""
     return np.concatenate(
         [np.broadcast_to(value, kept.shape)[kept] for value, kept in zip(values, seen, strict=True)]

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.preprocessing.box_geometry import box_area
+from core.types import FloatArray
 
-Floats = NDArray[np.float64]
 ScoreRule = Literal["average", "maximum"]
 
 
@@ -29,8 +29,8 @@ class FusedBoxes:
             -1 where it was suppressed or skipped.
     """
 
-    xyxy: Floats
-    scores: Floats
+    xyxy: FloatArray
+    scores: FloatArray
     members: NDArray[np.int64]
 
     def __len__(self) -> int:
@@ -39,8 +39,8 @@ class FusedBoxes:
 
 
 def weighted_boxes_fusion(
-    xyxy: Floats,
-    scores: Floats,
+    xyxy: FloatArray,
+    scores: FloatArray,
     models: NDArray[np.int64] | None = None,
     *,
     weights: Sequence[float] = (1.0,),
@@ -82,8 +82,8 @@ def weighted_boxes_fusion(
 
 def fuse_groups(
     groups: NDArray[np.int64],
-    xyxy: Floats,
-    scores: Floats,
+    xyxy: FloatArray,
+    scores: FloatArray,
     models: NDArray[np.int64] | None = None,
     *,
     weights: Sequence[float] = (1.0,),
@@ -143,7 +143,7 @@ class _Clusters:
         self._highest = np.zeros((groups, room))
 
     def add(
-        self, group: NDArray[np.int64], xyxy: Floats, weighted: Floats, weight: Floats,
+        self, group: NDArray[np.int64], xyxy: FloatArray, weighted: FloatArray, weight: FloatArray,
         iou_threshold: float,
     ) -> NDArray[np.int64]:  # fmt: skip
         """Put a box where it belongs in each of `group`, which names none twice.
@@ -165,7 +165,7 @@ class _Clusters:
         return slot
 
     def _nearest(
-        self, group: NDArray[np.int64], xyxy: Floats, iou_threshold: float
+        self, group: NDArray[np.int64], xyxy: FloatArray, iou_threshold: float
     ) -> NDArray[np.int64]:
         seen = int(self._count[group].max(initial=0))
         slot = self._count[group].copy()
@@ -179,8 +179,8 @@ class _Clusters:
         return slot
 
     def fused(
-        self, weights: Floats, rule: ScoreRule
-    ) -> tuple[Floats, NDArray[np.int64], NDArray[np.int64]]:
+        self, weights: FloatArray, rule: ScoreRule
+    ) -> tuple[FloatArray, NDArray[np.int64], NDArray[np.int64]]:
         """Boxes and rescaled scores (k, 5), group (k,), and the place of each (group, cluster)."""
         group, slot = np.nonzero(np.arange(self._scores.shape[1]) < self._count[:, np.newaxis])
         total, top = float(weights.sum()) or 1.0, float(weights.max()) or 1.0
@@ -197,7 +197,7 @@ class _Clusters:
         return boxes[order], group[order], place
 
 
-def _paired_iou(boxes: Floats, xyxy: Floats) -> Floats:
+def _paired_iou(boxes: FloatArray, xyxy: FloatArray) -> FloatArray:
     """IoU of boxes (n, k, 4) with each group's own box (n, 4), float64 (n, k)."""
     low = np.maximum(boxes[..., :2], xyxy[:, np.newaxis, :2])
     high = np.minimum(boxes[..., 2:], xyxy[:, np.newaxis, 2:])
@@ -207,7 +207,9 @@ def _paired_iou(boxes: Floats, xyxy: Floats) -> Floats:
     return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
 
 
-def check_boxes(xyxy: Floats, scores: Floats, models: NDArray[np.int64], weights: Floats) -> None:
+def check_boxes(
+    xyxy: FloatArray, scores: FloatArray, models: NDArray[np.int64], weights: FloatArray
+) -> None:
     """Check that boxes, scores, models and weights fit each other.
 
     Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -20,9 +20,8 @@ from core.models.localizer_bundle import load_localizer
 from core.prepared.box_slices import BoxSlices, squares_of
 from core.preprocessing.box_geometry import boxes_from_square, clip_boxes
 from core.preprocessing.network_input import stack_neighbours
-from core.types import CTVolume, FileBox, RawDetections
+from core.types import CTVolume, FileBox, Progress, RawDetections
 
-Progress = Callable[[int, int], None]
 FLIPS: Final = (False, True)
 """The passes of test-time augmentation: as it is, and mirrored left to right."""
 STORED_FROM: Final = 0.03

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,13 +14,11 @@ from core.inference.boxes.predictor import BoxPredictor
 from core.inference.predictor import Predictor
 from core.models.bundles import BundleInfo
 from core.models.pairs import BundlePair
-from core.types import CTVolume, FileBox, RawDetections, SlicePredictions
-
-Progress = Callable[[int, int], None]
+from core.types import CTVolume, FileBox, Progress, RawDetections, SlicePredictions
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class BoxReading:
+class BoxEvidencePrediction:
     """What a localiser says of a study.
 
     Attributes:
@@ -33,7 +30,7 @@ class BoxReading:
     raw: RawDetections
 
 
-class BoxReader:
+class BoxEvidencePredictor:
     """Presence by a vertebra network, fractures by a localiser's boxes; loaded once.
 
     Args:
@@ -76,7 +73,7 @@ class BoxReader:
         *,
         raw: RawDetections | None = None,
         progress: Progress | None = None,
-    ) -> BoxReading:
+    ) -> BoxEvidencePrediction:
         """Run both networks over every slice.
 
         Args:
@@ -115,21 +112,23 @@ class BoxReader:
         )
         predictions = box_outputs(raw, seen, self._weights)
         check_slice_predictions(predictions)
-        return BoxReading(predictions, raw)
+        return BoxEvidencePrediction(predictions, raw)
 
-    def boxes_of(self, reading: BoxReading, volume: CTVolume) -> tuple[FileBox, ...]:
+    def boxes_of(self, reading: BoxEvidencePrediction, volume: CTVolume) -> tuple[FileBox, ...]:
         """The fused boxes that reach the localiser's operating point."""
         return self._boxes.boxes_of(reading.raw, volume)
 
 
-def load_reader(
+def load_predictor(
     pair: BundlePair, *, device: str = "auto", batch_size: int = 32
-) -> Predictor | BoxReader:
+) -> Predictor | BoxEvidencePredictor:
     """Load what reads a study with a pair, by the kind of its fracture bundle.
 
     Raises:
         BundleError, DeviceError: As the readers raise them.
     """
     if pair.fracture.config.task == "localization":
-        return BoxReader(pair.vertebra, pair.fracture, device=device, batch_size=batch_size)
+        return BoxEvidencePredictor(
+            pair.vertebra, pair.fracture, device=device, batch_size=batch_size
+        )
     return Predictor(pair.vertebra, pair.fracture, device=device, batch_size=batch_size)

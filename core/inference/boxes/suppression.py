@@ -7,14 +7,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from core.inference.boxes.fusion import Floats, FusedBoxes, check_boxes, weighted_boxes_fusion
+from core.inference.boxes.fusion import FusedBoxes, check_boxes, weighted_boxes_fusion
 from core.preprocessing.box_geometry import box_iou
+from core.types import FloatArray
 
 FusionMethod = Literal["wbf", "nms", "soft-nms", "none"]
 
 
 def non_maximum_suppression(
-    xyxy: Floats, scores: Floats, *, iou_threshold: float = 0.5, skip_below: float = 0.0
+    xyxy: FloatArray, scores: FloatArray, *, iou_threshold: float = 0.5, skip_below: float = 0.0
 ) -> FusedBoxes:
     """Keep the best box of each heap and drop those that overlap it by more than the threshold.
 
@@ -42,7 +43,7 @@ def non_maximum_suppression(
 
 
 def soft_nms(
-    xyxy: Floats, scores: Floats, *, sigma: float = 0.5, skip_below: float = 0.001
+    xyxy: FloatArray, scores: FloatArray, *, sigma: float = 0.5, skip_below: float = 0.001
 ) -> FusedBoxes:
     """Lower the scores of boxes that overlap a better one (Bodla et al. 2017, equation 4).
 
@@ -78,8 +79,8 @@ def soft_nms(
 
 def fuse(
     method: FusionMethod,
-    xyxy: Floats,
-    scores: Floats,
+    xyxy: FloatArray,
+    scores: FloatArray,
     models: NDArray[np.int64],
     *,
     n_models: int,

@@ -5,15 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.inference.boxes.fusion import ScoreRule, fuse_groups
 from core.inference.boxes.suppression import FusionMethod, fuse
 from core.preprocessing.box_geometry import box_iou
-from core.types import RawDetections
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from core.types import FloatArray, IntArray, RawDetections
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +54,10 @@ class Detections:
     """
 
     study_id: str
-    slice_index: Ints
-    xyxy: Floats
-    scores: Floats
-    track: Ints
+    slice_index: IntArray
+    xyxy: FloatArray
+    scores: FloatArray
+    track: IntArray
     n_slices: int
 
     def __len__(self) -> int:
@@ -104,7 +100,7 @@ TRACK_GAP = 2
 
 
 def detect(
-    raw: RawDetections, settings: FusionSettings, *, slice_probs: Floats | None = None
+    raw: RawDetections, settings: FusionSettings, *, slice_probs: FloatArray | None = None
 ) -> Detections:
     """Fuse the raw boxes of a study and join them along z.
 
@@ -136,7 +132,7 @@ def detect(
     )
 
 
-def link_tracks(slices: Ints, boxes: Floats, scores: Floats, *, iou: float) -> Ints:
+def link_tracks(slices: IntArray, boxes: FloatArray, scores: FloatArray, *, iou: float) -> IntArray:
     """Number the tracks that boxes form from slice to slice.
 
     From the head down, each box continues the best overlapping track that ended at most
@@ -168,7 +164,7 @@ def link_tracks(slices: Ints, boxes: Floats, scores: Floats, *, iou: float) -> I
     return track
 
 
-def track_scores(track: Ints, scores: Floats) -> Floats:
+def track_scores(track: IntArray, scores: FloatArray) -> FloatArray:
     """Mean of each track's `TRACK_DEPTH` best scores, missing ones counted as 0; float64 (t,)."""
     order = np.lexsort((-scores, track))
     number = track[order]
@@ -197,13 +193,13 @@ def boxes_3d(found: Detections) -> list[Box3D]:
     return sorted(made, key=lambda box: -box.score)
 
 
-def _fused(raw: RawDetections, settings: FusionSettings) -> tuple[Ints, Floats, Floats]:
+def _fused(raw: RawDetections, settings: FusionSettings) -> tuple[IntArray, FloatArray, FloatArray]:
     """Slice, box and score of each fused box, by slice and then best first."""
     if settings.method == "wbf":
         return _fused_over_neighbours(raw, settings)
-    slices: list[Ints] = [np.empty(0, np.int64)]
-    boxes: list[Floats] = [np.empty((0, 4))]
-    scores: list[Floats] = [np.empty(0)]
+    slices: list[IntArray] = [np.empty(0, np.int64)]
+    boxes: list[FloatArray] = [np.empty((0, 4))]
+    scores: list[FloatArray] = [np.empty(0)]
     for index in np.unique(raw.slice_index):
         rows = raw.slice_index == index
         one = fuse(
@@ -218,7 +214,7 @@ def _fused(raw: RawDetections, settings: FusionSettings) -> tuple[Ints, Floats, 
 
 def _fused_over_neighbours(
     raw: RawDetections, settings: FusionSettings
-) -> tuple[Ints, Floats, Floats]:
+) -> tuple[IntArray, FloatArray, FloatArray]:
     """Weighted boxes fusion in which the slices above and below count as further models."""
     weight = settings.neighbour_weight
     offsets = (-1, 0, 1) if weight > 0 else (0,)

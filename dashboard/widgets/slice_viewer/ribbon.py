@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.constants import VERTEBRAE
+from core.inference.study_scores import StudyScores
 from core.types import CTVolume
-from dashboard.studies.scores import StudyReading
 from dashboard.widgets.palette import SUSPICION, VERTEBRA_COLORS
 
 
@@ -29,7 +29,7 @@ class Ribbon:
     threshold: float | None = None
 
     @classmethod
-    def of_reading(cls, reading: StudyReading, threshold: float | None = None) -> Ribbon:
+    def of_reading(cls, reading: StudyScores, threshold: float | None = None) -> Ribbon:
         """The ribbon of a study that was read."""
         probs = np.where(reading.patient.slice_seen, reading.patient.slice_probs, np.nan)
         return cls(probs, reading.predictions.vertebra_probs, threshold)

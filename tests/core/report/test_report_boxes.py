@@ -12,7 +12,7 @@ from core.config import PROJECT_ROOT
 from core.dataset.rsna import read_studies
 from core.dicom.series import read_series
 from core.experiments.shipped_localizer import NAME
-from core.inference.boxes.study_scores import load_reader
+from core.inference.boxes.study_scores import load_predictor
 from core.models.bundles import read_bundle
 from core.models.pairs import BundlePair
 from core.report.study import build_report
@@ -50,7 +50,7 @@ def boxes(volume, score) -> RawDetections:
 
 @pytest.mark.parametrize(("score", "said"), [(0.9, "boxes from"), (0.2, "no box reaches")])
 def test_the_slices_of_the_calls_carry_their_boxes(volume, pair, score, said):
-    reader = load_reader(pair, device="cpu")
+    reader = load_predictor(pair, device="cpu")
     raw = boxes(volume, score)
     reading = reader.read(volume, raw=raw)
     report = build_report(volume, reading.predictions, pair, raw=raw)

@@ -14,7 +14,7 @@ import pytest
 
 from core.config import RunConfig
 from core.system.process_identity import is_same_process
-from core.training import metrics_tail, run_list
+from core.training import run_list
 from core.training.provenance import fingerprint_keys, provenance
 from core.training.run_list import (
     last_metrics,

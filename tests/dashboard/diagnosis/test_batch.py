@@ -23,9 +23,9 @@ def test_studies_read_before_are_no_part_of_the_count(monkeypatch):
         return object() if folder.name in {"a", "b"} else None
 
     monkeypatch.setattr(batch, "_queue", Queue)
-    monkeypatch.setattr(batch, "stored_reading", stored)
+    monkeypatch.setattr(batch, "stored_scores", stored)
     monkeypatch.setattr(batch, "predict_stored", lambda folder, pair: read.append(folder))
     records = tuple(StudyRecord(name, Path(name)) for name in ("a", "broken", "b", "c"))
-    batch.start_batch(batch.Batch(records, SimpleNamespace(digest="0")))
+    batch.start_batch(batch.StudyBatch(records, SimpleNamespace(digest="0")))
     assert [folder.name for folder in read] == ["broken", "c"]
     assert told == [(0, 2), (1, 2), (2, 2)]

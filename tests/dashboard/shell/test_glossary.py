@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dashboard.shell.glossary import Entry, glossary, matching, parse_glossary
+from dashboard.shell.glossary import GlossaryEntry, glossary, matching, parse_glossary
 
 
 def test_entries_are_read_with_their_sections_and_continued_lines():
@@ -9,9 +9,9 @@ def test_entries_are_read_with_their_sections_and_continued_lines():
         "— with a dash.\n\nNot an entry.\n\n## Two\n\n- **D** — third.\n"
     )
     assert parse_glossary(text) == (
-        Entry("One", "A, b", "first and on."),
-        Entry("One", "C", "second — with a dash."),
-        Entry("Two", "D", "third."),
+        GlossaryEntry("One", "A, b", "first and on."),
+        GlossaryEntry("One", "C", "second — with a dash."),
+        GlossaryEntry("Two", "D", "third."),
     )
 
 
@@ -26,9 +26,9 @@ def test_the_shipped_glossary_is_read_whole(repo_root):
 
 def test_a_search_finds_terms_before_meanings_and_ignores_case():
     entries = (
-        Entry("s", "Window", "shows bone."),
-        Entry("s", "Bone", "hard."),
-        Entry("s", "Air", "nothing."),
+        GlossaryEntry("s", "Window", "shows bone."),
+        GlossaryEntry("s", "Bone", "hard."),
+        GlossaryEntry("s", "Air", "nothing."),
     )
     assert [entry.term for entry in matching(entries, " bone ")] == ["Bone", "Window"]
     assert matching(entries, "") == entries

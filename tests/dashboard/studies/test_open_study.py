@@ -21,7 +21,7 @@ def open_first() -> open_study.OpenStudy:
 
 
 def read(study) -> None:
-    if predictions.find_reading(study, pair()) is None:
+    if predictions.find_scores(study, pair()) is None:
         assert predictions.start_prediction(study, pair()).future.exception(timeout=60) is None
 
 
@@ -69,7 +69,7 @@ def test_a_prediction_is_stored_by_content_and_found_after_a_restart(at_work, mo
     open_study._open_study.clear()
     monkeypatch.setattr(open_study, "_predict", None)
     again = open_first()
-    reading = predictions.find_reading(again, pair())
+    reading = predictions.find_scores(again, pair())
     assert reading.predictions.n_slices == N_SLICES
     assert reading.predictions.study_id == FRACTURED
 
@@ -80,7 +80,7 @@ def test_a_copy_of_the_study_elsewhere_shares_its_prediction(at_work, tmp_path):
     for number, path in enumerate(study.volume.source_files):
         target = tmp_path / f"copy{number}.dcm"
         target.write_bytes(path.read_bytes())
-    assert predictions.find_reading(open_study.open_study(tmp_path), pair()) is not None
+    assert predictions.find_scores(open_study.open_study(tmp_path), pair()) is not None
 
 
 def test_other_preprocessing_is_another_prediction(at_work):

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import re
 
+from core.inference.study_scores import call, score_study
 from dashboard.overview.pipeline import pipeline_picture
 from dashboard.overview.spine_mark import spine_mark
-from dashboard.studies.scores import call, read_study
 from dashboard.widgets.vertebra_table import vertebra_table
-from tests.dashboard.studies.test_scores import two_vertebrae
+from tests.core.inference.test_study_scores import two_vertebrae
 
 
 def rows(html: str) -> list[str]:
@@ -14,7 +14,7 @@ def rows(html: str) -> list[str]:
 
 
 def table(truth=None, vertebra=0.3) -> list[str]:
-    reading = read_study(two_vertebrae())
+    reading = score_study(two_vertebrae())
     calls = call(reading, patient=0.5, vertebra=vertebra)
     return rows(vertebra_table(reading, calls, threshold=vertebra, truth=truth))
 

@@ -18,7 +18,7 @@ from core.inference.batch import predict_folder
 from core.inference.boxes.boxes_csv import read_boxes
 from core.inference.boxes.evidence import box_outputs
 from core.inference.boxes.predictor import BoxPredictor
-from core.inference.boxes.study_scores import BoxReader, load_reader
+from core.inference.boxes.study_scores import BoxEvidencePredictor, load_predictor
 from core.inference.outputs import read_predictions
 from core.inference.predictor import Predictor
 from core.models.bundles import read_bundle
@@ -44,7 +44,7 @@ def volume(folder):
 
 @pytest.fixture(scope="module")
 def reader(pair):
-    return load_reader(pair, device="cpu")
+    return load_predictor(pair, device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def test_a_localiser_without_weights_cannot_judge(pair, tmp_path):
     config = pair.fracture.config.model_copy(update={"box_weights": None})
     plain = replace(pair.fracture, config=config)
     with pytest.raises(BundleError, match="cannot judge"):
-        BoxReader(pair.vertebra, plain, device="cpu")
+        BoxEvidencePredictor(pair.vertebra, plain, device="cpu")
     assert not config.gives_fractures
 
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from core.inference.study_scores import call, score_study
 from core.types import SlicePredictions
-from dashboard.studies.scores import call, read_study
 
 
 def predictions(presence, fracture, fracture_type=3) -> SlicePredictions:
@@ -31,7 +31,7 @@ def two_vertebrae() -> SlicePredictions:
 
 
 def test_ranges_and_peaks_are_found_where_they_were_put():
-    reading = read_study(two_vertebrae())
+    reading = score_study(two_vertebrae())
     assert reading.ranges == ((0, 2), (2, 4), None, None, None, None, None)
     assert reading.peaks[1] == 3
     assert reading.peak_slice == 3
@@ -40,12 +40,12 @@ def test_ranges_and_peaks_are_found_where_they_were_put():
 def test_the_longest_run_is_the_range_where_presence_has_gaps():
     presence = np.zeros((8, 7))
     presence[[0, 2, 3, 4, 6, 7], 4] = 0.9
-    reading = read_study(predictions(presence, np.full((8, 7), 0.2)))
+    reading = score_study(predictions(presence, np.full((8, 7), 0.2)))
     assert reading.ranges[4] == (2, 4)
 
 
 def test_a_score_equal_to_its_threshold_is_a_call():
-    reading = read_study(two_vertebrae())
+    reading = score_study(two_vertebrae())
     p = reading.patient
     calls = call(reading, patient=p.patient_prob, vertebra=float(p.vertebra_probs[1]))
     assert calls.patient
@@ -55,7 +55,7 @@ def test_a_score_equal_to_its_threshold_is_a_call():
 
 
 def test_a_vertebra_that_is_not_seen_gets_no_call_at_any_threshold():
-    calls = call(read_study(two_vertebrae()), patient=0.0, vertebra=0.0)
+    calls = call(score_study(two_vertebrae()), patient=0.0, vertebra=0.0)
     assert calls.vertebrae[2:] == (None,) * 5
 
 
@@ -64,7 +64,7 @@ probabilities = arrays(np.float32, (5, 7), elements=st.floats(0, 1, width=32))
 
 @given(probabilities, probabilities, st.floats(0, 1), st.floats(0, 1))
 def test_a_higher_threshold_never_adds_a_call(presence, fracture, one, other):
-    reading = read_study(predictions(presence, fracture))
+    reading = score_study(predictions(presence, fracture))
     low, high = sorted((one, other))
     loose = call(reading, patient=low, vertebra=low)
     strict = call(reading, patient=high, vertebra=high)
@@ -77,6 +77,6 @@ def test_a_higher_threshold_never_adds_a_call(presence, fracture, one, other):
 def test_a_study_of_one_slice_has_one_range():
     presence = np.zeros((1, 7))
     presence[0, 3] = 1
-    reading = read_study(predictions(presence, np.full((1, 7), 0.4)))
+    reading = score_study(predictions(presence, np.full((1, 7), 0.4)))
     assert reading.ranges[3] == (0, 0)
     assert reading.patient.patient_prob == pytest.approx(0.4)
