@@ -155,7 +155,7 @@ def test_the_last_auc_is_found_without_reading_the_lines_before_it(tmp_path, mon
         run.append_metrics("validation", step=100 * epoch + 99, auc=auc)
     with run.metrics_file.open("a") as stream:
         stream.write('{"event": "validation", "au')
-    monkeypatch.setattr(metrics_tail, "BLOCK_BYTES", 64)
+    monkeypatch.setattr(run_list, "BLOCK_BYTES", 64)
     assert summarise_run(run.folder).validation_auc == 0.2
     steps = last_metrics(run.metrics_file, "step")
     assert [next(steps)["step"] for _ in range(3)] == [399, 398, 397]
