@@ -1,1 +1,1 @@
-"""Streamlit dashboard over core: navigation, cached services, charts, components."""
+"""Streamlit dashboard over core: one room per page, and what pages share."""

@@ -1,6 +1,6 @@
-"""Every page's work without a browser: `python -m core <command>`.
+"""What the pages do, without a browser: `python -m core <command>`.
 
-The composition root: it joins the parts, shows progress, and turns a typed error into one line
+The composition root: it connects the rooms, shows progress, and turns a typed error into one line
 and exit status 2. It imports what a command needs when the command runs, so that `--help` and the
 commands without a network start at once.
 """

@@ -1,1 +1,1 @@
-"""A DICOM file or series becomes HU voxels with a geometry; nothing of RSNA or of networks."""
+"""From a DICOM file or series to HU voxels with a geometry; nothing about RSNA or networks."""

@@ -1,1 +1,1 @@
-"""Metrics with intervals, computed from stored predictions."""
+"""Metrics, curves, intervals, thresholds and comparisons, computed from stored predictions."""

@@ -1,1 +1,1 @@
-"""From a CT volume to slice, vertebra and patient probabilities."""
+"""From a study to slice, vertebra and patient scores, and to boxes."""

@@ -1,1 +1,1 @@
-"""Networks, and the bundles that carry their weights."""
+"""Networks, and the bundles that carry their weights and operating points."""

@@ -1,1 +1,1 @@
-"""Pure functions on image arrays."""
+"""Pure functions on images: windowing, resizing, augmentation, noise reduction."""

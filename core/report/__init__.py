@@ -1,1 +1,1 @@
-"""One study's findings as a document: what it says, and how it is written as HTML and as PDF."""
+"""One study's findings as a document, in HTML and in PDF."""

@@ -1,1 +1,1 @@
-"""Atomic files, work in parallel, sandboxed processes, disk space: no word of medicine."""
+"""Atomic files, parallel work, sandboxed processes, disk space; nothing medical."""

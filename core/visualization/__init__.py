@@ -1,1 +1,1 @@
-"""Surfaces and scenes for three-dimensional views."""
+"""Surfaces and scenes in 3D, and the files they are exported to."""

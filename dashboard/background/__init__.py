@@ -1,1 +1,1 @@
-"""Work in the background: threads, processes and futures."""
+"""Work outside the page script: threads, processes and futures."""

@@ -1,1 +1,1 @@
-"""The Diagnosis page: one study, or a batch, from the networks to the report."""
+"""The Diagnosis page: one study, or many, from the networks to the report."""

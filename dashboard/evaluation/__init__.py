@@ -1,1 +1,1 @@
-"""The Evaluation page: models, thresholds, curves, comparisons and what is saved of them."""
+"""The Evaluation page: models, thresholds, curves, comparisons and what is saved."""

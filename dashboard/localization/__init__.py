@@ -1,1 +1,1 @@
-"""The Localization page: how well boxes match, study by study."""
+"""The Localization page: how well boxes match, on one study and on the held-out cohort."""

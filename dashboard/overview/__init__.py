@@ -1,1 +1,1 @@
-"""The Overview page: what this is, the cohort and the models at a glance."""
+"""The Overview page: the method, the data set and the networks at a glance."""

@@ -1,1 +1,1 @@
-"""The Preprocessing page: every step from HU to the network, and augmentation previews."""
+"""The Preprocessing page: each step from HU to network input, and augmentation previews."""

@@ -1,1 +1,1 @@
-"""Who is at the page and what the page remembers: state, roles, wording of numbers."""
+"""Who is at the page and what the page remembers: state, access, roles, number formats."""

@@ -1,1 +1,1 @@
-"""The frame around the pages: who comes in, what is loaded at start, the glossary."""
+"""Around the pages: access gate, login, imports at the start, the glossary."""

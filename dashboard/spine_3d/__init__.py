@@ -1,1 +1,1 @@
-"""The 3D page: the spine as surfaces, with planes, boxes and suspicion."""
+"""The 3D page: the spine as surfaces, with planes, boxes and fracture probabilities."""

@@ -1,1 +1,1 @@
-"""The studies at hand: the data set in use, open series, uploads, predictions and their cohorts."""
+"""The data set in use, open series, uploads and predictions: cached calls into core."""

@@ -1,1 +1,1 @@
-"""The guided tour and the presenter view."""
+"""The guided tour and the presenter layout."""

@@ -1,1 +1,1 @@
-"""What several pages show: choosers, tables, notices, colours and the slice viewer."""
+"""What several pages show: pickers, tables, notices, colours and the slice viewer."""

@@ -1,1 +1,1 @@
-"""Charts of the Evaluation page; each draws a result that core computed."""
+"""Charts of the Evaluation page; each draws a result that core has computed."""

@@ -1,4 +1,4 @@
-"""The 3D scene in the page: `docs/pages/spine_3d.md` tells how it is put together."""
+"""The 3D scene in the page: `docs/pages/spine_3d.md` describes its parts."""
 
 from dashboard.spine_3d.viewer.component import SceneEvents, scene_3d
 

@@ -1,4 +1,4 @@
-"""The CT viewer of every page that shows a slice; `docs/pages/viewer.md` tells how to use it."""
+"""The CT viewer of every page that shows a slice; `docs/pages/viewer.md` shows how to use it."""
 
 from dashboard.widgets.slice_viewer.overlays import (
     BoxOverlay,
