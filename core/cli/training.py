@@ -50,7 +50,8 @@ def pace(
     config: Annotated[Path, typer.Argument(help="YAML run config; its data stay unread.")],
 ) -> None:
     """Measure how fast a run's network trains here; the dashboard estimates times by it."""
-    from core.training.throughput import keep_pace, measure_pace
+    from core.training.paces import keep_pace
+    from core.training.throughput import measure_pace
 
     measured = measure_pace(load_run_config(config))
     keep_pace(Settings().cspine_var, measured)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import time
-from dataclasses import asdict
-from pathlib import Path
 from typing import Final
 
 import torch
@@ -13,13 +10,9 @@ from torch.optim import Adam
 
 from core.config import RunConfig
 from core.models.registry import build_model
-from core.system.atomic_files import write_json
 from core.training.distributed import Processes, start_fabric
 from core.training.losses import loss_for
 from core.training.schedule import Pace
-
-FILE: Final = "paces.json"
-KEPT: Final = 50
 
 STEPS: Final = 3
 MAX_BATCH: Final = 16
@@ -62,25 +55,3 @@ def measure_pace(config: RunConfig, *, steps: int = STEPS) -> Pace:
         loss.item()  # Waits for the device.
     speed = steps * count / (time.perf_counter() - started)
     return Pace(config.backbone, config.size, config.precision, speed)
-
-
-def read_paces(folder: Path) -> list[Pace]:
-    """The paces kept in a folder, the latest first; none where the file is missing or broken."""
-    try:
-        return [Pace(**entry) for entry in json.loads((folder / FILE).read_text())]
-    except (OSError, ValueError, TypeError):
-        return []
-
-
-def keep_pace(folder: Path, pace: Pace) -> None:
-    """Put a pace before the others, in place of one of the same network, size and precision.
-
-    Raises:
-        StorageError: The file cannot be written.
-    """
-    others = [known for known in read_paces(folder) if _what(known) != _what(pace)]
-    write_json(folder / FILE, [asdict(known) for known in [pace, *others][:KEPT]])
-
-
-def _what(pace: Pace) -> tuple[str, int, str]:
-    return pace.backbone, pace.size, pace.precision

@@ -9,8 +9,8 @@ import streamlit as st
 
 from core.config import PROJECT_ROOT, RunConfig
 from core.errors import ConfigError, CSpineError
+from core.training.paces import read_paces
 from core.training.schedule import Estimate, estimate_run, one_cycle
-from core.training.throughput import read_paces
 from dashboard.session import state
 from dashboard.session.access import looking_only, may_change
 from dashboard.session.wording import duration

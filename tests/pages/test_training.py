@@ -11,9 +11,9 @@ from streamlit.testing.v1 import AppTest
 
 from core.config import RunConfig
 from core.system import atomic_files
+from core.training.paces import keep_pace
 from core.training.runs import RunFolder
 from core.training.schedule import Pace
-from core.training.throughput import keep_pace
 from dashboard.training import run_processes
 from dashboard.training.form_fields import FIELDS
 from tests.pages.driver import APP, html, open_page
