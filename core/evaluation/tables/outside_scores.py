@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from core.constants import VERTEBRAE
 from core.dataset.csv_table import RAGGED, numbers, read_table
 from core.errors import DataRootError, PredictionsError
-from core.evaluation.tables.score_table import ScoreTable, patient_scores, table_without_slices
+from core.evaluation.tables.score_table import ScoreTable, table_without_slices
+from core.inference.aggregation import patient_scores
 
 OutsideFormat = Literal["wide", "competition"]
 _OVERALL: Final = "patient_overall"

@@ -13,8 +13,13 @@ from numpy.typing import NDArray
 from core.constants import N_VERTEBRAE
 from core.errors import PredictionsError
 from core.evaluation.arrays import frozen, offsets_of, rows_of_studies
-from core.evaluation.pooled_scores import check_fracture_type, pooled_over_slices, slice_scores
-from core.inference.aggregation import Pooling
+from core.inference.aggregation import (
+    Pooling,
+    check_outputs,
+    patient_scores,
+    slice_scores,
+    vertebra_scores,
+)
 from core.types import SlicePredictions
 
 NO_FOLD: Final = -1
@@ -83,7 +88,7 @@ class ScoreTable:
         """
         if self.presence is None or self.fracture is None:
             raise PredictionsError(f"{self.name} cannot be pooled anew: {NO_SLICES}.")
-        scores, seen = pooled_over_slices(self.presence, self.fracture, self.offsets, pooling)
+        scores, seen = vertebra_scores(self.presence, self.fracture, self.offsets, pooling)
         return replace(
             self,
             vertebra_scores=frozen(scores),
@@ -142,16 +147,10 @@ def table_from_slices(
     Raises:
         PredictionsError: A value is NaN or leaves [0, 1], the type or the pooling is unknown.
     """
-    check_fracture_type(name, fracture, fracture_type)
-    for kind, values in (("presence", presence), ("fracture", fracture)):
-        # NaN fails both comparisons, so one expression covers it as well.
-        if len(values) and not (values.min() >= 0 and values.max() <= 1):
-            raise PredictionsError(
-                f"{name}: {kind} probabilities hold NaN or leave [0, 1]; predict the studies again."
-            )
+    check_outputs(name, presence, fracture, fracture_type)
     if fracture_type == 1:
         fracture = np.ascontiguousarray(fracture[:, :1])
-    vertebrae, seen = pooled_over_slices(presence, fracture, offsets, pooling)
+    vertebrae, seen = vertebra_scores(presence, fracture, offsets, pooling)
     slices, slice_seen = slice_scores(presence, fracture, fracture_type)
     return ScoreTable(
         name=name,
@@ -224,8 +223,3 @@ def table_without_slices(
         vertebra_seen=frozen(np.ones((n, N_VERTEBRAE), np.bool_)),
         patient_scores=frozen(patient_scores[order]),
     )
-
-
-def patient_scores(vertebra_scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """p = 1 - prod_j (1 - p_j), float64 (n,), of p_j (n, 7)."""
-    return 1.0 - np.prod(1.0 - vertebra_scores, axis=1)

@@ -10,7 +10,13 @@ from hypothesis.extra import numpy as hnp
 
 from core.constants import FRACTURE_TYPES
 from core.errors import PredictionsError
-from core.inference.aggregation import POOLINGS, aggregate
+from core.inference.aggregation import (
+    POOLINGS,
+    aggregate,
+    patient_scores,
+    slice_scores,
+    vertebra_scores,
+)
 from core.types import SlicePredictions
 
 # Three slices. C1 and C2 are filled in by hand below; C3..C7 have v = 0 and an f that must not
@@ -255,3 +261,77 @@ def test_a_faint_vertebra_is_seen():
     found = aggregate(study(presence, np.full((2, 7), 0.5), fracture_type=3))
     assert found.slice_seen.tolist() == [True, False]
     assert found.slice_probs.tolist() == [0.5, 0.0]
+
+
+def plain_slice(v, f, fracture_type):
+    """p_i of one slice, number by number."""
+    if fracture_type == 1:
+        return f[0]
+    if fracture_type == 4:
+        return max(a * b for a, b in zip(v, f, strict=True))
+    weight = sum(v)
+    return sum(a * b for a, b in zip(v, f, strict=True)) / weight if weight > 0 else 0.0
+
+
+def plain_vertebra(v, f, pooling):
+    """p_j of one vertebra from its slices, number by number."""
+    if not sum(v) > 0:
+        return 0.0
+    products = sorted((a * b for a, b in zip(v, f, strict=True)), reverse=True)
+    if pooling == "mean":
+        return sum(products) / sum(v)
+    if pooling == "max":
+        return products[0]
+    if pooling == "top_k":
+        return sum(products[:5]) / len(products[:5])
+    none = 1.0
+    for product in products:
+        none *= 1.0 - product
+    return 1.0 - none
+
+
+@pytest.mark.parametrize("fracture_type", FRACTURE_TYPES)
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_many_studies_score_like_a_plain_loop_over_each_in_float64(fracture_type, pooling):
+    rng = np.random.default_rng(7)
+    lengths = [1, 2, 4, 5, 6, 90, 1, 300]
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    # Some slices show nothing, and some vertebrae are on no slice of a study.
+    v = rng.random((offsets[-1], 7), dtype=np.float32) * (rng.random((offsets[-1], 7)) < 0.6)
+    for k in range(len(lengths)):
+        v[offsets[k] : offsets[k + 1]] *= rng.random(7) < 0.7
+    v[::9] = 0
+    v = v.astype(np.float32)
+    f = rng.random((offsets[-1], 7), dtype=np.float32)
+    if fracture_type == 1:
+        f = np.repeat(f[:, :1], 7, axis=1)
+
+    p_j, seen = vertebra_scores(v, f, offsets, pooling)
+    p_i, slice_seen = slice_scores(v, f, fracture_type)
+    p = patient_scores(p_j)
+
+    for k in range(len(lengths)):
+        rows = slice(offsets[k], offsets[k + 1])
+        own_v, own_f = v[rows].astype(float).tolist(), f[rows].astype(float).tolist()
+        columns = zip(zip(*own_v, strict=True), zip(*own_f, strict=True), strict=True)
+        wanted = [plain_vertebra(a, b, pooling) for a, b in columns]
+        slices = [plain_slice(a, b, fracture_type) for a, b in zip(own_v, own_f, strict=True)]
+        assert p_j[k] == pytest.approx(wanted, abs=1e-12)
+        assert p_i[rows] == pytest.approx(slices, abs=1e-12)
+        assert p[k] == pytest.approx(1 - np.prod([1 - each for each in wanted]), abs=1e-12)
+        assert seen[k].tolist() == [sum(column) > 0 for column in zip(*own_v, strict=True)]
+        assert slice_seen[rows].tolist() == [fracture_type == 1 or sum(r) > 0 for r in own_v]
+        alone = aggregate(study(v[rows], f[rows], fracture_type), pooling=pooling)
+        assert alone.vertebra_probs == pytest.approx(wanted, abs=1e-12)
+        assert alone.slice_probs == pytest.approx(slices, abs=1e-12)
+
+
+def test_one_column_of_a_type_1_model_scores_like_seven_equal_ones():
+    presence, fracture = np.random.default_rng(2).random((2, 6, 7))
+    offsets = np.array([0, 2, 6])
+
+    one, seen = vertebra_scores(presence, fracture[:, :1], offsets)
+    seven, _ = vertebra_scores(presence, np.repeat(fracture[:, :1], 7, axis=1), offsets)
+
+    assert one.tolist() == seven.tolist()
+    assert seen.all()
