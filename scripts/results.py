@@ -13,15 +13,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import numpy as np
 
 from core.config import PROJECT_ROOT
-from core.constants import VERTEBRAE
+from core.evaluation.tables.score_files import read_truth_table
+from core.experiments.cohorts import FOLDS, HELD_OUT, PREDICTIONS_FOLDER
 from core.experiments.localizer_report import stages_before
 from core.experiments.localizer_scores import LEVELS_FILE
 from core.experiments.shipped_localizer import NAME as LOCALIZER
-from core.experiments.shipped_scores import PREDICTIONS_FOLDER
-from core.models.bundles import COHORTS_FOLDER, BundleInfo, list_bundles, read_bundle
+from core.models.bundles import BundleInfo, list_bundles, read_bundle
 from core.system.atomic_files import write_text
 from scripts.results_experiments import experiment_tables
 
@@ -79,8 +79,8 @@ def results_tables(bundles: list[BundleInfo]) -> str:
     """All levels of both cohorts."""
     parts: list[str] = []
     for key, title in (
-        ("held_out", "Held-out cohort: measured once, nothing chosen on it"),
-        ("out_of_fold", "Out-of-fold predictions: contexts and thresholds were chosen on these"),
+        (HELD_OUT.table, "Held-out cohort: measured once, nothing chosen on it"),
+        (FOLDS.table, "Out-of-fold predictions: contexts and thresholds were chosen on these"),
     ):
         patients = {(b.metrics or {})[key]["n"]["patients"] for b in bundles}
         studies = ", ".join(str(number) for number in sorted(patients))
@@ -105,13 +105,10 @@ def results_tables(bundles: list[BundleInfo]) -> str:
 
 def line_share() -> str:
     """How many of the slices that count as positive carry a line, in words."""
-    cohorts = PROJECT_ROOT / "checkpoints" / COHORTS_FOLDER
-    studies = pd.read_parquet(cohorts / "held_out.parquet").set_index("study_id")
-    slices = pd.read_parquet(cohorts / "held_out_slices.parquet")
-    fractured = studies.loc[slices["study_id"], [f"y_{name}" for name in VERTEBRAE]].to_numpy(bool)
-    present = slices[[f"present_{name}" for name in VERTEBRAE]].to_numpy(bool)
-    positive = (fractured & present).any(axis=1)
-    boxed = slices["boxed"].to_numpy(bool)[positive]
+    truth = read_truth_table(HELD_OUT.truth_file(PROJECT_ROOT / "checkpoints"))
+    fractured = np.repeat(truth.fractured, np.diff(truth.offsets), axis=0)
+    positive = (fractured & truth.presence).any(axis=1)
+    boxed = np.asarray(truth.boxed)[positive]
     return (
         f"Of the {positive.sum():,} held-out slices on which a fractured vertebra is in view, "
         f"{boxed.mean():.0%} carry a box, hence a line."
@@ -190,7 +187,7 @@ def _judged_rows(judged: Mapping[str, Any]) -> list[str]:
     for one in judged["readings"]:
         areas = [
             ", ".join(f"{value:.3f}" for value in one[cohort].values())
-            for cohort in ("out_of_fold", "held_out")
+            for cohort in (FOLDS.table, HELD_OUT.table)
         ]
         rows.append(f"| {one['reading']} | {' | '.join(areas)} |")
     return rows

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.experiments.ablations import load_experiments
+from core.experiments.cohorts import FOLDS, HELD_OUT
 from core.experiments.type_comparison import TYPES_FILE
 from core.models.bundles import EXPERIMENTS_FOLDER
 
@@ -32,7 +33,7 @@ def experiment_tables(checkpoints: Path) -> str:
 
 def _types(found: Mapping[str, Any]) -> str:
     rows = ["### The shipped types, paired over the same patients", ""]
-    for cohort, title in (("held_out", "held out"), ("out_of_fold", "out of fold")):
+    for cohort, title in ((HELD_OUT.table, "held out"), (FOLDS.table, "out of fold")):
         rows += [
             f"| {title} | level | AUC | minus Type 1 |",
             "|---|---|---|---|",

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from core.cli.common import Dask, Jobs, app, chosen_workers, progress_bar
 from core.config import Settings
+from core.experiments.cohorts import HELD_OUT
 
 
 @app.command()
@@ -88,7 +89,9 @@ def demo_localizer(
         "var/training"
     ),
     score_only: Annotated[bool, typer.Option(help="Train nothing, score again.")] = False,
-    studies: Annotated[int, typer.Option(min=1, help="Held-out studies to measure on.")] = 120,
+    studies: Annotated[
+        int, typer.Option(min=1, help="Held-out studies to measure on.")
+    ] = HELD_OUT.studies,
     jobs: Jobs = None,
 ) -> None:
     """Train the shipped localiser again and score it on held-out synthetic studies."""

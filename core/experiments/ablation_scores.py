@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-import pandas as pd
+import numpy as np
 
-from core.constants import SYNTHETIC_WARNING, VERTEBRAE
+from core.constants import SYNTHETIC_WARNING
+from core.evaluation.arrays import frozen, offsets_of
 from core.evaluation.tables.evaluation_set import align
+from core.evaluation.tables.score_files import read_truth_table
 from core.evaluation.tables.score_table import table_from_predictions
-from core.evaluation.tables.truth import StudyTruth
-from core.evaluation.tables.truth_table import truth_table
+from core.evaluation.tables.truth_table import TruthTable
 from core.experiments.arm_comparison import ArmFigure, ArmScores, compare_arms
+from core.experiments.cohorts import HELD_OUT
 from core.experiments.subsampled_predictions import SLICES_PER_STUDY, thin_places
 from core.inference.outputs import read_slices
-from core.models.bundles import COHORTS_FOLDER, EXPERIMENTS_FOLDER, BundleInfo
+from core.models.bundles import EXPERIMENTS_FOLDER, BundleInfo
 from core.system.atomic_files import write_json
 from core.types import LevelName
 
 THIN_FILE: Final = "held_out.parquet"
 LEVELS: Final[tuple[LevelName, ...]] = ("presence", "slice", "vertebra", "patient")
 REPLICATES: Final = 1000
-_HELD_OUT: Final = "held_out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def measure_arms(
     Returns:
         By arm, in the order of the runs.
     """
-    truth = truth_table(_thin_truth(checkpoints))
+    truth = _thin_truth(checkpoints)
     figures: dict[str, Mapping[str, ArmFigure]] = {}
     for level in LEVELS:
         scores: list[ArmScores] = []
@@ -131,19 +132,15 @@ def write_result(
     return file
 
 
-def _thin_truth(checkpoints: Path) -> list[StudyTruth]:
-    folder = checkpoints / COHORTS_FOLDER
-    studies = pd.read_parquet(folder / f"{_HELD_OUT}.parquet").set_index("study_id")
-    slices = pd.read_parquet(folder / f"{_HELD_OUT}_slices.parquet")
-    fractured = studies[[f"y_{name}" for name in VERTEBRAE]].astype(bool)
-    truth: list[StudyTruth] = []
-    for study_id, rows in slices.groupby("study_id", observed=True):
-        present = rows.sort_values("slice_index")[[f"present_{name}" for name in VERTEBRAE]]
-        truth.append(
-            StudyTruth(
-                study_id=str(study_id),
-                fractured=fractured.loc[str(study_id)].to_numpy(bool),
-                presence=present.to_numpy(bool)[thin_places(len(rows))],
-            )
-        )
-    return truth
+def _thin_truth(checkpoints: Path) -> TruthTable:
+    whole = read_truth_table(HELD_OUT.truth_file(checkpoints))
+    places = [thin_places(n) for n in np.diff(whole.offsets).tolist()]
+    rows = np.concatenate(
+        [start + own for start, own in zip(whole.offsets[:-1], places, strict=True)]
+    )
+    return replace(
+        whole,
+        offsets=frozen(offsets_of(np.array([len(own) for own in places]))),
+        presence=frozen(whole.presence[rows]),
+        boxed=None,
+    )

@@ -21,7 +21,7 @@ from core.experiments.ablation_scores import (
     measure_arms,
     write_result,
 )
-from core.experiments.shipped_networks import HELD_OUT, TRUNK, CohortPlan
+from core.experiments.cohorts import FRESH, HELD_OUT, TRAIN
 from core.experiments.subsampled_predictions import predict_thinly
 from core.models.bundles import BundleInfo, read_bundle
 from core.phantom.cohort import write_cohort
@@ -30,9 +30,7 @@ from core.training.trainer import train
 from core.types import Progress, Say
 
 EXPERIMENTS: Final = PROJECT_ROOT / "configs" / "experiments"
-FRESH: Final = CohortPlan("fresh", 240, 41)
-"""Studies that no shipped network has learnt from."""
-_COHORTS: Final[dict[str, CohortPlan]] = {"train": TRUNK, "fresh": FRESH}
+_COHORTS: Final = {cohort.name: cohort for cohort in (TRAIN, FRESH)}
 
 
 class Experiment(BaseModel):
@@ -144,8 +142,10 @@ def run_experiments(
             f"There is no experiment {unknown[0]!r}; choose among {', '.join(experiments)}."
         )
     chosen = {name: e for name, e in experiments.items() if not only or name in only}
-    for plan in (*{_COHORTS[e.cohort] for e in chosen.values()}, HELD_OUT):
-        write_cohort(work / plan.name, studies=plan.studies, seed=plan.seed, progress=progress)
+    for cohort in (*{_COHORTS[e.cohort] for e in chosen.values()}, HELD_OUT):
+        write_cohort(
+            work / cohort.name, studies=cohort.studies, seed=cohort.seed, progress=progress
+        )
     written: list[Path] = []
     for name, experiment in chosen.items():
         trained: list[Trained] = []

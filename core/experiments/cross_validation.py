@@ -17,6 +17,7 @@ from core.errors import DicomSeriesError, TrainingError
 from core.evaluation.levels import LevelReport
 from core.evaluation.report import EvaluationReport, evaluate_predictions
 from core.evaluation.tables.truth import truth_from_data_root
+from core.experiments.cohorts import PREDICTIONS_FOLDER
 from core.inference.outputs import write_predictions
 from core.inference.predictor import Predictor
 from core.models.bundles import BundleInfo, read_bundle
@@ -174,7 +175,9 @@ def _pool(
                 progress(done, len(records))
     if not found:
         raise TrainingError(f"No study of {config.data_root} can be read: {left_out[0]}")
-    write_predictions(run.folder / "predictions", found, seconds=seconds, single=False, folds=folds)
+    write_predictions(
+        run.folder / PREDICTIONS_FOLDER, found, seconds=seconds, single=False, folds=folds
+    )
     atomic_files.write_json(run.folder / FOLDS_FILE, folds)
     return _measure(config, found, folds, left_out, replicates)
 

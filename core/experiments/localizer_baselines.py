@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +12,11 @@ from core.errors import PredictionsError
 from core.evaluation.detection.files import BoxTables
 from core.evaluation.detection.matching import BoxTable
 from core.evaluation.tables.score_files import read_score_table
+from core.experiments.cohorts import HELD_OUT
 from core.experiments.grad_cam_boxes import box_of_heat
 from core.inference.explain import explain_slice
 from core.models.bundles import BundleInfo
 from core.types import StudyRecord
-
-HELD_OUT_SLICES: Final = Path("predictions") / "held_out.parquet"
 
 
 def heat_boxes(
@@ -65,7 +62,7 @@ def slice_probabilities(bundle: BundleInfo, cohort: BoxTables) -> list[NDArray[n
     Raises:
         PredictionsError: The bundle has no such predictions, or none of a study.
     """
-    table = read_score_table(bundle.folder / HELD_OUT_SLICES)
+    table = read_score_table(HELD_OUT.predictions_file(bundle.folder))
     place = {str(name): k for k, name in enumerate(table.study_ids)}
     found: list[NDArray[np.float64]] = []
     for study in cohort.raw:

@@ -10,8 +10,8 @@ from core.constants import SYNTHETIC_WARNING
 from core.evaluation.detection.files import BoxTables, fused_table, read_box_cohort
 from core.evaluation.detection.matching import BoxTable
 from core.evaluation.detection.report import DetectionReport, evaluate_detection
+from core.experiments.cohorts import BOXES, FOLDS, HELD_OUT, PREDICTIONS_FOLDER
 from core.experiments.localizer_baselines import slice_probabilities, slice_threshold
-from core.experiments.shipped_scores import PREDICTIONS_FOLDER
 from core.inference.boxes.tracks import FusionSettings
 from core.models.bundles import METRICS_FILE, BundleInfo, read_bundle
 from core.system.atomic_files import write_json, write_text
@@ -22,11 +22,6 @@ FALSE_PER_STUDY: Final = 1.0
 """Of the operating point: the rate at which the sensitivity is quoted."""
 BOX_RULE: Final = "one false box a study"
 REPLICATES: Final = 300
-TRAINING_COHORT: Final = (480, 11)
-BOXES_COHORT: Final = (960, 11)
-FOLDS_COHORT: Final = (240, 31)
-HELD_OUT_COHORT: Final = (120, 23)
-"""Studies and seed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +69,7 @@ def write_measures(bundle: BundleInfo, slice_model: BundleInfo) -> BundleInfo:
     content: dict[str, Any] = {
         "synthetic": True,
         "warning": SYNTHETIC_WARNING,
-        "cohort": {
-            "train": {"studies": BOXES_COHORT[0], "seed": BOXES_COHORT[1]},
-            "held_out": {"studies": HELD_OUT_COHORT[0], "seed": HELD_OUT_COHORT[1]},
-        },
+        "cohort": {"train": BOXES.made_from(), HELD_OUT.name: HELD_OUT.made_from()},
         "measured_on": {
             "studies": len(cohort.raw),
             "slices": int(cohort.n_slices.sum()),
@@ -206,6 +198,6 @@ def _card(bundle: BundleInfo, content: dict[str, Any]) -> str:
         f"| fractures found at one false track a study | "
         f"{held['fracture_sensitivity_at_1_false_track_a_study']:.3f} |\n\n"
         f"Boxes count from a score of {content['threshold']:g}, chosen on "
-        f"{FOLDS_COHORT[0]} other studies for {BOX_RULE}. "
+        f"{FOLDS.studies} other studies for {BOX_RULE}. "
         "Made by `python -m core demo-localizer`.\n"
     )

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
-import pandas as pd
-
-from core.constants import VERTEBRAE
 from core.evaluation.detection.files import BoxTables
 from core.evaluation.report import ChosenOn, EvaluationReport, evaluate_scores
 from core.evaluation.tables.score_files import read_score_table, read_truth_table
+from core.evaluation.tables.truth_table import TruthTable
 from core.experiments.box_evidence_ablation import JUDGED, FitStudy, compare_readings, fit_weights
-from core.experiments.shipped_scores import HELD_OUT, OUT_OF_FOLD, PREDICTIONS_FOLDER
+from core.experiments.cohorts import FOLDS, HELD_OUT, PREDICTIONS_FOLDER, SHIPPED, ShippedCohort
 from core.inference.boxes.evidence import box_outputs
 from core.inference.outputs import read_slices, write_slices
 from core.models.bundles import (
-    COHORTS_FOLDER,
     CONFIG_FILE,
     OPERATING_POINTS_FILE,
     BoxWeights,
@@ -27,7 +23,6 @@ from core.models.bundles import (
 from core.system.atomic_files import write_json, write_text
 from core.types import LevelName, SlicePredictions
 
-TRAINING: Final = "training"
 LEVELS_FILE: Final = "levels.json"
 
 
@@ -71,32 +66,26 @@ def judge_boxes(
         PredictionsError: The vertebra bundle has no predictions of a study.
     """
     say("The localiser as a fracture model")
-    cohorts = bundle.folder.parent / COHORTS_FOLDER
-    folder = bundle.folder / PREDICTIONS_FOLDER
-    seen = {table: _seen(vertebra, table) for table in (OUT_OF_FOLD, HELD_OUT)}
-    fitted_on = _fit_studies(training, seen[OUT_OF_FOLD], cohorts)
+    checkpoints = bundle.folder.parent
+    seen = {cohort: _seen(vertebra, cohort) for cohort in SHIPPED}
+    truths = {cohort: read_truth_table(cohort.truth_file(checkpoints)) for cohort in SHIPPED}
+    fitted_on = _fit_studies(training, seen[FOLDS], truths[FOLDS])
     weights = fit_weights(fitted_on)
     # A context would be a fracture network's.
     config = bundle.config.model_copy(update={"box_weights": weights, "context": None})
     write_text(bundle.folder / CONFIG_FILE, config.model_dump_json(indent=2) + "\n")
-    folds = _folds(vertebra)
     boxes = {
-        table: [(raw, seen[table][raw.study_id]) for raw in cohort.raw]
-        for table, cohort in ((OUT_OF_FOLD, training), (HELD_OUT, held_out))
+        cohort: [(raw, seen[cohort][raw.study_id]) for raw in tables.raw]
+        for cohort, tables in ((FOLDS, training), (HELD_OUT, held_out))
     }
-    for table, studies in boxes.items():
+    for cohort, studies in boxes.items():
         outputs = [box_outputs(raw, known, weights) for raw, known in studies]
-        write_slices(
-            folder / f"{table}.parquet", outputs, folds=folds if table == OUT_OF_FOLD else {}
-        )
+        folds = _folds(vertebra) if cohort is FOLDS else {}
+        write_slices(cohort.predictions_file(bundle.folder), outputs, folds=folds)
     say("Other ways to read the same boxes")
-    truths = {OUT_OF_FOLD: TRAINING, HELD_OUT: HELD_OUT}
     readings = compare_readings(
         fitted_on,
-        {
-            table: (studies, read_truth_table(cohorts / f"{truths[table]}.parquet"))
-            for table, studies in boxes.items()
-        },
+        {cohort.table: (studies, truths[cohort]) for cohort, studies in boxes.items()},
     )
     report = measure_levels(bundle)
     points: dict[str, Any] = dict(bundle.operating_points or {})
@@ -109,7 +98,7 @@ def judge_boxes(
     write_json(bundle.folder / OPERATING_POINTS_FILE, points)
     judged = JudgedBoxes(weights, report, len(training.raw))
     write_json(
-        folder / LEVELS_FILE,
+        bundle.folder / PREDICTIONS_FOLDER / LEVELS_FILE,
         {
             "partner": vertebra.folder.name,
             "weights": weights.model_dump(),
@@ -127,15 +116,14 @@ def measure_levels(bundle: BundleInfo) -> EvaluationReport:
     Raises:
         PredictionsError: The tables are missing or broken.
     """
-    cohorts, folder = bundle.folder.parent / COHORTS_FOLDER, bundle.folder / PREDICTIONS_FOLDER
-    chosen_on = ChosenOn(
-        read_score_table(folder / f"{OUT_OF_FOLD}.parquet", "boxes"),
-        read_truth_table(cohorts / f"{TRAINING}.parquet"),
-    )
+    checkpoints = bundle.folder.parent
     return evaluate_scores(
-        read_score_table(folder / f"{HELD_OUT}.parquet", "boxes"),
-        read_truth_table(cohorts / f"{HELD_OUT}.parquet"),
-        chosen_on=chosen_on,
+        read_score_table(HELD_OUT.predictions_file(bundle.folder), "boxes"),
+        read_truth_table(HELD_OUT.truth_file(checkpoints)),
+        chosen_on=ChosenOn(
+            read_score_table(FOLDS.predictions_file(bundle.folder), "boxes"),
+            read_truth_table(FOLDS.truth_file(checkpoints)),
+        ),
     )
 
 
@@ -143,37 +131,29 @@ def _level(report: EvaluationReport, level: LevelName) -> Any:  # noqa: ANN401 -
     return getattr(report, level)
 
 
-def _seen(vertebra: BundleInfo, table: str) -> dict[str, SlicePredictions]:
+def _seen(vertebra: BundleInfo, cohort: ShippedCohort) -> dict[str, SlicePredictions]:
     """By study, the stored predictions of the vertebra bundle."""
-    file = vertebra.folder / PREDICTIONS_FOLDER / f"{table}.parquet"
-    return {study.study_id: study for study in read_slices(file)}
+    studies = read_slices(cohort.predictions_file(vertebra.folder))
+    return {study.study_id: study for study in studies}
 
 
 def _fit_studies(
-    cohort: BoxTables, seen: Mapping[str, SlicePredictions], cohorts: Path
+    boxes: BoxTables, seen: Mapping[str, SlicePredictions], truth: TruthTable
 ) -> list[FitStudy]:
-    truth = pd.read_parquet(cohorts / f"{TRAINING}.parquet").set_index("study_id")
-    slices = pd.read_parquet(cohorts / f"{TRAINING}_slices.parquet")
-    present = {
-        str(name): rows.sort_values("slice_index")[[f"present_{v}" for v in VERTEBRAE]]
-        for name, rows in slices.groupby("study_id", observed=True)
-    }
-    labels = truth[[f"y_{v}" for v in VERTEBRAE]].astype(bool)
+    """The studies whose slices have truth, with y_ij = y_j v_ij as the target."""
+    place = {str(name): k for k, name in enumerate(truth.study_ids)}
     return [
         FitStudy(
             raw,
             seen[raw.study_id],
-            present[raw.study_id].to_numpy(bool) & labels.loc[raw.study_id].to_numpy(bool),
+            truth.presence[truth.offsets[k] : truth.offsets[k + 1]] & truth.fractured[k],
         )
-        for raw in cohort.raw
-        if raw.study_id in present
+        for raw in boxes.raw
+        if (k := place.get(raw.study_id)) is not None and truth.has_slices[k]
     ]
 
 
 def _folds(vertebra: BundleInfo) -> Mapping[str, int]:
     """The folds of the training cohort, as the vertebra bundle's table has them."""
-    table = pd.read_parquet(
-        vertebra.folder / PREDICTIONS_FOLDER / f"{OUT_OF_FOLD}.parquet",
-        columns=["study_id", "fold"],
-    ).drop_duplicates()
-    return {str(row["study_id"]): int(row["fold"]) for row in table.to_dict("records")}
+    table = read_score_table(FOLDS.predictions_file(vertebra.folder))
+    return dict(zip(table.study_ids.tolist(), table.fold.tolist(), strict=True))

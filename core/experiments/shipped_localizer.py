@@ -19,22 +19,18 @@ from core.evaluation.detection.files import (
     write_box_cohort,
 )
 from core.evaluation.detection.report import evaluate_detection
+from core.experiments.cohorts import BOXES, FOLDS, HELD_OUT, PREDICTIONS_FOLDER, TRAIN
 from core.experiments.localizer_baselines import heat_boxes
 from core.experiments.localizer_cohort import prepared_squares, read_cohort
 from core.experiments.localizer_report import (
     BOX_RULE,
-    BOXES_COHORT,
     FALSE_PER_STUDY,
-    FOLDS_COHORT,
     HEAT_FILE,
-    HELD_OUT_COHORT,
     STEPS,
-    TRAINING_COHORT,
     heat_measures,
     write_measures,
 )
 from core.experiments.localizer_scores import judge_boxes
-from core.experiments.shipped_scores import PREDICTIONS_FOLDER
 from core.models.bundles import OPERATING_POINTS_FILE, WEIGHTS_FILE, BundleInfo, read_bundle
 from core.models.pairs import DEFAULT_NAMES
 from core.phantom.cohort import write_cohort
@@ -43,11 +39,10 @@ from core.types import Progress, StudyRecord
 
 _CONFIGS: Final = PROJECT_ROOT / "configs" / "localization"
 STAGES: Final = (
-    (_CONFIGS / "mobilenet_v3_large.yaml", "train", TRAINING_COHORT),
-    (_CONFIGS / "mobilenet_v3_large_more.yaml", "boxes", BOXES_COHORT),
+    (_CONFIGS / "mobilenet_v3_large.yaml", TRAIN),
+    (_CONFIGS / "mobilenet_v3_large_more.yaml", BOXES),
 )
-"""Config, folder of the cohort below the work folder, studies and seed; each goes on from the one
-before it."""
+"""Config and cohort; each goes on from the one before it."""
 NAME: Final = "localization_mobilenet_v3_large"
 SLICE_MODEL: Final = "fracture_type1"
 """Whose Grad-CAM and slice probabilities the localiser is set beside."""
@@ -58,7 +53,7 @@ def build_localizer(
     work: Path,
     *,
     score_only: bool = False,
-    studies: int = HELD_OUT_COHORT[0],
+    studies: int = HELD_OUT.studies,
     jobs: int | None = None,
     progress: Progress | None = None,
     say: Callable[[str], None] = lambda _: None,
@@ -80,11 +75,12 @@ def build_localizer(
     Raises:
         CSpineError: As its parts raise them.
     """
-    roots: dict[str, tuple[int, int]] = {"folds": FOLDS_COHORT, "held_out": HELD_OUT_COHORT}
-    if not score_only:
-        roots |= {name: cohort for _, name, cohort in STAGES}
-    for name, (count, seed) in roots.items():
-        write_cohort(work / name, studies=count, seed=seed, jobs=jobs, progress=progress)
+    learnt_from = () if score_only else tuple(cohort for _, cohort in STAGES)
+    for cohort in (FOLDS, HELD_OUT, *learnt_from):
+        write_cohort(
+            work / cohort.name, studies=cohort.studies, seed=cohort.seed, jobs=jobs,
+            progress=progress,
+        )  # fmt: skip
     target = settings.checkpoints / NAME
     if not score_only:
         made = train_stages(settings, work, progress=progress, say=say)
@@ -122,9 +118,9 @@ def train_stages(
     from core.training.runs import RunFolder
 
     bundles: list[Path] = []
-    for number, (file, cohort, _) in enumerate(STAGES, start=1):
+    for number, (file, cohort) in enumerate(STAGES, start=1):
         before = bundles[-1] if bundles else None
-        config = load_run_config(file, data_root=work / cohort, init_from=before)
+        config = load_run_config(file, data_root=work / cohort.name, init_from=before)
         run = RunFolder(work / "runs" / f"localization_{file.stem}")
         bundles.append(run.bundle)
         if (run.bundle / WEIGHTS_FILE).is_file():
@@ -142,7 +138,7 @@ def score_localizer(
     work: Path,
     settings: Settings,
     *,
-    studies: int = HELD_OUT_COHORT[0],
+    studies: int = HELD_OUT.studies,
     jobs: int | None = None,
     progress: Progress | None = None,
     say: Callable[[str], None] = lambda _: None,
@@ -160,14 +156,14 @@ def score_localizer(
     """
     say("Boxes of the cohort that weights and thresholds are chosen on")
     folds = read_cohort(
-        bundle, work / "folds", read_studies(work / "folds"), settings.rsna_cache,
+        bundle, work / FOLDS.name, read_studies(work / FOLDS.name), settings.rsna_cache,
         jobs=jobs, progress=progress,
     )  # fmt: skip
     threshold = _box_threshold(folds)
     say("Boxes of the held-out studies")
-    held_out = read_studies(work / "held_out")[:studies]
+    held_out = read_studies(work / HELD_OUT.name)[:studies]
     cohort = read_cohort(
-        bundle, work / "held_out", held_out, settings.rsna_cache, jobs=jobs, progress=progress
+        bundle, work / HELD_OUT.name, held_out, settings.rsna_cache, jobs=jobs, progress=progress
     )
     write_box_cohort(bundle.folder / PREDICTIONS_FOLDER, cohort)
     say("Boxes of Grad-CAM, for comparison")

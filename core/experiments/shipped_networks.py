@@ -1,6 +1,6 @@
 """The shipped bundles, made again from nothing: cohorts, training, scores, model cards.
 
-Three cohorts of three seeds: on `TRUNK` one network learns to see fracture lines, and every shipped
+Three cohorts of three seeds: on `TRAIN` one network learns to see fracture lines, and every shipped
 one starts from its weights; `FOLDS` is split into five folds of patients, each type is trained on
 four and asked about the fifth; `HELD_OUT` is used once, to measure. Contexts and thresholds are
 chosen on the out-of-fold predictions alone.
@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from core.config import PROJECT_ROOT, RunConfig, Settings, load_run_config
 from core.errors import BundleError
-from core.experiments.shipped_scores import Work, score_bundles
+from core.experiments.cohorts import FOLDS, HELD_OUT, TRAIN
+from core.experiments.shipped_scores import score_bundles
 from core.models.bundles import BundleInfo, read_bundle
 from core.models.pairs import DEFAULT_NAMES
 from core.phantom.cohort import discard_outdated, write_cohort
@@ -26,21 +26,6 @@ from core.types import Progress, Say
 
 CONFIGS: Final = PROJECT_ROOT / "configs" / "demo"
 TRUNK_CONFIG: Final = PROJECT_ROOT / "configs" / "trunk.yaml"
-
-
-@dataclass(frozen=True, slots=True)
-class CohortPlan:
-    """One generated cohort: its folder's name, size and seed."""
-
-    name: str
-    studies: int
-    seed: int
-
-
-TRUNK: Final = CohortPlan("train", 480, 11)
-FOLDS: Final = CohortPlan("folds", 240, 31)
-HELD_OUT: Final = CohortPlan("held_out", 120, 23)
-COHORTS: Final = (TRUNK, FOLDS, HELD_OUT)
 
 
 def build_bundles(
@@ -80,24 +65,21 @@ def build_bundles(
     unknown = sorted(set(only) - {*configs, "trunk"})
     if unknown:
         raise BundleError(f"{unknown[0]} has no config in {CONFIGS}; choose one of {[*configs]}.")
-    for plan in COHORTS:
-        root = work / plan.name
+    for cohort in (TRAIN, FOLDS, HELD_OUT):
+        root = work / cohort.name
         if discard_outdated(root):
             say(f"{root} was made by an earlier generator and is made anew")
-        say(f"Cohort {plan.name}: {plan.studies} synthetic studies, seed {plan.seed}")
-        write_cohort(root, studies=plan.studies, seed=plan.seed, jobs=jobs, progress=progress)
+        say(
+            f"Cohort {cohort.name}: {cohort.studies} synthetic studies, seed {cohort.seed}, "
+            f"{cohort.role}"
+        )
+        write_cohort(root, studies=cohort.studies, seed=cohort.seed, jobs=jobs, progress=progress)
     wanted = tuple(folds) if folds is not None else tuple(range(_folds_of(configs)))
     runs = work / "runs"
     if not score_only:
         _train_all(work, runs, configs, wanted, only, progress, say)
     trained = {name: {fold: _trained(runs, name, fold) for fold in wanted} for name in configs}
-    cohorts = Work(
-        folds_root=work / FOLDS.name, held_out_root=work / HELD_OUT.name,
-        cohorts={
-            plan.name: {"studies": plan.studies, "seed": plan.seed} for plan in COHORTS
-        },
-    )  # fmt: skip
-    return score_bundles(trained, configs, cohorts, settings.checkpoints, progress, say)
+    return score_bundles(trained, configs, work, settings.checkpoints, progress, say)
 
 
 def demo_configs(data_root: Path) -> dict[str, RunConfig]:
@@ -119,7 +101,7 @@ def _train_all(
 ) -> None:  # fmt: skip
     for name in only:
         shutil.rmtree(runs / name, ignore_errors=True)
-    trunk = load_run_config(TRUNK_CONFIG, data_root=work / TRUNK.name)
+    trunk = load_run_config(TRUNK_CONFIG, data_root=work / TRAIN.name)
     _train_one(trunk, runs / "trunk", progress, say)
     for name, config in configs.items():
         for fold in folds:

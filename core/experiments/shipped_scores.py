@@ -7,7 +7,7 @@ what is reported is measured on the held-out cohort with the network of the firs
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,45 +23,28 @@ from core.dicom.series import read_series
 from core.evaluation.levels import LevelReport
 from core.evaluation.report import EvaluationReport, evaluate_predictions
 from core.evaluation.tables.truth import StudyTruth, truth_from_data_root
+from core.experiments.cohorts import FOLDS, HELD_OUT, TRAIN, ShippedCohort
 from core.experiments.model_card import render_card
 from core.inference.context import fit_context, in_context
 from core.inference.outputs import read_slices, write_slices
 from core.inference.predictor import Predictor
-from core.models.bundles import COHORTS_FOLDER, CONFIG_FILE, BundleInfo, read_bundle
+from core.models.bundles import CONFIG_FILE, BundleInfo, read_bundle
 from core.models.pairs import DEFAULT_NAMES
 from core.system import atomic_files
 from core.types import LevelName, Progress, Say, SlicePredictions, StudyRecord
 
-PREDICTIONS_FOLDER: Final = "predictions"
-OUT_OF_FOLD: Final = "out_of_fold"
-HELD_OUT: Final = "held_out"
 TOP_K: Final = 3
 """Slices that stand for a vertebra in its context: a line crosses a few."""
 
-Folds = Mapping[int, BundleInfo]
+BundleByFold = Mapping[int, BundleInfo]
 Outputs = dict[str, list[SlicePredictions]]
 """Outputs of every study by bundle name, in one order of studies."""
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
-    """The cohorts to score on.
-
-    Attributes:
-        folds_root: The cohort that was split into folds.
-        held_out_root: The cohort that nothing was chosen on.
-        cohorts: Size and seed of each generated cohort, by name.
-    """
-
-    folds_root: Path
-    held_out_root: Path
-    cohorts: Mapping[str, Mapping[str, int]]
-
-
 def score_bundles(
-    trained: Mapping[str, Folds],
+    trained: Mapping[str, BundleByFold],
     configs: Mapping[str, RunConfig],
-    work: Work,
+    work: Path,
     checkpoints: Path,
     progress: Progress | None = None,
     say: Say = lambda _: None,
@@ -71,18 +54,19 @@ def score_bundles(
     Args:
         trained: By name, then by fold, the bundle that has not seen that fold.
         configs: By name, the config it was trained with.
-        work: The cohorts.
+        work: Folder of the cohorts, each in a folder of its name.
         checkpoints: Folder of the shipped bundles.
         progress: Called with (studies done, studies in all).
-        say: Called with one line a step.
+        say: Called with one line per step.
 
     Returns:
         Folders of the shipped bundles.
     """
     first = next(iter(configs.values()))
-    assigned = assign_folds(read_studies(work.folds_root), first.folds, first.seed)
+    in_folds = read_studies(work / FOLDS.name)
+    assigned = assign_folds(in_folds, first.folds, first.seed)
     folds = sorted(next(iter(trained.values())))
-    asked = [r for r in read_studies(work.folds_root) if assigned[r.study_id] in folds]
+    asked = [r for r in in_folds if assigned[r.study_id] in folds]
     say(f"Out-of-fold predictions of {len(asked)} studies")
     raw: Outputs = {name: [] for name in trained}
     for fold in folds:
@@ -90,21 +74,20 @@ def score_bundles(
         networks = {name: by_fold[fold] for name, by_fold in trained.items()}
         for name, found in _run(networks, members, progress).items():
             raw[name] += found
-    truth = truth_from_data_root(work.folds_root, {record.study_id for record in asked})
+    truth = truth_from_data_root(work / FOLDS.name, {record.study_id for record in asked})
     shipped = {name: by_fold[folds[0]] for name, by_fold in trained.items()}
     contexts = _contexts(shipped, raw, truth)
     for name, bundle in shipped.items():
         shipped[name] = _install(bundle, checkpoints / name, name, contexts.get(name))
     out_of_fold = _joined(shipped, raw)
-    records = read_studies(work.held_out_root)
+    records = read_studies(work / HELD_OUT.name)
     say(f"Held-out predictions of {len(records)} studies")
     held_out = _joined(shipped, _run(shipped, records, progress))
-    held_out_truth = truth_from_data_root(work.held_out_root)
+    held_out_truth = truth_from_data_root(work / HELD_OUT.name)
     origin = f"out-of-fold predictions of {len(asked)} studies, {len(folds)} of {first.folds} folds"
     for name, bundle in shipped.items():
         say(f"Scoring {name}")
-        folder = bundle.folder / PREDICTIONS_FOLDER
-        files = [folder / f"{cohort}.parquet" for cohort in (OUT_OF_FOLD, HELD_OUT)]
+        files = [cohort.predictions_file(bundle.folder) for cohort in (FOLDS, HELD_OUT)]
         write_slices(files[0], out_of_fold[name], folds=assigned)
         write_slices(files[1], held_out[name])
         # Measured is what the files hold, rounded as it is, so that anyone can repeat it from them.
@@ -115,9 +98,9 @@ def score_bundles(
         }
         measured = evaluate_predictions(measured_on, held_out_truth, thresholds=thresholds)
         partner = shipped[_partner(shipped[name])]
-        _write_scores(bundle, partner, configs[name], work, chosen, measured, origin)
-    write_truth(checkpoints, "training", work.folds_root, asked, truth)
-    write_truth(checkpoints, "held_out", work.held_out_root, records, held_out_truth)
+        _write_scores(bundle, partner, configs[name], chosen, measured, origin)
+    write_truth(checkpoints, FOLDS, asked, truth)
+    write_truth(checkpoints, HELD_OUT, records, held_out_truth)
     return [bundle.folder for bundle in shipped.values()]
 
 
@@ -238,7 +221,7 @@ def _levels(report: EvaluationReport) -> dict[LevelName, LevelReport]:
 
 
 def _write_scores(
-    bundle: BundleInfo, partner: BundleInfo, config: RunConfig, work: Work,
+    bundle: BundleInfo, partner: BundleInfo, config: RunConfig,
     chosen: EvaluationReport, measured: EvaluationReport, origin: str,
 ) -> None:  # fmt: skip
     """Write operating points, metrics and the card beside the weights."""
@@ -251,7 +234,7 @@ def _write_scores(
     interval = level.intervals["auc"]
     metrics = {
         "synthetic": True,
-        "cohort": {name: dict(plan) for name, plan in work.cohorts.items()},
+        "cohort": {cohort.name: cohort.made_from() for cohort in (TRAIN, FOLDS, HELD_OUT)},
         "partner": partner.config.name,
         "headline": {
             "name": "slice fracture AUC" if level_name == "slice" else "vertebra presence AUC",
@@ -269,15 +252,14 @@ def _write_scores(
 
 
 def write_truth(
-    checkpoints: Path, name: str, root: Path, records: Sequence[StudyRecord],
+    checkpoints: Path, cohort: ShippedCohort, records: Sequence[StudyRecord],
     truth: Sequence[StudyTruth],
 ) -> None:  # fmt: skip
-    """Write a cohort's truth beside the bundles: a row a study, and a row a slice.
+    """Write a cohort's truth beside the bundles: one row per study, and one row per slice.
 
     Args:
         checkpoints: Folder of the bundles.
-        name: Of the cohort.
-        root: Its data root.
+        cohort: Whose files are written.
         records: Its studies.
         truth: Of the studies; those without are left out.
     """
@@ -298,11 +280,9 @@ def write_truth(
         table.insert(1, "slice_index", np.arange(len(presence), dtype=np.int32))
         table["boxed"] = np.isin(numbers, [number for number, _ in record.boxes])
         slices.append(table)
-    folder = checkpoints / COHORTS_FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
     for file, table in (
-        (f"{name}.parquet", studies),
-        (f"{name}_slices.parquet", pd.concat(slices, ignore_index=True)),
+        (cohort.truth_file(checkpoints), studies),
+        (cohort.slice_truth_file(checkpoints), pd.concat(slices, ignore_index=True)),
     ):
-        with atomic_files.atomic_path(folder / file) as temporary:
+        with atomic_files.atomic_path(file) as temporary:
             table.to_parquet(temporary, index=False, compression="zstd")

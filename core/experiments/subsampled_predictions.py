@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from core.config import Settings
 from core.constants import N_VERTEBRAE
 from core.dataset.rsna import read_studies
+from core.experiments.cohorts import HELD_OUT
 from core.inference.outputs import read_slices, write_slices
 from core.models.bundles import BundleInfo, read_bundle
 from core.models.fast_model import load_fast_model
@@ -22,7 +23,6 @@ from core.types import Progress, SlicePredictions
 
 SLICES_PER_STUDY: Final = 24
 """Of some 85: enough for every level, and a quarter of the time."""
-_HELD_OUT: Final = "held_out"
 
 
 def predict_thinly(
@@ -94,5 +94,5 @@ def _predict(
 
 def _shipped_presence(checkpoints: Path) -> dict[str, SlicePredictions]:
     vertebra = read_bundle(checkpoints / DEFAULT_NAMES["vertebra"])
-    studies = read_slices(vertebra.folder / "predictions" / f"{_HELD_OUT}.parquet")
+    studies = read_slices(HELD_OUT.predictions_file(vertebra.folder))
     return {study.study_id: study for study in studies}

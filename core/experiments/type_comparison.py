@@ -11,8 +11,8 @@ from core.constants import SYNTHETIC_WARNING
 from core.evaluation.tables.evaluation_set import align
 from core.evaluation.tables.score_files import read_score_table, read_truth_table
 from core.experiments.arm_comparison import ArmFigure, ArmScores, compare_arms
-from core.experiments.shipped_scores import HELD_OUT, OUT_OF_FOLD, PREDICTIONS_FOLDER
-from core.models.bundles import COHORTS_FOLDER, EXPERIMENTS_FOLDER
+from core.experiments.cohorts import SHIPPED
+from core.models.bundles import EXPERIMENTS_FOLDER
 from core.system.atomic_files import write_json
 from core.types import LevelName
 
@@ -29,7 +29,6 @@ _LEVELS: Final[tuple[tuple[LevelName, tuple[str, ...]], ...]] = (
     ("patient", _FRACTURE),
 )
 """The first bundle of each level is the one that the others are set beside."""
-_TABLES: Final = {HELD_OUT: "held_out", OUT_OF_FOLD: "training"}
 
 Comparison = Mapping[str, Mapping[LevelName, Mapping[str, ArmFigure]]]
 
@@ -48,21 +47,19 @@ def compare_types(checkpoints: Path, *, replicates: int = REPLICATES) -> Compari
         PredictionsError: A table is missing or broken.
     """
     found: dict[str, dict[LevelName, Mapping[str, ArmFigure]]] = {}
-    for predictions, truth_name in _TABLES.items():
-        truth = read_truth_table(checkpoints / COHORTS_FOLDER / f"{truth_name}.parquet")
+    for cohort in SHIPPED:
+        truth = read_truth_table(cohort.truth_file(checkpoints))
         tables = {
-            name: read_score_table(
-                checkpoints / name / PREDICTIONS_FOLDER / f"{predictions}.parquet", name
-            )
+            name: read_score_table(cohort.predictions_file(checkpoints / name), name)
             for name in dict.fromkeys((*_PRESENCE, *_FRACTURE))
         }
-        found[predictions] = {}
+        found[cohort.table] = {}
         for level, names in _LEVELS:
             scores: list[ArmScores] = []
             for name in names:
                 items = align([tables[name]], truth).items(name, level)
                 scores.append(ArmScores(name, items.scores, items.truth, items.patients))
-            found[predictions][level] = compare_arms(scores, names[0], replicates=replicates)
+            found[cohort.table][level] = compare_arms(scores, names[0], replicates=replicates)
     return found
 
 

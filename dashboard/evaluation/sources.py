@@ -10,19 +10,14 @@ from typing import Final, Literal
 from core.config import Settings, load_run_config
 from core.dataset.rsna import LABELS_FILE, is_synthetic
 from core.errors import ConfigError
+from core.experiments.cohorts import FOLDS, HELD_OUT, PREDICTIONS_FOLDER, SHIPPED
 from core.inference.outputs import SLICES_FILE
 from core.models.bundles import BundleInfo, list_bundles
 from core.phantom.on_demand import CohortSeed
 from dashboard.evaluation.imports import list_imports
-from dashboard.studies.shipped_cohorts import COHORTS_FOLDER, HELD_OUT, TRAINING, cohort_seeds
+from dashboard.studies.shipped_cohorts import cohort_seeds
 
-PREDICTIONS_FOLDER: Final = "predictions"
 IN_USE: Final = "data"
-_TABLES: Final = {HELD_OUT: "held_out.parquet", TRAINING: "out_of_fold.parquet"}
-_COHORT_NAMES: Final = {
-    HELD_OUT: "Held-out synthetic cohort",
-    TRAINING: "Training cohort, out of fold",
-}
 
 SourceKind = Literal["bundle", "run", "import"]
 
@@ -72,9 +67,9 @@ class PredictionSource:
         Held-out studies are judged at thresholds of the out-of-fold ones. Nothing is ever chosen
         on the held-out ones.
         """
-        if truth_id != HELD_OUT or TRAINING not in self.tables:
+        if truth_id != HELD_OUT.truth_id or FOLDS.truth_id not in self.tables:
             return None
-        return TRAINING, self.tables[TRAINING]
+        return FOLDS.truth_id, self.tables[FOLDS.truth_id]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,21 +120,20 @@ def _distinct(models: Sequence[PredictionSource]) -> list[PredictionSource]:
 
 def _cohorts(settings: Settings, bundles: Iterable[BundleInfo]) -> list[TruthSource]:
     seeds = cohort_seeds(bundles)
-    found: list[TruthSource] = []
-    for truth_id in (HELD_OUT, TRAINING):
-        path = settings.checkpoints / COHORTS_FOLDER / f"{truth_id}.parquet"
-        if path.is_file():
-            label = _COHORT_NAMES[truth_id]
-            found.append(TruthSource(truth_id, label, path, True, seed=seeds.get(truth_id)))
-    return found
+    return [
+        TruthSource(
+            cohort.truth_id, cohort.title, path, synthetic=True, seed=seeds.get(cohort.truth_id)
+        )
+        for cohort in SHIPPED
+        if (path := cohort.truth_file(settings.checkpoints)).is_file()
+    ]
 
 
 def _bundle_source(bundle: BundleInfo, truths: Mapping[str, TruthSource]) -> PredictionSource:
-    folder = bundle.folder / PREDICTIONS_FOLDER
     tables = {
-        truth_id: folder / name
-        for truth_id, name in _TABLES.items()
-        if truth_id in truths and (folder / name).is_file()
+        cohort.truth_id: file
+        for cohort in SHIPPED
+        if cohort.truth_id in truths and (file := cohort.predictions_file(bundle.folder)).is_file()
     }
     name = bundle.folder.name
     return PredictionSource(f"bundle.{_safe(name)}", name, "bundle", tables, bundle)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from core.evaluation.detection.files import BoxTables, fused_table, read_box_cohort
 from core.evaluation.detection.matching import BoxTable
 from core.evaluation.detection.report import DetectionReport, evaluate_detection
+from core.experiments.cohorts import PREDICTIONS_FOLDER
 from core.inference.boxes.tracks import FusionSettings, detect
 from core.models.bundles import BundleInfo, read_bundle
 from core.types import BoxPrediction, Progress, RawDetections
@@ -26,7 +27,6 @@ from dashboard.studies.raw_boxes import keep_raw, raw_file, read_raw
 if TYPE_CHECKING:
     from core.inference.boxes.predictor import BoxPredictor
 
-PREDICTIONS: Final = "predictions"
 PICTURES_FILE: Final = "pictures.parquet"
 
 
@@ -46,7 +46,7 @@ def cohort_of(bundle: BundleInfo) -> BoxTables | None:
     Raises:
         PredictionsError: They are broken.
     """
-    folder = bundle.folder / PREDICTIONS
+    folder = bundle.folder / PREDICTIONS_FOLDER
     if not (folder / "raw_boxes.parquet").is_file():
         return None
     return _cohort(str(folder), files_signature(*sorted(folder.iterdir())))
@@ -84,7 +84,7 @@ def report_of(
 
 def pictures_of(bundle: BundleInfo) -> pd.DataFrame | None:
     """The slices that carry a true box: study_id, slice_index, left, top, right, bottom, jpeg."""
-    file = bundle.folder / PREDICTIONS / PICTURES_FILE
+    file = bundle.folder / PREDICTIONS_FOLDER / PICTURES_FILE
     return _pictures(str(file), files_signature(file)) if file.is_file() else None
 
 

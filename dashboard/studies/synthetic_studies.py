@@ -13,12 +13,13 @@ from core.constants import DISPLAY_WINDOWS
 from core.dataset.rsna import IMAGES_FOLDER
 from core.errors import CSpineError, DataRootError
 from core.evaluation.tables.truth import truth_from_parquet
+from core.experiments.cohorts import SHIPPED
 from core.phantom.on_demand import CohortSeed, find_cohort_seed, materialise_study
 from core.system import atomic_files
 from core.types import HuWindow, StudyRecord
 from dashboard.studies.cohort import all_bundles, settings
 from dashboard.studies.open_study import open_study
-from dashboard.studies.shipped_cohorts import COHORTS_FOLDER, cohort_seeds
+from dashboard.studies.shipped_cohorts import cohort_seeds
 from dashboard.studies.slice_image import display_image
 
 MADE_FOLDER: Final = "synthetic"
@@ -125,9 +126,8 @@ def try_picture(
 
 def _truth_of(study_id: str) -> tuple[bool, ...] | None:
     """y_j for C1..C7 from the truth shipped with the bundles; None where it is not there."""
-    for path in sorted((settings().checkpoints / COHORTS_FOLDER).glob("*.parquet")):
-        if path.stem.endswith("_slices"):
-            continue
+    for cohort in SHIPPED:
+        path = cohort.truth_file(settings().checkpoints)
         with contextlib.suppress(CSpineError):
             found = truth_from_parquet(path, {study_id}, with_presence=False)
             if found:

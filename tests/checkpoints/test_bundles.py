@@ -10,8 +10,10 @@ import pytest
 from core.config import PROJECT_ROOT
 from core.constants import VERTEBRAE
 from core.evaluation.report import evaluate_predictions
+from core.evaluation.tables.score_files import read_score_table, read_truth_table
 from core.evaluation.tables.truth import StudyTruth
-from core.experiments.shipped_networks import COHORTS, HELD_OUT, demo_configs
+from core.experiments.cohorts import BOXES, FOLDS, FRESH, HELD_OUT, SHIPPED, TRAIN
+from core.experiments.shipped_networks import demo_configs
 from core.inference.boxes.study_scores import load_predictor
 from core.inference.outputs import read_slices
 from core.models.bundles import list_bundles
@@ -28,8 +30,26 @@ def test_every_demo_config_has_its_bundle():
     assert sorted(NAMES) == sorted(demo_configs(PROJECT_ROOT))
 
 
+@pytest.mark.parametrize("cohort", SHIPPED, ids=lambda cohort: cohort.name)
+def test_the_tables_of_a_shipped_cohort_are_where_its_entry_says(cohort):
+    truth = read_truth_table(cohort.truth_file(PROJECT_ROOT / "checkpoints"))
+    assert truth.n_studies == cohort.studies
+    assert truth.has_slices.all()
+    assert cohort.slice_truth_file(PROJECT_ROOT / "checkpoints").is_file()
+    for bundle in list_bundles(PROJECT_ROOT / "checkpoints"):
+        table = read_score_table(cohort.predictions_file(bundle.folder))
+        assert table.study_ids.tolist() == truth.study_ids.tolist(), bundle.folder.name
+
+
 def test_no_cohort_shares_a_seed_with_another():
-    assert len({DEMO_SEED, *(plan.seed for plan in COHORTS)}) == len(COHORTS) + 1
+    learnt_from = [TRAIN, BOXES, FRESH]
+    seeds = [DEMO_SEED, HELD_OUT.seed, FOLDS.seed]
+    assert len({*seeds, *(cohort.seed for cohort in learnt_from)}) == 3 + len(
+        {cohort.seed for cohort in learnt_from}
+    )
+    assert len(set(seeds)) == 3
+    names = [cohort.name for cohort in (*learnt_from, HELD_OUT, FOLDS)]
+    assert len(set(names)) == len(names)
 
 
 @pytest.mark.parametrize("bundle", BUNDLES, ids=NAMES)
@@ -42,7 +62,9 @@ def test_figures_are_held_out_synthetic_and_have_intervals(bundle):
     metrics = bundle.metrics
     assert metrics["synthetic"] is True
     assert metrics["cohort"] == {
-        plan.name: {"studies": plan.studies, "seed": plan.seed} for plan in COHORTS
+        "train": {"studies": TRAIN.studies, "seed": TRAIN.seed},
+        "folds": {"studies": FOLDS.studies, "seed": FOLDS.seed},
+        "held_out": {"studies": HELD_OUT.studies, "seed": HELD_OUT.seed},
     }
     assert metrics["held_out"]["n"]["patients"] == HELD_OUT.studies >= 100
     headline = metrics["headline"]

@@ -11,6 +11,7 @@ from core.evaluation.report import evaluate_predictions
 from core.evaluation.tables.truth import StudyTruth, truth_from_data_root
 from core.experiments.ablation_scores import SLICES_PER_STUDY, thin_places
 from core.experiments.ablations import load_experiments, run_experiments
+from core.experiments.cohorts import HELD_OUT
 from core.experiments.shipped_scores import write_truth
 from core.inference.outputs import read_slices
 from core.models.backbone_table import BACKBONES
@@ -87,7 +88,7 @@ def tried(tmp_path_factory):
     write_data_root(work / "train", studies=8, slices=14)
     root = write_data_root(work / "held_out", studies=8, slices=30, seed=1)
     truth = truth_from_data_root(root)
-    write_truth(checkpoints, "held_out", root, read_studies(root), truth)
+    write_truth(checkpoints, HELD_OUT, read_studies(root), truth)
     settings = Settings(checkpoints=checkpoints, rsna_cache=base / "cache")
     said = []
     with pytest.MonkeyPatch.context() as patch:

@@ -10,10 +10,10 @@ from core.dataset.rsna import read_studies
 from core.errors import PredictionsError
 from core.evaluation.detection.files import BoxTables, fused_table, read_box_cohort, truth_table
 from core.experiments import localizer_baselines
+from core.experiments.cohorts import PREDICTIONS_FOLDER
 from core.experiments.localizer_baselines import heat_boxes, slice_probabilities, slice_threshold
 from core.experiments.localizer_report import HEAT_FILE, heat_measures
 from core.experiments.shipped_localizer import NAME, SLICE_MODEL
-from core.experiments.shipped_scores import PREDICTIONS_FOLDER
 from core.inference.boxes.tracks import FusionSettings
 from core.inference.explain import Explanation
 from core.models.bundles import read_bundle

@@ -7,6 +7,7 @@ import yaml
 
 from core.config import Settings, load_run_config
 from core.experiments import shipped_localizer
+from core.experiments.cohorts import GeneratedCohort
 from core.experiments.shipped_localizer import STAGES, train_stages
 from core.models.bundles import read_bundle
 
@@ -25,7 +26,7 @@ def tiny_stages(tmp_path, phantom_root, monkeypatch):
         file.write_text(yaml.safe_dump(TINY | {"seed": number, "data_root": "elsewhere"}))
         (tmp_path / "work").mkdir(exist_ok=True)
         (tmp_path / "work" / name).symlink_to(phantom_root, target_is_directory=True)
-        stages.append((file, name, (6, 1)))
+        stages.append((file, GeneratedCohort(name, 6, 1, "")))
     monkeypatch.setattr(shipped_localizer, "STAGES", tuple(stages))
     return tmp_path / "work"
 
@@ -52,7 +53,7 @@ def test_a_stage_goes_on_from_the_one_before_and_says_so(tiny_stages, tmp_path):
 
 
 def test_the_shipped_stages_fit_each_other():
-    configs = [load_run_config(file) for file, _, _ in STAGES]
+    configs = [load_run_config(file) for file, _ in STAGES]
     for name in ("backbone", "size", "field_mm", "channels", "window_center", "window_width"):
         assert len({getattr(config, name) for config in configs}) == 1, name
-    assert [cohort[1] for _, _, cohort in STAGES] == [11, 11]
+    assert [cohort.seed for _, cohort in STAGES] == [11, 11]

@@ -10,7 +10,7 @@ from core.dataset.splits import assign_folds
 from core.dicom.series import read_series
 from core.evaluation.report import evaluate_predictions
 from core.evaluation.tables.truth import truth_from_data_root
-from core.experiments.shipped_scores import Work, score_bundles
+from core.experiments.shipped_scores import score_bundles
 from core.inference.outputs import read_slices
 from core.inference.predictor import Predictor
 from core.models.bundles import list_bundles, read_bundle
@@ -47,9 +47,8 @@ def scored(tmp_path_factory):
             )
             for fold in range(FOLDS)
         }  # fmt: skip
-    cohorts = {name: {"studies": 8, "seed": 0} for name in ("train", "folds", "held_out")}
     checkpoints = base / "checkpoints"
-    score_bundles(trained, configs, Work(root, held_out, cohorts), checkpoints)
+    score_bundles(trained, configs, base, checkpoints)
     return base, root, held_out, checkpoints, trained
 
 

@@ -12,6 +12,7 @@ import pytest
 from core.config import Settings
 from core.errors import DataRootError, PredictionsError
 from core.evaluation.thresholds import Rule
+from core.experiments.cohorts import HELD_OUT
 from core.phantom.cohort import cohort_uids
 from dashboard.background.keyed_results import PENDING, SlowResults
 from dashboard.evaluation.imports import forget_import, import_csv, import_folder, list_imports
@@ -19,7 +20,6 @@ from dashboard.evaluation.results import Evaluated, Question
 from dashboard.evaluation.sources import find_sources
 from dashboard.evaluation.threshold_counts import choose, live_figures, what_if
 from dashboard.studies import synthetic_studies
-from dashboard.studies.shipped_cohorts import HELD_OUT
 from tests.core.evaluation import made_cohort
 from tests.dashboard.made_predictions import NAMES, write_predictions_place
 
@@ -78,8 +78,8 @@ def test_held_out_studies_are_judged_by_thresholds_of_the_training_cohort(settin
     write_predictions_place(settings.checkpoints, studies=3, slices=300, models=1)
     sources = find_sources(settings)
     assert list(sources.truths) == ["held_out", "training"]
-    (model,) = sources.models_for(HELD_OUT)
-    assert model.other_table(HELD_OUT)[0] == "training"
+    (model,) = sources.models_for(HELD_OUT.truth_id)
+    assert model.other_table(HELD_OUT.truth_id)[0] == "training"
     assert model.other_table("training") is None
 
 
@@ -117,7 +117,7 @@ def test_a_folder_of_predictions_is_pointed_to_not_copied(settings):
     added = import_folder(settings, "mine", table, truth_id="held_out")
     assert added.table == table.resolve()
     sources = find_sources(settings)
-    assert {model.label for model in sources.models_for(HELD_OUT)} == {NAMES[0], "mine"}
+    assert {model.label for model in sources.models_for(HELD_OUT.truth_id)} == {NAMES[0], "mine"}
     forget_import(settings, added.import_id)
     assert table.is_file()
 

@@ -1,0 +1,79 @@
+"""The generated cohorts behind the shipped bundles, and where their tables are on disk.
+
+Every cohort has one name here. On disk the same name is the folder of its studies below the work
+folder and its key in a bundle's `metrics.json`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from core.models.bundles import COHORTS_FOLDER
+
+PREDICTIONS_FOLDER: Final = "predictions"
+"""In a bundle's folder: what its network gave for the cohorts."""
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratedCohort:
+    """Synthetic studies that anybody can make again.
+
+    Attributes:
+        name: Of its folder.
+        studies: How many it has.
+        seed: Of the generator.
+        role: What it is for, as the end of a sentence.
+    """
+
+    name: str
+    studies: int
+    seed: int
+    role: str
+
+    def made_from(self) -> dict[str, int]:
+        """Size and seed, as `metrics.json` holds them."""
+        return {"studies": self.studies, "seed": self.seed}
+
+
+@dataclass(frozen=True, slots=True)
+class ShippedCohort(GeneratedCohort):
+    """A cohort whose truth and predictions are shipped with the bundles.
+
+    Attributes:
+        title: For the reader.
+        truth_id: Name of its truth in `checkpoints/cohorts` and in a page's link.
+        table: Name of its table among a bundle's predictions.
+    """
+
+    title: str
+    truth_id: str
+    table: str
+
+    def truth_file(self, checkpoints: Path) -> Path:
+        """Truth of the studies, one row per study."""
+        return checkpoints / COHORTS_FOLDER / f"{self.truth_id}.parquet"
+
+    def slice_truth_file(self, checkpoints: Path) -> Path:
+        """Truth of the slices, one row per slice."""
+        return checkpoints / COHORTS_FOLDER / f"{self.truth_id}_slices.parquet"
+
+    def predictions_file(self, bundle_folder: Path) -> Path:
+        """What the bundle's network gave for each slice, as `write_slices` writes it."""
+        return bundle_folder / PREDICTIONS_FOLDER / f"{self.table}.parquet"
+
+
+TRAIN: Final = GeneratedCohort("train", 480, 11, "to learn what a fracture line looks like")
+BOXES: Final = GeneratedCohort("boxes", 960, 11, "for the last stage of the localiser")
+FRESH: Final = GeneratedCohort("fresh", 240, 41, "for experiments; no shipped network saw it")
+FOLDS: Final = ShippedCohort(
+    "folds", 240, 31, "split into folds; contexts and thresholds are chosen on it",
+    title="Training cohort, out of fold", truth_id="training", table="out_of_fold",
+)  # fmt: skip
+HELD_OUT: Final = ShippedCohort(
+    "held_out", 120, 23, "to measure on, once",
+    title="Held-out synthetic cohort", truth_id="held_out", table="held_out",
+)  # fmt: skip
+SHIPPED: Final = (HELD_OUT, FOLDS)
+"""In the order of the pages."""
