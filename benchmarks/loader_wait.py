@@ -12,6 +12,7 @@ import argparse
 import json
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ from core.prepared.slices import StudySlices
 from core.training.batches import Batches
 from core.training.engine import train_one_epoch
 from core.training.losses import loss_for
+from core.training.slice_engine import add_slice_gradients
 from core.training.state import TrainingState
 
 TARGET_SHARE: Final = 0.1
@@ -52,13 +54,13 @@ def wait_share(dataset: SliceDataset, order: Any, workers: int) -> tuple[float, 
     scheduler = torch.optim.lr_scheduler.LinearLR(optimizer)
     wrapped, optimizer = fabric.setup(model, optimizer)
     state = TrainingState(wrapped, optimizer, scheduler, fabric.strategy.precision)
-    criterion = loss_for("vertebra", 1)
+    learn = partial(add_slice_gradients, criterion=loss_for("vertebra", 1))
     # The first step of a process imports and sets up much that has nothing to do with training.
     warm_up = Batches(dataset, order[:BATCH_SIZE], BATCH_SIZE)
-    train_one_epoch(fabric, state, warm_up, criterion, on_step=lambda _: False)
+    train_one_epoch(fabric, state, warm_up, learn, on_step=lambda _: False)
     batches = Batches(dataset, order, BATCH_SIZE, augment_seed=(0,), workers=workers)
     start = time.perf_counter()
-    train_one_epoch(fabric, state, batches, criterion, on_step=lambda _: False)
+    train_one_epoch(fabric, state, batches, learn, on_step=lambda _: False)
     elapsed = time.perf_counter() - start
     return batches.waited_s / elapsed, elapsed / len(batches)
 

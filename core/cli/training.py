@@ -117,13 +117,10 @@ def _turn(config: RunConfig, run_dir: Path) -> contextlib.AbstractContextManager
 
 
 def _train_one(config: RunConfig, run_dir: Path, *, resume: bool) -> None:
-    if config.task == "localization":
-        from core.training.box_trainer import train_localizer as run_training
-    else:
-        from core.training.trainer import train as run_training
+    from core.training.trainer import train as train_run
 
     with progress_bar(config.task, "batch") as progress:
-        bundle = run_training(config, run_dir, resume=resume, progress=progress)
+        bundle = train_run(config, run_dir, resume=resume, progress=progress)
     typer.echo(f"Bundle in {bundle}")
 
 

@@ -114,8 +114,8 @@ def train_stages(
     Raises:
         CSpineError: As training raises it.
     """
-    from core.training.box_trainer import train_localizer
     from core.training.runs import RunFolder
+    from core.training.trainer import train
 
     bundles: list[Path] = []
     for number, (file, cohort) in enumerate(STAGES, start=1):
@@ -126,7 +126,7 @@ def train_stages(
         if (run.bundle / WEIGHTS_FILE).is_file():
             continue
         say(f"Training the localiser, stage {number} of {len(STAGES)}")
-        train_localizer(
+        train(
             config, run.folder, resume=run.checkpoint_file.exists(), progress=progress,
             cache_dir=settings.rsna_cache,
         )  # fmt: skip

@@ -104,6 +104,11 @@ class BoxDataset:
         return len(self._slice_of)
 
     @property
+    def study_ids(self) -> tuple[str, ...]:
+        """The studies kept."""
+        return tuple(study.study_id for study in self.studies)
+
+    @property
     def sides(self) -> NDArray[np.float64]:
         """Width and height of every box in pixels, float64 (n_boxes, 2)."""
         boxes = [box for study in self.studies for box in study.boxes.values()]

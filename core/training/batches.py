@@ -26,6 +26,10 @@ BATCHES_AHEAD: Final = 2
 class TrainingBatch(Protocol):
     """Some slices with their truth."""
 
+    def __len__(self) -> int:
+        """Number of slices."""
+        ...
+
     def pin_memory(self) -> Any:  # noqa: ANN401 - the batch's own kind
         """The same in page-locked memory."""
         ...

@@ -1,9 +1,7 @@
-"""The two loops of localisation: learn from one epoch, and measure on held-out slices."""
+"""What a localiser learns from a batch, and its measures on held-out slices."""
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import cast
@@ -16,18 +14,15 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 from torchvision.ops import box_iou
 
-from core.errors import TrainingError
 from core.models.localizer import RawBoxes
 from core.prepared.box_dataset import BoxBatch
-from core.training.batches import Batches
 from core.training.distributed import gather_objects
-from core.training.engine import StepReport, descend
 from core.training.micro_batches import in_parts
-from core.training.state import TrainingState
+from core.training.task import Measures
 
 
 @dataclass(frozen=True, slots=True)
-class BoxEvaluation:
+class BoxMeasures(Measures):
     """Measures on held-out slices, before any fusion.
 
     Attributes:
@@ -45,57 +40,23 @@ class BoxEvaluation:
     slices: int
     boxed_slices: int
 
+    @property
+    def curves(self) -> dict[str, float | None]:
+        """AUC and mean IoU."""
+        return {"auc": self.auc, "mean_iou": self.mean_iou}
 
-def train_box_epoch(
-    fabric: Fabric,
-    state: TrainingState,
-    batches: Batches[BoxBatch],
-    *,
-    on_step: Callable[[StepReport], bool],
-    gradient_clip: float,
-) -> None:
-    """Learn from each batch once: the sum of Faster R-CNN's four losses.
-
-    Args:
-        fabric: Device and precision.
-        state: Localiser, optimizer and schedule, set up by `fabric`; its step is counted up.
-        batches: The epoch.
-        on_step: Called after each step; returning True ends the epoch there.
-        gradient_clip: Longest gradient that is followed as it is; 0 for any.
-
-    Raises:
-        TrainingError: The loss or the gradient of a batch is not finite, or the memory does not
-            take a single slice.
-    """
-    state.model.train()
-    started, seen, parts = time.perf_counter(), 0, 1
-    for number, batch in enumerate(batches, start=batches.first + 1):
-        learning_rate = float(state.optimizer.param_groups[0]["lr"])
-        on_device = batch.to(fabric.device)
-        state.optimizer.zero_grad()
-        value, parts = add_box_gradients(fabric, state.model, on_device, parts)
-        gradient = descend(fabric, state, gradient_clip)
-        if not (math.isfinite(value) and math.isfinite(gradient)):
-            raise TrainingError(
-                f"Batch {number} of epoch {state.epoch + 1} (step {state.step + 1}) gives a loss "
-                "or gradient that is not finite; lower `max_lr`. The checkpoint before it is kept."
-            )
-        state.step += 1
-        state.batch = number
-        seen += len(batch)
-        elapsed = time.perf_counter() - started
-        speed, waiting = seen / elapsed, batches.waited_s / elapsed
-        if on_step(StepReport(state.step, number, value, learning_rate, speed, waiting)):
-            return
+    def __str__(self) -> str:
+        """Mean IoU, hit rate and AUC in one clause."""
+        return f"mean IoU {self.mean_iou:.3f}, hit rate {self.hit_rate:.3f}, slice AUC {self.auc}"
 
 
 def add_box_gradients(
     fabric: Fabric, model: nn.Module, batch: BoxBatch, parts: int
 ) -> tuple[float, int]:
-    """Add a batch's gradient to the weights', in more parts where memory does not take it whole.
+    """As `engine.AddGradients`: the sum of Faster R-CNN's four losses.
 
     Each part counts by its share of the slices. The losses are means over proposals, which are
-    drawn anew for every part, so that parts come near to the gradient of the batch and no more.
+    drawn again for every part, so that parts come near to the gradient of the batch and no more.
 
     Args:
         fabric: Device and precision.
@@ -124,13 +85,13 @@ def add_box_gradients(
 
 
 @torch.inference_mode()
-def evaluate_boxes(
+def measure_boxes(
     fabric: Fabric,
     model: nn.Module,
     batches: Iterable[BoxBatch],
     *,
     on_batch: Callable[[], None] = lambda: None,
-) -> BoxEvaluation:
+) -> BoxMeasures:
     """Measure over all processes' batches; the model is left in eval mode.
 
     Args:
@@ -162,11 +123,11 @@ def _measure(raw: RawBoxes, truth: torch.Tensor) -> tuple[float, bool, float, bo
     return score, True, float(box_iou(best, truth).max()), bool(inside)
 
 
-def _summary(rows: NDArray[np.float64]) -> BoxEvaluation:
+def _summary(rows: NDArray[np.float64]) -> BoxMeasures:
     scores, boxed, iou, hit = rows.T
     is_boxed = boxed > 0
     both = is_boxed.any() and not is_boxed.all()
-    return BoxEvaluation(
+    return BoxMeasures(
         auc=float(roc_auc_score(is_boxed, scores)) if both else None,
         mean_iou=float(iou[is_boxed].mean()),
         hit_rate=float(hit[is_boxed].mean()),

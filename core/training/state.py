@@ -124,7 +124,8 @@ def load_training_state(path: Path, state: TrainingState) -> None:
         state.optimizer.load_state_dict(content["optimizer"])
         state.scheduler.load_state_dict(content["scheduler"])
         state.precision.load_state_dict(content["precision"])
-        if state.stopping is not None:
+        # A localiser's run of an older version has none, whatever its config asks for.
+        if state.stopping is not None and content["stopping"] is not None:
             state.stopping.load_state_dict(content["stopping"])
         for name in _PLAIN:
             setattr(state, name, content[name])

@@ -1,11 +1,11 @@
-"""One training run from its config to its bundle."""
+"""One training run from its config to its bundle, whatever the task."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -16,22 +16,17 @@ from torch import nn
 
 from core.config import RunConfig, Settings
 from core.errors import ConfigError, TrainingError
-from core.models.bundles import read_bundle
-from core.models.checkpoint import start_from_bundle
-from core.models.registry import build_model
-from core.prepared.slice_dataset import SliceBatch
-from core.preprocessing.augmentation import AugmentationRanges, augmentation_seed
 from core.system.atomic_files import write_json
 from core.training.batches import Batches
+from core.training.box_task import BoxTask
 from core.training.bundle_export import write_bundle
-from core.training.cohort import TrainingCohort, load_cohort
 from core.training.distributed import Processes, agree, processes_of_torchrun, start_fabric
 from core.training.early_stopping import EarlyStopping
-from core.training.engine import evaluate, train_one_epoch
-from core.training.losses import Criterion, loss_for
+from core.training.engine import train_one_epoch
 from core.training.monitor import Monitor
 from core.training.provenance import Provenance, provenance
 from core.training.runs import FollowerRun, RunFolder
+from core.training.slice_task import SliceTask
 from core.training.state import (
     TrainingState,
     fresh_state,
@@ -40,13 +35,19 @@ from core.training.state import (
     save_generators,
     save_training_state,
 )
+from core.training.task import TrainingTask
 from core.training.tensorboard_log import CurvesLog, open_curves
 from core.types import Progress
 
 OnEvaluation = Callable[[int, dict[str, Any]], bool]
 
+TASKS: Final[dict[str, type[TrainingTask[Any, Any]]]] = {
+    "vertebra": SliceTask,
+    "fracture": SliceTask,
+    "localization": BoxTask,
+}
+"""How each task of a run config is trained."""
 PROVENANCE_FILE: Final = "provenance.json"
-_ORDER_STREAM: Final = 0
 _log = logging.getLogger("core.training")
 
 
@@ -93,13 +94,13 @@ def train(
     run.start(config, resume=resume)
     with run.recorded():
         fabric = start_fabric(config, processes)
-        cohort = load_cohort(
+        task = TASKS[config.task].load(
             config, cache_dir or Settings().rsna_cache, run, device=str(fabric.device)
         )
-        origin = provenance(cohort.fingerprint)
+        origin = provenance(task.cohort.fingerprint)
         if processes.is_first:
             write_json(run.folder / PROVENANCE_FILE, asdict(origin))
-        job = _Job(config, run, processes, fabric, cohort, origin, on_evaluation)
+        job = _Job(task, run, processes, fabric, origin, on_evaluation)
         return job.carry_out(progress, resume=resume)
 
 
@@ -107,118 +108,117 @@ def train(
 class _Job:
     """A run whose data and devices are ready."""
 
-    config: RunConfig
+    task: TrainingTask[Any, Any]
     run: RunFolder
     processes: Processes
     fabric: Fabric
-    cohort: TrainingCohort
     origin: Provenance
     on_evaluation: OnEvaluation | None
 
     def carry_out(self, progress: Progress | None, *, resume: bool) -> Path:
         """Train from the last checkpoint, or the start, to the bundle."""
-        run, config = self.run, self.config
-        criterion = loss_for(config.task, config.type, config.alpha)
+        run, config, first = self.run, self.task.config, self.processes.is_first
         total_steps = config.epochs * self._epoch_batches(0).total
-        state = _initial_state(self.fabric, config, total_steps, self.processes)
+        state = self._initial_state(total_steps)
         if resume and run.checkpoint_file.exists():
             self._load(state)
         run.drop_metrics_after(state.step, state.epoch)
         run.write_status("running", step=state.step, total_steps=total_steps, epoch=state.epoch)
         with open_curves(run, state.step) as curves:
             monitor = Monitor(
-                run if self.processes.is_first else None, state, total_steps,
-                progress=progress if self.processes.is_first else None, curves=curves,
+                run if first else None,
+                state,
+                total_steps,
+                progress=progress if first else None,
+                curves=curves,
                 checkpoint=partial(self._save, state),
                 checkpoint_every_s=config.checkpoint_every_s,
                 agree=partial(agree, self.fabric, self.processes),
                 stops=lambda: run.stops.asked,
-            )  # fmt: skip
+            )
             while not state.finished:
-                self._epoch(state, criterion, monitor, curves)
+                self._epoch(state, monitor, curves)
                 self._save(state)
                 run.write_status("running", step=state.step, epoch=state.epoch)
-        if self.processes.is_first:
-            write_bundle(run.bundle, state, config, self.cohort, self.origin)
+        if first:
+            write_bundle(run.bundle, state, self.task, self.origin)
         return run.bundle
 
-    def _epoch(
-        self, state: TrainingState, criterion: Criterion, monitor: Monitor,
-        curves: CurvesLog | None,
-    ) -> None:  # fmt: skip
+    def _epoch(self, state: TrainingState, monitor: Monitor, curves: CurvesLog | None) -> None:
         """Train what is left of the epoch, then measure."""
+        config = self.task.config
         if not state.stopped_early:
             batches = self._epoch_batches(state.epoch, first=state.batch)
             # Several processes cannot wait for each other's step: a signal has reached them all.
             alone = self.processes.world == 1
             with self.run.stops.put_off() if alone else contextlib.nullcontext():
                 train_one_epoch(
-                    self.fabric, state, batches, criterion,
-                    on_step=monitor, gradient_clip=self.config.gradient_clip,
-                )  # fmt: skip
+                    self.fabric,
+                    state,
+                    batches,
+                    self.task.add_gradients,
+                    on_step=monitor,
+                    gradient_clip=config.gradient_clip,
+                )
         monitor.end_epoch()
-        ended = self._validate(state, criterion, curves)
-        state.finished = ended or state.stopped_early or state.epoch >= self.config.epochs
+        ended = self._validate(state, curves)
+        state.finished = ended or state.stopped_early or state.epoch >= config.epochs
 
-    def _validate(
-        self, state: TrainingState, criterion: Criterion, curves: CurvesLog | None
-    ) -> bool:
-        """Measure on the held-out fold, where there is one; tell whether that ends the run."""
-        held_out = self.cohort.validation
+    def _validate(self, state: TrainingState, curves: CurvesLog | None) -> bool:
+        """Measure on the held-out fold, where there is one; whether that ends the run."""
+        held_out = self.task.cohort.validation
         if held_out is None:
             return False
-        batches = Batches(
-            held_out,
-            held_out.evaluation_order(slices_per_study=self.config.slices_per_study),
-            max(self.config.batch_size, self.processes.world),
-            workers=self.config.loader_workers,
-            shard=self._shard,
-        )
+        batches = self._shared(self.task.validation_batches(held_out))
         beat = partial(self.run.beat, step=state.step, epoch=state.epoch)
-        result = asdict(evaluate(self.fabric, state.model, batches, criterion, on_batch=beat))
-        state.validation = result
+        measures = self.task.measure(self.fabric, state.model, batches, beat)
+        result = state.validation = asdict(measures)
         self.run.append_metrics("validation", step=state.step, epoch=state.epoch, **result)
         if curves is not None:
-            curves.write(state.step, validation__loss=result["loss"], validation__auc=result["auc"])
-        _log.info(
-            "Epoch %d: validation loss %.4f, AUC %s.", state.epoch, result["loss"], result["auc"]
-        )
+            shown = {f"validation__{name}": value for name, value in measures.curves.items()}
+            curves.write(state.step, **shown)
+        _log.info("Epoch %d: %s.", state.epoch, measures)
         asked = self.on_evaluation is not None and self.on_evaluation(state.epoch, result)
         return agree(self.fabric, self.processes, asked)
 
-    @property
-    def _shard(self) -> tuple[int, int]:
-        return self.processes.rank, self.processes.world
+    def _epoch_batches(self, epoch: int, *, first: int = 0) -> Batches[Any]:
+        batches = self.task.training_batches(epoch)
+        config, world = self.task.config, self.processes.world
+        if len(batches.order) < 2 * world:
+            raise TrainingError(
+                f"{config.data_root} leaves {len(batches.order)} slices to train on; add studies "
+                "or raise `slices_per_study`."
+            )
+        if config.batch_size < world:
+            raise TrainingError(
+                f"A batch of {config.batch_size} cannot be shared by {world} processes; raise "
+                "`batch_size`."
+            )
+        return self._shared(batches, first=first)
 
-    def _epoch_batches(self, epoch: int, *, first: int = 0) -> Batches[SliceBatch]:
-        config, learnt = self.config, self.cohort.training
-        order = learnt.training_order(
-            seed=(config.seed, epoch, _ORDER_STREAM),
-            slices_per_study=config.slices_per_study,
-            balanced=config.balanced,
-        )
-        if len(order) < 2 * self.processes.world:
-            raise TrainingError(
-                f"{config.data_root} leaves {len(order)} slices to train on; add studies or raise "
-                "`slices_per_study`."
+    def _shared(self, batches: Batches[Any], *, first: int = 0) -> Batches[Any]:
+        """This process's share of batches, from one of them on."""
+        on_gpu = self.fabric.device.type == "cuda"
+        shard = self.processes.rank, self.processes.world
+        return replace(batches, first=first, shard=shard, pin_memory=on_gpu)
+
+    def _initial_state(self, total_steps: int) -> TrainingState:
+        config, processes = self.task.config, self.processes
+        model: nn.Module = self.task.network()
+        if processes.world > 1 and self.fabric.device.type == "cuda":
+            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        stopping = None
+        if config.early_stopping:
+            stopping = EarlyStopping(
+                config.early_stopping_delta,
+                config.early_stopping_patience,
+                config.early_stopping_every,
             )
-        if config.batch_size < self.processes.world:
-            raise TrainingError(
-                f"A batch of {config.batch_size} cannot be shared by {self.processes.world} "
-                "processes; raise `batch_size`."
-            )
-        return Batches(
-            learnt,
-            order,
-            config.batch_size,
-            augment_seed=augmentation_seed(config.seed, epoch) if config.augment else None,
-            augment_ranges=AugmentationRanges.of(config),
-            drop_last=True,
-            workers=config.loader_workers,
-            first=first,
-            shard=self._shard,
-            pin_memory=self.fabric.device.type == "cuda",
-        )
+        state = fresh_state(self.fabric, config, model, total_steps, stopping)
+        # Each process drops other units; the weights were drawn from one seed above.
+        if processes.rank:
+            torch.manual_seed(config.seed + processes.rank)
+        return state
 
     def _save(self, state: TrainingState) -> None:
         if self.processes.is_first:
@@ -231,33 +231,9 @@ class _Job:
         known = self.processes.is_first or load_generators(self._generators_file, state.step)
         if not known:
             # This process was cut off before it could write along with rank 0.
-            torch.manual_seed(self.config.seed + self.processes.rank + state.step)
+            torch.manual_seed(self.task.config.seed + self.processes.rank + state.step)
         _log.info("Resumed after step %d, epoch %d.", state.step, state.epoch + 1)
 
     @property
     def _generators_file(self) -> Path:
         return self.run.folder / f"last.rank{self.processes.rank}.ckpt"
-
-
-def _initial_state(
-    fabric: Fabric, config: RunConfig, total_steps: int, processes: Processes
-) -> TrainingState:
-    model: nn.Module = build_model(
-        config.task, config.type, config.backbone, size=config.size, pretrained=config.pretrained
-    )
-    if config.init_from is not None:
-        taken = start_from_bundle(model, read_bundle(config.init_from))
-        _log.info("%d of %d tensors start from %s.", *taken, config.init_from.name)
-    if processes.world > 1 and fabric.device.type == "cuda":
-        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
-    stopping = None
-    if config.early_stopping:
-        stopping = EarlyStopping(
-            config.early_stopping_delta, config.early_stopping_patience,
-            config.early_stopping_every,
-        )  # fmt: skip
-    state = fresh_state(fabric, config, model, total_steps, stopping)
-    # Each process drops other units; the weights were drawn from one seed above.
-    if processes.rank:
-        torch.manual_seed(config.seed + processes.rank)
-    return state

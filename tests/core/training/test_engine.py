@@ -1,4 +1,5 @@
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,12 +12,14 @@ from core.errors import TrainingError
 from core.prepared.slice_dataset import SliceBatch, SliceDataset
 from core.prepared.slices import StudySlices
 from core.training.batches import Batches
-from core.training.engine import GRADIENT_NORM_LIMIT, evaluate, train_one_epoch
+from core.training.engine import GRADIENT_NORM_LIMIT, train_one_epoch
 from core.training.losses import loss_for
+from core.training.slice_engine import add_slice_gradients, measure_slices
 from core.training.state import TrainingState
 
 FABRIC = Fabric(accelerator="cpu", devices=1)
 FRACTURE, VERTEBRA = loss_for("fracture", 1), loss_for("vertebra", 1)
+LEARN = partial(add_slice_gradients, criterion=FRACTURE)
 
 
 class _Linear(nn.Module):
@@ -66,10 +69,10 @@ def _batches(dataset, batch_size=8):
 
 def test_epochs_bring_the_loss_down_and_the_area_up():
     dataset, state = _dataset(), _state(_Linear(1), max_lr=1.0)
-    before = evaluate(FABRIC, state.model, _batches(dataset), FRACTURE)
+    before = measure_slices(FABRIC, state.model, _batches(dataset), FRACTURE)
     for _ in range(20):
-        train_one_epoch(FABRIC, state, _batches(dataset), FRACTURE, on_step=lambda _: False)
-    after = evaluate(FABRIC, state.model, _batches(dataset), FRACTURE)
+        train_one_epoch(FABRIC, state, _batches(dataset), LEARN, on_step=lambda _: False)
+    after = measure_slices(FABRIC, state.model, _batches(dataset), FRACTURE)
     assert after.loss < before.loss / 2
     assert after.auc == 1.0
 
@@ -78,7 +81,7 @@ def test_each_step_is_reported_with_its_learning_rate():
     reports = []
     state = _state(_Linear(1))
     train_one_epoch(
-        FABRIC, state, _batches(_dataset()), FRACTURE,
+        FABRIC, state, _batches(_dataset()), LEARN,
         on_step=lambda report: bool(reports.append(report)),
     )  # fmt: skip
     assert [report.step for report in reports] == [1, 2, 3] == [report.batch for report in reports]
@@ -91,7 +94,7 @@ def test_each_step_is_reported_with_its_learning_rate():
 
 def test_listener_can_end_the_epoch():
     state = _state(_Linear(1))
-    train_one_epoch(FABRIC, state, _batches(_dataset()), FRACTURE, on_step=lambda r: r.step == 2)
+    train_one_epoch(FABRIC, state, _batches(_dataset()), LEARN, on_step=lambda r: r.step == 2)
     assert state.step == 2
 
 
@@ -106,7 +109,7 @@ def test_a_loss_that_is_not_finite_names_the_batch_and_leaves_the_weights():
     state = _state(Diverges(1))
     state.epoch, state.step = 3, 30
     with pytest.raises(TrainingError, match=r"batch 2 in epoch 4 \(step 32\).*`max_lr`"):
-        train_one_epoch(FABRIC, state, _batches(_dataset()), FRACTURE, on_step=lambda _: False)
+        train_one_epoch(FABRIC, state, _batches(_dataset()), LEARN, on_step=lambda _: False)
     assert state.step == 31
     assert all(torch.isfinite(p).all() for p in state.model.parameters())
 
@@ -118,17 +121,17 @@ def test_gradients_are_clipped_to_their_norm():
 
     state = _state(Steep(1), max_lr=1.0)
     before = torch.cat([p.detach().flatten().clone() for p in state.model.parameters()])
-    train_one_epoch(FABRIC, state, _batches(_dataset(), 24), FRACTURE, on_step=lambda _: True)
+    train_one_epoch(FABRIC, state, _batches(_dataset(), 24), LEARN, on_step=lambda _: True)
     after = torch.cat([p.detach().flatten() for p in state.model.parameters()])
     assert (after - before).norm().item() == pytest.approx(GRADIENT_NORM_LIMIT, rel=1e-3)
 
 
 def test_epoch_trains_in_training_mode_and_evaluation_leaves_no_gradients():
     state = _state(_Linear(1))
-    evaluate(FABRIC, state.model, _batches(_dataset()), FRACTURE)
+    measure_slices(FABRIC, state.model, _batches(_dataset()), FRACTURE)
     assert not state.model.training
     assert all(p.grad is None for p in state.model.parameters())
-    train_one_epoch(FABRIC, state, _batches(_dataset()), FRACTURE, on_step=lambda _: True)
+    train_one_epoch(FABRIC, state, _batches(_dataset()), LEARN, on_step=lambda _: True)
     assert state.model.training
 
 
@@ -153,7 +156,7 @@ def test_areas_are_those_of_scikit_learn_by_output_macro_and_pooled():
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(30, 7)).astype(np.float32)
     targets = (rng.random((30, 7)) < 0.4).astype(np.float32)
-    result = evaluate(FABRIC, _Fixed(logits), _numbered(targets), VERTEBRA)
+    result = measure_slices(FABRIC, _Fixed(logits), _numbered(targets), VERTEBRA)
     each = [roc_auc_score(targets[:, j], logits[:, j]) for j in range(7)]
     assert list(result.auc_by_output.values()) == pytest.approx(each)
     assert list(result.auc_by_output) == ["C1", "C2", "C3", "C4", "C5", "C6", "C7"]
@@ -165,7 +168,7 @@ def test_areas_are_those_of_scikit_learn_by_output_macro_and_pooled():
 def test_loss_is_the_weighted_mean_over_all_slices_and_not_over_batches():
     logits = torch.linspace(-2, 2, 10)[:, None]
     fractured, unseen = _only_c2([0] * 7 + [1] * 3), torch.zeros(10, 7)
-    result = evaluate(FABRIC, _Fixed(logits), _numbered(unseen, fractured), FRACTURE)
+    result = measure_slices(FABRIC, _Fixed(logits), _numbered(unseen, fractured), FRACTURE)
     assert result.loss == pytest.approx(FRACTURE(logits, unseen, fractured).item(), rel=1e-6)
 
 
@@ -173,10 +176,10 @@ def test_area_of_a_single_class_is_left_open():
     targets = np.zeros((6, 7))
     targets[:3, 2] = 1
     logits = np.zeros((6, 7), np.float32)
-    result = evaluate(FABRIC, _Fixed(logits), _numbered(targets), VERTEBRA)
+    result = measure_slices(FABRIC, _Fixed(logits), _numbered(targets), VERTEBRA)
     assert result.auc_by_output["C1"] is None
     assert result.auc_by_output["C3"] == 0.5 == result.auc_macro
-    result = evaluate(FABRIC, _Fixed(logits[:, :1]), _numbered(np.zeros((6, 7))), FRACTURE)
+    result = measure_slices(FABRIC, _Fixed(logits[:, :1]), _numbered(np.zeros((6, 7))), FRACTURE)
     assert result.auc is result.auc_macro is result.auc_by_output["slice"] is None
 
 
@@ -191,7 +194,7 @@ def test_a_memory_too_small_for_a_batch_learns_the_same_in_parts(most, caplog):
     weights = []
     for kind in (_Linear, Cramped):
         state = _state(kind(1))
-        train_one_epoch(FABRIC, state, _batches(_dataset()), FRACTURE, on_step=lambda _: False)
+        train_one_epoch(FABRIC, state, _batches(_dataset()), LEARN, on_step=lambda _: False)
         weights.append([p.detach().clone() for p in state.model.parameters()])
     for whole, parts in zip(*weights, strict=True):
         torch.testing.assert_close(parts, whole, atol=1e-5, rtol=1e-4)
@@ -206,6 +209,6 @@ def test_a_memory_too_small_for_one_slice_is_one_sentence():
     state = _state(Full(1))
     before = [p.detach().clone() for p in state.model.parameters()]
     with pytest.raises(TrainingError, match="lower `batch_size`"):
-        train_one_epoch(FABRIC, state, _batches(_dataset()), FRACTURE, on_step=lambda _: False)
+        train_one_epoch(FABRIC, state, _batches(_dataset()), LEARN, on_step=lambda _: False)
     for now, then in zip(state.model.parameters(), before, strict=True):
         torch.testing.assert_close(now, then)

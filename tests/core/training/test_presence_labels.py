@@ -11,9 +11,9 @@ from core.models.registry import build_model
 from core.prepared.slices import load_study_slices
 from core.preprocessing.metadata import slice_metadata
 from core.training import presence_labels
-from core.training.cohort import load_cohort
 from core.training.presence_labels import presence_from_bundle
 from core.training.runs import RunFolder
+from core.training.slice_task import SliceTask
 from core.types import StudyRecord
 from tests.core.training.made_data_root import write_data_root
 
@@ -112,6 +112,6 @@ def test_cohort_takes_in_what_a_bundle_makes_of_use(
     )  # fmt: skip
     run = RunFolder(tmp_path / "run")
     run.start(config, resume=False)
-    cohort = load_cohort(config, cache_dir, run)
+    cohort = SliceTask.load(config, cache_dir, run, device="cpu").cohort
     assert list(cohort.training.study_ids) == used
     assert bool(cohort.training.presence[-1].any()) == (used[-1] == "1.2.4" or type == 2)

@@ -11,7 +11,7 @@ from core.errors import ConfigError, DataRootError, DeviceError, StorageError, T
 from core.models import registry
 from core.models.bundles import read_bundle
 from core.models.checkpoint import load_model
-from core.training import trainer
+from core.training import slice_task
 from core.training.runs import RunFolder
 from core.training.trainer import train
 from tests.core.training.made_data_root import write_data_root
@@ -252,13 +252,13 @@ def test_early_stopping_ends_the_run_before_its_time(make, tiny):
 def test_balanced_fracture_run_draws_both_classes_equally(make, tiny, monkeypatch):
     shares = []
 
-    class Spy(trainer.Batches):
+    class Spy(slice_task.Batches):
         def __iter__(self):
             if self.drop_last:
                 shares.append(self.dataset.targets[self.order].mean())
             return super().__iter__()
 
-    monkeypatch.setattr(trainer, "Batches", Spy)
+    monkeypatch.setattr(slice_task, "Batches", Spy)
     make(task="fracture", balanced=True)
     assert shares == [0.5, 0.5]
 

@@ -19,8 +19,8 @@ from core.models.localizer_bundle import load_localizer
 from core.prepared.box_dataset import BoxDataset
 from core.prepared.box_slices import BoxSlices, load_box_slices
 from core.preprocessing.box_geometry import boxes_from_square
-from core.training.box_trainer import train_localizer as train
 from core.training.runs import RunFolder
+from core.training.trainer import train
 from core.types import HuWindow
 
 
@@ -175,12 +175,12 @@ def _seed_with_both(root):
 
 
 def test_a_cohort_without_boxes_says_what_to_add(phantom_root, cache_dir, tmp_path, monkeypatch):
-    from core.training import box_cohort
+    from core.training import box_task
 
     intact = [
         replace(record, boxes=(), fractured=(False,) * 7) for record in read_studies(phantom_root)
     ]
-    monkeypatch.setattr(box_cohort, "read_studies", lambda root: intact)
+    monkeypatch.setattr(box_task, "read_studies", lambda root: intact)
     with pytest.raises(TrainingError, match=r"no box for training; add train_bounding_boxes\.csv"):
         train(config(phantom_root), tmp_path / "run", cache_dir=cache_dir)
 

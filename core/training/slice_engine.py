@@ -1,0 +1,202 @@
+"""What slice networks learn from a batch, and their measures on held-out slices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+from torch import Tensor, nn
+
+from core.constants import VERTEBRAE
+from core.prepared.slice_dataset import SliceBatch
+from core.training.distributed import gather_objects
+from core.training.losses import Criterion
+from core.training.micro_batches import in_parts
+from core.training.task import Measures
+
+_OUTPUT_NAMES = {
+    1: ("slice",),
+    7: VERTEBRAE,
+    14: tuple(f"{quantity}_{name}" for quantity in "fv" for name in VERTEBRAE),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SliceMeasures(Measures):
+    """Measures on held-out slices.
+
+    Attributes:
+        loss: Weighted mean over all slices.
+        auc: ROC AUC over all outputs pooled; None where only one class occurs.
+        auc_macro: Mean of the outputs' own AUCs, over those that have both classes.
+        auc_by_output: By vertebra, or {"slice": ...} for a single output; f_C1..v_C7 for both.
+        slices: Number of slices.
+    """
+
+    loss: float
+    auc: float | None
+    auc_macro: float | None
+    auc_by_output: dict[str, float | None]
+    slices: int
+
+    @property
+    def curves(self) -> dict[str, float | None]:
+        """Loss and AUC."""
+        return {"loss": self.loss, "auc": self.auc}
+
+    def __str__(self) -> str:
+        """Loss and AUC in one clause."""
+        return f"validation loss {self.loss:.4f}, AUC {self.auc}"
+
+
+def add_slice_gradients(
+    fabric: Fabric, model: nn.Module, batch: SliceBatch, parts: int, criterion: Criterion
+) -> tuple[float, int]:
+    """As `engine.AddGradients`: the weighted cross-entropy of a slice network.
+
+    Parts have the gradient of the whole batch, but batch normalisation sees smaller groups.
+
+    Args:
+        fabric: Device and precision.
+        model: Set up by `fabric`.
+        batch: On the device.
+        parts: To begin with; 1 for the whole batch at once.
+        criterion: The loss.
+
+    Returns:
+        The loss of the batch and the parts that it took.
+
+    Raises:
+        TrainingError: As `in_parts`.
+    """
+
+    def attempt(count: int) -> float:
+        if count > 1:
+            return _by_parts(fabric, model, batch, criterion, count)
+        logits = model(batch.images, batch.metadata, batch.presence)
+        loss, value = _loss(fabric, criterion, logits, batch)
+        fabric.backward(loss)
+        return value
+
+    return in_parts(fabric, model, len(batch), parts, attempt)
+
+
+def _by_parts(
+    fabric: Fabric, model: nn.Module, batch: SliceBatch, criterion: Criterion, parts: int
+) -> float:
+    weights: Tensor | None = None
+    value = 0.0
+    rows = torch.arange(len(batch), device=batch.images.device).tensor_split(parts)
+    for part in rows:
+        logits = model(batch.images[part], batch.metadata[part], batch.presence[part])
+        if weights is None:
+            blank = logits.new_zeros((len(batch), *logits.shape[1:]))
+            weights = criterion.sums(blank, batch.presence, batch.fractured)[1]
+        totals, _ = criterion.sums(logits, batch.presence[part], batch.fractured[part])
+        loss = criterion.combine(totals, weights)
+        fabric.backward(loss)
+        value += loss.item()
+    return value
+
+
+def _loss(
+    fabric: Fabric, criterion: Criterion, logits: Tensor, batch: SliceBatch
+) -> tuple[Tensor, float]:
+    """Give the loss to follow, and its value over the whole batch.
+
+    A weighted mean over several processes is not the mean of theirs, so the weights are added up
+    first; the gradients, which are averaged afterwards, then add up to that of one process.
+    """
+    if fabric.world_size == 1:
+        loss = criterion(logits, batch.presence, batch.fractured)
+        return loss, loss.item()
+    totals, weights = criterion.sums(logits, batch.presence, batch.fractured)
+    everyones = _summed(fabric, weights)
+    part = criterion.combine(totals, everyones)
+    return part * fabric.world_size, _summed(fabric, part.detach()).item()
+
+
+def _summed(fabric: Fabric, value: Tensor) -> Tensor:
+    return cast(Tensor, fabric.all_reduce(value.clone(), reduce_op="sum"))
+
+
+class _Seen(NamedTuple):
+    """What one batch contributes: loss sums, logits and targets."""
+
+    totals: Tensor
+    weights: Tensor
+    logits: NDArray[np.float32]
+    targets: NDArray[np.float32]
+
+
+@torch.inference_mode()
+def measure_slices(
+    fabric: Fabric,
+    model: nn.Module,
+    batches: Iterable[SliceBatch],
+    criterion: Criterion,
+    *,
+    on_batch: Callable[[], None] = lambda: None,
+) -> SliceMeasures:
+    """Measure loss and AUC over all processes' batches; the model is left in eval mode.
+
+    Args:
+        fabric: Device and precision.
+        model: Set up by `fabric`.
+        batches: At least one slice among all processes.
+        criterion: The loss.
+        on_batch: Called after each batch.
+    """
+    model.eval()
+    seen: list[_Seen] = []
+    for batch in batches:
+        if not len(batch):
+            continue
+        on_device: SliceBatch = fabric.to_device(batch)
+        logits = model(on_device.images, on_device.metadata, on_device.presence)
+        truth = on_device.presence, on_device.fractured
+        totals, weights = criterion.sums(logits, *truth)
+        targets = criterion.targets(*truth)
+        seen.append(
+            _Seen(
+                totals.cpu().double(),
+                weights.cpu().double(),
+                logits.float().cpu().numpy(),
+                targets.cpu().numpy(),
+            )
+        )
+        on_batch()
+    everyones = [part for parts in gather_objects(fabric, seen) for part in cast(Any, parts)]
+    totals = torch.stack([part.totals for part in everyones]).sum(dim=0)
+    weights = torch.stack([part.weights for part in everyones]).sum(dim=0)
+    return _summary(
+        criterion.combine(totals, weights).item(),
+        np.concatenate([part.logits for part in everyones]),
+        np.concatenate([part.targets for part in everyones]) > 0.5,
+    )
+
+
+def _summary(loss: float, logits: NDArray[np.float32], truth: NDArray[np.bool_]) -> SliceMeasures:
+    names = _OUTPUT_NAMES[truth.shape[1]]
+    by_output = {name: _auc(truth[:, j], logits[:, j]) for j, name in enumerate(names)}
+    defined = [auc for auc in by_output.values() if auc is not None]
+    return SliceMeasures(
+        loss=loss,
+        auc=_auc(truth.ravel(), logits.ravel()),
+        auc_macro=float(np.mean(defined)) if defined else None,
+        auc_by_output=by_output,
+        slices=len(truth),
+    )
+
+
+def _auc(truth: NDArray[np.bool_], scores: NDArray[np.float32]) -> float | None:
+    """Area under the ROC curve; None where it is not defined."""
+    if truth.all() or not truth.any() or not np.isfinite(scores).all():
+        return None
+    return float(roc_auc_score(truth, scores))

@@ -1,0 +1,199 @@
+"""Training of slice networks: which vertebrae a slice shows, and whether one is fractured."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Self, cast
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+
+from core.config import RunConfig
+from core.dataset.rsna import read_studies
+from core.errors import TrainingError
+from core.models.bundles import read_bundle
+from core.models.checkpoint import start_from_bundle
+from core.models.registry import build_model
+from core.models.slice_model import SliceModel
+from core.prepared.slice_dataset import Presences, SliceBatch, SliceDataset
+from core.prepared.slices import StudySlices, load_study_slices
+from core.preprocessing.augmentation import AugmentationRanges, augmentation_seed
+from core.training.batches import Batches
+from core.training.cohort import TrainingCohort, prepare_studies, split_cohort
+from core.training.losses import loss_for
+from core.training.presence_labels import presence_from_bundle
+from core.training.prior_correction import prior_shifts, shift_logits
+from core.training.runs import RunFolder
+from core.training.slice_engine import SliceMeasures, add_slice_gradients, measure_slices
+from core.training.task import ORDER_STREAM, TrainingTask
+from core.types import StudyRecord
+
+_log = logging.getLogger("core.training")
+
+
+class SliceTask(TrainingTask[SliceDataset, SliceBatch]):
+    """Vertebra and fracture detection, of every type."""
+
+    def __init__(self, config: RunConfig, cohort: TrainingCohort[SliceDataset]) -> None:
+        super().__init__(config, cohort)
+        self.criterion = loss_for(config.task, config.type, config.alpha)
+
+    @classmethod
+    def load(cls, config: RunConfig, cache_dir: Path, run: RunFolder, *, device: str) -> Self:
+        """As `TrainingTask.load`.
+
+        Fracture models learn from studies without masks too where `vertebra_bundle` gives the
+        presence of their vertebrae.
+        """
+        records = read_studies(config.data_root)
+        prepare = partial(_prepared, config=config, cache_dir=cache_dir)
+        studies = prepare_studies(records, prepare, run)
+        presence_of: Presences = {}
+        if config.vertebra_bundle is not None and config.task == "fracture":
+            presence_of = presence_from_bundle(
+                _noted([record for record in records if _asks_for_presence(record, config)], run),
+                config.vertebra_bundle,
+                cache_dir=cache_dir,
+                device=device,
+            )
+        dataset = partial(_dataset, presence_of=presence_of, config=config)
+        return cls(config, split_cohort(records, studies, config, cache_dir, dataset))
+
+    def network(self) -> SliceModel:
+        """As `TrainingTask.network`."""
+        config = self.config
+        model = build_model(
+            config.task, config.type, config.backbone,
+            size=config.size, pretrained=config.pretrained,
+        )  # fmt: skip
+        if config.init_from is not None:
+            taken = start_from_bundle(model, read_bundle(config.init_from))
+            _log.info("%d of %d tensors start from %s.", *taken, config.init_from.name)
+        return model
+
+    def training_batches(self, epoch: int) -> Batches[SliceBatch]:
+        """As `TrainingTask.training_batches`."""
+        config, learnt = self.config, self.cohort.training
+        return Batches(
+            learnt,
+            learnt.training_order(
+                seed=(config.seed, epoch, ORDER_STREAM),
+                slices_per_study=config.slices_per_study,
+                balanced=config.balanced,
+            ),
+            config.batch_size,
+            augment_seed=augmentation_seed(config.seed, epoch) if config.augment else None,
+            augment_ranges=AugmentationRanges.of(config),
+            drop_last=True,
+            workers=config.loader_workers,
+        )
+
+    def validation_batches(self, held_out: SliceDataset) -> Batches[SliceBatch]:
+        """As `TrainingTask.validation_batches`."""
+        order = held_out.evaluation_order(slices_per_study=self.config.slices_per_study)
+        return Batches(held_out, order, self.config.batch_size, workers=self.config.loader_workers)
+
+    def add_gradients(
+        self, fabric: Fabric, model: nn.Module, batch: SliceBatch, parts: int
+    ) -> tuple[float, int]:
+        """As `TrainingTask.add_gradients`."""
+        return add_slice_gradients(fabric, model, batch, parts, self.criterion)
+
+    def measure(
+        self,
+        fabric: Fabric,
+        model: nn.Module,
+        batches: Iterable[SliceBatch],
+        on_batch: Callable[[], None],
+    ) -> SliceMeasures:
+        """As `TrainingTask.measure`."""
+        return measure_slices(fabric, model, batches, self.criterion, on_batch=on_batch)
+
+    def bundle_fields(self) -> dict[str, Any]:
+        """As `TrainingTask.bundle_fields`."""
+        config, teacher = self.config, self.config.vertebra_bundle
+        return {
+            "name": f"{config.task}_type{config.type}_{config.backbone}",
+            "crop": config.crop,
+            "field_mm": config.field_mm,
+            "noise_reduction": config.noise_reduction,
+            "noise_threshold": config.noise_threshold,
+            "noise_clusters": config.noise_clusters,
+            "alpha": config.alpha,
+            "vertebra_bundle": None if teacher is None else read_bundle(teacher).config.name,
+        }
+
+    def finish(self, model: nn.Module) -> dict[str, Any]:
+        """Where classes were balanced, shift the logits back to the cohort's own rates."""
+        if not self.config.balanced:
+            return {}
+        learnt = self.cohort.training
+        truth = self.criterion.targets(
+            torch.from_numpy(np.array(learnt.presence)),
+            torch.from_numpy(np.array(learnt.fractured)),
+        )
+        shifts = prior_shifts(truth.numpy(), learnt.positive)
+        shift_logits(cast(SliceModel, model).output_layers, shifts)
+        return {"prior_shift_logits": [round(float(shift), 6) for shift in shifts]}
+
+
+def _prepared(record: StudyRecord, *, config: RunConfig, cache_dir: Path) -> StudySlices:
+    return load_study_slices(
+        record,
+        window=config.window,
+        crop=config.crop,
+        field_mm=config.field_mm,
+        size=config.size,
+        channels=config.channels,
+        noise=config.noise,
+        cache_dir=cache_dir,
+    )
+
+
+def _noted(records: Sequence[StudyRecord], run: RunFolder) -> Iterator[StudyRecord]:
+    """The records, one by one; each is a sign of life of the run."""
+    for number, record in enumerate(records):
+        run.write_status("preparing", message=f"presences, study {number + 1} of {len(records)}")
+        yield record
+
+
+def _asks_for_presence(record: StudyRecord, config: RunConfig) -> bool:
+    """Whether presences can make a study of use; Type 1 needs none for an intact one."""
+    return bool(record.patient_fractured) or (config.type > 1 and record.fractured is not None)
+
+
+def _dataset(
+    studies: Sequence[StudySlices], role: str, *, presence_of: Presences, config: RunConfig
+) -> SliceDataset:
+    dataset = SliceDataset(
+        studies, "vertebra" if config.task == "vertebra" else "fracture",
+        presence_of=presence_of, needs_presence=config.type > 1, target=config.fracture_target,
+    )  # fmt: skip
+    if dataset.skipped:
+        _log.warning(
+            "%d studies are not used for %s: without a mask or a `vertebra_bundle` their truth "
+            "does not reach slices.",
+            len(dataset.skipped),
+            role,
+        )
+    if len(dataset) == 0:
+        raise TrainingError(
+            f"{config.data_root} has no study whose truth reaches slices for {role}; add "
+            "segmentations, set `vertebra_bundle` for a fracture model, or choose another fold."
+        )
+    positive = int(dataset.positive.sum())
+    if role == "training" and positive in (0, len(dataset)) and config.balanced:
+        raise TrainingError(
+            f"{config.data_root} has slices of one class only, so they cannot be balanced; "
+            "set `balanced: false`, or add studies of the other class."
+        )
+    _log.info(
+        "%s: %d studies, %d slices, %d of them positive.",
+        role.capitalize(), len(dataset.study_ids), len(dataset), positive,
+    )  # fmt: skip
+    return dataset

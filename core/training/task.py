@@ -1,0 +1,104 @@
+"""What differs between kinds of networks while they are trained."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, Self
+
+from lightning_fabric import Fabric
+from torch import nn
+
+from core.config import RunConfig
+from core.training.batches import Batches, BatchKind
+from core.training.cohort import DatasetKind, TrainingCohort
+from core.training.runs import RunFolder
+
+ORDER_STREAM: int = 0
+"""Third part of a seed that draws the order of an epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measures(ABC):
+    """Figures on held-out slices: fields of JSON values, and a clause for the log."""
+
+    @property
+    @abstractmethod
+    def curves(self) -> dict[str, float | None]:
+        """The figures that TensorBoard draws, by name; None where undefined."""
+
+
+class TrainingTask(ABC, Generic[DatasetKind, BatchKind]):
+    """The data, network, loss and measures of one run.
+
+    Args:
+        config: The run.
+        cohort: Its slices.
+    """
+
+    def __init__(self, config: RunConfig, cohort: TrainingCohort[DatasetKind]) -> None:
+        self.config = config
+        self.cohort = cohort
+
+    @classmethod
+    @abstractmethod
+    def load(cls, config: RunConfig, cache_dir: Path, run: RunFolder, *, device: str) -> Self:
+        """Prepare the studies of the config's data root and split them.
+
+        A study that cannot be read is left out and named in the log.
+
+        Args:
+            config: The run; its `fold` is a number or None.
+            cache_dir: Folder of the slice store.
+            run: Shows how far the preparation is.
+            device: Where networks run that the preparation needs.
+
+        Raises:
+            BundleError: A bundle that the preparation needs cannot be used.
+            DataRootError: The data root lacks its tables, or holds fewer studies than folds.
+            TrainingError: The studies do not hold what the task learns from.
+            StorageError: The slice store cannot be written.
+        """
+
+    @abstractmethod
+    def network(self) -> nn.Module:
+        """The network with the weights that it starts from.
+
+        Raises:
+            BundleError: `init_from` cannot be used.
+            ConfigError: There is no such network.
+        """
+
+    @abstractmethod
+    def training_batches(self, epoch: int) -> Batches[BatchKind]:
+        """The batches of an epoch, for one process."""
+
+    @abstractmethod
+    def validation_batches(self, held_out: DatasetKind) -> Batches[BatchKind]:
+        """The batches to measure on, for one process."""
+
+    @abstractmethod
+    def add_gradients(
+        self, fabric: Fabric, model: nn.Module, batch: BatchKind, parts: int
+    ) -> tuple[float, int]:
+        """As `core.training.engine.AddGradients`."""
+
+    @abstractmethod
+    def measure(
+        self,
+        fabric: Fabric,
+        model: nn.Module,
+        batches: Iterable[BatchKind],
+        on_batch: Callable[[], None],
+    ) -> Measures:
+        """Measure over all processes' batches; the model is left in eval mode."""
+
+    @abstractmethod
+    def bundle_fields(self) -> dict[str, Any]:
+        """Fields of `BundleConfig` beyond those that every run's bundle has."""
+
+    @abstractmethod
+    def finish(self, model: nn.Module) -> dict[str, Any]:
+        """Make the trained network ready for its bundle; what `trained_on` shows beyond a run."""
