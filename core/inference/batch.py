@@ -14,14 +14,14 @@ from core.dataset.rsna import read_studies
 from core.dicom.series import read_series
 from core.errors import CSpineError, DataRootError, DicomSeriesError, WorkerError
 from core.inference.boxes.predictor import BoxPredictor
-from core.inference.boxes.study_scores import BoxEvidencePredictor, load_predictor
+from core.inference.boxes.study_scores import load_predictor
 from core.inference.outputs import write_predictions
 from core.inference.partial_results import PredictionParts, StudyResult, part_key
-from core.inference.predictor import Predictor
+from core.inference.predictor import StudyPredictor
 from core.models.bundles import BundleInfo, read_bundle
 from core.models.pairs import BundlePair
 from core.system.parallel import Workers, run_over
-from core.types import FileBox, Progress
+from core.types import Progress
 
 THIS_PROCESS: Final = Workers(jobs=1)
 """Best where one process already fills the device: the networks use every core, or the GPU."""
@@ -203,7 +203,7 @@ def _predict_with(networks: _Networks, folder: Path) -> StudyResult:
 
 
 @functools.lru_cache(maxsize=1)
-def _readers(networks: _Networks) -> tuple[Predictor | BoxEvidencePredictor, BoxPredictor | None]:
+def _readers(networks: _Networks) -> tuple[StudyPredictor, BoxPredictor | None]:
     """Load the networks once a process."""
     pair = BundlePair(read_bundle(networks.vertebra), read_bundle(networks.fracture))
     reader = load_predictor(pair, device=networks.device, batch_size=networks.batch_size)
@@ -222,7 +222,7 @@ def _box_predictor(
 
 def _predict_study(
     folder: Path,
-    reader: Predictor | BoxEvidencePredictor,
+    reader: StudyPredictor,
     boxes: BoxPredictor | None,
     *,
     threads: int | None = None,
@@ -230,16 +230,10 @@ def _predict_study(
 ) -> StudyResult:
     start = time.perf_counter()
     volume = read_series(folder, jobs=threads)
-    found: tuple[FileBox, ...] = ()
-    if isinstance(reader, BoxEvidencePredictor):
-        reading = reader.read(volume, progress=progress)
-        predictions, found = reading.predictions, reader.boxes_of(reading, volume)
-    else:
-        predictions = reader.predict(volume, progress=progress)
-    if boxes is not None:
-        found = boxes.find(volume)
+    prediction = reader.judge(volume, progress=progress)
+    found = reader.boxes_of(prediction, volume) if boxes is None else boxes.find(volume)
     notes = tuple(f"{folder.name}: {note}" for note in volume.notes)
-    return StudyResult(predictions, time.perf_counter() - start, notes, found)
+    return StudyResult(prediction.predictions, time.perf_counter() - start, notes, found)
 
 
 def _write(out: Path, results: Sequence[StudyResult], *, single: bool) -> None:

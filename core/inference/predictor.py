@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -22,7 +24,7 @@ from core.preprocessing.geometry import center_crop_xyxy
 from core.preprocessing.metadata import slice_metadata
 from core.preprocessing.network_input import slices_for_network, stack_neighbours
 from core.preprocessing.spine_field import SpineField, spine_field_of
-from core.types import CTVolume, Progress, SlicePredictions
+from core.types import CTVolume, FileBox, Progress, RawDetections, SlicePredictions
 
 Probabilities = NDArray[np.float32]
 
@@ -37,7 +39,65 @@ _OUTPUTS: Final[dict[tuple[str, int], int]] = {
 _INPUT_KEYS: Final = ("window", "crop", "field_mm", "size", "channels", "noise")
 
 
-class Predictor:
+@dataclass(frozen=True, slots=True, eq=False)
+class StudyPrediction:
+    """What networks give of a study.
+
+    Attributes:
+        predictions: Probabilities of its slices.
+        raw: The localiser's boxes before fusion that they rest on; None where they rest on none.
+    """
+
+    predictions: SlicePredictions
+    raw: RawDetections | None = None
+
+
+class StudyPredictor(ABC):
+    """Networks that judge a study together, whatever the fractures are found by."""
+
+    @abstractmethod
+    def predict(self, volume: CTVolume, *, progress: Progress | None = None) -> SlicePredictions:
+        """Run the networks over every slice.
+
+        Args:
+            volume: int16 HU, (z, y, x); slice 0 the most cranial.
+            progress: Called after each batch with slices done and slices in all.
+
+        Returns:
+            float32 probabilities (n_slices, 7); a Type 1 fracture model repeats its one value.
+
+        Raises:
+            BundleError: A network gives NaN, infinity or another number of outputs.
+            DeviceError: The device's memory is too small for one slice.
+            PredictionsError: The volume has no slice.
+            ValueError: There is no fracture bundle.
+        """
+
+    def judge(
+        self,
+        volume: CTVolume,
+        *,
+        raw: RawDetections | None = None,
+        progress: Progress | None = None,
+    ) -> StudyPrediction:
+        """As `predict`, with the boxes that the probabilities rest on.
+
+        Args:
+            volume: As for `predict`.
+            raw: The localiser's boxes where it has seen the study before; not read by networks
+                that need no boxes.
+            progress: As for `predict`.
+        """
+        del raw
+        return StudyPrediction(self.predict(volume, progress=progress))
+
+    def boxes_of(self, prediction: StudyPrediction, volume: CTVolume) -> tuple[FileBox, ...]:
+        """The fused boxes that reach the localiser's operating point; none without a localiser."""
+        del prediction, volume
+        return ()
+
+
+class Predictor(StudyPredictor):
     """The networks that read a study together, loaded once, run over any number of series.
 
     Presence v_ij always comes from `vertebra`: a vertebra bundle of either type, or a fracture
@@ -81,21 +141,7 @@ class Predictor:
         self._batch_size = batch_size
 
     def predict(self, volume: CTVolume, *, progress: Progress | None = None) -> SlicePredictions:
-        """Run the networks over every slice.
-
-        Args:
-            volume: int16 HU, (z, y, x); slice 0 the most cranial.
-            progress: Called after each batch with slices done and slices in all.
-
-        Returns:
-            float32 probabilities (n_slices, 7); a Type 1 fracture model repeats its one value.
-
-        Raises:
-            BundleError: A network gives NaN, infinity or another number of outputs.
-            DeviceError: The device's memory is too small for one slice.
-            PredictionsError: The volume has no slice.
-            ValueError: There is no fracture bundle.
-        """
+        """As `StudyPredictor.predict`."""
         if not self._judges:
             raise ValueError("Without a fracture bundle there is presence alone.")
         n_slices = volume.n_slices

@@ -116,6 +116,11 @@ class BundleConfig(BaseModel):
         return self.task == "vertebra" or self.type == 3
 
     @property
+    def gives_boxes(self) -> bool:
+        """Whether the model is a localiser."""
+        return self.task == "localization"
+
+    @property
     def gives_fractures(self) -> bool:
         """Whether it can judge a study: a fracture model, or a localiser whose boxes have weights.
 

@@ -179,9 +179,9 @@ def _pictures(
         sagittal_picture(volume, sorted({row.peak for row in shown} or {peak})),
         slice_picture(volume, peak, f"Slice {peak}, the most suspicious of the study"),
     ]
-    if raw is not None and pair.fracture.config.task == "localization":
+    if raw is not None:
         return (*pictures, *_box_pictures(volume, _first_of_each_slice(shown), pair, raw))
-    if not explain or pair.fracture.config.task != "fracture":
+    if not explain or pair.fracture.config.gives_boxes:
         return tuple(pictures)
     # Here because it imports torch, which a report without heat maps does not need.
     from core.inference.explain import explain_slice

@@ -60,17 +60,13 @@ def write_report(
     if out.suffix not in {".html", ".pdf"}:
         raise ConfigError(f"{out} is no report's name; give a file that ends in .html or .pdf.")
     volume = read_series(folder)
-    from core.inference.boxes.study_scores import BoxEvidencePredictor, load_predictor
+    from core.inference.boxes.study_scores import load_predictor
 
-    reader = load_predictor(pair, device=device)
-    raw = None
-    if isinstance(reader, BoxEvidencePredictor):
-        reading = reader.read(volume, progress=progress)
-        predictions, raw = reading.predictions, reading.raw
-    else:
-        predictions = reader.predict(volume, progress=progress)
+    found = load_predictor(pair, device=device).judge(volume, progress=progress)
     truth, synthetic = known_of(folder)
-    report = build_report(volume, predictions, pair, raw=raw, truth=truth, synthetic=synthetic)
+    report = build_report(
+        volume, found.predictions, pair, raw=found.raw, truth=truth, synthetic=synthetic
+    )
     write_bytes(out, rendered(report, out.suffix))
     return report
 

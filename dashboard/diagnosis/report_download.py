@@ -8,9 +8,8 @@ import streamlit as st
 
 from core.inference.study_scores import StudyScores
 from core.models.pairs import BundlePair
-from core.types import RawDetections
-from dashboard.studies.localizer import find_raw
 from dashboard.studies.open_study import OpenStudy
+from dashboard.studies.raw_boxes import find_raw
 from dashboard.widgets.study_picker import StudyChoice
 
 _FORMATS = {"HTML": (".html", "text/html"), "PDF": (".pdf", "application/pdf")}
@@ -49,16 +48,10 @@ def _writer(
             study.volume,
             reading.predictions,
             pair,
-            raw=_raw(study, pair),
+            raw=find_raw(study, pair.fracture),
             truth=choice.truth,
             synthetic=choice.synthetic,
         )
         return rendered(report, suffix)
 
     return write
-
-
-def _raw(study: OpenStudy, pair: BundlePair) -> RawDetections | None:
-    """The boxes that the verdict rests on, where it rests on boxes."""
-    boxes = pair.fracture.config.task == "localization"
-    return find_raw(study, pair.fracture) if boxes else None

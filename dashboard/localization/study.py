@@ -14,11 +14,11 @@ from dashboard.session import state, viewer_place
 from dashboard.studies.localizer import (
     as_boxes,
     find_box_job,
-    find_raw,
     forget_box_job,
     start_boxes,
 )
 from dashboard.studies.open_study import OpenStudy
+from dashboard.studies.raw_boxes import find_raw
 from dashboard.widgets.box_request import box_progress
 from dashboard.widgets.notices import show_error
 from dashboard.widgets.slice_viewer import predicted_boxes, slice_viewer, true_boxes

@@ -45,8 +45,9 @@ from core.visualization.scene_surfaces import (
 from dashboard.background.futures import ready, then
 from dashboard.background.thread_jobs import PredictionJob, PredictionQueue
 from dashboard.studies.cohort import files_signature
-from dashboard.studies.localizer import default_threshold, find_raw, localizers
+from dashboard.studies.localizer import default_threshold, localizers
 from dashboard.studies.open_study import OpenStudy, cache_of
+from dashboard.studies.raw_boxes import find_raw
 from dashboard.widgets.palette import VERTEBRA_COLORS
 
 FILM_LIMIT_S = 240

@@ -18,11 +18,11 @@ from core.evaluation.detection.report import DetectionReport, evaluate_detection
 from core.experiments.cohorts import PREDICTIONS_FOLDER
 from core.inference.boxes.tracks import FusionSettings, detect
 from core.models.bundles import BundleInfo, read_bundle
-from core.types import BoxPrediction, Progress, RawDetections
+from core.types import BoxPrediction, Progress
 from dashboard.background.thread_jobs import PredictionJob, PredictionQueue
 from dashboard.studies.cohort import bundles, files_signature, settings
-from dashboard.studies.open_study import OpenStudy, cache_of
-from dashboard.studies.raw_boxes import keep_raw, raw_file, read_raw
+from dashboard.studies.open_study import OpenStudy
+from dashboard.studies.raw_boxes import find_raw, keep_raw, raw_file
 
 if TYPE_CHECKING:
     from core.inference.boxes.predictor import BoxPredictor
@@ -94,12 +94,6 @@ def _pictures(file: str, signature: str) -> pd.DataFrame:
     return pd.read_parquet(file).set_index(["study_id", "slice_index"])
 
 
-def find_raw(study: OpenStudy, bundle: BundleInfo) -> RawDetections | None:
-    """What the localiser said of a study, from memory or disk; None where it has not run."""
-    file = _raw_file(study, bundle)
-    return read_raw(str(file), files_signature(file)) if file.is_file() else None
-
-
 @dataclass(frozen=True, slots=True)
 class StudyBoxes:
     """What a localiser found in a study.
@@ -145,7 +139,7 @@ def as_boxes(
 
 def start_boxes(study: OpenStudy, bundle: BundleInfo) -> PredictionJob:
     """Have the localiser read a study in the background and store its raw boxes."""
-    file = _raw_file(study, bundle)
+    file = raw_file(study, bundle)
 
     def work(progress: Progress) -> None:
         predictor = _predictor(str(bundle.folder), bundle.config.weights_sha256)
@@ -156,12 +150,12 @@ def start_boxes(study: OpenStudy, bundle: BundleInfo) -> PredictionJob:
 
 def find_box_job(study: OpenStudy, bundle: BundleInfo) -> PredictionJob | None:
     """The run of this localiser over this study, if one was started since the server was."""
-    return _queue().find(_raw_file(study, bundle).stem)
+    return _queue().find(raw_file(study, bundle).stem)
 
 
 def forget_box_job(study: OpenStudy, bundle: BundleInfo) -> None:
     """Make room for another try."""
-    _queue().forget(_raw_file(study, bundle).stem)
+    _queue().forget(raw_file(study, bundle).stem)
 
 
 @lru_cache(maxsize=2)
@@ -172,10 +166,6 @@ def _predictor(folder: str, digest: str) -> BoxPredictor:
     from core.inference.boxes.predictor import BoxPredictor
 
     return BoxPredictor([read_bundle(Path(folder))])
-
-
-def _raw_file(study: OpenStudy, bundle: BundleInfo) -> Path:
-    return raw_file(cache_of(study), study.fingerprint, bundle)
 
 
 @st.cache_resource(show_spinner=False)

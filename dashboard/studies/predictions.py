@@ -13,17 +13,16 @@ from core.cache.keys import fingerprint_folder, remembered_digest
 from core.dicom.series import read_series
 from core.inference.outputs import read_predictions, write_predictions
 from core.inference.study_scores import StudyScores, score_study
-from core.models.bundles import BundleInfo, read_bundle
+from core.models.bundles import read_bundle
 from core.models.pairs import BundlePair
-from core.types import Progress, SlicePredictions
+from core.types import Progress
 from dashboard.background.thread_jobs import PredictionJob, PredictionQueue
 from dashboard.studies.cohort import files_signature, settings
 from dashboard.studies.open_study import OpenStudy, cache_of
-from dashboard.studies.raw_boxes import keep_raw, raw_file, read_raw
+from dashboard.studies.raw_boxes import find_raw, keep_raw, raw_file
 
 if TYPE_CHECKING:
-    from core.inference.boxes.study_scores import BoxEvidencePredictor
-    from core.inference.predictor import Predictor
+    from core.inference.predictor import StudyPredictor
 
 
 def find_scores(study: OpenStudy, pair: BundlePair) -> StudyScores | None:
@@ -85,31 +84,19 @@ def predict_stored(folder: Path, pair: BundlePair) -> None:
 
 
 def _predict(study: OpenStudy, pair: BundlePair, folder: Path, progress: Progress) -> None:
-    from core.inference.boxes.study_scores import BoxEvidencePredictor
-
-    reader = _reader(str(pair.vertebra.folder), str(pair.fracture.folder), pair.digest)
+    predictor = _predictor(str(pair.vertebra.folder), str(pair.fracture.folder), pair.digest)
     start = time.monotonic()
-    if isinstance(reader, BoxEvidencePredictor):
-        predictions = _read_by_boxes(study, pair.fracture, reader, progress)
-    else:
-        predictions = reader.predict(study.volume, progress=progress)
-    write_predictions(folder, [predictions], seconds=[time.monotonic() - start], single=True)
-
-
-def _read_by_boxes(
-    study: OpenStudy, localizer: BundleInfo, reader: BoxEvidencePredictor, progress: Progress
-) -> SlicePredictions:
-    """Judge by the localiser's boxes; those that are kept are not looked for again."""
-    file = raw_file(cache_of(study), study.fingerprint, localizer)
-    raw = read_raw(str(file), files_signature(file)) if file.is_file() else None
-    reading = reader.read(study.volume, raw=raw, progress=progress)
-    if raw is None:
-        keep_raw(file, reading.raw)
-    return reading.predictions
+    # The localiser's boxes that are kept already are not looked for again.
+    raw = find_raw(study, pair.fracture)
+    found = predictor.judge(study.volume, raw=raw, progress=progress)
+    if raw is None and found.raw is not None:
+        keep_raw(raw_file(study, pair.fracture), found.raw)
+    seconds = time.monotonic() - start
+    write_predictions(folder, [found.predictions], seconds=[seconds], single=True)
 
 
 @lru_cache(maxsize=2)
-def _reader(vertebra: str, fracture: str, digest: str) -> Predictor | BoxEvidencePredictor:
+def _predictor(vertebra: str, fracture: str, digest: str) -> StudyPredictor:
     """A loaded pair; `digest` is part of the key only."""
     del digest
     # Here because it imports torch, which takes seconds; a page that predicts nothing skips it.

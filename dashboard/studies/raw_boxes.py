@@ -11,11 +11,20 @@ import streamlit as st
 from core.models.bundles import BundleInfo
 from core.system.atomic_files import atomic_path
 from core.types import RawDetections
+from dashboard.studies.cohort import files_signature
+from dashboard.studies.open_study import OpenStudy, cache_of
 
 
-def raw_file(cache: Path, fingerprint: str, bundle: BundleInfo) -> Path:
-    """Where a localiser's raw boxes of a study lie, below the study's cache."""
-    return cache / "boxes" / f"{fingerprint}-{bundle.config.weights_sha256[:16]}.npz"
+def raw_file(study: OpenStudy, bundle: BundleInfo) -> Path:
+    """Where a localiser's raw boxes of a study are kept."""
+    name = f"{study.fingerprint}-{bundle.config.weights_sha256[:16]}.npz"
+    return cache_of(study) / "boxes" / name
+
+
+def find_raw(study: OpenStudy, bundle: BundleInfo) -> RawDetections | None:
+    """A localiser's raw boxes of a study, from memory or disk; None where it has not run."""
+    file = raw_file(study, bundle)
+    return _read_raw(str(file), files_signature(file)) if file.is_file() else None
 
 
 def keep_raw(file: Path, raw: RawDetections) -> None:
@@ -34,7 +43,7 @@ def keep_raw(file: Path, raw: RawDetections) -> None:
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def read_raw(file: str, signature: str) -> RawDetections:
+def _read_raw(file: str, signature: str) -> RawDetections:
     """Read what `keep_raw` wrote; `signature` changes with the file."""
     del signature
     with np.load(file, allow_pickle=False) as stored:

@@ -11,12 +11,12 @@ from dashboard.background.thread_jobs import PredictionJob
 from dashboard.session.wording import place_in_line
 from dashboard.studies.localizer import (
     find_box_job,
-    find_raw,
     forget_box_job,
     localizers,
     start_boxes,
 )
 from dashboard.studies.open_study import OpenStudy
+from dashboard.studies.raw_boxes import find_raw
 from dashboard.widgets.notices import show_error
 
 _POLL_SECONDS = 0.5

@@ -281,7 +281,7 @@ def test_a_prediction_that_fails_says_why_and_can_be_tried_again(at_work, monkey
     monkeypatch.setenv("RSNA_CACHE", str(tmp_path / "cache"))
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-1000])
-    predictions._reader.cache_clear()
+    predictions._predictor.cache_clear()
     app = open_page("diagnosis")
     study = open_study.open_study(at_work.var / "demo" / "train_images" / FRACTURED)
     pair = BundlePair(cohort.bundles("vertebra")[0], cohort.bundles("fracture")[0])

@@ -16,7 +16,7 @@ from core.types import RawDetections
 from dashboard.diagnosis.study_view import BOXES_EXPLAIN
 from dashboard.studies import localizer
 from dashboard.studies.open_study import open_study
-from dashboard.studies.raw_boxes import keep_raw
+from dashboard.studies.raw_boxes import find_raw, keep_raw, raw_file
 from tests.dashboard.workplace import FRACTURED, N_SLICES
 from tests.pages.driver import html, open_page, viewer, wait_for_verdict
 
@@ -53,7 +53,7 @@ def say(bundle, at_work, slices, scores):
         file_numbers=np.arange(N_SLICES),
         models=(NAME,),
     )
-    keep_raw(localizer._raw_file(study, bundle), raw)
+    keep_raw(raw_file(study, bundle), raw)
 
 
 def captions(app):
@@ -124,5 +124,5 @@ def test_boxes_are_made_once_for_verdict_and_viewer(at_work, judge):
     wait_for_verdict(app)
     assert not app.exception
     study = open_study(at_work.var / "demo" / "train_images" / FRACTURED)
-    assert localizer.find_raw(study, judge) is not None
+    assert find_raw(study, judge) is not None
     assert "The localiser proposes" in captions(app)

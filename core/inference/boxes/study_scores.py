@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,26 +11,13 @@ from core.errors import BundleError
 from core.inference.aggregation import check_slice_predictions
 from core.inference.boxes.evidence import box_outputs
 from core.inference.boxes.predictor import BoxPredictor
-from core.inference.predictor import Predictor
+from core.inference.predictor import Predictor, StudyPrediction, StudyPredictor
 from core.models.bundles import BundleInfo
 from core.models.pairs import BundlePair
 from core.types import CTVolume, FileBox, Progress, RawDetections, SlicePredictions
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class BoxEvidencePrediction:
-    """What a localiser says of a study.
-
-    Attributes:
-        predictions: Its boxes as evidence, of type `BOXES_TYPE`.
-        raw: The boxes before fusion.
-    """
-
-    predictions: SlicePredictions
-    raw: RawDetections
-
-
-class BoxEvidencePredictor:
+class BoxEvidencePredictor(StudyPredictor):
     """Presence by a vertebra network, fractures by a localiser's boxes; loaded once.
 
     Args:
@@ -53,7 +40,7 @@ class BoxEvidencePredictor:
         batch_size: int = 32,
     ) -> None:
         weights = localizer.config.box_weights
-        if localizer.config.task != "localization" or weights is None:
+        if not localizer.config.gives_boxes or weights is None:
             raise BundleError(
                 f"Bundle {localizer.config.name} is no localiser with weights for its boxes, so "
                 "it cannot judge a study; choose another bundle."
@@ -64,25 +51,25 @@ class BoxEvidencePredictor:
         self._vertebra_name = vertebra.config.name
 
     def predict(self, volume: CTVolume, *, progress: Progress | None = None) -> SlicePredictions:
-        """As `Predictor.predict`."""
-        return self.read(volume, progress=progress).predictions
+        """As `StudyPredictor.predict`."""
+        return self.judge(volume, progress=progress).predictions
 
-    def read(
+    def judge(
         self,
         volume: CTVolume,
         *,
         raw: RawDetections | None = None,
         progress: Progress | None = None,
-    ) -> BoxEvidencePrediction:
+    ) -> StudyPrediction:
         """Run both networks over every slice.
 
         Args:
             volume: int16 HU, (z, y, x); slice 0 the most cranial.
-            raw: The localiser's boxes where it has read the study before.
+            raw: The localiser's boxes where it has seen the study before.
             progress: Called with slices done and slices in all.
 
         Raises:
-            BundleError, DeviceError, PredictionsError: As `Predictor.predict` raises them.
+            BundleError, DeviceError, PredictionsError: As `predict` raises them.
         """
         parts = 1 if raw is not None else 2
         n_slices = volume.n_slices
@@ -112,23 +99,20 @@ class BoxEvidencePredictor:
         )
         predictions = box_outputs(raw, seen, self._weights)
         check_slice_predictions(predictions)
-        return BoxEvidencePrediction(predictions, raw)
+        return StudyPrediction(predictions, raw)
 
-    def boxes_of(self, reading: BoxEvidencePrediction, volume: CTVolume) -> tuple[FileBox, ...]:
-        """The fused boxes that reach the localiser's operating point."""
-        return self._boxes.boxes_of(reading.raw, volume)
+    def boxes_of(self, prediction: StudyPrediction, volume: CTVolume) -> tuple[FileBox, ...]:
+        """As `StudyPredictor.boxes_of`."""
+        return () if prediction.raw is None else self._boxes.boxes_of(prediction.raw, volume)
 
 
 def load_predictor(
     pair: BundlePair, *, device: str = "auto", batch_size: int = 32
-) -> Predictor | BoxEvidencePredictor:
-    """Load what reads a study with a pair, by the kind of its fracture bundle.
+) -> StudyPredictor:
+    """Load the networks of a pair, by what its fracture bundle finds fractures with.
 
     Raises:
-        BundleError, DeviceError: As the readers raise them.
+        BundleError, DeviceError: As the predictors raise them.
     """
-    if pair.fracture.config.task == "localization":
-        return BoxEvidencePredictor(
-            pair.vertebra, pair.fracture, device=device, batch_size=batch_size
-        )
-    return Predictor(pair.vertebra, pair.fracture, device=device, batch_size=batch_size)
+    predictor = BoxEvidencePredictor if pair.fracture.config.gives_boxes else Predictor
+    return predictor(pair.vertebra, pair.fracture, device=device, batch_size=batch_size)

@@ -49,7 +49,7 @@ def reader(pair):
 
 @pytest.fixture(scope="module")
 def reading(reader, volume):
-    return reader.read(volume)
+    return reader.judge(volume)
 
 
 def test_it_is_what_both_networks_say_alone(pair, volume, reading):
@@ -72,7 +72,7 @@ def test_boxes_that_are_there_are_not_looked_for_again(reader, volume, reading, 
     monkeypatch.setattr(BoxPredictor, "predict", never)
     ticks = []
     kept = replace(reading.raw, study_id="named by its folder")
-    again = reader.read(volume, raw=kept, progress=lambda *tick: ticks.append(tick))
+    again = reader.judge(volume, raw=kept, progress=lambda *tick: ticks.append(tick))
     assert np.array_equal(again.predictions.fracture_probs, reading.predictions.fracture_probs)
     assert again.predictions.study_id == volume.study_uid
     assert ticks[-1] == (volume.n_slices, volume.n_slices)
