@@ -1,7 +1,7 @@
 # Every target sets up what it needs; start with `make run`.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test fuzz mutants lint bench demo-models screenshots clean faults load
+.PHONY: help setup setup-dev run test check check-tests fuzz mutants lint bench demo-models screenshots clean faults load
 
 ADDRESS ?= 127.0.0.1
 PORT ?= 8501
@@ -11,13 +11,15 @@ export PYTHON
 
 venv := .venv/bin/python
 bootstrap := python=$$(sh scripts/find_python.sh) && exec "$$python" -m
+# Several test processes, one per core; ARGS='-n 0' runs them in one.
+pytest := $(venv) -m pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 	@echo
 	@echo "  RSNA_ROOT=/data make run     use the RSNA 2022 set instead of synthetic studies"
 	@echo "  make run PORT=8502           listen on another port"
-	@echo "  make test ARGS='-k boxes'    hand arguments to pytest (--cov measures coverage)"
+	@echo "  make test ARGS='-k boxes'    hand arguments to pytest (-n 0: one process; --cov measures coverage)"
 
 setup:  ## make .venv with the packages the program needs
 	@$(bootstrap) scripts.install
@@ -29,7 +31,13 @@ run:  ## set up, prepare synthetic studies, open the dashboard
 	@$(bootstrap) scripts.launch --address "$(ADDRESS)" --port "$(PORT)"
 
 test: setup-dev  ## run all tests
-	@$(venv) -m pytest $(ARGS)
+	@$(pytest) $(ARGS)
+
+check: setup-dev  ## lint, and the tests that need no training, server or browser
+	@$(MAKE) --no-print-directory -j 2 lint check-tests
+
+check-tests:
+	@$(pytest) -q -m "not browser and not server and not training" $(ARGS)
 
 fuzz: setup-dev  ## throw every malformed file at the readers and count what becomes of it
 	@$(venv) -m tests.robustness.fuzz $(ARGS)

@@ -1,4 +1,4 @@
-"""Fixtures for every test: the places outside the code, and why a test without one is skipped."""
+"""Fixtures and markers for every test: places outside the code, what runs in one process."""
 
 from __future__ import annotations
 
@@ -6,10 +6,68 @@ import os
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from scripts.find_chromium import ChromiumMissingError, find_chromium
 
+# One thread in each process, before torch or BLAS starts; the processes share the cores.
+for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_threads, "1")
+
 ROOT = Path(__file__).resolve().parent.parent
+
+LONGEST_FIRST = (
+    "tests/browser/",
+    "tests/core/training/",
+    "tests/server/",
+    "tests/dashboard/",
+    "tests/core/experiments/",
+    "tests/faults/",
+    "tests/core/cli/",
+    "tests/robustness/",
+)
+"""Folders whose tests take longest; they are handed out in this order, all others after them."""
+ONE_PROCESS = ("tests/browser/", "tests/server/")
+"""Folders whose servers and browser are started once: their tests run in the same process."""
+SERVER_FIXTURES = {"cluster", "dashboard_url", "login_server", "open_server", "scene_url"}
+TRAINING = {"test_box_trainer.py", "test_distributed.py", "test_resume.py", "test_trainer.py"}
+
+
+class OneProcess(LoadFileScheduling):
+    """Hands out whole files, and whole folders where their tests share a server.
+
+    xdist's groups (`--dist loadgroup`) rename node ids, which pytest 9.2 does not allow any more.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        folders = (folder for folder in ONE_PROCESS if nodeid.startswith(folder))
+        return next(folders, super()._split_scope(nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneProcess | None:
+    """Take the place of xdist's `loadfile`."""
+    return OneProcess(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what each test needs and put the longest first."""
+    for item in items:
+        if item.nodeid.startswith("tests/browser/"):
+            item.add_marker(pytest.mark.browser)
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if item.nodeid.startswith("tests/server/") or fixtures & SERVER_FIXTURES:
+            item.add_marker(pytest.mark.server)
+        if item.path.name in TRAINING:
+            item.add_marker(pytest.mark.training)
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    longest = (i for i, place in enumerate(LONGEST_FIRST) if item.nodeid.startswith(place))
+    return next(longest, len(LONGEST_FIRST))
 
 
 @pytest.fixture(scope="session")

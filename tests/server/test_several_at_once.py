@@ -16,7 +16,6 @@ from tests.browser.server import serve
 from tests.dashboard.workplace import FRACTURED, SOUND, Workplace
 
 
-@pytest.mark.slow
 def test_three_sessions_at_once_meet_no_error_and_see_their_own_alone(open_server):
     found = load(open_server, sessions=3, interactions=5)
     assert found.errors == []
@@ -32,7 +31,6 @@ def own_place(workplace, tmp_path):
     return Workplace(tmp_path)
 
 
-@pytest.mark.slow
 def test_two_servers_on_one_cache_serve_and_leave_each_others_files(own_place, repo_root, tmp_path):
     uploads = own_place.var / "uploads"
 

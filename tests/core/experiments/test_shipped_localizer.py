@@ -31,7 +31,7 @@ def tiny_stages(tmp_path, phantom_root, monkeypatch):
     return tmp_path / "work"
 
 
-@pytest.mark.slow
+@pytest.mark.training
 def test_a_stage_goes_on_from_the_one_before_and_says_so(tiny_stages, tmp_path):
     settings, said = Settings(rsna_cache=tmp_path / "cache"), []
     made = train_stages(settings, tiny_stages, say=said.append)

@@ -100,7 +100,6 @@ class CutError(Exception):
     pass
 
 
-@pytest.mark.slow
 def test_a_run_leaves_a_bundle_and_goes_on_to_the_same_weights(phantom_root, cache_dir, tmp_path):
     def cut(done, total):
         if done == 2:
@@ -123,7 +122,6 @@ def test_a_run_leaves_a_bundle_and_goes_on_to_the_same_weights(phantom_root, cac
     assert (run.folder / "provenance.json").is_file()
 
 
-@pytest.mark.slow
 def test_a_run_asked_to_stop_ends_after_the_step_it_is_in_and_loses_none(
     phantom_root, cache_dir, tmp_path
 ):
@@ -147,7 +145,6 @@ def test_a_run_asked_to_stop_ends_after_the_step_it_is_in_and_loses_none(
     assert counted == [2]
 
 
-@pytest.mark.slow
 def test_the_held_out_fold_is_measured(phantom_root, cache_dir, tmp_path):
     boxed = [r.study_id for r in read_studies(phantom_root) if r.boxes]
     assert boxed

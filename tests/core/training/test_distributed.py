@@ -7,7 +7,6 @@ import subprocess
 import sys
 
 import numpy as np
-import pytest
 
 from core.models.bundles import read_bundle
 from core.training.runs import RunFolder
@@ -33,7 +32,6 @@ def together(place, name, processes, *more):
     return RunFolder(place / name)
 
 
-@pytest.mark.slow
 def test_two_processes_follow_the_loss_curve_of_one(tmp_path):
     write_data_root(tmp_path / "root", studies=6, slices=14)
     one = together(tmp_path, "one", 1)

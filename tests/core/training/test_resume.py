@@ -41,7 +41,6 @@ def lines(run):
     return [line for line in kept if line["event"] != "epoch"]
 
 
-@pytest.mark.slow
 def test_sigkill_at_random_steps_and_within_a_write_changes_nothing(place):
     assert trained(place, "whole") == 0
     chance = random.Random(2022)

@@ -49,7 +49,7 @@ def wait_until(condition, seconds=200):
         time.sleep(0.1)
 
 
-@pytest.mark.slow
+@pytest.mark.training
 def test_runs_outlive_their_starter_queue_stop_and_go_on(place):
     # The starter is to the runs what a dashboard is: a process that may end at any time.
     starter = [sys.executable, "-c", START, str(place / "root"), "500"]
