@@ -37,7 +37,7 @@ from core.models.checkpoint import load_model, save_bundle
 from core.models.pairs import BundlePair, default_bundle
 from core.models.registry import build_model
 from core.preprocessing.metadata import slice_metadata
-from core.preprocessing.network_input import slices_for_network, stack_neighbours
+from core.preprocessing.network_input import batch_for_network
 from core.preprocessing.spine_field import spine_field_of
 from core.types import CTVolume, SlicePredictions
 
@@ -141,20 +141,10 @@ class SliceBySlice:
         model, config = self._models[which], self._pair[which].config
         metadata = torch.from_numpy(slice_metadata(volume.z_mm, volume.slice_thickness_mm))
         rows: list[NDArray[np.float32]] = []
-        field = spine_field_of(volume, config.field_mm)
+        field = spine_field_of(volume, config.preparation.field_mm)
         for index in range(volume.n_slices):
-            around = 1 if config.channels == "neighbours" else 0
-            first = max(index - around, 0)
-            image = slices_for_network(
-                volume.hu[first : index + around + 1],
-                field=None if field is None else field[first : index + around + 1],
-                window=config.window,
-                crop=config.crop,
-                size=config.size,
-                channels=config.channels,
-            )
-            if around:
-                image = stack_neighbours(image, np.array([index - first]))
+            one = slice(index, index + 1)
+            image = batch_for_network(volume.hu, one, config.preparation, field)
             v = None if presence is None else torch.from_numpy(presence[index : index + 1])
             with torch.no_grad():
                 logits = model(torch.from_numpy(image), metadata[index : index + 1], v)
@@ -235,7 +225,7 @@ def main() -> int:
     ours, theirs, difference = measured(predictor, peer, volume, arguments.rounds)
     for bundle in pair:
         config = bundle.config
-        print(f"{config.task}: {config.name}, {config.backbone}, {config.size} px")
+        print(f"{config.task}: {config.name}, {config.backbone}, {config.preparation.size} px")
     print(
         f"{arguments.slices} slices on {torch.get_num_threads()} threads: {ours:.2f} s, "
         f"{theirs:.2f} s slice by slice, {theirs / ours:.2f} times as fast; "

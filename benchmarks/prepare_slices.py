@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, zoom
 
 from benchmarks.timing import seconds
+from core.config import SlicePreparation
 from core.preprocessing.network_input import slices_for_network
 from core.types import HuWindow
 
@@ -61,7 +62,7 @@ def main() -> None:
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     hu = smooth_slices(arguments.slices, 512)
-    ours = functools.partial(slices_for_network, hu, window=BONE, crop=1.0, size=arguments.size)
+    ours = functools.partial(slices_for_network, hu, SlicePreparation(size=arguments.size))
     linear, cubic = (
         functools.partial(by_numpy_and_scipy, hu, BONE, arguments.size, order) for order in (1, 3)
     )

@@ -27,7 +27,7 @@ from typing import Final
 import joblib
 import torch
 
-from core.config import Settings
+from core.config import Settings, SlicePreparation
 from core.dataset.index import build_index
 from core.dataset.rsna import read_studies
 from core.inference.batch import predict_folder
@@ -35,7 +35,6 @@ from core.models.pairs import BundlePair, default_bundle
 from core.phantom.cohort import write_cohort
 from core.prepared.slices import fill_store
 from core.system.parallel import Workers, run_over
-from core.types import HuWindow
 
 STUDIES, SLICES, LONGEST_STUDY = 2_019, 711_601, 1_082
 """Of the real set."""
@@ -61,7 +60,7 @@ def index(root: Path, work: Path, workers: Workers) -> None:
 def cache(root: Path, work: Path, workers: Workers, size: int) -> None:
     """Hash, decode, window and write every slice."""
     fill_store(
-        read_studies(root), window=HuWindow(400, 1800), crop=1.0, size=size,
+        read_studies(root), SlicePreparation(size=size),
         cache_dir=work / "cache", workers=workers,
     )  # fmt: skip
 

@@ -24,10 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.timing import seconds
+from core.config import SlicePreparation
 from core.dicom.series import read_series
 from core.phantom.study import make_study
 from core.preprocessing.network_input import slices_for_network
-from core.types import HuWindow
 
 SEED: Final = 905
 REAL_CT: Final = Path(__file__).resolve().parents[2] / "shared/data/real_ct/alderson_cspine"
@@ -161,10 +161,9 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
     hu = volumes(options.studies)
-    window = HuWindow(400, 1800)
     contents: dict[str, list[NDArray[Any]]] = {
         f"uint8 {size} x {size}": [
-            slices_for_network(volume, window=window, crop=1.0, size=size) for volume in hu
+            slices_for_network(volume, SlicePreparation(size=size)) for volume in hu
         ]
         for size in (256, 512)
     } | {"int16 512 x 512": list(hu)}

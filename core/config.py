@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from core.constants import NETWORK_WINDOWS
 from core.errors import ConfigError
 from core.types import HuWindow, NoiseMethod, NoiseReduction
 
@@ -22,6 +32,9 @@ FractureTarget = Literal["vertebra", "line"]
 """What makes y_ij: fractured vertebra j is in view on slice i, or a box marks its line there."""
 ChannelMode = Literal["grey", "windows", "neighbours"]
 """What a network's three channels hold: one grey slice thrice, three HU windows, or i-1, i, i+1."""
+
+
+_PREPARATION: Final = "preparation"
 
 
 class Settings(BaseSettings):
@@ -80,24 +93,88 @@ class Settings(BaseSettings):
         return self.rsna_root or self.demo_root
 
 
-class RunConfig(BaseModel):
+class SlicePreparation(BaseModel):
+    """Everything that decides what a network is given of a slice.
+
+    `size` is the side of the prepared square in pixels. `crop` is the central fraction of the
+    slice kept before resizing, in (0.1, 1]; `field_mm` takes its place with a square of so many mm
+    that follows the spine. `window_center` and `window_width` are HU, mapped to 0..255; `channels`
+    is what the network's three channels hold, and `noise_*` are those of
+    `core.types.NoiseReduction`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    size: int = Field(default=512, ge=32, le=1024)
+    crop: float = Field(default=1.0, gt=0.1, le=1.0)
+    field_mm: float | None = Field(default=None, ge=20, le=400)
+    window_center: float = 400.0
+    window_width: float = Field(default=1800.0, gt=0)
+    channels: ChannelMode = "grey"
+    noise_reduction: NoiseMethod = "none"
+    noise_threshold: int = Field(default=30, ge=1, le=255)
+    noise_clusters: int = Field(default=4, ge=2, le=8)
+
+    @property
+    def windows(self) -> tuple[HuWindow, ...]:
+        """The HU window that is mapped to 0..255, or the three fixed ones of "windows"."""
+        if self.channels == "windows":
+            return tuple(HuWindow(*window) for window in NETWORK_WINDOWS.values())
+        return (HuWindow(self.window_center, self.window_width),)
+
+    @property
+    def noise(self) -> NoiseReduction:
+        """What is done against noise in a prepared slice."""
+        return NoiseReduction(self.noise_reduction, self.noise_threshold, self.noise_clusters)
+
+
+class PreparedConfig(BaseModel):
+    """A config with a field `preparation`, whose own fields stand among the others in a file.
+
+    It takes and gives the flat form: `size` is a key of the file, and `preparation` is none.
+    """
+
+    @classmethod
+    def file_fields(cls) -> dict[str, FieldInfo]:
+        """The fields by their key in a file."""
+        fields: dict[str, FieldInfo] = {}
+        for key, info in cls.model_fields.items():
+            fields |= SlicePreparation.model_fields if key == _PREPARATION else {key: info}
+        return fields
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gathered(cls, content: Any) -> Any:  # noqa: ANN401 - whatever a caller gives
+        if not isinstance(content, dict) or _PREPARATION in content:
+            return content
+        of_slices = SlicePreparation.model_fields
+        own = {key: value for key, value in content.items() if key in of_slices}
+        others = {key: value for key, value in content.items() if key not in of_slices}
+        return others | {_PREPARATION: own}
+
+    @model_serializer(mode="wrap")
+    def _spread(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        content: dict[str, Any] = {}
+        for key, value in write(self).items():
+            content |= value if key == _PREPARATION else {key: value}
+        return content
+
+
+class RunConfig(PreparedConfig):
     """One training run, complete: nothing outside it changes the result but the data.
 
-    `size` is the network's input in pixels (square). `crop` is the central fraction of the slice
-    kept before resizing; `field_mm` takes its place with a square of so many mm that follows the
-    spine. `window_center`/`window_width` are HU. `fracture_target` says what makes a slice of a
-    fractured vertebra positive: that it is in view, or that a box lies on the slice (studies with
-    a fracture but no box are then left out). `init_from` is a bundle whose weights a new network
-    starts from, wherever a layer has the same name and shape. `slices_per_study` caps how many
-    slices of a study one epoch draws; 0 means all. `alpha` weighs the fracture loss of Type 3
-    against its vertebra loss. `vertebra_bundle` gives v_ij where a study has no mask. `fold` is
-    the one held out; "all" trains each in turn, None trains on every study. `gradient_clip`
-    limits the gradient's norm; 0 means no limit. `checkpoint_every_s` is the longest time of
-    work that a kill loses. A localiser learns from boxed slices with `negatives` slices without a
-    fracture for each, and fits `anchors_per_level` anchors to its boxes. The `augment_*` say how
-    far a slice may be changed where `augment` is set, as in
-    `core.preprocessing.augmentation.AugmentationRanges`; the `noise_*` are those of
-    `core.types.NoiseReduction`.
+    `preparation` is how slices are made ready for the network. `fracture_target` says what makes a
+    slice of a fractured vertebra positive: that it is in view, or that a box lies on the slice
+    (studies with a fracture but no box are then left out). `init_from` is a bundle whose weights a
+    new network starts from, wherever a layer has the same name and shape. `slices_per_study` caps
+    how many slices of a study one epoch draws; 0 means all. `alpha` weighs the fracture loss of
+    Type 3 against its vertebra loss. `vertebra_bundle` gives v_ij where a study has no mask.
+    `fold` is the one held out; "all" trains each in turn, None trains on every study.
+    `gradient_clip` limits the gradient's norm; 0 means no limit. `checkpoint_every_s` is the
+    longest time of work that a kill loses. A localiser learns from boxed slices with `negatives`
+    slices without a fracture for each, and fits `anchors_per_level` anchors to its boxes. The
+    `augment_*` say how far a slice may be changed where `augment` is set, as in
+    `core.preprocessing.augmentation.AugmentationRanges`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -107,12 +184,7 @@ class RunConfig(BaseModel):
     backbone: BackboneName = "mobilenet_v3_large"
     pretrained: bool = False
     data_root: Path
-    size: int = Field(default=512, ge=32, le=1024)
-    crop: float = Field(default=1.0, gt=0.1, le=1.0)
-    field_mm: float | None = Field(default=None, ge=20, le=400)
-    window_center: float = 400.0
-    window_width: float = Field(default=1800.0, gt=0)
-    channels: ChannelMode = "grey"
+    preparation: SlicePreparation = SlicePreparation()
     augment: bool = False
     augment_rotation_deg: float = Field(default=10.0, ge=0, le=180)
     augment_shift: float = Field(default=0.05, ge=0, le=0.5)
@@ -122,9 +194,6 @@ class RunConfig(BaseModel):
     augment_contrast: float = Field(default=0.15, ge=0, le=1.5)
     augment_saturation: float = Field(default=0.15, ge=0, le=1.5)
     augment_hue_deg: float = Field(default=10.0, ge=0, le=180)
-    noise_reduction: NoiseMethod = "none"
-    noise_threshold: int = Field(default=30, ge=1, le=255)
-    noise_clusters: int = Field(default=4, ge=2, le=8)
     balanced: bool = False
     slices_per_study: int = Field(default=0, ge=0)
     epochs: int = Field(default=1, ge=1)
@@ -169,18 +238,8 @@ class RunConfig(BaseModel):
             raise ValueError(
                 "a localiser has type 1 and the backbone mobilenet_v3_large or resnet50"
             )
-        if self.channels == "windows":
+        if self.preparation.channels == "windows":
             raise ValueError("a localiser's channels are grey or neighbours")
-
-    @property
-    def window(self) -> HuWindow:
-        """The HU window mapped to 0..255."""
-        return HuWindow(self.window_center, self.window_width)
-
-    @property
-    def noise(self) -> NoiseReduction:
-        """What is done against noise in a prepared slice."""
-        return NoiseReduction(self.noise_reduction, self.noise_threshold, self.noise_clusters)
 
     @property
     def learning_rate(self) -> float:
@@ -219,6 +278,11 @@ def load_run_config(path: Path, **overrides: Any) -> RunConfig:  # noqa: ANN401 
     try:
         return RunConfig(**content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the config"
-        raise ConfigError(f"{path}: {where}: {first['msg']}; mend that value.") from error
+        raise ConfigError(f"{path}: {first_fault(error)}; mend that value.") from error
+
+
+def first_fault(error: ValidationError) -> str:
+    """Describe the first fault that pydantic found, by its key in the file: "size: ..."."""
+    first = error.errors()[0]
+    parts = [str(part) for part in first["loc"] if part != _PREPARATION]
+    return f"{'.'.join(parts) or 'the config'}: {first['msg']}"

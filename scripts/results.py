@@ -127,7 +127,7 @@ def localisation_tables(bundle: BundleInfo) -> str:
         f"{bundle.config.trained_on['studies']} studies for {run['epochs']} epochs with "
         f"{run['negatives']:g} slices without a fracture for each boxed one"
         f"{stages_before(bundle)}, of "
-        f"{bundle.config.field_mm:g} mm on {bundle.config.size} pixels.",
+        f"{bundle.config.preparation.field_mm:g} mm on {bundle.config.preparation.size} pixels.",
         "",
         "| step | mean IoU | centre inside | AP 0.1 | AP 0.3 | AP 0.5 | boxes found at 1 false box "
         "a study | fractures found at 1 false track a study |",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from core.cli.common import (
     Dask,
@@ -16,10 +17,9 @@ from core.cli.common import (
     parsed_window,
     progress_bar,
 )
-from core.config import ChannelMode, Settings, load_run_config
+from core.config import ChannelMode, Settings, SlicePreparation, first_fault, load_run_config
 from core.errors import ConfigError, DataRootError
 from core.system.parallel import Workers
-from core.types import HuWindow, NoiseReduction
 
 DataRoot = Annotated[Path, typer.Argument(help="Data set in RSNA's layout.")]
 
@@ -113,33 +113,22 @@ def cache(
     if viewer:
         _fill_viewer(data_root.absolute(), workers)
     else:
-        inputs = _inputs_of(config) if config is not None else _inputs(*options)
-        _fill_slices(data_root.absolute(), inputs, workers)
+        chosen = _chosen(*options) if config is None else load_run_config(config).preparation
+        _fill_slices(data_root.absolute(), chosen, workers)
 
 
-class _Inputs(NamedTuple):
-    """What decides a prepared slice."""
-
-    window: HuWindow
-    size: int
-    crop: float
-    channels: ChannelMode
-    noise: NoiseReduction = NoiseReduction()
-    field_mm: float | None = None
-
-
-def _inputs_of(config: Path) -> _Inputs:
-    run = load_run_config(config)
-    return _Inputs(run.window, run.size, run.crop, run.channels, run.noise, run.field_mm)
-
-
-def _inputs(
+def _chosen(
     window: str | None, size: int | None, crop: float | None, channels: ChannelMode | None
-) -> _Inputs:
-    fraction = 1.0 if crop is None else crop
-    if not 0.1 < fraction <= 1:
-        raise ConfigError(f"--crop is {fraction}; give a fraction above 0.1 and up to 1.")
-    return _Inputs(parsed_window(window or "400/1800"), size or 512, fraction, channels or "grey")
+) -> SlicePreparation:
+    """The usual preparation but for what is given."""
+    given = {"size": size, "crop": crop, "channels": channels}
+    if window is not None:
+        chosen = parsed_window(window)
+        given |= {"window_center": chosen.center, "window_width": chosen.width}
+    try:
+        return SlicePreparation.model_validate({k: v for k, v in given.items() if v is not None})
+    except ValidationError as error:
+        raise ConfigError(f"{first_fault(error)}; choose another value.") from error
 
 
 def _verify(root: Path, cache_dir: Path, workers: Workers) -> None:
@@ -155,14 +144,14 @@ def _verify(root: Path, cache_dir: Path, workers: Workers) -> None:
     typer.echo("Every file is as it was when the index was built.")
 
 
-def _fill_slices(root: Path, inputs: _Inputs, workers: Workers) -> None:
+def _fill_slices(root: Path, preparation: SlicePreparation, workers: Workers) -> None:
     from core.dataset.rsna import read_studies
     from core.prepared.slices import fill_store
 
     with progress_bar("slice store", "study") as progress:
         done = fill_store(
             read_studies(root),
-            **inputs._asdict(),
+            preparation,
             cache_dir=Settings().rsna_cache.absolute(),
             workers=workers,
             progress=progress,

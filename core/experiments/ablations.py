@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from core.config import PROJECT_ROOT, RunConfig, Settings, read_yaml
+from core.config import PROJECT_ROOT, RunConfig, Settings, first_fault, read_yaml
 from core.errors import ConfigError
 from core.experiments.ablation_scores import (
     THIN_FILE,
@@ -79,10 +79,8 @@ class Experiment(BaseModel):
         try:
             return RunConfig(**fields)
         except ValidationError as error:
-            first = error.errors()[0]
             raise ConfigError(
-                f"Arm {arm!r} of {self.title!r}: {'.'.join(map(str, first['loc']))}: "
-                f"{first['msg']}; mend that value."
+                f"Arm {arm!r} of {self.title!r}: {first_fault(error)}; mend that value."
             ) from error
 
 
@@ -97,10 +95,7 @@ def load_experiments(folder: Path = EXPERIMENTS) -> dict[str, Experiment]:
         try:
             experiment = Experiment(**read_yaml(path))
         except ValidationError as error:
-            first = error.errors()[0]
-            raise ConfigError(
-                f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}; mend that value."
-            ) from error
+            raise ConfigError(f"{path}: {first_fault(error)}; mend that value.") from error
         if experiment.baseline not in experiment.arms:
             raise ConfigError(f"{path}: {experiment.baseline!r} is no arm; mend `baseline`.")
         found[path.stem] = experiment

@@ -83,11 +83,7 @@ def read_cohort(
 
 def prepared_squares(record: StudyRecord, bundle: BundleInfo, cache_dir: Path) -> BoxSlices:
     """The squares of a study as the bundle takes them, from the store where they lie there."""
-    config = bundle.config
-    return load_box_slices(
-        record, window=config.window, field_mm=config.field_mm or 0.0, size=config.size,
-        cache_dir=cache_dir,
-    )  # fmt: skip
+    return load_box_slices(record, bundle.config.preparation, cache_dir=cache_dir)
 
 
 def _read_one(bundle: Path, root: Path, cache_dir: Path, record: StudyRecord) -> _StudyBoxes:
@@ -95,9 +91,10 @@ def _read_one(bundle: Path, root: Path, cache_dir: Path, record: StudyRecord) ->
     study = prepared_squares(record, info, cache_dir)
     known = _kinds(root, record) if study.boxes else {}
     boxes: list[tuple[int, Xyxy]] = []
+    size = info.config.preparation.size
     names: list[tuple[str, str]] = []
     for index in sorted(study.boxes):
-        on_slice = boxes_from_square(study.boxes[index], study.squares[index], info.config.size)
+        on_slice = boxes_from_square(study.boxes[index], study.squares[index], size)
         boxes += [(index, xyxy.tolist()) for xyxy in on_slice]
         names += [known.get(index, ("", ""))] * len(on_slice)
     return _StudyBoxes(

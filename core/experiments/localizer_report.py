@@ -176,13 +176,14 @@ def stages_before(bundle: BundleInfo) -> str:
 
 def _card(bundle: BundleInfo, content: dict[str, Any]) -> str:
     run, held = bundle.config.trained_on["run"], content["held_out"]
+    how = bundle.config.preparation
     low, high = held["mean_iou_best_scored_interval"] or (float("nan"), float("nan"))
     return (
         f"# {bundle.config.name}\n\n"
         "Says where on a slice a fracture is: boxes with a score. Faster R-CNN with a feature "
         f"pyramid from stride 4 on {bundle.config.backbone}, over a square of "
-        f"{bundle.config.field_mm:g} mm that follows the spine, {bundle.config.size} pixels wide, "
-        f"channels: {bundle.config.channels}.\n\n"
+        f"{how.field_mm:g} mm that follows the spine, {how.size} pixels wide, "
+        f"channels: {how.channels}.\n\n"
         f"**{SYNTHETIC_WARNING}**\n\n"
         f"Trained on {bundle.config.trained_on['studies']} synthetic studies with "
         f"{bundle.config.trained_on['boxes']} boxes for {run['epochs']} epochs"

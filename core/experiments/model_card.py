@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from core.config import RunConfig
+from core.config import RunConfig, SlicePreparation
 from core.constants import NETWORK_WINDOWS, NOT_FOR_CLINICAL_USE, SYNTHETIC_WARNING
 from core.models.bundles import BundleConfig, BundleInfo
 
@@ -34,6 +34,7 @@ def render_card(bundle: BundleInfo, config: RunConfig, metrics: Mapping[str, Any
         metrics: Content of its `metrics.json`.
     """
     b, cohort = bundle.config, metrics["cohort"]
+    how = b.preparation
     lines = [
         f"# {b.name}",
         "",
@@ -47,7 +48,7 @@ def render_card(bundle: BundleInfo, config: RunConfig, metrics: Mapping[str, Any
         "",
         "## Input",
         "",
-        f"{_channels(b)}, {_field(b)}, resized to {b.size} × {b.size} pixels, 0–255.",
+        f"{_channels(how)}, {_field(how)}, resized to {how.size} × {how.size} pixels, 0–255.",
         *_presence(b),
         *_context(b),
         "",
@@ -90,17 +91,17 @@ def render_card(bundle: BundleInfo, config: RunConfig, metrics: Mapping[str, Any
     return "\n".join(lines)
 
 
-def _field(b: BundleConfig) -> str:
-    if b.field_mm is not None:
-        return f"a square of {b.field_mm:g} mm that follows the spine"
-    return f"the central {b.crop:.0%} of the slice"
+def _field(how: SlicePreparation) -> str:
+    if how.field_mm is not None:
+        return f"a square of {how.field_mm:g} mm that follows the spine"
+    return f"the central {how.crop:.0%} of the slice"
 
 
-def _channels(b: BundleConfig) -> str:
-    window = f"HU window {b.window_center:g}/{b.window_width:g}"
-    if b.channels == "neighbours":
+def _channels(how: SlicePreparation) -> str:
+    window = f"HU window {how.window_center:g}/{how.window_width:g}"
+    if how.channels == "neighbours":
         return f"An axial slice between the one above and the one below, {window}"
-    if b.channels == "windows":
+    if how.channels == "windows":
         shown = ", ".join(f"{center:g}/{width:g}" for center, width in NETWORK_WINDOWS.values())
         return f"One axial slice in three HU windows ({shown})"
     return f"One axial slice, {window}"

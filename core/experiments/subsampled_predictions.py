@@ -51,12 +51,7 @@ def predict_thinly(
     records = read_studies(root)
     found: list[SlicePredictions] = []
     for number, record in enumerate(records):
-        config = bundle.config
-        study = load_study_slices(
-            record, window=config.window, crop=config.crop, size=config.size,
-            cache_dir=settings.rsna_cache, channels=config.channels, noise=config.noise,
-            field_mm=config.field_mm,
-        )  # fmt: skip
+        study = load_study_slices(record, bundle.config.preparation, cache_dir=settings.rsna_cache)
         chosen = thin_places(study.n_slices)
         seen = shipped.get(record.study_id)
         presence = None if seen is None else seen.vertebra_probs[chosen]

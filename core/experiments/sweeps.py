@@ -21,7 +21,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from core.config import RunConfig, read_yaml
+from core.config import RunConfig, first_fault, read_yaml
 from core.errors import ConfigError, CSpineError, TrainingError
 from core.training.run_list import summarise_run
 from core.training.trainer import train
@@ -73,7 +73,7 @@ class SweepConfig(BaseModel):
 
     @model_validator(mode="after")
     def _varies_known_keys(self) -> SweepConfig:
-        unknown = sorted(set(self.space) - set(RunConfig.model_fields))
+        unknown = sorted(set(self.space) - set(RunConfig.file_fields()))
         if unknown:
             raise ValueError(f"space names {unknown[0]!r}, which no run config has; remove it")
         if self.base.get("fold", 0) in ("all", None):
@@ -115,9 +115,7 @@ def load_sweep_config(path: Path) -> SweepConfig:
         sweep = SweepConfig(**content)
         RunConfig(**sweep.base)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the config"
-        raise ConfigError(f"{path}: {where}: {first['msg']}; mend that value.") from error
+        raise ConfigError(f"{path}: {first_fault(error)}; mend that value.") from error
     return sweep
 
 

@@ -22,7 +22,7 @@ from core.models.bundles import BundleInfo
 from core.models.fast_model import load_fast_model
 from core.preprocessing.geometry import center_crop_xyxy
 from core.preprocessing.metadata import slice_metadata
-from core.preprocessing.network_input import slices_for_network, stack_neighbours
+from core.preprocessing.network_input import batch_for_network
 from core.preprocessing.spine_field import SpineField, spine_field_of
 from core.types import CTVolume, FileBox, Progress, RawDetections, SlicePredictions
 
@@ -36,7 +36,6 @@ _OUTPUTS: Final[dict[tuple[str, int], int]] = {
     ("fracture", 3): 2 * N_VERTEBRAE,
 }
 """Logits a slice of each task and type."""
-_INPUT_KEYS: Final = ("window", "crop", "field_mm", "size", "channels", "noise")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -200,7 +199,7 @@ class Predictor(StudyPredictor):
         batches = [slice(start, min(start + self._batch_size, len(hu))) for start in starts]
         if not batches:
             return
-        sides = {bundle.config.field_mm for bundle in (self._vertebra, self._fracture)}
+        sides = {bundle.config.preparation.field_mm for bundle in (self._vertebra, self._fracture)}
         fields = {side: spine_field_of(volume, side) for side in sides}
         with ThreadPoolExecutor(max_workers=1) as pool:
             coming = pool.submit(self._prepare, hu, batches[0], fields)
@@ -215,7 +214,7 @@ class Predictor(StudyPredictor):
     ) -> tuple[Tensor, Tensor]:
         """Return the vertebra and the fracture network's images, once where they are the same."""
         for_vertebra = _prepared(hu, batch, self._vertebra, fields)
-        if _same_input(self._vertebra, self._fracture):
+        if self._vertebra.config.preparation == self._fracture.config.preparation:
             return for_vertebra, for_vertebra
         return for_vertebra, _prepared(hu, batch, self._fracture, fields)
 
@@ -286,12 +285,13 @@ def prepared_images(
         Images as `SliceModel.forward` takes them, for one slice, and the region they show as
         left, top, right, bottom in pixel edges of the slice; it may reach past the slice.
     """
-    config = bundle.config
-    field = spine_field_of(volume, config.field_mm)
-    images = _prepared(volume.hu, slice(index, index + 1), bundle, {config.field_mm: field})
+    preparation = bundle.config.preparation
+    field = spine_field_of(volume, preparation.field_mm)
+    one = slice(index, index + 1)
+    images = torch.from_numpy(batch_for_network(volume.hu, one, preparation, field))
     if field is not None:
         return images, field.box_xyxy(index)
-    return images, center_crop_xyxy(volume.hu.shape[1:], config.crop)
+    return images, center_crop_xyxy(volume.hu.shape[1:], preparation.crop)
 
 
 def _check_roles(vertebra: BundleInfo, fracture: BundleInfo | None) -> None:
@@ -311,11 +311,6 @@ def _same_network(one: BundleInfo, other: BundleInfo) -> bool:
     return (one.folder, one.config) == (other.folder, other.config)
 
 
-def _same_input(one: BundleInfo, other: BundleInfo) -> bool:
-    a, b = one.config, other.config
-    return all(getattr(a, key) == getattr(b, key) for key in _INPUT_KEYS)
-
-
 def _prepared(
     hu: NDArray[np.int16],
     batch: slice,
@@ -323,20 +318,5 @@ def _prepared(
     fields: Mapping[float | None, SpineField | None],
 ) -> Tensor:
     """Return what the bundle's network takes of some slices of a series, on the CPU."""
-    config = bundle.config
-    neighbours = config.channels == "neighbours"
-    first = max(batch.start - 1, 0) if neighbours else batch.start
-    last = batch.stop + 1 if neighbours else batch.stop
-    field = fields[config.field_mm]
-    images = slices_for_network(
-        hu[first:last],
-        field=None if field is None else field[first:last],
-        window=config.window,
-        crop=config.crop,
-        size=config.size,
-        channels=config.channels,
-        noise=config.noise,
-    )
-    if neighbours:
-        images = stack_neighbours(images, np.arange(batch.start - first, batch.stop - first))
-    return torch.from_numpy(images)
+    preparation = bundle.config.preparation
+    return torch.from_numpy(batch_for_network(hu, batch, preparation, fields[preparation.field_mm]))

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from core.config import BackboneName, ChannelMode
+from core.config import BackboneName, PreparedConfig, SlicePreparation, first_fault
 from core.errors import BundleError
-from core.types import HuWindow, NoiseMethod, NoiseReduction
 
 WEIGHTS_FILE: Final = "model.safetensors"
 CONFIG_FILE: Final = "config.json"
@@ -25,6 +24,8 @@ EXPERIMENTS_FOLDER: Final = "experiments"
 _NO_BUNDLES: Final = frozenset({COHORTS_FOLDER, EXPERIMENTS_FOLDER})
 UNSAVED_SHA256: Final = "0" * 64
 """Digest in the config of a model that has not been saved yet."""
+_ALWAYS_WRITTEN: Final = ("size", "crop", "window_center", "window_width")
+"""A bundle without them must not be fed by the defaults of a run."""
 
 _log = logging.getLogger(__name__)
 
@@ -61,12 +62,10 @@ class BoxWeights(BaseModel):
     intercept: float
 
 
-class BundleConfig(BaseModel):
+class BundleConfig(PreparedConfig):
     """Everything needed to rebuild a bundle's model and to feed it, and where it came from.
 
-    `size` is the input's side in pixels, `crop` the central fraction of a slice kept before
-    resizing, `window_center` and `window_width` are HU, `channels` what the three channels hold,
-    and `noise_*` what is done against noise, as in `core.types.NoiseReduction`.
+    `preparation` is how slices are made ready for the network.
     `alpha` weighed the fracture loss of a Type 3 model. `vertebra_bundle` names the bundle whose
     presence a Type 2 fracture model is meant to read, None where it learnt from masks alone.
     `context` joins a slice's fracture probability with that of its vertebra; None leaves it alone.
@@ -81,15 +80,7 @@ class BundleConfig(BaseModel):
     task: Literal["vertebra", "fracture", "localization"]
     type: Literal[1, 2, 3]
     backbone: BackboneName
-    size: int = Field(ge=32, le=1024)
-    crop: float = Field(gt=0.1, le=1.0)
-    field_mm: float | None = Field(default=None, ge=20, le=400)
-    window_center: float
-    window_width: float = Field(gt=0)
-    channels: ChannelMode = "grey"
-    noise_reduction: NoiseMethod = "none"
-    noise_threshold: int = Field(default=30, ge=1, le=255)
-    noise_clusters: int = Field(default=4, ge=2, le=8)
+    preparation: SlicePreparation
     alpha: float = Field(default=2.0, gt=0)
     vertebra_bundle: str | None = None
     anchors: tuple[tuple[tuple[float, float], ...], ...] | None = None
@@ -100,15 +91,14 @@ class BundleConfig(BaseModel):
     trained_on: dict[str, Any]
     created: str
 
-    @property
-    def window(self) -> HuWindow:
-        """The HU window mapped to 0..255."""
-        return HuWindow(self.window_center, self.window_width)
-
-    @property
-    def noise(self) -> NoiseReduction:
-        """What is done against noise in a prepared slice."""
-        return NoiseReduction(self.noise_reduction, self.noise_threshold, self.noise_clusters)
+    @model_validator(mode="before")
+    @classmethod
+    def _prepares_as_written(cls, content: Any) -> Any:  # noqa: ANN401 - whatever a caller gives
+        if isinstance(content, dict) and "preparation" not in content:
+            missing = [key for key in _ALWAYS_WRITTEN if key not in content]
+            if missing:
+                raise ValueError(f"{missing[0]} is missing")
+        return content
 
     @property
     def gives_presence(self) -> bool:
@@ -171,10 +161,8 @@ def read_bundle(folder: Path) -> BundleInfo:
     try:
         config = BundleConfig(**content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the config"
         raise BundleError(
-            f"{folder / CONFIG_FILE}: {where}: {first['msg']}; mend it or train the bundle anew."
+            f"{folder / CONFIG_FILE}: {first_fault(error)}; mend it or train the bundle anew."
         ) from error
     return BundleInfo(
         folder=folder,

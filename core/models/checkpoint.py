@@ -81,7 +81,7 @@ def load_model(bundle: BundleInfo, device: str | torch.device = "cpu") -> SliceM
     payload = checked_weights(bundle)
     config = bundle.config
     try:
-        model = build_model(config.task, config.type, config.backbone, size=config.size)
+        model = build_model(config.task, config.type, config.backbone, size=config.preparation.size)
         state = tensors_from_bytes(payload)
         widened = {
             name: tensor.float() if tensor.is_floating_point() else tensor

@@ -33,7 +33,7 @@ def load_localizer(bundle: BundleInfo, device: str | torch.device = "cpu") -> Lo
             "here; choose another bundle."
         )
     try:
-        model = Localizer(config.backbone, config.anchors, size=config.size)
+        model = Localizer(config.backbone, config.anchors, size=config.preparation.size)
         model.load_state_dict(_widened(bundle), strict=True)
     except (SafetensorError, RuntimeError, ConfigError) as error:
         raise BundleError(

@@ -16,14 +16,15 @@ from core.cache.keys import (
     remembered_digest,
     study_digests,
 )
+from core.config import SlicePreparation
 from core.dataset.masks import load_vertebra_mask, presence_from_mask
 from core.dataset.slice_table import volume_file_numbers
 from core.dataset.true_boxes import by_slice, place_boxes
 from core.dicom.series import read_series
 from core.preprocessing.box_geometry import boxes_to_square
-from core.preprocessing.network_input import window_squares
-from core.preprocessing.spine_field import FIELD_VERSION, find_spine_field
-from core.types import CTVolume, HuWindow, StudyRecord
+from core.preprocessing.network_input import slices_for_network
+from core.preprocessing.spine_field import FIELD_VERSION, spine_field_of
+from core.types import CTVolume, StudyRecord
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,15 +62,13 @@ class BoxSlices:
 
 
 def load_box_slices(
-    record: StudyRecord, *, window: HuWindow, field_mm: float, size: int, cache_dir: Path
+    record: StudyRecord, preparation: SlicePreparation, *, cache_dir: Path
 ) -> BoxSlices:
     """Give a study's squares from the store, preparing them first where they are missing.
 
     Args:
         record: The study.
-        window: HU window mapped to 0..255.
-        field_mm: Side of the square in mm.
-        size: Side of the square in pixels, after resizing.
+        preparation: How its squares are prepared; `field_mm` is set.
         cache_dir: Folder of the store.
 
     Raises:
@@ -82,13 +81,19 @@ def load_box_slices(
         | {
             # Boxes go by the files' numbers, so a renamed file makes another entry.
             "series": remembered_digest(record.folder, named_folder_digest, cache_dir),
-            "localisation": [window.center, window.width, field_mm, size, FIELD_VERSION],
+            "localisation": [
+                preparation.window_center,
+                preparation.window_width,
+                preparation.field_mm,
+                preparation.size,
+                FIELD_VERSION,
+            ],
         }
     )
 
     def build() -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         volume = read_series(record.folder)
-        images, squares = squares_of(volume, window=window, field_mm=field_mm, size=size)
+        images, squares = squares_of(volume, preparation)
         arrays: dict[str, NDArray[Any]] = {
             "images": images,
             "squares": squares,
@@ -102,7 +107,7 @@ def load_box_slices(
         return arrays, {}
 
     arrays = fetch_entry(cache_dir, "slices", key, build).arrays
-    squares = np.array(arrays["squares"])
+    squares, size = np.array(arrays["squares"]), preparation.size
     shift = np.array(arrays["shift_px"]) if "shift_px" in arrays else None
     on_volume = by_slice(place_boxes(record.boxes, np.array(arrays["file_numbers"]), shift))
     return BoxSlices(
@@ -117,13 +122,18 @@ def load_box_slices(
 
 
 def squares_of(
-    volume: CTVolume, *, window: HuWindow, field_mm: float, size: int
+    volume: CTVolume, preparation: SlicePreparation
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
     """Cut, window and resize the square around the spine of every slice.
 
     Returns:
         uint8 (n, size, size), and the squares, float64 (n, 4), as in `BoxSlices`.
+
+    Raises:
+        ValueError: The preparation names no `field_mm`.
     """
-    field = find_spine_field(volume.hu, volume.spacing_mm, field_mm)
+    field = spine_field_of(volume, preparation.field_mm)
+    if field is None:
+        raise ValueError("A localiser sees a square along the spine; its field_mm is not set.")
     squares = np.array([field.box_xyxy(i) for i in range(volume.n_slices)], dtype=np.float64)
-    return window_squares(volume.hu, field, window=window, size=size), squares
+    return slices_for_network(volume.hu, preparation, field), squares

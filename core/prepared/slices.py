@@ -21,8 +21,7 @@ from core.cache.keys import (
     remembered_digest,
     study_digests,
 )
-from core.config import ChannelMode
-from core.constants import NETWORK_WINDOWS
+from core.config import ChannelMode, SlicePreparation
 from core.dataset.masks import load_vertebra_mask, presence_from_mask
 from core.dataset.slice_table import volume_file_numbers
 from core.dicom.series import read_series
@@ -30,7 +29,7 @@ from core.prepared.volumes import ViewerVolume, load_viewer_volume
 from core.preprocessing.network_input import slices_for_network
 from core.preprocessing.spine_field import FIELD_VERSION, spine_field_of
 from core.system.parallel import Workers, run_over
-from core.types import HuWindow, NoiseReduction, Progress, StudyRecord
+from core.types import NoiseReduction, Progress, StudyRecord
 
 __all__ = [
     "StoreLimit",
@@ -101,15 +100,10 @@ class StoreReport:
 
 def load_study_slices(
     record: StudyRecord,
+    preparation: SlicePreparation,
     *,
-    window: HuWindow,
-    crop: float,
-    size: int,
     cache_dir: Path,
     jobs: int | None = None,
-    channels: ChannelMode = "grey",
-    noise: NoiseReduction = NoiseReduction(),  # noqa: B008 - frozen
-    field_mm: float | None = None,
     limit: StoreLimit | None = None,
 ) -> StudySlices:
     """Give a study's prepared slices from the store, preparing them first where they are missing.
@@ -120,14 +114,9 @@ def load_study_slices(
 
     Args:
         record: The study.
-        window: HU window mapped to 0..255; not used for the three fixed "windows".
-        crop: Central fraction of the slice that is kept, in (0, 1].
-        size: Side of a prepared slice in pixels.
+        preparation: How its slices are prepared.
         cache_dir: Folder of the store.
         jobs: Threads that read the series when the entry is missing.
-        channels: What the network's three channels will hold.
-        noise: What is done against noise.
-        field_mm: Side of a square that follows the spine, in place of the central crop.
         limit: Size of the store; `CACHE_LIMIT_GIB` unless given.
 
     Raises:
@@ -135,10 +124,7 @@ def load_study_slices(
         DataRootError: The study's folder is gone, or the mask cannot be read.
         StorageError: The store cannot be written.
     """
-    entry = _entry(
-        record, window=window, crop=crop, size=size, cache_dir=cache_dir, jobs=jobs,
-        channels=channels, noise=noise, field_mm=field_mm, limit=limit,
-    )  # fmt: skip
+    entry = _entry(record, preparation, cache_dir=cache_dir, jobs=jobs, limit=limit)
     thickness = entry.values["thickness_mm"]
     z_spacing, y_spacing, x_spacing = entry.values["spacing_mm"]
     return StudySlices(
@@ -149,7 +135,7 @@ def load_study_slices(
         study_id=record.study_id,
         thickness_mm=math.nan if thickness is None else thickness,
         spacing_mm=(z_spacing, y_spacing, x_spacing),
-        channels=channels,
+        channels=preparation.channels,
         boxed=_boxed(record, np.array(entry.arrays["file_numbers"])),
     )
 
@@ -162,14 +148,9 @@ def _boxed(record: StudyRecord, numbers: NDArray[np.int64]) -> NDArray[np.bool_]
 
 def fill_store(
     records: Iterable[StudyRecord],
+    preparation: SlicePreparation,
     *,
-    window: HuWindow,
-    crop: float,
-    size: int,
     cache_dir: Path,
-    channels: ChannelMode = "grey",
-    noise: NoiseReduction = NoiseReduction(),  # noqa: B008 - frozen
-    field_mm: float | None = None,
     workers: Workers = Workers(),  # noqa: B008 - frozen
     limit: StoreLimit | None = None,
     progress: Progress | None = None,
@@ -181,13 +162,8 @@ def fill_store(
 
     Args:
         records: The studies.
-        window: As in `load_study_slices`, and so are `crop`, `size` and `channels`.
-        crop: See there.
-        size: See there.
+        preparation: How their slices are prepared.
         cache_dir: Folder of the store.
-        channels: See there.
-        noise: See there.
-        field_mm: See there.
         workers: Where the work is done.
         limit: Size of the store; `CACHE_LIMIT_GIB` unless given.
         progress: Called with (studies done, studies in all).
@@ -198,8 +174,7 @@ def fill_store(
     """
     limit = limit or StoreLimit.from_settings()
     prepare = functools.partial(
-        _built_bytes, window=window, crop=crop, size=size, cache_dir=cache_dir,
-        channels=channels, noise=noise, field_mm=field_mm, limit=limit,
+        _built_bytes, preparation=preparation, cache_dir=cache_dir, limit=limit,
         jobs=None if workers.jobs == 1 else 1,
     )  # fmt: skip
     sizes: list[tuple[bool, int]] = []
@@ -230,43 +205,30 @@ def _built_bytes(record: StudyRecord, **options: Any) -> tuple[bool, int]:  # no
 
 def _entry(
     record: StudyRecord,
+    preparation: SlicePreparation,
     *,
-    window: HuWindow,
-    crop: float,
-    size: int,
     cache_dir: Path,
     jobs: int | None,
-    channels: ChannelMode,
-    noise: NoiseReduction,
-    field_mm: float | None,
     limit: StoreLimit | None,
 ) -> CacheEntry:
-    windows = NETWORK_WINDOWS.values() if channels == "windows" else [(window.center, window.width)]
+    field_mm = preparation.field_mm
     key = entry_key(
         study_digests(record, cache_dir)
         | {
             # Boxes go by the files' numbers, so a renamed file makes another entry.
             "series": remembered_digest(record.folder, named_folder_digest, cache_dir),
-            "windows": [[float(center), float(width)] for center, width in windows],
-            "crop": float(crop) if field_mm is None else None,
-            "field_mm": None if field_mm is None else [float(field_mm), FIELD_VERSION],
-            "size": size,
+            "windows": [[window.center, window.width] for window in preparation.windows],
+            "crop": preparation.crop if field_mm is None else None,
+            "field_mm": None if field_mm is None else [field_mm, FIELD_VERSION],
+            "size": preparation.size,
         }
-        | _noise_key(noise)
+        | _noise_key(preparation.noise)
     )
 
     def build() -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         volume = read_series(record.folder, jobs=jobs)
         arrays: dict[str, NDArray[Any]] = {
-            "images": slices_for_network(
-                volume.hu,
-                window=window,
-                crop=crop,
-                size=size,
-                channels=channels,
-                noise=noise,
-                field=spine_field_of(volume, field_mm),
-            ),
+            "images": slices_for_network(volume.hu, preparation, spine_field_of(volume, field_mm)),
             "file_numbers": volume_file_numbers(volume),
             "z_mm": np.asarray(volume.z_mm, dtype=np.float64),
         }

@@ -67,33 +67,3 @@ def resize_slices(slices: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     for source, target in zip(slices, resized, strict=True):
         cv2.resize(source, (size, size), dst=target, interpolation=interpolation)
     return resized
-
-
-def box_in_prepared_xyxy(
-    xyxy: tuple[float, float, float, float],
-    shape: tuple[int, int],
-    *,
-    crop: float,
-    size: int,
-) -> tuple[float, float, float, float]:
-    """Place a box of a slice on the slice that `center_crop` and `resize_slices` make of it.
-
-    Args:
-        xyxy: Left, top, right, bottom in pixels of the slice; 0 is the outer edge of the first.
-        shape: (h, w) of the slice.
-        crop: As for `center_crop`.
-        size: As for `resize_slices`.
-
-    Returns:
-        xyxy in pixels of the prepared slice; it may reach past it.
-    """
-    height, width = shape
-    side = max(1, round(min(height, width) * crop))
-    left, top = (width - side) // 2, (height - side) // 2
-    scale = size / side
-    return (
-        (xyxy[0] - left) * scale,
-        (xyxy[1] - top) * scale,
-        (xyxy[2] - left) * scale,
-        (xyxy[3] - top) * scale,
-    )

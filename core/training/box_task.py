@@ -13,7 +13,7 @@ from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import nn
 
-from core.config import RunConfig
+from core.config import RunConfig, SlicePreparation
 from core.dataset.rsna import read_studies
 from core.errors import TrainingError
 from core.models.anchors import Anchors, fit_anchors
@@ -27,7 +27,6 @@ from core.training.box_engine import BoxMeasures, add_box_gradients, measure_box
 from core.training.cohort import TrainingCohort, prepare_studies, split_cohort
 from core.training.runs import RunFolder
 from core.training.task import ORDER_STREAM, TrainingTask
-from core.types import StudyRecord
 
 FIELD_MM: Final = 88.0
 """Side of the square where a run sets none: it holds every box of the synthetic cohort."""
@@ -63,7 +62,9 @@ class BoxTask(TrainingTask[BoxDataset, BoxBatch]):
         del device
         records = read_studies(config.data_root)
         known = [r for r in records if r.boxes or r.patient_fractured is False]
-        prepare = partial(_prepared, config=config, cache_dir=cache_dir)
+        prepare = partial(
+            load_box_slices, preparation=localizer_preparation(config), cache_dir=cache_dir
+        )
         studies = prepare_studies(known, prepare, run)
         dataset = partial(_dataset, config=config)
         return cls(config, split_cohort(records, studies, config, cache_dir, dataset))
@@ -72,7 +73,10 @@ class BoxTask(TrainingTask[BoxDataset, BoxBatch]):
         """As `TrainingTask.network`."""
         config = self.config
         model = Localizer(
-            config.backbone, self.anchors, size=config.size, pretrained=config.pretrained
+            config.backbone,
+            self.anchors,
+            size=config.preparation.size,
+            pretrained=config.pretrained,
         )
         if config.init_from is not None:
             taken = start_localizer(model, read_bundle(config.init_from))
@@ -123,8 +127,7 @@ class BoxTask(TrainingTask[BoxDataset, BoxBatch]):
         """As `TrainingTask.bundle_fields`."""
         return {
             "name": f"localization_{self.config.backbone}",
-            "crop": 1.0,
-            "field_mm": self.config.field_mm or FIELD_MM,
+            "preparation": localizer_preparation(self.config),
             "anchors": self.anchors,
         }
 
@@ -157,15 +160,16 @@ def _earlier_stages(config: RunConfig) -> list[dict[str, Any]]:
     return stages
 
 
-def _prepared(record: StudyRecord, *, config: RunConfig, cache_dir: Path) -> BoxSlices:
-    return load_box_slices(
-        record, window=config.window, field_mm=config.field_mm or FIELD_MM, size=config.size,
-        cache_dir=cache_dir,
-    )  # fmt: skip
+def localizer_preparation(config: RunConfig) -> SlicePreparation:
+    """How a localiser sees a slice: always a square along the spine, and its noise left alone."""
+    asked = config.preparation
+    return asked.model_copy(
+        update={"crop": 1.0, "field_mm": asked.field_mm or FIELD_MM, "noise_reduction": "none"}
+    )
 
 
 def _dataset(studies: Sequence[BoxSlices], role: str, *, config: RunConfig) -> BoxDataset:
-    dataset = BoxDataset(studies, neighbours=config.channels == "neighbours")
+    dataset = BoxDataset(studies, neighbours=config.preparation.channels == "neighbours")
     if not dataset.boxed.any():
         raise TrainingError(
             f"{config.data_root} has no box for {role}; add train_bounding_boxes.csv, or choose "

@@ -15,7 +15,7 @@ from torch import nn
 from core.cache.entries import fetch_entry
 from core.cache.keys import entry_key, study_digests
 from core.errors import BundleError, DicomSeriesError
-from core.models.bundles import BundleConfig, read_bundle
+from core.models.bundles import read_bundle
 from core.models.checkpoint import load_model
 from core.prepared.slice_dataset import SliceDataset
 from core.prepared.slices import StudySlices, load_study_slices
@@ -57,7 +57,7 @@ def presence_from_bundle(
         if record.mask_file is not None:
             continue
         try:
-            study = _prepared(record, bundle.config, cache_dir)
+            study = load_study_slices(record, bundle.config.preparation, cache_dir=cache_dir)
         except DicomSeriesError:
             continue
         key = entry_key(
@@ -75,19 +75,6 @@ def presence_from_bundle(
         entry = fetch_entry(cache_dir, "presence", key, build)
         presences[record.study_id] = np.array(entry.arrays["presence"])
     return presences
-
-
-def _prepared(record: StudyRecord, config: BundleConfig, cache_dir: Path) -> StudySlices:
-    return load_study_slices(
-        record,
-        window=config.window,
-        crop=config.crop,
-        field_mm=config.field_mm,
-        size=config.size,
-        channels=config.channels,
-        noise=config.noise,
-        cache_dir=cache_dir,
-    )
 
 
 @torch.inference_mode()

@@ -123,10 +123,10 @@ def estimate_run(config: RunConfig, slices: int, studies: int, paces: Sequence[P
 def _expected_pace(config: RunConfig, paces: Sequence[Pace]) -> tuple[float | None, str]:
     for pace in paces:
         same = (pace.backbone, pace.size, pace.precision)
-        if same == (config.backbone, config.size, config.precision):
+        if same == (config.backbone, config.preparation.size, config.precision):
             return pace.images_per_second, MEASURED
     for pace in paces:
-        ratio = _cost(pace.backbone, pace.size) / _cost(config.backbone, config.size)
+        ratio = _cost(pace.backbone, pace.size) / _cost(config.backbone, config.preparation.size)
         return (
             pace.images_per_second * ratio,
             f"roughly, from the pace of {pace.backbone} at {pace.size} px",

@@ -51,7 +51,7 @@ class SliceTask(TrainingTask[SliceDataset, SliceBatch]):
         presence of their vertebrae.
         """
         records = read_studies(config.data_root)
-        prepare = partial(_prepared, config=config, cache_dir=cache_dir)
+        prepare = partial(load_study_slices, preparation=config.preparation, cache_dir=cache_dir)
         studies = prepare_studies(records, prepare, run)
         presence_of: Presences = {}
         if config.vertebra_bundle is not None and config.task == "fracture":
@@ -69,7 +69,7 @@ class SliceTask(TrainingTask[SliceDataset, SliceBatch]):
         config = self.config
         model = build_model(
             config.task, config.type, config.backbone,
-            size=config.size, pretrained=config.pretrained,
+            size=config.preparation.size, pretrained=config.pretrained,
         )  # fmt: skip
         if config.init_from is not None:
             taken = start_from_bundle(model, read_bundle(config.init_from))
@@ -119,11 +119,7 @@ class SliceTask(TrainingTask[SliceDataset, SliceBatch]):
         config, teacher = self.config, self.config.vertebra_bundle
         return {
             "name": f"{config.task}_type{config.type}_{config.backbone}",
-            "crop": config.crop,
-            "field_mm": config.field_mm,
-            "noise_reduction": config.noise_reduction,
-            "noise_threshold": config.noise_threshold,
-            "noise_clusters": config.noise_clusters,
+            "preparation": config.preparation,
             "alpha": config.alpha,
             "vertebra_bundle": None if teacher is None else read_bundle(teacher).config.name,
         }
@@ -140,19 +136,6 @@ class SliceTask(TrainingTask[SliceDataset, SliceBatch]):
         shifts = prior_shifts(truth.numpy(), learnt.positive)
         shift_logits(cast(SliceModel, model).output_layers, shifts)
         return {"prior_shift_logits": [round(float(shift), 6) for shift in shifts]}
-
-
-def _prepared(record: StudyRecord, *, config: RunConfig, cache_dir: Path) -> StudySlices:
-    return load_study_slices(
-        record,
-        window=config.window,
-        crop=config.crop,
-        field_mm=config.field_mm,
-        size=config.size,
-        channels=config.channels,
-        noise=config.noise,
-        cache_dir=cache_dir,
-    )
 
 
 def _noted(records: Sequence[StudyRecord], run: RunFolder) -> Iterator[StudyRecord]:

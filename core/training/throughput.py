@@ -10,6 +10,7 @@ from torch.optim import Adam
 
 from core.config import RunConfig
 from core.models.registry import build_model
+from core.preprocessing.network_input import N_CHANNELS
 from core.training.distributed import Processes, start_fabric
 from core.training.losses import loss_for
 from core.training.schedule import Pace
@@ -33,15 +34,15 @@ def measure_pace(config: RunConfig, *, steps: int = STEPS) -> Pace:
         DeviceError: The device asked for is not there.
     """
     fabric = start_fabric(config, Processes())
-    network = build_model(config.task, config.type, config.backbone, size=config.size)
+    size = config.preparation.size
+    network = build_model(config.task, config.type, config.backbone, size=size)
     network = network.to(memory_format=torch.channels_last)
     model, optimizer = fabric.setup(network, Adam(network.parameters(), lr=config.learning_rate))
     model.train()
     criterion = loss_for(config.task, config.type, config.alpha)
     count = max(min(config.batch_size, MAX_BATCH), 2)
-    shape = (count, config.size, config.size) if config.channels == "grey" else (
-        count, 3, config.size, config.size
-    )  # fmt: skip
+    is_grey = config.preparation.channels == "grey"
+    shape = (count, size, size) if is_grey else (count, N_CHANNELS, size, size)
     images = fabric.to_device(torch.randint(0, 256, shape, dtype=torch.uint8))
     metadata, presence = (fabric.to_device(torch.rand(count, n)) for n in (3, 7))
     started = time.perf_counter()
@@ -54,4 +55,4 @@ def measure_pace(config: RunConfig, *, steps: int = STEPS) -> Pace:
         optimizer.step()
         loss.item()  # Waits for the device.
     speed = steps * count / (time.perf_counter() - started)
-    return Pace(config.backbone, config.size, config.precision, speed)
+    return Pace(config.backbone, size, config.precision, speed)

@@ -158,12 +158,13 @@ def _bundle_row(bundle: BundleInfo) -> str:
     pill = (
         ' <span class="lab-pill lab-pill-outline">trained on synthetic</span>' if synthetic else ""
     )
-    crop = "whole slice" if config.crop == 1 else f"central {100 * config.crop:.0f} %"
-    if config.field_mm is not None:
-        crop = f"{config.field_mm:g} mm around the spine"
+    how = config.preparation
+    crop = "whole slice" if how.crop == 1 else f"central {100 * how.crop:.0f} %"
+    if how.field_mm is not None:
+        crop = f"{how.field_mm:g} mm around the spine"
     facts = (
         f"{config.backbone}, {config.parameters / 1e6:.1f} M parameters · "
-        f"{config.size} px, {crop}, window C {config.window_center:g} W {config.window_width:g} HU"
+        f"{how.size} px, {crop}, window C {how.window_center:g} W {how.window_width:g} HU"
     )
     cells = (
         f'<b>{escape(config.name)}</b>{pill}<br><span class="lab-muted">{escape(facts)}</span>',

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from core.config import RunConfig
+from core.config import RunConfig, SlicePreparation
 from core.dataset.true_boxes import boxes_on_volume
 from core.preprocessing.augmentation import (
     Augmentation,
@@ -20,7 +20,7 @@ from core.preprocessing.augmentation import (
     move_mask,
 )
 from core.preprocessing.spine_field import SpineField
-from core.preprocessing.steps import InputSettings, changes_nothing, place_box_xyxy, place_mask
+from core.preprocessing.steps import changes_nothing, place_box_xyxy, place_mask
 from core.types import BoxXyxy, CTVolume, StudyRecord
 
 NONE: Final = AugmentationRanges(0, 0, 0, 0, 0, 0, 0, 0)
@@ -71,7 +71,7 @@ def slice_truth(
     mask: NDArray[np.uint8] | None,
     volume: CTVolume,
     index: int,
-    settings: InputSettings,
+    preparation: SlicePreparation,
     spine: SpineField | None,
 ) -> SliceTruth:
     """Place the truth of one slice on the prepared slice.
@@ -81,18 +81,18 @@ def slice_truth(
         mask: uint8 (z, y, x) labels on the grid of the volume; None where there is none.
         volume: The series.
         index: The slice.
-        settings: How it is prepared.
-        spine: From `core.preprocessing.steps.spine_field`.
+        preparation: How it is prepared.
+        spine: From `core.preprocessing.spine_field.spine_field_of`.
     """
     found: list[BoxXyxy] = []
     if record is not None and record.boxes:
         shape = (volume.hu.shape[1], volume.hu.shape[2])
         found = [
-            place_box_xyxy(box.xyxy, shape, index, settings, spine)
+            place_box_xyxy(box.xyxy, shape, index, preparation, spine)
             for box in boxes_on_volume(record.boxes, volume)
             if box.slice_index == index
         ]
-    labels = None if mask is None else place_mask(mask[index], index, settings, spine)
+    labels = None if mask is None else place_mask(mask[index], index, preparation, spine)
     return SliceTruth(tuple(found), labels)
 
 
@@ -153,26 +153,16 @@ def said(change: Augmentation, names: Sequence[str]) -> str:
 
 
 def training_values(
-    settings: InputSettings, ranges: AugmentationRanges | None = None, *, seed: int = 0
+    preparation: SlicePreparation, ranges: AugmentationRanges | None = None, *, seed: int = 0
 ) -> dict[str, Any]:
     """The fields of the training form that make a run prepare slices just so.
 
     Args:
-        settings: How slices are prepared.
+        preparation: How slices are prepared.
         ranges: How far they are changed; None leaves those fields, and the seed, out.
         seed: Of the run.
     """
-    values: dict[str, Any] = {
-        "window_center": settings.window.center,
-        "window_width": settings.window.width,
-        "crop": settings.crop,
-        "size": settings.size,
-        "channels": settings.channels,
-        "field_mm": settings.field_mm,
-        "noise_reduction": settings.noise.method,
-        "noise_threshold": settings.noise.threshold,
-        "noise_clusters": settings.noise.clusters,
-    }
+    values: dict[str, Any] = preparation.model_dump()
     if ranges is not None:
         strengths = {key: getattr(ranges, field) for field, key, _ in STRENGTHS.values()}
         values |= {"augment": True, "seed": seed} | strengths

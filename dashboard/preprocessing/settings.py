@@ -7,11 +7,9 @@ from typing import Final, get_args
 
 import streamlit as st
 
-from core.config import ChannelMode, RunConfig
+from core.config import ChannelMode, RunConfig, SlicePreparation
 from core.constants import DISPLAY_WINDOWS
 from core.preprocessing.augmentation import AugmentationRanges
-from core.preprocessing.steps import InputSettings
-from core.types import HuWindow, NoiseReduction
 from dashboard.preprocessing.preview import STRENGTHS
 from dashboard.session import state
 
@@ -35,7 +33,7 @@ _TOP: Final = {
 _STEP: Final = {"rotation": 1.0, "hue": 5.0, "flip": 0.05}
 
 
-def input_settings() -> InputSettings:
+def chosen_preparation() -> SlicePreparation:
     """Ask for window, crop, size and channels; noise reduction is asked for in its own part."""
     with st.container(key="input_settings", horizontal=True, vertical_alignment="bottom"):
         preset = st.selectbox(
@@ -70,13 +68,16 @@ def input_settings() -> InputSettings:
             "Channels", get_args(ChannelMode), format_func=_CHANNELS.__getitem__,
             key="pre_channels", persist_state="session", width=230,
         )  # fmt: skip
-    return InputSettings(
-        HuWindow(center, width), crop, int(size), channels or "grey", _noise(), field_mm
-    )
+    method, threshold, clusters = state.noise_choice()
+    return SlicePreparation(
+        size=int(size), crop=crop, field_mm=field_mm, window_center=center, window_width=width,
+        channels=channels or "grey", noise_threshold=threshold, noise_clusters=clusters,
+        noise_reduction=method,  # pyright: ignore[reportArgumentType]
+    )  # fmt: skip
 
 
 def noise_settings() -> None:
-    """Ask for noise reduction; `input_settings` reads it at the next run of the script."""
+    """Ask for noise reduction; `chosen_preparation` reads it at the next run of the script."""
     with st.container(key="noise_settings", horizontal=True, vertical_alignment="bottom"):
         method = st.segmented_control(
             "Noise reduction", list(METHODS), format_func=METHODS.__getitem__, key="pre_noise",
@@ -99,8 +100,3 @@ def strengths() -> AugmentationRanges:
             key=f"pre_{name}", persist_state="session",
         )  # fmt: skip
     return AugmentationRanges(**chosen)
-
-
-def _noise() -> NoiseReduction:
-    method, threshold, clusters = state.noise_choice()
-    return NoiseReduction(method, threshold, clusters)  # pyright: ignore[reportArgumentType]

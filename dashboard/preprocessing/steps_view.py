@@ -8,19 +8,14 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from core.config import SlicePreparation
 from core.constants import DISPLAY_WINDOWS
 from core.errors import CSpineError
 from core.preprocessing.augmentation import AugmentationRanges
 from core.preprocessing.intensity import window_to_uint8
 from core.preprocessing.noise_reduction import explain_noise
-from core.preprocessing.spine_field import SpineField
-from core.preprocessing.steps import (
-    InputSettings,
-    PreparationSteps,
-    preparation_steps,
-    preview_draws,
-)
-from core.preprocessing.steps import spine_field as find_spine
+from core.preprocessing.spine_field import SpineField, spine_field_of
+from core.preprocessing.steps import PreparationSteps, preparation_steps, preview_draws
 from core.types import HuWindow
 from dashboard.preprocessing.noise_histogram import noise_histogram
 from dashboard.preprocessing.overlay_image import overlay_image
@@ -35,7 +30,7 @@ from dashboard.preprocessing.preview import (
     training_values,
 )
 from dashboard.preprocessing.settings import (
-    input_settings,
+    chosen_preparation,
     noise_settings,
     strengths,
 )
@@ -70,21 +65,21 @@ def preprocessing_bench(study: OpenStudy, choice: StudyChoice) -> None:
             '<div class="lab-panel-title">How a slice is prepared<span>Scroll to a slice in the '
             "viewer; its way into the network is shown below, step by step.</span></div>"
         )
-        settings = input_settings()
-    spine = _spine(study.fingerprint, settings, study)
-    steps = preparation_steps(study.volume, index, settings, spine)
-    truth = _truth(study, choice, index, settings, spine)
+        preparation = chosen_preparation()
+    spine = _spine(study.fingerprint, preparation.field_mm, study)
+    steps = preparation_steps(study.volume, index, preparation, spine)
+    truth = _truth(study, choice, index, preparation, spine)
     part = st.segmented_control(
         "What to look at", PARTS, default=PARTS[0], required=True, key="pre_part",
         persist_state="session", label_visibility="collapsed",
     )  # fmt: skip
     with st.container(key="preview"):
         if part == PARTS[0]:
-            _steps(steps, settings, truth)
+            _steps(steps, preparation, truth)
         elif part == PARTS[1]:
-            _augmentation(steps, settings, truth)
+            _augmentation(steps, preparation, truth)
         else:
-            _noise(steps, settings)
+            _noise(steps, preparation)
 
 
 def _choose_slice(study: OpenStudy, choice: StudyChoice) -> int:
@@ -113,13 +108,13 @@ def _first_slice(study: OpenStudy, choice: StudyChoice) -> int:
 
 
 @st.cache_resource(max_entries=8, show_spinner="Following the spine …")
-def _spine(fingerprint: str, settings: InputSettings, _study: OpenStudy) -> SpineField | None:
+def _spine(fingerprint: str, side_mm: float | None, _study: OpenStudy) -> SpineField | None:
     del fingerprint
-    return find_spine(_study.volume, settings)
+    return spine_field_of(_study.volume, side_mm)
 
 
 def _truth(
-    study: OpenStudy, choice: StudyChoice, index: int, settings: InputSettings,
+    study: OpenStudy, choice: StudyChoice, index: int, preparation: SlicePreparation,
     spine: SpineField | None,
 ) -> SliceTruth:  # fmt: skip
     mask = None
@@ -128,18 +123,18 @@ def _truth(
             mask = mask_of(choice.record.mask_file, study.fingerprint, study.volume)
         except CSpineError as error:
             show_warning(error)
-    return slice_truth(choice.record, mask, study.volume, index, settings, spine)
+    return slice_truth(choice.record, mask, study.volume, index, preparation, spine)
 
 
-def _steps(steps: PreparationSteps, settings: InputSettings, truth: SliceTruth) -> None:
-    window = settings.window
+def _steps(steps: PreparationSteps, preparation: SlicePreparation, truth: SliceTruth) -> None:
+    window = preparation.windows[0]
     full = window_to_uint8(steps.hu, HuWindow(*DISPLAY_WINDOWS["full"]))
-    kept = f"a square of {settings.field_mm:g} mm along the spine" if settings.field_mm else (
-        "the whole slice" if settings.crop == 1 else f"the central {settings.crop:.0%}"
+    kept = f"a square of {preparation.field_mm:g} mm along the spine" if preparation.field_mm else (
+        "the whole slice" if preparation.crop == 1 else f"the central {preparation.crop:.0%}"
     )  # fmt: skip
     by_window = (
         "three windows, the first shown"
-        if settings.channels == "windows"
+        if preparation.channels == "windows"
         else f"black at {window.lower:g} HU, white at {window.upper:g} HU".replace("-", "−")
     )
     low, high = int(steps.hu.min()), int(steps.hu.max())
@@ -147,15 +142,15 @@ def _steps(steps: PreparationSteps, settings: InputSettings, truth: SliceTruth) 
         ("1 · Hounsfield units", f"{low:,} to {high:,} HU as scanned, {steps.hu.shape[1]} × "
          f"{steps.hu.shape[0]} px".replace("-", "−"), full),
         ("2 · Window to 0–255", f"{kept.capitalize()}; {by_window}", steps.windowed),
-        (f"3 · Resized to {settings.size}²", "Averaged over the area of each new pixel where it "
+        (f"3 · Resized to {preparation.size}²", "Averaged over the area of each new pixel where it "
          "shrinks", steps.resized),
     ]  # fmt: skip
-    if settings.noise.method != "none":
+    if preparation.noise.method != "none":
         shown.append(("4 · Noise reduced", "See the third part of this page", steps.cleaned))
     _pictures(shown)
     st.html(
         '<div class="lab-panel-title">What the network sees: three channels'
-        f"<span>{_CHANNEL_AIDS[settings.channels]}</span></div>"
+        f"<span>{_CHANNEL_AIDS[preparation.channels]}</span></div>"
     )
     channels = [
         (f"Channel {k + 1}", name, steps.channels[k]) for k, name in enumerate(steps.channel_names)
@@ -163,7 +158,7 @@ def _steps(steps: PreparationSteps, settings: InputSettings, truth: SliceTruth) 
     composite = overlay_image(steps.channels, boxes=truth.boxes, labels=truth.labels)
     known = "truth over it: " + _known(truth) if _known(truth) else "no truth is known here"
     _pictures([*channels, ("All three as colours", known, composite)])
-    _hand_over(settings)
+    _hand_over(preparation)
 
 
 _CHANNEL_AIDS: Final = {
@@ -179,7 +174,9 @@ def _known(truth: SliceTruth) -> str:
     return ", ".join(part for part in (boxes, "vertebra outlines" if labelled else "") if part)
 
 
-def _augmentation(steps: PreparationSteps, settings: InputSettings, truth: SliceTruth) -> None:
+def _augmentation(
+    steps: PreparationSteps, preparation: SlicePreparation, truth: SliceTruth
+) -> None:
     controls, grid = st.columns([1, 3], gap="large")
     with controls, st.container(key="strengths"):
         how = st.segmented_control("Changes", (ONE, COMPOSED), default=COMPOSED, required=True,
@@ -202,7 +199,7 @@ def _augmentation(steps: PreparationSteps, settings: InputSettings, truth: Slice
             "batch of a run with this seed would hold if all its slices were this one; every epoch "
             "draws anew.</span></div>"
         )
-        _idle_note(idle_changes(steps.network, used), settings)
+        _idle_note(idle_changes(steps.network, used), preparation)
         shown = [
             (f"Draw {k + 1}", said(draw.change, names),
              overlay_image(draw.image, boxes=draw.truth.boxes if with_truth else (),
@@ -210,17 +207,17 @@ def _augmentation(steps: PreparationSteps, settings: InputSettings, truth: Slice
             for k, draw in enumerate(draws)
         ]  # fmt: skip
         _pictures(shown)
-        _hand_over(settings, used, seed=int(seed))
+        _hand_over(preparation, used, seed=int(seed))
 
 
-def _idle_note(idle: tuple[str, ...], settings: InputSettings) -> None:
+def _idle_note(idle: tuple[str, ...], preparation: SlicePreparation) -> None:
     """Say which changes leave every byte as it is, and where they would not."""
     if not idle:
         return
     which = " and ".join(idle)
     verb = "changes" if len(idle) == 1 else "change"
     why = ""
-    if settings.channels == "grey" and {"hue", "saturation"} & set(idle):
+    if preparation.channels == "grey" and {"hue", "saturation"} & set(idle):
         why = (
             " The three channels are alike, and both act on their differences only: with the "
             "channels “three HU windows” or “slice above, this, below” they do change the picture."
@@ -230,9 +227,9 @@ def _idle_note(idle: tuple[str, ...], settings: InputSettings) -> None:
     )
 
 
-def _noise(steps: PreparationSteps, settings: InputSettings) -> None:
+def _noise(steps: PreparationSteps, preparation: SlicePreparation) -> None:
     noise_settings()
-    result = explain_noise(steps.resized, settings.noise)
+    result = explain_noise(steps.resized, preparation.noise)
     difference = np.abs(steps.resized.astype(np.int16) - result.image).astype(np.uint8)
     most = int(difference.max())
     gain = 255 // most if most else 1
@@ -241,7 +238,7 @@ def _noise(steps: PreparationSteps, settings: InputSettings) -> None:
     _pictures(
         [
             ("Before", "The resized slice, 0–255", steps.resized),
-            ("Mask", _MASK_AIDS[settings.noise.method].format(k=groups), mask),
+            ("Mask", _MASK_AIDS[preparation.noise.method].format(k=groups), mask),
             ("After", "What the network would see", result.image),
             ("Difference", f"Up to {most} grey levels" + (f", shown × {gain}" if gain > 1 else ""),
              (difference * gain).astype(np.uint8)),
@@ -249,13 +246,13 @@ def _noise(steps: PreparationSteps, settings: InputSettings) -> None:
     )  # fmt: skip
     st.html(
         '<div class="lab-panel-title">Where the grey levels are parted'
-        f"<span>{_NOISE_AIDS[settings.noise.method]}</span></div>"
+        f"<span>{_NOISE_AIDS[preparation.noise.method]}</span></div>"
     )
     st.plotly_chart(
         noise_histogram(result), key="noise_histogram", config={"displayModeBar": False},
         alt="Histogram of grey levels with the borders of the groups",
     )  # fmt: skip
-    _hand_over(settings)
+    _hand_over(preparation)
 
 
 _MASK_AIDS: Final = {
@@ -286,14 +283,14 @@ def _pictures(shown: list[tuple[str, str, NDArray[np.uint8]]]) -> None:
 
 
 def _hand_over(
-    settings: InputSettings, ranges: AugmentationRanges | None = None, *, seed: int = 0
+    preparation: SlicePreparation, ranges: AugmentationRanges | None = None, *, seed: int = 0
 ) -> None:
     """Offer to fill the Training page's form; without `ranges` its augmentation stays as it is."""
     if st.button(
         "Use these settings", type="primary", icon=":material/model_training:",
         help="Opens the Training page's form with them; nothing starts yet.",
     ):  # fmt: skip
-        state.fill_form(training_values(settings, ranges, seed=seed), anew=True)
+        state.fill_form(training_values(preparation, ranges, seed=seed), anew=True)
         state.show_section("New run")
         state.tell("The form holds the settings of the Preprocessing page.")
         st.switch_page(PAGES / "training.py")

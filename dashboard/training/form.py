@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from core.config import PROJECT_ROOT, RunConfig
+from core.config import PROJECT_ROOT, RunConfig, SlicePreparation
 from core.errors import ConfigError, CSpineError
 from core.training.paces import read_paces
 from core.training.schedule import Estimate, estimate_run, one_cycle
@@ -28,7 +28,8 @@ ALWAYS_OPEN = ("What to learn", "Data")
 @st.fragment
 def training_form() -> None:
     """Ask for a run, show what it will do, and start it."""
-    defaults = RunConfig(task="fracture", data_root=settings().data_root, size=192)
+    preparation = SlicePreparation(size=192)
+    defaults = RunConfig(task="fracture", data_root=settings().data_root, preparation=preparation)
     state.fill_form(form_values(defaults))
     with st.container(key="training_form"):
         asked, planned = st.columns([3, 2], gap="large")

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any, Final, Literal, Union, get_args, get_origin
 
 import annotated_types
-from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from core.config import RunConfig
+from core.config import PreparedConfig, RunConfig
 
 Kind = Literal["choice", "switch", "whole", "number", "text", "yaml", "data_root", "bundle"]
 """Which widget asks for a field; "yaml" is a line of text that is read as YAML."""
@@ -168,21 +167,19 @@ class FormField:
 
 
 def form_fields(
-    model: type[BaseModel] = RunConfig,
+    model: type[PreparedConfig] = RunConfig,
     groups: Mapping[str, tuple[str, ...]] = GROUPS,
     words: Mapping[str, tuple[str, str]] = WORDS,
 ) -> dict[str, tuple[FormField, ...]]:
     """Describe every field of a config, by group; those of no group come last."""
-    grouped = {
-        group: tuple(key for key in keys if key in model.model_fields)
-        for group, keys in groups.items()
-    }
+    fields = model.file_fields()
+    grouped = {group: tuple(key for key in keys if key in fields) for group, keys in groups.items()}
     placed = {key for keys in grouped.values() for key in keys}
-    others = tuple(key for key in model.model_fields if key not in placed)
+    others = tuple(key for key in fields if key not in placed)
     if others:
         grouped[OTHER] = others
     return {
-        group: tuple(_field(key, model.model_fields[key], words) for key in keys)
+        group: tuple(_field(key, fields[key], words) for key in keys)
         for group, keys in grouped.items()
         if keys
     }

@@ -55,7 +55,8 @@ def config_from(values: Mapping[str, Any]) -> RunConfig:
         return RunConfig(**given)
     except ValidationError as error:
         first = error.errors()[0]
-        where = label_of(str(first["loc"][0])) + ": " if first["loc"] else ""
+        key = next((str(part) for part in first["loc"] if part != "preparation"), "")
+        where = label_of(key) + ": " if key else ""
         said = first["msg"].removeprefix("Value error, ")
         raise ConfigError(f"{where}{said}; mend that value.") from error
 
@@ -101,5 +102,6 @@ def known_paces(runs: Iterable[RunSummary], measured: Iterable[Pace] = ()) -> li
         steps = read_metrics(run.folder, "step")
         if "images_per_second" in steps and len(steps):
             speed = float(steps["images_per_second"].iloc[-1])
-            paces.append(Pace(run.config.backbone, run.config.size, run.config.precision, speed))
+            config = run.config
+            paces.append(Pace(config.backbone, config.preparation.size, config.precision, speed))
     return [*paces, *measured]

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
-from core.config import RunConfig, Settings, load_run_config
+from core.config import RunConfig, Settings, SlicePreparation, load_run_config
 from core.errors import ConfigError
+from core.types import HuWindow, NoiseReduction
 
 
 def config_file(tmp_path: Path, text: str) -> Path:
@@ -34,6 +36,9 @@ def test_learning_rate_defaults_to_the_method_by_task():
     [
         ("task: fracture\ndata_root: x\ncolour: red\n", "colour"),
         ("task: fracture\ndata_root: x\nepochs: 0\n", "epochs"),
+        ("task: fracture\ndata_root: x\nsize: 16\n", ": size: "),
+        ("task: fracture\ndata_root: x\nwindow_center: .nan\n", "window_center"),
+        ("task: fracture\ndata_root: x\nsize: 64\npreparation: {size: 32}\n", "size"),
         ("task: vertebra\ndata_root: x\ntype: 3\n", "Types 1 and 2"),
         ("task: fracture\ndata_root: x\nfold: 5\n", "fold"),
         ("task: teeth\ndata_root: x\n", "task"),
@@ -57,3 +62,35 @@ def test_a_config_cannot_be_changed():
     config = RunConfig(task="fracture", data_root=Path())
     with pytest.raises(ValidationError):
         config.epochs = 3
+
+
+def test_a_preparation_lies_flat_in_a_file_and_is_one_object_in_the_program(tmp_path):
+    how = SlicePreparation(
+        size=64, field_mm=90, window_center=50, window_width=350, channels="neighbours",
+        noise_reduction="kmeans", noise_clusters=5,
+    )  # fmt: skip
+    text = (
+        "task: fracture\ndata_root: x\nsize: 64\nfield_mm: 90\nwindow_center: 50\n"
+        "window_width: 350\nchannels: neighbours\nnoise_reduction: kmeans\nnoise_clusters: 5\n"
+    )
+    config = load_run_config(config_file(tmp_path, text))
+    assert config.preparation == how
+    assert how.windows == (HuWindow(50, 350),)
+    assert how.noise == NoiseReduction("kmeans", clusters=5)
+    written = config.model_dump(mode="json")
+    assert list(written) == list(RunConfig.file_fields())
+    assert "preparation" not in written
+    assert (written["size"], written["window_width"]) == (64, 350.0)
+    again = load_run_config(config_file(tmp_path, yaml.safe_dump(written)))
+    assert again == config == RunConfig(**config.model_dump())
+    assert RunConfig(task="fracture", data_root=Path("x"), preparation=how) == config
+    assert load_run_config(config_file(tmp_path, text), size=96).preparation.size == 96
+
+
+def test_a_run_without_a_preparation_takes_the_usual_one():
+    assert RunConfig(task="fracture", data_root=Path()).preparation == SlicePreparation()
+
+
+def test_three_windows_take_the_place_of_the_one():
+    how = SlicePreparation(channels="windows", window_center=-500)
+    assert [window.center for window in how.windows] == [400, 40, 300]

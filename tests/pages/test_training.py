@@ -64,7 +64,9 @@ def test_the_form_shows_the_plan_before_anything_runs(at_work, launched):
 
 def test_the_time_is_estimated_once_the_pace_is_measured(at_work, launched, monkeypatch):
     def measure(config):
-        keep_pace(at_work.var, Pace(config.backbone, config.size, config.precision, 2.0))
+        keep_pace(
+            at_work.var, Pace(config.backbone, config.preparation.size, config.precision, 2.0)
+        )
 
     monkeypatch.setattr(run_processes, "measure_pace", measure)
     app = open_page("training")

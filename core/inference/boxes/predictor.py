@@ -79,10 +79,7 @@ class BoxPredictor:
         rows: list[NDArray[np.float64]] = [np.empty((0, 7))]
         total = volume.n_slices * len(self._models)
         for number, bundle in enumerate(self._bundles):
-            config = bundle.config
-            images, squares = squares_of(
-                volume, window=config.window, field_mm=config.field_mm or 0.0, size=config.size
-            )
+            images, squares = squares_of(volume, bundle.config.preparation)
             for done, found in self._walk(number, images, squares):
                 rows.append(found)
                 if progress is not None:
@@ -137,21 +134,21 @@ class BoxPredictor:
         self, number: int, images: NDArray[np.uint8], squares: NDArray[np.float64]
     ) -> Iterator[tuple[int, NDArray[np.float64]]]:
         """Yield slices done and their boxes, float64 (k, 7), batch by batch."""
-        config = self._bundles[number].config
+        preparation = self._bundles[number].config.preparation
         size = self._batch_size
         for start in range(0, len(images), size):
             chosen = np.arange(start, min(start + size, len(images)))
             batch = (
                 stack_neighbours(images, chosen)
-                if config.channels == "neighbours"
+                if preparation.channels == "neighbours"
                 else images[chosen]
             )
             rows = [np.empty((0, 7))]
             for k, flip in enumerate(self._flips):
                 source = number * len(self._flips) + k
-                found = self._run(self._models[number], batch, config.size, flip=flip)
+                found = self._run(self._models[number], batch, preparation.size, flip=flip)
                 rows += [
-                    _rows(boxes, i, squares[i], config.size, source)
+                    _rows(boxes, i, squares[i], preparation.size, source)
                     for i, boxes in zip(chosen.tolist(), found, strict=True)
                 ]
             yield int(chosen[-1]) + 1, np.concatenate(rows)

@@ -54,6 +54,6 @@ def test_a_stage_goes_on_from_the_one_before_and_says_so(tiny_stages, tmp_path):
 
 def test_the_shipped_stages_fit_each_other():
     configs = [load_run_config(file) for file, _ in STAGES]
-    for name in ("backbone", "size", "field_mm", "channels", "window_center", "window_width"):
+    for name in ("backbone", "preparation"):
         assert len({getattr(config, name) for config in configs}) == 1, name
     assert [cohort.seed for _, cohort in STAGES] == [11, 11]

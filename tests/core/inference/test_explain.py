@@ -44,8 +44,8 @@ def made_bundle(folder, task, type, size=96, **changes):
     config = BundleConfig(
         name=f"{task}{type}", task=task, type=type, backbone="mobilenet_v3_large", size=size,
         crop=0.5, window_center=400, window_width=1800, weights_sha256="0" * 64, parameters=1,
-        trained_on={}, created="2026-01-01T00:00:00Z",
-    ).model_copy(update=changes)  # fmt: skip
+        trained_on={}, created="2026-01-01T00:00:00Z", **changes,
+    )  # fmt: skip
     save_bundle(folder, build_model(task, type, config.backbone), config)
     return read_bundle(folder)
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from core.config import SlicePreparation
 from core.errors import BundleError, DeviceError, PredictionsError
 from core.inference import predictor as module
 from core.inference.predictor import Predictor
@@ -16,7 +17,7 @@ from core.models.checkpoint import load_model, save_bundle
 from core.models.registry import MODELS, build_model
 from core.preprocessing.metadata import slice_metadata
 from core.preprocessing.network_input import slices_for_network
-from core.types import CTVolume, HuWindow
+from core.types import CTVolume
 
 CHANNELS = {1: "grey", 2: "neighbours", 3: "windows"}
 """Channel mode of the real networks below, by type."""
@@ -134,10 +135,13 @@ def test_the_last_batch_may_be_short_and_progress_reaches_the_total(networks):
 
 def test_slices_are_prepared_once_where_both_networks_see_the_same(networks, monkeypatch):
     calls = []
-    real = module.slices_for_network
-    monkeypatch.setattr(
-        module, "slices_for_network", lambda hu, **how: calls.append(how) or real(hu, **how)
-    )
+    real = module.batch_for_network
+
+    def counted(hu, batch, preparation, field):
+        calls.append(preparation)
+        return real(hu, batch, preparation, field)
+
+    monkeypatch.setattr(module, "batch_for_network", counted)
     Predictor(info("vertebra"), info("fracture"), device="cpu").predict(volume(3))
     assert len(calls) == 1
     assert networks["vertebra"].batches[0] is networks["fracture"].batches[0]
@@ -145,7 +149,7 @@ def test_slices_are_prepared_once_where_both_networks_see_the_same(networks, mon
     calls.clear()
     different = info("fracture", size=48, crop=0.5, window_center=40.0, window_width=400.0)
     Predictor(info("vertebra"), different, device="cpu").predict(volume(3))
-    assert [call["size"] for call in calls] == [32, 48]
+    assert [how.size for how in calls] == [32, 48]
     assert networks["fracture"].batches[-1].shape == (3, 48, 48)
     assert networks["fracture"].batches[-1].dtype == torch.uint8
 
@@ -266,7 +270,7 @@ def test_neighbours_come_from_the_series_whatever_the_batches(networks, batch_si
         info("vertebra", **how), info("fracture", **how), device="cpu", batch_size=batch_size
     ).predict(series)
 
-    grey = slices_for_network(series.hu, window=HuWindow(400, 1800), crop=1.0, size=32)
+    grey = slices_for_network(series.hu, SlicePreparation(size=32))
     above, below = grey[[0, 0, 1, 2, 3, 4, 5]], grey[[1, 2, 3, 4, 5, 6, 6]]
     given = torch.cat(networks["vertebra"].batches).numpy()
     assert np.array_equal(given, np.stack([above, grey, below], axis=1))
@@ -285,9 +289,7 @@ def test_three_windows_reach_the_network_as_three_channels(networks):
     series = volume(3)
     how = {"channels": "windows"}
     Predictor(info("vertebra", **how), info("fracture", **how), device="cpu").predict(series)
-    expected = slices_for_network(
-        series.hu, window=HuWindow(400, 1800), crop=1.0, size=32, channels="windows"
-    )
+    expected = slices_for_network(series.hu, SlicePreparation(size=32, channels="windows"))
     assert np.array_equal(networks["fracture"].batches[0].numpy(), expected)
     assert networks["vertebra"].batches[0] is networks["fracture"].batches[0]
 
@@ -296,7 +298,7 @@ def test_the_noise_reduction_of_each_bundle_is_applied(networks):
     series = volume(5)
     how = {"noise_reduction": "threshold", "noise_threshold": 100}
     Predictor(info("vertebra"), info("fracture", **how), device="cpu").predict(series)
-    plain = slices_for_network(series.hu, window=HuWindow(400, 1800), crop=1.0, size=32)
+    plain = slices_for_network(series.hu, SlicePreparation(size=32))
     dark = np.where(plain < 100, 0, plain)
     assert (dark != plain).any()
     assert np.array_equal(networks["vertebra"].batches[0].numpy(), plain)
@@ -354,7 +356,7 @@ def test_the_numbers_are_those_of_the_plain_models(real_bundles):
     series = volume(4, side=64)
     bundles = real_bundles["vertebra", 1], real_bundles["fracture", 1]
     found = Predictor(*bundles, device="cpu", bfloat16=False).predict(series)
-    images = slices_for_network(series.hu, window=HuWindow(400, 1800), crop=1.0, size=32)
+    images = slices_for_network(series.hu, SlicePreparation(size=32))
     with torch.inference_mode():
         v, f = (torch.sigmoid(load_model(b)(torch.from_numpy(images))).numpy() for b in bundles)
     assert found.vertebra_probs == pytest.approx(v, abs=1e-5)

@@ -29,14 +29,15 @@ def test_reads_config_metrics_and_operating_points(tmp_path):
     folder = _write(tmp_path / "b", metrics='{"auc": 0.9}', operating_points='{"best_f1": 0.4}')
     bundle = read_bundle(folder)
     assert bundle.config.backbone == "googlenet"
-    assert bundle.config.window.upper == 1300.0
+    assert bundle.config.preparation.windows[0].upper == 1300.0
     assert bundle.metrics == {"auc": 0.9}
     assert bundle.operating_points == {"best_f1": 0.4}
 
 
 def test_a_config_older_than_channel_modes_means_grey_slices(tmp_path):
     config = read_bundle(_write(tmp_path / "b")).config
-    assert (config.channels, config.alpha, config.vertebra_bundle) == ("grey", 2.0, None)
+    assert config.preparation.channels == "grey"
+    assert (config.alpha, config.vertebra_bundle) == (2.0, None)
 
 
 @pytest.mark.parametrize(

@@ -168,7 +168,7 @@ def test_every_type_comes_back_from_disk(tmp_path, task, kind):
     config = _config(task=task, type=kind, channels="windows", alpha=3.0, vertebra_bundle="v")
     save_bundle(tmp_path, made, config, half=False)
     bundle = read_bundle(tmp_path)
-    assert (bundle.config.channels, bundle.config.alpha) == ("windows", 3.0)
+    assert (bundle.config.preparation.channels, bundle.config.alpha) == ("windows", 3.0)
     assert bundle.config.vertebra_bundle == "v"
     images = torch.randint(0, 256, (2, 3, SIZE, SIZE), dtype=torch.uint8)
     metadata, presence = torch.rand(2, 3), torch.rand(2, 7)

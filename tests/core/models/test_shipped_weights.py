@@ -52,8 +52,9 @@ def _state(bundle):
 @pytest.mark.parametrize("bundle", BUNDLES, ids=[bundle.config.name for bundle in BUNDLES])
 def test_a_shipped_type_1_bundle_answers_as_torchvisions_network_does(bundle):
     generator = torch.Generator().manual_seed(0)
-    side = bundle.config.size
-    shape = (2, side, side) if bundle.config.channels == "grey" else (2, 3, side, side)
+    how = bundle.config.preparation
+    side = how.size
+    shape = (2, side, side) if how.channels == "grey" else (2, 3, side, side)
     images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
     with torch.inference_mode():
         # Not bit by bit: with several threads, oneDNN may add up in another order.

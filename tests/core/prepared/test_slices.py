@@ -1,9 +1,11 @@
+import json
 import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from core.config import SlicePreparation
 from core.constants import NETWORK_WINDOWS
 from core.dataset.rsna import read_studies
 from core.dicom.series import read_series
@@ -14,11 +16,9 @@ from core.preprocessing.network_input import slices_for_network
 from core.preprocessing.noise_reduction import reduce_noise
 from core.preprocessing.spine_field import find_spine_field
 from core.system.parallel import Workers
-from core.types import HuWindow, NoiseReduction, StudyRecord
+from core.types import NoiseReduction, StudyRecord
 from tests.core.dicom.dicom_factory import write_ct_series
 from tests.core.training.made_data_root import write_data_root
-
-WINDOW = HuWindow(400, 1800)
 
 
 @pytest.fixture
@@ -40,15 +40,15 @@ def reads(monkeypatch):
 
 
 def _load(record, cache_dir, **changes):
-    options = {"window": WINDOW, "crop": 0.9, "size": 32, "cache_dir": cache_dir, "jobs": 1}
-    return load_study_slices(record, **(options | changes))
+    how = SlicePreparation(**({"crop": 0.9, "size": 32} | changes))
+    return load_study_slices(record, how, cache_dir=cache_dir, jobs=1)
 
 
 def test_gives_what_the_network_path_makes_of_the_series(root, tmp_path):
     record = read_studies(root)[1]
     study = _load(record, tmp_path / "cache")
     volume = read_series(record.folder, jobs=1)
-    expected = slices_for_network(volume.hu, window=WINDOW, crop=0.9, size=32)
+    expected = slices_for_network(volume.hu, SlicePreparation(crop=0.9, size=32))
     np.testing.assert_array_equal(study.images, expected)
     np.testing.assert_array_equal(study.z_mm, volume.z_mm)
     np.testing.assert_array_equal(study.presence, np.eye(7, dtype=bool))
@@ -85,15 +85,17 @@ def test_three_windows_are_kept_as_three_channels(root, tmp_path):
     study = _load(record, tmp_path / "cache", channels="windows")
     assert study.images.shape == (7, 3, 32, 32)
     assert study.channels == "windows"
-    for channel, window in enumerate(NETWORK_WINDOWS.values()):
-        grey = _load(record, tmp_path / "cache", window=HuWindow(*window)).images
+    for channel, (center, width) in enumerate(NETWORK_WINDOWS.values()):
+        window = {"window_center": center, "window_width": width}
+        grey = _load(record, tmp_path / "cache", **window).images
         np.testing.assert_array_equal(study.images[:, channel], grey)
 
 
 def test_the_runs_window_makes_no_other_entry_of_three_windows(root, tmp_path, reads):
     record = read_studies(root)[0]
-    for window in (WINDOW, HuWindow(40, 400)):
-        _load(record, tmp_path / "cache", channels="windows", window=window)
+    for center, width in ((400, 1800), (40, 400)):
+        window = {"window_center": center, "window_width": width}
+        _load(record, tmp_path / "cache", channels="windows", **window)
     assert len(reads) == 1
 
 
@@ -109,15 +111,54 @@ def test_neighbours_are_stacked_from_the_grey_entry(root, tmp_path, reads):
 def test_noise_reduction_is_kept_under_a_key_of_its_own(root, tmp_path, reads):
     record = read_studies(root)[0]
     plain = _load(record, tmp_path / "cache").images
-    for how in (NoiseReduction("kmeans"), NoiseReduction("kmeans", clusters=2)):
-        kept = _load(record, tmp_path / "cache", noise=how).images
-        expected = np.stack([reduce_noise(image, how) for image in plain])
+    for clusters in (4, 2):
+        how = {"noise_reduction": "kmeans", "noise_clusters": clusters}
+        kept = _load(record, tmp_path / "cache", **how).images
+        by_hand = NoiseReduction("kmeans", clusters=clusters)
+        expected = np.stack([reduce_noise(image, by_hand) for image in plain])
         np.testing.assert_array_equal(kept, expected)
     assert len(reads) == 3
     # What a method does not use makes no other entry, and none at all the old one.
-    _load(record, tmp_path / "cache", noise=NoiseReduction("kmeans", threshold=9, clusters=2))
-    _load(record, tmp_path / "cache", noise=NoiseReduction("none", clusters=2))
+    _load(record, tmp_path / "cache", **how, noise_threshold=9)
+    _load(record, tmp_path / "cache", noise_clusters=2)
     assert len(reads) == 3
+
+
+BONE, SOFT, SPONGY = [400.0, 1800.0], [40.0, 400.0], [300.0, 600.0]
+
+
+@pytest.mark.parametrize(
+    ("how", "named"),
+    [
+        ({}, {"windows": [BONE], "crop": 0.9, "field_mm": None, "size": 32}),
+        (
+            {"channels": "windows", "window_center": 0, "noise_reduction": "otsu"},
+            {
+                "windows": [BONE, SOFT, SPONGY], "crop": 0.9, "field_mm": None, "size": 32,
+                "noise": ["otsu", None],
+            },
+        ),
+        (
+            {
+                "channels": "neighbours", "field_mm": 20, "window_center": 40, "window_width": 400,
+                "noise_reduction": "threshold",
+            },
+            {
+                "windows": [SOFT], "crop": None, "field_mm": [20.0, 1], "size": 32,
+                "noise": ["threshold", 30],
+            },
+        ),
+    ],
+)  # fmt: skip
+def test_entries_of_earlier_versions_serve(root, tmp_path, monkeypatch, how, named):
+    keys = []
+    real = slices.entry_key
+    monkeypatch.setattr(slices, "entry_key", lambda content: keys.append(content) or real(content))
+    _load(read_studies(root)[0], tmp_path / "cache", **how)
+    digests = ("series", "mask")
+    kept = {key: value for key, value in keys[0].items() if key not in digests}
+    # As JSON, since 20 and 20.0 make different names.
+    assert json.dumps(kept, sort_keys=True) == json.dumps(named, sort_keys=True)
 
 
 def test_images_are_memory_mapped_and_read_only(root, tmp_path):
@@ -129,7 +170,7 @@ def test_images_are_memory_mapped_and_read_only(root, tmp_path):
 
 @pytest.mark.parametrize(
     "change",
-    [{"size": 40}, {"crop": 0.8}, {"window": HuWindow(40, 400)}],
+    [{"size": 40}, {"crop": 0.8}, {"window_center": 40}, {"window_width": 400}],
     ids=lambda c: next(iter(c)),
 )
 def test_other_preprocessing_is_another_entry(root, tmp_path, reads, change):
@@ -198,8 +239,8 @@ def test_store_that_cannot_be_written_is_a_storage_error(root, tmp_path):
 
 
 def _fill(root, cache_dir, **changes):
-    options = {"window": WINDOW, "crop": 0.9, "size": 32, "cache_dir": cache_dir}
-    return fill_store(read_studies(root), **(options | {"workers": Workers(jobs=1)} | changes))
+    options = {"cache_dir": cache_dir, "workers": Workers(jobs=1)} | changes
+    return fill_store(read_studies(root), SlicePreparation(crop=0.9, size=32), **options)
 
 
 def test_filling_prepares_every_study_for_later_loads(root, tmp_path, reads):
@@ -252,7 +293,7 @@ def test_a_spine_field_takes_the_place_of_the_crop_and_is_another_entry(root, tm
     assert len(reads) == 3
     volume = read_series(record.folder, jobs=1)
     field = find_spine_field(volume.hu, volume.spacing_mm, 20.0)
-    expected = slices_for_network(volume.hu, window=WINDOW, crop=1.0, size=32, field=field)
+    expected = slices_for_network(volume.hu, SlicePreparation(size=32, field_mm=20), field)
     np.testing.assert_array_equal(narrow.images, expected)
     assert crop.images.shape == narrow.images.shape == wide.images.shape
 

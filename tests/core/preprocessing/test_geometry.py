@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.preprocessing.geometry import box_in_prepared_xyxy, center_crop, resize_slices
+from core.preprocessing.geometry import center_crop, resize_slices
 
 
 def test_crop_keeps_the_central_square():
@@ -69,14 +69,3 @@ def test_no_slices_give_no_slices():
 def test_refuses_size_zero():
     with pytest.raises(ValueError, match="size is 0"):
         resize_slices(np.zeros((1, 8, 8), np.uint8), 0)
-
-
-@pytest.mark.parametrize(("crop", "size"), [(1.0, 64), (0.5, 20), (0.7, 33)])
-def test_a_box_lands_where_its_pixels_land(crop, size):
-    slices = np.zeros((1, 40, 46), np.uint8)
-    slices[0, 15:22, 17:29] = 255
-    prepared = resize_slices(center_crop(slices, crop), size)[0] > 127
-    xyxy = box_in_prepared_xyxy((17, 15, 29, 22), (40, 46), crop=crop, size=size)
-    rows, columns = np.flatnonzero(prepared.any(axis=1)), np.flatnonzero(prepared.any(axis=0))
-    found = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
-    assert np.abs(np.array(xyxy) - found).max() <= 1.0

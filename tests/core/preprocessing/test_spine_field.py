@@ -5,15 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.config import SlicePreparation
 from core.dataset.masks import load_vertebra_mask
 from core.dataset.rsna import read_studies
 from core.dicom.series import read_series
 from core.phantom.cohort import write_cohort
 from core.preprocessing.network_input import slices_for_network
 from core.preprocessing.spine_field import BEHIND_MM, SpineField, find_spine_field
-from core.types import HuWindow
-
-WINDOW = HuWindow(400, 1800)
 
 
 def _neck(path_yx, spacing=(2.0, 1.0, 1.0), shape=(120, 120)):
@@ -83,12 +81,12 @@ def test_a_cut_is_the_image_where_it_lies_inside_and_air_elsewhere(y, x, side, s
 def test_network_input_is_the_cut_windowed_and_resized():
     hu = np.random.default_rng(0).integers(-1000, 1500, (3, 64, 64)).astype(np.int16)
     field = SpineField(np.array([[30.0, 32.0], [34.0, 30.0], [2.0, 2.0]]), (1.0, 1.0), 40.0)
-    made = slices_for_network(hu, window=WINDOW, crop=1.0, size=40, field=field)
+    made = slices_for_network(hu, SlicePreparation(size=40, field_mm=40), field)
     left, top, right, bottom = field.box_xyxy(0)
     assert (right - left, bottom - top) == (40, 40)
     assert (left, top) in {(12, 10), (13, 11), (12, 11), (13, 10)}
     shifted = slices_for_network(
-        np.ascontiguousarray(hu[:1, top:bottom, left:right]), window=WINDOW, crop=1.0, size=40
+        np.ascontiguousarray(hu[:1, top:bottom, left:right]), SlicePreparation(size=40)
     )
     np.testing.assert_array_equal(made[:1], shifted)
     assert made.shape == (3, 40, 40)
@@ -102,8 +100,8 @@ def test_says_what_is_wrong():
         find_spine_field(np.zeros((1, 4, 4), np.int16), (1.0, 0.0, 1.0), 90.0)
     with pytest.raises(ValueError, match="as many places"):
         slices_for_network(
-            np.zeros((2, 8, 8), np.int16), window=WINDOW, crop=1.0, size=32,
-            field=SpineField(np.zeros((1, 2)), (1.0, 1.0), 40.0),
+            np.zeros((2, 8, 8), np.int16), SlicePreparation(size=32, field_mm=40),
+            SpineField(np.zeros((1, 2)), (1.0, 1.0), 40.0),
         )  # fmt: skip
 
 

@@ -5,24 +5,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.config import RunConfig
+from core.config import RunConfig, SlicePreparation
 from core.dataset.rsna import read_studies
 from core.dicom.series import read_series
 from core.prepared.slice_dataset import SliceDataset
 from core.prepared.slices import load_study_slices
 from core.preprocessing.augmentation import Augmentation, AugmentationRanges, apply_augmentation
+from core.preprocessing.geometry import center_crop, resize_slices
+from core.preprocessing.network_input import batch_for_network
+from core.preprocessing.spine_field import spine_field_of
 from core.preprocessing.steps import (
-    InputSettings,
     changes_nothing,
-    network_slice,
     place_box_xyxy,
     place_mask,
     preparation_steps,
     preview_draws,
-    spine_field,
 )
 from core.training.batches import Batches
-from core.types import HuWindow, NoiseReduction
 from tests.core.training.made_data_root import write_data_root
 
 WAYS = [
@@ -49,14 +48,11 @@ def volume(record):
 def test_a_previewed_slice_is_what_a_training_batch_holds(record, volume, tmp_path, way):
     config = RunConfig(task="vertebra", data_root=tmp_path, size=32, augment=True, seed=9,
                        augment_hue_deg=90, augment_rotation_deg=30, **way)  # fmt: skip
-    how = InputSettings.of(config)
-    study = load_study_slices(
-        record, window=config.window, crop=config.crop, size=config.size, cache_dir=tmp_path,
-        channels=config.channels, noise=config.noise, field_mm=config.field_mm, jobs=1,
-    )  # fmt: skip
-    dataset, field = SliceDataset([study], "vertebra"), spine_field(volume, how)
+    how = config.preparation
+    study = load_study_slices(record, how, cache_dir=tmp_path, jobs=1)
+    dataset, field = SliceDataset([study], "vertebra"), spine_field_of(volume, how.field_mm)
     for index in (0, 3, 6):
-        previewed = network_slice(volume, index, how, field)
+        previewed = preparation_steps(volume, index, how, field).network
         trained = dataset.batch(np.array([index])).images[0].numpy()
         np.testing.assert_array_equal(previewed, trained)
         # The same slice eight times: each is changed by a draw of its own, as in the first batch.
@@ -71,10 +67,11 @@ def test_a_previewed_slice_is_what_a_training_batch_holds(record, volume, tmp_pa
 
 @pytest.mark.parametrize("way", WAYS)
 def test_the_steps_lead_to_the_networks_input(volume, way):
-    how = InputSettings.of(RunConfig(task="vertebra", data_root=".", size=32, **way))
-    field = spine_field(volume, how)
+    how = SlicePreparation(size=32, **way)
+    field = spine_field_of(volume, how.field_mm)
     steps = preparation_steps(volume, 2, how, field)
-    np.testing.assert_array_equal(steps.network, network_slice(volume, 2, how, field))
+    made = batch_for_network(volume.hu, slice(2, 3), how, field)[0]
+    np.testing.assert_array_equal(steps.network, made)
     np.testing.assert_array_equal(steps.hu, volume.hu[2])
     own = 1 if how.channels == "neighbours" else 0
     np.testing.assert_array_equal(steps.channels[own], steps.cleaned)
@@ -86,23 +83,24 @@ def test_the_steps_lead_to_the_networks_input(volume, way):
 
 
 def test_hue_and_saturation_change_nothing_but_where_channels_differ(volume):
+    grey, *differing = (
+        preparation_steps(volume, 3, SlicePreparation(size=32, channels=channels)).network
+        for channels in ("grey", "windows", "neighbours")
+    )
     for change in (Augmentation(hue_deg=120), Augmentation(saturation=1.6)):
-        assert changes_nothing(network_slice(volume, 3, InputSettings(size=24)), change)
-        for channels in ("windows", "neighbours"):
-            differing = network_slice(volume, 3, InputSettings(size=24, channels=channels))
-            assert not changes_nothing(differing, change)
-    assert not changes_nothing(network_slice(volume, 3, InputSettings(size=24)),
-                               Augmentation(flip=True))  # fmt: skip
+        assert changes_nothing(grey, change)
+        assert not any(changes_nothing(network, change) for network in differing)
+    assert not changes_nothing(grey, Augmentation(flip=True))
 
 
 @given(
-    st.sampled_from([InputSettings(size=48), InputSettings(size=40, crop=0.8),
-                     InputSettings(size=64, field_mm=25.0)]),
+    st.sampled_from([SlicePreparation(size=48), SlicePreparation(size=40, crop=0.8),
+                     SlicePreparation(size=64, field_mm=25.0)]),
     st.integers(6, 12), st.integers(6, 12),
 )  # fmt: skip
 @settings(max_examples=15, deadline=None)
 def test_boxes_and_masks_land_together(volume, how, left, top):
-    field = spine_field(volume, how)
+    field = spine_field_of(volume, how.field_mm)
     labels = np.zeros(volume.hu.shape[1:], np.uint8)
     labels[top : top + 5, left : left + 6] = 4
     placed = place_mask(labels, 3, how, field)
@@ -115,10 +113,13 @@ def test_boxes_and_masks_land_together(volume, how, left, top):
         assert set(np.unique(placed)) <= {0, 4}
 
 
-def test_settings_come_from_a_run():
-    config = RunConfig(task="fracture", data_root=".", window_center=50, window_width=350,
-                       channels="windows", noise_reduction="kmeans", noise_clusters=5)  # fmt: skip
-    assert InputSettings.of(config) == InputSettings(
-        HuWindow(50, 350), channels="windows", noise=NoiseReduction("kmeans", clusters=5)
-    )
-    assert InputSettings.of(RunConfig(task="fracture", data_root=".")) == InputSettings()
+@pytest.mark.parametrize(("crop", "size"), [(1.0, 64), (0.5, 40), (0.7, 33)])
+def test_a_box_lands_where_its_pixels_land(crop, size):
+    slices = np.zeros((1, 40, 46), np.uint8)
+    slices[0, 15:22, 17:29] = 255
+    prepared = resize_slices(center_crop(slices, crop), size)[0] > 127
+    how = SlicePreparation(crop=crop, size=size)
+    xyxy = place_box_xyxy((17, 15, 29, 22), (40, 46), 0, how)
+    rows, columns = np.flatnonzero(prepared.any(axis=1)), np.flatnonzero(prepared.any(axis=0))
+    found = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
+    assert np.abs(np.array(xyxy) - found).max() <= 1.0

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from core.config import RunConfig
+from core.config import RunConfig, SlicePreparation
 from core.dataset.rsna import read_studies
 from core.dicom.series import read_series
 from core.errors import TrainingError
@@ -21,7 +21,6 @@ from core.prepared.box_slices import BoxSlices, load_box_slices
 from core.preprocessing.box_geometry import boxes_from_square
 from core.training.runs import RunFolder
 from core.training.trainer import train
-from core.types import HuWindow
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +49,7 @@ def made_study(name, *, boxes, fractured, slices=6):
 
 def test_boxes_of_the_table_lie_on_their_slices(phantom_root, cache_dir):
     record = next(r for r in read_studies(phantom_root) if r.boxes)
-    study = load_box_slices(
-        record, window=HuWindow(400, 1800), field_mm=120, size=64, cache_dir=cache_dir
-    )
+    study = load_box_slices(record, SlicePreparation(field_mm=120, size=64), cache_dir=cache_dir)
     volume = read_series(record.folder)
     number_of = {int(path.stem): i for i, path in enumerate(volume.source_files)}
     expected = {number_of[number]: xyxy for number, xyxy in record.boxes}
@@ -113,7 +110,8 @@ def test_a_run_leaves_a_bundle_and_goes_on_to_the_same_weights(phantom_root, cac
     bundles = [read_bundle(tmp_path / name / "bundle") for name in ("whole", "cut")]
     assert bundles[0].config.weights_sha256 == bundles[1].config.weights_sha256
     found = bundles[0].config
-    assert (found.task, found.field_mm, found.channels) == ("localization", 120, "neighbours")
+    assert found.task == "localization"
+    assert found.preparation == SlicePreparation(size=64, field_mm=120, channels="neighbours")
     assert found.anchors is not None
     assert [len(level) for level in found.anchors] == [3, 3, 3]
     load_localizer(bundles[0])

@@ -54,9 +54,7 @@ def test_studies_without_a_mask_get_what_the_model_sees(root, bundle, cache_dir)
     assert sorted(found) == ["1.2.3", "1.2.4"]
     info = read_bundle(bundle)
     record = records[2]
-    study = load_study_slices(
-        record, window=info.config.window, crop=0.9, size=32, cache_dir=cache_dir
-    )
+    study = load_study_slices(record, info.config.preparation, cache_dir=cache_dir)
     metadata = torch.from_numpy(slice_metadata(study.z_mm, study.thickness_mm))
     with torch.inference_mode():
         logits = load_model(info)(torch.from_numpy(np.array(study.images)), metadata)

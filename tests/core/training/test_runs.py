@@ -149,7 +149,7 @@ def test_a_run_from_before_an_option_goes_on_without_it(tmp_path):
     run.config_file.write_text(
         yaml.safe_dump({k: v for k, v in written.items() if "noise" not in k})
     )
-    changed = config.model_copy(update={"noise_reduction": "otsu"})
+    changed = RunConfig(**(config.model_dump() | {"noise_reduction": "otsu"}))
     with pytest.raises(TrainingError, match="another noise_reduction"):
         RunFolder(run.folder).start(changed, resume=True)
     RunFolder(run.folder).start(config, resume=True)

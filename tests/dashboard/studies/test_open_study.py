@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from core.errors import DataRootError, DicomSeriesError
+from core.models.bundles import BundleConfig
 from core.models.pairs import BundlePair
 from dashboard.studies import cohort, open_study, predictions
 from tests.core.dicom.dicom_factory import write_ct_series
@@ -85,7 +86,7 @@ def test_a_copy_of_the_study_elsewhere_shares_its_prediction(at_work, tmp_path):
 
 def test_other_preprocessing_is_another_prediction(at_work):
     one = pair()
-    config = one.fracture.config.model_copy(update={"crop": 0.5})
+    config = BundleConfig(**(one.fracture.config.model_dump() | {"crop": 0.5}))
     other = BundlePair(one.vertebra, type(one.fracture)(one.fracture.folder, config, None, None))
     assert one.digest != other.digest
 

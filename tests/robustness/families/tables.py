@@ -192,7 +192,8 @@ def play_yaml(number: int, place: Path) -> Verdict:
             load_sweep_config(path)
             return Verdict("read")
         config = load_run_config(path)
-        finite = np.isfinite([config.alpha, config.window_center, config.window_width]).all()
+        how = config.preparation
+        finite = np.isfinite([config.alpha, how.window_center, how.window_width]).all()
         return Verdict("read") if finite else Verdict("silent", "a value is not finite")
 
     return judged(f"{'sweep' if sweep else 'run'}: {name}", act)
