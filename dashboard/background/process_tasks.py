@@ -7,31 +7,32 @@ browser tab and a dashboard restart; asked for twice, it is done once and joined
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from core.config import Settings
-from core.errors import StorageError, TaskError
+from core.errors import TaskError
 from core.system.atomic_files import write_json
 from core.system.disk_space import check_space
 from core.system.process_identity import is_same_process, process_identity
-from dashboard.background.processes import start_apart
-from dashboard.session.access import refusal
+from dashboard.background.processes import (
+    OUTPUT_FILE,
+    ProcessSupervisor,
+    last_line,
+    new_folder,
+)
 
 Kind = Literal["index", "phantom"]
 State = Literal["running", "finished", "failed", "stopped"]
 
 REQUEST_FILE: Final = "task.json"
 PROGRESS_FILE: Final = "progress.json"
-OUTPUT_FILE: Final = "output.log"
 KEPT: Final = 20
 """Finished tasks whose folders are kept."""
+SUPERVISOR: Final = ProcessSupervisor(TaskError, "to work from it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Task:
         total: Studies in all; 0 until that is known.
         first_done: Studies that were finished when it began.
         started: Seconds since 1970.
-        updated: When it told of itself last.
+        updated: When it last reported.
         message: Why it failed; "" otherwise.
         pid: Its process, the leader of its own group.
     """
@@ -70,9 +71,14 @@ class Task:
         return self.state == "running"
 
     @property
-    def share_done(self) -> float:
-        """In [0, 1]; 0 before the total is known."""
-        return min(self.done / self.total, 1.0) if self.total else 0.0
+    def finished(self) -> bool:
+        """Whether nothing more will happen, for good or ill."""
+        return not self.is_alive
+
+    @property
+    def place(self) -> int:
+        """Tasks that come first: none, as each is a process of its own."""
+        return 0
 
     @property
     def seconds_left(self) -> float | None:
@@ -115,7 +121,7 @@ def resume_phantom(root: Path) -> Task:
     asked = _read(known.folder / REQUEST_FILE) if known is not None else None
     if asked is None:
         raise TaskError(
-            f"What was asked for {root.name} is not known any more; remove it and make it anew."
+            f"What was asked for {root.name} is not known any more; remove it and make it again."
         )
     return _start("phantom", root, [str(option) for option in asked["options"]])
 
@@ -132,18 +138,10 @@ def cancel_task(task: Task) -> None:
     Raises:
         TaskError: The dashboard is read-only, or the process is not this user's.
     """
-    _check_allowed()
+    SUPERVISOR.check_allowed()
     now = read_task(task.folder)
-    if now is None or not now.is_alive:
-        return
-    try:
-        os.killpg(now.pid, signal.SIGTERM)
-    except ProcessLookupError:
-        return
-    except OSError as error:
-        raise TaskError(
-            f"The task cannot be stopped from here ({error.strerror}); stop process {now.pid}."
-        ) from error
+    if now is not None and now.is_alive:
+        SUPERVISOR.stop(now.pid, "The task", group=True)
 
 
 def read_task(folder: Path) -> Task | None:
@@ -151,68 +149,53 @@ def read_task(folder: Path) -> Task | None:
     asked = _read(folder / REQUEST_FILE)
     if asked is None:
         return None
-    told = _read(folder / PROGRESS_FILE) or {}
-    state: State = told.get("state", "running")
+    reported = _read(folder / PROGRESS_FILE) or {}
+    state: State = reported.get("state", "running")
     if state == "running" and not is_same_process(asked["pid"], asked["process_started"]):
         # Read again: it may have ended well between the two looks.
-        told = _read(folder / PROGRESS_FILE) or {}
-        state = told.get("state", "running")
+        reported = _read(folder / PROGRESS_FILE) or {}
+        state = reported.get("state", "running")
         state = "stopped" if state == "running" else state
-    message = str(told.get("message", ""))
-    if state == "stopped" and not told:
-        message = _last_line(folder / OUTPUT_FILE)
+    message = str(reported.get("message", ""))
+    if state == "stopped" and not reported:
+        message = last_line(folder / OUTPUT_FILE)
     return Task(
         folder=folder,
         kind=asked["kind"],
         target=Path(asked["target"]),
         state=state,
-        done=int(told.get("done", 0)),
-        total=int(told.get("total", 0)),
-        first_done=int(told.get("first_done", 0)),
-        started=float(told.get("started", asked["asked"])),
-        updated=float(told.get("updated", asked["asked"])),
+        done=int(reported.get("done", 0)),
+        total=int(reported.get("total", 0)),
+        first_done=int(reported.get("first_done", 0)),
+        started=float(reported.get("started", asked["asked"])),
+        updated=float(reported.get("updated", asked["asked"])),
         message=message,
         pid=int(asked["pid"]),
     )
 
 
 def _start(kind: Kind, root: Path, options: list[str]) -> Task:
-    _check_allowed()
+    SUPERVISOR.check_allowed()
     target = root.absolute()
     known = find_task(kind, target)
     if known is not None and known.is_alive:
         return known
     _sweep()
     check_space(target, 0)
-    folder = _tasks_root() / f"{time.time_ns()}-{kind}"
-    progress = folder / PROGRESS_FILE
-    command = [
-        sys.executable, "-m", "core", kind, str(target), *options, "--progress-file", str(progress),
-    ]  # fmt: skip
-    try:
-        folder.mkdir(parents=True)
-        process = start_apart(command, folder / OUTPUT_FILE)
-    except OSError as error:
-        raise StorageError(
-            f"The task cannot be started in {folder} ({error.strerror}); set CSPINE_VAR to a "
-            "folder you can write to."
-        ) from error
+    folder = new_folder(_tasks_root(), f"{time.time_ns()}-{kind}")
+    progress = str(folder / PROGRESS_FILE)
+    pid = SUPERVISOR.start(folder, kind, str(target), *options, "--progress-file", progress)
     write_json(
         folder / REQUEST_FILE,
         {
-            "kind": kind, "target": str(target), "options": options, "pid": process.pid,
-            "process_started": process_identity(process.pid), "asked": time.time(),
+            "kind": kind, "target": str(target), "options": options, "pid": pid,
+            "process_started": process_identity(pid), "asked": time.time(),
         },
     )  # fmt: skip
     task = read_task(folder)
     if task is None:
         raise TaskError(f"{folder} does not read back; check the disk.")
     return task
-
-
-def _check_allowed() -> None:
-    if reason := refusal("to work from it"):
-        raise TaskError(reason)
 
 
 def _tasks_root() -> Path:
@@ -241,12 +224,3 @@ def _read(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) else None
-
-
-def _last_line(path: Path) -> str:
-    """What a process said last, where it ended before it could tell of itself."""
-    try:
-        lines = path.read_text(errors="replace").strip().splitlines()
-    except OSError:
-        return ""
-    return lines[-1].removeprefix("Error: ")[:300] if lines else ""

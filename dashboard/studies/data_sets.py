@@ -9,10 +9,10 @@ from typing import Final
 
 from core.config import Settings
 from core.dataset.rsna import IMAGES_FOLDER, LABELS_FILE, is_synthetic
-from core.errors import StorageError, TaskError
+from core.errors import TaskError
 from core.phantom.cohort import MANIFEST
+from dashboard.background.process_tasks import SUPERVISOR
 from dashboard.background.processes import remove_whole
-from dashboard.session.access import refusal
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
@@ -83,16 +83,10 @@ def remove_cohort(choice: DataSetChoice) -> None:
         TaskError: The dashboard is read-only, or the data set was not made from the page.
         StorageError: It cannot be removed.
     """
-    if reason := refusal("to work from it"):
-        raise TaskError(reason)
+    SUPERVISOR.check_allowed()
     if not choice.made_here or not (choice.root / MANIFEST).is_file():
         raise TaskError(f"{choice.title} was not made from this page; remove its folder yourself.")
-    try:
-        remove_whole(choice.root)
-    except OSError as error:
-        raise StorageError(
-            f"{choice.root} cannot be removed ({error.strerror}); check its permissions."
-        ) from error
+    remove_whole(choice.root, str(choice.root))
 
 
 def _cohorts(root: Path) -> list[DataSetChoice]:

@@ -12,6 +12,7 @@ import streamlit as st
 
 from core.errors import CSpineError
 from core.training.run_list import RunSummary, read_log_tail, read_metrics
+from dashboard.background.processes import OUTPUT_FILE
 from dashboard.session import state
 from dashboard.session.access import may_change
 from dashboard.session.wording import ago
@@ -20,6 +21,7 @@ from dashboard.training.curves import curves_figure
 from dashboard.training.fold_table import fold_table
 from dashboard.training.run_form import form_values
 from dashboard.training.run_progress import at_work, curves_of, in_order, members_of, progress_of
+from dashboard.widgets.job_status import poll
 from dashboard.widgets.notices import show_error
 
 _STOP = "Ends after the step it is in and keeps its state; it can be resumed."
@@ -55,19 +57,20 @@ def runs_section() -> None:
         )
         return
     alive = any(run.is_alive for run in runs)
-    st.fragment(_live, run_every=REFRESH_SECONDS if alive else None)(alive)
+    poll(lambda: _live(alive), every=REFRESH_SECONDS if alive else None)
 
 
-def _live(was_alive: bool) -> None:
+def _live(was_alive: bool) -> bool:
     runs = in_order(run_processes.all_runs())
     if any(run.is_alive for run in runs) != was_alive or not runs:
         # The last run has ended (or the first begun): the page stops (starts) refreshing itself.
-        st.rerun(scope="app")
+        return False
     _table(runs)
     chosen = state.chosen_run([run.run_id for run in runs])
     state.show_run_in_url(chosen)
     run = next(run for run in runs if run.run_id == chosen)
     _detail(run, members_of(run, runs))
+    return True
 
 
 def _table(runs: Sequence[RunSummary]) -> None:
@@ -187,7 +190,7 @@ def _log(run: RunSummary, members: Sequence[RunSummary]) -> None:
         text = read_log_tail(at_work(run, members).folder)
         if not text:
             try:
-                text = (run.folder / run_processes.OUTPUT_FILE).read_text(errors="replace")[-4000:]
+                text = (run.folder / OUTPUT_FILE).read_text(errors="replace")[-4000:]
             except OSError:
                 text = ""
         st.code(text or "Nothing has been logged yet.", language=None, wrap_lines=True)

@@ -12,7 +12,7 @@ import pytest
 
 from core.dataset.index import load_index
 from core.errors import StorageError, TaskError
-from dashboard.background import process_tasks
+from dashboard.background import process_tasks, processes
 from dashboard.studies import data_sets
 from dashboard.studies.data_sets import new_cohort_root, remove_cohort
 
@@ -30,18 +30,18 @@ def place(tmp_path, monkeypatch):
 @pytest.fixture
 def played(monkeypatch):
     """Commands that tasks launched, each played by a process that only sleeps."""
-    commands, processes = [], []
+    commands, sleepers = [], []
     popen = subprocess.Popen
 
     def play(command, **options):
         commands.append((command, options))
-        sleeper = [sys.executable, "-c", "import time; time.sleep(60)"]
-        processes.append(popen(sleeper, start_new_session=True))
-        return processes[-1]
+        sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
+        sleepers.append(popen(sleep, start_new_session=True))
+        return sleepers[-1]
 
     monkeypatch.setattr(processes.subprocess, "Popen", play)
     yield commands
-    for process in processes:
+    for process in sleepers:
         process.kill()
         process.wait()
 
@@ -65,7 +65,7 @@ def test_a_task_is_started_detached_and_joined_when_asked_for_again(played, plac
     command, options = played[0]
     assert command[1:5] == ["-m", "core", "index", str(place / "root")]
     assert options["start_new_session"]
-    assert (task.state, task.share_done, task.seconds_left) == ("running", 0.0, None)
+    assert (task.state, task.total, task.seconds_left) == ("running", 0, None)
     assert process_tasks.start_index(place / "root").folder == task.folder
     assert process_tasks.start_index(place / "other").folder != task.folder
     assert len(played) == 2
@@ -85,7 +85,6 @@ def test_the_options_of_a_cohort_reach_the_command(played, place):
 def test_time_left_follows_the_pace_of_what_was_made_now(played, place):
     task = process_tasks.start_index(place / "root")
     now = tell(task, done=10, total=30, first_done=5, updated=110.0)
-    assert now.share_done == pytest.approx(1 / 3)
     assert now.seconds_left == pytest.approx(10 / 5 * 20)
     assert tell(task, done=5, total=30, first_done=5, updated=110.0).seconds_left is None
 

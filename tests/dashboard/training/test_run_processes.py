@@ -15,6 +15,7 @@ from core.errors import TrainingError
 from core.system import atomic_files
 from core.training.run_list import summarise_run
 from core.training.runs import RunFolder
+from dashboard.background import processes
 from dashboard.training import run_processes
 
 
@@ -27,17 +28,17 @@ def workplace(tmp_path, monkeypatch):
 @pytest.fixture
 def started(monkeypatch):
     """Commands that jobs launched, each played by a process that only sleeps."""
-    commands, processes = [], []
+    commands, sleepers = [], []
     popen = subprocess.Popen
 
     def play(command, **options):
         commands.append((command, options))
-        processes.append(popen([sys.executable, "-c", "import time; time.sleep(60)"]))
-        return processes[-1]
+        sleepers.append(popen([sys.executable, "-c", "import time; time.sleep(60)"]))
+        return sleepers[-1]
 
     monkeypatch.setattr(processes.subprocess, "Popen", play)
     yield commands
-    for process in processes:
+    for process in sleepers:
         process.kill()
         process.wait()
 
