@@ -22,6 +22,17 @@ with in_turn():
     from dashboard.widgets.frame import apply_style, sidebar_footer, sidebar_status
 
 ASSETS = Path(__file__).resolve().parent / "assets"
+_PAGES = (
+    ("overview", "Overview", "home"),
+    ("dataset", "Dataset", "database"),
+    ("preprocessing", "Preprocessing", "tune"),
+    ("diagnosis", "Diagnosis", "radiology"),
+    ("localization", "Localization", "frame_inspect"),
+    ("spine_3d", "3D spine", "view_in_ar"),
+    ("training", "Training", "model_training"),
+    ("evaluation", "Evaluation", "monitoring"),
+)
+"""File, which is the URL too, title and icon of each page, in the order of the sidebar."""
 
 
 def main() -> None:
@@ -34,43 +45,17 @@ def main() -> None:
     )
     apply_style()
     st.logo(ASSETS / "logo.svg", size="large", icon_image=ASSETS / "icon.svg")
-    overview = st.Page(
-        PAGES / "overview.py", title="Overview", icon=":material/home:", url_path="overview"
-    )
-    diagnosis = st.Page(
-        PAGES / "diagnosis.py", title="Diagnosis", icon=":material/radiology:", url_path="diagnosis"
-    )
-    dataset = st.Page(
-        PAGES / "dataset.py", title="Dataset", icon=":material/database:", url_path="dataset"
-    )
-    preprocessing = st.Page(
-        PAGES / "preprocessing.py", title="Preprocessing", icon=":material/tune:",
-        url_path="preprocessing",
-    )  # fmt: skip
-    training = st.Page(
-        PAGES / "training.py", title="Training", icon=":material/model_training:",
-        url_path="training",
-    )  # fmt: skip
-    spine_3d = st.Page(
-        PAGES / "spine_3d.py", title="3D spine", icon=":material/view_in_ar:", url_path="spine_3d"
-    )
-    evaluation = st.Page(
-        PAGES / "evaluation.py", title="Evaluation", icon=":material/monitoring:",
-        url_path="evaluation",
-    )  # fmt: skip
+    shown = [
+        st.Page(PAGES / f"{file}.py", title=title, icon=f":material/{icon}:", url_path=file)
+        for file, title, icon in _PAGES
+    ]
+    pages = {page.url_path: page for page in shown}
     # Streamlit serves its default page at "/" only; this one hands on, so that every page,
     # the first included, has its file's name as URL.
     root = st.Page(
-        lambda: st.switch_page(overview), title="Start", url_path="start", default=True,
+        lambda: st.switch_page(shown[0]), title="Start", url_path="start", default=True,
         visibility="hidden",
     )  # fmt: skip
-    localization = st.Page(
-        PAGES / "localization.py", title="Localization", icon=":material/frame_inspect:",
-        url_path="localization",
-    )  # fmt: skip
-    shown = [overview, dataset, preprocessing, diagnosis, localization, spine_3d, training,
-             evaluation]  # fmt: skip
-    pages = {page.url_path: page for page in shown}
     inside, presenting = admitted(), presents()
     without_sidebar = "hidden" if not inside or tour_place() else "top"
     page = st.navigation(

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import ast
 import importlib
 import logging
+import pkgutil
 import shutil
 import threading
 import time
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
-from pathlib import Path
 from typing import Final
 
 from streamlit import App
 
 from core.cache.eviction import sweep_all
-from core.config import Settings
+from core.config import PROJECT_ROOT, Settings
 from core.system.atomic_files import LEFT_SECONDS, sweep_leftovers
-from dashboard.background.processes import DOOMED
-from dashboard.session.page_files import PAGES
+from dashboard.background.processes import DELETED
 from dashboard.studies.uploads import remove_abandoned
 
 _log = logging.getLogger("dashboard")
 
 START_AFTER_S: Final = 3.0
 """The first page is drawn first."""
-_log = logging.getLogger("dashboard")
 _turn = threading.RLock()
 _warming = threading.Event()
 _readers: list[str] = []
@@ -48,34 +45,23 @@ def in_turn() -> Generator[None]:
         _readers.pop()
 
 
-def page_imports(folder: Path = PAGES) -> list[str]:
-    """Modules that the pages import from the dashboard, in the order of the pages' names."""
-    return list(dict.fromkeys(n for page in sorted(folder.glob("*.py")) for n in _imports_of(page)))
-
-
 def load_first_page() -> None:
     """Import what the frame and the Overview need, before the server answers.
 
     A reader who opens the page at once would otherwise wait seconds at an empty window.
     """
-    for file in (PAGES.parent / "dashboard" / "app.py", PAGES / "overview.py"):
-        for name in _imports_of(file):
-            importlib.import_module(name)
+    for name in ("dashboard.app", *modules_below("dashboard.overview")):
+        importlib.import_module(name)
 
 
-def _imports_of(file: Path) -> list[str]:
-    """Modules of the dashboard that a file imports, wherever in it, each once."""
-    return list(
-        dict.fromkeys(
-            str(node.module)
-            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("dashboard.")
-        )
-    )
+def modules_below(package: str) -> list[str]:
+    """Names of the modules in a package and in the packages inside it."""
+    folder = PROJECT_ROOT.joinpath(*package.split("."))
+    return [module.name for module in pkgutil.walk_packages([str(folder)], f"{package}.")]
 
 
 def warm_up(stop: threading.Event) -> None:
-    """Import what the pages import, leaving the processor to a reader's request in between."""
+    """Import the whole dashboard, leaving the processor to a reader's request in between."""
     if stop.wait(START_AFTER_S):
         return
     _warming.set()
@@ -87,7 +73,7 @@ def warm_up(stop: threading.Event) -> None:
 
 def _import_all(stop: threading.Event) -> None:
     start = time.perf_counter()
-    for name in page_imports():
+    for name in modules_below("dashboard"):
         if stop.wait(0.01):
             return
         while _readers:
@@ -120,11 +106,11 @@ def tidy_up(settings: Settings) -> int:
     removed = sum(sweep_leftovers(folder) for folder in folders)
     sweep_all(settings.rsna_cache)
     for root in (settings.runs_root, settings.cspine_var / "cohorts"):
-        for doomed in root.glob(f"{DOOMED}*"):
-            _, _, renamed_ns = doomed.name.rpartition("-")
+        for deleted in root.glob(f"{DELETED}*"):
+            _, _, renamed_ns = deleted.name.rpartition("-")
             # Another server may be at the removal of a younger one.
             if renamed_ns.isdecimal() and time.time_ns() - int(renamed_ns) > LEFT_SECONDS * 1e9:
-                shutil.rmtree(doomed, ignore_errors=True)
+                shutil.rmtree(deleted, ignore_errors=True)
     if removed:
         _log.info("%d files of writes that were killed are removed.", removed)
     return removed

@@ -6,17 +6,19 @@ import sys
 import threading
 
 from core.config import PROJECT_ROOT
-from dashboard.shell.startup import page_imports, warm_up
+from dashboard.shell.startup import modules_below, warm_up
 
 
-def test_every_page_is_covered_and_each_module_named_once():
-    found = page_imports()
+def test_every_module_of_the_dashboard_is_named_once():
+    found = modules_below("dashboard")
     assert len(found) == len(set(found))
     assert {
         "dashboard.evaluation.curve_charts",
+        "dashboard.evaluation.charts.roc_pr",
         "dashboard.widgets.frame",
         "dashboard.studies.cohort",
     } <= set(found)
+    assert modules_below("dashboard.overview")[0] == "dashboard.overview.cards"
 
 
 def test_a_stop_before_the_start_imports_nothing(monkeypatch):
@@ -29,9 +31,9 @@ def test_a_stop_before_the_start_imports_nothing(monkeypatch):
 def test_warming_up_loads_the_evaluation_and_leaves_torch_out():
     code = (
         "import sys, threading\n"
-        "from dashboard import warm_up\n"
-        "warm_up.START_AFTER_S = 0\n"
-        "warm_up.warm_up(threading.Event())\n"
+        "from dashboard.shell import startup\n"
+        "startup.START_AFTER_S = 0\n"
+        "startup.warm_up(threading.Event())\n"
         "assert 'dashboard.evaluation.curve_charts' in sys.modules\n"
         "assert 'torch' not in sys.modules\n"
     )
@@ -43,17 +45,17 @@ def test_a_module_is_never_seen_half_made(tmp_path):
     (tmp_path / "slow.py").write_text("import time\ntime.sleep(.5)\nDONE = 1\n")
     code = (
         "import sys, threading, time\n"
-        "from dashboard import warm_up\n"
-        "warm_up.START_AFTER_S = 0\n"
-        "warm_up.page_imports = lambda: ['slow']\n"
-        "thread = threading.Thread(target=warm_up.warm_up, args=(threading.Event(),))\n"
+        "from dashboard.shell import startup\n"
+        "startup.START_AFTER_S = 0\n"
+        "startup.modules_below = lambda _: ['slow']\n"
+        "thread = threading.Thread(target=startup.warm_up, args=(threading.Event(),))\n"
         "thread.start()\n"
         "while 'slow' not in sys.modules: time.sleep(.01)\n"
         "assert not hasattr(sys.modules['slow'], 'DONE')\n"
-        "with warm_up.in_turn():\n"
+        "with startup.in_turn():\n"
         "    assert sys.modules['slow'].DONE == 1\n"
         "thread.join()\n"
-        "assert not warm_up._warming.is_set()\n"
+        "assert not startup._warming.is_set()\n"
     )
     environment = os.environ | {"PYTHONPATH": f"{PROJECT_ROOT}{os.pathsep}{tmp_path}"}
     subprocess.run(
@@ -64,10 +66,10 @@ def test_a_module_is_never_seen_half_made(tmp_path):
 def test_the_first_page_is_loaded_before_the_server_answers():
     code = (
         "import asyncio, sys\n"
-        "from dashboard import warm_up\n"
-        "warm_up.START_AFTER_S = 60\n"
+        "from dashboard.shell import startup\n"
+        "startup.START_AFTER_S = 60\n"
         "async def start():\n"
-        "    async with warm_up.lifespan(None):\n"
+        "    async with startup.lifespan(None):\n"
         "        return set(sys.modules)\n"
         "loaded = asyncio.run(start())\n"
         "assert 'dashboard.overview.cards' in loaded\n"
