@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
-import hashlib
-import hmac
 import json
 import math
-import secrets
-from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from threading import Lock
-from typing import Final, Generic, TypeVar
+from typing import Any, Final
 
 import numpy as np
-import streamlit as st
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -29,14 +22,16 @@ from core.visualization.planes import CtPlane, axial_plane, upright_plane
 from core.visualization.scene import SceneInfo
 from core.visualization.scene_surfaces import PackedParts
 from core.visualization.viewer_files import vtk_js_digest, vtk_js_gzipped
-from dashboard.background.futures import then
+from dashboard.studies.served_bytes import (
+    ServedBytes,
+    answer,
+    no_content,
+    packed_answer,
+    path_of,
+)
 
-Kept = TypeVar("Kept")
 CORNERS_HEADER: Final = "x-plane-corners"
 _BONE: Final = HuWindow(*DISPLAY_WINDOWS["bone"])
-_YEAR: Final = 365 * 24 * 3600
-_QUICK: Final = 1
-"""Level of gzip: 6 would take twice as long for one per cent."""
 ANSWER_WITHIN_S: Final = 8.0
 """What is not made by then is asked for again, so that no proxy gives the request up."""
 
@@ -46,117 +41,38 @@ class ServedScene:
     """The part of a scene that a network's opinion does not change.
 
     Attributes:
-        parts: Packed surfaces, gzip-compressed, once they are built.
+        surfaces: Of the vertebrae, once they are built.
         volume: The series that CT planes are cut from.
+        owner: Session that alone may read it; None where every session of this server may.
     """
 
-    parts: Future[bytes]
+    surfaces: Future[PackedParts]
     volume: CTVolume
+    owner: str | None = None
 
 
-class Shelf(Generic[Kept]):
-    """What is served at the moment, by names that cannot be guessed; the oldest goes first."""
+@dataclass(frozen=True, slots=True, eq=False)
+class ServedInfo:
+    """What a scene says, which waits for its surfaces.
 
-    def __init__(self, most: int) -> None:
-        self._secret = secrets.token_bytes(32)
-        self._most = most
-        self._kept: OrderedDict[str, Kept] = OrderedDict()
-        self._lock = Lock()
-
-    def put(self, content: str, make: Callable[[], Kept]) -> str:
-        """Serve a thing and return its name, the same for the same content.
-
-        Args:
-            content: Digest of all it holds.
-            make: Called where it is not served already.
-        """
-        token = hmac.new(self._secret, content.encode(), hashlib.sha256).hexdigest()[:40]
-        if self.find(token) is None:
-            made = make()
-            with self._lock:
-                self._kept[token] = made
-                while len(self._kept) > self._most:
-                    self._kept.popitem(last=False)
-        return token
-
-    def drop(self, token: str) -> None:
-        """Serve a thing no longer."""
-        with self._lock:
-            self._kept.pop(token, None)
-
-    def find(self, token: str) -> Kept | None:
-        """The thing of this name, if it is still served."""
-        with self._lock:
-            if token in self._kept:
-                self._kept.move_to_end(token)
-            return self._kept.get(token)
-
-
-SCENES: Final[Shelf[ServedScene]] = Shelf(6)
-INFOS: Final[Shelf[Future[bytes]]] = Shelf(64)
-
-
-def serve_scene(key: str, parts: Future[PackedParts], volume: CTVolume) -> str:
-    """Serve surfaces, which may be on their way, and the planes of their series.
-
-    Args:
-        key: Digest of all that the surfaces are made from.
-        parts: The surfaces.
-        volume: The series.
-
-    Returns:
-        The scene's name.
+    Attributes:
+        surfaces: Of the vertebrae, once they are built.
+        make: What it says, from them.
+        owner: As for `ServedScene`.
     """
 
-    def make() -> ServedScene:
-        return ServedScene(then(parts, lambda packed: _packed(packed.payload)), volume)
-
-    token = SCENES.put(key, make)
-    known = SCENES.find(token)
-    if known is not None and _failed(known.parts):
-        SCENES.drop(token)
-        token = SCENES.put(key, make)
-    return token
+    surfaces: Future[PackedParts]
+    make: Callable[[PackedParts], SceneInfo]
+    owner: str | None = None
 
 
-def serve_info(digest: str, info: Future[SceneInfo]) -> str:
-    """Serve what a scene says, which may wait for its surfaces.
-
-    Args:
-        digest: Of all that it is made from.
-        info: What it says.
-
-    Returns:
-        Its name.
-    """
-
-    def make() -> Future[bytes]:
-        return then(info, _written)
-
-    token = INFOS.put(digest, make)
-    known = INFOS.find(token)
-    if known is not None and _failed(known):
-        INFOS.drop(token)
-        token = INFOS.put(digest, make)
-    return token
-
-
-def _failed(coming: Future[bytes]) -> bool:
-    return coming.done() and coming.exception() is not None
-
-
-def _written(info: SceneInfo) -> bytes:
-    return _packed(json.dumps(info.to_json(), allow_nan=False, separators=(",", ":")).encode())
-
-
-def _packed(content: bytes) -> bytes:
-    return gzip.compress(content, _QUICK, mtime=0)
+SCENES: Final = ServedBytes[ServedScene]("scene", 6, 64 << 20)
+INFOS: Final = ServedBytes[ServedInfo]("scene info", 64, 16 << 20)
 
 
 def scenes_path() -> str:
-    """Path of all scenes, without a slash at its end, below the server's base path."""
-    base = (st.get_option("server.baseUrlPath") or "").strip("/")
-    return f"/{base}/scenes" if base else "/scenes"
+    """Path of all scenes, without a slash at its end."""
+    return path_of("scenes")
 
 
 def vtk_js_name() -> str:
@@ -173,63 +89,78 @@ def scene_routes() -> list[Route]:
     path = scenes_path()
     return [
         Route(path + "/vtk.js", _vtk_js),
-        Route(path + "/{token}/parts", _parts),
-        Route(path + "/info/{token}", _info),
-        Route(path + "/{token}/axial", _axial),
-        Route(path + "/{token}/upright", _upright),
+        Route(path + "/{name}/parts", _parts),
+        Route(path + "/info/{name}", _info),
+        Route(path + "/{name}/axial", _axial),
+        Route(path + "/{name}/upright", _upright),
     ]
 
 
 def _vtk_js(request: Request) -> Response:
     del request
     try:
-        return _gzipped(vtk_js_gzipped(), "text/javascript")
+        return packed_answer(vtk_js_gzipped(), None, "text/javascript")
     except SceneError:
-        return _missing()
+        return no_content()
 
 
 async def _parts(request: Request) -> Response:
-    scene = SCENES.find(request.path_params["token"])
-    if scene is None:
-        return _missing()
-    return await _once_made(scene.parts, "application/octet-stream")
+    return await _once_made(
+        SCENES, request, lambda _, packed: packed.payload, "application/octet-stream"
+    )
 
 
 async def _info(request: Request) -> Response:
-    info = INFOS.find(request.path_params["token"])
-    return _missing() if info is None else await _once_made(info, "application/json")
+    def said(info: ServedInfo, packed: PackedParts) -> bytes:
+        text = json.dumps(info.make(packed).to_json(), allow_nan=False, separators=(",", ":"))
+        return text.encode()
+
+    return await _once_made(INFOS, request, said, "application/json")
 
 
-async def _once_made(coming: Future[bytes], media_type: str) -> Response:
+async def _once_made(
+    registry: ServedBytes[Any],
+    request: Request,
+    content: Callable[[Any, PackedParts], bytes],
+    media_type: str,
+) -> Response:
     """The content; 202 where it is still being made, 503 where that failed: the page says why."""
+    name, source = registry.requested(request)
+    if source is None:
+        return no_content()
+    coming: Future[PackedParts] = source.surfaces
     if not coming.done():
         await asyncio.wait({asyncio.wrap_future(coming)}, timeout=ANSWER_WITHIN_S)
     if not coming.done():
-        return Response(status_code=202, headers={"Cache-Control": "no-store"})
+        return no_content(202)
     if coming.exception() is not None:
-        return Response(status_code=503, headers={"Cache-Control": "no-store"})
-    return _gzipped(coming.result(), media_type)
+        return no_content(503)
+    packed = await asyncio.to_thread(
+        registry.packed, name, "", lambda: content(source, coming.result())
+    )
+    return packed_answer(packed, source.owner, media_type)
 
 
 def _axial(request: Request) -> Response:
-    scene = SCENES.find(request.path_params["token"])
+    _, scene = SCENES.requested(request)
     text = request.query_params.get("slice", "")
     if scene is None or not text.isdecimal() or len(text) > 5 or int(text) >= scene.volume.n_slices:
-        return _missing()
-    return _picture(axial_plane(scene.volume, int(text), _BONE))
+        return no_content()
+    return _picture(axial_plane(scene.volume, int(text), _BONE), scene.owner)
 
 
 def _upright(request: Request) -> Response:
-    scene = SCENES.find(request.path_params["token"])
+    _, scene = SCENES.requested(request)
     asked = {"half": "1000"} | dict(request.query_params)
     values = [_number(asked.get(name, "")) for name in ("x", "y", "z", "turn", "cut", "half")]
     if scene is None or None in values:
-        return _missing()
+        return no_content()
     x, y, z, turn, cut, half = (float(value or 0.0) for value in values)
     angle = math.radians(turn)
     center = np.array([x + cut * math.cos(angle), y - cut * math.sin(angle), z])
     half = max(half, 1.0)
-    return _picture(upright_plane(scene.volume, center, turn, _BONE, half_width_mm=half))
+    plane = upright_plane(scene.volume, center, turn, _BONE, half_width_mm=half)
+    return _picture(plane, scene.owner)
 
 
 def _number(text: str) -> float | None:
@@ -241,27 +172,6 @@ def _number(text: str) -> float | None:
     return value if abs(value) <= 10_000 else None
 
 
-def _picture(plane: CtPlane) -> Response:
+def _picture(plane: CtPlane, owner: str | None) -> Response:
     corners = json.dumps(np.round(plane.corners, 2).tolist())
-    return Response(
-        plane.jpeg(), media_type="image/jpeg", headers={CORNERS_HEADER: corners} | _headers()
-    )
-
-
-def _gzipped(content: bytes, media_type: str) -> Response:
-    return Response(
-        content, media_type=media_type, headers={"Content-Encoding": "gzip"} | _headers()
-    )
-
-
-def _headers() -> dict[str, str]:
-    # A name is a digest of its content, so what it names never changes.
-    return {
-        "Cache-Control": f"private, max-age={_YEAR}, immutable",
-        "X-Content-Type-Options": "nosniff",
-        "Cross-Origin-Resource-Policy": "same-origin",
-    }
-
-
-def _missing() -> Response:
-    return Response(status_code=404, headers={"Cache-Control": "no-store"})
+    return answer(plane.jpeg(), owner, "image/jpeg", {CORNERS_HEADER: corners})

@@ -16,7 +16,7 @@ from core.inference.outputs import read_predictions
 from core.models.pairs import choose_pair
 from core.report.study import build_report
 from core.report.write import rendered
-from dashboard.studies.served_pixels import REGISTRY
+from dashboard.studies.served_bytes import PIXELS
 from tests.core.dicom.dicom_factory import write_ct_series
 from tests.dashboard.fixtures import at_work, workplace
 from tests.dashboard.workplace import made_neck
@@ -61,7 +61,7 @@ def test_an_upload_names_nobody_outside_its_files_and_ends_with_its_session(
     shown += [str(opened.main), str(opened.sidebar)]
     assert found_in_bytes("\n".join(shown).encode()) == []
     assert found_in_bytes(caplog.text.encode()) == []
-    source = REGISTRY.find(told["source"], told["proof"])
+    source = PIXELS.find(told["source"], told["proof"])
     assert found_in_bytes(np.ascontiguousarray(source.slices(0)).tobytes()) == []
 
     hits = found_in(var)

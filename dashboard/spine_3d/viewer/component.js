@@ -13,28 +13,28 @@ function loadVtk(url) {
   return LOADING[url];
 }
 
-async function fetched(url, stop) {
-  const answer = await fetch(url, { signal: stop });
+async function fetched(url, proof, stop) {
+  const answer = await fetch(url, { signal: stop, headers: proof ? { "X-Viewer-Session": proof } : {} });
   if (!answer.ok) throw new Error(`${answer.status} for ${url.split("/").pop().split("?")[0]}`);
   return answer;
 }
 
 // Surfaces that are still being built are asked for until they come.
-async function made(url, stop) {
+async function made(url, proof, stop) {
   for (;;) {
-    const answer = await fetched(url, stop);
+    const answer = await fetched(url, proof, stop);
     if (answer.status !== 202) return answer;
   }
 }
 
 const below = (data) => (path) => new URL(path, new URL(`${data.base}/`, globalThis.location.href)).href;
-const said = (data, stop) => made(below(data)(`info/${data.info}`), stop).then((a) => a.json());
+const said = (data, stop) => made(below(data)(`info/${data.info}`), data.proof, stop).then((a) => a.json());
 
 async function build(root, data, report, stop, arrived) {
   const at = below(data);
   const coming = Promise.all([
     loadVtk(at(data.vtk)),
-    made(at(`${data.scene}/parts`), stop).then((a) => a.arrayBuffer()),
+    made(at(`${data.scene}/parts`), data.proof, stop).then((a) => a.arrayBuffer()),
     said(data, stop),
   ]);
   if (!SceneViewer.drawing().webgl) {
@@ -46,7 +46,7 @@ async function build(root, data, report, stop, arrived) {
   arrived();
   info.threshold = data.threshold;
   const plane = async (query) => {
-    const answer = await fetched(at(`${data.scene}/${query}`), stop);
+    const answer = await fetched(at(`${data.scene}/${query}`), data.proof, stop);
     const url = URL.createObjectURL(await answer.blob());
     return { url, corners: JSON.parse(answer.headers.get("x-plane-corners")) };
   };

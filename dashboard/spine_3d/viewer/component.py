@@ -44,6 +44,7 @@ def scene_3d(
     scene: str,
     info: str,
     *,
+    proof: str,
     built: bool,
     threshold: float,
     key: str,
@@ -55,9 +56,10 @@ def scene_3d(
     once, by name.
 
     Args:
-        scene: From `serve_scene`.
-        info: From `serve_info`.
-        built: Whether the surfaces are there, so that nobody need be told of a wait.
+        scene: Name of its `ServedScene`.
+        info: Name of its `ServedInfo`.
+        proof: What the browser sends along to prove that it may read them.
+        built: Whether the surfaces are there, so that no wait need be shown.
         threshold: From which a vertebra counts as fractured.
         key: Of the component; its state holds "threshold" once the reader has moved it.
         on_threshold: Called when the reader moved it.
@@ -69,6 +71,7 @@ def scene_3d(
             "vtk": vtk_js_name(),
             "scene": scene,
             "info": info,
+            "proof": proof,
             "threshold": threshold,
             "built": built,
             "limit_s": TIME_LIMIT_S,

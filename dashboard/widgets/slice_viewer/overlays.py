@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from core.constants import MASK_LABELS
 from core.prepared.planes import reduce_labels
 from core.types import BoxPrediction, CTVolume
-from dashboard.studies.served_pixels import REGISTRY, PixelSource
+from dashboard.studies.served_bytes import PIXELS, PixelSource
 from dashboard.widgets.palette import VERTEBRA_COLORS
 
 FRACTURE_COLOR: Final = "#E8462F"
@@ -58,7 +58,7 @@ class MaskOverlay:
         )
         return {
             "kind": "mask",
-            "source": REGISTRY.register(f"mask {self.content}", source),
+            "source": PIXELS.register(f"mask {self.content}", source),
             "colors": {str(label): color for label, color in self.colors.items()},
             "labels": {str(label): name for label, name in self.label_names.items()},
         } | _shared(self)
@@ -137,7 +137,7 @@ class HeatOverlay:
         )
         return {
             "kind": "heat",
-            "source": REGISTRY.register(f"heat {self.content}", source),
+            "source": PIXELS.register(f"heat {self.content}", source),
             "slices": sorted(maps),
         } | _shared(self)
 

@@ -16,7 +16,7 @@ from core.types import CTVolume
 from dashboard.session import state, viewer_place
 from dashboard.studies.cohort import settings
 from dashboard.studies.open_study import OpenStudy
-from dashboard.studies.served_pixels import REGISTRY, PixelSource, session_proof_of
+from dashboard.studies.served_bytes import PIXELS, PixelSource, proof_for
 from dashboard.studies.slice_image import edge_letters
 from dashboard.widgets.palette import CURRENT
 from dashboard.widgets.slice_viewer.overlays import Overlay
@@ -109,7 +109,7 @@ def _payload(
     left, right, upper, lower = edge_letters(volume)
     return {
         "path": pixels_path(),
-        "proof": session_proof_of(state.session_name()) if owner is not None else "",
+        "proof": proof_for(owner, state.session_name()),
         "source": _register(study),
         "shape": list(volume.hu.shape),
         "spacing": list(volume.spacing_mm),
@@ -129,7 +129,7 @@ def _payload(
 def _register(study: OpenStudy) -> str:
     volume = study.volume
     cache_dir = settings().rsna_cache if study.owner is None else None
-    return REGISTRY.register(
+    return PIXELS.register(
         f"volume {study.fingerprint}",
         PixelSource(
             slices=lambda i: volume.hu[i],

@@ -18,17 +18,32 @@ from core.visualization.labels import labels_from_mask
 from core.visualization.packing import unpack_surfaces
 from core.visualization.scene import SceneLevel, scene_info
 from core.visualization.scene_surfaces import build_parts, pack_parts, parts_key
-from dashboard.background.futures import ready, then
 from dashboard.spine_3d import routes as scene_routes_module
 from dashboard.spine_3d.routes import (
     CORNERS_HEADER,
-    Shelf,
+    INFOS,
+    SCENES,
+    ServedInfo,
+    ServedScene,
     scene_routes,
-    serve_info,
-    serve_scene,
     vtk_js_name,
 )
+from dashboard.studies.served_bytes import PROOF_HEADER, session_proof_of
 from tests.core.visualization.solids import volume_of
+
+
+def ready(result):
+    future = Future()
+    future.set_result(result)
+    return future
+
+
+def serve_scene(key, surfaces, volume):
+    return SCENES.register(key, ServedScene(surfaces, volume))
+
+
+def serve_info(key, surfaces, info):
+    return INFOS.register(key, ServedInfo(surfaces, lambda _: info))
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +69,7 @@ def test_the_browser_gets_surfaces_and_what_they_mean(served):
     assert answer.headers["content-encoding"] == "gzip"
     assert "immutable" in answer.headers["cache-control"]
     assert [s.name for _, s in unpack_surfaces(answer.content)] == ["C3", "C4"]
-    said = client.get(f"/scenes/info/{serve_info(info.digest(), ready(info))}").json()
+    said = client.get(f"/scenes/info/{serve_info(info.digest(), ready(packed), info)}").json()
     assert said["levels"]["C4"]["prob"] == 0.8
     assert said["levels"]["C7"] == {
         "color": "#8FA1AE", "prob": None, "slice_probs": [], "slices": None, "peak": None,
@@ -72,7 +87,7 @@ def test_what_is_still_being_built_is_asked_for_again(served, monkeypatch):
     monkeypatch.setattr(scene_routes_module, "ANSWER_WITHIN_S", 0.01)
     coming = Future()
     scene = serve_scene("built later", coming, volume)
-    said = serve_info("said later", then(coming, lambda _: info))
+    said = serve_info("said later", coming, info)
     paths = f"/scenes/{scene}/parts", f"/scenes/info/{said}"
     answers = [client.get(path) for path in paths]
     assert [answer.status_code for answer in answers] == [202, 202]
@@ -98,11 +113,11 @@ def test_surfaces_that_failed_are_made_anew_under_the_same_name(served):
     broken = Future()
     broken.set_exception(SceneError("The mask is broken; export it again."))
     scene = serve_scene("at first broken", broken, volume)
-    said = serve_info("at first unsaid", then(broken, lambda _: info))
+    said = serve_info("at first unsaid", broken, info)
     paths = f"/scenes/{scene}/parts", f"/scenes/info/{said}"
     assert [client.get(path).status_code for path in paths] == [503, 503]
     assert serve_scene("at first broken", ready(packed), volume) == scene
-    assert serve_info("at first unsaid", ready(info)) == said
+    assert serve_info("at first unsaid", ready(packed), info) == said
     assert [client.get(path).status_code for path in paths] == [200, 200]
 
 
@@ -164,10 +179,14 @@ def test_vtk_js_is_served_from_the_installed_package(served):
     assert vtk_js_name() == f"vtk.js?v={hashlib.sha256(answer.content).hexdigest()[:16]}"
 
 
-def test_a_shelf_keeps_the_latest_and_names_cannot_be_foreseen():
-    shelf, other = Shelf(2), Shelf(2)
-    names = [shelf.put(text, lambda text=text: text) for text in "abc"]
-    assert shelf.find(names[0]) is None
-    assert [shelf.find(name) for name in names[1:]] == ["b", "c"]
-    assert other.put("b", lambda: "b") not in names
-    assert shelf.put("b", lambda: pytest.fail("made again")) == names[1]
+def test_an_uploads_scene_goes_to_its_own_session_only(served):
+    client, _, info, packed, volume = served
+    scene = SCENES.register("upload", ServedScene(ready(packed), volume, "mine"))
+    said = INFOS.register("upload", ServedInfo(ready(packed), lambda _: info, "mine"))
+    own = {PROOF_HEADER: session_proof_of("mine")}
+    for path in (f"{scene}/parts", f"info/{said}", f"{scene}/axial?slice=4",
+                 f"{scene}/upright?x=15&y=15&z=-15&turn=90&cut=4"):  # fmt: skip
+        answer = client.get(f"/scenes/{path}", headers=own)
+        assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+        for proof in ({}, {PROOF_HEADER: session_proof_of("yours")}, {PROOF_HEADER: "mine"}):
+            assert client.get(f"/scenes/{path}", headers=proof).status_code == 404

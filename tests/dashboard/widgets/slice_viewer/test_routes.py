@@ -7,8 +7,16 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from dashboard.studies.served_pixels import REGISTRY, PixelRegistry, PixelSource, session_proof_of
-from dashboard.widgets.slice_viewer.routes import PROOF_HEADER, viewer_routes
+from dashboard.studies import served_bytes
+from dashboard.studies.served_bytes import (
+    PIXELS,
+    PROOF_HEADER,
+    PixelSource,
+    ServedBytes,
+    little_endian,
+    session_proof_of,
+)
+from dashboard.widgets.slice_viewer.routes import viewer_routes
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +43,7 @@ def pixels(answer, shape):
 
 
 def test_slices_and_planes_arrive_bit_for_bit(client, hu):
-    name = REGISTRY.register("exact", source_of(hu))
+    name = PIXELS.register("exact", source_of(hu))
     for i in range(5):
         answer = client.get(f"/pixels/{name}/slice/{i}")
         assert answer.headers["content-encoding"] == "gzip"
@@ -46,18 +54,18 @@ def test_slices_and_planes_arrive_bit_for_bit(client, hu):
 
 @pytest.mark.parametrize("place", ["slice/5", "slice/-1", "slice/x", "slice/99999999999", "no"])
 def test_what_is_not_there_is_404(client, hu, place):
-    name = REGISTRY.register("missing", source_of(hu))
+    name = PIXELS.register("missing", source_of(hu))
     assert client.get(f"/pixels/{name}/{place}").status_code == 404
     assert client.get("/pixels/unknown/slice/0").status_code == 404
 
 
 def test_a_source_without_planes_has_none(client, hu):
-    name = REGISTRY.register("flat", source_of(hu, planes=False))
+    name = PIXELS.register("flat", source_of(hu, planes=False))
     assert client.get(f"/pixels/{name}/planes").status_code == 404
 
 
 def test_an_upload_is_readable_by_its_own_session_only(client, hu):
-    name = REGISTRY.register("upload", source_of(hu, owner="mine"))
+    name = PIXELS.register("upload", source_of(hu, owner="mine"))
     own = {PROOF_HEADER: session_proof_of("mine")}
     for place in ("slice/0", "planes"):
         answer = client.get(f"/pixels/{name}/{place}", headers=own)
@@ -70,7 +78,7 @@ def test_an_upload_is_readable_by_its_own_session_only(client, hu):
 
 def test_names_tell_contents_and_owners_apart(hu):
     names = {
-        REGISTRY.register(content, source_of(hu, owner))
+        PIXELS.register(content, source_of(hu, owner))
         for content in ("a", "b")
         for owner in (None, "one", "two")
     }
@@ -79,15 +87,25 @@ def test_names_tell_contents_and_owners_apart(hu):
 
 
 def test_the_registry_forgets_the_oldest_and_stays_within_its_bytes(hu):
-    registry = PixelRegistry(max_sources=2, max_bytes=200)
+    registry = ServedBytes("test", max_sources=2, max_bytes=200)
     first, second = (registry.register(c, source_of(hu)) for c in "ab")
     registry.find(first, "")
     registry.register("c", source_of(hu))
     assert registry.find(second, "") is None
     source = registry.find(first, "")
     for i in (0, 1, 2, 0):
-        packed = registry.packed_slice(first, source, i)
+        packed = registry.packed(first, str(i), lambda i=i: little_endian(source.slices(i)))
         np.testing.assert_array_equal(
             np.frombuffer(gzip.decompress(packed), "<i2").reshape(6, 7), hu[i]
         )
         assert sum(map(len, registry._packed.values())) <= 200
+
+
+def test_names_cannot_be_foreseen_and_differ_from_kind_to_kind(hu, monkeypatch):
+    pixels, other = ServedBytes("a", 2, 200), ServedBytes("b", 2, 200)
+    name = pixels.register("content", source_of(hu))
+    assert "content" not in name
+    assert pixels.register("content", source_of(hu)) == name
+    assert other.register("content", source_of(hu)) != name
+    monkeypatch.setattr(served_bytes, "_SECRET", b"of another start")
+    assert pixels.register("content", source_of(hu)) != name

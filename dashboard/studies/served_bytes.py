@@ -1,0 +1,212 @@
+"""What a browser may fetch over HTTP beside the pages, under names that cannot be guessed."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hmac
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+from starlette.requests import Request
+from starlette.responses import Response
+
+Pixels = NDArray[Any]
+
+PROOF_HEADER: Final = "x-viewer-session"
+_SECRET: Final = secrets.token_bytes(32)
+"""New with every start of the server: no name outlives it."""
+_YEAR: Final = 365 * 24 * 3600
+_QUICK: Final = 1
+"""Level of gzip: higher ones take twice as long or more for a few per cent."""
+
+
+class Owned(Protocol):
+    """What is served."""
+
+    @property
+    def owner(self) -> str | None:
+        """Session that alone may read it; None where every session of this server may."""
+        ...
+
+
+Source = TypeVar("Source", bound=Owned)
+
+
+class ServedBytes(Generic[Source]):
+    """The sources on show of one kind, the ones used least recently forgotten first.
+
+    Args:
+        kind: Part of the names, so that no name stands for things of two kinds.
+        max_sources: Sources kept.
+        max_bytes: Compressed parts of them kept.
+    """
+
+    def __init__(self, kind: str, max_sources: int, max_bytes: int) -> None:
+        self._kind = kind
+        self._sources: OrderedDict[str, Source] = OrderedDict()
+        self._packed: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+        self._max_sources, self._left = max_sources, max_bytes
+        self._lock = Lock()
+
+    def register(self, content: str, source: Source) -> str:
+        """Make a source readable.
+
+        Args:
+            content: Digest of what it holds: other content must have another one.
+            source: Replaces an earlier one of the same content and owner.
+
+        Returns:
+            Its name in URLs, 32 characters: an HMAC of kind, content and owner.
+        """
+        name = _digest(self._kind, content, source.owner or "")
+        with self._lock:
+            self._sources[name] = source
+            self._sources.move_to_end(name)
+            while len(self._sources) > self._max_sources:
+                dropped, _ = self._sources.popitem(last=False)
+                self._forget_packed(dropped)
+        return name
+
+    def find(self, name: str, session_proof: str) -> Source | None:
+        """The source of this name where the asker may read it.
+
+        Args:
+            name: From `register`.
+            session_proof: The asker's `session_proof_of`, "" where it has none.
+        """
+        with self._lock:
+            source = self._sources.get(name)
+            if source is None:
+                return None
+            self._sources.move_to_end(name)
+        if source.owner is not None and not hmac.compare_digest(
+            session_proof_of(source.owner).encode(), session_proof.encode()
+        ):
+            return None
+        return source
+
+    def requested(self, request: Request) -> tuple[str, Source | None]:
+        """The name in a request's path, and its source where the asker may read it."""
+        name = request.path_params["name"]
+        return name, self.find(name, request.headers.get(PROOF_HEADER, ""))
+
+    def packed(self, name: str, part: str, make: Callable[[], bytes]) -> bytes:
+        """A part of a source as gzip; from memory where it was packed before.
+
+        Args:
+            name: From `register`.
+            part: Which of its parts.
+            make: Gives the part's bytes.
+        """
+        key = name, part
+        with self._lock:
+            if key in self._packed:
+                self._packed.move_to_end(key)
+                return self._packed[key]
+        packed = pack(make())
+        with self._lock:
+            if name in self._sources and key not in self._packed:
+                self._packed[key] = packed
+                self._left -= len(packed)
+                while self._left < 0:
+                    _, dropped = self._packed.popitem(last=False)
+                    self._left += len(dropped)
+        return packed
+
+    def _forget_packed(self, name: str) -> None:
+        for key in [key for key in self._packed if key[0] == name]:
+            self._left += len(self._packed.pop(key))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PixelSource:
+    """One stack of slices, opened when a slice is asked for.
+
+    Attributes:
+        slices: Gives slice i, int16 or uint8 (h, w).
+        n_slices: Slices 0..n-1 exist.
+        planes: Gives the reduced volume (z, y, x); None where there is none.
+        owner: Session that alone may read it; None where every session of this server may.
+    """
+
+    slices: Callable[[int], Pixels]
+    n_slices: int
+    planes: Callable[[], Pixels] | None = None
+    owner: str | None = None
+
+
+PIXELS: Final = ServedBytes[PixelSource]("source", 96, 192 << 20)
+"""The pages fill it, the viewer's routes read it."""
+
+
+def session_proof_of(session: str) -> str:
+    """What a session sends along to prove that it is the owner; goes to its own browser only."""
+    return _digest("session", session)
+
+
+def proof_for(owner: str | None, session: str) -> str:
+    """What the browser of a session needs for the sources of an owner; "" where it needs none."""
+    return "" if owner is None else session_proof_of(session)
+
+
+def little_endian(pixels: Pixels) -> bytes:
+    """Pixels as bytes, little-endian, in C order."""
+    return np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("<")).tobytes()
+
+
+def pack(content: bytes) -> bytes:
+    """Compress as gzip."""
+    return gzip.compress(content, _QUICK, mtime=0)
+
+
+def path_of(kind: str) -> str:
+    """Path below the server's base path, without a slash at its end."""
+    base = (st.get_option("server.baseUrlPath") or "").strip("/")
+    return f"/{base}/{kind}" if base else f"/{kind}"
+
+
+def answer(
+    content: bytes, owner: str | None, media_type: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    """The answer to a request for a source that the asker may read.
+
+    Args:
+        content: Of a part that never changes under its name.
+        owner: Of the source.
+        media_type: Of the content.
+        headers: Sent along.
+    """
+    # What belongs to one session stays out of the browser's disk cache: it would outlive the
+    # session there.
+    keep = f"private, max-age={_YEAR}, immutable" if owner is None else "no-store"
+    fixed = {
+        "Cache-Control": keep,
+        "X-Content-Type-Options": "nosniff",
+        "Cross-Origin-Resource-Policy": "same-origin",
+    }
+    return Response(content, media_type=media_type, headers=fixed | dict(headers or {}))
+
+
+def packed_answer(
+    packed: bytes, owner: str | None, media_type: str = "application/octet-stream"
+) -> Response:
+    """`answer` for content that is compressed already."""
+    return answer(packed, owner, media_type, {"Content-Encoding": "gzip"})
+
+
+def no_content(status: int = 404) -> Response:
+    """The same answer for what is not there and for what the asker may not see."""
+    return Response(status_code=status, headers={"Cache-Control": "no-store"})
+
+
+def _digest(*parts: str) -> str:
+    message = "\0".join(parts).encode()
+    return base64.urlsafe_b64encode(hmac.digest(_SECRET, message, "sha256")[:24]).decode()
