@@ -9,9 +9,8 @@ from dashboard.diagnosis.study_steps import study_steps
 from dashboard.diagnosis.study_view import workbench
 from dashboard.widgets.bundle_picker import bundle_picker
 from dashboard.widgets.frame import page_header
-from dashboard.widgets.prediction_status import reading_or_progress
-from dashboard.widgets.series_facts import domain_warning, series_facts
-from dashboard.widgets.study_picker import open_choice, study_picker
+from dashboard.widgets.prediction_status import study_with_scores
+from dashboard.widgets.study_picker import study_picker
 
 page_header("Diagnosis", "Does this neck have a fracture – in which vertebra, and on which slices?")
 if wants_many():
@@ -20,13 +19,7 @@ if wants_many():
 choice = study_picker()
 pair = bundle_picker()
 study_steps(choice, pair)
-notices, bench = st.container(key="notices"), st.container()
-with notices:
-    study = open_choice(choice)
-if choice is not None and study is not None:
-    with notices:
-        series_facts(study, choice)
-        domain_warning(choice, pair)
-        reading = reading_or_progress(study, pair)
-    with bench:
-        workbench(study, reading, pair, choice)
+opened = study_with_scores(choice, pair)
+if choice is not None and opened is not None:
+    with st.container():
+        workbench(*opened, pair, choice)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.background.keyed_results import compute_the_rest
 from dashboard.evaluation.calibration_section import more_section
 from dashboard.evaluation.curve_charts import (
     curve_section,
@@ -12,6 +11,7 @@ from dashboard.evaluation.curve_charts import (
     trust_section,
     vertebra_section,
 )
+from dashboard.evaluation.deferred import compute_deferred
 from dashboard.evaluation.downloads import downloads
 from dashboard.evaluation.error_gallery import error_gallery
 from dashboard.evaluation.headline import headline
@@ -52,4 +52,4 @@ error_gallery(comparison)
 section("Keep and share")
 save_section(comparison)
 downloads(comparison)
-compute_the_rest()
+compute_deferred()

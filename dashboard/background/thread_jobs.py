@@ -1,18 +1,20 @@
-"""Predictions in the background, one at a time, so that slices can be browsed meanwhile."""
+"""Keyed work in background threads: joined, watched, cancelled, its latest results kept."""
 
 from __future__ import annotations
 
 import logging
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Lock
+from typing import Any, Generic, TypeVar
 
 from core.errors import CSpineError, TaskError
 from core.types import Progress
 
-Work = Callable[[Progress], None]
+Result = TypeVar("Result")
 
 _log = logging.getLogger(__name__)
 
@@ -25,35 +27,43 @@ class JobCancelledError(CSpineError):
 
 
 @dataclass(slots=True, eq=False)
-class PredictionJob:
-    """One prediction and how far it has come; written by its thread, read by any page.
+class Job(Generic[Result]):
+    """One piece of work and how far it has come; written by its thread, read by any page.
 
     Attributes:
-        done: Slices finished.
-        total: Slices in all; 0 until the first batch is through.
-        started: `time.monotonic()` when the first batch began, None before.
-        future: Set once submitted.
-        ahead_of: Jobs that were submitted to the queue before and had not ended then.
+        key: Names its result.
+        pool: Runs it.
+        ahead_of: Jobs that came to the pool before and had not ended then.
+        future: Its result.
+        done: Steps finished.
+        total: Steps in all; 0 until the first report.
+        started: `time.monotonic()` when the work began, None before.
         cancelled: Whether somebody asked it to end.
     """
 
+    key: str
+    pool: JobPool = field(repr=False)
+    ahead_of: tuple[Job[Any], ...] = field(default=(), repr=False)
+    future: Future[Result] = field(default_factory=Future, repr=False)
     done: int = 0
     total: int = 0
     started: float | None = None
-    future: Future[None] | None = field(default=None, repr=False)
     cancelled: bool = False
-    ahead_of: tuple[PredictionJob, ...] = field(default=(), repr=False)
 
     def cancel(self) -> None:
         """Have the job end at its next step; one that has not begun never does."""
         self.cancelled = True
-        if self.future is not None:
-            self.future.cancel()
+        if self.future.cancel():
+            self.ahead_of = ()
+
+    def forget(self) -> None:
+        """Have the pool drop the job once it is finished: its error is shown no more."""
+        self.pool.forget(self.key)
 
     @property
     def finished(self) -> bool:
         """Whether nothing more will happen, for good or ill."""
-        return self.future is not None and self.future.done()
+        return self.future.done()
 
     @property
     def place(self) -> int:
@@ -65,19 +75,24 @@ class PredictionJob:
     @property
     def error(self) -> str | None:
         """One sentence for the reader; None while running and after success."""
-        if self.future is None or not self.future.done():
+        if not self.finished:
             return None
         if self.future.cancelled():
             return str(JobCancelledError())
         problem = self.future.exception()
-        if problem is None:
-            return None
-        if isinstance(problem, CSpineError | OSError):
-            return str(problem)
+        if problem is None or isinstance(problem, CSpineError | OSError):
+            return None if problem is None else str(problem)
         return (
-            f"The prediction stopped unexpectedly ({type(problem).__name__}); "
+            f"The work stopped unexpectedly ({type(problem).__name__}); "
             "the terminal that runs the dashboard shows where."
         )
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time to go at the pace so far; None before there is a pace."""
+        if self.started is None or self.done == 0:
+            return None
+        return (time.monotonic() - self.started) / self.done * (self.total - self.done)
 
     def report(self, done: int, total: int) -> None:
         """Take note of progress; called from the job's thread.
@@ -89,78 +104,118 @@ class PredictionJob:
             raise JobCancelledError
         self.done, self.total = done, total
 
-    def seconds_left(self, now: float) -> float | None:
-        """Time to go at the pace so far; None before there is a pace."""
-        if self.started is None or self.done == 0:
-            return None
-        return (now - self.started) / self.done * (self.total - self.done)
+    def run(self, work: Callable[[Progress], Result]) -> None:
+        """Do the work in this thread, unless the job was cancelled before."""
+        if not self.future.set_running_or_notify_cancel():
+            return
+        self.started = time.monotonic()
+        self.ahead_of = ()
+        try:
+            result = work(self.report)
+        except BaseException as problem:  # noqa: BLE001 - whoever asks for the result gets it
+            if not isinstance(problem, CSpineError):
+                _log.error("Background work failed.", exc_info=problem)
+            self.future.set_exception(problem)
+        else:
+            self.future.set_result(result)
 
 
-class PredictionQueue:
-    """Runs predictions in the order of their coming; the same key is never run twice at once.
+class JobPool:
+    """Runs jobs in the order of their coming; the same key is never run twice at once.
 
     Args:
-        at_once: Jobs that run at the same time.
-        most_waiting: Jobs that may wait; further ones fail at once and say so.
+        name: Of its threads.
+        workers: Jobs that run at the same time.
+        most_waiting: Jobs that may wait; further ones fail at once with a sentence.
+        keep: Finished jobs kept with their results; those used least recently go first.
     """
 
-    def __init__(self, at_once: int = 1, most_waiting: int = 64) -> None:
-        self._pool = ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="prediction")
-        self._most = at_once + most_waiting
-        self._jobs: dict[str, PredictionJob] = {}
+    def __init__(
+        self, name: str, workers: int = 1, *, most_waiting: int = 64, keep: int = 64
+    ) -> None:
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix=name)
+        self._most, self._keep = workers + most_waiting, keep
+        self._jobs: OrderedDict[str, Job[Any]] = OrderedDict()
+        self._held: list[Callable[[], object]] = []
         self._lock = Lock()
 
-    def find(self, key: str) -> PredictionJob | None:
+    @property
+    def busy(self) -> bool:
+        """Whether a job waits or is at work."""
+        with self._lock:
+            return any(not job.finished for job in self._jobs.values())
+
+    def find(self, key: str) -> Job[Any] | None:
         """The job of this key, running or finished."""
         with self._lock:
+            if key in self._jobs:
+                self._jobs.move_to_end(key)
             return self._jobs.get(key)
 
-    def submit(self, key: str, work: Work) -> PredictionJob:
+    def submit(
+        self, key: str, work: Callable[[Progress], Result], *, hold: bool = False
+    ) -> Job[Result]:
         """Start `work`, or join the job that already does it.
 
         Args:
             key: Names the result; a finished job of the same key is replaced.
             work: Called with a progress callback in another thread.
+            hold: Start it at the next `start_held` only.
         """
         with self._lock:
             known = self._jobs.get(key)
             if known is not None and not known.finished:
                 return known
             unfinished = tuple(one for one in self._jobs.values() if not one.finished)
-            job = PredictionJob(ahead_of=unfinished)
-            if len(unfinished) < self._most:
-                job.future = self._pool.submit(_run, job, work)
+            job: Job[Result] = self._add(Job(key, self, unfinished))
+            if len(unfinished) >= self._most:
+                job.ahead_of = ()
+                job.future.set_exception(
+                    TaskError(
+                        f"{len(unfinished)} studies are waiting to be read already; "
+                        "try again in a few minutes."
+                    )
+                )
+            elif hold:
+                self._held.append(lambda: self._pool.submit(job.run, work))
             else:
-                job.future = _turned_away(len(unfinished))
-            job.future.add_done_callback(_log_failure)
-            self._jobs[key] = job
+                self._pool.submit(job.run, work)
+            return job
+
+    def start_held(self) -> None:
+        """Start the jobs that were submitted with `hold`."""
+        with self._lock:
+            held, self._held = self._held, []
+        for start in held:
+            start()
+
+    def run_here(self, key: str, work: Callable[[Progress], Result]) -> Job[Result]:
+        """Do `work` in this thread; a job of the same key, finished ones included, is joined."""
+        with self._lock:
+            known = self._jobs.get(key)
+            job: Job[Result] = known or self._add(Job(key, self))
+        if known is None:
+            job.run(work)
+        return job
+
+    def put(self, key: str, result: Result) -> Job[Result]:
+        """Keep a result that came from elsewhere, as from disk."""
+        with self._lock:
+            job: Job[Result] = self._add(Job(key, self))
+            job.future.set_result(result)
             return job
 
     def forget(self, key: str) -> None:
-        """Drop a finished job, so that its error is shown no more."""
+        """Drop a finished job."""
         with self._lock:
             job = self._jobs.get(key)
             if job is not None and job.finished:
                 del self._jobs[key]
 
-
-def _turned_away(waiting: int) -> Future[None]:
-    future: Future[None] = Future()
-    future.set_exception(
-        TaskError(f"{waiting} studies are waiting to be read already; try again in a few minutes.")
-    )
-    return future
-
-
-def _run(job: PredictionJob, work: Work) -> None:
-    job.started = time.monotonic()
-    job.ahead_of = ()
-    work(job.report)
-
-
-def _log_failure(future: Future[None]) -> None:
-    if future.cancelled():
-        return
-    problem = future.exception()
-    if problem is not None and not isinstance(problem, CSpineError):
-        _log.error("A prediction failed.", exc_info=problem)
+    def _add(self, job: Job[Result]) -> Job[Result]:
+        self._jobs.pop(job.key, None)
+        finished = [key for key, one in self._jobs.items() if one.finished]
+        for key in finished[: max(len(finished) + 1 - self._keep, 0)]:
+            del self._jobs[key]
+        self._jobs[job.key] = job
+        return job

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 import streamlit as st
@@ -13,10 +14,9 @@ from dashboard.session import state
 from dashboard.session.access import looking_only, may_change
 from dashboard.session.wording import duration
 from dashboard.studies.data_sets import DataSetChoice, data_sets, new_cohort_root, remove_cohort
+from dashboard.widgets.job_status import poll, task_progress
 from dashboard.widgets.notices import show_error, show_warning
-from dashboard.widgets.task_status import task_progress
 
-REFRESH_SECONDS: Final = 1.0
 MAX_STUDIES: Final = 500
 SECONDS_A_STUDY: Final = {128: 0.8, 256: 2.0, 512: 6.0}
 """On one core of a small machine; said as a rough guide before there is a pace."""
@@ -38,7 +38,7 @@ def phantom_panel() -> None:
             + SYNTHETIC_WARNING
         )
         for task in at_work:
-            st.fragment(_progress, run_every=REFRESH_SECONDS)(task)
+            poll(partial(_progress, task), every=1.0)
         for choice, task in unfinished:
             _unfinished(choice, task)
         if reason := looking_only():
@@ -86,14 +86,11 @@ def _start(name: str, studies: int, seed: int, matrix: int, *, rsna_like: bool) 
     st.rerun(scope="app")
 
 
-def _progress(task: process_tasks.Task) -> None:
+def _progress(task: process_tasks.Task) -> bool:
     now = process_tasks.read_task(task.folder)
-    if now is None or not now.is_alive:
-        if now is not None and now.state == "finished":
-            state.tell(f"Cohort {task.target.name} is ready; choose it as the data set.")
-        st.rerun(scope="app")
-        return
-    task_progress(now, f"Making {task.target.name}")
+    if now is not None and now.state == "finished":
+        state.tell(f"Cohort {task.target.name} is ready; choose it as the data set.")
+    return task_progress(now, f"Making {task.target.name}")
 
 
 def _unfinished(choice: DataSetChoice, task: process_tasks.Task | None) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import streamlit as st
 
 from core.dataset.rsna import IMAGES_FOLDER
@@ -14,10 +12,8 @@ from dashboard.session import state
 from dashboard.session.access import may_change
 from dashboard.studies.cohort import COUNT_SLICES_UP_TO
 from dashboard.studies.data_sets import DataSetChoice, data_sets
+from dashboard.widgets.job_status import poll, task_progress
 from dashboard.widgets.notices import show_error, show_warning
-from dashboard.widgets.task_status import task_progress
-
-REFRESH_SECONDS: Final = 1.0
 
 
 def data_set_picker() -> DataSetChoice | None:
@@ -105,15 +101,8 @@ def _index_button(choice: DataSetChoice, label: str) -> None:
 
 
 def _watch(choice: DataSetChoice, task: process_tasks.Task) -> None:
-    st.fragment(_progress, run_every=REFRESH_SECONDS)(choice, task)
-
-
-def _progress(choice: DataSetChoice, task: process_tasks.Task) -> None:
-    now = process_tasks.read_task(task.folder)
-    if now is None or not now.is_alive:
-        st.rerun(scope="app")
-        return
-    task_progress(now, f"Indexing {choice.title}")
+    title = f"Indexing {choice.title}"
+    poll(lambda: task_progress(process_tasks.read_task(task.folder), title), every=1.0)
 
 
 def _is_small(choice: DataSetChoice) -> bool:

@@ -16,7 +16,7 @@ from core.errors import CSpineError, DataRootError
 from core.models.operating_points import operating_point
 from core.models.pairs import BundlePair
 from core.types import Progress, StudyRecord
-from dashboard.background.thread_jobs import PredictionJob, PredictionQueue
+from dashboard.background.thread_jobs import Job, JobPool
 from dashboard.studies.predictions import predict_stored, stored_scores
 
 
@@ -57,7 +57,7 @@ def studies_below(folder: Path) -> tuple[StudyRecord, ...]:
     return tuple(StudyRecord(entry.name, entry) for entry in found)
 
 
-def start_batch(batch: StudyBatch) -> PredictionJob:
+def start_batch(batch: StudyBatch) -> Job[None]:
     """Read the studies that these networks have not read yet, in the background."""
     failures = _failures(batch.key)
     failures.clear()
@@ -79,12 +79,12 @@ def start_batch(batch: StudyBatch) -> PredictionJob:
                 failures[record.study_id] = str(error)
         progress(len(unread), len(unread))
 
-    return _queue().submit(batch.key, work)
+    return _pool().submit(batch.key, work)
 
 
-def find_batch(batch: StudyBatch) -> PredictionJob | None:
+def find_batch(batch: StudyBatch) -> Job[None] | None:
     """The batch's job, if it was started since the server was."""
-    return _queue().find(batch.key)
+    return _pool().find(batch.key)
 
 
 def batch_table(batch: StudyBatch) -> pd.DataFrame:
@@ -131,9 +131,9 @@ def _row(
 
 
 @st.cache_resource(show_spinner=False)
-def _queue() -> PredictionQueue:
-    """A queue of its own: a study that somebody opens meanwhile does not wait for the batch."""
-    return PredictionQueue()
+def _pool() -> JobPool:
+    """A pool of its own: a study that somebody opens meanwhile does not wait for the batch."""
+    return JobPool("batches")
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)

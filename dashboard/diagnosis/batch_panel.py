@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import streamlit as st
 
 from core.constants import VERTEBRAE
@@ -15,11 +13,9 @@ from dashboard.diagnosis.batch import studies_below as read_below
 from dashboard.session import state
 from dashboard.session.access import may_browse
 from dashboard.session.typed_path import typed_path
-from dashboard.session.wording import duration
 from dashboard.studies.current_set import current_cohort
+from dashboard.widgets.job_status import job_progress, poll
 from dashboard.widgets.notices import show_error, show_warning
-
-_POLL_SECONDS = 1.0
 
 
 def batch_panel(pair: BundlePair | None) -> None:
@@ -35,7 +31,7 @@ def batch_panel(pair: BundlePair | None) -> None:
     if job is None or job.finished:
         _idle(batch)
     else:
-        st.fragment(_running, run_every=_POLL_SECONDS)(batch)
+        poll(lambda: _running(batch), every=1.0)
     _results(batch)
 
 
@@ -76,18 +72,12 @@ def _start(batch: StudyBatch) -> None:
     start_batch(batch)
 
 
-def _running(batch: StudyBatch) -> None:
+def _running(batch: StudyBatch) -> bool:
     job = find_batch(batch)
-    if job is None or job.finished:
-        st.rerun(scope="app")
-        return
-    left = job.seconds_left(time.monotonic())
-    eta = "" if left is None else f" · about {duration(left)} left"
-    st.progress(
-        job.done / job.total if job.total else 0.0,
-        text=f"Study {min(job.done + 1, job.total or 1)} of {job.total or len(batch.records)}{eta}",
-    )
-    st.button("Cancel", key="batch_cancel", icon=":material/stop_circle:", on_click=job.cancel)
+    return job_progress(
+        job, "Study {next} of {total}", starting=f"Study 1 of {len(batch.records)}",
+        cancel=job and job.cancel, key="batch_cancel",
+    )  # fmt: skip
 
 
 def _results(batch: StudyBatch) -> None:

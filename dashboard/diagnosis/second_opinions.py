@@ -10,50 +10,28 @@ from core.constants import VERTEBRAE
 from core.errors import CSpineError
 from core.inference.agreement import Agreement, Opinion, agreement, opinion
 from core.models.pairs import BundlePair, vertebra_for
-from dashboard.session.wording import place_in_line
+from dashboard.background.thread_jobs import Job
 from dashboard.studies.cohort import all_bundles, settings
 from dashboard.studies.open_study import OpenStudy
 from dashboard.studies.predictions import find_job, find_scores, start_prediction
+from dashboard.widgets.job_status import job_progress, poll
 from dashboard.widgets.notices import show_error
 from dashboard.widgets.vertebra_table import call_pill
 
 
-def second_opinions(study: OpenStudy, *, waiting: bool) -> None:
-    """Compare what every fracture network says of the study, each at its own operating points.
-
-    Args:
-        study: On show.
-        waiting: Whether networks were at work when the page was drawn.
-    """
-    pairs = _pairs()
-    done, missing = _opinions(study, pairs)
-    if missing:
-        running = _progress(study, missing)
-        if waiting and not running:
-            st.rerun()
-        label = "Ask the other model" if len(missing) == 1 else "Ask the other models"
-        if not running and st.button(
-            f"{label} ({len(missing)})", key="ask_others", icon=":material/groups:"
-        ):
-            for pair in missing:
-                start_prediction(study, pair)
-            st.rerun()
-    elif waiting:
-        st.rerun()
+def opinions_panel(study: OpenStudy) -> None:
+    """Compare what every fracture network says of the study, each at its own operating points."""
+    done, missing = _opinions(study, _pairs())
+    if at_work := _at_work(study, missing):
+        poll(lambda: _progress(at_work), every=1.0)
+    elif missing:
+        _offer(study, missing)
     if done:
         st.html(_table(agreement(done)))
         st.caption(
             "Each network calls at its own bundle's operating point. Where types disagree, look at "
             "the slices: a vote is no proof."
         )
-
-
-def opinions_panel(study: OpenStudy) -> None:
-    """The comparison, polling while networks are at work."""
-    waiting = any(
-        (job := find_job(study, pair)) is not None and not job.finished for pair in _pairs()
-    )
-    st.fragment(second_opinions, run_every=1.0 if waiting else None)(study, waiting=waiting)
 
 
 def _pairs() -> list[BundlePair]:
@@ -83,21 +61,34 @@ def _opinions(study: OpenStudy, pairs: list[BundlePair]) -> tuple[list[Opinion],
     return done, missing
 
 
-def _progress(study: OpenStudy, missing: list[BundlePair]) -> bool:
-    """Show how far the networks at work are; whether there are any."""
-    running = False
+def _at_work(study: OpenStudy, missing: list[BundlePair]) -> dict[str, Job[None]]:
+    """Jobs that have not ended, by the network's name; the errors of others are shown."""
+    found: dict[str, Job[None]] = {}
     for pair in missing:
-        job = find_job(study, pair)
-        if job is None:
-            continue
-        if job.error is not None:
-            show_error(f"{pair.fracture.config.name}: {job.error}", icon=":material/neurology:")
-        elif not job.finished:
-            running = True
-            share = job.done / job.total if job.total else 0.0
-            so_far = place_in_line(job.place) if job.place else f"{job.done} of {job.total or '?'}"
-            st.progress(share, text=f"{pair.fracture.config.name}: {so_far}")
-    return running
+        job, name = find_job(study, pair), pair.fracture.config.name
+        if job is not None and job.error is not None:
+            show_error(f"{name}: {job.error}", icon=":material/neurology:")
+        elif job is not None and not job.finished:
+            found[name] = job
+    return found
+
+
+def _progress(jobs: dict[str, Job[None]]) -> bool:
+    """Show how far the networks are; whether all of them are still at work."""
+    return all(
+        [
+            job_progress(job, f"{name}: {{done}} of {{total}}", starting=f"{name}: starting …")
+            for name, job in jobs.items()
+        ]
+    )
+
+
+def _offer(study: OpenStudy, missing: list[BundlePair]) -> None:
+    label = "Ask the other model" if len(missing) == 1 else "Ask the other models"
+    if st.button(f"{label} ({len(missing)})", key="ask_others", icon=":material/groups:"):
+        for pair in missing:
+            start_prediction(study, pair)
+        st.rerun()
 
 
 def _table(found: Agreement) -> str:

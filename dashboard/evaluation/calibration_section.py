@@ -12,9 +12,9 @@ from core.errors import PredictionsError
 from core.evaluation.calibration_fits import CrossFitted, Method, TemperatureFit, cross_fit
 from core.evaluation.intervals import Interval
 from core.evaluation.poolings import PoolingEffect, pooling_effects
-from dashboard.background.keyed_results import Pending, slowly
 from dashboard.evaluation.choices import POOLING_NAMES
 from dashboard.evaluation.comparison import ComparisonTable
+from dashboard.evaluation.deferred import Pending, deferred
 from dashboard.evaluation.results import curve, items
 from dashboard.evaluation.tables import model_tag
 from dashboard.widgets.frame import draw
@@ -58,7 +58,7 @@ def _fit_row(comparison: ComparisonTable, name: str, method: Method) -> str:
 
     counts = curve(evaluated, name, question)
     try:
-        found = slowly(
+        found = deferred(
             f"fit|{evaluated.key}|{question}|{name}|{method}", work,
             items=counts.n_positive + counts.n_negative,
         )  # fmt: skip
@@ -79,7 +79,7 @@ def _pooling_table(comparison: ComparisonTable) -> str:
     evaluated = comparison.evaluated
     work = partial(pooling_effects, evaluated.data)
     n = evaluated.data.truth.n_studies * 7
-    found = slowly(f"poolings|{evaluated.key}", work, items=n * len(comparison.names))
+    found = deferred(f"poolings|{evaluated.key}", work, items=n * len(comparison.names))
     if isinstance(found, Pending):
         return '<p class="lab-muted">Being computed; switch off and on.</p>'
     rows = "".join(

@@ -15,13 +15,13 @@ from core.evaluation.bands import CurveBand, curve_bands
 from core.evaluation.calibration import Reliability, reliability
 from core.evaluation.decision_curve import DecisionCurve, decision_curve
 from core.evaluation.histogram import ScoreHistogram, score_histogram
-from dashboard.background.keyed_results import Pending, slowly
 from dashboard.evaluation.charts.calibration import DrawnReliability, calibration_figure
 from dashboard.evaluation.charts.decision_curve import decision_figure
 from dashboard.evaluation.charts.roc_pr import DrawnCurve, pr_figure, roc_figure
 from dashboard.evaluation.charts.score_distribution import distribution_figure
 from dashboard.evaluation.charts.small_multiples import small_multiples_figure
 from dashboard.evaluation.comparison import ComparisonTable, drawn_curves
+from dashboard.evaluation.deferred import Pending, deferred
 from dashboard.evaluation.live_overlays import Slots
 from dashboard.evaluation.results import Evaluated, Question, curve, items
 from dashboard.evaluation.state import control, evaluation_view, keep_evaluation_view
@@ -176,7 +176,7 @@ def with_band(comparison: ComparisonTable, drawn: DrawnCurve) -> DrawnCurve:
         return curve_bands(items(evaluated, drawn.name, question))
 
     n = drawn.points.n_positive + drawn.points.n_negative
-    band = slowly(f"band|{evaluated.key}|{question}|{drawn.name}", work, items=n)
+    band = deferred(f"band|{evaluated.key}|{question}|{drawn.name}", work, items=n)
     return DrawnCurve(
         drawn.name, drawn.style, drawn.points, None if isinstance(band, Pending) else band
     )

@@ -10,8 +10,8 @@ import streamlit as st
 
 from core.evaluation.comparison import ModelComparison
 from core.evaluation.intervals import Interval
-from dashboard.background.keyed_results import Pending, still_computing
 from dashboard.evaluation.comparison import ComparisonTable
+from dashboard.evaluation.deferred import Pending, pool
 from dashboard.evaluation.headline_rows import (
     PROJECT_FIGURES,
     REPLICATES,
@@ -22,6 +22,7 @@ from dashboard.evaluation.headline_rows import (
 )
 from dashboard.evaluation.tables import model_tag
 from dashboard.widgets.frame import draw
+from dashboard.widgets.job_status import poll
 
 COLUMNS: Final = (
     ("auc", "ROC AUC", "How often a positive scores above a negative; 0.5 is a coin."),
@@ -56,16 +57,12 @@ def headline(comparison: ComparisonTable) -> None:
         with st.expander("Pairwise tests: DeLong, McNemar, bootstrap difference"):
             draw(pairs_html(tests))
     if waiting:
-        _wait()
+        poll(_computing, every=1.0)
 
 
-@st.fragment(run_every=1.0)
-def _wait() -> None:
-    """Poll until the background has everything, then draw the page anew."""
-    if still_computing():
-        st.caption(f":material/hourglass_top: {REPLICATES:,} resamples are being drawn …")
-    else:
-        st.rerun()
+def _computing() -> bool:
+    st.caption(f":material/hourglass_top: {REPLICATES:,} resamples are being drawn …")
+    return pool().busy
 
 
 def table_html(

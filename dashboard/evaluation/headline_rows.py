@@ -17,8 +17,8 @@ from core.evaluation.confusion import ConfusionCounts
 from core.evaluation.intervals import Interval, bootstrap_intervals
 from core.evaluation.tables.evaluation_set import EvaluationSet, LevelItems
 from core.types import LevelName
-from dashboard.background.keyed_results import PENDING, Pending, slowly
 from dashboard.evaluation.comparison import ComparisonTable
+from dashboard.evaluation.deferred import PENDING, Pending, deferred
 from dashboard.evaluation.results import Evaluated, Question, curve, items
 from dashboard.evaluation.threshold_counts import pooled_figures
 from dashboard.evaluation.view import Thresholds
@@ -74,7 +74,7 @@ def pair_tests(comparison: ComparisonTable) -> ModelComparison | Pending | None:
         definition=question.definition, replicates=REPLICATES,
     )  # fmt: skip
     key = f"pairs|{evaluated.key}|{question}|{sorted(shared.items())}"
-    return slowly(key, work, items=_count(comparison) * len(comparison.names))
+    return deferred(key, work, items=_count(comparison) * len(comparison.names))
 
 
 def threshold_scores(
@@ -113,8 +113,8 @@ def _row(comparison: ComparisonTable, name: str) -> HeadlineRow:
     values = _values(comparison, name, pooled_figures(evaluated, name, question, thresholds).counts)
     key = f"intervals|{evaluated.key}|{question}|{name}"
     n = counts.n_positive + counts.n_negative
-    free = slowly(key, partial(_free_intervals, evaluated, name, question), items=n)
-    at = slowly(
+    free = deferred(key, partial(_free_intervals, evaluated, name, question), items=n)
+    at = deferred(
         f"{key}|{thresholds}",
         partial(_threshold_intervals, evaluated, name, question, thresholds),
         items=n,
@@ -141,7 +141,7 @@ def _values(
         )
 
     key = f"calibration|{evaluated.key}|{question}|{name}"
-    errors = slowly(key, calibration, items=0)
+    errors = deferred(key, calibration, items=0)
     brier, expected = (None, None) if isinstance(errors, Pending) else errors
     found: dict[str, float | None] = {
         "auc": counts.auc(),

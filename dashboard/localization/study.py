@@ -11,16 +11,10 @@ from core.inference.boxes.tracks import Detections, boxes_3d, detect
 from core.types import BoxPrediction, RawDetections
 from dashboard.localization.controls import BoxChoice
 from dashboard.session import state, viewer_place
-from dashboard.studies.localizer import (
-    as_boxes,
-    find_box_job,
-    forget_box_job,
-    start_boxes,
-)
+from dashboard.studies.localizer import as_boxes
 from dashboard.studies.open_study import OpenStudy
 from dashboard.studies.raw_boxes import find_raw
 from dashboard.widgets.box_request import box_progress
-from dashboard.widgets.notices import show_error
 from dashboard.widgets.slice_viewer import predicted_boxes, slice_viewer, true_boxes
 from dashboard.widgets.study_picker import StudyChoice
 
@@ -32,12 +26,7 @@ def study_boxes(study: OpenStudy, choice: StudyChoice, chosen: BoxChoice) -> Non
     """Show a study's boxes; run the localiser first where it has not read the study."""
     raw = find_raw(study, chosen.bundle)
     if raw is None:
-        job = find_box_job(study, chosen.bundle)
-        if job is not None and job.error is not None:
-            show_error(job.error, icon=":material/neurology:")
-            st.button("Try again", on_click=forget_box_job, args=(study, chosen.bundle))
-            return
-        box_progress(start_boxes(study, chosen.bundle))
+        box_progress(study, chosen.bundle)
         return
     found = detect(raw, chosen.settings).above(chosen.threshold)
     _viewers(study, choice, raw, found, chosen)

@@ -1,39 +1,37 @@
-"""The 3D scene of one study with what belongs to it, redrawn apart from the rest of the page."""
+"""The 3D scene of one study with what belongs to it, redrawn on its own."""
 
 from __future__ import annotations
 
-from concurrent.futures import Future
+from functools import partial
 
 import streamlit as st
 
 from core.inference.study_scores import StudyScores
 from core.models.pairs import BundlePair
 from core.visualization.scene_surfaces import PackedParts
-from dashboard.background.futures import then
+from dashboard.background.thread_jobs import Job
 from dashboard.session import state
 from dashboard.spine_3d.details import scene_details
 from dashboard.spine_3d.fallback import scene_fallback
 from dashboard.spine_3d.files import scene_files
-from dashboard.spine_3d.routes import serve_info, serve_scene
+from dashboard.spine_3d.routes import INFOS, SCENES, ServedInfo, ServedScene
 from dashboard.spine_3d.surfaces import (
     SceneSources,
-    coming_parts,
-    forget_parts,
     info_of,
-    parts_error,
     predicted_boxes,
     sources_of,
+    surfaces_job,
     whole_info,
 )
 from dashboard.spine_3d.viewer import scene_3d
 from dashboard.studies.bundle_figures import operating_point
 from dashboard.studies.open_study import OpenStudy
+from dashboard.studies.served_bytes import proof_for
 from dashboard.widgets.box_request import box_request
-from dashboard.widgets.notices import show_error
+from dashboard.widgets.job_status import failed, poll
 from dashboard.widgets.study_picker import StudyChoice
 
 _KEY = "scene_3d"
-_POLL_SECONDS = 1.0
 _DEFAULT_THRESHOLD = 0.5
 
 
@@ -77,13 +75,17 @@ def _scene(
         synthetic=choice.synthetic,
         predicted=predicted_boxes(sources.study),
     )
-    key, coming = sources.key(), coming_parts(sources)
-    if _refused(sources):
+    job = surfaces_job(sources)
+    if failed(job, icon=":material/view_in_ar_off:", key="surfaces_again"):
         return
+    key, owner = sources.key(), sources.study.owner
     events = scene_3d(
-        serve_scene(key, coming, volume),
-        serve_info(key + info.digest(), then(coming, lambda packed: whole_info(info, packed))),
-        built=coming.done(),
+        SCENES.register(key, ServedScene(job.future, volume, owner)),
+        INFOS.register(
+            key + info.digest(), ServedInfo(job.future, partial(whole_info, info), owner)
+        ),
+        proof=proof_for(owner, state.session_name()),
+        built=job.finished,
         threshold=threshold,
         key=_KEY,
         on_threshold=_take_threshold,
@@ -93,10 +95,10 @@ def _scene(
         # Their chart would have the browser load and run megabytes before it draws the scene.
         st.html('<div class="lab-blank">Slices, figures and files follow the scene.</div>')
         return
-    if not coming.done():
-        _late(coming)
+    if not job.finished:
+        poll(lambda: _late(job), every=1.0)
         return
-    packed = coming.result()
+    packed = job.future.result()
     info = whole_info(info, packed)
     if events.failed is not None:
         scene_fallback(packed, info, events.failed)
@@ -105,25 +107,13 @@ def _scene(
     scene_files(packed, info, volume)
 
 
-def _refused(sources: SceneSources) -> bool:
-    """Say why the surfaces could not be built, if so, and offer another try."""
-    error = parts_error(sources)
-    if error is None:
-        return False
-    show_error(error, icon=":material/view_in_ar_off:")
-    st.button("Try again", on_click=forget_parts, args=(sources,), icon=":material/replay:")
-    return True
-
-
-@st.fragment(run_every=_POLL_SECONDS)
-def _late(coming: Future[PackedParts]) -> None:
-    if coming.done():
-        st.rerun()
+def _late(job: Job[PackedParts]) -> bool:
     st.warning(
         "The surfaces take longer than usual. Diagnosis shows the slices and the probabilities "
         "meanwhile; this page shows the scene once it is there.",
         icon=":material/hourglass_top:",
     )
+    return not job.finished
 
 
 def _threshold(pair: BundlePair | None) -> float:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,13 +14,12 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from core.config import PROJECT_ROOT
 from core.constants import VERTEBRAE
 from core.dataset.rsna import lines_file
 from core.errors import SceneError
 from core.inference.boxes.tracks import FusionSettings, boxes_3d, detect
 from core.inference.study_scores import StudyScores
-from core.types import CTVolume, Progress, StudyRecord
+from core.types import CTVolume, StudyRecord
 from core.visualization.boxes import SceneBox, place_tracks
 from core.visualization.export import shown_colors
 from core.visualization.scene import (
@@ -42,8 +38,8 @@ from core.visualization.scene_surfaces import (
     parts_file,
     parts_key,
 )
-from dashboard.background.futures import ready, then
-from dashboard.background.thread_jobs import PredictionJob, PredictionQueue
+from dashboard.background.processes import run_core
+from dashboard.background.thread_jobs import Job, JobPool
 from dashboard.studies.cohort import files_signature
 from dashboard.studies.localizer import default_threshold, localizers
 from dashboard.studies.open_study import OpenStudy, cache_of
@@ -89,50 +85,14 @@ def sources_of(
     return SceneSources(study, mask, None if record is None else lines_file(record), presence)
 
 
-def find_parts(sources: SceneSources) -> PackedParts | None:
-    """The surfaces, if they were built before."""
+def surfaces_job(sources: SceneSources) -> Job[PackedParts]:
+    """The surfaces: from memory or disk, else built in the background; a failure stays there."""
     key = sources.key()
-    known = _kept().get(key)
-    if known is None:
-        known = load_parts(cache_of(sources.study), key)
-        if known is not None:
-            _remember(known)
-    return known
-
-
-def coming_parts(sources: SceneSources) -> Future[PackedParts]:
-    """The surfaces; where there are none, they are built in the background."""
-    known = find_parts(sources)
-    if known is not None:
-        return ready(known)
-    job = start_parts(sources)
-    if job.future is None:
-        raise SceneError("The surfaces were not asked for; open the page again.")
-    return then(job.future, lambda _: _built(sources))
-
-
-def start_parts(sources: SceneSources) -> PredictionJob:
-    """Build the surfaces in the background and keep them; a failure stays until it is forgotten."""
-    known = _queue().find(sources.key())
-    if known is not None and known.error is not None:
+    if (known := _pool().find(key)) is not None:
         return known
-
-    def work(progress: Progress) -> None:
-        del progress
-        _build(sources)
-
-    return _queue().submit(sources.key(), work)
-
-
-def parts_error(sources: SceneSources) -> str | None:
-    """Why the surfaces could not be built; None while they may come or are there."""
-    job = _queue().find(sources.key())
-    return None if job is None else job.error
-
-
-def forget_parts(sources: SceneSources) -> None:
-    """Make room for another try."""
-    _queue().forget(sources.key())
+    if (stored := load_parts(cache_of(sources.study), key)) is not None:
+        return _pool().put(key, stored)
+    return _pool().submit(key, lambda _: _build(sources))
 
 
 def unpacked(packed: PackedParts) -> SceneParts:
@@ -195,14 +155,7 @@ def levels_of(reading: StudyScores | None) -> Mapping[str, SceneLevel]:
     }
 
 
-def _built(sources: SceneSources) -> PackedParts:
-    packed = find_parts(sources)
-    if packed is None:
-        raise SceneError("The surfaces could not be kept; make room on the disk and try again.")
-    return packed
-
-
-def _build(sources: SceneSources) -> None:
+def _build(sources: SceneSources) -> PackedParts:
     packed = build_packed(
         sources.study.volume,
         sources.key(),
@@ -210,8 +163,8 @@ def _build(sources: SceneSources) -> None:
         lines=sources.lines,
         presence=sources.presence,
     )
-    _remember(packed)
     keep_parts(cache_of(sources.study), packed)
+    return packed
 
 
 def film_of(packed: PackedParts, info: SceneInfo, ending: str) -> bytes:
@@ -229,44 +182,23 @@ def film_of(packed: PackedParts, info: SceneInfo, ending: str) -> bytes:
         keep_parts(Path(folder), packed)
         surfaces = parts_file(Path(folder), packed.key)
         out = Path(folder) / f"film.{ending}"
-        colors = json.dumps(shown_colors(info))
-        command = [sys.executable, "-m", "core", "film", str(surfaces), "--out", str(out)]
+        arguments = [str(surfaces), "--out", str(out), "--colors", json.dumps(shown_colors(info))]
         try:
-            done = subprocess.run(
-                [*command, "--colors", colors],
-                cwd=PROJECT_ROOT,
-                capture_output=True,
-                text=True,
-                timeout=FILM_LIMIT_S,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
+            problem = run_core("film", *arguments, seconds=FILM_LIMIT_S)
+        except TimeoutError as error:
             raise SceneError(
                 f"The film was not ready after {FILM_LIMIT_S} s; `python -m core scene --film` "
                 "has no limit."
             ) from error
-        if done.returncode != 0 or not out.is_file():
-            reason = (done.stderr.strip().splitlines() or ["it gave no reason"])[-1]
-            raise SceneError(f"The film could not be drawn: {reason.removeprefix('Error: ')}")
+        if problem is not None or not out.is_file():
+            raise SceneError(f"The film could not be drawn: {problem or 'it gave no reason'}")
         return out.read_bytes()
 
 
 @st.cache_resource(show_spinner=False)
-def _queue() -> PredictionQueue:
-    return PredictionQueue()
-
-
-@st.cache_resource(show_spinner=False)
-def _kept() -> dict[str, PackedParts]:
-    """The surfaces of the last studies, in memory: a few MB each."""
-    return {}
-
-
-def _remember(packed: PackedParts) -> None:
-    kept = _kept()
-    kept[packed.key] = packed
-    while len(kept) > 8:
-        kept.pop(next(iter(kept)), None)
+def _pool() -> JobPool:
+    """The surfaces of the last studies stay in memory: a few MB each."""
+    return JobPool("surfaces", keep=8)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

@@ -19,7 +19,7 @@ from core.experiments.cohorts import PREDICTIONS_FOLDER
 from core.inference.boxes.tracks import FusionSettings, detect
 from core.models.bundles import BundleInfo, read_bundle
 from core.types import BoxPrediction, Progress
-from dashboard.background.thread_jobs import PredictionJob, PredictionQueue
+from dashboard.background.thread_jobs import Job, JobPool
 from dashboard.studies.cohort import bundles, files_signature, settings
 from dashboard.studies.open_study import OpenStudy
 from dashboard.studies.raw_boxes import find_raw, keep_raw, raw_file
@@ -137,7 +137,7 @@ def as_boxes(
     )
 
 
-def start_boxes(study: OpenStudy, bundle: BundleInfo) -> PredictionJob:
+def start_boxes(study: OpenStudy, bundle: BundleInfo) -> Job[None]:
     """Have the localiser read a study in the background and store its raw boxes."""
     file = raw_file(study, bundle)
 
@@ -145,17 +145,12 @@ def start_boxes(study: OpenStudy, bundle: BundleInfo) -> PredictionJob:
         predictor = _predictor(str(bundle.folder), bundle.config.weights_sha256)
         keep_raw(file, predictor.predict(study.volume, progress=progress))
 
-    return _queue().submit(file.stem, work)
+    return _pool().submit(file.stem, work)
 
 
-def find_box_job(study: OpenStudy, bundle: BundleInfo) -> PredictionJob | None:
+def find_box_job(study: OpenStudy, bundle: BundleInfo) -> Job[None] | None:
     """The run of this localiser over this study, if one was started since the server was."""
-    return _queue().find(raw_file(study, bundle).stem)
-
-
-def forget_box_job(study: OpenStudy, bundle: BundleInfo) -> None:
-    """Make room for another try."""
-    _queue().forget(raw_file(study, bundle).stem)
+    return _pool().find(raw_file(study, bundle).stem)
 
 
 @lru_cache(maxsize=2)
@@ -169,6 +164,6 @@ def _predictor(folder: str, digest: str) -> BoxPredictor:
 
 
 @st.cache_resource(show_spinner=False)
-def _queue() -> PredictionQueue:
+def _pool() -> JobPool:
     limits = settings()
-    return PredictionQueue(limits.max_predictions, limits.max_waiting)
+    return JobPool("boxes", limits.max_predictions, most_waiting=limits.max_waiting)

@@ -16,7 +16,7 @@ from core.inference.study_scores import StudyScores, score_study
 from core.models.bundles import read_bundle
 from core.models.pairs import BundlePair
 from core.types import Progress
-from dashboard.background.thread_jobs import PredictionJob, PredictionQueue
+from dashboard.background.thread_jobs import Job, JobPool
 from dashboard.studies.cohort import files_signature, settings
 from dashboard.studies.open_study import OpenStudy, cache_of
 from dashboard.studies.raw_boxes import find_raw, keep_raw, raw_file
@@ -51,24 +51,19 @@ def stored_scores(folder: Path, pair: BundlePair) -> StudyScores | None:
     return _reading(str(stored), files_signature(table)) if table.is_file() else None
 
 
-def start_prediction(study: OpenStudy, pair: BundlePair) -> PredictionJob:
+def start_prediction(study: OpenStudy, pair: BundlePair) -> Job[None]:
     """Have the networks read a study in the background and store what they say."""
     folder = _predictions_folder(study, pair)
 
     def work(progress: Progress) -> None:
         _predict(study, pair, folder, progress)
 
-    return _queue().submit(folder.name, work)
+    return _pool().submit(folder.name, work)
 
 
-def find_job(study: OpenStudy, pair: BundlePair) -> PredictionJob | None:
+def find_job(study: OpenStudy, pair: BundlePair) -> Job[None] | None:
     """The prediction of this study by this pair, if it was started since the server was."""
-    return _queue().find(_predictions_folder(study, pair).name)
-
-
-def forget_job(study: OpenStudy, pair: BundlePair) -> None:
-    """Make room for another try."""
-    _queue().forget(_predictions_folder(study, pair).name)
+    return _pool().find(_predictions_folder(study, pair).name)
 
 
 def predict_stored(folder: Path, pair: BundlePair) -> None:
@@ -110,9 +105,9 @@ def _predictions_folder(study: OpenStudy, pair: BundlePair) -> Path:
 
 
 @st.cache_resource(show_spinner=False)
-def _queue() -> PredictionQueue:
+def _pool() -> JobPool:
     limits = settings()
-    return PredictionQueue(limits.max_predictions, limits.max_waiting)
+    return JobPool("predictions", limits.max_predictions, most_waiting=limits.max_waiting)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

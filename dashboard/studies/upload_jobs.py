@@ -11,7 +11,7 @@ import streamlit as st
 
 from core.config import Settings
 from core.types import Progress
-from dashboard.background.thread_jobs import JobCancelledError, PredictionJob, PredictionQueue
+from dashboard.background.thread_jobs import Job, JobCancelledError, JobPool
 from dashboard.studies.open_study import open_study
 from dashboard.studies.upload_series import start_reader
 from dashboard.studies.uploads import discard_uploads, store_files, unpack_upload
@@ -25,21 +25,24 @@ class UploadJob:
     """One upload on its way to a study.
 
     Attributes:
-        key: Names the upload.
         stage: Index into `STAGES`.
-        folder: Holds the series once it was taken in.
-        job: The work.
+        job: The work; its result is the folder that holds the series.
     """
 
-    key: str
     stage: int = 0
-    folder: Path | None = None
-    job: PredictionJob = field(default_factory=PredictionJob)
+    job: Job[Path] = field(init=False)
+
+    @property
+    def folder(self) -> Path | None:
+        """Holds the series once it was taken in."""
+        done = self.job.finished and self.job.error is None
+        return self.job.future.result() if done else None
 
     @property
     def gone(self) -> bool:
         """Whether its files were removed since, as when the browser was away for a while."""
-        return self.folder is not None and not self.folder.is_dir()
+        folder = self.folder
+        return folder is not None and not folder.is_dir()
 
 
 def take_in(
@@ -54,16 +57,16 @@ def take_in(
         session: Of the browser that uploads; the study is its own.
         settings: Where to, and how large the files may be.
     """
-    upload = UploadJob(key)
+    upload = UploadJob()
 
-    def work(progress: Progress) -> None:
+    def work(progress: Progress) -> Path:
         try:
-            take(progress)
+            return take(progress)
         except JobCancelledError:
             discard_uploads(session, settings)
             raise
 
-    def take(progress: Progress) -> None:
+    def take(progress: Progress) -> Path:
         start_reader(settings)
         if archive:
             folder = unpack_upload(files[0], session=session, settings=settings, progress=progress)
@@ -72,12 +75,12 @@ def take_in(
         upload.stage = 1
         progress(0, 0)
         open_study(folder, owner=session, progress=progress)
-        upload.folder = folder
+        return folder
 
-    upload.job = _queue().submit(key, work)
+    upload.job = _pool().submit(key, work)
     return upload
 
 
 @st.cache_resource(show_spinner=False)
-def _queue() -> PredictionQueue:
-    return PredictionQueue()
+def _pool() -> JobPool:
+    return JobPool("uploads")

@@ -1,25 +1,14 @@
-"""Predicted boxes: asked for by a button, because a localiser takes a while."""
+"""Predicted boxes: where a localiser takes a while, they are asked for by a button."""
 
 from __future__ import annotations
-
-import time
 
 import streamlit as st
 
 from core.models.bundles import BundleInfo
-from dashboard.background.thread_jobs import PredictionJob
-from dashboard.session.wording import place_in_line
-from dashboard.studies.localizer import (
-    find_box_job,
-    forget_box_job,
-    localizers,
-    start_boxes,
-)
+from dashboard.studies.localizer import find_box_job, localizers, start_boxes
 from dashboard.studies.open_study import OpenStudy
 from dashboard.studies.raw_boxes import find_raw
-from dashboard.widgets.notices import show_error
-
-_POLL_SECONDS = 0.5
+from dashboard.widgets.job_status import failed, job_progress, poll
 
 
 def box_request(study: OpenStudy) -> None:
@@ -31,37 +20,27 @@ def box_request(study: OpenStudy) -> None:
     bundle = next(iter(localizers()), None)
     if bundle is None or find_raw(study, bundle) is not None:
         return
-    job = find_box_job(study, bundle)
-    if job is None:
-        st.button(
-            "Predict boxes", key="predict_boxes", on_click=_start, args=(study, bundle),
-            icon=":material/select_all:",
-            help="Runs the localiser over every slice; its boxes are joined along z.",
-        )  # fmt: skip
-    elif job.error is not None:
-        show_error(job.error, icon=":material/select_all:")
-        st.button("Try again", key="boxes_again", on_click=forget_box_job, args=(study, bundle))
-    else:
-        box_progress(job)
+    if find_box_job(study, bundle) is not None:
+        box_progress(study, bundle)
+        return
+    st.button(
+        "Predict boxes", key="predict_boxes", icon=":material/select_all:",
+        on_click=_start, args=(study, bundle),
+        help="Runs the localiser over every slice; its boxes are joined along z.",
+    )  # fmt: skip
 
 
 def _start(study: OpenStudy, bundle: BundleInfo) -> None:
     start_boxes(study, bundle)
 
 
-@st.fragment(run_every=_POLL_SECONDS)
-def box_progress(job: PredictionJob) -> None:
-    """Poll the job; once it is finished, draw the page anew with its boxes."""
-    if job.finished:
-        st.rerun()
-    if job.place:
-        st.progress(0.0, text=place_in_line(job.place))
+def box_progress(study: OpenStudy, bundle: BundleInfo) -> None:
+    """Run the localiser over a study and show how far it is; the page is drawn again at its end."""
+    if failed(find_box_job(study, bundle), icon=":material/select_all:", key="boxes_again"):
         return
-    if job.total == 0:
-        st.progress(0.0, text="Loading the localiser …")
-        return
-    left = job.seconds_left(time.monotonic())
-    remaining = "" if left is None else f" · about {max(1, round(left))} s left"
-    st.progress(
-        job.done / job.total, text=f"Looking at slice {job.done} of {job.total}{remaining}."
+    job = start_boxes(study, bundle)
+    poll(
+        lambda: job_progress(
+            job, "Looking at slice {done} of {total}", starting="Loading the localiser …"
+        )
     )

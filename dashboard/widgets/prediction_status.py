@@ -1,57 +1,56 @@
-"""From "not read yet" to a reading: starts the networks and shows how far they are."""
+"""From a chosen study to its scores: opens it, starts the networks, shows how far they are."""
 
 from __future__ import annotations
-
-import time
 
 import streamlit as st
 
 from core.errors import PredictionsError
 from core.inference.study_scores import StudyScores
 from core.models.pairs import BundlePair
-from dashboard.background.thread_jobs import PredictionJob
-from dashboard.session.wording import place_in_line
 from dashboard.studies.open_study import OpenStudy
-from dashboard.studies.predictions import find_job, find_scores, forget_job, start_prediction
-from dashboard.widgets.notices import show_error, show_warning
+from dashboard.studies.predictions import find_job, find_scores, start_prediction
+from dashboard.widgets.job_status import failed, job_progress, poll
+from dashboard.widgets.notices import show_warning
+from dashboard.widgets.series_facts import domain_warning, series_facts
+from dashboard.widgets.study_picker import StudyChoice, open_choice
 
-_POLL_SECONDS = 0.4
+_ICON = ":material/neurology:"
 
 
-def reading_or_progress(study: OpenStudy, pair: BundlePair | None) -> StudyScores | None:
-    """The study's reading; where there is none yet, start the networks and show their progress."""
+def study_with_scores(
+    choice: StudyChoice | None, pair: BundlePair | None
+) -> tuple[OpenStudy, StudyScores | None] | None:
+    """Open a study, show what it is and have the networks score it; None while it is not open.
+
+    Args:
+        choice: The study; None before one is chosen.
+        pair: The networks; None where there are none.
+    """
+    with st.container(key="notices"):
+        study = open_choice(choice)
+        if choice is None or study is None:
+            return None
+        series_facts(study, choice)
+        domain_warning(choice, pair)
+        return study, _scores_or_progress(study, pair)
+
+
+def _scores_or_progress(study: OpenStudy, pair: BundlePair | None) -> StudyScores | None:
     if pair is None:
         return None
     try:
-        reading = find_scores(study, pair)
+        if (scores := find_scores(study, pair)) is not None:
+            return scores
     except PredictionsError as error:
         show_warning(f"{error} The networks run again.", icon=":material/restart_alt:")
-        reading = None
-    if reading is not None:
-        return reading
-    job = find_job(study, pair)
-    if job is not None and job.error is not None:
-        show_error(job.error, icon=":material/neurology:")
-        st.button("Try again", on_click=forget_job, args=(study, pair), icon=":material/replay:")
-        return None
-    _progress(start_prediction(study, pair))
+    if not failed(find_job(study, pair), icon=_ICON, key="read_again"):
+        job = start_prediction(study, pair)
+        poll(
+            lambda: job_progress(
+                job,
+                "Reading slice {done} of {total}",
+                starting="Loading the networks …",
+                note="Browse the slices meanwhile.",
+            )
+        )
     return None
-
-
-@st.fragment(run_every=_POLL_SECONDS)
-def _progress(job: PredictionJob) -> None:
-    """Poll the job; once it is finished, draw the page anew with its result."""
-    if job.finished:
-        st.rerun()
-    if job.place:
-        st.progress(0.0, text=f"{place_in_line(job.place)} Browse the slices meanwhile.")
-        return
-    if job.total == 0:
-        st.progress(0.0, text="Loading the networks …")
-        return
-    left = job.seconds_left(time.monotonic())
-    remaining = "" if left is None else f" · about {max(1, round(left))} s left"
-    st.progress(
-        job.done / job.total,
-        text=f"Reading slice {job.done} of {job.total}{remaining}. Browse the slices meanwhile.",
-    )

@@ -10,14 +10,13 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.session import state
-from dashboard.session.wording import place_in_line
 from dashboard.studies.cohort import settings
 from dashboard.studies.upload_jobs import STAGES, UploadJob, take_in
 from dashboard.studies.uploads import hold_uploads
+from dashboard.widgets.job_status import job_progress, poll
 from dashboard.widgets.notices import show_error
 
 ARCHIVE, FILES = "Zip", "Folder of files"
-_POLL_SECONDS = 0.3
 
 
 def upload_panel(messages: DeltaGenerator) -> Path | None:
@@ -77,7 +76,7 @@ def _files(*, archive: bool) -> tuple[Sequence[BinaryIO], str]:
 
 def _outcome(upload: UploadJob) -> Path | None:
     if not upload.job.finished:
-        st.fragment(_progress, run_every=_POLL_SECONDS)(upload)
+        poll(lambda: _progress(upload), every=0.3)
         return None
     if upload.job.error is not None and upload.job.cancelled:
         st.info(
@@ -92,19 +91,10 @@ def _outcome(upload: UploadJob) -> Path | None:
     return upload.folder
 
 
-def _progress(upload: UploadJob) -> None:
-    """Poll the upload; once it is in, draw the page anew with its study."""
-    job = upload.job
-    if job.finished:
-        st.rerun(scope="app")
-    if job.place:
-        st.progress(0.0, text=place_in_line(job.place))
-        return
+def _progress(upload: UploadJob) -> bool:
     stage, thing = STAGES[upload.stage]
-    share = job.done / job.total if job.total else 0.0
-    count = f", {thing} {job.done} of {job.total}" if job.total else ""
-    st.progress(
-        (upload.stage + share) / len(STAGES),
-        text=f"Step {upload.stage + 1} of {len(STAGES)}: {stage.lower()}{count} …",
-    )
-    st.button("Cancel", key="upload_cancel", icon=":material/stop_circle:", on_click=job.cancel)
+    step = f"Step {upload.stage + 1} of {len(STAGES)}: {stage.lower()}"
+    return job_progress(
+        upload.job, f"{step}, {thing} {{done}} of {{total}} …", starting=f"{step} …",
+        stage=(upload.stage, len(STAGES)), cancel=upload.job.cancel, key="upload_cancel",
+    )  # fmt: skip

@@ -9,7 +9,7 @@ import pytest
 from core.constants import VERTEBRAE
 from core.models.pairs import BundlePair
 from dashboard.studies import cohort, open_study, predictions
-from dashboard.studies.served_pixels import REGISTRY
+from dashboard.studies.served_bytes import PIXELS
 from tests.dashboard.workplace import FRACTURED, N_SLICES, SOUND
 from tests.pages.driver import html, open_page, open_read_study, viewer, wait_for, wait_for_verdict
 
@@ -182,8 +182,8 @@ def test_an_upload_is_seen_by_its_own_session_only(at_work):
     wait_for(app, lambda: app.get("bidi_component"))
     told = viewer(app)
     assert told["shape"] == [N_SLICES, 64, 64]
-    assert REGISTRY.find(told["source"], "") is None
-    assert REGISTRY.find(told["source"], told["proof"]) is not None
+    assert PIXELS.find(told["source"], "") is None
+    assert PIXELS.find(told["source"], told["proof"]) is not None
     assert "study" not in app.query_params
 
 
@@ -205,7 +205,7 @@ def test_grad_cam_of_a_vertebra_lies_over_its_slice(at_work):
     assert heat["name"] == "Grad-CAM C4"
     assert heat["slices"] == [told["goTo"]["slice"]]
     assert app.query_params["vertebra"] == "C4"
-    source = REGISTRY.find(heat["source"], "")
+    source = PIXELS.find(heat["source"], "")
     assert source.slices(heat["slices"][0]).shape == (64, 64)
 
 

@@ -49,7 +49,7 @@ def test_the_scene_comes_first_and_what_belongs_to_it_follows(at_work, monkeypat
         return SceneEvents(drawn=False, failed=None, chosen=None)
 
     monkeypatch.setattr(scene, "scene_3d", drawing)
-    surfaces._kept().clear()
+    surfaces._pool.clear()
     for file in (at_work.var / "cache" / "surfaces").rglob("*.surfaces"):
         file.unlink()
     app = open_page("spine_3d")
@@ -84,7 +84,7 @@ def test_surfaces_that_cannot_be_built_are_an_error_with_a_way_on(at_work, monke
 
     monkeypatch.setattr(surfaces, "build_packed", broken)
     monkeypatch.setattr(surfaces, "load_parts", lambda *_: None)
-    surfaces._kept().clear()
+    surfaces._pool.clear()
     app = open_page("spine_3d")
     deadline = time.monotonic() + 60
     while not app.error:
@@ -102,11 +102,12 @@ def test_a_network_is_needed_where_there_is_no_mask(at_work, monkeypatch, tmp_pa
 
 
 def test_only_so_many_surfaces_stay_in_memory():
-    surfaces._kept().clear()
+    surfaces._pool.clear()
+    pool = surfaces._pool()
     for k in range(12):
-        surfaces._remember(PackedParts(str(k), b"", "mask"))
-    assert list(surfaces._kept()) == [str(k) for k in range(4, 12)]
-    surfaces._kept().clear()
+        pool.put(str(k), PackedParts(str(k), b"", "mask"))
+    assert [k for k in range(12) if pool.find(str(k))] == list(range(4, 12))
+    surfaces._pool.clear()
 
 
 @pytest.mark.parametrize("ending", ["gif"])

@@ -6,7 +6,8 @@ import time
 import pytest
 
 from core.errors import BundleError
-from dashboard.background.thread_jobs import PredictionQueue
+from dashboard.background import thread_jobs
+from dashboard.background.thread_jobs import JobPool
 
 
 def finish(job) -> None:
@@ -21,13 +22,13 @@ def test_the_same_key_is_joined_while_it_runs_and_run_again_after():
         gate.wait(5)
         progress(3, 3)
 
-    queue = PredictionQueue()
-    first = queue.submit("a", work)
-    assert queue.submit("a", work) is first
+    pool = JobPool("test")
+    first = pool.submit("a", work)
+    assert pool.submit("a", work) is first
     gate.set()
     finish(first)
     assert (first.finished, first.done, first.total, first.error) == (True, 3, 3, None)
-    again = queue.submit("a", work)
+    again = pool.submit("a", work)
     finish(again)
     assert again is not first
     assert len(runs) == 2
@@ -37,8 +38,8 @@ def test_a_typed_error_is_shown_word_for_word():
     def work(progress):
         raise BundleError("The weights are gone; train anew.")
 
-    queue = PredictionQueue()
-    job = queue.submit("a", work)
+    pool = JobPool("test")
+    job = pool.submit("a", work)
     finish(job)
     assert job.error == "The weights are gone; train anew."
 
@@ -47,8 +48,8 @@ def test_an_unforeseen_error_names_its_kind_and_not_its_text():
     def work(progress):
         raise ZeroDivisionError("Doe^Jane")
 
-    queue = PredictionQueue()
-    job = queue.submit("a", work)
+    pool = JobPool("test")
+    job = pool.submit("a", work)
     finish(job)
     said = str(job.error)
     assert "ZeroDivisionError" in said
@@ -57,30 +58,31 @@ def test_an_unforeseen_error_names_its_kind_and_not_its_text():
 
 def test_a_finished_job_can_be_forgotten_and_a_running_one_cannot():
     gate = threading.Event()
-    queue = PredictionQueue()
-    job = queue.submit("a", lambda progress: gate.wait(5))
-    queue.forget("a")
-    assert queue.find("a") is job
+    pool = JobPool("test")
+    job = pool.submit("a", lambda progress: gate.wait(5))
+    job.forget()
+    assert pool.find("a") is job
     gate.set()
     finish(job)
-    queue.forget("a")
-    assert queue.find("a") is None
+    job.forget()
+    assert pool.find("a") is None
 
 
-def test_the_time_left_follows_the_pace_so_far():
-    queue = PredictionQueue()
-    job = queue.submit("a", lambda progress: progress(25, 100))
+def test_the_time_left_follows_the_pace_so_far(monkeypatch):
+    pool = JobPool("test")
+    job = pool.submit("a", lambda progress: progress(25, 100))
     finish(job)
     assert job.started is not None
-    assert job.seconds_left(job.started + 5.0) == pytest.approx(15.0)
-    fresh = queue.submit("b", lambda progress: None)
-    assert fresh.seconds_left(0.0) is None
+    monkeypatch.setattr(thread_jobs.time, "monotonic", lambda: job.started + 5.0)
+    assert job.seconds_left == pytest.approx(15.0)
+    fresh = pool.submit("b", lambda progress: None)
+    assert fresh.seconds_left is None
 
 
 def test_a_place_in_line_counts_down_as_others_end():
     gates = [threading.Event() for _ in range(4)]
-    queue = PredictionQueue()
-    jobs = [queue.submit(str(i), lambda _, gate=gate: gate.wait(5)) for i, gate in enumerate(gates)]
+    pool = JobPool("test")
+    jobs = [pool.submit(str(i), lambda _, gate=gate: gate.wait(5)) for i, gate in enumerate(gates)]
     while jobs[0].started is None:
         time.sleep(0.01)
     assert [job.place for job in jobs] == [0, 1, 2, 3]
@@ -99,24 +101,75 @@ def test_a_place_in_line_counts_down_as_others_end():
 
 def test_a_full_queue_turns_a_job_away_in_one_sentence_and_takes_it_later():
     gate = threading.Event()
-    queue = PredictionQueue(most_waiting=2)
-    jobs = [queue.submit(str(i), lambda _: gate.wait(5)) for i in range(3)]
-    refused = queue.submit("late", lambda _: None)
+    pool = JobPool("test", most_waiting=2)
+    jobs = [pool.submit(str(i), lambda _: gate.wait(5)) for i in range(3)]
+    refused = pool.submit("late", lambda _: None)
     assert refused.finished
     assert refused.error == "3 studies are waiting to be read already; try again in a few minutes."
     gate.set()
     for job in jobs:
         finish(job)
-    queue.forget("late")
-    taken = queue.submit("late", lambda _: None)
+    refused.forget()
+    taken = pool.submit("late", lambda _: None)
     finish(taken)
     assert taken.error is None
 
 
 def test_as_many_run_at_once_as_are_allowed():
     both = threading.Barrier(2)
-    queue = PredictionQueue(at_once=2)
-    jobs = [queue.submit(str(i), lambda _: both.wait(5)) for i in range(2)]
+    pool = JobPool("test", workers=2)
+    jobs = [pool.submit(str(i), lambda _: both.wait(5)) for i in range(2)]
     for job in jobs:
         finish(job)
         assert job.error is None
+
+
+def test_held_work_starts_when_it_is_released_and_its_result_is_kept():
+    pool, calls = JobPool("test"), []
+    held = pool.submit("a", lambda _: calls.append(1) or 7, hold=True)
+    assert pool.submit("a", lambda _: calls.append(2), hold=True) is held
+    assert pool.busy
+    assert calls == []
+    pool.start_held()
+    assert held.future.result(timeout=5) == 7
+    assert pool.find("a") is held
+    assert not pool.busy
+    assert calls == [1]
+
+
+def test_work_done_here_is_done_once_and_its_failure_kept():
+    pool, calls = JobPool("test"), []
+    first = pool.run_here("a", lambda _: calls.append(1) or 7)
+    assert pool.run_here("a", lambda _: calls.append(2) or 8) is first
+    assert (first.future.result(), calls) == (7, [1])
+
+    def fail(progress):
+        raise BundleError("The weights are gone; train again.")
+
+    assert pool.run_here("b", fail).error == "The weights are gone; train again."
+    assert pool.run_here("b", lambda _: 9).error is not None
+
+
+def test_results_used_least_recently_go_first_and_work_under_way_stays():
+    gate = threading.Event()
+    pool = JobPool("test", keep=2)
+    running = pool.submit("running", lambda _: gate.wait(5))
+    for key in "abc":
+        pool.put(key, key)
+        assert pool.find("a") is not None
+    assert [key for key in "abc" if pool.find(key)] == ["a", "c"]
+    assert pool.find("running") is running
+    gate.set()
+
+
+def test_a_job_cancelled_before_it_begins_never_does():
+    gate, calls = threading.Event(), []
+    pool = JobPool("test")
+    first = pool.submit("a", lambda _: gate.wait(5))
+    second = pool.submit("b", lambda _: calls.append(1))
+    second.cancel()
+    gate.set()
+    finish(first)
+    finish(pool.submit("c", lambda _: None))
+    assert "cancelled" in second.error
+    assert calls == []

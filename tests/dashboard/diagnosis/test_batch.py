@@ -13,7 +13,7 @@ from dashboard.diagnosis import batch
 def test_studies_read_before_are_no_part_of_the_count(monkeypatch):
     told, read = [], []
 
-    class Queue:
+    class Pool:
         def submit(self, key, work):
             work(lambda done, total: told.append((done, total)))
 
@@ -22,7 +22,7 @@ def test_studies_read_before_are_no_part_of_the_count(monkeypatch):
             raise PredictionsError("The stored table is broken.")
         return object() if folder.name in {"a", "b"} else None
 
-    monkeypatch.setattr(batch, "_queue", Queue)
+    monkeypatch.setattr(batch, "_pool", Pool)
     monkeypatch.setattr(batch, "stored_scores", stored)
     monkeypatch.setattr(batch, "predict_stored", lambda folder, pair: read.append(folder))
     records = tuple(StudyRecord(name, Path(name)) for name in ("a", "broken", "b", "c"))

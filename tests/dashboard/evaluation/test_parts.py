@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import threading
 
@@ -14,7 +13,9 @@ from core.errors import DataRootError, PredictionsError
 from core.evaluation.thresholds import Rule
 from core.experiments.cohorts import HELD_OUT
 from core.phantom.cohort import cohort_uids
-from dashboard.background.keyed_results import PENDING, SlowResults
+from dashboard.background.thread_jobs import JobPool
+from dashboard.evaluation import deferred as deferred_figures
+from dashboard.evaluation.deferred import INLINE_UP_TO, PENDING, compute_deferred, deferred
 from dashboard.evaluation.imports import forget_import, import_csv, import_folder, list_imports
 from dashboard.evaluation.results import Evaluated, Question
 from dashboard.evaluation.sources import find_sources
@@ -36,42 +37,45 @@ def settings(tmp_path, monkeypatch):
     return Settings()
 
 
-def test_a_slow_result_is_pending_first_and_computed_once():
-    results, started, release = SlowResults(), threading.Event(), threading.Event()
-    calls = []
+@pytest.fixture
+def pool(monkeypatch):
+    one = JobPool("test")
+    monkeypatch.setattr(deferred_figures, "pool", lambda: one)
+    return one
+
+
+def test_a_large_figure_is_pending_until_the_page_is_drawn_and_computed_once(pool):
+    calls, release = [], threading.Event()
 
     def work():
         calls.append(1)
-        started.set()
         release.wait(10)
         return 7
 
-    assert results.get("k", work, wait=False) is PENDING
-    assert results.busy
+    many = INLINE_UP_TO + 1
+    assert deferred("k", work, items=many) is PENDING
     assert calls == []
-    results.start()
-    assert started.wait(10)
-    assert results.busy
+    compute_deferred()
+    assert pool.busy
+    assert deferred("k", work, items=many) is PENDING
     release.set()
-    assert results.get("k", work, wait=True) == 7
-    assert results.get("k", work, wait=False) == 7
+    pool.find("k").future.result(timeout=10)
+    assert deferred("k", work, items=many) == 7
     assert calls == [1]
-    assert not results.busy
 
 
-@pytest.mark.parametrize("wait", [True, False])
-def test_a_slow_failure_reaches_whoever_asks(wait):
-    results = SlowResults()
-
+@pytest.mark.parametrize("items", [1, INLINE_UP_TO + 1])
+def test_a_failure_reaches_whoever_asks(pool, items):
     def work():
         raise PredictionsError("one sentence.")
 
-    if not wait:
-        with contextlib.suppress(PredictionsError):
-            results.get("k", work, wait=False)
-        results.start()
-    with pytest.raises(PredictionsError, match="one sentence"):
-        results.get("k", work, wait=True)
+    if items > 1:
+        assert deferred("k", work, items=items) is PENDING
+        compute_deferred()
+        pool.find("k").future.exception(timeout=10)
+    for _ in range(2):
+        with pytest.raises(PredictionsError, match="one sentence"):
+            deferred("k", work, items=items)
 
 
 def test_held_out_studies_are_judged_by_thresholds_of_the_training_cohort(settings):

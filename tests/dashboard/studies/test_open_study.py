@@ -68,7 +68,7 @@ def test_a_prediction_is_stored_by_content_and_found_after_a_restart(at_work, mo
     read(study)
     predictions._reading.clear()
     open_study._open_study.clear()
-    monkeypatch.setattr(open_study, "_predict", None)
+    monkeypatch.setattr(predictions, "_predict", None)
     again = open_first()
     reading = predictions.find_scores(again, pair())
     assert reading.predictions.n_slices == N_SLICES

@@ -104,5 +104,5 @@ def test_copying_the_archive_can_be_cancelled_too(tmp_path, settings):
 
 @pytest.fixture(autouse=True)
 def no_memory():
-    upload_jobs._queue.clear()
+    upload_jobs._pool.clear()
     open_study._open_study.clear()

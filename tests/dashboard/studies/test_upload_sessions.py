@@ -20,7 +20,7 @@ from tests.core.dicom.dicom_factory import made_hu, write_ct_series
 HOLD = """
 import sys
 from core.config import Settings
-from dashboard.upload_sessions import HeldUploads
+from dashboard.studies.uploads import HeldUploads
 held = HeldUploads("other", Settings())
 print("held", flush=True)
 sys.stdin.read()

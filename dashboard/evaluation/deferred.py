@@ -1,0 +1,49 @@
+"""Figures that take seconds at full size: computed once, in the background where they are large."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+import streamlit as st
+
+from dashboard.background.thread_jobs import JobPool
+
+T = TypeVar("T")
+INLINE_UP_TO: Final = 60_000
+"""Items; so many take well under a second."""
+
+
+class Pending:
+    """Stands for a result that is still being computed."""
+
+
+PENDING: Final = Pending()
+
+
+def deferred(key: str, work: Callable[[], T], *, items: int) -> T | Pending:
+    """A result, at once where there are few items, else once the background has it.
+
+    Args:
+        key: Names the result.
+        work: Computes it.
+        items: What it is computed from; large work waits for `compute_deferred`.
+
+    Raises:
+        CSpineError: Whatever `work` raised.
+    """
+    if items <= INLINE_UP_TO:
+        return pool().run_here(key, lambda _: work()).future.result()
+    job = pool().find(key) or pool().submit(key, lambda _: work(), hold=True)
+    return job.future.result() if job.finished else PENDING
+
+
+def compute_deferred() -> None:
+    """Start what the page has asked for and could not wait for; after all is drawn."""
+    pool().start_held()
+
+
+@st.cache_resource(show_spinner=False)
+def pool() -> JobPool:
+    """The figures of all sessions, one computed after the other."""
+    return JobPool("evaluation", most_waiting=10_000)
