@@ -33,21 +33,21 @@ class ProcessSupervisor:
     """Starts and ends the processes of one kind of work; the work itself is a folder.
 
     Attributes:
-        error: Raised where something cannot be done.
+        error_type: Raised where something cannot be done.
         purpose: Ends the sentence by which a read-only dashboard refuses a change.
     """
 
-    error: type[CSpineError]
+    error_type: type[CSpineError]
     purpose: str
 
     def check_allowed(self) -> None:
         """Make sure that the dashboard may change anything.
 
         Raises:
-            CSpineError: Of type `error`: it is read-only, or the account may only look.
+            CSpineError: Of type `error_type`: it is read-only, or the account may only look.
         """
         if reason := refusal(self.purpose):
-            raise self.error(reason)
+            raise self.error_type(reason)
 
     def start(self, folder: Path, *arguments: str) -> int:
         """Start `python -m core` with arguments, so that a stopped server leaves it alone.
@@ -60,7 +60,7 @@ class ProcessSupervisor:
             Its process id.
 
         Raises:
-            CSpineError: Of type `error`: it cannot be started.
+            CSpineError: Of type `error_type`: it cannot be started.
         """
         try:
             with (folder / OUTPUT_FILE).open("ab") as stream:
@@ -71,7 +71,7 @@ class ProcessSupervisor:
                     stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True,
                 ).pid  # fmt: skip
         except OSError as error:
-            raise self.error(
+            raise self.error_type(
                 f"The process cannot be started ({error.strerror}); see {folder}."
             ) from error
 
@@ -84,12 +84,12 @@ class ProcessSupervisor:
             group: Whether the processes that it started are asked too.
 
         Raises:
-            CSpineError: Of type `error`: it is not this user's, or on another machine.
+            CSpineError: Of type `error_type`: it is not this user's, or on another machine.
         """
         try:
             (os.killpg if group else os.kill)(pid, signal.SIGTERM)
         except OSError as error:
-            raise self.error(
+            raise self.error_type(
                 f"{name} cannot be stopped from here ({error.strerror}); stop process {pid} on "
                 "the machine that runs it."
             ) from error
@@ -102,7 +102,7 @@ class ProcessSupervisor:
             name: Of the work, to begin a sentence.
 
         Raises:
-            CSpineError: Of type `error`: it is not this user's, or hangs in the system.
+            CSpineError: Of type `error_type`: it is not this user's, or hangs in the system.
         """
         try:
             process = psutil.Process(pid)
@@ -112,12 +112,12 @@ class ProcessSupervisor:
         except psutil.NoSuchProcess:
             return
         except psutil.Error as error:
-            raise self.error(
+            raise self.error_type(
                 f"{name} hangs and cannot be ended from here; kill process {pid} on the machine "
                 "that runs it, then resume."
             ) from error
         if psutil.wait_procs(ended, timeout=KILL_SECONDS)[1]:
-            raise self.error(
+            raise self.error_type(
                 f"{name} hangs in the system and does not end; resume it once process {pid} is "
                 "gone."
             )
