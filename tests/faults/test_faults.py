@@ -56,8 +56,8 @@ def test_a_full_disk_keeps_the_old_file(tmp_path):
         "import resource, signal, sys\nfrom pathlib import Path\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
-        "from core import atomic\nfrom core.errors import StorageError\n"
-        "try:\n    atomic.write_json(Path(sys.argv[1]), {'k': [2] * 5000})\n"
+        "from core.system import atomic_files\nfrom core.errors import StorageError\n"
+        "try:\n    atomic_files.write_json(Path(sys.argv[1]), {'k': [2] * 5000})\n"
         "except StorageError as error:\n    print(error)\n"
     )
     done = subprocess.run(

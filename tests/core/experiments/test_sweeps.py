@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-import textwrap
+import time
 
 import pytest
 import yaml
@@ -14,6 +12,7 @@ from core.config import RunConfig
 from core.errors import ConfigError, TrainingError
 from core.experiments.sweeps import SweepConfig, load_sweep_config, run_sweep, sweep_result
 from core.training.runs import RunFolder
+from tests import forked
 
 BASE = {"task": "fracture", "data_root": "/d", "backbone": "googlenet", "epochs": 4}
 SPACE = {"max_lr": {"low": 1e-5, "high": 1e-1, "log": True}, "balanced": [True, False]}
@@ -77,64 +76,43 @@ def test_a_search_goes_on_where_it_stopped(tmp_path):
     assert more.finished + more.pruned == 7
 
 
+def die(folder):
+    """A worker that ends without a warning in its first trial."""
+
+    def train_one(config, run, **_):
+        RunFolder(run).start(config, resume=False)
+        os._exit(9)
+
+    run_sweep(sweep_of(), folder, train_one=train_one)
+
+
 def test_a_killed_workers_trial_counts_as_failed(tmp_path):
-    dead = """
-        import os
-        from core.experiments.sweeps import run_sweep
-        from tests.core.experiments.test_sweeps import sweep_of
-        from core.training.runs import RunFolder
-        from pathlib import Path
-        def die(config, folder, **_):
-            RunFolder(folder).start(config, resume=False)
-            os._exit(9)
-        run_sweep(sweep_of(), Path(os.environ["SWEEP"]), train_one=die)
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(dead)],
-        env=os.environ | {"SWEEP": str(tmp_path), "PYTHONPATH": "."}, check=False,
-    )  # fmt: skip
-    assert done.returncode == 9
+    assert forked.finish(forked.start(die, tmp_path, log=tmp_path / "log")) == 9
     result = run_sweep(sweep_of(trials=3), tmp_path, train_one=pretend)
     assert (result.failed, result.finished + result.pruned) == (1, 2)
 
 
-WORKER = """
-    import os, time
-    from pathlib import Path
-    from core.experiments.sweeps import run_sweep
-    from tests.core.experiments.test_sweeps import pretend, sweep_of
-    folder = Path(os.environ["SWEEP"])
-    def slow(config, run, **options):
+def share(folder):
+    """A worker whose trials wait until the other has begun one too, however late it comes."""
+
+    def train_one(config, run, **options):
         (run.parent / f"{run.name}-by-{os.getpid()}").touch()
-        # Until the other has begun a trial too, however late it comes.
         while len({path.name.split("-by-")[1] for path in run.parent.glob("*-by-*")}) < 2:
             time.sleep(0.05)
         return pretend(config, run, **options)
-    print("ready", flush=True)
-    input()
-    run_sweep(sweep_of(trials=8, prune=False), folder, train_one=slow)
-"""
+
+    run_sweep(sweep_of(trials=8, prune=False), folder, train_one=train_one)
 
 
 def test_two_workers_share_one_search_and_try_each_trial_once(tmp_path):
-    environment = os.environ | {"SWEEP": str(tmp_path), "PYTHONPATH": "."}
-    workers = [
-        subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(WORKER)], env=environment, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )
-        for _ in range(2)
-    ]  # fmt: skip
-    assert [worker.stdout.readline() for worker in workers] == ["ready\n"] * 2
-    for worker in workers:
-        worker.stdin.write("\n")
-        worker.stdin.flush()
-    said = [worker.communicate()[1] for worker in workers]
-    assert [worker.returncode for worker in workers] == [0, 0], said
-    takers = [path.name.split("-by-") for path in tmp_path.glob("trial-*-by-*")]
+    folder = tmp_path / "sweep"
+    logs = [tmp_path / f"{number}.log" for number in range(2)]
+    workers = [forked.start(share, folder, log=log) for log in logs]
+    assert [forked.finish(w) for w in workers] == [0, 0], [log.read_text() for log in logs]
+    takers = [path.name.split("-by-") for path in folder.glob("trial-*-by-*")]
     assert sorted(trial for trial, _ in takers) == [f"trial-{k:04d}" for k in range(8)]
     assert {int(pid) for _, pid in takers} == {worker.pid for worker in workers}
-    result = sweep_result(sweep_of(trials=8, prune=False), tmp_path)
+    result = sweep_result(sweep_of(trials=8, prune=False), folder)
     assert (result.finished, result.failed) == (8, 0)
 
 

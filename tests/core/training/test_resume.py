@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
-import sys
 
 import pytest
 
 from core.models.bundles import read_bundle
 from core.training.runs import RunFolder
+from tests import forked
+from tests.core.training import train_and_die
 from tests.core.training.made_data_root import write_data_root
 
 STEPS = 21
@@ -25,13 +25,13 @@ def place(tmp_path_factory):
 
 def trained(place, name, die_at=0, how="step"):
     """Give the exit status of a training process."""
-    command = [
-        sys.executable, "-m", "tests.core.training.train_and_die", str(place / name),
-        str(place / "root"), str(place / "cache"), str(die_at), how,
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode in (0, -9), done.stderr
-    return done.returncode
+    log = place / "log"
+    process = forked.start(
+        train_and_die.main, place / name, place / "root", place / "cache", die_at, how, log=log
+    )
+    status = forked.finish(process)
+    assert status in (0, -9), log.read_text()
+    return status
 
 
 def lines(run):

@@ -5,25 +5,22 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import torch
-
 from core.config import RunConfig
 from core.models import slice_model
 from core.training import monitor
 from core.training.trainer import train
 
 
-def main(run_dir: str, data_root: str, cache_dir: str, *, resume: bool = False) -> None:
+def main(folder: Path, data_root: Path, cache_dir: Path, resume: bool = False) -> None:
     """Train a network without batch norm and dropout, whose result no split of a batch changes."""
-    torch.set_num_threads(1)
     slice_model.DROPOUT = 0.0
     monitor.LOG_EVERY_STEPS = 1
     config = RunConfig(
         task="fracture", type=3, backbone="alexnet", data_root=data_root, size=64, epochs=2,
         batch_size=8, folds=3, max_lr=1e-4, device="cpu", augment=True, checkpoint_every_s=0,
     )  # fmt: skip
-    train(config, Path(run_dir), resume=resume, cache_dir=Path(cache_dir))
+    train(config, folder, resume=resume, cache_dir=cache_dir)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:4], resume="--resume" in sys.argv)
+    main(*map(Path, sys.argv[1:]))
