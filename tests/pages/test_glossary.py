@@ -9,4 +9,4 @@ def test_the_glossary_opens_over_any_page(at_work):
     next(button for button in app.button if button.key == "glossary_open").click().run()
     assert not app.exception
     assert "**Sensitivity (recall)**" in html(app)
-    assert "##### Judging" in html(app)
+    assert "##### Evaluation" in html(app)
