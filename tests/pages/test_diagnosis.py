@@ -44,7 +44,7 @@ def test_moving_the_threshold_changes_the_call_without_the_networks(at_work, mon
     def forbidden(*args):
         raise AssertionError("the networks ran again")
 
-    monkeypatch.setattr(open_study, "_predict", forbidden)
+    monkeypatch.setattr(predictions, "_predict", forbidden)
     slider(app, "patient_threshold").set_value(1.0).run()
     assert "No fracture called" in html(app)
     slider(app, "patient_threshold").set_value(0.0).run()
