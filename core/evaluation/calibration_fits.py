@@ -9,9 +9,10 @@ from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq, isotonic_regression
+from scipy.optimize import brentq
 from scipy.special import expit, logit
 
+from core.dataset.splits import grouped_folds
 from core.errors import PredictionsError
 from core.evaluation.calibration import BINS, Reliability, checked_probabilities, reliability
 from core.evaluation.resampling import patient_places
@@ -105,14 +106,12 @@ def fit_isotonic(scores: ArrayLike, truth: ArrayLike) -> IsotonicFit:
     Raises:
         PredictionsError: As `reliability` describes.
     """
+    # Importing scikit-learn takes a second, which a page that fits nothing need not wait.
+    from sklearn.isotonic import IsotonicRegression
+
     values, labels = checked_probabilities(scores, truth)
-    knots, places, counts = np.unique(values, return_inverse=True, return_counts=True)
-    shares = np.bincount(places, labels) / counts
-    fitted = isotonic_regression(shares, weights=counts.astype(np.float64)).x
-    # Inner points of a flat stretch say nothing that its ends do not.
-    inner = np.zeros(len(knots), np.bool_)
-    inner[1:-1] = (fitted[1:-1] == fitted[:-2]) & (fitted[1:-1] == fitted[2:])
-    return IsotonicFit(knots[~inner], fitted[~inner])
+    fitted: Any = IsotonicRegression().fit(values, labels)
+    return IsotonicFit(fitted.X_thresholds_, fitted.y_thresholds_)
 
 
 def cross_fit(
@@ -166,8 +165,4 @@ def _patient_folds(
             "and as many patients."
         )
     positive = np.bincount(groups[labels], minlength=n_patients) > 0
-    shuffled = np.random.default_rng(seed).permutation(n_patients)
-    ordered = shuffled[np.argsort(~positive[shuffled], kind="stable")]
-    fold_of = np.empty(n_patients, np.int64)
-    fold_of[ordered] = np.arange(n_patients) % folds
-    return fold_of
+    return grouped_folds(np.arange(n_patients), positive, folds, seed)

@@ -9,6 +9,7 @@ import pytest
 
 from core.config import PROJECT_ROOT
 from core.constants import VERTEBRAE
+from core.dataset.splits import assign_folds
 from core.evaluation.report import evaluate_predictions
 from core.evaluation.tables.score_files import read_score_table, read_truth_table
 from core.evaluation.tables.truth import StudyTruth
@@ -20,7 +21,7 @@ from core.models.bundles import list_bundles
 from core.models.pairs import choose_pair
 from core.phantom.demo_cohort import DEMO_SEED
 from core.phantom.study import make_study
-from core.types import CTVolume
+from core.types import CTVolume, StudyRecord
 
 BUNDLES = [b for b in list_bundles(PROJECT_ROOT / "checkpoints") if b.config.task != "localization"]
 NAMES = [bundle.config.name for bundle in BUNDLES]
@@ -39,6 +40,20 @@ def test_the_tables_of_a_shipped_cohort_are_where_its_entry_says(cohort):
     for bundle in list_bundles(PROJECT_ROOT / "checkpoints"):
         table = read_score_table(cohort.predictions_file(bundle.folder))
         assert table.study_ids.tolist() == truth.study_ids.tolist(), bundle.folder.name
+
+
+@pytest.mark.parametrize("bundle", BUNDLES, ids=NAMES)
+def test_the_recorded_folds_come_out_again(bundle):
+    """A network is asked about the studies that it did not learn from: both sides must agree."""
+    table = read_score_table(FOLDS.predictions_file(bundle.folder))
+    truth = read_truth_table(FOLDS.truth_file(PROJECT_ROOT / "checkpoints"))
+    records = [
+        StudyRecord(str(study), Path(), fractured=tuple(row.tolist()))
+        for study, row in zip(truth.study_ids, truth.fractured, strict=True)
+    ]
+    config = demo_configs(PROJECT_ROOT)[bundle.config.name]
+    assigned = assign_folds(records, config.folds, config.seed)
+    assert [assigned[study] for study in table.study_ids.tolist()] == table.fold.tolist()
 
 
 def test_no_cohort_shares_a_seed_with_another():

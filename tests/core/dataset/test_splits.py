@@ -25,6 +25,7 @@ def _records(fractured, intact, unlabelled=0):
     return [_record(number, kind) for number, kind in enumerate(kinds)]
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.sampled_from([True, False, None]), min_size=5, max_size=40),
     st.integers(2, 5),

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit
 from sklearn.calibration import calibration_curve
-from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import brier_score_loss, log_loss
 
 from core.errors import PredictionsError
@@ -111,16 +110,27 @@ def test_a_temperature_keeps_the_order_and_survives_0_and_1():
 
 @settings(deadline=None, max_examples=50)
 @given(st.integers(1, 80), st.integers(1, 20), st.integers(0, 1000))
-def test_isotonic_agrees_with_scikit_learn(n, grid, seed):
+def test_isotonic_is_the_rising_curve_of_least_squares(n, grid, seed):
     rng = np.random.default_rng(seed)
     scores = rng.integers(0, grid + 1, n) / grid
     truth = rng.random(n) < scores
-    oracle = IsotonicRegression(out_of_bounds="clip").fit(scores, truth)
     fit = fit_isotonic(scores, truth)
 
-    asked = rng.random(50)
-    assert fit.apply(asked) == pytest.approx(oracle.predict(asked), abs=1e-12)
-    assert np.all(np.diff(fit.values) >= 0)
+    # Robertson, Wright and Dykstra, 1988: max over starts a <= k of min over ends b >= k of the
+    # share of positives among scores a..b.
+    knots = np.unique(scores)
+    wanted = [
+        max(
+            min(truth[(scores >= a) & (scores <= b)].mean() for b in knots[knots >= k])
+            for a in knots[knots <= k]
+        )
+        for k in knots
+    ]
+    assert fit.apply(knots) == pytest.approx(wanted, abs=1e-12)
+    assert fit.apply([-1.0, 2.0]) == pytest.approx([wanted[0], wanted[-1]])
+    between = (knots[:-1] + knots[1:]) / 2
+    halfway = (np.array(wanted[:-1]) + wanted[1:]) / 2
+    assert fit.apply(between) == pytest.approx(halfway, abs=1e-12)
 
 
 @pytest.mark.parametrize("method", ["temperature", "isotonic"])
