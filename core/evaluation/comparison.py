@@ -209,7 +209,7 @@ def _difference(metric: str, first: _Measured, second: _Measured) -> PairedDiffe
     if one is None or other is None:
         return PairedDifference(None, None, None, None, None)
     drawn = (first.samples[metric] - second.samples[metric])[first.usable]
-    interval = percentiles(drawn, 0.95)
+    interval = percentiles(drawn)
     if interval is None:
         return PairedDifference(one - other, None, None, None, None)
     # One is added so that no finite number of replicates proves a chance of 0.

@@ -103,10 +103,11 @@ def metric_samples(
     return {name: values for name, values in found.items() if name in metrics}
 
 
-def percentiles(sample: FloatArray, confidence: float) -> Interval | None:
-    """The middle `confidence` of replicates (r,); None of none."""
-    if len(sample) == 0:
+def percentiles(sample: FloatArray, confidence: float = 0.95) -> Interval | None:
+    """The middle `confidence` of replicates (r,), NaN left out; None where none is left."""
+    defined = sample[np.isfinite(sample)]
+    if len(defined) == 0:
         return None
     tail = (1.0 - confidence) / 2
-    low, high = np.quantile(sample, [tail, 1.0 - tail])
-    return Interval(float(low), float(high), len(sample))
+    low, high = np.quantile(defined, [tail, 1.0 - tail])
+    return Interval(float(low), float(high), len(defined))

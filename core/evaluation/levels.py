@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from core.evaluation.confusion import ConfusionCounts
 from core.evaluation.curves import ThresholdCounts, threshold_counts
 from core.evaluation.intervals import Interval, bootstrap_intervals
 from core.evaluation.metrics import BinaryMetrics, binary_metrics
 from core.evaluation.resampling import THRESHOLD_METRICS
+from core.evaluation.tables.evaluation_set import LevelItems
 from core.evaluation.thresholds import OperatingPoint, Rule, choose_threshold
 from core.types import LevelName
 
@@ -85,37 +83,25 @@ class Measuring:
         default_factory=dict[LevelName, ThresholdCounts]
     )
 
-    def pooled(
-        self,
-        name: LevelName,
-        scores: NDArray[np.floating[Any]],
-        truth: NDArray[np.bool_],
-        patients: NDArray[np.intp],
-    ) -> LevelReport:
-        """Measure scores (n,) against truth (n,); `patients` (n,) says whose each item is."""
+    def pooled(self, name: LevelName, items: LevelItems) -> LevelReport:
+        """Measure the scores of a level against its truth, at the threshold that `rule` chooses."""
         other = self.chosen_on.get(name)
-        curve = threshold_counts(scores, truth) if other is None else other
+        curve = threshold_counts(items.scores, items.truth) if other is None else other
         point = self._operating_point(name, curve)
-        level = self.at(point, scores, truth, patients)
+        level = self.at(point, items)
         if other is None or point.rule in ("given", "default"):
             return level
         return replace(level, chosen_on=other.at(point.threshold))
 
-    def at(
-        self,
-        point: OperatingPoint,
-        scores: NDArray[np.floating[Any]],
-        truth: NDArray[np.bool_],
-        patients: NDArray[np.intp],
-    ) -> LevelReport:
+    def at(self, point: OperatingPoint, items: LevelItems) -> LevelReport:
         """Measure like `pooled`, at an operating point that is already chosen."""
         return LevelReport(
-            metrics=binary_metrics(scores, truth, point.threshold),
+            metrics=binary_metrics(items.scores, items.truth, point.threshold),
             operating_point=point,
             intervals=bootstrap_intervals(
-                scores,
-                truth,
-                patients,
+                items.scores,
+                items.truth,
+                items.patients,
                 threshold=point.threshold,
                 replicates=self.replicates,
                 seed=self.seed,

@@ -202,7 +202,7 @@ def _measure(
     evaluated: EvaluationSet, level: LevelName, definition: SliceTruth, measuring: Measuring
 ) -> LevelReport:
     items = evaluated.items(evaluated.models[0].name, level, None, definition)
-    return measuring.pooled(level, items.scores, items.truth, items.patients)
+    return measuring.pooled(level, items)
 
 
 def _per_vertebra(
@@ -212,9 +212,7 @@ def _per_vertebra(
     found: dict[str, LevelReport] = {}
     for j, vertebra in enumerate(VERTEBRAE):
         items = evaluated.items(evaluated.models[0].name, level, j)
-        found[vertebra] = measuring.at(
-            pooled.operating_point, items.scores, items.truth, items.patients
-        )
+        found[vertebra] = measuring.at(pooled.operating_point, items)
     return found
 
 

@@ -105,8 +105,8 @@ def compare_arms(
 def _figure(
     values: Sequence[float], drawn: FloatArray, baseline: float, differences: FloatArray
 ) -> ArmFigure:
-    own = percentiles(drawn[np.isfinite(drawn)], CONFIDENCE)
-    gap = percentiles(differences[np.isfinite(differences)], CONFIDENCE)
+    own = percentiles(drawn, CONFIDENCE)
+    gap = percentiles(differences, CONFIDENCE)
     mean = float(np.mean(values))
     return ArmFigure(
         auc=mean,

@@ -14,7 +14,7 @@ import numpy as np
 from core.constants import VERTEBRAE
 from core.dataset.masks import load_vertebra_mask
 from core.dicom.series import read_series
-from core.evaluation.detection.files import BoxTables, truth_table
+from core.evaluation.detection.files import BoxTables, true_box_table
 from core.models.bundles import BundleInfo, read_bundle
 from core.prepared.box_slices import BoxSlices, load_box_slices
 from core.preprocessing.box_geometry import boxes_from_square
@@ -69,7 +69,7 @@ def read_cohort(
     studies = [found[record.study_id] for record in records]
     return BoxTables(
         raw=tuple(study.raw for study in studies),
-        truth=truth_table(
+        truth=true_box_table(
             [
                 (number, index, xyxy)
                 for number, study in enumerate(studies)

@@ -34,7 +34,8 @@ from core.experiments.localizer_scores import judge_boxes
 from core.models.bundles import OPERATING_POINTS_FILE, WEIGHTS_FILE, BundleInfo, read_bundle
 from core.models.pairs import DEFAULT_NAMES
 from core.phantom.cohort import write_cohort
-from core.system.atomic_files import atomic_path, write_json
+from core.system.atomic_files import write_json
+from core.system.parquet import write_table
 from core.types import Progress, StudyRecord
 
 _CONFIGS: Final = PROJECT_ROOT / "configs" / "localization"
@@ -215,8 +216,7 @@ def _write_pictures(bundle: BundleInfo, records: Sequence[StudyRecord], settings
                     {"study_id": record.study_id, "slice_index": index, **square,
                      "jpeg": encoded.tobytes()}
                 )  # fmt: skip
-    with atomic_path(bundle.folder / PREDICTIONS_FOLDER / "pictures.parquet") as temporary:
-        pd.DataFrame(rows).to_parquet(temporary, index=False)
+    write_table(bundle.folder / PREDICTIONS_FOLDER / "pictures.parquet", pd.DataFrame(rows))
 
 
 def _slice_model(settings: Settings) -> BundleInfo:

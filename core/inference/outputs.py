@@ -8,14 +8,14 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from core.constants import VERTEBRAE
 from core.errors import PredictionsError
 from core.inference.aggregation import aggregate, check_slice_predictions
 from core.inference.boxes.boxes_csv import write_boxes
-from core.system.atomic_files import atomic_path, write_json
+from core.system.atomic_files import write_json
+from core.system.parquet import read_table, write_table
 from core.types import FileBox, SlicePredictions
 
 SLICES_FILE: Final = "slices.parquet"
@@ -65,8 +65,7 @@ def write_predictions(
     _check_studies_once([study.study_id for study in predictions], folder)
     summaries = [_summary(*pair) for pair in zip(predictions, seconds, strict=True)]
     table = pd.concat([_slice_rows(study, folds or {}) for study in predictions])
-    with atomic_path(folder / SLICES_FILE) as temporary:
-        table.to_parquet(temporary, index=False)
+    write_table(folder / SLICES_FILE, table)
     write_boxes(folder, boxes or {})
     write_json(folder / SUMMARY_FILE, summaries[0] if single else summaries)
 
@@ -88,8 +87,7 @@ def write_slices(
     _check_studies_once([study.study_id for study in predictions], file.parent)
     table = pd.concat([_slice_rows(study, folds or {}) for study in predictions])
     table[_PROBABILITIES] = table[_PROBABILITIES].round(4)
-    with atomic_path(file) as temporary:
-        table.to_parquet(temporary, index=False, compression="zstd", compression_level=12)
+    write_table(file, table, compression="zstd", level=12)
 
 
 def read_predictions(folder: Path) -> list[SlicePredictions]:
@@ -162,19 +160,7 @@ def _slice_rows(study: SlicePredictions, folds: Mapping[str, int]) -> pd.DataFra
 
 def _read_table(file: Path) -> pd.DataFrame:
     """Read the table and check its columns, types and gaps."""
-    if not file.is_file():
-        raise PredictionsError(f"{file} does not exist; give a folder that predict has written.")
-    try:
-        table = pd.read_parquet(file)
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise PredictionsError(
-            f"{file} cannot be read as Parquet; run predict again to write it anew."
-        ) from error
-    missing = [name for name in _REQUIRED if name not in table.columns]
-    if missing:
-        raise PredictionsError(
-            f"{file} lacks the column {missing[0]}; add it or run predict again."
-        )
+    table = read_table(file, _REQUIRED, PredictionsError, "give a file that predict has written")
     if table.empty:
         raise PredictionsError(f"{file} has no row; run predict on at least one study.")
     for name in _NUMBERS:

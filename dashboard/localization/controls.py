@@ -8,8 +8,7 @@ from typing import Final, cast
 import streamlit as st
 
 from core.inference.boxes.fusion import ScoreRule
-from core.inference.boxes.suppression import FusionMethod
-from core.inference.boxes.tracks import FusionSettings
+from core.inference.boxes.tracks import FusionMethod, FusionSettings
 from core.models.bundles import BundleInfo
 from dashboard.studies.localizer import default_threshold, localizers
 

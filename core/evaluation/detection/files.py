@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from core.errors import PredictionsError
 from core.evaluation.detection.matching import BoxTable
 from core.inference.boxes.tracks import FusionSettings, detect, link_tracks
-from core.system.atomic_files import atomic_path
+from core.system.parquet import write_table
 from core.types import RawDetections
 
 RAW_FILE: Final = "raw_boxes.parquet"
@@ -75,7 +75,7 @@ def fused_table(
     )
 
 
-def truth_table(boxes: Sequence[tuple[int, int, Sequence[float]]]) -> BoxTable:
+def true_box_table(boxes: Sequence[tuple[int, int, Sequence[float]]]) -> BoxTable:
     """Put true boxes into one table, linked to fractures along z.
 
     Args:
@@ -131,8 +131,7 @@ def write_box_cohort(folder: Path, cohort: BoxTables) -> None:
         }
     )
     for name, table in ((RAW_FILE, raw), (TRUTH_FILE, truth), (STUDIES_FILE, studies)):
-        with atomic_path(folder / name) as temporary:
-            table.to_parquet(temporary, index=False)
+        write_table(folder / name, table)
 
 
 def read_box_cohort(folder: Path) -> BoxTables:
@@ -154,7 +153,7 @@ def read_box_cohort(folder: Path) -> BoxTables:
                 _raw_study(row, by_study.get(str(row["study_id"]), nothing))
                 for row in studies.to_dict("records")
             ),
-            truth=truth_table(
+            truth=true_box_table(
                 [
                     (
                         place[str(row["study_id"])],

@@ -82,30 +82,23 @@ def froc_curve(
 
 
 def froc_boxes(
-    predicted: BoxTable, truth: BoxTable, pairs: Pairs, n_slices: NDArray[np.int64],
-    *, iou: float | None = None,
-) -> Froc:  # fmt: skip
-    """FROC over true boxes: one is found by a box on its slice, false boxes find none.
+    predicted: BoxTable, truth: BoxTable, pairs: Pairs, n_slices: NDArray[np.int64]
+) -> Froc:
+    """FROC over true boxes: one is found by a box on its slice whose centre lies in it.
 
     Args:
         predicted: All boxes.
         truth: The true boxes.
         pairs: Of both.
         n_slices: int64 (studies,).
-        iou: Least overlap of a hit; None: the predicted centre lies in the true box.
     """
-    hits = pairs.inside if iou is None else pairs.iou >= iou
-    found = np.full(len(truth), -np.inf)
-    np.maximum.at(found, pairs.true[hits], predicted.scores[pairs.predicted[hits]])
-    false = np.ones(len(predicted), bool)
-    false[pairs.predicted[hits]] = False
-    return froc_curve(found, truth.study, predicted.scores[false], predicted.study[false], n_slices)
+    hits = pairs.predicted[pairs.inside], pairs.true[pairs.inside]
+    return _froc(predicted.scores, predicted.study, truth.study, hits, n_slices)
 
 
 def froc_fractures(
-    predicted: BoxTable, truth: BoxTable, pairs: Pairs, n_slices: NDArray[np.int64],
-    *, iou: float | None = None,
-) -> Froc:  # fmt: skip
+    predicted: BoxTable, truth: BoxTable, pairs: Pairs, n_slices: NDArray[np.int64]
+) -> Froc:
     """FROC over fractures: a true track is found by a predicted one that hits it on some slice.
 
     A track counts with the highest score of its boxes.
@@ -115,22 +108,29 @@ def froc_fractures(
         truth: The true boxes.
         pairs: Of both.
         n_slices: int64 (studies,).
-        iou: Least overlap of a hit; None: the predicted centre lies in the true box.
     """
-    hits = pairs.inside if iou is None else pairs.iou >= iou
-    names, of_box = np.unique(predicted.track_key, return_inverse=True)
+    names, first, of_box = np.unique(predicted.track_key, return_index=True, return_inverse=True)
     scores = np.full(len(names), -np.inf)
     np.maximum.at(scores, of_box, predicted.scores)
-    study = np.zeros(len(names), np.int64)
-    study[of_box] = predicted.study
-    true_names, of_truth = np.unique(truth.track_key, return_inverse=True)
-    true_study = np.zeros(len(true_names), np.int64)
-    true_study[of_truth] = truth.study
-    found = np.full(len(true_names), -np.inf)
-    np.maximum.at(found, of_truth[pairs.true[hits]], scores[of_box[pairs.predicted[hits]]])
-    false = np.ones(len(names), bool)
-    false[of_box[pairs.predicted[hits]]] = False
-    return froc_curve(found, true_study, scores[false], study[false], n_slices)
+    _, first_true, of_truth = np.unique(truth.track_key, return_index=True, return_inverse=True)
+    hits = of_box[pairs.predicted[pairs.inside]], of_truth[pairs.true[pairs.inside]]
+    return _froc(scores, predicted.study[first], truth.study[first_true], hits, n_slices)
+
+
+def _froc(
+    scores: FloatArray,
+    study: IntArray,
+    lesion_study: IntArray,
+    hits: tuple[IntArray, IntArray],
+    n_slices: IntArray,
+) -> Froc:
+    """The curve of marks (n,) and lesions (m,), and which mark hits which lesion, (k,) each."""
+    mark, lesion = hits
+    found = np.full(len(lesion_study), -np.inf)
+    np.maximum.at(found, lesion, scores[mark])
+    false = np.ones(len(scores), bool)
+    false[mark] = False
+    return froc_curve(found, lesion_study, scores[false], study[false], n_slices)
 
 
 def sensitivity_at_draws(curve: Froc, rate: float, draws: IntArray) -> FloatArray:

@@ -22,7 +22,7 @@ from core.evaluation.detection.matching import (
     match_greedily,
     pair_boxes,
 )
-from core.evaluation.intervals import Interval
+from core.evaluation.intervals import Interval, percentiles
 from core.evaluation.resampling import resample_patients
 from core.types import FloatArray
 
@@ -149,7 +149,7 @@ def evaluate_detection(
     )
 
 
-def average_precision(matched: NDArray[np.bool_], scores: FloatArray, n_true: int) -> float:
+def box_average_precision(matched: NDArray[np.bool_], scores: FloatArray, n_true: int) -> float:
     """Mean precision at 101 recalls, as COCO takes it: the highest at that recall or beyond.
 
     Lin et al. 2014 ("Microsoft COCO") and its evaluation code's definition.
@@ -175,16 +175,6 @@ def mean_interval(
     return percentiles(sums[usable] / counts[usable])
 
 
-def percentiles(sample: FloatArray, confidence: float = 0.95) -> Interval | None:
-    """Percentile interval of a bootstrap sample, NaN left out; None of an empty one."""
-    usable = sample[np.isfinite(sample)]
-    if len(usable) == 0:
-        return None
-    tail = (1.0 - confidence) / 2
-    low, high = np.quantile(usable, [tail, 1.0 - tail])
-    return Interval(float(low), float(high), len(usable))
-
-
 def _level(
     iou: float,
     predicted: BoxTable,
@@ -203,7 +193,7 @@ def _level(
         iou=iou,
         precision=true_shown / int(shown.sum()) if shown.any() else 0.0,
         recall=true_shown / len(truth),
-        average_precision=average_precision(matched, predicted.scores, len(truth)),
+        average_precision=box_average_precision(matched, predicted.scores, len(truth)),
         interval=interval,
     )
 

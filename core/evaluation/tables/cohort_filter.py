@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from core.constants import VERTEBRAE
 from core.dataset.quality import FLAG_COLUMNS
 from core.errors import DataRootError, PredictionsError
 from core.evaluation.tables.evaluation_set import EvaluationSet
+from core.system.parquet import read_table
 
 _SPACING: Final = "z_spacing_mm"
 Fractures = Literal["all", "fractured", "intact"]
@@ -68,17 +67,7 @@ def read_study_facts(studies_parquet: Path) -> StudyFacts:
         DataRootError: It cannot be read or lacks a column.
     """
     columns = ["study_id", _SPACING, *FLAG_COLUMNS]
-    try:
-        table = pd.read_parquet(studies_parquet)
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise DataRootError(
-            f"{studies_parquet} cannot be read as Parquet; index the data set again."
-        ) from error
-    missing = [name for name in columns if name not in table.columns]
-    if missing:
-        raise DataRootError(
-            f"{studies_parquet} lacks the column {missing[0]}; index the data set again."
-        )
+    table = read_table(studies_parquet, columns, DataRootError, "index the data set again")
     table = table.sort_values("study_id", kind="stable")
     return StudyFacts(
         study_ids=np.array(table["study_id"].astype(str).to_list(), np.str_),

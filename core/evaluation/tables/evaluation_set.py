@@ -198,12 +198,12 @@ class EvaluationSet:
         """Studies whose slices have both score and truth, bool (n,)."""
         return self.truth.has_slices & (np.diff(self.truth.offsets) == np.diff(model.offsets))
 
-    def _slice_rows(self, model: ScoreTable) -> _Rows:
+    def _slice_rows(self, model: ScoreTable) -> _SlicePlaces:
         places = np.flatnonzero(self._masked(model))
         lengths = np.diff(model.offsets)[places]
         rows = rows_of_studies(model.offsets, places)
         patients = np.repeat(places, lengths)
-        return _Rows(
+        return _SlicePlaces(
             score=_whole(rows, model.n_slices),
             truth=_whole(rows_of_studies(self.truth.offsets, places), len(self.truth.presence)),
             patients=patients,
@@ -250,7 +250,7 @@ class EvaluationSet:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Rows:
+class _SlicePlaces:
     """Rows of the slices that have both sides; a slice object where those are all."""
 
     score: NDArray[np.int64] | slice

@@ -145,7 +145,7 @@ def _with_slices(labels: TruthTable, file: Path) -> TruthTable:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Rows:
+class _RowOrder:
     """The order of a table's rows: studies by id, slices from the first to the last."""
 
     study_ids: NDArray[np.str_]
@@ -188,7 +188,7 @@ class _Source:
                 raise self.fault(f": column {name} has an empty cell")
         return table
 
-    def order(self, table: pa.Table) -> _Rows:
+    def order(self, table: pa.Table) -> _RowOrder:
         """Find the order of rows, and check that slices of a study are 0..n-1."""
         ids = table.column("study_id").combine_chunks()
         if not pa.types.is_dictionary(ids.type):
@@ -215,7 +215,7 @@ class _Source:
                 f": column slice_index of study {names[used[study]]} is not "
                 f"0..{lengths[study] - 1}, each once"
             )
-        return _Rows(names[used], offsets, order)
+        return _RowOrder(names[used], offsets, order)
 
     def numbers(self, table: pa.Table, name: str, dtype: Any) -> NDArray[Any]:  # noqa: ANN401
         column = table.column(name)
@@ -223,13 +223,13 @@ class _Source:
             raise self.fault(f": column {name} is not numeric")
         return column.to_numpy().astype(dtype, copy=False)
 
-    def columns(self, table: pa.Table, names: list[str], rows: _Rows) -> NDArray[np.float32]:
+    def columns(self, table: pa.Table, names: list[str], rows: _RowOrder) -> NDArray[np.float32]:
         values = np.empty((table.num_rows, len(names)), np.float32)
         for j, name in enumerate(names):
             values[:, j] = rows.arranged(self.numbers(table, name, np.float32))
         return values
 
-    def flags(self, table: pa.Table, names: list[str], rows: _Rows) -> NDArray[np.bool_]:
+    def flags(self, table: pa.Table, names: list[str], rows: _RowOrder) -> NDArray[np.bool_]:
         values = np.empty((table.num_rows, len(names)), np.bool_)
         for j, name in enumerate(names):
             column = table.column(name)
@@ -261,7 +261,7 @@ def _model_name(table: pa.Table) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _folds(table: pa.Table, rows: _Rows) -> NDArray[np.int16] | None:
+def _folds(table: pa.Table, rows: _RowOrder) -> NDArray[np.int16] | None:
     if "fold" not in table.column_names:
         return None
     column = table.column("fold")

@@ -9,7 +9,6 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from core.constants import VERTEBRAE
@@ -17,6 +16,7 @@ from core.dataset.masks import load_vertebra_mask, presence_from_mask
 from core.dataset.rsna import read_studies
 from core.dicom.series_grid import series_grid
 from core.errors import DataRootError
+from core.system.parquet import read_table
 from core.types import StudyRecord
 
 TRUTH_FILE: Final = "truth.parquet"
@@ -102,6 +102,9 @@ def truth_from_csv(path: Path, study_ids: Collection[str] | None = None) -> list
         raise DataRootError(
             f"{path} cannot be read as CSV; give a table like RSNA's train.csv."
         ) from error
+    missing = [name for name in ("StudyInstanceUID", *VERTEBRAE) if name not in table.columns]
+    if missing:
+        raise DataRootError(f"{path} lacks the column {missing[0]}; add it.")
     return _labels(path, table, "StudyInstanceUID", list(VERTEBRAE), study_ids)
 
 
@@ -121,13 +124,16 @@ def truth_from_parquet(
     Raises:
         DataRootError: As `truth_from_csv` describes, or the slices of a study are not 0..n-1.
     """
-    table = _read_parquet(path)
-    truth = _labels(path, table, "study_id", [f"y_{name}" for name in VERTEBRAE], study_ids)
+    if not path.is_file():
+        raise _absent(path)
+    labels = [f"y_{name}" for name in VERTEBRAE]
+    table = read_table(path, ["study_id", *labels], DataRootError, "write it again")
+    truth = _labels(path, table, "study_id", labels, study_ids)
     beside = path.with_name(PRESENCE_FILE)
     if not with_presence or not beside.is_file():
         return truth
-    rows = _read_parquet(beside)
-    _require_columns(beside, rows, ["study_id", "slice_index", *_PRESENCE_COLUMNS])
+    columns = ["study_id", "slice_index", *_PRESENCE_COLUMNS]
+    rows = read_table(beside, columns, DataRootError, "write it again")
     by_study = {str(name): part for name, part in rows.groupby("study_id", sort=False)}
     return [
         StudyTruth(study.study_id, study.fractured, _presence_rows(beside, study.study_id, part))
@@ -159,7 +165,6 @@ def _labels(
     path: Path, table: pd.DataFrame, id_column: str, columns: list[str],
     study_ids: Collection[str] | None,
 ) -> list[StudyTruth]:  # fmt: skip
-    _require_columns(path, table, [id_column, *columns])
     identifiers = table[id_column].astype("string")
     if bool(identifiers.isna().any()):
         raise DataRootError(f"{path}: column {id_column} has an empty cell; fill or remove it.")
@@ -192,21 +197,6 @@ def _zero_or_one(path: Path, table: pd.DataFrame, columns: list[str]) -> NDArray
                 f"{path}: column {name} holds something other than 0 and 1; mend that column."
             )
     return table[columns].to_numpy(dtype=np.bool_)
-
-
-def _require_columns(path: Path, table: pd.DataFrame, columns: list[str]) -> None:
-    missing = [name for name in columns if name not in table.columns]
-    if missing:
-        raise DataRootError(f"{path} lacks the column {missing[0]}; add it.")
-
-
-def _read_parquet(path: Path) -> pd.DataFrame:
-    try:
-        return pd.read_parquet(path)
-    except FileNotFoundError as error:
-        raise _absent(path) from error
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise DataRootError(f"{path} cannot be read as Parquet; write it anew.") from error
 
 
 def _absent(path: Path) -> DataRootError:

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.preprocessing.box_geometry import box_area
-from core.types import FloatArray
+from core.types import FloatArray, IntArray
 
 ScoreRule = Literal["average", "maximum"]
 
@@ -31,17 +30,25 @@ class FusedBoxes:
 
     xyxy: FloatArray
     scores: FloatArray
-    members: NDArray[np.int64]
+    members: IntArray
 
     def __len__(self) -> int:
         """Number of boxes."""
         return len(self.scores)
 
+    def of_members(self, values: IntArray) -> IntArray:
+        """What the members of each box share, int64 (k,), from values (n,) of the boxes given."""
+        found = np.empty(len(self), np.int64)
+        kept = self.members >= 0
+        found[self.members[kept]] = values[kept]
+        return found
+
 
 def weighted_boxes_fusion(
     xyxy: FloatArray,
     scores: FloatArray,
-    models: NDArray[np.int64] | None = None,
+    models: IntArray | None = None,
+    groups: IntArray | None = None,
     *,
     weights: Sequence[float] = (1.0,),
     iou_threshold: float = 0.55,
@@ -57,65 +64,33 @@ def weighted_boxes_fusion(
     C min(T, N) / N, with N models and T members. With model weights, each score is multiplied by
     its model's weight first, and the members' weights take the place of T, all weights that of N.
 
+    Many slices are fused at once: the k-th best boxes of all groups take their step together.
+
     Args:
         xyxy: float64 (n, 4).
         scores: float64 (n,).
         models: int64 (n,), which model (or augmentation, or slice) each box is from; all from
             model 0 if left out.
-        weights: One >= 0 a model.
+        groups: int64 (n,) >= 0; boxes of different groups never meet. All are of one if left out.
+        weights: One >= 0 for each model.
         iou_threshold: Overlap above which two boxes are of one thing.
         skip_below: Boxes of a lower score are left out.
         score_rule: "average" as in the paper, or the highest of the members' weighted scores.
 
     Returns:
-        The fused boxes.
+        The fused boxes, by group and then best first; `FusedBoxes.of_members` gives their groups.
 
     Raises:
         ValueError: The arrays do not fit each other, or a model has no weight.
     """
-    fused, _ = fuse_groups(
-        np.zeros(len(scores), np.int64), xyxy, scores, models, weights=weights,
-        iou_threshold=iou_threshold, skip_below=skip_below, score_rule=score_rule,
-    )  # fmt: skip
-    return fused
-
-
-def fuse_groups(
-    groups: NDArray[np.int64],
-    xyxy: FloatArray,
-    scores: FloatArray,
-    models: NDArray[np.int64] | None = None,
-    *,
-    weights: Sequence[float] = (1.0,),
-    iou_threshold: float = 0.55,
-    skip_below: float = 0.0,
-    score_rule: ScoreRule = "average",
-) -> tuple[FusedBoxes, NDArray[np.int64]]:
-    """Fuse many slices at once: the k-th best boxes of all of them take their step together.
-
-    Args:
-        groups: int64 (n,) >= 0; boxes of different groups never meet.
-        xyxy: As in `weighted_boxes_fusion`, and so is the rest.
-        scores: See there.
-        models: See there.
-        weights: See there.
-        iou_threshold: See there.
-        skip_below: See there.
-        score_rule: See there.
-
-    Returns:
-        The fused boxes, by group and then best first, and the group of each, int64 (k,).
-
-    Raises:
-        ValueError: As `weighted_boxes_fusion` raises it.
-    """
     source = np.zeros(len(scores), np.int64) if models is None else models
+    group_of = np.zeros(len(scores), np.int64) if groups is None else groups
     given = np.asarray(weights, dtype=np.float64)
-    check_boxes(xyxy, scores, source, given)
+    check_fusion_input(xyxy, scores, source, given)
     weighted = scores * given[source]
-    order = np.lexsort((np.arange(len(scores)), -weighted, groups))
+    order = np.lexsort((np.arange(len(scores)), -weighted, group_of))
     order = order[scores[order] >= skip_below]
-    names, dense, counts = np.unique(groups[order], return_inverse=True, return_counts=True)
+    names, dense, counts = np.unique(group_of[order], return_inverse=True, return_counts=True)
     rank = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
     clusters = _Clusters(len(names), int(counts.max(initial=0)))
     slots = np.full(len(order), -1, np.int64)
@@ -125,10 +100,10 @@ def fuse_groups(
         slots[turn] = clusters.add(
             dense[turn], xyxy[rows], weighted[rows], given[source[rows]], iou_threshold
         )
-    fused, group, place = clusters.fused(given, score_rule)
+    fused, place = clusters.fused(given, score_rule)
     members = np.full(len(scores), -1, np.int64)
     members[order] = place[dense, slots] if len(order) else slots
-    return FusedBoxes(fused[:, :4], fused[:, 4], members), names[group]
+    return FusedBoxes(fused[:, :4], fused[:, 4], members)
 
 
 class _Clusters:
@@ -143,9 +118,9 @@ class _Clusters:
         self._highest = np.zeros((groups, room))
 
     def add(
-        self, group: NDArray[np.int64], xyxy: FloatArray, weighted: FloatArray, weight: FloatArray,
+        self, group: IntArray, xyxy: FloatArray, weighted: FloatArray, weight: FloatArray,
         iou_threshold: float,
-    ) -> NDArray[np.int64]:  # fmt: skip
+    ) -> IntArray:  # fmt: skip
         """Put a box where it belongs in each of `group`, which names none twice.
 
         Returns:
@@ -164,9 +139,7 @@ class _Clusters:
         )
         return slot
 
-    def _nearest(
-        self, group: NDArray[np.int64], xyxy: FloatArray, iou_threshold: float
-    ) -> NDArray[np.int64]:
+    def _nearest(self, group: IntArray, xyxy: FloatArray, iou_threshold: float) -> IntArray:
         seen = int(self._count[group].max(initial=0))
         slot = self._count[group].copy()
         if seen:
@@ -178,10 +151,8 @@ class _Clusters:
         self._count[group] = np.maximum(self._count[group], slot + 1)
         return slot
 
-    def fused(
-        self, weights: FloatArray, rule: ScoreRule
-    ) -> tuple[FloatArray, NDArray[np.int64], NDArray[np.int64]]:
-        """Boxes and rescaled scores (k, 5), group (k,), and the place of each (group, cluster)."""
+    def fused(self, weights: FloatArray, rule: ScoreRule) -> tuple[FloatArray, IntArray]:
+        """Boxes and rescaled scores (k, 5), and the place of each (group, cluster)."""
         group, slot = np.nonzero(np.arange(self._scores.shape[1]) < self._count[:, np.newaxis])
         total, top = float(weights.sum()) or 1.0, float(weights.max()) or 1.0
         if rule == "maximum":
@@ -194,7 +165,7 @@ class _Clusters:
         place = np.full(self._scores.shape, -1, np.int64)
         place[group[order], slot[order]] = np.arange(len(order))
         boxes = np.column_stack([self._boxes[group, slot], scores])
-        return boxes[order], group[order], place
+        return boxes[order], place
 
 
 def _paired_iou(boxes: FloatArray, xyxy: FloatArray) -> FloatArray:
@@ -207,8 +178,8 @@ def _paired_iou(boxes: FloatArray, xyxy: FloatArray) -> FloatArray:
     return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
 
 
-def check_boxes(
-    xyxy: FloatArray, scores: FloatArray, models: NDArray[np.int64], weights: FloatArray
+def check_fusion_input(
+    xyxy: FloatArray, scores: FloatArray, models: IntArray, weights: FloatArray
 ) -> None:
     """Check that boxes, scores, models and weights fit each other.
 

@@ -1,17 +1,16 @@
-"""Fusion's older siblings, and the choice between them by name."""
+"""Suppression of boxes that overlap a better one, and the choice of a way by name."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from core.inference.boxes.fusion import FusedBoxes, check_boxes, weighted_boxes_fusion
+from core.inference.boxes.fusion import FusedBoxes, check_fusion_input
 from core.preprocessing.box_geometry import box_iou
-from core.types import FloatArray
+from core.types import FloatArray, IntArray
 
-FusionMethod = Literal["wbf", "nms", "soft-nms", "none"]
+Suppression = Literal["nms", "soft-nms", "none"]
 
 
 def non_maximum_suppression(
@@ -28,9 +27,8 @@ def non_maximum_suppression(
     Raises:
         ValueError: The arrays do not fit each other.
     """
-    check_boxes(xyxy, scores, np.zeros(len(scores), np.int64), np.ones(1))
-    order = np.argsort(-scores, kind="stable")
-    order = order[scores[order] >= skip_below]
+    check_fusion_input(xyxy, scores, np.zeros(len(scores), np.int64), np.ones(1))
+    order = _best_first(scores, skip_below)
     overlap = box_iou(xyxy, xyxy)
     members = np.full(len(scores), -1, np.int64)
     kept: list[int] = []
@@ -59,7 +57,7 @@ def soft_nms(
     Raises:
         ValueError: The arrays do not fit each other, or `sigma` is not above 0.
     """
-    check_boxes(xyxy, scores, np.zeros(len(scores), np.int64), np.ones(1))
+    check_fusion_input(xyxy, scores, np.zeros(len(scores), np.int64), np.ones(1))
     if not sigma > 0:
         raise ValueError(f"Soft-NMS needs a sigma above 0, not {sigma}.")
     damping = np.exp(-np.square(box_iou(xyxy, xyxy)) / sigma)
@@ -77,47 +75,41 @@ def soft_nms(
     return FusedBoxes(xyxy[taken], current[taken], members)
 
 
-def fuse(
-    method: FusionMethod,
+def suppress(
+    method: Suppression,
     xyxy: FloatArray,
     scores: FloatArray,
-    models: NDArray[np.int64],
     *,
-    n_models: int,
     iou_threshold: float,
     skip_below: float,
 ) -> FusedBoxes:
-    """Fuse by name; "none" only sorts and skips.
+    """Suppress by name; "none" only sorts and skips.
 
     Args:
         method: Which way.
         xyxy: float64 (n, 4).
         scores: float64 (n,).
-        models: int64 (n,), source of each box, below `n_models`.
-        n_models: Sources in all; weighted boxes fusion lowers what few of them saw.
         iou_threshold: Overlap above which boxes are of one thing; as Gaussian width for soft-NMS.
         skip_below: Boxes of a lower score are left out.
 
     Raises:
         ValueError: As the methods raise it.
     """
-    if method == "wbf":
-        return weighted_boxes_fusion(
-            xyxy, scores, models, weights=(1.0,) * n_models, iou_threshold=iou_threshold,
-            skip_below=skip_below,
-        )  # fmt: skip
     if method == "nms":
         return non_maximum_suppression(
             xyxy, scores, iou_threshold=iou_threshold, skip_below=skip_below
         )
+    members = np.full(len(scores), -1, np.int64)
     if method == "soft-nms":
         kept = np.flatnonzero(scores >= skip_below)
         found = soft_nms(xyxy[kept], scores[kept], sigma=max(iou_threshold, 1e-3))
-        members = np.full(len(scores), -1, np.int64)
         members[kept] = found.members
         return FusedBoxes(found.xyxy, found.scores, members)
-    order = np.argsort(-scores, kind="stable")
-    order = order[scores[order] >= skip_below]
-    members = np.full(len(scores), -1, np.int64)
+    order = _best_first(scores, skip_below)
     members[order] = np.arange(len(order))
     return FusedBoxes(xyxy[order], scores[order], members)
+
+
+def _best_first(scores: FloatArray, skip_below: float) -> IntArray:
+    order = np.argsort(-scores, kind="stable")
+    return order[scores[order] >= skip_below]

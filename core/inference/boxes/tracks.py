@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from core.inference.boxes.fusion import ScoreRule, fuse_groups
-from core.inference.boxes.suppression import FusionMethod, fuse
+from core.inference.boxes.fusion import ScoreRule, weighted_boxes_fusion
+from core.inference.boxes.suppression import Suppression, suppress
 from core.preprocessing.box_geometry import box_iou
 from core.types import FloatArray, IntArray, RawDetections
+
+FusionMethod = Literal["wbf"] | Suppression
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,9 +205,9 @@ def _fused(raw: RawDetections, settings: FusionSettings) -> tuple[IntArray, Floa
     scores: list[FloatArray] = [np.empty(0)]
     for index in np.unique(raw.slice_index):
         rows = raw.slice_index == index
-        one = fuse(
-            settings.method, raw.xyxy[rows], raw.scores[rows], raw.source[rows],
-            n_models=raw.n_sources, iou_threshold=settings.iou, skip_below=settings.skip_below,
+        one = suppress(
+            settings.method, raw.xyxy[rows], raw.scores[rows],
+            iou_threshold=settings.iou, skip_below=settings.skip_below,
         )  # fmt: skip
         slices.append(np.full(len(one), index, np.int64))
         boxes.append(one.xyxy)
@@ -223,10 +226,10 @@ def _fused_over_neighbours(
     repeated = len(offsets)
     sources = np.concatenate([raw.source + k * raw.n_sources for k in range(repeated)])
     weights = np.repeat([1.0 if step == 0 else weight for step in offsets], raw.n_sources)
-    fused, slices = fuse_groups(
-        groups[inside], np.tile(raw.xyxy, (repeated, 1))[inside],
-        np.tile(raw.scores, repeated)[inside], sources[inside],
+    fused = weighted_boxes_fusion(
+        np.tile(raw.xyxy, (repeated, 1))[inside], np.tile(raw.scores, repeated)[inside],
+        sources[inside], groups[inside],
         weights=weights.tolist(), iou_threshold=settings.iou, skip_below=settings.skip_below,
         score_rule=settings.score_rule,
     )  # fmt: skip
-    return slices, fused.xyxy, fused.scores
+    return fused.of_members(groups[inside]), fused.xyxy, fused.scores

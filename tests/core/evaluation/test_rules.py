@@ -197,5 +197,5 @@ def test_facts_come_from_the_index(tmp_path):
     pd.DataFrame({"study_id": ["a"]}).to_parquet(tmp_path / "studies.parquet")
     with pytest.raises(DataRootError, match="lacks the column z_spacing_mm"):
         read_study_facts(tmp_path / "studies.parquet")
-    with pytest.raises(DataRootError, match="cannot be read"):
+    with pytest.raises(DataRootError, match="does not exist"):
         read_study_facts(tmp_path / "none.parquet")

@@ -8,7 +8,7 @@ import pytest
 from core.config import PROJECT_ROOT
 from core.dataset.rsna import read_studies
 from core.errors import PredictionsError
-from core.evaluation.detection.files import BoxTables, fused_table, read_box_cohort, truth_table
+from core.evaluation.detection.files import BoxTables, fused_table, read_box_cohort, true_box_table
 from core.experiments import localizer_baselines
 from core.experiments.cohorts import PREDICTIONS_FOLDER
 from core.experiments.localizer_baselines import heat_boxes, slice_probabilities, slice_threshold
@@ -32,7 +32,7 @@ def study(name: str, n_slices: int) -> RawDetections:
 
 def test_a_box_of_heat_is_measured_where_the_truth_is(phantom_root, monkeypatch):
     record = read_studies(phantom_root)[0]
-    truth = truth_table([(0, 4, (10, 20, 30, 40)), (0, 5, (0, 0, 8, 8))])
+    truth = true_box_table([(0, 4, (10, 20, 30, 40)), (0, 5, (0, 0, 8, 8))])
     cohort = BoxTables((study(record.study_id, 40),), truth, ("C2", "C2"), ("", ""))
 
     def looks_at(volume, bundle, index, vertebra):

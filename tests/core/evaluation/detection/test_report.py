@@ -18,7 +18,7 @@ from core.evaluation.detection.froc import (
     sensitivity_at_draws,
 )
 from core.evaluation.detection.matching import BoxTable, iou_of_best, match_greedily, pair_boxes
-from core.evaluation.detection.report import average_precision, evaluate_detection
+from core.evaluation.detection.report import box_average_precision, evaluate_detection
 from core.evaluation.resampling import resample_patients
 
 
@@ -95,7 +95,7 @@ def coco_ap(predicted, truth, iou):
 def test_average_precision_is_cocos(seed, iou):
     predicted, truth, _ = made_cohort(seed)
     matched = match_greedily(pair_boxes(predicted, truth), predicted.scores, iou=iou)
-    found = average_precision(matched, predicted.scores, len(truth))
+    found = box_average_precision(matched, predicted.scores, len(truth))
     assert found == pytest.approx(coco_ap(predicted, truth, iou), abs=1e-9)
     assert 0 < found < 1
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.inference.boxes.fusion import fuse_groups, weighted_boxes_fusion
-from core.inference.boxes.suppression import fuse, non_maximum_suppression, soft_nms
+from core.inference.boxes.fusion import weighted_boxes_fusion
+from core.inference.boxes.suppression import non_maximum_suppression, soft_nms, suppress
 from core.preprocessing.box_geometry import box_iou
 
 UNIT = np.array([[10.0, 10.0, 20.0, 20.0]])
@@ -128,9 +128,11 @@ def test_scores_of_zero_keep_their_place():
 def test_groups_are_fused_as_if_each_stood_alone(made, n_groups):
     xyxy, scores, models = made
     groups = np.arange(len(scores)) % n_groups + 7
-    together, names = fuse_groups(
-        groups, xyxy, scores, models, weights=(1, 1, 1), iou_threshold=0.3
+    together = weighted_boxes_fusion(
+        xyxy, scores, models, groups, weights=(1, 1, 1), iou_threshold=0.3
     )
+    names = together.of_members(groups)
+    assert np.all(np.diff(names) >= 0)
     for name in np.unique(groups):
         rows = groups == name
         alone = weighted_boxes_fusion(
@@ -172,16 +174,14 @@ def test_soft_suppression_drops_what_falls_below_the_limit():
     assert found.members.tolist() == [0, -1]
 
 
-@pytest.mark.parametrize("method", ["wbf", "nms", "soft-nms", "none"])
+@pytest.mark.parametrize("method", ["nms", "soft-nms", "none"])
 def test_every_method_takes_no_box_and_skips_low_ones(method):
-    empty = fuse(
-        method, np.empty((0, 4)), np.empty(0), np.empty(0, np.int64), n_models=2,
-        iou_threshold=0.5, skip_below=0.1,
-    )  # fmt: skip
+    empty = suppress(method, np.empty((0, 4)), np.empty(0), iou_threshold=0.5, skip_below=0.1)
     assert len(empty) == 0
-    two = fuse(
+    assert len(weighted_boxes_fusion(np.empty((0, 4)), np.empty(0))) == 0
+    two = suppress(
         method, UNIT + np.array([[0], [40]]), np.array([0.05, 0.5]),
-        np.zeros(2, np.int64), n_models=1, iou_threshold=0.5, skip_below=0.1,
+        iou_threshold=0.5, skip_below=0.1,
     )  # fmt: skip
     np.testing.assert_allclose(two.xyxy, UNIT + 40)
     assert two.members.tolist() == [-1, 0]
@@ -235,8 +235,9 @@ def test_weights_that_cannot_be_are_refused(weights):
 def test_a_slice_with_fewer_clusters_than_another_still_joins_its_own():
     same = [[0.0, 0, 10, 10]] * 3
     apart = [[50.0 * k, 0, 50.0 * k + 10, 10] for k in range(3)]
-    fused, names = fuse_groups(
-        np.array([0, 0, 0, 1, 1, 1]), np.array(same + apart), np.array([0.9, 0.8, 0.7] * 2)
+    groups = np.array([0, 0, 0, 1, 1, 1])
+    fused = weighted_boxes_fusion(
+        np.array(same + apart), np.array([0.9, 0.8, 0.7] * 2), groups=groups
     )
-    assert names.tolist() == [0, 1, 1, 1]
+    assert fused.of_members(groups).tolist() == [0, 1, 1, 1]
     np.testing.assert_allclose(fused.xyxy, [same[0], *apart])
