@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from core.evaluation.curves import curve_points, threshold_counts
 from core.evaluation.resampling import Resampled, resampled
 from core.evaluation.tables.evaluation_set import LevelItems
+from core.types import FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -18,18 +19,14 @@ class CurveBand:
 
     Attributes:
         grid: float64 (g,), 0..1: false-positive rate for the ROC band, recall for the other.
-        roc_low: float64 (g,), sensitivity.
-        roc_high: float64 (g,).
-        precision_low: float64 (g,), at the first threshold that reaches the recall.
-        precision_high: float64 (g,).
+        roc: float64 (2, g), lower and upper sensitivity.
+        precision: float64 (2, g), the same at the first threshold that reaches the recall.
         replicates: Replicates that drew both classes.
     """
 
-    grid: NDArray[np.float64]
-    roc_low: NDArray[np.float64]
-    roc_high: NDArray[np.float64]
-    precision_low: NDArray[np.float64]
-    precision_high: NDArray[np.float64]
+    grid: FloatArray
+    roc: FloatArray
+    precision: FloatArray
     replicates: int
 
 
@@ -65,14 +62,13 @@ def curve_bands(
         roc[r] = np.interp(grid, alarms, recall)
         precision[r] = _precision_at(grid, recall, true_positives, false_positives)
     tail = (1.0 - confidence) / 2
-    roc_low, roc_high = np.quantile(roc, [tail, 1.0 - tail], axis=0)
-    precision_low, precision_high = np.quantile(precision, [tail, 1.0 - tail], axis=0)
-    return CurveBand(grid, roc_low, roc_high, precision_low, precision_high, len(found))
+    ends = [tail, 1.0 - tail]
+    return CurveBand(
+        grid, np.quantile(roc, ends, axis=0), np.quantile(precision, ends, axis=0), len(found)
+    )
 
 
-def _called(
-    sample: Resampled, chosen: NDArray[np.bool_], thresholds: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _called(sample: Resampled, chosen: NDArray[np.bool_], thresholds: FloatArray) -> FloatArray:
     """Items of `chosen` (n,) at or above each falling threshold (k,), float64 (replicates, k)."""
     k = len(thresholds)
     places = np.searchsorted(-thresholds, -sample.values[chosen], side="left")
@@ -83,11 +79,11 @@ def _called(
 
 
 def _precision_at(
-    grid: NDArray[np.float64],
-    recall: NDArray[np.float64],
-    true_positives: NDArray[np.float64],
-    false_positives: NDArray[np.float64],
-) -> NDArray[np.float64]:
+    grid: FloatArray,
+    recall: FloatArray,
+    true_positives: FloatArray,
+    false_positives: FloatArray,
+) -> FloatArray:
     """Precision at the first threshold that reaches each recall of the grid."""
     place = np.clip(np.searchsorted(recall[1:], grid, side="left"), 0, len(true_positives) - 1)
     called = np.maximum(true_positives + false_positives, 1.0)

@@ -24,8 +24,7 @@ class Reliability:
     Attributes:
         mean_score: float64 (b,), of the bin's items.
         positive_share: float64 (b,).
-        low: float64 (b,), Wilson's 95 % interval of the share, items taken as independent.
-        high: float64 (b,).
+        interval: float64 (2, b), Wilson's 95 % interval of the share, items taken as independent.
         counts: int64 (b,), items in the bin.
         edges: float64 (b, 2), the bin's limits.
         brier: Mean squared error (Brier, 1950).
@@ -35,8 +34,7 @@ class Reliability:
 
     mean_score: NDArray[np.float64]
     positive_share: NDArray[np.float64]
-    low: NDArray[np.float64]
-    high: NDArray[np.float64]
+    interval: NDArray[np.float64]
     counts: NDArray[np.int64]
     edges: NDArray[np.float64]
     brier: float
@@ -73,13 +71,11 @@ def reliability(
     counts = counts[used]
     mean = np.bincount(places, values, minlength=n_bins)[used] / counts
     share = positives / counts
-    low, high = wilson_interval(positives, counts)
     gaps = np.abs(share - mean)
     return Reliability(
         mean_score=mean,
         positive_share=share,
-        low=low,
-        high=high,
+        interval=wilson_interval(positives, counts),
         counts=counts,
         edges=np.column_stack([edges[:-1], edges[1:]])[used],
         brier=float(np.mean((values - labels) ** 2)),
@@ -109,13 +105,13 @@ def expected_calibration_error(scores: ArrayLike, truth: ArrayLike, bins: int = 
 
 def wilson_interval(
     positives: NDArray[np.number[Any]], counts: NDArray[np.integer[Any]]
-) -> tuple[FloatArray, FloatArray]:
-    """95 % interval of a share (Wilson, 1927), two float64 (b,)."""
+) -> FloatArray:
+    """95 % interval of a share (Wilson, 1927), float64 (2, b), lower and upper ends."""
     z = 1.959963984540054
     share = np.asarray(positives / counts, np.float64)
     centre = (share + z**2 / (2 * counts)) / (1 + z**2 / counts)
     half = z * np.sqrt(share * (1 - share) / counts + z**2 / (4 * counts**2)) / (1 + z**2 / counts)
-    return np.clip(centre - half, 0.0, 1.0), np.clip(centre + half, 0.0, 1.0)
+    return np.clip([centre - half, centre + half], 0.0, 1.0)
 
 
 def equal_edges(bins: int) -> FloatArray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,7 +36,7 @@ from core.models.pairs import DEFAULT_NAMES
 from core.phantom.cohort import write_cohort
 from core.system.atomic_files import write_json
 from core.system.parquet import write_table
-from core.types import Progress, StudyRecord
+from core.types import Progress, Say, StudyRecord
 
 _CONFIGS: Final = PROJECT_ROOT / "configs" / "localization"
 STAGES: Final = (
@@ -57,7 +57,7 @@ def build_localizer(
     studies: int = HELD_OUT.studies,
     jobs: int | None = None,
     progress: Progress | None = None,
-    say: Callable[[str], None] = lambda _: None,
+    say: Say = lambda _: None,
 ) -> BundleInfo:
     """Train the shipped localiser, score it on held-out studies and write the bundle.
 
@@ -89,9 +89,7 @@ def build_localizer(
         for file in made.iterdir():
             shutil.copy2(file, target / file.name)
     bundle = read_bundle(target)
-    return score_localizer(
-        bundle, work, settings, studies=studies, jobs=jobs, progress=progress, say=say
-    )
+    return _score(bundle, work, settings, studies, jobs, progress, say)
 
 
 def train_stages(
@@ -99,7 +97,7 @@ def train_stages(
     work: Path,
     *,
     progress: Progress | None = None,
-    say: Callable[[str], None] = lambda _: None,
+    say: Say = lambda _: None,
 ) -> Path:
     """Train the stages of the localiser one after another; those that are finished stay.
 
@@ -134,26 +132,13 @@ def train_stages(
     return bundles[-1]
 
 
-def score_localizer(
-    bundle: BundleInfo,
-    work: Path,
-    settings: Settings,
-    *,
-    studies: int = HELD_OUT.studies,
-    jobs: int | None = None,
-    progress: Progress | None = None,
-    say: Callable[[str], None] = lambda _: None,
-) -> BundleInfo:
+def _score(
+    bundle: BundleInfo, work: Path, settings: Settings, studies: int, jobs: int | None,
+    progress: Progress | None, say: Say,
+) -> BundleInfo:  # fmt: skip
     """Choose weights and operating points on the folds cohort, measure on the held-out studies.
 
-    Args:
-        bundle: A localisation bundle; its metrics, operating point, card and boxes are replaced.
-        work: Folder of the cohorts.
-        settings: Where caches lie.
-        studies: Held-out studies to measure on, the first by study id.
-        jobs: Processes that read the cohorts; None is one a core.
-        progress: Called with (studies done, studies in all).
-        say: Told what is done next.
+    The bundle's metrics, operating point, card and boxes are replaced.
     """
     say("Boxes of the cohort that weights and thresholds are chosen on")
     folds = read_cohort(

@@ -46,8 +46,8 @@ def calibration_figure(models: Sequence[DrawnReliability]) -> go.Figure:
                 customdata=found.counts,
                 error_y={
                     "type": "data", "symmetric": False, "thickness": 1, "width": 0,
-                    "array": found.high - found.positive_share,
-                    "arrayminus": found.positive_share - found.low,
+                    "array": found.interval[1] - found.positive_share,
+                    "arrayminus": found.positive_share - found.interval[0],
                     "visible": not model.faint,
                 },
                 mode="lines+markers",

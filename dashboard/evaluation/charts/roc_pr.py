@@ -42,8 +42,7 @@ def roc_figure(curves: Sequence[DrawnCurve]) -> go.Figure:
     figure.add_trace(_reference([0, 1], [0, 1]))
     for curve in curves:
         if curve.band is not None:
-            band = curve.band
-            _add_band(figure, band.grid, band.roc_low, band.roc_high, curve.style)
+            _add_band(figure, curve.band.grid, curve.band.roc, curve.style)
         points = curve.points
         _add_curve(figure, curve, points.false_positive_rate, points.recall)
     lay_out(figure, WIDE)
@@ -59,8 +58,7 @@ def pr_figure(curves: Sequence[DrawnCurve]) -> go.Figure:
         figure.add_trace(_reference([0, 1], [share, share]))
     for curve in curves:
         if curve.band is not None:
-            band = curve.band
-            _add_band(figure, band.grid, band.precision_low, band.precision_high, curve.style)
+            _add_band(figure, curve.band.grid, curve.band.precision, curve.style)
         _add_curve(figure, curve, curve.points.recall, curve.points.precision)
     lay_out(figure, WIDE)
     figure.update_xaxes(title="Recall (sensitivity)", **_AXIS)
@@ -107,14 +105,11 @@ def _add_curve(
 
 
 def _add_band(
-    figure: go.Figure,
-    grid: NDArray[np.float64],
-    low: NDArray[np.float64],
-    high: NDArray[np.float64],
-    style: ModelStyle,
+    figure: go.Figure, grid: NDArray[np.float64], ends: NDArray[np.float64], style: ModelStyle
 ) -> None:
-    known = np.isfinite(low) & np.isfinite(high)
-    grid, low, high = grid[known], low[known], high[known]
+    """Draw a band between its lower and upper ends (2, g)."""
+    known = np.isfinite(ends).all(axis=0)
+    grid, (low, high) = grid[known], ends[:, known]
     figure.add_trace(
         go.Scatter(
             x=np.round(np.concatenate([grid, grid[::-1]]), 4),

@@ -159,11 +159,11 @@ def test_bands_equal_curves_of_the_same_draws():
         reached = [max(np.argmax(found > 0), np.argmax(found / found[-1] >= g)) for g in band.grid]
         precisions.append((found / np.maximum(called, 1))[reached])
     low, high = np.quantile(roc, [0.025, 0.975], axis=0)
-    assert band.roc_low == pytest.approx(low, abs=1e-12)
-    assert band.roc_high == pytest.approx(high, abs=1e-12)
+    assert band.roc[0] == pytest.approx(low, abs=1e-12)
+    assert band.roc[1] == pytest.approx(high, abs=1e-12)
     low, high = np.quantile(precisions, [0.025, 0.975], axis=0)
-    assert band.precision_low == pytest.approx(low, abs=1e-12)
-    assert band.precision_high == pytest.approx(high, abs=1e-12)
+    assert band.precision[0] == pytest.approx(low, abs=1e-12)
+    assert band.precision[1] == pytest.approx(high, abs=1e-12)
     assert band.replicates == len(roc)
 
 
