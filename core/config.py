@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 import yaml
 from pydantic import (
@@ -32,6 +33,44 @@ FractureTarget = Literal["vertebra", "line"]
 """What makes y_ij: fractured vertebra j is in view on slice i, or a box marks its line there."""
 ChannelMode = Literal["grey", "windows", "neighbours"]
 """What a network's three channels hold: one grey slice thrice, three HU windows, or i-1, i, i+1."""
+
+TaskName = Literal["vertebra", "fracture", "localization"]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFacts:
+    """What the networks of a task are for, and what a run of it may ask for.
+
+    Attributes:
+        title: What they do, for a reader.
+        gives: What they find in a study.
+        types: The method's types that there are.
+        max_lr: Peak of the learning rate unless a run sets another.
+        backbones: Those that they can be built on.
+        channels: What they can be fed.
+    """
+
+    title: str
+    gives: Literal["presence", "fractures", "boxes"]
+    types: tuple[int, ...]
+    max_lr: float
+    backbones: tuple[BackboneName, ...] = get_args(BackboneName)
+    channels: tuple[ChannelMode, ...] = get_args(ChannelMode)
+
+    def title_of(self, type: int) -> str:
+        """The title with the type, where there are several."""
+        return self.title if len(self.types) == 1 else f"{self.title}, Type {type}"
+
+
+TASK_FACTS: Final[dict[TaskName, TaskFacts]] = {
+    "vertebra": TaskFacts("Vertebra detection", "presence", (1, 2), 1e-3),
+    "fracture": TaskFacts("Fracture detection", "fractures", (1, 2, 3), 1e-4),
+    "localization": TaskFacts(
+        "Fracture localisation by boxes", "boxes", (1,), 1e-3,
+        backbones=("mobilenet_v3_large", "resnet50"), channels=("grey", "neighbours"),
+    ),
+}  # fmt: skip
+"""What differs by task; `core.training.trainer` has how each is trained."""
 
 
 _PREPARATION: Final = "preparation"
@@ -179,7 +218,7 @@ class RunConfig(PreparedConfig):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    task: Literal["vertebra", "fracture", "localization"]
+    task: TaskName
     type: Literal[1, 2, 3] = 1
     backbone: BackboneName = "mobilenet_v3_large"
     pretrained: bool = False
@@ -223,30 +262,34 @@ class RunConfig(PreparedConfig):
 
     @model_validator(mode="after")
     def _fits_together(self) -> RunConfig:
-        if self.task == "vertebra" and self.type == 3:
-            raise ValueError("vertebra detection has Types 1 and 2 only; set type to 1 or 2")
-        if self.task == "localization":
-            self._fits_localization()
+        asked = {
+            "type": self.type,
+            "backbone": self.backbone,
+            "channels": self.preparation.channels,
+        }
+        facts = self.facts
+        known = {"type": facts.types, "backbone": facts.backbones, "channels": facts.channels}
+        for key, choices in known.items():
+            if asked[key] not in choices:
+                named = " or ".join(str(choice) for choice in choices)
+                raise ValueError(f"the {key} of {facts.title} is {named}; set {key} to that")
         if isinstance(self.fold, int) and self.fold >= self.folds:
             raise ValueError(
                 f"fold must be below folds ({self.folds}); set it to 0..{self.folds - 1}"
             )
         return self
 
-    def _fits_localization(self) -> None:
-        if self.type != 1 or self.backbone not in ("mobilenet_v3_large", "resnet50"):
-            raise ValueError(
-                "a localiser has type 1 and the backbone mobilenet_v3_large or resnet50"
-            )
-        if self.preparation.channels == "windows":
-            raise ValueError("a localiser's channels are grey or neighbours")
+    @property
+    def facts(self) -> TaskFacts:
+        """What the networks of the task are for."""
+        return TASK_FACTS[self.task]
 
     @property
     def learning_rate(self) -> float:
         """Peak of the one-cycle schedule: 1e-3 for vertebra, 1e-4 for fracture unless set."""
         if self.max_lr is not None:
             return self.max_lr
-        return 1e-4 if self.task == "fracture" else 1e-3
+        return self.facts.max_lr
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -125,10 +125,6 @@ def _train_one(config: RunConfig, run_dir: Path, *, resume: bool) -> None:
 
 
 def _train_folds(config: RunConfig, run_dir: Path, *, resume: bool) -> None:
-    if config.task == "localization":
-        raise ConfigError(
-            "A localiser is trained a fold at a time; give --fold 0, then 1, and so on."
-        )
     from core.evaluation.report_table import render_report
     from core.experiments.cross_validation import cross_validate
 

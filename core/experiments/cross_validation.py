@@ -13,7 +13,7 @@ from typing import Any, Final
 from core.config import RunConfig, Settings
 from core.dataset.rsna import read_studies
 from core.dicom.series import read_series
-from core.errors import DicomSeriesError, TrainingError
+from core.errors import ConfigError, DicomSeriesError, TrainingError
 from core.evaluation.levels import LevelReport
 from core.evaluation.report import EvaluationReport, evaluate_predictions
 from core.evaluation.tables.truth import truth_from_data_root
@@ -107,6 +107,10 @@ def cross_validate(
         TrainingError: A fold cannot be trained, or is being trained elsewhere.
         ConfigError, DataRootError, BundleError, StorageError: As the parts raise them.
     """
+    if config.facts.gives == "boxes":
+        raise ConfigError(
+            "A localiser is trained one fold at a time; give --fold 0, then 1, and so on."
+        )
     run = RunFolder(run_dir)
     whole = config.model_copy(update={"fold": "all"})
     run.start(whole, resume=resume)

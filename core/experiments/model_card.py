@@ -41,7 +41,7 @@ def render_card(bundle: BundleInfo, config: RunConfig, metrics: Mapping[str, Any
         f"> **{SYNTHETIC_WARNING}**",
         f"> {NOT_FOR_CLINICAL_USE}",
         "",
-        f"{b.task.capitalize()} detection, Type {b.type}: {_READS_AND_GIVES[b.task, b.type]}. "
+        f"{b.title}: {_READS_AND_GIVES[b.task, b.type]}. "
         f"Backbone {b.backbone}, {b.parameters:,} parameters, "
         f"{'ImageNet' if config.pretrained else 'random'} initialisation, weights stored in half "
         "precision.",

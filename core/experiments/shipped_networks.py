@@ -84,11 +84,10 @@ def build_bundles(
 
 def demo_configs(data_root: Path) -> dict[str, RunConfig]:
     """The configs of the shipped vertebra and fracture networks by name, vertebra first."""
-    found = {
+    return {
         path.stem: load_run_config(path, data_root=data_root)
         for path in sorted(CONFIGS.glob("*.yaml"), reverse=True)
     }
-    return {name: config for name, config in found.items() if config.task != "localization"}
 
 
 def _folds_of(configs: Mapping[str, RunConfig]) -> int:

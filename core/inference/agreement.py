@@ -17,7 +17,7 @@ class Opinion:
 
     Attributes:
         name: Of the fracture bundle, or of the localiser.
-        type: Its type, 1 to 3; None for a localiser's boxes taken as evidence.
+        title: What it does.
         patient_prob: p.
         patient: The patient's call.
         probs: p_j for C1..C7.
@@ -25,7 +25,7 @@ class Opinion:
     """
 
     name: str
-    type: int | None
+    title: str
     patient_prob: float
     patient: bool
     probs: tuple[float, ...]
@@ -71,7 +71,7 @@ def opinion(reading: StudyScores, pair: BundlePair) -> Opinion:
     config = pair.fracture.config
     return Opinion(
         name=config.name,
-        type=None if config.task == "localization" else config.type,
+        title=config.title,
         patient_prob=float(reading.patient.patient_prob),
         patient=calls.patient,
         probs=tuple(float(p) for p in reading.patient.vertebra_probs),

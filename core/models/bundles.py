@@ -10,7 +10,15 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from core.config import BackboneName, PreparedConfig, SlicePreparation, first_fault
+from core.config import (
+    TASK_FACTS,
+    BackboneName,
+    PreparedConfig,
+    SlicePreparation,
+    TaskFacts,
+    TaskName,
+    first_fault,
+)
 from core.errors import BundleError
 
 WEIGHTS_FILE: Final = "model.safetensors"
@@ -77,7 +85,7 @@ class BundleConfig(PreparedConfig):
 
     format: Literal[1] = 1
     name: str
-    task: Literal["vertebra", "fracture", "localization"]
+    task: TaskName
     type: Literal[1, 2, 3]
     backbone: BackboneName
     preparation: SlicePreparation
@@ -101,14 +109,24 @@ class BundleConfig(PreparedConfig):
         return content
 
     @property
+    def facts(self) -> TaskFacts:
+        """What the networks of the task are for."""
+        return TASK_FACTS[self.task]
+
+    @property
+    def title(self) -> str:
+        """What the model does, for a reader."""
+        return self.facts.title_of(self.type)
+
+    @property
     def gives_presence(self) -> bool:
         """Whether the model scores v_ij: every vertebra model, and fracture Type 3."""
-        return self.task == "vertebra" or self.type == 3
+        return self.facts.gives == "presence" or self.type == 3
 
     @property
     def gives_boxes(self) -> bool:
         """Whether the model is a localiser."""
-        return self.task == "localization"
+        return self.facts.gives == "boxes"
 
     @property
     def gives_fractures(self) -> bool:
@@ -116,14 +134,14 @@ class BundleConfig(PreparedConfig):
 
         They are fitted together with the thresholds: `core.experiments.localizer_scores`.
         """
-        return self.task == "fracture" or (
-            self.task == "localization" and self.box_weights is not None
+        return self.facts.gives == "fractures" or (
+            self.gives_boxes and self.box_weights is not None
         )
 
     @property
     def reads_presence(self) -> bool:
         """Whether the model needs v_ij beside the image: fracture Type 2."""
-        return self.task == "fracture" and self.type == 2
+        return self.facts.gives == "fractures" and self.type == 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,41 +7,24 @@ from torch import Tensor, nn
 
 from core.constants import N_VERTEBRAE
 from core.models.slice_model import (
-    EMBEDDING_UNITS,
+    ImageModel,
+    JoinedModel,
     SliceModel,
     last_linear,
-    prelu_embedding,
     prelu_head,
 )
 
 
-class FractureDetectorType1(SliceModel):
-    """Image to one fracture logit."""
+class FractureDetectorType1(ImageModel):
+    """Image to one fracture logit, f_i."""
 
-    def __init__(self, backbone: str, *, pretrained: bool = False) -> None:
-        super().__init__(backbone, pretrained=pretrained)
-        self.head = prelu_head(self.n_features, 1)
-
-    def forward(
-        self, images: Tensor, metadata: Tensor | None = None, presence: Tensor | None = None
-    ) -> Tensor:
-        """Logit of f_i, float (n, 1); `metadata` and `presence` are not read."""
-        del metadata, presence
-        return self.head(self.features(images))
-
-    @property
-    def output_layers(self) -> tuple[nn.Linear, ...]:
-        """The layer that gives f_i."""
-        return (last_linear(self.head),)
+    OUTPUTS = 1
 
 
-class FractureDetectorType2(SliceModel):
+class FractureDetectorType2(JoinedModel):
     """Image and the seven vertebra probabilities to seven fracture logits."""
 
-    def __init__(self, backbone: str, *, pretrained: bool = False) -> None:
-        super().__init__(backbone, pretrained=pretrained)
-        self.embedding = prelu_embedding(N_VERTEBRAE)
-        self.head = prelu_head(self.n_features + EMBEDDING_UNITS, N_VERTEBRAE)
+    VALUES = N_VERTEBRAE
 
     def forward(
         self, images: Tensor, metadata: Tensor | None = None, presence: Tensor | None = None
@@ -54,13 +37,7 @@ class FractureDetectorType2(SliceModel):
         del metadata
         if presence is None:
             raise ValueError("A Type 2 fracture model needs presence, float32 (n, 7).")
-        joined = torch.cat([self.features(images), self.embedding(presence)], dim=1)
-        return self.head(joined)
-
-    @property
-    def output_layers(self) -> tuple[nn.Linear, ...]:
-        """The layer that gives f_C1..f_C7."""
-        return (last_linear(self.head),)
+        return self.joined(images, presence)
 
 
 class FractureDetectorType3(SliceModel):

@@ -27,7 +27,7 @@ def load_localizer(bundle: BundleInfo, device: str | torch.device = "cpu") -> Lo
         BundleError: It is for another task, or the weights are missing, altered or do not fit.
     """
     config = bundle.config
-    if config.task != "localization" or config.anchors is None:
+    if not config.gives_boxes or config.anchors is None:
         raise BundleError(
             f"Bundle {config.name} detects {config.task}, but a localisation bundle is needed "
             "here; choose another bundle."
@@ -64,7 +64,7 @@ def start_localizer(model: nn.Module, bundle: BundleInfo) -> int:
             f"{bundle.weights_file} holds no weights; train the bundle anew."
         ) from error
     own = model.state_dict()
-    whole = bundle.config.task == "localization"
+    whole = bundle.config.gives_boxes
     start = "" if whole else "detector.backbone.body."
     wanted = [name for name in own if name.startswith(start)]
     taken: dict[str, Tensor] = {}

@@ -52,17 +52,18 @@ def choose_pair(checkpoints: Path, folders: Sequence[Path] = ()) -> BundlePair:
     named: dict[str, BundleInfo] = {}
     for folder in folders:
         bundle = read_bundle(folder)
-        if bundle.config.task in named:
+        task, gives = bundle.config.task, bundle.config.facts.gives
+        if gives in named:
             raise BundleError(
-                f"{folder} and {named[bundle.config.task].folder} are both {bundle.config.task} "
-                "bundles; name one vertebra and one fracture bundle."
+                f"{folder} and {named[gives].folder} are both {task} bundles; name one vertebra "
+                "and one fracture bundle."
             )
-        named[bundle.config.task] = bundle
-    boxes = named.get("localization")
+        named[gives] = bundle
+    boxes = named.get("boxes")
     if boxes is not None and not boxes.config.gives_fractures:
         boxes = None
-    fracture = named.get("fracture") or boxes or default_judge(checkpoints)
-    return BundlePair(named.get("vertebra") or vertebra_for(fracture, checkpoints), fracture)
+    fracture = named.get("fractures") or boxes or default_judge(checkpoints)
+    return BundlePair(named.get("presence") or vertebra_for(fracture, checkpoints), fracture)
 
 
 def vertebra_for(fracture: BundleInfo, checkpoints: Path) -> BundleInfo:
@@ -98,7 +99,7 @@ def default_judge(checkpoints: Path) -> BundleInfo:
 def preferred_judge(bundles: Sequence[BundleInfo]) -> BundleInfo | None:
     """The one of some bundles that `default_judge` takes; None where none can judge."""
     judges = [bundle for bundle in bundles if bundle.config.gives_fractures]
-    boxes = [bundle for bundle in judges if bundle.config.task == "localization"]
+    boxes = [bundle for bundle in judges if bundle.config.gives_boxes]
     known = [bundle for bundle in judges if bundle.config.name == DEFAULT_NAMES["fracture"]]
     return next(iter([*boxes, *known, *judges]), None)
 
@@ -123,6 +124,6 @@ def choose_localizer(checkpoints: Path, folders: Sequence[Path] = ()) -> BundleI
     Raises:
         BundleError: A named folder is no bundle.
     """
-    named = [bundle for bundle in map(read_bundle, folders) if bundle.config.task == "localization"]
-    shipped = [b for b in list_bundles(checkpoints) if b.config.task == "localization"]
+    named = [bundle for bundle in map(read_bundle, folders) if bundle.config.gives_boxes]
+    shipped = [bundle for bundle in list_bundles(checkpoints) if bundle.config.gives_boxes]
     return next(iter([*named, *shipped]), None)

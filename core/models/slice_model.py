@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Final
+from typing import ClassVar, Final
 
 import torch
 from torch import Tensor, nn
 
+from core.constants import N_VERTEBRAE
 from core.models.backbone_table import backbone_spec
 from core.models.backbones import build_backbone
 
@@ -61,6 +62,48 @@ class SliceModel(nn.Module, ABC):
     def features(self, images: Tensor) -> Tensor:
         """Pooled features, float (n, n_features), of images as `forward` takes them."""
         return self.backbone(self.image_input(images))
+
+
+class ImageModel(SliceModel):
+    """The image alone to logits, `OUTPUTS` of them."""
+
+    OUTPUTS: ClassVar[int] = N_VERTEBRAE
+
+    def __init__(self, backbone: str, *, pretrained: bool = False) -> None:
+        super().__init__(backbone, pretrained=pretrained)
+        self.head = prelu_head(self.n_features, self.OUTPUTS)
+
+    def forward(
+        self, images: Tensor, metadata: Tensor | None = None, presence: Tensor | None = None
+    ) -> Tensor:
+        """Logits, float (n, `OUTPUTS`); `metadata` and `presence` are not read."""
+        del metadata, presence
+        return self.head(self.features(images))
+
+    @property
+    def output_layers(self) -> tuple[nn.Linear, ...]:
+        """The head's last layer."""
+        return (last_linear(self.head),)
+
+
+class JoinedModel(SliceModel):
+    """The image and `VALUES` numbers per slice to seven logits."""
+
+    VALUES: ClassVar[int]
+
+    def __init__(self, backbone: str, *, pretrained: bool = False) -> None:
+        super().__init__(backbone, pretrained=pretrained)
+        self.embedding = prelu_embedding(self.VALUES)
+        self.head = prelu_head(self.n_features + EMBEDDING_UNITS, N_VERTEBRAE)
+
+    def joined(self, images: Tensor, values: Tensor) -> Tensor:
+        """Logits, float (n, 7), of images as `forward` takes them and float (n, `VALUES`)."""
+        return self.head(torch.cat([self.features(images), self.embedding(values)], dim=1))
+
+    @property
+    def output_layers(self) -> tuple[nn.Linear, ...]:
+        """The head's last layer."""
+        return (last_linear(self.head),)
 
 
 def last_linear(head: nn.Sequential) -> nn.Linear:

@@ -39,13 +39,8 @@ def vertebra_cells(row: ReportVertebra, point: SavedOperatingPoint) -> tuple[str
 def bundle_line(bundle: BundleInfo) -> str:
     """Name, kind and version of a network."""
     config = bundle.config
-    kind = (
-        "localisation, its boxes as evidence"
-        if config.task == "localization"
-        else f"{config.task} detection Type {config.type}"
-    )
     return (
-        f"{config.name}: {kind}, {config.backbone}, weights "
+        f"{config.name}: {config.title}, {config.backbone}, weights "
         f"{config.weights_sha256[:12]}, made {config.created[:10]}"
     )
 

@@ -154,7 +154,7 @@ def _earlier_stages(config: RunConfig) -> list[dict[str, Any]]:
     first = read_bundle(config.init_from).config
     known = first.trained_on
     stages = list(known.get("earlier_stages", []))
-    if first.task == "localization":
+    if first.gives_boxes:
         learnt = {name: known.get(name) for name in ("studies", "boxes", "study_ids_sha256")}
         stages.append(learnt | {"epochs": known.get("run", {}).get("epochs")})
     return stages

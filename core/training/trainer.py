@@ -14,7 +14,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from core.config import RunConfig, Settings
+from core.config import RunConfig, Settings, TaskName
 from core.errors import ConfigError, TrainingError
 from core.system.atomic_files import write_json
 from core.training.batches import Batches
@@ -41,12 +41,12 @@ from core.types import Progress
 
 OnEvaluation = Callable[[int, dict[str, Any]], bool]
 
-TASKS: Final[dict[str, type[TrainingTask[Any, Any]]]] = {
+TRAINING_TASKS: Final[dict[TaskName, type[TrainingTask[Any, Any]]]] = {
     "vertebra": SliceTask,
     "fracture": SliceTask,
     "localization": BoxTask,
 }
-"""How each task of a run config is trained."""
+"""How each task is trained."""
 PROVENANCE_FILE: Final = "provenance.json"
 _log = logging.getLogger("core.training")
 
@@ -94,7 +94,7 @@ def train(
     run.start(config, resume=resume)
     with run.recorded():
         fabric = start_fabric(config, processes)
-        task = TASKS[config.task].load(
+        task = TRAINING_TASKS[config.task].load(
             config, cache_dir or Settings().rsna_cache, run, device=str(fabric.device)
         )
         origin = provenance(task.cohort.fingerprint)

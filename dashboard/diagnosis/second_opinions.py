@@ -111,5 +111,5 @@ def _row(one: Opinion) -> str:
         for called, prob in zip(one.vertebrae, one.probs, strict=True)
     )
     patient = f"<td>{call_pill(one.patient)}<br><small>{one.patient_prob:.3f}</small></td>"
-    kind = "boxes as evidence" if one.type is None else f"Type {one.type}"
-    return f"<tr><td>{escape(one.name)}<br><small>{kind}</small></td>{patient}{cells}</tr>"
+    name = f"{escape(one.name)}<br><small>{escape(one.title)}</small>"
+    return f"<tr><td>{name}</td>{patient}{cells}</tr>"

@@ -53,7 +53,7 @@ def workbench(
             layers: list[Overlay] = truth_layers(
                 study, choice.record, reveal=state.truth_is_shown()
             )
-            by_boxes = pair is not None and pair.fracture.config.task == "localization"
+            by_boxes = pair is not None and pair.fracture.config.gives_boxes
             if reading is not None and pair is not None and by_boxes:
                 st.caption(BOXES_EXPLAIN)
             elif reading is not None and pair is not None:

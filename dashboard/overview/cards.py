@@ -168,9 +168,7 @@ def _bundle_row(bundle: BundleInfo) -> str:
     )
     cells = (
         f'<b>{escape(config.name)}</b>{pill}<br><span class="lab-muted">{escape(facts)}</span>',
-        "Fracture boxes"
-        if config.task == "localization"
-        else f"{config.task.capitalize()} detection,<br>Type {config.type}",
+        escape(config.title),
         _figure(bundle),
     )
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"

@@ -51,7 +51,7 @@ def _choose(label: str, task: str, available: list[BundleInfo], default: str) ->
 
 
 def _label(bundle: BundleInfo) -> str:
-    if bundle.config.task == "localization":
+    if bundle.config.gives_boxes:
         return f"Boxes of the localiser ({bundle.config.name})"
     figure = headline(bundle)
     suffix = "" if figure is None else f" · {figure.name} {figure.value:.3f}"

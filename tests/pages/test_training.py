@@ -96,7 +96,7 @@ def test_values_that_do_not_fit_are_said_and_nothing_starts(at_work, launched):
     app = open_page("training")
     field(app, "selectbox", "task").set_value("vertebra").run()
     field(app, "selectbox", "type").set_value(3).run()
-    assert "Types 1 and 2 only" in app.error[0].value
+    assert "the type of Vertebra detection is 1 or 2" in app.error[0].value
     assert button(app, "Start training") is None
 
 

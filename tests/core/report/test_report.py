@@ -88,7 +88,7 @@ def test_html_is_one_file_that_says_everything(report):
     assert "the call agrees" in text
     assert "<td>C5</td><td>4–4</td><td>0.875</td><td>0.250</td><td>fracture</td>" in text
     assert "<td>C7</td><td>–</td><td>–</td><td>0.250</td><td>not seen</td>" in text
-    assert "fracture_made: fracture detection Type 2, googlenet, weights abababababab" in text
+    assert "fracture_made: Fracture detection, Type 2, googlenet, weights abababababab" in text
     assert text.count("data:image/png;base64,") == len(report.pictures)
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from pydantic import ValidationError
 
 from core.config import RunConfig, SlicePreparation
@@ -141,6 +142,34 @@ def test_a_run_asked_to_stop_ends_after_the_step_it_is_in_and_loses_none(
     with pytest.raises(CutError):
         train(made, tmp_path / "run", cache_dir=cache_dir, resume=True, progress=once)
     assert counted == [2]
+
+
+def test_a_localisers_run_stops_early_too(phantom_root, cache_dir, tmp_path):
+    made = config(
+        phantom_root, epochs=20, early_stopping=True, early_stopping_every=1,
+        early_stopping_patience=1, early_stopping_delta=100.0,
+    )  # fmt: skip
+    seen = []
+    train(made, tmp_path / "run", cache_dir=cache_dir, progress=lambda *tick: seen.append(tick))
+    # The first window always counts as a fall, so patience runs out with the second.
+    assert seen[-1][0] == 2 < seen[-1][1]
+
+
+def test_a_checkpoint_from_before_early_stopping_is_gone_on_with(phantom_root, cache_dir, tmp_path):
+    made = config(phantom_root, early_stopping=True)
+
+    def cut(done, total):
+        raise CutError
+
+    with pytest.raises(CutError):
+        train(made, tmp_path / "run", cache_dir=cache_dir, progress=cut)
+    checkpoint = RunFolder(tmp_path / "run").checkpoint_file
+    if not checkpoint.exists():
+        pytest.fail("the first step was not saved")
+    content = torch.load(checkpoint, weights_only=True)  # noqa: TID251 - the run's own
+    torch.save(content | {"stopping": None}, checkpoint)
+    train(made, tmp_path / "run", cache_dir=cache_dir, resume=True)
+    assert RunFolder(tmp_path / "run").read_status().state == "finished"
 
 
 def test_the_held_out_fold_is_measured(phantom_root, cache_dir, tmp_path):

@@ -1,19 +1,21 @@
 import json
 import math
 import signal
+from typing import get_args
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
 
-from core.config import RunConfig
+from core.config import TASK_FACTS, RunConfig, SlicePreparation, TaskName
 from core.errors import ConfigError, DataRootError, DeviceError, StorageError, TrainingError
 from core.models import registry
 from core.models.bundles import read_bundle
 from core.models.checkpoint import load_model
 from core.training import slice_task
 from core.training.runs import RunFolder
-from core.training.trainer import train
+from core.training.trainer import TRAINING_TASKS, train
 from tests.core.training.made_data_root import write_data_root
 
 
@@ -460,3 +462,22 @@ def test_workers_do_not_change_the_weights(make, tiny):
 def test_device_that_is_not_there_is_named(make):
     with pytest.raises(DeviceError, match="no cuda device"):
         make(device="cuda")
+
+
+def test_every_task_that_a_config_can_name_has_its_facts_and_its_training():
+    assert tuple(TASK_FACTS) == get_args(TaskName) == tuple(TRAINING_TASKS)
+
+
+@pytest.mark.parametrize("task", get_args(TaskName))
+def test_a_task_takes_what_its_facts_list_and_nothing_else(task, data_root):
+    facts = TASK_FACTS[task]
+    fields = RunConfig.model_fields | SlicePreparation.model_fields
+    for key, choices in (
+        ("type", facts.types), ("backbone", facts.backbones), ("channels", facts.channels),
+    ):  # fmt: skip
+        for choice in get_args(fields[key].annotation):
+            if choice in choices:
+                RunConfig(task=task, data_root=data_root, **{key: choice})
+            else:
+                with pytest.raises(ValidationError, match=f"set {key} to that"):
+                    RunConfig(task=task, data_root=data_root, **{key: choice})

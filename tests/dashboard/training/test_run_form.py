@@ -115,7 +115,7 @@ def test_folds_are_offered_one_by_one_together_and_not_at_all():
     [
         ({"data_root": ""}, "Data root is empty"),
         ({"size": 5}, "Input size"),
-        ({"task": "vertebra", "type": 3}, "Types 1 and 2 only"),
+        ({"task": "vertebra", "type": 3}, "the type of Vertebra detection is 1 or 2"),
         ({"folds": 2, "fold": 4}, "fold must be below folds"),
     ],
 )
