@@ -39,7 +39,7 @@ def test_learning_rate_defaults_to_the_method_by_task():
         ("task: fracture\ndata_root: x\nsize: 16\n", ": size: "),
         ("task: fracture\ndata_root: x\nwindow_center: .nan\n", "window_center"),
         ("task: fracture\ndata_root: x\nsize: 64\npreparation: {size: 32}\n", "size"),
-        ("task: vertebra\ndata_root: x\ntype: 3\n", "Types 1 and 2"),
+        ("task: vertebra\ndata_root: x\ntype: 3\n", "the type of Vertebra detection is 1 or 2"),
         ("task: fracture\ndata_root: x\nfold: 5\n", "fold"),
         ("task: teeth\ndata_root: x\n", "task"),
         ("- a\n- b\n", "key: value"),

@@ -13,7 +13,7 @@ from core.config import RunConfig
 from core.dataset.rsna import read_studies
 from core.dataset.splits import assign_folds
 from core.dicom.series import read_series
-from core.errors import TrainingError
+from core.errors import ConfigError, TrainingError
 from core.experiments.cross_validation import cross_validate
 from core.inference.predictor import Predictor
 from core.models.bundles import read_bundle
@@ -103,3 +103,9 @@ def test_a_fold_that_another_process_trains_is_waited_for_by_hand(
     RunFolder(run / "fold-0").start(config(data_root, fold=0), resume=False)
     with pytest.raises(TrainingError, match="being trained by another process"):
         cross_validate(config(data_root), run, cache_dir=tmp_path / "cache")
+
+
+def test_a_localiser_is_not_pooled_over_folds(data_root, tmp_path):
+    with pytest.raises(ConfigError, match="one fold at a time"):
+        cross_validate(config(data_root, task="localization"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()

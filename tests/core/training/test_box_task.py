@@ -159,13 +159,12 @@ def test_a_checkpoint_from_before_early_stopping_is_gone_on_with(phantom_root, c
     made = config(phantom_root, early_stopping=True)
 
     def cut(done, total):
-        raise CutError
+        if done == 2:
+            raise CutError
 
     with pytest.raises(CutError):
         train(made, tmp_path / "run", cache_dir=cache_dir, progress=cut)
     checkpoint = RunFolder(tmp_path / "run").checkpoint_file
-    if not checkpoint.exists():
-        pytest.fail("the first step was not saved")
     content = torch.load(checkpoint, weights_only=True)  # noqa: TID251 - the run's own
     torch.save(content | {"stopping": None}, checkpoint)
     train(made, tmp_path / "run", cache_dir=cache_dir, resume=True)
