@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.browser.test_dashboard import FIRST_TIME_MS, settle
+from tests.browser.waiting import FIRST_TIME_MS, settle
 
 
 class Traffic:

@@ -5,10 +5,9 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-pytestmark = pytest.mark.browser
+from tests.browser.waiting import FIRST_TIME_MS, expect_fit, settle
 
-FIRST_TIME_MS = 150_000
-"""The first page starts the server's imports, the first reading those of torch."""
+pytestmark = pytest.mark.browser
 
 
 def open_diagnosis(page, url):
@@ -19,12 +18,6 @@ def open_diagnosis(page, url):
 def choose_study(page, label):
     page.get_by_test_id("stSelectbox").filter(has_text="Study of").locator("input").click()
     page.get_by_role("option", name=label).click()
-
-
-def settle(page):
-    """Wait until the script has run and the page has drawn what it sent."""
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
-    page.wait_for_timeout(1000)
 
 
 def press_on_slider(page, name, key):
@@ -90,7 +83,6 @@ def test_pages_fit_at_two_widths_in_both_themes(page, dashboard_url, artifacts, 
         page.emulate_media(color_scheme=scheme)
         page.set_viewport_size({"width": width, "height": 900})
         expect(page.get_by_test_id("stApp")).to_have_css("color-scheme", scheme)
-        page.wait_for_timeout(500)
-        assert main.evaluate("e => e.scrollWidth <= e.clientWidth"), width
+        expect_fit(page)
         page.set_viewport_size({"width": width, "height": main.evaluate("e => e.scrollHeight")})
         page.screenshot(path=artifacts / f"{name}_{width}_{scheme}.png")

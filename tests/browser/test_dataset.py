@@ -7,14 +7,9 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.waiting import FIRST_TIME_MS, expect_fit, settle
+
 pytestmark = pytest.mark.browser
-
-FIRST_TIME_MS = 150_000
-
-
-def settle(page):
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
-    page.wait_for_timeout(1000)
 
 
 def click_bar(page, chart, index):
@@ -50,7 +45,6 @@ def test_the_page_fits_at_two_widths_in_both_themes(page, dashboard_url, artifac
         page.emulate_media(color_scheme=scheme)
         page.set_viewport_size({"width": width, "height": 900})
         expect(page.get_by_test_id("stApp")).to_have_css("color-scheme", scheme)
-        page.wait_for_timeout(500)
-        assert main.evaluate("e => e.scrollWidth <= e.clientWidth"), width
+        expect_fit(page)
         page.set_viewport_size({"width": width, "height": main.evaluate("e => e.scrollHeight")})
         page.screenshot(path=artifacts / f"{name}_{width}_{scheme}.png")

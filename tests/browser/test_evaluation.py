@@ -8,11 +8,10 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.server import serve
+from tests.browser.waiting import FIRST_TIME_MS, expect_fit, settle
 from tests.dashboard.made_predictions import write_predictions_place
 
 pytestmark = pytest.mark.browser
-
-FIRST_TIME_MS = 150_000
 
 
 @pytest.fixture(scope="module")
@@ -28,11 +27,10 @@ def evaluation_url(repo_root, artifacts, tmp_path_factory):
         yield url
 
 
-def settle(page):
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+def settle_marks(page):
     # The marks lie over the plot, which the browser may draw after them.
     expect(page.locator(".st-key-ev_roc_stack .js-plotly-plot .main-svg").first).to_be_attached()
-    page.wait_for_timeout(500)
+    settle(page)
 
 
 def places(page):
@@ -62,7 +60,7 @@ def test_a_threshold_moves_everything_and_its_link_restores_it(browser, evaluati
     page.goto(f"{evaluation_url}/evaluation")
     expect(page.locator(".lab-what-if")).to_be_visible(timeout=FIRST_TIME_MS)
     expect(page.locator(".st-key-ev_csv_out")).to_be_visible(timeout=FIRST_TIME_MS)
-    settle(page)
+    settle_marks(page)
     for mark, expected in zip(places(page), ratios(page), strict=True):
         assert mark == pytest.approx(expected, abs=0.01)
     before = places(page)
@@ -70,7 +68,7 @@ def test_a_threshold_moves_everything_and_its_link_restores_it(browser, evaluati
     slider.focus()
     page.keyboard.press("PageUp")
     expect(page.locator(".st-key-ev_back button")).to_be_enabled()
-    settle(page)
+    settle_marks(page)
     assert "moved=" in page.url
     assert places(page)[0] != before[0]
     assert places(page)[1] == before[1]
@@ -83,12 +81,10 @@ def test_a_threshold_moves_everything_and_its_link_restores_it(browser, evaluati
     other.context.close()
     # Fourteen charts are laid out anew, which takes a busy machine its time.
     page.set_default_timeout(120_000)
-    main = page.get_by_test_id("stMain")
     for width, scheme in ((1440, "dark"), (900, "light")):
         page.emulate_media(color_scheme=scheme)
         page.set_viewport_size({"width": width, "height": 1000})
-        page.wait_for_timeout(500)
-        assert main.evaluate("e => e.scrollWidth <= e.clientWidth"), width
+        expect_fit(page)
         page.screenshot(path=artifacts / f"evaluation_{width}_{scheme}.png")
     assert page.get_by_test_id("stException").count() == 0
     page.context.close()

@@ -8,10 +8,10 @@ import pytest
 from playwright.sync_api import expect
 
 from dashboard.tour.stops import STOPS
+from tests.browser.waiting import FIRST_TIME_MS, settle
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
-FIRST_TIME_MS = 150_000
 WORTH_SHOWING = {
     "Data": ".st-key-dataset_charts .js-plotly-plot",
     "Preprocessing": ".st-key-preview img",
@@ -25,11 +25,6 @@ WORTH_SHOWING = {
 
 def bar(page):
     return page.locator(".st-key-tour_bar")
-
-
-def settle(page):
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
-    page.wait_for_timeout(500)
 
 
 def test_a_lecturer_walks_the_seven_stops_and_finds_everything_as_before(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import time
 import zipfile
 
 import numpy as np
@@ -15,7 +16,8 @@ from core.constants import DISPLAY_WINDOWS
 from core.dicom.series import read_series
 from core.preprocessing.intensity import window_to_uint8
 from core.types import HuWindow
-from tests.browser.test_dashboard import FIRST_TIME_MS, open_diagnosis, settle
+from tests.browser.test_dashboard import open_diagnosis
+from tests.browser.waiting import FIRST_TIME_MS, settle
 from tests.dashboard.workplace import FRACTURED, N_SLICES
 
 pytestmark = pytest.mark.browser
@@ -76,14 +78,20 @@ def inner(picture):
     return picture[8:54, 14:50]
 
 
+def expect_drawn(page, expected):
+    """Wait until the pane shows these pixels; the frame that draws them may come late."""
+    deadline = time.monotonic() + 20
+    while (inner(drawn(page)) != inner(expected)).any() and time.monotonic() < deadline:
+        page.wait_for_timeout(50)
+    np.testing.assert_array_equal(inner(drawn(page)), inner(expected))
+
+
 def test_the_pixels_are_those_of_the_windowing_in_numpy(viewer, hu):
     plain(viewer)
     for index, name in ((3, "bone"), (9, "soft tissue"), (0, "lung")):
         go_to(viewer, index)
         viewer.locator("select.preset").select_option(name)
-        viewer.wait_for_timeout(200)
-        expected = window_to_uint8(hu[index], HuWindow(*DISPLAY_WINDOWS[name]))
-        np.testing.assert_array_equal(inner(drawn(viewer)), inner(expected))
+        expect_drawn(viewer, window_to_uint8(hu[index], HuWindow(*DISPLAY_WINDOWS[name])))
 
 
 def test_wheel_keys_and_ribbon_move_the_slice_and_python_follows(page, dashboard_url):
@@ -210,8 +218,7 @@ def test_uploads_good_corrupt_empty_and_nested(page, dashboard_url, workplace, h
     plain(page)
     go_to(page, 5)
     expected = window_to_uint8(hu[5], HuWindow(*DISPLAY_WINDOWS["bone"]))
-    page.wait_for_timeout(300)
-    np.testing.assert_array_equal(inner(drawn(page)), inner(expected))
+    expect_drawn(page, expected)
     told = axial(page).evaluate(
         "c => { const d = c.getRootNode().querySelector('.viewer').viewer.data;"
         " return [d.source, d.proof]; }"

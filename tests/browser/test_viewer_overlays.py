@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from dashboard.widgets.slice_viewer.overlays import PREDICTED_BOX_COLOR, TRUE_BOX_COLOR
 from tests.browser.server import serve
-from tests.browser.test_dashboard import FIRST_TIME_MS, settle
+from tests.browser.waiting import FIRST_TIME_MS, settle
 from tests.core.dicom.dicom_factory import write_ct_series
 from tests.dashboard.workplace import made_neck
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.test_dashboard import FIRST_TIME_MS, settle
+from tests.browser.waiting import FIRST_TIME_MS, settle
 from tests.dashboard.workplace import FRACTURED
 
 pytestmark = pytest.mark.browser

@@ -1,10 +1,11 @@
 """A data root and a pair of untrained bundles, for tests that join several parts."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 
 from core.models.bundles import BundleConfig
 from core.models.checkpoint import save_bundle
@@ -14,17 +15,40 @@ from tests.core.system.cluster import LoopbackCluster, loopback_cluster
 
 
 @pytest.fixture(scope="session")
-def phantom_root(tmp_path_factory) -> Path:
-    """Three synthetic studies of 64² pixels, at least one fractured and one whole."""
-    root = tmp_path_factory.mktemp("phantom")
-    write_cohort(root, studies=3, seed=1, jobs=1, matrix=64)
-    return root
+def made_once(tmp_path_factory, worker_id) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Makes a folder that the test processes share: the first that asks fills it.
+
+    Tests only read it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    place = base if worker_id == "master" else base.parent
+
+    def made(name: str, fill: Callable[[Path], object]) -> Path:
+        folder, unfinished = place / name, place / f"{name}.unfinished"
+        with FileLock(place / f"{name}.lock"):
+            if not folder.exists():
+                fill(unfinished)
+                unfinished.rename(folder)
+        return folder
+
+    return made
 
 
 @pytest.fixture(scope="session")
-def untrained_bundles(tmp_path_factory) -> Path:
+def phantom_root(made_once) -> Path:
+    """Three synthetic studies of 64² pixels, at least one fractured and one whole."""
+    return made_once(
+        "phantom", lambda root: write_cohort(root, studies=3, seed=1, jobs=1, matrix=64)
+    )
+
+
+@pytest.fixture(scope="session")
+def untrained_bundles(made_once) -> Path:
     """A checkpoints folder with a vertebra and a fracture bundle of random weights."""
-    folder = tmp_path_factory.mktemp("checkpoints")
+    return made_once("checkpoints", _write_untrained_bundles)
+
+
+def _write_untrained_bundles(folder: Path) -> None:
     torch.manual_seed(0)
     for task in ("vertebra", "fracture"):
         config = BundleConfig(
@@ -33,7 +57,6 @@ def untrained_bundles(tmp_path_factory) -> Path:
             trained_on={}, created="2026-01-01T00:00:00+00:00",
         )  # fmt: skip
         save_bundle(folder / config.name, build_model(task, 1, config.backbone), config)
-    return folder
 
 
 @pytest.fixture(scope="session")

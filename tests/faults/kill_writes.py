@@ -19,7 +19,7 @@ import tempfile
 import time
 import traceback
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -279,17 +279,17 @@ def kill_once(kind: Kind, folder: Path, delay: float) -> int:
     return finished
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Kill; print one line a kind and return 1 where anything was broken."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
+    chosen = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    draw = random.Random(arguments.seed)
+    draw = random.Random(chosen.seed)
     names, broken = list(KINDS), 0
     counts = {name: [0, 0, 0] for name in names}
-    for number in range(arguments.kills):
+    for number in range(chosen.kills):
         name = names[number % len(names)]
         with tempfile.TemporaryDirectory() as place:
             folder = Path(place) / "w"
@@ -305,7 +305,7 @@ def main() -> int:
                 print(f"BROKEN {name}: {type(error).__name__}: {error}", flush=True)
     for name, (kills, finished, bad) in counts.items():
         print(f"{name:16} {kills:4} kills  {finished:6} versions finished  {bad} broken")
-    print(f"{arguments.kills} kills, {broken} broken")
+    print(f"{chosen.kills} kills, {broken} broken")
     return 1 if broken else 0
 
 

@@ -20,8 +20,10 @@ from core.system import atomic_files
 from core.training import runs
 from core.training.device_queue import Ticket, _draw_ticket, queue_of, waiting
 from core.training.runs import RunFolder
+from tests import forked
 from tests.dashboard.fixtures import at_work, workplace
 from tests.dashboard.workplace import write_cohort
+from tests.faults import kill_writes
 from tests.pages.driver import open_page
 
 __all__ = ["at_work", "workplace"]
@@ -32,11 +34,11 @@ def entry(value: int):
     return {"hu": np.full((4, 8, 8), value, np.int16)}, {"k": value}
 
 
-def test_writes_that_are_killed_leave_the_old_or_the_new(repo_root):
-    command = [sys.executable, "-m", "tests.faults.kill_writes", "--kills", "22"]
-    done = subprocess.run(command, cwd=repo_root, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "22 kills, 0 broken" in done.stdout
+def test_writes_that_are_killed_leave_the_old_or_the_new(tmp_path):
+    log = tmp_path / "log"
+    status = forked.finish(forked.start(kill_writes.main, ["--kills", "22"], log=log))
+    assert status == 0, log.read_text()
+    assert "22 kills, 0 broken" in log.read_text()
 
 
 def test_a_ticket_whose_write_was_killed_stops_nobody(tmp_path):

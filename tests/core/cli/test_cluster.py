@@ -41,6 +41,7 @@ def test_index_on_a_cluster_writes_the_bytes_that_it_writes_here(
     assert tables[0] == tables[1]
 
 
+@pytest.mark.server
 def test_killing_a_worker_midway_leaves_the_same_index(root_of_twelve, tmp_path):
     here = build_index(root_of_twelve, tmp_path / "here", workers=Workers(jobs=1))
     (tmp_path / "cluster").mkdir()

@@ -65,8 +65,8 @@ def test_disk_full_is_a_typed_error_and_keeps_the_old_file(tmp_path, monkeypatch
 WRITE = """
 import sys, time
 from pathlib import Path
-from core import atomic
-with atomic.atomic_path(Path(sys.argv[1])) as temporary:
+from core.system import atomic_files
+with atomic_files.atomic_path(Path(sys.argv[1])) as temporary:
     temporary.write_text("half")
     print(temporary, flush=True)
     sys.stdin.read()

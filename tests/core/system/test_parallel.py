@@ -98,6 +98,7 @@ def test_closing_cancels_what_has_not_begun(workers, tmp_path):
     assert 1 <= begun < 100
 
 
+@pytest.mark.server
 def test_killing_a_cluster_worker_midway_loses_nothing(tmp_path):
     (tmp_path / "marks").mkdir()
     work = partial(parallel_tasks.mark_and_wait, tmp_path / "marks", 0.1)
@@ -114,6 +115,7 @@ def test_killing_a_cluster_worker_midway_loses_nothing(tmp_path):
     assert cluster.pids[0] not in survivor
 
 
+@pytest.mark.server
 def test_an_item_that_kills_every_cluster_worker_is_named_and_the_others_go_on(tmp_path):
     settings = {
         "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0",
@@ -164,6 +166,7 @@ def test_a_server_that_never_answers_is_a_clear_error(monkeypatch):
             list(run_over(parallel_tasks.square, [1], workers=Workers(dask=address)))
 
 
+@pytest.mark.server
 def test_a_scheduler_without_workers_is_a_clear_error(tmp_path, monkeypatch):
     monkeypatch.setattr("core.system.parallel.FIRST_WORKER_SECONDS", 0.5)
     with (
@@ -173,6 +176,7 @@ def test_a_scheduler_without_workers_is_a_clear_error(tmp_path, monkeypatch):
         list(run_over(parallel_tasks.square, [1], workers=Workers(dask=cluster.address)))
 
 
+@pytest.mark.server
 def test_a_scheduler_that_is_lost_midway_is_a_clear_error_without_a_traceback(tmp_path, capfd):
     (tmp_path / "marks").mkdir()
     work = partial(parallel_tasks.mark_and_wait, tmp_path / "marks", 0.1)
@@ -186,6 +190,7 @@ def test_a_scheduler_that_is_lost_midway_is_a_clear_error_without_a_traceback(tm
 
 
 @pytest.mark.parametrize("lost", ["scheduler_in", "workers_in"])
+@pytest.mark.server
 def test_a_cluster_started_elsewhere_is_a_clear_error(tmp_path, lost):
     with (
         loopback_cluster(tmp_path, workers=1, **{lost: tmp_path}) as cluster,

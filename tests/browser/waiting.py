@@ -1,0 +1,33 @@
+"""When a page has come to rest: by what it does, for a busy machine needs longer."""
+
+from __future__ import annotations
+
+FIRST_TIME_MS = 150_000
+"""The first page starts the server's imports, the first scores those of torch."""
+
+# Only looks count: while the browser itself is held up, nothing is looked at.
+_SETTLED = """looks => new Promise(resolve => {
+    let quiet = 0;
+    const look = () => {
+        const app = document.querySelector('[data-testid="stApp"]');
+        quiet = app?.dataset.testScriptState === 'notRunning' ? quiet + 1 : 0;
+        quiet < looks ? setTimeout(look, 50) : resolve();
+    };
+    look();
+})"""
+
+
+def settle(page, looks: int = 10):
+    """Wait until the script is found idle ten times in a row, so the page has drawn as well."""
+    page.evaluate(_SETTLED, looks)
+
+
+def expect_fit(page):
+    """Wait until the page's content is no wider than its window, which a resize brings about."""
+    settle(page)
+    page.wait_for_function(
+        """() => {
+            const main = document.querySelector('[data-testid="stMain"]');
+            return main.scrollWidth <= main.clientWidth;
+        }"""
+    )
