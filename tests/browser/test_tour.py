@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from dashboard.tour.stops import STOPS
 from tests.browser.waiting import FIRST_TIME_MS, settle
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.browser
 
 WORTH_SHOWING = {
     "Data": ".st-key-dataset_charts .js-plotly-plot",

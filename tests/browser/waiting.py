@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-FIRST_TIME_MS = 150_000
+FIRST_TIME_MS = 240_000
 """The first page starts the server's imports, the first scores those of torch."""
 
 # Only looks count: while the browser itself is held up, nothing is looked at.
