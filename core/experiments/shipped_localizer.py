@@ -35,7 +35,7 @@ from core.models.bundles import OPERATING_POINTS_FILE, WEIGHTS_FILE, BundleInfo,
 from core.models.pairs import DEFAULT_NAMES
 from core.phantom.cohort import write_cohort
 from core.system.atomic_files import write_json
-from core.system.parquet import write_table
+from core.system.parquet import write_parquet
 from core.types import Progress, Say, StudyRecord
 
 _CONFIGS: Final = PROJECT_ROOT / "configs" / "localization"
@@ -201,7 +201,7 @@ def _write_pictures(bundle: BundleInfo, records: Sequence[StudyRecord], settings
                     {"study_id": record.study_id, "slice_index": index, **square,
                      "jpeg": encoded.tobytes()}
                 )  # fmt: skip
-    write_table(bundle.folder / PREDICTIONS_FOLDER / "pictures.parquet", pd.DataFrame(rows))
+    write_parquet(bundle.folder / PREDICTIONS_FOLDER / "pictures.parquet", pd.DataFrame(rows))
 
 
 def _slice_model(settings: Settings) -> BundleInfo:

@@ -31,7 +31,7 @@ from core.inference.predictor import Predictor
 from core.models.bundles import CONFIG_FILE, BundleInfo, read_bundle
 from core.models.pairs import DEFAULT_NAMES
 from core.system import atomic_files
-from core.system.parquet import write_table
+from core.system.parquet import write_parquet
 from core.types import LevelName, Progress, Say, SlicePredictions, StudyRecord
 
 TOP_K: Final = 3
@@ -285,4 +285,4 @@ def write_truth(
         (cohort.truth_file(checkpoints), studies),
         (cohort.slice_truth_file(checkpoints), pd.concat(slices, ignore_index=True)),
     ):
-        write_table(file, table, compression="zstd")
+        write_parquet(file, table, compression="zstd")

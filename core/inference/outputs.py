@@ -15,7 +15,7 @@ from core.errors import PredictionsError
 from core.inference.aggregation import aggregate, check_slice_predictions
 from core.inference.boxes.boxes_csv import write_boxes
 from core.system.atomic_files import write_json
-from core.system.parquet import read_table, write_table
+from core.system.parquet import read_parquet, write_parquet
 from core.types import FileBox, SlicePredictions
 
 SLICES_FILE: Final = "slices.parquet"
@@ -65,7 +65,7 @@ def write_predictions(
     _check_studies_once([study.study_id for study in predictions], folder)
     summaries = [_summary(*pair) for pair in zip(predictions, seconds, strict=True)]
     table = pd.concat([_slice_rows(study, folds or {}) for study in predictions])
-    write_table(folder / SLICES_FILE, table)
+    write_parquet(folder / SLICES_FILE, table)
     write_boxes(folder, boxes or {})
     write_json(folder / SUMMARY_FILE, summaries[0] if single else summaries)
 
@@ -87,7 +87,7 @@ def write_slices(
     _check_studies_once([study.study_id for study in predictions], file.parent)
     table = pd.concat([_slice_rows(study, folds or {}) for study in predictions])
     table[_PROBABILITIES] = table[_PROBABILITIES].round(4)
-    write_table(file, table, compression="zstd", level=12)
+    write_parquet(file, table, compression="zstd", level=12)
 
 
 def read_predictions(folder: Path) -> list[SlicePredictions]:
@@ -160,7 +160,7 @@ def _slice_rows(study: SlicePredictions, folds: Mapping[str, int]) -> pd.DataFra
 
 def _read_table(file: Path) -> pd.DataFrame:
     """Read the table and check its columns, types and gaps."""
-    table = read_table(file, _REQUIRED, PredictionsError, "give a file that predict has written")
+    table = read_parquet(file, _REQUIRED, PredictionsError, "give a file that predict has written")
     if table.empty:
         raise PredictionsError(f"{file} has no row; run predict on at least one study.")
     for name in _NUMBERS:

@@ -15,7 +15,7 @@ from core.system.atomic_files import atomic_path
 Compression = Literal["snappy", "zstd"]
 
 
-def read_table(
+def read_parquet(
     file: Path, columns: Sequence[str], error: type[CSpineError], remedy: str
 ) -> pd.DataFrame:
     """Read a table that needs certain columns.
@@ -41,7 +41,7 @@ def read_table(
     return table
 
 
-def write_table(
+def write_parquet(
     file: Path,
     table: pd.DataFrame,
     *,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from core.errors import PredictionsError
 from core.evaluation.detection.matching import BoxTable
 from core.inference.boxes.tracks import FusionSettings, detect, link_tracks
-from core.system.parquet import write_table
+from core.system.parquet import write_parquet
 from core.types import RawDetections
 
 RAW_FILE: Final = "raw_boxes.parquet"
@@ -131,7 +131,7 @@ def write_box_cohort(folder: Path, cohort: BoxTables) -> None:
         }
     )
     for name, table in ((RAW_FILE, raw), (TRUTH_FILE, truth), (STUDIES_FILE, studies)):
-        write_table(folder / name, table)
+        write_parquet(folder / name, table)
 
 
 def read_box_cohort(folder: Path) -> BoxTables:

@@ -14,7 +14,7 @@ from core.constants import VERTEBRAE
 from core.dataset.quality import FLAG_COLUMNS
 from core.errors import DataRootError, PredictionsError
 from core.evaluation.tables.evaluation_set import EvaluationSet
-from core.system.parquet import read_table
+from core.system.parquet import read_parquet
 
 _SPACING: Final = "z_spacing_mm"
 Fractures = Literal["all", "fractured", "intact"]
@@ -67,7 +67,7 @@ def read_study_facts(studies_parquet: Path) -> StudyFacts:
         DataRootError: It cannot be read or lacks a column.
     """
     columns = ["study_id", _SPACING, *FLAG_COLUMNS]
-    table = read_table(studies_parquet, columns, DataRootError, "index the data set again")
+    table = read_parquet(studies_parquet, columns, DataRootError, "index the data set again")
     table = table.sort_values("study_id", kind="stable")
     return StudyFacts(
         study_ids=np.array(table["study_id"].astype(str).to_list(), np.str_),

@@ -16,7 +16,7 @@ from core.dataset.masks import load_vertebra_mask, presence_from_mask
 from core.dataset.rsna import read_studies
 from core.dicom.series_grid import series_grid
 from core.errors import DataRootError
-from core.system.parquet import read_table
+from core.system.parquet import read_parquet
 from core.types import StudyRecord
 
 TRUTH_FILE: Final = "truth.parquet"
@@ -127,13 +127,13 @@ def truth_from_parquet(
     if not path.is_file():
         raise _absent(path)
     labels = [f"y_{name}" for name in VERTEBRAE]
-    table = read_table(path, ["study_id", *labels], DataRootError, "write it again")
+    table = read_parquet(path, ["study_id", *labels], DataRootError, "write it again")
     truth = _labels(path, table, "study_id", labels, study_ids)
     beside = path.with_name(PRESENCE_FILE)
     if not with_presence or not beside.is_file():
         return truth
     columns = ["study_id", "slice_index", *_PRESENCE_COLUMNS]
-    rows = read_table(beside, columns, DataRootError, "write it again")
+    rows = read_parquet(beside, columns, DataRootError, "write it again")
     by_study = {str(name): part for name, part in rows.groupby("study_id", sort=False)}
     return [
         StudyTruth(study.study_id, study.fractured, _presence_rows(beside, study.study_id, part))
