@@ -1,1 +1,1 @@
-"""The RSNA tables, masks, index, quality flags and splits."""
+"""The RSNA tables, masks, index, quality flags and folds."""
