@@ -22,6 +22,8 @@ with in_turn():
     from dashboard.widgets.frame import apply_style, sidebar_footer, sidebar_status
 
 ASSETS = Path(__file__).resolve().parent / "assets"
+# File, which is the URL too, title and icon of each page, in the order of the sidebar. No string
+# may stand by itself in this file: Streamlit would show it on the page.
 _PAGES = (
     ("overview", "Overview", "home"),
     ("dataset", "Dataset", "database"),
@@ -32,7 +34,6 @@ _PAGES = (
     ("training", "Training", "model_training"),
     ("evaluation", "Evaluation", "monitoring"),
 )
-"""File, which is the URL too, title and icon of each page, in the order of the sidebar."""
 
 
 def main() -> None:

@@ -132,6 +132,18 @@ def test_errors_and_warnings_are_shown_as_they_are(repo_root: Path) -> None:
     assert not loose, loose
 
 
+def test_scripts_that_streamlit_runs_hold_no_string_of_their_own(repo_root: Path) -> None:
+    """Streamlit shows a string that stands by itself; only the docstring is left alone."""
+    scripts = [repo_root / "dashboard" / "app.py", *python_files(repo_root, "pages")]
+    shown = [
+        f"{path.name}:{node.lineno}"
+        for path in scripts
+        for node in ast.parse(path.read_text()).body[1:]
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    ]
+    assert not shown, shown
+
+
 @pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "constraints.txt"])
 def test_every_requirement_is_pinned_exactly(repo_root: Path, name: str) -> None:
     lines = [
