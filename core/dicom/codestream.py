@@ -22,6 +22,8 @@ _JPEG_LS: Final = (uid.JPEGLSLossless, uid.JPEGLSNearLossless)
 _JPEG_2000: Final = (uid.JPEG2000Lossless, uid.JPEG2000)
 COMPRESSED: Final[frozenset[str]] = frozenset((*_JPEG, *_JPEG_LS, *_JPEG_2000, uid.RLELossless))
 """Transfer syntaxes `decode` knows."""
+_RLE_PADDING: Final = 256
+"""Bytes that an RLE segment may unpack to beyond its plane; some writers pad by more than one."""
 
 
 class CodestreamError(ValueError):
@@ -122,7 +124,11 @@ def _first_success(
 
 
 def _decode_rle(frame: bytes, *, rows: int, columns: int, bits_allocated: int) -> NDArray[Any]:
-    """Decode PackBits segments, one a byte plane, most significant first (PS3.5 annex G)."""
+    """Decode PackBits segments, one per byte plane, most significant first (PS3.5 annex G).
+
+    `imagecodecs.dicomrle_decode` would take the whole frame, but reads past its end where an offset
+    points there, and refuses segments that a writer has padded by more than one byte.
+    """
     planes = bits_allocated // 8
     header = struct.unpack_from("<16L", frame) if len(frame) >= 64 else (0,) * 16
     if header[0] != planes:
@@ -130,25 +136,17 @@ def _decode_rle(frame: bytes, *, rows: int, columns: int, bits_allocated: int) -
     bounds = [*header[1 : planes + 1], len(frame)]
     image = np.empty((rows * columns, planes), np.uint8)
     for plane, (start, end) in enumerate(pairwise(bounds)):
-        if not 64 <= start <= end <= len(frame):
-            raise CodestreamError("its RLE pixel data has a broken offset table")
+        if not 64 <= start < end <= len(frame):
+            raise CodestreamError("its RLE pixel data has a wrong offset table")
         image[:, planes - 1 - plane] = _unpack_bits(frame[start:end], rows * columns)
     return image.view("<u2" if planes == 2 else np.uint8).reshape(rows, columns)
 
 
 def _unpack_bits(segment: bytes, size: int) -> NDArray[np.uint8]:
-    plane = bytearray()
-    position, end = 0, len(segment)
-    while position < end and len(plane) < size:
-        control = segment[position]
-        if control < 128:
-            plane += segment[position + 1 : position + 2 + control]
-            position += 2 + control
-        elif control > 128:
-            plane += segment[position + 1 : position + 2] * (257 - control)
-            position += 2
-        else:
-            position += 1
+    try:
+        plane = imagecodecs.packbits_decode(segment, out=size + _RLE_PADDING)
+    except imagecodecs.PackbitsError as error:
+        raise CodestreamError("its RLE pixel data is damaged") from error
     if len(plane) < size:
         raise CodestreamError("its RLE pixel data is truncated")
     return np.frombuffer(plane, np.uint8, size)

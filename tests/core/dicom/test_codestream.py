@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from pydicom import uid
 from pydicom.encaps import encapsulate
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.encoders.base import get_encoder
 
 from core.dicom.codestream import CodestreamError, decode, first_frame
 from core.dicom.series import read_series
@@ -110,6 +112,90 @@ def test_rle_runs_literals_and_no_operations_are_unpacked():
     frame = struct.pack("<16L", 2, 64, 72, *[0] * 13) + plane * 2
     expected = np.array([7] * 100 + [1, 2] + [9] * 18) * 257
     np.testing.assert_array_equal(decoded(frame, uid.RLELossless).ravel(), expected)
+
+
+def rle_layout(image: np.ndarray) -> dict:
+    return {
+        "rows": image.shape[0], "columns": image.shape[1], "number_of_frames": 1,
+        "samples_per_pixel": 1, "photometric_interpretation": "MONOCHROME2",
+        "bits_allocated": image.itemsize * 8, "bits_stored": image.itemsize * 8,
+        "pixel_representation": 0,
+    }  # fmt: skip
+
+
+def rle_written(image: np.ndarray) -> bytes:
+    """The frame as pydicom writes it."""
+    return get_encoder(uid.RLELossless).encode(
+        image.tobytes(), encoding_plugin="pydicom", **rle_layout(image)
+    )
+
+
+def rle_read(frame: bytes, image: np.ndarray) -> np.ndarray:
+    """A frame of the image's size as pydicom reads it."""
+    options = rle_layout(image) | {"decoding_plugin": "pydicom", "pixel_keyword": "PixelData"}
+    return get_decoder(uid.RLELossless).as_array(encapsulate([frame]), **options)[0]
+
+
+def rle_decoded(frame: bytes, image: np.ndarray) -> np.ndarray:
+    rows, columns = image.shape
+    return decode(
+        frame, uid.RLELossless, rows=rows, columns=columns, bits_allocated=image.itemsize * 8
+    )
+
+
+def made_image(dtype: type, kind: str, shape: tuple[int, int]) -> np.ndarray:
+    image = np.random.default_rng(3).integers(0, np.iinfo(dtype).max, shape).astype(dtype)
+    if kind == "runs":
+        image[image > image.mean()] = 5
+    return image
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("kind", ["noise", "runs"])
+@pytest.mark.parametrize("shape", [(12, 10), (7, 3), (64, 65)])
+def test_rle_is_read_as_pydicom_reads_it(dtype, kind, shape):
+    image = made_image(dtype, kind, shape)
+    frame = rle_written(image)
+    found = rle_decoded(frame, image)
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(found, image)
+    np.testing.assert_array_equal(found, rle_read(frame, image))
+
+
+@pytest.mark.parametrize("padding", [b"\0\0", b"\0" * 7, b"\x80" * 9])
+def test_rle_segments_padded_by_more_than_a_byte_are_read(padding):
+    image = made_image(np.uint8, "runs", (12, 10))
+    np.testing.assert_array_equal(rle_decoded(rle_written(image) + padding, image), image)
+
+
+def test_rle_that_unpacks_to_far_more_than_the_slice_is_refused():
+    frame = struct.pack("<16L", 1, 64, *[0] * 14) + b"\x81\x00" * 65_536
+    with pytest.raises(CodestreamError, match="RLE"):
+        rle_decoded(frame, np.zeros((12, 10), np.uint8))
+
+
+@pytest.mark.filterwarnings("ignore:The decoded RLE segment contains non-conformant padding")
+def test_random_damage_to_rle_is_an_error_or_what_pydicom_reads():
+    image = made_image(np.uint16, "runs", (12, 10))
+    stream, rng, read = rle_written(image), np.random.default_rng(0), 0
+    for _ in range(500):
+        broken = bytearray(stream)
+        for position in rng.integers(0, len(broken), 2):
+            broken[position] = rng.integers(0, 256)
+        try:
+            found = rle_decoded(bytes(broken), image)
+        except CodestreamError:
+            continue
+        np.testing.assert_array_equal(found, rle_read(bytes(broken), image))
+        read += 1
+    assert 0 < read < 500
+
+
+@pytest.mark.parametrize("left", [0, 30, 64, 70, 150])
+def test_rle_cut_off_anywhere_is_an_error(left):
+    image = made_image(np.uint16, "noise", (12, 10))
+    with pytest.raises(CodestreamError, match="RLE"):
+        rle_decoded(rle_written(image)[:left], image)
 
 
 def test_compressed_pixels_of_stated_length_are_refused(tmp_path):
