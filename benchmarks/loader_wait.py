@@ -12,6 +12,7 @@ import argparse
 import json
 import tempfile
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +22,7 @@ import torch
 from lightning_fabric import Fabric
 
 from core.cache.entries import fetch_entry
+from core.config import Settings
 from core.models.registry import build_model
 from core.prepared.slice_dataset import SliceDataset
 from core.prepared.slices import StudySlices
@@ -40,7 +42,12 @@ def stored_slices(folder: Path, slices: int) -> SliceDataset:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (slices, SIZE, SIZE), dtype=np.uint8)
     presence = rng.random((slices, 7)) < 0.2
-    entry = fetch_entry(folder, "slices", "0" * 64, lambda: ({"images": images}, {}))
+    entry = fetch_entry(
+        replace(Settings().store, folder=folder),
+        "slices",
+        "0" * 64,
+        lambda: ({"images": images}, {}),
+    )
     study = StudySlices(entry.arrays["images"], presence, None, -np.arange(float(slices)), "made")
     return SliceDataset([study], "vertebra")
 

@@ -20,7 +20,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -61,7 +61,7 @@ def cache(root: Path, work: Path, workers: Workers, size: int) -> None:
     """Hash, decode, window and write every slice."""
     fill_store(
         read_studies(root), SlicePreparation(size=size),
-        cache_dir=work / "cache", workers=workers,
+        store=replace(Settings().store, folder=work / "cache"), workers=workers,
     )  # fmt: skip
 
 

@@ -21,9 +21,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.constants import NETWORK_WINDOWS
 from core.errors import ConfigError
-from core.types import HuWindow, NoiseMethod, NoiseReduction
+from core.types import HuWindow, NoiseMethod, NoiseReduction, Store
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
+_GIB = 1 << 30
 BackboneName = Literal[
     "alexnet", "vgg16_bn", "resnet50", "resnext50_32x4d", "googlenet", "inception_v3",
     "densenet121", "efficientnet_v2_s", "mobilenet_v3_large", "convnext_small", "mnasnet1_3",
@@ -115,6 +116,18 @@ class Settings(BaseSettings):
     dashboard_readonly: bool = False
     dashboard_operators: str = ""
     dashboard_viewers: str = ""
+
+    @property
+    def store(self) -> Store:
+        """The store under `rsna_cache` with its limits."""
+        return Store(
+            self.rsna_cache.absolute(), int(self.cache_limit_gib * _GIB), self.keep_free_bytes
+        )
+
+    @property
+    def keep_free_bytes(self) -> int:
+        """`min_free_gib` in bytes."""
+        return int(self.min_free_gib * _GIB)
 
     @property
     def demo_root(self) -> Path:

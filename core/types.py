@@ -111,6 +111,21 @@ class CTVolume:
 
 
 @dataclass(frozen=True, slots=True)
+class Store:
+    """Where prepared slices, volumes and other derived data are kept, and how much room they take.
+
+    Attributes:
+        folder: Shared by processes and machines; never inside the data set.
+        limit_bytes: Size above which the entries used least recently go, > 0.
+        keep_free_bytes: Room on the disk that no entry may take.
+    """
+
+    folder: Path
+    limit_bytes: int
+    keep_free_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class BoxPrediction:
     """A box on one slice.
 

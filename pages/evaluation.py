@@ -20,7 +20,7 @@ from dashboard.evaluation.page import choices, empty_state, notices, section
 from dashboard.evaluation.save_section import save_section
 from dashboard.evaluation.sources import find_sources
 from dashboard.evaluation.threshold_panel import rule_bar, threshold_panel
-from dashboard.studies.cohort import settings
+from dashboard.session.settings import settings
 from dashboard.widgets.frame import page_header
 
 page_header("Evaluation", "Which model is better, at which threshold, and where does it err?")

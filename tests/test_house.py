@@ -89,6 +89,21 @@ def test_torch_is_imported_at_module_level_only_where_networks_live(repo_root: P
     assert not offenders
 
 
+SETTINGS_EDGES = ("core/cli/", "core/__main__.py", "dashboard/session/settings.py")
+
+
+def test_settings_are_read_at_the_edges_and_handed_down(repo_root: Path) -> None:
+    """Library code that asked the environment itself would ignore what its caller asked for."""
+    readers = {
+        file.relative_to(repo_root).as_posix()
+        for file in python_files(repo_root, "core", "dashboard", "pages")
+        for call in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and ast.unparse(call.func).split(".")[-1] == "Settings"
+    }
+    assert "dashboard/session/settings.py" in readers
+    assert [name for name in sorted(readers) if not name.startswith(SETTINGS_EDGES)] == []
+
+
 def test_import_contracts_are_kept(repo_root: Path) -> None:
     lint_imports = Path(sys.executable).with_name("lint-imports")
     command = [sys.executable, str(lint_imports), "--no-cache"]

@@ -27,7 +27,6 @@ from numpy.typing import NDArray
 from core.cache.eviction import (
     BUILDING,
     ENTRY_FILE,
-    StoreLimit,
     discard,
     entry_bytes,
     locked,
@@ -38,6 +37,7 @@ from core.cache.eviction import (
 from core.errors import StorageError
 from core.system.atomic_files import what_mends
 from core.system.disk_space import check_space
+from core.types import Store
 
 Arrays = Mapping[str, NDArray[Any]]
 Build = Callable[[], tuple[Arrays, Mapping[str, Any]]]
@@ -66,37 +66,32 @@ class CacheEntry:
     built: bool
 
 
-def fetch_entry(
-    cache_dir: Path, kind: str, key: str, build: Build, limit: StoreLimit | None = None
-) -> CacheEntry:
+def fetch_entry(store: Store, kind: str, key: str, build: Build) -> CacheEntry:
     """Open an entry of the store; build it first where it is missing or damaged.
 
     Several callers that miss the same entry at once build it once. What a caller holds open stays
     readable when it is evicted.
 
     Args:
-        cache_dir: Folder of the store.
+        store: Where to look, and to keep what is built.
         kind: One of `store_eviction.KINDS`.
         key: The entry's name, from `store_keys.entry_key`.
         build: Called while the lock is held; its own errors pass through.
-        limit: Size above which the entries used least recently go; `CACHE_LIMIT_GIB` unless given.
 
     Raises:
         StorageError: The store cannot be written, or the entry does not read back.
     """
-    entry = cache_dir / kind / key[:2] / key
+    entry = store.folder / kind / key[:2] / key
     found = _open(entry)
     if found is not None:
         return found
-    with _locked_for_writing(cache_dir, f"{kind}-{key[:2]}"):
+    with _locked_for_writing(store.folder, f"{kind}-{key[:2]}"):
         found = _open(entry)
         if found is not None:
             return found
         arrays, values = build()
         try:
-            return _put_in_place(
-                cache_dir, entry, arrays, values, limit or StoreLimit.from_settings()
-            )
+            return _put_in_place(store, entry, arrays, values)
         except OSError as error:
             raise _cannot_write(entry.parent, error) from error
 
@@ -149,20 +144,21 @@ def _allow_more_open_files() -> None:
 
 
 def _put_in_place(
-    cache_dir: Path, entry: Path, arrays: Arrays, values: Mapping[str, Any], limit: StoreLimit
+    store: Store, entry: Path, arrays: Arrays, values: Mapping[str, Any]
 ) -> CacheEntry:
     """Write the entry beside its place, make room, and give it its name all at once."""
     entry.parent.mkdir(parents=True, exist_ok=True)
     # The caller holds these digits' lock, so whatever is still being built here was abandoned.
     sweep(entry.parent)
-    check_space(entry.parent, sum(array.nbytes for array in arrays.values()))
+    needed = sum(array.nbytes for array in arrays.values())
+    check_space(entry.parent, needed, store.keep_free_bytes)
     temporary = Path(tempfile.mkdtemp(dir=entry.parent, prefix=BUILDING))
     try:
         _write(temporary, arrays, values)
         temporary.chmod(0o755)
-        with _locked_for_writing(cache_dir, _STORE_LOCK):
+        with _locked_for_writing(store.folder, _STORE_LOCK):
             discard(entry)
-            make_room(cache_dir, limit, needed=entry_bytes(temporary))
+            make_room(store, needed=entry_bytes(temporary))
             temporary.rename(entry)
             # Opened under the lock, it cannot be evicted before it is held.
             opened = _open(entry)

@@ -8,14 +8,13 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from filelock import FileLock, Timeout
 
-from core.config import Settings
 from core.system.atomic_files import write_text
+from core.types import Store
 
 KINDS: Final = ("slices", "volumes", "presence")
 """Folders of entries: prepared slices, viewer volumes, presences from a vertebra bundle."""
@@ -27,22 +26,6 @@ _LEDGER: Final = "store.bytes"
 _LOW_WATER: Final = 0.9
 """Eviction goes on down to this share of the limit, so that it is not due at every entry."""
 _POLL_S: Final = 0.01
-
-
-@dataclass(frozen=True, slots=True)
-class StoreLimit:
-    """How large the store may grow.
-
-    Attributes:
-        bytes: Over all entries, > 0.
-    """
-
-    bytes: int
-
-    @classmethod
-    def from_settings(cls) -> StoreLimit:
-        """The limit that `CACHE_LIMIT_GIB` sets."""
-        return cls(int(Settings().cache_limit_gib * (1 << 30)))
 
 
 @contextlib.contextmanager
@@ -79,7 +62,7 @@ def entry_bytes(entry: Path) -> int:
     return sum(file.stat().st_size for file in entry.iterdir())
 
 
-def make_room(cache_dir: Path, limit: StoreLimit, *, needed: int) -> None:
+def make_room(store: Store, *, needed: int) -> None:
     """Evict entries until `needed` bytes more fit, and write down the store's size with them.
 
     To be called under the store's lock. An entry larger than the whole limit empties the store and
@@ -89,10 +72,10 @@ def make_room(cache_dir: Path, limit: StoreLimit, *, needed: int) -> None:
     gets its name, so that a process killed between the two leaves it too high, never too low; a
     walk puts it right as soon as the limit seems reached.
     """
-    ledger = cache_dir / _LEDGER
+    ledger = store.folder / _LEDGER
     used = _read_ledger(ledger)
-    if used is None or used + needed > limit.bytes:
-        used = _evict(cache_dir, limit, needed)
+    if used is None or used + needed > store.limit_bytes:
+        used = _evict(store, needed)
     write_text(ledger, str(used + needed))
 
 
@@ -116,18 +99,18 @@ def sweep(shard: Path) -> None:
             shutil.rmtree(leftover, ignore_errors=True)
 
 
-def _evict(cache_dir: Path, limit: StoreLimit, needed: int) -> int:
+def _evict(store: Store, needed: int) -> int:
     """Remove entries, the least recently used first; return what the others hold in bytes."""
-    sweep_all(cache_dir)
-    found = sorted(_entries(cache_dir))
+    sweep_all(store.folder)
+    found = sorted(_entries(store.folder))
     used = sum(size for _, size, _ in found)
-    if used + needed <= limit.bytes:
+    if used + needed <= store.limit_bytes:
         return used
     for _, size, entry in found:
         discard(entry)
         if not entry.exists():
             used -= size
-        if used + needed <= _LOW_WATER * limit.bytes:
+        if used + needed <= _LOW_WATER * store.limit_bytes:
             break
     return used
 

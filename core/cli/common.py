@@ -28,6 +28,13 @@ Dask = Annotated[
     typer.Option(metavar="ADDRESS", help="Scheduler of a dask cluster, tcp://host:port."),
 ]
 
+Bundles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="One vertebra, one fracture, one localisation bundle; the shipped if absent."
+    ),
+]
+Device = Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")]
 ProgressFile = Annotated[
     Path | None,
     typer.Option(help="JSON file that is kept up to date with how far the work is."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pydantic import ValidationError
@@ -20,6 +20,9 @@ from core.cli.common import (
 from core.config import ChannelMode, Settings, SlicePreparation, first_fault, load_run_config
 from core.errors import ConfigError, DataRootError
 from core.system.parallel import Workers
+
+if TYPE_CHECKING:
+    from core.prepared.filling import StoreReport
 
 DataRoot = Annotated[Path, typer.Argument(help="Data set in RSNA's layout.")]
 
@@ -63,7 +66,7 @@ def index(
     from core.dataset.index import build_index
     from core.dataset.quality_report import render_text, write_html
 
-    root, cache_dir = data_root.absolute(), Settings().rsna_cache.absolute()
+    root, cache_dir = data_root.absolute(), Settings().store.folder
     workers = chosen_workers(jobs, dask)
     if verify:
         if fresh or report is not None:
@@ -150,19 +153,10 @@ def _fill_slices(root: Path, preparation: SlicePreparation, workers: Workers) ->
 
     with progress_bar("slice store", "study") as progress:
         done = fill_store(
-            read_studies(root),
-            preparation,
-            cache_dir=Settings().rsna_cache.absolute(),
-            workers=workers,
+            read_studies(root), preparation, store=Settings().store, workers=workers,
             progress=progress,
-        )
-    _say_left_out(done.failed, done.built + done.found)
-    for note in done.notes:
-        typer.echo(note)
-    typer.echo(
-        f"{done.built} studies prepared, {done.found} found; {done.bytes / 2**30:.2f} GiB in "
-        f"{Settings().rsna_cache}"
-    )
+        )  # fmt: skip
+    _say_filled(done, f"{done.built} studies prepared, {done.found} found")
 
 
 def _fill_viewer(root: Path, workers: Workers) -> None:
@@ -171,15 +165,16 @@ def _fill_viewer(root: Path, workers: Workers) -> None:
 
     with progress_bar("viewer store", "study") as progress:
         done = fill_viewer_store(
-            read_studies(root),
-            cache_dir=Settings().rsna_cache.absolute(),
-            workers=workers,
-            progress=progress,
+            read_studies(root), store=Settings().store, workers=workers, progress=progress
         )
-    _say_left_out(done.failed, done.ready)
-    typer.echo(
-        f"{done.ready} volumes are ready; {done.bytes / 2**30:.2f} GiB in {Settings().rsna_cache}"
-    )
+    _say_filled(done, f"{done.built + done.found} volumes are ready")
+
+
+def _say_filled(done: StoreReport, counted: str) -> None:
+    _say_left_out(done.failed, done.built + done.found)
+    for note in done.notes:
+        typer.echo(note)
+    typer.echo(f"{counted}; {done.bytes / 2**30:.2f} GiB in {Settings().rsna_cache}")
 
 
 def _say_left_out(failed: list[tuple[str, str]], done: int) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from tqdm import tqdm
 
-from core.cli.common import Dask, Jobs, app, chosen_workers, progress_bar
+from core.cli.common import Bundles, Dask, Device, Jobs, app, chosen_workers, progress_bar
 from core.config import Settings
 from core.experiments.cohorts import HELD_OUT
 
@@ -17,13 +17,8 @@ from core.experiments.cohorts import HELD_OUT
 def predict(
     study_or_root: Annotated[Path, typer.Argument(help="A DICOM folder, or a data root.")],
     out: Annotated[Path, typer.Option(help="Folder for the predictions.")],
-    bundle: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="One vertebra, one fracture, one localisation bundle; the shipped if absent."
-        ),
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
+    bundle: Bundles = None,
+    device: Device = "auto",
     batch_size: Annotated[int, typer.Option(min=1)] = 32,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Processes; 1 by default, which uses every core.")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from core.cli.common import app, progress_bar
+from core.cli.common import Bundles, Device, app, progress_bar
 from core.config import Settings
 
 
@@ -15,13 +15,8 @@ from core.config import Settings
 def report(
     study: Annotated[Path, typer.Argument(help="Folder with one study's DICOM files.")],
     out: Annotated[Path, typer.Option(help="File to write, .html or .pdf.")],
-    bundle: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="A vertebra bundle, a fracture or localisation bundle; the shipped if absent."
-        ),
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")] = "auto",
+    bundle: Bundles = None,
+    device: Device = "auto",
 ) -> None:
     """Write what the networks say of one study, with pictures, as HTML or PDF."""
     from core.models.pairs import choose_pair

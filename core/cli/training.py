@@ -71,7 +71,7 @@ def sweep(
 
     wanted = load_sweep_config(config)
     with progress_bar("sweep", "trial") as progress:
-        found = run_sweep(wanted, out, progress=progress)
+        found = run_sweep(wanted, out, store=Settings().store, progress=progress)
     typer.echo(f"{found.finished} finished, {found.pruned} cut off, {found.failed} failed")
     if found.best_value is not None:
         typer.echo(f"Best {found.metric} {found.best_value:.4f} in {found.best_run}")
@@ -120,7 +120,9 @@ def _train_one(config: RunConfig, run_dir: Path, *, resume: bool) -> None:
     from core.training.trainer import train as train_run
 
     with progress_bar(config.task, "batch") as progress:
-        bundle = train_run(config, run_dir, resume=resume, progress=progress)
+        bundle = train_run(
+            config, run_dir, store=Settings().store, resume=resume, progress=progress
+        )
     typer.echo(f"Bundle in {bundle}")
 
 
@@ -128,8 +130,12 @@ def _train_folds(config: RunConfig, run_dir: Path, *, resume: bool) -> None:
     from core.evaluation.report_table import render_report
     from core.experiments.cross_validation import cross_validate
 
+    settings = Settings()
     with progress_bar(config.task, "step") as progress:
-        found = cross_validate(config, run_dir, resume=resume, progress=progress, say=tqdm.write)
+        found = cross_validate(
+            config, run_dir, store=settings.store, checkpoints=settings.checkpoints, resume=resume,
+            progress=progress, say=tqdm.write,
+        )  # fmt: skip
     typer.echo(render_report(found.pooled))
     typer.echo("Over the folds, at the pooled predictions' thresholds (mean ± sd):")
     for level, figures in found.folds.items():

@@ -170,7 +170,7 @@ def _trained(
         say(f"Training {folder.parent.name}, {folder.name}")
         train(
             config, folder, resume=known is not None, progress=progress,
-            cache_dir=settings.rsna_cache,
+            store=settings.store,
         )  # fmt: skip
     # The optimizer's state is three times the weights, and nothing goes on from here.
     (folder / "last.ckpt").unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from core.config import RunConfig, Settings
+from core.config import RunConfig
 from core.dataset.rsna import read_studies
 from core.dicom.series import read_series
 from core.errors import ConfigError, DicomSeriesError, TrainingError
@@ -28,7 +28,7 @@ from core.training.fold_figures import SUMMARY_FILE
 from core.training.run_list import summarise_run
 from core.training.runs import RunFolder
 from core.training.trainer import train
-from core.types import Progress, Say, SlicePredictions
+from core.types import Progress, Say, SlicePredictions, Store
 
 FOLDS_FILE: Final = "folds.json"
 FIGURES: Final = ("auc", "average_precision", "f1", "recall", "precision", "accuracy")
@@ -82,9 +82,10 @@ def cross_validate(
     config: RunConfig,
     run_dir: Path,
     *,
+    store: Store,
+    checkpoints: Path,
     resume: bool = False,
     progress: Progress | None = None,
-    cache_dir: Path | None = None,
     say: Say = lambda _: None,
     replicates: int = 1000,
 ) -> CrossValidation:
@@ -99,7 +100,8 @@ def cross_validate(
         run_dir: Its folder; must not hold a run yet, unless `resume`.
         resume: Go on with what is there.
         progress: Called with (done, total) of the training or prediction at work.
-        cache_dir: Slice store; `RSNA_CACHE` unless given.
+        store: Where prepared slices are kept.
+        checkpoints: Folder of the shipped bundles, one of which stands beside the fold's network.
         say: Called with one line a fold.
         replicates: Of the patient bootstrap.
 
@@ -122,9 +124,9 @@ def cross_validate(
                 "running", step=fold, total_steps=config.folds, message=f"fold {fold + 1}"
             )
             one = config.model_copy(update={"fold": fold})
-            bundles.append(_train_fold(one, run, progress, cache_dir))
+            bundles.append(_train_fold(one, run, progress, store))
         say("Predicting the held-out patients of each fold")
-        found = _pool(config, run, bundles, progress, replicates, cache_dir)
+        found = _pool(config, run, bundles, progress, replicates, store, checkpoints)
         atomic_files.write_json(run_dir / SUMMARY_FILE, found.to_json())
         run.append_metrics("validation", step=config.folds, epoch=1, auc=_main_auc(config, found))
         run.write_status("running", step=config.folds, total_steps=config.folds)
@@ -132,7 +134,7 @@ def cross_validate(
 
 
 def _train_fold(
-    config: RunConfig, whole: RunFolder, progress: Progress | None, cache_dir: Path | None
+    config: RunConfig, whole: RunFolder, progress: Progress | None, store: Store
 ) -> BundleInfo:
     folder = whole.folder / f"fold-{config.fold}"
     known = summarise_run(folder) if folder.is_dir() else None
@@ -150,21 +152,21 @@ def _train_fold(
             progress(done, total)
 
     resume = (folder / "config.yaml").exists()
-    return read_bundle(train(config, folder, resume=resume, progress=follow, cache_dir=cache_dir))
+    return read_bundle(train(config, folder, resume=resume, progress=follow, store=store))
 
 
 def _pool(
     config: RunConfig, run: RunFolder, bundles: list[BundleInfo], progress: Progress | None,
-    replicates: int, cache_dir: Path | None,
+    replicates: int, store: Store, checkpoints: Path,
 ) -> CrossValidation:  # fmt: skip
     records = read_studies(config.data_root)
-    folds = saved_folds(records, config, cache_dir or Settings().rsna_cache)
+    folds = saved_folds(records, config, store)
     found: list[SlicePredictions] = []
     seconds: list[float] = []
     left_out: list[str] = []
     done = 0
     for fold, bundle in enumerate(bundles):
-        pair = _pair_of(config, bundle)
+        pair = _pair_of(config, bundle, checkpoints)
         predictor = Predictor(pair.vertebra, pair.fracture, device=config.device)
         for record in (r for r in records if folds[r.study_id] == fold):
             start = time.perf_counter()
@@ -216,9 +218,8 @@ def _measure(
     return CrossValidation(spreads, pooled, len(found), tuple(left_out))
 
 
-def _pair_of(config: RunConfig, bundle: BundleInfo) -> BundlePair:
+def _pair_of(config: RunConfig, bundle: BundleInfo, checkpoints: Path) -> BundlePair:
     """The fold's network and the shipped one that stands beside it."""
-    checkpoints = Settings().checkpoints
     if config.task == "vertebra":
         return BundlePair(bundle, default_bundle(checkpoints, "fracture"))
     if config.vertebra_bundle is not None and not bundle.config.gives_presence:

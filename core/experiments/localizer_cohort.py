@@ -19,7 +19,7 @@ from core.models.bundles import BundleInfo, read_bundle
 from core.prepared.box_slices import BoxSlices, load_box_slices
 from core.preprocessing.box_geometry import boxes_from_square
 from core.system.parallel import Workers, run_over
-from core.types import Progress, RawDetections, StudyRecord
+from core.types import Progress, RawDetections, Store, StudyRecord
 
 if TYPE_CHECKING:
     from core.inference.boxes.predictor import BoxPredictor
@@ -41,7 +41,7 @@ def read_cohort(
     bundle: BundleInfo,
     root: Path,
     records: Sequence[StudyRecord],
-    cache_dir: Path,
+    store: Store,
     *,
     jobs: int | None = 1,
     progress: Progress | None = None,
@@ -52,14 +52,14 @@ def read_cohort(
         bundle: The localiser.
         root: Data root of the cohort, with the generator's own truth beside RSNA's files.
         records: The studies, in the order of the result.
-        cache_dir: Folder of the slice store.
+        store: Where prepared slices are kept.
         jobs: Processes; None is one a core.
         progress: Called with (studies done, studies in all).
 
     Raises:
         CSpineError: A study cannot be read.
     """
-    read = functools.partial(_read_one, bundle.folder, root, cache_dir)
+    read = functools.partial(_read_one, bundle.folder, root, store)
     found: dict[str, _StudyBoxes] = {}
     for outcome in run_over(read, records, workers=Workers(jobs), progress=progress):
         if outcome.error is not None:
@@ -81,14 +81,14 @@ def read_cohort(
     )
 
 
-def prepared_squares(record: StudyRecord, bundle: BundleInfo, cache_dir: Path) -> BoxSlices:
+def prepared_squares(record: StudyRecord, bundle: BundleInfo, store: Store) -> BoxSlices:
     """The squares of a study as the bundle takes them, from the store where they lie there."""
-    return load_box_slices(record, bundle.config.preparation, cache_dir=cache_dir)
+    return load_box_slices(record, bundle.config.preparation, store=store)
 
 
-def _read_one(bundle: Path, root: Path, cache_dir: Path, record: StudyRecord) -> _StudyBoxes:
+def _read_one(bundle: Path, root: Path, store: Store, record: StudyRecord) -> _StudyBoxes:
     predictor, info = _predictor(bundle)
-    study = prepared_squares(record, info, cache_dir)
+    study = prepared_squares(record, info, store)
     known = _kinds(root, record) if study.boxes else {}
     boxes: list[tuple[int, Xyxy]] = []
     size = info.config.preparation.size

@@ -127,7 +127,7 @@ def train_stages(
         say(f"Training the localiser, stage {number} of {len(STAGES)}")
         train(
             config, run.folder, resume=run.checkpoint_file.exists(), progress=progress,
-            cache_dir=settings.rsna_cache,
+            store=settings.store,
         )  # fmt: skip
     return bundles[-1]
 
@@ -142,14 +142,14 @@ def _score(
     """
     say("Boxes of the cohort that weights and thresholds are chosen on")
     folds = read_cohort(
-        bundle, work / FOLDS.name, read_studies(work / FOLDS.name), settings.rsna_cache,
+        bundle, work / FOLDS.name, read_studies(work / FOLDS.name), settings.store,
         jobs=jobs, progress=progress,
     )  # fmt: skip
     threshold = _box_threshold(folds)
     say("Boxes of the held-out studies")
     held_out = read_studies(work / HELD_OUT.name)[:studies]
     cohort = read_cohort(
-        bundle, work / HELD_OUT.name, held_out, settings.rsna_cache, jobs=jobs, progress=progress
+        bundle, work / HELD_OUT.name, held_out, settings.store, jobs=jobs, progress=progress
     )
     write_box_cohort(bundle.folder / PREDICTIONS_FOLDER, cohort)
     say("Boxes of Grad-CAM, for comparison")
@@ -188,7 +188,7 @@ def _write_pictures(bundle: BundleInfo, records: Sequence[StudyRecord], settings
     for record in records:
         if not record.boxes:
             continue
-        study = prepared_squares(record, bundle, settings.rsna_cache)
+        study = prepared_squares(record, bundle, settings.store)
         for index in sorted(study.boxes):
             done, encoded = cv2.imencode(
                 ".jpg", np.array(study.images[index]), [cv2.IMWRITE_JPEG_QUALITY, 88]

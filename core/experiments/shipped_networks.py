@@ -22,7 +22,7 @@ from core.models.pairs import DEFAULT_NAMES
 from core.phantom.cohort import discard_outdated, write_cohort
 from core.training.run_list import summarise_run
 from core.training.trainer import train
-from core.types import Progress, Say
+from core.types import Progress, Say, Store
 
 CONFIGS: Final = PROJECT_ROOT / "configs" / "demo"
 TRUNK_CONFIG: Final = PROJECT_ROOT / "configs" / "trunk.yaml"
@@ -77,7 +77,7 @@ def build_bundles(
     wanted = tuple(folds) if folds is not None else tuple(range(_folds_of(configs)))
     runs = work / "runs"
     if not score_only:
-        _train_all(work, runs, configs, wanted, only, progress, say)
+        _train_all(work, runs, configs, wanted, only, settings.store, progress, say)
     trained = {name: {fold: _trained(runs, name, fold) for fold in wanted} for name in configs}
     return score_bundles(trained, configs, work, settings.checkpoints, progress, say)
 
@@ -96,12 +96,12 @@ def _folds_of(configs: Mapping[str, RunConfig]) -> int:
 
 def _train_all(
     work: Path, runs: Path, configs: Mapping[str, RunConfig], folds: Sequence[int],
-    only: Sequence[str], progress: Progress | None, say: Say,
+    only: Sequence[str], store: Store, progress: Progress | None, say: Say,
 ) -> None:  # fmt: skip
     for name in only:
         shutil.rmtree(runs / name, ignore_errors=True)
     trunk = load_run_config(TRUNK_CONFIG, data_root=work / TRAIN.name)
-    _train_one(trunk, runs / "trunk", progress, say)
+    _train_one(trunk, runs / "trunk", store, progress, say)
     for name, config in configs.items():
         for fold in folds:
             changes: dict[str, object] = {"fold": fold, "init_from": runs / "trunk" / "bundle"}
@@ -110,16 +110,22 @@ def _train_all(
                     runs / DEFAULT_NAMES["vertebra"] / f"fold-{fold}" / "bundle"
                 )
             _train_one(
-                config.model_copy(update=changes), runs / name / f"fold-{fold}", progress, say
+                config.model_copy(update=changes),
+                runs / name / f"fold-{fold}",
+                store,
+                progress,
+                say,
             )
 
 
-def _train_one(config: RunConfig, folder: Path, progress: Progress | None, say: Say) -> None:
+def _train_one(
+    config: RunConfig, folder: Path, store: Store, progress: Progress | None, say: Say
+) -> None:
     known = summarise_run(folder) if folder.is_dir() else None
     if known is not None and known.state == "finished" and (folder / "bundle").is_dir():
         return
     say(f"Training {folder.parent.name}/{folder.name}")
-    train(config, folder, resume=known is not None, progress=progress)
+    train(config, folder, store=store, resume=known is not None, progress=progress)
 
 
 def _trained(runs: Path, name: str, fold: int) -> BundleInfo:

@@ -51,7 +51,7 @@ def predict_thinly(
     records = read_studies(root)
     found: list[SlicePredictions] = []
     for number, record in enumerate(records):
-        study = load_study_slices(record, bundle.config.preparation, cache_dir=settings.rsna_cache)
+        study = load_study_slices(record, bundle.config.preparation, store=settings.store)
         chosen = thin_places(study.n_slices)
         seen = shipped.get(record.study_id)
         presence = None if seen is None else seen.vertebra_probs[chosen]

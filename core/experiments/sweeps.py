@@ -25,7 +25,7 @@ from core.config import RunConfig, first_fault, read_yaml
 from core.errors import ConfigError, CSpineError, TrainingError
 from core.training.run_list import summarise_run
 from core.training.trainer import train
-from core.types import Progress
+from core.types import Progress, Store
 
 Choice = str | int | float | bool | None
 
@@ -123,7 +123,7 @@ def run_sweep(
     sweep: SweepConfig,
     folder: Path,
     *,
-    cache_dir: Path | None = None,
+    store: Store,
     progress: Progress | None = None,
     train_one: Callable[..., Path] = train,
 ) -> SweepResult:
@@ -132,7 +132,7 @@ def run_sweep(
     Args:
         sweep: What to search.
         folder: Journal and runs; one that holds a search already is gone on with.
-        cache_dir: Slice store; `RSNA_CACHE` unless given.
+        store: Where prepared slices are kept.
         progress: Called with (trials ended, trials in all).
         train_one: `core.training.trainer.train`.
 
@@ -148,7 +148,7 @@ def run_sweep(
         if trial is None:
             time.sleep(POLL_SECONDS)  # The last trials are others'; one of them may yet die.
             continue
-        _carry_out(study, trial, sweep, folder, cache_dir, train_one)
+        _carry_out(study, trial, sweep, folder, store, train_one)
         told(min(_ended(study), sweep.trials), sweep.trials)
     return sweep_result(sweep, folder)
 
@@ -163,12 +163,12 @@ def _next_trial(study: optuna.Study, sweep: SweepConfig, folder: Path) -> Trial 
 
 
 def _carry_out(
-    study: optuna.Study, trial: Trial, sweep: SweepConfig, folder: Path, cache_dir: Path | None,
+    study: optuna.Study, trial: Trial, sweep: SweepConfig, folder: Path, store: Store,
     train_one: Callable[..., Path],
 ) -> None:  # fmt: skip
     """Train a trial and tell how it ended; one that is interrupted counts as failed."""
     try:
-        value = _objective(trial, sweep, folder, cache_dir, train_one)
+        value = _objective(trial, sweep, folder, store, train_one)
     except optuna.TrialPruned:
         study.tell(trial, state=TrialState.PRUNED)
     except CSpineError as error:
@@ -225,7 +225,7 @@ def _open_study(sweep: SweepConfig, folder: Path) -> optuna.Study:
 
 
 def _objective(
-    trial: Trial, sweep: SweepConfig, folder: Path, cache_dir: Path | None,
+    trial: Trial, sweep: SweepConfig, folder: Path, store: Store,
     train_one: Callable[..., Path],
 ) -> float:  # fmt: skip
     """Train one trial; its value is the last measure on the held-out fold."""
@@ -247,7 +247,7 @@ def _objective(
         trial.report(measured[-1], epoch)
         return trial.should_prune()
 
-    train_one(config, _run_folder(folder, trial.number), cache_dir=cache_dir, on_evaluation=watch)
+    train_one(config, _run_folder(folder, trial.number), store=store, on_evaluation=watch)
     if not measured:
         raise TrainingError(
             f"Trial {trial.number} has no {sweep.metric} on its held-out fold; choose a fold with "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,7 @@ from core.dicom.series import read_series
 from core.preprocessing.box_geometry import boxes_to_square
 from core.preprocessing.network_input import slices_for_network
 from core.preprocessing.spine_field import FIELD_VERSION, spine_field_of
-from core.types import CTVolume, StudyRecord
+from core.types import CTVolume, Store, StudyRecord
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,14 +61,14 @@ class BoxSlices:
 
 
 def load_box_slices(
-    record: StudyRecord, preparation: SlicePreparation, *, cache_dir: Path
+    record: StudyRecord, preparation: SlicePreparation, *, store: Store
 ) -> BoxSlices:
     """Give a study's squares from the store, preparing them first where they are missing.
 
     Args:
         record: The study.
         preparation: How its squares are prepared; `field_mm` is set.
-        cache_dir: Folder of the store.
+        store: Where they are kept.
 
     Raises:
         DicomSeriesError: The series cannot be read.
@@ -77,10 +76,10 @@ def load_box_slices(
         StorageError: The store cannot be written.
     """
     key = entry_key(
-        study_digests(record, cache_dir)
+        study_digests(record, store.folder)
         | {
             # Boxes go by the files' numbers, so a renamed file makes another entry.
-            "series": remembered_digest(record.folder, named_folder_digest, cache_dir),
+            "series": remembered_digest(record.folder, named_folder_digest, store.folder),
             "localisation": [
                 preparation.window_center,
                 preparation.window_width,
@@ -106,7 +105,7 @@ def load_box_slices(
             arrays["presence"] = presence_from_mask(load_vertebra_mask(record.mask_file, volume))
         return arrays, {}
 
-    arrays = fetch_entry(cache_dir, "slices", key, build).arrays
+    arrays = fetch_entry(store, "slices", key, build).arrays
     squares, size = np.array(arrays["squares"]), preparation.size
     shift = np.array(arrays["shift_px"]) if "shift_px" in arrays else None
     on_volume = by_slice(place_boxes(record.boxes, np.array(arrays["file_numbers"]), shift))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 import cv2
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from core.cache.entries import fetch_entry
 from core.cache.keys import entry_key
-from core.types import CTVolume
+from core.types import CTVolume, Store
 
 Voxel = TypeVar("Voxel", bound=np.generic)
 
@@ -82,21 +81,21 @@ def reduce_labels(labels: NDArray[np.uint8], volume: CTVolume) -> NDArray[np.uin
     return np.stack([_shrunk(labels[i], grid, cv2.INTER_NEAREST_EXACT) for i in nearest])
 
 
-def load_planes(volume: CTVolume, fingerprint: str, cache_dir: Path | None) -> NDArray[np.int16]:
+def load_planes(volume: CTVolume, fingerprint: str, store: Store | None) -> NDArray[np.int16]:
     """Give `reduce_volume` of a study, from the store where it was made before.
 
     Args:
         volume: The study.
         fingerprint: sha256 of its files' contents.
-        cache_dir: Folder of the store; None keeps nothing.
+        store: Where the planes are kept; None keeps nothing.
 
     Raises:
         StorageError: The store cannot be written.
     """
-    if cache_dir is None:
+    if store is None:
         return reduce_volume(volume)
     key = entry_key({"planes": fingerprint, "side": PLANES_SIDE})
-    entry = fetch_entry(cache_dir, "volumes", key, lambda: ({"hu": reduce_volume(volume)}, {}))
+    entry = fetch_entry(store, "volumes", key, lambda: ({"hu": reduce_volume(volume)}, {}))
     return entry.arrays["hu"]
 
 

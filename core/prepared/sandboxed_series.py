@@ -12,7 +12,7 @@ from typing import Any
 
 from core.prepared.volumes import load_viewer_volume, stored_viewer_volume
 from core.system.sandbox import ConfinedWorker, Limits
-from core.types import CTVolume, Progress, StudyRecord
+from core.types import CTVolume, Progress, Store, StudyRecord
 
 
 def confined_reader(limits: Limits) -> ConfinedWorker:
@@ -21,14 +21,14 @@ def confined_reader(limits: Limits) -> ConfinedWorker:
 
 
 def read_confined(
-    folder: Path, worker: ConfinedWorker, *, store: Path, progress: Progress | None = None
+    folder: Path, worker: ConfinedWorker, *, store: Store, progress: Progress | None = None
 ) -> CTVolume:
     """Read the CT series in `folder` as `read_series` does, without decoding it in this process.
 
     Args:
         folder: Holds the series.
         worker: From `confined_reader`.
-        store: Folder for the voxels; whoever removes it removes them.
+        store: For the voxels; whoever removes its folder removes them.
         progress: Called with slices read and slices in all; what it raises ends the reading.
 
     Returns:
@@ -37,16 +37,19 @@ def read_confined(
     Raises:
         DicomSeriesError: The folder does not hold a readable CT series.
         WorkerError: Reading it took too much memory or time, or broke the process.
-        StorageError: `store` cannot be written.
+        StorageError: The store cannot be written.
     """
-    worker.call({"folder": str(folder), "store": str(store)}, progress)
-    return stored_viewer_volume(StudyRecord(folder.name, folder), cache_dir=store).as_volume()
+    where = {"folder": str(store.folder), "limit": store.limit_bytes, "free": store.keep_free_bytes}
+    worker.call({"folder": str(folder), "store": where}, progress)
+    return stored_viewer_volume(StudyRecord(folder.name, folder), store=store)
 
 
 def fill_store(request: Mapping[str, Any], progress: Progress) -> None:
     """Read the series in `folder` and put its voxels into `store`: what the worker does."""
     folder = Path(request["folder"])
     record = StudyRecord(folder.name, folder)
-    # Told at once, so that the caller can cancel before the first slice.
+    where = request["store"]
+    store = Store(Path(where["folder"]), where["limit"], where["free"])
+    # Reported at once, so that the caller can cancel before the first slice.
     progress(0, 0)
-    load_viewer_volume(record, cache_dir=Path(request["store"]), progress=progress)
+    load_viewer_volume(record, store=store, progress=progress)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import functools
-import logging
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.cache.entries import CacheEntry, fetch_entry
-from core.cache.eviction import StoreLimit
 from core.cache.keys import (
     entry_key,
     named_folder_digest,
@@ -25,24 +22,11 @@ from core.config import ChannelMode, SlicePreparation
 from core.dataset.masks import load_vertebra_mask, presence_from_mask
 from core.dataset.slice_table import volume_file_numbers
 from core.dicom.series import read_series
-from core.prepared.volumes import ViewerVolume, load_viewer_volume
+from core.prepared.filling import StoreReport, fill_entries
 from core.preprocessing.network_input import slices_for_network
 from core.preprocessing.spine_field import FIELD_VERSION, spine_field_of
-from core.system.parallel import Workers, run_over
-from core.types import NoiseReduction, Progress, StudyRecord
-
-__all__ = [
-    "StoreLimit",
-    "StoreReport",
-    "StudySlices",
-    "ViewerVolume",
-    "fill_store",
-    "load_study_slices",
-    "load_viewer_volume",
-]
-
-
-_log = logging.getLogger(__name__)
+from core.system.parallel import Workers
+from core.types import NoiseReduction, Progress, Store, StudyRecord
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,32 +63,12 @@ class StudySlices:
         return len(self.images)
 
 
-@dataclass(frozen=True, slots=True)
-class StoreReport:
-    """What a call of `fill_store` did.
-
-    Attributes:
-        built: Studies prepared now.
-        found: Studies that the store held already.
-        failed: Study id and reason of those that could not be prepared.
-        bytes: Size of the entries of the studies built and found.
-        notes: Sentences about the store for the user to see.
-    """
-
-    built: int
-    found: int
-    failed: list[tuple[str, str]]
-    bytes: int
-    notes: tuple[str, ...] = field(default=())
-
-
 def load_study_slices(
     record: StudyRecord,
     preparation: SlicePreparation,
     *,
-    cache_dir: Path,
+    store: Store,
     jobs: int | None = None,
-    limit: StoreLimit | None = None,
 ) -> StudySlices:
     """Give a study's prepared slices from the store, preparing them first where they are missing.
 
@@ -115,16 +79,15 @@ def load_study_slices(
     Args:
         record: The study.
         preparation: How its slices are prepared.
-        cache_dir: Folder of the store.
+        store: Where they are kept.
         jobs: Threads that read the series when the entry is missing.
-        limit: Size of the store; `CACHE_LIMIT_GIB` unless given.
 
     Raises:
         DicomSeriesError: The series cannot be read.
         DataRootError: The study's folder is gone, or the mask cannot be read.
         StorageError: The store cannot be written.
     """
-    entry = _entry(record, preparation, cache_dir=cache_dir, jobs=jobs, limit=limit)
+    entry = _entry(record, preparation, store=store, jobs=jobs)
     thickness = entry.values["thickness_mm"]
     z_spacing, y_spacing, x_spacing = entry.values["spacing_mm"]
     return StudySlices(
@@ -150,12 +113,11 @@ def fill_store(
     records: Iterable[StudyRecord],
     preparation: SlicePreparation,
     *,
-    cache_dir: Path,
+    store: Store,
     workers: Workers = Workers(),  # noqa: B008 - frozen
-    limit: StoreLimit | None = None,
     progress: Progress | None = None,
 ) -> StoreReport:
-    """Prepare many studies, over processes or a cluster that share `cache_dir`.
+    """Prepare many studies, over processes or a cluster that share the store's folder.
 
     A study that cannot be read is reported and does not stop the others. Cut off, the call goes on
     where it was when it is made again.
@@ -163,60 +125,31 @@ def fill_store(
     Args:
         records: The studies.
         preparation: How their slices are prepared.
-        cache_dir: Folder of the store.
+        store: Where they are kept.
         workers: Where the work is done.
-        limit: Size of the store; `CACHE_LIMIT_GIB` unless given.
         progress: Called with (studies done, studies in all).
 
     Raises:
         ConfigError: The cluster cannot be used.
         WorkerError: Local processes die again and again.
     """
-    limit = limit or StoreLimit.from_settings()
-    prepare = functools.partial(
-        _built_bytes, preparation=preparation, cache_dir=cache_dir, limit=limit,
-        jobs=None if workers.jobs == 1 else 1,
-    )  # fmt: skip
-    sizes: list[tuple[bool, int]] = []
-    failed: list[tuple[str, str]] = []
-    for outcome in run_over(prepare, records, workers=workers, progress=progress):
-        if outcome.value is not None:
-            sizes.append(outcome.value)
-        else:
-            failed.append((outcome.item.study_id, str(outcome.error)))
-    total = sum(size_bytes for _, size_bytes in sizes)
-    built = sum(was_built for was_built, _ in sizes)
-    notes: tuple[str, ...] = ()
-    if total > limit.bytes:
-        notes = (
-            f"These studies take {total / 2**30:.1f} GiB, but the store may hold "
-            f"{limit.bytes / 2**30:.1f} GiB, so the first ones are gone again; raise "
-            "CACHE_LIMIT_GIB or choose a smaller size.",
-        )
-        _log.warning("%s", notes[0])
-    return StoreReport(built, len(sizes) - built, sorted(failed), total, notes)
-
-
-def _built_bytes(record: StudyRecord, **options: Any) -> tuple[bool, int]:  # noqa: ANN401 - passed on
-    """Whether a study's entry was built now, and its size."""
-    entry = _entry(record, **options)
-    return entry.built, entry.bytes
+    fetch = functools.partial(_entry, preparation=preparation, store=store)
+    return fill_entries(fetch, records, store=store, workers=workers, progress=progress)
 
 
 def _entry(
     record: StudyRecord,
     preparation: SlicePreparation,
     *,
-    cache_dir: Path,
+    store: Store,
     jobs: int | None,
-    limit: StoreLimit | None,
 ) -> CacheEntry:
     field_mm = preparation.field_mm
     key = entry_key(
-        study_digests(record, cache_dir)
+        study_digests(record, store.folder)
         | {
             # Boxes go by the files' numbers, so a renamed file makes another entry.
-            "series": remembered_digest(record.folder, named_folder_digest, cache_dir),
+            "series": remembered_digest(record.folder, named_folder_digest, store.folder),
             "windows": [[window.center, window.width] for window in preparation.windows],
             "crop": preparation.crop if field_mm is None else None,
             "field_mm": None if field_mm is None else [field_mm, FIELD_VERSION],
@@ -239,7 +172,7 @@ def _entry(
             "spacing_mm": [float(step) for step in volume.spacing_mm],
         }
 
-    return fetch_entry(cache_dir, "slices", key, build, limit)
+    return fetch_entry(store, "slices", key, build)
 
 
 def _noise_key(noise: NoiseReduction) -> dict[str, Any]:

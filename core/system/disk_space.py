@@ -7,54 +7,52 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from core.config import Settings
 from core.errors import StorageError
 
 _GIB: Final = 1 << 30
 
 
-def check_space(folder: Path, needed: int, settings: Settings | None = None) -> None:
-    """See that a folder's disk takes `needed` bytes and keeps `MIN_FREE_GIB` free.
+def check_space(folder: Path, needed: int, keep_free: int) -> None:
+    """See that a folder's disk takes `needed` bytes and keeps some free.
 
     A full disk breaks everything on the machine, not this program alone; so it stops before.
 
     Args:
         folder: Where to write; it need not exist yet.
         needed: Bytes to be written.
-        settings: Say what is to stay free; the environment's unless given.
+        keep_free: Bytes that stay free (MIN_FREE_GIB).
 
     Raises:
         StorageError: There is too little room.
     """
-    keep = (settings or Settings()).min_free_gib
     place = next((one for one in (folder, *folder.absolute().parents) if one.exists()), Path("/"))
     try:
         free = shutil.disk_usage(place).free
     except OSError:
         # A place that cannot be asked may still take the file; the write says so if not.
         return
-    if free - needed < keep * _GIB:
+    if free - needed < keep_free:
         raise StorageError(
             f"{folder} needs {needed / _GIB:.2f} GiB, but its disk has {free / _GIB:.2f} GiB free "
-            f"and keeps {keep:g} GiB of that (MIN_FREE_GIB); free some space."
+            f"and keeps {keep_free / _GIB:g} GiB of that (MIN_FREE_GIB); free some space."
         )
 
 
-def check_quota(folder: Path, needed: int, settings: Settings) -> None:
-    """See that the uploads of all sessions stay within `UPLOAD_QUOTA_GIB`.
+def check_quota(folder: Path, needed: int, quota_gib: float) -> None:
+    """See that the uploads of all sessions stay within their quota.
 
     Args:
         folder: Holds them all.
         needed: Bytes to be added.
-        settings: Say how much is allowed.
+        quota_gib: What they may take together (UPLOAD_QUOTA_GIB).
 
     Raises:
         StorageError: They would not.
     """
-    used, quota = tree_bytes(folder), settings.upload_quota_gib
-    if used + needed > quota * _GIB:
+    used = tree_bytes(folder)
+    if used + needed > quota_gib * _GIB:
         raise StorageError(
-            f"The uploads of all sessions take {used / _GIB:.2f} of {quota:g} GiB "
+            f"The uploads of all sessions take {used / _GIB:.2f} of {quota_gib:g} GiB "
             f"(UPLOAD_QUOTA_GIB) and this one needs {needed / _GIB:.2f} GiB; try again when others "
             "have closed theirs."
         )

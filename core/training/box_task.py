@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, Final, Self
 
 import numpy as np
@@ -27,6 +26,7 @@ from core.training.box_engine import BoxMeasures, add_box_gradients, measure_box
 from core.training.cohort import TrainingCohort, prepare_studies, split_cohort
 from core.training.runs import RunFolder
 from core.training.task import ORDER_STREAM, TrainingTask
+from core.types import Store
 
 FIELD_MM: Final = 88.0
 """Side of the square where a run sets none: it holds every box of the synthetic cohort."""
@@ -53,7 +53,7 @@ class BoxTask(TrainingTask[BoxDataset, BoxBatch]):
         _log.info("Anchors (width, height) in pixels by level: %s.", self.anchors)
 
     @classmethod
-    def load(cls, config: RunConfig, cache_dir: Path, run: RunFolder, *, device: str) -> Self:
+    def load(cls, config: RunConfig, store: Store, run: RunFolder, *, device: str) -> Self:
         """As `TrainingTask.load`.
 
         A fractured study without boxes, as 726 of RSNA's 961, is left out without a word: nobody
@@ -62,12 +62,10 @@ class BoxTask(TrainingTask[BoxDataset, BoxBatch]):
         del device
         records = read_studies(config.data_root)
         known = [r for r in records if r.boxes or r.patient_fractured is False]
-        prepare = partial(
-            load_box_slices, preparation=localizer_preparation(config), cache_dir=cache_dir
-        )
+        prepare = partial(load_box_slices, preparation=localizer_preparation(config), store=store)
         studies = prepare_studies(known, prepare, run)
         dataset = partial(_dataset, config=config)
-        return cls(config, split_cohort(records, studies, config, cache_dir, dataset))
+        return cls(config, split_cohort(records, studies, config, store, dataset))
 
     def network(self) -> Localizer:
         """As `TrainingTask.network`."""

@@ -6,7 +6,6 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from core.cache.keys import study_digests
@@ -17,7 +16,7 @@ from core.dataset.splits import assign_folds, load_or_make_folds
 from core.errors import DicomSeriesError
 from core.training.provenance import fingerprint_keys
 from core.training.runs import RunFolder
-from core.types import StudyRecord
+from core.types import Store, StudyRecord
 
 _log = logging.getLogger("core.training")
 
@@ -89,7 +88,7 @@ def split_cohort(
     records: Sequence[StudyRecord],
     studies: Mapping[str, StudyKind],
     config: RunConfig,
-    cache_dir: Path,
+    store: Store,
     dataset: Callable[[list[StudyKind], str], DatasetKind],
 ) -> TrainingCohort[DatasetKind]:
     """Hold out the config's fold.
@@ -98,7 +97,7 @@ def split_cohort(
         records: All studies of the data root.
         studies: Those prepared, by study id.
         config: The run; its `fold` is a number or None.
-        cache_dir: Folder of the slice store.
+        store: Where prepared slices are kept.
         dataset: Puts studies behind one index, for "training" or "validation".
 
     Raises:
@@ -107,10 +106,12 @@ def split_cohort(
     """
     training, held_out = list(studies.values()), None
     if config.fold is not None:
-        folds = saved_folds(records, config, cache_dir)
+        folds = saved_folds(records, config, store)
         training = [study for name, study in studies.items() if folds[name] != config.fold]
         held_out = [study for name, study in studies.items() if folds[name] == config.fold]
-    digests = [study_digests(record, cache_dir) for record in records if record.study_id in studies]
+    digests = [
+        study_digests(record, store.folder) for record in records if record.study_id in studies
+    ]
     return TrainingCohort(
         training=dataset(training, "training"),
         validation=None if held_out is None else dataset(held_out, "validation"),
@@ -119,9 +120,7 @@ def split_cohort(
     )
 
 
-def saved_folds(
-    records: Sequence[StudyRecord], config: RunConfig, cache_dir: Path
-) -> dict[str, int]:
+def saved_folds(records: Sequence[StudyRecord], config: RunConfig, store: Store) -> dict[str, int]:
     """Give the folds of a data root, kept beside its index so that they outlive every change.
 
     Those of generated studies are not kept: a cohort of the same name may be made again.
@@ -133,5 +132,5 @@ def saved_folds(
     if is_synthetic(config.data_root):
         return assign_folds(records, config.folds, config.seed)
     name = f"folds-{config.folds}-seed-{config.seed}.json"
-    path = index_folder(config.data_root, cache_dir) / name
+    path = index_folder(config.data_root, store.folder) / name
     return load_or_make_folds(path, records, config.folds, config.seed)

@@ -19,13 +19,13 @@ from core.models.bundles import read_bundle
 from core.models.checkpoint import load_model
 from core.prepared.slice_dataset import SliceDataset
 from core.prepared.slices import StudySlices, load_study_slices
-from core.types import StudyRecord
+from core.types import Store, StudyRecord
 
 _BATCH_SIZE: Final = 32
 
 
 def presence_from_bundle(
-    records: Iterable[StudyRecord], folder: Path, *, cache_dir: Path, device: str = "cpu"
+    records: Iterable[StudyRecord], folder: Path, *, store: Store, device: str = "cpu"
 ) -> dict[str, NDArray[np.float32]]:
     """Give v_ij, as a vertebra model sees them, for each study that has no mask.
 
@@ -35,7 +35,7 @@ def presence_from_bundle(
     Args:
         records: The studies; those with a mask, or that cannot be read, are passed over.
         folder: The vertebra bundle.
-        cache_dir: Folder of the store.
+        store: Where prepared slices and presences are kept.
         device: Where the model runs.
 
     Returns:
@@ -57,12 +57,12 @@ def presence_from_bundle(
         if record.mask_file is not None:
             continue
         try:
-            study = load_study_slices(record, bundle.config.preparation, cache_dir=cache_dir)
+            study = load_study_slices(record, bundle.config.preparation, store=store)
         except DicomSeriesError:
             continue
         key = entry_key(
             {
-                "study": study_digests(record, cache_dir),
+                "study": study_digests(record, store.folder),
                 "bundle": bundle.config.model_dump(
                     mode="json", exclude={"name", "trained_on", "created"}
                 ),
@@ -72,7 +72,7 @@ def presence_from_bundle(
         def build(study: StudySlices = study) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
             return {"presence": _run(model(), study, device)}, {}
 
-        entry = fetch_entry(cache_dir, "presence", key, build)
+        entry = fetch_entry(store, "presence", key, build)
         presences[record.study_id] = np.array(entry.arrays["presence"])
     return presences
 

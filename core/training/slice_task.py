@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, Self, cast
 
 import numpy as np
@@ -31,7 +30,7 @@ from core.training.prior_correction import prior_shifts, shift_logits
 from core.training.runs import RunFolder
 from core.training.slice_engine import SliceMeasures, add_slice_gradients, measure_slices
 from core.training.task import ORDER_STREAM, TrainingTask
-from core.types import StudyRecord
+from core.types import Store, StudyRecord
 
 _log = logging.getLogger("core.training")
 
@@ -44,25 +43,25 @@ class SliceTask(TrainingTask[SliceDataset, SliceBatch]):
         self.criterion = loss_for(config.task, config.type, config.alpha)
 
     @classmethod
-    def load(cls, config: RunConfig, cache_dir: Path, run: RunFolder, *, device: str) -> Self:
+    def load(cls, config: RunConfig, store: Store, run: RunFolder, *, device: str) -> Self:
         """As `TrainingTask.load`.
 
         Fracture models learn from studies without masks too where `vertebra_bundle` gives the
         presence of their vertebrae.
         """
         records = read_studies(config.data_root)
-        prepare = partial(load_study_slices, preparation=config.preparation, cache_dir=cache_dir)
+        prepare = partial(load_study_slices, preparation=config.preparation, store=store)
         studies = prepare_studies(records, prepare, run)
         presence_of: Presences = {}
         if config.vertebra_bundle is not None and config.task == "fracture":
             presence_of = presence_from_bundle(
                 _noted([record for record in records if _asks_for_presence(record, config)], run),
                 config.vertebra_bundle,
-                cache_dir=cache_dir,
+                store=store,
                 device=device,
             )
         dataset = partial(_dataset, presence_of=presence_of, config=config)
-        return cls(config, split_cohort(records, studies, config, cache_dir, dataset))
+        return cls(config, split_cohort(records, studies, config, store, dataset))
 
     def network(self) -> SliceModel:
         """As `TrainingTask.network`."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Generic, Self
 
 from lightning_fabric import Fabric
@@ -15,6 +14,7 @@ from core.config import RunConfig
 from core.training.batches import Batches, BatchKind
 from core.training.cohort import DatasetKind, TrainingCohort
 from core.training.runs import RunFolder
+from core.types import Store
 
 ORDER_STREAM: int = 0
 """Third part of a seed that draws the order of an epoch."""
@@ -44,14 +44,14 @@ class TrainingTask(ABC, Generic[DatasetKind, BatchKind]):
 
     @classmethod
     @abstractmethod
-    def load(cls, config: RunConfig, cache_dir: Path, run: RunFolder, *, device: str) -> Self:
+    def load(cls, config: RunConfig, store: Store, run: RunFolder, *, device: str) -> Self:
         """Prepare the studies of the config's data root and split them.
 
         A study that cannot be read is left out and named in the log.
 
         Args:
             config: The run; its `fold` is a number or None.
-            cache_dir: Folder of the slice store.
+            store: Where prepared slices are kept.
             run: Shows how far the preparation is.
             device: Where networks run that the preparation needs.
 

@@ -14,7 +14,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from core.config import RunConfig, Settings, TaskName
+from core.config import RunConfig, TaskName
 from core.errors import ConfigError, TrainingError
 from core.system.atomic_files import write_json
 from core.training.batches import Batches
@@ -37,7 +37,7 @@ from core.training.state import (
 )
 from core.training.task import TrainingTask
 from core.training.tensorboard_log import CurvesLog, open_curves
-from core.types import Progress
+from core.types import Progress, Store
 
 OnEvaluation = Callable[[int, dict[str, Any]], bool]
 
@@ -55,9 +55,9 @@ def train(
     config: RunConfig,
     run_dir: Path,
     *,
+    store: Store,
     resume: bool = False,
     progress: Progress | None = None,
-    cache_dir: Path | None = None,
     on_evaluation: OnEvaluation | None = None,
 ) -> Path:
     """Train one model and write its bundle.
@@ -72,7 +72,7 @@ def train(
         resume: Go on from the last checkpoint in `run_dir` (from the start where none is), to the
             same weights as if the run had not been cut off.
         progress: Called with (steps done, steps in all).
-        cache_dir: Slice store; `RSNA_CACHE` unless given.
+        store: Where prepared slices are kept.
         on_evaluation: Called with the epochs finished and the measures on the held-out fold;
             returning True ends the run there.
 
@@ -94,9 +94,7 @@ def train(
     run.start(config, resume=resume)
     with run.recorded():
         fabric = start_fabric(config, processes)
-        task = TRAINING_TASKS[config.task].load(
-            config, cache_dir or Settings().rsna_cache, run, device=str(fabric.device)
-        )
+        task = TRAINING_TASKS[config.task].load(config, store, run, device=str(fabric.device))
         origin = provenance(task.cohort.fingerprint)
         if processes.is_first:
             write_json(run.folder / PROVENANCE_FILE, asdict(origin))

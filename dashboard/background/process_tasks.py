@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from core.config import Settings
 from core.errors import TaskError
 from core.system.atomic_files import write_json
 from core.system.disk_space import check_space
@@ -24,6 +23,7 @@ from dashboard.background.processes import (
     last_line,
     new_folder,
 )
+from dashboard.session.settings import settings
 
 Kind = Literal["index", "phantom"]
 State = Literal["running", "finished", "failed", "stopped"]
@@ -181,7 +181,7 @@ def _start(kind: Kind, root: Path, options: list[str]) -> Task:
     if known is not None and known.is_alive:
         return known
     _sweep()
-    check_space(target, 0)
+    check_space(target, 0, settings().keep_free_bytes)
     folder = new_folder(_tasks_root(), f"{time.time_ns()}-{kind}")
     progress = str(folder / PROGRESS_FILE)
     pid = SUPERVISOR.start(folder, kind, str(target), *options, "--progress-file", progress)
@@ -199,7 +199,7 @@ def _start(kind: Kind, root: Path, options: list[str]) -> Task:
 
 
 def _tasks_root() -> Path:
-    return Settings().cspine_var.absolute() / "tasks"
+    return settings().cspine_var.absolute() / "tasks"
 
 
 def _folders() -> list[Path]:

@@ -17,7 +17,8 @@ from core.dataset.statistics import distribution_edges
 from core.dataset.study_table import StudyTable, study_table
 from core.dataset.true_boxes import move_box
 from core.types import BoxPrediction, CTVolume, StudyRecord
-from dashboard.studies.cohort import files_signature, settings
+from dashboard.session.settings import settings
+from dashboard.studies.cohort import files_signature
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,7 +11,8 @@ from core.errors import CSpineError
 from core.inference.agreement import Agreement, Opinion, agreement, opinion
 from core.models.pairs import BundlePair, vertebra_for
 from dashboard.background.thread_jobs import Job
-from dashboard.studies.cohort import all_bundles, settings
+from dashboard.session.settings import settings
+from dashboard.studies.cohort import all_bundles
 from dashboard.studies.open_study import OpenStudy
 from dashboard.studies.predictions import find_job, find_scores, start_prediction
 from dashboard.widgets.job_status import job_progress, poll

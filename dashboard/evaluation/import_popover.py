@@ -12,8 +12,8 @@ from dashboard.evaluation.imports import MAX_CSV_MIB, forget_import, import_csv,
 from dashboard.evaluation.sources import Sources
 from dashboard.session import state
 from dashboard.session.access import may_change
+from dashboard.session.settings import settings
 from dashboard.session.typed_path import typed_path
-from dashboard.studies.cohort import settings
 from dashboard.widgets.notices import show_error
 
 _OTHER: Final = ""

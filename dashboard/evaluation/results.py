@@ -12,7 +12,6 @@ from typing import Final
 import numpy as np
 import streamlit as st
 
-from core.config import Settings
 from core.constants import N_VERTEBRAE, VERTEBRAE
 from core.dataset.index import STUDIES_FILE, index_folder
 from core.errors import DataRootError
@@ -38,6 +37,7 @@ from core.inference.aggregation import Pooling
 from core.types import LevelName
 from dashboard.evaluation.sources import PredictionSource, TruthSource
 from dashboard.evaluation.view import EvaluationView
+from dashboard.session.settings import settings
 from dashboard.studies.cohort import files_signature
 
 DEFINITIONS: Final[dict[str, SliceTruth]] = {"visible": "vertebra visible", "boxed": "boxed"}
@@ -216,7 +216,7 @@ def _filter_of(view: EvaluationView) -> CohortFilter:
 def _facts_of(truth: TruthSource) -> StudyFacts | None:
     if truth.root is None:
         return None
-    path = index_folder(truth.root, Settings().rsna_cache) / STUDIES_FILE
+    path = index_folder(truth.root, settings().rsna_cache) / STUDIES_FILE
     if not path.is_file():
         return None
     try:

@@ -20,8 +20,8 @@ from streamlit.web.server.server_util import get_cookie_secret
 from streamlit.web.server.starlette.starlette_app_utils import decode_signed_value
 from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
 
-from core.config import Settings
 from dashboard.session.roles import Identity, Role, role_rules
+from dashboard.session.settings import settings
 
 
 def login_is_on() -> bool:
@@ -52,7 +52,7 @@ def role() -> Role | None:
     if not login_is_on():
         return "operator"
     claims = identity()
-    return None if claims is None else role_rules(Settings()).role_of(claims)
+    return None if claims is None else role_rules(settings()).role_of(claims)
 
 
 def role_by_cookies(cookies: Mapping[str, str]) -> Role | None:
@@ -64,7 +64,7 @@ def role_by_cookies(cookies: Mapping[str, str]) -> Role | None:
     if not login_is_on():
         return "operator"
     claims = _claims(cookies)
-    return None if claims is None else role_rules(Settings()).role_of(claims)
+    return None if claims is None else role_rules(settings()).role_of(claims)
 
 
 def may_change() -> bool:
@@ -79,7 +79,7 @@ def may_browse() -> bool:
 
 def looking_only() -> str | None:
     """Why nothing may be changed, as the beginning of a sentence; None where it may."""
-    if Settings().dashboard_readonly:
+    if settings().dashboard_readonly:
         return "This dashboard is read-only"
     if role() != "operator":
         return "Your account may look but not change anything"
@@ -97,7 +97,7 @@ def refusal(purpose: str) -> str | None:
         return None
     mend = (
         "unset DASHBOARD_READONLY"
-        if Settings().dashboard_readonly
+        if settings().dashboard_readonly
         else "an operator's account is needed"
     )
     return f"{reason}; {mend} {purpose}."

@@ -18,6 +18,7 @@ from core.cache.eviction import sweep_all
 from core.config import PROJECT_ROOT, Settings
 from core.system.atomic_files import LEFT_SECONDS, sweep_leftovers
 from dashboard.background.processes import DELETED
+from dashboard.session.settings import settings
 from dashboard.studies.uploads import remove_abandoned
 
 _log = logging.getLogger("dashboard")
@@ -87,11 +88,11 @@ def _import_all(stop: threading.Event) -> None:
 @asynccontextmanager
 async def lifespan(_app: App) -> AsyncGenerator[None]:
     """Remove what earlier servers left, load the first page, warm up beside the server."""
-    settings = Settings()
-    remove_abandoned(settings)
+    current = settings()
+    remove_abandoned(current)
     load_first_page()
     stop = threading.Event()
-    threading.Thread(target=tidy_up, args=(settings,), name="tidy-up", daemon=True).start()
+    threading.Thread(target=tidy_up, args=(current,), name="tidy-up", daemon=True).start()
     threading.Thread(target=warm_up, args=(stop,), name="warm-up", daemon=True).start()
     try:
         yield None

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.config import Settings
 from core.dataset.rsna import is_synthetic, read_studies
 from core.models.bundles import BundleInfo, list_bundles
 from core.types import StudyRecord
+from dashboard.session.settings import settings
 
 COUNT_SLICES_UP_TO = 300
 """Studies; counting the files of more takes seconds, so it is left to an index."""
@@ -42,11 +42,6 @@ class CurrentDataSet:
     def n_fractured(self) -> int:
         """Labelled studies with at least one fracture."""
         return sum(record.patient_fractured is True for record in self.studies)
-
-
-def settings() -> Settings:
-    """Settings as the environment gives them now."""
-    return Settings()
 
 
 def find_cohort(root: Path | None = None) -> CurrentDataSet | None:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from core.config import Settings
 from core.dataset.rsna import IMAGES_FOLDER, LABELS_FILE, is_synthetic
 from core.errors import TaskError
 from core.phantom.cohort import MANIFEST
 from dashboard.background.process_tasks import SUPERVISOR
 from dashboard.background.processes import remove_whole
+from dashboard.session.settings import settings
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
@@ -42,22 +42,22 @@ class DataSetChoice:
 
 def data_sets() -> list[DataSetChoice]:
     """Every data set there is: the one in use first, cohorts made from the page last."""
-    settings = Settings()
+    current = settings()
     found: list[DataSetChoice] = []
-    if settings.rsna_root is not None:
-        root = settings.rsna_root
+    if current.rsna_root is not None:
+        root = current.rsna_root
         found.append(DataSetChoice("rsna", f"RSNA layout · {root.name}", root, is_synthetic(root),
                                    in_use=True))  # fmt: skip
-    demo = settings.demo_root
+    demo = current.demo_root
     if (demo / LABELS_FILE).is_file():
-        in_use = settings.rsna_root is None
+        in_use = current.rsna_root is None
         found.append(DataSetChoice("demo", "Demo cohort", demo, is_synthetic(demo), in_use=in_use))
     return [*found, *_cohorts(cohorts_root())]
 
 
 def cohorts_root() -> Path:
     """The folder of the cohorts made from the page."""
-    return Settings().cspine_var / "cohorts"
+    return settings().cspine_var / "cohorts"
 
 
 def new_cohort_root(name: str) -> Path:

@@ -20,7 +20,8 @@ from core.inference.boxes.tracks import FusionSettings, detect
 from core.models.bundles import BundleInfo, read_bundle
 from core.types import BoxPrediction, Progress
 from dashboard.background.thread_jobs import Job, JobPool
-from dashboard.studies.cohort import bundles, files_signature, settings
+from dashboard.session.settings import settings
+from dashboard.studies.cohort import bundles, files_signature
 from dashboard.studies.open_study import OpenStudy
 from dashboard.studies.raw_boxes import find_raw, keep_raw, raw_file
 

@@ -11,7 +11,8 @@ from core.cache.keys import fingerprint_folder, remembered_digest
 from core.dicom.series import read_series
 from core.prepared.volumes import load_viewer_volume
 from core.types import CTVolume, Progress, StudyRecord
-from dashboard.studies.cohort import files_signature, settings
+from dashboard.session.settings import settings
+from dashboard.studies.cohort import files_signature
 from dashboard.studies.upload_series import derived_folder, read_upload
 
 
@@ -70,10 +71,10 @@ def _open_study(
     folder: str, signature: str, owner: str | None, _progress: Progress | None
 ) -> OpenStudy:
     del signature
-    path, cache_dir = Path(folder), settings().rsna_cache
+    path, store = Path(folder), settings().store
     if owner is not None:
         volume = read_upload(path, owner, settings(), _progress)
         return OpenStudy(fingerprint_folder(path), volume, owner)
-    stored = load_viewer_volume(StudyRecord(path.name, path), cache_dir=cache_dir)
-    fingerprint = remembered_digest(path, fingerprint_folder, cache_dir)
-    return OpenStudy(fingerprint, stored.as_volume())
+    volume = load_viewer_volume(StudyRecord(path.name, path), store=store)
+    fingerprint = remembered_digest(path, fingerprint_folder, store.folder)
+    return OpenStudy(fingerprint, volume)

@@ -17,7 +17,8 @@ from core.models.bundles import read_bundle
 from core.models.pairs import BundlePair
 from core.types import Progress
 from dashboard.background.thread_jobs import Job, JobPool
-from dashboard.studies.cohort import files_signature, settings
+from dashboard.session.settings import settings
+from dashboard.studies.cohort import files_signature
 from dashboard.studies.open_study import OpenStudy, cache_of
 from dashboard.studies.raw_boxes import find_raw, keep_raw, raw_file
 

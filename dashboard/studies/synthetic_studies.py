@@ -17,7 +17,8 @@ from core.experiments.cohorts import SHIPPED
 from core.phantom.on_demand import CohortSeed, find_cohort_seed, materialise_study
 from core.system import atomic_files
 from core.types import HuWindow, StudyRecord
-from dashboard.studies.cohort import all_bundles, settings
+from dashboard.session.settings import settings
+from dashboard.studies.cohort import all_bundles
 from dashboard.studies.open_study import open_study
 from dashboard.studies.shipped_cohorts import cohort_seeds
 from dashboard.studies.slice_image import display_image

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -37,7 +38,7 @@ def read_upload(
         StorageError: The voxels cannot be written.
     """
     worker = _worker(settings.upload_memory_mib, settings.upload_seconds)
-    store = derived_folder(session, settings)
+    store = replace(settings.store, folder=derived_folder(session, settings))
     return read_confined(folder.absolute(), worker, store=store, progress=progress)
 
 

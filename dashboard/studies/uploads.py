@@ -19,6 +19,7 @@ from core.dicom.zip_archive import extract_dicom_archive
 from core.errors import ArchiveError, CSpineError, StorageError
 from core.system.disk_space import check_quota, check_space, tree_bytes
 from core.types import Progress
+from dashboard.session.settings import settings
 
 _LOCKS: Final = ".sessions"
 
@@ -152,9 +153,9 @@ def _check_room(own: Path, streams: Sequence[BinaryIO], settings: Settings) -> N
         StorageError: One of them does not.
     """
     needed = sum(stream.seek(0, os.SEEK_END) for stream in streams)
-    check_space(own, needed, settings)
+    check_space(own, needed, settings.keep_free_bytes)
     # The session's last upload goes for this one.
-    check_quota(own.parent, max(needed - tree_bytes(own), 0), settings)
+    check_quota(own.parent, max(needed - tree_bytes(own), 0), settings.upload_quota_gib)
 
 
 def _spool(stream: BinaryIO, folder: Path, progress: Progress | None) -> tuple[Path, str]:
@@ -234,7 +235,7 @@ def remove_abandoned(settings: Settings, *, older_than_s: float | None = None) -
 
 @st.cache_resource(scope="session", show_spinner=False, on_release=HeldUploads.remove)
 def _held(session: str) -> HeldUploads:
-    return HeldUploads(session, Settings())
+    return HeldUploads(session, settings())
 
 
 def _let_go(lock: FileLock) -> None:

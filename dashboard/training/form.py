@@ -13,8 +13,8 @@ from core.training.paces import read_paces
 from core.training.schedule import Estimate, estimate_run, one_cycle
 from dashboard.session import state
 from dashboard.session.access import looking_only, may_change
+from dashboard.session.settings import settings
 from dashboard.session.wording import duration
-from dashboard.studies.cohort import settings
 from dashboard.training import run_processes
 from dashboard.training.curves import schedule_figure
 from dashboard.training.form_choices import data_roots, data_size, vertebra_bundles

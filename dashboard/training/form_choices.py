@@ -10,7 +10,8 @@ import streamlit as st
 
 from core.dataset.rsna import read_studies
 from core.models.bundles import list_bundles
-from dashboard.studies.cohort import COUNT_SLICES_UP_TO, files_signature, settings
+from dashboard.session.settings import settings
+from dashboard.studies.cohort import COUNT_SLICES_UP_TO, files_signature
 from dashboard.training import run_processes
 
 MEAN_SLICES: Final = 711_601 / 2_019

@@ -9,12 +9,13 @@ from typing import Final
 
 import yaml
 
-from core.config import RunConfig, Settings
+from core.config import RunConfig
 from core.errors import TrainingError
 from core.system.disk_space import check_space
 from core.training.run_list import RunSummary, list_runs, summarise_run
 from core.training.runs import RunFolder
 from dashboard.background.processes import ProcessSupervisor, new_folder, remove_whole, run_core
+from dashboard.session.settings import settings
 
 PACE_SECONDS: Final = 180.0
 _SUPERVISOR: Final = ProcessSupervisor(TrainingError, "to train from it")
@@ -22,7 +23,7 @@ _SUPERVISOR: Final = ProcessSupervisor(TrainingError, "to train from it")
 
 def all_runs() -> list[RunSummary]:
     """The runs of this installation, the most recently active first."""
-    return list_runs(Settings().runs_root)
+    return list_runs(settings().runs_root)
 
 
 def start_run(config: RunConfig) -> Path:
@@ -39,9 +40,10 @@ def start_run(config: RunConfig) -> Path:
         StorageError: The folder cannot be written.
     """
     _SUPERVISOR.check_allowed()
-    check_space(Settings().runs_root, 0)
+    current = settings()
+    check_space(current.runs_root, 0, current.keep_free_bytes)
     kind = f"{config.task}{config.type}-{config.backbone}"
-    folder = new_folder(Settings().runs_root, f"{time.strftime('%Y%m%d-%H%M%S')}-{kind}")
+    folder = new_folder(settings().runs_root, f"{time.strftime('%Y%m%d-%H%M%S')}-{kind}")
     RunFolder(folder).request(config)
     _launch(folder)
     return folder

@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.session import state
-from dashboard.studies.cohort import settings
+from dashboard.session.settings import settings
 from dashboard.studies.upload_jobs import STAGES, UploadJob, take_in
 from dashboard.studies.uploads import hold_uploads
 from dashboard.widgets.job_status import job_progress, poll

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from core.config import RunConfig, Settings, SlicePreparation, load_run_config
 from core.errors import ConfigError
-from core.types import HuWindow, NoiseReduction
+from core.types import HuWindow, NoiseReduction, Store
 
 
 def config_file(tmp_path: Path, text: str) -> Path:
@@ -23,6 +23,19 @@ def test_rsna_root_takes_the_place_of_the_demo_cohort(monkeypatch, tmp_path):
     assert Settings().data_root == tmp_path / "demo"
     monkeypatch.setenv("RSNA_ROOT", "/data")
     assert Settings().data_root == Path("/data")
+
+
+def test_the_store_has_the_limits_of_the_environment(monkeypatch, tmp_path):
+    monkeypatch.setenv("CACHE_LIMIT_GIB", "0.5")
+    monkeypatch.setenv("MIN_FREE_GIB", "3")
+    monkeypatch.setenv("RSNA_CACHE", str(tmp_path / "cache"))
+    assert Settings().store == Store(tmp_path / "cache", 1 << 29, 3 << 30)
+
+
+def test_the_stores_folder_is_absolute_for_workers_elsewhere(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RSNA_CACHE", "cache")
+    assert Settings().store.folder == tmp_path / "cache"
 
 
 def test_learning_rate_defaults_to_the_method_by_task():

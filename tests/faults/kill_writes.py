@@ -44,6 +44,7 @@ from core.training.runs import RunFolder
 from core.types import SlicePredictions
 from dashboard.studies.uploads import unpack_upload
 from tests.core.dicom.dicom_factory import made_hu, write_ct_series
+from tests.stores import made_store
 
 LONGEST_S = 0.25
 """Of a writer's life after its first whole version."""
@@ -125,10 +126,10 @@ def _points_check(folder: Path) -> None:
 
 
 def _store_write(folder: Path, k: int) -> None:
-    fetch_entry(folder, "volumes", f"{k % 3:064x}", lambda: _entry(k % 3))
+    fetch_entry(made_store(folder), "volumes", f"{k % 3:064x}", lambda: _entry(k % 3))
     if k > 3:
         shutil.rmtree(folder / "volumes" / "00" / f"{k % 3:064x}", ignore_errors=True)
-        fetch_entry(folder, "volumes", f"{k % 3:064x}", lambda: _entry(k % 3))
+        fetch_entry(made_store(folder), "volumes", f"{k % 3:064x}", lambda: _entry(k % 3))
 
 
 def _entry(k: int) -> tuple[dict[str, np.ndarray], dict[str, int]]:
@@ -137,7 +138,7 @@ def _entry(k: int) -> tuple[dict[str, np.ndarray], dict[str, int]]:
 
 def _store_check(folder: Path) -> None:
     for k in range(3):
-        entry = fetch_entry(folder, "volumes", f"{k:064x}", lambda k=k: _entry(k))
+        entry = fetch_entry(made_store(folder), "volumes", f"{k:064x}", lambda k=k: _entry(k))
         assert entry.values["k"] == k
         assert (entry.arrays["hu"] == k).all()
 

@@ -25,6 +25,7 @@ from tests.dashboard.fixtures import at_work, workplace
 from tests.dashboard.workplace import write_cohort
 from tests.faults import kill_writes
 from tests.pages.driver import open_page
+from tests.stores import made_store
 
 __all__ = ["at_work", "workplace"]
 KEY = "ab" * 32
@@ -71,7 +72,7 @@ def test_a_full_disk_keeps_the_old_file(tmp_path):
 
 
 def test_a_disk_that_fills_up_keeps_the_store_whole(tmp_path, monkeypatch):
-    fetch_entry(tmp_path, "volumes", KEY, lambda: entry(1))
+    fetch_entry(made_store(tmp_path), "volumes", KEY, lambda: entry(1))
     save = np.save
 
     def half(stream, array, **more):
@@ -81,10 +82,13 @@ def test_a_disk_that_fills_up_keeps_the_store_whole(tmp_path, monkeypatch):
     monkeypatch.setattr(np, "save", half)
     other = "cd" * 32
     with pytest.raises(StorageError, match="No space left"):
-        fetch_entry(tmp_path, "volumes", other, lambda: entry(2))
+        fetch_entry(made_store(tmp_path), "volumes", other, lambda: entry(2))
     monkeypatch.setattr(np, "save", save)
-    assert fetch_entry(tmp_path, "volumes", KEY, lambda: pytest.fail("built")).values["k"] == 1
-    assert fetch_entry(tmp_path, "volumes", other, lambda: entry(2)).built
+    assert (
+        fetch_entry(made_store(tmp_path), "volumes", KEY, lambda: pytest.fail("built")).values["k"]
+        == 1
+    )
+    assert fetch_entry(made_store(tmp_path), "volumes", other, lambda: entry(2)).built
     assert not list((tmp_path / "volumes").rglob(".building-*"))
 
 
@@ -153,11 +157,11 @@ def test_the_heart_of_a_run_beats_no_faster_than_it_should(tmp_path):
 def test_two_dashboards_on_one_cache_build_an_entry_once_and_both_read_it(tmp_path, repo_root):
     script = (
         "import sys, time\nfrom pathlib import Path\nimport numpy as np\n"
-        "from core.cache.entries import fetch_entry\n"
+        "from core.cache.entries import fetch_entry\nfrom tests.stores import made_store\n"
         "def build():\n    time.sleep(0.3)\n"
         "    return {'hu': np.ones((4, 8, 8), np.int16)}, {'k': 1}\n"
         "for n in range(4):\n"
-        "    found = fetch_entry(Path(sys.argv[1]), 'volumes', f'{n:064x}', build)\n"
+        "    found = fetch_entry(made_store(Path(sys.argv[1])), 'volumes', f'{n:064x}', build)\n"
         "    print(int(found.built), int(found.arrays['hu'].sum()))\n"
     )
     command = [sys.executable, "-c", script, str(tmp_path)]
@@ -172,14 +176,14 @@ def test_two_dashboards_on_one_cache_build_an_entry_once_and_both_read_it(tmp_pa
 
 
 def test_an_entry_removed_by_another_dashboard_stays_readable_and_is_built_again(tmp_path):
-    held = fetch_entry(tmp_path, "volumes", KEY, lambda: entry(3))
+    held = fetch_entry(made_store(tmp_path), "volumes", KEY, lambda: entry(3))
     shutil.rmtree(tmp_path / "volumes")
     assert (held.arrays["hu"] == 3).all()
     results = []
     threads = [
         threading.Thread(
             target=lambda: results.append(
-                fetch_entry(tmp_path, "volumes", KEY, lambda: entry(3)).built
+                fetch_entry(made_store(tmp_path), "volumes", KEY, lambda: entry(3)).built
             )
         )
         for _ in range(4)
@@ -194,4 +198,4 @@ def test_an_entry_removed_by_another_dashboard_stays_readable_and_is_built_again
 def test_a_cache_that_cannot_be_made_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(CSpineError, match="set RSNA_CACHE"):
-        fetch_entry(tmp_path / "file" / "cache", "volumes", KEY, lambda: entry(1))
+        fetch_entry(made_store(tmp_path / "file" / "cache"), "volumes", KEY, lambda: entry(1))

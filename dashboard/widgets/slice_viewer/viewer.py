@@ -14,7 +14,7 @@ from core.constants import DISPLAY_WINDOWS
 from core.prepared.planes import load_planes, planes_grid
 from core.types import CTVolume
 from dashboard.session import state, viewer_place
-from dashboard.studies.cohort import settings
+from dashboard.session.settings import settings
 from dashboard.studies.open_study import OpenStudy
 from dashboard.studies.served_bytes import PIXELS, PixelSource, proof_for
 from dashboard.studies.slice_image import edge_letters
@@ -128,13 +128,13 @@ def _payload(
 
 def _register(study: OpenStudy) -> str:
     volume = study.volume
-    cache_dir = settings().rsna_cache if study.owner is None else None
+    store = settings().store if study.owner is None else None
     return PIXELS.register(
         f"volume {study.fingerprint}",
         PixelSource(
             slices=lambda i: volume.hu[i],
             n_slices=volume.n_slices,
-            planes=lambda: load_planes(volume, study.fingerprint, cache_dir),
+            planes=lambda: load_planes(volume, study.fingerprint, store),
             owner=study.owner,
         ),
     )

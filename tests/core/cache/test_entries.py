@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from core.cache import entries
 from core.cache.entries import fetch_entry
-from core.cache.eviction import StoreLimit, locked
+from core.cache.eviction import locked
 from core.errors import DicomSeriesError, StorageError
+from tests.stores import made_store
 
-LIMIT = StoreLimit(1 << 30)
 KEY = "ab" + "0" * 62
 _KEYS = {"there": KEY, "missing": "cd" + "0" * 62}
 
@@ -36,8 +36,8 @@ class Builder:
         return {"images": images, "z_mm": np.array([2.0, 1.0, 0.0])}, {"thickness_mm": None}
 
 
-def _fetch(cache_dir, build, key=KEY, limit=LIMIT):
-    return fetch_entry(cache_dir, "slices", key, build, limit)
+def _fetch(cache_dir, build, key=KEY):
+    return fetch_entry(made_store(cache_dir), "slices", key, build)
 
 
 def _folder(cache_dir, key=KEY):

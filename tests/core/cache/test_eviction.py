@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.cache.entries import fetch_entry
-from core.cache.eviction import KINDS, StoreLimit
+from core.cache.eviction import KINDS
+from tests.stores import made_store
 
 PAYLOAD = 20_000
 
@@ -17,7 +18,7 @@ def _fetch(cache_dir, name, limit, *, payload=PAYLOAD, kind="slices"):
     def build():
         return {"images": np.full(payload, ord(name), np.uint8)}, {}
 
-    return fetch_entry(cache_dir, kind, name * 64, build, StoreLimit(limit))
+    return fetch_entry(made_store(cache_dir, limit_bytes=limit), kind, name * 64, build)
 
 
 def _names(cache_dir):
@@ -88,11 +89,6 @@ def test_leftovers_of_killed_processes_go_with_an_eviction(tmp_path, size):
         _fetch(tmp_path, name, size)
     assert not list(tmp_path.rglob(".building-*"))
     assert not list(tmp_path.rglob(".evicted-*"))
-
-
-def test_limit_comes_from_the_settings(monkeypatch):
-    monkeypatch.setenv("CACHE_LIMIT_GIB", "0.5")
-    assert StoreLimit.from_settings() == StoreLimit(1 << 29)
 
 
 class Model:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from core.cache.entries import fetch_entry
-from core.cache.eviction import StoreLimit
+from tests.stores import made_store
 
 SPAWN = multiprocessing.get_context("spawn")
 KEYS = [f"{number % 4:02x}{number:062x}" for number in range(10)]
@@ -33,9 +33,8 @@ def _walk(cache_dir, log, limit, seed, rounds):
     for _ in range(rounds):
         for index in rng.permutation(len(KEYS)):
             key = KEYS[index]
-            entry = fetch_entry(
-                cache_dir, "slices", key, lambda key=key: _build(key, log), StoreLimit(limit)
-            )
+            store = made_store(cache_dir, limit_bytes=limit)
+            entry = fetch_entry(store, "slices", key, lambda key=key: _build(key, log))
             held = [*held[-3:], (key, entry)]
             for name, one in held:
                 if not (one.arrays["images"] == _value(name)).all():
@@ -82,7 +81,7 @@ def _build_for_ever(cache_dir, key, started):
         time.sleep(60)
         raise AssertionError
 
-    fetch_entry(cache_dir, "slices", key, build, StoreLimit(1 << 30))
+    fetch_entry(made_store(cache_dir), "slices", key, build)
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs a system with SIGKILL")
@@ -96,7 +95,6 @@ def test_a_builder_that_is_killed_does_not_lock_the_others_out(tmp_path):
     os.kill(process.pid, signal.SIGKILL)
     process.join()
     log = tmp_path / "log"
-    entry = fetch_entry(
-        tmp_path / "cache", "slices", KEYS[0], lambda: _build(KEYS[0], log), StoreLimit(1 << 30)
-    )
+    store = made_store(tmp_path / "cache")
+    entry = fetch_entry(store, "slices", KEYS[0], lambda: _build(KEYS[0], log))
     assert entry.built

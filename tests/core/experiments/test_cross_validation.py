@@ -22,6 +22,7 @@ from core.training.fold_figures import read_fold_figures
 from core.training.run_list import list_runs
 from core.training.runs import RunFolder
 from tests.core.training.made_data_root import write_data_root
+from tests.stores import made_store
 
 
 @pytest.fixture(scope="module")
@@ -38,20 +39,19 @@ def config(data_root, **changes):
 
 
 @pytest.fixture
-def shipped(untrained_bundles, monkeypatch):
-    monkeypatch.setenv("CHECKPOINTS", str(untrained_bundles))
-    return untrained_bundles
+def places(untrained_bundles, tmp_path):
+    return {"store": made_store(tmp_path / "cache"), "checkpoints": untrained_bundles}
 
 
 @pytest.fixture
-def done(data_root, shipped, tmp_path):
+def done(data_root, places, tmp_path):
     run = tmp_path / "runs" / "cv"
-    found = cross_validate(config(data_root), run, cache_dir=tmp_path / "cache", replicates=20)
+    found = cross_validate(config(data_root), run, **places, replicates=20)
     return run, found
 
 
 def test_out_of_fold_predictions_are_those_of_the_fold_that_held_the_study_out(
-    done, data_root, shipped
+    done, data_root, untrained_bundles
 ):
     run, found = done
     folds = assign_folds(read_studies(data_root), 2, 0)
@@ -60,9 +60,9 @@ def test_out_of_fold_predictions_are_those_of_the_fold_that_held_the_study_out(
     assert found.studies == 6
     study = next(iter(folds))
     bundle = read_bundle(run / f"fold-{folds[study]}" / "bundle")
-    expected = Predictor(default_bundle(shipped, "vertebra"), bundle, device="cpu").predict(
-        read_series(data_root / "train_images" / study)
-    )
+    expected = Predictor(
+        default_bundle(untrained_bundles, "vertebra"), bundle, device="cpu"
+    ).predict(read_series(data_root / "train_images" / study))
     rows = table[table["study_id"] == study].sort_values("slice_index")
     np.testing.assert_allclose(rows["f_C1"], expected.fracture_probs[:, 0], atol=1e-6)
 
@@ -83,29 +83,27 @@ def test_the_summary_is_mean_and_sd_over_folds_beside_the_pooled_interval(done):
 
 
 def test_the_run_and_its_folds_are_listed_and_a_finished_fold_is_not_trained_again(
-    done, data_root, tmp_path
+    done, data_root, places, tmp_path
 ):
     run, found = done
     listed = {item.run_id: item.state for item in list_runs(run.parent)}
     assert listed == {"cv": "finished", "cv/fold-0": "finished", "cv/fold-1": "finished"}
     before = (run / "fold-0" / "bundle" / "model.safetensors").stat().st_mtime_ns
-    again = cross_validate(
-        config(data_root), run, resume=True, cache_dir=tmp_path / "cache", replicates=20
-    )
+    again = cross_validate(config(data_root), run, resume=True, **places, replicates=20)
     assert (run / "fold-0" / "bundle" / "model.safetensors").stat().st_mtime_ns == before
     assert again.to_json() == found.to_json()
 
 
 def test_a_fold_that_another_process_trains_is_waited_for_by_hand(
-    data_root, shipped, tmp_path, monkeypatch
+    data_root, places, tmp_path, monkeypatch
 ):
     run = tmp_path / "cv"
     RunFolder(run / "fold-0").start(config(data_root, fold=0), resume=False)
     with pytest.raises(TrainingError, match="being trained by another process"):
-        cross_validate(config(data_root), run, cache_dir=tmp_path / "cache")
+        cross_validate(config(data_root), run, **places)
 
 
-def test_a_localiser_is_not_pooled_over_folds(data_root, tmp_path):
+def test_a_localiser_is_not_pooled_over_folds(data_root, places, tmp_path):
     with pytest.raises(ConfigError, match="one fold at a time"):
-        cross_validate(config(data_root, task="localization"), tmp_path / "run")
+        cross_validate(config(data_root, task="localization"), tmp_path / "run", **places)
     assert not (tmp_path / "run").exists()

@@ -16,6 +16,7 @@ from core.inference.predictor import Predictor
 from core.models.bundles import list_bundles, read_bundle
 from core.training.trainer import train
 from tests.core.training.made_data_root import write_data_root
+from tests.stores import made_store
 
 KINDS = {
     "vertebra_type1": ("vertebra", 1),
@@ -42,7 +43,7 @@ def scored(tmp_path_factory):
             fold: read_bundle(
                 train(
                     configs[name].model_copy(update={"fold": fold}),
-                    base / "runs" / name / str(fold), cache_dir=base / "cache",
+                    base / "runs" / name / str(fold), store=made_store(base / "cache"),
                 )
             )
             for fold in range(FOLDS)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
+from pathlib import Path
 
 import pytest
 import yaml
@@ -13,16 +15,19 @@ from core.errors import ConfigError, TrainingError
 from core.experiments.sweeps import SweepConfig, load_sweep_config, run_sweep, sweep_result
 from core.training.runs import RunFolder
 from tests import forked
+from tests.stores import made_store
 
 BASE = {"task": "fracture", "data_root": "/d", "backbone": "googlenet", "epochs": 4}
 SPACE = {"max_lr": {"low": 1e-5, "high": 1e-1, "log": True}, "balanced": [True, False]}
+
+search = functools.partial(run_sweep, store=made_store(Path("unused")))
 
 
 def sweep_of(**changes):
     return SweepConfig(**({"base": BASE, "space": SPACE, "trials": 6} | changes))
 
 
-def pretend(config, folder, *, cache_dir, on_evaluation):
+def pretend(config, folder, *, store, on_evaluation):
     """AUC grows with the epochs and is the best at a learning rate of 1e-3."""
     run = RunFolder(folder)
     run.start(config, resume=False)
@@ -36,7 +41,7 @@ def pretend(config, folder, *, cache_dir, on_evaluation):
 
 def test_the_best_trial_is_the_one_with_the_best_last_value(tmp_path):
     seen = []
-    result = run_sweep(
+    result = search(
         sweep_of(prune=False, trials=12), tmp_path, train_one=pretend,
         progress=lambda done, total: seen.append((done, total)),
     )  # fmt: skip
@@ -55,7 +60,7 @@ def test_the_best_trial_is_the_one_with_the_best_last_value(tmp_path):
 def test_hopeless_trials_are_cut_off(tmp_path):
     calls = []
 
-    def losing(config, folder, *, cache_dir, on_evaluation):
+    def losing(config, folder, *, store, on_evaluation):
         RunFolder(folder).start(config, resume=False)
         for epoch in range(1, 5):
             calls.append(epoch)
@@ -63,16 +68,16 @@ def test_hopeless_trials_are_cut_off(tmp_path):
                 break
         return folder
 
-    result = run_sweep(sweep_of(warmup_trials=2), tmp_path, train_one=losing)
+    result = search(sweep_of(warmup_trials=2), tmp_path, train_one=losing)
     assert (result.finished, result.pruned) == (2, 4)
     assert calls.count(4) == 2
 
 
 def test_a_search_goes_on_where_it_stopped(tmp_path):
-    run_sweep(sweep_of(trials=3), tmp_path, train_one=pretend)
-    result = run_sweep(sweep_of(trials=5, prune=False), tmp_path / "b", train_one=pretend)
+    search(sweep_of(trials=3), tmp_path, train_one=pretend)
+    result = search(sweep_of(trials=5, prune=False), tmp_path / "b", train_one=pretend)
     assert result.finished == 5
-    more = run_sweep(sweep_of(trials=7), tmp_path, train_one=pretend)
+    more = search(sweep_of(trials=7), tmp_path, train_one=pretend)
     assert more.finished + more.pruned == 7
 
 
@@ -83,12 +88,12 @@ def die(folder):
         RunFolder(run).start(config, resume=False)
         os._exit(9)
 
-    run_sweep(sweep_of(), folder, train_one=train_one)
+    search(sweep_of(), folder, train_one=train_one)
 
 
 def test_a_killed_workers_trial_counts_as_failed(tmp_path):
     assert forked.finish(forked.start(die, tmp_path, log=tmp_path / "log")) == 9
-    result = run_sweep(sweep_of(trials=3), tmp_path, train_one=pretend)
+    result = search(sweep_of(trials=3), tmp_path, train_one=pretend)
     assert (result.failed, result.finished + result.pruned) == (1, 2)
 
 
@@ -101,7 +106,7 @@ def share(folder):
             time.sleep(0.05)
         return pretend(config, run, **options)
 
-    run_sweep(sweep_of(trials=8, prune=False), folder, train_one=train_one)
+    search(sweep_of(trials=8, prune=False), folder, train_one=train_one)
 
 
 def test_two_workers_share_one_search_and_try_each_trial_once(tmp_path):
@@ -122,21 +127,21 @@ def test_a_trial_that_cannot_be_trained_does_not_end_the_search(tmp_path):
             raise TrainingError("No study.")
         return pretend(config, folder, **options)
 
-    result = run_sweep(sweep_of(trials=3), tmp_path, train_one=fails_at_first)
+    result = search(sweep_of(trials=3), tmp_path, train_one=fails_at_first)
     assert (result.failed, result.finished) == (1, 2)
 
 
 def test_a_measure_that_is_never_there_fails_the_trial_with_its_name(tmp_path):
-    def one_class(config, folder, *, cache_dir, on_evaluation):
+    def one_class(config, folder, *, store, on_evaluation):
         on_evaluation(1, {"auc": None})
         return folder
 
-    result = run_sweep(sweep_of(trials=1), tmp_path, train_one=one_class)
+    result = search(sweep_of(trials=1), tmp_path, train_one=one_class)
     assert (result.failed, result.best_value, result.best_run) == (1, None, None)
 
 
 def test_a_folder_with_another_search_is_refused(tmp_path):
-    run_sweep(sweep_of(trials=1), tmp_path, train_one=pretend)
+    search(sweep_of(trials=1), tmp_path, train_one=pretend)
     with pytest.raises(ConfigError, match="another search"):
         sweep_result(sweep_of(metric="loss"), tmp_path)
 

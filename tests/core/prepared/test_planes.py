@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from core.prepared import planes
 from core.prepared.planes import load_planes, planes_grid, reduce_labels, reduce_volume
 from core.types import CTVolume
+from tests.stores import made_store
 
 
 def volume_of(hu, z_mm=None, spacing=(2.0, 0.5, 0.4)):
@@ -80,10 +81,10 @@ def test_labels_follow_the_voxels(small_side):
 def test_the_store_gives_back_what_was_reduced(tmp_path, monkeypatch):
     hu = np.random.default_rng(1).integers(-1000, 2000, (4, 5, 6)).astype(np.int16)
     volume = volume_of(hu)
-    first = load_planes(volume, "a" * 64, tmp_path)
+    first = load_planes(volume, "a" * 64, made_store(tmp_path))
     monkeypatch.setattr(planes, "reduce_volume", lambda _: pytest.fail("reduced again"))
-    np.testing.assert_array_equal(load_planes(volume, "a" * 64, tmp_path), first)
+    np.testing.assert_array_equal(load_planes(volume, "a" * 64, made_store(tmp_path)), first)
     monkeypatch.undo()
     other = replace(volume, hu=hu[::-1].copy())
-    assert not np.array_equal(load_planes(other, "b" * 64, tmp_path), first)
+    assert not np.array_equal(load_planes(other, "b" * 64, made_store(tmp_path)), first)
     np.testing.assert_array_equal(load_planes(other, "c" * 64, None), other.hu)

@@ -11,7 +11,7 @@ from core.dataset.rsna import read_studies
 from core.dicom.series import read_series
 from core.errors import DataRootError, DicomSeriesError, StorageError
 from core.prepared import slices
-from core.prepared.slices import StoreLimit, fill_store, load_study_slices
+from core.prepared.slices import fill_store, load_study_slices
 from core.preprocessing.network_input import slices_for_network
 from core.preprocessing.noise_reduction import reduce_noise
 from core.preprocessing.spine_field import find_spine_field
@@ -19,6 +19,7 @@ from core.system.parallel import Workers
 from core.types import NoiseReduction, StudyRecord
 from tests.core.dicom.dicom_factory import write_ct_series
 from tests.core.training.made_data_root import write_data_root
+from tests.stores import made_store
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def reads(monkeypatch):
 
 def _load(record, cache_dir, **changes):
     how = SlicePreparation(**({"crop": 0.9, "size": 32} | changes))
-    return load_study_slices(record, how, cache_dir=cache_dir, jobs=1)
+    return load_study_slices(record, how, store=made_store(cache_dir), jobs=1)
 
 
 def test_gives_what_the_network_path_makes_of_the_series(root, tmp_path):
@@ -239,7 +240,7 @@ def test_store_that_cannot_be_written_is_a_storage_error(root, tmp_path):
 
 
 def _fill(root, cache_dir, **changes):
-    options = {"cache_dir": cache_dir, "workers": Workers(jobs=1)} | changes
+    options = {"store": made_store(cache_dir), "workers": Workers(jobs=1)} | changes
     return fill_store(read_studies(root), SlicePreparation(crop=0.9, size=32), **options)
 
 
@@ -279,7 +280,7 @@ def test_processes_fill_the_store_as_one_process_does(root, tmp_path):
 
 
 def test_a_data_set_larger_than_the_store_is_pointed_out(root, tmp_path):
-    report = _fill(root, tmp_path / "cache", limit=StoreLimit(10_000))
+    report = _fill(root, tmp_path, store=made_store(tmp_path / "cache", limit_bytes=10_000))
     assert report.built == 2
     assert "CACHE_LIMIT_GIB" in report.notes[0]
 

@@ -23,6 +23,7 @@ from core.preprocessing.steps import (
 )
 from core.training.batches import Batches
 from tests.core.training.made_data_root import write_data_root
+from tests.stores import made_store
 
 WAYS = [
     {},
@@ -49,7 +50,7 @@ def test_a_previewed_slice_is_what_a_training_batch_holds(record, volume, tmp_pa
     config = RunConfig(task="vertebra", data_root=tmp_path, size=32, augment=True, seed=9,
                        augment_hue_deg=90, augment_rotation_deg=30, **way)  # fmt: skip
     how = config.preparation
-    study = load_study_slices(record, how, cache_dir=tmp_path, jobs=1)
+    study = load_study_slices(record, how, store=made_store(tmp_path), jobs=1)
     dataset, field = SliceDataset([study], "vertebra"), spine_field_of(volume, how.field_mm)
     for index in (0, 3, 6):
         previewed = preparation_steps(volume, index, how, field).network

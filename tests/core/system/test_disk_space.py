@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from core.cache.entries import fetch_entry
-from core.config import Settings
 from core.errors import StorageError
 from core.system.disk_space import check_quota, check_space, tree_bytes
+from core.types import Store
 
 GIB = 1 << 30
 
@@ -29,16 +29,15 @@ def disk(monkeypatch):
 
 
 def test_what_leaves_the_reserve_free_fits_and_one_byte_more_does_not(disk, tmp_path):
-    settings = Settings(min_free_gib=1)
-    check_space(tmp_path / "not" / "there" / "yet", 2 * GIB, settings)
+    check_space(tmp_path / "not" / "there" / "yet", 2 * GIB, GIB)
     with pytest.raises(StorageError, match=r"3\.00 GiB free and keeps 1 GiB"):
-        check_space(tmp_path, 2 * GIB + 1, settings)
+        check_space(tmp_path, 2 * GIB + 1, GIB)
 
 
-def test_the_store_asks_before_it_writes(disk, tmp_path, monkeypatch):
-    monkeypatch.setenv("MIN_FREE_GIB", "3")
+def test_the_store_asks_before_it_writes(disk, tmp_path):
+    store = Store(tmp_path, limit_bytes=9 * GIB, keep_free_bytes=3 * GIB)
     with pytest.raises(StorageError, match="MIN_FREE_GIB"):
-        fetch_entry(tmp_path, "volumes", "ab" * 32, lambda: ({"hu": np.zeros(9)}, {}))
+        fetch_entry(store, "volumes", "ab" * 32, lambda: ({"hu": np.zeros(9)}, {}))
     assert not [path for path in tmp_path.rglob("*") if path.suffix == ".npy"]
 
 
@@ -47,8 +46,7 @@ def test_the_quota_counts_what_all_sessions_keep(tmp_path):
     (tmp_path / "one" / "a.dcm").write_bytes(bytes(600))
     (tmp_path / "two.zip").write_bytes(bytes(400))
     assert tree_bytes(tmp_path) == 1000
-    settings = Settings(upload_quota_gib=2000 / GIB)
-    check_quota(tmp_path, 1000, settings)
+    check_quota(tmp_path, 1000, 2000 / GIB)
     with pytest.raises(StorageError, match="UPLOAD_QUOTA_GIB"):
-        check_quota(tmp_path, 1001, settings)
+        check_quota(tmp_path, 1001, 2000 / GIB)
     assert tree_bytes(tmp_path / "none") == 0

@@ -22,11 +22,12 @@ from core.prepared.box_slices import BoxSlices, load_box_slices
 from core.preprocessing.box_geometry import boxes_from_square
 from core.training.runs import RunFolder
 from core.training.trainer import train
+from tests.stores import made_store
 
 
 @pytest.fixture(scope="module")
-def cache_dir(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
+def store(tmp_path_factory):
+    return made_store(tmp_path_factory.mktemp("cache"))
 
 
 def config(root, **changes):
@@ -48,9 +49,9 @@ def made_study(name, *, boxes, fractured, slices=6):
     )  # fmt: skip
 
 
-def test_boxes_of_the_table_lie_on_their_slices(phantom_root, cache_dir):
+def test_boxes_of_the_table_lie_on_their_slices(phantom_root, store):
     record = next(r for r in read_studies(phantom_root) if r.boxes)
-    study = load_box_slices(record, SlicePreparation(field_mm=120, size=64), cache_dir=cache_dir)
+    study = load_box_slices(record, SlicePreparation(field_mm=120, size=64), store=store)
     volume = read_series(record.folder)
     number_of = {int(path.stem): i for i, path in enumerate(volume.source_files)}
     expected = {number_of[number]: xyxy for number, xyxy in record.boxes}
@@ -98,16 +99,16 @@ class CutError(Exception):
     pass
 
 
-def test_a_run_leaves_a_bundle_and_goes_on_to_the_same_weights(phantom_root, cache_dir, tmp_path):
+def test_a_run_leaves_a_bundle_and_goes_on_to_the_same_weights(phantom_root, store, tmp_path):
     def cut(done, total):
         if done == 2:
             raise CutError
 
     whole = config(phantom_root)
-    train(whole, tmp_path / "whole", cache_dir=cache_dir)
+    train(whole, tmp_path / "whole", store=store)
     with pytest.raises(CutError):
-        train(whole, tmp_path / "cut", cache_dir=cache_dir, progress=cut)
-    train(whole, tmp_path / "cut", cache_dir=cache_dir, resume=True)
+        train(whole, tmp_path / "cut", store=store, progress=cut)
+    train(whole, tmp_path / "cut", store=store, resume=True)
     bundles = [read_bundle(tmp_path / name / "bundle") for name in ("whole", "cut")]
     assert bundles[0].config.weights_sha256 == bundles[1].config.weights_sha256
     found = bundles[0].config
@@ -122,7 +123,7 @@ def test_a_run_leaves_a_bundle_and_goes_on_to_the_same_weights(phantom_root, cac
 
 
 def test_a_run_asked_to_stop_ends_after_the_step_it_is_in_and_loses_none(
-    phantom_root, cache_dir, tmp_path
+    phantom_root, store, tmp_path
 ):
     def ask(done, total):
         assert total > 1
@@ -130,7 +131,7 @@ def test_a_run_asked_to_stop_ends_after_the_step_it_is_in_and_loses_none(
 
     made = config(phantom_root, checkpoint_every_s=1e9)
     with pytest.raises(KeyboardInterrupt):
-        train(made, tmp_path / "run", cache_dir=cache_dir, progress=ask)
+        train(made, tmp_path / "run", store=store, progress=ask)
     status = RunFolder(tmp_path / "run").read_status()
     assert (status.state, status.step) == ("stopped", 1)
     counted = []
@@ -140,22 +141,22 @@ def test_a_run_asked_to_stop_ends_after_the_step_it_is_in_and_loses_none(
         raise CutError
 
     with pytest.raises(CutError):
-        train(made, tmp_path / "run", cache_dir=cache_dir, resume=True, progress=once)
+        train(made, tmp_path / "run", store=store, resume=True, progress=once)
     assert counted == [2]
 
 
-def test_a_localisers_run_stops_early_too(phantom_root, cache_dir, tmp_path):
+def test_a_localisers_run_stops_early_too(phantom_root, store, tmp_path):
     made = config(
         phantom_root, epochs=20, early_stopping=True, early_stopping_every=1,
         early_stopping_patience=1, early_stopping_delta=100.0,
     )  # fmt: skip
     seen = []
-    train(made, tmp_path / "run", cache_dir=cache_dir, progress=lambda *tick: seen.append(tick))
+    train(made, tmp_path / "run", store=store, progress=lambda *tick: seen.append(tick))
     # The first window always counts as a fall, so patience runs out with the second.
     assert seen[-1][0] == 2 < seen[-1][1]
 
 
-def test_a_checkpoint_from_before_early_stopping_is_gone_on_with(phantom_root, cache_dir, tmp_path):
+def test_a_checkpoint_from_before_early_stopping_is_gone_on_with(phantom_root, store, tmp_path):
     made = config(phantom_root, early_stopping=True)
 
     def cut(done, total):
@@ -163,19 +164,19 @@ def test_a_checkpoint_from_before_early_stopping_is_gone_on_with(phantom_root, c
             raise CutError
 
     with pytest.raises(CutError):
-        train(made, tmp_path / "run", cache_dir=cache_dir, progress=cut)
+        train(made, tmp_path / "run", store=store, progress=cut)
     checkpoint = RunFolder(tmp_path / "run").checkpoint_file
     content = torch.load(checkpoint, weights_only=True)  # noqa: TID251 - the run's own
     torch.save(content | {"stopping": None}, checkpoint)
-    train(made, tmp_path / "run", cache_dir=cache_dir, resume=True)
+    train(made, tmp_path / "run", store=store, resume=True)
     assert RunFolder(tmp_path / "run").read_status().state == "finished"
 
 
-def test_the_held_out_fold_is_measured(phantom_root, cache_dir, tmp_path):
+def test_the_held_out_fold_is_measured(phantom_root, store, tmp_path):
     boxed = [r.study_id for r in read_studies(phantom_root) if r.boxes]
     assert boxed
     made = config(phantom_root, fold=0, folds=2, epochs=1, seed=_seed_with_both(phantom_root))
-    train(made, tmp_path / "run", cache_dir=cache_dir)
+    train(made, tmp_path / "run", store=store)
     lines = [
         json.loads(line)
         for line in RunFolder(tmp_path / "run").metrics_file.read_text().splitlines()
@@ -197,7 +198,7 @@ def _seed_with_both(root):
     pytest.skip("the small cohort has one boxed study only")
 
 
-def test_a_cohort_without_boxes_says_what_to_add(phantom_root, cache_dir, tmp_path, monkeypatch):
+def test_a_cohort_without_boxes_says_what_to_add(phantom_root, store, tmp_path, monkeypatch):
     from core.training import box_task
 
     intact = [
@@ -205,7 +206,7 @@ def test_a_cohort_without_boxes_says_what_to_add(phantom_root, cache_dir, tmp_pa
     ]
     monkeypatch.setattr(box_task, "read_studies", lambda root: intact)
     with pytest.raises(TrainingError, match=r"no box for training; add train_bounding_boxes\.csv"):
-        train(config(phantom_root), tmp_path / "run", cache_dir=cache_dir)
+        train(config(phantom_root), tmp_path / "run", store=store)
 
 
 def test_configs_that_no_localiser_takes_are_refused(phantom_root):

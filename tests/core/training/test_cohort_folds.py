@@ -10,6 +10,7 @@ from core.dataset.rsna import read_studies
 from core.dataset.splits import assign_folds
 from core.training.cohort import saved_folds
 from tests.core.training.made_data_root import write_data_root
+from tests.stores import made_store
 
 
 @pytest.fixture
@@ -21,15 +22,15 @@ def config(tmp_path):
 def test_real_folds_are_saved_and_outlive_a_mended_label(config, tmp_path):
     (config.data_root / "phantom.json").unlink()
     cache = tmp_path / "cache"
-    first = saved_folds(read_studies(config.data_root), config, cache)
+    first = saved_folds(read_studies(config.data_root), config, made_store(cache))
     assert first == assign_folds(read_studies(config.data_root), 3, 4)
     assert (index_folder(config.data_root, cache) / "folds-3-seed-4.json").is_file()
     table = config.data_root / "train.csv"
     table.write_text(table.read_text().replace("1.2.1,0,0", "1.2.1,1,1"))
-    assert saved_folds(read_studies(config.data_root), config, cache) == first
+    assert saved_folds(read_studies(config.data_root), config, made_store(cache)) == first
 
 
 def test_folds_of_generated_studies_leave_no_file(config, tmp_path):
-    folds = saved_folds(read_studies(config.data_root), config, tmp_path / "cache")
+    folds = saved_folds(read_studies(config.data_root), config, made_store(tmp_path / "cache"))
     assert folds == assign_folds(read_studies(config.data_root), 3, 4)
     assert not (tmp_path / "cache").exists()

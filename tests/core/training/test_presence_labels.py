@@ -16,6 +16,7 @@ from core.training.runs import RunFolder
 from core.training.slice_task import SliceTask
 from core.types import StudyRecord
 from tests.core.training.made_data_root import write_data_root
+from tests.stores import made_store
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +29,8 @@ def root(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def cache_dir(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
+def store(tmp_path_factory):
+    return made_store(tmp_path_factory.mktemp("cache"))
 
 
 def _bundle(folder, task="vertebra", type=2):
@@ -48,13 +49,13 @@ def bundle(tmp_path_factory):
     return _bundle(tmp_path_factory.mktemp("bundles") / "vertebra")
 
 
-def test_studies_without_a_mask_get_what_the_model_sees(root, bundle, cache_dir):
+def test_studies_without_a_mask_get_what_the_model_sees(root, bundle, store):
     records = read_studies(root)
-    found = presence_from_bundle(records, bundle, cache_dir=cache_dir)
+    found = presence_from_bundle(records, bundle, store=store)
     assert sorted(found) == ["1.2.3", "1.2.4"]
     info = read_bundle(bundle)
     record = records[2]
-    study = load_study_slices(record, info.config.preparation, cache_dir=cache_dir)
+    study = load_study_slices(record, info.config.preparation, store=store)
     metadata = torch.from_numpy(slice_metadata(study.z_mm, study.thickness_mm))
     with torch.inference_mode():
         logits = load_model(info)(torch.from_numpy(np.array(study.images)), metadata)
@@ -62,34 +63,33 @@ def test_studies_without_a_mask_get_what_the_model_sees(root, bundle, cache_dir)
     assert found["1.2.3"].shape == (7, 7)
 
 
-def test_a_second_call_runs_no_model(root, bundle, cache_dir, monkeypatch):
-    first = presence_from_bundle(read_studies(root), bundle, cache_dir=cache_dir)
+def test_a_second_call_runs_no_model(root, bundle, store, monkeypatch):
+    first = presence_from_bundle(read_studies(root), bundle, store=store)
     monkeypatch.setattr(presence_labels, "load_model", None)
-    again = presence_from_bundle(read_studies(root), bundle, cache_dir=cache_dir)
+    again = presence_from_bundle(read_studies(root), bundle, store=store)
     for study_id, values in first.items():
         np.testing.assert_array_equal(again[study_id], values)
 
 
-def test_other_weights_give_other_presences(root, bundle, cache_dir, tmp_path):
+def test_other_weights_give_other_presences(root, bundle, store, tmp_path):
     other = _bundle(tmp_path / "other", type=1)
     one, two = (
-        presence_from_bundle(read_studies(root), folder, cache_dir=cache_dir)
-        for folder in (bundle, other)
+        presence_from_bundle(read_studies(root), folder, store=store) for folder in (bundle, other)
     )
     assert (one["1.2.3"] != two["1.2.3"]).any()
 
 
-def test_study_that_cannot_be_read_is_passed_over(bundle, cache_dir, tmp_path):
+def test_study_that_cannot_be_read_is_passed_over(bundle, store, tmp_path):
     (tmp_path / "torn").mkdir()
     (tmp_path / "torn" / "1.dcm").write_bytes(b"torn")
     records = [StudyRecord("9", tmp_path / "torn")]
-    assert presence_from_bundle(records, bundle, cache_dir=cache_dir) == {}
+    assert presence_from_bundle(records, bundle, store=store) == {}
 
 
-def test_bundle_of_the_other_task_is_refused(root, cache_dir, tmp_path):
+def test_bundle_of_the_other_task_is_refused(root, store, tmp_path):
     fracture = _bundle(tmp_path / "fracture", task="fracture", type=1)
     with pytest.raises(BundleError, match="must detect vertebrae"):
-        presence_from_bundle(read_studies(root), fracture, cache_dir=cache_dir)
+        presence_from_bundle(read_studies(root), fracture, store=store)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_bundle_of_the_other_task_is_refused(root, cache_dir, tmp_path):
     ],
 )
 def test_cohort_takes_in_what_a_bundle_makes_of_use(
-    root, bundle, cache_dir, tmp_path, type, with_bundle, used
+    root, bundle, store, tmp_path, type, with_bundle, used
 ):
     config = RunConfig(
         task="fracture", type=type, data_root=root, size=32, fold=None,
@@ -110,6 +110,6 @@ def test_cohort_takes_in_what_a_bundle_makes_of_use(
     )  # fmt: skip
     run = RunFolder(tmp_path / "run")
     run.start(config, resume=False)
-    cohort = SliceTask.load(config, cache_dir, run, device="cpu").cohort
+    cohort = SliceTask.load(config, store, run, device="cpu").cohort
     assert list(cohort.training.study_ids) == used
     assert bool(cohort.training.presence[-1].any()) == (used[-1] == "1.2.4" or type == 2)

@@ -17,6 +17,7 @@ from core.training import slice_task
 from core.training.runs import RunFolder
 from core.training.trainer import TRAINING_TASKS, train
 from tests.core.training.made_data_root import write_data_root
+from tests.stores import made_store
 
 
 class TinyNetwork(nn.Module):
@@ -56,12 +57,12 @@ def data_root(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def cache_dir(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
+def store(tmp_path_factory):
+    return made_store(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture
-def make(data_root, cache_dir, tmp_path):
+def make(data_root, store, tmp_path):
     """Train with small defaults; give the run's folder."""
 
     def made(name="run", *, resume=False, progress=None, on_evaluation=None, **changes):
@@ -72,7 +73,7 @@ def make(data_root, cache_dir, tmp_path):
         run_dir = tmp_path / name
         config = RunConfig(**(values | changes))
         train(
-            config, run_dir, resume=resume, progress=progress, cache_dir=cache_dir,
+            config, run_dir, resume=resume, progress=progress, store=store,
             on_evaluation=on_evaluation,
         )  # fmt: skip
         return RunFolder(run_dir)

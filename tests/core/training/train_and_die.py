@@ -12,6 +12,7 @@ from core.config import RunConfig
 from core.models import registry
 from core.training.trainer import train
 from tests.core.training.test_trainer import TinyNetwork
+from tests.stores import made_store
 
 
 def main(folder: Path, data_root: Path, cache_dir: Path, die_at: int, how: str) -> None:
@@ -37,5 +38,5 @@ def main(folder: Path, data_root: Path, cache_dir: Path, die_at: int, how: str) 
     )  # fmt: skip
     train(
         config, folder, resume=(folder / "config.yaml").exists(), progress=die_after,
-        cache_dir=cache_dir,
+        store=made_store(cache_dir),
     )  # fmt: skip

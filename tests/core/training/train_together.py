@@ -9,6 +9,7 @@ from core.config import RunConfig
 from core.models import slice_model
 from core.training import monitor
 from core.training.trainer import train
+from tests.stores import made_store
 
 
 def main(folder: Path, data_root: Path, cache_dir: Path, resume: bool = False) -> None:
@@ -19,7 +20,7 @@ def main(folder: Path, data_root: Path, cache_dir: Path, resume: bool = False) -
         task="fracture", type=3, backbone="alexnet", data_root=data_root, size=64, epochs=2,
         batch_size=8, folds=3, max_lr=1e-4, device="cpu", augment=True, checkpoint_every_s=0,
     )  # fmt: skip
-    train(config, folder, resume=resume, cache_dir=cache_dir)
+    train(config, folder, resume=resume, store=made_store(cache_dir))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ def test_every_module_of_the_dashboard_is_named_once():
         "dashboard.evaluation.curve_charts",
         "dashboard.evaluation.charts.roc_pr",
         "dashboard.widgets.frame",
-        "dashboard.studies.cohort",
+        "dashboard.session.settings",
     } <= set(found)
     assert modules_below("dashboard.overview")[0] == "dashboard.overview.cards"
 
