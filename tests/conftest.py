@@ -31,7 +31,6 @@ LONGEST_FIRST = (
 ONE_PROCESS = ("tests/browser/", "tests/server/")
 """Folders whose servers and browser are started once: their tests run in the same process."""
 SERVER_FIXTURES = {"cluster", "dashboard_url", "login_server", "open_server", "scene_url"}
-TRAINING = {"test_box_trainer.py", "test_distributed.py", "test_resume.py", "test_trainer.py"}
 
 
 class OneProcess(LoadFileScheduling):
@@ -60,8 +59,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = set(getattr(item, "fixturenames", ()))
         if item.nodeid.startswith("tests/server/") or fixtures & SERVER_FIXTURES:
             item.add_marker(pytest.mark.server)
-        if item.path.name in TRAINING:
-            item.add_marker(pytest.mark.training)
     items.sort(key=_turn)
 
 

@@ -1,6 +1,5 @@
 """The store under several processes at once, for real."""
 
-import multiprocessing
 import os
 import signal
 import time
@@ -9,9 +8,9 @@ import numpy as np
 import pytest
 
 from core.cache.entries import fetch_entry
+from tests import forked
 from tests.stores import made_store
 
-SPAWN = multiprocessing.get_context("spawn")
 KEYS = [f"{number % 4:02x}{number:062x}" for number in range(10)]
 SIDE = 64
 
@@ -43,15 +42,12 @@ def _walk(cache_dir, log, limit, seed, rounds):
                     raise SystemExit(f"{name} has other values")
 
 
-def _race(target, *args, processes=3):
+def _race(cache_dir, log, limit, rounds):
     running = [
-        SPAWN.Process(target=target, args=(*args[:3], seed, args[3])) for seed in range(processes)
+        forked.start(_walk, cache_dir, log, limit, seed, rounds, log=log.with_suffix(f".{seed}"))
+        for seed in range(3)
     ]
-    for process in running:
-        process.start()
-    for process in running:
-        process.join(60)
-    return [process.exitcode for process in running]
+    return [forked.finish(process) for process in running]
 
 
 def _held_bytes(cache_dir):
@@ -61,7 +57,7 @@ def _held_bytes(cache_dir):
 
 def test_processes_that_miss_the_same_entries_build_each_once(tmp_path):
     log = tmp_path / "log"
-    assert _race(_walk, tmp_path / "cache", log, 1 << 30, 2) == [0, 0, 0]
+    assert _race(tmp_path / "cache", log, 1 << 30, 2) == [0, 0, 0]
     assert sorted(log.read_text().split()) == sorted(KEYS)
     assert int((tmp_path / "cache" / "store.bytes").read_text()) == _held_bytes(tmp_path / "cache")
 
@@ -69,7 +65,7 @@ def test_processes_that_miss_the_same_entries_build_each_once(tmp_path):
 def test_processes_that_evict_each_others_entries_always_read_whole_ones(tmp_path):
     log = tmp_path / "log"
     entry_bytes = 5 * SIDE * SIDE
-    assert _race(_walk, tmp_path / "cache", log, 4 * entry_bytes, 3) == [0, 0, 0]
+    assert _race(tmp_path / "cache", log, 4 * entry_bytes, 3) == [0, 0, 0]
     assert len(log.read_text().split()) > len(KEYS)
     assert _held_bytes(tmp_path / "cache") <= 4 * entry_bytes
     assert not list((tmp_path / "cache").rglob(".building-*"))
@@ -87,8 +83,8 @@ def _build_for_ever(cache_dir, key, started):
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs a system with SIGKILL")
 def test_a_builder_that_is_killed_does_not_lock_the_others_out(tmp_path):
     started = tmp_path / "started"
-    process = SPAWN.Process(target=_build_for_ever, args=(tmp_path / "cache", KEYS[0], started))
-    process.start()
+    cache_dir = tmp_path / "cache"
+    process = forked.start(_build_for_ever, cache_dir, KEYS[0], started, log=tmp_path / "log")
     while not started.exists():
         assert process.is_alive()
         time.sleep(0.01)

@@ -24,6 +24,8 @@ from core.training.runs import RunFolder
 from tests.core.training.made_data_root import write_data_root
 from tests.stores import made_store
 
+pytestmark = pytest.mark.training
+
 
 @pytest.fixture(scope="module")
 def data_root(tmp_path_factory):

@@ -24,6 +24,8 @@ from core.training.runs import RunFolder
 from core.training.trainer import train
 from tests.stores import made_store
 
+pytestmark = pytest.mark.training
+
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):

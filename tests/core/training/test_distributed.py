@@ -8,12 +8,15 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
 from core.models.bundles import read_bundle
 from core.training.runs import RunFolder
 from tests import forked
 from tests.core.training import train_together
 from tests.core.training.made_data_root import write_data_root
+
+pytestmark = pytest.mark.training
 
 
 def lines(run, event):

@@ -13,6 +13,8 @@ from tests import forked
 from tests.core.training import train_and_die
 from tests.core.training.made_data_root import write_data_root
 
+pytestmark = pytest.mark.training
+
 STEPS = 21
 
 

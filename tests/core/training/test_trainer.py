@@ -19,6 +19,8 @@ from core.training.trainer import TRAINING_TASKS, train
 from tests.core.training.made_data_root import write_data_root
 from tests.stores import made_store
 
+pytestmark = pytest.mark.training
+
 
 class TinyNetwork(nn.Module):
     """Has what matters to a run: convolution, batch norm, dropout; and trains in milliseconds."""
