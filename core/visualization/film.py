@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -15,16 +14,11 @@ from PIL import Image
 
 from core.errors import SceneError
 from core.system import atomic_files
-from core.visualization.packing import vertex_normals
+from core.visualization.plotter import SIZE, SceneLook, look_from, scene_plotter
 from core.visualization.scene_surfaces import SceneParts
-from core.visualization.surfaces import Surface
 
 FRAMES: Final = 36
 FRAMES_PER_SECOND: Final = 12
-SIZE: Final = (448, 560)
-"""Width and height in pixels."""
-LINE_COLOR: Final = "#F2187B"
-_BACKGROUND: Final = ("#0B1825", "#2A4258")
 
 
 def turntable_frames(
@@ -48,30 +42,10 @@ def turntable_frames(
     Raises:
         SceneError: This machine cannot draw off-screen, or there is nothing to draw.
     """
-    # VTK on Linux picks X, else EGL, else OSMesa; without a display the first only complains.
-    if "DISPLAY" not in os.environ:
-        os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
-    import pyvista as pv
-
-    if not parts.vertebrae:
-        raise SceneError("There is no vertebra to film; choose a study that shows the neck.")
-    plotter = pv.Plotter(off_screen=True, window_size=list(size), lighting="light kit")
+    plotter = scene_plotter(parts, SceneLook(colors), size=size)
     try:
-        cast(Any, plotter).set_background(_BACKGROUND[0], top=_BACKGROUND[1])
-        for name, surface in parts.vertebrae.items():
-            _add(plotter, surface, color=colors.get(name, "#CFC9BC"), specular=0.2)
-        for surface in parts.fractures.values():
-            _add(plotter, surface, color=LINE_COLOR, lighting=False)
-        low = np.min([s.points.min(axis=0) for s in parts.vertebrae.values()], axis=0)
-        high = np.max([s.points.max(axis=0) for s in parts.vertebrae.values()], axis=0)
-        center = (low + high) / 2
-        plotter.camera.view_angle = 26.0
-        distance = float((high - low)[2]) * 1.3 / (2 * np.tan(np.radians(13.0)))
         for k in range(frames):
-            turn = 2 * np.pi * k / frames
-            eye = center + distance * np.array([np.sin(turn), -np.cos(turn), 0.12])
-            plotter.camera_position = [tuple(eye), tuple(center), (0.0, 0.0, 1.0)]
-            plotter.reset_camera_clipping_range()
+            look_from(plotter, parts, 360.0 * k / frames)
             plotter.render()
             picture: Any = plotter.screenshot(None, return_img=True)
             yield np.ascontiguousarray(picture[..., :3], dtype=np.uint8)
@@ -130,12 +104,3 @@ def write_film(path: Path, frames: list[NDArray[np.uint8]]) -> None:
         for frame in frames:
             writer.write(np.ascontiguousarray(frame[..., ::-1]))
         writer.release()
-
-
-def _add(plotter: Any, surface: Surface, **look: Any) -> None:  # noqa: ANN401 - pyvista's own
-    import pyvista as pv
-
-    faces = np.insert(surface.triangles.astype(np.int64), 0, 3, axis=1).ravel()
-    mesh = pv.PolyData(surface.points, faces)
-    mesh.point_data.active_normals = vertex_normals(surface)
-    plotter.add_mesh(mesh, smooth_shading=True, **look)

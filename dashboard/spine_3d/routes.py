@@ -21,7 +21,7 @@ from core.types import CTVolume, HuWindow
 from core.visualization.planes import CtPlane, axial_plane, upright_plane
 from core.visualization.scene import SceneInfo
 from core.visualization.scene_surfaces import PackedParts
-from core.visualization.viewer_files import vtk_js_digest, vtk_js_gzipped
+from core.visualization.viewer_files import library_gzipped, vtk_js_digest, vtk_js_gzipped
 from dashboard.studies.served_bytes import (
     ServedBytes,
     answer,
@@ -91,6 +91,7 @@ def scene_routes() -> list[Route]:
         Route(path + "/vtk.js", _vtk_js),
         Route(path + "/{name}/parts", _parts),
         Route(path + "/info/{name}", _info),
+        Route(path + "/libraries/{name:path}", _library),
         Route(path + "/{name}/axial", _axial),
         Route(path + "/{name}/upright", _upright),
     ]
@@ -116,6 +117,14 @@ async def _info(request: Request) -> Response:
         return text.encode()
 
     return await _once_made(INFOS, request, said, "application/json")
+
+
+def _library(request: Request) -> Response:
+    try:
+        content, media_type = library_gzipped(request.path_params["name"])
+    except SceneError:
+        return no_content()
+    return packed_answer(content, None, media_type)
 
 
 async def _once_made(

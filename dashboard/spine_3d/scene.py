@@ -15,6 +15,7 @@ from dashboard.spine_3d.details import scene_details
 from dashboard.spine_3d.fallback import scene_fallback
 from dashboard.spine_3d.files import scene_files
 from dashboard.spine_3d.routes import INFOS, SCENES, ServedInfo, ServedScene
+from dashboard.spine_3d.second_renderer import second_renderer
 from dashboard.spine_3d.surfaces import (
     SceneSources,
     info_of,
@@ -101,7 +102,9 @@ def _scene(
     packed = job.future.result()
     info = whole_info(info, packed)
     if events.failed is not None:
-        scene_fallback(packed, info, events.failed)
+        scene_fallback(packed, info, volume, events.failed)
+    else:
+        second_renderer(packed, info, volume)
     chosen = events.chosen or (info.suspect.name if info.suspect else None)
     scene_details(sources.study, packed, info, reading, chosen, choice.record, threshold)
     scene_files(packed, info, volume)

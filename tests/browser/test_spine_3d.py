@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import re
 
 import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
 from tests.browser.scene_page import (
@@ -112,13 +114,45 @@ def test_surfaces_that_are_still_being_built_are_asked_for_until_they_come(webgl
     page.context.close()
 
 
-def test_a_viewer_that_never_comes_ends_in_a_reason_and_a_plotly_figure(webgl, scene_url):
+def test_a_viewer_that_never_comes_ends_in_a_reason_and_the_second_renderer(webgl, scene_url):
     page = webgl.new_context(viewport={"width": 1440, "height": 1000}).new_page()
     page.set_default_timeout(90_000)
-    page.route("**/vtk.js*", lambda route: None)
+    page.route("**/vtk.js?v=*", lambda route: None)
     page.goto(f"{scene_url}/spine_3d")
     reason = page.get_by_text("The 3D viewer did not start (no scene after 20 s)")
     expect(reason).to_be_visible(timeout=120_000)
-    expect(page.locator(".js-plotly-plot .gl-container").first).to_be_attached(timeout=60_000)
+    expect(second_scene(page)).to_be_visible(timeout=150_000)
     assert page.get_by_test_id("stException").count() == 0
     page.context.close()
+
+
+def test_the_second_renderer_asks_no_other_host_and_a_rerun_leaves_it_alone(
+    webgl, scene_url, artifacts
+):
+    page, traffic = open_scene(webgl, scene_url)
+    foreign, opened = [], []
+    own = (scene_url, scene_url.replace("http", "ws"), "data:", "blob:", "about:")
+    page.on("request", lambda r: None if r.url.startswith(own) else foreign.append(r.url))
+    page.on("framenavigated", lambda frame: opened.append(frame.url))
+    page.get_by_role("button", name="Open in PyVista").click()
+    expect(second_scene(page)).to_be_visible(timeout=150_000)
+    page.wait_for_timeout(3000)
+    shot = page.locator("#stpyvistaframe").screenshot(path=artifacts / "second_renderer.png")
+    seen = np.asarray(Image.open(io.BytesIO(shot)).convert("RGB")).astype(int)
+    assert len(np.unique(seen.reshape(-1, 3), axis=0)) > 200
+
+    asked, frames = list(traffic.asked), len(opened)
+    page.get_by_test_id("stSidebar").get_by_role("button", name="Glossary").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    at_rest(page)
+    assert traffic.asked == asked
+    assert len(opened) == frames
+    assert foreign == []
+    page.context.close()
+
+
+def second_scene(page):
+    """The canvas of the page that stpyvista shows in a frame."""
+    return page.frame_locator("#stpyvistaframe").locator("canvas").first

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import itertools
 import time
 
 import pytest
 
 from core.visualization.scene_surfaces import PackedParts
-from dashboard.spine_3d import scene, surfaces
+from dashboard.spine_3d import scene, second_renderer, surfaces
 from dashboard.spine_3d.viewer import SceneEvents
 from tests.pages.driver import html, open_page
 
@@ -66,14 +67,68 @@ def test_the_scene_comes_first_and_what_belongs_to_it_follows(at_work, monkeypat
     assert len({(scene, info) for scene, info, _ in asked}) == 1
 
 
-def test_a_browser_that_cannot_draw_gets_the_reason_and_a_plotly_figure(at_work, monkeypatch):
+@pytest.fixture
+def shown(monkeypatch):
+    """Pages that stpyvista was given; each drawing is another one."""
+    pages, count = [], itertools.count()
+    monkeypatch.setattr(second_renderer, "_frame", pages.append)
+    monkeypatch.setattr(second_renderer, "_drawn", lambda *_: f"page {next(count)}")
+    second_renderer._pool.clear()
+    return pages
+
+
+def test_a_browser_that_cannot_draw_gets_the_reason_and_the_second_renderer(
+    at_work, monkeypatch, shown
+):
     def cannot(*_args, **_options):
         return SceneEvents(drawn=False, failed="this browser has no WebGL", chosen=None)
 
     monkeypatch.setattr(scene, "scene_3d", cannot)
     app = opened()
     assert "this browser has no WebGL" in " ".join(warning.value for warning in app.warning)
-    assert any("spine_mesh" in str(chart.proto.id) for chart in app.get("plotly_chart"))
+    until(app, lambda: shown)
+    assert "second_renderer_button" not in [button.key for button in app.button]
+
+
+def test_the_second_renderer_opens_by_its_button_and_is_drawn_once_a_scene(at_work, drawn, shown):
+    app = opened()
+    assert not shown
+    app.button(key="second_renderer_button").click().run()
+    until(app, lambda: shown)
+    app.run()
+    assert len(shown) > 1
+    assert len(set(shown)) == 1
+    count = len(shown)
+    app.button(key="second_renderer_button").click().run()
+    app.run()
+    assert len(shown) == count
+
+
+def test_a_second_renderer_that_fails_gives_the_reason_and_can_be_tried_again(
+    at_work, drawn, shown, monkeypatch
+):
+    from core.errors import SceneError
+
+    def cannot(*_):
+        raise SceneError("This machine cannot draw; install Mesa.")
+
+    monkeypatch.setattr(second_renderer, "_drawn", cannot)
+    app = opened()
+    app.button(key="second_renderer_button").click().run()
+    until(app, lambda: app.error)
+    assert app.error[0].value == "This machine cannot draw; install Mesa."
+    monkeypatch.setattr(second_renderer, "_drawn", lambda *_: "page")
+    app.button(key="second_renderer_again").click().run()
+    until(app, lambda: shown)
+    assert not app.error
+
+
+def until(app, condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, html(app)
+        time.sleep(0.1)
+        app.run()
 
 
 def test_surfaces_that_cannot_be_built_are_an_error_with_a_way_on(at_work, monkeypatch):
@@ -121,5 +176,5 @@ def test_a_film_that_fails_says_why_in_one_sentence(at_work, ending):
     volume = volume_of([[[0] * 8] * 8] * 4)
     parts = build_parts(volume, labels_from_mask(volume.hu.astype("uint8")))
     packed = pack_parts(parts, parts_key("empty"), volume)
-    with pytest.raises(SceneError, match="no vertebra to film"):
+    with pytest.raises(SceneError, match="no vertebra to draw"):
         surfaces.film_of(packed, scene_info(volume, parts, {}), ending)

@@ -80,7 +80,7 @@ def test_a_turntable_turns_without_a_display(surfaces, monkeypatch, tmp_path):
     assert (tmp_path / "a.mp4").stat().st_size > 300
     with pytest.raises(SceneError, match=r"\.gif or \.mp4"):
         write_film(tmp_path / "a.avi", frames)
-    with pytest.raises(SceneError, match="no vertebra"):
+    with pytest.raises(SceneError, match="no vertebra to draw"):
         next(turntable_frames(SceneParts({}, {}, None, "mask"), {}))
 
 

@@ -1,0 +1,157 @@
+"""The scene by PyVista and stpyvista: on request, or where the viewer does not start."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final, cast
+
+import streamlit as st
+
+from core.constants import DISPLAY_WINDOWS
+from core.errors import SceneError, WorkerError
+from core.system.sandbox import ConfinedWorker, Limits
+from core.types import CTVolume, HuWindow
+from core.visualization.export import shown_colors
+from core.visualization.planes import axial_plane
+from core.visualization.plotter import SceneLook
+from core.visualization.plotter_page import draw_page
+from core.visualization.scene import SceneInfo
+from core.visualization.scene_surfaces import PackedParts, keep_parts, parts_file
+from dashboard.background.thread_jobs import Job, JobPool
+from dashboard.session import state
+from dashboard.spine_3d.routes import scenes_path
+from dashboard.widgets.job_status import failed, poll
+from dashboard.widgets.notices import show_error
+
+TIME_LIMIT_S: Final = 90.0
+"""For one page; the first one also starts a process, which takes 5 to 10 s."""
+HEIGHT: Final = 620
+_SIZE: Final = (900, HEIGHT)
+_MEMORY_BYTES: Final = 16 << 30
+_POLL_SECONDS: Final = 1.5
+_OPEN: Final = "second_renderer"
+_BONE: Final = HuWindow(*DISPLAY_WINDOWS["bone"])
+_FORMAT: Final = 1
+_FRAME_HTML: Final = (
+    '<div id="stpyvistadiv"><iframe id="stpyvistaframe" frameborder="0" allowfullscreen>'
+    "</iframe></div>"
+)
+"""What stpyvista's script looks for."""
+
+
+@st.fragment
+def second_renderer(
+    packed: PackedParts, info: SceneInfo, volume: CTVolume, *, always: bool = False
+) -> None:
+    """A button that opens the scene in PyVista, and the scene once it is open.
+
+    The page is drawn once per scene and set of fractured vertebrae; a rerun with the same page
+    sends nothing again and leaves the camera where it is.
+
+    Args:
+        packed: The surfaces.
+        info: Probabilities, boxes and threshold.
+        volume: The series, for the axial plane.
+        always: Whether it is open without the button.
+    """
+    opened = state.recall(_OPEN) == packed.key
+    if not always:
+        st.button(
+            "Close the PyVista view" if opened else "Open in PyVista",
+            key="second_renderer_button", icon=":material/view_in_ar:",
+            on_click=state.remember, args=(_OPEN, None if opened else packed.key),
+            help="The same scene, drawn by PyVista and shown by stpyvista, without the controls.",
+        )  # fmt: skip
+    if opened or always:
+        _view(packed, info, volume)
+
+
+def look_of(info: SceneInfo, volume: CTVolume) -> SceneLook:
+    """What the second renderer shows: surfaces, names, boxes and the first axial plane."""
+    return SceneLook(
+        shown_colors(info),
+        rest=True,
+        names=True,
+        planes=[axial_plane(volume, info.start_slice, _BONE)],
+        true_boxes=[box.corners for box in info.true_boxes],
+        predicted_boxes=[box.corners for box in info.predicted_boxes],
+    )
+
+
+def page_job(packed: PackedParts, look: SceneLook) -> Job[str]:
+    """The page of a scene: drawn before, or being drawn; a failure stays until it is forgotten."""
+    values = look.to_json()
+    content = json.dumps([_FORMAT, packed.key, values, scenes_path()], sort_keys=True)
+    key = hashlib.sha256(content.encode()).hexdigest()
+    return _pool().find(key) or _pool().submit(key, lambda _: _drawn(packed, values))
+
+
+def _view(packed: PackedParts, info: SceneInfo, volume: CTVolume) -> None:
+    if find_spec("stpyvista") is None:
+        show_error("The package stpyvista is not installed; run `make setup` to add it.")
+        return
+    job = page_job(packed, look_of(info, volume))
+    if failed(job, icon=":material/view_in_ar_off:", key="second_renderer_again"):
+        return
+    if job.finished:
+        _frame(job.future.result())
+    else:
+        poll(lambda: _waits(job), every=_POLL_SECONDS)
+
+
+def _waits(job: Job[str]) -> bool:
+    if job.finished:
+        return False
+    began = job.started
+    waited = "" if began is None else f" – {time.monotonic() - began:.0f} s"
+    st.html(f'<div class="lab-blank">PyVista draws the scene{waited} …</div>')
+    return True
+
+
+def _frame(page: str) -> None:
+    # stpyvista() itself would export the scene again at every rerun, and importing it blocks the
+    # server for seconds; Streamlit has registered its component from its manifest.
+    component = cast(Any, st.components).v2.component(
+        "stpyvista.simple", html=_FRAME_HTML, js="v2/stpyvista.js", css="v2/style.css"
+    )
+    data = {"_html": page, "backend": "panel", "height": HEIGHT, "width": "stretch",
+            "use_container_width": True}  # fmt: skip
+    component(key="second_renderer", data=data)
+
+
+def _drawn(packed: PackedParts, look: dict[str, Any]) -> str:
+    """Draw a page in another process.
+
+    Raises:
+        SceneError: The machine cannot draw off-screen, or takes too long.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        keep_parts(Path(folder), packed)
+        out = Path(folder) / "page.html"
+        request = {"surfaces": str(parts_file(Path(folder), packed.key)), "look": look,
+                   "size": _SIZE, "libraries": f"{scenes_path()}/libraries/",
+                   "out": str(out)}  # fmt: skip
+        try:
+            _worker().call(request)
+        except WorkerError as error:
+            raise SceneError(
+                f"PyVista did not draw the scene within {TIME_LIMIT_S:.0f} s or its process "
+                "ended; try again, or use the files below."
+            ) from error
+        return out.read_text(encoding="utf-8")
+
+
+@st.cache_resource(show_spinner=False, on_release=ConfinedWorker.close)
+def _worker() -> ConfinedWorker:
+    return ConfinedWorker(draw_page, Limits(_MEMORY_BYTES, TIME_LIMIT_S))
+
+
+@st.cache_resource(show_spinner=False)
+def _pool() -> JobPool:
+    """The pages of the last scenes stay in memory: about 2 MB each."""
+    return JobPool("pyvista", keep=8)
