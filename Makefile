@@ -1,7 +1,7 @@
 # Every target sets up what it needs; start with `make run`.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test check check-tests fuzz mutants lint bench demo-models screenshots clean faults load
+.PHONY: help setup setup-dev run test check check-tests fuzz mutants lint audit bench demo-models screenshots clean faults load
 
 ADDRESS ?= 127.0.0.1
 PORT ?= 8501
@@ -57,6 +57,10 @@ load: setup-dev  ## load a server by 20 sessions: errors, leaks, times, memory
 mutants: setup-dev  ## change the formulas one operator at a time and list what no test notices
 	@$(venv) -m pip install -q -r requirements-mutants.txt
 	@OMP_NUM_THREADS=1 $(venv) -m mutmut run $(ARGS) && $(venv) -m mutmut results
+
+audit: setup-dev  ## list known vulnerabilities and the licences of all packages
+	@$(venv) -m pip install -q -r requirements-audit.txt || echo "pip-audit cannot be installed; is there a network?"
+	@$(venv) -m scripts.audit
 
 bench: setup-dev  ## measure each claimed speed against its peer
 	@$(venv) -m benchmarks.run $(ARGS)

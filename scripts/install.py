@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Generator
 from pathlib import Path
 
@@ -36,6 +37,32 @@ def requirement_files(*, dev: bool, root: Path = ROOT) -> list[Path]:
     return [root / name for name in names]
 
 
+def lock_files(*, dev: bool, root: Path = ROOT) -> list[Path]:
+    """The lock files that fit this machine; none where pip has to choose other builds.
+
+    They fit one platform and one Python, and torch's main builds: a further index
+    (PIP_EXTRA_INDEX_URL) is there to get others.
+    """
+    names = ["requirements.lock", "requirements-dev.lock"] if dev else ["requirements.lock"]
+    locks = [root / name for name in names]
+    if os.environ.get("PIP_EXTRA_INDEX_URL") or not all(lock.is_file() for lock in locks):
+        return []
+    version = ".".join(map(str, sys.version_info[:2]))
+    here = f"# Fits: {sysconfig.get_platform()} {sys.implementation.name}-{version}"
+    return locks if all(here in lock.read_text().splitlines() for lock in locks) else []
+
+
+def pip_sources(*, dev: bool, root: Path = ROOT) -> list[str]:
+    """What pip is to install: locked files by their hashes, else pinned versions."""
+    if locks := lock_files(dev=dev, root=root):
+        return ["--require-hashes", *(word for lock in locks for word in ("-r", str(lock)))]
+    constraints = root / "constraints.txt"
+    words = ["-c", str(constraints)] if constraints.exists() else []
+    return words + [
+        word for file in requirement_files(dev=dev, root=root) for word in ("-r", str(file))
+    ]
+
+
 def fingerprint(*, dev: bool, root: Path = ROOT, venv: Path = VENV) -> str:
     """sha256 hex of all that decides what is installed.
 
@@ -43,6 +70,7 @@ def fingerprint(*, dev: bool, root: Path = ROOT, venv: Path = VENV) -> str:
     """
     digest = hashlib.sha256()
     files = [*requirement_files(dev=dev, root=root), root / "constraints.txt", venv / "pyvenv.cfg"]
+    files += lock_files(dev=dev, root=root)
     for file in files:
         digest.update(file.read_bytes() if file.exists() else b"absent")
         digest.update(b"\0")
@@ -165,10 +193,7 @@ def _pip_install(*, dev: bool) -> None:
     temporary.mkdir()
     command = [str(venv_python()), "-m", "pip", "install", "--no-input", "--prefer-binary"]
     command += ["--disable-pip-version-check", "--retries", "5", "--no-compile"]
-    if (constraints := ROOT / "constraints.txt").exists():
-        command += ["-c", str(constraints)]
-    for file in requirement_files(dev=dev):
-        command += ["-r", str(file)]
+    command += pip_sources(dev=dev)
     environment = os.environ | {"TMPDIR": str(temporary)}
     try:
         done = subprocess.run(command, cwd=ROOT, env=environment, check=False)

@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 import typer
+from packaging.utils import canonicalize_name
+
+from scripts.audit import licenses
+from scripts.freeze import requirements
 
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^ *(?:```|~~~)")
@@ -118,3 +122,22 @@ def test_every_decision_is_in_the_index(repo_root):
     index = (folder / "README.md").read_text(encoding="utf-8")
     pages = {file.name for file in folder.glob("0*.md")}
     assert {name for name in pages if f"({name})" not in index} == set()
+
+
+def test_the_licence_is_mit_and_notice_names_what_is_not(repo_root):
+    licence = (repo_root / "LICENSE").read_text(encoding="utf-8")
+    assert licence.startswith("MIT License")
+    assert "Permission is hereby granted, free of charge" in licence
+    notice = (repo_root / "NOTICE").read_text(encoding="utf-8")
+    pinned = {
+        canonicalize_name(requirement.name)
+        for requirement in requirements((repo_root / "requirements.txt").read_text("utf-8"))
+    }
+    copyleft = [p for p in licenses() if p.copyleft and canonicalize_name(p.name) in pinned]
+    assert any(package.name == "stpyvista" for package in copyleft)
+    assert [package.name for package in copyleft if package.name not in notice] == []
+    for named in ("GPL-3.0", "vtk.js", "Fonts", "checkpoints/", "NVIDIA"):
+        assert named in notice
+    readme = (repo_root / "README.md").read_text(encoding="utf-8")
+    assert "(LICENSE)" in readme
+    assert "(NOTICE)" in readme

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from core.errors import SceneError
+from core.phantom.study import make_study
+from core.phantom.writer import derived_uid, write_study
 from core.visualization.planes import CtPlane
 from core.visualization.plotter import SceneLook, look_from, scene_plotter
 from core.visualization.plotter_page import draw_page
@@ -121,3 +123,17 @@ def test_the_page_asks_for_nothing_outside_and_its_scripts_are_in_the_packages(p
 def test_only_scripts_and_styles_of_the_packages_are_served(name):
     with pytest.raises(SceneError, match="No package carries"):
         library_gzipped(name)
+
+
+def test_the_notebook_runs_on_a_synthetic_study_and_carries_no_output(
+    repo_root, tmp_path, monkeypatch
+):
+    notebook = json.loads((repo_root / "docs/examples/scene.ipynb").read_text(encoding="utf-8"))
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert all(not cell["outputs"] and cell["execution_count"] is None for cell in cells)
+    write_study(make_study(3, 0, matrix=64), tmp_path, derived_uid("notebook", 0))
+    monkeypatch.setenv("RSNA_ROOT", str(tmp_path))
+    names: dict[str, object] = {}
+    for cell in cells:
+        exec("".join(cell["source"]), names)
+    assert names["picture"].size == (700, 700)
