@@ -11,9 +11,10 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import dataclass
+from email.message import Message
 from importlib import metadata
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 COPYLEFT: Final = re.compile(r"\bA?GPL|\bLGPL|Lesser General|Mozilla|\bMPL|General Public", re.I)
@@ -43,7 +44,7 @@ class PackageLicense:
 
 def license_of(distribution: metadata.Distribution) -> PackageLicense:
     """What a package states of its licence."""
-    fields = distribution.metadata
+    fields = cast(Message, distribution.metadata)
     classifiers = [
         line.rpartition(" :: ")[2]
         for line in fields.get_all("Classifier") or []
