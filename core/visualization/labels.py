@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from core.constants import N_VERTEBRAE
+from core.preprocessing.spine_field import find_spine_field
 from core.types import CTVolume
-from core.visualization.bone import BONE_HU, bone_mask, spine_path
+from core.visualization.bone import BONE_HU, bone_mask
 
 LabelSource = Literal["mask", "presence"]
 
@@ -76,12 +77,13 @@ def labels_from_presence(
     labels = np.zeros(volume.hu.shape, np.uint8)
     if not levels.any():
         return VertebraLabels(labels, "presence")
-    # Beyond the vertebrae the skull would draw the path aside.
+    # Beyond the vertebrae the skull would draw the course aside.
     first, last = np.flatnonzero(levels)[[0, -1]]
     neck = slice(int(first), int(last) + 1)
-    bone = bone_mask(volume.hu[neck], bone_hu)
-    near = _near_path(bone.shape, spine_path(bone, volume.spacing_mm), volume.spacing_mm)
-    slabs = levels[neck, None, None] * (bone & near)
+    hu = volume.hu[neck]
+    course = find_spine_field(hu, volume.spacing_mm, 2 * SPINE_RADIUS_MM).centers_px
+    near = _near_course(hu.shape, course, volume.spacing_mm)
+    slabs = levels[neck, None, None] * (bone_mask(hu, bone_hu) & near)
     labels[neck] = _largest_pieces(slabs.astype(np.uint8))
     return VertebraLabels(labels, "presence")
 
@@ -125,13 +127,13 @@ def _distance_from_middle(presence: NDArray[np.floating]) -> NDArray[np.float64]
     return np.abs(index - middle) / max(len(presence), 1)
 
 
-def _near_path(
-    shape: tuple[int, ...], path: NDArray[np.float64], spacing_mm: tuple[float, float, float]
+def _near_course(
+    shape: tuple[int, ...], course: NDArray[np.float64], spacing_mm: tuple[float, float, float]
 ) -> NDArray[np.bool_]:
-    """bool (z, y, x): within `SPINE_RADIUS_MM` of the path of the spine in the slice."""
+    """bool (z, y, x): within `SPINE_RADIUS_MM` of the spine's course in the slice."""
     _, row_mm, column_mm = spacing_mm
-    y = (np.arange(shape[1]) - path[:, :1]) * row_mm
-    x = (np.arange(shape[2]) - path[:, 1:]) * column_mm
+    y = (np.arange(shape[1]) - course[:, :1]) * row_mm
+    x = (np.arange(shape[2]) - course[:, 1:]) * column_mm
     return np.asarray(y[:, :, None] ** 2 + x[:, None, :] ** 2 <= SPINE_RADIUS_MM**2)
 
 

@@ -19,7 +19,7 @@ from core.visualization.labels import LabelSource, VertebraLabels
 from core.visualization.packing import pack_surfaces, read_header, unpack_surfaces
 from core.visualization.surfaces import Surface, SurfaceSettings, label_surfaces
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Raised when the same input gives other surfaces, so that old files are left alone."""
 
 LINE_SETTINGS: Final = SurfaceSettings(
