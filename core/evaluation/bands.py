@@ -18,7 +18,7 @@ class CurveBand:
     """Pointwise percentile bands over a grid.
 
     Attributes:
-        grid: float64 (g,), 0..1: false-positive rate for the ROC band, recall for the other.
+        grid: float64 (g,), 0..1: false-positive rate of the ROC band, recall of the other.
         roc: float64 (2, g), lower and upper sensitivity.
         precision: float64 (2, g), the same at the first threshold that reaches the recall.
         replicates: Replicates that drew both classes.
@@ -40,8 +40,8 @@ def curve_bands(
 ) -> CurveBand | None:
     """Bands of both curves; None where a class is missing or there are fewer than two patients.
 
-    Each replicate weighs patients by how often they were drawn; its curve stands at up to 512
-    thresholds of the whole set's curve, straight between them.
+    Each replicate weights patients by how often they were drawn. Its curve is computed at up to
+    512 thresholds of the whole set's curve and interpolated linearly between them.
     """
     if items.truth.all() or not items.truth.any():
         return None

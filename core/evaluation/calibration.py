@@ -1,4 +1,4 @@
-"""Do scores mean what they say? Reliability, Brier score and expected calibration error."""
+"""Calibration of scores: reliability, Brier score and expected calibration error."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Reliability:
 def reliability(
     scores: ArrayLike, truth: ArrayLike, *, bins: int = BINS, binning: Binning = "equal width"
 ) -> Reliability:
-    """Sort scores into bins and compare what they promise with what is true.
+    """Compare the mean score of each bin with its share of positives.
 
     Bins are closed above, the first on both sides. "equal count" cuts at quantiles, so ties may
     make fewer bins.
@@ -54,10 +54,10 @@ def reliability(
         scores: (n,) probabilities in [0, 1].
         truth: (n,) of 0/1.
         bins: At least 1.
-        binning: How limits are set.
+        binning: How the limits of the bins are set.
 
     Raises:
-        PredictionsError: As `checked_scores` describes, a score leaves [0, 1], or `bins` < 1.
+        PredictionsError: As `checked_scores` describes, a score is outside [0, 1], or `bins` < 1.
     """
     values, labels = checked_probabilities(scores, truth)
     edges = equal_edges(bins)
@@ -82,25 +82,6 @@ def reliability(
         expected_error=float((gaps * counts).sum() / len(values)),
         largest_error=float(gaps.max()),
     )
-
-
-def brier_score(scores: ArrayLike, truth: ArrayLike) -> float:
-    """Mean squared difference of probability and truth (Brier, 1950).
-
-    Raises:
-        PredictionsError: As `reliability` describes.
-    """
-    values, labels = checked_probabilities(scores, truth)
-    return float(np.mean((values - labels) ** 2))
-
-
-def expected_calibration_error(scores: ArrayLike, truth: ArrayLike, bins: int = BINS) -> float:
-    """sum_b n_b/n |share_b - mean_b| over bins of equal width (Naeini et al., 2015).
-
-    Raises:
-        PredictionsError: As `reliability` describes.
-    """
-    return reliability(scores, truth, bins=bins).expected_error
 
 
 def wilson_interval(
@@ -133,14 +114,14 @@ def bin_places(values: FloatArray, edges: FloatArray) -> NDArray[np.intp]:
 def checked_probabilities(
     scores: ArrayLike, truth: ArrayLike
 ) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """As `checked_scores`, and every score is in [0, 1].
+    """Return what `checked_scores` returns, every score in [0, 1].
 
     Raises:
-        PredictionsError: One is not, or as `checked_scores` describes.
+        PredictionsError: As `checked_scores` describes, or a score is outside [0, 1].
     """
     values, labels = checked_scores(scores, truth)
     if values.min() < 0 or values.max() > 1:
         raise PredictionsError(
-            "A score leaves [0, 1], so it is no probability; calibration needs probabilities."
+            "A score is outside [0, 1]; calibration needs probabilities, so scale the scores first."
         )
     return values, labels

@@ -1,4 +1,4 @@
-"""Maps from a score to a better calibrated one: temperature and isotonic, fitted across folds."""
+"""Calibration maps, temperature scaling and isotonic regression, fitted across folds."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class TemperatureFit:
     """logit p' = logit p / T (Guo et al., 2017).
 
     Attributes:
-        temperature: T > 0; above 1 makes scores less sure.
+        temperature: T > 0; above 1 moves scores towards 0.5.
     """
 
     temperature: float
@@ -41,7 +41,7 @@ class TemperatureFit:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class IsotonicFit:
-    """The rising step function of least squares (Zadrozny and Elkan, 2002), straight between steps.
+    """Isotonic least-squares fit (Zadrozny and Elkan, 2002), linear between its knots.
 
     Attributes:
         knots: float64 (k,), rising scores.
@@ -58,14 +58,14 @@ class IsotonicFit:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CrossFitted:
-    """What calibration would bring: each patient's scores by a fit on the other patients.
+    """Effect of calibration: each patient's scores by a fit on the other patients.
 
     Attributes:
         method: The kind of fit.
         scores: float64 (n,), calibrated, in the order of the items.
-        before: Reliability of the scores as they are.
+        before: Reliability of the uncalibrated scores.
         after: Reliability of `scores`.
-        fit: On all patients: what to use on new ones.
+        fit: Fit on all patients, for use on new ones.
     """
 
     method: Method
@@ -87,9 +87,9 @@ def fit_temperature(scores: ArrayLike, truth: ArrayLike) -> TemperatureFit:
     logits = _logits(values)
 
     def slope(log_temperature: float) -> float:
-        """The loss's slope by 1/T, which rises: the loss is convex in 1/T."""
-        sureness = math.exp(-log_temperature)
-        return float(np.dot(logits, expit(sureness * logits) - labels))
+        """Derivative of the loss by 1/T, which rises: the loss is convex in 1/T."""
+        inverse = math.exp(-log_temperature)
+        return float(np.dot(logits, expit(inverse * logits) - labels))
 
     lowest, highest = -math.log(_LARGEST_TEMPERATURE), math.log(_LARGEST_TEMPERATURE)
     if slope(highest) >= 0:
@@ -106,7 +106,7 @@ def fit_isotonic(scores: ArrayLike, truth: ArrayLike) -> IsotonicFit:
     Raises:
         PredictionsError: As `reliability` describes.
     """
-    # Importing scikit-learn takes a second, which a page that fits nothing need not wait.
+    # Importing scikit-learn takes a second; a page that fits nothing does not pay for it.
     from sklearn.isotonic import IsotonicRegression
 
     values, labels = checked_probabilities(scores, truth)
@@ -127,7 +127,9 @@ def cross_fit(
     """
     fit = _FITS.get(method)
     if fit is None:
-        raise PredictionsError(f"{method!r} is no calibration; choose one of {', '.join(_FITS)}.")
+        raise PredictionsError(
+            f"{method!r} is not a calibration method; choose one of {', '.join(_FITS)}."
+        )
     values, labels = checked_probabilities(items.scores, items.truth)
     groups = patient_places(items.patients, len(values))
     fold_of = _patient_folds(groups, labels, folds, seed)[groups]

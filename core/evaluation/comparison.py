@@ -1,4 +1,4 @@
-"""Which model is better, and is the difference more than chance?"""
+"""Comparison of models: differences of metrics with intervals and corrected tests."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ class PairComparison:
         first: Name.
         second: Name.
         differences: By metric of `COMPARED_METRICS`.
-        delong: AUC test; None where undefined.
+        delong: DeLong's test of the AUCs; None where undefined.
         delong_adjusted_p: Holm's over the pairs.
-        mcnemar: Right against wrong calls at each model's threshold.
+        mcnemar: McNemar's test of right and wrong calls at each model's threshold.
         mcnemar_adjusted_p: Holm's over the pairs.
     """
 
@@ -89,11 +89,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's step-down adjustment (Holm, 1979), in the order given.
 
     Raises:
-        PredictionsError: A value leaves [0, 1] or is NaN.
+        PredictionsError: A value is NaN or outside [0, 1].
     """
     values = np.asarray(p_values, np.float64)
     if not bool(np.all((values >= 0) & (values <= 1))):
-        raise PredictionsError("A p-value is NaN or leaves [0, 1]; Holm's correction needs shares.")
+        raise PredictionsError("A p-value is NaN or outside [0, 1]; give valid p-values.")
     order = np.argsort(values, kind="stable")
     stepped = values[order] * np.arange(len(values), 0, -1)
     adjusted = np.empty(len(values))
@@ -119,11 +119,11 @@ def compare_models(
         evaluated: Models and truth.
         level: The level.
         thresholds: By model name; a score >= threshold is a call.
-        definition: Of slice truth.
+        definition: Definition of slice truth.
         vertebra: 0..6 for one vertebra.
-        metrics: Of `COMPARED_METRICS`; average precision takes the longest at full size.
+        metrics: Some of `COMPARED_METRICS`; average precision takes the longest at full size.
         replicates: Bootstrap replicates over patients.
-        seed: Of the bootstrap.
+        seed: Seed of the bootstrap.
         alpha: Level of significance.
 
     Raises:
@@ -165,7 +165,7 @@ def _measure(
 ) -> _Measured:  # fmt: skip
     threshold = thresholds.get(name)
     if threshold is None or threshold != threshold:
-        raise PredictionsError(f"{name} has no threshold; choose one before models are compared.")
+        raise PredictionsError(f"{name} has no threshold; choose one before comparing models.")
     sample = resampled(items.scores, items.truth, items.patients, replicates=replicates, seed=seed)
     curve = threshold_counts(items.scores, items.truth)
     counts = curve.at(threshold)
@@ -212,7 +212,7 @@ def _difference(metric: str, first: _Measured, second: _Measured) -> PairedDiffe
     interval = percentiles(drawn)
     if interval is None:
         return PairedDifference(one - other, None, None, None, None)
-    # One is added so that no finite number of replicates proves a chance of 0.
+    # One is added because no finite number of replicates gives a p-value of 0.
     lower, upper = int((drawn <= 0).sum()), int((drawn >= 0).sum())
     p_value = min(1.0, 2.0 * (min(lower, upper) + 1) / (len(drawn) + 1))
     return PairedDifference(one - other, interval.low, interval.high, p_value, None)
@@ -221,9 +221,9 @@ def _difference(metric: str, first: _Measured, second: _Measured) -> PairedDiffe
 def _adjusted(pairs: Sequence[PairComparison]) -> list[PairComparison]:
     """Holm's correction over the pairs, metric by metric and test by test."""
     metrics = list(pairs[0].differences) if pairs else []
-    columns = {m: _holm_gaps([pair.differences[m].p_value for pair in pairs]) for m in metrics}
-    delong = _holm_gaps([None if p.delong is None else p.delong.p_value for p in pairs])
-    mcnemar = _holm_gaps([pair.mcnemar.p_value for pair in pairs])
+    columns = {m: _holm_known([pair.differences[m].p_value for pair in pairs]) for m in metrics}
+    delong = _holm_known([None if p.delong is None else p.delong.p_value for p in pairs])
+    mcnemar = _holm_known([pair.mcnemar.p_value for pair in pairs])
     return [
         replace(
             pair,
@@ -237,8 +237,8 @@ def _adjusted(pairs: Sequence[PairComparison]) -> list[PairComparison]:
     ]
 
 
-def _holm_gaps(p_values: Sequence[float | None]) -> list[float | None]:
-    """Holm's correction of the values that there are."""
+def _holm_known(p_values: Sequence[float | None]) -> list[float | None]:
+    """Holm's correction of the values that are not None."""
     known = iter(holm([p for p in p_values if p is not None]))
     return [None if p is None else next(known) for p in p_values]
 

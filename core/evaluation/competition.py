@@ -23,8 +23,8 @@ class CompetitionLoss:
     """Weighted log loss, lower is better.
 
     Attributes:
-        per_study_mean: mean over studies of sum_j w_j BCE_j / sum_j w_j (the project's metric).
-        global_mean: sum of all w BCE / sum of all w, so that studies with fractures weigh more.
+        per_study_mean: Mean over studies of sum_j w_j BCE_j / sum_j w_j (the project's metric).
+        global_mean: Sum of all w BCE / sum of all w, which weights studies with fractures more.
     """
 
     per_study_mean: float
@@ -42,8 +42,8 @@ def competition_loss(
         fractured: (n_studies, 7) booleans, y_j; the patient's truth is their maximum.
 
     Raises:
-        PredictionsError: Shapes do not fit, there is no study, or a probability is NaN or leaves
-            [0, 1].
+        PredictionsError: Shapes do not fit, there is no study, or a probability is NaN or
+            outside [0, 1].
     """
     patient = np.asarray(patient_probs, dtype=np.float64)
     vertebrae = np.asarray(vertebra_probs, dtype=np.float64)
@@ -52,13 +52,13 @@ def competition_loss(
     if len(patient) == 0 or vertebrae.shape != shape or labels.shape != shape:
         raise PredictionsError(
             "The competition's metric needs one patient score, seven vertebra scores and seven "
-            f"labels a study, but got shapes {patient.shape}, {vertebrae.shape}, {labels.shape}; "
+            f"labels per study, but got shapes {patient.shape}, {vertebrae.shape}, {labels.shape}; "
             "align the tables by study."
         )
     probs = np.column_stack([patient, vertebrae])
     truth = np.column_stack([labels.any(axis=1), labels])
     if not bool(np.all((probs >= 0) & (probs <= 1))):
-        raise PredictionsError("A probability is NaN or leaves [0, 1]; predict the studies again.")
+        raise PredictionsError("A probability is NaN or outside [0, 1]; predict the studies again.")
     weights = _weights(truth)
     losses = weights * _cross_entropy(probs, truth)
     return CompetitionLoss(

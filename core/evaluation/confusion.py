@@ -1,4 +1,4 @@
-"""Calls against truth, and the ratios made of the four counts."""
+"""Confusion counts of calls against truth, and the ratios of the four counts."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class ConfusionCounts:
         """Precision where `prevalence` of the items are positive, by Bayes' rule; 0 without a call.
 
         Raises:
-            PredictionsError: The prevalence leaves [0, 1].
+            PredictionsError: The prevalence is outside [0, 1].
         """
         right = self.recall * _checked(prevalence)
         return _share(right, (1.0 - self.specificity) * (1.0 - prevalence))
@@ -108,7 +108,7 @@ class ConfusionCounts:
         """Negative predictive value where `prevalence` are positive; 0 where all are called.
 
         Raises:
-            PredictionsError: The prevalence leaves [0, 1].
+            PredictionsError: The prevalence is outside [0, 1].
         """
         wrong = (1.0 - self.recall) * _checked(prevalence)
         return _share(self.specificity * (1.0 - prevalence), wrong)
@@ -122,7 +122,7 @@ class ConfusionCounts:
 
 def _checked(prevalence: float) -> float:
     if not 0.0 <= prevalence <= 1.0:
-        raise PredictionsError(f"A prevalence of {prevalence} is no share; give one in [0, 1].")
+        raise PredictionsError(f"A prevalence of {prevalence} is outside [0, 1]; give a share.")
     return prevalence
 
 

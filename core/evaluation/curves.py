@@ -21,7 +21,7 @@ _PACKED_BELOW: Final = 2.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ThresholdCounts:
-    """True and false positives when every score >= threshold is a call: both curves in one.
+    """True and false positives when every score >= threshold is a call, for both curves.
 
     Attributes:
         thresholds: float64 (k,), the distinct scores, falling.
@@ -43,7 +43,7 @@ class ThresholdCounts:
         return self.n_positive == 0 or self.n_negative == 0
 
     def place(self, threshold: float) -> int:
-        """Place of the last threshold >= `threshold` by binary search; -1 where nothing is called.
+        """Index of the last threshold >= `threshold` by binary search; -1 where nothing is called.
 
         Raises:
             PredictionsError: The threshold is NaN.
@@ -84,8 +84,8 @@ class ThresholdCounts:
     def auc(self) -> float | None:
         """Area under the ROC curve, ties counting half; None where one class is missing.
 
-        Hanley and McNeil, 1982: the area is the Mann-Whitney statistic. Whole numbers until one
-        last division.
+        Hanley and McNeil, 1982: the area is the Mann-Whitney statistic. Integer arithmetic until
+        the last division.
         """
         if self.one_class:
             return None
@@ -113,7 +113,7 @@ class ThresholdCounts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SortedScores:
-    """Scores of both classes, rising: all that counting calls at a threshold needs.
+    """Rising scores of both classes, from which calls at a threshold are counted.
 
     Attributes:
         positives: float64 (p,), rising.
@@ -198,7 +198,7 @@ def threshold_counts(scores: ArrayLike, truth: ArrayLike) -> ThresholdCounts:
 def curve_points(counts: ThresholdCounts, at_most: int = 512) -> CurvePoints:
     """Thin both curves to about `at_most` points, spread over recall, false positives and calls.
 
-    Every point is one of the curve, so what a reader hovers over is exact.
+    Every point lies on the curve, so the values shown on hover are exact.
     """
     k = len(counts.thresholds)
     places = np.arange(k)
@@ -237,7 +237,7 @@ def checked_scores(
     labels = np.asarray(truth)
     if values.ndim != 1 or labels.ndim != 1 or len(values) != len(labels):
         raise PredictionsError(
-            f"Scores of shape {values.shape} and truth of shape {labels.shape} do not pair up; "
+            f"Scores of shape {values.shape} and truth of shape {labels.shape} do not match; "
             "give one truth value for each score."
         )
     if len(values) == 0:
@@ -245,15 +245,15 @@ def checked_scores(
     if not bool(np.isfinite(values).all()):
         raise PredictionsError("A score is NaN or infinite; predict the studies again.")
     if labels.dtype != np.bool_ and not bool(np.isin(labels, (0, 1)).all()):
-        raise PredictionsError("A truth value is neither 0 nor 1; mend the truth table.")
+        raise PredictionsError("A truth value is neither 0 nor 1; correct the truth table.")
     return values, labels.astype(np.bool_, copy=False)
 
 
 def _falling(values: FloatArray, labels: NDArray[np.bool_]) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """Both sorted by falling value.
+    """Sort both by falling value.
 
-    Probabilities are sorted as whole numbers that carry the label in their lowest bit, which needs
-    neither an index nor a gather; those that a network gave in float32 fit into half the bits.
+    Probabilities are sorted as integers with the label in their lowest bit, which needs neither
+    an index nor a gather; float32 outputs of a network fit into half the bits.
     """
     if values.min() < 0 or values.max() >= _PACKED_BELOW:
         order = np.argsort(-values, kind="stable")

@@ -1,4 +1,4 @@
-"""Net benefit: is acting on the model better than treating all or none?"""
+"""Decision curve: net benefit of acting on a model, against treating all or none."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class DecisionCurve:
         thresholds: float64 (g,), p_t in (0, 1).
         model: float64 (g,), TP/n - FP/n p_t / (1 - p_t) when scores >= p_t are treated.
         treat_all: float64 (g,), the same when all are.
-        prevalence: Share of positives, the highest benefit there is.
+        prevalence: Share of positives, the highest possible net benefit.
     """
 
     thresholds: NDArray[np.float64]
@@ -34,16 +34,16 @@ def decision_curve(
     """Net benefit of a curve whose scores are probabilities.
 
     Args:
-        counts: Of the scores.
+        counts: Counts of the scores.
         thresholds: p_t in (0, 1); 0.01, 0.02 … 0.99 if None.
 
     Raises:
-        PredictionsError: A threshold leaves (0, 1).
+        PredictionsError: A threshold is outside (0, 1).
     """
     at = np.arange(1, 100) / 100 if thresholds is None else np.asarray(thresholds, np.float64)
     if at.ndim != 1 or not bool(np.all((at > 0) & (at < 1))):
         raise PredictionsError(
-            "Net benefit is defined for threshold probabilities above 0, below 1."
+            "Net benefit needs threshold probabilities above 0 and below 1; give such thresholds."
         )
     odds = at / (1.0 - at)
     called = [counts.at(float(threshold)) for threshold in at]

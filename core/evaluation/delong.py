@@ -1,4 +1,4 @@
-"""DeLong's interval of an AUC and his test of two, with patients that own several items."""
+"""DeLong's interval of an AUC and test of two AUCs, for patients with several items each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from core.evaluation.resampling import patient_places
 from core.types import FloatArray
 
 _NOTHING: Final = 1e-9
-"""A standard error below this is a rounding error of none."""
+"""A standard error below this is rounding error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class DelongInterval:
 
     Attributes:
         auc: The area.
-        standard_error: Of the area.
+        standard_error: Standard error of the area.
         low: Lower end.
         high: Upper end.
     """
@@ -40,10 +40,10 @@ class DelongTest:
     """Two models on the same items.
 
     Attributes:
-        first_auc: Of the first model.
-        second_auc: Of the second model.
+        first_auc: First auc of the first model.
+        second_auc: Second auc of the second model.
         difference: First minus second.
-        standard_error: Of the difference.
+        standard_error: Standard error of the difference.
         low: Lower end of the difference's interval.
         high: Upper end.
         z: Difference over standard error; 0 where both are 0.
@@ -69,14 +69,15 @@ def delong_interval(
 ) -> DelongInterval | None:
     """Interval of the AUC (DeLong et al., 1988); items of one patient are not independent.
 
-    With one item a patient this is DeLong's variance; with several it is Obuchowski's (1997) for
-    clustered data, which adds what items of one patient share. Midranks as in Sun and Xu, 2014.
+    With one item per patient this is DeLong's variance; with several it is Obuchowski's (1997)
+    for clustered data, which adds the covariance of items of one patient. Midranks as in Sun and
+    Xu, 2014.
 
     Args:
         scores: (n,) finite scores.
         truth: (n,) of 0/1.
-        patients: (n,) whose each item is; None makes every item a patient of its own.
-        confidence: Of the interval.
+        patients: (n,) patient of each item; None makes every item a separate patient.
+        confidence: Confidence level of the interval.
 
     Returns:
         None where a class has fewer than two patients.
@@ -85,7 +86,7 @@ def delong_interval(
         PredictionsError: As `checked_scores` describes, or `patients` has another length.
     """
     values, labels = checked_scores(scores, truth)
-    parts = _components(values[None], labels, _groups(patients, values))
+    parts = _components(values[None], labels, patient_places(patients, len(values)))
     if parts is None:
         return None
     area, error = float(parts.areas[0]), math.sqrt(float(parts.covariance[0, 0]))
@@ -101,15 +102,15 @@ def delong_test(
     *,
     confidence: float = 0.95,
 ) -> DelongTest | None:
-    """Test whether two models' AUCs on the same items differ; as `delong_interval` otherwise."""
+    """Test whether two models' AUCs on the same items differ; see `delong_interval`."""
     one, labels = checked_scores(first, truth)
     other, _ = checked_scores(second, truth)
-    parts = _components(np.stack([one, other]), labels, _groups(patients, one))
+    parts = _components(np.stack([one, other]), labels, patient_places(patients, len(one)))
     if parts is None:
         return None
     contrast = np.array([1.0, -1.0])
     difference = float(parts.areas @ contrast)
-    # Two equal models leave a rounding error, which may be below 0.
+    # Rounding may leave a variance below 0 for two equal models.
     error = math.sqrt(max(float(contrast @ parts.covariance @ contrast), 0.0))
     if error < _NOTHING:
         error = 0.0
@@ -159,16 +160,10 @@ def _components(
         below[m] = own - negatives * areas[m]
     s_10 = with_positive / ((with_positive - 1) * n_positive) * (above @ above.T)
     s_01 = with_negative / ((with_negative - 1) * n_negative) * (below @ below.T)
-    # What the positives and negatives of one patient share; 0 where a patient owns one item.
+    # Covariance of a patient's positives with its negatives; 0 for one item per patient.
     s_11 = n_patients / (n_patients - 1) * (above @ below.T)
     shared = (s_11 + s_11.T) / (n_positive * n_negative)
     return _Components(areas, s_10 / n_positive + s_01 / n_negative + shared)
-
-
-def _groups(patients: ArrayLike | None, values: FloatArray) -> NDArray[np.intp]:
-    if patients is None:
-        return np.arange(len(values))
-    return patient_places(patients, len(values))
 
 
 def _z(difference: float, error: float) -> float:

@@ -1,4 +1,4 @@
-"""How the scores of positives and negatives are spread."""
+"""Histograms of the scores of positives and negatives."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from core.errors import PredictionsError
+from core.evaluation.calibration import equal_edges
 from core.evaluation.curves import checked_scores
 
 
@@ -42,12 +42,10 @@ def score_histogram(scores: ArrayLike, truth: ArrayLike, *, bins: int = 50) -> S
     Raises:
         PredictionsError: As `checked_scores` describes, or there is no bin.
     """
-    if bins < 1:
-        raise PredictionsError(f"{bins} bins show nothing; ask for 1 or more.")
     values, labels = checked_scores(scores, truth)
-    edges = np.linspace(0.0, 1.0, bins + 1)
-    # Compared as float32, which networks give: 0.58 counts as on its edge whether it was kept as
-    # float32, as float64, or made by arithmetic that rounds (0.29 * 100 is 28.999…).
+    edges = equal_edges(bins)
+    # Compared as float32, the outputs of networks: 0.58 counts as on its edge whether it was
+    # stored as float32, as float64, or computed with rounding (0.29 * 100 is 28.999…).
     place = np.searchsorted(edges.astype(np.float32), values.astype(np.float32), side="right") - 1
     place = np.clip(place, 0, bins - 1)
     both = np.bincount(place + bins * labels, minlength=2 * bins).reshape(2, bins)

@@ -1,4 +1,4 @@
-"""Percentile intervals from a bootstrap that resamples patients, with all that belongs to them."""
+"""Percentile intervals from a bootstrap that resamples patients with all their items."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Interval:
     Attributes:
         low: Lower end.
         high: Upper end.
-        replicates: Replicates it stands on: those that drew both classes.
+        replicates: Number of replicates used: those that drew both classes.
     """
 
     low: float
@@ -61,16 +61,16 @@ def bootstrap_intervals(
     Args:
         scores: (n,) finite scores.
         truth: (n,) of 0/1.
-        patients: (n,) any identifier; items that share one are drawn together.
+        patients: (n,) any identifier; items of one patient are drawn together.
         threshold: A score >= threshold is a call.
         replicates: Number of resamples, >= 1.
         seed: Seed of the resampling.
         confidence: Share of replicates inside the interval.
-        metrics: Of `RESAMPLED_METRICS`; average precision takes the longest at full size.
+        metrics: Some of `RESAMPLED_METRICS`; average precision takes the longest at full size.
 
     Returns:
-        An interval per metric name; None where fewer than two patients, no usable replicate, or
-        scores that are no probabilities for a metric that needs them.
+        An interval per metric name; None where there are fewer than two patients or no usable
+        replicate, or where a metric needs probabilities and the scores are not.
 
     Raises:
         PredictionsError: As `resampled` describes.
@@ -90,7 +90,7 @@ def metric_samples(
 ) -> dict[str, FloatArray]:
     """Replicates (replicates,) of the metrics asked for, by name.
 
-    Brier score and calibration error are absent where a score is no probability.
+    Brier score and calibration error are absent where a score is outside [0, 1].
     """
     found = threshold_samples(sample, threshold)
     if "auc" in metrics:

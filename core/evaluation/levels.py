@@ -21,13 +21,13 @@ DEFAULT_THRESHOLD: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class LevelReport:
-    """One binary question, measured.
+    """Measures of one level.
 
     Attributes:
         metrics: Metrics at the operating point and over all thresholds.
         operating_point: The threshold and the rule that chose it.
         intervals: 95 % patient-bootstrap interval per metric, None where there is none.
-        chosen_on: Counts at the threshold on the set that it was chosen on, where that is another.
+        chosen_on: Counts at the threshold on the set that it was chosen on; None for the same set.
     """
 
     metrics: BinaryMetrics
@@ -68,10 +68,10 @@ class Measuring:
     """How every level of one evaluation is measured.
 
     Attributes:
-        thresholds: Operating points given from outside.
+        thresholds: Given thresholds by level.
         replicates: Bootstrap replicates over patients.
         seed: Seed of the bootstrap; sets of the same patients are resampled alike.
-        rule: Chooses where no threshold is given.
+        rule: Threshold rule of levels without a given threshold.
         chosen_on: Curves of another set, by level, on which the rule chooses.
     """
 

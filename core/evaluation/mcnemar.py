@@ -20,7 +20,7 @@ class McnemarTest:
         first_only: Items that only the first model calls rightly.
         second_only: Items that only the second model calls rightly.
         p_value: Two-sided; 1 where there is no such item.
-        exact: Whether by the binomial distribution; else by Durkalski's chi-square for clusters.
+        exact: Whether by the binomial distribution; otherwise Durkalski's chi-square for clusters.
     """
 
     first_only: int
@@ -37,14 +37,14 @@ def mcnemar_test(
 ) -> McnemarTest:
     """Compare two models' right and wrong calls on the same items.
 
-    Exact and binomial where each patient owns one item (McNemar, 1947); where one owns several,
-    Durkalski et al., 2003, whose statistic sums each patient's share of disagreement.
+    Exact and binomial with one item per patient (McNemar, 1947); with several, the statistic of
+    Durkalski et al., 2003, which sums each patient's share of disagreement.
 
     Args:
         first_called: bool (n,), the first model's calls at its threshold.
         second_called: bool (n,).
         truth: (n,) of 0/1.
-        patients: (n,) whose each item is; None makes every item a patient of its own.
+        patients: (n,) patient of each item; None makes every item a separate patient.
 
     Raises:
         PredictionsError: Lengths differ or there is no item.
@@ -54,7 +54,7 @@ def mcnemar_test(
     first_right, second_right = (one > 0) == labels, (other > 0) == labels
     first_only, second_only = first_right & ~second_right, second_right & ~first_right
     better, worse = int(first_only.sum()), int(second_only.sum())
-    groups = np.arange(len(labels)) if patients is None else patient_places(patients, len(labels))
+    groups = patient_places(patients, len(labels))
     items = np.bincount(groups)
     if items.max() == 1:
         n = better + worse

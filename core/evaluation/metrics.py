@@ -38,7 +38,7 @@ def binary_metrics(scores: ArrayLike, truth: ArrayLike, threshold: float) -> Bin
     """Measure scores (n,) against truth (n,) of 0/1.
 
     Raises:
-        PredictionsError: Scores or truth are empty, do not pair up, are not finite or not 0/1,
+        PredictionsError: Scores or truth are empty, do not match, are not finite or not 0/1,
             or the threshold is NaN.
     """
     values, labels = checked_scores(scores, truth)
@@ -60,21 +60,3 @@ def binary_metrics(scores: ArrayLike, truth: ArrayLike, threshold: float) -> Bin
         brier=None if calibration is None else calibration.brier,
         expected_calibration_error=None if calibration is None else calibration.expected_error,
     )
-
-
-def roc_auc(scores: ArrayLike, truth: ArrayLike) -> float | None:
-    """Area under the ROC curve, ties counting half; None where one class is missing.
-
-    Raises:
-        PredictionsError: As `checked_scores` describes.
-    """
-    return threshold_counts(scores, truth).auc()
-
-
-def average_precision(scores: ArrayLike, truth: ArrayLike) -> float | None:
-    """sum_k (R_k - R_k-1) P_k over falling distinct scores; None where one class is missing.
-
-    Raises:
-        PredictionsError: As `checked_scores` describes.
-    """
-    return threshold_counts(scores, truth).average_precision()

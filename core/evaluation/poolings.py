@@ -1,11 +1,11 @@
-"""What the pooling over slices does to vertebra and patient scores."""
+"""Effect of the pooling over slices on vertebra and patient scores."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from core.evaluation.curves import threshold_counts
 from core.evaluation.intervals import Interval, bootstrap_intervals
-from core.evaluation.metrics import roc_auc
 from core.evaluation.tables.evaluation_set import EvaluationSet
 from core.inference.aggregation import POOLINGS, Pooling
 from core.types import LevelName
@@ -16,8 +16,8 @@ class PoolingEffect:
     """One model under one pooling.
 
     Attributes:
-        model: Its name.
-        pooling: Over slices, for p_j.
+        model: Name of the model.
+        pooling: Pooling over slices for p_j.
         vertebra_auc: p_j against y_j, C1..C7 pooled; None where a class is missing.
         vertebra_interval: 95 %, patients resampled; None like `vertebra_auc`.
         patient_auc: p against max_j y_j; None where a class is missing.
@@ -60,4 +60,4 @@ def _area(
         items.scores, items.truth, items.patients,
         threshold=0.5, replicates=replicates, seed=seed, metrics=("auc",),
     )  # fmt: skip
-    return roc_auc(items.scores, items.truth), intervals["auc"]
+    return threshold_counts(items.scores, items.truth).auc(), intervals["auc"]

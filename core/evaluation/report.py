@@ -1,4 +1,4 @@
-"""Predictions against truth at three levels, with intervals, as one value."""
+"""Evaluation report: predictions against truth at three levels, with intervals."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from core.types import LevelName, SlicePredictions
 
 @dataclass(frozen=True, slots=True)
 class EvaluationReport:
-    """All that `evaluate` finds.
+    """Result of an evaluation.
 
-    Per-vertebra reports stand at the operating point of their pooled level.
+    Per-vertebra reports use the operating point of their pooled level.
 
     Attributes:
         slice: p_i against y_i = max_j y_j v_ij; None without a mask.
@@ -38,8 +38,8 @@ class EvaluationReport:
         competition: Weighted log loss of the RSNA 2022 competition.
         n_patients: Studies evaluated.
         n_slices: Slices of the studies with masks.
-        notes: Sentences about what is missing or was chosen.
-        reasons: By level that is None, a sentence that says why.
+        notes: Sentences about missing studies and chosen thresholds.
+        reasons: For each level that is None, the reason in one sentence.
     """
 
     slice: LevelReport | None
@@ -55,7 +55,7 @@ class EvaluationReport:
     reasons: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def to_json(self) -> dict[str, Any]:
-        """The whole report as JSON values; where a level is null, `reasons` says why."""
+        """The whole report as JSON values; `reasons` explains each null level."""
         presence = None
         if self.presence is not None:
             presence = {
@@ -84,11 +84,11 @@ class EvaluationReport:
 
 @dataclass(frozen=True, slots=True)
 class ChosenOn:
-    """Another set, on which thresholds are chosen: out-of-fold predictions, say.
+    """Another set, for example out-of-fold predictions, on which thresholds are chosen.
 
     Attributes:
         scores: The same model's scores there.
-        truth: Of its studies.
+        truth: Truth of its studies.
     """
 
     scores: ScoreTable
@@ -110,7 +110,7 @@ def evaluate_predictions(
         predictions: Slice outputs, each study once, all of one model.
         truth: Truth, each study once; the slice level and presence need masks.
         pooling: How p_j is pooled over slices.
-        thresholds: As `evaluate_scores`.
+        thresholds: As for `evaluate_scores`.
         replicates: Bootstrap replicates over patients.
         seed: Seed of the bootstrap.
 
@@ -118,8 +118,6 @@ def evaluate_predictions(
         PredictionsError: No study has both sides, a study comes twice, arrays are unusable, or a
             threshold is named for a level that does not exist.
     """
-    _check_once("predictions", [study.study_id for study in predictions])
-    _check_once("truth", [study.study_id for study in truth])
     if not predictions or not truth:
         raise _nothing_shared(len(predictions), len(truth))
     table = table_from_predictions("predictions", predictions, pooling=pooling)
@@ -142,12 +140,12 @@ def evaluate_scores(
     """Measure one model on the studies that it shares with the truth.
 
     Args:
-        scores: With or without slices.
-        truth: Its slice truth is needed for the slice level and presence.
+        scores: Scores of the model, with or without slices.
+        truth: Truth of the studies; slice level and presence need its slice truth.
         thresholds: Operating points by level; where one is missing, `rule` chooses.
-        rule: Highest F1 if None.
-        chosen_on: Where the rule chooses; on the evaluated set itself if None, and a note says so.
-        definition: Of slice truth.
+        rule: Threshold rule; highest F1 if None.
+        chosen_on: Set that the rule is applied to; None for the evaluated set, with a note.
+        definition: Definition of slice truth.
         replicates: Bootstrap replicates over patients.
         seed: Seed of the bootstrap.
 
@@ -276,8 +274,8 @@ def _note_thresholds(
     if chosen:
         rule = rules[chosen[0]]
         notes.append(
-            f"Thresholds chosen by {rule} on these very studies ({', '.join(chosen)}): figures "
-            "at a threshold are optimistic there, and their intervals hold the threshold fixed."
+            f"Thresholds chosen by {rule} on these same studies ({', '.join(chosen)}): figures "
+            "at a threshold are optimistic there, and their intervals assume a fixed threshold."
         )
     if other_set:
         notes.append("Thresholds were chosen on another set; chosen_on holds the figures there.")
@@ -291,16 +289,6 @@ def _nothing_shared(n_predicted: int, n_known: int) -> PredictionsError:
         f"None of the {n_predicted} predicted studies is among the {n_known} studies "
         "with truth; give the truth of the same data set."
     )
-
-
-def _check_once(side: str, study_ids: Sequence[str]) -> None:
-    seen: set[str] = set()
-    for study_id in study_ids:
-        if study_id in seen:
-            raise PredictionsError(
-                f"Study {study_id} comes twice in the {side}; keep each study once."
-            )
-        seen.add(study_id)
 
 
 def _checked_thresholds(thresholds: Mapping[LevelName, float] | None) -> dict[LevelName, float]:

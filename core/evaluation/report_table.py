@@ -15,7 +15,7 @@ _NARROW: Final = (6, 13, 10)
 
 
 def render_report(report: EvaluationReport) -> str:
-    """Return the report as lines of text, at most 100 characters wide but for the notes."""
+    """Return the report as lines of text; only notes may be wider than 100 characters."""
     levels = {"slice": report.slice, "vertebra": report.vertebra, "patient": report.patient}
     lines = [
         f"{report.n_patients} patients, {report.n_slices} slices with mask truth; "

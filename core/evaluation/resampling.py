@@ -33,7 +33,7 @@ class Resampled:
     Attributes:
         values: float64 (n,), scores.
         labels: bool (n,), truth.
-        groups: int64 (n,), place of each item's patient.
+        groups: int64 (n,), index of each item's patient.
         draws: float64 (replicates, patients), rows summing to the number of patients.
     """
 
@@ -64,9 +64,9 @@ def resampled(
     Args:
         scores: (n,) finite scores.
         truth: (n,) of 0/1.
-        patients: (n,) any identifier; items that share one are drawn together.
+        patients: (n,) any identifier; items of one patient are drawn together.
         replicates: Number of resamples, >= 1.
-        seed: Sets of equally many patients are drawn alike.
+        seed: Seed; sets with the same number of patients get the same draws.
 
     Raises:
         PredictionsError: As `checked_scores` describes, `patients` has another length, or
@@ -109,9 +109,9 @@ def threshold_samples(sample: Resampled, threshold: float) -> dict[str, FloatArr
 def auc_samples(sample: Resampled) -> FloatArray:
     """AUC of each replicate, (replicates,); NaN where a class was not drawn.
 
-    The pair-count matrix C holds for patients a and b how many pairs of a positive of a and a
-    negative of b are in order, ties counting half. A replicate that drew patients w times has
-    the area w' C w / (w' n+ w' n-): one matrix product for all replicates instead of sorts.
+    Entry (a, b) of the pair-count matrix C is the number of pairs of a positive of patient a and
+    a negative of patient b in order, ties counting half. A replicate that drew patients w times
+    has the area w' C w / (w' n+ w' n-): one matrix product for all replicates, no sorts.
     """
     positives = np.bincount(sample.groups[sample.labels], minlength=sample.n_patients)
     negatives = np.bincount(sample.groups[~sample.labels], minlength=sample.n_patients)
@@ -171,8 +171,8 @@ def pair_counts(
 def average_precision_samples(sample: Resampled) -> FloatArray:
     """Average precision of each replicate, (replicates,); NaN where a class was not drawn.
 
-    Only scores that some positive has can move it, so negatives are counted per patient and band
-    between the K distinct positive scores. A replicate then costs one sparse product, no sort.
+    It changes only at scores of positives, so negatives are counted per patient between the K
+    distinct positive scores. A replicate then costs one sparse product, no sort.
     """
     labels, groups, draws = sample.labels, sample.groups, sample.draws
     if not labels.any() or labels.all():
@@ -200,19 +200,21 @@ def calibration_samples(sample: Resampled, bins: int = BINS) -> dict[str, FloatA
     places = bin_places(sample.values, equal_edges(bins))
     cells = sample.groups * bins + places
     gaps = np.bincount(cells, sample.labels - sample.values, minlength=n_patients * bins)
-    weighed = np.abs(sample.draws @ gaps.reshape(n_patients, bins)).sum(axis=1)
+    weighted = np.abs(sample.draws @ gaps.reshape(n_patients, bins)).sum(axis=1)
     return {
         "brier": ratio(sample.draws @ squares, items),
-        "expected_calibration_error": ratio(weighed, items),
+        "expected_calibration_error": ratio(weighted, items),
     }
 
 
-def patient_places(patients: ArrayLike, n: int) -> NDArray[np.intp]:
-    """Place of each item's patient among the distinct patients, (n,).
+def patient_places(patients: ArrayLike | None, n: int) -> NDArray[np.intp]:
+    """Index of each item's patient among the distinct patients, (n,); None is one per item.
 
     Raises:
         PredictionsError: `patients` is not (n,).
     """
+    if patients is None:
+        return np.arange(n)
     identifiers = np.asarray(patients)
     if identifiers.shape != (n,):
         raise PredictionsError(

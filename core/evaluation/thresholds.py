@@ -22,23 +22,23 @@ ThresholdRule = Literal[
 ]
 RULE_MEANINGS: Final[dict[ThresholdRule, str]] = {
     "highest F1": "the best balance of precision and recall (the project's rule)",
-    "highest Youden index": "sensitivity + specificity is highest",
-    "target sensitivity": "the fewest false alarms that still find the share asked for",
-    "target specificity": "the most fractures found while the share asked for stays uncalled",
-    "lowest cost": "missed fractures and false alarms, weighed by their costs, are cheapest",
+    "highest Youden index": "the highest sensitivity + specificity",
+    "target sensitivity": "the fewest false alarms at this sensitivity or more",
+    "target specificity": "the most fractures found at this specificity or more",
+    "lowest cost": "the lowest total cost of missed fractures and false alarms",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
-    """A threshold and how it was found; a score >= threshold is a call.
+    """A threshold and the rule that chose it; a score >= threshold is a call.
 
     Attributes:
-        threshold: One of the scores, or the value given; above the highest score where the rule
-            wants no call at all.
-        rule: What chose it.
-        value: What the rule reached there; None where the threshold was given.
-        asked: The target or, for "lowest cost", the cost of a miss over that of a false alarm.
+        threshold: One of the scores, or the value given; above the highest score where the
+            rule makes no call at all.
+        rule: Threshold rule.
+        value: Value of the rule's criterion there; None where the threshold was given.
+        asked: Target or, for "lowest cost", the cost of a miss over that of a false alarm.
     """
 
     threshold: float
@@ -49,10 +49,10 @@ class OperatingPoint:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule with its number.
+    """A threshold rule with its parameter.
 
     Attributes:
-        name: Of `RULE_MEANINGS`.
+        name: One of `RULE_MEANINGS`.
         asked: A share in [0, 1] for the two targets; FN cost / FP cost > 0 for "lowest cost".
     """
 
@@ -61,10 +61,10 @@ class Rule:
 
 
 def choose_threshold(counts: ThresholdCounts, rule: Rule) -> OperatingPoint:
-    """Apply a rule to a curve; among equals the highest threshold, so fewest calls.
+    """Apply a rule to a curve; among equals the highest threshold, so the fewest calls.
 
     Raises:
-        PredictionsError: A class that the rule needs is missing, or the rule's number is missing or
+        PredictionsError: A class that the rule needs is missing, or its parameter is missing or
             out of range.
     """
     if rule.name == "highest F1":
@@ -77,7 +77,9 @@ def choose_threshold(counts: ThresholdCounts, rule: Rule) -> OperatingPoint:
         return _target_specificity(counts, _share(rule))
     if rule.name == "lowest cost":
         return _lowest_cost(counts, rule.asked)
-    raise PredictionsError(f"{rule.name!r} is no rule; choose one of {', '.join(RULE_MEANINGS)}.")
+    raise PredictionsError(
+        f"{rule.name!r} is not a rule; choose one of {', '.join(RULE_MEANINGS)}."
+    )
 
 
 def no_call(counts: ThresholdCounts) -> float:
@@ -95,14 +97,14 @@ def _highest_youden(counts: ThresholdCounts) -> OperatingPoint:
     # Sensitivity + specificity - 1 (Youden, 1950).
     if counts.one_class:
         raise PredictionsError("Youden's index needs both classes; give a threshold.")
-    # Whole numbers until one last division: equal indices stay equal, so ties are found exactly.
+    # Integer arithmetic until the last division keeps ties exact.
     gained = counts.true_positives * counts.n_negative - counts.false_positives * counts.n_positive
     return _best(counts, gained / (counts.n_positive * counts.n_negative), "highest Youden index")
 
 
 def _target_sensitivity(counts: ThresholdCounts, share: float) -> OperatingPoint:
     if counts.n_positive == 0:
-        raise PredictionsError("No item is positive, so there is no sensitivity to reach.")
+        raise PredictionsError("No item is positive to find; give a threshold.")
     enough = counts.true_positives >= _items(share, counts.n_positive)
     place = int(np.argmax(enough))
     return _point(counts, counts.thresholds[place], "target sensitivity", share)
@@ -110,12 +112,12 @@ def _target_sensitivity(counts: ThresholdCounts, share: float) -> OperatingPoint
 
 def _target_specificity(counts: ThresholdCounts, share: float) -> OperatingPoint:
     if counts.n_negative == 0:
-        raise PredictionsError("No item is negative, so there is no specificity to reach.")
+        raise PredictionsError("No item is negative to leave uncalled; give a threshold.")
     allowed = counts.n_negative - _items(share, counts.n_negative)
     k = int(np.searchsorted(counts.false_positives, allowed, side="right"))
     if k == 0 or counts.true_positives[k - 1] == 0:
         return _point(counts, no_call(counts), "target specificity", share)
-    # Of the thresholds that find equally many, the highest calls the fewest in vain.
+    # Of the thresholds that find equally many, the highest has the fewest false alarms.
     place = int(np.searchsorted(counts.true_positives, counts.true_positives[k - 1]))
     return _point(counts, counts.thresholds[place], "target specificity", share)
 
@@ -144,7 +146,7 @@ def _point(
 
 
 def _items(share: float, n: int) -> int:
-    """The fewest of n items that are at least `share` of them, rounding errors forgiven."""
+    """The fewest of n items that are at least `share` of them, within rounding error."""
     return int(np.ceil(share * n - 1e-9 * n))
 
 

@@ -1,4 +1,4 @@
-"""The wrong calls of a model at its thresholds, the worst first, and where to look."""
+"""Wrong calls of a model at its thresholds, the worst first, with the slice to look at."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class WrongCall:
 
     Attributes:
         study_id: StudyInstanceUID.
-        vertebra: 0..6: the item's own, or the one to look at; None where none is known.
-        slice_index: 0 the most cranial; the slice to look at; None without slice scores.
-        score: Of the item.
-        threshold: That it was held against.
-        margin: How far the score lies on the wrong side, >= 0.
+        vertebra: 0..6, the item's vertebra or the one to look at; None where none is known.
+        slice_index: Slice to look at, 0 the most cranial; None without slice scores.
+        score: Score of the item.
+        threshold: Threshold of the item.
+        margin: Distance of the score from the threshold, >= 0.
     """
 
     study_id: str
@@ -42,26 +42,24 @@ def wrong_calls(
     evaluated: EvaluationSet, name: str, items: LevelItems, thresholds: NDArray[np.float64],
     kind: ErrorKind, *, at_most: int = 50,
 ) -> tuple[list[WrongCall], int]:  # fmt: skip
-    """List wrong calls by how wrong they are.
+    """List wrong calls, the largest margin first.
 
     Args:
         evaluated: Models and truth.
-        name: Of the model.
-        items: Of the level.
+        name: Name of the model.
+        items: Items of the level.
         thresholds: float64 (1,) for all items, or (7,) by the item's vertebra.
-        kind: Positives below the threshold, or negatives at or above it.
-        at_most: How many to list.
+        kind: "missed" for positives below the threshold, "alarms" for negatives at or above it.
+        at_most: Length of the list.
 
     Returns:
-        The worst ones, and how many there are in all.
+        The wrong calls with the largest margins, and the number of all wrong calls.
 
     Raises:
-        PredictionsError: Seven thresholds come with items of no vertebra.
+        PredictionsError: Seven thresholds are given for items without a vertebra.
     """
     if len(thresholds) > 1 and bool((items.vertebrae < 0).any()):
-        raise PredictionsError(
-            "Items of no vertebra cannot be held against seven thresholds; give one."
-        )
+        raise PredictionsError("Items without a vertebra need one threshold, not seven; give one.")
     limit = thresholds[items.vertebrae] if len(thresholds) > 1 else thresholds[0]
     margin = limit - items.scores if kind == "missed" else items.scores - limit
     wrong = items.truth & (margin > 0) if kind == "missed" else ~items.truth & (margin >= 0)
@@ -75,21 +73,21 @@ def wrong_calls(
 def slice_to_look_at(
     model: ScoreTable, truth: TruthTable, study: int, vertebra: int | None, kind: ErrorKind
 ) -> int | None:
-    """The slice that shows best what went wrong.
+    """Index of the slice that best shows the error.
 
-    For a missed vertebra the middle of its boxed slices, else of the slices that show it by the
-    mask, else the slice where the network sees it most. For a false alarm the slice with the
+    For a missed vertebra the middle of its boxed slices, otherwise of its slices by the mask,
+    otherwise the slice with its highest presence v_ij. For a false alarm the slice with the
     highest f_ij v_ij.
 
     Args:
-        model: Its scores.
-        truth: Of the same studies.
-        study: Place of the study.
+        model: Scores of the model.
+        truth: Truth of the same studies.
+        study: Index of the study.
         vertebra: 0..6; None looks at all of them.
-        kind: Of error.
+        kind: Kind of error.
 
     Returns:
-        Slice index; None for a model without slices.
+        Slice index; None for a model without slice scores.
     """
     if model.presence is None or model.fracture is None:
         return None

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import PredictionsError
+from core.evaluation.curves import threshold_counts
 from core.evaluation.intervals import percentiles
-from core.evaluation.metrics import roc_auc
 from core.evaluation.resampling import auc_samples, resampled
 from core.types import FloatArray
 
@@ -87,7 +87,7 @@ def compare_arms(
     samples: dict[str, list[FloatArray]] = {}
     values: dict[str, list[float]] = {}
     for run in runs:
-        auc = roc_auc(run.scores, run.truth)
+        auc = threshold_counts(run.scores, run.truth).auc()
         if auc is None:
             raise PredictionsError(f"{run.arm} was measured on items of one class; add studies.")
         drawn = resampled(run.scores, run.truth, run.patients, replicates=replicates, seed=seed)

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from core.evaluation.calibration import brier_score, expected_calibration_error
+from core.evaluation.calibration import reliability
 from core.evaluation.comparison import ModelComparison, compare_models
 from core.evaluation.competition import CompetitionLoss, competition_loss
 from core.evaluation.confusion import ConfusionCounts
@@ -135,10 +135,8 @@ def _values(
 
     def calibration() -> tuple[float, float]:
         found = items(evaluated, name, question)
-        return (
-            brier_score(found.scores, found.truth),
-            expected_calibration_error(found.scores, found.truth),
-        )
+        measured = reliability(found.scores, found.truth)
+        return measured.brier, measured.expected_error
 
     key = f"calibration|{evaluated.key}|{question}|{name}"
     errors = deferred(key, calibration, items=0)

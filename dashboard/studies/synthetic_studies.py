@@ -130,7 +130,7 @@ def _truth_of(study_id: str) -> tuple[bool, ...] | None:
     for cohort in SHIPPED:
         path = cohort.truth_file(settings().checkpoints)
         with contextlib.suppress(CSpineError):
-            found = truth_from_parquet(path, {study_id}, with_presence=False)
+            found = truth_from_parquet(path, {study_id})
             if found:
                 return tuple(bool(value) for value in found[0].fractured)
     return None

@@ -1,1 +1,1 @@
-"""How well boxes match: IoU, FROC, average precision, and the files they come from."""
+"""Detection metrics of boxes: IoU, FROC, average precision, and the files of boxes."""

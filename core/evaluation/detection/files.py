@@ -1,4 +1,4 @@
-"""Boxes of a cohort as files beside a bundle: raw predictions, truth, and the studies' sizes."""
+"""Boxes of a cohort as files next to a bundle: raw predictions, truth, and study sizes."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ RAW_FILE: Final = "raw_boxes.parquet"
 TRUTH_FILE: Final = "true_boxes.parquet"
 STUDIES_FILE: Final = "studies.parquet"
 TRUTH_TRACK_IOU: Final = 0.05
-"""Overlap that makes true boxes of neighbouring slices one fracture: two share hardly any."""
+"""Overlap from which true boxes of neighbouring slices belong to one fracture."""
 _CORNERS: Final = ("x0", "y0", "x1", "y1")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BoxTables:
-    """What localisers said of a cohort, and what is true.
+    """Predicted and true boxes of a cohort.
 
     Attributes:
-        raw: By study, before any fusion.
-        truth: The true boxes; `study` is the place in `raw`.
-        vertebrae: By true box, as "C5" or "C5+C6".
-        kinds: By true box, of the fractures on its slice, joined likewise; "" where unknown.
+        raw: Predicted boxes by study, before any fusion.
+        truth: True boxes; `study` is the index in `raw`.
+        vertebrae: Vertebrae of each true box, as "C5" or "C5+C6".
+        kinds: Fracture kinds on the slice of each true box, joined likewise; "" where unknown.
     """
 
     raw: tuple[RawDetections, ...]
@@ -60,9 +60,10 @@ def fused_table(
     """Fuse every study's raw boxes and put them into one table.
 
     Args:
-        raw: By study.
-        settings: Of the fusion.
-        slice_probs: By study, float64 (n_slices,); needed for `FusionSettings.slice_threshold`.
+        raw: Raw boxes by study.
+        settings: Settings of the fusion.
+        slice_probs: Slice scores by study, float64 (n_slices,); needed for
+            `FusionSettings.slice_threshold`.
     """
     probs = [None] * len(raw) if slice_probs is None else slice_probs
     found = [detect(study, settings, slice_probs=p) for study, p in zip(raw, probs, strict=True)]
@@ -138,7 +139,7 @@ def read_box_cohort(folder: Path) -> BoxTables:
     """Read what `write_box_cohort` wrote.
 
     Raises:
-        PredictionsError: A file is missing or broken, or lacks a column.
+        PredictionsError: A file is missing, unreadable or lacks a column.
     """
     try:
         raw, truth, studies = (

@@ -1,4 +1,4 @@
-"""Free-response curves: how many fractures are found at how many false marks."""
+"""Free-response curves: fractures found against false marks."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _DRAWS_AT_ONCE: Final = 50
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Froc:
-    """A free-response curve (Bunch et al. 1978), a point a distinct score, the highest first.
+    """A free-response curve (Bunch et al. 1978), one point per distinct score, the highest first.
 
     Attributes:
         thresholds: float64 (k,), falling; a mark counts from this score on.
         sensitivity: float64 (k,), share of lesions found.
-        false_per_study: float64 (k,), false marks a study.
-        false_per_slice: float64 (k,), false marks a slice.
+        false_per_study: float64 (k,), false marks per study.
+        false_per_slice: float64 (k,), false marks per slice.
         lesion_scores: float64 (m,), best score that finds each lesion, -inf where none does.
         lesion_study: int64 (m,).
         false_scores: float64 (f,), of the marks that find nothing.
@@ -39,12 +39,12 @@ class Froc:
     false_study: IntArray
 
     def sensitivity_at(self, false_per_study: float) -> float:
-        """Highest sensitivity with at most so many false marks a study; 0 where none is."""
+        """Highest sensitivity with at most this many false marks per study; 0 where none is."""
         allowed = self.false_per_study <= false_per_study
         return float(self.sensitivity[allowed].max(initial=0.0))
 
     def threshold_at(self, false_per_study: float) -> float:
-        """Lowest score with at most so many false marks a study; infinity where none is."""
+        """Lowest score with at most this many false marks per study; infinity without one."""
         allowed = self.false_per_study <= false_per_study
         return float(self.thresholds[allowed].min(initial=np.inf))
 
@@ -87,9 +87,9 @@ def froc_boxes(
     """FROC over true boxes: one is found by a box on its slice whose centre lies in it.
 
     Args:
-        predicted: All boxes.
+        predicted: All predicted boxes.
         truth: The true boxes.
-        pairs: Of both.
+        pairs: From `pair_boxes`.
         n_slices: int64 (studies,).
     """
     hits = pairs.predicted[pairs.inside], pairs.true[pairs.inside]
@@ -104,9 +104,9 @@ def froc_fractures(
     A track counts with the highest score of its boxes.
 
     Args:
-        predicted: All boxes.
+        predicted: All predicted boxes.
         truth: The true boxes.
-        pairs: Of both.
+        pairs: From `pair_boxes`.
         n_slices: int64 (studies,).
     """
     names, first, of_box = np.unique(predicted.track_key, return_index=True, return_inverse=True)
@@ -136,11 +136,11 @@ def _froc(
 def sensitivity_at_draws(curve: Froc, rate: float, draws: IntArray) -> FloatArray:
     """Sensitivity at a rate of false marks, for resampled patients.
 
-    The threshold is chosen anew in every replicate, as it would be on those patients.
+    The threshold is chosen in each replicate, as it would be on those patients.
 
     Args:
         curve: The curve.
-        rate: False marks a study, >= 0.
+        rate: False marks per study, >= 0.
         draws: int64 (replicates, studies), how often each is drawn.
 
     Returns:
@@ -154,7 +154,7 @@ def sensitivity_at_draws(curve: Froc, rate: float, draws: IntArray) -> FloatArra
         some = draws[start : start + _DRAWS_AT_ONCE]
         false = np.cumsum(some[:, study], axis=1)
         too_many = false > rate * some.sum(axis=1, keepdims=True)
-        # Every mark with the score of the first one too many has to go; the last column is none.
+        # Marks with the score of the first excess one are dropped; the last column stands for none.
         too_many = np.column_stack([too_many, np.ones(len(some), bool)])
         limit = np.append(scores, -np.inf)[too_many.argmax(axis=1)]
         weights = some[:, curve.lesion_study]
@@ -167,6 +167,6 @@ def sensitivity_at_draws(curve: Froc, rate: float, draws: IntArray) -> FloatArra
 
 
 def _at_least(scores: FloatArray, thresholds: FloatArray) -> IntArray:
-    """How many scores reach each threshold."""
+    """Number of scores at or above each threshold."""
     ordered = np.sort(scores)
     return len(ordered) - np.searchsorted(ordered, thresholds, side="left")

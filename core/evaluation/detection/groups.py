@@ -19,9 +19,9 @@ class BoxGroup:
     """True boxes of one kind or vertebra.
 
     Attributes:
-        name: Of the kind or vertebra.
-        boxes: How many.
-        mean_iou: Of the best-scored box, mean, 0 where none reaches the threshold.
+        name: Name of the kind or vertebra.
+        boxes: Number of boxes.
+        mean_iou: Mean IoU of the best-scored box, 0 where none reaches the threshold.
         found: Share with an IoU of at least 0.1 with the best-scored box.
         sensitivity: Share whose best hit reaches the threshold, by centre.
     """
@@ -38,7 +38,7 @@ def by_group(report: DetectionReport, names: Sequence[str]) -> list[BoxGroup]:
 
     Args:
         report: From `evaluate_detection`.
-        names: One a true box, joined by "+" where there are several.
+        names: Name of each true box, joined by "+" where there are several.
 
     Raises:
         ValueError: There are more or fewer names than boxes.

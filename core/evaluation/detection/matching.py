@@ -1,4 +1,4 @@
-"""Predicted boxes against true ones: which pairs share a slice, and which belong together."""
+"""Matching of predicted boxes with true ones on the same slice."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class BoxTable:
 
     @property
     def slice_key(self) -> IntArray:
-        """One number a slice of a study, int64 (n,)."""
+        """Number of the slice, unique over all studies, int64 (n,)."""
         return self.study * _SLICES + self.slice_index
 
     @property
     def track_key(self) -> IntArray:
-        """One number a track of a study, int64 (n,)."""
+        """Number of the track, unique over all studies, int64 (n,)."""
         return self.study * _SLICES + self.track
 
     def rows(self, chosen: NDArray[np.bool_] | IntArray) -> BoxTable:
@@ -90,14 +90,14 @@ def pair_boxes(predicted: BoxTable, truth: BoxTable) -> Pairs:
 
 
 def match_greedily(pairs: Pairs, scores: FloatArray, *, iou: float) -> NDArray[np.bool_]:
-    """Say which predictions are true, each true box being found once, as COCO does it.
+    """Mark the predictions that are true; each true box is matched once, as in COCO.
 
     By falling score, a prediction takes the free true box that it overlaps most, if by at least
     `iou`.
 
     Args:
         pairs: From `pair_boxes`.
-        scores: float64 (n,), of the predictions; ties go by row.
+        scores: float64 (n,), scores of the predictions; ties are ordered by row.
         iou: Least overlap.
 
     Returns:
@@ -115,8 +115,10 @@ def match_greedily(pairs: Pairs, scores: FloatArray, *, iou: float) -> NDArray[n
     return matched
 
 
-def iou_of_best(pairs: Pairs, predicted: BoxTable, n_true: int) -> tuple[FloatArray, FloatArray]:
-    """Overlap of each true box with what was predicted on its slice.
+def best_matches(
+    pairs: Pairs, predicted: BoxTable, n_true: int
+) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
+    """Overlap of each true box with the predictions on its slice.
 
     Args:
         pairs: From `pair_boxes`.
@@ -124,22 +126,15 @@ def iou_of_best(pairs: Pairs, predicted: BoxTable, n_true: int) -> tuple[FloatAr
         n_true: Number of true boxes.
 
     Returns:
-        float64 (n_true,) each, 0 where nothing was predicted: IoU with the best-scored box, the
-        first of equals; and IoU with the box that overlaps most, whatever its score.
+        IoU with the best-scored box, the first of equals, float64 (n_true,); IoU with the box that
+        overlaps most, whatever its score, float64 (n_true,); and whether the centre of the
+        best-scored box lies inside, bool (n_true,). 0 and False where nothing was predicted.
     """
     most = np.zeros(n_true)
     np.maximum.at(most, pairs.true, pairs.iou)
     order = np.lexsort((pairs.predicted, -predicted.scores[pairs.predicted], pairs.true))
     owner, first = np.unique(pairs.true[order], return_index=True)
-    top = np.zeros(n_true)
+    top, hit = np.zeros(n_true), np.zeros(n_true, bool)
     top[owner] = pairs.iou[order][first]
-    return top, most
-
-
-def hit_of_best(pairs: Pairs, predicted: BoxTable, n_true: int) -> NDArray[np.bool_]:
-    """Whether the best-scored box on a true box's slice has its centre inside, bool (n_true,)."""
-    order = np.lexsort((pairs.predicted, -predicted.scores[pairs.predicted], pairs.true))
-    owner, first = np.unique(pairs.true[order], return_index=True)
-    hit = np.zeros(n_true, bool)
     hit[owner] = pairs.inside[order][first]
-    return hit
+    return top, most, hit

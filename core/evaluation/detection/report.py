@@ -1,6 +1,6 @@
-"""How well boxes find fractures: overlap, precision and recall, AP, FROC, with intervals.
+"""Detection metrics of boxes: overlap, precision and recall, AP, FROC, with intervals.
 
-Slices without a true box count in full: a box on them is a false one.
+Slices without a true box count: a box on them is a false positive.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from core.evaluation.detection.froc import Froc, froc_boxes, froc_fractures, sen
 from core.evaluation.detection.matching import (
     BoxTable,
     Pairs,
-    hit_of_best,
-    iou_of_best,
+    best_matches,
     match_greedily,
     pair_boxes,
 )
@@ -33,14 +32,14 @@ _DRAWS_AT_ONCE: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class IouLevel:
-    """Counts where a box is true from a given overlap on.
+    """Detection metrics at one least overlap.
 
     Attributes:
         iou: Least overlap.
         precision: Share of the boxes at or above the threshold that are true.
         recall: Share of the true boxes found by them.
         average_precision: Over all thresholds; COCO's 101 points.
-        interval: Of the average precision, over patients.
+        interval: Interval of the average precision, over patients.
     """
 
     iou: float
@@ -52,7 +51,7 @@ class IouLevel:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DetectionReport:
-    """What boxes are worth on a cohort.
+    """Detection metrics of boxes on a cohort.
 
     Attributes:
         studies: Number of studies.
@@ -64,14 +63,15 @@ class DetectionReport:
             no box reaches the threshold.
         mean_best_iou: IoU of the box that overlaps most, likewise.
         hit_rate: Share of true boxes that hold the centre of the best-scored box.
-        top_iou: float64 (true_boxes,), what `mean_top_iou` is the mean of.
-        best_iou: float64 (true_boxes,), what `mean_best_iou` is the mean of.
-        levels: By least overlap.
+        top_iou: float64 (true_boxes,), the values of `mean_top_iou`.
+        best_iou: float64 (true_boxes,), the values of `mean_best_iou`.
+        levels: Metrics by least overlap.
         mean_average_precision: Mean of the levels' average precisions.
         froc_boxes: Sensitivity for true boxes against false boxes; hits by centre.
         froc_fractures: Sensitivity for fractures (tracks) against false tracks; hits by centre of
             any box.
-        intervals: By name, of the means and the sensitivities at one false box a study.
+        intervals: By name, intervals of the means and of the sensitivities at one false box per
+            study.
     """
 
     studies: int
@@ -103,23 +103,22 @@ def evaluate_detection(
     """Measure boxes on a cohort.
 
     Args:
-        predicted: All boxes, whatever their score.
+        predicted: All predicted boxes, whatever their score.
         truth: The true boxes.
-        n_slices: Slices of each study; their number is that of the studies.
+        n_slices: Slices of each study, (studies,).
         threshold: Score from which a box counts in overlap, precision and recall.
         replicates: Resamples of the patients; 0 for no intervals.
-        seed: Of the resampling.
+        seed: Seed of the resampling.
 
     Raises:
-        PredictionsError: There is no true box, a box is of no study, or a score is not finite.
+        PredictionsError: There is no true box, a box belongs to no study, or a score is not finite.
     """
     counts = np.asarray(n_slices, dtype=np.int64)
     _check(predicted, truth, len(counts))
     pairs = pair_boxes(predicted, truth)
     shown = predicted.rows(predicted.scores >= threshold)
     shown_pairs = pair_boxes(shown, truth)
-    top, best = iou_of_best(shown_pairs, shown, len(truth))
-    hit = hit_of_best(shown_pairs, shown, len(truth))
+    top, best, hit = best_matches(shown_pairs, shown, len(truth))
     draws = resample_patients(len(counts), replicates, seed) if replicates else None
     levels = tuple(_level(iou, predicted, truth, pairs, threshold, draws) for iou in IOU_LEVELS)
     boxes = froc_boxes(predicted, truth, pairs, counts)
@@ -150,7 +149,7 @@ def evaluate_detection(
 
 
 def box_average_precision(matched: NDArray[np.bool_], scores: FloatArray, n_true: int) -> float:
-    """Mean precision at 101 recalls, as COCO takes it: the highest at that recall or beyond.
+    """Mean over 101 recalls of the highest precision at that recall or beyond, as in COCO.
 
     Lin et al. 2014 ("Microsoft COCO") and its evaluation code's definition.
 

@@ -1,4 +1,4 @@
-"""Which studies of a cohort are looked at."""
+"""Filter of the studies of a cohort."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Fractures = Literal["all", "fractured", "intact"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StudyFacts:
-    """What the index knows of n studies.
+    """Facts of n studies from the index.
 
     Attributes:
         study_ids: str (n,), sorted.
         spacing_mm: float64 (n,), median slice distance; NaN where unknown.
-        flags: By column of `core.dataset.quality.FLAGS` a bool (n,).
+        flags: By column of `core.dataset.quality.FLAGS`, bool (n,).
     """
 
     study_ids: NDArray[np.str_]
@@ -37,14 +37,14 @@ class StudyFacts:
 
 @dataclass(frozen=True, slots=True)
 class CohortFilter:
-    """Conditions that a study must meet, all of them.
+    """Conditions that a study must all meet.
 
     Attributes:
-        fractures: By truth of the patient.
+        fractures: Condition on the truth of the patient.
         vertebrae: Names; at least one of them is fractured. Empty means no condition, and an intact
             study meets it only where `keep_intact`.
-        keep_intact: Whether intact studies stay beside those with one of `vertebrae`, so that both
-            classes remain.
+        keep_intact: Whether intact studies are kept with those with one of `vertebrae`, so that
+            both classes remain.
         spacing_mm: Lowest and highest slice distance; a study of unknown spacing does not meet it.
         without_flags: Flag columns that must not be set.
         with_flags: Flag columns of which at least one must be set.
@@ -79,10 +79,10 @@ def read_study_facts(studies_parquet: Path) -> StudyFacts:
 def filtered_places(
     evaluated: EvaluationSet, chosen: CohortFilter, facts: StudyFacts | None = None
 ) -> NDArray[np.intp]:
-    """Places (k,) of the studies that meet every condition, rising; for `EvaluationSet.take`.
+    """Rising indices (k,) of the studies that meet every condition, for `EvaluationSet.take`.
 
     Raises:
-        PredictionsError: A condition needs facts that are not given, or names an unknown vertebra
+        PredictionsError: A condition needs facts that are not given or names an unknown vertebra
             or flag.
     """
     fractured = evaluated.truth.fractured
@@ -107,7 +107,7 @@ def filtered_places(
 def _meets_facts(
     study_ids: NDArray[np.str_], chosen: CohortFilter, facts: StudyFacts
 ) -> NDArray[np.bool_]:
-    """Whether each study (n,) is in the index and meets what is asked of it there."""
+    """Whether each study (n,) is in the index and meets the conditions on its facts."""
     places = np.searchsorted(facts.study_ids, study_ids)
     places = np.minimum(places, max(len(facts.study_ids) - 1, 0))
     if not len(facts.study_ids):
@@ -130,7 +130,7 @@ def _meets_facts(
 
 
 def _known(name: str, names: tuple[str, ...], kind: str) -> int:
-    """Place of `name` among `names`."""
+    """Index of `name` in `names`."""
     if name not in names:
         raise PredictionsError(f"There is no {kind} {name!r}; choose one of {', '.join(names)}.")
     return names.index(name)

@@ -21,10 +21,10 @@ SliceTruth = Literal["vertebra visible", "boxed"]
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """How one model's studies meet the truth; nothing is dropped without standing here.
+    """How one model's studies match the truth; every study left out is listed.
 
     Attributes:
-        model: Its name.
+        model: Name of the model.
         n_used: Studies that are evaluated.
         missing: Studies with truth that the model has no score for.
         extra: Scored studies without truth.
@@ -41,12 +41,12 @@ class Coverage:
     not_shared: tuple[str, ...] = ()
 
     def sentences(self) -> list[str]:
-        """One sentence for each kind of study that is left out."""
+        """One sentence per reason for which studies are left out."""
         kinds = (
             (self.missing, "studies with truth have no score"),
             (self.extra, "scored studies have no truth"),
             (self.not_shared, "studies are left out because another model has no score for them"),
-            (self.unfit, "studies have slice truth of another number of slices"),
+            (self.unfit, "studies have a mask with another number of slices"),
         )
         return [
             f"{self.model}: {len(studies)} {what} (first {studies[0]})."
@@ -57,14 +57,14 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LevelItems:
-    """One binary question over many items: their scores, truth and places.
+    """Scores and truth of the items of one level.
 
     Attributes:
         scores: float64 (m,), higher is more likely positive.
         truth: bool (m,).
-        patients: int64 (m,), place of the study in `EvaluationSet.truth.study_ids`, rising.
-        vertebrae: int8 (m,), 0..6 for C1..C7; -1 where an item is of no vertebra.
-        slices: int32 (m,), slice index in the study; -1 where an item is no slice.
+        patients: int64 (m,), index of the study in `EvaluationSet.truth.study_ids`, rising.
+        vertebrae: int8 (m,), 0..6 for C1..C7; -1 for items without a vertebra.
+        slices: int32 (m,), slice index in the study; -1 for items that are not slices.
     """
 
     scores: NDArray[np.float64]
@@ -79,9 +79,9 @@ class EvaluationSet:
     """Truth and models of the same n studies in the same order.
 
     Attributes:
-        truth: Of these studies.
-        models: At least one; `study_ids` equal those of `truth`.
-        coverage: One a model.
+        truth: Truth of these studies.
+        models: Models, at least one; their `study_ids` equal those of `truth`.
+        coverage: Coverage of each model.
     """
 
     truth: TruthTable
@@ -100,7 +100,7 @@ class EvaluationSet:
         raise PredictionsError(f"There is no model named {name!r} here; choose one that is loaded.")
 
     def take(self, places: NDArray[np.intp]) -> EvaluationSet:
-        """The studies at `places` (k,), which must rise; coverage stays as it was.
+        """The studies at rising indices `places` (k,); coverage is unchanged.
 
         Raises:
             PredictionsError: There is no place.
@@ -113,7 +113,7 @@ class EvaluationSet:
     def unsupported(
         self, name: str, level: LevelName, definition: SliceTruth = "vertebra visible"
     ) -> str | None:
-        """Say in one sentence why a model cannot be judged at a level; None where it can."""
+        """Why a model cannot be evaluated at a level, in one sentence; None where it can."""
         if level in ("vertebra", "patient"):
             return None
         if self.model(name).slice_scores is None:
@@ -125,7 +125,7 @@ class EvaluationSet:
         return None
 
     def n_slices_with_truth(self, name: str) -> int:
-        """Slices of a model that a mask says something about."""
+        """Number of a model's slices that have mask truth."""
         model = self.model(name)
         return int(np.diff(model.offsets)[self._masked(model)].sum())
 
@@ -148,10 +148,10 @@ class EvaluationSet:
         ==========  ==========================  ================================================
 
         Args:
-            name: Of the model.
+            name: Name of the model.
             level: The level.
             vertebra: 0..6 for one vertebra; None pools them.
-            definition: Of slice truth; "boxed" knows no vertebra.
+            definition: Definition of slice truth; "boxed" has no vertebra.
 
         Raises:
             PredictionsError: The level is not supported, or not for one vertebra.
@@ -163,7 +163,7 @@ class EvaluationSet:
             level == "patient" or (level == "slice" and definition == "boxed")
         ):
             what = "patients" if level == "patient" else "slices by their boxes"
-            raise PredictionsError(f"Truth of {what} knows no vertebra; ask for all together.")
+            raise PredictionsError(f"Truth of {what} names no vertebra; evaluate all together.")
         model = self.model(name)
         if level == "patient":
             return self._patients(model)
@@ -251,7 +251,7 @@ class EvaluationSet:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _SlicePlaces:
-    """Rows of the slices that have both sides; a slice object where those are all."""
+    """Rows of the slices with both score and truth; a slice object where those are all."""
 
     score: NDArray[np.int64] | slice
     truth: NDArray[np.int64] | slice
@@ -260,7 +260,7 @@ class _SlicePlaces:
 
 
 def _whole(rows: NDArray[np.int64], n: int) -> NDArray[np.int64] | slice:
-    """A view instead of a copy where all rows are meant."""
+    """A slice object, so a view instead of a copy, where all rows are meant."""
     return slice(None) if len(rows) == n else rows
 
 

@@ -1,4 +1,4 @@
-"""Models from elsewhere: their vertebra and patient scores as CSV."""
+"""Imported models: vertebra and patient scores from a CSV file."""
 
 from __future__ import annotations
 
@@ -23,17 +23,18 @@ _ID_NAMES: Final = ("uid", "StudyInstanceUID", "study_id")
 _OVERALL_NAMES: Final = ("Overall", _OVERALL)
 _ROW_ID: Final = r"^(.+)_(patient_overall|C[1-7])$"
 _ROUNDED: Final = 1e-3
-"""Scores are often written with three digits or four."""
+"""Tolerance of scores written with three or four digits."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OutsideScores:
-    """An imported model and what was noticed on the way.
+    """An imported model with notes on its scores.
 
     Attributes:
-        table: Without slices.
-        format: Which of the two layouts it was.
-        notes: Sentences for the reader, such as a patient score that is not that of the vertebrae.
+        table: Scores, without slices.
+        format: Layout of the file.
+        notes: Sentences for the user, for example on a patient score that does not follow from the
+            vertebra scores.
     """
 
     table: ScoreTable
@@ -42,19 +43,19 @@ class OutsideScores:
 
 
 def read_outside_scores(path: Path, name: str | None = None) -> OutsideScores:
-    """Read a CSV of a model from elsewhere; the layout is told by its heading.
+    """Read a CSV of another model; the heading tells its layout.
 
-    "wide": `uid` (or `StudyInstanceUID`), `Overall` (or `patient_overall`), `C1`..`C7`, one row a
+    "wide": `uid` (or `StudyInstanceUID`), `Overall` (or `patient_overall`), `C1`..`C7`, one row per
     study. "competition": `row_id` (`<uid>_<type>`, type `patient_overall` or `C1`..`C7`) and
-    `fractured`, eight rows a study.
+    `fractured`, eight rows per study.
 
     Args:
-        path: UTF-8, with or without a byte-order mark.
-        name: Of the model; the file's name without its ending if None.
+        path: CSV file, UTF-8 with or without a byte-order mark.
+        name: Name of the model; the file's name without its ending if None.
 
     Raises:
-        PredictionsError: The file cannot be read or is neither layout; a score is missing, no
-            number or outside [0, 1]; a study comes twice or lacks a row. Lines are named.
+        PredictionsError: The file cannot be read or has neither layout; a score is missing, not a
+            number or outside [0, 1]; a study comes twice or lacks a row. The line is named.
     """
     heading = _heading(path)
     model = name or path.stem
@@ -106,7 +107,7 @@ def _from_competition(path: Path, name: str, table: pd.DataFrame) -> OutsideScor
         study = str(wide.index[int(np.argmax(gaps.any(axis=1)))])
         kind = str(wide.columns[int(np.argmax(gaps.loc[study]))])
         raise PredictionsError(
-            f"{path.name}: study {study} has no row of type {kind}; give all eight rows a study."
+            f"{path.name}: study {study} has no row of type {kind}; give eight rows per study."
         )
     ids = np.array(wide.index.to_list(), np.str_)
     return _outside(name, "competition", ids, wide.to_numpy(np.float64))
@@ -147,10 +148,12 @@ def _read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     except DataRootError as error:
         raise PredictionsError(str(error)) from error
     if table is None or table.empty:
-        raise PredictionsError(f"{path.name} has no row below its heading; give one a study.")
+        raise PredictionsError(f"{path.name} has no row below its heading; give one row per study.")
     ragged = table[RAGGED].to_numpy() != 0
     if bool(ragged.any()):
-        raise _fault(path, table, ragged, "the row has too few or too many values", "mend the row")
+        raise _fault(
+            path, table, ragged, "the row has too few or too many values", "correct the row"
+        )
     return table
 
 
@@ -158,7 +161,7 @@ def _probabilities(path: Path, table: pd.DataFrame, column: str) -> NDArray[np.f
     values = numbers(table, [column])[column]
     wrong = ~values.between(0.0, 1.0).to_numpy(np.bool_)
     if bool(wrong.any()):
-        raise _fault(path, table, wrong, f"{column} is no number between 0 and 1", "mend the value")
+        raise _fault(path, table, wrong, f"{column} is not a number between 0 and 1", "correct it")
     return values.to_numpy(np.float64)
 
 
@@ -173,12 +176,12 @@ def _check_ids(path: Path, table: pd.DataFrame, ids: NDArray[np.str_]) -> None:
 
 
 def _fault(
-    path: Path, table: pd.DataFrame, wrong: NDArray[np.bool_], problem: str, mend: str
+    path: Path, table: pd.DataFrame, wrong: NDArray[np.bool_], problem: str, remedy: str
 ) -> PredictionsError:
-    """Name the first line at fault and how many more there are; no cell is quoted."""
+    """Name the first wrong line and the number of others; no cell is quoted."""
     lines = table.index.to_numpy()[wrong]
     more = f" (and {len(lines) - 1} more lines)" if len(lines) > 1 else ""
-    return PredictionsError(f"{path.name}, line {lines[0]}: {problem}{more}; {mend}.")
+    return PredictionsError(f"{path.name}, line {lines[0]}: {problem}{more}; {remedy}.")
 
 
 def _not_csv(path: Path) -> PredictionsError:

@@ -1,4 +1,4 @@
-"""Reading score and truth tables at full size: 711,601 slices in well under a second each."""
+"""Score and truth tables from files: 711,601 slices in well under a second each."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from core.evaluation.tables.truth import (
     PRESENCE_FILE,
     TRUTH_FILE,
     StudyTruth,
-    read_truth,
     truth_from_csv,
     truth_from_data_root,
     truth_from_parquet,
@@ -33,8 +32,8 @@ from core.inference.outputs import FRACTURE_COLUMNS, PRESENCE_COLUMNS, SLICES_FI
 _SCORES: Final = [*PRESENCE_COLUMNS, *FRACTURE_COLUMNS]
 _TRUTH_PRESENCE: Final = [f"present_{name}" for name in VERTEBRAE]
 _BOXED: Final = "boxed"
-_MEND_SCORES: Final = "predict the studies again"
-_MEND_TRUTH: Final = "write it anew"
+_SCORES_REMEDY: Final = "predict the studies again"
+_TRUTH_REMEDY: Final = "write it again"
 
 
 def read_score_table(
@@ -44,21 +43,21 @@ def read_score_table(
 
     Args:
         path: A Parquet file in the schema of `slices.parquet`, or a folder that `predict` wrote.
-        name: Of the model; what the file says, or the file's name, if None.
+        name: Name of the model; None for the name in the file, otherwise the file's name.
         pooling: How p_j is pooled over slices.
 
     Raises:
-        PredictionsError: The file is missing or broken, lacks a column, or a column holds NaN,
+        PredictionsError: The file is missing or unreadable, lacks a column, or a column holds NaN,
             text, numbers out of range or slices that are not 0..n-1.
     """
     file = path / SLICES_FILE if path.is_dir() else path
-    source = _Source(file, PredictionsError, _MEND_SCORES)
+    source = _Source(file, PredictionsError, _SCORES_REMEDY)
     table = source.read(["study_id", "slice_index", *_SCORES, "fracture_type"], ["fold", "model"])
     rows = source.order(table)
     types = np.unique(source.numbers(table, "fracture_type", np.int64))
     if len(types) != 1:
         raise PredictionsError(
-            f"{file}: column fracture_type changes between rows; use one model a file."
+            f"{file}: column fracture_type changes between rows; use one model per file."
         )
     single = types[0] == 1 and _repeats(table, source)
     fracture = FRACTURE_COLUMNS[:1] if single else FRACTURE_COLUMNS
@@ -86,23 +85,21 @@ def read_truth_table(
         path: A Parquet file with study_id, y_C1..y_C7 and patient_overall, a `train.csv`, a folder
             with `truth.parquet`, or a data root.
         slices: Parquet with study_id, slice_index, present_C1..present_C7 and, where known, boxed.
-            If None, `<stem>_slices.parquet` or `present.parquet` beside a Parquet truth, if there.
-        masks_of: Of a data root read the masks of these studies only, for they take time; None
-            means all. Labels are those of all studies.
+            If None, `<stem>_slices.parquet` or `present.parquet` next to a Parquet truth, if any.
+        masks_of: Studies of a data root whose masks are read, which takes time; None means all.
+            Labels are read for all studies.
 
     Raises:
-        DataRootError: As `core.evaluation.tables.truth.read_truth` describes.
+        DataRootError: The path is none of these, or a row or mask is wrong.
         DicomSeriesError: A study with a mask cannot be read.
     """
     file = path / TRUTH_FILE if path.is_dir() and (path / TRUTH_FILE).is_file() else path
     if slices is None and file.suffix == ".parquet":
-        beside = (file.with_name(f"{file.stem}_slices.parquet"), file.with_name(PRESENCE_FILE))
-        slices = next((place for place in beside if place.is_file()), None)
+        candidates = (file.with_name(f"{file.stem}_slices.parquet"), file.with_name(PRESENCE_FILE))
+        slices = next((place for place in candidates if place.is_file()), None)
     if slices is not None:
         return _with_slices(truth_table(_labels(file)), slices)
-    if file.is_dir():
-        return truth_table(_from_data_root(file, masks_of))
-    return truth_table(read_truth(file))
+    return truth_table(_from_data_root(file, masks_of) if file.is_dir() else _labels(file))
 
 
 def _from_data_root(root: Path, masks_of: Collection[str] | None) -> list[StudyTruth]:
@@ -114,15 +111,13 @@ def _from_data_root(root: Path, masks_of: Collection[str] | None) -> list[StudyT
 
 
 def _labels(file: Path) -> list[StudyTruth]:
-    """Labels alone: slices come from a table of their own."""
-    if file.suffix == ".parquet":
-        return truth_from_parquet(file, with_presence=False)
-    return truth_from_csv(file)
+    """Labels alone; slices come from another table."""
+    return truth_from_parquet(file) if file.suffix == ".parquet" else truth_from_csv(file)
 
 
 def _with_slices(labels: TruthTable, file: Path) -> TruthTable:
-    """Put the slices of `file` beside labels; studies without a label are left out."""
-    source = _Source(file, DataRootError, _MEND_TRUTH)
+    """Add the slices of `file` to labels; studies without a label are left out."""
+    source = _Source(file, DataRootError, _TRUTH_REMEDY)
     table = source.read(["study_id", "slice_index", *_TRUTH_PRESENCE], [_BOXED])
     rows = source.order(table)
     names = list(_TRUTH_PRESENCE)
@@ -158,14 +153,14 @@ class _RowOrder:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """A Parquet file and how its faults are told."""
+    """A Parquet file, with the error class and remedy of its faults."""
 
     file: Path
     error: type[CSpineError]
-    mend: str
+    remedy: str
 
     def fault(self, problem: str) -> CSpineError:
-        return self.error(f"{self.file}{problem}; {self.mend}.")
+        return self.error(f"{self.file}{problem}; {self.remedy}.")
 
     def read(self, required: list[str], optional: list[str]) -> pa.Table:
         if not self.file.is_file():
@@ -246,7 +241,7 @@ class _Source:
 
 
 def _repeats(table: pa.Table, source: _Source) -> bool:
-    """Whether all seven fracture columns are one, as a Type 1 model writes them."""
+    """Whether all seven fracture columns are equal, as a Type 1 model writes them."""
     first = source.numbers(table, FRACTURE_COLUMNS[0], np.float32)
     return all(
         np.array_equal(first, source.numbers(table, name, np.float32))

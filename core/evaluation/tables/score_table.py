@@ -1,4 +1,4 @@
-"""One model's scores at slice, vertebra and patient level, a column an array."""
+"""One model's scores at slice, vertebra and patient level, as arrays."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from core.inference.aggregation import (
 from core.types import SlicePredictions
 
 NO_FOLD: Final = -1
-"""Fold of a study that was not part of a cross-validation, or whose fold is not known."""
+"""Fold of a study outside any cross-validation, or of unknown fold."""
 NO_SLICES: Final = "its scores were given for patients and vertebrae, not for slices"
 
 
@@ -35,7 +35,7 @@ class ScoreTable:
     model that was imported without slices; then `pooling` is None too.
 
     Attributes:
-        name: What the model is called on pages and in reports.
+        name: Name of the model on pages and in reports.
         study_ids: str (n,), sorted, each once.
         offsets: int64 (n + 1,); the slices of study k are rows `offsets[k]:offsets[k + 1]`.
         fold: int16 (n,), -1 where unknown.
@@ -87,7 +87,7 @@ class ScoreTable:
             PredictionsError: The table has no slices, or there is no such pooling.
         """
         if self.presence is None or self.fracture is None:
-            raise PredictionsError(f"{self.name} cannot be pooled anew: {NO_SLICES}.")
+            raise PredictionsError(f"{self.name} cannot be pooled again: {NO_SLICES}.")
         scores, seen = vertebra_scores(self.presence, self.fracture, self.offsets, pooling)
         return replace(
             self,
@@ -98,7 +98,7 @@ class ScoreTable:
         )
 
     def take(self, places: NDArray[np.intp]) -> ScoreTable:
-        """The studies at `places` (k,), which must rise; the table itself where that is all."""
+        """The studies at rising indices `places` (k,); the table itself where those are all."""
         if len(places) == self.n_studies:
             return self
         rows = rows_of_studies(self.offsets, places)
@@ -135,7 +135,7 @@ def table_from_slices(
     """Aggregate slice outputs; `core.inference.aggregation` has the formulas.
 
     Args:
-        name: Of the model.
+        name: Name of the model.
         study_ids: (n,), sorted, each once.
         offsets: (n + 1,); every study has a slice.
         presence: float32 (N, 7) in [0, 1].
@@ -207,7 +207,7 @@ def table_without_slices(
     """A model known by its vertebra scores (n, 7) and patient scores (n,) alone.
 
     Args:
-        name: Of the model.
+        name: Name of the model.
         study_ids: (n,) in any order, each once.
         vertebra_scores: p_j in [0, 1].
         patient_scores: p in [0, 1].

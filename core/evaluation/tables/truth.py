@@ -1,4 +1,4 @@
-"""What is really fractured and really visible: from a data root, a train.csv or Parquet tables."""
+"""Truth of studies: fractures and visible vertebrae, from a data root, CSV or Parquet."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from core.types import StudyRecord
 
 TRUTH_FILE: Final = "truth.parquet"
 PRESENCE_FILE: Final = "present.parquet"
-_PRESENCE_COLUMNS: Final = [f"present_{name}" for name in VERTEBRAE]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,27 +38,6 @@ class StudyTruth:
     presence: NDArray[np.bool_] | None = None
 
 
-def read_truth(path: Path, study_ids: Collection[str] | None = None) -> list[StudyTruth]:
-    """Read truth from whatever `path` is.
-
-    Args:
-        path: A data root in RSNA's layout, a folder with or a path of `truth.parquet`, or a
-            `train.csv`.
-        study_ids: Read these studies only; None means all.
-
-    Raises:
-        DataRootError: The path is none of these, or a row is wrong.
-        DicomSeriesError: A study with a mask cannot be read.
-    """
-    if path.is_dir() and (path / TRUTH_FILE).is_file():
-        return truth_from_parquet(path / TRUTH_FILE, study_ids)
-    if path.is_dir():
-        return truth_from_data_root(path, study_ids)
-    if path.suffix == ".parquet":
-        return truth_from_parquet(path, study_ids)
-    return truth_from_csv(path, study_ids)
-
-
 def truth_from_data_root(
     root: Path, study_ids: Collection[str] | None = None, *, with_presence: bool = True
 ) -> list[StudyTruth]:
@@ -70,7 +48,7 @@ def truth_from_data_root(
     Args:
         root: Data root in RSNA's layout.
         study_ids: Read these studies only; None means all. Unlabelled studies are left out.
-        with_presence: Whether to open masks at all.
+        with_presence: Whether to read masks.
 
     Raises:
         DataRootError: The root is incomplete or a mask cannot be read.
@@ -87,7 +65,7 @@ def truth_from_data_root(
     return truth
 
 
-def truth_from_csv(path: Path, study_ids: Collection[str] | None = None) -> list[StudyTruth]:
+def truth_from_csv(path: Path) -> list[StudyTruth]:
     """Read a table like RSNA's `train.csv`: StudyInstanceUID, C1..C7, optional patient_overall.
 
     Raises:
@@ -105,42 +83,24 @@ def truth_from_csv(path: Path, study_ids: Collection[str] | None = None) -> list
     missing = [name for name in ("StudyInstanceUID", *VERTEBRAE) if name not in table.columns]
     if missing:
         raise DataRootError(f"{path} lacks the column {missing[0]}; add it.")
-    return _labels(path, table, "StudyInstanceUID", list(VERTEBRAE), study_ids)
+    return _labels(path, table, "StudyInstanceUID", list(VERTEBRAE))
 
 
-def truth_from_parquet(
-    path: Path, study_ids: Collection[str] | None = None, *, with_presence: bool = True
-) -> list[StudyTruth]:
-    """Read `truth.parquet` (study_id, y_C1..y_C7, patient_overall), and presence beside it.
-
-    `present.parquet`, where it lies in the same folder, has one row a slice: study_id,
-    slice_index, present_C1..present_C7.
+def truth_from_parquet(path: Path, study_ids: Collection[str] | None = None) -> list[StudyTruth]:
+    """Read the labels of `truth.parquet`: study_id, y_C1..y_C7, patient_overall.
 
     Args:
-        path: The file.
-        study_ids: Read these studies only; None means all.
-        with_presence: Whether to look for `present.parquet` at all.
+        path: Path of the file.
+        study_ids: Studies to read; None means all.
 
     Raises:
-        DataRootError: As `truth_from_csv` describes, or the slices of a study are not 0..n-1.
+        DataRootError: As `truth_from_csv` describes.
     """
     if not path.is_file():
         raise _absent(path)
     labels = [f"y_{name}" for name in VERTEBRAE]
     table = read_parquet(path, ["study_id", *labels], DataRootError, "write it again")
-    truth = _labels(path, table, "study_id", labels, study_ids)
-    beside = path.with_name(PRESENCE_FILE)
-    if not with_presence or not beside.is_file():
-        return truth
-    columns = ["study_id", "slice_index", *_PRESENCE_COLUMNS]
-    rows = read_parquet(beside, columns, DataRootError, "write it again")
-    by_study = {str(name): part for name, part in rows.groupby("study_id", sort=False)}
-    return [
-        StudyTruth(study.study_id, study.fractured, _presence_rows(beside, study.study_id, part))
-        if (part := by_study.get(study.study_id)) is not None
-        else study
-        for study in truth
-    ]
+    return _labels(path, table, "study_id", labels, study_ids)
 
 
 def _presence(record: StudyRecord) -> NDArray[np.bool_] | None:
@@ -151,26 +111,16 @@ def _presence(record: StudyRecord) -> NDArray[np.bool_] | None:
     return presence_from_mask(mask)
 
 
-def _presence_rows(path: Path, study_id: str, rows: pd.DataFrame) -> NDArray[np.bool_]:
-    rows = rows.sort_values("slice_index", kind="stable")
-    if not np.array_equal(rows["slice_index"].to_numpy(), np.arange(len(rows))):
-        raise DataRootError(
-            f"{path}: column slice_index of study {study_id} is not 0..{len(rows) - 1}, each once; "
-            "mend those rows."
-        )
-    return _zero_or_one(path, rows, _PRESENCE_COLUMNS)
-
-
 def _labels(
     path: Path, table: pd.DataFrame, id_column: str, columns: list[str],
-    study_ids: Collection[str] | None,
+    study_ids: Collection[str] | None = None,
 ) -> list[StudyTruth]:  # fmt: skip
     identifiers = table[id_column].astype("string")
     if bool(identifiers.isna().any()):
         raise DataRootError(f"{path}: column {id_column} has an empty cell; fill or remove it.")
     if bool(identifiers.duplicated().any()):
         twice = identifiers.to_list()[int(np.argmax(identifiers.duplicated()))]
-        raise DataRootError(f"{path}: study {twice} comes twice; keep one row a study.")
+        raise DataRootError(f"{path}: study {twice} comes twice; keep one row per study.")
     fractured = _zero_or_one(path, table, columns)
     if "patient_overall" in table.columns:
         overall = _zero_or_one(path, table, ["patient_overall"])[:, 0]
@@ -179,7 +129,7 @@ def _labels(
             first = identifiers.to_list()[int(wrong[0])]
             raise DataRootError(
                 f"{path}: patient_overall of study {first} is not the maximum of C1..C7; "
-                "mend that row."
+                "correct that row."
             )
     wanted = None if study_ids is None else set(study_ids)
     return [
@@ -194,7 +144,7 @@ def _zero_or_one(path: Path, table: pd.DataFrame, columns: list[str]) -> NDArray
     for name in columns:
         if not bool(table[name].isin([0, 1]).all()):
             raise DataRootError(
-                f"{path}: column {name} holds something other than 0 and 1; mend that column."
+                f"{path}: column {name} holds something other than 0 and 1; correct that column."
             )
     return table[columns].to_numpy(dtype=np.bool_)
 

@@ -1,4 +1,4 @@
-"""Truth of a cohort, a column an array, beside the scores of `ScoreTable`."""
+"""Truth of a cohort as arrays, the counterpart of `ScoreTable`."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class TruthTable:
         study_ids: str (n,), sorted, each once.
         fractured: bool (n, 7), y_j for C1..C7.
         offsets: int64 (n + 1,); slice truth of study k is rows `offsets[k]:offsets[k + 1]`, none
-            where the study has no mask.
+            for a study without a mask.
         presence: bool (N, 7), vertebra j is visible in slice i, slice 0 the most cranial.
-        boxed: bool (N,), the slice carries a fracture box; None where boxes are not known.
+        boxed: bool (N,), the slice has a fracture box; None where boxes are not known.
     """
 
     study_ids: NDArray[np.str_]
@@ -47,7 +47,7 @@ class TruthTable:
         return np.diff(self.offsets) > 0
 
     def take(self, places: NDArray[np.intp]) -> TruthTable:
-        """The studies at `places` (k,), which must rise; the table itself where that is all."""
+        """The studies at rising indices `places` (k,); the table itself where those are all."""
         if len(places) == self.n_studies:
             return self
         rows = rows_of_studies(self.offsets, places)
@@ -68,8 +68,8 @@ def truth_table(
 
     Args:
         studies: Each once, in any order.
-        boxed: Per study whether each slice carries a box, bool (n_slices,). Studies that are absent
-            carry none; None where boxes are not known at all.
+        boxed: By study, whether each slice has a box, bool (n_slices,). Studies that are absent
+            have none; None where boxes are not known at all.
 
     Raises:
         PredictionsError: There is no study, one comes twice, or boxes do not fit its slices.

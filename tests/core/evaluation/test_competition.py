@@ -66,7 +66,7 @@ def test_certain_and_right_costs_nothing():
         ([0.1], np.zeros((1, 6)), np.zeros((1, 7)), "shapes"),
         ([0.1], np.zeros((1, 7)), np.zeros((2, 7)), "shapes"),
         ([0.1], np.full((1, 7), np.nan), np.zeros((1, 7)), "NaN"),
-        ([1.5], np.zeros((1, 7)), np.zeros((1, 7)), r"leaves \[0, 1\]"),
+        ([1.5], np.zeros((1, 7)), np.zeros((1, 7)), r"outside \[0, 1\]"),
     ],
 )
 def test_unusable_input_is_named(p, p_j, fractured, message):

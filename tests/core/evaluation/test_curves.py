@@ -127,7 +127,7 @@ def test_net_benefit_is_that_of_its_definition(case):
 def test_net_benefit_needs_odds():
     curve = threshold_counts([0.2, 0.8], [0, 1])
     assert len(decision_curve(curve).thresholds) == 99
-    with pytest.raises(PredictionsError, match="above 0, below 1"):
+    with pytest.raises(PredictionsError, match="above 0 and below 1"):
         decision_curve(curve, np.array([0.5, 1.0]))
 
 

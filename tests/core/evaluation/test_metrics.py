@@ -8,7 +8,7 @@ from sklearn import metrics as oracle
 
 from core.errors import PredictionsError
 from core.evaluation.curves import threshold_counts
-from core.evaluation.metrics import average_precision, binary_metrics, roc_auc
+from core.evaluation.metrics import binary_metrics
 from tests.core.evaluation.counting import counted
 
 
@@ -58,16 +58,18 @@ def test_auc_and_ap_depend_on_the_order_of_scores_only(case):
     scores, truth, _ = case
     bent = np.exp(3 * scores) - 7
 
-    assert roc_auc(bent, truth) == roc_auc(scores, truth)
-    assert average_precision(bent, truth) == average_precision(scores, truth)
+    ours, theirs = threshold_counts(bent, truth), threshold_counts(scores, truth)
+
+    assert ours.auc() == theirs.auc()
+    assert ours.average_precision() == theirs.average_precision()
 
 
 @settings(deadline=None, max_examples=60)
 @given(scored())
 def test_auc_of_swapped_classes_is_the_complement(case):
     scores, truth, _ = case
-    swapped = roc_auc(scores, ~truth)
-    straight = roc_auc(scores, truth)
+    swapped = threshold_counts(scores, ~truth).auc()
+    straight = threshold_counts(scores, truth).auc()
 
     assert swapped is not None
     assert straight is not None
@@ -79,8 +81,10 @@ def test_large_float32_scores_agree_with_scikit_learn():
     truth = rng.random(20_000) < 0.1
     scores = (rng.random(20_000) + 0.3 * truth).astype(np.float32)
 
-    assert roc_auc(scores, truth) == pytest.approx(oracle.roc_auc_score(truth, scores), abs=1e-12)
-    assert average_precision(scores, truth) == pytest.approx(
+    counts = threshold_counts(scores, truth)
+
+    assert counts.auc() == pytest.approx(oracle.roc_auc_score(truth, scores), abs=1e-12)
+    assert counts.average_precision() == pytest.approx(
         oracle.average_precision_score(truth, scores), abs=1e-12
     )
 
@@ -91,8 +95,8 @@ def test_a_score_equal_to_the_threshold_is_a_call():
 
 
 def test_all_scores_tied_gives_auc_one_half_and_ap_equal_to_prevalence():
-    assert roc_auc([0.3] * 4, [1, 0, 0, 0]) == 0.5
-    assert average_precision([0.3] * 4, [1, 0, 0, 0]) == 0.25
+    assert threshold_counts([0.3] * 4, [1, 0, 0, 0]).auc() == 0.5
+    assert threshold_counts([0.3] * 4, [1, 0, 0, 0]).average_precision() == 0.25
 
 
 def test_no_call_gives_precision_zero():
@@ -119,16 +123,15 @@ def test_one_class_has_no_auc_and_says_why(label, word):
         ([], [], "no score"),
         ([0.1, np.nan], [0, 1], "NaN or infinite"),
         ([0.1, np.inf], [0, 1], "NaN or infinite"),
-        ([0.1, 0.2], [0], "do not pair up"),
-        ([[0.1], [0.2]], [0, 1], "do not pair up"),
+        ([0.1, 0.2], [0], "do not match"),
+        ([[0.1], [0.2]], [0, 1], "do not match"),
         ([0.1, 0.2], [0, 2], "neither 0 nor 1"),
         ([0.1, 0.2], [0.0, np.nan], "neither 0 nor 1"),
     ],
 )
 def test_unusable_input_is_named(scores, truth, message):
-    for measure in (roc_auc, average_precision, threshold_counts):
-        with pytest.raises(PredictionsError, match=message):
-            measure(scores, truth)
+    with pytest.raises(PredictionsError, match=message):
+        threshold_counts(scores, truth)
     with pytest.raises(PredictionsError, match=message):
         binary_metrics(scores, truth, 0.5)
 

@@ -205,7 +205,7 @@ def test_unusable_input_is_named():
         evaluate_predictions(predictions, [])
     with pytest.raises(PredictionsError, match="None of the 0 predicted"):
         evaluate_predictions([], truth)
-    with pytest.raises(PredictionsError, match="twice in the predictions"):
+    with pytest.raises(PredictionsError, match=r"predictions: study .* comes twice"):
         evaluate_predictions([*predictions, predictions[0]], truth)
     with pytest.raises(PredictionsError, match="twice in the truth"):
         evaluate_predictions(predictions, [*truth, truth[0]])

@@ -90,7 +90,7 @@ def test_no_call_at_all_is_a_choice():
         (Rule("target specificity", 1.2), "needs a share"),
         (Rule("lowest cost"), "number above 0"),
         (Rule("lowest cost", 0.0), "number above 0"),
-        (Rule("given", 0.5), "is no rule"),
+        (Rule("given", 0.5), "is not a rule"),
     ],
 )
 def test_a_rule_without_its_number_is_named(rule, message):

@@ -35,13 +35,13 @@ def test_exactly_the_wrong_ones_are_listed_worst_first(evaluated, level, kind):
     assert len(listed(evaluated, level, [0.5], kind, at_most=3)[0][0]) == min(3, total)
 
 
-def test_each_vertebra_is_held_against_its_own_threshold(evaluated):
+def test_each_vertebra_is_compared_with_its_own_threshold(evaluated):
     limits = np.linspace(0.1, 0.7, 7)
     (calls, total), found = listed(evaluated, "vertebra", limits, "alarms", at_most=999)
     called = found.scores >= limits[found.vertebrae]
     assert total == int((called & ~found.truth).sum())
     assert all(call.threshold == limits[call.vertebra] for call in calls)
-    with pytest.raises(PredictionsError, match="no vertebra"):
+    with pytest.raises(PredictionsError, match="without a vertebra"):
         listed(evaluated, "patient", limits, "alarms")
 
 

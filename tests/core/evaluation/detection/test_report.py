@@ -17,7 +17,7 @@ from core.evaluation.detection.froc import (
     froc_fractures,
     sensitivity_at_draws,
 )
-from core.evaluation.detection.matching import BoxTable, iou_of_best, match_greedily, pair_boxes
+from core.evaluation.detection.matching import BoxTable, best_matches, match_greedily, pair_boxes
 from core.evaluation.detection.report import box_average_precision, evaluate_detection
 from core.evaluation.resampling import resample_patients
 
@@ -109,7 +109,7 @@ def test_overlaps_of_the_best_scored_and_of_the_nearest_box():
             [0, 4, 0, 0, 10, 10, 1.0, 2],  # on another slice
         ]
     )
-    top, most = iou_of_best(pair_boxes(predicted, truth), predicted, 2)
+    top, most, _ = best_matches(pair_boxes(predicted, truth), predicted, 2)
     np.testing.assert_allclose(top, [0.5, 0])
     np.testing.assert_allclose(most, [0.8, 0])
 

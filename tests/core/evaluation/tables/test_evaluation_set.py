@@ -103,12 +103,12 @@ def test_boxes_are_another_truth_of_a_slice():
     at = int(np.argmax(items.truth))
     assert evaluated.truth.study_ids[items.patients[at]] == "1.2.1"
     assert items.slices[at] == 4
-    with pytest.raises(PredictionsError, match="knows no vertebra"):
+    with pytest.raises(PredictionsError, match="names no vertebra"):
         evaluated.items("a", "slice", 2, definition="boxed")
     assert "boxes are not known" in cohort().unsupported("a", "slice", "boxed")
 
 
-def test_a_level_that_cannot_be_judged_says_why():
+def test_a_level_that_cannot_be_evaluated_says_why():
     outside = table_without_slices(
         "out", table().study_ids, np.zeros((12, 7)), np.linspace(0, 1, 12)
     )
@@ -119,7 +119,7 @@ def test_a_level_that_cannot_be_judged_says_why():
         evaluated.items("out", "presence")
     bare = align([model()], truth_table([replace(t, presence=None) for t in truths()]))
     assert "no study here has a vertebra mask" in bare.unsupported("a", "slice")
-    with pytest.raises(PredictionsError, match="knows no vertebra"):
+    with pytest.raises(PredictionsError, match="names no vertebra"):
         evaluated.items("out", "patient", 2)
 
 

@@ -90,7 +90,7 @@ def test_a_model_without_slices_is_sorted_and_cannot_be_pooled():
     assert table.patient_scores.tolist() == [0.4, 0.3]
     assert table.n_slices == 0
     assert table.take(np.array([1])).patient_scores.tolist() == [0.3]
-    with pytest.raises(PredictionsError, match="cannot be pooled anew"):
+    with pytest.raises(PredictionsError, match="cannot be pooled again"):
         table.with_pooling("max")
 
 

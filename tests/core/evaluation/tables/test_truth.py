@@ -8,8 +8,8 @@ import pytest
 from core.constants import VERTEBRAE
 from core.dicom.series import read_series
 from core.errors import DataRootError
+from core.evaluation.tables.score_files import read_truth_table
 from core.evaluation.tables.truth import (
-    read_truth,
     truth_from_csv,
     truth_from_data_root,
     truth_from_parquet,
@@ -71,7 +71,6 @@ def test_a_csv_gives_labels_without_presence(tmp_path):
     assert [study.study_id for study in truth] == ["1.2.30", "1.2.4"]
     assert truth[0].fractured.tolist() == [True, False, False, False, False, False, True]
     assert truth[0].presence is None
-    assert [study.study_id for study in truth_from_csv(path, {"1.2.4"})] == ["1.2.4"]
 
 
 def test_a_study_id_that_looks_like_a_number_keeps_its_digits(tmp_path):
@@ -95,7 +94,7 @@ def test_a_study_id_that_looks_like_a_number_keeps_its_digits(tmp_path):
         ("\x00\xff", "lacks the column|cannot be read as CSV"),
     ],
 )
-def test_a_bad_csv_names_file_column_and_mend(tmp_path, content, message):
+def test_a_bad_csv_names_file_and_column(tmp_path, content, message):
     path = tmp_path / "labels.csv"
     path.write_text(content, encoding="latin-1")
 
@@ -116,19 +115,20 @@ def parquet_truth(folder):
     return labels, present
 
 
-def test_parquet_truth_reads_presence_beside_it(tmp_path):
+def test_parquet_truth_reads_presence_next_to_it(tmp_path):
     _, present = parquet_truth(tmp_path)
-    assert [study.presence for study in truth_from_parquet(tmp_path / "truth.parquet")] == [
-        None, None,
-    ]  # fmt: skip
+    labels = read_truth_table(tmp_path)
+    assert labels.fractured.tolist() == [[False, True] + [False] * 5, [False] * 7]
+    assert not labels.has_slices.any()
+    (second,) = truth_from_parquet(tmp_path / "truth.parquet", {"1.2"})
+    assert (second.study_id, second.fractured.any()) == ("1.2", False)
 
     present.to_parquet(tmp_path / "present.parquet")
-    first, second = truth_from_parquet(tmp_path / "truth.parquet")
-    assert first.fractured.tolist() == [False, True] + [False] * 5
-    assert first.presence is not None
-    assert first.presence.argmax(axis=1).tolist() == [0, 0, 1]
-    assert first.presence.any(axis=1).tolist() == [True, False, True]
-    assert second.presence is None
+    truth = read_truth_table(tmp_path / "truth.parquet")
+    assert np.array_equal(truth.fractured, labels.fractured)
+    assert truth.has_slices.tolist() == [True, False]
+    assert truth.presence.argmax(axis=1).tolist() == [0, 0, 1]
+    assert truth.presence.any(axis=1).tolist() == [True, False, True]
 
 
 def test_presence_rows_must_be_complete(tmp_path):
@@ -137,24 +137,25 @@ def test_presence_rows_must_be_complete(tmp_path):
     present.to_parquet(tmp_path / "present.parquet")
 
     with pytest.raises(DataRootError, match=r"slice_index of study 1\.1 is not 0\.\.2"):
-        truth_from_parquet(tmp_path / "truth.parquet")
+        read_truth_table(tmp_path / "truth.parquet")
 
 
-def test_read_truth_takes_whatever_it_is_given(tmp_path):
+def test_truth_is_read_from_a_data_root_a_csv_or_parquet(tmp_path):
     root = tmp_path / "root"
     write_root(root)
     parquet_truth(tmp_path)
 
-    assert read_truth(root, ["1.1"])[0].presence is not None
-    assert read_truth(root / "train.csv", ["1.1"])[0].presence is None
-    assert len(read_truth(tmp_path)) == len(read_truth(tmp_path / "truth.parquet")) == 2
+    assert read_truth_table(root).has_slices[0]
+    assert not read_truth_table(root / "train.csv").has_slices.any()
+    for place in (tmp_path, tmp_path / "truth.parquet"):
+        assert read_truth_table(place).n_studies == 2
     for absent in ("nowhere", "nowhere.csv", "nowhere.parquet"):
         with pytest.raises(DataRootError, match="does not exist"):
-            read_truth(tmp_path / absent)
+            read_truth_table(tmp_path / absent)
 
 
-def test_a_broken_parquet_is_named(tmp_path):
+def test_an_unreadable_parquet_is_named(tmp_path):
     (tmp_path / "truth.parquet").write_bytes(b"no")
 
     with pytest.raises(DataRootError, match="cannot be read as Parquet"):
-        read_truth(tmp_path)
+        read_truth_table(tmp_path)
