@@ -125,7 +125,7 @@ def measure(url: str, moves: int, level: str) -> dict[str, Any]:
         page = browser.new_page(viewport={"width": 1440, "height": 1000})
         # The program's own start, its imports above all, is not the page's.
         page.goto(f"{url}/overview")
-        page.get_by_text("Is this neck broken").first.wait_for(timeout=120_000)
+        page.get_by_text("Is the cervical spine fractured").first.wait_for(timeout=120_000)
         page.wait_for_timeout(IMPORTS_MS)
         start = time.perf_counter()
         page.goto(f"{url}/evaluation?level={level}")

@@ -89,7 +89,7 @@ def _go(page: Page, name: str) -> float:
     start = time.perf_counter()
     link.click()
     page.wait_for_url(f"**/{name.lower()}*", timeout=TIMEOUT_MS)
-    title = "Is this neck broken" if name == "Overview" else name
+    title = "Is the cervical spine fractured" if name == "Overview" else name
     expect(page.get_by_role("heading", name=title, level=1)).to_be_visible(timeout=TIMEOUT_MS)
     expect(page.get_by_test_id("stApp")).to_have_attribute(
         "data-test-script-state", "notRunning", timeout=TIMEOUT_MS

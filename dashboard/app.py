@@ -7,9 +7,9 @@ from pathlib import Path
 import streamlit as st
 
 from dashboard.session.page_files import PAGES
-from dashboard.shell.startup import in_turn
+from dashboard.shell.startup import serialized_imports
 
-with in_turn():
+with serialized_imports():
     from dashboard.shell.glossary import glossary_button
     from dashboard.shell.login import account, admitted
     from dashboard.tour.bar import follow_tour, tour_bar
@@ -22,8 +22,8 @@ with in_turn():
     from dashboard.widgets.frame import apply_style, sidebar_footer, sidebar_status
 
 ASSETS = Path(__file__).resolve().parent / "assets"
-# File, which is the URL too, title and icon of each page, in the order of the sidebar. No string
-# may stand by itself in this file: Streamlit would show it on the page.
+# File (also the path in the URL), title and icon of each page, in the order of the sidebar.
+# Streamlit would show a string on a line by itself, hence no docstring here.
 _PAGES = (
     ("overview", "Overview", "home"),
     ("dataset", "Dataset", "database"),
@@ -37,7 +37,7 @@ _PAGES = (
 
 
 def main() -> None:
-    """Draw the frame, then the page that the URL names."""
+    """Draw the frame and the page that the URL names."""
     st.set_page_config(
         page_title="C-Spine Fracture Lab",
         page_icon=ASSETS / "icon.svg",
@@ -51,8 +51,8 @@ def main() -> None:
         for file, title, icon in _PAGES
     ]
     pages = {page.url_path: page for page in shown}
-    # Streamlit serves its default page at "/" only; this one hands on, so that every page,
-    # the first included, has its file's name as URL.
+    # Streamlit serves its default page at "/" only. This one redirects, so that every page,
+    # including the first, has its file name as path.
     root = st.Page(
         lambda: st.switch_page(shown[0]), title="Start", url_path="start", default=True,
         visibility="hidden",
@@ -78,7 +78,7 @@ def main() -> None:
     tour_bar(page, pages)
     if presenting:
         presenter_note()
-    with in_turn():
+    with serialized_imports():
         page.run()
 
 

@@ -1,21 +1,15 @@
-"""Dataset: what is in the data, what is odd about it, and what do single studies look like?"""
+"""Dataset: what is in the data, what is unusual about it, and how does a study look?"""
 
 from __future__ import annotations
-
-import streamlit as st
 
 from dashboard.dataset.explorer import dataset_explorer
 from dashboard.dataset.phantom_panel import phantom_panel
 from dashboard.dataset.source import data_set_picker, index_or_progress
-from dashboard.session import state
 from dashboard.widgets.frame import page_header
+from dashboard.widgets.notices import show_left_message
 
-page_header(
-    "Dataset", "What is in the data, what is odd about it, and what does one study look like?"
-)
-message = state.told()
-if message:
-    st.success(message, icon=":material/check:")
+page_header("Dataset", "What is in the data, what is unusual about it, and how does a study look?")
+show_left_message()
 choice = data_set_picker()
 phantom_panel()
 data = index_or_progress(choice)

@@ -1,4 +1,4 @@
-"""Evaluation: which model is better, at which threshold, and where does it err?"""
+"""Evaluation: which model is better, at which threshold, and where is it wrong?"""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from dashboard.evaluation.threshold_panel import rule_bar, threshold_panel
 from dashboard.session.settings import settings
 from dashboard.widgets.frame import page_header
 
-page_header("Evaluation", "Which model is better, at which threshold, and where does it err?")
+page_header("Evaluation", "Which model is better, at which threshold, and where is it wrong?")
 sources = find_sources(settings())
 if not sources.evaluable():
     empty_state(sources)
@@ -47,7 +47,7 @@ more_section(comparison)
 with bar:
     threshold_panel(comparison, slots)
 slots.draw_the_rest()
-section("Where does it err?")
+section("Where is it wrong?")
 error_gallery(comparison)
 section("Keep and share")
 save_section(comparison)

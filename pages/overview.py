@@ -1,4 +1,4 @@
-"""Overview: what the lab is, what it holds at the moment and where to go next."""
+"""Overview: what the program is, what it holds at the moment and where to go next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Preprocessing: what does a network see of a slice, and how is it changed while it learns?"""
+"""Preprocessing: what does a network see of a slice, and how is it changed during training?"""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dashboard.widgets.frame import page_header
 from dashboard.widgets.study_picker import open_choice, study_picker
 
 page_header(
-    "Preprocessing", "What does a network see of a slice, and how is it changed while it learns?"
+    "Preprocessing",
+    "What does a network see of a slice, and how is the slice changed during training?",
 )
 choice = study_picker()
 study = open_choice(choice)

@@ -1,4 +1,4 @@
-"""3D spine: where in the neck is the fracture, and how does it lie?"""
+"""3D spine: where in the cervical spine is the fracture, and what is its orientation?"""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dashboard.widgets.frame import page_header
 from dashboard.widgets.prediction_status import study_with_scores
 from dashboard.widgets.study_picker import study_picker
 
-page_header("3D spine", "Where in the neck is the fracture, and how does it lie?")
+page_header("3D spine", "Where in the cervical spine is the fracture, and what is its orientation?")
 choice = study_picker()
 pair = bundle_picker()
 opened = study_with_scores(choice, pair)

@@ -25,7 +25,7 @@ from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
 
 from core.config import Settings
 from core.dataset.rsna import read_studies
-from dashboard.tour.stops import telling_study
+from dashboard.tour.stops import example_study
 from scripts.find_chromium import find_chromium
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -152,7 +152,7 @@ def take(browser: Browser, url: str, shot: Shot, scheme: str = "light", width: i
 
 def _study() -> str:
     """The query that opens the study with most to see."""
-    study = telling_study(read_studies(Settings().data_root))
+    study = example_study(read_studies(Settings().data_root))
     return "" if study is None else f"?study={study}"
 
 

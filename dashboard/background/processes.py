@@ -168,7 +168,7 @@ def new_folder(root: Path, name: str) -> Path:
     return folder
 
 
-def remove_whole(folder: Path, name: str) -> None:
+def remove_folder(folder: Path, name: str) -> None:
     """Remove a folder with all that it holds.
 
     It is renamed first: a removal that is cut off half-way leaves nothing that looks whole.

@@ -11,7 +11,7 @@ from core.constants import SYNTHETIC_WARNING
 from core.errors import CSpineError
 from dashboard.background import process_tasks
 from dashboard.session import state
-from dashboard.session.access import looking_only, may_change
+from dashboard.session.access import may_change, read_only_reason
 from dashboard.session.wording import duration
 from dashboard.studies.data_sets import DataSetChoice, data_sets, new_cohort_root, remove_cohort
 from dashboard.widgets.job_status import poll, task_progress
@@ -41,7 +41,7 @@ def phantom_panel() -> None:
             poll(partial(_progress, task), every=1.0)
         for choice, task in unfinished:
             _unfinished(choice, task)
-        if reason := looking_only():
+        if reason := read_only_reason():
             st.caption(f"{reason}: no studies can be made from it.")
             return
         _form()
@@ -89,7 +89,7 @@ def _start(name: str, studies: int, seed: int, matrix: int, *, rsna_like: bool) 
 def _progress(task: process_tasks.Task) -> bool:
     now = process_tasks.read_task(task.folder)
     if now is not None and now.state == "finished":
-        state.tell(f"Cohort {task.target.name} is ready; choose it as the data set.")
+        state.leave_message(f"Cohort {task.target.name} is ready; choose it as the data set.")
     return task_progress(now, f"Making {task.target.name}")
 
 
@@ -137,5 +137,5 @@ def _removed(choice: DataSetChoice) -> None:
     except CSpineError as error:
         show_error(error)
         return
-    state.tell(f"{choice.title} was removed.")
+    state.leave_message(f"{choice.title} was removed.")
     st.rerun(scope="app")

@@ -1,4 +1,4 @@
-"""Many studies read one after the other in the background, and what came of it."""
+"""Many studies scored one after the other in the background, and the table of results."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from dashboard.studies.predictions import predict_stored, stored_scores
 
 @dataclass(frozen=True, slots=True)
 class StudyBatch:
-    """Studies to read together.
+    """Studies to score together.
 
     Attributes:
-        records: The studies; without truth where the folder is no data root.
+        records: The studies; without truth if the folder is not a data set.
         pair: The networks.
     """
 
@@ -34,64 +34,66 @@ class StudyBatch:
 
     @property
     def key(self) -> str:
-        """Names the batch: its folders and its networks."""
+        """Key of the batch: digest of its folders and networks."""
         listed = "\n".join(str(record.folder) for record in self.records)
         return hashlib.sha256(f"{listed}\n{self.pair.digest}".encode()).hexdigest()[:24]
 
 
 def studies_below(folder: Path) -> tuple[StudyRecord, ...]:
-    """The studies of a data root, or of a folder of DICOM folders.
+    """Studies of a data set, or of a folder of DICOM folders.
 
     Raises:
-        DataRootError: There is none.
+        DataRootError: There are none.
     """
     if (folder / "train_images").is_dir():
         return tuple(read_studies(folder))
     if not folder.is_dir():
-        raise DataRootError(f"There is no folder {folder}; check the path.")
+        raise DataRootError(f"Folder {folder} does not exist; check the path.")
     found = sorted(
         entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")
     )
     if not found:
-        raise DataRootError(f"{folder} holds no folders; give one with a folder for each study.")
+        raise DataRootError(
+            f"{folder} contains no folders; choose a folder with one folder per study."
+        )
     return tuple(StudyRecord(entry.name, entry) for entry in found)
 
 
 def start_batch(batch: StudyBatch) -> Job[None]:
-    """Read the studies that these networks have not read yet, in the background."""
+    """Score the studies that these networks have not scored yet, in the background."""
     failures = _failures(batch.key)
     failures.clear()
 
-    def has_been_read(record: StudyRecord) -> bool:
+    def is_scored(record: StudyRecord) -> bool:
         try:
             return stored_scores(record.folder, batch.pair) is not None
         except CSpineError:
             return False
 
     def work(progress: Progress) -> None:
-        # Counted without those read before: they take no time, and the pace is that of the others.
-        unread = [record for record in batch.records if not has_been_read(record)]
-        for number, record in enumerate(unread):
-            progress(number, len(unread))
+        # Studies scored before are not counted: they take no time and would distort the estimate.
+        unscored = [record for record in batch.records if not is_scored(record)]
+        for number, record in enumerate(unscored):
+            progress(number, len(unscored))
             try:
                 predict_stored(record.folder, batch.pair)
             except CSpineError as error:
                 failures[record.study_id] = str(error)
-        progress(len(unread), len(unread))
+        progress(len(unscored), len(unscored))
 
     return _pool().submit(batch.key, work)
 
 
 def find_batch(batch: StudyBatch) -> Job[None] | None:
-    """The batch's job, if it was started since the server was."""
+    """Job of the batch, if it was started since the server started."""
     return _pool().find(batch.key)
 
 
 def batch_table(batch: StudyBatch) -> pd.DataFrame:
-    """What is known so far, one row a study that was read or failed.
+    """Results so far, one row per study that was scored or failed.
 
     Returns:
-        Study, Patient (p), Call, Truth and Right (empty where unknown), p of C1..C7, Problem.
+        Columns Study, Patient (p), Call, Truth and Right (empty if unknown), p of C1..C7, Problem.
     """
     threshold = operating_point(batch.pair.fracture, "patient").threshold
     failures = _failures(batch.key)
@@ -104,8 +106,8 @@ def batch_table(batch: StudyBatch) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def right_share(table: pd.DataFrame) -> tuple[int, int]:
-    """How many of the labelled studies that were read are called rightly, and how many they are."""
+def correct_calls(table: pd.DataFrame) -> tuple[int, int]:
+    """Number of labelled, scored studies with a correct call, and number of all of them."""
     known = table["Right"].dropna()
     return sum(1 for value in known if value == "yes"), len(known)
 
@@ -117,27 +119,27 @@ def _row(
     if problem is not None:
         return [record.study_id, None, None, None, None, *blank, problem]
     try:
-        reading = stored_scores(record.folder, pair)
+        scores = stored_scores(record.folder, pair)
     except CSpineError as error:
         return [record.study_id, None, None, None, None, *blank, str(error)]
-    if reading is None:
+    if scores is None:
         return None
-    prob = float(reading.patient.patient_prob)
+    prob = float(scores.patient.patient_prob)
     called, truth = prob >= threshold, record.patient_fractured
     words = {True: "fracture", False: "none", None: None}
     right = None if truth is None else ("yes" if truth == called else "no")
-    probs = [float(p) for p in reading.patient.vertebra_probs]
+    probs = [float(p) for p in scores.patient.vertebra_probs]
     return [record.study_id, prob, words[called], words[truth], right, *probs, ""]
 
 
 @st.cache_resource(show_spinner=False)
 def _pool() -> JobPool:
-    """A pool of its own: a study that somebody opens meanwhile does not wait for the batch."""
+    """A separate pool: a study that is opened meanwhile does not wait for the batch."""
     return JobPool("batches")
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _failures(key: str) -> dict[str, str]:
-    """Study id and reason of the studies of a batch that could not be read."""
+    """Reason by study id for the studies of a batch that could not be scored."""
     del key
     return {}

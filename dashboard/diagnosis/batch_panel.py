@@ -1,4 +1,4 @@
-"""StudyBatch mode: read every study of a folder and look at the results together."""
+"""Batch mode: score every study of a folder and list the results."""
 
 from __future__ import annotations
 
@@ -8,8 +8,14 @@ from core.constants import VERTEBRAE
 from core.errors import CSpineError
 from core.models.pairs import BundlePair
 from core.types import StudyRecord
-from dashboard.diagnosis.batch import StudyBatch, batch_table, find_batch, right_share, start_batch
-from dashboard.diagnosis.batch import studies_below as read_below
+from dashboard.diagnosis.batch import (
+    StudyBatch,
+    batch_table,
+    correct_calls,
+    find_batch,
+    start_batch,
+    studies_below,
+)
 from dashboard.session import state
 from dashboard.session.access import may_browse
 from dashboard.session.typed_path import typed_path
@@ -19,12 +25,12 @@ from dashboard.widgets.notices import show_error, show_warning
 
 
 def batch_panel(pair: BundlePair | None) -> None:
-    """Choose a folder of studies, have them read, see the table."""
+    """Let the user choose a folder of studies and score them; show the table of results."""
     records = _records()
     if records is None:
         return
     if pair is None:
-        st.info("Networks are needed to read studies; `make demo-models` trains them.")
+        st.info("Scoring studies needs networks; `make demo-models` trains them.")
         return
     batch = StudyBatch(records, pair)
     job = find_batch(batch)
@@ -37,15 +43,15 @@ def batch_panel(pair: BundlePair | None) -> None:
 
 def _records() -> tuple[StudyRecord, ...] | None:
     typed = st.text_input(
-        "Folder of studies on the machine that runs the dashboard; empty for the data set"
-        " chosen on Dataset",
+        "Folder of studies on the machine that runs the dashboard; leave empty for the data set "
+        "chosen on the Dataset page",
         placeholder="/data/ct/many",
         key="batch_folder",
         persist_state="session",
     )
     try:
         if (folder := typed_path(typed)) is not None:
-            return read_below(folder)
+            return studies_below(folder)
         cohort = current_cohort()
     except (CSpineError, OSError) as error:
         show_error(error, icon=":material/folder_off:")
@@ -62,14 +68,10 @@ def _idle(batch: StudyBatch) -> None:
         show_warning(job.error, icon=":material/stop_circle:")
     n = len(batch.records)
     st.button(
-        f"Read {n} {'study' if n == 1 else 'studies'}", key="batch_start", type="primary",
-        icon=":material/play_arrow:", on_click=_start, args=(batch,),
-        help="Studies that these networks have read before are not read again.",
+        f"Score {n} {'study' if n == 1 else 'studies'}", key="batch_start", type="primary",
+        icon=":material/play_arrow:", on_click=start_batch, args=(batch,),
+        help="Studies that these networks have scored before are not scored again.",
     )  # fmt: skip
-
-
-def _start(batch: StudyBatch) -> None:
-    start_batch(batch)
 
 
 def _running(batch: StudyBatch) -> bool:
@@ -83,11 +85,11 @@ def _running(batch: StudyBatch) -> bool:
 def _results(batch: StudyBatch) -> None:
     table = batch_table(batch)
     if table.empty:
-        st.caption("The table of results appears once the first study has been read.")
+        st.caption("The table of results appears once the first study has been scored.")
         return
-    right, known = right_share(table)
-    share = f"; {right} of {known} with known truth are called rightly" if known else ""
-    st.markdown(f"**{len(table)} studies read{share}.** Click a row to open its study.")
+    correct, known = correct_calls(table)
+    share = f"; {correct} of {known} with known truth are called correctly" if known else ""
+    st.markdown(f"**{len(table)} studies scored{share}.** Click a row to open its study.")
     probabilities = {
         name: st.column_config.ProgressColumn(name, min_value=0.0, max_value=1.0, format="%.2f")
         for name in ("Patient", *VERTEBRAE)
@@ -115,12 +117,12 @@ def _open(batch: StudyBatch) -> None:
     state.open_folder_in_diagnosis(str(folder))
 
 
-def wants_many() -> bool:
-    """Let an operator choose between one study and batch mode; whether it is batch mode."""
+def many_studies_chosen() -> bool:
+    """Let an operator choose between one study and batch mode; True for batch mode."""
     if not may_browse():
         return False
     chosen = st.segmented_control(
-        "What to read",
+        "Mode",
         [state.ONE_STUDY, state.MANY_STUDIES],
         default=state.ONE_STUDY,
         required=True,

@@ -1,4 +1,4 @@
-"""Boxes that the localiser proposes, over the slices of Diagnosis."""
+"""Predicted boxes over the slices of Diagnosis."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from dashboard.widgets.slice_viewer import BoxOverlay, predicted_boxes
 
 
 def box_layer(study: OpenStudy, *, coming: bool = False) -> BoxOverlay | None:
-    """Offer to look for boxes, then say what was found; None while there is nothing to draw.
+    """Offer to predict boxes, then summarise them; None while there is nothing to draw.
 
     Args:
-        study: On show.
-        coming: The localiser is at work on the verdict, so that its boxes need no asking for.
+        study: Study on show.
+        coming: Whether the localiser is running already for the verdict.
     """
     found = study_boxes(study)
     if found is None:
         if not coming:
             box_request(study)
         return None
-    st.caption(said(found))
+    st.caption(_summary(found))
     return predicted_boxes(found.boxes) if found.boxes else None
 
 
-def said(found: StudyBoxes) -> str:
-    """What the localiser found, in one sentence."""
-    point = f"score {found.threshold:.2f}, the operating point of {found.model}"
+def _summary(found: StudyBoxes) -> str:
+    """One sentence on the predicted boxes."""
+    point = f"≥ {found.threshold:.2f}, the operating point of {found.model}"
     if not found.boxes:
-        return f"The localiser proposes no box from {point}."
+        return f"The localiser predicts no box with a score {point}."
     slices = sorted({box.slice_index for box in found.boxes})
     best = max(found.boxes, key=lambda box: box.score)
     count = len(found.boxes)
     return (
-        f"The localiser proposes {count} {'box' if count == 1 else 'boxes'} on {len(slices)} "
-        f"{'slice' if len(slices) == 1 else 'slices'} between {slices[0]} and {slices[-1]}, from "
-        f"{point}; the best, {best.score:.2f}, on slice {best.slice_index}."
+        f"The localiser predicts {count} {'box' if count == 1 else 'boxes'} on {len(slices)} "
+        f"{'slice' if len(slices) == 1 else 'slices'} between {slices[0]} and {slices[-1]}, with "
+        f"a score {point}; the highest is {best.score:.2f} on slice {best.slice_index}."
     )

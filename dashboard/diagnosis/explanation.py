@@ -1,4 +1,4 @@
-"""Grad-CAM of the slice and vertebra that the reader asks for."""
+"""Grad-CAM of the slice on show for a chosen vertebra."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ from core.models.pairs import BundlePair
 from dashboard.session import state
 from dashboard.studies.open_study import OpenStudy
 from dashboard.widgets.notices import show_error
-from dashboard.widgets.slice_viewer import HeatOverlay, heat_map
+from dashboard.widgets.slice_viewer import HeatOverlay
 
 
 def explanation_picker() -> str | None:
-    """Let the reader choose the vertebra whose fracture score is explained; None for none."""
+    """Let the user choose the vertebra whose fracture score is explained; None for none."""
     state.enter_vertebra(VERTEBRAE)
     chosen = st.pills(
-        "Grad-CAM: where did the fracture network look on this slice, for",
+        "Grad-CAM: which regions of this slice raised the fracture score of",
         VERTEBRAE,
         key=state.EXPLAIN_KEY,
         persist_state="session",
         help="Bright regions raised the score of this vertebra on this slice. A Type 1 network has "
-        "one score a slice, so its map is the same for every vertebra.",
+        "one score per slice, so its map is the same for every vertebra.",
     )
     state.show_vertebra_in_url(chosen)
     return chosen
 
 
 def explanation_layer(
-    study: OpenStudy, reading: StudyScores, pair: BundlePair, vertebra: str | None
+    study: OpenStudy, scores: StudyScores, pair: BundlePair, vertebra: str | None
 ) -> HeatOverlay | None:
-    """The heat map of the slice on show; None where none is asked for or it cannot be made."""
+    """Heat map of the slice on show; None if no vertebra is chosen or it cannot be computed."""
     if vertebra is None:
         return None
     index, j = state.current_slice(), VERTEBRAE.index(vertebra)
-    presence = reading.predictions.vertebra_probs[index]
+    presence = scores.predictions.vertebra_probs[index]
     bundle = pair.fracture
     try:
-        with st.spinner(f"Asking the network about {vertebra} on slice {index} …"):
+        with st.spinner(f"Computing the map of {vertebra} on slice {index} …"):
             heat = _heat(
                 study.fingerprint, str(bundle.folder), pair.digest, index, j, study, presence
             )
@@ -52,9 +52,9 @@ def explanation_layer(
         show_error(error, icon=":material/neurology:")
         return None
     if not heat.any():
-        st.caption(f"Nothing on slice {index} raised the score of {vertebra}.")
+        st.caption(f"No region of slice {index} raised the score of {vertebra}.")
     content = f"{study.fingerprint} {pair.digest} {index} {j}"
-    return heat_map({index: heat}, content, name=f"Grad-CAM {vertebra}")
+    return HeatOverlay(f"Grad-CAM {vertebra}", {index: heat}, content)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

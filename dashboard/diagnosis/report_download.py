@@ -1,4 +1,4 @@
-"""The study's report as a file."""
+"""Download of the report on a study."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _FORMATS = {"HTML": (".html", "text/html"), "PDF": (".pdf", "application/pdf")}
 
 
 def report_download(
-    study: OpenStudy, reading: StudyScores, pair: BundlePair, choice: StudyChoice
+    study: OpenStudy, scores: StudyScores, pair: BundlePair, choice: StudyChoice
 ) -> None:
-    """Offer the report as HTML and PDF; it is written when it is asked for."""
+    """Offer the report as HTML and PDF; it is written on request."""
     st.caption(
-        "One file with the calls at the bundles' operating points, the probabilities, pictures, "
-        "heat maps and the versions of the networks."
+        "One file with the calls at the bundles' operating points, probabilities, pictures, heat "
+        "maps and the versions of the networks."
     )
     with st.container(horizontal=True):
         for name, (suffix, mime) in _FORMATS.items():
             st.download_button(
                 f"Report as {name}",
-                data=_writer(study, reading, pair, choice, suffix),
+                data=_writer(study, scores, pair, choice, suffix),
                 file_name=f"cspine_report_{study.fingerprint[:8]}{suffix}",
                 mime=mime,
                 key=f"report_{name}",
@@ -37,16 +37,16 @@ def report_download(
 
 
 def _writer(
-    study: OpenStudy, reading: StudyScores, pair: BundlePair, choice: StudyChoice, suffix: str
+    study: OpenStudy, scores: StudyScores, pair: BundlePair, choice: StudyChoice, suffix: str
 ) -> Callable[[], bytes]:
     def write() -> bytes:
-        # Here because the heat maps import torch, and a report may never be asked for.
+        # Here because the heat maps import torch, and a report may never be requested.
         from core.report.study import build_report
         from core.report.write import rendered
 
         report = build_report(
             study.volume,
-            reading.predictions,
+            scores.predictions,
             pair,
             raw=find_raw(study, pair.fracture),
             truth=choice.truth,

@@ -1,4 +1,4 @@
-"""Do the model types agree about this study?"""
+"""Second opinions: the calls of all fracture networks for one study."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from dashboard.widgets.vertebra_table import call_pill
 
 
 def opinions_panel(study: OpenStudy) -> None:
-    """Compare what every fracture network says of the study, each at its own operating points."""
+    """Compare the calls of all fracture networks, each at its own operating points."""
     done, missing = _opinions(study, _pairs())
-    if at_work := _at_work(study, missing):
-        poll(lambda: _progress(at_work), every=1.0)
+    if running := _running_jobs(study, missing):
+        poll(lambda: _progress(running), every=1.0)
     elif missing:
         _offer(study, missing)
     if done:
         st.html(_table(agreement(done)))
         st.caption(
-            "Each network calls at its own bundle's operating point. Where types disagree, look at "
-            "the slices: a vote is no proof."
+            "Each network calls at the operating points of its own bundle. If networks disagree, "
+            "look at the slices: a majority is no proof."
         )
 
 
 def _pairs() -> list[BundlePair]:
-    """Every bundle that can judge, with the vertebra bundle that goes with it."""
+    """Every bundle that predicts fractures, with its vertebra bundle."""
     found: list[BundlePair] = []
     for bundle in (b for b in all_bundles() if b.config.gives_fractures):
         try:
@@ -47,23 +47,23 @@ def _pairs() -> list[BundlePair]:
 
 
 def _opinions(study: OpenStudy, pairs: list[BundlePair]) -> tuple[list[Opinion], list[BundlePair]]:
-    """Opinions that are there, and pairs that have none."""
+    """Available opinions, and pairs without one."""
     done: list[Opinion] = []
     missing: list[BundlePair] = []
     for pair in pairs:
         try:
-            reading = find_scores(study, pair)
+            scores = find_scores(study, pair)
         except CSpineError:
-            reading = None
-        if reading is None:
+            scores = None
+        if scores is None:
             missing.append(pair)
         else:
-            done.append(opinion(reading, pair))
+            done.append(opinion(scores, pair))
     return done, missing
 
 
-def _at_work(study: OpenStudy, missing: list[BundlePair]) -> dict[str, Job[None]]:
-    """Jobs that have not ended, by the network's name; the errors of others are shown."""
+def _running_jobs(study: OpenStudy, missing: list[BundlePair]) -> dict[str, Job[None]]:
+    """Unfinished jobs by name of the network; errors of finished ones are shown."""
     found: dict[str, Job[None]] = {}
     for pair in missing:
         job, name = find_job(study, pair), pair.fracture.config.name
@@ -75,7 +75,7 @@ def _at_work(study: OpenStudy, missing: list[BundlePair]) -> dict[str, Job[None]
 
 
 def _progress(jobs: dict[str, Job[None]]) -> bool:
-    """Show how far the networks are; whether all of them are still at work."""
+    """Show the progress of the networks; True while all of them run."""
     return all(
         [
             job_progress(job, f"{name}: {{done}} of {{total}}", starting=f"{name}: starting …")
@@ -85,7 +85,7 @@ def _progress(jobs: dict[str, Job[None]]) -> bool:
 
 
 def _offer(study: OpenStudy, missing: list[BundlePair]) -> None:
-    label = "Ask the other model" if len(missing) == 1 else "Ask the other models"
+    label = "Run the other network" if len(missing) == 1 else "Run the other networks"
     if st.button(f"{label} ({len(missing)})", key="ask_others", icon=":material/groups:"):
         for pair in missing:
             start_prediction(study, pair)
@@ -97,7 +97,7 @@ def _table(found: Agreement) -> str:
     rows = "".join(_row(one) for one in found.opinions)
     n = len(found.opinions)
     votes = "".join(f"<td>{votes} of {seen}</td>" for votes, seen in found.vertebra_votes)
-    verdict = "all agree" if found.unanimous else "they differ"
+    verdict = "all agree" if found.unanimous else "not unanimous"
     dispute = f" · disputed: {', '.join(found.disputed)}" if found.disputed else ""
     return (
         f'<table class="lab-table"><thead><tr><th>Fracture network</th><th>Patient</th>{head}'

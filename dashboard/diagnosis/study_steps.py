@@ -1,4 +1,4 @@
-"""From one study of the data set to the next, and to one that the networks got wrong."""
+"""Buttons to the previous and next study, and to a study with a wrong call."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import random
 import streamlit as st
 
 from core.errors import CSpineError
+from core.models.operating_points import operating_point
 from core.models.pairs import BundlePair
 from core.types import StudyRecord
 from dashboard.session import state
-from dashboard.studies.bundle_figures import operating_point
 from dashboard.studies.current_set import current_cohort
 from dashboard.studies.predictions import stored_scores
 from dashboard.widgets.study_picker import StudyChoice
 
-LOOK_AT: int = 400
-"""Studies looked through for an error at most; listing the files of more takes seconds."""
+MAX_SEARCHED: int = 400
+"""Most studies searched for an error; listing the files of more takes seconds."""
 
 
 def study_steps(choice: StudyChoice | None, pair: BundlePair | None) -> None:
-    """Buttons to the previous and the next study and to a random wrong call."""
+    """Draw buttons to the previous and the next study and to a random wrong call."""
     if choice is None or choice.record is None:
         return
     cohort = current_cohort()
@@ -39,11 +39,11 @@ def study_steps(choice: StudyChoice | None, pair: BundlePair | None) -> None:
         st.button(
             "Random error", key="random_error", icon=":material/casino:", disabled=pair is None,
             on_click=_go_to_error, args=(list(cohort.studies), choice.record.study_id, pair),
-            help="A study that these networks have read and called wrongly at their operating "
-            "point. Read a folder in batch mode to have more of them.",
+            help="Opens a study that these networks have scored and called wrongly at their "
+            "operating point. Score more studies with “Many studies” to find more.",
         )  # fmt: skip
         st.caption(f"Study {place + 1} of {len(ids)}")
-    message = state.told()
+    message = state.take_message()
     if message:
         st.info(message, icon=":material/search_off:")
 
@@ -52,17 +52,17 @@ def _go_to_error(records: list[StudyRecord], current: str, pair: BundlePair) -> 
     threshold = operating_point(pair.fracture, "patient").threshold
     candidates = [r for r in records if r.fractured is not None and r.study_id != current]
     random.shuffle(candidates)
-    for record in candidates[:LOOK_AT]:
+    for record in candidates[:MAX_SEARCHED]:
         try:
-            reading = stored_scores(record.folder, pair)
+            scores = stored_scores(record.folder, pair)
         except CSpineError:
             continue
-        if reading is None:
+        if scores is None:
             continue
-        if (reading.patient.patient_prob >= threshold) != record.patient_fractured:
+        if (scores.patient.patient_prob >= threshold) != record.patient_fractured:
             state.choose_study(record.study_id)
             return
-    state.tell(
-        "No other study that these networks have read so far is called wrongly; "
-        "read more of them in batch mode."
+    state.leave_message(
+        "No other study scored by these networks so far is called wrongly; score more studies "
+        "with “Many studies”."
     )

@@ -1,4 +1,4 @@
-"""One study on the bench: the viewer and the verdict, redrawn together."""
+"""One study on Diagnosis: the viewer and the verdict, redrawn together."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import streamlit as st
 
 from core.constants import VERTEBRAE
 from core.inference.study_scores import StudyScores
+from core.models.operating_points import operating_point
 from core.models.pairs import BundlePair
 from dashboard.diagnosis.box_layer import box_layer
 from dashboard.diagnosis.explanation import explanation_layer, explanation_picker
@@ -16,7 +17,6 @@ from dashboard.diagnosis.second_opinions import opinions_panel
 from dashboard.diagnosis.verdict import verdict_panel
 from dashboard.diagnosis.z_profile import z_profile_figure
 from dashboard.session import state, viewer_place
-from dashboard.studies.bundle_figures import operating_point
 from dashboard.studies.open_study import OpenStudy
 from dashboard.widgets.slice_viewer import Overlay, Ribbon, slice_viewer
 from dashboard.widgets.study_picker import StudyChoice
@@ -24,28 +24,28 @@ from dashboard.widgets.truth_layers import truth_layers
 
 VIEWER_KEY: Final = "viewer"
 BOXES_EXPLAIN: Final = (
-    "The verdict rests on the localiser's boxes, which are drawn on the slices: each box counts "
-    "for the vertebrae in view, together with the other slices of the vertebra. For a Grad-CAM "
-    "map choose another fracture network above."
+    "The verdict is based on the localiser's boxes, which are drawn on the slices: each box counts "
+    "for the vertebrae on its slice, together with the other slices of each vertebra. For a "
+    "Grad-CAM map, choose another fracture network above."
 )
 
 
 @st.fragment
 def workbench(
     study: OpenStudy,
-    reading: StudyScores | None,
+    scores: StudyScores | None,
     pair: BundlePair | None,
     choice: StudyChoice,
 ) -> None:
-    """Draw the bench; what moves in it redraws the bench alone.
+    """Draw viewer, verdict and details; a change in them redraws only this fragment.
 
     Args:
-        study: What to look at.
-        reading: What the networks say of it; None before they have run.
-        pair: The networks; None where there are none.
-        choice: Where the study comes from and what is known of it.
+        study: Study to show.
+        scores: Scores of the networks; None before they have run.
+        pair: The networks; None if there are none.
+        choice: Source of the study, with its truth if it is known.
     """
-    state.enter_study(study.fingerprint, study.volume.n_slices, _start(study, reading))
+    state.enter_study(study.fingerprint, study.volume.n_slices, _start(study, scores))
     with st.container(key="bench"):
         picture, verdict = st.columns([16, 9], gap="medium")
         with picture:
@@ -54,12 +54,12 @@ def workbench(
                 study, choice.record, reveal=state.truth_is_shown()
             )
             by_boxes = pair is not None and pair.fracture.config.gives_boxes
-            if reading is not None and pair is not None and by_boxes:
+            if scores is not None and pair is not None and by_boxes:
                 st.caption(BOXES_EXPLAIN)
-            elif reading is not None and pair is not None:
-                heat = explanation_layer(study, reading, pair, explanation_picker())
+            elif scores is not None and pair is not None:
+                heat = explanation_layer(study, scores, pair, explanation_picker())
                 layers += [] if heat is None else [heat]
-            boxes = box_layer(study, coming=by_boxes and reading is None)
+            boxes = box_layer(study, coming=by_boxes and scores is None)
             layers += [] if boxes is None else [boxes]
             with slices:
                 slice_viewer(
@@ -68,63 +68,63 @@ def workbench(
                     slice_index=state.current_slice(),
                     panes=("axial", "sagittal"),
                     overlays=layers,
-                    ribbon=_ribbon(reading, pair),
+                    ribbon=_ribbon(scores, pair),
                     on_change=_follow,
                 )
         with verdict, st.container(key="verdict"):
-            if reading is None or pair is None:
-                _unread(pair)
+            if scores is None or pair is None:
+                _no_verdict(pair)
             else:
-                verdict_panel(reading, pair, choice.truth)
-    study_details(study, reading, pair, choice)
+                verdict_panel(scores, pair, choice.truth)
+    study_details(study, scores, pair, choice)
     state.show_slice_in_url()
 
 
-def _start(study: OpenStudy, reading: StudyScores | None) -> int:
-    """The slice shown first: the worst of the linked vertebra or of the study, or the middle."""
-    if reading is None:
+def _start(study: OpenStudy, scores: StudyScores | None) -> int:
+    """First slice to show: the most suspicious of the linked vertebra or study, else the middle."""
+    if scores is None:
         return study.volume.n_slices // 2
     linked = state.linked_vertebra(VERTEBRAE)
-    return reading.peak_slice if linked is None else reading.peaks[VERTEBRAE.index(linked)]
+    return scores.peak_slice if linked is None else scores.peaks[VERTEBRAE.index(linked)]
 
 
-def _ribbon(reading: StudyScores | None, pair: BundlePair | None) -> Ribbon | None:
-    if reading is None or pair is None:
+def _ribbon(scores: StudyScores | None, pair: BundlePair | None) -> Ribbon | None:
+    if scores is None or pair is None:
         return None
     point = operating_point(pair.fracture, "slice")
-    return Ribbon.of_reading(reading, point.threshold if point.rule else None)
+    return Ribbon.of_scores(scores, point.threshold if point.rule else None)
 
 
 def _follow() -> None:
-    """Take over the slice that the reader scrolled to, before the bench is drawn again."""
+    """Adopt the slice that the user scrolled to, before the fragment is drawn again."""
     state.go_to_slice(viewer_place.viewer_report(VIEWER_KEY).slice_index)
 
 
-def _unread(pair: BundlePair | None) -> None:
+def _no_verdict(pair: BundlePair | None) -> None:
     reason = (
-        "No networks, no verdict. The slices can be browsed."
+        "No verdict without networks. The slices can be browsed."
         if pair is None
-        else "No verdict yet: the networks have not read this study."
+        else "No verdict yet: the networks have not scored this study."
     )
     st.html(f'<div class="lab-blank">{reason}</div>')
 
 
 def study_details(
-    study: OpenStudy, reading: StudyScores | None, pair: BundlePair | None, choice: StudyChoice
+    study: OpenStudy, scores: StudyScores | None, pair: BundlePair | None, choice: StudyChoice
 ) -> None:
-    """Show what goes beyond the verdict; nothing before the networks have run."""
-    if reading is None or pair is None:
+    """Show the profile, second opinions and report; nothing before the networks have run."""
+    if scores is None or pair is None:
         return
     profile, others, report = st.tabs(
-        ["Along the neck", "Do the model types agree?", "Report"], key="details"
+        ["Along the cervical spine", "Second opinions", "Report"], key="details"
     )
     with profile:
         st.caption(
-            "Left: where C1 to C7 were found along the table axis. Right: the fracture probability "
-            "of each slice; a peak inside one vertebra is more convincing than one between two."
+            "Left: extents of C1 to C7 along the table axis. Right: fracture probability of each "
+            "slice; a peak inside one vertebra is more convincing than one between two."
         )
         st.plotly_chart(
-            z_profile_figure(reading, state.current_slice()),
+            z_profile_figure(scores, state.current_slice()),
             key="z_profile",
             config={"displayModeBar": False},
             alt="Slice fracture probability along z, with the extents of C1 to C7",
@@ -132,4 +132,4 @@ def study_details(
     with others:
         opinions_panel(study)
     with report:
-        report_download(study, reading, pair, choice)
+        report_download(study, scores, pair, choice)

@@ -1,4 +1,4 @@
-"""Probabilities become calls: thresholds, the patient's call, the table C1–C7, the truth."""
+"""Verdict panel: thresholds, the call for the patient, the table C1–C7, the truth."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ import streamlit as st
 
 from core.constants import VERTEBRAE
 from core.inference.study_scores import Calls, StudyScores, call
+from core.models.operating_points import SavedOperatingPoint, operating_point
 from core.models.pairs import BundlePair
 from dashboard.session import state
-from dashboard.studies.bundle_figures import SavedOperatingPoint, operating_point
 from dashboard.widgets.vertebra_table import vertebra_table
 
 SUSPECTED, NOT_CALLED = "Fracture suspected", "No fracture called"
 
 
-def verdict_panel(reading: StudyScores, pair: BundlePair, truth: Sequence[bool] | None) -> None:
-    """Show the calls at the thresholds in force, and the sliders that move them."""
+def verdict_panel(scores: StudyScores, pair: BundlePair, truth: Sequence[bool] | None) -> None:
+    """Show the calls at the current thresholds, and the threshold sliders."""
     patient_point = operating_point(pair.fracture, "patient")
     vertebra_point = operating_point(pair.fracture, "vertebra")
     state.enter_points(
         pair.digest, patient=patient_point.threshold, vertebra=vertebra_point.threshold
     )
     patient, vertebra = state.thresholds()
-    calls = call(reading, patient=patient, vertebra=vertebra)
+    calls = call(scores, patient=patient, vertebra=vertebra)
     compare = _truth_toggle(truth)
-    st.html(_patient_card(reading, calls, patient, compare))
+    st.html(_patient_card(scores, calls, patient, compare))
     _threshold_slider("Patient threshold", state.PATIENT_THRESHOLD_KEY, patient_point)
-    st.html(vertebra_table(reading, calls, threshold=vertebra, truth=compare))
-    _jump_buttons(reading)
+    st.html(vertebra_table(scores, calls, threshold=vertebra, truth=compare))
+    _jump_buttons(scores)
     _threshold_slider("Vertebra threshold", state.VERTEBRA_THRESHOLD_KEY, vertebra_point)
     st.button(
-        "Back to the operating points",
+        "Reset to the operating points",
         on_click=state.reset_thresholds,
         icon=":material/restart_alt:",
         disabled=(patient, vertebra) == (patient_point.threshold, vertebra_point.threshold),
@@ -41,7 +41,7 @@ def verdict_panel(reading: StudyScores, pair: BundlePair, truth: Sequence[bool] 
 
 
 def _truth_toggle(truth: Sequence[bool] | None) -> Sequence[bool] | None:
-    """The truth where the study has one and the reader asks for it."""
+    """The truth, if the study has labels and the user has switched it on."""
     if truth is None:
         return None
     shown = st.toggle("Show the truth", key=state.TRUTH_KEY, persist_state="session")
@@ -49,9 +49,9 @@ def _truth_toggle(truth: Sequence[bool] | None) -> Sequence[bool] | None:
 
 
 def _patient_card(
-    reading: StudyScores, calls: Calls, threshold: float, truth: Sequence[bool] | None
+    scores: StudyScores, calls: Calls, threshold: float, truth: Sequence[bool] | None
 ) -> str:
-    prob = reading.patient.patient_prob
+    prob = scores.patient.patient_prob
     tone, words = ("hot", SUSPECTED) if calls.patient else ("calm", NOT_CALLED)
     comparison = ""
     if truth is not None:
@@ -73,7 +73,7 @@ def _threshold_slider(label: str, key: str, point: SavedOperatingPoint) -> None:
     origin = (
         f"operating point {point.threshold:.3f}, {point.rule}"
         if point.rule
-        else "no operating point in the bundle, 0.5 taken"
+        else "0.5, as the bundle has no operating point"
     )
     st.slider(
         f"{label} · {origin}",
@@ -86,16 +86,16 @@ def _threshold_slider(label: str, key: str, point: SavedOperatingPoint) -> None:
     )
 
 
-def _jump_buttons(reading: StudyScores) -> None:
-    """Buttons to the most suspicious slice of the study and of each vertebra seen."""
+def _jump_buttons(scores: StudyScores) -> None:
+    """Draw buttons to the most suspicious slice of the study and of each visible vertebra."""
     with st.container(key="jumps", horizontal=True, gap="xsmall", vertical_alignment="center"):
         st.html('<span class="lab-jump-label">Most suspicious slice</span>', width="content")
         st.button(
-            "Study", key="jump_study", on_click=state.go_to_slice, args=(reading.peak_slice,),
-            help=f"Slice {reading.peak_slice}",
+            "Study", key="jump_study", on_click=state.go_to_slice, args=(scores.peak_slice,),
+            help=f"Slice {scores.peak_slice}",
         )  # fmt: skip
         for j, name in enumerate(VERTEBRAE):
             st.button(
-                name, key=f"jump_{name}", on_click=state.go_to_slice, args=(reading.peaks[j],),
-                disabled=reading.ranges[j] is None, help=f"Slice {reading.peaks[j]}",
+                name, key=f"jump_{name}", on_click=state.go_to_slice, args=(scores.peaks[j],),
+                disabled=scores.ranges[j] is None, help=f"Slice {scores.peaks[j]}",
             )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Fracture probability along z, drawn upright with the head on top, beside C1..C7's extents."""
+"""Chart of the fracture probability along z, head on top, next to the extents of C1–C7."""
 
 from __future__ import annotations
 
@@ -15,37 +15,35 @@ from dashboard.widgets.palette import CURRENT, SUSPICION, VERTEBRA_COLORS, with_
 HEIGHT: Final = 560
 _LANES: Final = 2
 """Neighbouring vertebrae overlap in z, so they alternate between two lanes."""
-
-
 _ROOM_FOR_TAG: Final = 1.22
-"""The probability axis goes on past 1, so that the current slice's number hides no point."""
+"""End of the probability axis: beyond 1, so that the current slice's number hides no point."""
 
 
-def z_profile_figure(reading: StudyScores, current: int) -> go.Figure:
-    """Draw p_i along z in mm, where each vertebra was seen, and the current slice.
+def z_profile_figure(scores: StudyScores, current: int) -> go.Figure:
+    """Draw p_i along z in mm, the extent of each vertebra, and the current slice.
 
     Args:
-        reading: The study.
+        scores: Scores of the study.
         current: Index of the slice on show.
     """
     figure = make_subplots(
         rows=1, cols=2, shared_yaxes=True, column_widths=[0.32, 0.68], horizontal_spacing=0.03
     )
     for j, name in enumerate(VERTEBRAE):
-        _add_extent(figure, reading, j, name)
-    _add_profile(figure, reading)
-    _add_current(figure, float(reading.z_mm[current]), current)
-    _lay_out(figure, reading)
+        _add_extent(figure, scores, j, name)
+    _add_profile(figure, scores)
+    _add_current(figure, float(scores.z_mm[current]), current)
+    _lay_out(figure, scores)
     return figure
 
 
-def _add_extent(figure: go.Figure, reading: StudyScores, j: int, name: str) -> None:
-    """A bar from the first to the last slice that shows a vertebra, half a slice beyond each."""
-    span = reading.ranges[j]
+def _add_extent(figure: go.Figure, scores: StudyScores, j: int, name: str) -> None:
+    """Add a bar from the first to the last slice of a vertebra, extended by half a slice."""
+    span = scores.ranges[j]
     if span is None:
         return
-    top, bottom = (float(reading.z_mm[i]) for i in span)
-    half = _half_slice(reading)
+    top, bottom = (float(scores.z_mm[i]) for i in span)
+    half = _half_slice(scores)
     lane = j % _LANES
     figure.add_trace(
         go.Scatter(
@@ -74,13 +72,13 @@ def _add_extent(figure: go.Figure, reading: StudyScores, j: int, name: str) -> N
     )
 
 
-def _add_profile(figure: go.Figure, reading: StudyScores) -> None:
-    """p_i as a line with a point on every slice, which a click can select."""
-    probs = np.where(reading.patient.slice_seen, reading.patient.slice_probs, np.nan)
+def _add_profile(figure: go.Figure, scores: StudyScores) -> None:
+    """Add p_i as a line with a point on every slice."""
+    probs = np.where(scores.patient.slice_seen, scores.patient.slice_probs, np.nan)
     figure.add_trace(
         go.Scatter(
             x=probs,
-            y=reading.z_mm,
+            y=scores.z_mm,
             customdata=np.arange(len(probs)),
             mode="lines+markers",
             line={"color": SUSPICION, "width": 2},
@@ -123,9 +121,9 @@ def _add_current(figure: go.Figure, z_mm: float, current: int) -> None:
     )
 
 
-def _lay_out(figure: go.Figure, reading: StudyScores) -> None:
-    half = _half_slice(reading)
-    low, high = float(reading.z_mm.min()) - half, float(reading.z_mm.max()) + half
+def _lay_out(figure: go.Figure, scores: StudyScores) -> None:
+    half = _half_slice(scores)
+    low, high = float(scores.z_mm.min()) - half, float(scores.z_mm.max()) + half
     room = 0.03 * (high - low)
     figure.update_layout(
         height=HEIGHT,
@@ -153,7 +151,7 @@ def _lay_out(figure: go.Figure, reading: StudyScores) -> None:
     )
 
 
-def _half_slice(reading: StudyScores) -> float:
-    if len(reading.z_mm) < 2:
+def _half_slice(scores: StudyScores) -> float:
+    if len(scores.z_mm) < 2:
         return 0.5
-    return float(np.median(np.abs(np.diff(reading.z_mm)))) / 2
+    return float(np.median(np.abs(np.diff(scores.z_mm)))) / 2

@@ -63,7 +63,7 @@ def import_popover(sources: Sources) -> None:
             except CSpineError as error:
                 show_error(error, icon=":material/error:")
                 return
-            state.tell(f"{added.name} was added; choose it among the models.")
+            state.leave_message(f"{added.name} was added; choose it among the models.")
             st.rerun()
         _forget_button(sources)
 

@@ -19,9 +19,8 @@ from dashboard.evaluation.choices import (
 from dashboard.evaluation.comparison import ComparisonTable, compare
 from dashboard.evaluation.sources import Sources
 from dashboard.evaluation.state import evaluation_view, keep_evaluation_view
-from dashboard.session import state
 from dashboard.session.access import may_change
-from dashboard.widgets.notices import show_error
+from dashboard.widgets.notices import show_error, show_left_message
 
 
 def empty_state(sources: Sources) -> None:
@@ -32,9 +31,7 @@ def empty_state(sources: Sources) -> None:
         "or <em>Training</em> with all folds), <code>make demo-models</code> makes the shipped "
         "networks’, and predictions of another model can be added here.</div>"
     )
-    message = state.told()
-    if message:
-        st.success(message, icon=":material/check:")
+    show_left_message()
     if sources.truths and may_change():
         import_button(sources)
 
@@ -55,9 +52,7 @@ def choices(sources: Sources) -> ComparisonTable | None:
             chosen = choose_models(sources, truth)
         with imports:
             import_button(sources)
-    message = state.told()
-    if message:
-        st.success(message, icon=":material/check:")
+    show_left_message()
     comparison, problem = None, ""
     try:
         with st.spinner("Reading predictions and truth …", show_time=True):

@@ -1,4 +1,4 @@
-"""The sliders of the Localization page: how raw boxes become boxes."""
+"""Controls of the Localization page: localiser, fusion of raw boxes, minimum score."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _START: Final = FusionSettings()
 
 @dataclass(frozen=True, slots=True)
 class BoxChoice:
-    """What the reader chose.
+    """The settings of the controls.
 
     Attributes:
         bundle: The localiser.
-        settings: Of the fusion.
-        threshold: Score from which a box is shown and counted.
+        settings: Settings of the fusion.
+        threshold: Minimum score of a box to be shown and counted.
     """
 
     bundle: BundleInfo
@@ -35,11 +35,11 @@ class BoxChoice:
 
 
 def box_controls() -> BoxChoice | None:
-    """Let the reader choose a localiser and move its sliders; None where there is none."""
+    """Draw the controls; None without a localiser."""
     found = localizers()
     if not found:
         st.html(
-            '<div class="lab-blank">No localisation bundle is there. Train one: '
+            '<div class="lab-blank">There is no localisation bundle. To train one: '
             "<code>python -m core demo-localizer</code>.</div>"
         )
         return None
@@ -55,32 +55,33 @@ def box_controls() -> BoxChoice | None:
         rule = st.segmented_control(
             "Score of a fused box", list(RULES), default=_START.score_rule, required=True,
             key="loc_rule", format_func=lambda one: RULES[one], disabled=method != "wbf",
-            help="Weighted fusion only. The mean, as in the paper, rewards boxes that all passes "
-            "and slices agree on; the highest lets one sure pass stand for itself.",
+            help="Weighted fusion only. The mean, as in the paper, favours boxes that all passes "
+            "and slices agree on; with the highest, one confident pass is enough.",
         )  # fmt: skip
     bundle = names[name]
     columns = st.columns(4, gap="medium")
     with columns[0]:
         threshold = st.slider(
-            "Score from", 0.0, 1.0, round(default_threshold(bundle), 2), 0.01, key="loc_score",
-            help="Boxes below are neither drawn nor counted. Starts at the operating point, "
-            "chosen on other studies.",
+            "Minimum score", 0.0, 1.0, round(default_threshold(bundle), 2), 0.01, key="loc_score",
+            help="Boxes with a lower score are neither drawn nor counted. Starts at the operating "
+            "point, which was chosen on other studies.",
         )  # fmt: skip
     with columns[1]:
         iou = st.slider(
             "Fusion IoU", 0.1, 0.9, _START.iou, 0.05, key="loc_iou",
-            help="Boxes that overlap by more are taken for one thing. For soft-NMS the width of "
-            "its Gaussian.",
+            help="Boxes that overlap by more are merged. For soft-NMS: the width of its Gaussian.",
         )  # fmt: skip
     with columns[2]:
         skip = st.slider(
             "Skip raw boxes below", 0.03, 0.6, _START.skip_below, 0.01, key="loc_skip",
-            help="Raw boxes of a lower score do not take part.",
+            help="Raw boxes with a lower score are ignored.",
         )  # fmt: skip
     with columns[3]:
         neighbours = st.slider(
-            "Say of slices above and below", 0.0, 1.0, _START.neighbour_weight, 0.1,
-            key="loc_neighbours", help="Weight beside the slice's own 1; weighted fusion only.",
+            "Weight of neighbouring slices", 0.0, 1.0, _START.neighbour_weight, 0.1,
+            key="loc_neighbours",
+            help="Weight of the boxes above and below; the slice itself has weight 1. Weighted "
+            "fusion only.",
         )  # fmt: skip
     settings = FusionSettings(
         method=cast("FusionMethod", method or "wbf"),

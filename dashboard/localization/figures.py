@@ -17,10 +17,10 @@ _BINS: Final = np.linspace(0.0, 1.0, 21)
 
 
 def iou_histogram(report: DetectionReport) -> go.Figure:
-    """How much the best-scored box overlaps the true one, a bar for each 0.05.
+    """Histogram of the IoU of the best-scored box with the true one, in bins of 0.05.
 
     Args:
-        report: The measures.
+        report: Held-out measures.
     """
     missed = report.top_iou <= 0
     counts, _ = np.histogram(report.top_iou[~missed], _BINS)
@@ -52,7 +52,7 @@ def iou_histogram(report: DetectionReport) -> go.Figure:
 
 
 def froc_figure(report: DetectionReport) -> go.Figure:
-    """Sensitivity against false marks a study, for boxes on slices and for whole fractures."""
+    """FROC: sensitivity against false marks per study, for boxes and for whole fractures."""
     figure = go.Figure()
     for name, curve, color, dash in (
         ("boxes on slices", report.froc_boxes, SUSPICION, "solid"),
@@ -63,19 +63,19 @@ def froc_figure(report: DetectionReport) -> go.Figure:
             go.Scatter(
                 x=rate, y=curve.sensitivity, mode="lines", name=name,
                 line={"color": color, "width": 2, "dash": dash, "shape": "hv"},
-                hovertemplate="%{x:.2f} false a study: %{y:.2f} found<extra>" + name + "</extra>",
+                hovertemplate="%{x:.2f} false per study: %{y:.2f} found<extra>" + name + "</extra>",
             )
         )  # fmt: skip
     lay_out(figure, LOW)
     figure.update_layout(
         showlegend=True,
-        # Above the plot: inside, it would lie over one of the curves wherever it stood.
+        # Above the plot: inside, it would cover one of the curves at any position.
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
         margin={"t": 34},
     )
     figure.add_vline(x=1.0, line={"color": with_alpha(NEUTRAL, 0.7), "dash": "dot"})
     figure.update_xaxes(
-        title="False marks a study (log scale)", type="log", range=[np.log10(0.05), np.log10(32)],
+        title="False marks per study (log scale)", type="log", range=[np.log10(0.05), np.log10(32)],
         tickvals=[0.05, 0.125, 0.25, 0.5, 1, 2, 4, 8, 16, 32],
         ticktext=["0", "⅛", "¼", "½", "1", "2", "4", "8", "16", "32"],
     )  # fmt: skip
@@ -84,11 +84,11 @@ def froc_figure(report: DetectionReport) -> go.Figure:
 
 
 def group_figure(groups: Sequence[BoxGroup], title: str) -> go.Figure:
-    """Mean overlap by group, with the number of boxes.
+    """Mean IoU by group, with the number of boxes.
 
     Args:
-        groups: The most common first.
-        title: Of the axis with the names.
+        groups: Groups, the most common first.
+        title: What the groups are, for the axis title.
     """
     ordered = list(groups)[::-1]
     names = [group.name.replace("_", " ") for group in ordered]

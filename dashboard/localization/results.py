@@ -1,4 +1,4 @@
-"""How well the boxes find fractures on the held-out studies a bundle was measured on."""
+"""Held-out measures of the boxes: figures, charts and a gallery."""
 
 from __future__ import annotations
 
@@ -18,7 +18,12 @@ from core.evaluation.detection.report import DetectionReport
 from core.evaluation.intervals import Interval
 from dashboard.localization.controls import BoxChoice
 from dashboard.localization.figures import froc_figure, group_figure, iou_histogram
-from dashboard.studies.localizer import cohort_of, fused, pictures_of, report_of
+from dashboard.studies.localizer import (
+    fused_boxes,
+    held_out_boxes,
+    held_out_pictures,
+    held_out_report,
+)
 from dashboard.widgets.plot_area import CONFIG
 
 _EACH = 5
@@ -26,34 +31,35 @@ _SIDE = 288
 
 
 def held_out_results(chosen: BoxChoice) -> None:
-    """Figures, charts and the gallery; all of them follow the sliders."""
-    cohort = cohort_of(chosen.bundle)
+    """Draw figures, charts and the gallery; all of them follow the sliders."""
+    cohort = held_out_boxes(chosen.bundle)
     if cohort is None:
         st.html(
             '<div class="lab-blank">This bundle ships no held-out boxes; '
-            "<code>python -m core demo-localizer --score-only</code> makes them.</div>"
+            "<code>python -m core demo-localizer --score-only</code> computes them.</div>"
         )
         return
     key = str(chosen.bundle.folder), chosen.bundle.config.weights_sha256
-    report = report_of(*key, chosen.settings, chosen.threshold)
+    report = held_out_report(*key, chosen.settings, chosen.threshold)
     st.subheader("How well do the boxes find fractures?")
     st.caption(
-        f"{report.studies} synthetic studies that the localiser never saw, {report.slices:,} "
-        f"slices, {report.true_boxes} true boxes around {report.true_fractures} fractures. "
-        "Everything below follows the sliders. Synthetic figures say nothing about patients."
+        f"{report.studies} synthetic studies that the localiser was not trained on, "
+        f"{report.slices:,} slices, {report.true_boxes} true boxes around {report.true_fractures} "
+        "fractures. Everything below follows the sliders. Synthetic figures do not transfer to "
+        "patients."
     )
     _tiles(report)
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown("**How much do the boxes overlap?**")
         st.plotly_chart(iou_histogram(report), config=CONFIG, key="loc_iou_chart")
-        st.caption("Grey: true boxes that no box on their slice touches at this score.")
+        st.caption("Grey: true boxes that no box on their slice overlaps at this score.")
     with right:
         st.markdown("**How many are found at how many false alarms?** (FROC)")
         st.plotly_chart(froc_figure(report), config=CONFIG, key="loc_froc_chart")
         st.caption(
-            "Each point is a score threshold. Found: the box's centre lies in the true box. "
-            "Dotted: one false mark a study."
+            "Each point is a score threshold. Found: the centre of the box is in the true box. "
+            "Dotted: one false mark per study."
         )
     left, right = st.columns(2, gap="medium")
     with left:
@@ -67,27 +73,27 @@ def held_out_results(chosen: BoxChoice) -> None:
             group_figure(by_group(report, cohort.vertebrae), "vertebra"), config=CONFIG,
             key="loc_vertebrae",
         )  # fmt: skip
-    _gallery(chosen, cohort, fused(*key, chosen.settings), report)
+    _gallery(chosen, cohort, fused_boxes(*key, chosen.settings), report)
 
 
 def _tiles(report: DetectionReport) -> None:
     at_one = report.froc_fractures.sensitivity_at(1.0)
     tiles = (
         ("Mean IoU", report.mean_top_iou, "mean_top_iou",
-         "Overlap of the best-scored box with the true one; 0 where there is none."),
+         "Overlap of the best-scored box with the true one; 0 without a box."),
         ("Centre inside", report.hit_rate, "hit_rate",
-         "Share of true boxes that hold the centre of the best-scored box."),
-        ("Boxes found at 1 false box a study", report.froc_boxes.sensitivity_at(1.0),
-         "froc_boxes", "Whatever the score slider says."),
-        ("Fractures found at 1 false track", at_one, "froc_fractures",
-         "A fracture is found where a track hits it on any slice."),
+         "Share of true boxes that contain the centre of the best-scored box."),
+        ("Boxes found at 1 false box per study", report.froc_boxes.sensitivity_at(1.0),
+         "froc_boxes", "Independent of the minimum score."),
+        ("Fractures found at 1 false track per study", at_one, "froc_fractures",
+         "A fracture is found if a track hits it on any slice."),
         ("mAP", report.mean_average_precision, "", "Mean AP at IoU 0.1, 0.3 and 0.5."),
     )  # fmt: skip
     with st.container(key="loc_tiles"):
         columns = st.columns(len(tiles))
-    for column, (label, value, name, words) in zip(columns, tiles, strict=True):
+    for column, (label, value, name, explanation) in zip(columns, tiles, strict=True):
         with column:
-            st.metric(label, f"{value:.3f}", help=words)
+            st.metric(label, f"{value:.3f}", help=explanation)
             st.caption(_interval(report.intervals.get(name)))
 
 
@@ -98,8 +104,8 @@ def _interval(found: Interval | None) -> str:
 def _gallery(
     chosen: BoxChoice, cohort: BoxTables, predicted: BoxTable, report: DetectionReport
 ) -> None:
-    """The best and the worst true boxes with what was predicted on their slices."""
-    pictures = pictures_of(chosen.bundle)
+    """Draw the best and the worst true boxes with the predicted boxes on their slices."""
+    pictures = held_out_pictures(chosen.bundle)
     if pictures is None:
         return
     order = np.argsort(report.top_iou, kind="stable")
@@ -111,7 +117,10 @@ def _gallery(
             if study not in studies and len(seen[name]) < _EACH:
                 studies.add(study)
                 seen[name].append(int(row))
-    for name, title in (("best", "Best boxes, one a study"), ("worst", "Worst boxes, one a study")):
+    for name, title in (
+        ("best", "Best boxes, one per study"),
+        ("worst", "Worst boxes, one per study"),
+    ):
         st.markdown(f"**{title}** – green: truth, amber: the localiser")
         for column, row in zip(st.columns(_EACH), seen[name], strict=False):
             study_id = cohort.study_ids[int(cohort.truth.study[row])]
@@ -127,7 +136,7 @@ def _gallery(
                 )
                 st.link_button(
                     f"Slice {index}", f"/diagnosis?study={study_id}&slice={index}",
-                    help="Open this slice; the study is made again from its seed.",
+                    help="Opens this slice; the study is generated again from its seed.",
                 )  # fmt: skip
 
 
@@ -138,7 +147,7 @@ def _picture(
     number: int,
     chosen: BoxChoice,
 ) -> NDArray[np.uint8]:
-    """The square with both boxes, uint8 (h, w, 3) RGB."""
+    """The square around a true box with both boxes drawn, uint8 (h, w, 3) RGB."""
     grey = cast(
         "NDArray[np.uint8]",
         cv2.imdecode(np.frombuffer(row["jpeg"], np.uint8), cv2.IMREAD_GRAYSCALE),

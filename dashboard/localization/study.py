@@ -1,7 +1,8 @@
-"""One study with its boxes before and after fusion, two viewers that scroll together."""
+"""Boxes of one study before and after fusion, in two viewers that scroll together."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 import streamlit as st
@@ -23,7 +24,7 @@ _HEIGHT: Final = 430
 
 
 def study_boxes(study: OpenStudy, choice: StudyChoice, chosen: BoxChoice) -> None:
-    """Show a study's boxes; run the localiser first where it has not read the study."""
+    """Show the boxes of a study; run the localiser first if it has not run yet."""
     raw = find_raw(study, chosen.bundle)
     if raw is None:
         box_progress(study, chosen.bundle)
@@ -48,26 +49,33 @@ def _viewers(
     left, right = st.columns(2, gap="medium")
     for place, key, title, boxes in (
         (left, BEFORE, f"Before fusion · {len(before)} raw boxes", before),
-        (right, AFTER, f"After fusion · {len(after)} boxes from score {chosen.threshold:g}", after),
+        (
+            right,
+            AFTER,
+            f"After fusion · {len(after)} boxes with score ≥ {chosen.threshold:g}",
+            after,
+        ),
     ):
         with place:
             st.markdown(f"**{title}**")
             slice_viewer(
                 study, key=key, slice_index=state.current_slice(), height=_HEIGHT,
                 overlays=[true_boxes(truth), predicted_boxes(boxes)],
-                on_change=_follow_before if key == BEFORE else _follow_after,
+                on_change=partial(_follow, key),
             )  # fmt: skip
     _tracks(found)
     state.show_slice_in_url()
 
 
 def _tracks(found: Detections) -> None:
-    """A button a track that leads to its middle slice."""
+    """One button per track, to its middle slice."""
     tracks = boxes_3d(found)[:8]
     if not tracks:
-        st.caption("No box of this study reaches the score. Lower “Score from” to see more.")
+        st.caption(
+            "No box of this study reaches the minimum score. Lower “Minimum score” to see more."
+        )
         return
-    st.caption("Boxes of neighbouring slices form tracks. Go to one, the likeliest first:")
+    st.caption("Boxes of neighbouring slices form tracks. Go to a track (highest score first):")
     with st.container(horizontal=True, key="loc_tracks"):
         for number, box in enumerate(tracks):
             middle = (box.first_slice + box.last_slice) // 2
@@ -82,15 +90,11 @@ def _truth(study: OpenStudy, choice: StudyChoice) -> list[BoxPrediction]:
 
 
 def _start(found: Detections, truth: list[BoxPrediction], study: OpenStudy) -> int:
-    """The slice of the best box, else of a true one, else the middle."""
+    """Index of the slice with the best box, else with a true box, else the middle."""
     if len(found):
         return int(found.slice_index[found.scores.argmax()])
     return truth[len(truth) // 2].slice_index if truth else study.volume.n_slices // 2
 
 
-def _follow_before() -> None:
-    state.go_to_slice(viewer_place.viewer_report(BEFORE).slice_index)
-
-
-def _follow_after() -> None:
-    state.go_to_slice(viewer_place.viewer_report(AFTER).slice_index)
+def _follow(viewer: str) -> None:
+    state.go_to_slice(viewer_place.viewer_report(viewer).slice_index)

@@ -1,4 +1,4 @@
-"""The parts of the Overview page."""
+"""Cards of the Overview page."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ PROJECT_RESULTS = (
     ("Fracture detection", "patient", "recall 0.996", "AUC 0.747"),
     ("Localisation", "box", "IoU 0.100", "–"),
 )
-"""What the team's project reached on the RSNA 2022 data: task, level, figure, figure."""
+"""Results of the team's project on the RSNA 2022 data: task, level, figure, ROC AUC."""
 
 
 def hero() -> None:
-    """The question that the lab answers, and its sign."""
+    """Draw the question that the program answers, and its sign."""
     draw(
         '<section class="lab-hero"><div><span class="lab-eyebrow">C-Spine Fracture Lab</span>'
-        "<h1>Is this neck broken, where, and how sure are we?</h1>"
-        "<p>A CT series goes in; out come fracture probabilities for every slice, for each of the "
-        "vertebrae C1–C7 and for the patient. Thresholds are yours to move, and every figure says "
-        "which data it was measured on.</p></div>"
+        "<h1>Is the cervical spine fractured, where, and how certain is that?</h1>"
+        "<p>The networks compute fracture probabilities for every slice of a CT series, for each "
+        "of the vertebrae C1–C7 and for the patient. You can move every threshold, and every "
+        "figure states which data it was measured on.</p></div>"
         f"{spine_mark()}</section>"
     )
 
 
 def method_card() -> None:
-    """The method as a picture."""
+    """Draw the method as a picture."""
     draw(f'<section class="lab-card"><h2>From voxels to a call</h2>{pipeline_picture()}</section>')
 
 
 def data_set_card() -> None:
-    """What the chosen data set holds; how to get one where there is none."""
+    """Draw the size of the data set on show, or how to get a data set."""
     try:
         cohort = current_cohort()
     except DataRootError as error:
@@ -58,7 +58,7 @@ def data_set_card() -> None:
 
 
 def next_steps() -> None:
-    """Where to go from here."""
+    """Draw the links to Diagnosis and to the tour."""
     with st.container(key="next"):
         st.html('<h2 class="lab-plain">Where to go next</h2>')
         st.page_link(
@@ -68,9 +68,9 @@ def next_steps() -> None:
             width="stretch",
         )
         st.html(
-            '<p class="lab-muted">Choose a study of the data set, type a folder or upload a zip of '
-            "DICOM files. Browse the slices, see the probability along the neck, move the "
-            "thresholds.</p>"
+            '<p class="lab-muted">Choose a study of the data set, enter a folder or upload a zip '
+            "of DICOM files. Browse the slices, see the probability along the cervical spine, move "
+            "the thresholds.</p>"
         )
         tour_start()
         st.html(
@@ -80,7 +80,7 @@ def next_steps() -> None:
 
 
 def bundles_card() -> None:
-    """The networks found, each with its held-out figure."""
+    """Draw the table of networks with their held-out figures."""
     found = all_bundles()
     if not found:
         st.html(
@@ -99,22 +99,22 @@ def bundles_card() -> None:
 
 
 def project_results_card() -> None:
-    """The team's own results on RSNA data, apart from everything measured here."""
+    """Draw the team's own results on RSNA data, separate from all figures of this program."""
     rows = "".join(
         "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
         for row in PROJECT_RESULTS
     )
     st.html(
         '<section class="lab-card"><h2>The project on RSNA 2022</h2>'
-        '<p class="lab-muted">Measured by the team on 2,019 real studies. Another data set than '
-        "the synthetic one: these figures and those of the networks here cannot be compared.</p>"
+        '<p class="lab-muted">Measured by the team on 2,019 real studies, not on the synthetic '
+        "data set: these figures are not comparable with those of the networks above.</p>"
         '<div class="lab-scroll"><table class="lab-table"><thead><tr><th>Task</th><th>Level</th>'
         f"<th>Figure</th><th>ROC AUC</th></tr></thead><tbody>{rows}</tbody></table></div></section>"
     )
 
 
 def _data_set(cohort: CurrentDataSet, title: str | None) -> str:
-    """The card of a data set; `title` is that of one other than the installation's own."""
+    """HTML of the data set card; `title` names a data set other than the one in use."""
     labelled = cohort.n_labelled
     share = f"{100 * cohort.n_fractured / labelled:.0f} %" if labelled else "–"
     slices = "–" if cohort.n_slices is None else f"{cohort.n_slices:,}"
@@ -132,9 +132,9 @@ def _data_set(cohort: CurrentDataSet, title: str | None) -> str:
         else ""
     )
     onward = (
-        "Chosen on Dataset."
+        "Chosen on the Dataset page."
         if title
-        else "Point the lab at another one with <code>RSNA_ROOT=/data make run</code>."
+        else "To use another data set: <code>RSNA_ROOT=/data make run</code>."
     )
     return (
         f'<section class="lab-card"><h2>Data set in use: {escape(title or cohort_name(cohort))}'
@@ -147,7 +147,7 @@ def _no_data_set() -> str:
     return (
         '<section class="lab-card"><h2>No data set yet</h2><p class="lab-muted"><code>make run'
         "</code> prepares a synthetic cohort before it opens the dashboard; <code>python -m core "
-        "demo</code> does it alone. <code>RSNA_ROOT=/data make run</code> uses the RSNA 2022 set."
+        "demo</code> does only that. <code>RSNA_ROOT=/data make run</code> uses the RSNA 2022 set."
         "</p></section>"
     )
 

@@ -1,4 +1,4 @@
-"""The method as a picture: five drawings in a row, in the colours of whatever theme is on."""
+"""The method as a picture: five drawings in a row, in the colours of the current theme."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Stage:
     """One step of the method.
 
     Attributes:
-        title: What happens.
-        text: How, in a line or two.
+        title: Name of the step.
+        text: Explanation in a line or two.
         drawing: SVG elements for a canvas of 200 × 130.
     """
 
@@ -29,7 +29,7 @@ class Stage:
 
 
 def pipeline_picture() -> str:
-    """Write the picture as HTML with inline SVG."""
+    """The picture as HTML with inline SVG."""
     stages = "".join(_figure(number, stage) for number, stage in enumerate(_stages(), start=1))
     return f'<div class="lab-pipeline" role="list">{stages}</div>'
 
@@ -48,7 +48,7 @@ def _stages() -> tuple[Stage, ...]:
     return (
         Stage(
             "CT series",
-            "DICOM slices, ordered by their position along the neck, in Hounsfield units.",
+            "DICOM slices in Hounsfield units, ordered from the head down.",
             _slices(),
         ),
         Stage(
@@ -59,12 +59,12 @@ def _stages() -> tuple[Stage, ...]:
         Stage(
             "Two networks",
             "Per slice: which vertebrae are visible, <i>v<sub>ij</sub></i>, "
-            "and is anything broken, <i>f<sub>ij</sub></i>.",
+            "and whether there is a fracture, <i>f<sub>ij</sub></i>.",
             _networks(),
         ),
         Stage(
             "Along z",
-            "Both answers, slice by slice, say where a fracture is suspected.",
+            "The scores of all slices show where a fracture is suspected.",
             _profile(),
         ),
         Stage(
@@ -93,7 +93,7 @@ def _slices() -> str:
 
 
 def _window() -> str:
-    """The window's ramp over the HU axis, and the grey picture that comes of it."""
+    """The ramp of the window over the HU axis, and the resulting grey levels."""
     greys = "".join(
         f'<rect x="{30 + 14 * k}" y="104" width="14" height="10" fill="currentColor" '
         f'opacity="{0.08 + 0.092 * k:.2f}"/>'

@@ -1,4 +1,4 @@
-"""The lab's sign: seven cervical vertebrae from the side, in their fixed colours."""
+"""Logo of the Overview: seven cervical vertebrae from the side, in their fixed colours."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dashboard.widgets.palette import SUSPICION, VERTEBRA_COLORS
 
 _PLACES = ((104, 24, -14), (95, 60, -10), (90, 97, -5), (88, 134, 0), (89, 171, 5), (94, 208, 10),
            (103, 245, 16))  # fmt: skip
-"""Centre and tilt in degrees of each body: the neck's lordosis."""
+"""Centre (px) and tilt (degrees) of each vertebral body: the cervical lordosis."""
 
 
 def spine_mark(*, suspected: str = "C5") -> str:
-    """Draw the column as inline SVG, one vertebra cracked.
+    """The cervical spine as inline SVG, one vertebra fractured.
 
     Args:
-        suspected: The vertebra that carries the crack.
+        suspected: Name of the fractured vertebra.
     """
     bodies = "".join(
         _vertebra(name, color, place, cracked=name == suspected)

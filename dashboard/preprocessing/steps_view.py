@@ -290,7 +290,7 @@ def _hand_over(
         "Use these settings", type="primary", icon=":material/model_training:",
         help="Opens the Training page's form with them; nothing starts yet.",
     ):  # fmt: skip
-        state.fill_form(training_values(preparation, ranges, seed=seed), anew=True)
+        state.fill_form(training_values(preparation, ranges, seed=seed), overwrite=True)
         state.show_section("New run")
-        state.tell("The form holds the settings of the Preprocessing page.")
+        state.leave_message("The form holds the settings of the Preprocessing page.")
         st.switch_page(PAGES / "training.py")

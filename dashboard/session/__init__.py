@@ -1,1 +1,1 @@
-"""Who is at the page and what the page remembers: state, access, roles, number formats."""
+"""State of a browser session, access rights and roles, and the wording of quantities."""

@@ -1,7 +1,7 @@
-"""What the one who asks may do: by login and role, where there is a login, and read-only mode.
+"""What the current user may do, by login, role and read-only mode.
 
-A login is on as soon as Streamlit's secrets have an `[auth]` section. Without one everybody who
-reaches the server is an operator, which is right for a server on the reader's own machine.
+The login is on as soon as Streamlit's secrets have an `[auth]` section. Without one everybody who
+reaches the server is an operator, which is right for a server on the user's own machine.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ def login_is_on() -> bool:
 
 
 def providers() -> list[str]:
-    """Names of the identity providers to choose from; empty where there is the one unnamed."""
+    """Names of the identity providers to choose from; empty for a single unnamed one."""
     section = get_secrets_auth_section()
     return [name for name, value in section.items() if isinstance(value, Mapping)]
 
 
 def identity() -> Identity | None:
-    """Claims of the one whose page is being drawn; None where nobody is logged in."""
+    """Claims of the user whose page is being drawn; None if nobody is logged in."""
     if get_script_run_ctx() is None:
         return None
     claims = st.user.to_dict()
@@ -44,7 +44,7 @@ def identity() -> Identity | None:
 
 
 def role() -> Role | None:
-    """Role of the one whose page is being drawn; None for one who may not see anything.
+    """Role of the user whose page is being drawn; None for a user without access.
 
     Raises:
         ConfigError: The rules for roles are wrong.
@@ -56,7 +56,7 @@ def role() -> Role | None:
 
 
 def role_by_cookies(cookies: Mapping[str, str]) -> Role | None:
-    """Role of the one who sent an HTTP request, by the signed cookie that the login left.
+    """Role of the sender of an HTTP request, from the signed cookie of the login.
 
     Raises:
         ConfigError: The rules for roles are wrong.
@@ -68,39 +68,39 @@ def role_by_cookies(cookies: Mapping[str, str]) -> Role | None:
 
 
 def may_change() -> bool:
-    """Whether the one whose page is being drawn may change anything."""
-    return looking_only() is None
+    """Whether the user whose page is being drawn may change anything."""
+    return read_only_reason() is None
 
 
 def may_browse() -> bool:
-    """Whether folders of the server may be named: by operators, as they hold others' data too."""
+    """Whether the user may open folders of the server: operators only, as others' data is there."""
     return role() == "operator"
 
 
-def looking_only() -> str | None:
-    """Why nothing may be changed, as the beginning of a sentence; None where it may."""
+def read_only_reason() -> str | None:
+    """Why nothing may be changed, as the beginning of a sentence; None if changes are allowed."""
     if settings().dashboard_readonly:
         return "This dashboard is read-only"
     if role() != "operator":
-        return "Your account may look but not change anything"
+        return "Your account has read access only"
     return None
 
 
 def refusal(purpose: str) -> str | None:
-    """A sentence for one who may not change anything; None for one who may.
+    """Why a change is refused and how to allow it; None if changes are allowed.
 
     Args:
-        purpose: What it would be needed for, as in "to train from it".
+        purpose: What the change is needed for, as in "to start training here".
     """
-    reason = looking_only()
+    reason = read_only_reason()
     if reason is None:
         return None
-    mend = (
+    remedy = (
         "unset DASHBOARD_READONLY"
         if settings().dashboard_readonly
         else "an operator's account is needed"
     )
-    return f"{reason}; {mend} {purpose}."
+    return f"{reason}; {remedy} {purpose}."
 
 
 def _claims(cookies: Mapping[str, str]) -> Identity | None:
@@ -117,5 +117,5 @@ def _claims(cookies: Mapping[str, str]) -> Identity | None:
         return None
     if not isinstance(claims, dict) or claims.get("is_logged_in") is not True:
         return None
-    # A cookie that another deployment with the same secret signed is none of ours.
+    # Another deployment with the same secret may have signed the cookie.
     return claims if claims.get("origin") == get_origin_from_redirect_uri() else None

@@ -1,4 +1,4 @@
-"""Where the files of the pages are."""
+"""Folder of the page files."""
 
 from __future__ import annotations
 
@@ -7,4 +7,4 @@ from typing import Final
 from core.config import PROJECT_ROOT
 
 PAGES: Final = PROJECT_ROOT / "pages"
-"""One file per page; its stem is the page's address."""
+"""One file per page; its stem is the path of the page in the URL."""

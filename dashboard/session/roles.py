@@ -1,4 +1,4 @@
-"""Who may do what: viewers look, read studies and upload their own; operators change things too."""
+"""Roles: viewers look at studies and upload their own; operators may also change things."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from core.errors import ConfigError
 
 Role = Literal["viewer", "operator"]
 Identity = Mapping[str, object]
-"""Claims of somebody's identity provider: email, email_verified, groups and the like."""
+"""Claims of an identity provider: email, email_verified, groups and the like."""
 
 _ANYBODY = "*"
 
@@ -25,15 +25,15 @@ class RoleRules:
     or a list that holds it) or `*` (everybody who can log in).
 
     Attributes:
-        operators: Rules; one that fits makes an operator.
-        viewers: Rules; one that fits makes a viewer of whoever is no operator.
+        operators: Rules; whoever matches one is an operator.
+        viewers: Rules; whoever matches one and is not an operator is a viewer.
     """
 
     operators: tuple[str, ...]
     viewers: tuple[str, ...]
 
     def role_of(self, identity: Identity) -> Role | None:
-        """The role of an identity; None for one that may not come in."""
+        """Role of an identity; None if it has no access."""
         if any(_fits(rule, identity) for rule in self.operators):
             return "operator"
         if any(_fits(rule, identity) for rule in self.viewers):
@@ -45,7 +45,7 @@ def role_rules(settings: Settings) -> RoleRules:
     """The rules in DASHBOARD_OPERATORS and DASHBOARD_VIEWERS, separated by commas.
 
     Raises:
-        ConfigError: A rule has none of the four shapes.
+        ConfigError: A rule has none of the four forms.
     """
     return RoleRules(
         operators=_parse("DASHBOARD_OPERATORS", settings.dashboard_operators),
@@ -58,7 +58,7 @@ def _parse(name: str, text: str) -> tuple[str, ...]:
     for rule in rules:
         if rule != _ANYBODY and not re.fullmatch(r"[^\s@=]*@[^\s@=]+|[^\s=]+=.+", rule):
             raise ConfigError(
-                f"{name} holds {rule!r}, which is no rule; write name@host, @host, claim=value "
+                f"{name} holds {rule!r}, which is not a rule; write name@host, @host, claim=value "
                 "or *."
             )
     return rules
@@ -70,7 +70,7 @@ def _fits(rule: str, identity: Identity) -> bool:
     claim, equals, wanted = rule.partition("=")
     if equals:
         return wanted in _values(identity.get(claim))
-    # An address that its provider calls unverified can be anybody's.
+    # An unverified address may belong to anybody.
     if identity.get("email_verified") in (False, "false"):
         return False
     address = str(identity.get("email") or "").casefold()

@@ -1,4 +1,4 @@
-"""What a browser session remembers, its URL included; `viewer_place` holds the viewers' part."""
+"""State of a browser session, including its URL; `viewer_place` holds the part of the viewers."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ _DATASET_STUDY: Final = "_dataset_study"
 
 
 def session_name() -> str:
-    """A random name of this browser session, the same for as long as it lasts."""
+    """Random name of this browser session, constant while the session lasts."""
     return st.session_state.setdefault(_SESSION, uuid.uuid4().hex)
 
 
 def study_from_url(known: list[str]) -> None:
-    """Choose the study that the URL names, once, where nothing is chosen yet and it exists."""
+    """Choose the study that the URL names if it exists and none is chosen yet."""
     if STUDY_KEY not in st.session_state:
         named = st.query_params.get(STUDY_KEY)
         if named in known:
@@ -50,38 +50,38 @@ def study_from_url(known: list[str]) -> None:
 
 
 def choose_study(study_id: str) -> None:
-    """Show another study of the data set; for callbacks, so before the picker is drawn."""
+    """Show another study of the data set. For callbacks: they run before the picker is drawn."""
     st.session_state[STUDY_KEY] = study_id
 
 
 def open_in_diagnosis(study_id: str) -> None:
-    """Turn Diagnosis to one study of the data set; for callbacks."""
+    """Show a study of the data set on Diagnosis; for callbacks."""
     st.session_state[MODE_KEY] = ONE_STUDY
     st.session_state["source"] = "Data set"
     choose_study(study_id)
 
 
 def open_folder_in_diagnosis(folder: str) -> None:
-    """Turn Diagnosis to a study in a folder; for callbacks."""
+    """Show the study in a folder on Diagnosis; for callbacks."""
     st.session_state[MODE_KEY] = ONE_STUDY
     st.session_state["source"] = "Folder"
     st.session_state["folder"] = folder
 
 
 def show_study_in_url(study_id: str | None) -> None:
-    """Make the URL a link to this study; None for one that has no place in the data set."""
-    _set_query(STUDY_KEY, study_id)
+    """Make the URL a link to this study; None for a study outside the data set."""
+    set_query(STUDY_KEY, study_id)
 
 
 def enter_study(fingerprint: str, n_slices: int, start: int) -> None:
-    """Put the slice slider where a newly opened study should start.
+    """Set the slice slider to the first slice to show of a newly opened study.
 
-    A `start` that becomes better known later (once the networks have run) moves the slider too,
-    unless the reader has moved it.
+    If `start` changes later (once the networks have run), the slider follows unless the user has
+    moved it.
 
     Args:
-        fingerprint: Of the study.
-        n_slices: Its slices, >= 1.
+        fingerprint: Fingerprint of the study.
+        n_slices: Number of slices of the study, >= 1.
         start: Slice to show first.
     """
     entered, earlier = st.session_state.get(_ENTERED, (None, None))
@@ -99,13 +99,13 @@ def current_slice() -> int:
 
 
 def go_to_slice(index: int) -> None:
-    """Show another slice; for callbacks, so before the slider is drawn."""
+    """Show another slice. For callbacks: they run before the slider is drawn."""
     st.session_state[SLICE_KEY] = index
 
 
 def show_slice_in_url() -> None:
     """Make the URL a link to the slice on show."""
-    _set_query(SLICE_KEY, str(current_slice()))
+    set_query(SLICE_KEY, str(current_slice()))
 
 
 def enter_points(bundle: str, *, patient: float, vertebra: float) -> None:
@@ -118,14 +118,14 @@ def enter_points(bundle: str, *, patient: float, vertebra: float) -> None:
 
 
 def reset_thresholds() -> None:
-    """Set both thresholds back to the bundle's operating points."""
+    """Reset both thresholds to the operating points of the bundle."""
     _, patient, vertebra = st.session_state[_POINTS]
     st.session_state[PATIENT_THRESHOLD_KEY] = patient
     st.session_state[VERTEBRA_THRESHOLD_KEY] = vertebra
 
 
 def thresholds() -> tuple[float, float]:
-    """Patient and vertebra threshold as the sliders stand."""
+    """Current patient and vertebra threshold."""
     return (
         float(st.session_state[PATIENT_THRESHOLD_KEY]),
         float(st.session_state[VERTEBRA_THRESHOLD_KEY]),
@@ -133,20 +133,20 @@ def thresholds() -> tuple[float, float]:
 
 
 def take_vertebra_threshold(component: str) -> None:
-    """Set the vertebra threshold to what a component's state reports; for its callback."""
+    """Set the vertebra threshold to the one in a component's state; for its callback."""
     reported = (st.session_state.get(component) or {}).get("threshold")
     if reported is not None:
         st.session_state[VERTEBRA_THRESHOLD_KEY] = min(max(float(reported), 0.0), 1.0)
 
 
 def remembered_upload(file_id: str) -> Any:  # noqa: ANN401 - what remember_upload was given
-    """What became of an upload that was seen before; None for a new one."""
+    """Result of an upload that was seen before; None for a new one."""
     known, outcome = st.session_state.get(_UPLOAD, (None, None))
     return outcome if known == file_id else None
 
 
 def remember_upload(file_id: str, outcome: object) -> None:
-    """Keep what became of an upload, so that a rerun does not unpack it again."""
+    """Keep the result of an upload, so that a rerun does not unpack it again."""
     st.session_state[_UPLOAD] = (file_id, outcome)
 
 
@@ -155,20 +155,20 @@ def form_key(field: str) -> str:
     return f"train_{field}"
 
 
-def fill_form(values: Mapping[str, Any], *, anew: bool = False) -> None:
+def fill_form(values: Mapping[str, Any], *, overwrite: bool = False) -> None:
     """Put values into the training form before it is drawn.
 
     Args:
-        values: By field.
-        anew: Also where the form holds something already.
+        values: Values by field.
+        overwrite: Also replace values that the form has already.
     """
     for field, value in values.items():
-        if anew or form_key(field) not in st.session_state:
+        if overwrite or form_key(field) not in st.session_state:
             st.session_state[form_key(field)] = value
 
 
 def form_value(field: str) -> Any:  # noqa: ANN401 - any widget's value
-    """What a field of the training form holds."""
+    """Value of a field of the training form."""
     return st.session_state[form_key(field)]
 
 
@@ -178,18 +178,22 @@ def set_form_value(field: str, value: object) -> None:
 
 
 def show_section(section: str) -> None:
-    """Turn to a section of the training page when it is drawn next."""
+    """Show this section of the training page when it is drawn next."""
     st.session_state[_NEXT_SECTION] = section
 
 
 def enter_section() -> None:
-    """Turn to the section asked for, before the switch between sections is drawn."""
+    """Apply `show_section`, before the switch between sections is drawn."""
     if _NEXT_SECTION in st.session_state:
         st.session_state[TRAINING_SECTION_KEY] = st.session_state.pop(_NEXT_SECTION)
 
 
 def chosen_run(known: Sequence[str]) -> str:
-    """Of one run id or more: the one chosen, else the one the URL names, else the first."""
+    """Id of the chosen run, else of the one in the URL, else of the first.
+
+    Args:
+        known: At least one run id.
+    """
     for named in (st.session_state.get(RUN_KEY), st.query_params.get(RUN_KEY)):
         if named in known:
             return str(named)
@@ -202,12 +206,12 @@ def run_is_linked() -> bool:
 
 
 def choose_run(run_id: str | None) -> None:
-    """Have the runs section show this run; None for the first."""
+    """Show this run in the runs section; None for the first."""
     st.session_state[RUN_KEY] = run_id
 
 
 def clicked_row(table: str) -> int | None:
-    """Number of the row that was clicked in a table; for the table's callback."""
+    """Index of the row that was clicked in a table; for the table's callback."""
     event = st.session_state.get(table) or {}
     rows = event.get("selection", {}).get("rows", [])
     return int(rows[0]) if rows else None
@@ -215,11 +219,11 @@ def clicked_row(table: str) -> int | None:
 
 def show_run_in_url(run_id: str | None) -> None:
     """Make the URL a link to this run."""
-    _set_query(RUN_KEY, run_id)
+    set_query(RUN_KEY, run_id)
 
 
-def recall(key: str, default: Any = None) -> Any:  # noqa: ANN401 - whatever was remembered
-    """What a page has remembered under a key of its own."""
+def recall(key: str, default: Any = None) -> Any:  # noqa: ANN401 - any remembered value
+    """Value that a page has remembered under a key."""
     return st.session_state.get(key, default)
 
 
@@ -236,11 +240,11 @@ def query(names: Sequence[str]) -> dict[str, str]:
 def show_query(names: Sequence[str], values: Mapping[str, str]) -> None:
     """Make the URL hold these values, and none of the other names."""
     for name in names:
-        _set_query(name, values.get(name))
+        set_query(name, values.get(name))
 
 
 def data_set_from_url(known: Sequence[str]) -> None:
-    """Choose the data set that the URL names, once, where nothing is chosen yet."""
+    """Choose the data set that the URL names, unless one is chosen already."""
     chosen = st.session_state.get(DATA_SET_KEY, st.query_params.get(DATA_SET_KEY))
     if chosen in known:
         st.session_state[DATA_SET_KEY] = chosen
@@ -249,7 +253,7 @@ def data_set_from_url(known: Sequence[str]) -> None:
 
 
 def chosen_data_set(known: Sequence[str]) -> str | None:
-    """The data set whose studies are shown: chosen, else named by the URL, else the first."""
+    """Key of the data set on show: the chosen one, else the one in the URL, else the first."""
     for named in (st.session_state.get(DATA_SET_KEY), st.query_params.get(DATA_SET_KEY)):
         if named in known:
             st.session_state[DATA_SET_KEY] = named
@@ -258,35 +262,35 @@ def chosen_data_set(known: Sequence[str]) -> str | None:
 
 
 def show_data_set_in_url(key: str | None) -> None:
-    """Make the URL a link to this data set; None for the one that is shown without a choice."""
-    _set_query(DATA_SET_KEY, key)
+    """Make the URL a link to this data set; None for the default one."""
+    set_query(DATA_SET_KEY, key)
 
 
 def studies_filter(data_set: str) -> tuple[StudyFilter, int] | None:
-    """The filter of a data set's studies and how often it has changed; None before the first."""
+    """Study filter of a data set and how often it has changed; None before the first."""
     known, wanted, serial = st.session_state.get(_FILTER, (None, None, 0))
     return (wanted, serial) if known == data_set and wanted is not None else None
 
 
 def is_first_data_set() -> bool:
-    """Whether no data set's studies were filtered yet in this session."""
+    """Whether no studies have been filtered in this session yet."""
     return _FILTER not in st.session_state
 
 
 def filter_studies(data_set: str, wanted: StudyFilter) -> None:
-    """Ask for other studies of a data set."""
+    """Set the filter of a data set's studies."""
     _, _, serial = st.session_state.get(_FILTER, (None, None, 0))
     st.session_state[_FILTER] = (data_set, wanted, serial + 1)
     st.session_state[SEARCH_KEY] = wanted.text
 
 
 def searched_text() -> str:
-    """What stands in the search field of the Dataset page."""
+    """Text in the search field of the Dataset page."""
     return str(st.session_state.get(SEARCH_KEY) or "")
 
 
 def dataset_study(data_set: str) -> str | None:
-    """The study opened on the Dataset page: the one chosen, else the one the URL names."""
+    """Study open on the Dataset page: the chosen one, else the one in the URL."""
     known, study = st.session_state.get(_DATASET_STUDY, (None, None))
     return study if known == data_set else st.query_params.get(STUDY_KEY)
 
@@ -297,7 +301,7 @@ def open_dataset_study(data_set: str, study: str | None) -> None:
 
 
 def noise_choice() -> tuple[str, int, int]:
-    """Method, threshold and groups of the noise reduction as the Preprocessing page stands."""
+    """Current method, threshold and number of groups of the noise reduction on Preprocessing."""
     return (
         str(st.session_state.get("pre_noise") or "none"),
         int(st.session_state.get("pre_threshold", 30)),
@@ -315,36 +319,36 @@ def clicked_mark(chart: str) -> tuple[int, ...] | None:
     return tuple(int(value) for value in found) if isinstance(found, list) else (int(found),)
 
 
-def tell(message: str) -> None:
-    """Leave a message for the next drawing of the page."""
+def leave_message(message: str) -> None:
+    """Leave a message for the next run of the page."""
     st.session_state[_MESSAGE] = message
 
 
-def told() -> str | None:
-    """Take the message left for this drawing, if any."""
+def take_message() -> str | None:
+    """Take the message left for this run of the page, if any."""
     return st.session_state.pop(_MESSAGE, None)
 
 
 def enter_vertebra(names: Sequence[str]) -> None:
-    """Choose the vertebra to explain that the URL names, once, where there is such a one."""
+    """Choose the vertebra to explain that the URL names, unless one is chosen already."""
     named = linked_vertebra(names)
     if EXPLAIN_KEY not in st.session_state and named is not None:
         st.session_state[EXPLAIN_KEY] = named
 
 
 def linked_vertebra(names: Sequence[str]) -> str | None:
-    """The vertebra that the URL names; None where it names none."""
+    """Vertebra that the URL names; None if it names none."""
     named = st.query_params.get("vertebra")
     return named if named in names else None
 
 
 def show_vertebra_in_url(name: str | None) -> None:
     """Make the URL a link to this vertebra's explanation."""
-    _set_query("vertebra", name)
+    set_query("vertebra", name)
 
 
 def truth_is_shown() -> bool:
-    """Whether the reader asked for the truth."""
+    """Whether the user has switched the truth on."""
     return bool(st.session_state.get(TRUTH_KEY))
 
 
@@ -354,7 +358,8 @@ def _slice_from_url(n_slices: int) -> int | None:
     return int(text) if exists else None
 
 
-def _set_query(name: str, value: str | None) -> None:
+def set_query(name: str, value: str | None) -> None:
+    """Set a query parameter of the URL; None removes it."""
     if value is None:
         st.query_params.pop(name, None)
     elif st.query_params.get(name) != value:

@@ -1,4 +1,4 @@
-"""A path that somebody typed or pasted, as far as it can be one."""
+"""Paths that a user typed or pasted."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from core.errors import DataRootError
 
 _MAX_PATH: Final = 4096
 _MAX_NAME: Final = 255
-"""Bytes that Linux takes; others take fewer and say so themselves."""
+"""Limit of Linux in bytes; other systems allow fewer and report it themselves."""
 
 
 def typed_path(text: str) -> Path | None:
-    """The path that a text names, quotes around it left out; None for an empty one.
+    """The path in a text, without quotes around it; None for an empty text.
 
     Raises:
-        DataRootError: No file can have such a path, or "~" names a user who is not there.
+        DataRootError: The text cannot be a path, or "~" names an unknown user.
     """
     text = text.replace("\0", "").strip().strip("\"'")
     if not text:
@@ -27,12 +27,12 @@ def typed_path(text: str) -> Path | None:
         names = [len(os.fsencode(name)) for name in path.parts]
     except RuntimeError as error:
         raise DataRootError(
-            f"{Path(text).parts[0]} is no user's folder; write the path from its beginning."
+            f"{Path(text).parts[0]} is not the folder of a user; write the full path."
         ) from error
     except UnicodeEncodeError as error:
-        raise DataRootError("That is no path; type the folder again.") from error
+        raise DataRootError("The text is not a path; type the folder again.") from error
     if max(names) > _MAX_NAME or len(os.fsencode(path)) >= _MAX_PATH:
         raise DataRootError(
-            f"A path of {len(text):,} letters is longer than there can be; check what was pasted."
+            f"A path of {len(text):,} characters is too long; check what was pasted."
         )
     return path

@@ -1,4 +1,4 @@
-"""Where the reader of each slice viewer is, and where the page sends them."""
+"""Slice on show in each slice viewer, and the slice that the page asks it to show."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _VIEWER: Final = "_viewer_"
 
 @dataclass(frozen=True, slots=True)
 class ViewerCommand:
-    """Where a viewer is told to go; the browser follows each serial number once."""
+    """Slice that a viewer has to show; the browser follows each serial number once."""
 
     slice_index: int
     serial: int
@@ -20,7 +20,7 @@ class ViewerCommand:
 
 @dataclass(frozen=True, slots=True)
 class ViewerReport:
-    """What a viewer's browser side last told."""
+    """Slice on show and last click, as the browser last reported them."""
 
     slice_index: int
     clicked_voxel: tuple[int, int, int] | None
@@ -29,14 +29,14 @@ class ViewerReport:
 def viewer_command(viewer: str, study: str, wanted: int | None, n_slices: int) -> ViewerCommand:
     """Decide whether the browser must move to `wanted` or is there already.
 
-    A report that left the browser before the last command reached it does not count: a reader who
-    scrolls while the page runs would be thrown back and forth.
+    A report that left the browser before the last command reached it does not count: the view of
+    a user who scrolls while the page runs would jump back and forth.
 
     Args:
         viewer: Key of the widget.
         study: Fingerprint of the study on show.
-        wanted: Slice to show; None leaves the reader where they are.
-        n_slices: Of the study.
+        wanted: Slice to show; None keeps the current one.
+        n_slices: Number of slices of the study.
     """
     known = st.session_state.get(_VIEWER + viewer)
     if known is None or known[0] != study:
@@ -52,11 +52,11 @@ def viewer_command(viewer: str, study: str, wanted: int | None, n_slices: int) -
 
 
 def viewer_report(viewer: str) -> ViewerReport:
-    """Where the reader of a viewer is, as far as this session knows."""
+    """Slice on show in a viewer and its last click, as far as this session knows."""
     command: ViewerCommand = st.session_state[_VIEWER + viewer][1]
-    told = (st.session_state.get(viewer) or {}).get("view") or {}
-    if told.get("serial") != command.serial:
+    report = (st.session_state.get(viewer) or {}).get("view") or {}
+    if report.get("serial") != command.serial:
         return ViewerReport(command.slice_index, None)
-    voxel = told.get("voxel")
+    voxel = report.get("voxel")
     clicked = None if voxel is None else (int(voxel[0]), int(voxel[1]), int(voxel[2]))
-    return ViewerReport(int(told["slice"]), clicked)
+    return ViewerReport(int(report["slice"]), clicked)

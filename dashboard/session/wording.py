@@ -1,4 +1,4 @@
-"""How quantities are said on a page."""
+"""Wording of quantities and literal text on a page."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _CODE: Final = re.compile(r"(`[^`\n]+`)")
 _SPECIAL: Final = re.compile(
     r"""
     [\\*$~\[\]<`]              # emphasis, mathematics, links, HTML, code
-    | (?<![A-Za-z0-9])_ | _(?![A-Za-z0-9])  # within a word it is no emphasis
+    | (?<![A-Za-z0-9])_ | _(?![A-Za-z0-9])  # no emphasis within a word
     | &(?=[#A-Za-z0-9]+;)       # an entity
     | :(?=[a-z])                # Streamlit's colours and icons
     | ^\s*[#>+-]                # a heading, a quotation, a list
@@ -20,7 +20,7 @@ _SPECIAL: Final = re.compile(
 
 
 def duration(seconds: float) -> str:
-    """Say a time span in its two largest units, for example "2 h 5 min"."""
+    """Format a time span in its two largest units, for example "2 h 5 min"."""
     whole = max(round(seconds), 0)
     if whole < 60:
         return f"{whole} s"
@@ -37,20 +37,20 @@ def duration(seconds: float) -> str:
 
 
 def place_in_line(ahead: int) -> str:
-    """Say how many others have to be served first."""
+    """Sentence on how many other jobs come first."""
     others = "1 other" if ahead == 1 else f"{ahead} others"
     return f"Waiting for its turn: {others} first."
 
 
 def ago(seconds: float) -> str:
-    """Say how long ago something was."""
+    """Format how long ago something was."""
     return "just now" if seconds < 5 else f"{duration(seconds)} ago"
 
 
 def literal(text: str) -> str:
-    """Markdown that shows a sentence as it is, whatever paths and names it holds.
+    """Markdown that shows a sentence literally, whatever paths and names it contains.
 
-    Only pairs of backticks keep their meaning: our own sentences set commands and settings so.
+    Only pairs of backticks keep their meaning: messages use them for commands and settings.
     """
     parts = _CODE.split(" ".join(text.split("\n")))
     for place in range(0, len(parts), 2):

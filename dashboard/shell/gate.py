@@ -1,4 +1,4 @@
-"""What every request passes before it reaches a page or a route: host name, login, headers."""
+"""Checks of every request before it reaches a page or a route: host name, login, headers."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ from dashboard.session.access import role_by_cookies
 
 HEALTH: Final = "/_stcore/health"
 PRIVATE: Final = ("/pixels", "/scenes", "/media", "/_stcore/upload_file", "/_stcore/metrics")
-"""Paths below which data lies; everything else is the program's own code and the login itself."""
+"""Paths with data below them; everything else is the program's own code and the login."""
 _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "X-Frame-Options": "SAMEORIGIN",
 }
 _UNKNOWN_HOST: Final = (
-    "This server does not answer to the host name in the request; add it to ALLOWED_HOSTS.\n"
+    "This server does not accept the host name of the request; add it to ALLOWED_HOSTS.\n"
 )
 
 
 class Gate:
     """ASGI middleware around the whole application.
 
-    Streamlit compares the host with `server.allowedHosts` for its WebSocket only; here it is for
-    everything but the health check, which tells nothing. The WebSocket needs no login by itself:
-    the frame of the pages draws nothing but the login for one who has no role.
+    Streamlit compares the host with `server.allowedHosts` for its WebSocket only; the gate does so
+    for everything except the health check, which reveals nothing. The WebSocket itself needs no
+    login: a user without a role sees only the login page.
 
     Args:
-        app: What to protect.
+        app: Application to protect.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer in the application's place where the request may not pass."""
+        """Pass the request on to the application, or refuse it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -61,15 +61,15 @@ class Gate:
 def _refuse(request: HTTPConnection) -> Response | None:
     path = _below_base(request.url.path)
     if path != HEALTH and not is_host_allowed(request.headers.get("host")):
-        return PlainTextResponse(_UNKNOWN_HOST, status_code=400, headers=_unkept())
+        return PlainTextResponse(_UNKNOWN_HOST, status_code=400, headers=_no_store())
     if not any(path == start or path.startswith(start + "/") for start in PRIVATE):
         return None
     try:
         role = role_by_cookies(request.cookies)
     except ConfigError as error:
-        return PlainTextResponse(f"{error}\n", status_code=503, headers=_unkept())
+        return PlainTextResponse(f"{error}\n", status_code=503, headers=_no_store())
     if role is None:
-        return PlainTextResponse("Log in first.\n", status_code=401, headers=_unkept())
+        return PlainTextResponse("Log in first.\n", status_code=401, headers=_no_store())
     return None
 
 
@@ -78,5 +78,5 @@ def _below_base(path: str) -> str:
     return path.removeprefix(base) if base != "/" else path
 
 
-def _unkept() -> dict[str, str]:
+def _no_store() -> dict[str, str]:
     return {"Cache-Control": "no-store"}

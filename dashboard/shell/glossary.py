@@ -1,4 +1,4 @@
-"""The glossary of `docs/glossary.md`, for the pages: one source for both."""
+"""Glossary dialog of the pages, with the entries of `docs/glossary.md`."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ FILE: Final = PROJECT_ROOT / "docs" / "glossary.md"
 
 @dataclass(frozen=True, slots=True)
 class GlossaryEntry:
-    """One word of the glossary.
+    """One entry of the glossary.
 
     Attributes:
-        section: Heading that it stands under.
-        term: The word, or several that belong together.
-        meaning: What it means, one paragraph.
+        section: Heading above the entry.
+        term: The term, or several that belong together.
+        meaning: Its meaning, one paragraph.
     """
 
     section: str
@@ -30,10 +30,10 @@ class GlossaryEntry:
 
 
 def parse_glossary(text: str) -> tuple[GlossaryEntry, ...]:
-    """Read lines like `- **Term** — meaning`, each under a `## Section`; a line may be continued.
+    """Parse lines like `- **Term** — meaning`, each under a `## Section`; a line may be continued.
 
     Args:
-        text: Markdown.
+        text: Markdown of the glossary.
     """
     entries: list[GlossaryEntry] = []
     section, open_entry = "", False
@@ -54,7 +54,7 @@ def parse_glossary(text: str) -> tuple[GlossaryEntry, ...]:
 
 @lru_cache(maxsize=1)
 def glossary() -> tuple[GlossaryEntry, ...]:
-    """All entries, in the file's order; none where an installation comes without its docs."""
+    """All entries in the order of the file; none for an installation without its docs."""
     try:
         return parse_glossary(FILE.read_text(encoding="utf-8"))
     except OSError:
@@ -62,11 +62,11 @@ def glossary() -> tuple[GlossaryEntry, ...]:
 
 
 def matching(entries: tuple[GlossaryEntry, ...], wanted: str) -> tuple[GlossaryEntry, ...]:
-    """Entries whose term or meaning holds the text, those with it in the term first.
+    """Entries with a text in their term or meaning, matches in the term first.
 
     Args:
-        entries: To look through.
-        wanted: What the reader typed; surrounding blanks and case do not count.
+        entries: Entries to search.
+        wanted: Text to search for; case and surrounding blanks are ignored.
     """
     text = wanted.strip().casefold()
     by_term = [entry for entry in entries if text in entry.term.casefold()]
@@ -75,10 +75,10 @@ def matching(entries: tuple[GlossaryEntry, ...], wanted: str) -> tuple[GlossaryE
 
 
 def glossary_button() -> None:
-    """A button that opens the glossary over the page; nothing where there is none."""
+    """Draw the button that opens the glossary; nothing if there are no entries."""
     if glossary() and st.button(
         "Glossary", key="glossary_open", type="tertiary", icon=":material/menu_book:",
-        help="The words of these pages, for students.",
+        help="The terms used on these pages, explained.",
     ):  # fmt: skip
         _show()
 
@@ -86,12 +86,12 @@ def glossary_button() -> None:
 @st.dialog("Glossary", width="large")
 def _show() -> None:
     wanted = st.text_input(
-        "Find a word", key="glossary_word", placeholder="threshold, window, AUC …"
+        "Search for a term", key="glossary_word", placeholder="threshold, window, AUC …"
     )
     found = matching(glossary(), wanted or "")
     if not found:
-        st.markdown("No such word here. Try a shorter piece of it.")
-    # While somebody searches, the best match stands first, whatever section it is of.
+        st.markdown("No entry contains this text. Try a shorter part of the word.")
+    # During a search the best match comes first, whatever its section.
     for section, entries in groupby(found, lambda entry: "" if wanted else entry.section):
         lines = [f"- **{entry.term}** — {entry.meaning}" for entry in entries]
         st.markdown("\n".join([f"##### {section}", "", *lines] if section else lines))

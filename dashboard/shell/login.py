@@ -1,4 +1,4 @@
-"""Coming in and going out, where the server asks for a login."""
+"""Login and logout, if the server asks for a login."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MAIN = "Log in"
 
 
 def admitted() -> bool:
-    """Whether the page may be drawn; draws the login or its refusal otherwise."""
+    """Whether the page may be drawn; otherwise draw the login or the refusal."""
     try:
         role = access.role()
     except ConfigError as error:
@@ -23,7 +23,7 @@ def admitted() -> bool:
         return False
     if role is not None:
         return True
-    page_header("C-Spine Fracture Lab", "Who is reading?")
+    page_header("C-Spine Fracture Lab", "Please log in.")
     if access.identity() is None:
         _offer_login()
     else:
@@ -32,7 +32,7 @@ def admitted() -> bool:
 
 
 def account() -> None:
-    """Say in the sidebar who is logged in and as what; nothing where nobody has to be."""
+    """Show the account and its role in the sidebar; nothing without a login."""
     claims = access.identity() if access.login_is_on() else None
     if claims is None:
         return
@@ -45,7 +45,7 @@ def account() -> None:
 
 
 def _offer_login() -> None:
-    st.write("This server shows its studies to known accounts only.")
+    st.write("The studies on this server are visible to registered accounts only.")
     names = access.providers()
     for name in names:
         st.button(
@@ -58,7 +58,7 @@ def _offer_login() -> None:
 
 def _refuse() -> None:
     st.warning(
-        "Your account has no role here; ask whoever runs this server to add it to "
+        "Your account has no role here; ask the operator of this server to add it to "
         "DASHBOARD_VIEWERS or DASHBOARD_OPERATORS.",
         icon=":material/lock:",
     )

@@ -1,4 +1,4 @@
-"""Imports of the pages, made while nobody waits: the first look at each page is then as quick."""
+"""Work at server start: imports of the pages ahead of their first visit, removal of leftovers."""
 
 from __future__ import annotations
 
@@ -24,45 +24,45 @@ from dashboard.studies.uploads import remove_abandoned
 _log = logging.getLogger("dashboard")
 
 START_AFTER_S: Final = 3.0
-"""The first page is drawn first."""
+"""Delay of the warm-up, so that the first page is drawn first."""
 _turn = threading.RLock()
 _warming = threading.Event()
-_readers: list[str] = []
-"""Who waits or works; the warm-up lets all of them go first."""
+_visitors: list[str] = []
+"""Threads that wait or draw a page; the warm-up lets all of them go first."""
 
 
 @contextmanager
-def in_turn() -> Generator[None]:
-    """Keep other imports out while the warm-up is at work; afterwards nobody waits.
+def serialized_imports() -> Generator[None]:
+    """Keep the imports of this thread and of the warm-up from running at the same time.
 
     Two threads that import packages with circular imports, such as pydicom, at the same time can
-    see them half made: Python breaks the deadlock of their module locks that way.
+    see partly initialised modules: that is how Python breaks the deadlock of their module locks.
     """
-    _readers.append(threading.current_thread().name)
+    _visitors.append(threading.current_thread().name)
     try:
         with _turn if _warming.is_set() else nullcontext():
             yield None
     finally:
-        _readers.pop()
+        _visitors.pop()
 
 
 def load_first_page() -> None:
     """Import what the frame and the Overview need, before the server answers.
 
-    A reader who opens the page at once would otherwise wait seconds at an empty window.
+    Otherwise the first visitor would see an empty window for seconds.
     """
     for name in ("dashboard.app", *modules_below("dashboard.overview")):
         importlib.import_module(name)
 
 
 def modules_below(package: str) -> list[str]:
-    """Names of the modules in a package and in the packages inside it."""
+    """Names of all modules of a package, subpackages included."""
     folder = PROJECT_ROOT.joinpath(*package.split("."))
     return [module.name for module in pkgutil.walk_packages([str(folder)], f"{package}.")]
 
 
 def warm_up(stop: threading.Event) -> None:
-    """Import the whole dashboard, leaving the processor to a reader's request in between."""
+    """Import the whole dashboard, pausing while a page is being drawn."""
     if stop.wait(START_AFTER_S):
         return
     _warming.set()
@@ -77,7 +77,7 @@ def _import_all(stop: threading.Event) -> None:
     for name in modules_below("dashboard"):
         if stop.wait(0.01):
             return
-        while _readers:
+        while _visitors:
             if stop.wait(0.02):
                 return
         with _turn:
@@ -87,7 +87,7 @@ def _import_all(stop: threading.Event) -> None:
 
 @asynccontextmanager
 async def lifespan(_app: App) -> AsyncGenerator[None]:
-    """Remove what earlier servers left, load the first page, warm up beside the server."""
+    """Remove abandoned uploads and load the first page, then clean up and warm up in threads."""
     current = settings()
     remove_abandoned(current)
     load_first_page()
@@ -101,7 +101,7 @@ async def lifespan(_app: App) -> AsyncGenerator[None]:
 
 
 def tidy_up(settings: Settings) -> int:
-    """Sweep cache, uploads and runs; returns how many files of killed writes were removed."""
+    """Sweep cache, uploads and runs; return how many files of killed writes were removed."""
     uploads = settings.cspine_var / "uploads"
     folders = (settings.rsna_cache, uploads, settings.runs_root)
     removed = sum(sweep_leftovers(folder) for folder in folders)
@@ -109,9 +109,9 @@ def tidy_up(settings: Settings) -> int:
     for root in (settings.runs_root, settings.cspine_var / "cohorts"):
         for deleted in root.glob(f"{DELETED}*"):
             _, _, renamed_ns = deleted.name.rpartition("-")
-            # Another server may be at the removal of a younger one.
+            # Another server may still be removing a younger one.
             if renamed_ns.isdecimal() and time.time_ns() - int(renamed_ns) > LEFT_SECONDS * 1e9:
                 shutil.rmtree(deleted, ignore_errors=True)
     if removed:
-        _log.info("%d files of writes that were killed are removed.", removed)
+        _log.info("%d files of interrupted writes were removed.", removed)
     return removed

@@ -7,6 +7,7 @@ from functools import partial
 import streamlit as st
 
 from core.inference.study_scores import StudyScores
+from core.models.operating_points import operating_point
 from core.models.pairs import BundlePair
 from core.visualization.scene_surfaces import PackedParts
 from dashboard.background.thread_jobs import Job
@@ -25,7 +26,6 @@ from dashboard.spine_3d.surfaces import (
     whole_info,
 )
 from dashboard.spine_3d.viewer import scene_3d
-from dashboard.studies.bundle_figures import operating_point
 from dashboard.studies.open_study import OpenStudy
 from dashboard.studies.served_bytes import proof_for
 from dashboard.widgets.box_request import box_request

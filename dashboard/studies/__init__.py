@@ -1,1 +1,1 @@
-"""The data set in use, open series, uploads and predictions: cached calls into core."""
+"""Data sets, open studies, uploads and predictions: cached calls into core."""

@@ -1,4 +1,4 @@
-"""What a bundle's JSON files say for the reader, whatever of it is there."""
+"""Held-out figure and training data of a bundle, as far as its JSON files give them."""
 
 from __future__ import annotations
 
@@ -6,26 +6,12 @@ import math
 from dataclasses import dataclass
 
 from core.models.bundles import BundleInfo
-from core.models.operating_points import (
-    DEFAULT_THRESHOLD,
-    SavedOperatingPoint,
-    number_or_nan,
-    operating_point,
-)
-
-__all__ = [
-    "DEFAULT_THRESHOLD",
-    "Headline",
-    "SavedOperatingPoint",
-    "headline",
-    "operating_point",
-    "trained_on_synthetic",
-]
+from core.models.operating_points import number_or_nan
 
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """A bundle's main held-out figure with its interval; NaN where one is not given."""
+    """Main held-out figure of a bundle with its interval; NaN for a missing bound."""
 
     name: str
     value: float
@@ -35,7 +21,7 @@ class Headline:
 
 
 def headline(bundle: BundleInfo) -> Headline | None:
-    """The `headline` of `metrics.json`; None where there is none."""
+    """The `headline` of `metrics.json`; None if it has none."""
     entry = (bundle.metrics or {}).get("headline")
     if not isinstance(entry, dict):
         return None
@@ -53,6 +39,6 @@ def headline(bundle: BundleInfo) -> Headline | None:
 
 
 def trained_on_synthetic(bundle: BundleInfo) -> bool | None:
-    """Whether the bundle says it was trained on generated studies; None where it does not say."""
-    said = bundle.config.trained_on.get("synthetic")
-    return said if isinstance(said, bool) else None
+    """Whether a bundle was trained on synthetic studies; None if it does not state this."""
+    synthetic = bundle.config.trained_on.get("synthetic")
+    return synthetic if isinstance(synthetic, bool) else None

@@ -1,4 +1,4 @@
-"""The data set and the bundles in use."""
+"""Studies of a data set, and the bundles of the installation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.types import StudyRecord
 from dashboard.session.settings import settings
 
 COUNT_SLICES_UP_TO = 300
-"""Studies; counting the files of more takes seconds, so it is left to an index."""
+"""Largest number of studies whose files are counted; for more, counting takes seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +22,10 @@ class CurrentDataSet:
     """The data set in use.
 
     Attributes:
-        root: Its folder.
-        synthetic: Whether it was generated.
-        studies: Sorted by study_id.
-        n_slices: Files in all; None where the set is too large to count while a page waits.
+        root: Root folder of the data set.
+        synthetic: Whether the data set was generated.
+        studies: Studies, sorted by study_id.
+        n_slices: Number of DICOM files; None if the data set is too large to count.
     """
 
     root: Path
@@ -35,20 +35,20 @@ class CurrentDataSet:
 
     @property
     def n_labelled(self) -> int:
-        """Studies with truth."""
+        """Number of studies with labels."""
         return sum(record.fractured is not None for record in self.studies)
 
     @property
     def n_fractured(self) -> int:
-        """Labelled studies with at least one fracture."""
+        """Number of labelled studies with at least one fracture."""
         return sum(record.patient_fractured is True for record in self.studies)
 
 
 def find_cohort(root: Path | None = None) -> CurrentDataSet | None:
-    """The data set in use; None where the embedded one has not been made yet.
+    """The data set in use; None if the demo cohort has not been made yet.
 
     Args:
-        root: Of another data set to read instead.
+        root: Root folder of another data set to read instead.
 
     Raises:
         DataRootError: The data root is not in RSNA's layout.
@@ -62,12 +62,12 @@ def find_cohort(root: Path | None = None) -> CurrentDataSet | None:
 
 
 def all_bundles() -> list[BundleInfo]:
-    """Every bundle that can be read, by name."""
+    """Every readable bundle, sorted by name."""
     return list_bundles(settings().checkpoints)
 
 
 def bundles(task: str) -> list[BundleInfo]:
-    """Bundles of one task, by name."""
+    """Bundles of one task, sorted by name."""
     return [bundle for bundle in all_bundles() if bundle.config.task == task]
 
 
@@ -84,7 +84,7 @@ def _cohort(root: str, signature: str) -> CurrentDataSet:
 
 
 def files_signature(*paths: Path) -> str:
-    """Digest of names, sizes and change times: cheap, and different once a file is replaced."""
+    """Digest of paths, sizes and modification times: cheap, and new once a file is replaced."""
     digest = hashlib.sha256()
     for path in paths:
         status = path.stat() if path.exists() else None

@@ -1,4 +1,4 @@
-"""The data set whose studies the pages show: the one chosen on Dataset, else the one in use."""
+"""The data set on show: the one chosen on the Dataset page, else the one in use."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dashboard.studies.data_sets import DataSetChoice, data_sets
 
 
 def current_set() -> DataSetChoice | None:
-    """The chosen data set; None where none is complete."""
+    """The data set on show; None if none is complete."""
     complete = {choice.key: choice for choice in data_sets() if choice.complete}
     return complete.get(state.chosen_data_set(list(complete)) or "")
 
 
 def current_cohort() -> CurrentDataSet | None:
-    """The studies of the chosen data set; None where the embedded one has not been made yet.
+    """Studies of the data set on show; None if the demo cohort has not been made yet.
 
     Raises:
         DataRootError: The data root is not in RSNA's layout.
@@ -24,6 +24,6 @@ def current_cohort() -> CurrentDataSet | None:
 
 
 def cohort_title() -> str | None:
-    """Name of a chosen data set that is not the one in use; None for that one."""
+    """Title of a chosen data set; None for the one in use."""
     choice = current_set()
     return None if choice is None or choice.in_use else choice.title

@@ -1,4 +1,4 @@
-"""The data sets that this installation can show, and the synthetic cohorts made from a page."""
+"""Data sets of this installation, and the synthetic cohorts made on the Dataset page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from core.dataset.rsna import IMAGES_FOLDER, LABELS_FILE, is_synthetic
 from core.errors import TaskError
 from core.phantom.cohort import MANIFEST
 from dashboard.background.process_tasks import SUPERVISOR
-from dashboard.background.processes import remove_whole
+from dashboard.background.processes import remove_folder
 from dashboard.session.settings import settings
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
@@ -19,16 +19,16 @@ _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 @dataclass(frozen=True, slots=True)
 class DataSetChoice:
-    """A data root that can be chosen.
+    """A data set that can be chosen.
 
     Attributes:
-        key: Its name in the URL.
-        title: Its name on screen.
-        root: In RSNA's layout.
-        synthetic: The studies are generated.
-        in_use: The other pages show it.
-        complete: Its tables are there; a cohort that is being made lacks them.
-        made_here: It was made from the page, so that it may be removed from there.
+        key: Name in the URL.
+        title: Name on the pages.
+        root: Root folder in RSNA's layout.
+        synthetic: Whether the studies are generated.
+        in_use: Whether the pages show it by default.
+        complete: Whether its tables exist; a cohort that is being made lacks them.
+        made_here: Whether it was made on the page and may be removed there.
     """
 
     key: str
@@ -41,7 +41,7 @@ class DataSetChoice:
 
 
 def data_sets() -> list[DataSetChoice]:
-    """Every data set there is: the one in use first, cohorts made from the page last."""
+    """All data sets: the one in use first, cohorts made on the page last."""
     current = settings()
     found: list[DataSetChoice] = []
     if current.rsna_root is not None:
@@ -56,37 +56,38 @@ def data_sets() -> list[DataSetChoice]:
 
 
 def cohorts_root() -> Path:
-    """The folder of the cohorts made from the page."""
+    """Folder of the cohorts made on the page."""
     return settings().cspine_var / "cohorts"
 
 
 def new_cohort_root(name: str) -> Path:
-    """The folder for a cohort to be made.
+    """Folder for a new cohort.
 
     Raises:
-        TaskError: The name cannot be a folder's, or is taken.
+        TaskError: The name is not a valid folder name, or is taken.
     """
     if not _NAME.fullmatch(name):
         raise TaskError(
-            f"{name!r} cannot be a cohort's name; use up to 40 small letters, digits and hyphens."
+            f"{name!r} is not a valid name for a cohort; use up to 40 lower-case letters, digits "
+            "and hyphens."
         )
     root = cohorts_root() / name
     if root.exists():
-        raise TaskError(f"There is a cohort {name} already; choose another name.")
+        raise TaskError(f"Cohort {name} already exists; choose another name.")
     return root
 
 
 def remove_cohort(choice: DataSetChoice) -> None:
-    """Remove a cohort that was made from the page, for good.
+    """Delete a cohort that was made on the page.
 
     Raises:
-        TaskError: The dashboard is read-only, or the data set was not made from the page.
-        StorageError: It cannot be removed.
+        TaskError: The dashboard is read-only, or the data set was not made on the page.
+        StorageError: The folder cannot be removed.
     """
     SUPERVISOR.check_allowed()
     if not choice.made_here or not (choice.root / MANIFEST).is_file():
-        raise TaskError(f"{choice.title} was not made from this page; remove its folder yourself.")
-    remove_whole(choice.root, str(choice.root))
+        raise TaskError(f"{choice.title} was not made on this page; delete its folder yourself.")
+    remove_folder(choice.root, str(choice.root))
 
 
 def _cohorts(root: Path) -> list[DataSetChoice]:

@@ -1,4 +1,4 @@
-"""Cached calls into core for the Localization page: raw boxes of a study and of the cohort."""
+"""Boxes of a localiser: raw boxes of a study, and its held-out boxes and their measures."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ PICTURES_FILE: Final = "pictures.parquet"
 
 
 def localizers() -> list[BundleInfo]:
-    """Every localisation bundle, by name."""
+    """Every localisation bundle, sorted by name."""
     return bundles("localization")
 
 
 def default_threshold(bundle: BundleInfo) -> float:
-    """Score of the bundle's operating point; 0.5 where it has none."""
+    """Minimum score at the operating point of the bundle; 0.5 without one."""
     return float((bundle.operating_points or {}).get("box", {}).get("threshold", 0.5))
 
 
-def cohort_of(bundle: BundleInfo) -> BoxTables | None:
-    """The held-out boxes that a bundle ships; None where it ships none.
+def held_out_boxes(bundle: BundleInfo) -> BoxTables | None:
+    """The held-out boxes that a bundle ships; None if it ships none.
 
     Raises:
-        PredictionsError: They are broken.
+        PredictionsError: The tables are damaged.
     """
     folder = bundle.folder / PREDICTIONS_FOLDER
     if not (folder / "raw_boxes.parquet").is_file():
@@ -60,31 +60,31 @@ def _cohort(folder: str, signature: str) -> BoxTables:
 
 
 @st.cache_resource(max_entries=24, show_spinner="Fusing the boxes of the held-out studies …")
-def fused(bundle: str, digest: str, chosen: FusionSettings) -> BoxTable:
+def fused_boxes(bundle: str, digest: str, chosen: FusionSettings) -> BoxTable:
     """Every held-out box after fusion; `digest` is part of the key only."""
     del digest
-    cohort = cohort_of(read_bundle(Path(bundle)))
+    cohort = held_out_boxes(read_bundle(Path(bundle)))
     if cohort is None:
         raise ValueError("The bundle ships no boxes.")
     return fused_table(cohort.raw, chosen)
 
 
 @st.cache_resource(max_entries=48, show_spinner=False)
-def report_of(
+def held_out_report(
     bundle: str, digest: str, chosen: FusionSettings, threshold: float
 ) -> DetectionReport:
-    """The held-out measures at a threshold; intervals by 60 resamples of the patients."""
-    cohort = cohort_of(read_bundle(Path(bundle)))
+    """Held-out measures at a minimum score; intervals from 60 resamples of the patients."""
+    cohort = held_out_boxes(read_bundle(Path(bundle)))
     if cohort is None:
         raise ValueError("The bundle ships no boxes.")
     return evaluate_detection(
-        fused(bundle, digest, chosen), cohort.truth, cohort.n_slices, threshold=threshold,
+        fused_boxes(bundle, digest, chosen), cohort.truth, cohort.n_slices, threshold=threshold,
         replicates=60,
     )  # fmt: skip
 
 
-def pictures_of(bundle: BundleInfo) -> pd.DataFrame | None:
-    """The slices that carry a true box: study_id, slice_index, left, top, right, bottom, jpeg."""
+def held_out_pictures(bundle: BundleInfo) -> pd.DataFrame | None:
+    """Slices with a true box: left, top, right, bottom, jpeg by study_id and slice_index."""
     file = bundle.folder / PREDICTIONS_FOLDER / PICTURES_FILE
     return _pictures(str(file), files_signature(file)) if file.is_file() else None
 
@@ -97,11 +97,11 @@ def _pictures(file: str, signature: str) -> pd.DataFrame:
 
 @dataclass(frozen=True, slots=True)
 class StudyBoxes:
-    """What a localiser found in a study.
+    """Boxes that a localiser found in a study.
 
     Attributes:
-        boxes: Fused boxes on slices, those of its operating point and above.
-        threshold: Score of that point.
+        boxes: Fused boxes on slices, at or above the operating point.
+        threshold: Minimum score at the operating point.
         model: Name of the bundle.
     """
 
@@ -111,26 +111,26 @@ class StudyBoxes:
 
 
 def study_boxes(study: OpenStudy) -> StudyBoxes | None:
-    """The boxes of the first localiser that has read a study; None where none has."""
+    """Boxes of the first localiser that has run on a study; None if none has."""
     for bundle in localizers():
         raw = find_raw(study, bundle)
         if raw is not None:
-            least = default_threshold(bundle)
-            found = detect(raw, FusionSettings()).above(least)
+            threshold = default_threshold(bundle)
+            found = detect(raw, FusionSettings()).above(threshold)
             boxes = as_boxes(found.slice_index, found.xyxy, found.scores)
-            return StudyBoxes(boxes, least, bundle.config.name)
+            return StudyBoxes(boxes, threshold, bundle.config.name)
     return None
 
 
 def as_boxes(
     slices: NDArray[np.int64], xyxy: NDArray[np.float64], scores: NDArray[np.float64]
 ) -> tuple[BoxPrediction, ...]:
-    """Rows of boxes as the viewer takes them.
+    """Convert arrays of boxes to `BoxPrediction`.
 
     Args:
-        slices: Index of each box's slice, (k,).
-        xyxy: Pixels of the slice, (k, 4).
-        scores: In [0, 1], (k,).
+        slices: Slice index of each box, int64 (k,).
+        xyxy: Edges in pixels of the slice, float64 (k, 4).
+        scores: Scores in [0, 1], float64 (k,).
     """
     return tuple(
         BoxPrediction((x0, y0, x1, y1), int(index), float(score))
@@ -139,7 +139,7 @@ def as_boxes(
 
 
 def start_boxes(study: OpenStudy, bundle: BundleInfo) -> Job[None]:
-    """Have the localiser read a study in the background and store its raw boxes."""
+    """Run the localiser on a study in the background and store its raw boxes."""
     file = raw_file(study, bundle)
 
     def work(progress: Progress) -> None:
@@ -150,7 +150,7 @@ def start_boxes(study: OpenStudy, bundle: BundleInfo) -> Job[None]:
 
 
 def find_box_job(study: OpenStudy, bundle: BundleInfo) -> Job[None] | None:
-    """The run of this localiser over this study, if one was started since the server was."""
+    """Run of this localiser on this study, if it was started since the server started."""
     return _pool().find(raw_file(study, bundle).stem)
 
 

@@ -14,7 +14,7 @@ from dashboard.studies.cohort import files_signature
 
 
 def mask_of(path: Path, fingerprint: str, volume: CTVolume) -> NDArray[np.uint8]:
-    """A mask on the grid of a volume, uint8 (z, y, x), from memory where it was read before.
+    """A mask on the grid of a volume, uint8 (z, y, x), from memory if it was read before.
 
     Raises:
         DataRootError: The mask cannot be read.

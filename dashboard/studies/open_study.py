@@ -1,4 +1,4 @@
-"""An open study: its voxels, read once and kept while its files stay the same."""
+"""Open studies: the voxels are read once and kept while the files stay the same."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from dashboard.studies.upload_series import derived_folder, read_upload
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OpenStudy:
-    """A series that was read.
+    """A series in memory.
 
     Attributes:
-        fingerprint: sha256 of the files' contents; the key of everything derived.
-        volume: The voxels, read-only.
-        owner: Session that alone may see it, for an upload; None for what every session may open.
+        fingerprint: sha256 of the contents of the files; key of everything derived.
+        volume: Voxels, read-only.
+        owner: The only session that may see an upload; None if every session may open the study.
     """
 
     fingerprint: str
@@ -34,7 +34,7 @@ class OpenStudy:
 def open_study(
     folder: Path, *, owner: str | None = None, progress: Progress | None = None
 ) -> OpenStudy:
-    """Read the series in `folder`, or take it from memory or store while its files stay the same.
+    """Read the series in `folder`, from memory or cache while its files stay the same.
 
     Args:
         folder: Holds the series.
@@ -52,14 +52,14 @@ def open_study(
         files = sorted(path for path in folder.iterdir() if path.is_file())
         signature = files_signature(*files)
     except OSError:
-        # The reader finds the same fault and has the words for it.
+        # `read_series` finds the same fault and describes it.
         read_series(folder)
         raise
     return _open_study(str(folder), signature, owner, progress)
 
 
 def cache_of(study: OpenStudy) -> Path:
-    """Where to keep what is derived from a study: an upload's goes when the upload goes."""
+    """Cache folder for data derived from a study; that of an upload is deleted with it."""
     current = settings()
     if study.owner is None:
         return current.rsna_cache

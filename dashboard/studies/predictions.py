@@ -1,4 +1,4 @@
-"""What the networks say of a study: found in memory or on disk, or computed in the background."""
+"""Scores of the networks for a study: from memory or disk, or computed in the background."""
 
 from __future__ import annotations
 
@@ -27,33 +27,33 @@ if TYPE_CHECKING:
 
 
 def find_scores(study: OpenStudy, pair: BundlePair) -> StudyScores | None:
-    """What the networks say of a study, from memory or disk; None where they have not run.
+    """Scores of a study from memory or disk; None if the networks have not run.
 
     Raises:
-        PredictionsError: The stored table is broken.
+        PredictionsError: The stored table is damaged.
     """
     folder = _predictions_folder(study, pair)
     table = folder / "slices.parquet"
     if not table.is_file():
         return None
-    return _reading(str(folder), files_signature(table))
+    return _read_scores(str(folder), files_signature(table))
 
 
 def stored_scores(folder: Path, pair: BundlePair) -> StudyScores | None:
-    """What the networks said of a study of the data set, without opening it; None if nothing yet.
+    """Stored scores of a study of the data set, without opening it; None if there are none.
 
     Raises:
         DataRootError, DicomSeriesError: The folder cannot be read.
-        PredictionsError: The stored table is broken.
+        PredictionsError: The stored table is damaged.
     """
     fingerprint = remembered_digest(folder, fingerprint_folder, settings().rsna_cache)
     stored = settings().rsna_cache / "predictions" / f"{fingerprint}-{pair.digest}"
     table = stored / "slices.parquet"
-    return _reading(str(stored), files_signature(table)) if table.is_file() else None
+    return _read_scores(str(stored), files_signature(table)) if table.is_file() else None
 
 
 def start_prediction(study: OpenStudy, pair: BundlePair) -> Job[None]:
-    """Have the networks read a study in the background and store what they say."""
+    """Run the networks on a study in the background and store their predictions."""
     folder = _predictions_folder(study, pair)
 
     def work(progress: Progress) -> None:
@@ -63,15 +63,16 @@ def start_prediction(study: OpenStudy, pair: BundlePair) -> Job[None]:
 
 
 def find_job(study: OpenStudy, pair: BundlePair) -> Job[None] | None:
-    """The prediction of this study by this pair, if it was started since the server was."""
+    """Run of this pair on this study, if it was started since the server started."""
     return _pool().find(_predictions_folder(study, pair).name)
 
 
 def predict_stored(folder: Path, pair: BundlePair) -> None:
-    """Have the networks read a study of the data set and store what they say.
+    """Run the networks on a study of the data set and store their predictions.
 
     Raises:
-        DicomSeriesError, DataRootError, BundleError, StorageError: As their parts raise them.
+        DicomSeriesError, DataRootError, BundleError, StorageError: The study, a bundle or the
+            cache cannot be read or written.
     """
     volume = read_series(folder)
     fingerprint = remembered_digest(folder, fingerprint_folder, settings().rsna_cache)
@@ -82,7 +83,7 @@ def predict_stored(folder: Path, pair: BundlePair) -> None:
 def _predict(study: OpenStudy, pair: BundlePair, folder: Path, progress: Progress) -> None:
     predictor = _predictor(str(pair.vertebra.folder), str(pair.fracture.folder), pair.digest)
     start = time.monotonic()
-    # The localiser's boxes that are kept already are not looked for again.
+    # Stored boxes of the localiser are not computed again.
     raw = find_raw(study, pair.fracture)
     found = predictor.judge(study.volume, raw=raw, progress=progress)
     if raw is None and found.raw is not None:
@@ -112,6 +113,6 @@ def _pool() -> JobPool:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _reading(folder: str, signature: str) -> StudyScores:
+def _read_scores(folder: str, signature: str) -> StudyScores:
     del signature
     return score_study(read_predictions(Path(folder))[0])

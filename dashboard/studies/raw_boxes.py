@@ -1,4 +1,4 @@
-"""The raw boxes of a study on disk: whoever runs the localiser keeps them for the others."""
+"""Raw boxes of a localiser for a study, stored on disk for all pages."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from dashboard.studies.open_study import OpenStudy, cache_of
 
 
 def raw_file(study: OpenStudy, bundle: BundleInfo) -> Path:
-    """Where a localiser's raw boxes of a study are kept."""
+    """File of a localiser's raw boxes for a study."""
     name = f"{study.fingerprint}-{bundle.config.weights_sha256[:16]}.npz"
     return cache_of(study) / "boxes" / name
 
 
 def find_raw(study: OpenStudy, bundle: BundleInfo) -> RawDetections | None:
-    """A localiser's raw boxes of a study, from memory or disk; None where it has not run."""
+    """Raw boxes of a study from memory or disk; None if the localiser has not run."""
     file = raw_file(study, bundle)
     return _read_raw(str(file), files_signature(file)) if file.is_file() else None
 

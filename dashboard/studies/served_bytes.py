@@ -1,4 +1,4 @@
-"""What a browser may fetch over HTTP beside the pages, under names that cannot be guessed."""
+"""Pixels and surfaces that a browser may fetch over HTTP, under names that cannot be guessed."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ Pixels = NDArray[Any]
 
 PROOF_HEADER: Final = "x-viewer-session"
 _SECRET: Final = secrets.token_bytes(32)
-"""New with every start of the server: no name outlives it."""
+"""New at every start of the server, so that no name outlives it."""
 _YEAR: Final = 365 * 24 * 3600
 _QUICK: Final = 1
-"""Level of gzip: higher ones take twice as long or more for a few per cent."""
+"""Level of gzip: higher ones take at least twice as long for a few per cent."""
 
 
 class Owned(Protocol):
-    """What is served."""
+    """A served source."""
 
     @property
     def owner(self) -> str | None:
-        """Session that alone may read it; None where every session of this server may."""
+        """The only session that may read it; None if every session of this server may."""
         ...
 
 
@@ -41,12 +41,12 @@ Source = TypeVar("Source", bound=Owned)
 
 
 class ServedBytes(Generic[Source]):
-    """The sources on show of one kind, the ones used least recently forgotten first.
+    """Registry of the served sources of one kind; the least recently used are dropped first.
 
     Args:
-        kind: Part of the names, so that no name stands for things of two kinds.
-        max_sources: Sources kept.
-        max_bytes: Compressed parts of them kept.
+        kind: Part of the names, so that names of two kinds differ.
+        max_sources: Number of sources kept.
+        max_bytes: Bytes of their compressed parts kept.
     """
 
     def __init__(self, kind: str, max_sources: int, max_bytes: int) -> None:
@@ -60,11 +60,11 @@ class ServedBytes(Generic[Source]):
         """Make a source readable.
 
         Args:
-            content: Digest of what it holds: other content must have another one.
+            content: Digest of its content: other content must have another digest.
             source: Replaces an earlier one of the same content and owner.
 
         Returns:
-            Its name in URLs, 32 characters: an HMAC of kind, content and owner.
+            Name in URLs, 32 characters: an HMAC of kind, content and owner.
         """
         name = _digest(self._kind, content, source.owner or "")
         with self._lock:
@@ -76,11 +76,11 @@ class ServedBytes(Generic[Source]):
         return name
 
     def find(self, name: str, session_proof: str) -> Source | None:
-        """The source of this name where the asker may read it.
+        """The source with this name; None if the session may not read it.
 
         Args:
-            name: From `register`.
-            session_proof: The asker's `session_proof_of`, "" where it has none.
+            name: Name from `register`.
+            session_proof: `session_proof_of` the requesting session, "" without one.
         """
         with self._lock:
             source = self._sources.get(name)
@@ -94,17 +94,17 @@ class ServedBytes(Generic[Source]):
         return source
 
     def requested(self, request: Request) -> tuple[str, Source | None]:
-        """The name in a request's path, and its source where the asker may read it."""
+        """Name in the path of a request, and its source; None if the sender may not read it."""
         name = request.path_params["name"]
         return name, self.find(name, request.headers.get(PROOF_HEADER, ""))
 
     def packed(self, name: str, part: str, make: Callable[[], bytes]) -> bytes:
-        """A part of a source as gzip; from memory where it was packed before.
+        """A part of a source as gzip; from memory if it was packed before.
 
         Args:
-            name: From `register`.
-            part: Which of its parts.
-            make: Gives the part's bytes.
+            name: Name from `register`.
+            part: Name of the part.
+            make: Returns the bytes of the part.
         """
         key = name, part
         with self._lock:
@@ -131,10 +131,10 @@ class PixelSource:
     """One stack of slices, opened when a slice is asked for.
 
     Attributes:
-        slices: Gives slice i, int16 or uint8 (h, w).
-        n_slices: Slices 0..n-1 exist.
-        planes: Gives the reduced volume (z, y, x); None where there is none.
-        owner: Session that alone may read it; None where every session of this server may.
+        slices: Returns slice i, int16 or uint8 (h, w).
+        n_slices: Number of slices.
+        planes: Returns the reduced volume (z, y, x); None without one.
+        owner: The only session that may read it; None if every session of this server may.
     """
 
     slices: Callable[[int], Pixels]
@@ -144,16 +144,16 @@ class PixelSource:
 
 
 PIXELS: Final = ServedBytes[PixelSource]("source", 96, 192 << 20)
-"""The pages fill it, the viewer's routes read it."""
+"""Filled by the pages, read by the routes of the viewer."""
 
 
 def session_proof_of(session: str) -> str:
-    """What a session sends along to prove that it is the owner; goes to its own browser only."""
+    """Header value that proves a session to be the owner; sent to its own browser only."""
     return _digest("session", session)
 
 
 def proof_for(owner: str | None, session: str) -> str:
-    """What the browser of a session needs for the sources of an owner; "" where it needs none."""
+    """Header value that a session needs for the sources of an owner; "" if it needs none."""
     return "" if owner is None else session_proof_of(session)
 
 
@@ -168,7 +168,7 @@ def pack(content: bytes) -> bytes:
 
 
 def path_of(kind: str) -> str:
-    """Path below the server's base path, without a slash at its end."""
+    """Path below the server's base path, without a trailing slash."""
     base = (st.get_option("server.baseUrlPath") or "").strip("/")
     return f"/{base}/{kind}" if base else f"/{kind}"
 
@@ -176,16 +176,15 @@ def path_of(kind: str) -> str:
 def answer(
     content: bytes, owner: str | None, media_type: str, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """The answer to a request for a source that the asker may read.
+    """Response with a part of a source that the sender may read.
 
     Args:
-        content: Of a part that never changes under its name.
-        owner: Of the source.
-        media_type: Of the content.
-        headers: Sent along.
+        content: Bytes of the part, which never change under its name.
+        owner: Owner of the source.
+        media_type: Media type of the content.
+        headers: Further headers.
     """
-    # What belongs to one session stays out of the browser's disk cache: it would outlive the
-    # session there.
+    # Content of one session stays out of the browser's disk cache, which outlives the session.
     keep = f"private, max-age={_YEAR}, immutable" if owner is None else "no-store"
     fixed = {
         "Cache-Control": keep,
@@ -203,7 +202,7 @@ def packed_answer(
 
 
 def no_content(status: int = 404) -> Response:
-    """The same answer for what is not there and for what the asker may not see."""
+    """Empty response, the same for a missing source and for one that the sender may not read."""
     return Response(status_code=status, headers={"Cache-Control": "no-store"})
 
 

@@ -10,7 +10,7 @@ from core.phantom.on_demand import CohortSeed
 
 
 def cohort_seeds(bundles: Iterable[BundleInfo]) -> dict[str, CohortSeed]:
-    """What the shipped cohorts are made from, by truth id, from the metrics of the bundles."""
+    """Seeds of the shipped cohorts by truth id, from the metrics of the bundles."""
     found: dict[str, CohortSeed] = {}
     for bundle in bundles:
         cohorts = (bundle.metrics or {}).get("cohort")

@@ -1,4 +1,4 @@
-"""One CT slice as a picture: windowed, true to its pixel spacing, with its orientation."""
+"""One CT slice as a picture: windowed, with square pixels, and its orientation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def display_image(volume: CTVolume, index: int, window: HuWindow) -> NDArray[np.
 
     Args:
         volume: int16 HU, (z, y, x).
-        index: Slice, 0 the most cranial.
+        index: Slice index, 0 the most cranial.
         window: HU window.
 
     Returns:

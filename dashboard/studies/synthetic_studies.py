@@ -1,4 +1,4 @@
-"""DICOM files of the studies on show: from a data root, or made again from a cohort's seed."""
+"""DICOM files of a study: from a data root, or made from the seed of a synthetic cohort."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ PICTURE_SIDE: Final = 224
 
 
 def made_root() -> Path:
-    """Where studies made on demand lie, in RSNA's layout."""
+    """Folder of the studies made on demand, in RSNA's layout."""
     return settings().cspine_var / MADE_FOLDER
 
 
 def study_folder(study_id: str, root: Path | None = None) -> Path:
-    """The folder with a study's DICOM files; a shipped synthetic study is made where needed.
+    """Folder of a study's DICOM files; a shipped synthetic study is made if needed.
 
     Args:
         study_id: StudyInstanceUID.
@@ -42,7 +42,7 @@ def study_folder(study_id: str, root: Path | None = None) -> Path:
 
     Raises:
         DataRootError: The study is neither on disk nor of a shipped synthetic cohort.
-        StorageError: It cannot be written.
+        StorageError: The study cannot be written.
     """
     for place in (root, settings().data_root):
         if place is not None and (folder := place / IMAGES_FOLDER / study_id).is_dir():
@@ -51,24 +51,24 @@ def study_folder(study_id: str, root: Path | None = None) -> Path:
 
 
 def can_show(study_id: str, root: Path | None = None) -> bool:
-    """Whether `study_folder` would find or make the study."""
+    """Whether `study_folder` can find or make the study."""
     places = [place for place in (root, settings().data_root) if place is not None]
     on_disk = any((place / IMAGES_FOLDER / study_id).is_dir() for place in places)
     return on_disk or find_cohort_seed(study_id, _seeds()) is not None
 
 
 def linked_study(study_id: str | None, known: Collection[str]) -> StudyRecord | None:
-    """A shipped synthetic study that a link names and the data set in use does not hold.
+    """A shipped synthetic study that a link names and the data set does not contain.
 
     Args:
-        study_id: From the link, if any.
-        known: Studies of the data set in use.
+        study_id: Study id in the link, if any.
+        known: Study ids of the data set.
 
     Returns:
-        The study with its truth, made where needed; None where the link means nothing here.
+        The study with its truth, made if needed; None if the link names no such study.
 
     Raises:
-        StorageError: It cannot be written.
+        StorageError: The study cannot be written.
     """
     if study_id is None or study_id in known or find_cohort_seed(study_id, _seeds()) is None:
         return None
@@ -76,7 +76,7 @@ def linked_study(study_id: str | None, known: Collection[str]) -> StudyRecord | 
 
 
 def picture(study_id: str, slice_index: int | None, root: Path | None = None) -> Path:
-    """A small PNG of one slice in the bone window, made where it is not there yet.
+    """A small PNG of one slice in the bone window, made if it does not exist yet.
 
     Args:
         study_id: StudyInstanceUID.
@@ -109,7 +109,7 @@ def picture(study_id: str, slice_index: int | None, root: Path | None = None) ->
 
 
 def is_ready(study_id: str, slice_index: int | None) -> bool:
-    """Whether a slice's picture is there already."""
+    """Whether the picture of a slice exists already."""
     place = "middle" if slice_index is None else str(slice_index)
     return (_pictures() / f"{study_id}-{place}-{PICTURE_SIDE}.png").is_file()
 
@@ -117,7 +117,7 @@ def is_ready(study_id: str, slice_index: int | None) -> bool:
 def try_picture(
     study_id: str, slice_index: int | None, root: Path | None, say: Callable[[str], None]
 ) -> Path | None:
-    """The picture, or None with a sentence on why there is none."""
+    """The picture, or None after passing the reason to `say`."""
     try:
         return picture(study_id, slice_index, root)
     except CSpineError as error:
@@ -126,7 +126,7 @@ def try_picture(
 
 
 def _truth_of(study_id: str) -> tuple[bool, ...] | None:
-    """y_j for C1..C7 from the truth shipped with the bundles; None where it is not there."""
+    """y_j for C1..C7 from the truth shipped with the bundles; None if it is not there."""
     for cohort in SHIPPED:
         path = cohort.truth_file(settings().checkpoints)
         with contextlib.suppress(CSpineError):

@@ -1,4 +1,4 @@
-"""Uploads taken in by the background, stage by stage, so that they can be watched and cancelled."""
+"""Uploads processed in the background, with progress by stage and cancellation."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from dashboard.studies.upload_series import start_reader
 from dashboard.studies.uploads import discard_uploads, store_files, unpack_upload
 
 STAGES = (("Unpacking", "file"), ("Reading the series", "slice"))
-"""What is done, and what its progress counts."""
+"""Name of each stage and the unit of its progress."""
 
 
 @dataclass(slots=True, eq=False)
 class UploadJob:
-    """One upload on its way to a study.
+    """One upload in progress.
 
     Attributes:
         stage: Index into `STAGES`.
-        job: The work; its result is the folder that holds the series.
+        job: Background job; its result is the folder of the series.
     """
 
     stage: int = 0
@@ -34,39 +34,39 @@ class UploadJob:
 
     @property
     def folder(self) -> Path | None:
-        """Holds the series once it was taken in."""
+        """Folder of the series; None before the upload is complete."""
         done = self.job.finished and self.job.error is None
         return self.job.future.result() if done else None
 
     @property
-    def gone(self) -> bool:
-        """Whether its files were removed since, as when the browser was away for a while."""
+    def removed(self) -> bool:
+        """Whether the files were removed meanwhile, for example while the browser was offline."""
         folder = self.folder
         return folder is not None and not folder.is_dir()
 
 
-def take_in(
+def start_upload(
     key: str, files: Sequence[BinaryIO], *, archive: bool, session: str, settings: Settings
 ) -> UploadJob:
     """Store an upload and read its series, in the background.
 
     Args:
-        key: Names the upload; the same one is taken in once.
+        key: Name of the upload; each upload is processed once.
         files: One zip archive, or the files of a folder.
-        archive: Which of the two.
-        session: Of the browser that uploads; the study is its own.
-        settings: Where to, and how large the files may be.
+        archive: Whether it is an archive.
+        session: Session of the browser that uploads; only it may see the study.
+        settings: Upload folder and size limits.
     """
     upload = UploadJob()
 
     def work(progress: Progress) -> Path:
         try:
-            return take(progress)
+            return store(progress)
         except JobCancelledError:
             discard_uploads(session, settings)
             raise
 
-    def take(progress: Progress) -> Path:
+    def store(progress: Progress) -> Path:
         start_reader(settings)
         if archive:
             folder = unpack_upload(files[0], session=session, settings=settings, progress=progress)

@@ -1,4 +1,4 @@
-"""Uploads are decoded in a process that may be killed; what is derived from them goes with them."""
+"""Decoding of uploads in a separate, limited process; derived data is deleted with the upload."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DERIVED: Final = "derived"
 
 
 def derived_folder(session: str, settings: Settings) -> Path:
-    """Where the voxels and predictions of a session's upload lie; gone with its next upload."""
+    """Folder for voxels and predictions of a session's upload; deleted with its next upload."""
     return settings.cspine_var.absolute() / "uploads" / session / _DERIVED
 
 
@@ -27,9 +27,9 @@ def read_upload(
     """Read an uploaded series.
 
     Args:
-        folder: Holds the series.
-        session: Of the browser that uploaded it.
-        settings: Where to keep the voxels, and how much memory and time the reading may take.
+        folder: Folder of the series.
+        session: Session of the browser that uploaded it.
+        settings: Folder for the voxels, and the limits of memory and time.
         progress: Called with slices read and slices in all; what it raises ends the reading.
 
     Raises:
@@ -43,7 +43,7 @@ def read_upload(
 
 
 def start_reader(settings: Settings) -> None:
-    """Start the process that will read, while the upload is still being unpacked."""
+    """Start the decoding process while the upload is still being unpacked."""
     _worker(settings.upload_memory_mib, settings.upload_seconds).start()
 
 

@@ -1,4 +1,4 @@
-"""Uploads: spooled to disk, unpacked within limits, removed when they are stale."""
+"""Storage of uploads: written to disk, unpacked within limits, deleted when they are stale."""
 
 from __future__ import annotations
 
@@ -22,28 +22,26 @@ from core.types import Progress
 from dashboard.session.settings import settings
 
 _LOCKS: Final = ".sessions"
-
-
 KEEP_SECONDS: Final = 24 * 3600
 UNPACKED_TO_ZIPPED: Final = 4
-"""CT slices shrink to a half or a third in a zip; an archive that swells more is refused."""
+"""CT slices shrink to a half or a third in a zip; an archive that expands more is refused."""
 _CHUNK: Final = 1 << 20
 
 
 def unpack_upload(
     stream: BinaryIO, *, session: str, settings: Settings, progress: Progress | None = None
 ) -> Path:
-    """Unpack an uploaded zip below `var/uploads/<session>/`; the session's last one goes.
+    """Unpack an uploaded zip below `var/uploads/<session>/`, replacing the previous upload.
 
     Args:
         stream: The archive, read from its start.
         session: Name of the browser session, safe as a folder name.
-        settings: Where to, and how large the files may be.
-        progress: Called with files unpacked and files in all, which are 0 while the archive is
-            still being copied; what it raises ends the work.
+        settings: Upload folder and size limits.
+        progress: Called with files unpacked and files in all, both 0 while the archive is being
+            copied; an exception that it raises ends the work.
 
     Returns:
-        The folder that holds the series; the same archive again gives the same folder.
+        Folder of the series; the same archive always gives the same folder.
 
     Raises:
         ArchiveError: The archive is unsafe, too large or holds no DICOM.
@@ -59,7 +57,7 @@ def unpack_upload(
             f"The upload cannot be stored ({error.strerror}); free some space and try again."
         ) from error
     target = own / digest
-    # The same archive again included: it may be there half.
+    # Including the same archive: it may have been unpacked only in part.
     _remove_others(own, keep={spooled})
     try:
         limit = UNPACKED_TO_ZIPPED * (settings.max_upload_mib << 20)
@@ -78,18 +76,18 @@ def store_files(
     settings: Settings,
     progress: Progress | None = None,
 ) -> Path:
-    """Write the files of an uploaded folder below `var/uploads/<session>/`; the last upload goes.
+    """Store an uploaded folder below `var/uploads/<session>/`, replacing the previous upload.
 
-    The files get numbers for names, as theirs may hold a patient's.
+    The files are numbered, as their own names may contain the name of a patient.
 
     Args:
-        streams: One a file, read from its start.
+        streams: One stream per file, read from its start.
         session: As for `unpack_upload`.
         settings: As for `unpack_upload`; the limit holds for all files together.
         progress: As for `unpack_upload`.
 
     Returns:
-        The folder that holds them.
+        Folder of the files.
 
     Raises:
         ArchiveError: There is no file, or they are too large together.
@@ -129,32 +127,27 @@ def store_files(
 
 def _own_folder(session: str, settings: Settings) -> Path:
     uploads = settings.cspine_var / "uploads"
-    # Medical images should not gather on a disk: what no tab holds goes after a day.
+    # Medical images should not accumulate on disk: without an open tab they go after a day.
     remove_abandoned(settings, older_than_s=KEEP_SECONDS)
     return uploads / session
 
 
 def discard_uploads(session: str, settings: Settings) -> None:
-    """Remove what a session has uploaded.
-
-    Args:
-        session: As for `unpack_upload`.
-        settings: As for `unpack_upload`.
-    """
+    """Remove the uploads of a session; arguments as for `unpack_upload`."""
     own = _own_folder(session, settings)
     if own.is_dir():
         _remove_others(own, keep=set())
 
 
 def _check_room(own: Path, streams: Sequence[BinaryIO], settings: Settings) -> None:
-    """See that the disk and the quota take an upload.
+    """Check that an upload fits on the disk and in the quota.
 
     Raises:
-        StorageError: One of them does not.
+        StorageError: It does not fit.
     """
     needed = sum(stream.seek(0, os.SEEK_END) for stream in streams)
     check_space(own, needed, settings.keep_free_bytes)
-    # The session's last upload goes for this one.
+    # This upload replaces the previous one of the session.
     check_quota(own.parent, max(needed - tree_bytes(own), 0), settings.upload_quota_gib)
 
 
@@ -183,34 +176,34 @@ def _remove_others(folder: Path, *, keep: set[Path]) -> None:
 
 
 class HeldUploads:
-    """The uploads of one session, removed when it is let go."""
+    """Lock on the uploads of one session, which are removed when the session ends."""
 
     def __init__(self, session: str, settings: Settings) -> None:
         self._folder = settings.cspine_var / "uploads" / session
         self._lock = _lock_of(self._folder)
-        # A place that cannot be written refuses the upload itself, in words.
-        # A server that starts may be looking at the lock; it does so for a moment.
+        # If the folder cannot be written, storing the upload reports it.
+        # A starting server may hold the lock for a moment.
         with contextlib.suppress(Timeout, OSError):
             self._lock.acquire(timeout=1)
 
     def remove(self) -> None:
-        """Remove the session's folder with all that was derived from it."""
+        """Remove the session's folder with all derived data."""
         shutil.rmtree(self._folder, ignore_errors=True)
-        _let_go(self._lock)
+        _release(self._lock)
 
 
 def hold_uploads(session: str) -> None:
-    """Keep a session's uploads until the session ends; for the script of that session."""
+    """Keep a session's uploads until the session ends; called from that session."""
     _held(session)
 
 
 def remove_abandoned(settings: Settings, *, older_than_s: float | None = None) -> int:
-    """Remove the uploads of sessions that no running server holds; returns how many they were.
+    """Remove the uploads of sessions that no running server holds; return their number.
 
     Args:
-        settings: Where uploads lie.
-        older_than_s: Only those that were last changed so long ago. The clock alone ends no
-            session: it may jump, and a tab may stay open for days.
+        settings: Upload folder.
+        older_than_s: Minimum time since the last change, in seconds; None removes all. Time alone
+            ends no session: the clock may jump, and a tab may stay open for days.
     """
     removed = 0
     latest = None if older_than_s is None else time.time() - older_than_s
@@ -229,7 +222,7 @@ def remove_abandoned(settings: Settings, *, older_than_s: float | None = None) -
             continue
         shutil.rmtree(folder, ignore_errors=True)
         removed += 1
-        _let_go(lock)
+        _release(lock)
     return removed
 
 
@@ -238,13 +231,13 @@ def _held(session: str) -> HeldUploads:
     return HeldUploads(session, settings())
 
 
-def _let_go(lock: FileLock) -> None:
-    """Give a lock back, its file first: a file removed later might be another's by then."""
+def _release(lock: FileLock) -> None:
+    """Release a lock after removing its file, which might belong to another session later."""
     file = Path(lock.lock_file)
     with contextlib.suppress(OSError):
         file.unlink(missing_ok=True)
     lock.release()
-    if os.name == "nt":  # An open file cannot be removed there.
+    if os.name == "nt":  # Windows cannot remove an open file.
         with contextlib.suppress(OSError):
             file.unlink(missing_ok=True)
 

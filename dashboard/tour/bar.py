@@ -1,4 +1,4 @@
-"""The tour at the foot of every page: what to say, what to try, on and back."""
+"""The tour bar at the bottom of every page: what to say, what to try, back and next."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dashboard.session.page_files import PAGES
 from dashboard.studies.current_set import current_cohort
 from dashboard.tour import state
 from dashboard.tour.presenter import presenter_switch
-from dashboard.tour.stops import STOPS, TourStop, stop_at, stop_query, telling_study
+from dashboard.tour.stops import STOPS, TourStop, example_study, stop_at, stop_query
 
 HOME: Final = "overview"
 Pages = Mapping[str, st.Page]
@@ -22,11 +22,11 @@ Pages = Mapping[str, st.Page]
 
 
 def follow_tour(page: st.Page, pages: Pages) -> None:
-    """Enter or leave a stop where that was asked for, which turns to its page.
+    """Enter or leave a stop if that was requested, which switches the page.
 
     Args:
-        page: The page that the URL names.
-        pages: All of them.
+        page: Page that the URL names.
+        pages: All pages.
     """
     if state.leave_tour():
         st.switch_page(pages[HOME])
@@ -36,18 +36,18 @@ def follow_tour(page: st.Page, pages: Pages) -> None:
     stop = stop_at(asked)
     query = stop_query(asked, _study())
     if state.tour_place() is None and page.url_path == stop.page:
-        # A link somebody has kept holds what they had turned to.
+        # A saved link also holds the settings of the page.
         query |= state.linked_query()
     state.enter_stop(asked, stop.controls)
     st.switch_page(pages[stop.page], query_params=query)
 
 
 def tour_bar(page: st.Page, pages: Pages) -> None:
-    """Draw the stop that the reader is at; nothing outside the tour.
+    """Draw the current stop of the tour; nothing outside the tour.
 
     Args:
-        page: The page on show.
-        pages: All of them.
+        page: Page on show.
+        pages: All pages.
     """
     place = state.tour_place()
     if place is None:
@@ -56,9 +56,9 @@ def tour_bar(page: st.Page, pages: Pages) -> None:
     here = page.url_path == stop.page
     state.show_stop_in_url(place.number if here else None)
     with st.bottom, st.container(key="tour_bar"):
-        words, buttons = st.columns([10, 3], gap="medium", vertical_alignment="center")
-        with words:
-            st.html(_words(place.number, stop) if here else _astray(place.number, stop, pages))
+        notes, buttons = st.columns([10, 3], gap="medium", vertical_alignment="center")
+        with notes:
+            st.html(_notes(place.number, stop) if here else _elsewhere(place.number, stop, pages))
         with buttons:
             _buttons(place.number, here)
         if here and stop.focus:
@@ -66,7 +66,7 @@ def tour_bar(page: st.Page, pages: Pages) -> None:
 
 
 def tour_start(label: str = "Take the tour: seven stops for a class") -> None:
-    """A link to the first stop."""
+    """Draw a link to the first stop."""
     st.page_link(
         PAGES / f"{stop_at(1).page}.py",
         label=label,
@@ -81,10 +81,10 @@ def _study() -> str | None:
         cohort = current_cohort()
     except DataRootError:
         return None
-    return None if cohort is None else telling_study(cohort.studies)
+    return None if cohort is None else example_study(cohort.studies)
 
 
-def _words(number: int, stop: TourStop) -> str:
+def _notes(number: int, stop: TourStop) -> str:
     return (
         f'<div class="lab-tour">{_title(number, stop)}'
         f'<p><span class="lab-eyebrow">Say</span>{escape(stop.say)}</p>'
@@ -92,11 +92,11 @@ def _words(number: int, stop: TourStop) -> str:
     )
 
 
-def _astray(number: int, stop: TourStop, pages: Pages) -> str:
+def _elsewhere(number: int, stop: TourStop, pages: Pages) -> str:
     return (
         f'<div class="lab-tour">{_title(number, stop)}<p>This stop is on the page '
-        f"{escape(pages[stop.page].title)}. “Return” opens it afresh; what is on show here stays "
-        "as it is until then.</p></div>"
+        f"{escape(pages[stop.page].title)}. “Return” opens it again in its initial state; until "
+        "then, nothing changes on this page.</p></div>"
     )
 
 
@@ -143,14 +143,14 @@ def _buttons(number: int, here: bool) -> None:
         st.button(
             "Leave", key="tour_leave", type="tertiary", icon=":material/close:",
             on_click=state.ask_to_leave,
-            help="Ends the tour; all pages look as they did before it.",
+            help="Ends the tour and restores all pages to their state before it.",
         )  # fmt: skip
 
 
 def _scroll_to(selector: str, serial: int) -> None:
     """Keep a part of the page in view while the page above it still grows, once for each entry.
 
-    The reader's first touch ends it.
+    The first input of the user ends it.
     """
     st.html(
         "<script>(() => {"

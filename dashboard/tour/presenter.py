@@ -1,4 +1,4 @@
-"""The presenter layout: larger type, no sidebar, little around the page."""
+"""The presenter layout: larger type and no sidebar."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ STYLE: Final = Path(__file__).resolve().parent.parent / "presenter.css"
 
 
 def apply_presenter_style() -> None:
-    """Add the layout's stylesheet."""
+    """Add the stylesheet of the layout."""
     st.html(STYLE)
 
 
 def presenter_note() -> None:
-    """The standing warnings, which the hidden sidebar holds otherwise, and the way out."""
+    """Show the standing warnings, which the sidebar holds otherwise, and the way back."""
     try:
         cohort = current_cohort()
     except DataRootError:
@@ -35,10 +35,10 @@ def presenter_note() -> None:
 
 
 def presenter_switch(place: str) -> None:
-    """A button that turns the layout on or off.
+    """Draw the button that turns the layout on or off.
 
     Args:
-        place: Where the button stands; part of its key.
+        place: Location of the button; part of its key.
     """
     on = state.presents()
     st.button(
@@ -50,6 +50,6 @@ def presenter_switch(place: str) -> None:
         args=(not on,),
         help=None
         if on
-        else "Larger type for a projector, without the sidebar. F11 fills the screen; in the tour "
-        "Page Down and Page Up go on and back.",
+        else "Larger type for a projector, without the sidebar. F11 switches to full screen; in "
+        "the tour, Page Down and Page Up go forward and back.",
     )

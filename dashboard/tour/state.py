@@ -1,4 +1,4 @@
-"""Where a browser session is in the tour, what it looked like before, and the presenter layout."""
+"""Position of a browser session in the tour, its state before the tour, the presenter layout."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any, Final
 
 import streamlit as st
 
-from dashboard.session.state import TRUTH_KEY
+from dashboard.session.state import TRUTH_KEY, set_query
 from dashboard.tour.stops import TOUR_KEY, Controls, stop_number
 
 PRESENT_KEY: Final = "present"
 SWITCHES: Final = (TRUTH_KEY, "pre_follow", "pre_truth")
-"""Switches that outlive their page. Among the widgets that are on or off, only they are put back:
-a button's value must not be set."""
+"""Switches that outlive their page. Of all on/off widgets only these are restored: the value of
+a button must not be set."""
 SWITCH_PREFIX: Final = "train_"
 
 _TOUR: Final = "_tour"
@@ -26,12 +26,12 @@ _KEPT: Final = ("_session", "_viewer_", "_tour", _PRESENTS, "upload", "_upload")
 
 @dataclass(frozen=True, slots=True)
 class TourPlace:
-    """Where the reader is in the tour.
+    """Position in the tour.
 
     Attributes:
-        number: Of the stop, from 1.
-        serial: Counts the stops entered, so that each entry is told apart from a rerun.
-        before: What the session remembered before the tour.
+        number: Number of the stop, from 1.
+        serial: Counts the stops entered, so that an entry differs from a rerun.
+        before: State of the session before the tour.
     """
 
     number: int
@@ -40,12 +40,12 @@ class TourPlace:
 
 
 def tour_place() -> TourPlace | None:
-    """Where the reader is in the tour; None outside it."""
+    """Position in the tour; None outside it."""
     return st.session_state.get(_TOUR)
 
 
 def asked_stop() -> int | None:
-    """The stop to enter now: one that was asked for, else another one that the URL names."""
+    """Number of the stop to enter now: the requested one, else a new one in the URL."""
     asked = st.session_state.pop(_ASKED, None)
     if asked is not None:
         return asked
@@ -64,11 +64,11 @@ def ask_to_leave() -> None:
 
 
 def enter_stop(number: int, controls: Controls) -> None:
-    """Be at a stop, with the pages as in a fresh session but for these controls.
+    """Go to a stop, with the pages as in a new session except for these controls.
 
     Args:
-        number: Of the stop, from 1.
-        controls: (widget key, value).
+        number: Number of the stop, from 1.
+        controls: Pairs of widget key and value.
     """
     place = tour_place()
     before = _settable() if place is None else place.before
@@ -80,10 +80,10 @@ def enter_stop(number: int, controls: Controls) -> None:
 
 
 def leave_tour() -> bool:
-    """Where leaving was asked for, put the session back to what it was before the tour.
+    """Restore the session to its state before the tour, if leaving was requested.
 
     Returns:
-        Whether the reader has left.
+        Whether the tour has ended.
     """
     place = tour_place()
     if not st.session_state.pop(_LEAVING, False) or place is None:
@@ -96,12 +96,12 @@ def leave_tour() -> bool:
 
 
 def show_stop_in_url(number: int | None) -> None:
-    """Make the URL a link to a stop; None takes the tour out of it."""
-    _set(TOUR_KEY, None if number is None else str(number))
+    """Make the URL a link to a stop; None removes the tour from the URL."""
+    set_query(TOUR_KEY, None if number is None else str(number))
 
 
 def linked_query() -> dict[str, str]:
-    """The query parameters of the URL, as a reader's link has them."""
+    """All query parameters of the URL."""
     return dict(st.query_params.items())
 
 
@@ -115,17 +115,17 @@ def presents() -> bool:
 def present(on: bool) -> None:
     """Turn the presenter layout on or off; for callbacks."""
     st.session_state[_PRESENTS] = on
-    # The URL as well: it still holds the layout that was on, and a link's word counts.
-    _set(PRESENT_KEY, "1" if on else None)
+    # The URL as well: it still holds the previous layout and would turn it on again.
+    set_query(PRESENT_KEY, "1" if on else None)
 
 
 def show_layout_in_url() -> None:
-    """Have a link to the page open in the layout that is on."""
-    _set(PRESENT_KEY, "1" if presents() else None)
+    """Make a link to the page open in the current layout."""
+    set_query(PRESENT_KEY, "1" if presents() else None)
 
 
 def _settable() -> dict[str, Any]:
-    """What the session remembers, without what Streamlit forbids to set (buttons, selections)."""
+    """Session state without the values that Streamlit forbids to set (buttons, selections)."""
     return {
         str(key): value
         for key, value in st.session_state.items()
@@ -145,10 +145,3 @@ def _forget() -> None:
     for key in list(st.session_state):
         if not str(key).startswith(_KEPT):
             del st.session_state[key]
-
-
-def _set(name: str, value: str | None) -> None:
-    if value is None:
-        st.query_params.pop(name, None)
-    elif st.query_params.get(name) != value:
-        st.query_params[name] = value

@@ -1,4 +1,4 @@
-"""The guided tour as data: seven stops, what to say and to try at each, and where each opens."""
+"""The seven stops of the guided tour: what to say and try at each, and where it opens."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ class TourStop:
     """One stop of the tour.
 
     Attributes:
-        title: Its name.
-        page: The page it is on, by its path in the URL.
-        say: What the instructor tells.
+        title: Name of the stop.
+        page: Path of its page in the URL.
+        say: What the instructor explains.
         do: What the class tries.
         query: Query parameters that the page opens with, as (name, value).
-        controls: Widgets that have no place in the URL and do not open at their default, as
+        controls: Widgets outside the URL that open at another value than their default, as
             (key, value).
-        on_study: Whether it opens the study that the tour has chosen.
-        focus: CSS selector of what the page scrolls to; "" stays at the top.
+        on_study: Whether the page opens the example study.
+        focus: CSS selector of the part to scroll to; "" stays at the top.
     """
 
     title: str
@@ -40,7 +40,7 @@ class TourStop:
     focus: str = ""
 
 
-_JUDGES: Final = ",".join(
+_FRACTURE_MODELS: Final = ",".join(
     f"bundle.{name}"
     for name in (
         "localization_mobilenet_v3_large", "fracture_type1", "fracture_type2", "fracture_type3",
@@ -50,59 +50,59 @@ STOPS: Final[tuple[TourStop, ...]] = (
     TourStop(
         "Data",
         "dataset",
-        "Every model begins with its data. Fractures are rare and uneven: a few vertebrae carry "
-        "most of them, and a broken neck mostly has one broken vertebra. The page shows the "
-        "fractured studies; the paler bars are the whole set.",
-        "Click the bar of one vertebra, then the same bar again. Tick a study in the table: its "
-        "slices open below it.",
+        "Every model begins with its data. Fractures are rare and unevenly distributed: a few "
+        "vertebrae have most of them, and most patients with a fracture have only one fractured "
+        "vertebra. The page shows the fractured studies; the paler bars are the whole data set.",
+        "Click the bar of one vertebra, then the same bar again. Select a study in the table: its "
+        "slices open below the table.",
         query=(("fractured", "yes"),),
     ),
     TourStop(
         "Preprocessing",
         "preprocessing",
-        "A scanner tells thousands of Hounsfield units apart, a picture 256 greys. The window "
-        "decides which of them the network will see; here three windows become three channels, "
-        "so that bone and soft tissue both survive.",
-        "Set the size to 128 px: could you still find a hairline fracture? Then turn to "
-        "“Augmentation” and guess which draws are still a credible neck.",
+        "A scanner distinguishes thousands of Hounsfield units, a picture 256 grey levels. The "
+        "window decides which of them the network sees; here three windows become three channels, "
+        "so that both bone and soft tissue remain visible.",
+        "Set the size to 128 px: could you still find a hairline fracture? Then open "
+        "“Augmentation” and decide which of the examples are still anatomically plausible.",
         controls=(("pre_channels", "windows"),),
         on_study=True,
     ),
     TourStop(
         "Training",
         "training",
-        "A training run is a list of choices, and each of them stands here with its reason. One "
-        "choice protects all others: folds are cut by patient, so that no neck is learnt from "
-        "and judged on at once.",
+        "A training run is a list of choices, and each of them is shown here with its reason. One "
+        "choice protects all others: folds are split by patient, so that no patient is used for "
+        "training and testing at the same time.",
         "Change the backbone or the batch size and watch the plan on the right. A run started now "
-        "goes on when the page is closed; “Runs” shows it learning.",
+        "continues after the page is closed; “Runs” shows its progress.",
     ),
     TourStop(
         "Comparison",
         "evaluation",
-        "Three kinds of fracture network, and a localiser whose boxes are taken as evidence, on "
-        "the same studies, which none of them learnt from. The brackets are 95 % intervals over "
-        "patients: where two of them overlap, the order may be luck.",
+        "Three types of fracture network, and a localiser whose boxes serve as evidence, on the "
+        "same studies, which none of them was trained on. The brackets are 95 % intervals over "
+        "patients: if two of them overlap, the order may be chance.",
         "Ask the class for a winner. Then set the level to “Patient”: the ranking and the widths "
-        "change, because there are far fewer patients than slices. Why does the one that was shown "
-        "where the lines are do best?",
+        "change, because there are far fewer patients than slices. Why does the model do best that "
+        "was trained with the location of the fracture lines?",
         query=(
             ("data", "held_out"),
-            ("models", _JUDGES),
+            ("models", _FRACTURE_MODELS),
             ("level", "slice"),
         ),
     ),
     TourStop(
         "Threshold",
         "evaluation",
-        "A probability is not a decision yet. The rule here wants 95 of 100 broken necks found, "
-        "and the false alarms beside it are the price: a weak network must call nearly everybody. "
-        "A test that calls everyone misses no one.",
-        "Drag the slider and watch every curve follow. Which mistake would you rather make in an "
-        "emergency room? Then choose the rule “Cost FN : FP” and put a number on it.",
+        "A probability is not a decision yet. The rule here requires that 95 of 100 patients with "
+        "a fracture are found, at the price of false alarms: a weak network has to call nearly "
+        "everybody. A test that calls everyone misses no one.",
+        "Drag the slider and watch every curve follow. Which error is worse in an emergency room? "
+        "Then choose the rule “Cost FN : FP” and express your answer as a number.",
         query=(
             ("data", "held_out"),
-            ("models", _JUDGES),
+            ("models", _FRACTURE_MODELS),
             ("rule", "sensitivity"),
         ),
         focus=".st-key-ev_rules",
@@ -110,30 +110,30 @@ STOPS: Final[tuple[TourStop, ...]] = (
     TourStop(
         "One patient",
         "diagnosis",
-        "Now one neck instead of a cohort. The networks read every slice; the curve shows how "
-        "suspect each one is along the neck. Let the class look before you read the verdict "
-        "aloud.",
-        "Scroll through the slices and vote: broken or not, and where? Then switch “Show the "
-        "truth” on. Were the networks right, for the right reason?",
+        "Now one patient instead of a cohort. The networks score every slice; the curve shows the "
+        "fracture probability along the cervical spine. Let the class look at the slices before "
+        "you read out the verdict.",
+        "Scroll through the slices and vote: fractured or not, and where? Then switch on “Show the "
+        "truth”. Were the networks right, and for the right reason?",
         on_study=True,
     ),
     TourStop(
         "3D",
         "spine_3d",
-        "The same probabilities, on the bones themselves. A radiologist does not want a number "
-        "but a place: which vertebra, and how does it lie to its neighbours?",
-        "Turn the neck with the mouse, click a vertebra, move the cut plane through it, and lower "
-        "the threshold until a second vertebra lights up.",
+        "The same probabilities, on the bones themselves. A radiologist does not need a number but "
+        "a location: which vertebra, and how is it aligned with its neighbours?",
+        "Rotate the spine with the mouse, click a vertebra, move the cut plane through it, and "
+        "lower the threshold until a second vertebra changes colour.",
         on_study=True,
     ),
 )
 
 
 def stop_number(text: str | None) -> int | None:
-    """The number of the stop that a query parameter names; None where it names none.
+    """Number of the stop that a query parameter names; None if it names none.
 
     Args:
-        text: What stands in the URL after `tour=`.
+        text: Value of the parameter `tour` in the URL.
     """
     if text is None or not (text.isascii() and text.isdecimal()) or len(text) > 2:
         return None
@@ -141,7 +141,7 @@ def stop_number(text: str | None) -> int | None:
 
 
 def stop_at(number: int) -> TourStop:
-    """The stop of a number from 1 to the length of the tour."""
+    """The stop with a number from 1 to the length of the tour."""
     return STOPS[number - 1]
 
 
@@ -149,8 +149,8 @@ def stop_query(number: int, study: str | None) -> dict[str, str]:
     """Query parameters of the link to a stop.
 
     Args:
-        number: Of the stop, from 1.
-        study: Id of the study that the tour shows; None where there is no data set.
+        number: Number of the stop, from 1.
+        study: Id of the example study; None without a data set.
     """
     stop = stop_at(number)
     query = {TOUR_KEY: str(number), **dict(stop.query)}
@@ -159,14 +159,14 @@ def stop_query(number: int, study: str | None) -> dict[str, str]:
     return query
 
 
-def telling_study(studies: Iterable[StudyRecord]) -> str | None:
-    """The study with most to see: a fractured one with most boxes, else the first.
+def example_study(studies: Iterable[StudyRecord]) -> str | None:
+    """Id of the fractured study with the most boxes, else of the first study.
 
     Args:
-        studies: Of the data set in use; equally telling ones go by their order.
+        studies: Studies of the data set on show; the first of equal ones is taken.
 
     Returns:
-        Its id; None where there are no studies.
+        Study id; None if there are no studies.
     """
     ranked = max(
         enumerate(studies),

@@ -12,7 +12,7 @@ from core.errors import ConfigError, CSpineError
 from core.training.paces import read_paces
 from core.training.schedule import Estimate, estimate_run, one_cycle
 from dashboard.session import state
-from dashboard.session.access import looking_only, may_change
+from dashboard.session.access import may_change, read_only_reason
 from dashboard.session.settings import settings
 from dashboard.session.wording import duration
 from dashboard.training import run_processes
@@ -113,7 +113,7 @@ def _plan() -> None:
             alt="Learning rate against the step",
         )
         st.caption("One-cycle learning rate: up, then down to almost nothing.")
-    if reason := looking_only():
+    if reason := read_only_reason():
         st.info(f"{reason}: runs can be looked at, not started.")
     elif st.button("Start training", type="primary", icon=":material/play_arrow:"):
         _start(config)
@@ -151,7 +151,7 @@ def _start(config: RunConfig) -> None:
     except CSpineError as error:
         show_error(error)
         return
-    state.tell(f"Run {folder.name} has started.")
+    state.leave_message(f"Run {folder.name} has started.")
     state.show_section("Runs")
     state.choose_run(folder.name)
     st.rerun(scope="app")

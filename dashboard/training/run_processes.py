@@ -14,7 +14,7 @@ from core.errors import TrainingError
 from core.system.disk_space import check_space
 from core.training.run_list import RunSummary, list_runs, summarise_run
 from core.training.runs import RunFolder
-from dashboard.background.processes import ProcessSupervisor, new_folder, remove_whole, run_core
+from dashboard.background.processes import ProcessSupervisor, new_folder, remove_folder, run_core
 from dashboard.session.settings import settings
 
 PACE_SECONDS: Final = 180.0
@@ -94,7 +94,7 @@ def delete_run(run: RunSummary) -> None:
     _SUPERVISOR.check_allowed()
     if summarise_run(run.folder).is_alive:
         raise TrainingError(f"Run {run.run_id} is still at work; stop it first.")
-    remove_whole(run.folder, f"Run {run.run_id}")
+    remove_folder(run.folder, f"Run {run.run_id}")
 
 
 def measure_pace(config: RunConfig) -> None:

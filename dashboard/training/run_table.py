@@ -225,7 +225,7 @@ def _delete_button(run: RunSummary) -> None:
 
 def _duplicate(run: RunSummary) -> None:
     if run.config is not None:
-        state.fill_form(form_values(run.config), anew=True)
+        state.fill_form(form_values(run.config), overwrite=True)
         state.show_section("New run")
 
 
@@ -235,5 +235,5 @@ def _act(action: Callable[[RunSummary], None], run: RunSummary, message: str) ->
     except CSpineError as error:
         show_error(error)
         return
-    state.tell(message)
+    state.leave_message(message)
     st.rerun(scope="app")

@@ -1,4 +1,4 @@
-"""Predicted boxes: where a localiser takes a while, they are asked for by a button."""
+"""Button that runs the localiser on a study, and its progress."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from dashboard.widgets.job_status import failed, job_progress, poll
 
 
 def box_request(study: OpenStudy) -> None:
-    """Offer to run the localiser where there is one and it has not read the study.
+    """Offer to run the localiser, if there is one and it has not run on the study.
 
     Args:
-        study: The series.
+        study: Study on show.
     """
     bundle = next(iter(localizers()), None)
     if bundle is None or find_raw(study, bundle) is not None:
@@ -25,22 +25,18 @@ def box_request(study: OpenStudy) -> None:
         return
     st.button(
         "Predict boxes", key="predict_boxes", icon=":material/select_all:",
-        on_click=_start, args=(study, bundle),
-        help="Runs the localiser over every slice; its boxes are joined along z.",
+        on_click=start_boxes, args=(study, bundle),
+        help="Runs the localiser on every slice and joins its boxes along z.",
     )  # fmt: skip
 
 
-def _start(study: OpenStudy, bundle: BundleInfo) -> None:
-    start_boxes(study, bundle)
-
-
 def box_progress(study: OpenStudy, bundle: BundleInfo) -> None:
-    """Run the localiser over a study and show how far it is; the page is drawn again at its end."""
+    """Run the localiser on a study and show its progress; the page is drawn again at its end."""
     if failed(find_box_job(study, bundle), icon=":material/select_all:", key="boxes_again"):
         return
     job = start_boxes(study, bundle)
     poll(
         lambda: job_progress(
-            job, "Looking at slice {done} of {total}", starting="Loading the localiser …"
+            job, "Predicting boxes: slice {done} of {total}", starting="Loading the localiser …"
         )
     )

@@ -1,4 +1,4 @@
-"""Which two networks read the study."""
+"""Choice of the vertebra and the fracture network."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from dashboard.studies.cohort import all_bundles
 
 
 def bundle_picker() -> BundlePair | None:
-    """Let the reader choose a bundle for either task; None where one is missing."""
+    """Let the user choose a bundle for each task; None if one is missing."""
     known = all_bundles()
-    judges = [bundle for bundle in known if bundle.config.gives_fractures]
+    fracture = [bundle for bundle in known if bundle.config.gives_fractures]
     found = {
         "vertebra": [bundle for bundle in known if bundle.config.task == "vertebra"],
-        "fracture": judges,
+        "fracture": fracture,
     }
     missing = [task for task, available in found.items() if not available]
     if missing:
         st.info(
-            f"No {' and no '.join(missing)} bundle was found, so slices can be seen but not read. "
-            "`make demo-models` trains both on synthetic studies.",
+            f"No {' and no '.join(missing)} bundle was found, so slices can be seen but not "
+            "scored. `make demo-models` trains both networks on synthetic studies.",
             icon=":material/neurology:",
         )
         return None
     with st.container(key="bundles", horizontal=True, vertical_alignment="bottom"):
         # A fracture network of Type 3 scores presence itself, so it can stand in both places.
-        presence = [*found["vertebra"], *(b for b in judges if b.config.gives_presence)]
-        judge = preferred_judge(judges) or judges[0]
+        presence = [*found["vertebra"], *(b for b in fracture if b.config.gives_presence)]
+        default = preferred_judge(fracture) or fracture[0]
         return BundlePair(
             vertebra=_choose("Vertebra network", "vertebra", presence, DEFAULT_NAMES["vertebra"]),
-            fracture=_choose("Fracture network", "fracture", judges, judge.folder.name),
+            fracture=_choose("Fracture network", "fracture", fracture, default.folder.name),
         )
 
 

@@ -1,4 +1,4 @@
-"""What stands around every page: style, the data set in use and the standing warnings."""
+"""Frame of every page: style, title, the data set on show and the standing warnings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def apply_style() -> None:
 
 
 def draw(html: str) -> None:
-    """Show HTML with inline SVG, which `st.html` would strip; for our own text only.
+    """Show HTML with inline SVG, which `st.html` would strip; for trusted text only.
 
     Args:
         html: One block without blank lines.
@@ -30,14 +30,14 @@ def draw(html: str) -> None:
 
 
 def page_header(title: str, question: str) -> None:
-    """A page's title and the question it answers."""
+    """Draw the title of a page and the question that it answers."""
     st.html(
         f'<header class="lab-header"><h1>{escape(title)}</h1><p>{escape(question)}</p></header>'
     )
 
 
 def sidebar_status() -> None:
-    """Name the data set in use, and say so where it is synthetic."""
+    """Draw the name of the data set on show, with a warning if it is synthetic."""
     name, detail, warning = _data_set()
     st.html(
         f'<div class="lab-side-status"><span class="lab-side-label">Data set</span>'
@@ -48,18 +48,18 @@ def sidebar_status() -> None:
 
 
 def sidebar_footer() -> None:
-    """The sentence that belongs on every page."""
+    """Draw the sentence that belongs on every page."""
     st.html(f'<div class="lab-side-footer">{escape(NOT_FOR_CLINICAL_USE)}</div>')
 
 
 def _data_set() -> tuple[str, str, str]:
-    """Name, detail and warning of the data set in use."""
+    """Name, detail and warning of the data set on show."""
     try:
         cohort = current_cohort()
     except DataRootError:
         return "Not readable", "see Overview for the reason", ""
     if cohort is None:
-        return "None yet", "make run prepares synthetic studies", ""
+        return "None yet", "“make run” prepares synthetic studies", ""
     warning = SYNTHETIC_WARNING if cohort.synthetic else ""
     count = len(cohort.studies)
     detail = f"{count} {'study' if count == 1 else 'studies'}"
@@ -67,5 +67,5 @@ def _data_set() -> tuple[str, str, str]:
 
 
 def cohort_name(cohort: CurrentDataSet) -> str:
-    """How the data set is called on screen."""
+    """Name of a data set on the pages."""
     return "Synthetic cohort" if cohort.synthetic else f"RSNA layout · {cohort.root.name}"

@@ -1,9 +1,9 @@
-"""Background work on a page: its place in line, how far it is, what went wrong."""
+"""Background work on a page: its place in the queue, its progress, its errors."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import streamlit as st
 
@@ -15,43 +15,16 @@ from dashboard.session.wording import duration, place_in_line
 from dashboard.widgets.notices import show_error
 
 POLL_SECONDS = 0.5
-
-
-class Watched(Protocol):
-    """Work that can be watched, in a thread or in a process of its own."""
-
-    @property
-    def done(self) -> int:
-        """Steps finished."""
-        ...
-
-    @property
-    def total(self) -> int:
-        """Steps in all; 0 until that is known."""
-        ...
-
-    @property
-    def place(self) -> int:
-        """Work that comes first."""
-        ...
-
-    @property
-    def finished(self) -> bool:
-        """Whether nothing more will happen."""
-        ...
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Time to go at the pace so far; None before there is a pace."""
-        ...
+Watched = Job[Any] | Task
+"""Background work, in a thread or in a separate process."""
 
 
 def poll(draw: Callable[[], bool], every: float | None = POLL_SECONDS) -> None:
-    """Draw a part of the page again and again, and the whole page once its work has ended.
+    """Redraw a part of the page periodically, and the whole page once its work has ended.
 
     Args:
-        draw: Draws the part; whether the work goes on.
-        every: Seconds between two drawings; None for no more than one.
+        draw: Draws the part; returns whether the work goes on.
+        every: Seconds between two drawings; None draws once.
     """
     st.fragment(_drawn, run_every=every)(draw)
 
@@ -72,17 +45,17 @@ def job_progress(
     key: str | None = None,
     cancel_help: str | None = None,
 ) -> bool:
-    """Draw how far a job is, for `poll`; whether it goes on.
+    """Draw the progress of a job, for `poll`; return whether it goes on.
 
     Args:
-        job: The work; None where it is gone.
-        counted: What has been done, with `{done}`, `{next}` and `{total}` for the numbers.
-        starting: Shown before the first step is counted.
-        note: A sentence on what can be done meanwhile.
-        stage: Index of the stage that is counted, and how many stages of equal length there are.
-        cancel: Called by a button; None for no button.
-        key: Of the button.
-        cancel_help: Of the button.
+        job: The job; None if it does not exist any more.
+        counted: Text with `{done}`, `{next}` and `{total}` for the numbers.
+        starting: Text before the first step is counted.
+        note: Sentence on what can be done meanwhile.
+        stage: Index of the counted stage, and the number of stages of equal length.
+        cancel: Called by the cancel button; None for no button.
+        key: Key of the button.
+        cancel_help: Help text of the button.
     """
     if job is None or job.finished:
         return False
@@ -109,11 +82,11 @@ def job_progress(
 
 
 def task_progress(task: Task | None, title: str) -> bool:
-    """Draw how far a process is, with a button that cancels it; whether it goes on.
+    """Draw the progress of a process, with a cancel button; return whether it goes on.
 
     Args:
-        task: As it stands now; None where it is gone.
-        title: What it does.
+        task: The current task; None if it does not exist any more.
+        title: What the task does.
     """
 
     def cancel() -> None:
@@ -126,17 +99,17 @@ def task_progress(task: Task | None, title: str) -> bool:
     return job_progress(
         task, f"{title}: {{done}} of {{total}} studies", starting=f"{title}: starting …",
         cancel=cancel if may_change() else None, key=task and f"cancel_{task.folder.name}",
-        cancel_help="Studies that are finished stay.",
+        cancel_help="Finished studies are kept.",
     )  # fmt: skip
 
 
 def failed(job: Job[Any] | None, *, icon: str, key: str) -> bool:
-    """Show why a job failed and offer another try; whether it failed.
+    """Show why a job failed and offer to try again; return whether it failed.
 
     Args:
-        job: The work; None where there is none.
-        icon: Of the message.
-        key: Of the button.
+        job: The job; None if there is none.
+        icon: Icon of the message.
+        key: Key of the button.
     """
     if job is None or job.error is None:
         return False

@@ -1,10 +1,11 @@
-"""Errors and warnings on a page: sentences that hold paths and names, shown as they are."""
+"""Errors, warnings and messages on a page, with paths and names shown literally."""
 
 from __future__ import annotations
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from dashboard.session import state
 from dashboard.session.wording import literal
 
 
@@ -14,9 +15,9 @@ def show_error(
     """Show why something failed.
 
     Args:
-        problem: An error or its sentence.
+        problem: An error or its message.
         icon: As in `st.error`.
-        place: Where, unless it is here.
+        place: Container to show it in; None for the current one.
     """
     (place or st).error(literal(str(problem)), icon=icon)
 
@@ -24,5 +25,11 @@ def show_error(
 def show_warning(
     problem: object, *, icon: str | None = None, place: DeltaGenerator | None = None
 ) -> None:
-    """Show what the reader should know of; arguments as for `show_error`."""
+    """Show a warning; arguments as for `show_error`."""
     (place or st).warning(literal(str(problem)), icon=icon)
+
+
+def show_left_message() -> None:
+    """Show the message left for this run of the page, if any."""
+    if message := state.take_message():
+        st.success(message, icon=":material/check:")

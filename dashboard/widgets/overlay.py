@@ -1,4 +1,4 @@
-"""What moves with a threshold: markers and lines laid over a chart that stays as it is."""
+"""Markers and lines over a chart that move with a threshold, without redrawing the chart."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _SHAPES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A marker at a place of the plot area.
+    """A marker in the plot area.
 
     Attributes:
         x: 0 at the left, 1 at the right edge.
         y: 0 at the lower, 1 at the upper edge.
         color: `#RRGGBB`.
         symbol: One of Plotly's names that `ModelStyle` uses.
-        label: What it says under the pointer.
+        label: Tooltip.
     """
 
     x: float
@@ -45,9 +45,9 @@ class Line:
     Attributes:
         x: 0 at the left, 1 at the right edge.
         color: `#RRGGBB`.
-        label: Written at its top; "" for none.
-        bottom: Lower end.
-        top: Upper end.
+        label: Text at the top; "" for none.
+        bottom: Lower end, 0 at the lower edge.
+        top: Upper end, 1 at the upper edge.
     """
 
     x: float
@@ -61,7 +61,7 @@ def overlay(area: PlotArea, marks: Iterable[Mark] = (), lines: Iterable[Line] = 
     """HTML of the layer over one chart.
 
     Args:
-        area: Of the chart beneath.
+        area: Plot area of the chart.
         marks: Markers.
         lines: Vertical lines, drawn below the markers.
     """

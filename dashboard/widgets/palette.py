@@ -1,4 +1,4 @@
-"""Colours that mean something, one place for all pages; each reads on light and on dark."""
+"""Colours with a meaning, for all pages; each is legible on light and dark backgrounds."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ VERTEBRA_COLORS: Final[dict[str, str]] = dict(
         strict=True,
     )
 )
-"""C1..C7, always the same.
+"""Fixed colours of C1..C7.
 
-Found by search: neighbours stay apart under protan, deutan and tritan vision (Machado et al.,
-2009), luminance gives 3:1 on both backgrounds, and the amber of suspicion is left free.
+Found by search: neighbours stay distinguishable under protan, deutan and tritan vision (Machado
+et al., 2009), contrast is 3:1 on both backgrounds, and amber is reserved for suspicion.
 """
 
 SUSPICION: Final = "#D9820F"
 """Fracture probability and calls; nothing else is amber."""
 
 CURRENT: Final = "#10859A"
-"""Where the reader is: the current slice, the current selection."""
+"""The current slice and the current selection."""
 
 NEUTRAL: Final = "#7F909E"
 
@@ -38,11 +38,11 @@ def with_alpha(color: str, alpha: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ModelStyle:
-    """How a model is drawn wherever it is drawn.
+    """Style of a model in all charts.
 
     Attributes:
         color: `#RRGGBB`.
-        dash: Plotly's dash of its lines: a second sign beside the colour.
+        dash: Plotly's dash of its lines, in addition to the colour.
         symbol: Plotly's symbol of its operating point.
     """
 
@@ -52,17 +52,17 @@ class ModelStyle:
 
 
 MODEL_COLORS: Final = ("#1E78B4", "#B44B0F", "#879600", "#965A78", "#1E87FF", "#B47878")
-"""Found by search like the vertebrae's: 3:1 on both backgrounds, apart for every vision."""
+"""Found by search like those of the vertebrae: 3:1 on both backgrounds, distinguishable."""
 
 _DASHES: Final = ("solid", "dash", "dot", "dashdot")
 _SYMBOLS: Final = ("circle", "square", "diamond", "triangle-up", "pentagon", "star")
 
 
 def model_styles(names: Sequence[str]) -> dict[str, ModelStyle]:
-    """Styles of all models that are known, so that each looks the same on every page.
+    """Styles of all known models, so that each looks the same on every page.
 
     Args:
-        names: Every model of the installation in a fixed order, not only those on show.
+        names: All models of the installation in a fixed order, not only those on show.
     """
     styles: dict[str, ModelStyle] = {}
     for number, name in enumerate(names):

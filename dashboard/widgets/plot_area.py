@@ -1,8 +1,7 @@
-"""The common frame of the Evaluation charts: a plot area whose place on screen is known.
+"""Common frame of the charts: a plot area with a fixed position on screen.
 
-A threshold that moves would have Plotly draw thousands of points anew, which takes longer than a
-reader waits for. So curves are drawn once, and what moves lies over them as a thin layer of HTML
-(`overlay.py`). That needs margins that never adapt to their labels.
+If a threshold moved, Plotly would draw thousands of points again, which is too slow. So curves are
+drawn once, and a thin layer of HTML (`overlay.py`) shows what moves. That needs fixed margins.
 """
 
 from __future__ import annotations
@@ -15,13 +14,13 @@ import plotly.graph_objects as go
 
 @dataclass(frozen=True, slots=True)
 class PlotArea:
-    """Where a chart's axes lie, in pixels from the edges of the chart.
+    """Height and margins of a chart in pixels.
 
     Attributes:
-        height: Of the whole chart.
+        height: Height of the whole chart.
         left: Margin for the y axis.
-        right: Margin.
-        top: Margin.
+        right: Right margin.
+        top: Top margin.
         bottom: Margin for the x axis.
     """
 
@@ -42,13 +41,13 @@ LOW: Final = PlotArea(height=300)
 GRID: Final = PlotArea(height=400, left=40, top=24, bottom=40)
 
 CONFIG: Final = {"displayModeBar": False, "scrollZoom": False}
-"""For `st.plotly_chart`: nothing may zoom, or the layer would no longer fit."""
+"""For `st.plotly_chart`: no zoom, or the layer would no longer fit."""
 
 _HALO: Final = "rgba(127,144,158,0.28)"
 
 
 def lay_out(figure: go.Figure, area: PlotArea) -> go.Figure:
-    """Give a figure its fixed margins and the look of the page; returns it."""
+    """Give a figure its fixed margins and the style of the page; return it."""
     figure.update_layout(
         height=area.height,
         margin={

@@ -1,4 +1,4 @@
-"""From a chosen study to its scores: opens it, starts the networks, shows how far they are."""
+"""From a chosen study to its scores: open it, run the networks, show their progress."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _ICON = ":material/neurology:"
 def study_with_scores(
     choice: StudyChoice | None, pair: BundlePair | None
 ) -> tuple[OpenStudy, StudyScores | None] | None:
-    """Open a study, show what it is and have the networks score it; None while it is not open.
+    """Open a study, show its facts and run the networks; None while it is not open.
 
     Args:
         choice: The study; None before one is chosen.
-        pair: The networks; None where there are none.
+        pair: The networks; None if there are none.
     """
     with st.container(key="notices"):
         study = open_choice(choice)
@@ -42,15 +42,15 @@ def _scores_or_progress(study: OpenStudy, pair: BundlePair | None) -> StudyScore
         if (scores := find_scores(study, pair)) is not None:
             return scores
     except PredictionsError as error:
-        show_warning(f"{error} The networks run again.", icon=":material/restart_alt:")
+        show_warning(f"{error} The networks are running again.", icon=":material/restart_alt:")
     if not failed(find_job(study, pair), icon=_ICON, key="read_again"):
         job = start_prediction(study, pair)
         poll(
             lambda: job_progress(
                 job,
-                "Reading slice {done} of {total}",
+                "Scoring slice {done} of {total}",
                 starting="Loading the networks …",
-                note="Browse the slices meanwhile.",
+                note="You can browse the slices meanwhile.",
             )
         )
     return None

@@ -1,4 +1,4 @@
-"""What the series is, in one line, and what was decided while reading it."""
+"""Facts on a series in one line, and the notes on reading it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dashboard.widgets.study_picker import StudyChoice
 
 
 def series_facts(study: OpenStudy, choice: StudyChoice) -> None:
-    """Show size, spacing and extent, the notes of the reader and the synthetic warning."""
+    """Show size, spacing and extent, the notes on reading and the synthetic badge."""
     volume = study.volume
     _, rows, columns = volume.hu.shape
     z_mm, row_mm, column_mm = volume.spacing_mm
@@ -40,12 +40,12 @@ def series_facts(study: OpenStudy, choice: StudyChoice) -> None:
 
 
 def domain_warning(choice: StudyChoice, pair: BundlePair | None) -> None:
-    """Say so where networks that saw only generated studies meet one that may be real."""
+    """Warn if networks trained on synthetic studies score a study that may be real."""
     if pair is None or choice.synthetic:
         return
     if any(trained_on_synthetic(bundle) for bundle in (pair.vertebra, pair.fracture)):
         st.warning(
-            "These networks learned from synthetic studies only. What they say about a real scan "
-            "shows that the path works, and nothing about the patient.",
+            "These networks were trained on synthetic studies only. Their scores for a real scan "
+            "show that the software works; they say nothing about the patient.",
             icon=":material/warning:",
         )

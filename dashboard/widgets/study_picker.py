@@ -1,4 +1,4 @@
-"""Three ways to a study: the data set, an upload and, for operators, a folder of the server."""
+"""Choice of a study: from the data set, an upload or, for operators, a folder of the server."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ COHORT, FOLDER, UPLOAD = "Data set", "Folder", "Upload"
 
 @dataclass(frozen=True, slots=True)
 class StudyChoice:
-    """A folder to read and what is known of it beforehand.
+    """A chosen study.
 
     Attributes:
-        folder: Holds the series.
-        record: Its entry in the data set; None for other folders.
+        folder: Folder of the series.
+        record: Entry of the study in the data set; None for other folders.
         synthetic: Whether the study is known to be generated.
-        owner: Session that uploaded it; None for other folders.
+        owner: Session that uploaded the study; None for other folders.
     """
 
     folder: Path
@@ -42,25 +42,25 @@ class StudyChoice:
 
     @property
     def truth(self) -> tuple[bool, ...] | None:
-        """y_j for C1..C7, None where unlabelled."""
+        """y_j for C1..C7; None if unlabelled."""
         return None if self.record is None else self.record.fractured
 
 
 def study_picker() -> StudyChoice | None:
-    """Let the reader choose a study; None while there is nothing to open."""
+    """Let the user choose a study; None while there is nothing to open."""
     row = st.container(key="picker", horizontal=True, vertical_alignment="top")
-    # Below the row: a message beside the widgets would squeeze them.
+    # Below the row: a message next to the widgets would squeeze them.
     messages = st.container()
     with row:
         source = st.segmented_control(
-            "Where from",
+            "Source",
             [COHORT, FOLDER, UPLOAD] if may_browse() else [COHORT, UPLOAD],
             default=COHORT,
             required=True,
             key="source",
             persist_state="session",
         )
-        # Asked again: who lost the right to browse has the old choice still.
+        # Checked again: a user who lost the right to browse still has the old choice.
         if source == FOLDER and may_browse():
             return _typed_folder(messages)
         if source == UPLOAD:
@@ -69,7 +69,7 @@ def study_picker() -> StudyChoice | None:
 
 
 def open_choice(choice: StudyChoice | None) -> OpenStudy | None:
-    """Read the chosen series; on bad input say what is wrong and return None."""
+    """Read the chosen series; on bad input show the error and return None."""
     if choice is None:
         return None
     try:
@@ -91,7 +91,8 @@ def _cohort_study(messages: DeltaGenerator) -> StudyChoice | None:
     if cohort is None or not cohort.studies:
         messages.info(
             "There are no studies yet. `make run` prepares the synthetic cohort before it opens "
-            "the dashboard; `python -m core demo` does it alone. A folder or an upload works now.",
+            "the dashboard; `python -m core demo` does only that. You can already use a folder or "
+            "an upload.",
             icon=":material/database:",
         )
         return None
@@ -106,7 +107,7 @@ def _cohort_study(messages: DeltaGenerator) -> StudyChoice | None:
     numbers = {study_id: number for number, study_id in enumerate(records, start=1)}
     state.study_from_url(list(records))
     chosen = st.selectbox(
-        _asked(cohort),
+        _label(cohort),
         list(records),
         format_func=lambda study_id: f"Study {numbers[study_id]} · UID …{study_id[-8:]}",
         key=state.STUDY_KEY,
@@ -118,10 +119,10 @@ def _cohort_study(messages: DeltaGenerator) -> StudyChoice | None:
     return StudyChoice(records[chosen].folder, records[chosen], synthetic)
 
 
-def _asked(cohort: CurrentDataSet) -> str:
+def _label(cohort: CurrentDataSet) -> str:
     title = cohort_title()
     if title is not None:
-        return f"Study of {title} (chosen on Dataset)"
+        return f"Study of {title} (chosen on the Dataset page)"
     return (
         f"Study of {f'the {cohort_name(cohort).lower()}' if cohort.synthetic else cohort.root.name}"
     )

@@ -1,4 +1,4 @@
-"""A study from the reader's own machine: a zip archive or a folder of DICOM files."""
+"""Upload of a study as a zip archive or a folder of DICOM files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.session import state
 from dashboard.session.settings import settings
-from dashboard.studies.upload_jobs import STAGES, UploadJob, take_in
+from dashboard.studies.upload_jobs import STAGES, UploadJob, start_upload
 from dashboard.studies.uploads import hold_uploads
 from dashboard.widgets.job_status import job_progress, poll
 from dashboard.widgets.notices import show_error
@@ -20,13 +20,13 @@ ARCHIVE, FILES = "Zip", "Folder of files"
 
 
 def upload_panel(messages: DeltaGenerator) -> Path | None:
-    """Let the reader upload a series; its folder once it can be read, else None.
+    """Let the user upload a series; its folder once it has been read, else None.
 
     Args:
-        messages: Where progress and errors are shown.
+        messages: Container for progress and errors.
     """
     kind = st.segmented_control(
-        "As", [ARCHIVE, FILES], default=ARCHIVE, required=True, key="upload_kind",
+        "Upload as", [ARCHIVE, FILES], default=ARCHIVE, required=True, key="upload_kind",
         persist_state="session",
     )  # fmt: skip
     files, key = _files(archive=kind == ARCHIVE)
@@ -38,8 +38,8 @@ def upload_panel(messages: DeltaGenerator) -> Path | None:
         return None
     hold_uploads(state.session_name())
     known = state.remembered_upload(key)
-    if not isinstance(known, UploadJob) or known.gone:
-        known = take_in(
+    if not isinstance(known, UploadJob) or known.removed:
+        known = start_upload(
             key,
             files,
             archive=kind == ARCHIVE,
@@ -52,11 +52,11 @@ def upload_panel(messages: DeltaGenerator) -> Path | None:
 
 
 def _files(*, archive: bool) -> tuple[Sequence[BinaryIO], str]:
-    """What was uploaded and a name for it."""
+    """The uploaded files and a key for them."""
     limit = settings().max_upload_mib
     note = (
-        "Kept below var/uploads on the machine that runs the dashboard, readable by this browser "
-        "session only; removed with your next upload and when you close the page."
+        "Stored below var/uploads on the machine that runs the dashboard, visible to this browser "
+        "session only; deleted with your next upload and when you close the page."
     )
     if archive:
         one = st.file_uploader(
@@ -80,7 +80,7 @@ def _outcome(upload: UploadJob) -> Path | None:
         return None
     if upload.job.error is not None and upload.job.cancelled:
         st.info(
-            "The upload was cancelled and nothing of it was kept. Remove the file above, or choose "
+            "The upload was cancelled and its files were deleted. Remove the file above, or choose "
             "another one.",
             icon=":material/stop_circle:",
         )
@@ -92,9 +92,9 @@ def _outcome(upload: UploadJob) -> Path | None:
 
 
 def _progress(upload: UploadJob) -> bool:
-    stage, thing = STAGES[upload.stage]
+    stage, unit = STAGES[upload.stage]
     step = f"Step {upload.stage + 1} of {len(STAGES)}: {stage.lower()}"
     return job_progress(
-        upload.job, f"{step}, {thing} {{done}} of {{total}} …", starting=f"{step} …",
+        upload.job, f"{step}, {unit} {{done}} of {{total}} …", starting=f"{step} …",
         stage=(upload.stage, len(STAGES)), cancel=upload.job.cancel, key="upload_cancel",
     )  # fmt: skip

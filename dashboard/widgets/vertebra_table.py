@@ -1,4 +1,4 @@
-"""The table C1–C7: extent, probability, call and, where asked for, the truth."""
+"""Table C1–C7: extent, probability, call and, on request, the truth."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from dashboard.widgets.palette import VERTEBRA_COLORS
 
 
 def vertebra_table(
-    reading: StudyScores,
+    scores: StudyScores,
     calls: Calls,
     *,
     threshold: float,
     truth: Sequence[bool] | None = None,
 ) -> str:
-    """Write the table as HTML.
+    """The table as HTML.
 
     Args:
-        reading: The study.
-        calls: Its calls at `threshold`.
-        threshold: Marked on every probability bar.
-        truth: y_j for C1..C7 to compare with; None leaves the column out.
+        scores: Scores of the study.
+        calls: Calls at `threshold`.
+        threshold: Vertebra threshold, marked on every probability bar.
+        truth: y_j for C1..C7 to compare with; None omits the column.
     """
     rows = "".join(
-        _row(reading, calls, j, threshold, None if truth is None else truth[j])
+        _row(scores, calls, j, threshold, None if truth is None else truth[j])
         for j in range(len(VERTEBRAE))
     )
     heading = "<th>Truth</th>" if truth is not None else ""
@@ -37,7 +37,7 @@ def vertebra_table(
 
 
 def call_pill(called: bool | None) -> str:
-    """A call for one vertebra as HTML; None is "not seen"."""
+    """A call for one vertebra as HTML; None is shown as "not seen"."""
     if called is None:
         return '<span class="lab-pill lab-pill-muted">not seen</span>'
     if called:
@@ -45,9 +45,9 @@ def call_pill(called: bool | None) -> str:
     return '<span class="lab-pill lab-pill-quiet">none</span>'
 
 
-def _row(reading: StudyScores, calls: Calls, j: int, threshold: float, truth: bool | None) -> str:
+def _row(scores: StudyScores, calls: Calls, j: int, threshold: float, truth: bool | None) -> str:
     name, called = VERTEBRAE[j], calls.vertebrae[j]
-    prob, span = float(reading.patient.vertebra_probs[j]), reading.ranges[j]
+    prob, span = float(scores.patient.vertebra_probs[j]), scores.ranges[j]
     extent = "–" if span is None else f"{span[0]}–{span[1]}"
     tone = {True: "lab-hot", False: "", None: "lab-unseen"}[called]
     last = "" if truth is None else f"<td>{_truth_mark(called, truth)}</td>"

@@ -64,7 +64,7 @@ def test_a_lecturer_walks_the_seven_stops_and_finds_everything_as_before(
     expect(page.get_by_test_id("stSidebar")).to_be_visible()
     settle(page)
     bar(page).get_by_role("button", name="Leave").click()
-    expect(page.get_by_role("heading", name="Is this neck broken")).to_be_visible()
+    expect(page.get_by_role("heading", name="Is the cervical spine fractured")).to_be_visible()
     expect(page).to_have_url(re.compile("/overview$"))
     expect(bar(page)).to_have_count(0)
     page.get_by_role("link", name="Training").click()

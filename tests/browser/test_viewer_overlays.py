@@ -21,7 +21,7 @@ import streamlit as st
 from pathlib import Path
 from core.types import BoxPrediction
 from dashboard.widgets.slice_viewer import (
-    Ribbon, heat_map, predicted_boxes, slice_viewer, true_boxes,
+    HeatOverlay, Ribbon, predicted_boxes, slice_viewer, true_boxes,
 )
 from dashboard.studies.open_study import open_study
 
@@ -34,7 +34,7 @@ slice_viewer(
     overlays=[
         true_boxes([BoxPrediction((10, 12, 30, 40), 4)]),
         predicted_boxes([BoxPrediction((40, 20, 60, 50), i, 0.5 + i / 100) for i in (7, 8, 9)]),
-        heat_map({{4: heat}}, "known", opacity=1.0),
+        HeatOverlay("Grad-CAM", {{4: heat}}, "known", opacity=1.0),
     ],
     ribbon=Ribbon(probs, threshold=0.5),
 )

@@ -110,7 +110,7 @@ def test_studies_are_made_as_asked(indexed, started):
     app.number_input(key="phantom_studies").set_value(3).run()
     app.text_input(key="phantom_name").set_value("Two words").run()
     button(app, "Make them").click().run()
-    assert "cannot be a cohort's name" in app.error[0].value
+    assert "is not a valid name for a cohort" in app.error[0].value
     app.text_input(key="phantom_name").set_value("three").run()
     button(app, "Make them").click().run()
     ((kind, root, options),) = started

@@ -58,7 +58,7 @@ def test_moving_the_threshold_changes_the_call_without_the_networks(at_work, mon
 def test_thresholds_go_back_to_the_operating_points(at_work):
     app = open_read_study()
     slider(app, "patient_threshold").set_value(0.9).run()
-    next(b for b in app.button if b.label == "Back to the operating points").click().run()
+    next(b for b in app.button if b.label == "Reset to the operating points").click().run()
     assert slider(app, "patient_threshold").value == 0.6
 
 
@@ -142,7 +142,7 @@ def test_an_uploaded_archive_is_read_like_the_study_it_holds(at_work):
     app.file_uploader[0].upload("study.zip", stream.getvalue(), "application/zip").run()
     wait_for_verdict(app)
     assert not app.exception
-    assert "learned from synthetic studies only" in app.warning[0].value
+    assert "trained on synthetic studies only" in app.warning[0].value
 
 
 def zipped(*files):
@@ -243,7 +243,7 @@ def test_a_batch_folder_without_studies_is_one_sentence(at_work, tmp_path):
     app.button_group(key="diagnosis_mode").set_value("Many studies").run()
     app.text_input(key="batch_folder").set_value(str(tmp_path)).run()
     assert not app.exception
-    assert "holds no folders" in app.error[0].value
+    assert "contains no folders" in app.error[0].value
 
 
 @pytest.mark.parametrize("typed", ["~nobody-of-this-name/ct", "/data/" + "a" * 300])

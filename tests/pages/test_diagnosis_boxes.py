@@ -83,7 +83,7 @@ def test_a_localiser_that_found_nothing_is_said_to(at_work, localiser):
     say(localiser, at_work, [], [])
     app = open_page("diagnosis", study=FRACTURED)
     assert not app.exception
-    assert "proposes no box" in captions(app)
+    assert "predicts no box" in captions(app)
     assert all(one["name"] != "Predicted boxes" for one in viewer(app)["overlays"])
 
 
@@ -125,4 +125,4 @@ def test_boxes_are_made_once_for_verdict_and_viewer(at_work, judge):
     assert not app.exception
     study = open_study(at_work.var / "demo" / "train_images" / FRACTURED)
     assert find_raw(study, judge) is not None
-    assert "The localiser proposes" in captions(app)
+    assert "The localiser predicts" in captions(app)

@@ -36,7 +36,7 @@ def test_sliders_move_the_study_and_the_held_out_figures(with_localizer):
     score.set_value(1.0).run()
     assert tile(app, "Mean IoU") < before
     assert not app.exception
-    assert any("reaches the score" in caption.value for caption in app.caption)
+    assert any("reaches the minimum score" in caption.value for caption in app.caption)
     assert len(app.get("plotly_chart")) == 4
 
 

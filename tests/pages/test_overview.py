@@ -27,7 +27,7 @@ def test_warnings_stand_on_the_page(at_work):
 def test_the_projects_own_results_stand_apart(at_work):
     text = html(open_page("overview"))
     assert "accuracy 0.980" in text
-    assert "cannot be compared" in text
+    assert "not comparable" in text
 
 
 def test_without_data_and_bundles_the_page_says_what_to_do(at_work, monkeypatch, tmp_path):

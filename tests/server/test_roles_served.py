@@ -19,7 +19,7 @@ def test_nobody_sees_anything_before_the_login(login_server):
         for page in ("overview", "diagnosis", "dataset"):
             text = client.open(page).text()
             assert "Study" not in text
-            assert "known accounts only" in text
+            assert "registered accounts only" in text
             assert labels(client) == {"Log in"}
 
 

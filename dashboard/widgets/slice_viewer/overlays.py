@@ -1,4 +1,4 @@
-"""What can lie over the slices: masks, boxes and heat maps, each with a name and an opacity."""
+"""Overlays of the slice viewer: masks, boxes and heat maps, each with a name and an opacity."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ PREDICTED_BOX_COLOR: Final = "#F2A93B"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MaskOverlay:
-    """Labelled voxels, drawn in one colour a label on all planes.
+    """Labelled voxels, drawn in one colour per label on all planes.
 
     Attributes:
-        name: In the legend.
-        labels: uint8 (z, y, x) on the study's grid, 0 background; or a function that gives it,
-            called when the browser first asks.
-        colors: `#RRGGBB` by label; a label without one is not drawn.
-        label_names: In the legend, by label.
-        content: Digest of what `labels` holds: the study's fingerprint and the mask's name do.
-        opacity: In [0, 1], until the reader changes it.
+        name: Name in the legend.
+        labels: uint8 (z, y, x) on the grid of the study, 0 background; or a function that returns
+            it, called when the browser first requests it.
+        colors: `#RRGGBB` by label; a label without a colour is not drawn.
+        label_names: Names in the legend, by label.
+        content: Digest of the content of `labels`, such as fingerprint and name of the mask.
+        opacity: Initial opacity in [0, 1].
         shown: Whether it is drawn at first.
     """
 
@@ -44,7 +44,7 @@ class MaskOverlay:
     shown: bool = True
 
     def payload(self, volume: CTVolume, owner: str | None) -> dict[str, Any]:
-        """Register the voxels and return what the browser is told."""
+        """Register the voxels and return the description for the browser."""
         labels = self.labels
 
         def whole() -> NDArray[np.uint8]:
@@ -69,11 +69,11 @@ class BoxOverlay:
     """Boxes on axial slices.
 
     Attributes:
-        name: In the legend.
+        name: Name in the legend.
         boxes: `xyxy` in pixels of the slice; 0 is the outer edge of the first pixel.
         color: `#RRGGBB`.
         scores: Whether the score is written at each box.
-        dashed: Drawn with a dashed line, so that two kinds differ without colour.
+        dashed: Whether the line is dashed, so that two kinds differ without colour.
         opacity: As in `MaskOverlay`.
         shown: As in `MaskOverlay`.
     """
@@ -87,7 +87,7 @@ class BoxOverlay:
     shown: bool = True
 
     def payload(self, volume: CTVolume, owner: str | None) -> dict[str, Any]:
-        """Return what the browser is told."""
+        """Return the description for the browser."""
         del volume, owner
         return {
             "kind": "boxes",
@@ -106,9 +106,9 @@ class HeatOverlay:
     """Heat maps of single axial slices, such as Grad-CAM's.
 
     Attributes:
-        name: In the legend.
+        name: Name in the legend.
         maps: float (h, w) in [0, 1] of the slice's size, by slice index; 0 is not drawn.
-        content: Digest of what `maps` holds, such as study, bundle, slice and vertebra.
+        content: Digest of the content of `maps`, such as study, bundle, slice and vertebra.
         opacity: As in `MaskOverlay`.
         shown: As in `MaskOverlay`.
     """
@@ -120,10 +120,10 @@ class HeatOverlay:
     shown: bool = True
 
     def payload(self, volume: CTVolume, owner: str | None) -> dict[str, Any]:
-        """Register the maps and return what the browser is told.
+        """Register the maps and return the description for the browser.
 
         Raises:
-            ValueError: A map has another size than the slices.
+            ValueError: The size of a map differs from that of the slices.
         """
         size = volume.hu.shape[1:]
         for index, heat in self.maps.items():
@@ -146,33 +146,23 @@ Overlay = MaskOverlay | BoxOverlay | HeatOverlay
 
 
 def vertebra_mask(
-    labels: NDArray[np.uint8] | Callable[[], NDArray[np.uint8]],
-    content: str,
-    *,
-    opacity: float = 0.4,
-    shown: bool = True,
+    labels: NDArray[np.uint8] | Callable[[], NDArray[np.uint8]], content: str, *, shown: bool = True
 ) -> MaskOverlay:
     """C1 to C7 in their fixed colours.
 
     Args:
-        labels: uint8 (z, y, x), labels as `load_vertebra_mask` gives them, or what gives it.
-        content: Digest of what it holds.
-        opacity: As in `MaskOverlay`.
+        labels: uint8 (z, y, x), labels as `load_vertebra_mask` returns them, or a function that
+            returns them.
+        content: Digest of the content of `labels`.
         shown: As in `MaskOverlay`.
     """
     names = {label: name for name, label in MASK_LABELS.items()}
     colors = {label: VERTEBRA_COLORS[name] for label, name in names.items()}
-    return MaskOverlay(
-        "Vertebrae", labels, colors, names, f"vertebrae {content}", opacity=opacity, shown=shown
-    )
+    return MaskOverlay("Vertebrae", labels, colors, names, f"vertebrae {content}", shown=shown)
 
 
 def fracture_mask(
-    labels: NDArray[np.uint8] | Callable[[], NDArray[np.uint8]],
-    content: str,
-    *,
-    opacity: float = 0.7,
-    shown: bool = True,
+    labels: NDArray[np.uint8] | Callable[[], NDArray[np.uint8]], content: str
 ) -> MaskOverlay:
     """The fracture lines of a synthetic study, label 1; arguments as for `vertebra_mask`."""
     return MaskOverlay(
@@ -181,39 +171,18 @@ def fracture_mask(
         {1: FRACTURE_COLOR},
         {1: "synthetic truth"},
         f"fracture {content}",
-        opacity=opacity,
-        shown=shown,
+        opacity=0.7,
     )
 
 
-def true_boxes(
-    boxes: Sequence[BoxPrediction], *, opacity: float = 1.0, shown: bool = True
-) -> BoxOverlay:
+def true_boxes(boxes: Sequence[BoxPrediction]) -> BoxOverlay:
     """Boxes of the data set."""
-    return BoxOverlay(
-        "True boxes", boxes, TRUE_BOX_COLOR, dashed=True, opacity=opacity, shown=shown
-    )
+    return BoxOverlay("True boxes", boxes, TRUE_BOX_COLOR, dashed=True)
 
 
-def predicted_boxes(
-    boxes: Sequence[BoxPrediction], *, opacity: float = 1.0, shown: bool = True
-) -> BoxOverlay:
-    """Boxes that a network proposes, with their scores."""
-    return BoxOverlay(
-        "Predicted boxes", boxes, PREDICTED_BOX_COLOR, scores=True, opacity=opacity, shown=shown
-    )
-
-
-def heat_map(
-    maps: Mapping[int, NDArray[np.floating[Any]]],
-    content: str,
-    *,
-    name: str = "Grad-CAM",
-    opacity: float = 0.55,
-    shown: bool = True,
-) -> HeatOverlay:
-    """Where a network looked; see `HeatOverlay`."""
-    return HeatOverlay(name, maps, content, opacity=opacity, shown=shown)
+def predicted_boxes(boxes: Sequence[BoxPrediction]) -> BoxOverlay:
+    """Boxes of a localiser, with their scores."""
+    return BoxOverlay("Predicted boxes", boxes, PREDICTED_BOX_COLOR, scores=True)
 
 
 def _shared(overlay: Overlay) -> dict[str, Any]:

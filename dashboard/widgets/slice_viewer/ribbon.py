@@ -1,4 +1,4 @@
-"""What the networks say of every slice, as the viewer draws it beside the axial picture."""
+"""Scores of every slice, as the viewer draws them next to the axial picture."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Ribbon:
     """Probabilities along z.
 
     Attributes:
-        slice_probs: float (n_slices,), p_i in [0, 1]; NaN where there is none.
-        presence: float (n_slices, 7), v_ij in [0, 1]; None leaves the vertebrae out.
-        threshold: Drawn as a line across p_i; None leaves it out.
+        slice_probs: float (n_slices,), p_i in [0, 1]; NaN without a probability.
+        presence: float (n_slices, 7), v_ij in [0, 1]; None omits the vertebrae.
+        threshold: Threshold for p_i, drawn as a line; None omits it.
     """
 
     slice_probs: NDArray[np.floating[Any]]
@@ -29,22 +29,22 @@ class Ribbon:
     threshold: float | None = None
 
     @classmethod
-    def of_reading(cls, reading: StudyScores, threshold: float | None = None) -> Ribbon:
-        """The ribbon of a study that was read."""
-        probs = np.where(reading.patient.slice_seen, reading.patient.slice_probs, np.nan)
-        return cls(probs, reading.predictions.vertebra_probs, threshold)
+    def of_scores(cls, scores: StudyScores, threshold: float | None = None) -> Ribbon:
+        """The ribbon for the scores of a study."""
+        probs = np.where(scores.patient.slice_seen, scores.patient.slice_probs, np.nan)
+        return cls(probs, scores.predictions.vertebra_probs, threshold)
 
     def payload(self, volume: CTVolume) -> dict[str, Any]:
-        """What the browser is told.
+        """Description for the browser.
 
         Raises:
-            ValueError: The arrays are not one row a slice of `volume`.
+            ValueError: The arrays do not have one row per slice of `volume`.
         """
         if len(self.slice_probs) != volume.n_slices or (
             self.presence is not None and self.presence.shape != (volume.n_slices, len(VERTEBRAE))
         ):
             raise ValueError(
-                f"A ribbon needs one row a slice ({volume.n_slices}), but it has "
+                f"A ribbon needs one row per slice ({volume.n_slices}), but it has "
                 f"{len(self.slice_probs)} slice probabilities."
             )
         presence = None if self.presence is None else np.round(self.presence, 3).T.tolist()

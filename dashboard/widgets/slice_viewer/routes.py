@@ -1,4 +1,4 @@
-"""HTTP beside the pages: the pixels that the viewer draws."""
+"""HTTP routes for the pixels that the viewer draws."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dashboard.studies.served_bytes import (
 
 
 def pixels_path() -> str:
-    """Path of the pixels, without a slash at its end."""
+    """Path of the pixels, without a trailing slash."""
     return path_of("pixels")
 
 
@@ -40,7 +40,7 @@ def planes_pixels(request: Request) -> Response:
 
 
 def viewer_routes() -> list[Route]:
-    """The routes, to be given to `st.App`; each answers in a thread of its own."""
+    """Routes for `st.App`; each request is answered in a separate thread."""
     path = pixels_path()
     return [
         Route(path + "/{name}/slice/{index:int}", slice_pixels),

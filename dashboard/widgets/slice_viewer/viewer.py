@@ -1,4 +1,4 @@
-"""Mounting the viewer: what the browser is told, and what it tells back."""
+"""The viewer on a page: its data for the browser, and the state that the browser reports."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ _SCRIPTS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class ViewerState:
-    """Where the reader is.
+    """Slice on show and last click.
 
     Attributes:
         slice_index: Slice on show.
         clicked_voxel: (z, y, x) of the last click, z a slice index; None before the first.
-        clicked_lps: The same in DICOM LPS mm (x, y, z).
+        clicked_lps: The same point in DICOM LPS mm (x, y, z).
     """
 
     slice_index: int
@@ -61,20 +61,20 @@ def slice_viewer(
 ) -> ViewerState:
     """Show a study; scrolling and windowing happen in the browser without a rerun.
 
-    When the reader stops at another slice or clicks a point, the page (or the fragment that calls
-    this) runs again with the new state. Give back `slice_index` as it was returned to leave the
-    reader where they are; give another one to send them there.
+    When the user stops at another slice or clicks a point, the page (or the fragment that calls
+    this) runs again with the new state. Pass the `slice_index` that was returned to stay there;
+    pass another one to go there.
 
     Args:
-        study: From `services.open_study`; an upload's pixels go to its owner's session only.
-        key: Of the widget; unique on the page.
-        slice_index: Slice to show; None starts in the middle and then follows the reader.
-        panes: Panes shown until the reader chooses others; the axial one is always there.
-        overlays: Drawn in this order.
-        ribbon: Probabilities beside the axial pane.
-        height: Of the axial pane, px.
-        on_change: Called before the script runs again because the reader moved; read the new
-            state by `viewer_state`.
+        study: Study from `open_study`; an upload's pixels go to its owner's session only.
+        key: Key of the widget, unique on the page.
+        slice_index: Slice to show; None starts in the middle and then follows the user.
+        panes: Initial panes; the axial one is always shown.
+        overlays: Overlays, drawn in this order.
+        ribbon: Probabilities next to the axial pane.
+        height: Height of the axial pane in px.
+        on_change: Called before the rerun that a change in the viewer causes; `viewer_state`
+            gives the new state.
     """
     volume = study.volume
     command = viewer_place.viewer_command(key, study.fingerprint, slice_index, volume.n_slices)
@@ -88,7 +88,7 @@ def slice_viewer(
 
 
 def viewer_state(key: str, volume: CTVolume) -> ViewerState:
-    """Where the reader of a viewer that was mounted in this session is."""
+    """State of a viewer that was shown in this session."""
     seen = viewer_place.viewer_report(key)
     voxel = seen.clicked_voxel
     if voxel is None or any(not 0 <= v < n for v, n in zip(voxel, volume.hu.shape, strict=True)):
@@ -151,4 +151,4 @@ def _mount() -> Any:  # noqa: ANN401 - Streamlit's mounting command has no publi
 
 
 def _nothing() -> None:
-    """A callback must be there for the browser's state to come back."""
+    """Streamlit reports a state of the browser only to a callback."""

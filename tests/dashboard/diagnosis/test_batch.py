@@ -19,7 +19,7 @@ def test_studies_read_before_are_no_part_of_the_count(monkeypatch):
 
     def stored(folder, pair):
         if folder.name == "broken":
-            raise PredictionsError("The stored table is broken.")
+            raise PredictionsError("The stored table is damaged.")
         return object() if folder.name in {"a", "b"} else None
 
     monkeypatch.setattr(batch, "_pool", Pool)

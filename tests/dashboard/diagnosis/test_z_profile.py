@@ -14,11 +14,11 @@ def trace(figure, name):
 
 
 def test_the_line_is_p_over_z_slice_by_slice():
-    reading = score_study(two_vertebrae())
-    line = trace(z_profile_figure(reading, 3), "p_i")
-    np.testing.assert_array_equal(line.y, reading.z_mm)
+    scores = score_study(two_vertebrae())
+    line = trace(z_profile_figure(scores, 3), "p_i")
+    np.testing.assert_array_equal(line.y, scores.z_mm)
     np.testing.assert_array_equal(line.customdata, np.arange(6))
-    np.testing.assert_allclose(line.x[:5], reading.patient.slice_probs[:5])
+    np.testing.assert_allclose(line.x[:5], scores.patient.slice_probs[:5])
 
 
 def test_a_slice_without_any_vertebra_leaves_a_gap():
@@ -35,10 +35,10 @@ def test_extents_are_drawn_for_seen_vertebrae_only_in_their_colours():
 
 
 def test_the_current_slice_is_marked_at_its_height():
-    reading = score_study(two_vertebrae())
-    figure = z_profile_figure(reading, 4)
+    scores = score_study(two_vertebrae())
+    figure = z_profile_figure(scores, 4)
     marker = next(s for s in figure.layout.shapes if s.name == "current slice")
-    assert marker.y0 == marker.y1 == reading.z_mm[4]
+    assert marker.y0 == marker.y1 == scores.z_mm[4]
     assert any(a.text == "<b>4</b>" for a in figure.layout.annotations)
 
 

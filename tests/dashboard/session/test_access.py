@@ -75,7 +75,7 @@ def test_a_viewer_changes_nothing_even_past_the_buttons(viewer, tmp_path, monkey
         (PredictionsError, lambda: imports.forget_import(settings, "m")),
     ]  # fmt: skip
     for error, attempt in attempts:
-        with pytest.raises(error, match="Your account may look"):
+        with pytest.raises(error, match="Your account has read access only"):
             attempt()
     assert list(tmp_path.iterdir()) == []
 

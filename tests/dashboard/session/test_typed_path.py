@@ -25,15 +25,15 @@ def test_quotes_and_what_no_path_holds_are_left_out(text, path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
-        ("~nobody-of-this-name/ct", "~nobody-of-this-name is no user's folder"),
-        ("/data/" + "a" * 300, "longer than there can be"),
-        ("/data/" + "ä" * 130, "longer than there can be"),
-        ("/a" * 3000, "longer than there can be"),
-        ("/data/\ud800", "no path"),
+        ("~nobody-of-this-name/ct", "~nobody-of-this-name is not the folder of a user"),
+        ("/data/" + "a" * 300, "characters is too long"),
+        ("/data/" + "ä" * 130, "characters is too long"),
+        ("/a" * 3000, "characters is too long"),
+        ("/data/\ud800", "is not a path"),
     ],
 )
-def test_what_no_file_can_be_called_is_one_sentence(text, said):
-    with pytest.raises(DataRootError, match=said):
+def test_what_no_file_can_be_called_is_one_sentence(text, message):
+    with pytest.raises(DataRootError, match=message):
         typed_path(text)

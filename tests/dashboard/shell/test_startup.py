@@ -52,7 +52,7 @@ def test_a_module_is_never_seen_half_made(tmp_path):
         "thread.start()\n"
         "while 'slow' not in sys.modules: time.sleep(.01)\n"
         "assert not hasattr(sys.modules['slow'], 'DONE')\n"
-        "with startup.in_turn():\n"
+        "with startup.serialized_imports():\n"
         "    assert sys.modules['slow'].DONE == 1\n"
         "thread.join()\n"
         "assert not startup._warming.is_set()\n"

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from core.models.bundles import BundleConfig, BundleInfo
-from dashboard.studies.bundle_figures import headline, operating_point, trained_on_synthetic
+from core.models.operating_points import operating_point
+from dashboard.studies.bundle_figures import headline, trained_on_synthetic
 
 
 def bundle(metrics=None, points=None, trained_on=None) -> BundleInfo:

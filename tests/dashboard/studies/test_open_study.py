@@ -66,13 +66,13 @@ def test_an_absent_folder_is_a_typed_error(tmp_path):
 def test_a_prediction_is_stored_by_content_and_found_after_a_restart(at_work, monkeypatch):
     study = open_first()
     read(study)
-    predictions._reading.clear()
+    predictions._read_scores.clear()
     open_study._open_study.clear()
     monkeypatch.setattr(predictions, "_predict", None)
     again = open_first()
-    reading = predictions.find_scores(again, pair())
-    assert reading.predictions.n_slices == N_SLICES
-    assert reading.predictions.study_id == FRACTURED
+    scores = predictions.find_scores(again, pair())
+    assert scores.predictions.n_slices == N_SLICES
+    assert scores.predictions.study_id == FRACTURED
 
 
 def test_a_copy_of_the_study_elsewhere_shares_its_prediction(at_work, tmp_path):

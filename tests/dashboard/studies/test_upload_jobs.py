@@ -8,7 +8,7 @@ import pytest
 
 from core.dicom.series import read_series
 from dashboard.studies import open_study, upload_jobs
-from dashboard.studies.upload_jobs import STAGES, take_in
+from dashboard.studies.upload_jobs import STAGES, start_upload
 from tests.dashboard.studies.test_uploads import settings, zipped
 
 __all__ = ["settings"]
@@ -47,7 +47,7 @@ def kept(settings, session):
 def test_the_slices_read_are_counted(tmp_path, settings, monkeypatch):
     seen = []
     watched(monkeypatch, lambda done, total: seen.append((done, total)))
-    upload = take_in(
+    upload = start_upload(
         "counted", [zipped(tmp_path, 11)], archive=True, session="a", settings=settings
     )
     assert ended(upload).job.error is None
@@ -70,7 +70,7 @@ def test_reading_ends_at_the_slice_where_it_is_cancelled(tmp_path, settings, mon
 
     watched(monkeypatch, cancel)
     uploads.append(
-        take_in("cut", [zipped(tmp_path, 12)], archive=True, session="b", settings=settings)
+        start_upload("cut", [zipped(tmp_path, 12)], archive=True, session="b", settings=settings)
     )
     assert "cancelled" in ended(uploads[0]).job.error
     assert seen == [1, 2]
@@ -96,7 +96,7 @@ def test_copying_the_archive_can_be_cancelled_too(tmp_path, settings):
             uploads[0].job.cancel()
             return read(size)
 
-    uploads.append(take_in("copy", [Slow()], archive=True, session="c", settings=settings))
+    uploads.append(start_upload("copy", [Slow()], archive=True, session="c", settings=settings))
     assert "cancelled" in ended(uploads[0]).job.error
     folder = settings.cspine_var / "uploads" / "c"
     assert list(folder.iterdir()) == []

@@ -13,7 +13,7 @@ from core.types import StudyRecord
 from dashboard.dataset.query import PARTS, filter_from_query, filter_to_query
 from dashboard.evaluation.view import VIEW_FIELDS, from_query, to_query
 from dashboard.tour.state import SWITCH_PREFIX, SWITCHES
-from dashboard.tour.stops import STOPS, stop_at, stop_number, stop_query, telling_study
+from dashboard.tour.stops import STOPS, example_study, stop_at, stop_number, stop_query
 
 
 def record(name: str, *, fractured: bool | None, boxes: int = 0) -> StudyRecord:
@@ -77,12 +77,12 @@ def test_the_fractured_study_with_most_boxes_tells_most():
         record("as many", fractured=True, boxes=3),
         record("unlabelled", fractured=None, boxes=5),
     ]
-    assert telling_study(studies) == "most"
+    assert example_study(studies) == "most"
 
 
 def test_without_a_fractured_study_another_will_do():
-    assert telling_study([record("a", fractured=None), record("b", fractured=False)]) == "a"
-    assert telling_study([]) is None
+    assert example_study([record("a", fractured=None), record("b", fractured=False)]) == "a"
+    assert example_study([]) is None
 
 
 def test_every_switch_that_outlives_its_page_is_put_back(repo_root):

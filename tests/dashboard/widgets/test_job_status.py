@@ -16,7 +16,7 @@ def page(job, cancel):
     from dashboard.widgets.job_status import job_progress
 
     job_progress(
-        job, "Reading slice {done} of {total}", starting="Loading the networks …",
+        job, "Scoring slice {done} of {total}", starting="Loading the networks …",
         note="Browse meanwhile.", stage=(1, 2), cancel=cancel, key="cancel",
     )  # fmt: skip
 
@@ -35,9 +35,9 @@ def drawn(cancel=None, **changes):
         ({}, 50, "Loading the networks …"),
         ({"place": 2}, 50, "Waiting for its turn: 2 others first. Browse meanwhile."),
         ({"done": 1_000, "total": 4_000}, 62,
-         "Reading slice 1,000 of 4,000. Browse meanwhile."),
+         "Scoring slice 1,000 of 4,000. Browse meanwhile."),
         ({"done": 2, "total": 4, "seconds_left": 0.1}, 75,
-         "Reading slice 2 of 4 · about 1 s left. Browse meanwhile."),
+         "Scoring slice 2 of 4 · about 1 s left. Browse meanwhile."),
     ],
 )  # fmt: skip
 def test_place_progress_and_time_left_are_shown(job, value, text):

@@ -14,9 +14,9 @@ def rows(html: str) -> list[str]:
 
 
 def table(truth=None, vertebra=0.3) -> list[str]:
-    reading = score_study(two_vertebrae())
-    calls = call(reading, patient=0.5, vertebra=vertebra)
-    return rows(vertebra_table(reading, calls, threshold=vertebra, truth=truth))
+    scores = score_study(two_vertebrae())
+    calls = call(scores, patient=0.5, vertebra=vertebra)
+    return rows(vertebra_table(scores, calls, threshold=vertebra, truth=truth))
 
 
 def test_seven_rows_name_extent_probability_and_call():

@@ -1,4 +1,4 @@
-// The writing over a pane: corners, direction letters, scale bar and crosshair.
+// The text over a pane: corners, direction letters, scale bar and crosshair.
 
 const INK = "#f6e7c4";
 const minus = (text) => text.replace("-", "\u2212");
@@ -42,7 +42,7 @@ function drawLetters(context, width, height, letters) {
   write(context, lower, width / 2, height - 8, "center", 700, 14);
 }
 
-/** What the corners of a pane say. */
+/** Texts in the corners of a pane. */
 function cornerTexts(viewer, kind) {
   const { geometry, at, window: shown } = viewer;
   const { slices, columns, rows, zMm } = geometry;

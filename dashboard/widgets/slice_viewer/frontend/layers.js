@@ -1,4 +1,4 @@
-// What lies over the grey picture: masks, heat maps and boxes.
+// Overlays of the grey picture: masks, heat maps and boxes.
 
 const HEAT_STRIP_PX = 7;
 
@@ -46,16 +46,16 @@ class Layer {
 
   openStores() {
     const { fetcher, geometry } = this.viewer;
-    const told = { onLoad: () => this.viewer.redraw(), onFail: (e) => this.viewer.fail(e) };
+    const events = { onLoad: () => this.viewer.redraw(), onFail: (e) => this.viewer.fail(e) };
     this.slices = new SliceStore(fetcher, this.spec.source, {
       count: geometry.slices,
       pixels: geometry.rows * geometry.columns,
       words: false,
       only: this.spec.slices,
-      ...told,
+      ...events,
     });
     if (this.spec.kind === "mask") {
-      this.planes = new PlanesStore(fetcher, this.spec.source, { words: false, ...told });
+      this.planes = new PlanesStore(fetcher, this.spec.source, { words: false, ...events });
     }
   }
 
@@ -67,7 +67,7 @@ class Layer {
     return table;
   }
 
-  /** Take over a new description of the same overlay; the reader's choices stay. */
+  /** Apply a new description of the same overlay; the user's choices are kept. */
   update(spec) {
     if (spec.source !== this.spec.source) {
       this.free();
@@ -82,7 +82,7 @@ class Layer {
     if (this.shown) this.slices?.want(index, direction, 6);
   }
 
-  /** The picture to lay over a pane, null where there is none (yet). */
+  /** The picture over a pane, null if there is none (yet). */
   picture(kind, at) {
     if (this.spec.kind === "boxes" || !this.shown) return null;
     const { geometry } = this.viewer;
@@ -120,7 +120,7 @@ class Layer {
     context.restore();
   }
 
-  /** Draw where boxes cross the plane through `at`: one band a slice, closed where they end. */
+  /** Draw where boxes cross the plane through `at`: one band per slice, closed where they end. */
   drawBoxesAcross(context, kind, at, place) {
     const bands = this.bandsAcross(kind, at, place);
     const bySlice = new Map(bands.map((band) => [band.slice, band]));
@@ -181,7 +181,7 @@ class Layer {
       const [upper, lower] = geometry.faces(slice);
       const start = place(geometry.columnAt(kind, 0), geometry.rowAt(upper));
       const end = place(geometry.columnAt(kind, count), geometry.rowAt(lower));
-      // A slice is a pixel or two high in these planes: too thin to tell colours apart.
+      // A slice is a pixel or two high in these planes: too thin to distinguish colours.
       const height = Math.max(end.y - start.y, HEAT_STRIP_PX);
       const top = (start.y + end.y - height) / 2;
       context.drawImage(strip, start.x, top, end.x - start.x, height);

@@ -1,4 +1,4 @@
-// One pane: an axial, sagittal or coronal picture with what lies over it.
+// One pane: an axial, sagittal or coronal picture with its overlays.
 
 class Pane {
   constructor(viewer, kind, canvas) {
@@ -60,7 +60,7 @@ class Pane {
     this.context.setTransform(ratio, 0, 0, ratio, 0, 0);
   }
 
-  /** The grey picture to draw: the slice itself, else the reduced one until it has come. */
+  /** The grey picture to draw: the slice itself, else the reduced one until it has arrived. */
   greyPicture() {
     const { viewer, kind } = this;
     const { geometry, at } = viewer;

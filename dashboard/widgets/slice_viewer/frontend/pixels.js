@@ -1,11 +1,11 @@
 // Fetching slices: the one asked for first, then its neighbours in the direction of travel.
 
 const PARALLEL = 6;
-// Slices within reach of a hand; the ones farther off come back from the browser's disk cache.
+// Slices kept in memory; those farther away come back from the browser's disk cache.
 const SLICE_BYTES = 40e6;
 const OVERLAY_BYTES = 16e6;
 
-/** Thrown away with its study: every fetch of a study shares one signal. */
+/** Fetches for one study; all of them share one signal and end with the study. */
 class Fetcher {
   constructor(path, proof) {
     this.path = path;
@@ -27,7 +27,7 @@ class Fetcher {
   }
 }
 
-/** Slices of one source in memory, up to a limit; the farthest from the reader go first. */
+/** Slices of one source in memory, up to a limit; the farthest from the current one are dropped first. */
 class SliceStore {
   constructor(fetcher, source, { count, pixels, words, only, onLoad, onFail }) {
     Object.assign(this, { fetcher, source, count, words, onLoad, onFail });
@@ -44,7 +44,7 @@ class SliceStore {
     return this.slices.get(index) ?? null;
   }
 
-  /** Make `index` and then its neighbours come; `reach` slices ahead and half as many behind. */
+  /** Fetch `index` and then its neighbours; `reach` slices ahead and half as many behind. */
   want(index, direction, reach) {
     this.center = index;
     const near = Math.min(reach, this.capacity - 2);

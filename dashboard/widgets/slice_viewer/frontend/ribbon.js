@@ -1,4 +1,4 @@
-// What the networks say of each slice, drawn upright beside the axial pane; a click jumps there.
+// Scores of each slice, drawn upright next to the axial pane; a click jumps to the slice.
 
 const RIBBON_TOP = 28;
 const RIBBON_FOOT = 6;
@@ -80,15 +80,15 @@ class RibbonStrip {
     const bottom = RIBBON_TOP + this.trackHeight;
     context.fillStyle = context.strokeStyle = getComputedStyle(this.canvas).color;
     context.font = "500 10px system-ui, sans-serif";
-    const say = (text, x, y, align) => {
+    const label = (text, x, y, align) => {
       context.textAlign = align;
       context.fillText(text, x, y);
     };
-    say("fracture", left, 11, "left");
-    say("slice", width - 3, 11, "right");
-    say("0", left, 23, "center");
-    say("½", (left + right) / 2, 23, "center");
-    say("1", right, 23, "center");
+    label("fracture", left, 11, "left");
+    label("slice", width - 3, 11, "right");
+    label("0", left, 23, "center");
+    label("½", (left + right) / 2, 23, "center");
+    label("1", right, 23, "center");
     context.globalAlpha = 0.25;
     context.lineWidth = 1;
     for (const x of [left, (left + right) / 2, right]) {
@@ -97,7 +97,7 @@ class RibbonStrip {
     context.globalAlpha = 1;
     const apart = [1, 2, 5, 10, 20, 50, 100, 200, 500].find((k) => k * step >= 44) ?? 1000;
     for (let index = 0; index < this.viewer.geometry.slices; index += apart) {
-      say(String(index), width - 3, RIBBON_TOP + (index + 0.5) * step + 3.5, "right");
+      label(String(index), width - 3, RIBBON_TOP + (index + 0.5) * step + 3.5, "right");
     }
   }
 

@@ -53,7 +53,7 @@ class Toolbar {
     this.root.querySelector(".width").value = Math.round(width);
   }
 
-  /** One row an overlay: shown or not, its colours, its opacity. */
+  /** One row per overlay: whether it is shown, its colours, its opacity. */
   fillLegend() {
     const legend = this.root.querySelector(".legend");
     const rows = this.viewer.layers.map((layer, k) => this.legendRow(layer, k));
@@ -88,7 +88,7 @@ class Toolbar {
     return row;
   }
 
-  /** What the strip beside the axial pane shows. */
+  /** Legend of the strip next to the axial pane. */
   ribbonRow() {
     const { ribbon, current } = this.viewer.data;
     const row = document.createElement("div");
@@ -97,12 +97,12 @@ class Toolbar {
     const parts = [[ribbon.suspicion, "fracture probability of each slice, 0 to 1", "fill"]];
     if (ribbon.presence) {
       const lanes = `linear-gradient(90deg, ${ribbon.colors.join(",")})`;
-      parts.push([lanes, "vertebra seen in the slice", "fill wide"]);
+      parts.push([lanes, "vertebra visible on the slice", "fill wide"]);
     }
     if (ribbon.threshold !== null) {
       parts.push(["currentColor", `operating point ${ribbon.threshold.toFixed(2)}`, "dash"]);
     }
-    parts.push([current, "slice on show", "fill"]);
+    parts.push([current, "current slice", "fill"]);
     row.append(name, ...parts.map((part) => this.swatch(...part)));
     return row;
   }

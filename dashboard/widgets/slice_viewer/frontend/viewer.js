@@ -26,7 +26,7 @@ class Viewer {
     for (const canvas of root.querySelectorAll("canvas")) this.sizes.observe(canvas);
   }
 
-  /** Take what Python says; called at the first drawing and at every rerun that changes it. */
+  /** Apply the data from Python; called at the first drawing and at every rerun that changes it. */
   update(data, setStateValue) {
     this.setStateValue = setStateValue;
     const fresh = this.data?.source !== data.source;
@@ -51,12 +51,12 @@ class Viewer {
     const { data } = this;
     this.geometry = new Geometry(data);
     this.fetcher = new Fetcher(data.path, data.proof);
-    const told = { onLoad: (i) => this.loaded(i), onFail: (error) => this.fail(error) };
+    const events = { onLoad: (i) => this.loaded(i), onFail: (error) => this.fail(error) };
     this.slices = new SliceStore(this.fetcher, data.source, {
       count: this.geometry.slices, pixels: this.geometry.rows * this.geometry.columns,
-      words: true, ...told,
+      words: true, ...events,
     });
-    this.planes = new PlanesStore(this.fetcher, data.source, { words: true, ...told });
+    this.planes = new PlanesStore(this.fetcher, data.source, { words: true, ...events });
     this.at = { z: 0, y: this.geometry.rows >> 1, x: this.geometry.columns >> 1 };
     const kept = KEPT.get(data.key) ?? {};
     this.paneCount = kept.paneCount ?? data.panes;
@@ -85,7 +85,7 @@ class Viewer {
   }
 
   fail(error) {
-    this.say(`The pixels did not come: ${error.message} Reload the page to try again.`);
+    this.say(`The pixels could not be loaded: ${error.message} Reload the page to try again.`);
   }
 
   say(text) {
@@ -146,7 +146,7 @@ class Viewer {
     }
   }
 
-  /** Show a slice because the reader asked for it, and let Python know once they stop. */
+  /** Show a slice because the user asked for it, and notify Python once they stop. */
   goTo(index) {
     this.show(index);
     this.report();
@@ -173,7 +173,7 @@ class Viewer {
     this.point(voxel);
   }
 
-  /** Say what is under the pointer. */
+  /** Show HU and position under the pointer. */
   point(voxel) {
     const readout = this.root.querySelector(".readout");
     if (!voxel) {
@@ -211,7 +211,7 @@ class Viewer {
     });
   }
 
-  /** What assistive technology reads; also what a test or a benchmark can rely on. */
+  /** State for assistive technology; tests and benchmarks rely on it as well. */
   announce() {
     const { geometry, at } = this;
     const { canvas } = this.panes.axial;
@@ -233,7 +233,7 @@ class Viewer {
     strip.title = this.data.ribbon ? `${words}. Click to jump.` : "";
   }
 
-  /** The panes on show as one PNG; it carries slice, window and scale, and no word of the patient. */
+  /** The panes on show as one PNG; with slice, window and scale, and without patient data. */
   saveScreenshot() {
     const shown = Object.values(this.panes).filter((pane) => pane.visible).map((pane) => pane.canvas);
     const sheet = document.createElement("canvas");
@@ -263,7 +263,7 @@ class Viewer {
     this.layers = [];
   }
 
-  /** Let go of everything: a study weighs up to 200 MB in the browser. */
+  /** Release everything: a study takes up to 200 MB in the browser. */
   close() {
     this.closeStudy();
     this.listeners.abort();
