@@ -1,7 +1,7 @@
-"""Work on data sets as processes of their own: indexing, and making synthetic studies.
+"""Tasks on data sets in separate processes: indexing, and making synthetic studies.
 
-A task is a folder below `var/tasks` with what was asked for and how far it has come. It outlives a
-browser tab and a dashboard restart; asked for twice, it is done once and joined.
+A task is a folder below `var/tasks` with its request and its progress. It outlives a browser tab
+and a restart of the dashboard; the same task is not started twice at the same time.
 """
 
 from __future__ import annotations
@@ -31,26 +31,26 @@ State = Literal["running", "finished", "failed", "stopped"]
 REQUEST_FILE: Final = "task.json"
 PROGRESS_FILE: Final = "progress.json"
 KEPT: Final = 20
-"""Finished tasks whose folders are kept."""
+"""Number of finished tasks whose folders are kept."""
 SUPERVISOR: Final = ProcessSupervisor(TaskError, "to work from it")
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One task as it stands now.
+    """The current state of one task.
 
     Attributes:
-        folder: Its files.
-        kind: What is done.
-        target: The data root it is done to.
-        state: "stopped" where its process ended before the work did.
+        folder: Folder of the task.
+        kind: Kind of work.
+        target: Data root that it works on.
+        state: "stopped" if the process ended before the work was finished.
         done: Studies finished.
         total: Studies in all; 0 until that is known.
-        first_done: Studies that were finished when it began.
-        started: Seconds since 1970.
-        updated: When it last reported.
-        message: Why it failed; "" otherwise.
-        pid: Its process, the leader of its own group.
+        first_done: Studies that were finished when the task began.
+        started: Start time in seconds since 1970.
+        updated: Time of the last report in seconds since 1970.
+        message: Reason for a failure; "" otherwise.
+        pid: Process id, the leader of its own process group.
     """
 
     folder: Path
@@ -67,22 +67,22 @@ class Task:
 
     @property
     def is_alive(self) -> bool:
-        """Whether its process is at work."""
+        """Whether the process is running."""
         return self.state == "running"
 
     @property
     def finished(self) -> bool:
-        """Whether nothing more will happen, for good or ill."""
+        """Whether the task has ended, with or without success."""
         return not self.is_alive
 
     @property
     def place(self) -> int:
-        """Tasks that come first: none, as each is a process of its own."""
+        """Tasks that come first: none, as each has a separate process."""
         return 0
 
     @property
     def seconds_left(self) -> float | None:
-        """Time to go at the pace so far; None before there is a pace."""
+        """Estimated remaining time from the pace so far; None before the first step."""
         made = self.done - self.first_done
         if made <= 0 or self.updated <= self.started:
             return None
@@ -90,7 +90,7 @@ class Task:
 
 
 def start_index(root: Path) -> Task:
-    """Index a data root in the background, or join the task that does.
+    """Index a data root in the background, or join the running task.
 
     Raises:
         TaskError: The dashboard is read-only, or the process cannot be started.
@@ -100,7 +100,7 @@ def start_index(root: Path) -> Task:
 
 
 def start_phantom(root: Path, *, studies: int, seed: int, matrix: int, rsna_like: bool) -> Task:
-    """Make synthetic studies below `root` in the background, or go on with those begun there.
+    """Make synthetic studies below `root` in the background, or continue an interrupted task.
 
     Raises:
         TaskError: The dashboard is read-only, or the process cannot be started.
@@ -111,29 +111,30 @@ def start_phantom(root: Path, *, studies: int, seed: int, matrix: int, rsna_like
 
 
 def resume_phantom(root: Path) -> Task:
-    """Go on with studies that were cancelled or failed, as they were asked for.
+    """Continue making studies after a cancellation or failure, with the same options.
 
     Raises:
-        TaskError: As `start_phantom`, or nothing is known of what was asked for.
+        TaskError: As for `start_phantom`, or the request is not known any more.
         StorageError: `var` cannot be written.
     """
     known = find_task("phantom", root)
     asked = _read(known.folder / REQUEST_FILE) if known is not None else None
     if asked is None:
         raise TaskError(
-            f"What was asked for {root.name} is not known any more; remove it and make it again."
+            f"The options of cohort {root.name} are not known any more; delete it and make it "
+            "again."
         )
     return _start("phantom", root, [str(option) for option in asked["options"]])
 
 
 def find_task(kind: Kind, root: Path) -> Task | None:
-    """The latest task of its kind on a data root."""
+    """The latest task of a kind on a data root."""
     found = (read_task(folder) for folder in _folders())
     return next((t for t in found if t and t.kind == kind and t.target == root.absolute()), None)
 
 
 def cancel_task(task: Task) -> None:
-    """End a task and the processes that it started; studies that are finished stay.
+    """End a task and the processes that it started; finished studies are kept.
 
     Raises:
         TaskError: The dashboard is read-only, or the process is not this user's.
@@ -145,14 +146,14 @@ def cancel_task(task: Task) -> None:
 
 
 def read_task(folder: Path) -> Task | None:
-    """Read a task's folder; None where it holds none."""
+    """Read the folder of a task; None if it does not contain one."""
     asked = _read(folder / REQUEST_FILE)
     if asked is None:
         return None
     reported = _read(folder / PROGRESS_FILE) or {}
     state: State = reported.get("state", "running")
     if state == "running" and not is_same_process(asked["pid"], asked["process_started"]):
-        # Read again: it may have ended well between the two looks.
+        # Read again: the task may have finished between the two checks.
         reported = _read(folder / PROGRESS_FILE) or {}
         state = reported.get("state", "running")
         state = "stopped" if state == "running" else state
@@ -194,7 +195,7 @@ def _start(kind: Kind, root: Path, options: list[str]) -> Task:
     )  # fmt: skip
     task = read_task(folder)
     if task is None:
-        raise TaskError(f"{folder} does not read back; check the disk.")
+        raise TaskError(f"{folder} cannot be read back; check the disk.")
     return task
 
 
@@ -203,7 +204,7 @@ def _tasks_root() -> Path:
 
 
 def _folders() -> list[Path]:
-    """The tasks' folders, the latest first."""
+    """Folders of the tasks, the latest first."""
     try:
         return sorted(_tasks_root().iterdir(), reverse=True)
     except OSError:
@@ -211,7 +212,7 @@ def _folders() -> list[Path]:
 
 
 def _sweep() -> None:
-    """Remove the folders of all but the latest tasks that have ended."""
+    """Remove the folders of ended tasks, except the latest."""
     for folder in _folders()[KEPT:]:
         task = read_task(folder)
         if task is None or not task.is_alive:

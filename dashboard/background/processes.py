@@ -1,4 +1,4 @@
-"""Processes that live on without the dashboard: started, stopped, killed, their folders removed."""
+"""Processes that outlive the dashboard: start, stop, kill, and removal of their folders."""
 
 from __future__ import annotations
 
@@ -21,50 +21,50 @@ from core.errors import CSpineError, StorageError
 from dashboard.session.access import refusal
 
 OUTPUT_FILE: Final = "output.log"
-"""What a process prints; the only trace of one that fails before it can report."""
+"""Output of a process; the only trace of one that fails before it can report."""
 DELETED: Final = ".deleted-"
-"""Begins the name of a folder that is being removed."""
+"""Prefix of the name of a folder that is being removed."""
 KILL_SECONDS: Final = 10.0
-"""A killed process that is still there after this waits for a disk."""
+"""Time for a killed process to end, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessSupervisor:
-    """Starts and ends the processes of one kind of work; the work itself is a folder.
+    """Starts and ends the processes of one kind of work.
 
     Attributes:
-        error_type: Raised where something cannot be done.
-        purpose: Ends the sentence by which a read-only dashboard refuses a change.
+        error_type: Type of the errors that are raised.
+        purpose: Purpose of a change, for `refusal`.
     """
 
     error_type: type[CSpineError]
     purpose: str
 
     def check_allowed(self) -> None:
-        """Make sure that the dashboard may change anything.
+        """Check that changes are allowed.
 
         Raises:
-            CSpineError: Of type `error_type`: it is read-only, or the account may only look.
+            CSpineError: Of type `error_type`: the dashboard or the account is read-only.
         """
         if reason := refusal(self.purpose):
             raise self.error_type(reason)
 
     def start(self, folder: Path, *arguments: str) -> int:
-        """Start `python -m core` with arguments, so that a stopped server leaves it alone.
+        """Start `python -m core` with arguments, independent of the server.
 
         Args:
-            folder: Takes what it prints, at the end of what is there.
-            arguments: Of the command.
+            folder: Folder of the output file; output is appended.
+            arguments: Arguments of the command.
 
         Returns:
-            Its process id.
+            The process id.
 
         Raises:
-            CSpineError: Of type `error_type`: it cannot be started.
+            CSpineError: Of type `error_type`: the process cannot be started.
         """
         try:
             with (folder / OUTPUT_FILE).open("ab") as stream:
-                # A session of its own: a signal to the dashboard's terminal does not reach it,
+                # A new session: a signal to the dashboard's terminal does not reach the process,
                 # and one to its group reaches the workers that it starts.
                 return subprocess.Popen(
                     [sys.executable, "-m", "core", *arguments], cwd=PROJECT_ROOT,
@@ -79,12 +79,12 @@ class ProcessSupervisor:
         """Ask a process to end.
 
         Args:
-            pid: The process.
-            name: Of the work, to begin a sentence.
-            group: Whether the processes that it started are asked too.
+            pid: Process id.
+            name: Name of the work, at the beginning of a sentence.
+            group: Whether the whole process group is asked.
 
         Raises:
-            CSpineError: Of type `error_type`: it is not this user's, or on another machine.
+            CSpineError: Of type `error_type`: the process belongs to another user or machine.
         """
         try:
             (os.killpg if group else os.kill)(pid, signal.SIGTERM)
@@ -98,11 +98,11 @@ class ProcessSupervisor:
         """End a hung process and those that it started, and wait until they are gone.
 
         Args:
-            pid: The process.
-            name: Of the work, to begin a sentence.
+            pid: Process id.
+            name: Name of the work, at the beginning of a sentence.
 
         Raises:
-            CSpineError: Of type `error_type`: it is not this user's, or hangs in the system.
+            CSpineError: Of type `error_type`: the process belongs to another user or does not end.
         """
         try:
             process = psutil.Process(pid)
@@ -124,15 +124,15 @@ class ProcessSupervisor:
 
 
 def run_core(*arguments: str, seconds: float) -> str | None:
-    """Run `python -m core` to its end; its last line on stderr where it failed, else None.
+    """Run `python -m core` to its end; return the last line on stderr if it failed, else None.
 
     Args:
-        arguments: Of the command.
-        seconds: How long it may take.
+        arguments: Arguments of the command.
+        seconds: Time limit.
 
     Raises:
-        TimeoutError: It took longer and was ended.
-        OSError: It cannot be started.
+        TimeoutError: The command took longer and was ended.
+        OSError: The command cannot be started.
     """
     try:
         done = subprocess.run(
@@ -147,10 +147,10 @@ def run_core(*arguments: str, seconds: float) -> str | None:
 
 
 def new_folder(root: Path, name: str) -> Path:
-    """Make the folder of new work, with a number behind its name where that is taken.
+    """Make a new folder, with a number after its name if that is taken.
 
     Raises:
-        StorageError: It cannot be written.
+        StorageError: The folder cannot be written.
     """
     folder = root / name
     try:
@@ -169,16 +169,16 @@ def new_folder(root: Path, name: str) -> Path:
 
 
 def remove_folder(folder: Path, name: str) -> None:
-    """Remove a folder with all that it holds.
+    """Remove a folder with its contents.
 
-    It is renamed first: a removal that is cut off half-way leaves nothing that looks whole.
+    The folder is renamed first, so that an interrupted removal leaves nothing that looks complete.
 
     Args:
-        folder: To be removed.
-        name: Of what it holds, to begin a sentence.
+        folder: Folder to remove.
+        name: Name of its contents, at the beginning of a sentence.
 
     Raises:
-        StorageError: It cannot be removed.
+        StorageError: The folder cannot be removed.
     """
     deleted = folder.with_name(f"{DELETED}{folder.name}-{time.time_ns()}")
     try:
@@ -191,7 +191,7 @@ def remove_folder(folder: Path, name: str) -> None:
 
 
 def last_line(path: Path) -> str:
-    """The last line that a process printed, where it ended before it could report; else ""."""
+    """Last line of the output of a process; "" without output."""
     try:
         lines = path.read_text(errors="replace").strip().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Keyed work in background threads: joined, watched, cancelled, its latest results kept."""
+"""Jobs in background threads by key: shared, with progress, cancellation and kept results."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ _log = logging.getLogger(__name__)
 
 
 class JobCancelledError(CSpineError):
-    """A job that was asked to end."""
+    """The job was cancelled."""
 
     def __init__(self) -> None:
-        super().__init__("The work was cancelled; what was finished is kept.")
+        super().__init__("The work was cancelled; finished parts are kept.")
 
 
 @dataclass(slots=True, eq=False)
 class Job(Generic[Result]):
-    """One piece of work and how far it has come; written by its thread, read by any page.
+    """A job and its progress; written by its thread, read by any page.
 
     Attributes:
-        key: Names its result.
-        pool: Runs it.
-        ahead_of: Jobs that came to the pool before and had not ended then.
-        future: Its result.
+        key: Key of the result.
+        pool: Pool that runs the job.
+        ahead_of: Unfinished jobs that were submitted to the pool before this one.
+        future: Future result.
         done: Steps finished.
         total: Steps in all; 0 until the first report.
         started: `time.monotonic()` when the work began, None before.
-        cancelled: Whether somebody asked it to end.
+        cancelled: Whether the job was asked to end.
     """
 
     key: str
@@ -51,30 +51,30 @@ class Job(Generic[Result]):
     cancelled: bool = False
 
     def cancel(self) -> None:
-        """Have the job end at its next step; one that has not begun never does."""
+        """End the job at its next step; a job that has not begun never starts."""
         self.cancelled = True
         if self.future.cancel():
             self.ahead_of = ()
 
     def forget(self) -> None:
-        """Have the pool drop the job once it is finished: its error is shown no more."""
+        """Drop the finished job from the pool, so that its error is not shown any more."""
         self.pool.forget(self.key)
 
     @property
     def finished(self) -> bool:
-        """Whether nothing more will happen, for good or ill."""
+        """Whether the job has ended, with or without success."""
         return self.future.done()
 
     @property
     def place(self) -> int:
-        """Jobs that came before and have not ended; 0 once this one has begun."""
+        """Number of unfinished jobs ahead in the queue; 0 once this one has begun."""
         if self.started is not None or self.finished:
             return 0
         return sum(not job.finished for job in self.ahead_of)
 
     @property
     def error(self) -> str | None:
-        """One sentence for the reader; None while running and after success."""
+        """Error message for the page; None while running and after success."""
         if not self.finished:
             return None
         if self.future.cancelled():
@@ -89,16 +89,16 @@ class Job(Generic[Result]):
 
     @property
     def seconds_left(self) -> float | None:
-        """Time to go at the pace so far; None before there is a pace."""
+        """Estimated remaining time from the pace so far; None before the first step."""
         if self.started is None or self.done == 0:
             return None
         return (time.monotonic() - self.started) / self.done * (self.total - self.done)
 
     def report(self, done: int, total: int) -> None:
-        """Take note of progress; called from the job's thread.
+        """Record progress; called from the job's thread.
 
         Raises:
-            JobCancelledError: Somebody asked the job to end.
+            JobCancelledError: The job was asked to end.
         """
         if self.cancelled:
             raise JobCancelledError
@@ -112,7 +112,7 @@ class Job(Generic[Result]):
         self.ahead_of = ()
         try:
             result = work(self.report)
-        except BaseException as problem:  # noqa: BLE001 - whoever asks for the result gets it
+        except BaseException as problem:  # noqa: BLE001 - raised to the caller of the result
             if not isinstance(problem, CSpineError):
                 _log.error("Background work failed.", exc_info=problem)
             self.future.set_exception(problem)
@@ -121,13 +121,13 @@ class Job(Generic[Result]):
 
 
 class JobPool:
-    """Runs jobs in the order of their coming; the same key is never run twice at once.
+    """Runs jobs in the order of submission; jobs of the same key never run at the same time.
 
     Args:
-        name: Of its threads.
-        workers: Jobs that run at the same time.
-        most_waiting: Jobs that may wait; further ones fail at once with a sentence.
-        keep: Finished jobs kept with their results; those used least recently go first.
+        name: Name of the threads.
+        workers: Number of jobs that run at the same time.
+        most_waiting: Number of jobs that may wait; further ones fail at once.
+        keep: Number of finished jobs kept; the least recently used are dropped first.
     """
 
     def __init__(
@@ -141,12 +141,12 @@ class JobPool:
 
     @property
     def busy(self) -> bool:
-        """Whether a job waits or is at work."""
+        """Whether a job is waiting or running."""
         with self._lock:
             return any(not job.finished for job in self._jobs.values())
 
     def find(self, key: str) -> Job[Any] | None:
-        """The job of this key, running or finished."""
+        """The job of a key, running or finished; None if there is none."""
         with self._lock:
             if key in self._jobs:
                 self._jobs.move_to_end(key)
@@ -155,12 +155,12 @@ class JobPool:
     def submit(
         self, key: str, work: Callable[[Progress], Result], *, hold: bool = False
     ) -> Job[Result]:
-        """Start `work`, or join the job that already does it.
+        """Start a job, or join the running job of the same key.
 
         Args:
-            key: Names the result; a finished job of the same key is replaced.
+            key: Key of the result; a finished job of the same key is replaced.
             work: Called with a progress callback in another thread.
-            hold: Start it at the next `start_held` only.
+            hold: Whether to wait for the next `start_held`.
         """
         with self._lock:
             known = self._jobs.get(key)
@@ -172,8 +172,7 @@ class JobPool:
                 job.ahead_of = ()
                 job.future.set_exception(
                     TaskError(
-                        f"{len(unfinished)} studies are waiting to be read already; "
-                        "try again in a few minutes."
+                        f"{len(unfinished)} jobs are waiting already; try again in a few minutes."
                     )
                 )
             elif hold:
@@ -190,7 +189,7 @@ class JobPool:
             start()
 
     def run_here(self, key: str, work: Callable[[Progress], Result]) -> Job[Result]:
-        """Do `work` in this thread; a job of the same key, finished ones included, is joined."""
+        """Run `work` in this thread, unless there is a job of the same key, running or finished."""
         with self._lock:
             known = self._jobs.get(key)
             job: Job[Result] = known or self._add(Job(key, self))
@@ -199,7 +198,7 @@ class JobPool:
         return job
 
     def put(self, key: str, result: Result) -> Job[Result]:
-        """Keep a result that came from elsewhere, as from disk."""
+        """Keep a result from elsewhere, for example from disk."""
         with self._lock:
             job: Job[Result] = self._add(Job(key, self))
             job.future.set_result(result)

@@ -1,4 +1,4 @@
-"""Beside the scene: what the chosen vertebra looks like on its slices, its figures, the files."""
+"""Below the scene: slices of the chosen vertebra, and the figures of all vertebrae."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def scene_details(
     study: OpenStudy,
     packed: PackedParts,
     info: SceneInfo,
-    reading: StudyScores | None,
+    scores: StudyScores | None,
     chosen: str | None,
     record: StudyRecord | None,
     threshold: float,
@@ -40,13 +40,13 @@ def scene_details(
     """Show the chosen vertebra's slices and probabilities, and the figures of all.
 
     Args:
-        study: The series.
-        packed: The surfaces.
-        info: What the scene says.
-        reading: What the networks say; None before they have run.
-        chosen: Name of the vertebra clicked or most suspicious; None without any.
-        record: Its entry in the data set.
-        threshold: From which a vertebra counts as fractured.
+        study: Study on show.
+        packed: Surfaces of the scene.
+        info: Probabilities of the scene.
+        scores: Scores of the networks; None before they have run.
+        chosen: Name of the selected or most suspicious vertebra; None without one.
+        record: Entry of the study in the data set.
+        threshold: Vertebra threshold.
     """
     parts = unpacked(packed)
     left, right = st.columns([5, 6], gap="medium")
@@ -55,11 +55,11 @@ def scene_details(
     with right, st.container(key="scene_figures"):
         st.html(
             '<div class="lab-panel-title">Vertebrae in figures<span>volume and area of the '
-            "surfaces, beside the volume of the voxels they were made from</span></div>"
+            "surfaces, and volume of the voxels they were made from</span></div>"
         )
         truth = None if record is None else record.fractured
         st.html(figures_table(parts, info, threshold, truth))
-        st.caption(_provenance(packed, reading))
+        st.caption(_provenance(packed, scores))
 
 
 def figures_table(
@@ -68,10 +68,10 @@ def figures_table(
     """The table of vertebrae as HTML.
 
     Args:
-        parts: The surfaces.
-        info: Probabilities.
-        threshold: From which a vertebra counts as fractured.
-        truth: y_j for C1..C7; None where unlabelled.
+        parts: Surfaces of the scene.
+        info: Probabilities of the scene.
+        threshold: Vertebra threshold.
+        truth: y_j for C1..C7; None if unlabelled.
     """
     levels = {level.name: level for level in info.levels}
     head = "<th>Truth</th>" if truth is not None else ""
@@ -101,12 +101,12 @@ def figures_table(
 def vertebra_strip(
     volume: CTVolume, surface: Surface, level: SceneLevel
 ) -> list[tuple[int, NDArray[np.uint8]]]:
-    """Slices through a vertebra, cropped to it: its most suspicious one and those around it.
+    """Cropped slices through a vertebra: the most suspicious one and some around it.
 
     Args:
-        volume: The series.
-        surface: Of the vertebra, LPS mm.
-        level: Its probabilities.
+        volume: Volume of the study.
+        surface: Surface of the vertebra, LPS mm.
+        level: Probabilities of the vertebra.
 
     Returns:
         (slice index, uint8 square picture in the bone window), from the head down.
@@ -150,11 +150,11 @@ def _chosen_panel(
         return
     if level is None:
         level = SceneLevel(surface.name, "#8FA1AE")
-    said = "not judged by the networks" if level.prob is None else f"p = {level.prob:.3f}"
+    prob = "no score" if level.prob is None else f"p = {level.prob:.3f}"
     st.html(
-        f'<div class="lab-panel-title">{escape(surface.name)} · {said}'
-        "<span>click another vertebra in the scene; each picture is an axial slice through it, "
-        "★ the most suspicious, the patient's right on the left</span></div>"
+        f'<div class="lab-panel-title">{escape(surface.name)} · {prob}'
+        "<span>click another vertebra in the scene to change it; axial slices, ★ the most "
+        "suspicious, the patient's right on the left</span></div>"
     )
     strip = vertebra_strip(volume, surface, level)
     for column, (i, picture) in zip(st.columns(len(strip), gap="small"), strip, strict=True):
@@ -181,12 +181,13 @@ def _figures(surface: Surface | None) -> str:
     )
 
 
-def _provenance(packed: PackedParts, reading: StudyScores | None) -> str:
+def _provenance(packed: PackedParts, scores: StudyScores | None) -> str:
     made = (
         "The vertebrae come from the study's segmentation mask."
         if packed.source == "mask"
-        else "This study has no mask: bone by HU was cut across z where the vertebra network sees "
-        "each level, so a slab holds the tips of its neighbours' processes. Read volumes as rough."
+        else "This study has no mask: bone was segmented by HU and cut across z where the vertebra "
+        "network sees each level, so each part contains the tips of its neighbours' processes. "
+        "The volumes are approximate."
     )
-    models = "" if reading is None else f" Probabilities: {', '.join(reading.predictions.models)}."
+    models = "" if scores is None else f" Probabilities: {', '.join(scores.predictions.models)}."
     return made + models

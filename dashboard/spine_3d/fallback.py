@@ -1,4 +1,4 @@
-"""What is shown where the 3D viewer does not start: the reason, and the second renderer."""
+"""Replacement for a 3D viewer that does not start: the reason, and the second renderer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dashboard.spine_3d.second_renderer import second_renderer
 
 
 def scene_fallback(packed: PackedParts, info: SceneInfo, volume: CTVolume, reason: str) -> None:
-    """Say why the scene is missing and draw it with PyVista.
+    """Show why the viewer did not start, and draw the scene with PyVista.
 
     Args:
         packed: The surfaces.

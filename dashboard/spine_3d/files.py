@@ -1,4 +1,4 @@
-"""The scene as files to take away."""
+"""Downloads of the scene."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _BONE = "#E3D9C3"
 
 
 def scene_files(packed: PackedParts, info: SceneInfo, volume: CTVolume) -> None:
-    """Buttons that write a file when they are pressed.
+    """Draw the download buttons; a file is written on request.
 
     Args:
-        packed: The surfaces.
-        info: What the scene says.
-        volume: The series, for the CT planes of the page.
+        packed: Surfaces of the scene.
+        info: Probabilities and boxes of the scene.
+        volume: Volume of the study, for the CT planes of the HTML page.
     """
     parts = unpacked(packed)
     st.html(
-        '<div class="lab-panel-title">Take it along<span>the HTML page holds the whole scene and '
-        "opens without a network; GLB and STL go to other 3D programs (LPS, mm in STL)</span></div>"
+        '<div class="lab-panel-title">Download<span>the HTML page contains the whole scene and '
+        "works offline; GLB and STL are for other 3D programs (LPS, mm in STL)</span></div>"
     )
     with st.container(horizontal=True, key="scene_files"):
         st.download_button(
@@ -46,11 +46,11 @@ def scene_files(packed: PackedParts, info: SceneInfo, volume: CTVolume) -> None:
             st.download_button(
                 f"Turntable ({ending.upper()})", partial(film_of, packed, info, ending),
                 f"spine_3d.{ending}", mime, icon=":material/360:", on_click="ignore",
-                help="Drawn on the server without a display; takes 5 to 30 s.",
+                help="Rendered on the server; takes 5 to 30 s.",
             )  # fmt: skip
 
 
 def scene_glb(parts: SceneParts, info: SceneInfo) -> bytes:
-    """GLB with the levels' colours."""
+    """GLB with the colours of the levels."""
     colors = {name: _BONE for name in parts.vertebrae} | {lv.name: lv.color for lv in info.levels}
     return glb_bytes(parts.surfaces, colors, translucent=("other bone",))

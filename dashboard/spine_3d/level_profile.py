@@ -1,4 +1,4 @@
-"""One vertebra along z: how likely a fracture is on each slice that shows it."""
+"""Chart of the fracture probability on each slice of one vertebra."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def level_profile_figure(level: SceneLevel, threshold: float) -> go.Figure:
     """Draw f_ij over the slices of one vertebra, with the threshold.
 
     Args:
-        level: It must have been seen.
-        threshold: From which the vertebra counts as fractured.
+        level: A visible vertebra.
+        threshold: Vertebra threshold.
     """
     first, last = level.slices or (0, -1)
     index = list(range(first, last + 1))

@@ -1,4 +1,4 @@
-"""HTTP beside the pages: surfaces, values and CT planes of the 3D scene, and vtk.js."""
+"""HTTP routes for surfaces, values and CT planes of the 3D scene, and for vtk.js."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ from dashboard.studies.served_bytes import (
 CORNERS_HEADER: Final = "x-plane-corners"
 _BONE: Final = HuWindow(*DISPLAY_WINDOWS["bone"])
 ANSWER_WITHIN_S: Final = 8.0
-"""What is not made by then is asked for again, so that no proxy gives the request up."""
+"""The browser repeats a request after this, so that no proxy ends it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ServedScene:
-    """The part of a scene that a network's opinion does not change.
+    """The part of a scene that does not depend on scores.
 
     Attributes:
-        surfaces: Of the vertebrae, once they are built.
-        volume: The series that CT planes are cut from.
-        owner: Session that alone may read it; None where every session of this server may.
+        surfaces: Future surfaces of the vertebrae.
+        volume: Volume that CT planes are cut from.
+        owner: The only session that may read it; None if every session of this server may.
     """
 
     surfaces: Future[PackedParts]
@@ -53,11 +53,11 @@ class ServedScene:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ServedInfo:
-    """What a scene says, which waits for its surfaces.
+    """Probabilities and boxes of a scene, which wait for its surfaces.
 
     Attributes:
-        surfaces: Of the vertebrae, once they are built.
-        make: What it says, from them.
+        surfaces: Future surfaces of the vertebrae.
+        make: Returns the values from the surfaces.
         owner: As for `ServedScene`.
     """
 
@@ -71,7 +71,7 @@ INFOS: Final = ServedBytes[ServedInfo]("scene info", 64, 16 << 20)
 
 
 def scenes_path() -> str:
-    """Path of all scenes, without a slash at its end."""
+    """Path of all scenes, without a trailing slash."""
     return path_of("scenes")
 
 
@@ -80,12 +80,12 @@ def vtk_js_name() -> str:
     try:
         return f"vtk.js?v={vtk_js_digest()}"
     except SceneError:
-        # The browser finds nothing there and the page says so.
+        # The browser finds nothing there and the page reports it.
         return "vtk.js"
 
 
 def scene_routes() -> list[Route]:
-    """The routes, to be given to `st.App`; each answers in a thread of its own."""
+    """Routes for `st.App`; each request is answered in a separate thread."""
     path = scenes_path()
     return [
         Route(path + "/vtk.js", _vtk_js),
@@ -112,11 +112,11 @@ async def _parts(request: Request) -> Response:
 
 
 async def _info(request: Request) -> Response:
-    def said(info: ServedInfo, packed: PackedParts) -> bytes:
+    def values(info: ServedInfo, packed: PackedParts) -> bytes:
         text = json.dumps(info.make(packed).to_json(), allow_nan=False, separators=(",", ":"))
         return text.encode()
 
-    return await _once_made(INFOS, request, said, "application/json")
+    return await _once_made(INFOS, request, values, "application/json")
 
 
 def _library(request: Request) -> Response:
@@ -133,7 +133,7 @@ async def _once_made(
     content: Callable[[Any, PackedParts], bytes],
     media_type: str,
 ) -> Response:
-    """The content; 202 where it is still being made, 503 where that failed: the page says why."""
+    """The content; 202 while it is being made, 503 if that failed: the page shows the reason."""
     name, source = registry.requested(request)
     if source is None:
         return no_content()

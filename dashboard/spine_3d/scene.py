@@ -1,4 +1,4 @@
-"""The 3D scene of one study with what belongs to it, redrawn on its own."""
+"""The 3D scene of one study with details and files, in a fragment."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import partial
 import streamlit as st
 
 from core.inference.study_scores import StudyScores
-from core.models.operating_points import operating_point
+from core.models.operating_points import DEFAULT_THRESHOLD, operating_point
 from core.models.pairs import BundlePair
 from core.visualization.scene_surfaces import PackedParts
 from dashboard.background.thread_jobs import Job
@@ -33,45 +33,43 @@ from dashboard.widgets.job_status import failed, poll
 from dashboard.widgets.study_picker import StudyChoice
 
 _KEY = "scene_3d"
-_DEFAULT_THRESHOLD = 0.5
 
 
 def spine_scene(
-    study: OpenStudy, reading: StudyScores | None, pair: BundlePair | None, choice: StudyChoice
+    study: OpenStudy, scores: StudyScores | None, pair: BundlePair | None, choice: StudyChoice
 ) -> None:
-    """Show the scene, or say what it waits for.
+    """Show the scene, or what is missing for it.
 
     Args:
-        study: What to look at.
-        reading: What the networks say of it; None before they have run.
-        pair: The networks; None where there are none.
-        choice: Where the study comes from.
+        study: Study to show.
+        scores: Scores of the networks; None before they have run.
+        pair: The networks; None if there are none.
+        choice: Source of the study.
     """
-    sources = sources_of(study, choice.record, reading)
+    sources = sources_of(study, choice.record, scores)
     if sources is None:
         st.html(f'<div class="lab-blank">{_waits_for(pair)}</div>')
         return
-    _scene(sources, reading, pair, choice)
+    _scene(sources, scores, pair, choice)
 
 
 @st.fragment
 def _scene(
     sources: SceneSources,
-    reading: StudyScores | None,
+    scores: StudyScores | None,
     pair: BundlePair | None,
     choice: StudyChoice,
 ) -> None:
-    """The scene in a fragment of its own: a widget elsewhere on the page leaves it alone.
+    """Draw the scene in a fragment, so that widgets elsewhere on the page do not redraw it.
 
-    The browser asks for the surfaces while they are being built and gets ready meanwhile; the
-    script does not wait for them.
+    The browser requests the surfaces while they are being built; the script does not wait.
     """
     volume = sources.study.volume
     threshold = _threshold(pair)
     info = info_of(
         volume,
         choice.record,
-        reading,
+        scores,
         threshold=threshold,
         synthetic=choice.synthetic,
         predicted=predicted_boxes(sources.study),
@@ -93,8 +91,8 @@ def _scene(
     )
     box_request(sources.study)
     if not events.settled:
-        # Their chart would have the browser load and run megabytes before it draws the scene.
-        st.html('<div class="lab-blank">Slices, figures and files follow the scene.</div>')
+        # Their chart would make the browser load megabytes before it draws the scene.
+        st.html('<div class="lab-blank">Slices, figures and files appear after the scene.</div>')
         return
     if not job.finished:
         poll(lambda: _late(job), every=1.0)
@@ -106,14 +104,14 @@ def _scene(
     else:
         second_renderer(packed, info, volume)
     chosen = events.chosen or (info.suspect.name if info.suspect else None)
-    scene_details(sources.study, packed, info, reading, chosen, choice.record, threshold)
+    scene_details(sources.study, packed, info, scores, chosen, choice.record, threshold)
     scene_files(packed, info, volume)
 
 
 def _late(job: Job[PackedParts]) -> bool:
     st.warning(
-        "The surfaces take longer than usual. Diagnosis shows the slices and the probabilities "
-        "meanwhile; this page shows the scene once it is there.",
+        "Building the surfaces takes longer than usual. Diagnosis shows the slices and the "
+        "probabilities meanwhile; the scene appears here once it is ready.",
         icon=":material/hourglass_top:",
     )
     return not job.finished
@@ -121,7 +119,7 @@ def _late(job: Job[PackedParts]) -> bool:
 
 def _threshold(pair: BundlePair | None) -> float:
     if pair is None:
-        return _DEFAULT_THRESHOLD
+        return DEFAULT_THRESHOLD
     patient, vertebra = (operating_point(pair.fracture, level) for level in ("patient", "vertebra"))
     state.enter_points(pair.digest, patient=patient.threshold, vertebra=vertebra.threshold)
     return state.thresholds()[1]
@@ -134,7 +132,7 @@ def _take_threshold() -> None:
 def _waits_for(pair: BundlePair | None) -> str:
     if pair is None:
         return (
-            "This study has no vertebra mask and there is no network to find the vertebrae. "
-            "<code>make demo-models</code> trains one; then the scene can be cut into C1–C7."
+            "This study has no vertebra mask, and there is no network that finds the vertebrae. "
+            "<code>make demo-models</code> trains one; the scene is then divided into C1–C7."
         )
     return "The scene appears once the networks have found the vertebrae."

@@ -1,4 +1,4 @@
-"""The scene by PyVista and stpyvista: on request, or where the viewer does not start."""
+"""The scene in PyVista and stpyvista: on request, or if the viewer does not start."""
 
 from __future__ import annotations
 
@@ -41,23 +41,23 @@ _FRAME_HTML: Final = (
     '<div id="stpyvistadiv"><iframe id="stpyvistaframe" frameborder="0" allowfullscreen>'
     "</iframe></div>"
 )
-"""What stpyvista's script looks for."""
+"""Elements that stpyvista's script requires."""
 
 
 @st.fragment
 def second_renderer(
     packed: PackedParts, info: SceneInfo, volume: CTVolume, *, always: bool = False
 ) -> None:
-    """A button that opens the scene in PyVista, and the scene once it is open.
+    """Draw a button that opens the scene in PyVista, and the scene once it is open.
 
     The page is drawn once per scene and set of fractured vertebrae; a rerun with the same page
-    sends nothing again and leaves the camera where it is.
+    sends nothing again and keeps the camera.
 
     Args:
-        packed: The surfaces.
+        packed: Surfaces of the scene.
         info: Probabilities, boxes and threshold.
-        volume: The series, for the axial plane.
-        always: Whether it is open without the button.
+        volume: Volume of the study, for the axial plane.
+        always: Whether the scene is open without the button.
     """
     opened = state.recall(_OPEN) == packed.key
     if not always:
@@ -72,7 +72,7 @@ def second_renderer(
 
 
 def look_of(info: SceneInfo, volume: CTVolume) -> SceneLook:
-    """What the second renderer shows: surfaces, names, boxes and the first axial plane."""
+    """Contents of the second renderer: surfaces, names, boxes and the first axial plane."""
     return SceneLook(
         shown_colors(info),
         rest=True,
@@ -84,7 +84,7 @@ def look_of(info: SceneInfo, volume: CTVolume) -> SceneLook:
 
 
 def page_job(packed: PackedParts, look: SceneLook) -> Job[str]:
-    """The page of a scene: drawn before, or being drawn; a failure stays until it is forgotten."""
+    """Job that draws the page of a scene; a failed job is kept until it is forgotten."""
     values = look.to_json()
     content = json.dumps([_FORMAT, packed.key, values, scenes_path()], sort_keys=True)
     key = hashlib.sha256(content.encode()).hexdigest()
@@ -109,7 +109,7 @@ def _waits(job: Job[str]) -> bool:
         return False
     began = job.started
     waited = "" if began is None else f" – {time.monotonic() - began:.0f} s"
-    st.html(f'<div class="lab-blank">PyVista draws the scene{waited} …</div>')
+    st.html(f'<div class="lab-blank">PyVista is drawing the scene{waited} …</div>')
     return True
 
 
@@ -153,5 +153,5 @@ def _worker() -> ConfinedWorker:
 
 @st.cache_resource(show_spinner=False)
 def _pool() -> JobPool:
-    """The pages of the last scenes stay in memory: about 2 MB each."""
+    """Pool with the pages of the last scenes: about 2 MB each."""
     return JobPool("pyvista", keep=8)

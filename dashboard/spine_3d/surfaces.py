@@ -1,4 +1,4 @@
-"""From an open study to the surfaces of its scene: kept by content, built in the background."""
+"""Surfaces of an open study: stored by content, built in the background."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ FILM_LIMIT_S = 240
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SceneSources:
-    """What a study's surfaces are made from.
+    """Sources of the surfaces of a study.
 
     Attributes:
-        study: The series.
-        mask: Segmentation of its vertebrae, where there is one.
-        lines: Mask of its fracture voxels, known for synthetic studies only.
-        presence: float32 (n_slices, 7), v_ij; used where there is no segmentation.
+        study: The study.
+        mask: Segmentation of the vertebrae; None without one.
+        lines: Mask of the fracture voxels, for synthetic studies only.
+        presence: float32 (n_slices, 7), v_ij; used without a segmentation.
     """
 
     study: OpenStudy
@@ -66,7 +66,7 @@ class SceneSources:
     presence: NDArray[np.float32] | None
 
     def key(self) -> str:
-        """Name of the surfaces: the content of all sources."""
+        """Key of the surfaces: digest of the content of all sources."""
         files = [path for path in (self.mask, self.lines) if path is not None]
         sources = [_content(str(path), files_signature(path)) for path in files]
         if self.mask is None and self.presence is not None:
@@ -75,18 +75,18 @@ class SceneSources:
 
 
 def sources_of(
-    study: OpenStudy, record: StudyRecord | None, reading: StudyScores | None
+    study: OpenStudy, record: StudyRecord | None, scores: StudyScores | None
 ) -> SceneSources | None:
-    """What can be cut into vertebrae; None while neither a mask nor the networks say where."""
+    """Sources of the surfaces; None while there is neither a mask nor scores."""
     mask = None if record is None else record.mask_file
-    if mask is None and reading is None:
+    if mask is None and scores is None:
         return None
-    presence = None if reading is None else reading.predictions.vertebra_probs
+    presence = None if scores is None else scores.predictions.vertebra_probs
     return SceneSources(study, mask, None if record is None else lines_file(record), presence)
 
 
 def surfaces_job(sources: SceneSources) -> Job[PackedParts]:
-    """The surfaces: from memory or disk, else built in the background; a failure stays there."""
+    """Job with the surfaces: from memory or disk, else built in the background."""
     key = sources.key()
     if (known := _pool().find(key)) is not None:
         return known
@@ -103,53 +103,53 @@ def unpacked(packed: PackedParts) -> SceneParts:
 def info_of(
     volume: CTVolume,
     record: StudyRecord | None,
-    reading: StudyScores | None,
+    scores: StudyScores | None,
     *,
     threshold: float,
     synthetic: bool,
     predicted: tuple[SceneBox, ...] = (),
 ) -> SceneInfo:
-    """What the scene says of a study, as far as it is known without the surfaces."""
+    """Probabilities and boxes of a scene, as far as they are known without the surfaces."""
     return scene_info(
         volume,
         None,
-        levels_of(reading),
+        levels_of(scores),
         true_boxes=true_boxes(record, volume),
         predicted_boxes=predicted,
-        start_slice=None if reading is None else reading.peak_slice,
+        start_slice=None if scores is None else scores.peak_slice,
         threshold=threshold,
         synthetic=synthetic,
     )
 
 
 def whole_info(info: SceneInfo, packed: PackedParts) -> SceneInfo:
-    """What the scene says, now that its surfaces are there."""
+    """Probabilities and boxes of a scene with its surfaces."""
     return info.with_parts(unpacked(packed))
 
 
 def predicted_boxes(study: OpenStudy) -> tuple[SceneBox, ...]:
-    """What a localiser found, above its operating point; nothing where none has read the study."""
+    """Boxes of a localiser at or above its operating point; none if none has run on the study."""
     for bundle in localizers():
         raw = find_raw(study, bundle)
         if raw is not None:
-            least = default_threshold(bundle)
+            threshold = default_threshold(bundle)
             tracks = boxes_3d(detect(raw, FusionSettings()))
-            return place_tracks([t for t in tracks if t.score >= least], study.volume)
+            return place_tracks([t for t in tracks if t.score >= threshold], study.volume)
     return ()
 
 
-def levels_of(reading: StudyScores | None) -> Mapping[str, SceneLevel]:
-    """C1..C7 as a scene shows them."""
-    if reading is None:
+def levels_of(scores: StudyScores | None) -> Mapping[str, SceneLevel]:
+    """Colours and probabilities of C1..C7 for the scene."""
+    if scores is None:
         return unjudged(VERTEBRA_COLORS)
     return {
         name: SceneLevel(
             name,
             VERTEBRA_COLORS[name],
-            prob=None if reading.ranges[j] is None else float(reading.patient.vertebra_probs[j]),
-            slice_probs=tuple(float(p) for p in reading.predictions.fracture_probs[:, j]),
-            slices=reading.ranges[j],
-            peak=None if reading.ranges[j] is None else reading.peaks[j],
+            prob=None if scores.ranges[j] is None else float(scores.patient.vertebra_probs[j]),
+            slice_probs=tuple(float(p) for p in scores.predictions.fracture_probs[:, j]),
+            slices=scores.ranges[j],
+            peak=None if scores.ranges[j] is None else scores.peaks[j],
         )
         for j, name in enumerate(VERTEBRAE)
     }
@@ -168,11 +168,11 @@ def _build(sources: SceneSources) -> PackedParts:
 
 
 def film_of(packed: PackedParts, info: SceneInfo, ending: str) -> bytes:
-    """A turntable of a scene, drawn by a process of its own: VTK needs a main thread on macOS.
+    """A turntable film of a scene, drawn in a separate process: VTK needs a main thread on macOS.
 
     Args:
-        packed: The surfaces.
-        info: Gives the colours.
+        packed: Surfaces of the scene.
+        info: Probabilities, for the colours.
         ending: "gif" or "mp4".
 
     Raises:
@@ -197,7 +197,7 @@ def film_of(packed: PackedParts, info: SceneInfo, ending: str) -> bytes:
 
 @st.cache_resource(show_spinner=False)
 def _pool() -> JobPool:
-    """The surfaces of the last studies stay in memory: a few MB each."""
+    """Pool with the surfaces of the last studies: a few MB each."""
     return JobPool("surfaces", keep=8)
 
 

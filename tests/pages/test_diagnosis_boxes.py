@@ -75,7 +75,7 @@ def test_boxes_are_offered_then_drawn_with_their_scores(at_work, localiser):
     for box in layer["boxes"]:
         assert box[1:5] == pytest.approx([10, 12, 30, 40], abs=0.5)
         assert box[5] >= least
-    assert f"from score {least:.2f}" in captions(app)
+    assert f"with a score ≥ {least:.2f}" in captions(app)
     assert "on 2 slices between 4 and 5" in captions(app)
 
 

@@ -39,7 +39,7 @@ def test_a_study_without_a_mask_is_cut_by_what_the_networks_see(at_work, drawn):
     assert "This study has no mask" in captions(app)
     assert not app.warning or "viewer did not start" not in app.warning[0].value
     assert list((at_work.var / "cache" / "surfaces").rglob("*.surfaces"))
-    assert "Take it along" in html(app)
+    assert "Download<span>" in html(app)
 
 
 def test_the_scene_comes_first_and_what_belongs_to_it_follows(at_work, monkeypatch):
@@ -59,7 +59,7 @@ def test_the_scene_comes_first_and_what_belongs_to_it_follows(at_work, monkeypat
         assert time.monotonic() < deadline, html(app)
         time.sleep(0.2)
         app.run()
-    assert "follow the scene" in html(app)
+    assert "appear after the scene" in html(app)
     assert "Vertebrae in figures" not in html(app)
     assert not app.get("plotly_chart")
     # The browser asked for the surfaces before they were there, by the name they still have.
@@ -153,7 +153,7 @@ def test_surfaces_that_cannot_be_built_are_an_error_with_a_way_on(at_work, monke
 def test_a_network_is_needed_where_there_is_no_mask(at_work, monkeypatch, tmp_path):
     monkeypatch.setenv("CHECKPOINTS", str(tmp_path))
     app = open_page("spine_3d")
-    assert "no network to find the vertebrae" in html(app)
+    assert "no network that finds the vertebrae" in html(app)
 
 
 def test_only_so_many_surfaces_stay_in_memory():

@@ -1,5 +1,5 @@
 // Streamlit calls this at every rerun with the same element. The scene is built once; a rerun only
-// hands over values that Python changed, so nothing is sent again and the camera stays.
+// passes values that Python changed, so nothing is sent again and the camera is kept.
 const LOADING = {};
 function loadVtk(url) {
   LOADING[url] ??= new Promise((resolve, reject) => {
@@ -19,7 +19,7 @@ async function fetched(url, proof, stop) {
   return answer;
 }
 
-// Surfaces that are still being built are asked for until they come.
+// Surfaces that are still being built are requested until they arrive.
 async function made(url, proof, stop) {
   for (;;) {
     const answer = await fetched(url, proof, stop);
@@ -28,14 +28,14 @@ async function made(url, proof, stop) {
 }
 
 const below = (data) => (path) => new URL(path, new URL(`${data.base}/`, globalThis.location.href)).href;
-const said = (data, stop) => made(below(data)(`info/${data.info}`), data.proof, stop).then((a) => a.json());
+const values = (data, stop) => made(below(data)(`info/${data.info}`), data.proof, stop).then((a) => a.json());
 
 async function build(root, data, report, stop, arrived) {
   const at = below(data);
   const coming = Promise.all([
     loadVtk(at(data.vtk)),
     made(at(`${data.scene}/parts`), data.proof, stop).then((a) => a.arrayBuffer()),
-    said(data, stop),
+    values(data, stop),
   ]);
   if (!SceneViewer.drawing().webgl) {
     coming.catch(() => {});
@@ -53,7 +53,7 @@ async function build(root, data, report, stop, arrived) {
   return new SceneViewer(vtk, root, { parts, info, plane }, report);
 }
 
-// A tab in the background draws nothing; what is built there counts as drawn.
+// A tab in the background draws nothing; a scene built there counts as drawn.
 const unseen = (stop) => new Promise((resolve) => {
   const look = () => { if (document.hidden) resolve(); };
   look();
@@ -65,12 +65,12 @@ export default function (component) {
   const { data, parentElement, setStateValue, setTriggerValue } = component;
   const root = parentElement.querySelector('[data-part="root"]');
   const known = MOUNTED.get(parentElement);
-  // Surfaces that came too late for the first try are worth a second one.
+  // If the surfaces arrived too late for the first try, try again.
   const again = known?.late && data.built;
   if (known && known.scene === data.scene && !again) {
     if (known.info !== data.info && known.viewer) {
       known.info = data.info;
-      said(data).then((info) => known.info === data.info && known.viewer?.setInfo(info)).catch(() => {});
+      values(data).then((info) => known.info === data.info && known.viewer?.setInfo(info)).catch(() => {});
     }
     if (known.threshold !== data.threshold) {
       known.threshold = data.threshold;

@@ -1,4 +1,4 @@
-"""One adapter between a scene on the server and the viewer in the browser."""
+"""Streamlit component that shows a scene of the server in the viewer in the browser."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from core.visualization.viewer_files import web_text
 from dashboard.spine_3d.routes import scenes_path, vtk_js_name
 
 TIME_LIMIT_S: Final = 20
-"""After which the browser gives up drawing surfaces that it has; the page shows the fallback."""
+"""Time for the browser to draw surfaces that it has; then the page shows the fallback."""
 BUILD_LIMIT_S: Final = 90
-"""After which it waits no longer for surfaces that are being built."""
+"""Time for the browser to wait for surfaces that are being built."""
 
 _HERE: Final = Path(__file__).resolve().parent
 
 
 @dataclass(frozen=True, slots=True)
 class SceneEvents:
-    """What the viewer reported.
+    """Report of the viewer.
 
     Attributes:
-        drawn: Whether the scene stands on the screen.
-        failed: Why it does not, in the browser's words; None where it does or is on its way.
-        chosen: The vertebra last clicked; None before.
+        drawn: Whether the scene is on the screen.
+        failed: Reason of a failure, from the browser; None without one.
+        chosen: The vertebra last clicked; None before the first click.
     """
 
     drawn: bool
@@ -36,7 +36,7 @@ class SceneEvents:
 
     @property
     def settled(self) -> bool:
-        """Whether the browser is done with the scene, one way or the other."""
+        """Whether the browser has drawn the scene or failed."""
         return self.drawn or self.failed is not None
 
 
@@ -52,17 +52,16 @@ def scene_3d(
 ) -> SceneEvents:
     """Show a scene that `dashboard.spine_3d.routes` serves.
 
-    What a rerun hands over is two names and the threshold; the browser fetches everything else
-    once, by name.
+    A rerun sends two names and the threshold; the browser fetches everything else once, by name.
 
     Args:
-        scene: Name of its `ServedScene`.
-        info: Name of its `ServedInfo`.
-        proof: What the browser sends along to prove that it may read them.
-        built: Whether the surfaces are there, so that no wait need be shown.
-        threshold: From which a vertebra counts as fractured.
-        key: Of the component; its state holds "threshold" once the reader has moved it.
-        on_threshold: Called when the reader moved it.
+        scene: Name of the `ServedScene`.
+        info: Name of the `ServedInfo`.
+        proof: Header value that proves that the browser may read them.
+        built: Whether the surfaces are ready, so that no wait is shown.
+        threshold: Vertebra threshold.
+        key: Key of the component; its state has "threshold" once the user has moved it.
+        on_threshold: Called when the user has moved the threshold.
     """
     result = _component()(
         key=key,
@@ -101,4 +100,4 @@ def _component() -> Callable[..., Any]:
 
 
 def _nothing() -> None:
-    """A state value needs a callback to be reported."""
+    """Streamlit reports a state of the browser only to a callback."""

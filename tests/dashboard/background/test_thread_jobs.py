@@ -105,7 +105,7 @@ def test_a_full_queue_turns_a_job_away_in_one_sentence_and_takes_it_later():
     jobs = [pool.submit(str(i), lambda _: gate.wait(5)) for i in range(3)]
     refused = pool.submit("late", lambda _: None)
     assert refused.finished
-    assert refused.error == "3 studies are waiting to be read already; try again in a few minutes."
+    assert refused.error == "3 jobs are waiting already; try again in a few minutes."
     gate.set()
     for job in jobs:
         finish(job)
