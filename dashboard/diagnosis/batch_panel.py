@@ -69,9 +69,13 @@ def _idle(batch: StudyBatch) -> None:
     n = len(batch.records)
     st.button(
         f"Score {n} {'study' if n == 1 else 'studies'}", key="batch_start", type="primary",
-        icon=":material/play_arrow:", on_click=start_batch, args=(batch,),
+        icon=":material/play_arrow:", on_click=_start, args=(batch,),
         help="Studies that these networks have scored before are not scored again.",
     )  # fmt: skip
+
+
+def _start(batch: StudyBatch) -> None:
+    start_batch(batch)
 
 
 def _running(batch: StudyBatch) -> bool:

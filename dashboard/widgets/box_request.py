@@ -25,9 +25,13 @@ def box_request(study: OpenStudy) -> None:
         return
     st.button(
         "Predict boxes", key="predict_boxes", icon=":material/select_all:",
-        on_click=start_boxes, args=(study, bundle),
+        on_click=_start, args=(study, bundle),
         help="Runs the localiser on every slice and joins its boxes along z.",
     )  # fmt: skip
+
+
+def _start(study: OpenStudy, bundle: BundleInfo) -> None:
+    start_boxes(study, bundle)
 
 
 def box_progress(study: OpenStudy, bundle: BundleInfo) -> None:
