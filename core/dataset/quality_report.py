@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,25 +16,13 @@ from core.dataset.index import DataIndex
 from core.dataset.quality import FLAGS, Flag
 from core.dataset.tables import LABEL_COLUMNS
 from core.system.atomic_files import write_text
+from core.system.html import render_page
 
 Rows = list[tuple[str, str]]
 
 _SHOWN_IN_TEXT: Final = 3
 _SHOWN_IN_LISTS: Final = 5
-_STYLE: Final = """
-:root { color-scheme: light dark; --line: #8884; --bar: #2a78d6; }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; width: 100%; margin: .5rem 0 2rem; }
-th, td { border-bottom: 1px solid var(--line); padding: .35rem .6rem; text-align: left;
-  vertical-align: top; overflow-wrap: anywhere; }
-th[scope] { white-space: nowrap; }
-th[scope=row] { font-weight: 500; }
-td.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-tr.none { opacity: .6; }
-.bar { background: var(--bar); height: .7rem; display: block; }
-.warning { border-left: 4px solid #c98500; padding: .4rem .8rem; }
-ul { margin: .3rem 0; padding-left: 1.2rem; font-family: ui-monospace, monospace; font-size: 13px; }
-"""
+_TEMPLATE: Final = Path(__file__).with_name("quality_report.html")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,28 +107,15 @@ def write_html(index: DataIndex, path: Path) -> None:
 def render_html(index: DataIndex) -> str:
     """Return the page of `write_html`; every text in it is escaped."""
     report = summarise(index)
-    warning = f"<p class=warning>{escape(SYNTHETIC_WARNING)}</p>" if report.synthetic else ""
-    sections = [
-        "<h1>Data quality</h1>",
-        warning,
-        f"<p>{len(index.studies):,} studies, {report.clean:,} of them without any flag.</p>",
-        "<h2>Flags</h2>",
-        _flag_table(report.flags),
-        "<h2>Studies that cannot be read</h2>" + _html_table(report.errors)
-        if report.errors
-        else "",
-        "<h2>Facts</h2>",
-        _html_table(report.facts),
-        "<h2>Prevalence</h2>" + _prevalence_table(report) if report.prevalence else "",
-    ]
-    policy = "default-src 'none'; style-src 'unsafe-inline'"
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        '<meta name="viewport" content="width=device-width">'
-        f"<title>Data quality</title><style>{_STYLE}</style></head><body>\n"
-        + "\n".join(section for section in sections if section)
-        + "\n</body></html>\n"
+    return render_page(
+        _TEMPLATE,
+        report=report,
+        studies=len(index.studies),
+        synthetic_warning=SYNTHETIC_WARNING,
+        prevalence=[
+            (name, _share(hits, total), f"{hits / total:.1%}")
+            for name, hits, total in report.prevalence
+        ],
     )
 
 
@@ -215,38 +189,3 @@ def _columns(rows: Sequence[tuple[str, ...]]) -> str:
         for row in rows
     )
     return "\n".join(line.rstrip() for line in lines)
-
-
-def _flag_table(flags: Sequence[FlagCount]) -> str:
-    rows: list[str] = []
-    for item in flags:
-        listed = "".join(f"<li>{escape(study)}</li>" for study in item.studies)
-        which = (
-            f"<details><summary>Which studies</summary><ul>{listed}</ul></details>"
-            if listed
-            else ""
-        )
-        rows.append(
-            f"<tr{'' if listed else ' class=none'}><th scope=row>{escape(item.flag.title)}</th>"
-            f"<td class=n>{len(item.studies):,}</td>"
-            f"<td>{escape(item.flag.meaning)}{which}</td></tr>"
-        )
-    heading = "<tr><th scope=col>Flag</th><th scope=col>Studies</th><th scope=col>Meaning</th></tr>"
-    return f"<table>{heading}{''.join(rows)}</table>"
-
-
-def _html_table(rows: Sequence[tuple[str, str]]) -> str:
-    cells = (
-        f"<tr><th scope=row>{escape(name)}</th><td>{escape(value)}</td></tr>"
-        for name, value in rows
-    )
-    return f"<table>{''.join(cells)}</table>"
-
-
-def _prevalence_table(report: QualityReport) -> str:
-    rows = (
-        f"<tr><th scope=row>{escape(name)}</th><td class=n>{escape(_share(hits, total))}</td>"
-        f'<td style="width:50%"><span class=bar style="width:{hits / total:.1%}"></span></td></tr>'
-        for name, hits, total in report.prevalence
-    )
-    return f"<table>{''.join(rows)}</table>"

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import base64
-import json
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.constants import DISPLAY_WINDOWS, NOT_FOR_CLINICAL_USE, SYNTHETIC_WARNING
+from core.system.html import render_page
 from core.types import CTVolume, HuWindow
 from core.visualization.packing import unpack_surfaces
 from core.visualization.planes import CtPlane, axial_plane, upright_plane
 from core.visualization.scene import SceneInfo
 from core.visualization.scene_surfaces import PackedParts
-from core.visualization.viewer_files import vtk_js, web_text
+from core.visualization.viewer_files import WEB, vtk_js, web_text
 
 _BONE: Final = HuWindow(*DISPLAY_WINDOWS["bone"])
 _SIDE_MM: Final = 56.0
@@ -48,18 +48,15 @@ def scene_page(packed: PackedParts, info: SceneInfo, volume: CTVolume) -> bytes:
         "upright": _carried(upright_plane(volume, middle, 0.0, _BONE)),
         "sagittal": _carried(upright_plane(volume, middle, 0.0, _BONE, half_width_mm=_SIDE_MM)),
     }
-    warning = f"{SYNTHETIC_WARNING} " if info.synthetic else ""
-    replacements = {
-        "/*STYLE*/": web_text("scene.css"),
-        "<!--SCENE-->": web_text("scene.html"),
-        "<!--WARNING-->": f"{warning}{NOT_FOR_CLINICAL_USE}",
-        "/*CARRIED*/": json.dumps(carried, allow_nan=False).replace("</", "<\\/"),
-        "/*VIEWER*/": web_text("scene_viewer.js").replace("</", "<\\/"),
-        "/*VTK*/": vtk_js().decode().replace("</script", "<\\/script"),
-    }
-    page = web_text("page.html")
-    for mark, text in replacements.items():
-        page = page.replace(mark, text)
+    page = render_page(
+        WEB / "page.html",
+        carried=carried,
+        viewer=web_text("scene_viewer.js").replace("</", "<\\/"),
+        vtk=vtk_js().decode().replace("</script", "<\\/script"),
+        synthetic=info.synthetic,
+        synthetic_warning=SYNTHETIC_WARNING,
+        not_for_clinical_use=NOT_FOR_CLINICAL_USE,
+    )
     return page.encode()
 
 
