@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from core.constants import VERTEBRAE
 from core.dataset.rsna import lines_file
 from core.errors import SceneError
-from core.inference.boxes.tracks import FusionSettings, boxes_3d, detect
+from core.inference.boxes.tracks import boxes_3d
 from core.inference.study_scores import StudyScores
 from core.types import CTVolume, StudyRecord
 from core.visualization.boxes import SceneBox, place_tracks
@@ -41,9 +41,8 @@ from core.visualization.scene_surfaces import (
 from dashboard.background.processes import run_core
 from dashboard.background.thread_jobs import Job, JobPool
 from dashboard.studies.cohort import files_signature
-from dashboard.studies.localizer import default_threshold, localizers
+from dashboard.studies.localizer import default_threshold, first_detections
 from dashboard.studies.open_study import OpenStudy, cache_of
-from dashboard.studies.raw_boxes import find_raw
 from dashboard.widgets.palette import VERTEBRA_COLORS
 
 FILM_LIMIT_S = 240
@@ -129,13 +128,12 @@ def whole_info(info: SceneInfo, packed: PackedParts) -> SceneInfo:
 
 def predicted_boxes(study: OpenStudy) -> tuple[SceneBox, ...]:
     """Boxes of a localiser at or above its operating point; none if none has run on the study."""
-    for bundle in localizers():
-        raw = find_raw(study, bundle)
-        if raw is not None:
-            threshold = default_threshold(bundle)
-            tracks = boxes_3d(detect(raw, FusionSettings()))
-            return place_tracks([t for t in tracks if t.score >= threshold], study.volume)
-    return ()
+    first = first_detections(study)
+    if first is None:
+        return ()
+    bundle, found = first
+    threshold = default_threshold(bundle)
+    return place_tracks([t for t in boxes_3d(found) if t.score >= threshold], study.volume)
 
 
 def levels_of(scores: StudyScores | None) -> Mapping[str, SceneLevel]:

@@ -16,7 +16,7 @@ from core.evaluation.detection.files import BoxTables, fused_table, read_box_coh
 from core.evaluation.detection.matching import BoxTable
 from core.evaluation.detection.report import DetectionReport, evaluate_detection
 from core.experiments.cohorts import PREDICTIONS_FOLDER
-from core.inference.boxes.tracks import FusionSettings, detect
+from core.inference.boxes.tracks import Detections, FusionSettings, detect
 from core.models.bundles import BundleInfo, read_bundle
 from core.types import BoxPrediction, Progress
 from dashboard.background.thread_jobs import Job, JobPool
@@ -112,13 +112,21 @@ class StudyBoxes:
 
 def study_boxes(study: OpenStudy) -> StudyBoxes | None:
     """Boxes of the first localiser that has run on a study; None if none has."""
+    first = first_detections(study)
+    if first is None:
+        return None
+    bundle, found = first
+    threshold = default_threshold(bundle)
+    found = found.above(threshold)
+    boxes = as_boxes(found.slice_index, found.xyxy, found.scores)
+    return StudyBoxes(boxes, threshold, bundle.config.name)
+
+
+def first_detections(study: OpenStudy) -> tuple[BundleInfo, Detections] | None:
+    """The first localiser that has run on a study, and its fused boxes at every score."""
     for bundle in localizers():
-        raw = find_raw(study, bundle)
-        if raw is not None:
-            threshold = default_threshold(bundle)
-            found = detect(raw, FusionSettings()).above(threshold)
-            boxes = as_boxes(found.slice_index, found.xyxy, found.scores)
-            return StudyBoxes(boxes, threshold, bundle.config.name)
+        if (raw := find_raw(study, bundle)) is not None:
+            return bundle, detect(raw, FusionSettings())
     return None
 
 

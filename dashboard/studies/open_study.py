@@ -38,7 +38,7 @@ def open_study(
 
     Args:
         folder: Holds the series.
-        owner: Session that uploaded it: it is read in a process of its own, and nothing of it is
+        owner: Session that uploaded it: it is read in a separate process, and nothing of it is
             kept in the store. None otherwise.
         progress: Called with slices read and slices in all while an upload is read; what it raises
             ends the reading.

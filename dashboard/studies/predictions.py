@@ -32,11 +32,7 @@ def find_scores(study: OpenStudy, pair: BundlePair) -> StudyScores | None:
     Raises:
         PredictionsError: The stored table is damaged.
     """
-    folder = _predictions_folder(study, pair)
-    table = folder / "slices.parquet"
-    if not table.is_file():
-        return None
-    return _read_scores(str(folder), files_signature(table))
+    return _scores_in(_predictions_folder(study, pair))
 
 
 def stored_scores(folder: Path, pair: BundlePair) -> StudyScores | None:
@@ -47,9 +43,7 @@ def stored_scores(folder: Path, pair: BundlePair) -> StudyScores | None:
         PredictionsError: The stored table is damaged.
     """
     fingerprint = remembered_digest(folder, fingerprint_folder, settings().rsna_cache)
-    stored = settings().rsna_cache / "predictions" / f"{fingerprint}-{pair.digest}"
-    table = stored / "slices.parquet"
-    return _read_scores(str(stored), files_signature(table)) if table.is_file() else None
+    return _scores_in(settings().rsna_cache / "predictions" / f"{fingerprint}-{pair.digest}")
 
 
 def start_prediction(study: OpenStudy, pair: BundlePair) -> Job[None]:
@@ -104,6 +98,11 @@ def _predictor(vertebra: str, fracture: str, digest: str) -> StudyPredictor:
 
 def _predictions_folder(study: OpenStudy, pair: BundlePair) -> Path:
     return cache_of(study) / "predictions" / f"{study.fingerprint}-{pair.digest}"
+
+
+def _scores_in(folder: Path) -> StudyScores | None:
+    table = folder / "slices.parquet"
+    return _read_scores(str(folder), files_signature(table)) if table.is_file() else None
 
 
 @st.cache_resource(show_spinner=False)

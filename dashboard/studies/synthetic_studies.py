@@ -86,8 +86,7 @@ def picture(study_id: str, slice_index: int | None, root: Path | None = None) ->
     Raises:
         CSpineError: The study cannot be found, made or read.
     """
-    place = "middle" if slice_index is None else str(slice_index)
-    file = _pictures() / f"{study_id}-{place}-{PICTURE_SIDE}.png"
+    file = _picture_file(study_id, slice_index)
     if file.is_file():
         return file
     volume = open_study(study_folder(study_id, root)).volume
@@ -110,8 +109,7 @@ def picture(study_id: str, slice_index: int | None, root: Path | None = None) ->
 
 def is_ready(study_id: str, slice_index: int | None) -> bool:
     """Whether the picture of a slice exists already."""
-    place = "middle" if slice_index is None else str(slice_index)
-    return (_pictures() / f"{study_id}-{place}-{PICTURE_SIDE}.png").is_file()
+    return _picture_file(study_id, slice_index).is_file()
 
 
 def try_picture(
@@ -136,8 +134,9 @@ def _truth_of(study_id: str) -> tuple[bool, ...] | None:
     return None
 
 
-def _pictures() -> Path:
-    return settings().rsna_cache / "pictures"
+def _picture_file(study_id: str, slice_index: int | None) -> Path:
+    place = "middle" if slice_index is None else str(slice_index)
+    return settings().rsna_cache / "pictures" / f"{study_id}-{place}-{PICTURE_SIDE}.png"
 
 
 def _seeds() -> list[CohortSeed]:

@@ -26,7 +26,7 @@ def press_on_slider(page, name, key):
     page.keyboard.press(key)
 
 
-def test_a_reader_opens_a_study_and_moves_the_threshold(page, dashboard_url, artifacts):
+def test_a_user_opens_a_study_and_moves_the_threshold(page, dashboard_url, artifacts):
     page.goto(dashboard_url)
     expect(page.get_by_role("heading", name="Is the cervical spine fractured")).to_be_visible(
         timeout=FIRST_TIME_MS

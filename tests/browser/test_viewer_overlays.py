@@ -117,7 +117,7 @@ def look_along(page, x, y):
     settle(page)
 
 
-def test_boxes_lie_at_their_place_on_all_planes_and_only_where_they_are_cut(viewer):
+def test_boxes_are_at_their_place_on_all_planes_and_only_where_they_are_cut(viewer):
     look_along(viewer, 20, 45)
     found = extent(colored(viewer, "sagittal", TRUE_BOX_COLOR))
     assert found == pytest.approx(place_of(viewer, "sagittal", (12, 40), (4, 5)), abs=2)
@@ -144,7 +144,7 @@ def test_a_heat_map_is_a_strip_at_the_height_of_its_slice(viewer, artifacts):
     assert len(colored(viewer, "coronal", HOTTEST)) > 0
 
 
-def test_the_strip_names_its_axes_and_its_slices_lie_where_a_click_finds_them(viewer):
+def test_the_strip_names_its_axes_and_its_slices_are_where_a_click_finds_them(viewer):
     expect(viewer.locator(".ribbon-words")).to_contain_text("operating point 0.50")
     ribbon = viewer.locator("canvas.ribbon")
     top, height = ribbon.evaluate(

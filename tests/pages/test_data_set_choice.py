@@ -61,7 +61,7 @@ def test_the_choice_on_dataset_switches_the_other_pages(two_sets):
     assert "data" not in app.query_params
 
 
-def test_overview_and_the_presenters_note_tell_of_the_chosen_set(two_sets):
+def test_overview_and_the_presenters_note_show_the_chosen_set(two_sets):
     app = open_page("overview", data="cohort-single", present="1")
     assert not app.exception
     assert "Data set in use: Made here · single" in html(app)

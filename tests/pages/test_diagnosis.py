@@ -187,7 +187,7 @@ def test_an_upload_is_seen_by_its_own_session_only(at_work):
     assert "study" not in app.query_params
 
 
-def test_the_truth_is_laid_over_the_slices_only_on_request(at_work):
+def test_the_truth_is_drawn_over_the_slices_only_on_request(at_work):
     app = open_read_study()
     names = [layer["name"] for layer in viewer(app)["overlays"]]
     assert "True boxes" not in names
@@ -196,7 +196,7 @@ def test_the_truth_is_laid_over_the_slices_only_on_request(at_work):
     assert layers["True boxes"]["boxes"] == [[4, 10.0, 12.0, 30.0, 40.0, 1.0]]
 
 
-def test_grad_cam_of_a_vertebra_lies_over_its_slice(at_work):
+def test_grad_cam_of_a_vertebra_is_drawn_over_its_slice(at_work):
     app = open_read_study()
     app.button_group(key="explain").set_value("C4").run()
     assert not app.exception

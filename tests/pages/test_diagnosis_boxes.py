@@ -79,7 +79,7 @@ def test_boxes_are_offered_then_drawn_with_their_scores(at_work, localiser):
     assert "on 2 slices between 4 and 5" in captions(app)
 
 
-def test_a_localiser_that_found_nothing_is_said_to(at_work, localiser):
+def test_a_localiser_without_boxes_is_reported(at_work, localiser):
     say(localiser, at_work, [], [])
     app = open_page("diagnosis", study=FRACTURED)
     assert not app.exception
@@ -97,7 +97,7 @@ def judge(localiser, tmp_path):
     return localiser
 
 
-def test_the_verdict_rests_on_boxes_that_lie_ready(at_work, judge, monkeypatch, tmp_path):
+def test_the_verdict_uses_boxes_that_are_stored(at_work, judge, monkeypatch, tmp_path):
     from core.inference.boxes.predictor import BoxPredictor
 
     def never(*_, **__):

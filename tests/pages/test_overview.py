@@ -5,7 +5,7 @@ from core.system import atomic_files
 from tests.pages.driver import html, open_page
 
 
-def test_the_page_tells_what_the_lab_holds(at_work):
+def test_the_page_shows_data_set_and_networks(at_work):
     app = open_page("overview")
     text = html(app)
     assert not app.exception
@@ -18,13 +18,13 @@ def test_the_page_tells_what_the_lab_holds(at_work):
     assert text.count('class="lab-stage"') == 5
 
 
-def test_warnings_stand_on_the_page(at_work):
+def test_warnings_are_on_the_page(at_work):
     text = html(open_page("overview"))
     assert text.count(SYNTHETIC_WARNING) == 2
     assert NOT_FOR_CLINICAL_USE in text
 
 
-def test_the_projects_own_results_stand_apart(at_work):
+def test_the_projects_own_results_are_separate(at_work):
     text = html(open_page("overview"))
     assert "accuracy 0.980" in text
     assert "not comparable" in text
@@ -39,14 +39,14 @@ def test_without_data_and_bundles_the_page_says_what_to_do(at_work, monkeypatch,
     assert "make demo-models" in html(app)
 
 
-def test_a_broken_data_root_is_one_sentence(at_work, monkeypatch, tmp_path):
+def test_a_damaged_data_root_is_one_sentence(at_work, monkeypatch, tmp_path):
     monkeypatch.setenv("RSNA_ROOT", str(tmp_path))
     app = open_page("overview")
     assert not app.exception
     assert len(app.error) == 1
 
 
-def test_a_broken_bundle_is_left_out(at_work, monkeypatch, tmp_path):
+def test_a_damaged_bundle_is_left_out(at_work, monkeypatch, tmp_path):
     atomic_files.write_text(tmp_path / "broken" / "config.json", "{")
     monkeypatch.setenv("CHECKPOINTS", str(tmp_path))
     app = open_page("overview")

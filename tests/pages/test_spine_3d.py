@@ -150,7 +150,7 @@ def test_surfaces_that_cannot_be_built_are_an_error_with_a_way_on(at_work, monke
     monkeypatch.undo()
 
 
-def test_a_network_is_needed_where_there_is_no_mask(at_work, monkeypatch, tmp_path):
+def test_a_network_is_needed_without_a_mask(at_work, monkeypatch, tmp_path):
     monkeypatch.setenv("CHECKPOINTS", str(tmp_path))
     app = open_page("spine_3d")
     assert "no network that finds the vertebrae" in html(app)

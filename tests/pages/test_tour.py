@@ -66,7 +66,7 @@ def test_next_leads_through_all_seven_stops_and_back_again(at_work):
     assert app.query_params["study"] == FRACTURED
 
 
-def test_a_stop_opens_on_what_it_speaks_of(at_work):
+def test_a_stop_opens_on_its_subject(at_work):
     app = open_page("dataset", tour="1")
     assert app.query_params["fractured"] == "yes"
     press(app, "tour_next")
@@ -87,7 +87,7 @@ def test_a_link_to_no_stop_is_an_ordinary_link(at_work, text):
     assert title(app) == "Training"
 
 
-def test_leaving_puts_back_what_the_tour_and_the_class_have_changed(at_work):
+def test_leaving_restores_what_the_tour_and_the_class_have_changed(at_work):
     app = open_page("preprocessing")
     widget(app, "selectbox", "pre_channels").set_value("neighbours").run()
     widget(app, "toggle", "pre_follow").set_value(True).run()
@@ -110,7 +110,7 @@ def test_leaving_puts_back_what_the_tour_and_the_class_have_changed(at_work):
     assert widget(app, "selectbox", "pre_size").value == 512
 
 
-def test_a_stop_opens_afresh_each_time(at_work):
+def test_a_stop_opens_in_its_initial_state_each_time(at_work):
     app = open_page("preprocessing", tour="2")
     widget(app, "selectbox", "pre_channels").set_value("grey").run()
     press(app, "tour_next")
@@ -118,7 +118,7 @@ def test_a_stop_opens_afresh_each_time(at_work):
     assert widget(app, "selectbox", "pre_channels").value == "windows"
 
 
-def test_who_strays_is_told_the_way_back(at_work):
+def test_another_page_shows_the_way_back_to_the_stop(at_work):
     app = open_page("preprocessing", tour="2")
     app.switch_page("../pages/training.py").run()
     assert "This stop is on the page Preprocessing" in html(app)

@@ -89,7 +89,7 @@ def test_time_left_follows_the_pace_of_what_was_made_now(played, place):
     assert tell(task, done=5, total=30, first_done=5, updated=110.0).seconds_left is None
 
 
-def test_cancelling_ends_the_process_and_is_told_from_an_end(played, place):
+def test_cancelling_ends_the_process_and_differs_from_finishing(played, place):
     task = process_tasks.start_index(place / "root")
     tell(task, done=1, total=3)
     process = psutil.Process(task.pid)
@@ -133,7 +133,7 @@ def test_a_cohort_has_a_name_that_a_folder_can_have(place):
         new_cohort_root("taken")
 
 
-def test_var_that_cannot_be_written_is_said(place, monkeypatch):
+def test_a_var_that_cannot_be_written_is_reported(place, monkeypatch):
     (place / "file").write_text("")
     monkeypatch.setenv("CSPINE_VAR", str(place / "file"))
     with pytest.raises(StorageError, match="CSPINE_VAR"):
@@ -160,7 +160,7 @@ def test_studies_are_made_indexed_listed_and_removed_in_real_processes(place, mo
     assert not any(data_sets.cohorts_root().iterdir())
 
 
-def test_what_goes_wrong_is_told_in_the_commands_own_words(place):
+def test_a_failure_shows_the_message_of_the_command(place):
     task = process_tasks.start_index(place / "nowhere")
     wait_until(lambda: not process_tasks.read_task(task.folder).is_alive)
     failed = process_tasks.read_task(task.folder)

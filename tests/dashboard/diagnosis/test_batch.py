@@ -10,7 +10,7 @@ from core.types import StudyRecord
 from dashboard.diagnosis import batch
 
 
-def test_studies_read_before_are_no_part_of_the_count(monkeypatch):
+def test_studies_scored_before_are_not_counted(monkeypatch):
     told, read = [], []
 
     class Pool:

@@ -34,6 +34,6 @@ def test_quotes_and_what_no_path_holds_are_left_out(text, path):
         ("/data/\ud800", "is not a path"),
     ],
 )
-def test_what_no_file_can_be_called_is_one_sentence(text, message):
+def test_an_impossible_path_is_one_sentence(text, message):
     with pytest.raises(DataRootError, match=message):
         typed_path(text)

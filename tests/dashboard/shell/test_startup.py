@@ -40,7 +40,7 @@ def test_warming_up_loads_the_evaluation_and_leaves_torch_out():
     subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, check=True, timeout=120)
 
 
-def test_a_module_is_never_seen_half_made(tmp_path):
+def test_a_module_is_never_seen_partly_initialised(tmp_path):
     """A reader's imports wait for the one that the warm-up is at."""
     (tmp_path / "slow.py").write_text("import time\ntime.sleep(.5)\nDONE = 1\n")
     code = (

@@ -108,7 +108,7 @@ def test_an_answer_comes_as_soon_as_the_surfaces_do(served):
     assert time.monotonic() - began < scene_routes_module.ANSWER_WITHIN_S / 2
 
 
-def test_surfaces_that_failed_are_made_anew_under_the_same_name(served):
+def test_surfaces_that_failed_are_made_again_under_the_same_name(served):
     client, _, info, packed, volume = served
     broken = Future()
     broken.set_exception(SceneError("The mask is broken; export it again."))

@@ -7,6 +7,7 @@ import pytest
 
 from core.types import RawDetections
 from dashboard.spine_3d import surfaces
+from dashboard.studies import localizer
 from dashboard.studies.open_study import OpenStudy
 from tests.core.visualization.solids import volume_of
 
@@ -34,23 +35,23 @@ def study():
 
 def localiser(monkeypatch, raw, threshold=0.5):
     bundle = SimpleNamespace(operating_points={"box": {"threshold": threshold}})
-    monkeypatch.setattr(surfaces, "localizers", lambda: [bundle])
-    monkeypatch.setattr(surfaces, "find_raw", lambda *_: raw)
+    monkeypatch.setattr(localizer, "localizers", lambda: [bundle])
+    monkeypatch.setattr(localizer, "find_raw", lambda *_: raw)
 
 
-def test_what_a_localiser_found_stands_in_the_patient(study, monkeypatch):
+def test_predicted_boxes_are_placed_in_patient_coordinates(study, monkeypatch):
     localiser(monkeypatch, raw_boxes(0.95), threshold=0.2)
     (found,) = surfaces.predicted_boxes(study)
-    # Fusion lends a box to the slices beside its own.
+    # Fusion extends a box to the neighbouring slices.
     assert found.slices == (3, 7)
     assert found.corners.min(axis=0) == pytest.approx([9.5, 11.5, -15])
     assert found.corners.max(axis=0) == pytest.approx([21.5, 25.5, -5])
 
 
-def test_boxes_below_the_operating_point_and_studies_not_read_show_nothing(study, monkeypatch):
+def test_boxes_below_the_operating_point_and_studies_without_a_run_show_nothing(study, monkeypatch):
     localiser(monkeypatch, raw_boxes(0.3), threshold=0.9)
     assert surfaces.predicted_boxes(study) == ()
     localiser(monkeypatch, None)
     assert surfaces.predicted_boxes(study) == ()
-    monkeypatch.setattr(surfaces, "localizers", list)
+    monkeypatch.setattr(localizer, "localizers", list)
     assert surfaces.predicted_boxes(study) == ()

@@ -50,7 +50,7 @@ def test_opening_a_folder_again_gives_the_same_read_only_volume(at_work):
     assert not first.volume.hu.flags.writeable
 
 
-def test_a_changed_folder_is_read_anew(tmp_path):
+def test_a_changed_folder_is_read_again(tmp_path):
     write_ct_series(tmp_path / "s", made_neck(1), study_uid="1.2.3")
     before = open_study.open_study(tmp_path / "s")
     write_ct_series(tmp_path / "s", made_neck(2), study_uid="1.2.3")

@@ -21,7 +21,7 @@ def record(name: str, *, fractured: bool | None, boxes: int = 0) -> StudyRecord:
     return StudyRecord(name, Path(name), truth, ((1, (0.0, 0.0, 1.0, 1.0)),) * boxes)
 
 
-def test_the_seven_stops_stand_in_order():
+def test_the_seven_stops_are_in_order():
     titles = [stop.title for stop in STOPS]
     assert titles == [
         "Data", "Preprocessing", "Training", "Comparison", "Threshold", "One patient", "3D",
@@ -69,7 +69,7 @@ def test_no_number_is_no_stop():
     assert stop_at(1) is STOPS[0]
 
 
-def test_the_fractured_study_with_most_boxes_tells_most():
+def test_the_example_is_the_fractured_study_with_most_boxes():
     studies = [
         record("sound", fractured=False, boxes=9),
         record("few", fractured=True, boxes=1),

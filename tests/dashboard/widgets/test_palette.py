@@ -50,7 +50,7 @@ def contrast(one: str, other: str) -> float:
 
 
 @pytest.mark.parametrize("vision", VISIONS)
-def test_neighbouring_vertebrae_stay_apart_for_every_kind_of_vision(vision):
+def test_neighbouring_vertebrae_are_distinguishable_for_every_kind_of_vision(vision):
     seen = [oklab(np.array(VISIONS[vision]) @ linear(VERTEBRA_COLORS[n])) for n in VERTEBRAE]
     assert min(np.linalg.norm(a - b) for a, b in pairwise(seen)) > 0.12
 
@@ -71,7 +71,7 @@ def test_alpha_keeps_the_colour():
 
 
 @pytest.mark.parametrize("vision", VISIONS)
-def test_models_stay_apart_for_every_kind_of_vision(vision):
+def test_models_are_distinguishable_for_every_kind_of_vision(vision):
     seen = [oklab(np.array(VISIONS[vision]) @ linear(color)) for color in MODEL_COLORS]
     assert min(np.linalg.norm(a - b) for a, b in combinations(seen, 2)) > 0.085
 

@@ -39,7 +39,7 @@ def test_truth_is_compared_only_when_it_is_given():
     assert 'title="differs"' in marked[2]
 
 
-def test_the_tick_stands_at_the_threshold():
+def test_the_tick_is_at_the_threshold():
     assert all("left:30.0%" in row for row in table())
 
 

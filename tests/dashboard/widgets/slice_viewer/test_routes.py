@@ -76,7 +76,7 @@ def test_an_upload_is_readable_by_its_own_session_only(client, hu):
             assert client.get(f"/pixels/{name}/{place}", headers=proof).status_code == 404
 
 
-def test_names_tell_contents_and_owners_apart(hu):
+def test_names_differ_for_contents_and_owners(hu):
     names = {
         PIXELS.register(content, source_of(hu, owner))
         for content in ("a", "b")
