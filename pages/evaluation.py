@@ -49,7 +49,7 @@ with bar:
 slots.draw_the_rest()
 section("Where is it wrong?")
 error_gallery(comparison)
-section("Keep and share")
+section("Save and share")
 save_section(comparison)
 downloads(comparison)
 compute_deferred()

@@ -56,7 +56,7 @@ def dataset_charts(
         wanted: The filter.
         serial: Rises with each change of the filter: a chart that is drawn anew has let go of
             what was clicked, so that the same bar can be clicked again.
-        everything: Of all studies.
+        everything: Everything of all studies.
     """
 
     def without(part: str) -> DataSetStatistics:

@@ -104,8 +104,8 @@ def distribution_figure(
     """Draw values counted in intervals; `customdata` is the interval's number.
 
     Args:
-        shown: Of the studies that pass.
-        everything: Of the whole data set; same intervals.
+        shown: Shown of the studies that pass.
+        everything: Everything of the whole data set; same intervals.
         chosen: The interval that the filter asks for.
         axis: What is counted, with its unit.
         counted: Of what.
@@ -172,7 +172,7 @@ def _bars(
         picked: Which bars the filter asks for.
         said: Hover text.
         sideways: Bars lie.
-        widths: Of the bars in units of the axis.
+        widths: Widths of the bars, in units of the axis.
         texts: For `said`.
         all_of_them: Bars that are not picked are part of what is shown and stay strong.
     """

@@ -1,4 +1,4 @@
-"""What else could be done with the scores: calibrate them, pool slices in another way."""
+"""Effect of calibrating the scores and of pooling slices in another way."""
 
 from __future__ import annotations
 
@@ -11,46 +11,46 @@ import streamlit as st
 from core.errors import PredictionsError
 from core.evaluation.calibration_fits import CrossFitted, Method, TemperatureFit, cross_fit
 from core.evaluation.intervals import Interval
-from core.evaluation.poolings import PoolingEffect, pooling_effects
+from core.evaluation.poolings import pooling_effects
 from dashboard.evaluation.choices import POOLING_NAMES
 from dashboard.evaluation.comparison import ComparisonTable
 from dashboard.evaluation.deferred import Pending, deferred
 from dashboard.evaluation.results import curve, items
 from dashboard.evaluation.tables import model_tag
 from dashboard.widgets.frame import draw
+from dashboard.widgets.html_table import html_table
 
 METHODS: Final[tuple[Method, ...]] = ("temperature", "isotonic")
 
 
 @st.fragment
 def more_section(comparison: ComparisonTable) -> None:
-    """Two tables that are computed when the reader asks for them."""
-    if st.toggle("What would calibration bring?", key="ev_fits"):
+    """Draw two tables that are computed on request."""
+    if st.toggle("Effect of calibration", key="ev_fits"):
         st.caption(
-            "Each patient’s scores are mended by a fit on the other patients (five folds). "
+            "Each patient’s scores are corrected by a fit on the other patients (five folds). "
             "Temperature keeps the order of scores; isotonic may merge some. Lower is better."
         )
         draw(_fits_table(comparison))
     pooled = comparison.question.level in ("patient", "vertebra")
-    if pooled and st.toggle("What does the pooling over slices do?", key="ev_poolings"):
-        st.caption("AUC with its 95 % interval for every way to make one score of many slices.")
+    if pooled and st.toggle("Effect of the pooling over slices", key="ev_poolings"):
+        st.caption("AUC with its 95 % interval for each pooling of the slice scores.")
         draw(_pooling_table(comparison))
 
 
 def _fits_table(comparison: ComparisonTable) -> str:
-    rows = ""
-    for name in comparison.names:
-        for method in METHODS:
-            rows += _fit_row(comparison, name, method)
-    return (
-        '<div class="lab-scroll"><table class="lab-table lab-numbers"><thead><tr><th>Model</th>'
-        "<th>Fit</th><th>ECE before</th><th>ECE after</th><th>Brier before</th><th>Brier after"
-        f"</th><th>Temperature</th></tr></thead><tbody>{rows}</tbody></table></div>"
-    )
+    headings = (
+        "Model", "Fit", "ECE before", "ECE after", "Brier before", "Brier after", "Temperature",
+    )  # fmt: skip
+    rows = [
+        [model_tag(name, comparison.styles[name]), method, *_fit_cells(comparison, name, method)]
+        for name in comparison.names
+        for method in METHODS
+    ]
+    return html_table(headings, rows)
 
 
-def _fit_row(comparison: ComparisonTable, name: str, method: Method) -> str:
-    lead = f"<tr><td>{model_tag(name, comparison.styles[name])}</td><td>{method}</td>"
+def _fit_cells(comparison: ComparisonTable, name: str, method: Method) -> list[str]:
     evaluated, question = comparison.evaluated, comparison.question
 
     def work() -> CrossFitted:
@@ -63,16 +63,13 @@ def _fit_row(comparison: ComparisonTable, name: str, method: Method) -> str:
             items=counts.n_positive + counts.n_negative,
         )  # fmt: skip
     except PredictionsError as error:
-        return f'{lead}<td colspan="5">{escape(str(error))}</td></tr>'
+        return [escape(str(error))]
     if isinstance(found, Pending):
-        return f'{lead}<td colspan="5">being computed; switch off and on</td></tr>'
-    fit = found.fit
+        return ["being computed; switch off and on"]
+    before, after, fit = found.before, found.after, found.fit
+    errors = (before.expected_error, after.expected_error, before.brier, after.brier)
     temperature = f"{fit.temperature:.3f}" if isinstance(fit, TemperatureFit) else "–"
-    return (
-        f"{lead}<td>{found.before.expected_error:.4f}</td><td>{found.after.expected_error:.4f}</td>"
-        f"<td>{found.before.brier:.4f}</td><td>{found.after.brier:.4f}</td><td>{temperature}</td>"
-        "</tr>"
-    )
+    return [*(f"{value:.4f}" for value in errors), temperature]
 
 
 def _pooling_table(comparison: ComparisonTable) -> str:
@@ -82,25 +79,17 @@ def _pooling_table(comparison: ComparisonTable) -> str:
     found = deferred(f"poolings|{evaluated.key}", work, items=n * len(comparison.names))
     if isinstance(found, Pending):
         return '<p class="lab-muted">Being computed; switch off and on.</p>'
-    rows = "".join(
-        f"<tr><td>{model_tag(effect.model, comparison.styles[effect.model])}</td>"
-        f"<td>{POOLING_NAMES[effect.pooling]}</td>{_areas(effect)}</tr>"
+    rows = [
+        [
+            model_tag(effect.model, comparison.styles[effect.model]),
+            POOLING_NAMES[effect.pooling],
+            _area(effect.vertebra_auc, effect.vertebra_interval),
+            _area(effect.patient_auc, effect.patient_interval),
+        ]
         for effect in found
         if effect.model in comparison.models
-    )
-    return (
-        '<div class="lab-scroll"><table class="lab-table lab-numbers"><thead><tr><th>Model</th>'
-        "<th>Pooling</th><th>Vertebra AUC</th><th>Patient AUC</th></tr></thead><tbody>"
-        f"{rows}</tbody></table></div>"
-    )
-
-
-def _areas(effect: PoolingEffect) -> str:
-    pairs = (
-        (effect.vertebra_auc, effect.vertebra_interval),
-        (effect.patient_auc, effect.patient_interval),
-    )
-    return "".join(f"<td>{_area(value, interval)}</td>" for value, interval in pairs)
+    ]
+    return html_table(("Model", "Pooling", "Vertebra AUC", "Patient AUC"), rows)
 
 
 def _area(value: float | None, interval: Interval | None) -> str:

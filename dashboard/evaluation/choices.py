@@ -1,10 +1,10 @@
-"""What is evaluated: data, models, level, definition of truth, and which studies."""
+"""Choices of the Evaluation page: data, models, level, truth of a slice, cohort filter."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import streamlit as st
@@ -15,10 +15,9 @@ from core.evaluation.tables.cohort_filter import StudyFacts
 from core.inference.aggregation import POOLINGS
 from core.models.bundles import BundleConfig
 from core.types import LevelName
-from dashboard.evaluation.import_popover import import_popover
 from dashboard.evaluation.results import Evaluated, facts_of, folds_of
 from dashboard.evaluation.sources import PredictionSource, Sources, TruthSource
-from dashboard.evaluation.state import control, evaluation_view, keep_evaluation_view
+from dashboard.evaluation.state import change, control, evaluation_view, keep_evaluation_view
 from dashboard.evaluation.view import LEVELS, EvaluationView
 from dashboard.session import state
 from dashboard.widgets.palette import MODEL_COLORS
@@ -37,13 +36,13 @@ POOLING_NAMES: Final = {
 }
 DEFINITION_NAMES: Final = {
     "visible": "a fractured vertebra is visible",
-    "boxed": "the slice carries a box",
+    "boxed": "the slice has a box",
 }
 _ALL: Final = "all"
 
 
 def choose_truth(sources: Sources) -> TruthSource:
-    """Let the reader choose the data; `sources` has something to evaluate."""
+    """Let the user choose the data; `sources` has something to evaluate."""
     view = evaluation_view()
     found = {truth.truth_id: truth for truth in sources.evaluable()}
     current = view.data if view.data in found else next(iter(found))
@@ -59,7 +58,7 @@ def choose_truth(sources: Sources) -> TruthSource:
 
 
 def choose_models(sources: Sources, truth: TruthSource) -> list[PredictionSource]:
-    """Let the reader choose models that have predictions for the truth."""
+    """Let the user choose models that have predictions for the truth."""
     view = evaluation_view()
     available = {model.source_id: model for model in sources.models_for(truth.truth_id)}
     plain = default_models(list(available.values()), view.level)
@@ -81,19 +80,19 @@ def choose_models(sources: Sources, truth: TruthSource) -> list[PredictionSource
 def default_models(available: Sequence[PredictionSource], level: LevelName) -> list[str]:
     """Ids of the models that suit a level, four at most.
 
-    Bundles hold predictions together with a partner; the one whose own outputs the level judges
-    comes first.
+    A bundle's predictions may come from two networks; bundles whose own outputs the level
+    evaluates come first.
     """
-    fitting = [m for m in available if m.bundle is None or _judges(m.bundle.config, level)]
+    fitting = [m for m in available if m.bundle is None or _fits(m.bundle.config, level)]
     return [model.source_id for model in (fitting or list(available))[:4]]
 
 
-def _judges(config: BundleConfig, level: LevelName) -> bool:
+def _fits(config: BundleConfig, level: LevelName) -> bool:
     return config.task == "vertebra" if level == "presence" else config.gives_fractures
 
 
 def choose_level() -> None:
-    """Let the reader choose what is judged."""
+    """Let the user choose the level."""
     view = evaluation_view()
     control("ev_level", view.level)
     st.segmented_control(
@@ -102,14 +101,14 @@ def choose_level() -> None:
         format_func=lambda level: LEVEL_NAMES[level],
         required=True,
         key="ev_level",
-        on_change=_change("ev_level", "level"),
+        on_change=change("ev_level", "level"),
         help="Patient: any of C1–C7 is fractured. Vertebra: this one is. Slice: this picture shows "
-        "it. “Vertebra seen?” judges the vertebra network: is C1…C7 in this slice?",
+        "it. “Vertebra seen?” evaluates the vertebra network: is C1…C7 in this slice?",
     )
 
 
 def choose_details() -> None:
-    """Let the reader choose how scores are pooled, or what makes a slice positive."""
+    """Let the user choose how scores are pooled, or what makes a slice positive."""
     view = evaluation_view()
     if view.level == "slice":
         control("ev_definition", view.definition)
@@ -118,7 +117,7 @@ def choose_details() -> None:
             list(DEFINITION_NAMES),
             format_func=lambda name: DEFINITION_NAMES[name],
             key="ev_definition",
-            on_change=_change("ev_definition", "definition"),
+            on_change=change("ev_definition", "definition"),
         )
     elif view.level != "presence":
         control("ev_pooling", view.pooling)
@@ -127,13 +126,13 @@ def choose_details() -> None:
             POOLINGS,
             format_func=lambda name: POOLING_NAMES[name],
             key="ev_pooling",
-            on_change=_change("ev_pooling", "pooling"),
+            on_change=change("ev_pooling", "pooling"),
             help="How the scores of a vertebra's slices become one score of the vertebra.",
         )
 
 
 def choose_cohort(truth: TruthSource, evaluated: Evaluated | None) -> None:
-    """Let the reader narrow the studies; None where nothing could be read with these filters."""
+    """Let the user filter the studies; `evaluated` is None where they cannot be read."""
     view = evaluation_view()
     active = sum(
         bool(part) for part in (view.vertebra, view.spacing, view.without, view.fold is not None)
@@ -145,19 +144,14 @@ def choose_cohort(truth: TruthSource, evaluated: Evaluated | None) -> None:
         facts = facts_of(truth)
         if facts is None:
             st.caption(
-                "Slice distance and quality flags come from the index of a data root; these "
-                "studies have none here. `python -m core index` makes one."
+                "Filters by slice distance and quality flags need the index of the data root; run "
+                "`python -m core index`."
             )
         else:
             _choose_spacing(view, facts)
             _choose_flags(view, facts)
         if active:
             st.button("Clear the filters", on_click=_clear_filters, key="ev_clear")
-
-
-def import_button(sources: Sources) -> None:
-    """Let the reader add predictions of another model."""
-    import_popover(sources)
 
 
 def _choose_vertebra(view: EvaluationView) -> None:
@@ -167,8 +161,8 @@ def _choose_vertebra(view: EvaluationView) -> None:
         [_ALL, *VERTEBRAE],
         format_func=lambda name: "all of them" if name == _ALL else f"only with {name} fractured",
         key="ev_vertebra",
-        on_change=_change("ev_vertebra", "vertebra", lambda name: "" if name == _ALL else name),
-        help="Intact studies stay in, so that there is something to tell apart.",
+        on_change=change("ev_vertebra", "vertebra", lambda name: "" if name == _ALL else name),
+        help="Unfractured studies are kept, so that both classes remain.",
     )
 
 
@@ -184,7 +178,7 @@ def _choose_fold(view: EvaluationView, evaluated: Evaluated | None) -> None:
         [_ALL, *folds],
         format_func=lambda fold: "all folds" if fold == _ALL else f"fold {fold}",
         key="ev_fold",
-        on_change=_change("ev_fold", "fold", lambda fold: None if fold == _ALL else fold),
+        on_change=change("ev_fold", "fold", lambda fold: None if fold == _ALL else fold),
     )
 
 
@@ -196,7 +190,7 @@ def _choose_spacing(view: EvaluationView, facts: StudyFacts) -> None:
     control("ev_spacing", _clipped(view.spacing or (low, high), low, high))
     st.slider(
         "Slice distance (mm)", low, high, step=0.05, key="ev_spacing",
-        on_change=_change(
+        on_change=change(
             "ev_spacing", "spacing",
             lambda ends: None if tuple(ends) == (low, high) else tuple(ends),
         ),
@@ -213,26 +207,13 @@ def _choose_flags(view: EvaluationView, facts: StudyFacts) -> None:
         list(titles),
         format_func=lambda column: titles[column],
         key="ev_without",
-        on_change=_change("ev_without", "without", tuple),
+        on_change=change("ev_without", "without", tuple),
         placeholder="no quality flag",
     )
 
 
 def _clipped(ends: tuple[float, float], low: float, high: float) -> tuple[float, float]:
     return min(max(ends[0], low), high), min(max(ends[1], low), high)
-
-
-def _change(
-    key: str, field: str, convert: Callable[[Any], Any] = lambda value: value
-) -> Callable[[], None]:
-    """A callback that puts a widget's value into the view; hand-set thresholds go."""
-
-    def changed() -> None:
-        value = convert(state.recall(key))
-        view = replace(evaluation_view(), **{field: value})
-        keep_evaluation_view(replace(view, moved=()))
-
-    return changed
 
 
 def _data_changed() -> None:

@@ -1,4 +1,4 @@
-"""Everything the Evaluation page draws, gathered once a run of the page."""
+"""Data of the Evaluation page, gathered once per page run."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from dashboard.widgets.palette import ModelStyle, model_styles
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ComparisonTable:
-    """The models on show, on the studies on show.
+    """The models and studies shown.
 
     Attributes:
-        truth: What is true of them.
-        evaluated: Models and truth.
-        question: What is judged.
-        models: Those that can be judged so, by name.
-        styles: Of every model there is, by name.
-        chosen: What the rule chose, by name; absent where it could not choose.
-        problems: Sentences about what is missing.
+        truth: Truth of the studies.
+        evaluated: Models and truth of the studies.
+        question: Level and definition of truth.
+        models: Models that have this level, by name.
+        styles: Style of every available model, by name.
+        chosen: Thresholds of the rule, by name; absent where it could not choose.
+        problems: Sentences about missing levels and thresholds.
     """
 
     truth: TruthSource
@@ -45,12 +45,18 @@ class ComparisonTable:
     problems: tuple[str, ...]
 
     @property
+    def notes(self) -> list[str]:
+        """Sentences about studies and thresholds that are missing."""
+        coverage = self.evaluated.data.coverage
+        return [*(s for one in coverage for s in one.sentences()), *self.problems]
+
+    @property
     def names(self) -> list[str]:
-        """Of the models, in the order chosen."""
+        """Names of the models, in the order chosen."""
         return list(self.models)
 
     def thresholds(self, view: EvaluationView, name: str) -> Thresholds:
-        """What the reader has set for a model, else what the rule chose, else one half."""
+        """Thresholds moved by the user, otherwise those of the rule, otherwise 0.5."""
         moved = view.moved_of(self.models[name].source_id)
         expected = 7 if by_vertebra(view, self.question) else 1
         if moved is not None and len(moved) == expected:
@@ -58,7 +64,7 @@ class ComparisonTable:
         return self.chosen[name].values if name in self.chosen else (0.5,) * expected
 
     def focus(self, view: EvaluationView) -> str:
-        """Name of the model that the sliders move."""
+        """Name of the active model, whose threshold the sliders move."""
         for name, model in self.models.items():
             if model.source_id == view.focus:
                 return name
@@ -73,11 +79,11 @@ def by_vertebra(view: EvaluationView, question: Question) -> bool:
 def compare(
     sources: Sources, truth: TruthSource, models: Sequence[PredictionSource], view: EvaluationView
 ) -> ComparisonTable:
-    """Read what a view shows and choose thresholds by its rule.
+    """Read the studies of a view and choose thresholds by its rule.
 
     Raises:
-        PredictionsError: A table is broken, or no study or no model is left.
-        DataRootError: The truth is broken.
+        PredictionsError: A table cannot be read, or no study or model is left.
+        DataRootError: The truth cannot be read.
     """
     evaluated = load(truth, models, view)
     question = question_of(view)
@@ -90,14 +96,14 @@ def compare(
         try:
             chosen[name] = _choose(sources, truth, model, evaluated, question, view)
         except PredictionsError as error:
-            problems.append(f"{name}: {error} One half is taken until you move it.")
+            problems.append(f"{name}: {error} The threshold is 0.5 until you move it.")
     return ComparisonTable(
         truth, evaluated, question, by_name, styles_of(sources), chosen, tuple(problems)
     )
 
 
 def styles_of(sources: Sources) -> dict[str, ModelStyle]:
-    """Looks of every model by its name: bundles first, so that they keep theirs."""
+    """Style of every model by name; bundles come first, so that theirs do not change."""
     return model_styles([model.label for model in sources.models.values()])
 
 

@@ -1,9 +1,8 @@
-"""The charts of the Evaluation page, each with a sentence on how to read it."""
+"""Charts of the Evaluation page, each with a sentence on how to read it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 
 import plotly.graph_objects as go
@@ -23,18 +22,17 @@ from dashboard.evaluation.charts.small_multiples import small_multiples_figure
 from dashboard.evaluation.comparison import ComparisonTable, drawn_curves
 from dashboard.evaluation.deferred import Pending, deferred
 from dashboard.evaluation.live_overlays import Slots
-from dashboard.evaluation.results import Evaluated, Question, curve, items
-from dashboard.evaluation.state import control, evaluation_view, keep_evaluation_view
+from dashboard.evaluation.results import BY_KEY, Evaluated, Question, curve, items
+from dashboard.evaluation.state import change, control, evaluation_view
 from dashboard.evaluation.tables import legend_html, model_tag
 from dashboard.evaluation.threshold_counts import WORDS, LevelWords
-from dashboard.session import state
 from dashboard.widgets.frame import draw
 from dashboard.widgets.plot_area import CONFIG
 
 
-def title(text: str, reading: str) -> None:
+def title(text: str, aid: str) -> None:
     """A chart's title and how to read it."""
-    st.html(f'<div class="lab-panel-title">{text}<span>{reading}</span></div>')
+    st.html(f'<div class="lab-panel-title">{text}<span>{aid}</span></div>')
 
 
 def curve_section(comparison: ComparisonTable, slots: Slots) -> None:
@@ -44,24 +42,24 @@ def curve_section(comparison: ComparisonTable, slots: Slots) -> None:
     roc, precision = st.columns(2, gap="medium")
     with roc:
         title(
-            "ROC: what finding more costs",
+            "ROC: the cost of a higher recall",
             "Up and to the left is better: more positives found for the same false alarms.",
         )
         slots.roc = _chart("ev_roc", lambda: roc_figure(curves), bool(curves), "ROC curves")
     with precision:
         title(
             "Precision–recall: can a call be believed?",
-            "Up and to the right is better; the dotted line is what calling at random would give.",
+            "Up and to the right is better; the dotted line is chance.",
         )
         slots.precision = _chart(
             "ev_pr", lambda: pr_figure(curves), bool(curves), "Precision–recall curves"
         )
-    title("Confusion matrix", "Of each row the share that was called so; amber cells are errors.")
+    title("Confusion matrix", "Shares of each row; amber cells are errors.")
     slots.confusion = st.empty()
     title(
         "At the threshold",
-        "Every figure follows the sliders; PPV and NPV say what a call, or no call, is worth at a "
-        "prevalence.",
+        "Every figure follows the sliders. PPV and NPV: how often a call, or no call, is "
+        "right at a prevalence.",
     )
     _prevalence()
     slots.metrics = st.empty()
@@ -75,16 +73,16 @@ def vertebra_section(comparison: ComparisonTable, slots: Slots) -> None:
         strata = question.level == "patient"
         title(
             "By vertebra, at the threshold",
-            "Patients by the vertebra that is fractured: which fractures make the model call?"
+            "Patients by fractured vertebra: which fractures lead to a call?"
             if strata
-            else "Where does the model miss, and where does it call in vain?",
+            else "Where are misses and false alarms?",
         )
         slots.vertebrae = st.empty()
     with panels:
         title(
             "C1–C7 one by one",
-            "A level with few fractures has a coarse curve: one fracture is one step."
-            + (" These curves judge each vertebra’s own score." if strata else ""),
+            "A vertebra with few fractures has a coarse curve: one step per fracture."
+            + (" These curves use the scores of each vertebra." if strata else ""),
         )
         if not question.knows_vertebrae:
             st.html(
@@ -93,23 +91,25 @@ def vertebra_section(comparison: ComparisonTable, slots: Slots) -> None:
             )
             return
 
-        def figure() -> go.Figure:
-            return small_multiples_figure(
-                {
-                    name: drawn_curves(comparison, j, question.of_vertebrae)
-                    for j, name in enumerate(VERTEBRAE)
-                }
-            )
+        slots.panels = _later(
+            slots, "ev_panels", partial(panels_figure, comparison), "ROC curves of C1 to C7"
+        )
 
-        slots.panels = _later(slots, "ev_panels", figure, "ROC curves of C1 to C7")
+
+def panels_figure(comparison: ComparisonTable) -> go.Figure:
+    """ROC curves of C1..C7, one panel each."""
+    question = comparison.question.of_vertebrae
+    return small_multiples_figure(
+        {name: drawn_curves(comparison, j, question) for j, name in enumerate(VERTEBRAE)}
+    )
 
 
 def score_section(comparison: ComparisonTable, slots: Slots) -> None:
-    """Distributions of scores, a model each."""
+    """Score distributions, one chart per model."""
     words = WORDS[comparison.question.level]
     title(
         "Scores of positives and negatives",
-        "The less the two overlap, the easier the choice: right of the line is called.",
+        "The less the two overlap, the better; scores right of the line are called.",
     )
     names = comparison.names
     per_row = min(len(names), 3)
@@ -136,14 +136,14 @@ def trust_section(comparison: ComparisonTable, slots: Slots) -> None:
     with calibration:
         title(
             "Calibration: does 0.3 mean 30 %?",
-            "On the diagonal scores are frequencies; below it the model is too sure of itself.",
+            "On the diagonal, scores equal observed frequencies; below it, they are too high.",
         )
         _later(slots, "ev_calibration", partial(_calibration, comparison), "Reliability curves")
     with decision:
         title(
-            "Decision curve: is acting on it worth it?",
-            "Above both grey lines, calling by the model does more good than calling all or none, "
-            "if a false alarm weighs p : (1 − p) of a miss.",
+            "Decision curve: is acting on the model worth it?",
+            "Above both grey lines the model is better than calling all or none, if a false alarm "
+            "costs p : (1 − p) of a miss.",
         )
         slots.decision = _later(
             slots, "ev_decision", partial(_decisions, comparison), "Decision curves"
@@ -169,7 +169,7 @@ def _decisions(comparison: ComparisonTable) -> go.Figure:
 
 
 def with_band(comparison: ComparisonTable, drawn: DrawnCurve) -> DrawnCurve:
-    """The curve with its band, where that has been computed."""
+    """The curve with its band, once computed."""
     evaluated, question = comparison.evaluated, comparison.question
 
     def work() -> CurveBand | None:
@@ -183,7 +183,7 @@ def with_band(comparison: ComparisonTable, drawn: DrawnCurve) -> DrawnCurve:
 
 
 def _chart(key: str, figure: Callable[[], go.Figure], there: bool, alt: str) -> DeltaGenerator:
-    """Draw a chart and return the place over it."""
+    """Draw a chart and return the slot over it."""
     with st.container(key=f"{key}_stack"):
         if there:
             st.plotly_chart(figure(), config=CONFIG, key=key, alt=alt)
@@ -193,7 +193,7 @@ def _chart(key: str, figure: Callable[[], go.Figure], there: bool, alt: str) -> 
 
 
 def _later(slots: Slots, key: str, figure: Callable[[], go.Figure], alt: str) -> DeltaGenerator:
-    """Leave room for a chart, have it drawn later and return the place over it."""
+    """Reserve room for a chart that is drawn later, and return the slot over it."""
     with st.container(key=f"{key}_stack"):
         room = st.empty()
         over = st.empty()
@@ -210,50 +210,27 @@ def _prevalence() -> None:
     control("ev_prevalence", None if view.prevalence is None else 100 * view.prevalence)
     st.number_input(
         "Prevalence for PPV and NPV, %", 0.01, 99.99, value=None, step=0.5, format="%.2f",
-        placeholder="as in the data", key="ev_prevalence", on_change=_prevalence_changed,
-        width=240,
+        placeholder="as in the data", key="ev_prevalence", width=240,
+        on_change=change("ev_prevalence", "prevalence", _share, keep_moved=True),
     )  # fmt: skip
 
 
-def _prevalence_changed() -> None:
-    typed = state.recall("ev_prevalence")
-    view = replace(evaluation_view(), prevalence=None if typed is None else round(typed / 100, 6))
-    keep_evaluation_view(view)
+def _share(percent: float | None) -> float | None:
+    return None if percent is None else round(percent / 100, 6)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _cached_histogram(
-    key: str, _evaluated: Evaluated, name: str, _question: Question
-) -> ScoreHistogram:
-    del key
-    found = items(_evaluated, name, _question)
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_KEY)
+def _histogram(evaluated: Evaluated, name: str, question: Question) -> ScoreHistogram:
+    found = items(evaluated, name, question)
     return score_histogram(found.scores, found.truth)
 
 
-def _histogram(evaluated: Evaluated, name: str, question: Question) -> ScoreHistogram:
-    return _cached_histogram(f"{evaluated.key}|{question}", evaluated, name, question)
-
-
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _cached_reliability(
-    key: str, _evaluated: Evaluated, name: str, _question: Question
-) -> Reliability:
-    del key
-    found = items(_evaluated, name, _question)
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_KEY)
+def _reliability(evaluated: Evaluated, name: str, question: Question) -> Reliability:
+    found = items(evaluated, name, question)
     return reliability(found.scores, found.truth, bins=10, binning="equal count")
 
 
-def _reliability(evaluated: Evaluated, name: str, question: Question) -> Reliability:
-    return _cached_reliability(f"{evaluated.key}|{question}", evaluated, name, question)
-
-
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _cached_decision(
-    key: str, _evaluated: Evaluated, name: str, _question: Question
-) -> DecisionCurve:
-    del key
-    return decision_curve(curve(_evaluated, name, _question))
-
-
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_KEY)
 def _decision(evaluated: Evaluated, name: str, question: Question) -> DecisionCurve:
-    return _cached_decision(f"{evaluated.key}|{question}", evaluated, name, question)
+    return decision_curve(curve(evaluated, name, question))

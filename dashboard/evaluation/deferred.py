@@ -1,4 +1,4 @@
-"""Figures that take seconds at full size: computed once, in the background where they are large."""
+"""Figures that take seconds at full size, computed once; large ones in the background."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dashboard.background.thread_jobs import JobPool
 
 T = TypeVar("T")
 INLINE_UP_TO: Final = 60_000
-"""Items; so many take well under a second."""
+"""Number of items that takes well under a second."""
 
 
 class Pending:
@@ -22,12 +22,12 @@ PENDING: Final = Pending()
 
 
 def deferred(key: str, work: Callable[[], T], *, items: int) -> T | Pending:
-    """A result, at once where there are few items, else once the background has it.
+    """A result: at once for few items, otherwise `PENDING` until the background has computed it.
 
     Args:
-        key: Names the result.
+        key: Key of the result.
         work: Computes it.
-        items: What it is computed from; large work waits for `compute_deferred`.
+        items: Number of items it is computed from; large work waits for `compute_deferred`.
 
     Raises:
         CSpineError: Whatever `work` raised.
@@ -39,11 +39,11 @@ def deferred(key: str, work: Callable[[], T], *, items: int) -> T | Pending:
 
 
 def compute_deferred() -> None:
-    """Start what the page has asked for and could not wait for; after all is drawn."""
+    """Start the deferred work of the page, after everything else is drawn."""
     pool().start_held()
 
 
 @st.cache_resource(show_spinner=False)
 def pool() -> JobPool:
-    """The figures of all sessions, one computed after the other."""
+    """Pool for the figures of all sessions, computed one after another."""
     return JobPool("evaluation", most_waiting=10_000)

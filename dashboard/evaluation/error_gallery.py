@@ -1,4 +1,4 @@
-"""The wrong calls with pictures, the worst first, each a step away from Diagnosis."""
+"""Gallery of wrong calls, the worst first, with pictures and links to Diagnosis."""
 
 from __future__ import annotations
 
@@ -19,15 +19,14 @@ from dashboard.evaluation.comparison import ComparisonTable
 from dashboard.evaluation.headline_rows import threshold_scores
 from dashboard.evaluation.results import items
 from dashboard.evaluation.state import (
+    change,
     control,
     errors_shown,
     evaluation_view,
-    keep_evaluation_view,
     show_more_errors,
 )
 from dashboard.evaluation.tables import model_tag
 from dashboard.evaluation.threshold_counts import WORDS
-from dashboard.session import state
 from dashboard.session.wording import duration
 from dashboard.studies.synthetic_studies import can_show, is_ready, try_picture
 from dashboard.widgets.frame import draw
@@ -39,7 +38,7 @@ AT_MOST: Final = 60
 
 @st.fragment
 def error_gallery(comparison: ComparisonTable) -> None:
-    """List false negatives or false positives of the model in focus at its thresholds."""
+    """List false negatives or false positives of the active model at its thresholds."""
     view = evaluation_view()
     name = comparison.focus(view)
     words = WORDS[comparison.question.level]
@@ -51,11 +50,12 @@ def error_gallery(comparison: ComparisonTable) -> None:
         control("ev_errors", view.errors)
         st.segmented_control(
             "Errors", list(names), format_func=lambda kind: names[kind], required=True,
-            key="ev_errors", on_change=_kind_changed, label_visibility="collapsed",
+            key="ev_errors", label_visibility="collapsed",
+            on_change=change("ev_errors", "errors", keep_moved=True),
         )  # fmt: skip
         st.button(
-            "Follow the sliders", icon=":material/sync:", key="ev_follow",
-            help="The list shows the errors at the thresholds of the moment it was drawn.",
+            "Update the list", icon=":material/sync:", key="ev_follow",
+            help="Lists the errors at the current thresholds.",
         )  # fmt: skip
     view = evaluation_view()
     thresholds = comparison.thresholds(view, name)
@@ -83,7 +83,7 @@ def error_gallery(comparison: ComparisonTable) -> None:
 
 
 def _rows(comparison: ComparisonTable, calls: list[WrongCall]) -> None:
-    """Text first; pictures follow one by one, with the time they still need."""
+    """Draw texts first, then pictures one by one, with the time left."""
     places: list[DeltaGenerator] = []
     columns = st.columns(2, gap="medium")
     for k, call in enumerate(calls):
@@ -120,10 +120,10 @@ def _make_missing(
 
 
 def _picture(place: DeltaGenerator, comparison: ComparisonTable, call: WrongCall) -> None:
-    told: list[str] = []
-    path = try_picture(call.study_id, call.slice_index, comparison.truth.root, told.append)
+    reasons: list[str] = []
+    path = try_picture(call.study_id, call.slice_index, comparison.truth.root, reasons.append)
     if path is None:
-        place.html(f'<div class="lab-no-picture" title="{escape(told[0])}">no picture</div>')
+        place.html(f'<div class="lab-no-picture" title="{escape(reasons[0])}">no picture</div>')
         return
     where = "" if call.slice_index is None else f", slice {call.slice_index}"
     encoded = base64.b64encode(path.read_bytes()).decode()
@@ -145,7 +145,7 @@ def _link(comparison: ComparisonTable, call: WrongCall) -> None:
 
 
 def diagnosis_link(call: WrongCall) -> str:
-    """Diagnosis at a study, slice and vertebra; a page of its own, so that the list stays."""
+    """Link to Diagnosis at a study, slice and vertebra."""
     query = {"study": call.study_id}
     if call.slice_index is not None:
         query["slice"] = str(call.slice_index)
@@ -160,7 +160,7 @@ def _row(comparison: ComparisonTable, call: WrongCall) -> str:
     fractured = [
         name for name, is_so in zip(VERTEBRAE, truth.fractured[study], strict=True) if is_so
     ]
-    told = f"truth: {', '.join(fractured)} fractured" if fractured else "truth: intact"
+    label = f"truth: {', '.join(fractured)} fractured" if fractured else "truth: intact"
     chip = ""
     if call.vertebra is not None:
         name = VERTEBRAE[call.vertebra]
@@ -169,7 +169,7 @@ def _row(comparison: ComparisonTable, call: WrongCall) -> str:
     where = "" if call.slice_index is None else f"slice {call.slice_index} · "
     return (
         f'<div class="lab-error"><span>{chip}Study …{escape(call.study_id[-8:])}</span>'
-        f'<span class="lab-muted">{where}{told}</span>'
+        f'<span class="lab-muted">{where}{label}</span>'
         f'<span class="lab-number">score {call.score:.3f}, threshold {call.threshold:.3f}, '
         f"off by {call.margin:.3f}</span></div>"
     )
@@ -182,11 +182,7 @@ def _heading(
     order = "the most confident error first"
     return (
         f'<div class="lab-panel-title">{model_tag(name, comparison.styles[name])}'
-        f"<span>{total:,} at {at}, {order}. A picture shows the slice to look at first: of a miss "
-        "the middle of the fractured vertebra, of an alarm the most suspicious one.</span></div>"
+        f"<span>{total:,} at {at}, {order}. A picture shows the slice to look at first: for a miss "
+        "the middle of the fractured vertebra, for a false alarm the slice of the highest "
+        "score.</span></div>"
     )
-
-
-def _kind_changed() -> None:
-    view = replace(evaluation_view(), errors=state.recall("ev_errors"))
-    keep_evaluation_view(view)

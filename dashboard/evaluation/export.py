@@ -1,4 +1,4 @@
-"""What the page shows, to take away: JSON, CSV and one HTML file that needs nothing else."""
+"""The view as JSON, CSV and one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ RATIOS: Final = (
 COUNTS: Final = ("true_positives", "false_positives", "true_negatives", "false_negatives")
 
 
-def export_json(
+def json_text(
     comparison: ComparisonTable, view: EvaluationView, rows: Sequence[HeadlineRow]
-) -> dict[str, Any]:
-    """The figures on show as JSON values; an undefined one is null."""
+) -> str:
+    """The figures shown as the text of a JSON file; an undefined one is null."""
     live = figures_now(comparison, view)
     truth = comparison.evaluated.data.truth
-    return {
+    content = {
         "data": comparison.truth.label,
         "synthetic": comparison.truth.synthetic,
         "level": comparison.question.level,
@@ -43,19 +43,13 @@ def export_json(
         "fractured_studies": int(truth.fractured.any(axis=1).sum()),
         "view": to_query(view),
         "models": {row.name: _model(comparison, row, live[row.name]) for row in rows},
-        "notes": [*_coverage(comparison), *comparison.problems],
+        "notes": comparison.notes,
     }
-
-
-def json_text(
-    comparison: ComparisonTable, view: EvaluationView, rows: Sequence[HeadlineRow]
-) -> str:
-    """`export_json` as a file's text."""
-    return json.dumps(export_json(comparison, view, rows), indent=2, allow_nan=False) + "\n"
+    return json.dumps(content, indent=2, allow_nan=False) + "\n"
 
 
 def csv_text(comparison: ComparisonTable, view: EvaluationView, rows: Sequence[HeadlineRow]) -> str:
-    """One row a model and part: all items together, and C1..C7."""
+    """One CSV row per model for all items together, and one for each of C1..C7."""
     live = figures_now(comparison, view)
     free = ("auc", "average_precision", "brier", "expected_calibration_error")
     stream = io.StringIO()
@@ -80,14 +74,14 @@ def html_report(
     comparison: ComparisonTable, view: EvaluationView, tables: Mapping[str, str],
     figures: Mapping[str, go.Figure], link: str,
 ) -> str:  # fmt: skip
-    """One HTML file with tables and charts; it loads nothing from anywhere.
+    """One HTML file with tables and charts that loads nothing else.
 
     Args:
-        comparison: The models.
-        view: What is shown.
+        comparison: Models and studies shown.
+        view: The current view.
         tables: HTML by heading.
         figures: Charts by heading.
-        link: Query of the page that shows the same.
+        link: Query of the page that shows the same view.
     """
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
     truth = comparison.evaluated.data.truth
@@ -118,13 +112,13 @@ def html_report(
         "<!doctype html><html lang='en'><head><meta charset='utf-8'><title>Evaluation</title>"
         f"<style>{_STYLE}</style></head><body><h1>Evaluation</h1><p>{summary}</p>"
         f"<p class='warning'>{escape(warning)} {escape(NOT_FOR_CLINICAL_USE)}</p><p>{legend}</p>"
-        f"<ul>{lines}</ul>{''.join(parts)}<p class='small'>The page that shows this: "
+        f"<ul>{lines}</ul>{''.join(parts)}<p class='small'>Page of this view: "
         f"/evaluation?{escape(link)}</p></body></html>"
     )
 
 
 def figures_now(comparison: ComparisonTable, view: EvaluationView) -> dict[str, LiveFigures]:
-    """Every model at its thresholds as the view has them."""
+    """Counts of every model at the thresholds of the view."""
     return {
         name: live_figures(
             comparison.evaluated, name, comparison.question, comparison.thresholds(view, name)
@@ -162,14 +156,6 @@ def _counts(counts: ConfusionCounts) -> dict[str, float]:
 
 def _cells(counts: ConfusionCounts) -> list[float]:
     return list(_counts(counts).values())
-
-
-def _coverage(comparison: ComparisonTable) -> list[str]:
-    return [
-        sentence
-        for coverage in comparison.evaluated.data.coverage
-        for sentence in coverage.sentences()
-    ]
 
 
 _STYLE: Final = (

@@ -1,4 +1,4 @@
-"""The headline table's figures: every model's metrics, their intervals, and who is best."""
+"""Figures of the headline table: every model's metrics, intervals and pairwise tests."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ PROJECT_FIGURES: Final[dict[LevelName, dict[str, float]]] = {
 
 @dataclass(frozen=True, slots=True)
 class HeadlineRow:
-    """One model.
+    """Figures of one model.
 
     Attributes:
-        name: Of the model.
-        values: By metric; None where it is undefined.
-        intervals: By metric; None where there is none.
+        name: Name of the model.
+        values: Value by metric; None where it is undefined.
+        intervals: Interval by metric; None where there is none.
         pending: Whether intervals are still being computed.
-        loss: Of the competition, at vertebra and patient level; None at others.
+        loss: Loss of the RSNA 2022 competition, at vertebra and patient level; None at others.
     """
 
     name: str
@@ -61,7 +61,7 @@ def headline_rows(comparison: ComparisonTable) -> list[HeadlineRow]:
 
 
 def pair_tests(comparison: ComparisonTable) -> ModelComparison | Pending | None:
-    """Which differences are more than chance; None with one model or a threshold a vertebra."""
+    """Pairwise tests; None with one model or with one threshold per vertebra."""
     thresholds = {name: own.values for name, own in comparison.chosen.items()}
     if len(comparison.names) < 2 or set(thresholds) != set(comparison.names):
         return None
@@ -80,9 +80,9 @@ def pair_tests(comparison: ComparisonTable) -> ModelComparison | Pending | None:
 def threshold_scores(
     evaluated: Evaluated, name: str, question: Question, thresholds: Thresholds
 ) -> tuple[LevelItems, NDArray[np.float64], float]:
-    """Items, and scores with one threshold that make the calls of one or of seven.
+    """Items, scores and one threshold that reproduce the calls at one or seven thresholds.
 
-    Seven thresholds turn scores into 1 for a call and 0 for none, with a threshold of one half.
+    With seven thresholds the scores are 1 for a call and 0 otherwise, and the threshold is 0.5.
     """
     found = items(evaluated, name, question)
     if len(thresholds) == 1:
@@ -97,13 +97,6 @@ def threshold_scores(
     else:
         calls = found.scores >= each[found.vertebrae]
     return found, np.asarray(calls, dtype=np.float64), 0.5
-
-
-def best_of(tests: ModelComparison | Pending | None, metric: str) -> str | None:
-    """The model that is significantly better than every other, if any."""
-    if tests is None or isinstance(tests, Pending):
-        return None
-    return tests.best.get(metric)
 
 
 def _row(comparison: ComparisonTable, name: str) -> HeadlineRow:
@@ -179,7 +172,7 @@ def _loss(comparison: ComparisonTable, name: str) -> CompetitionLoss | None:
 
 
 def _only(comparison: ComparisonTable) -> EvaluationSet:
-    """The evaluated set with the models on show alone."""
+    """The evaluated set with only the models shown."""
     data = comparison.evaluated.data
     models = tuple(model for model in data.models if model.name in comparison.models)
     return EvaluationSet(data.truth, models, data.coverage)

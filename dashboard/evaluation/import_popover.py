@@ -1,4 +1,4 @@
-"""A model from elsewhere joins the comparison: a CSV, or a folder of predictions."""
+"""Import of predictions of another model: a CSV, or a folder of predictions."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from dashboard.session import state
 from dashboard.session.access import may_change
 from dashboard.session.settings import settings
 from dashboard.session.typed_path import typed_path
-from dashboard.widgets.notices import show_error
+from dashboard.widgets.notices import show_error, succeeds
 
 _OTHER: Final = ""
 
 
 def import_popover(sources: Sources) -> None:
-    """Draw the button and what opens below it; nothing where the dashboard is read-only."""
+    """Draw the import popover; nothing where the dashboard is read-only."""
     if not may_change():
         return
     with st.popover("Add predictions", icon=":material/upload_file:", width="stretch"):
         st.caption(
-            "A CSV with one row a study (`uid, Overall, C1 … C7`), the competition's format "
+            "A CSV with one row per study (`uid, Overall, C1 … C7`), the competition's format "
             "(`row_id, fractured`), or a folder that `python -m core predict` wrote."
         )
         upload = st.file_uploader(
             f"CSV, up to {MAX_CSV_MIB} MiB", type="csv", max_upload_size=MAX_CSV_MIB, key="ev_csv"
         )
         folder = st.text_input(
-            "or a folder of predictions on this machine", key="ev_folder",
+            "or folder of predictions on this machine", key="ev_folder",
             placeholder="var/predictions/my-model",
         )  # fmt: skip
-        name = st.text_input("Call the model", key="ev_import_name", placeholder="my-model")
+        name = st.text_input("Name of the model", key="ev_import_name", placeholder="my-model")
         truth_id = st.selectbox(
-            "Its studies belong to",
+            "Truth of its studies",
             [*sources.truths, _OTHER],
             format_func=lambda key: sources.truths[key].label if key else "another truth …",
             key="ev_import_truth",
@@ -77,13 +77,10 @@ def _forget_button(sources: Sources) -> None:
     if not imported:
         return
     st.divider()
-    doomed = st.selectbox(
-        "Added before", list(imported), format_func=lambda key: imported[key], key="ev_forget"
+    chosen = st.selectbox(
+        "Imported models", list(imported), format_func=lambda key: imported[key], key="ev_forget"
     )
-    if st.button("Remove it", key="ev_forget_button"):
-        try:
-            forget_import(settings(), doomed)
-        except CSpineError as error:
-            show_error(error, icon=":material/error:")
-            return
+    if st.button("Remove", key="ev_forget_button") and succeeds(
+        lambda: forget_import(settings(), chosen)
+    ):
         st.rerun()

@@ -1,4 +1,4 @@
-"""Predictions from elsewhere: kept below var/imports, so that a link to them works tomorrow."""
+"""Imported predictions, kept below var/imports so that links to them keep working."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class ImportedModel:
     """One imported model.
 
     Attributes:
-        import_id: Its folder's name.
-        name: As the reader called it.
-        table: A CSV here, or a folder or Parquet file elsewhere.
-        truth_id: Of the truth it was imported for; "" where a path was given.
-        truth_path: That path, if so.
+        import_id: Name of its folder.
+        name: Name that the user gave.
+        table: A copied CSV, or a folder or Parquet file elsewhere.
+        truth_id: Id of its truth; "" where a path was given.
+        truth_path: Path of its truth; None where an id was given.
     """
 
     import_id: str
@@ -43,7 +43,7 @@ class ImportedModel:
 
 
 def list_imports(settings: Settings) -> list[ImportedModel]:
-    """All imports, the oldest first; what cannot be read is left out."""
+    """All imports, the oldest first; unreadable ones are left out."""
     root = imports_root(settings)
     if not root.is_dir():
         return []
@@ -65,24 +65,24 @@ def list_imports(settings: Settings) -> list[ImportedModel]:
 def import_csv(
     settings: Settings, name: str, content: bytes, *, truth_id: str, truth_path: Path | None = None
 ) -> ImportedModel:
-    """Keep a CSV of an outside model.
+    """Copy a CSV of another model.
 
     Args:
-        settings: Say where.
-        name: What to call the model.
-        content: Of the file.
-        truth_id: The truth it belongs to, "" where `truth_path` is given.
+        settings: Settings with the folder of imports.
+        name: Name of the model.
+        content: Content of the file.
+        truth_id: Id of its truth; "" where `truth_path` is given.
         truth_path: A `train.csv`, a truth table or a data root.
 
     Raises:
-        PredictionsError: The dashboard is read-only, the file is too large or in neither layout.
+        PredictionsError: The dashboard is read-only, the file is too large or has neither layout.
         StorageError: It cannot be written.
     """
     _check_allowed()
     if len(content) > MAX_CSV_MIB << 20:
         raise PredictionsError(
-            f"The file is larger than {MAX_CSV_MIB} MiB; one row a study (or eight in the "
-            "competition's format) is all that is read."
+            f"The file is larger than {MAX_CSV_MIB} MiB; keep one row per study (or eight in the "
+            "competition's format)."
         )
     folder = _new_folder(settings, name, content)
     atomic_files.write_bytes(folder / _SCORES, content)
@@ -97,11 +97,11 @@ def import_csv(
 def import_folder(
     settings: Settings, name: str, path: Path, *, truth_id: str, truth_path: Path | None = None
 ) -> ImportedModel:
-    """Point to a folder that `core predict` wrote, or to a table like its `slices.parquet`.
+    """Refer to a folder that `core predict` wrote, or to a table like its `slices.parquet`.
 
     Raises:
         PredictionsError: The dashboard is read-only, or the table cannot be read.
-        StorageError: The pointer cannot be written.
+        StorageError: The entry cannot be written.
     """
     _check_allowed()
     read_score_table(path, name)
@@ -110,7 +110,7 @@ def import_folder(
 
 
 def forget_import(settings: Settings, import_id: str) -> None:
-    """Remove an import; tables elsewhere are left alone.
+    """Remove an import; tables elsewhere are kept.
 
     Raises:
         PredictionsError: The dashboard is read-only, or there is no such import.
@@ -129,7 +129,7 @@ def forget_import(settings: Settings, import_id: str) -> None:
 
 
 def imports_root(settings: Settings) -> Path:
-    """Where imports are kept."""
+    """Folder of the imports."""
     return settings.cspine_var / "imports"
 
 

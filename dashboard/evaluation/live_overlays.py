@@ -1,4 +1,4 @@
-"""Everything on the Evaluation page that follows the thresholds, filled into its places."""
+"""The parts of the Evaluation page that follow the thresholds, filled into their slots."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dashboard.widgets.plot_area import GRID, LOW, WIDE
 
 @dataclass(slots=True)
 class Slots:
-    """Places on the page that the sliders fill anew; None where a chart is not shown.
+    """Slots of the page that the sliders fill again; None where a chart is not shown.
 
     Attributes:
         roc: Over the ROC curves.
@@ -30,7 +30,7 @@ class Slots:
         metrics: The table of metrics.
         vertebrae: The table of C1–C7.
         distributions: Over each model's distribution, by name.
-        later: What draws the charts below the first screen.
+        later: Functions that draw the charts below the first screen.
     """
 
     roc: DeltaGenerator | None = None
@@ -44,7 +44,7 @@ class Slots:
     later: list[Callable[[], None]] = field(default_factory=list)
 
     def draw_the_rest(self) -> None:
-        """Draw the charts that wait for what the reader looks at first."""
+        """Draw the charts below the first screen."""
         for work in self.later:
             work()
         self.later.clear()
@@ -56,7 +56,7 @@ def fill(
     figures: Mapping[str, LiveFigures],
     slots: Slots,
 ) -> None:
-    """Put what all items together give into the places that the page left for it."""
+    """Fill the slots that show all items together."""
     styles = comparison.styles
     if slots.roc is not None:
         _html(slots.roc, overlay(WIDE, [_roc_mark(comparison, n, f) for n, f in figures.items()]))
@@ -86,7 +86,7 @@ def fill(
 def fill_vertebrae(
     comparison: ComparisonTable, focus: str, figures: Mapping[str, LiveFigures], slots: Slots
 ) -> None:
-    """Put what C1..C7 give one by one into its places."""
+    """Fill the slots that show C1..C7 one by one."""
     if slots.panels is not None:
         _html(slots.panels, overlay(GRID, _panel_marks(comparison, figures)))
     if slots.vertebrae is not None:

@@ -1,4 +1,4 @@
-"""Keeping an operating point in a bundle from the dashboard."""
+"""Operating points that the dashboard saves to a bundle."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ BY_HAND = "set by hand"
 def point_to_save(
     thresholds: Thresholds, chosen: ChosenThresholds | None, shown_on: str, n_studies: int
 ) -> SavedPoint:
-    """What to keep of the thresholds on show.
+    """The operating point of the thresholds shown.
 
     Args:
-        thresholds: One, or seven for C1..C7.
-        chosen: What the rule chose; its words hold only where the reader has moved nothing.
-        shown_on: The data on show, in words.
-        n_studies: Of it.
+        thresholds: One threshold, or seven for C1..C7.
+        chosen: Thresholds of the rule, which is named only if the user has moved none.
+        shown_on: Name of the data shown.
+        n_studies: Number of its studies.
     """
     untouched = chosen is not None and chosen.values == thresholds
     if untouched and chosen is not None:
@@ -49,7 +49,7 @@ def point_to_save(
 
 
 def save_point(bundle: BundleInfo, level: PointLevel, point: SavedPoint) -> None:
-    """Keep a point in a bundle.
+    """Save an operating point to a bundle.
 
     Raises:
         BundleError: The dashboard is read-only, or as `save_operating_point` describes.
@@ -60,7 +60,7 @@ def save_point(bundle: BundleInfo, level: PointLevel, point: SavedPoint) -> None
 
 
 def undo_point(bundle: BundleInfo, level: PointLevel) -> PastPoint:
-    """Put back what a level's point was before.
+    """Restore the previous operating point of a level.
 
     Raises:
         BundleError: The dashboard is read-only, or as `undo_operating_point` describes.
@@ -71,7 +71,7 @@ def undo_point(bundle: BundleInfo, level: PointLevel) -> PastPoint:
 
 
 def past_points(bundle: BundleInfo, level: PointLevel) -> list[PastPoint]:
-    """What a level's point was before, the latest first; none where the file is broken."""
+    """Previous operating points of a level, the latest first; none if the file is unreadable."""
     try:
         return point_history(bundle.folder, level)
     except BundleError:

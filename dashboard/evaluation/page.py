@@ -1,4 +1,4 @@
-"""The frame of the Evaluation page: choices, notices, and what to do where there is nothing."""
+"""Frame of the Evaluation page: choices, notices and the empty state."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from dashboard.evaluation.choices import (
     choose_level,
     choose_models,
     choose_truth,
-    import_button,
 )
 from dashboard.evaluation.comparison import ComparisonTable, compare
+from dashboard.evaluation.import_popover import import_popover
 from dashboard.evaluation.sources import Sources
 from dashboard.evaluation.state import evaluation_view, keep_evaluation_view
-from dashboard.session.access import may_change
 from dashboard.widgets.notices import show_error, show_left_message
 
 
 def empty_state(sources: Sources) -> None:
-    """Say that there are no predictions yet, and the three ways to some."""
+    """Explain how to get predictions where there are none yet."""
     st.html(
         '<div class="lab-blank"><strong>No predictions to evaluate yet.</strong><br>'
-        "A cross-validated run leaves some (<code>python -m core train CONFIG --fold all</code>, "
-        "or <em>Training</em> with all folds), <code>make demo-models</code> makes the shipped "
-        "networks’, and predictions of another model can be added here.</div>"
+        "A run over all folds writes them (<code>python -m core train CONFIG --fold all</code>, "
+        "or <em>Training</em> with all folds), <code>make demo-models</code> "
+        "writes those of the shipped networks, and predictions of another model can be added "
+        "here.</div>"
     )
     show_left_message()
-    if sources.truths and may_change():
-        import_button(sources)
+    if sources.truths:
+        import_popover(sources)
 
 
 def choices(sources: Sources) -> ComparisonTable | None:
-    """Draw all choices and read what they name; None where that cannot be, with the reason."""
+    """Draw all choices and read the data; None, with an error shown, where it cannot be read."""
     keep_evaluation_view(evaluation_view())
     with st.container(key="ev_choice"):
         data, level, detail = st.columns([5, 6, 5], gap="medium", vertical_alignment="bottom")
@@ -51,7 +51,7 @@ def choices(sources: Sources) -> ComparisonTable | None:
         with models:
             chosen = choose_models(sources, truth)
         with imports:
-            import_button(sources)
+            import_popover(sources)
     show_left_message()
     comparison, problem = None, ""
     try:
@@ -67,7 +67,7 @@ def choices(sources: Sources) -> ComparisonTable | None:
 
 
 def notices(comparison: ComparisonTable) -> None:
-    """How many studies are shown, what was left out, and whether they are synthetic."""
+    """Show the number of studies, what is left out, and whether they are synthetic."""
     truth = comparison.evaluated.data.truth
     fractured = int(truth.fractured.any(axis=1).sum())
     part = ""
@@ -82,14 +82,12 @@ def notices(comparison: ComparisonTable) -> None:
     if comparison.truth.synthetic:
         facts.append(f'<li class="lab-differ">{escape(SYNTHETIC_WARNING)}</li>')
     st.html(f'<ul class="lab-facts">{"".join(facts)}</ul>')
-    told = [s for coverage in comparison.evaluated.data.coverage for s in coverage.sentences()]
-    told += comparison.problems
-    if told:
-        with st.expander(f"{len(told)} notes on what is left out", icon=":material/info:"):
-            for sentence in told:
+    if notes := comparison.notes:
+        with st.expander(f"{len(notes)} notes on what is left out", icon=":material/info:"):
+            for sentence in notes:
                 st.markdown(f"- {sentence}")
 
 
 def section(question: str) -> None:
-    """A section's heading."""
+    """Draw the heading of a section."""
     st.html(f'<h2 class="lab-section">{escape(question)}</h2>')

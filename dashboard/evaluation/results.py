@@ -1,13 +1,14 @@
-"""Cached calls into core.evaluation: tables, the studies on show, and their curves."""
+"""Cached results of core.evaluation: tables, the evaluated studies, and their curves."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import streamlit as st
@@ -47,12 +48,12 @@ POINTS_OF_A_PANEL: Final = 120
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluated:
-    """Models and truth of the studies on show.
+    """Models and truth of the studies shown.
 
     Attributes:
-        key: Changes with anything that changes a figure; the key of everything derived.
-        data: Aligned and filtered.
-        whole: Studies before the filter.
+        key: Key of everything derived; it changes with anything that changes a figure.
+        data: Studies, aligned and filtered.
+        whole: Number of studies before the filter.
     """
 
     key: str
@@ -60,13 +61,17 @@ class Evaluated:
     whole: int
 
 
+BY_KEY: Final[dict[str | type[Any], Callable[[Any], Any]]] = {Evaluated: operator.attrgetter("key")}
+"""For `st.cache_resource`: results are kept by `Evaluated.key`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is judged.
+    """Level and definition of truth of an evaluation.
 
     Attributes:
         level: The level.
-        definition: Of slice truth.
+        definition: Definition of slice truth.
     """
 
     level: LevelName
@@ -74,39 +79,39 @@ class Question:
 
     @property
     def knows_vertebrae(self) -> bool:
-        """Whether C1..C7 can be judged one by one; a patient's are those of the vertebra level."""
+        """Whether C1..C7 can be evaluated one by one, at patient level by the vertebra scores."""
         return not (self.level == "slice" and self.definition == "boxed")
 
     @property
     def of_vertebrae(self) -> Question:
-        """The question that the per-vertebra panels ask."""
+        """The question of the per-vertebra panels."""
         return Question("vertebra") if self.level == "patient" else self
 
 
 def question_of(view: EvaluationView) -> Question:
-    """The question that a view asks."""
+    """The question of a view."""
     return Question(view.level, DEFINITIONS[view.definition])
 
 
 def load(truth: TruthSource, models: Sequence[PredictionSource], view: EvaluationView) -> Evaluated:
-    """Read, align and filter what a view shows.
+    """Read, align and filter the studies of a view.
 
     Raises:
-        PredictionsError: A table is broken, or no study is left.
-        DataRootError: The truth is broken.
+        PredictionsError: A table cannot be read, or no study is left.
+        DataRootError: The truth cannot be read.
     """
     tables = [(model.label, model.tables[truth.truth_id]) for model in models]
     whole = _aligned_of(truth.path, tables, view.pooling)
     chosen = _filter_of(view)
     if chosen == CohortFilter():
         return whole
-    return _filtered(f"{whole.key}|{chosen}", whole, chosen, _facts_of(truth))
+    return _filtered(f"{whole.key}|{chosen}", whole, chosen, facts_of(truth))
 
 
 def load_other(
     truths: Mapping[str, TruthSource], truth_id: str, model: PredictionSource, pooling: Pooling
 ) -> Evaluated | None:
-    """The studies that a model's thresholds are chosen on; None where there are no others.
+    """The other studies on which a model's thresholds are chosen; None without any.
 
     Raises:
         PredictionsError, DataRootError: As `load`.
@@ -120,24 +125,25 @@ def load_other(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VertebraCurve:
-    """What the page keeps of one vertebra's curve: at full size whole curves take too much.
+    """The kept part of one vertebra's curve; at full size whole curves take too much memory.
 
     Attributes:
-        points: Thinned for drawing.
-        scores: For the counts at any threshold.
+        points: Curve thinned for drawing.
+        scores: Sorted scores, for counts at any threshold.
     """
 
     points: CurvePoints
     scores: SortedScores
 
 
+@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=BY_KEY)
 def curve(evaluated: Evaluated, name: str, question: Question) -> ThresholdCounts:
     """Counts at every threshold.
 
     Raises:
         PredictionsError: The level is not supported.
     """
-    return _curve(evaluated.key, evaluated.data, name, question)
+    return _threshold_counts(evaluated, name, question)
 
 
 def drawn_points(
@@ -149,7 +155,7 @@ def drawn_points(
         PredictionsError: As `curve`.
     """
     if vertebra is None:
-        return _points(evaluated.key, evaluated, name, question)
+        return _points(evaluated, name, question)
     return vertebra_curves(evaluated, name, question)[VERTEBRAE[vertebra]].points
 
 
@@ -161,16 +167,16 @@ def vertebra_curves(
     Raises:
         PredictionsError: The level is not supported.
     """
-    return _vertebra_curves(evaluated.key, evaluated.data, name, question.of_vertebrae)
+    return _vertebra_curves(evaluated, name, question.of_vertebrae)
 
 
 def vertebra_counts(
     evaluated: Evaluated, name: str, question: Question
 ) -> dict[str, ThresholdCounts]:
-    """Counts at every threshold for each of C1..C7, by name; made anew, for they are large."""
+    """Counts at every threshold for each of C1..C7, by name; not cached, since they are large."""
     asked = question.of_vertebrae
     return {
-        vertebra: _threshold_counts(evaluated.data, name, asked, j)
+        vertebra: _threshold_counts(evaluated, name, asked, j)
         for j, vertebra in enumerate(VERTEBRAE)
     }
 
@@ -178,14 +184,14 @@ def vertebra_counts(
 def items(
     evaluated: Evaluated, name: str, question: Question, vertebra: int | None = None
 ) -> LevelItems:
-    """Scores and truth of one level; not kept, since arrays of slices are large."""
+    """Scores and truth of one level; not cached, since arrays of slices are large."""
     return evaluated.data.items(name, question.level, vertebra, question.definition)
 
 
 def supported(
     evaluated: Evaluated, names: Sequence[str], question: Question
 ) -> tuple[list[str], list[str]]:
-    """Names of the models that can be judged at this level, and why the others cannot."""
+    """Names of the models that can be evaluated at this level, and why the others cannot."""
     reasons = {
         name: evaluated.data.unsupported(name, question.level, question.definition)
         for name in names
@@ -195,13 +201,8 @@ def supported(
 
 
 def folds_of(evaluated: Evaluated) -> list[int]:
-    """Folds that the first model's studies belong to."""
+    """Folds of the first model's studies."""
     return [int(fold) for fold in np.unique(evaluated.data.models[0].fold) if fold >= 0]
-
-
-def facts_of(truth: TruthSource) -> StudyFacts | None:
-    """What the index knows of a truth's studies; None where there is no index."""
-    return _facts_of(truth)
 
 
 def _filter_of(view: EvaluationView) -> CohortFilter:
@@ -213,7 +214,8 @@ def _filter_of(view: EvaluationView) -> CohortFilter:
     )
 
 
-def _facts_of(truth: TruthSource) -> StudyFacts | None:
+def facts_of(truth: TruthSource) -> StudyFacts | None:
+    """Facts of the studies from the index; None where there is no index."""
     if truth.root is None:
         return None
     path = index_folder(truth.root, settings().rsna_cache) / STUDIES_FILE
@@ -285,38 +287,30 @@ def _facts(path: str, signature: str) -> StudyFacts:
     return read_study_facts(Path(path))
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
-def _curve(key: str, _data: EvaluationSet, name: str, question: Question) -> ThresholdCounts:
-    del key
-    return _threshold_counts(_data, name, question, None)
-
-
-@st.cache_resource(max_entries=16, show_spinner=False)
+@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=BY_KEY)
 def _vertebra_curves(
-    key: str, _data: EvaluationSet, name: str, question: Question
+    evaluated: Evaluated, name: str, question: Question
 ) -> dict[str, VertebraCurve]:
-    del key
     # Most of it is sorting, which leaves the interpreter free for a second thread.
     with ThreadPoolExecutor(2) as pool:
-        made = pool.map(partial(_vertebra_curve, _data, name, question), range(N_VERTEBRAE))
+        made = pool.map(partial(_vertebra_curve, evaluated, name, question), range(N_VERTEBRAE))
         return dict(zip(VERTEBRAE, made, strict=True))
 
 
 def _vertebra_curve(
-    data: EvaluationSet, name: str, question: Question, vertebra: int
+    evaluated: Evaluated, name: str, question: Question, vertebra: int
 ) -> VertebraCurve:
-    counts = _threshold_counts(data, name, question, vertebra)
+    counts = _threshold_counts(evaluated, name, question, vertebra)
     return VertebraCurve(curve_points(counts, POINTS_OF_A_PANEL), counts.sorted_scores())
 
 
 def _threshold_counts(
-    data: EvaluationSet, name: str, question: Question, vertebra: int | None
+    evaluated: Evaluated, name: str, question: Question, vertebra: int | None = None
 ) -> ThresholdCounts:
-    found = data.items(name, question.level, vertebra, question.definition)
+    found = items(evaluated, name, question, vertebra)
     return threshold_counts(found.scores, found.truth)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _points(key: str, _evaluated: Evaluated, name: str, question: Question) -> CurvePoints:
-    del key
-    return curve_points(curve(_evaluated, name, question), POINTS_OF_A_CURVE)
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_KEY)
+def _points(evaluated: Evaluated, name: str, question: Question) -> CurvePoints:
+    return curve_points(curve(evaluated, name, question), POINTS_OF_A_CURVE)

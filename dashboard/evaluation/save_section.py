@@ -1,4 +1,4 @@
-"""The operating point goes into the bundle, and can be taken back."""
+"""Saving an operating point to its bundle, and undoing it."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from dashboard.widgets.notices import show_error
 
 @st.fragment
 def save_section(comparison: ComparisonTable) -> None:
-    """Save the thresholds of the model in focus to its bundle; nothing in read-only mode."""
+    """Let the user save the active model's thresholds to its bundle; nothing if read-only."""
     if not may_change():
         return
     view = evaluation_view()
     name = comparison.focus(view)
     bundle = comparison.models[name].bundle
     title(
-        "Keep this operating point",
-        "Diagnosis and the command line take a bundle’s thresholds from there.",
+        "Save this operating point",
+        "Diagnosis and the command line use the thresholds saved in a bundle.",
     )
     if bundle is None:
-        st.caption(f"{name} is no bundle, so there is nothing to save to.")
+        st.caption(f"{name} is not a bundle, so nothing can be saved to it.")
         return
     thresholds = comparison.thresholds(view, name)
     level = _level(comparison, len(thresholds))
-    told = st.empty()
+    note = st.empty()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if st.button(
             f"Save for {name}, {level} level", type="primary", icon=":material/save:",
             key="ev_save",
         ):  # fmt: skip
-            _save(comparison, name, level, told)
+            _save(comparison, name, level, note)
         history = past_points(bundle, level)
         if st.button(
             "Undo", icon=":material/undo:", key="ev_undo", disabled=not history,
-            help="Puts back what stood there before.",
+            help="Restores the previous operating point.",
         ):  # fmt: skip
-            _undo(comparison, name, level, told)
+            _undo(comparison, name, level, note)
             history = past_points(bundle, level)
     if history:
         with st.expander(f"History · {len(history)}"):
@@ -55,13 +55,13 @@ def save_section(comparison: ComparisonTable) -> None:
 
 
 def _level(comparison: ComparisonTable, n_thresholds: int) -> PointLevel:
-    """Seven thresholds of a patient are those of the vertebrae."""
+    """Level to save; seven thresholds at patient level are those of the vertebrae."""
     level = comparison.question.level
     return "vertebra" if level == "patient" and n_thresholds > 1 else level
 
 
-def _save(comparison: ComparisonTable, name: str, level: PointLevel, told: DeltaGenerator) -> None:
-    # Read again: the sliders are a fragment of their own and may have moved since.
+def _save(comparison: ComparisonTable, name: str, level: PointLevel, note: DeltaGenerator) -> None:
+    # Read again: the sliders are in another fragment and may have moved since.
     thresholds = comparison.thresholds(evaluation_view(), name)
     point = point_to_save(
         thresholds, comparison.chosen.get(name), comparison.truth.label,
@@ -73,32 +73,32 @@ def _save(comparison: ComparisonTable, name: str, level: PointLevel, told: Delta
     try:
         save_point(bundle, level, point)
     except CSpineError as error:
-        show_error(error, icon=":material/error:", place=told)
+        show_error(error, icon=":material/error:", place=note)
         return
-    told.success(
+    note.success(
         f"{name} now calls at {point.threshold:.4f} ({point.rule}, {point.data}).",
         icon=":material/check:",
     )
 
 
-def _undo(comparison: ComparisonTable, name: str, level: PointLevel, told: DeltaGenerator) -> None:
+def _undo(comparison: ComparisonTable, name: str, level: PointLevel, note: DeltaGenerator) -> None:
     bundle = comparison.models[name].bundle
     if bundle is None:
         return
     try:
         past = undo_point(bundle, level)
     except CSpineError as error:
-        show_error(error, icon=":material/error:", place=told)
+        show_error(error, icon=":material/error:", place=note)
         return
     before = "no threshold" if past.entry is None else f"{past.entry.get('threshold', 0):.4f}"
-    told.success(f"{name} is back at {before}.", icon=":material/undo:")
+    note.success(f"{name} is back at {before}.", icon=":material/undo:")
 
 
 def _past_row(past: PastPoint) -> dict[str, object]:
     entry = past.entry or {}
     return {
         "threshold": entry.get("threshold"),
-        "rule": entry.get("rule", "none before"),
+        "rule": entry.get("rule", "none"),
         "data": entry.get("data", ""),
         "replaced": past.replaced,
     }

@@ -1,4 +1,4 @@
-"""Where predictions and truth lie: shipped bundles, runs of this machine, imports."""
+"""Sources of predictions and truth: shipped bundles, runs of this machine, imports."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ SourceKind = Literal["bundle", "run", "import"]
 
 @dataclass(frozen=True, slots=True)
 class TruthSource:
-    """What is really fractured, on one set of studies.
+    """Truth of one set of studies.
 
     Attributes:
-        truth_id: Its name in a link.
-        label: Its name on the page.
+        truth_id: Id in a link.
+        label: Name on the page.
         path: A Parquet file, a `train.csv` or a data root.
         synthetic: Whether the studies were generated; None where it is not known.
         root: Data root that holds the DICOM files; None where they are not on disk.
-        seed: What the cohort can be made again from; None for others.
+        seed: Seed from which a synthetic cohort is generated; None for others.
     """
 
     truth_id: str
@@ -45,13 +45,13 @@ class TruthSource:
 
 @dataclass(frozen=True, slots=True)
 class PredictionSource:
-    """One model and the tables of what it said.
+    """One model and its tables of scores.
 
     Attributes:
-        source_id: Its name in a link.
-        label: Its name on the page.
-        kind: Where it comes from.
-        tables: By truth id: a Parquet file, or a CSV of an outside model.
+        source_id: Id in a link.
+        label: Name on the page.
+        kind: Kind of source.
+        tables: By truth id, a Parquet file, or a CSV of an imported model.
         bundle: The bundle that operating points are saved to; None for the others.
     """
 
@@ -62,10 +62,10 @@ class PredictionSource:
     bundle: BundleInfo | None = None
 
     def other_table(self, truth_id: str) -> tuple[str, Path] | None:
-        """Another table to choose thresholds on, so that nobody fools themselves.
+        """Truth id and table on which thresholds are chosen; None for the evaluated set itself.
 
-        Held-out studies are judged at thresholds of the out-of-fold ones. Nothing is ever chosen
-        on the held-out ones.
+        Held-out studies are evaluated at thresholds chosen on the out-of-fold predictions, never
+        the other way round.
         """
         if truth_id != HELD_OUT.truth_id or FOLDS.truth_id not in self.tables:
             return None
@@ -74,7 +74,7 @@ class PredictionSource:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """All there is to evaluate.
+    """Everything that can be evaluated.
 
     Attributes:
         truths: By id, in the order of the page.
@@ -94,7 +94,7 @@ class Sources:
 
 
 def find_sources(settings: Settings) -> Sources:
-    """Look for everything that can be evaluated; files are named, not opened."""
+    """Find everything that can be evaluated, without opening the files."""
     bundles = list_bundles(settings.checkpoints)
     truths = {truth.truth_id: truth for truth in _cohorts(settings, bundles)}
     if (settings.data_root / LABELS_FILE).is_file():
@@ -107,7 +107,7 @@ def find_sources(settings: Settings) -> Sources:
 
 
 def _distinct(models: Sequence[PredictionSource]) -> list[PredictionSource]:
-    """The models with labels of their own: an import may be called like a bundle."""
+    """Models with distinct labels; an import may have the name of a bundle."""
     found: list[PredictionSource] = []
     for model in models:
         taken = {other.label for other in found}
@@ -140,7 +140,7 @@ def _bundle_source(bundle: BundleInfo, truths: Mapping[str, TruthSource]) -> Pre
 
 
 def _runs(settings: Settings, truths: dict[str, TruthSource]) -> list[PredictionSource]:
-    """Runs whose cross-validation left predictions; adds the truths of their data."""
+    """Runs with predictions over all folds; adds the truths of their data to `truths`."""
     found: list[PredictionSource] = []
     if not settings.runs_root.is_dir():
         return found
@@ -199,5 +199,5 @@ def _known(truths: Mapping[str, TruthSource], path: Path) -> str | None:
 
 
 def _safe(name: str) -> str:
-    """A name that can stand in a link beside commas and stars."""
+    """A name without the commas and stars that separate parts of a link."""
     return "".join(c if c.isalnum() or c in "-_." else "-" for c in name)

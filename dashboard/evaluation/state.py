@@ -1,8 +1,10 @@
-"""What a browser session shows on the Evaluation page, and its link."""
+"""The view of a browser session on the Evaluation page, and its link."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
 
 import streamlit as st
 
@@ -15,7 +17,7 @@ _SHOWN: Final = "_evaluation_errors"
 
 
 def evaluation_view() -> EvaluationView:
-    """What the Evaluation page shows; a link that names another view wins."""
+    """The current view; a link that names another one takes precedence."""
     linked = {name: st.query_params[name] for name in VIEW_FIELDS if name in st.query_params}
     if linked and linked != state.recall(_LINK):
         state.remember(_VIEW, from_query(linked))
@@ -24,7 +26,7 @@ def evaluation_view() -> EvaluationView:
 
 
 def keep_evaluation_view(view: EvaluationView) -> None:
-    """Show this view from now on, and make the URL a link to it."""
+    """Make this the current view, and the URL a link to it."""
     query = to_query(view)
     state.remember(_VIEW, view)
     state.remember(_LINK, query)
@@ -36,17 +38,40 @@ def keep_evaluation_view(view: EvaluationView) -> None:
 
 
 def control(key: str, value: object) -> None:
-    """Have a widget show this value; before it is drawn. A widget that does is left alone."""
+    """Set the value of a widget before it is drawn, unless it already has it."""
     missing = object()
     if state.recall(key, missing) != value:
         state.remember(key, value)
 
 
+def change(
+    key: str,
+    field: str,
+    convert: Callable[[Any], Any] = lambda value: value,
+    *,
+    keep_moved: bool = False,
+) -> Callable[[], None]:
+    """A callback that puts a widget's value into the view.
+
+    Args:
+        key: Key of the widget.
+        field: Field of the view.
+        convert: Turns the widget's value into the field's.
+        keep_moved: Whether thresholds that the user has moved stay; otherwise the rule chooses.
+    """
+
+    def changed() -> None:
+        view = replace(evaluation_view(), **{field: convert(state.recall(key))})
+        keep_evaluation_view(view if keep_moved else replace(view, moved=()))
+
+    return changed
+
+
 def errors_shown(start: int) -> int:
-    """How many errors the gallery lists."""
+    """Number of errors that the gallery lists."""
     return int(state.recall(_SHOWN, start))
 
 
 def show_more_errors(start: int) -> None:
-    """List as many again; for a button's callback."""
+    """List `start` errors more; for a button's callback."""
     state.remember(_SHOWN, errors_shown(start) + start)

@@ -10,6 +10,7 @@ from core.constants import VERTEBRAE
 from core.evaluation.confusion import ConfusionCounts
 from dashboard.evaluation.results import Question
 from dashboard.evaluation.threshold_counts import LiveFigures, what_if
+from dashboard.widgets.html_table import html_table
 from dashboard.widgets.overlay import symbol_svg
 from dashboard.widgets.palette import VERTEBRA_COLORS, ModelStyle
 
@@ -25,7 +26,7 @@ _COLUMNS: Final = (
 
 
 def model_tag(name: str, style: ModelStyle) -> str:
-    """A model's name with its sign, as HTML."""
+    """A model's name with its symbol, as HTML."""
     return (
         f'<span class="lab-model">{symbol_svg(style.symbol, style.color)}'
         f"<span>{escape(name)}</span></span>"
@@ -36,7 +37,7 @@ def what_if_html(
     question: Question, figures: Mapping[str, LiveFigures], styles: Mapping[str, ModelStyle],
     focus: str,
 ) -> str:  # fmt: skip
-    """The consequences of each model's threshold, a line each; the model in focus first."""
+    """Consequences of each model's threshold, one line per model; the active model first."""
     order = [focus, *(name for name in figures if name != focus)]
     lines = "".join(
         f'<li class="{"lab-focus" if name == focus else ""}">{model_tag(name, styles[name])} '
@@ -51,26 +52,23 @@ def metrics_html(
     prevalence: float | None,
 ) -> str:  # fmt: skip
     """Metrics of every model at its thresholds, and PPV and NPV at a prevalence."""
-    head = "".join(f'<th title="{escape(why)}">{label}</th>' for _, label, why in _COLUMNS)
-    asked = "of the data" if prevalence is None else f"{prevalence:.2%}"
-    head += f'<th title="At a prevalence of {asked}">PPV</th><th>NPV</th>'
-    rows = "".join(
-        f"<tr><td>{model_tag(name, styles[name])}</td>"
-        + "".join(f"<td>{getattr(own.counts, field):.3f}</td>" for field, *_ in _COLUMNS)
-        + _predictive(own.counts, prevalence)
-        + "</tr>"
+    why = f"At a prevalence of {'the data' if prevalence is None else f'{prevalence:.2%}'}"
+    columns = [(label, meaning) for _, label, meaning in _COLUMNS]
+    rows = (
+        [
+            model_tag(name, styles[name]),
+            *(f"{getattr(own.counts, field):.3f}" for field, *_ in _COLUMNS),
+            *_predictive(own.counts, prevalence),
+        ]
         for name, own in figures.items()
     )
-    return (
-        '<div class="lab-scroll"><table class="lab-table lab-numbers"><thead><tr><th>Model</th>'
-        f"{head}</tr></thead><tbody>{rows}</tbody></table></div>"
-    )
+    return html_table(["Model", *columns, ("PPV", why), ("NPV", why)], rows)
 
 
 def confusion_html(
     question: Question, figures: Mapping[str, LiveFigures], styles: Mapping[str, ModelStyle]
 ) -> str:
-    """The confusion matrix of each model; a cell is as dark as its share of its row."""
+    """Confusion matrix of each model; the shade of a cell is its share of the row."""
     return (
         '<div class="lab-confusions">'
         + "".join(_confusion(question, name, own, styles[name]) for name, own in figures.items())
@@ -88,25 +86,23 @@ def vertebra_html(name: str, figures: LiveFigures, style: ModelStyle) -> str:
         else ("Threshold", "Positive", "Found", "Missed", "Alarms", "Recall", "Precision", "F1")
     )
     many = len(figures.thresholds) == len(VERTEBRAE)
-    rows = "".join(
+    rows = (
         _vertebra_row(vertebra, own, figures.strata, figures.thresholds[j if many else 0])
         for j, (vertebra, own) in enumerate(figures.per_vertebra.items())
     )
-    headings = "".join(f"<th>{word}</th>" for word in head)
-    return (
-        f'<div class="lab-panel-title">{model_tag(name, style)}</div>'
-        '<div class="lab-scroll"><table class="lab-table lab-numbers lab-tight"><thead><tr>'
-        f"<th>Level</th>{headings}</tr></thead><tbody>{rows}</tbody></table></div>"
-    )
+    table = html_table(["Vertebra", *head], rows, looks="lab-numbers lab-tight")
+    return f'<div class="lab-panel-title">{model_tag(name, style)}</div>{table}'
 
 
 def legend_html(names: Sequence[str], styles: Mapping[str, ModelStyle]) -> str:
-    """Which sign is whose."""
+    """Legend: the symbol of each model."""
     tags = "".join(model_tag(name, styles[name]) for name in names)
     return f'<div class="lab-legend">{tags}</div>'
 
 
-def _vertebra_row(vertebra: str, counts: ConfusionCounts, strata: bool, threshold: float) -> str:
+def _vertebra_row(
+    vertebra: str, counts: ConfusionCounts, strata: bool, threshold: float
+) -> list[str]:
     chip = f'<span class="lab-chip" style="background:{VERTEBRA_COLORS[vertebra]}"></span>'
     none = "–" if counts.n_positive == 0 else None
     recall = none or f"{counts.recall:.3f}"
@@ -121,8 +117,7 @@ def _vertebra_row(vertebra: str, counts: ConfusionCounts, strata: bool, threshol
             f"{counts.false_negatives:,}", f"{counts.false_positives:,}", recall,
             f"{counts.precision:.3f}", none or f"{counts.f1:.3f}",
         ]  # fmt: skip
-    body = "".join(f"<td>{cell}</td>" for cell in cells)
-    return f"<tr><td>{chip}{vertebra}</td>{body}</tr>"
+    return [chip + vertebra, *cells]
 
 
 def _confusion(question: Question, name: str, figures: LiveFigures, style: ModelStyle) -> str:
@@ -156,12 +151,12 @@ def _cell(n: int, total: int, right: bool) -> str:
     )
 
 
-def _predictive(counts: ConfusionCounts, prevalence: float | None) -> str:
+def _predictive(counts: ConfusionCounts, prevalence: float | None) -> list[str]:
     if prevalence is None:
         values = (counts.precision, counts.negative_predictive_value)
     else:
         values = (counts.ppv_at(prevalence), counts.npv_at(prevalence))
-    return "".join(f"<td>{value:.3f}</td>" for value in values)
+    return [f"{value:.3f}" for value in values]
 
 
 def _at(figures: LiveFigures) -> str:

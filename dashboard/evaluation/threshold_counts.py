@@ -1,4 +1,4 @@
-"""What follows from a threshold: counts at every level, by binary search in curves that stand."""
+"""Counts and consequences at a threshold, by binary search in cached curves."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from core.evaluation.confusion import ConfusionCounts
 from core.evaluation.thresholds import OperatingPoint, Rule, choose_threshold
 from core.types import LevelName
 from dashboard.evaluation.results import (
+    BY_KEY,
     Evaluated,
     Question,
     curve,
@@ -34,13 +35,13 @@ RULE_OF: Final[dict[RuleName, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class LevelWords:
-    """How the items of a level are called.
+    """Names of the items of a level.
 
     Attributes:
         positives: Plural of the positives.
         negatives: Plural of the negatives.
-        missed: What happens to a positive below the threshold.
-        called: What happens to a negative at or above it.
+        missed: Name of an error on a positive below the threshold.
+        called: Name of an error on a negative at or above it.
     """
 
     positives: str
@@ -59,14 +60,14 @@ WORDS: Final[dict[LevelName, LevelWords]] = {
 
 @dataclass(frozen=True, slots=True)
 class ChosenThresholds:
-    """What a rule chose for one model.
+    """Thresholds that a rule chose for one model.
 
     Attributes:
-        values: One for all items or seven for C1..C7.
-        points: The operating points behind them.
-        on: What they were chosen on, in words.
-        same_data: Whether that is the very data shown.
-        fallbacks: Vertebrae whose own curve could not choose and that take the shared one.
+        values: One threshold for all items or seven for C1..C7.
+        points: The operating points of the thresholds.
+        on: Name of the studies they were chosen on.
+        same_data: Whether those are the studies shown.
+        fallbacks: Vertebrae without a threshold by their own curve, which take the shared one.
     """
 
     values: Thresholds
@@ -78,13 +79,13 @@ class ChosenThresholds:
 
 @dataclass(frozen=True, slots=True)
 class LiveFigures:
-    """One model at its thresholds.
+    """Counts of one model at its thresholds.
 
     Attributes:
         thresholds: One for all items or seven for C1..C7.
-        counts: All items together.
-        per_vertebra: By name. Of patients (`strata`) only those with that vertebra fractured.
-        strata: Whether `per_vertebra` counts patients by what is fractured instead of vertebrae.
+        counts: Counts of all items.
+        per_vertebra: Counts by vertebra; with `strata`, of patients with that vertebra fractured.
+        strata: Whether `per_vertebra` counts patients instead of vertebrae.
     """
 
     thresholds: Thresholds
@@ -94,7 +95,7 @@ class LiveFigures:
 
 
 def rule_of(view: EvaluationView) -> Rule:
-    """The rule that a view asks for, with its number where it needs one."""
+    """The threshold rule of a view, with its parameter where it needs one."""
     name = RULE_OF[view.rule]
     asked = view.target if view.rule in ("sensitivity", "specificity", "cost") else None
     if asked is not None and view.rule != "cost":
@@ -111,13 +112,13 @@ def choose(
     A vertebra without both classes takes the threshold chosen for all together.
 
     Args:
-        on: The studies to choose on.
-        name: Of the model.
-        question: What is judged.
-        rule: What chooses.
-        by_vertebra: One threshold for each of C1..C7.
-        label: What `on` is, in words.
-        same_data: Whether `on` is the very data shown.
+        on: Studies to choose on.
+        name: Name of the model.
+        question: Level and definition of truth.
+        rule: Threshold rule.
+        by_vertebra: Whether each of C1..C7 gets its own threshold.
+        label: Name of `on` on the page.
+        same_data: Whether `on` are the studies shown.
 
     Raises:
         PredictionsError: The rule cannot choose on these studies.
@@ -140,18 +141,10 @@ def choose(
     return ChosenThresholds(values, tuple(points), label, same_data, tuple(fallbacks))
 
 
-def live_figures(
-    evaluated: Evaluated, name: str, question: Question, thresholds: Thresholds
-) -> LiveFigures:
-    """`count_calls`, remembered: a move of one model's slider leaves the other models alone."""
-    key = f"{evaluated.key}|{question}|{thresholds!r}"
-    return _remembered(key, evaluated, name, question, thresholds)
-
-
 def pooled_figures(
     evaluated: Evaluated, name: str, question: Question, thresholds: Thresholds
 ) -> LiveFigures:
-    """All items together; a threshold for all of them needs no curve of a vertebra.
+    """Counts of all items; a single threshold needs no curves of the vertebrae.
 
     Raises:
         PredictionsError: The level is not supported.
@@ -162,7 +155,8 @@ def pooled_figures(
     return LiveFigures(thresholds, curve(evaluated, name, question).at(threshold), {})
 
 
-def count_calls(
+@st.cache_resource(max_entries=512, show_spinner=False, hash_funcs=BY_KEY)
+def live_figures(
     evaluated: Evaluated, name: str, question: Question, thresholds: Thresholds
 ) -> LiveFigures:
     """Count calls at thresholds; a score >= its threshold is a call.
@@ -188,16 +182,8 @@ def count_calls(
     )
 
 
-@st.cache_resource(max_entries=512, show_spinner=False)
-def _remembered(
-    key: str, _evaluated: Evaluated, name: str, _question: Question, _thresholds: Thresholds
-) -> LiveFigures:
-    del key
-    return count_calls(_evaluated, name, _question, _thresholds)
-
-
 def what_if(level: LevelName, counts: ConfusionCounts) -> str:
-    """The threshold's consequences in one clause."""
+    """The consequences of a threshold in one clause."""
     words = WORDS[level]
     return (
         f"{counts.false_negatives:,} of {counts.n_positive:,} {words.positives} are "

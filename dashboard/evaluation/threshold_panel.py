@@ -1,4 +1,4 @@
-"""The rule that chooses thresholds, and the sliders that move everything at once."""
+"""Threshold rule, threshold sliders, and everything that follows them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from core.constants import VERTEBRAE
 from core.evaluation.thresholds import RULE_MEANINGS
 from dashboard.evaluation.comparison import ComparisonTable, has_other_data
 from dashboard.evaluation.live_overlays import Slots, fill, fill_vertebrae
-from dashboard.evaluation.state import control, evaluation_view, keep_evaluation_view
+from dashboard.evaluation.state import change, control, evaluation_view, keep_evaluation_view
 from dashboard.evaluation.tables import what_if_html
 from dashboard.evaluation.threshold_counts import RULE_OF, live_figures, pooled_figures
 from dashboard.evaluation.view import RULES, EvaluationView, RuleName, Thresholds
@@ -29,12 +29,12 @@ STEP: Final = 0.001
 
 
 def rule_bar(comparison: ComparisonTable) -> None:
-    """Let the reader choose the rule that sets every model's thresholds."""
+    """Let the user choose the rule that sets every model's thresholds."""
     view = evaluation_view()
     with st.container(horizontal=True, vertical_alignment="bottom", key="ev_rules"):
         control("ev_rule", view.rule)
         st.segmented_control(
-            "Thresholds by rule",
+            "Threshold rule",
             RULES,
             format_func=lambda rule: RULE_NAMES[rule],
             required=True,
@@ -46,13 +46,18 @@ def rule_bar(comparison: ComparisonTable) -> None:
             _target(view)
         if comparison.question.knows_vertebrae:
             control("ev_by_vertebra", view.by_vertebra)
-            st.toggle("One for each of C1–C7", key="ev_by_vertebra", on_change=_by_changed)
+            st.toggle(
+                "One for each of C1–C7",
+                key="ev_by_vertebra",
+                on_change=change("ev_by_vertebra", "by_vertebra"),
+            )
         if has_other_data(comparison):
             control("ev_same_data", view.same_data)
             st.toggle(
-                "Choose on these very studies", key="ev_same_data", on_change=_same_changed,
-                help="Off: chosen on the training cohort out of fold, then applied here. On: "
-                "chosen where they are measured, which flatters every figure.",
+                "Choose on the studies shown", key="ev_same_data",
+                on_change=change("ev_same_data", "same_data"),
+                help="Off: chosen on the out-of-fold predictions of the training cohort. On: "
+                "chosen on the evaluated studies, which makes every figure look better.",
             )  # fmt: skip
         _focus(comparison, view)
     st.caption(_provenance(comparison))
@@ -60,7 +65,7 @@ def rule_bar(comparison: ComparisonTable) -> None:
 
 @st.fragment
 def threshold_panel(comparison: ComparisonTable, slots: Slots) -> None:
-    """Draw the sliders and everything that follows from them; a move redraws this alone."""
+    """Draw the sliders and everything that follows them; a move redraws only this part."""
     view = evaluation_view()
     names = comparison.names
     focus = comparison.focus(view)
@@ -76,14 +81,15 @@ def threshold_panel(comparison: ComparisonTable, slots: Slots) -> None:
 
 
 def _focus(comparison: ComparisonTable, view: EvaluationView) -> None:
-    """Which model the sliders, the table of C1–C7 and the gallery are about."""
+    """Let the user choose the active model of sliders, table of C1–C7 and gallery."""
     ids = {model.source_id: name for name, model in comparison.models.items()}
     if len(ids) < 2:
         return
     control("ev_focus", comparison.models[comparison.focus(view)].source_id)
     st.selectbox(
-        "In focus: the model that the sliders move", list(ids), format_func=lambda key: ids[key],
-        key="ev_focus", on_change=_focus_changed, width=300,
+        "Active model, whose threshold the sliders move", list(ids),
+        format_func=lambda key: ids[key],
+        key="ev_focus", on_change=change("ev_focus", "focus", keep_moved=True), width=300,
     )  # fmt: skip
 
 
@@ -132,19 +138,17 @@ def _typed(source_id: str, values: Thresholds, j: int) -> None:
 
 
 def _provenance(comparison: ComparisonTable) -> str:
-    """Where the thresholds come from, and what that means for the figures."""
+    """Where the thresholds were chosen, and what that means for the figures."""
     chosen = comparison.chosen.values()
     parts: list[str] = []
     others = sorted({own.on for own in chosen if not own.same_data})
     if others:
         parts.append(f"Chosen on {', '.join(others)} and applied to the studies shown.")
     if any(own.same_data for own in chosen):
-        parts.append(
-            "Chosen on the very studies shown, so figures at the threshold flatter the model."
-        )
+        parts.append("Chosen on the studies shown, so figures at the threshold are too optimistic.")
     fallbacks = sorted({vertebra for own in chosen for vertebra in own.fallbacks})
     if fallbacks:
-        parts.append(f"Too few fractures to choose for {', '.join(fallbacks)}: the shared one.")
+        parts.append(f"Too few fractures for {', '.join(fallbacks)}: the shared threshold is used.")
     return " ".join(parts)
 
 
@@ -152,13 +156,13 @@ def _target(view: EvaluationView) -> None:
     cost = view.rule == "cost"
     control("ev_target", float(view.target))
     st.number_input(
-        "A miss costs as many false alarms" if cost else "Share to reach",
+        "Cost of a miss in false alarms" if cost else "Target",
         0.01,
         1000.0 if cost else 1.0,
         step=1.0 if cost else 0.01,
         format="%.1f" if cost else "%.2f",
         key="ev_target",
-        on_change=_target_changed,
+        on_change=change("ev_target", "target", float),
         width=190,
     )
 
@@ -167,27 +171,6 @@ def _rule_changed() -> None:
     rule: RuleName = state.recall("ev_rule")
     target = 10.0 if rule == "cost" else 0.95
     keep_evaluation_view(replace(evaluation_view(), rule=rule, target=target, moved=()))
-
-
-def _target_changed() -> None:
-    view = replace(evaluation_view(), target=float(state.recall("ev_target")), moved=())
-    keep_evaluation_view(view)
-
-
-def _by_changed() -> None:
-    view = evaluation_view()
-    changed = replace(view, by_vertebra=state.recall("ev_by_vertebra"), moved=())
-    keep_evaluation_view(changed)
-
-
-def _same_changed() -> None:
-    view = replace(evaluation_view(), same_data=state.recall("ev_same_data"), moved=())
-    keep_evaluation_view(view)
-
-
-def _focus_changed() -> None:
-    view = replace(evaluation_view(), focus=state.recall("ev_focus"))
-    keep_evaluation_view(view)
 
 
 def _moved(key: str, source_id: str, values: Thresholds, j: int) -> None:

@@ -1,4 +1,4 @@
-"""What the Evaluation page shows, as one value, and the same value as a link."""
+"""The choices of the Evaluation page as one value, and as a link."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Literal, get_args
 
 from core.constants import N_VERTEBRAE, VERTEBRAE
+from core.evaluation.wrong_calls import ErrorKind
 from core.inference.aggregation import POOLINGS, Pooling
 from core.types import LevelName
 
@@ -15,7 +16,6 @@ RuleName = Literal["f1", "youden", "sensitivity", "specificity", "cost"]
 RULES: Final[tuple[RuleName, ...]] = get_args(RuleName)
 LEVELS: Final[tuple[LevelName, ...]] = ("patient", "vertebra", "slice", "presence")
 Definition = Literal["visible", "boxed"]
-ErrorKind = Literal["missed", "alarms"]
 
 Thresholds = tuple[float, ...]
 """One value for all items, or seven for C1..C7."""
@@ -23,27 +23,27 @@ Thresholds = tuple[float, ...]
 
 @dataclass(frozen=True, slots=True)
 class EvaluationView:
-    """The reader's choices; every field has a place in the URL.
+    """The user's choices; every field has a place in the URL.
 
     Attributes:
-        data: Id of the truth; "" for the first there is.
-        models: Ids of the models, () for those that the page would choose.
-        level: What is judged.
-        definition: Of slice truth: a fractured vertebra is visible, or the slice carries a box.
+        data: Id of the truth; "" for the first one.
+        models: Ids of the models; () for the page's default.
+        level: Level of the evaluation.
+        definition: Definition of slice truth: a fractured vertebra is visible, or there is a box.
         pooling: How p_j is pooled over slices.
-        vertebra: Keep studies where this one is fractured, and sound ones; "" keeps all.
+        vertebra: Keep studies where this one is fractured, and unfractured ones; "" keeps all.
         fold: Keep the studies of this fold; None keeps all.
         spacing: Keep studies with a slice distance in this range, mm; None keeps all.
         without: Leave out studies with one of these quality flags.
-        rule: What chooses thresholds until the reader moves one.
-        target: Sensitivity or specificity to reach, or the price of a missed fracture in false
+        rule: Threshold rule, used until the user moves a threshold.
+        target: Sensitivity or specificity to reach, or the cost of a missed fracture in false
             alarms.
-        same_data: Choose thresholds on the very data shown instead of other data.
+        same_data: Choose thresholds on the data shown instead of other data.
         by_vertebra: One threshold for each of C1..C7 instead of one for all.
-        focus: Id of the model that the sliders move; "" for the first.
-        moved: Thresholds that the reader has set by hand, by model id.
+        focus: Id of the active model, whose threshold the sliders move; "" for the first.
+        moved: Thresholds that the user has moved, by model id.
         prevalence: For PPV and NPV, in (0, 1); None takes that of the data.
-        errors: Which errors the gallery shows.
+        errors: Kind of errors in the gallery.
     """
 
     data: str = ""
@@ -65,11 +65,11 @@ class EvaluationView:
     errors: ErrorKind = "missed"
 
     def moved_of(self, model: str) -> Thresholds | None:
-        """What the reader has set for a model, if anything."""
+        """Thresholds that the user has moved for a model; None for those of the rule."""
         return dict(self.moved).get(model)
 
     def with_moved(self, model: str, thresholds: Thresholds) -> EvaluationView:
-        """The view after the reader has set a model's thresholds."""
+        """The view after the user has moved a model's thresholds."""
         moved = {**dict(self.moved), model: thresholds}
         return replace(self, moved=tuple(sorted(moved.items())))
 
@@ -79,7 +79,7 @@ VIEW_FIELDS: Final = tuple(field.name for field in fields(EvaluationView))
 
 
 def to_query(view: EvaluationView) -> dict[str, str]:
-    """The view as query parameters; what is at its default is left out."""
+    """The view as query parameters; defaults are left out."""
     plain = EvaluationView()
     query: dict[str, str] = {}
     for field in fields(EvaluationView):
@@ -90,7 +90,7 @@ def to_query(view: EvaluationView) -> dict[str, str]:
 
 
 def from_query(query: Mapping[str, str]) -> EvaluationView:
-    """The view that query parameters name; a value that means nothing is taken as its default."""
+    """The view that query parameters name; an invalid value gives the default."""
     found: dict[str, Any] = {}
     for field in fields(EvaluationView):
         text = query.get(field.name)

@@ -160,7 +160,7 @@ def training_values(
     Args:
         preparation: How slices are prepared.
         ranges: How far they are changed; None leaves those fields, and the seed, out.
-        seed: Of the run.
+        seed: Seed of the run.
     """
     values: dict[str, Any] = preparation.model_dump()
     if ranges is not None:

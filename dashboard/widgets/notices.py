@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from core.errors import CSpineError
 from dashboard.session import state
 from dashboard.session.wording import literal
 
@@ -33,3 +36,13 @@ def show_left_message() -> None:
     """Show the message left for this run of the page, if any."""
     if message := state.take_message():
         st.success(message, icon=":material/check:")
+
+
+def succeeds(action: Callable[[], object]) -> bool:
+    """Run the action of a button, show why it failed, and return whether it succeeded."""
+    try:
+        action()
+    except CSpineError as error:
+        show_error(error)
+        return False
+    return True

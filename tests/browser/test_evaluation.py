@@ -1,4 +1,4 @@
-"""The Evaluation page in a real browser: a threshold moves everything, a link restores it."""
+"""The Evaluation page in a real browser: a threshold moves all, a link restores the view."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_a_threshold_moves_everything_and_its_link_restores_it(browser, evaluati
     other.goto(page.url)
     expect(other.locator(".lab-focus")).to_have_text(line, timeout=FIRST_TIME_MS)
     other.context.close()
-    # Fourteen charts are laid out anew, which takes a busy machine its time.
+    # Fourteen charts are laid out again, which is slow on a busy machine.
     page.set_default_timeout(120_000)
     for width, scheme in ((1440, "dark"), (900, "light")):
         page.emulate_media(color_scheme=scheme)

@@ -46,7 +46,7 @@ def open_evaluation(**query: str) -> AppTest:
 
 
 def consequences(app) -> str:
-    """The line of the model in focus."""
+    """The line of the active model."""
     return re.search(r'<li class="lab-focus">(.*?)</li>', html(app)).group(1)
 
 
@@ -137,7 +137,7 @@ def test_a_read_only_page_offers_nothing_that_changes_something(place, monkeypat
     app = open_evaluation()
     keys = {button.key for button in app.button}
     assert not keys & {"ev_save", "ev_undo", "ev_import_add"}
-    assert "Keep this operating point" not in html(app)
+    assert "Save this operating point" not in html(app)
     assert consequences(app)
 
 

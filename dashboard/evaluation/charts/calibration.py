@@ -1,4 +1,4 @@
-"""Do scores mean what they say? Reliability curves, before and after calibration."""
+"""Reliability curves: observed frequency against mean score."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from core.evaluation.calibration import Reliability
-from dashboard.widgets.palette import NEUTRAL, ModelStyle
+from dashboard.evaluation.charts.roc_pr import reference_line
+from dashboard.widgets.palette import ModelStyle
 from dashboard.widgets.plot_area import LOW, lay_out
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DrawnReliability:
-    """One model's reliability and its looks.
+    """One model's reliability and style.
 
     Attributes:
-        name: As the reader knows it.
-        style: Of the model.
-        reliability: Bins and errors.
-        faint: For a comparison in the background.
+        name: Name on the page.
+        style: Style of the model.
+        reliability: Bins and calibration errors.
+        faint: Whether to draw it faintly, in the background.
     """
 
     name: str
@@ -31,12 +32,7 @@ class DrawnReliability:
 
 def calibration_figure(models: Sequence[DrawnReliability]) -> go.Figure:
     """Draw the share of positives against the mean score of each bin; the diagonal is perfect."""
-    figure = go.Figure(
-        go.Scatter(
-            x=[0, 1], y=[0, 1], mode="lines", hoverinfo="skip",
-            line={"color": NEUTRAL, "dash": "dot", "width": 1.2},
-        )
-    )  # fmt: skip
+    figure = go.Figure(reference_line([0, 1], [0, 1]))
     for model in models:
         found = model.reliability
         figure.add_trace(

@@ -1,4 +1,4 @@
-"""Net benefit over threshold probabilities: is acting on the model worth it?"""
+"""Decision curves: net benefit over threshold probabilities."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from dashboard.widgets.plot_area import LOW, lay_out
 def decision_figure(
     curves: Mapping[str, DecisionCurve], styles: Mapping[str, ModelStyle]
 ) -> go.Figure:
-    """Draw every model's net benefit beside treating all and treating none.
+    """Draw every model's net benefit, with treating all and treating none.
 
     Args:
-        curves: By model.
-        styles: By model.
+        curves: Decision curve by model.
+        styles: Style by model.
     """
     figure = go.Figure()
     highest = 0.0

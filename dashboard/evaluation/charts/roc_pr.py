@@ -21,13 +21,13 @@ _AXIS: Final[dict[str, Any]] = {"range": [0, 1], "dtick": 0.2, "tickformat": ".1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DrawnCurve:
-    """One model's curve and its looks.
+    """One model's curve and style.
 
     Attributes:
-        name: As the reader knows it.
-        style: Of the model.
-        points: Thinned, exact points.
-        band: Around both curves; None where there is none.
+        name: Name on the page.
+        style: Style of the model.
+        points: Points of the curve, thinned.
+        band: Band around both curves; None where there is none.
     """
 
     name: str
@@ -37,9 +37,9 @@ class DrawnCurve:
 
 
 def roc_figure(curves: Sequence[DrawnCurve]) -> go.Figure:
-    """Draw recall against the false positive rate; the diagonal is a coin's toss."""
+    """Draw recall against the false positive rate; the diagonal is chance."""
     figure = go.Figure()
-    figure.add_trace(_reference([0, 1], [0, 1]))
+    figure.add_trace(reference_line([0, 1], [0, 1]))
     for curve in curves:
         if curve.band is not None:
             _add_band(figure, curve.band.grid, curve.band.roc, curve.style)
@@ -52,10 +52,10 @@ def roc_figure(curves: Sequence[DrawnCurve]) -> go.Figure:
 
 
 def pr_figure(curves: Sequence[DrawnCurve]) -> go.Figure:
-    """Draw precision against recall; the level line is the share of positives."""
+    """Draw precision against recall; the horizontal line is the share of positives."""
     figure = go.Figure()
     for share in sorted({round(_prevalence(curve.points), 6) for curve in curves}):
-        figure.add_trace(_reference([0, 1], [share, share]))
+        figure.add_trace(reference_line([0, 1], [share, share]))
     for curve in curves:
         if curve.band is not None:
             _add_band(figure, curve.band.grid, curve.band.precision, curve.style)
@@ -67,7 +67,7 @@ def pr_figure(curves: Sequence[DrawnCurve]) -> go.Figure:
 
 
 def hover_data(points: CurvePoints) -> NDArray[Any]:
-    """Threshold, true and false positives of each point, for the pointer; (m, 4) objects."""
+    """Threshold, true positives, false positives and misses of each point, objects (m, 4)."""
     threshold = ["above all" if np.isinf(value) else f"{value:.4g}" for value in points.thresholds]
     return np.column_stack(
         [
@@ -123,7 +123,8 @@ def _add_band(
     )
 
 
-def _reference(x: list[float], y: list[float]) -> go.Scatter:
+def reference_line(x: list[float], y: list[float]) -> go.Scatter:
+    """A dotted line to compare curves with."""
     return go.Scatter(
         x=x, y=y, mode="lines", hoverinfo="skip",
         line={"color": NEUTRAL, "dash": "dot", "width": 1.2},

@@ -1,4 +1,4 @@
-"""How one model's scores are spread, for positives and for negatives."""
+"""Distribution of one model's scores, for positives and for negatives."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def distribution_figure(histogram: ScoreHistogram, positive: str, negative: str)
     """Draw the share of either class in each bin: positives upwards, negatives downwards.
 
     Args:
-        histogram: Of one model.
-        positive: What the positives are called.
-        negative: What the negatives are called.
+        histogram: Histogram of one model.
+        positive: Name of the positives.
+        negative: Name of the negatives.
     """
     centers = (histogram.edges[:-1] + histogram.edges[1:]) / 2
     width = float(histogram.edges[1] - histogram.edges[0])
@@ -44,7 +44,7 @@ def distribution_figure(histogram: ScoreHistogram, positive: str, negative: str)
     figure.update_layout(barmode="relative", bargap=0)
     figure.update_xaxes(title="Score", range=[0, 1], dtick=0.2, tickformat=".1f")
     figure.update_yaxes(
-        title="share of the class", range=[-reach, reach],
+        title="Share of the class", range=[-reach, reach],
         tickvals=[-reach / 1.08, 0, reach / 1.08],
         ticktext=[f"{reach / 1.08:.0%}", "0", f"{reach / 1.08:.0%}"], zeroline=True,
         zerolinecolor=NEUTRAL,

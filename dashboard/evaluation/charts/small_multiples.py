@@ -1,4 +1,4 @@
-"""One small ROC curve for each of C1–C7, and where their panels lie."""
+"""Small ROC panels of C1–C7, and their places in the plot area."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from core.constants import VERTEBRAE
-from dashboard.evaluation.charts.roc_pr import DrawnCurve, hover_data
+from dashboard.evaluation.charts.roc_pr import DrawnCurve, hover_data, reference_line
 from dashboard.widgets.overlay import Mark
 from dashboard.widgets.palette import NEUTRAL, VERTEBRA_COLORS
 from dashboard.widgets.plot_area import GRID, lay_out
@@ -19,15 +19,13 @@ COLUMNS: Final = 4
 ROWS: Final = 2
 _GAP_X: Final = 0.05
 _GAP_Y: Final = 0.2
-MAX_POINTS: Final = 160
-"""Of a curve in a small panel."""
 
 
 def small_multiples_figure(curves: Mapping[str, Sequence[DrawnCurve]]) -> go.Figure:
     """Draw a panel for each vertebra.
 
     Args:
-        curves: By vertebra; one of each model. A vertebra without a fracture has none.
+        curves: Curves of all models by vertebra; empty for a vertebra without a fracture.
     """
     figure = make_subplots(
         rows=ROWS, cols=COLUMNS, horizontal_spacing=_GAP_X, vertical_spacing=_GAP_Y,
@@ -36,13 +34,7 @@ def small_multiples_figure(curves: Mapping[str, Sequence[DrawnCurve]]) -> go.Fig
     for place, name in enumerate(VERTEBRAE):
         row, column = place // COLUMNS + 1, place % COLUMNS + 1
         at: dict[str, Any] = {"row": row, "col": column}
-        figure.add_trace(
-            go.Scatter(
-                x=[0, 1], y=[0, 1], mode="lines", hoverinfo="skip",
-                line={"color": NEUTRAL, "dash": "dot", "width": 1},
-            ),
-            **at,
-        )  # fmt: skip
+        figure.add_trace(reference_line([0, 1], [0, 1]), **at)
         for curve in curves.get(name, ()):
             _add(figure, curve, name, at)
     _title_panels(figure, curves)

@@ -78,7 +78,7 @@ def test_a_failure_reaches_whoever_asks(pool, items):
             deferred("k", work, items=items)
 
 
-def test_held_out_studies_are_judged_by_thresholds_of_the_training_cohort(settings):
+def test_held_out_studies_are_evaluated_at_thresholds_of_the_training_cohort(settings):
     write_predictions_place(settings.checkpoints, studies=3, slices=300, models=1)
     sources = find_sources(settings)
     assert list(sources.truths) == ["held_out", "training"]
@@ -155,9 +155,9 @@ def test_a_shipped_synthetic_study_gets_a_picture_once_and_others_a_sentence(set
     file = synthetic_studies.picture(uid, 3)
     assert file.read_bytes().startswith(b"\x89PNG")
     assert synthetic_studies.is_ready(uid, 3)
-    told = []
-    assert synthetic_studies.try_picture("1.2.3", 3, None, told.append) is None
-    assert "set RSNA_ROOT" in told[0]
+    reasons = []
+    assert synthetic_studies.try_picture("1.2.3", 3, None, reasons.append) is None
+    assert "set RSNA_ROOT" in reasons[0]
     with pytest.raises(DataRootError, match="slices but slice 9999"):
         synthetic_studies.picture(uid, 9999)
 

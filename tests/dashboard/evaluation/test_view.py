@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.constants import VERTEBRAE
+from core.evaluation.wrong_calls import ErrorKind
 from core.inference.aggregation import POOLINGS
 from dashboard.evaluation.view import (
     LEVELS,
     RULES,
     Definition,
-    ErrorKind,
     EvaluationView,
     from_query,
     to_query,
