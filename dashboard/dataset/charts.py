@@ -1,4 +1,4 @@
-"""The charts of a data set; a click on a bar or square filters the studies."""
+"""Charts of a data set; a click on a bar or square filters the studies."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ _ROWS: Final = (
     (("n_slices", "spacing_mm", "n_boxes"), (1, 1, 1)),
     (("box_mm", "flags"), (1, 2)),
 )
-"""Charts side by side and their widths."""
+"""Rows of charts and their widths."""
 
 _DISTRIBUTIONS: Final = {
     "n_slices": ("How long are the series?", "slices in a study", "studies",
-                 "More slices mean a longer or a finer scan."),
-    "spacing_mm": ("How far apart are the slices?", "slice distance (mm)", "studies",
-                   "A hairline fracture can fall between slices that lie far apart."),
-    "n_boxes": ("How many boxes has a study?", "boxes in a study that has any", "studies",
-                "A box marks a fracture on one slice, so tall fractures have many."),
-    "box_mm": ("How large are the boxes?", "side of a square as large as the box (mm)", "boxes",
-               "A click keeps the studies with at least one box of that size."),
+                 "More slices mean a longer or finer scan."),
+    "spacing_mm": ("How large is the slice distance?", "slice distance (mm)", "studies",
+                   "A hairline fracture can fall between widely spaced slices."),
+    "n_boxes": ("How many boxes does a study have?", "boxes in a study with boxes", "studies",
+                "A box marks a fracture on one slice, so tall fractures have several."),
+    "box_mm": ("How large are the boxes?", "side of a square of the same area (mm)", "boxes",
+               "A click keeps studies with at least one box of that size."),
 }  # fmt: skip
 
 
@@ -52,15 +52,15 @@ def dataset_charts(
 
     Args:
         data: The data set.
-        data_set: Its key.
-        wanted: The filter.
-        serial: Rises with each change of the filter: a chart that is drawn anew has let go of
-            what was clicked, so that the same bar can be clicked again.
-        everything: Everything of all studies.
+        data_set: Key of the data set.
+        wanted: Current filter.
+        serial: Number that rises with each change of the filter; a new chart has no selection, so
+            that the same bar can be clicked again.
+        everything: Statistics of all studies.
     """
 
     def without(part: str) -> DataSetStatistics:
-        # A chart shows what could be chosen instead, so it leaves its own filter out.
+        # A chart ignores its own filter, to show the other choices.
         return summarise_studies(data.table, select(data.table, wanted.without(part)), data.edges)
 
     shown = summarise_studies(data.table, select(data.table, wanted), data.edges)
@@ -89,23 +89,23 @@ def _draw(
     wanted: StudyFilter,
 ) -> None:
     if name == "vertebrae":
-        chart(name, "Which vertebrae break?", _of(shown),
+        chart(name, "Which vertebrae are fractured?", _of(shown),
               prevalence_figure(shown, everything, wanted.vertebrae), _toggle_vertebra)  # fmt: skip
     elif name == "n_fractured":
         others = without(name)
-        chart(name, "How many break in one patient?",
+        chart(name, "How many vertebrae are fractured in one patient?",
               "A second fracture is easily overlooked once the first is found.",
               fractures_figure(others, everything, wanted.n_fractured),
               _choose_count)  # fmt: skip
     elif name == "together":
-        chart(name, "Which break together?",
+        chart(name, "Which are fractured together?",
               "A square counts the studies with both fractured; the diagonal counts each.",
               together_figure(shown, wanted.vertebrae), _choose_pair)  # fmt: skip
     elif name == "flags":
         none = not any(count for _, count in shown.flags)
-        chart(name, "What is odd about the files?",
-              "Nothing: no study shown here bears a flag, so the chart below is empty." if none else
-              "Flags are explained with each study below; none keeps a study from being read.",
+        chart(name, "What is unusual about the files?",
+              "Nothing: no study shown has a quality flag." if none else
+              "Flags are explained with each study below; flagged studies can still be read.",
               flags_figure(shown, everything, wanted.flags), _toggle_flag)  # fmt: skip
     else:
         title, axis, counted, aid = _DISTRIBUTIONS[name]
@@ -117,7 +117,7 @@ def _draw(
 
 
 def _of(shown: DataSetStatistics) -> str:
-    return f"Of {shown.labelled:,} labelled studies, {shown.fractured:,} have a fracture at all."
+    return f"Of {shown.labelled:,} labelled studies, {shown.fractured:,} have a fracture."
 
 
 def _clicked(key: str, data_set: str, wanted: StudyFilter, click: Click) -> None:

@@ -1,4 +1,4 @@
-"""A data set explored: facts, filters, charts, table and the study that was opened."""
+"""Data set explorer: facts, filters, charts, table and the opened study."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dashboard.studies.data_sets import DataSetChoice
 
 @st.fragment
 def dataset_explorer(choice: DataSetChoice, data: IndexedSet) -> None:
-    """Draw the explorer; a click in it draws it alone anew."""
+    """Draw the explorer; a click redraws only the explorer."""
     wanted, serial = _filter_of(choice.key)
     state.show_query(PARTS, filter_to_query(wanted))
     passes = select(data.table, wanted)
@@ -40,7 +40,7 @@ def dataset_explorer(choice: DataSetChoice, data: IndexedSet) -> None:
 def _filter_of(data_set: str) -> tuple[StudyFilter, int]:
     known = state.studies_filter(data_set)
     if known is None:
-        # Another data set's filter, left in the URL, would ask for what is not there.
+        # A filter in the URL belongs to the first data set only.
         words = state.query(PARTS) if state.is_first_data_set() else {}
         state.filter_studies(data_set, filter_from_query(words))
         known = state.studies_filter(data_set)

@@ -1,4 +1,4 @@
-"""The data set at a glance, and the filters in force."""
+"""Summary of the data set, and the active filters."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dashboard.session import state
 def dataset_facts(
     shown: DataSetStatistics, everything: DataSetStatistics, data: IndexedSet
 ) -> None:
-    """Show the figures of the studies that pass, of how many in all."""
+    """Show figures of the studies that pass the filter, and of all."""
     of_all = f" of {everything.studies:,}" if shown.studies != everything.studies else ""
     share = f"{100 * shown.fractured / shown.labelled:.0f} %" if shown.labelled else "–"
     size = shown.bytes / 2**30
@@ -28,7 +28,7 @@ def dataset_facts(
         f"fractured, of {shown.labelled:,} labelled": share,
         f"boxes in {shown.boxed:,} studies": f"{shown.boxes:,}",
         "with a vertebra mask": f"{shown.masked:,}",
-        "bear a quality flag": f"{shown.flagged:,}",
+        "with a quality flag": f"{shown.flagged:,}",
     }
     cells = "".join(
         f"<div><dt>{escape(name)}</dt><dd>{value}</dd></div>" for name, value in figures.items()
@@ -49,7 +49,7 @@ def dataset_facts(
 
 
 def filter_chips(data_set: str, wanted: StudyFilter) -> None:
-    """Show what the studies are filtered by; a click on a part removes it."""
+    """Show the active filters as chips; a click removes one."""
     labels = filter_labels(wanted)
     with st.container(horizontal=True, key="filter_chips", vertical_alignment="center"):
         if not labels:

@@ -1,7 +1,7 @@
-"""What a data set holds, as bars and markers that can be clicked.
+"""Charts of a data set as bars and markers that can be clicked.
 
-Every bar carries its own number as `customdata`; pale bars behind show the whole data set where a
-filter is on.
+Every bar has its number as `customdata`; pale bars behind show the whole data set while a filter
+is active.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def prevalence_figure(
     colors = [VERTEBRA_COLORS[name] for name in VERTEBRAE]
     picked = [name in chosen for name in VERTEBRAE]
     figure = _bars(list(VERTEBRAE), shown.vertebrae, everything.vertebrae, colors, picked,
-                   said="%{x} fractured: %{y} studies", all_of_them=True)  # fmt: skip
+                   hover="%{x} fractured: %{y} studies", all_of_them=True)  # fmt: skip
     return _laid_out(figure, "vertebra", "studies with it fractured")
 
 
@@ -44,15 +44,15 @@ def fractures_figure(
     picked = [k == chosen for k in range(last)]
     figure = _bars([str(k) for k in range(last)], shown.fractures_a_patient[:last],
                    everything.fractures_a_patient[:last], [CURRENT] * last, picked,
-                   said="%{x} fractured vertebrae: %{y} studies")  # fmt: skip
+                   hover="%{x} fractured vertebrae: %{y} studies")  # fmt: skip
     figure.update_xaxes(type="category")
     return _laid_out(figure, "fractured vertebrae in one patient", "studies")
 
 
 def together_figure(shown: DataSetStatistics, chosen: Sequence[str]) -> go.Figure:
-    """Draw which vertebrae break together; `customdata` is the pair (row, column), 0 for C1.
+    """Draw which vertebrae are fractured together; `customdata` is (row, column), 0 for C1.
 
-    Squares, because a click on a heat map is not told to the program.
+    Squares, because a heat map does not report clicks.
     """
     row, column = (axis.ravel() for axis in np.indices((N_VERTEBRAE, N_VERTEBRAE)))
     below = row >= column
@@ -106,16 +106,16 @@ def distribution_figure(
     Args:
         shown: Shown of the studies that pass.
         everything: Everything of the whole data set; same intervals.
-        chosen: The interval that the filter asks for.
-        axis: What is counted, with its unit.
-        counted: Of what.
+        chosen: Interval of the filter.
+        axis: Title of the axis, with the unit.
+        counted: Name of what is counted.
     """
     edges = shown.edges
     middles, widths = (edges[1:] + edges[:-1]) / 2, np.diff(edges)
     picked = [chosen == shown.span(k) for k in range(len(middles))]
     texts = [f"{low:g} to below {high:g}" for low, high in pairwise(edges)]
     figure = _bars(middles, shown.counts, everything.counts, [CURRENT] * len(middles), picked,
-                   said="%{text}: %{y} " + counted, widths=widths * 0.92, texts=texts)  # fmt: skip
+                   hover="%{text}: %{y} " + counted, widths=widths * 0.92, texts=texts)  # fmt: skip
     if np.isfinite(shown.median):
         figure.add_vline(
             x=shown.median, line={"color": NEUTRAL, "width": 1.5, "dash": "dot"},
@@ -126,7 +126,7 @@ def distribution_figure(
 
 
 def _shade(share: float) -> str:
-    """Opaque from grey to teal, so that white figures read on both backgrounds; 0 is a hint."""
+    """Opaque from grey to teal, so that white numbers are legible on both backgrounds."""
     if share <= 0:
         return with_alpha(CURRENT, 0.06)
     few, many = (107, 135, 148), (10, 102, 118)
@@ -137,13 +137,13 @@ def _shade(share: float) -> str:
 def flags_figure(
     shown: DataSetStatistics, everything: DataSetStatistics, chosen: Sequence[str]
 ) -> go.Figure:
-    """Draw how many studies bear each flag; `customdata` is its number in `FLAGS`."""
+    """Draw how many studies have each flag; `customdata` is its number in `FLAGS`."""
     counts = np.array([n for _, n in shown.flags])
     overall = np.array([n for _, n in everything.flags])
     picked = [flag.column in chosen for flag in FLAGS]
     figure = _bars([flag.title for flag in FLAGS], counts, overall, [CURRENT] * len(FLAGS), picked,
-                   said="%{y}: %{x} studies", sideways=True, all_of_them=True)  # fmt: skip
-    _laid_out(figure, "studies that bear it", "", counts_along="x")
+                   hover="%{y}: %{x} studies", sideways=True, all_of_them=True)  # fmt: skip
+    _laid_out(figure, "studies with this flag", "", counts_along="x")
     figure.update_layout(height=HEIGHT + 10)
     figure.update_yaxes(autorange="reversed", ticks="")
     return figure
@@ -156,7 +156,7 @@ def _bars(
     colors: Sequence[str],
     picked: Sequence[bool],
     *,
-    said: str,
+    hover: str,
     sideways: bool = False,
     widths: NDArray[np.float64] | None = None,
     texts: Sequence[str] | None = None,
@@ -165,16 +165,16 @@ def _bars(
     """Bars over the pale bars of the whole data set.
 
     Args:
-        places: Where the bars stand.
-        counts: Their heights.
-        overall: Those of the whole data set.
-        colors: One a bar.
-        picked: Which bars the filter asks for.
-        said: Hover text.
-        sideways: Bars lie.
+        places: Positions of the bars.
+        counts: Heights of the bars.
+        overall: Heights in the whole data set.
+        colors: Color of each bar.
+        picked: Which bars the filter selects.
+        hover: Hover text.
+        sideways: Whether bars are horizontal.
         widths: Widths of the bars, in units of the axis.
-        texts: For `said`.
-        all_of_them: Bars that are not picked are part of what is shown and stay strong.
+        texts: Texts for `hover`.
+        all_of_them: Whether bars that are not picked keep their full color.
     """
     one_is_picked = any(picked) and not all_of_them
     shades = [
@@ -196,7 +196,7 @@ def _bars(
             textposition="none",
             marker={"color": color, "line": line},
             customdata=np.arange(len(counts)),
-            hovertemplate=(said if front else said + " in the whole set") + "<extra></extra>",
+            hovertemplate=(hover if front else hover + " in the whole set") + "<extra></extra>",
             selected={"marker": {"opacity": 1}},
             unselected={"marker": {"opacity": 1}},
         )
@@ -207,7 +207,7 @@ def _bars(
 def _laid_out(
     figure: go.Figure, x_title: str, y_title: str, *, counts_along: str = "y"
 ) -> go.Figure:
-    """Set what all charts share; counts start at 0 and have no halves between them."""
+    """Set the layout of all charts; counts start at 0 and have whole ticks."""
     figure.update_layout(
         height=HEIGHT,
         margin={"l": 8, "r": 8, "t": 22, "b": 8},

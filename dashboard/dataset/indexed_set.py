@@ -1,4 +1,4 @@
-"""Indexed data sets, from memory while their files stay as they are."""
+"""Indexed data sets, cached while their files are unchanged."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class IndexedSet:
     """A data set that has an index.
 
     Attributes:
-        root: The data root.
-        table: Its studies as columns.
-        edges: Intervals of its distributions.
-        records: By study id.
+        root: Data root.
+        table: Table of the studies.
+        edges: Intervals of the distributions, by name.
+        records: Study records by study id.
         boxes: `boxes_on_slices` of all boxes.
-        problems: Sentences on wrong rows of its tables.
-        outdated: Its tables or folders changed after it was indexed.
-        signature: Changes with its content.
+        problems: Sentences on wrong rows of the tables.
+        outdated: Whether tables or folders changed after indexing.
+        signature: Key that changes with the content.
     """
 
     root: Path
@@ -47,7 +47,7 @@ class IndexedSet:
 
 
 def indexed_set(root: Path) -> IndexedSet | None:
-    """Give an indexed data set, from memory while its files stay as they are; None without index.
+    """Load an indexed data set, cached while its files are unchanged; None without an index.
 
     Raises:
         DataRootError: The folder is not in RSNA's layout.

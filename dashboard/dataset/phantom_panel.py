@@ -1,4 +1,4 @@
-"""Making synthetic studies: what is asked for, how far it is, and what became of it."""
+"""Panel that generates synthetic studies: form, progress and removal."""
 
 from __future__ import annotations
 
@@ -8,23 +8,22 @@ from typing import Final
 import streamlit as st
 
 from core.constants import SYNTHETIC_WARNING
-from core.errors import CSpineError
 from dashboard.background import process_tasks
 from dashboard.session import state
 from dashboard.session.access import may_change, read_only_reason
 from dashboard.session.wording import duration
 from dashboard.studies.data_sets import DataSetChoice, data_sets, new_cohort_root, remove_cohort
 from dashboard.widgets.job_status import poll, task_progress
-from dashboard.widgets.notices import show_error, show_warning
+from dashboard.widgets.notices import show_error, show_warning, succeeds
 
 MAX_STUDIES: Final = 500
 SECONDS_A_STUDY: Final = {128: 0.8, 256: 2.0, 512: 6.0}
-"""On one core of a small machine; said as a rough guide before there is a pace."""
+"""Seconds per study on one core of a small machine, for a rough estimate."""
 MIB_A_STUDY: Final = {128: 8, 256: 30, 512: 120}
 
 
 def phantom_panel() -> None:
-    """Offer to make a cohort, and watch those that are being made."""
+    """Draw the form of a new cohort, and the progress of cohorts being generated."""
     made = [choice for choice in data_sets() if choice.made_here]
     found = [(choice, process_tasks.find_task("phantom", choice.root)) for choice in made]
     at_work = [task for _, task in found if task is not None and task.is_alive]
@@ -34,7 +33,7 @@ def phantom_panel() -> None:
         expanded=bool(at_work or unfinished) or not data_sets(),
     ):  # fmt: skip
         st.caption(
-            "CT-like necks with known fractures, written as real DICOM in RSNA's layout. "
+            "CT-like cervical spines with known fractures, written as real DICOM in RSNA's layout. "
             + SYNTHETIC_WARNING
         )
         for task in at_work:
@@ -42,7 +41,7 @@ def phantom_panel() -> None:
         for choice, task in unfinished:
             _unfinished(choice, task)
         if reason := read_only_reason():
-            st.caption(f"{reason}: no studies can be made from it.")
+            st.caption(f"{reason}: no studies can be generated.")
             return
         _form()
         _remove([choice for choice in made if choice.complete])
@@ -57,33 +56,32 @@ def _form() -> None:
             help="The same seed gives the same studies, to the pixel.",
         )  # fmt: skip
         matrix = st.selectbox(
-            "Pixels a side", sorted(SECONDS_A_STUDY), index=1, key="phantom_matrix", width=130,
+            "Pixels per side", sorted(SECONDS_A_STUDY), index=1, key="phantom_matrix", width=130,
             help="Rows and columns of a slice.",
         )  # fmt: skip
         rsna_like = st.toggle(
             "RSNA's quirks", key="phantom_rsna_like",
             help="Spacing and coverage as in the real set, few masks and boxes, and its oddities: "
-            "reversed numbering, duplicate positions, gaps, broken files.",
+            "reversed numbering, duplicate positions, gaps, unreadable files.",
         )  # fmt: skip
-        if st.button("Make them", type="primary", icon=":material/play_arrow:"):
+        if st.button("Generate", type="primary", icon=":material/play_arrow:"):
             _start(name, int(studies), int(seed), int(matrix), rsna_like=rsna_like)
     seconds = SECONDS_A_STUDY[int(matrix)] * int(studies)
     st.caption(
         f"Roughly {duration(seconds)} of one core and {MIB_A_STUDY[int(matrix)] * int(studies):,} "
-        "MiB of disk; it goes on when this page is closed."
+        "MiB of disk; it continues when this page is closed."
     )
 
 
 def _start(name: str, studies: int, seed: int, matrix: int, *, rsna_like: bool) -> None:
-    try:
-        root = new_cohort_root(name.strip())
+    def start() -> None:
         process_tasks.start_phantom(
-            root, studies=studies, seed=seed, matrix=matrix, rsna_like=rsna_like
-        )
-    except CSpineError as error:
-        show_error(error)
-        return
-    st.rerun(scope="app")
+            new_cohort_root(name.strip()), studies=studies, seed=seed, matrix=matrix,
+            rsna_like=rsna_like,
+        )  # fmt: skip
+
+    if succeeds(start):
+        st.rerun(scope="app")
 
 
 def _progress(task: process_tasks.Task) -> bool:
@@ -94,7 +92,7 @@ def _progress(task: process_tasks.Task) -> bool:
 
 
 def _unfinished(choice: DataSetChoice, task: process_tasks.Task | None) -> None:
-    """A cohort that was cancelled or failed, with its ways on."""
+    """Show a cohort that was cancelled or failed, with its remedies."""
     if task is not None and task.state == "failed":
         show_error(f"{choice.title}: {task.message}")
     else:
@@ -103,19 +101,15 @@ def _unfinished(choice: DataSetChoice, task: process_tasks.Task | None) -> None:
     if not may_change():
         return
     with st.container(horizontal=True):
-        if st.button("Go on", key=f"go_on_{choice.key}", icon=":material/play_arrow:"):
-            _go_on(choice)
+        if st.button("Continue", key=f"go_on_{choice.key}", icon=":material/play_arrow:"):
+            _continue(choice)
         if st.button("Remove", key=f"remove_{choice.key}", icon=":material/delete:"):
             _removed(choice)
 
 
-def _go_on(choice: DataSetChoice) -> None:
-    try:
-        process_tasks.resume_phantom(choice.root)
-    except CSpineError as error:
-        show_error(error)
-        return
-    st.rerun(scope="app")
+def _continue(choice: DataSetChoice) -> None:
+    if succeeds(lambda: process_tasks.resume_phantom(choice.root)):
+        st.rerun(scope="app")
 
 
 def _remove(made: list[DataSetChoice]) -> None:
@@ -126,16 +120,12 @@ def _remove(made: list[DataSetChoice]) -> None:
         chosen = st.selectbox(
             "Cohort", list(by_key), format_func=lambda key: by_key[key].title, key="remove_cohort"
         )
-        st.caption("Its studies are deleted for good; the same seed makes them again.")
-        if st.button("Remove for good", type="primary"):
+        st.caption("Its studies are deleted; the same seed generates them again.")
+        if st.button("Remove cohort", type="primary"):
             _removed(by_key[chosen])
 
 
 def _removed(choice: DataSetChoice) -> None:
-    try:
-        remove_cohort(choice)
-    except CSpineError as error:
-        show_error(error)
-        return
-    state.leave_message(f"{choice.title} was removed.")
-    st.rerun(scope="app")
+    if succeeds(lambda: remove_cohort(choice)):
+        state.leave_message(f"{choice.title} was removed.")
+        st.rerun(scope="app")

@@ -1,4 +1,4 @@
-"""A filter of studies as words in the URL and as sentences on the page."""
+"""A filter of studies as URL parameters and as labels on the page."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _SPANS: Final = {
     "spacing_mm": ("Slice distance", " mm"),
 }
 PARTS: Final[tuple[str, ...]] = tuple(StudyFilter.__slots__)
-"""Names in the URL: those of the filter's attributes."""
+"""URL parameters, named like the attributes of the filter."""
 
 
 def filter_to_query(wanted: StudyFilter) -> dict[str, str]:
-    """Say a filter in words for a URL; what it does not ask for is left out."""
+    """URL parameters of a filter; conditions that are not set are left out."""
     words: dict[str, str] = {}
     for part in wanted.parts:
         value = getattr(wanted, part)
@@ -38,25 +38,25 @@ def filter_to_query(wanted: StudyFilter) -> dict[str, str]:
 
 
 def filter_from_query(words: Mapping[str, str]) -> StudyFilter:
-    """Undo `filter_to_query`; what makes no sense is passed over, as anybody can type a URL."""
+    """The filter of URL parameters; invalid ones are ignored."""
     given = {part: _READERS[part](words[part]) for part in PARTS if part in words}
     return StudyFilter(**{part: value for part, value in given.items() if value is not None})
 
 
 def filter_labels(wanted: StudyFilter) -> dict[str, str]:
-    """Say each part of a filter for a reader, by part."""
-    said: dict[str, str] = {}
+    """Label of each condition of a filter, by name."""
+    labels: dict[str, str] = {}
     for part in wanted.parts:
         value = getattr(wanted, part)
         if part in _SPANS:
             name, unit = _SPANS[part]
-            said[part] = f"{name} {value[0]:g} to below {value[1]:g}{unit}"
+            labels[part] = f"{name} {value[0]:g} to below {value[1]:g}{unit}"
         else:
-            said[part] = _SAID[part](value)
-    return said
+            labels[part] = _LABELS[part](value)
+    return labels
 
 
-_SAID: Final[dict[str, Callable[[Any], str]]] = {
+_LABELS: Final[dict[str, Callable[[Any], str]]] = {
     "fractured": lambda value: "Fractured" if value else "Not fractured",
     "vertebrae": lambda value: " and ".join(value) + " fractured",
     "n_fractured": lambda value: f"{value} fractured vertebra{'' if value == 1 else 'e'}",

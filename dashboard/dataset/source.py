@@ -1,11 +1,11 @@
-"""Which data set: the choice, and its index with progress where it is being built."""
+"""Choice of the data set, and its index with progress while it is being built."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from core.dataset.rsna import IMAGES_FOLDER
-from core.errors import CSpineError, DataRootError
+from core.errors import DataRootError
 from dashboard.background import process_tasks
 from dashboard.dataset.indexed_set import IndexedSet, indexed_set
 from dashboard.session import state
@@ -13,11 +13,11 @@ from dashboard.session.access import may_change
 from dashboard.studies.cohort import COUNT_SLICES_UP_TO
 from dashboard.studies.data_sets import DataSetChoice, data_sets
 from dashboard.widgets.job_status import poll, task_progress
-from dashboard.widgets.notices import show_error, show_warning
+from dashboard.widgets.notices import show_error, show_warning, succeeds
 
 
 def data_set_picker() -> DataSetChoice | None:
-    """Let the reader choose a data set; None while there is none."""
+    """Let the user choose a data set; None without any."""
     choices = data_sets()
     if not choices:
         st.info(
@@ -31,7 +31,7 @@ def data_set_picker() -> DataSetChoice | None:
     chosen = st.selectbox(
         "Data set",
         list(by_key),
-        format_func=lambda key: _said(by_key[key]),
+        format_func=lambda key: _title(by_key[key]),
         key=state.DATA_SET_KEY,
         persist_state="session",
         help="Diagnosis, Preprocessing, Localization and 3D spine show the studies of this set.",
@@ -41,13 +41,13 @@ def data_set_picker() -> DataSetChoice | None:
 
 
 def index_or_progress(choice: DataSetChoice | None) -> IndexedSet | None:
-    """Give the indexed data set; where it has no index, build one and show how far it is."""
+    """The indexed data set; None, with offer or progress shown, while there is no index."""
     if choice is None:
         return None
     if not choice.complete:
         st.html(
-            '<div class="lab-blank">The studies of this cohort are not complete. Go on with them '
-            "under “Make synthetic studies”, or remove the cohort there.</div>"
+            '<div class="lab-blank">This cohort is not complete. Continue or remove it under '
+            "“Make synthetic studies”.</div>"
         )
         return None
     try:
@@ -69,34 +69,26 @@ def index_or_progress(choice: DataSetChoice | None) -> IndexedSet | None:
 
 
 def _offer(choice: DataSetChoice, task: process_tasks.Task | None) -> None:
-    """Start the first index where that takes seconds; ask where it may take hours."""
+    """Index a small data set at once; offer to index a large one."""
     if task is not None:
         words = {"failed": task.message, "stopped": "The indexing was stopped."}
         if task.state in words:
             show_warning(words[task.state] or "The indexing failed.", icon=":material/warning:")
     elif _is_small(choice) and may_change():
-        try:
-            _watch(choice, process_tasks.start_index(choice.root))
-        except CSpineError as error:
-            show_error(error)
+        succeeds(lambda: _watch(choice, process_tasks.start_index(choice.root)))
         return
     st.html(
         '<div class="lab-blank">This data set has no index yet. Indexing reads every file once and '
-        "keeps what the headers say; it goes on when this page is closed.</div>"
+        "stores the headers; it continues when this page is closed.</div>"
     )
     if may_change():
         _index_button(choice, "Index it now")
 
 
 def _index_button(choice: DataSetChoice, label: str) -> None:
-    if not may_change():
+    if not may_change() or not st.button(label, icon=":material/database_search:"):
         return
-    if st.button(label, icon=":material/database_search:"):
-        try:
-            process_tasks.start_index(choice.root)
-        except CSpineError as error:
-            show_error(error)
-            return
+    if succeeds(lambda: process_tasks.start_index(choice.root)):
         st.rerun(scope="app")
 
 
@@ -113,5 +105,5 @@ def _is_small(choice: DataSetChoice) -> bool:
     return count <= COUNT_SLICES_UP_TO
 
 
-def _said(choice: DataSetChoice) -> str:
+def _title(choice: DataSetChoice) -> str:
     return choice.title if choice.complete else f"{choice.title} · not complete"

@@ -1,4 +1,4 @@
-"""One study of the data set: its slices with the truth over them, its flags and its header."""
+"""One study of the data set: slices with truth overlays, quality flags and header."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from dashboard.session.page_files import PAGES
 from dashboard.studies.data_sets import DataSetChoice
 from dashboard.studies.masks import mask_of
 from dashboard.studies.open_study import OpenStudy, open_study
+from dashboard.widgets.html_table import html_table
 from dashboard.widgets.notices import show_error
 from dashboard.widgets.slice_viewer import (
     Overlay,
@@ -32,9 +33,9 @@ def dataset_study(choice: DataSetChoice, data: IndexedSet, study_id: str) -> Non
     """Show a study below the table.
 
     Args:
-        choice: Its data set.
-        data: The same, indexed.
-        study_id: Perhaps of no study: anybody can type a URL.
+        choice: Data set of the study.
+        data: The indexed data set.
+        study_id: Study id from the table or the URL, where it may be invalid.
     """
     rows = data.table.studies
     found = rows.loc[rows["study_id"] == study_id]
@@ -81,7 +82,7 @@ def _headline(choice: DataSetChoice, study_id: str, record: StudyRecord | None) 
 
 def _opened(record: StudyRecord | None) -> OpenStudy | None:
     if record is None:
-        st.error("The tables name this study, but its folder is not there; copy the study.")
+        st.error("The tables name this study, but its folder is missing; copy the study.")
         return None
     try:
         with st.spinner("Reading the series …", show_time=True):
@@ -92,7 +93,7 @@ def _opened(record: StudyRecord | None) -> OpenStudy | None:
 
 
 def _overlays(data: IndexedSet, record: StudyRecord, study: OpenStudy) -> list[Overlay]:
-    """The study's truth, as far as there is one."""
+    """Overlays of the study's truth, as far as it is known."""
     volume, name = study.volume, record.study_id
     found: list[Overlay] = []
     if (mask := record.mask_file) is not None:
@@ -111,33 +112,33 @@ def _overlays(data: IndexedSet, record: StudyRecord, study: OpenStudy) -> list[O
 def _truth(record: StudyRecord | None) -> None:
     labels = record.fractured if record is not None else None
     if labels is None:
-        text = "This study has no label, so nobody can say whether a network is right about it."
+        text = "This study has no label, so predictions cannot be checked."
     elif any(labels):
-        broken = [name for name, is_broken in zip(VERTEBRAE, labels, strict=True) if is_broken]
-        text = f"Labelled as fractured: <b>{', '.join(broken)}</b>."
+        names = [name for name, positive in zip(VERTEBRAE, labels, strict=True) if positive]
+        text = f"Labelled as fractured: <b>{', '.join(names)}</b>."
     else:
-        text = "Labelled as free of fractures."
+        text = "Labelled as not fractured."
     st.html(f'<div class="lab-panel-title">Truth<span>{text}</span></div>')
 
 
 def _flags(columns: list[str], error: str | None) -> None:
-    borne = [flag for flag in FLAGS if flag.column in columns]
+    found = [flag for flag in FLAGS if flag.column in columns]
     if error:
         show_error(error)
-    if not borne:
+    if not found:
         st.html(
-            '<div class="lab-panel-title">Flags<span>None: nothing about the files is odd.</span>'
+            '<div class="lab-panel-title">Flags<span>None: nothing unusual about the files.</span>'
             "</div>"
         )
         return
     items = "".join(
-        f"<li><b>{escape(flag.title)}.</b> {escape(flag.meaning)}</li>" for flag in borne
+        f"<li><b>{escape(flag.title)}.</b> {escape(flag.meaning)}</li>" for flag in found
     )
     st.html(f'<div class="lab-panel-title">Flags</div><ul class="lab-list">{items}</ul>')
 
 
 def _metadata(study: OpenStudy) -> None:
-    """The header of the middle slice, without what may name a person."""
+    """Show the header of the middle slice, without elements that may identify a person."""
     volume = study.volume
     try:
         metadata = read_metadata(volume.source_files[volume.n_slices // 2])
@@ -149,14 +150,11 @@ def _metadata(study: OpenStudy) -> None:
         f"<span>{escape(metadata.transfer_syntax)}</span></div>"
     )
     for title, elements in metadata.groups.items():
-        rows = "".join(
-            f"<tr><td>{escape(e.name)}</td><td>{escape(e.value)}</td></tr>" for e in elements
-        )
         with st.expander(f"{title} ({len(elements)})", expanded=title == "Scan"):
-            st.html(f'<div class="lab-scroll"><table class="lab-table">{rows}</table></div>')
-    with st.expander(f"Hidden, since they may name a person ({len(metadata.hidden)})"):
+            st.html(html_table((), ((escape(e.name), escape(e.value)) for e in elements), looks=""))
+    with st.expander(f"Hidden, since they may identify a person ({len(metadata.hidden)})"):
         st.caption(
-            "Everything that is not a technical number or code stays hidden, its value unread: "
+            "Everything except technical numbers and codes stays hidden, its value unread: "
             + ", ".join(metadata.hidden)
             + (f"; and {metadata.private} private elements." if metadata.private else ".")
         )

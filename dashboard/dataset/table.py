@@ -1,4 +1,4 @@
-"""The studies that pass: searched, sorted, with the columns asked for, to download or to open."""
+"""Table of the studies that pass the filter, with search, columns and download."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ COLUMNS: Final = {
     "Size (MiB)": None,
     "Flags": None,
 }
-"""By heading: the column of the index it shows as it is, None where it is made up of others."""
+"""Column of the index by heading; None where the values are computed."""
 
 SHOWN_AT_FIRST: Final = (
     "Study", "Fractured", "Vertebrae", "Slices", "Slice distance (mm)", "Boxes", "Mask", "Flags",
@@ -45,8 +45,8 @@ def dataset_table(data: IndexedSet, data_set: str, wanted: StudyFilter,
 
     Args:
         data: The data set.
-        data_set: Its key.
-        wanted: The filter in force, which the search field is part of.
+        data_set: Key of the data set.
+        wanted: Current filter, including the search text.
         passes: bool (n,), the studies to list.
         serial: As in `dataset_charts`.
     """
@@ -66,7 +66,7 @@ def dataset_table(data: IndexedSet, data_set: str, wanted: StudyFilter,
             "text/csv", icon=":material/download:", disabled=rows.empty, on_click="ignore",
         )  # fmt: skip
     if rows.empty:
-        st.html('<div class="lab-blank">No study passes the filters; remove one above.</div>')
+        st.html('<div class="lab-blank">No study passes the filters; remove a filter above.</div>')
         return
     key = f"studies_{serial}"
 
@@ -89,7 +89,7 @@ def dataset_table(data: IndexedSet, data_set: str, wanted: StudyFilter,
 
 
 def study_rows(data: IndexedSet, passes: NDArray[np.bool_]) -> pd.DataFrame:
-    """The studies as the table and the CSV file hold them, one row each."""
+    """Rows of the table and the CSV file, one per study."""
     studies = data.table.studies.loc[passes]
     labels, flags = data.table.labels[passes][:, 1:], data.table.flags[passes]
     titles = [flag.title for flag in FLAGS]

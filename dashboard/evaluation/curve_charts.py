@@ -86,8 +86,8 @@ def vertebra_section(comparison: ComparisonTable, slots: Slots) -> None:
         )
         if not question.knows_vertebrae:
             st.html(
-                '<div class="lab-blank">A box names no vertebra, so slices by their boxes cannot '
-                "be judged one vertebra at a time.</div>"
+                '<div class="lab-blank">A box names no vertebra, so slices with boxes cannot '
+                "be evaluated one vertebra at a time.</div>"
             )
             return
 

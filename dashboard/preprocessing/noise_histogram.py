@@ -1,4 +1,4 @@
-"""Grey levels of a slice, and where noise reduction parts them."""
+"""Histogram of the grey levels of a slice, with the borders of noise reduction."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ HEIGHT: Final = 260
 
 
 def noise_histogram(result: NoiseResult) -> go.Figure:
-    """Draw the histogram with the borders and means of the groups.
+    """Draw the histogram with the borders and means of the clusters.
 
-    The axis of pixels is logarithmic: air outnumbers bone a hundred times.
+    The axis of pixels is logarithmic, since air has about a hundred times the pixels of bone.
     """
     counts = result.counts.astype(np.float64)
     figure = go.Figure(

@@ -15,7 +15,7 @@ from dashboard.widgets.palette import VERTEBRA_COLORS
 from dashboard.widgets.slice_viewer.overlays import TRUE_BOX_COLOR
 
 SHOWN_PX: Final = 384
-"""A smaller picture is enlarged to it, so that lines over it stay thin."""
+"""Smaller images are enlarged to this size, so that lines over them stay thin."""
 
 
 def overlay_image(
@@ -28,7 +28,7 @@ def overlay_image(
 
     Args:
         image: uint8 (h, w), or (3, h, w), whose channels become red, green and blue.
-        boxes: xyxy in its pixels; 0 is the outer edge of the first one.
+        boxes: xyxy in pixels of the image; 0 is the outer edge of the first one.
         labels: uint8 (h, w), 1..7 for C1..C7; their outlines are drawn.
 
     Returns:
@@ -37,7 +37,7 @@ def overlay_image(
     plane = image.transpose(1, 2, 0) if image.ndim == 3 else np.stack([image] * 3, axis=-1)
     scale = max(1, -(-SHOWN_PX // min(plane.shape[:2])))
     size = (plane.shape[1] * scale, plane.shape[0] * scale)
-    # Pixels stay squares: it is they that the network sees.
+    # Nearest neighbour, to show the pixels that the network sees.
     shown = np.array(cv2.resize(plane, size, interpolation=cv2.INTER_NEAREST), np.uint8)
     width = max(1, round(min(size) / 256))
     if labels is not None:

@@ -1,4 +1,4 @@
-"""What the Preprocessing page shows of a slice: its truth, its changes, and a run that does so."""
+"""Truth and augmentations of a prepared slice, and the matching training settings."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ STRENGTHS: Final[dict[str, tuple[str, str, str]]] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SliceTruth:
-    """What is known of one prepared slice.
+    """Truth of one prepared slice.
 
     Attributes:
-        boxes: xyxy in its pixels.
+        boxes: xyxy in pixels of the slice.
         labels: uint8 (size, size), 1..7 for C1..C7; None where the study has no mask.
     """
 
@@ -53,12 +53,12 @@ class SliceTruth:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AugmentedSlice:
-    """One random change of a prepared slice.
+    """One augmentation of a prepared slice.
 
     Attributes:
-        change: The numbers drawn.
-        image: uint8, what training would feed the network.
-        truth: What is known of the slice, moved with it.
+        change: Drawn parameters.
+        image: uint8, input of the network in training.
+        truth: Truth of the slice, transformed with it.
     """
 
     change: Augmentation
@@ -79,9 +79,9 @@ def slice_truth(
     Args:
         record: The study's entry in the data set; None for a folder or an upload.
         mask: uint8 (z, y, x) labels on the grid of the volume; None where there is none.
-        volume: The series.
-        index: The slice.
-        preparation: How it is prepared.
+        volume: Volume of the series.
+        index: Index of the slice.
+        preparation: Preparation of the slice.
         spine: From `core.preprocessing.spine_field.spine_field_of`.
     """
     found: list[BoxXyxy] = []
@@ -99,7 +99,7 @@ def slice_truth(
 def apply_draws(
     network: NDArray[np.uint8], truth: SliceTruth, changes: Sequence[Augmentation]
 ) -> list[AugmentedSlice]:
-    """Change a prepared slice and its truth by each of some draws."""
+    """Apply each augmentation to a prepared slice and its truth."""
     shape = (network.shape[-2], network.shape[-1])
     return [
         AugmentedSlice(
@@ -115,13 +115,13 @@ def apply_draws(
 
 
 def only(ranges: AugmentationRanges, name: str) -> AugmentationRanges:
-    """The same ranges with every change but one, of `STRENGTHS`, switched off."""
+    """The same ranges with all augmentations but one, of `STRENGTHS`, switched off."""
     field = STRENGTHS[name][0]
     return replace(NONE, **{field: getattr(ranges, field)})
 
 
 def idle_changes(network: NDArray[np.uint8], ranges: AugmentationRanges) -> tuple[str, ...]:
-    """Name the changes that are switched on and yet leave every byte of the slice as it is."""
+    """Names of the augmentations that are switched on but change no byte of the slice."""
     strongest = {
         "rotation": Augmentation(rotation_deg=ranges.rotation_deg),
         "flip": Augmentation(flip=ranges.flip_probability > 0),
@@ -137,8 +137,8 @@ def idle_changes(network: NDArray[np.uint8], ranges: AugmentationRanges) -> tupl
     )
 
 
-def said(change: Augmentation, names: Sequence[str]) -> str:
-    """Say the numbers of a draw, of the named changes only."""
+def describe_draw(change: Augmentation, names: Sequence[str]) -> str:
+    """Describe the parameters of a draw, for the named augmentations only."""
     words = {
         "rotation": f"{change.rotation_deg:+.1f}°",
         "flip": "flipped" if change.flip else "not flipped",
@@ -155,11 +155,11 @@ def said(change: Augmentation, names: Sequence[str]) -> str:
 def training_values(
     preparation: SlicePreparation, ranges: AugmentationRanges | None = None, *, seed: int = 0
 ) -> dict[str, Any]:
-    """The fields of the training form that make a run prepare slices just so.
+    """Fields of the training form for a run that prepares slices in this way.
 
     Args:
-        preparation: How slices are prepared.
-        ranges: How far they are changed; None leaves those fields, and the seed, out.
+        preparation: Preparation of the slices.
+        ranges: Ranges of augmentation; None leaves out these fields and the seed.
         seed: Seed of the run.
     """
     values: dict[str, Any] = preparation.model_dump()

@@ -1,4 +1,4 @@
-"""The widgets of the Preprocessing page: what a slice goes through, and how far it is changed."""
+"""Widgets of the Preprocessing page: preparation, noise reduction and augmentation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dashboard.session import state
 SIZES: Final = (64, 96, 128, 192, 224, 256, 320, 384, 512)
 _PRESETS: Final = {name.capitalize(): window for name, window in DISPLAY_WINDOWS.items()}
 _CHANNELS: Final = {
-    "grey": "one grey slice thrice",
+    "grey": "one grey slice three times",
     "windows": "three HU windows",
     "neighbours": "slice above, this, below",
 }
@@ -34,7 +34,7 @@ _STEP: Final = {"rotation": 1.0, "hue": 5.0, "flip": 0.05}
 
 
 def chosen_preparation() -> SlicePreparation:
-    """Ask for window, crop, size and channels; noise reduction is asked for in its own part."""
+    """Draw the widgets of window, crop, size and channels; noise reduction has its own part."""
     with st.container(key="input_settings", horizontal=True, vertical_alignment="bottom"):
         preset = st.selectbox(
             "HU window", [*_PRESETS, "Custom"], key="pre_window", persist_state="session", width=150
@@ -54,7 +54,7 @@ def chosen_preparation() -> SlicePreparation:
                             persist_state="session", width=110)  # fmt: skip
         follows = st.toggle(
             "Follow the spine", key="pre_follow", persist_state="session",
-            help="Keep a square of fixed size that follows the spine, instead of the middle.",
+            help="Crop a square of fixed size that follows the spine, instead of the centre.",
         )  # fmt: skip
         if follows:
             side = st.slider("Side of the square (mm)", 40, 250, 120, 10, key="pre_field",
@@ -77,7 +77,7 @@ def chosen_preparation() -> SlicePreparation:
 
 
 def noise_settings() -> None:
-    """Ask for noise reduction; `chosen_preparation` reads it at the next run of the script."""
+    """Draw the widgets of noise reduction; `chosen_preparation` reads them at the next run."""
     with st.container(key="noise_settings", horizontal=True, vertical_alignment="bottom"):
         method = st.segmented_control(
             "Noise reduction", list(METHODS), format_func=METHODS.__getitem__, key="pre_noise",
@@ -87,11 +87,11 @@ def noise_settings() -> None:
             st.slider("Grey level from which a pixel is kept", 1, 255, 30, key="pre_threshold",
                       persist_state="session", width=320)  # fmt: skip
         elif method == "kmeans":
-            st.slider("Groups K", 2, 8, 4, key="pre_clusters", persist_state="session", width=320)
+            st.slider("Clusters K", 2, 8, 4, key="pre_clusters", persist_state="session", width=320)
 
 
-def strengths() -> AugmentationRanges:
-    """Ask how far a slice may be changed."""
+def augmentation_ranges() -> AugmentationRanges:
+    """Draw the sliders of the ranges of augmentation."""
     usual = AugmentationRanges.of(RunConfig(task="fracture", data_root=Path()))
     chosen: dict[str, float] = {}
     for name, (field, _, label) in STRENGTHS.items():

@@ -1,4 +1,4 @@
-"""One slice on its way to a network: each step, random changes, noise reduction."""
+"""Preparation of one slice: each step, augmentation, noise reduction."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from dashboard.preprocessing.preview import (
     STRENGTHS,
     SliceTruth,
     apply_draws,
+    describe_draw,
     idle_changes,
     only,
-    said,
     slice_truth,
     training_values,
 )
 from dashboard.preprocessing.settings import (
+    augmentation_ranges,
     chosen_preparation,
     noise_settings,
-    strengths,
 )
 from dashboard.session import state, viewer_place
 from dashboard.session.page_files import PAGES
@@ -45,16 +45,16 @@ from dashboard.widgets.truth_layers import truth_layers
 
 PARTS: Final = ("Step by step", "Augmentation", "Noise reduction")
 VIEWER_KEY: Final = "pre_viewer"
-ONE, COMPOSED = "One at a time", "Composed, as in training"
+ONE, COMBINED = "One at a time", "Combined, as in training"
 
 
 @st.fragment
 def preprocessing_bench(study: OpenStudy, choice: StudyChoice) -> None:
-    """Draw the bench; a slider in it draws it alone anew.
+    """Draw the page; a slider redraws only this part.
 
     Args:
-        study: The study on it.
-        choice: Where it comes from, with its truth.
+        study: Study to show.
+        choice: Source of the study, with its truth.
     """
     with st.container(key="bench"):
         slices, controls = st.columns([16, 9], gap="medium")
@@ -63,7 +63,7 @@ def preprocessing_bench(study: OpenStudy, choice: StudyChoice) -> None:
     with controls:
         st.html(
             '<div class="lab-panel-title">How a slice is prepared<span>Scroll to a slice in the '
-            "viewer; its way into the network is shown below, step by step.</span></div>"
+            "viewer; its preparation is shown below, step by step.</span></div>"
         )
         preparation = chosen_preparation()
     spine = _spine(study.fingerprint, preparation.field_mm, study)
@@ -97,7 +97,7 @@ def _follow() -> None:
 
 
 def _first_slice(study: OpenStudy, choice: StudyChoice) -> int:
-    """A slice with a box where there is one, else the middle."""
+    """Index of a slice with a box, otherwise of the middle slice."""
     boxes = choice.record.boxes if choice.record is not None else ()
     if boxes:
         wanted = boxes[len(boxes) // 2][0]
@@ -142,11 +142,11 @@ def _steps(steps: PreparationSteps, preparation: SlicePreparation, truth: SliceT
         ("1 · Hounsfield units", f"{low:,} to {high:,} HU as scanned, {steps.hu.shape[1]} × "
          f"{steps.hu.shape[0]} px".replace("-", "−"), full),
         ("2 · Window to 0–255", f"{kept.capitalize()}; {by_window}", steps.windowed),
-        (f"3 · Resized to {preparation.size}²", "Averaged over the area of each new pixel where it "
-         "shrinks", steps.resized),
+        (f"3 · Resized to {preparation.size}²", "Averaged over the area of each new pixel when "
+         "shrinking", steps.resized),
     ]  # fmt: skip
     if preparation.noise.method != "none":
-        shown.append(("4 · Noise reduced", "See the third part of this page", steps.cleaned))
+        shown.append(("4 · Noise reduced", "See the part “Noise reduction”", steps.cleaned))
     _pictures(shown)
     st.html(
         '<div class="lab-panel-title">What the network sees: three channels'
@@ -156,15 +156,15 @@ def _steps(steps: PreparationSteps, preparation: SlicePreparation, truth: SliceT
         (f"Channel {k + 1}", name, steps.channels[k]) for k, name in enumerate(steps.channel_names)
     ]
     composite = overlay_image(steps.channels, boxes=truth.boxes, labels=truth.labels)
-    known = "truth over it: " + _known(truth) if _known(truth) else "no truth is known here"
+    known = "with truth: " + _known(truth) if _known(truth) else "no truth known"
     _pictures([*channels, ("All three as colours", known, composite)])
     _hand_over(preparation)
 
 
 _CHANNEL_AIDS: Final = {
-    "grey": "All three are alike, so hue and saturation have nothing to work on.",
+    "grey": "All three are equal, so hue and saturation have no effect.",
     "windows": "Bone, soft tissue and spongy bone: a fracture may show in one of them only.",
-    "neighbours": "The slice above and below: what goes on through the slices gains colour.",
+    "neighbours": "The slices above and below: differences between slices appear as colour.",
 }
 
 
@@ -179,7 +179,7 @@ def _augmentation(
 ) -> None:
     controls, grid = st.columns([1, 3], gap="large")
     with controls, st.container(key="strengths"):
-        how = st.segmented_control("Changes", (ONE, COMPOSED), default=COMPOSED, required=True,
+        how = st.segmented_control("Augmentation", (ONE, COMBINED), default=COMBINED, required=True,
                                    key="pre_how", persist_state="session")  # fmt: skip
         names = list(STRENGTHS)
         if how == ONE:
@@ -190,18 +190,18 @@ def _augmentation(
         count = st.slider("Draws", 2, 16, 8, key="pre_draws", persist_state="session")
         with_truth = st.toggle("Boxes and masks move along", True, key="pre_truth",
                                persist_state="session")  # fmt: skip
-        ranges = strengths()
-    used = ranges if how == COMPOSED else only(ranges, names[0])
+        ranges = augmentation_ranges()
+    used = ranges if how == COMBINED else only(ranges, names[0])
     draws = apply_draws(steps.network, truth, preview_draws(int(seed), count, used))
     with grid:
         st.html(
-            f'<div class="lab-panel-title">{count} draws of this slice<span>Exactly what the first '
-            "batch of a run with this seed would hold if all its slices were this one; every epoch "
-            "draws anew.</span></div>"
+            f'<div class="lab-panel-title">{count} draws of this slice<span>Exactly the first '
+            "batch of a run with this seed, as if all its slices were this one; every epoch "
+            "makes new draws.</span></div>"
         )
         _idle_note(idle_changes(steps.network, used), preparation)
         shown = [
-            (f"Draw {k + 1}", said(draw.change, names),
+            (f"Draw {k + 1}", describe_draw(draw.change, names),
              overlay_image(draw.image, boxes=draw.truth.boxes if with_truth else (),
                            labels=draw.truth.labels if with_truth else None))
             for k, draw in enumerate(draws)
@@ -211,7 +211,7 @@ def _augmentation(
 
 
 def _idle_note(idle: tuple[str, ...], preparation: SlicePreparation) -> None:
-    """Say which changes leave every byte as it is, and where they would not."""
+    """Name the augmentations that have no effect here, and why."""
     if not idle:
         return
     which = " and ".join(idle)
@@ -219,8 +219,8 @@ def _idle_note(idle: tuple[str, ...], preparation: SlicePreparation) -> None:
     why = ""
     if preparation.channels == "grey" and {"hue", "saturation"} & set(idle):
         why = (
-            " The three channels are alike, and both act on their differences only: with the "
-            "channels “three HU windows” or “slice above, this, below” they do change the picture."
+            " The three channels are equal, and both act on differences only: with the "
+            "channels “three HU windows” or “slice above, this, below” they have an effect."
         )
     st.info(
         f"{which.capitalize()} {verb} nothing here, byte for byte.{why}", icon=":material/info:"
@@ -245,12 +245,12 @@ def _noise(steps: PreparationSteps, preparation: SlicePreparation) -> None:
         ]
     )  # fmt: skip
     st.html(
-        '<div class="lab-panel-title">Where the grey levels are parted'
+        '<div class="lab-panel-title">Borders of the grey levels'
         f"<span>{_NOISE_AIDS[preparation.noise.method]}</span></div>"
     )
     st.plotly_chart(
         noise_histogram(result), key="noise_histogram", config={"displayModeBar": False},
-        alt="Histogram of grey levels with the borders of the groups",
+        alt="Histogram of grey levels with the borders of the clusters",
     )  # fmt: skip
     _hand_over(preparation)
 
@@ -259,19 +259,19 @@ _MASK_AIDS: Final = {
     "none": "Choose a method above",
     "threshold": "White is kept, black becomes background",
     "otsu": "White is kept, black becomes background",
-    "kmeans": "{k} groups, the brightest white",
+    "kmeans": "{k} clusters, the brightest white",
 }
 _NOISE_AIDS: Final = {
     "none": "Air is the tall peak at the left, bone the long tail at the right.",
     "threshold": "Everything darker than the line becomes black.",
-    "otsu": "The line parts the pixels into the two classes that differ most (Otsu, 1979).",
-    "kmeans": "Solid lines part the groups, dotted ones are their means. Found exactly on the "
-    "histogram, so there is no random start.",
+    "otsu": "The line separates the two classes that differ most (Otsu, 1979).",
+    "kmeans": "Solid lines separate the clusters, dotted lines are their means. Solved exactly on "
+    "the histogram, without a random start.",
 }
 
 
 def _pictures(shown: list[tuple[str, str, NDArray[np.uint8]]]) -> None:
-    """Pictures side by side, four to a row, each with its name and one line."""
+    """Draw images, four per row, each with a title and one line."""
     for start in range(0, len(shown), 4):
         for column, (title, aid, image) in zip(
             st.columns(4), shown[start : start + 4], strict=False
@@ -285,12 +285,12 @@ def _pictures(shown: list[tuple[str, str, NDArray[np.uint8]]]) -> None:
 def _hand_over(
     preparation: SlicePreparation, ranges: AugmentationRanges | None = None, *, seed: int = 0
 ) -> None:
-    """Offer to fill the Training page's form; without `ranges` its augmentation stays as it is."""
+    """Offer to fill the Training page's form; without `ranges` its augmentation is unchanged."""
     if st.button(
         "Use these settings", type="primary", icon=":material/model_training:",
-        help="Opens the Training page's form with them; nothing starts yet.",
+        help="Opens the Training page's form with these settings; nothing starts yet.",
     ):  # fmt: skip
         state.fill_form(training_values(preparation, ranges, seed=seed), overwrite=True)
         state.show_section("New run")
-        state.leave_message("The form holds the settings of the Preprocessing page.")
+        state.leave_message("The form has the settings of the Preprocessing page.")
         st.switch_page(PAGES / "training.py")

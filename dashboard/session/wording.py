@@ -36,6 +36,11 @@ def duration(seconds: float) -> str:
     return f"{days} days {hours} h"
 
 
+def number(value: float | None, form: str = ".3f") -> str:
+    """Format a figure; a dash where there is none."""
+    return "–" if value is None else format(value, form)
+
+
 def place_in_line(ahead: int) -> str:
     """Sentence on how many other jobs come first."""
     others = "1 other" if ahead == 1 else f"{ahead} others"

@@ -1,4 +1,4 @@
-"""Curves of training runs: the planned learning rate, and what was measured step by step."""
+"""Charts of training runs: the planned learning rate and the measured curves."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _PANELS: Final = (
     ("step", "loss", "Training loss", "weighted BCE (nats)"),
     ("validation", "auc", "Held-out ROC AUC", "AUC"),
     ("step", "learning_rate", "Learning rate", "learning rate"),
-    ("step", "images_per_second", "Throughput", "images a second"),
+    ("step", "images_per_second", "Throughput", "images per second"),
 )
 
 Curves = Mapping[str, Mapping[str, pd.DataFrame]]
-"""By run, then by event ("step", "validation"): one row a line of `metrics.jsonl`."""
+"""By run, then by event ("step", "validation"): one row per line of `metrics.jsonl`."""
 
 
 def schedule_figure(learning_rate: NDArray[np.float64]) -> go.Figure:
-    """Draw the learning rate that a run will follow.
+    """Draw the planned learning rate of a run.
 
     Args:
         learning_rate: float64 (steps,).
@@ -50,7 +50,7 @@ def schedule_figure(learning_rate: NDArray[np.float64]) -> go.Figure:
 
 
 def curves_figure(curves: Curves) -> go.Figure:
-    """Draw loss, held-out AUC, learning rate and throughput against the step, a line a run."""
+    """Draw loss, held-out AUC, learning rate and throughput by step, one line per run."""
     figure = make_subplots(
         rows=2, cols=2, subplot_titles=[title for *_, title, _ in _PANELS],
         vertical_spacing=0.2, horizontal_spacing=0.14,
@@ -90,7 +90,7 @@ def _add_line(
             name=run,
             legendgroup=run,
             showlegend=panel == 0,
-            # A single measure is a point, which a line does not show.
+            # A line does not show a single point.
             mode="lines+markers" if len(known) < 30 else "lines",
             line={"color": color, "width": 2},
             marker={"size": 6},
@@ -102,7 +102,7 @@ def _add_line(
 
 
 def _thinned(count: int) -> NDArray[np.int64]:
-    """Indices of at most `MAX_POINTS` points, evenly spaced, the last among them."""
+    """Indices of at most `MAX_POINTS` points, evenly spaced, including the last."""
     if count <= MAX_POINTS:
         return np.arange(count)
     return np.unique(np.linspace(0, count - 1, MAX_POINTS).astype(np.int64))

@@ -1,4 +1,4 @@
-"""What the folds of a run found: each, their mean and spread, and the pooled figure."""
+"""Table of a run over folds: AUC of each fold, mean and spread, and pooled."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import streamlit as st
 from core.errors import TrainingError
 from core.training.fold_figures import FoldFigure, read_fold_figures
 from core.training.run_list import RunSummary
+from dashboard.session.wording import number
 from dashboard.widgets.notices import show_error
 
 _LEVEL = {
@@ -19,7 +20,7 @@ _LEVEL = {
 
 
 def fold_table(run: RunSummary) -> None:
-    """Show the AUC over the folds at each level; nothing for a run that has pooled none."""
+    """Show the AUC of the folds at each level; nothing for a run without pooled figures."""
     try:
         figures = read_fold_figures(run.folder)
     except TrainingError as error:
@@ -28,32 +29,28 @@ def fold_table(run: RunSummary) -> None:
     if not figures:
         return
     st.html(
-        '<div class="lab-panel-title">ROC AUC of patients that the network had not seen'
+        '<div class="lab-panel-title">ROC AUC of held-out patients'
         "<span>every patient is predicted once, by the fold that held it out</span></div>"
     )
     st.dataframe(fold_rows(figures), hide_index=True)
     st.caption(
-        "The pooled figure takes all folds' predictions together; its interval is drawn by "
+        "The pooled figure uses the predictions of all folds; its interval comes from "
         "resampling patients. A spread much wider than the interval means that the folds' "
         "networks differ, not only their patients."
     )
 
 
 def fold_rows(figures: list[FoldFigure]) -> pd.DataFrame:
-    """One row a level, as text."""
+    """One row per level, as text."""
     return pd.DataFrame(
         {
             "Level": [_LEVEL[figure.level] for figure in figures],
-            "Pooled": [_said(figure.pooled) for figure in figures],
+            "Pooled": [number(figure.pooled) for figure in figures],
             "95 % interval": [_interval(figure) for figure in figures],
             "Mean ± sd over folds": [_spread(figure) for figure in figures],
-            "Folds": [" · ".join(_said(v) for v in figure.values) for figure in figures],
+            "Folds": [" · ".join(number(v) for v in figure.values) for figure in figures],
         }
     )
-
-
-def _said(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
 
 
 def _interval(figure: FoldFigure) -> str:
@@ -61,4 +58,4 @@ def _interval(figure: FoldFigure) -> str:
 
 
 def _spread(figure: FoldFigure) -> str:
-    return _said(figure.mean) + ("" if figure.sd is None else f" ± {figure.sd:.3f}")
+    return number(figure.mean) + ("" if figure.sd is None else f" ± {figure.sd:.3f}")

@@ -1,4 +1,4 @@
-"""The form of a new training run, with the schedule and the time it will take."""
+"""Form of a new training run, with its schedule and estimated time."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from dashboard.training.curves import schedule_figure
 from dashboard.training.form_choices import data_roots, data_size, vertebra_bundles
 from dashboard.training.form_fields import FIELDS, FormField
 from dashboard.training.run_form import config_from, fold_choices, form_values, known_paces
-from dashboard.widgets.notices import show_error
+from dashboard.widgets.notices import show_error, succeeds
 
-ALWAYS_OPEN = ("What to learn", "Data")
+ALWAYS_OPEN = ("What to train", "Data")
 
 
 @st.fragment
 def training_form() -> None:
-    """Ask for a run, show what it will do, and start it."""
+    """Draw the form and the plan of a run, and start it."""
     preparation = SlicePreparation(size=192)
     defaults = RunConfig(task="fracture", data_root=settings().data_root, preparation=preparation)
     state.fill_form(form_values(defaults))
@@ -55,7 +55,7 @@ def _widget(field: FormField) -> None:
     }  # fmt: skip
     if field.kind in ("choice", "data_root", "bundle"):
         st.selectbox(
-            options=_options(field), format_func=_said,
+            options=_options(field), format_func=_choice_name,
             accept_new_options=field.kind != "choice", **common,
         )  # fmt: skip
     elif field.kind == "switch":
@@ -86,13 +86,13 @@ def _options(field: FormField) -> tuple[Any, ...]:
     return known if value in known else (value, *known)
 
 
-def _said(value: object) -> str:
-    """A choice as the page calls it: a folder of this checkout by its place in it."""
+def _choice_name(value: object) -> str:
+    """Name of a choice; a folder of this checkout by its relative path."""
     return "none" if value in ("", None) else str(value).removeprefix(f"{PROJECT_ROOT}/")
 
 
 def _plan() -> None:
-    """What the chosen run amounts to, and the button that starts it."""
+    """Draw steps, time and schedule of the run, and the button that starts it."""
     st.html('<div class="lab-panel-title">The plan<span>before anything is computed</span></div>')
     try:
         config = config_from({f.key: state.form_value(f.key) for g in FIELDS.values() for f in g})
@@ -112,7 +112,7 @@ def _plan() -> None:
             key="schedule",
             alt="Learning rate against the step",
         )
-        st.caption("One-cycle learning rate: up, then down to almost nothing.")
+        st.caption("One-cycle learning rate: up, then down to almost zero.")
     if reason := read_only_reason():
         st.info(f"{reason}: runs can be looked at, not started.")
     elif st.button("Start training", type="primary", icon=":material/play_arrow:"):
@@ -127,21 +127,18 @@ def _figures(config: RunConfig, estimate: Estimate) -> None:
         f"<div><dt>steps{folds}</dt><dd>{estimate.steps:,}</dd></div>"
         f"<div><dt>training time</dt><dd>{time}</dd></div></dl>"
         f'<p class="lab-muted">Time {estimate.basis}. '
-        "Measuring on held-out slices comes on top.</p>"
+        "Plus the time of measuring on held-out slices.</p>"
     )
 
 
 def _measure_button(config: RunConfig) -> None:
-    """Offer to replace a guess at the time by a measurement."""
+    """Offer to replace the estimate of the time by a measurement."""
     if not st.button("Measure the pace here", icon=":material/speed:"):
         return
-    try:
-        with st.spinner("Training three batches of made-up images, mostly 10 to 60 s"):
-            run_processes.measure_pace(config)
-    except CSpineError as error:
-        show_error(error)
-        return
-    st.rerun(scope="fragment")
+    with st.spinner("Training on three batches of random images, usually 10 to 60 s"):
+        measured = succeeds(lambda: run_processes.measure_pace(config))
+    if measured:
+        st.rerun(scope="fragment")
 
 
 def _start(config: RunConfig) -> None:
@@ -160,14 +157,14 @@ def _start(config: RunConfig) -> None:
 def _check_bundle(config: RunConfig) -> None:
     bundle = config.vertebra_bundle
     if bundle is not None and not (bundle / "config.json").is_file():
-        raise ConfigError(f"{bundle} holds no bundle; choose the folder of a vertebra bundle.")
+        raise ConfigError(f"{bundle} is not a bundle; choose the folder of a vertebra bundle.")
 
 
 def section_switch(sections: Sequence[str]) -> str:
-    """Let the reader turn to a part of the page; a link to a run opens at the runs.
+    """Let the user choose a part of the page; a link to a run opens the runs.
 
     Args:
-        sections: Names of the parts; the first is shown at first.
+        sections: Names of the parts; the first is the default.
     """
     if state.run_is_linked():
         state.show_section("Runs")

@@ -1,4 +1,4 @@
-"""Data sets and bundles on this machine that a training can be pointed at."""
+"""Data sets and bundles on this machine that a training run can use."""
 
 from __future__ import annotations
 
@@ -8,20 +8,18 @@ from typing import Final
 
 import streamlit as st
 
-from core.dataset.rsna import read_studies
+from core.dataset.rsna import IMAGES_FOLDER, LABELS_FILE, read_studies
 from core.models.bundles import list_bundles
 from dashboard.session.settings import settings
 from dashboard.studies.cohort import COUNT_SLICES_UP_TO, files_signature
 from dashboard.training import run_processes
 
 MEAN_SLICES: Final = 711_601 / 2_019
-"""Slices a study of RSNA 2022, for a set whose files are too many to count while a page waits."""
-
-LABELS_FILE: Final = "train.csv"
+"""Mean slices per study of RSNA 2022, for sets with too many files to count."""
 
 
 def data_roots() -> tuple[str, ...]:
-    """The data set in use, generated cohorts, and those of earlier runs that are still there."""
+    """The data set in use, generated cohorts, and existing data sets of earlier runs."""
     current = settings()
     cohorts = sorted(path.parent for path in current.cspine_var.glob(f"training/*/{LABELS_FILE}"))
     earlier = [run.config.data_root for run in run_processes.all_runs() if run.config is not None]
@@ -30,7 +28,7 @@ def data_roots() -> tuple[str, ...]:
 
 
 def vertebra_bundles() -> tuple[str, ...]:
-    """Folders of the bundles that can tell which vertebrae a slice shows, shipped ones first."""
+    """Folders of the bundles for vertebra detection, shipped ones first."""
     found = [
         bundle.folder for bundle in list_bundles(settings().checkpoints)
         if bundle.config.task == "vertebra"
@@ -48,8 +46,8 @@ class DataSize:
     """Labelled studies and their slices.
 
     Attributes:
-        studies: Labelled.
-        slices: In them; counted, or estimated for a large set.
+        studies: Number of labelled studies.
+        slices: Number of their slices; counted, or estimated for a large set.
     """
 
     studies: int
@@ -57,12 +55,12 @@ class DataSize:
 
 
 def data_size(root: Path) -> DataSize:
-    """Count what a run on `root` could learn from.
+    """Count the labelled studies of `root` and their slices.
 
     Raises:
         DataRootError: The folder is not in RSNA's layout.
     """
-    return _data_size(str(root), files_signature(root / "train.csv", root / "train_images"))
+    return _data_size(str(root), files_signature(root / LABELS_FILE, root / IMAGES_FOLDER))
 
 
 @st.cache_data(max_entries=8, show_spinner=False)

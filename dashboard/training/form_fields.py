@@ -1,7 +1,7 @@
-"""What the training form asks for: every field of a run config, with its explanation and bounds.
+"""Fields of the training form: every field of a run config, with explanation and bounds.
 
-Kind, choices, bounds and default come from the config's own declaration, so that a new field of it
-stands on the page by itself; only its words are written here, or in the field's description.
+Kind, choices, bounds and default come from the config's declaration, so that a new field appears
+on the page; only its words are written here, or in the field's description.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from pydantic.fields import FieldInfo
 from core.config import PreparedConfig, RunConfig
 
 Kind = Literal["choice", "switch", "whole", "number", "text", "yaml", "data_root", "bundle"]
-"""Which widget asks for a field; "yaml" is a line of text that is read as YAML."""
+"""Kind of widget; "yaml" is a line of text that is parsed as YAML."""
 
 AS_TASK: Final = "1e-3 for vertebrae and boxes, 1e-4 for fractures"
 OTHER: Final = "More"
-"""The group of fields that stand in no other."""
+"""The group of all other fields."""
 
 GROUPS: Final[dict[str, tuple[str, ...]]] = {
-    "What to learn": (
+    "What to train": (
         "task", "type", "backbone", "pretrained", "init_from", "alpha",
         "fracture_target", "vertebra_bundle", "anchors_per_level",
     ),
@@ -54,72 +54,70 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
 """Keys of a run config by group, in the order of the page."""
 
 WORDS: Final[dict[str, tuple[str, str]]] = {
-    "task": ("Task", "Which vertebrae a slice shows, whether a fracture, or a box around it."),
+    "task": ("Task", "Visible vertebrae of a slice, its fractures, or boxes around fractures."),
     "type": ("Type", "1: image alone. 2: image and metadata or vertebra probabilities. "
              "3: fracture and vertebra together."),
-    "backbone": ("Backbone", "The image network under the head."),
-    "pretrained": ("ImageNet start", "torchvision's weights instead of random ones; they must be "
-                   "downloadable or in torch's hub cache."),
+    "backbone": ("Backbone", "The image network below the head."),
+    "pretrained": ("ImageNet start", "torchvision's weights instead of random ones; needs a "
+                   "download or torch's hub cache."),
     "alpha": ("Alpha", "Type 3: weight of the fracture loss against the vertebra loss."),
-    "init_from": ("Start from bundle", "A network whose weights this one starts from, wherever a "
-                  "layer has the same name and shape."),
-    "fracture_target": ("Fracture target", "A slice is positive where a fractured vertebra is in "
-                        "view, or only where a box marks its line."),
-    "vertebra_bundle": ("Vertebra bundle", "Says which vertebrae a slice shows where a study has "
-                        "no mask."),
-    "data_root": ("Data root", "Folder in RSNA's layout; another one can be typed in."),
-    "folds": ("Folds", "Groups of patients, equal in their share of fractures."),
-    "fold": ("Held-out fold", "Measured on and never learnt from."),
-    "slices_per_study": ("Slices a study", "At most so many of a study in an epoch; 0 takes all."),
+    "init_from": ("Start from bundle", "Bundle whose weights this run starts from, for layers of "
+                  "the same name and shape."),
+    "fracture_target": ("Fracture target", "A slice is positive if a fractured vertebra is "
+                        "visible, or only if it has a box."),
+    "vertebra_bundle": ("Vertebra bundle", "Predicts the visible vertebrae of studies without a "
+                        "mask."),
+    "data_root": ("Data root", "Folder in RSNA's layout; another one can be typed."),
+    "folds": ("Folds", "Groups of patients with equal shares of fractures."),
+    "fold": ("Held-out fold", "Used for measuring, never for training."),
+    "slices_per_study": ("Slices per study", "Most slices of a study per epoch; 0 uses all."),
     "balanced": ("Balance classes", "Draw as many positive as negative slices; the bundle's "
-                 "probabilities are shifted back."),
-    "negatives": ("Negatives a box", "Localisation: slices without a fracture for each with one."),
-    "anchors_per_level": ("Anchors a level", "Localisation: shapes of boxes that each level of the "
-                          "pyramid starts from."),
-    "size": ("Input size (px)", "Side of the square the network sees."),
-    "crop": ("Central crop", "Share of the slice kept before resizing."),
-    "field_mm": ("Spine field (mm)", "Side of a square that follows the spine, in place of the "
+                 "probabilities are corrected for it."),
+    "negatives": ("Negatives per box", "Localisation: slices without fracture per slice with one."),
+    "anchors_per_level": ("Anchors per level", "Localisation: box shapes per pyramid level."),
+    "size": ("Input size (px)", "Side of the square input of the network."),
+    "crop": ("Central crop", "Share of the side that is kept before resizing."),
+    "field_mm": ("Spine field (mm)", "Side of a square that follows the spine, instead of the "
                  "central crop."),
     "window_center": ("Window centre (HU)", "Middle of the HU window."),
     "window_width": ("Window width (HU)", "Extent of the HU window."),
-    "channels": ("Channels", "One grey slice thrice, three HU windows, or the slice with its two "
-                 "neighbours."),
-    "noise_reduction": ("Noise reduction", "Black background by a threshold or by Otsu's, or the "
-                        "means of K groups of grey; see Preprocessing."),
+    "channels": ("Channels", "One grey slice three times, three HU windows, or the slice with its "
+                 "two neighbours."),
+    "noise_reduction": ("Noise reduction", "Black background by a fixed or Otsu's threshold, or "
+                        "the means of K clusters; see Preprocessing."),
     "noise_threshold": ("Noise threshold", "Grey level, 1 to 255, below which a pixel is "
                         "background."),
-    "noise_clusters": ("Noise groups K", "Groups of K-means, 2 to 8."),
-    "augment": ("Augment", "Change every slice at random, each time it is drawn."),
-    "augment_rotation_deg": ("Rotation up to (°)", "Either way about the centre."),
-    "augment_flip": ("Flip probability", "How often left and right are exchanged."),
-    "augment_brightness": ("Brightness up to", "Added or taken, as a share of white."),
+    "noise_clusters": ("Noise clusters K", "Clusters of K-means, 2 to 8."),
+    "augment": ("Augment", "Transform every slice at random each time it is used."),
+    "augment_rotation_deg": ("Rotation up to (°)", "In either direction about the centre."),
+    "augment_flip": ("Flip probability", "Share of slices with left and right exchanged."),
+    "augment_brightness": ("Brightness up to", "Added or subtracted, as a share of white."),
     "augment_contrast": ("Contrast up to", "Logarithm of the factor about mid-grey."),
-    "augment_saturation": ("Saturation up to", "Logarithm of the factor; nothing where the "
-                           "channels are equal."),
-    "augment_hue_deg": ("Hue up to (°)", "Turn of the channels; nothing where they are equal."),
+    "augment_saturation": ("Saturation up to", "Logarithm of the factor; no effect on equal "
+                           "channels."),
+    "augment_hue_deg": ("Hue up to (°)", "Rotation of the hue; no effect on equal channels."),
     "augment_shift": ("Shift up to", "As a share of the side, along either axis."),
     "augment_zoom": ("Zoom up to", "Logarithm of the factor, in or out."),
-    "epochs": ("Epochs", "Times through the training slices."),
-    "batch_size": ("Batch size", "Slices a step."),
-    "max_lr": ("Peak learning rate", "Top of the one-cycle schedule."),
-    "pct_start": ("Rising share", "Part of the steps in which the learning rate rises."),
-    "weight_decay": ("Weight decay", "Pull of the weights to zero."),
-    "gradient_clip": ("Gradient limit", "Longest gradient that is followed; 0 is no limit."),
-    "early_stopping": ("Stop early", "End the run once the loss no longer falls."),
-    "early_stopping_delta": ("Least decrease", "A fall of the loss that counts."),
-    "early_stopping_patience": ("Patience", "Looks without such a fall before the run ends."),
-    "early_stopping_every": ("Look every (batches)", "Batches between looks."),
+    "epochs": ("Epochs", "Passes over the training slices."),
+    "batch_size": ("Batch size", "Slices per step."),
+    "max_lr": ("Peak learning rate", "Maximum of the one-cycle schedule."),
+    "pct_start": ("Rising share", "Share of the steps in which the learning rate rises."),
+    "weight_decay": ("Weight decay", "Regularisation that shrinks the weights."),
+    "gradient_clip": ("Gradient limit", "Largest norm of the gradient; 0 is no limit."),
+    "early_stopping": ("Stop early", "End the run when the loss no longer falls."),
+    "early_stopping_delta": ("Least decrease", "Smallest decrease of the loss that counts."),
+    "early_stopping_patience": ("Patience", "Checks without such a decrease before the run ends."),
+    "early_stopping_every": ("Check every (batches)", "Batches between checks."),
     "precision": ("Precision", "Mixed precision is about twice as fast where the processor has "
                   "bfloat16."),
-    "device": ("Device", "auto takes the fastest there is."),
+    "device": ("Device", "auto uses the fastest available."),
     "seed": ("Seed", "The same seed and data give the same model."),
-    "deterministic": ("Deterministic", "The same kernels each time, at some cost on a GPU."),
-    "loader_workers": ("Loader workers", "Threads that make batches ahead; 0 makes them in "
-                       "between."),
-    "checkpoint_every_s": ("Checkpoint every (s)", "The longest stretch of work that a kill can "
-                           "lose."),
+    "deterministic": ("Deterministic", "Reproducible kernels, slower on a GPU."),
+    "loader_workers": ("Loader workers", "Threads that prepare batches ahead; 0 prepares them "
+                       "between steps."),
+    "checkpoint_every_s": ("Checkpoint every (s)", "Most work that is lost if the run is killed."),
 }  # fmt: skip
-"""Label and one-line explanation by key; a field without falls back on its own description."""
+"""Label and one-line explanation by key; other fields use their own description."""
 
 _STEPS: Final = {
     "alpha": 0.5, "crop": 0.05, "window_center": 50.0, "window_width": 50.0, "max_lr": 1e-4,
@@ -138,15 +136,15 @@ class FormField:
 
     Attributes:
         key: Name in `RunConfig`.
-        label: What it is called on the page, with its unit.
-        help: One line on what it does; "" where nobody wrote one.
-        kind: How it is asked for.
-        default: The value of a run that does not set it, as text; "" where every run must.
-        choices: For "choice"; empty where they depend on other fields.
-        low: Smallest value of a "whole" or "number" that its arrows reach; None for any.
-        high: Largest, likewise.
-        step: For "number": how far its arrows go.
-        optional: Whether it may be left empty.
+        label: Label on the page, with its unit.
+        help: One line on what it does; "" where there is none.
+        kind: Kind of widget.
+        default: Default as text; "" for a required field.
+        choices: Choices of kind "choice"; empty where they depend on other fields.
+        low: Smallest value of a "whole" or "number"; None for any.
+        high: Largest value, likewise.
+        step: Step of a "number".
+        optional: Whether it may be empty.
     """
 
     key: str
@@ -162,7 +160,7 @@ class FormField:
 
     @property
     def explanation(self) -> str:
-        """What it does, and its default."""
+        """Explanation with the default."""
         return self.help + (f" Default: {self.default}." if self.default else "")
 
 
@@ -171,7 +169,7 @@ def form_fields(
     groups: Mapping[str, tuple[str, ...]] = GROUPS,
     words: Mapping[str, tuple[str, str]] = WORDS,
 ) -> dict[str, tuple[FormField, ...]]:
-    """Describe every field of a config, by group; those of no group come last."""
+    """Describe every field of a config, by group; fields without a group come last."""
     fields = model.file_fields()
     grouped = {group: tuple(key for key in keys if key in fields) for group, keys in groups.items()}
     placed = {key for keys in grouped.values() for key in keys}
@@ -194,7 +192,7 @@ def _field(key: str, info: FieldInfo, words: Mapping[str, tuple[str, str]]) -> F
         label=label,
         help=explanation or (info.description or ""),
         kind=_KINDS.get(key) or _kind(plain),
-        default=_DEFAULTS.get(key) or _said(info),
+        default=_DEFAULTS.get(key) or _default_text(info),
         choices=() if key == "fold" else _choices(plain, optional=optional),
         low=low,
         high=high,
@@ -227,7 +225,7 @@ def _choices(plain: Any, *, optional: bool) -> tuple[Any, ...]:  # noqa: ANN401 
 
 
 def _bounds(info: FieldInfo, *, whole: bool) -> tuple[float | None, float | None]:
-    """The bounds that the field declares; one that is excluded only counts for whole numbers."""
+    """Declared bounds of a field; exclusive bounds are used for whole numbers only."""
     low: float | None = None
     high: float | None = None
     for rule in info.metadata:
@@ -243,13 +241,13 @@ def _bounds(info: FieldInfo, *, whole: bool) -> tuple[float | None, float | None
 
 
 def _step(default: object) -> float:
-    """A tenth of the default's own order of magnitude."""
+    """A tenth of the default's order of magnitude."""
     if isinstance(default, bool) or not isinstance(default, int | float) or default == 0:
         return 0.1
     return 10.0 ** (math.floor(math.log10(abs(default))) - 1)
 
 
-def _said(info: FieldInfo) -> str:
+def _default_text(info: FieldInfo) -> str:
     if info.is_required():
         return ""
     value: object = info.get_default(call_default_factory=True)  # type: ignore[call-arg]

@@ -1,4 +1,4 @@
-"""Runs side by side: their curves in one chart, and only what differs between their configs."""
+"""Comparison of runs: their curves in one chart, and the settings in which they differ."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dashboard.training import run_processes
 from dashboard.training.curves import RUN_COLORS, curves_figure
 from dashboard.training.run_form import differences
 from dashboard.training.run_progress import curves_of, in_order, standings
-from dashboard.training.run_table import READING
+from dashboard.training.run_table import CURVES_AID
 
 
 def compare_section() -> None:
-    """Let the reader choose runs and compare them."""
+    """Let the user choose runs and compare them."""
     runs = {run.run_id: run for run in in_order(run_processes.all_runs())}
     if len(runs) < 2:
         st.html(
-            '<div class="lab-blank">Two runs are needed to compare. Start another under '
-            "“New run”, or duplicate one under “Runs” and change a value.</div>"
+            '<div class="lab-blank">A comparison needs two runs. Start another under '
+            "“New run”, or duplicate one under “Runs” and change a setting.</div>"
         )
         return
     names = st.multiselect(
@@ -40,15 +40,15 @@ def compare_section() -> None:
             key="compared_curves",
             alt="Loss, held-out AUC, learning rate and throughput of several runs",
         )
-        st.caption(READING)
+        st.caption(CURVES_AID)
     st.html(
-        '<div class="lab-panel-title">Where they stand'
-        "<span>compare AUCs only of runs that hold out the same patients</span></div>"
+        '<div class="lab-panel-title">Results'
+        "<span>only runs with the same held-out patients have comparable AUCs</span></div>"
     )
     st.dataframe(standings(chosen), hide_index=True)
     st.html(
-        '<div class="lab-panel-title">What differs'
-        "<span>settings that are the same in all are left out</span></div>"
+        '<div class="lab-panel-title">Differing settings'
+        "<span>settings that are equal in all runs are left out</span></div>"
     )
     table = differences(chosen)
     if table.empty:

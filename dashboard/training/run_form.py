@@ -1,4 +1,4 @@
-"""From what the training form holds to a run config and back, and what earlier runs tell."""
+"""Conversion between the training form and a run config, and facts of earlier runs."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from dashboard.training.form_fields import FIELDS, FormField
 ALL_FOLDS: Final = "all, one after another"
 NO_FOLD: Final = "none, train on every study"
 TEXTS: Final = ("text", "data_root", "bundle")
-"""Kinds of fields whose widgets hold a text."""
+"""Kinds of fields with a text widget."""
 
 
 def fold_choices(folds: int) -> tuple[int | str, ...]:
-    """What can be held out: one of the folds, each in turn, or none."""
+    """Choices of the held-out fold: one of the folds, all in turn, or none."""
     return (*range(folds), ALL_FOLDS, NO_FOLD)
 
 
 def form_values(config: RunConfig) -> dict[str, Any]:
-    """A config as the form's widgets hold it."""
+    """Values of the form's widgets for a config."""
     plain = config.model_dump(mode="json")
     values = dict(config.model_dump())
     for field in _all_fields():
@@ -42,12 +42,12 @@ def form_values(config: RunConfig) -> dict[str, Any]:
 
 
 def config_from(values: Mapping[str, Any]) -> RunConfig:
-    """Make a config from what the widgets hold.
+    """Make a config from the values of the widgets.
 
     Raises:
-        ConfigError: Values that are out of range or do not fit together; names the first.
+        ConfigError: Values are out of range or contradict each other; the first is named.
     """
-    given = {field.key: _meant(field, values[field.key]) for field in _all_fields()}
+    given = {field.key: _field_value(field, values[field.key]) for field in _all_fields()}
     given["fold"] = {ALL_FOLDS: "all", NO_FOLD: None}.get(given["fold"], given["fold"])
     if not given["data_root"]:
         raise ConfigError("Data root is empty; give a folder in RSNA's layout.")
@@ -57,21 +57,21 @@ def config_from(values: Mapping[str, Any]) -> RunConfig:
         first = error.errors()[0]
         key = next((str(part) for part in first["loc"] if part != "preparation"), "")
         where = label_of(key) + ": " if key else ""
-        said = first["msg"].removeprefix("Value error, ")
-        raise ConfigError(f"{where}{said}; mend that value.") from error
+        problem = first["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"{where}{problem}; correct that value.") from error
 
 
 def _all_fields() -> Iterable[FormField]:
     return (field for group in FIELDS.values() for field in group)
 
 
-def _meant(field: FormField, value: Any) -> Any:  # noqa: ANN401 - a widget's value
+def _field_value(field: FormField, value: Any) -> Any:  # noqa: ANN401 - a widget's value
     if field.kind == "yaml":
         try:
             return yaml.safe_load(value or "null")
         except yaml.YAMLError as error:
             raise ConfigError(
-                f"{field.label}: {value!r} is not one YAML value; mend its brackets or quotes."
+                f"{field.label}: {value!r} is not one YAML value; correct its brackets or quotes."
             ) from error
     return None if field.kind in TEXTS and field.optional and not value else value
 
@@ -82,9 +82,9 @@ def label_of(key: str) -> str:
 
 
 def differences(runs: Sequence[RunSummary]) -> pd.DataFrame:
-    """What tells runs apart: a row a config key that is not the same in all, a column a run."""
+    """Settings that differ between runs: one row per setting, one column per run."""
     configs = {run.run_id: form_values(run.config) for run in runs if run.config is not None}
-    # As text, None included: it is a value here, which pandas would take for a missing one.
+    # As text, because pandas would take the value None for a missing one.
     table = pd.DataFrame(
         {run: {key: str(value) for key, value in values.items()} for run, values in configs.items()}
     )
@@ -94,7 +94,7 @@ def differences(runs: Sequence[RunSummary]) -> pd.DataFrame:
 
 
 def known_paces(runs: Iterable[RunSummary], measured: Iterable[Pace] = ()) -> list[Pace]:
-    """What earlier runs trained in images a second, the most recent first, then `measured`."""
+    """Images per second of earlier runs, the most recent first, then `measured`."""
     paces: list[Pace] = []
     for run in runs:
         if run.config is None:

@@ -1,4 +1,4 @@
-"""Training runs as processes of their own: they outlive a browser tab and a dashboard restart."""
+"""Training runs as separate processes, which outlive a browser tab and a dashboard restart."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def all_runs() -> list[RunSummary]:
 
 
 def start_run(config: RunConfig) -> Path:
-    """Start a training in a process of its own; it waits its turn for the device.
+    """Start a training run as a process; it waits for its turn on the device.
 
     Args:
-        config: The run.
+        config: Config of the run.
 
     Returns:
         The run's folder.
@@ -50,9 +50,9 @@ def start_run(config: RunConfig) -> Path:
 
 
 def resume_run(run: RunSummary) -> None:
-    """Go on with a run that was stopped, failed or crashed, or that gives no sign of life.
+    """Resume a run that was stopped, failed, crashed or stalled.
 
-    The process of the last kind hangs; it is killed first, with those that it started.
+    The process of a stalled run is killed first, with its child processes.
 
     Raises:
         TrainingError: The dashboard is read-only, or the run is alive, finished or unreadable, or
@@ -71,7 +71,7 @@ def resume_run(run: RunSummary) -> None:
 
 
 def stop_run(run: RunSummary) -> None:
-    """Ask a run to stop; it keeps its state, so that it can be resumed.
+    """Ask a run to stop; it keeps its state and can be resumed.
 
     Raises:
         TrainingError: The dashboard is read-only, or the run's process is not this user's or
@@ -85,20 +85,20 @@ def stop_run(run: RunSummary) -> None:
 
 
 def delete_run(run: RunSummary) -> None:
-    """Remove a run's folder for good.
+    """Delete a run's folder.
 
     Raises:
-        TrainingError: The dashboard is read-only, or the run is still at work.
+        TrainingError: The dashboard is read-only, or the run is still active.
         StorageError: The folder cannot be removed.
     """
     _SUPERVISOR.check_allowed()
     if summarise_run(run.folder).is_alive:
-        raise TrainingError(f"Run {run.run_id} is still at work; stop it first.")
+        raise TrainingError(f"Run {run.run_id} is still active; stop it first.")
     remove_folder(run.folder, f"Run {run.run_id}")
 
 
 def measure_pace(config: RunConfig) -> None:
-    """Measure the network's pace in a process of its own and keep it for estimates.
+    """Measure the network's training speed in a separate process and keep it for estimates.
 
     Raises:
         TrainingError: The dashboard is read-only, or the process failed or took too long.

@@ -1,4 +1,4 @@
-"""What the page says of a run: its place among the others, how far it is, its curves."""
+"""Order, progress, curves and results of runs on the Training page."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import pandas as pd
 
 from core.training.run_list import RunSummary, last_metrics, read_metrics
 from core.training.runs import RunFolder, RunStatus
-from dashboard.session.wording import duration
+from dashboard.session.wording import duration, number
 from dashboard.training.curves import Curves
 
 RECENT_LINES = 20
-"""Of the metrics, from which the pace is taken."""
+"""Number of last metrics from which the speed is estimated."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunProgress:
-    """How far a run is.
+    """Progress of a run.
 
     Attributes:
-        share: Done, from 0 to 1.
-        text: The same in words, with the time left where it is known.
+        share: Share done, 0 to 1.
+        text: Progress in words, with the time left where known.
     """
 
     share: float
@@ -32,7 +32,7 @@ class RunProgress:
 
 
 def in_order(runs: Iterable[RunSummary]) -> list[RunSummary]:
-    """Put folds and trials below their run; runs with the last sign of life come first."""
+    """Put folds and trials below their run; the most recently active runs come first."""
     groups: dict[str, list[RunSummary]] = {}
     for run in runs:
         groups.setdefault(run.run_id.partition("/")[0], []).append(run)
@@ -41,13 +41,13 @@ def in_order(runs: Iterable[RunSummary]) -> list[RunSummary]:
 
 
 def members_of(run: RunSummary, runs: Iterable[RunSummary]) -> list[RunSummary]:
-    """The folds or trials inside a run, by name; none for a run of its own."""
+    """The folds or trials of a run, by name; empty for a single run."""
     found = (other for other in runs if other.run_id.startswith(f"{run.run_id}/"))
     return sorted(found, key=lambda member: member.run_id)
 
 
 def curves_of(run: RunSummary, members: Sequence[RunSummary] = ()) -> Curves:
-    """What a run measured, by event; of a run over folds, a line a fold and none of its own."""
+    """Measured curves by event; for a run over folds one line per fold."""
     if not members and run.config is not None and run.config.fold == "all":
         return {}
     shown = {member.run_id.rpartition("/")[2]: member for member in members} or {run.run_id: run}
@@ -58,24 +58,24 @@ def curves_of(run: RunSummary, members: Sequence[RunSummary] = ()) -> Curves:
 
 
 def at_work(run: RunSummary, members: Sequence[RunSummary] = ()) -> RunSummary:
-    """The member that trains, else the last that did; the run itself where it has none."""
+    """The member that is training, otherwise the last that was; the run itself without members."""
     living = [member for member in members if member.is_alive]
     return max(living or members or [run], key=lambda member: member.changed)
 
 
 def progress_of(
-    run: RunSummary, said: str, members: Sequence[RunSummary] = ()
+    run: RunSummary, state: str, members: Sequence[RunSummary] = ()
 ) -> RunProgress:  # fmt: skip
-    """Say how far a run is.
+    """Progress of a run.
 
     Args:
         run: The run.
-        said: Its state in the page's words, for where there is nothing else to say.
-        members: Its folds.
+        state: Its state in words, used where nothing else is known.
+        members: Folds of the run.
     """
     status, config = run.status, run.config
     if status is None or not status.total_steps:
-        return RunProgress(0.0, (status.message if status else "") or said)
+        return RunProgress(0.0, (status.message if status else "") or state)
     if config is None or config.fold != "all":
         return _of_one(run, status)
     finished = sum(member.state == "finished" for member in members)
@@ -87,7 +87,7 @@ def progress_of(
     current = at_work(run, members)
     if current is run or not current.is_alive:
         return RunProgress(finished / folds, f"{finished} of {folds} folds are trained")
-    inner = progress_of(current, said)
+    inner = progress_of(current, state)
     left = seconds_left(current, more_runs=folds - finished - 1)
     text = f"fold {finished + 1} of {folds}: {inner.text.partition(' · ')[0]}"
     return RunProgress((finished + inner.share) / folds, text + _left(left))
@@ -95,7 +95,7 @@ def progress_of(
 
 def _of_one(run: RunSummary, status: RunStatus) -> RunProgress:
     epochs = status.epoch + 1 if run.config is None else run.config.epochs
-    # The step counts up to the last epoch's end, where the number of finished ones is the total.
+    # At the end of the last epoch, the number of finished epochs equals the total.
     epoch = min(status.epoch + 1, epochs)
     text = f"step {status.step:,} of {status.total_steps:,}, epoch {epoch} of {epochs}"
     left = seconds_left(run) if run.state == "running" else None
@@ -103,14 +103,13 @@ def _of_one(run: RunSummary, status: RunStatus) -> RunProgress:
 
 
 def seconds_left(run: RunSummary, *, more_runs: int = 0) -> float | None:
-    """Time to the last step at the pace of the last lines; None before there is a pace.
+    """Seconds to the last step at the speed of the last lines; None before it is known.
 
-    Lines that another process wrote before the run was resumed do not count: the pause lies
-    between them and its own.
+    Lines from before the run was resumed do not count, because of the pause after them.
 
     Args:
-        run: At work.
-        more_runs: Runs of the same length that follow it.
+        run: An active run.
+        more_runs: Number of runs of the same length that follow.
     """
     if run.status is None:
         return None
@@ -135,23 +134,22 @@ def _left(seconds: float | None) -> str:
 
 
 def standings(runs: Sequence[RunSummary]) -> pd.DataFrame:
-    """Where runs stand: a row a run, as the page says it.
+    """Results of runs as text: one row per run.
 
     Args:
-        runs: In the order of the rows.
+        runs: Runs in the order of the rows.
     """
     rows: list[dict[str, str]] = []
     for run in runs:
         steps = read_metrics(run.folder, "step")
         last = {} if steps.empty else dict(steps.iloc[-1])
-        auc, loss, speed = run.validation_auc, last.get("loss"), last.get("images_per_second")
         rows.append(
             {
                 "Run": run.run_id,
-                "Held-out AUC": "–" if auc is None else f"{auc:.3f}",
-                "Training loss": "–" if loss is None else f"{loss:.4f}",
+                "Held-out AUC": number(run.validation_auc),
+                "Training loss": number(last.get("loss"), ".4f"),
                 "Steps": "–" if not last else f"{int(last['step']):,}",
-                "Images a second": "–" if speed is None else f"{speed:.1f}",
+                "Images per second": number(last.get("images_per_second"), ".1f"),
             }
         )
     return pd.DataFrame(rows)

@@ -1,4 +1,4 @@
-"""The list of runs, and everything about the one that is chosen, live while it trains."""
+"""List of runs, and details of the selected one, live while it trains."""
 
 from __future__ import annotations
 
@@ -10,25 +10,24 @@ from typing import Final
 import pandas as pd
 import streamlit as st
 
-from core.errors import CSpineError
 from core.training.run_list import RunSummary, read_log_tail, read_metrics
 from dashboard.background.processes import OUTPUT_FILE
 from dashboard.session import state
 from dashboard.session.access import may_change
-from dashboard.session.wording import ago
+from dashboard.session.wording import ago, number
 from dashboard.training import run_processes
 from dashboard.training.curves import curves_figure
 from dashboard.training.fold_table import fold_table
 from dashboard.training.run_form import form_values
 from dashboard.training.run_progress import at_work, curves_of, in_order, members_of, progress_of
 from dashboard.widgets.job_status import poll
-from dashboard.widgets.notices import show_error
+from dashboard.widgets.notices import show_error, succeeds
 
-_STOP = "Ends after the step it is in and keeps its state; it can be resumed."
+_STOP = "Stops after the current step; the run can be resumed."
 
 REFRESH_SECONDS: Final = 1.5
 _TABLE: Final = "run_table"
-SAID: Final = {
+STATE_NAMES: Final = {
     "queued": "waiting for its turn",
     "preparing": "preparing data",
     "running": "training",
@@ -39,21 +38,21 @@ SAID: Final = {
     "stalled": "no sign of life – resume",
     "unreadable": "unreadable",
 }
-"""States as the page says them."""
-READING: Final = (
-    "A run learns where the training loss falls and the held-out AUC rises (0.5 is guessing, 1 is "
-    "perfect). A loss that goes on falling while the AUC sinks means that it learns its training "
-    "slices by heart."
+"""Names of the states on the page."""
+CURVES_AID: Final = (
+    "A run is learning if the training loss falls and the held-out AUC rises (0.5 is chance, 1 is "
+    "perfect). If the loss keeps falling while the AUC falls too, the network overfits its "
+    "training slices."
 )
 
 
 def runs_section() -> None:
-    """List the runs and show one of them."""
+    """List the runs and show the selected one."""
     runs = run_processes.all_runs()
     if not runs:
         st.html(
             '<div class="lab-blank">No run yet. Under “New run”, choose a task and a backbone and '
-            "start a training; it appears here and goes on when this page is closed.</div>"
+            "start a training; it appears here and continues when this page is closed.</div>"
         )
         return
     alive = any(run.is_alive for run in runs)
@@ -63,7 +62,7 @@ def runs_section() -> None:
 def _live(was_alive: bool) -> bool:
     runs = in_order(run_processes.all_runs())
     if any(run.is_alive for run in runs) != was_alive or not runs:
-        # The last run has ended (or the first begun): the page stops (starts) refreshing itself.
+        # The last run has ended, or the first begun: the page changes its refreshing.
         return False
     _table(runs)
     chosen = state.chosen_run([run.run_id for run in runs])
@@ -99,13 +98,13 @@ def _table(runs: Sequence[RunSummary]) -> None:
 
 def _rows(runs: Sequence[RunSummary]) -> pd.DataFrame:
     now = time.time()
-    shares = [progress_of(run, SAID[run.state], members_of(run, runs)).share for run in runs]
+    shares = [progress_of(run, STATE_NAMES[run.state], members_of(run, runs)).share for run in runs]
     return pd.DataFrame(
         {
             "Run": [_name_in_list(run, runs) for run in runs],
-            "State": [SAID[run.state] for run in runs],
+            "State": [STATE_NAMES[run.state] for run in runs],
             "Progress": shares,
-            "Held-out AUC": [_auc(run) for run in runs],
+            "Held-out AUC": [number(run.validation_auc) for run in runs],
             "Last sign of life": [ago(now - run.changed) for run in runs],
         }
     )
@@ -114,10 +113,6 @@ def _rows(runs: Sequence[RunSummary]) -> pd.DataFrame:
 def _name_in_list(run: RunSummary, runs: Sequence[RunSummary]) -> str:
     parent, _, name = run.run_id.rpartition("/")
     return f"↳ {name}" if any(other.run_id == parent for other in runs) else run.run_id
-
-
-def _auc(run: RunSummary) -> str:
-    return "–" if run.validation_auc is None else f"{run.validation_auc:.3f}"
 
 
 def _detail(run: RunSummary, members: Sequence[RunSummary]) -> None:
@@ -139,8 +134,8 @@ def _detail(run: RunSummary, members: Sequence[RunSummary]) -> None:
 def _curves(run: RunSummary, members: Sequence[RunSummary]) -> None:
     curves = curves_of(run, members)
     if all(lines.empty for events in curves.values() for lines in events.values()):
-        st.html('<div class="lab-blank">Nothing has been measured yet; the first line of the '
-                "curves comes after ten steps.</div>")  # fmt: skip
+        st.html('<div class="lab-blank">Nothing has been measured yet; the curves begin '
+                "after ten steps.</div>")  # fmt: skip
         return
     st.plotly_chart(
         curves_figure(curves),
@@ -148,7 +143,7 @@ def _curves(run: RunSummary, members: Sequence[RunSummary]) -> None:
         key="run_curves",
         alt="Loss, held-out AUC, learning rate and throughput against the step",
     )
-    st.caption(READING)
+    st.caption(CURVES_AID)
 
 
 def _headline(run: RunSummary) -> None:
@@ -158,14 +153,14 @@ def _headline(run: RunSummary) -> None:
         what = f"{run.config.task} · Type {run.config.type} · {run.config.backbone}"
     st.html(
         f'<div class="lab-panel-title">{escape(run.run_id)} '
-        f'<b class="lab-pill {pill}">{SAID[run.state]}</b><span>{escape(what)}</span></div>'
+        f'<b class="lab-pill {pill}">{STATE_NAMES[run.state]}</b><span>{escape(what)}</span></div>'
     )
 
 
 def _figures(run: RunSummary, members: Sequence[RunSummary]) -> None:
     if run.status is None:
         return
-    progress = progress_of(run, SAID[run.state], members)
+    progress = progress_of(run, STATE_NAMES[run.state], members)
     st.progress(progress.share, text=progress.text)
     fold_table(run)
     current = at_work(run, members)
@@ -173,13 +168,12 @@ def _figures(run: RunSummary, members: Sequence[RunSummary]) -> None:
     if steps.empty or (current is not run and not current.is_alive):
         return
     last = steps.iloc[-1]
-    waiting = last.get("loader_wait_share")
     shown = {
         "training loss": f"{last['loss']:.4f}",
-        "held-out AUC": _auc(current),
+        "held-out AUC": number(current.validation_auc),
         "learning rate": f"{last['learning_rate']:.1e}",
-        "images a second": f"{last['images_per_second']:.1f}",
-        "time waiting for data": "–" if waiting is None else f"{waiting:.1%}",
+        "images per second": f"{last['images_per_second']:.1f}",
+        "time waiting for data": number(last.get("loader_wait_share"), ".1%"),
     }
     cells = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in shown.items())
     st.html(f'<dl class="lab-figures">{cells}</dl>')
@@ -197,15 +191,15 @@ def _log(run: RunSummary, members: Sequence[RunSummary]) -> None:
 
 
 def run_actions(run: RunSummary) -> None:
-    """Offer what can be done with a run; nothing where the dashboard is read-only."""
+    """Offer the actions on a run; none where the dashboard is read-only."""
     if not may_change():
-        st.caption("Read-only: runs can be looked at, not changed.")
+        st.caption("Read-only: runs can be viewed, not changed.")
         return
     with st.container(horizontal=True, horizontal_alignment="right", key="run_actions"):
         if run.is_alive and st.button("Stop", icon=":material/stop_circle:", help=_STOP):
             _act(run_processes.stop_run, run, f"Run {run.run_id} was asked to stop.")
         if run.can_resume and st.button("Resume", icon=":material/play_arrow:", type="primary"):
-            _act(run_processes.resume_run, run, f"Run {run.run_id} goes on.")
+            _act(run_processes.resume_run, run, f"Run {run.run_id} was resumed.")
         if run.config is not None:
             st.button(
                 "Duplicate", icon=":material/content_copy:", on_click=_duplicate, args=(run,),
@@ -230,10 +224,6 @@ def _duplicate(run: RunSummary) -> None:
 
 
 def _act(action: Callable[[RunSummary], None], run: RunSummary, message: str) -> None:
-    try:
-        action(run)
-    except CSpineError as error:
-        show_error(error)
-        return
-    state.leave_message(message)
-    st.rerun(scope="app")
+    if succeeds(lambda: action(run)):
+        state.leave_message(message)
+        st.rerun(scope="app")

@@ -47,8 +47,8 @@ def test_facts_charts_and_studies_are_shown(indexed):
     assert not app.exception
     assert not app.error
     text = html(app)
-    for said in ("24</dd>", "50 %", "of 2 labelled", "synthetic", "Which vertebrae break?"):
-        assert said in text
+    for part in ("24</dd>", "50 %", "of 2 labelled", "synthetic", "Which vertebrae are fractured?"):
+        assert part in text
     assert len(app.get("plotly_chart")) == 8
     assert listed(app) == [FRACTURED, SOUND]
     assert app.dataframe[0].value["Vertebrae"].tolist() == ["C5", ""]
@@ -109,10 +109,10 @@ def test_studies_are_made_as_asked(indexed, started):
     app = open_page("dataset")
     app.number_input(key="phantom_studies").set_value(3).run()
     app.text_input(key="phantom_name").set_value("Two words").run()
-    button(app, "Make them").click().run()
+    button(app, "Generate").click().run()
     assert "is not a valid name for a cohort" in app.error[0].value
     app.text_input(key="phantom_name").set_value("three").run()
-    button(app, "Make them").click().run()
+    button(app, "Generate").click().run()
     ((kind, root, options),) = started
     assert (kind, root) == ("phantom", indexed.var / "cohorts" / "three")
     assert options == ["--studies", "3", "--seed", "7", "--matrix", "256"]

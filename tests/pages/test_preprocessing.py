@@ -23,9 +23,9 @@ def test_every_step_is_shown_and_named(at_work):
     app = small(open_page("preprocessing"))
     assert not app.exception
     assert not app.error
-    for said in ("1 · Hounsfield units", "2 · Window to 0–255", "3 · Resized to 64²",
+    for shown in ("1 · Hounsfield units", "2 · Window to 0–255", "3 · Resized to 64²",
                  "black at −500 HU, white at 1300 HU", "Channel 3"):  # fmt: skip
-        assert said in html(app)
+        assert shown in html(app)
     assert len(app.get("image")) == 7
 
 

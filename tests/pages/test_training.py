@@ -92,7 +92,7 @@ def test_starting_writes_the_config_as_asked_and_turns_to_the_runs(at_work, laun
     assert folder.name in html(app)
 
 
-def test_values_that_do_not_fit_are_said_and_nothing_starts(at_work, launched):
+def test_values_that_do_not_fit_are_reported_and_nothing_starts(at_work, launched):
     app = open_page("training")
     field(app, "selectbox", "task").set_value("vertebra").run()
     field(app, "selectbox", "type").set_value(3).run()
@@ -100,7 +100,7 @@ def test_values_that_do_not_fit_are_said_and_nothing_starts(at_work, launched):
     assert button(app, "Start training") is None
 
 
-def test_a_data_root_that_is_none_is_said(at_work, launched):
+def test_a_data_root_that_does_not_exist_is_reported(at_work, launched):
     app = AppTest.from_file(str(APP), default_timeout=30)
     app.session_state["train_data_root"] = "/nowhere"
     app = app.run().switch_page("../pages/training.py").run()
@@ -109,9 +109,9 @@ def test_a_data_root_that_is_none_is_said(at_work, launched):
 
 
 def test_every_setting_is_explained_on_the_page_with_its_default(at_work, launched):
-    said = {caption.value for caption in open_page("training").caption}
+    captions = {caption.value for caption in open_page("training").caption}
     wanted = {field.explanation for group in FIELDS.values() for field in group}
-    assert wanted <= said
+    assert wanted <= captions
 
 
 def test_data_and_bundles_of_this_machine_are_offered(at_work, launched):

@@ -1,4 +1,4 @@
-"""The charts of a data set draw its statistics, whose numbers a click gives back."""
+"""The charts of a data set show its statistics and identify the clicked bar."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def test_a_panel_is_where_plotly_puts_it(drawn):
 
 
 def test_positives_stand_up_and_negatives_hang_down():
-    figure = distribution_figure(score_histogram(SCORES, TRUTH, bins=10), "broken", "sound")
+    figure = distribution_figure(score_histogram(SCORES, TRUTH, bins=10), "fractured", "intact")
     up, down = figure.data
     assert min(up.y) >= 0 >= max(down.y)
     assert sum(up.y) == pytest.approx(1)

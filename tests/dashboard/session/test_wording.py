@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from markdown_it import MarkdownIt
 
-from dashboard.session.wording import ago, duration, literal
+from dashboard.session.wording import ago, duration, literal, number
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,7 @@ def test_commands_keep_their_look_and_colours_get_none():
     assert literal(":red[x] :material/check:") == "\\:red\\[x\\] \\:material/check:"
     assert literal("two\nlines") == "two lines"
     assert literal("train_bounding_boxes.csv, line 3") == "train_bounding_boxes.csv, line 3"
+
+
+def test_a_missing_number_is_a_dash():
+    assert (number(0.12345), number(1234, ",d"), number(None)) == ("0.123", "1,234", "–")

@@ -1,4 +1,4 @@
-"""A training run is a process of its own; jobs start, stop, resume and delete it."""
+"""A training run is a separate process that can be started, stopped, resumed and deleted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs are told as they are: order, progress, curves and where they stand."""
+"""Order, progress, curves and results of runs."""
 
 from __future__ import annotations
 
