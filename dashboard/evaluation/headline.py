@@ -52,7 +52,7 @@ LOSS_COLUMN: Final = (
     "Metric of the RSNA 2022 competition: mean over studies, in brackets normalised by the sum of "
     "all weights; lower is better.",
 )
-READING: Final = (
+TABLE_AID: Final = (
     "Each cell: the value and its 95 % interval (patients resampled 1,000 times). ★ marks a model "
     "only where it is better than every other by more than chance (Holm-adjusted p < 0.05)."
 )
@@ -64,7 +64,7 @@ def headline(comparison: ComparisonTable) -> None:
     tests = pair_tests(comparison)
     waiting = any(row.pending for row in rows) or isinstance(tests, Pending)
     draw(table_html(comparison, rows, tests))
-    st.caption(READING)
+    st.caption(TABLE_AID)
     if isinstance(tests, ModelComparison) and tests.pairs:
         with st.expander("Pairwise tests: DeLong, McNemar, bootstrap difference"):
             draw(pairs_html(tests))

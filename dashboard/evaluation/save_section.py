@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
-from core.errors import CSpineError
+from core.models.bundles import BundleInfo
 from core.models.saved_points import PastPoint, PointLevel
 from dashboard.evaluation.comparison import ComparisonTable
 from dashboard.evaluation.curve_charts import title
 from dashboard.evaluation.operating_points import past_points, point_to_save, save_point, undo_point
 from dashboard.evaluation.state import evaluation_view
 from dashboard.session.access import may_change
-from dashboard.widgets.notices import show_error
+from dashboard.widgets.notices import succeeds
 
 
 @st.fragment
@@ -38,13 +37,15 @@ def save_section(comparison: ComparisonTable) -> None:
             f"Save for {name}, {level} level", type="primary", icon=":material/save:",
             key="ev_save",
         ):  # fmt: skip
-            _save(comparison, name, level, note)
+            with note:
+                _save(comparison, name, bundle, level)
         history = past_points(bundle, level)
         if st.button(
             "Undo", icon=":material/undo:", key="ev_undo", disabled=not history,
             help="Restores the previous operating point.",
         ):  # fmt: skip
-            _undo(comparison, name, level, note)
+            with note:
+                _undo(name, bundle, level)
             history = past_points(bundle, level)
     if history:
         with st.expander(f"History · {len(history)}"):
@@ -60,38 +61,27 @@ def _level(comparison: ComparisonTable, n_thresholds: int) -> PointLevel:
     return "vertebra" if level == "patient" and n_thresholds > 1 else level
 
 
-def _save(comparison: ComparisonTable, name: str, level: PointLevel, note: DeltaGenerator) -> None:
+def _save(comparison: ComparisonTable, name: str, bundle: BundleInfo, level: PointLevel) -> None:
     # Read again: the sliders are in another fragment and may have moved since.
     thresholds = comparison.thresholds(evaluation_view(), name)
     point = point_to_save(
         thresholds, comparison.chosen.get(name), comparison.truth.label,
         comparison.evaluated.data.truth.n_studies,
     )  # fmt: skip
-    bundle = comparison.models[name].bundle
-    if bundle is None:
-        return
-    try:
-        save_point(bundle, level, point)
-    except CSpineError as error:
-        show_error(error, icon=":material/error:", place=note)
-        return
-    note.success(
-        f"{name} now calls at {point.threshold:.4f} ({point.rule}, {point.data}).",
-        icon=":material/check:",
-    )
+    if succeeds(lambda: save_point(bundle, level, point)):
+        st.success(
+            f"{name} now calls at {point.threshold:.4f} ({point.rule}, {point.data}).",
+            icon=":material/check:",
+        )
 
 
-def _undo(comparison: ComparisonTable, name: str, level: PointLevel, note: DeltaGenerator) -> None:
-    bundle = comparison.models[name].bundle
-    if bundle is None:
-        return
-    try:
+def _undo(name: str, bundle: BundleInfo, level: PointLevel) -> None:
+    def undo() -> None:
         past = undo_point(bundle, level)
-    except CSpineError as error:
-        show_error(error, icon=":material/error:", place=note)
-        return
-    before = "no threshold" if past.entry is None else f"{past.entry.get('threshold', 0):.4f}"
-    note.success(f"{name} is back at {before}.", icon=":material/undo:")
+        before = "no threshold" if past.entry is None else f"{past.entry.get('threshold', 0):.4f}"
+        st.success(f"{name} is back at {before}.", icon=":material/undo:")
+
+    succeeds(undo)
 
 
 def _past_row(past: PastPoint) -> dict[str, object]:

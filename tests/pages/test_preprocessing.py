@@ -45,7 +45,7 @@ def test_noise_reduction_reaches_the_steps(at_work):
     widget(app.button_group, "pre_noise").set_value("kmeans").run()
     widget(app.slider, "pre_clusters").set_value(3).run()
     assert not app.exception
-    assert "3 groups, the brightest white" in html(app)
+    assert "3 clusters, the brightest white" in html(app)
     assert len(app.get("plotly_chart")) == 1
     assert "4 · Noise reduced" in html(turn_to(app, "Step by step"))
 

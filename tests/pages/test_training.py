@@ -220,7 +220,7 @@ def test_runs_are_compared_by_what_differs(at_work, launched):
 
 def test_one_run_cannot_be_compared(at_work, launched):
     made_run(at_work, "one")
-    assert "Two runs are needed" in html(section(open_page("training"), "Compare"))
+    assert "A comparison needs two runs" in html(section(open_page("training"), "Compare"))
 
 
 def test_a_read_only_dashboard_hides_what_changes_something(at_work, launched, monkeypatch):
