@@ -28,7 +28,7 @@ def same(one, other):
         assert np.array_equal(getattr(one, name), getattr(other, name)), name
 
 
-def test_a_folder_of_predict_is_read_as_the_other_reader_reads_it(written):
+def test_a_folder_of_predict_gives_the_same_scores_as_its_other_reader(written):
     read = read_score_table(written, "m")
 
     same(read, table_from_predictions("m", read_predictions(written)))
@@ -45,7 +45,7 @@ def test_rows_may_come_in_any_order(written, tmp_path):
     assert read.fold.tolist() == [0, 1, 0, 1, 0, 1]
 
 
-def test_a_type_1_model_is_told_by_its_file(tmp_path):
+def test_a_type_1_model_is_recognised_by_its_file(tmp_path):
     write_predictions(tmp_path, predictions(3, 1), seconds=[0.0] * 3, single=False)
     read = read_score_table(tmp_path)
 
