@@ -1,7 +1,7 @@
 """Write the figures of the shipped bundles into README.md and the pages of results in docs/.
 
 `python -m scripts.results` reads `checkpoints/*/metrics.json`, which `make demo-models` writes, and
-replaces what stands between the markers. With `--check` it only tells whether they are up to date.
+replaces what stands between the markers. With `--check` it only checks whether they are up to date.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def scored_bundles() -> list[BundleInfo]:
 
 
 def readme_table(bundles: list[BundleInfo]) -> str:
-    """One row a bundle: its headline figure, and the patient level with its partner."""
+    """One row per bundle: its headline figure, and the patient level with its partner."""
     rows = [
         "| bundle | held-out figure | AUC, 95 % interval over patients | patient-level AUC |",
         "|---|---|---|---|",
@@ -104,19 +104,19 @@ def results_tables(bundles: list[BundleInfo]) -> str:
 
 
 def line_share() -> str:
-    """How many of the slices that count as positive carry a line, in words."""
+    """A sentence on the share of positive slices that have a fracture line."""
     truth = read_truth_table(HELD_OUT.truth_file(PROJECT_ROOT / "checkpoints"))
     fractured = np.repeat(truth.fractured, np.diff(truth.offsets), axis=0)
     positive = (fractured & truth.presence).any(axis=1)
     boxed = np.asarray(truth.boxed)[positive]
     return (
         f"Of the {positive.sum():,} held-out slices on which a fractured vertebra is in view, "
-        f"{boxed.mean():.0%} carry a box, hence a line."
+        f"{boxed.mean():.0%} have a box, and so a fracture line."
     )
 
 
 def localisation_tables(bundle: BundleInfo) -> str:
-    """What the localiser was measured on, what each step brings, and what it is set beside."""
+    """Tables of the localiser: its data, the effect of each step, and baselines."""
     metrics, run = bundle.metrics or {}, bundle.config.trained_on["run"]
     on, held = metrics["measured_on"], metrics["held_out"]
     false_alarms = (bundle.operating_points or {})["box"]
@@ -130,11 +130,11 @@ def localisation_tables(bundle: BundleInfo) -> str:
         f"{bundle.config.preparation.field_mm:g} mm on {bundle.config.preparation.size} pixels.",
         "",
         "| step | mean IoU | centre inside | AP 0.1 | AP 0.3 | AP 0.5 | boxes found at 1 false box "
-        "a study | fractures found at 1 false track a study |",
+        "per study | fractures found at 1 false track per study |",
         "|---|---|---|---|---|---|---|---|",
         *(_box_row(step["step"], step) for step in metrics["steps"]),
     ]  # fmt: skip
-    judged = json.loads((bundle.folder / PREDICTIONS_FOLDER / LEVELS_FILE).read_text())
+    levels = json.loads((bundle.folder / PREDICTIONS_FOLDER / LEVELS_FILE).read_text())
     gated, heat = metrics["gated"], metrics["grad_cam"]
     rows.append(
         _box_row(f"+ only slices that {gated['bundle']} calls (p ≥ "
@@ -159,17 +159,17 @@ def localisation_tables(bundle: BundleInfo) -> str:
         f"The shipped threshold, {false_alarms['threshold']:g}, was chosen on "
         f"{false_alarms['chosen_on']} for {false_alarms['rule']}.",
         "",
-        *_judged_rows(judged),
+        *_level_rows(levels),
     ]  # fmt: skip
     return "\n".join(rows)
 
 
-def _judged_rows(judged: Mapping[str, Any]) -> list[str]:
+def _level_rows(levels: Mapping[str, Any]) -> list[str]:
     """The localiser as a fracture model."""
-    found = judged["held_out"]
+    found = levels["held_out"]
     rows = [
-        f"As a fracture model with {judged['partner']}, the boxes' weights and thresholds chosen "
-        f"on {judged['chosen_on_studies']} other studies:",
+        f"As a fracture model with {levels['partner']}, the boxes' weights and thresholds chosen "
+        f"on {levels['chosen_on_studies']} other studies:",
         "",
         "| level | AUC | recall | precision | specificity |",
         "|---|---|---|---|---|",
@@ -179,12 +179,12 @@ def _judged_rows(judged: Mapping[str, Any]) -> list[str]:
         rows.append(f"| {level} | {' | '.join(figure(found[level], name) for name in names)} |")
     rows += [
         "",
-        "The same boxes read in three ways, AUC at slice, vertebra and patient level:",
+        "Three methods for the same boxes, AUC at slice, vertebra and patient level:",
         "",
-        "| reading | studies that weights and thresholds were chosen on | held out |",
+        "| method | studies that weights and thresholds were chosen on | held out |",
         "|---|---|---|",
     ]
-    for one in judged["readings"]:
+    for one in levels["readings"]:
         areas = [
             ", ".join(f"{value:.3f}" for value in one[cohort].values())
             for cohort in (FOLDS.table, HELD_OUT.table)
@@ -223,7 +223,7 @@ def with_figures(text: str, figures: str, begin: str = BEGIN, end: str = END) ->
 
 
 def documents() -> dict[Path, str]:
-    """What the files should hold."""
+    """Expected text of the files."""
     bundles = scored_bundles()
     localizer = read_bundle(PROJECT_ROOT / "checkpoints" / LOCALIZER)
     return {

@@ -16,7 +16,7 @@ LEVELS = ("presence", "slice", "vertebra", "patient")
 
 
 def experiment_tables(checkpoints: Path) -> str:
-    """The shipped types beside each other, then every experiment that was run.
+    """Tables of the shipped types, then of every experiment.
 
     Args:
         checkpoints: Folder of the bundles.

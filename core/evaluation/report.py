@@ -54,6 +54,14 @@ class EvaluationReport:
     notes: tuple[str, ...]
     reasons: Mapping[str, str] = field(default_factory=dict[str, str])
 
+    @property
+    def levels(self) -> dict[LevelName, LevelReport]:
+        """The pooled reports of the levels that are not None, by name."""
+        found: dict[LevelName, LevelReport | None] = {
+            level: getattr(self, level) for level in _LEVELS
+        }
+        return {level: report for level, report in found.items() if report is not None}
+
     def to_json(self) -> dict[str, Any]:
         """The whole report as JSON values; `reasons` explains each null level."""
         presence = None

@@ -1,1 +1,1 @@
-"""What makes and measures the shipped bundles: cohorts, folds, sweeps, ablations, cards."""
+"""Making and measuring the shipped bundles: cohorts, folds, sweeps, ablations, model cards."""

@@ -1,4 +1,4 @@
-"""What the arms of an experiment are worth on the held-out cohort, over patients and seeds."""
+"""Scores of an experiment's arms on the held-out cohort, over patients and seeds."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from core.evaluation.tables.score_table import table_from_predictions
 from core.evaluation.tables.truth_table import TruthTable
 from core.experiments.arm_comparison import ArmFigure, ArmScores, compare_arms
 from core.experiments.cohorts import HELD_OUT
-from core.experiments.subsampled_predictions import SLICES_PER_STUDY, thin_places
+from core.experiments.subsampled_predictions import SLICES_PER_STUDY, subsampled_slices
 from core.inference.outputs import read_slices
 from core.models.bundles import EXPERIMENTS_FOLDER, BundleInfo
 from core.system.atomic_files import write_json
 from core.types import LevelName
 
-THIN_FILE: Final = "held_out.parquet"
+SUBSAMPLED_FILE: Final = "held_out.parquet"
 LEVELS: Final[tuple[LevelName, ...]] = ("presence", "slice", "vertebra", "patient")
 REPLICATES: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
+class TrainedArm:
     """One finished run of an experiment.
 
     Attributes:
-        arm: Its name.
-        seed: Its seed.
-        bundle: Its network.
-        predictions: File of its predictions of the held-out cohort.
+        arm: Name of the arm.
+        seed: Seed of the run.
+        bundle: Bundle of the run.
+        predictions: File of the predictions of the held-out cohort.
     """
 
     arm: str
@@ -47,14 +47,14 @@ class Trained:
 
 @dataclass(frozen=True, slots=True)
 class ArmResult:
-    """One arm, measured.
+    """Measurements of one arm.
 
     Attributes:
-        arm: Its name.
-        parameters: Weights of its network.
-        steps: Batches learnt from, by seed; fewer where it stopped early.
-        slices: Slices learnt from, counted as often as they were seen, by seed.
-        figures: AUC by level; presence is missing where the network gives none.
+        arm: Name of the arm.
+        parameters: Number of weights of its network.
+        steps: Batches trained, by seed; fewer with early stopping.
+        slices: Slices trained, counted each time they are seen, by seed.
+        figures: AUC by level; without presence if the network gives none.
     """
 
     arm: str
@@ -65,19 +65,19 @@ class ArmResult:
 
 
 def measure_arms(
-    trained: Sequence[Trained], baseline: str, checkpoints: Path
+    trained: Sequence[TrainedArm], baseline: str, checkpoints: Path
 ) -> dict[str, ArmResult]:
-    """Measure every arm at every level, and its difference to the baseline.
+    """Measure every arm at every level, and its difference from the baseline.
 
     Args:
         trained: All runs; each arm has the same seeds.
-        baseline: Name of the arm that the others are set beside.
-        checkpoints: Where the held-out cohort's truth lies.
+        baseline: Name of the arm that the others are compared with.
+        checkpoints: Folder with the held-out cohort's truth.
 
     Returns:
-        By arm, in the order of the runs.
+        Results by arm, in the order of the runs.
     """
-    truth = _thin_truth(checkpoints)
+    truth = _subsampled_truth(checkpoints)
     figures: dict[str, Mapping[str, ArmFigure]] = {}
     for level in LEVELS:
         scores: list[ArmScores] = []
@@ -94,9 +94,9 @@ def measure_arms(
         arm: ArmResult(
             arm=arm,
             parameters=next(r.bundle.config.parameters for r in trained if r.arm == arm),
-            steps=tuple(_learnt(r, "steps") for r in trained if r.arm == arm),
+            steps=tuple(_trained_on(r, "steps") for r in trained if r.arm == arm),
             slices=tuple(
-                _learnt(r, "steps") * int(r.bundle.config.trained_on["run"]["batch_size"])
+                _trained_on(r, "steps") * int(r.bundle.config.trained_on["run"]["batch_size"])
                 for r in trained
                 if r.arm == arm
             ),
@@ -106,14 +106,14 @@ def measure_arms(
     }
 
 
-def _learnt(run: Trained, name: str) -> int:
+def _trained_on(run: TrainedArm, name: str) -> int:
     return int(run.bundle.config.trained_on[name])
 
 
 def write_result(
     name: str, about: Mapping[str, Any], result: Mapping[str, ArmResult], checkpoints: Path
 ) -> Path:
-    """Write an experiment's figures beside the bundles.
+    """Write an experiment's figures next to the bundles.
 
     Returns:
         The file.
@@ -132,9 +132,9 @@ def write_result(
     return file
 
 
-def _thin_truth(checkpoints: Path) -> TruthTable:
+def _subsampled_truth(checkpoints: Path) -> TruthTable:
     whole = read_truth_table(HELD_OUT.truth_file(checkpoints))
-    places = [thin_places(n) for n in np.diff(whole.offsets).tolist()]
+    places = [subsampled_slices(n) for n in np.diff(whole.offsets).tolist()]
     rows = np.concatenate(
         [start + own for start, own in zip(whole.offsets[:-1], places, strict=True)]
     )

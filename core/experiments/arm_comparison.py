@@ -1,4 +1,4 @@
-"""Ways of training set beside each other: AUC over patients and over repeated runs."""
+"""Comparison of ways of training: AUC over patients and over repeated runs."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ArmScores:
-    """One run of an arm: its scored items.
+    """Scored items of one run of an arm.
 
     Attributes:
-        arm: Name; the runs of an arm share it.
+        arm: Name of the arm, shared by its runs.
         scores: float64 (n,).
         truth: bool (n,).
         patients: (n,) any identifier.
@@ -36,11 +36,11 @@ class ArmScores:
 
 @dataclass(frozen=True, slots=True)
 class ArmFigure:
-    """AUC of an arm, a mean over its runs, beside the baseline.
+    """Mean AUC of an arm over its runs, compared with the baseline.
 
     Attributes:
         auc: Mean over runs.
-        low: Lower end of the 95 % interval over patients, the runs held fixed.
+        low: Lower end of the 95 % interval over patients, with fixed runs.
         high: Upper end.
         runs: AUC of each run.
         difference: Mean AUC minus the baseline's; 0 for the baseline.
@@ -62,20 +62,21 @@ class ArmFigure:
 def compare_arms(
     runs: Sequence[ArmScores], baseline: str, *, replicates: int = 1000, seed: int = 0
 ) -> Mapping[str, ArmFigure]:
-    """Average each arm over its runs and set it beside the baseline on the same patients.
+    """Average each arm over its runs and compare it with the baseline on the same patients.
 
     A replicate draws patients with replacement and takes the mean AUC of an arm's runs; the
     difference of two arms is taken within the replicate. Intervals are percentiles over
-    replicates: they hold the uncertainty over patients; the spread over runs is told beside them.
+    replicates: they cover the uncertainty over patients; the spread over runs is reported
+    separately.
 
     Args:
         runs: All runs of all arms, on the same patients.
         baseline: Name of an arm.
-        replicates: Over patients.
-        seed: Of the bootstrap.
+        replicates: Bootstrap replicates over patients.
+        seed: Seed of the bootstrap.
 
     Returns:
-        By arm, in the order of the runs.
+        Figures by arm, in the order of the runs.
 
     Raises:
         PredictionsError: The baseline has no run, an AUC is undefined, or runs are of different

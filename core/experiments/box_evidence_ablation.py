@@ -1,4 +1,4 @@
-"""What each step from boxes to fracture probabilities brings, beside the shipped way of reading."""
+"""Ablation of the steps from boxes to fracture probabilities."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from core.inference.outputs import write_slices
 from core.models.bundles import BoxWeights
 from core.types import LevelName, RawDetections, SlicePredictions
 
-JUDGED: Final[tuple[LevelName, ...]] = ("slice", "vertebra", "patient")
+SCORED_LEVELS: Final[tuple[LevelName, ...]] = ("slice", "vertebra", "patient")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,7 +31,7 @@ class FitStudy:
 
     Attributes:
         raw: The localiser's boxes.
-        seen: Outputs that hold v_ij.
+        seen: Outputs with v_ij.
         target: bool (n, 7), y_ij.
     """
 
@@ -40,37 +40,37 @@ class FitStudy:
     target: NDArray[np.bool_]
 
 
-Read = Callable[[RawDetections, SlicePredictions], SlicePredictions]
+Method = Callable[[RawDetections, SlicePredictions], SlicePredictions]
 
 
-def compare_readings(
+def compare_methods(
     fitted_on: Sequence[FitStudy],
     cohorts: Mapping[str, tuple[Sequence[tuple[RawDetections, SlicePredictions]], TruthTable]],
 ) -> list[dict[str, Any]]:
-    """AUC of three ways to read the same boxes, the shipped one last.
+    """AUC of three ways to turn the same boxes into probabilities, the shipped one last.
 
     Args:
-        fitted_on: What each way's numbers are fitted to.
-        cohorts: By name the studies, each with what holds its v_ij, and their truth.
+        fitted_on: Studies that the methods are fitted to.
+        cohorts: Boxes with predictions that hold v_ij, and truth, by cohort name.
 
     Returns:
-        JSON values: `reading`, and by cohort the AUC of each level.
+        JSON values: name of the method as `reading`, and the AUC of each level by cohort.
 
     Raises:
         TrainingError: The studies are of one class.
     """
     found: list[dict[str, Any]] = []
-    for name, fit in _READINGS.items():
-        read = fit(fitted_on)
+    for name, fit in _METHODS.items():
+        method = fit(fitted_on)
         row: dict[str, Any] = {"reading": name}
         for cohort, (studies, truth) in cohorts.items():
-            row[cohort] = _areas([read(raw, seen) for raw, seen in studies], truth)
+            row[cohort] = _aucs([method(raw, seen) for raw, seen in studies], truth)
         found.append(row)
     return found
 
 
 def fit_weights(studies: Sequence[FitStudy], owner_powers: Sequence[float] = POWERS) -> BoxWeights:
-    """`fit_box_weights` from the boxes themselves."""
+    """Fit the box weights to studies, see `fit_box_weights`."""
     rows = [
         (gather_evidence(one.raw, one.seen.vertebra_probs), one.seen.vertebra_probs, one.target)
         for one in studies
@@ -78,44 +78,44 @@ def fit_weights(studies: Sequence[FitStudy], owner_powers: Sequence[float] = POW
     return fit_box_weights(rows, owners=owner_powers)
 
 
-def _fit_with_owners(studies: Sequence[FitStudy], owner_powers: Sequence[float] = POWERS) -> Read:
+def _fit_with_owners(studies: Sequence[FitStudy], owner_powers: Sequence[float] = POWERS) -> Method:
     weights = fit_weights(studies, owner_powers)
     return lambda raw, seen: box_outputs(raw, seen, weights)
 
 
-def _fit_without_owners(studies: Sequence[FitStudy]) -> Read:
+def _fit_without_owners(studies: Sequence[FitStudy]) -> Method:
     return _fit_with_owners(studies, (0.0,))
 
 
-def _fit_slices(studies: Sequence[FitStudy]) -> Read:
+def _fit_slices(studies: Sequence[FitStudy]) -> Method:
     rows = [
         (_best_boxes(one.raw, one.seen), one.seen.vertebra_probs, one.target) for one in studies
     ]
     context = fit_context(rows, top_k=TOP_K, shared=False)
 
-    def read(raw: RawDetections, seen: SlicePredictions) -> SlicePredictions:
+    def method(raw: RawDetections, seen: SlicePredictions) -> SlicePredictions:
         probs = in_context(_best_boxes(raw, seen), seen.vertebra_probs, context, shared=False)
         return replace(seen, fracture_probs=probs, fracture_type=BOXES_TYPE)
 
-    return read
+    return method
 
 
-_READINGS: Final[Mapping[str, Callable[[Sequence[FitStudy]], Read]]] = {
-    "the three best slices of a vertebra, whoever is in view": _fit_slices,
-    "tracks as a noisy or, whoever is in view": _fit_without_owners,
+_METHODS: Final[Mapping[str, Callable[[Sequence[FitStudy]], Method]]] = {
+    "the three best slices of a vertebra, for every vertebra in view": _fit_slices,
+    "tracks as a noisy or, for every vertebra in view": _fit_without_owners,
     "tracks as a noisy or, by owner": _fit_with_owners,
 }
 
 
 def _best_boxes(raw: RawDetections, seen: SlicePredictions) -> NDArray[np.float32]:
-    """f_ij where a slice's best box is everyone's, float32 (n, 7)."""
+    """f_ij if a slice's best box counts for every vertebra, float32 (n, 7)."""
     scores = gather_evidence(raw, seen.vertebra_probs).slices
     return np.repeat(scores[:, np.newaxis], N_VERTEBRAE, axis=1).astype(np.float32)
 
 
-def _areas(outputs: Sequence[SlicePredictions], truth: TruthTable) -> dict[str, float | None]:
+def _aucs(outputs: Sequence[SlicePredictions], truth: TruthTable) -> dict[str, float | None]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "outputs.parquet"
         write_slices(file, outputs, folds={})
         report = evaluate_scores(read_score_table(file, "boxes"), truth, replicates=1)
-    return {level: getattr(report, level).metrics.auc for level in JUDGED}
+    return {level: report.levels[level].metrics.auc for level in SCORED_LEVELS}

@@ -1,7 +1,7 @@
-"""The generated cohorts behind the shipped bundles, and where their tables are on disk.
+"""The generated cohorts of the shipped bundles, and the locations of their tables.
 
-Every cohort has one name here. On disk the same name is the folder of its studies below the work
-folder and its key in a bundle's `metrics.json`.
+A cohort's name is also the folder of its studies below the work folder and its key in a bundle's
+`metrics.json`.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from typing import Final
 from core.models.bundles import COHORTS_FOLDER
 
 PREDICTIONS_FOLDER: Final = "predictions"
-"""In a bundle's folder: what its network gave for the cohorts."""
+"""Subfolder of a bundle with its network's predictions of the cohorts."""
 
 
 @dataclass(frozen=True, slots=True)
 class GeneratedCohort:
-    """Synthetic studies that anybody can make again.
+    """Synthetic studies that can be generated again.
 
     Attributes:
-        name: Of its folder.
-        studies: How many it has.
-        seed: Of the generator.
-        role: What it is for, as the end of a sentence.
+        name: Name of the cohort and its folder.
+        studies: Number of studies.
+        seed: Seed of the generator.
+        role: Purpose, as the end of a sentence.
     """
 
     name: str
@@ -33,7 +33,7 @@ class GeneratedCohort:
     role: str
 
     def made_from(self) -> dict[str, int]:
-        """Size and seed, as `metrics.json` holds them."""
+        """Size and seed, as in `metrics.json`."""
         return {"studies": self.studies, "seed": self.seed}
 
 
@@ -42,9 +42,9 @@ class ShippedCohort(GeneratedCohort):
     """A cohort whose truth and predictions are shipped with the bundles.
 
     Attributes:
-        title: For the reader.
-        truth_id: Name of its truth in `checkpoints/cohorts` and in a page's link.
-        table: Name of its table among a bundle's predictions.
+        title: Title for display.
+        truth_id: Name of the truth in `checkpoints/cohorts` and in a page's link.
+        table: Name of the table among a bundle's predictions.
     """
 
     title: str
@@ -60,11 +60,11 @@ class ShippedCohort(GeneratedCohort):
         return checkpoints / COHORTS_FOLDER / f"{self.truth_id}_slices.parquet"
 
     def predictions_file(self, bundle_folder: Path) -> Path:
-        """What the bundle's network gave for each slice, as `write_slices` writes it."""
+        """Predictions of the bundle's network for each slice, as written by `write_slices`."""
         return bundle_folder / PREDICTIONS_FOLDER / f"{self.table}.parquet"
 
 
-TRAIN: Final = GeneratedCohort("train", 480, 11, "to learn what a fracture line looks like")
+TRAIN: Final = GeneratedCohort("train", 480, 11, "for the weights that all networks start from")
 BOXES: Final = GeneratedCohort("boxes", 960, 11, "for the last stage of the localiser")
 FRESH: Final = GeneratedCohort("fresh", 240, 41, "for experiments; no shipped network saw it")
 FOLDS: Final = ShippedCohort(
@@ -76,4 +76,4 @@ HELD_OUT: Final = ShippedCohort(
     title="Held-out synthetic cohort", truth_id="held_out", table="held_out",
 )  # fmt: skip
 SHIPPED: Final = (HELD_OUT, FOLDS)
-"""In the order of the pages."""
+"""In the order of display."""

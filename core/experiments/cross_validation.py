@@ -1,4 +1,4 @@
-"""Group K-fold: a network a fold, each asked about the patients it has never seen."""
+"""Group K-fold cross-validation: one network per fold, evaluated on its held-out patients."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from core.config import RunConfig
 from core.dataset.rsna import read_studies
 from core.dicom.series import read_series
 from core.errors import ConfigError, DicomSeriesError, TrainingError
-from core.evaluation.levels import LevelReport
 from core.evaluation.report import EvaluationReport, evaluate_predictions
 from core.evaluation.tables.truth import truth_from_data_root
 from core.experiments.cohorts import PREDICTIONS_FOLDER
+from core.experiments.finished_runs import finished_run
 from core.inference.outputs import write_predictions
 from core.inference.predictor import Predictor
 from core.models.bundles import BundleInfo, read_bundle
@@ -27,8 +27,7 @@ from core.training.cohort import saved_folds
 from core.training.fold_figures import SUMMARY_FILE
 from core.training.run_list import summarise_run
 from core.training.runs import RunFolder
-from core.training.trainer import train
-from core.types import Progress, Say, SlicePredictions, Store
+from core.types import LevelName, Progress, Say, SlicePredictions, Store
 
 FOLDS_FILE: Final = "folds.json"
 FIGURES: Final = ("auc", "average_precision", "f1", "recall", "precision", "accuracy")
@@ -39,9 +38,9 @@ class Spread:
     """One figure over the folds.
 
     Attributes:
-        mean: Over the folds where it is defined; None where it is in none.
+        mean: Mean over the folds where it is defined; None if it is defined in none.
         sd: Sample standard deviation; None with fewer than two.
-        values: A fold each, None where undefined.
+        values: Value of each fold, None where undefined.
     """
 
     mean: float | None
@@ -51,13 +50,13 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class CrossValidation:
-    """What the folds found.
+    """Results over the folds.
 
     Attributes:
-        folds: By level ("slice", "vertebra", "patient", "presence"), then by figure.
-        pooled: All out-of-fold predictions together, with patient-bootstrap intervals.
+        folds: Figures by level ("slice", "vertebra", "patient", "presence"), then by name.
+        pooled: Report of all out-of-fold predictions, with patient-bootstrap intervals.
         studies: Number of studies predicted.
-        left_out: Why some were not.
+        left_out: Reasons why studies were left out.
     """
 
     folds: Mapping[str, Mapping[str, Spread]]
@@ -89,21 +88,21 @@ def cross_validate(
     say: Say = lambda _: None,
     replicates: int = 1000,
 ) -> CrossValidation:
-    """Train every fold into `run_dir/fold-<k>`, and pool what each says of its held-out patients.
+    """Train every fold in `run_dir/fold-<k>`, and pool the predictions of held-out patients.
 
     A fold that is finished, here or on another machine (`train CONFIG --fold K --run-dir
-    RUN/fold-K`), is not trained again. The thresholds of the folds' figures are those of the pooled
+    RUN/fold-K`), is not trained again. The folds' figures use the thresholds of the pooled
     predictions, so that they are comparable.
 
     Args:
-        config: The run; its `fold` is not read.
-        run_dir: Its folder; must not hold a run yet, unless `resume`.
-        resume: Go on with what is there.
-        progress: Called with (done, total) of the training or prediction at work.
-        store: Where prepared slices are kept.
-        checkpoints: Folder of the shipped bundles, one of which stands beside the fold's network.
-        say: Called with one line a fold.
-        replicates: Of the patient bootstrap.
+        config: Config of the run; its `fold` is ignored.
+        run_dir: Folder of the run; must not hold a run yet, unless `resume`.
+        resume: Continue a run.
+        progress: Called with (done, total) of the current training or prediction.
+        store: Store of prepared slices.
+        checkpoints: Folder of the shipped bundles, one of which is paired with the fold's network.
+        say: Called with one line per fold.
+        replicates: Replicates of the patient bootstrap.
 
     Raises:
         TrainingError: A fold cannot be trained, or is being trained elsewhere.
@@ -137,22 +136,18 @@ def _train_fold(
     config: RunConfig, whole: RunFolder, progress: Progress | None, store: Store
 ) -> BundleInfo:
     folder = whole.folder / f"fold-{config.fold}"
-    known = summarise_run(folder) if folder.is_dir() else None
-    if known is not None and known.state == "finished" and (folder / "bundle").is_dir():
-        return read_bundle(folder / "bundle")
-    if known is not None and known.is_alive:
+    if folder.is_dir() and summarise_run(folder).is_alive:
         raise TrainingError(
             f"{folder} is being trained by another process; run this again when it is done."
         )
 
     def follow(done: int, total: int) -> None:
-        # The run over all folds gives a sign of life while one of them trains.
+        # The heartbeat of the run over all folds goes on while one of them trains.
         whole.beat(step=int(config.fold or 0), epoch=0)
         if progress is not None:
             progress(done, total)
 
-    resume = (folder / "config.yaml").exists()
-    return read_bundle(train(config, folder, resume=resume, progress=follow, store=store))
+    return finished_run(config, folder, store, follow)
 
 
 def _pool(
@@ -196,8 +191,9 @@ def _measure(
     known = {study.study_id for study in truth}
     labelled = [study for study in found if study.study_id in known]
     pooled = evaluate_predictions(labelled, truth, replicates=replicates)
-    levels = _levels(pooled)
-    thresholds = {name: level.operating_point.threshold for name, level in levels.items()}
+    thresholds: dict[LevelName, float] = {
+        name: level.operating_point.threshold for name, level in pooled.levels.items()
+    }
     reports: list[EvaluationReport | None] = []
     for fold in range(config.folds):
         members = [study for study in labelled if folds[study.study_id] == fold]
@@ -213,13 +209,13 @@ def _measure(
     spreads = {
         level: {name: _spread([_figure(report, level, name) for report in reports])
                 for name in FIGURES}
-        for level in levels
+        for level in pooled.levels
     }  # fmt: skip
     return CrossValidation(spreads, pooled, len(found), tuple(left_out))
 
 
 def _pair_of(config: RunConfig, bundle: BundleInfo, checkpoints: Path) -> BundlePair:
-    """The fold's network and the shipped one that stands beside it."""
+    """The fold's network and the shipped one that it is paired with."""
     if config.task == "vertebra":
         return BundlePair(bundle, default_bundle(checkpoints, "fracture"))
     if config.vertebra_bundle is not None and not bundle.config.gives_presence:
@@ -228,24 +224,15 @@ def _pair_of(config: RunConfig, bundle: BundleInfo, checkpoints: Path) -> Bundle
 
 
 def _main_auc(config: RunConfig, found: CrossValidation) -> float | None:
-    """The figure that a run over folds is listed by; None where no mask tells slices' truth."""
-    levels = _levels(found.pooled)
-    wanted = "presence" if config.task == "vertebra" else "slice"
-    return levels[wanted].metrics.auc if wanted in levels else None
+    """The main figure of a run over folds; None if no mask gives slices their truth."""
+    level = found.pooled.presence if config.task == "vertebra" else found.pooled.slice
+    return None if level is None else level.metrics.auc
 
 
-def _levels(report: EvaluationReport) -> dict[Any, LevelReport]:
-    found = {
-        "slice": report.slice, "vertebra": report.vertebra, "patient": report.patient,
-        "presence": report.presence,
-    }  # fmt: skip
-    return {name: level for name, level in found.items() if level is not None}
-
-
-def _figure(report: EvaluationReport | None, level: str, name: str) -> float | None:
+def _figure(report: EvaluationReport | None, level: LevelName, name: str) -> float | None:
     if report is None:
         return None
-    measured = _levels(report).get(level)
+    measured = report.levels.get(level)
     value = None if measured is None else measured.to_json()[name]
     return None if value is None or math.isnan(value) else float(value)
 

@@ -1,4 +1,4 @@
-"""A baseline that learnt nothing of boxes: around the hot part of a class activation map."""
+"""A baseline without training on boxes: the box around the hot part of an activation map."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 HOT_SHARE = 0.5
-"""Heat from which a pixel belongs to the box, as a share of the map's largest."""
+"""Smallest heat of a pixel in the box, as a share of the map's largest."""
 
 
 def box_of_heat(
@@ -17,10 +17,10 @@ def box_of_heat(
 
     Args:
         heat: float32 (h, w), in [0, 1], such as `Explanation.heat`.
-        share: In (0, 1], of the map's largest value.
+        share: Smallest heat of the box, as a share in (0, 1] of the map's largest value.
 
     Returns:
-        xyxy in pixel edges; None where the map is empty.
+        xyxy in pixel edges; None if the map is empty.
 
     Raises:
         ValueError: `share` is outside (0, 1].

@@ -1,4 +1,4 @@
-"""What the shipped localiser is set beside: boxes without training, and a gate on slices."""
+"""Baselines for the shipped localiser: boxes without training, and gating by slice."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def heat_boxes(
     cohort: BoxTables,
     progress: Callable[[int, int], None] | None = None,
 ) -> BoxTable:
-    """On each slice with a true box, the box around the hot part of a Grad-CAM map.
+    """The box around the hot part of a Grad-CAM map, for each slice with a true box.
 
-    Slices are those of the truth, so the table answers "where", never "whether".
+    The slices are given by the truth, so the table measures location only, not detection.
 
     Args:
-        bundle: A fracture bundle of Type 1, whose one output is explained.
+        bundle: A fracture bundle of Type 1, whose output is explained.
         records: The studies of `cohort`, in its order.
-        cohort: Whose truth names the slices.
-        progress: Called with (studies done, studies in all).
+        cohort: Cohort whose truth gives the slices.
+        progress: Called with (studies done, total studies).
     """
     rows: list[tuple[int, int, tuple[float, float, float, float], float]] = []
     for number, record in enumerate(records):
@@ -57,10 +57,10 @@ def heat_boxes(
 
 
 def slice_probabilities(bundle: BundleInfo, cohort: BoxTables) -> list[NDArray[np.float64]]:
-    """p_i of every study of a cohort as a fracture bundle's held-out predictions in git say them.
+    """p_i of every study of a cohort, from a fracture bundle's shipped held-out predictions.
 
     Raises:
-        PredictionsError: The bundle has no such predictions, or none of a study.
+        PredictionsError: The bundle has no held-out predictions, or none of a study.
     """
     table = read_score_table(HELD_OUT.predictions_file(bundle.folder))
     place = {str(name): k for k, name in enumerate(table.study_ids)}
@@ -74,8 +74,3 @@ def slice_probabilities(bundle: BundleInfo, cohort: BoxTables) -> list[NDArray[n
             )
         found.append(table.slice_scores[table.offsets[k] : table.offsets[k + 1]])
     return found
-
-
-def slice_threshold(bundle: BundleInfo) -> float:
-    """The slice threshold that a bundle was shipped with, chosen on out-of-fold predictions."""
-    return float((bundle.operating_points or {})["slice"]["threshold"])

@@ -1,4 +1,4 @@
-"""A localiser's boxes of a whole generated cohort, beside the truth."""
+"""A localiser's boxes of a whole generated cohort, with the truth."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Xyxy = list[float]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _StudyBoxes:
-    """Raw boxes of a study; its true ones by slice, with vertebrae and kinds of each."""
+    """Raw boxes of a study, and its true boxes by slice with the vertebrae and kinds of each."""
 
     raw: RawDetections
     true_boxes: tuple[tuple[int, Xyxy], ...]
@@ -37,7 +37,7 @@ class _StudyBoxes:
     kinds: tuple[str, ...]
 
 
-def read_cohort(
+def localize_cohort(
     bundle: BundleInfo,
     root: Path,
     records: Sequence[StudyRecord],
@@ -50,11 +50,11 @@ def read_cohort(
 
     Args:
         bundle: The localiser.
-        root: Data root of the cohort, with the generator's own truth beside RSNA's files.
+        root: Data root of the cohort, with the generator's truth next to RSNA's files.
         records: The studies, in the order of the result.
-        store: Where prepared slices are kept.
-        jobs: Processes; None is one a core.
-        progress: Called with (studies done, studies in all).
+        store: Store of prepared slices.
+        jobs: Number of processes; None: one per core.
+        progress: Called with (studies done, total studies).
 
     Raises:
         CSpineError: A study cannot be read.
@@ -82,7 +82,7 @@ def read_cohort(
 
 
 def prepared_squares(record: StudyRecord, bundle: BundleInfo, store: Store) -> BoxSlices:
-    """The squares of a study as the bundle takes them, from the store where they lie there."""
+    """The squares of a study, prepared for the bundle or taken from the store."""
     return load_box_slices(record, bundle.config.preparation, store=store)
 
 
@@ -107,7 +107,7 @@ def _read_one(bundle: Path, root: Path, store: Store, record: StudyRecord) -> _S
 
 @functools.lru_cache(maxsize=1)
 def _predictor(bundle: Path) -> tuple[BoxPredictor, BundleInfo]:
-    """Load the network once a process."""
+    """Load the network once per process."""
     from core.inference.boxes.predictor import BoxPredictor
 
     info = read_bundle(bundle)
@@ -122,8 +122,8 @@ def _kinds(root: Path, record: StudyRecord) -> dict[int, tuple[str, str]]:
     )
     found: dict[int, tuple[str, str]] = {}
     for index, labels in enumerate(lines):
-        broken = [VERTEBRAE[label - 1] for label in np.unique(labels) if 1 <= label <= 7]
-        kinds = {str(one["kind"]) for one in truth["fractures"] if one["vertebra"] in broken}
-        if broken:
-            found[index] = ("+".join(broken), "+".join(sorted(kinds)))
+        fractured = [VERTEBRAE[label - 1] for label in np.unique(labels) if 1 <= label <= 7]
+        kinds = {str(one["kind"]) for one in truth["fractures"] if one["vertebra"] in fractured}
+        if fractured:
+            found[index] = ("+".join(fractured), "+".join(sorted(kinds)))
     return found

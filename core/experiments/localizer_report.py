@@ -1,4 +1,4 @@
-"""What the shipped localiser's boxes are worth, step by step, as metrics and a model card."""
+"""Metrics and model card of the shipped localiser, step by step."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ from core.evaluation.detection.files import BoxTables, fused_table, read_box_coh
 from core.evaluation.detection.matching import BoxTable
 from core.evaluation.detection.report import DetectionReport, evaluate_detection
 from core.experiments.cohorts import BOXES, FOLDS, HELD_OUT, PREDICTIONS_FOLDER
-from core.experiments.localizer_baselines import slice_probabilities, slice_threshold
+from core.experiments.localizer_baselines import slice_probabilities
 from core.inference.boxes.tracks import FusionSettings
-from core.models.bundles import METRICS_FILE, BundleInfo, read_bundle
+from core.models.bundles import METRICS_FILE, MODEL_CARD_FILE, BundleInfo, read_bundle
+from core.models.operating_points import operating_point
 from core.system.atomic_files import write_json, write_text
 from core.types import RawDetections
 
 HEAT_FILE: Final = "grad_cam.json"
 FALSE_PER_STUDY: Final = 1.0
-"""Of the operating point: the rate at which the sensitivity is quoted."""
-BOX_RULE: Final = "one false box a study"
+"""False boxes per study at the operating point and at the quoted sensitivity."""
+BOX_RULE: Final = "one false box per study"
 REPLICATES: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One row of the table that tells what each step brings.
+    """One row of the table that shows the effect of each step.
 
     Attributes:
-        name: For the reader.
-        settings: Of the fusion.
+        name: Name for display.
+        settings: Settings of the fusion.
         mirrored: Whether the mirrored pass takes part.
     """
 
@@ -61,10 +62,10 @@ def write_measures(bundle: BundleInfo, slice_model: BundleInfo) -> BundleInfo:
         slice_model: The fracture bundle whose slice probabilities gate the boxes in one row.
 
     Raises:
-        PredictionsError: It holds no boxes.
+        PredictionsError: The localiser has no stored boxes.
     """
     cohort = read_box_cohort(bundle.folder / PREDICTIONS_FOLDER)
-    threshold = float((bundle.operating_points or {})["box"]["threshold"])
+    threshold = operating_point(bundle, "box").threshold
     rows = [{"step": step.name, **measures(_report(cohort, step))} for step in STEPS]
     content: dict[str, Any] = {
         "synthetic": True,
@@ -85,13 +86,13 @@ def write_measures(bundle: BundleInfo, slice_model: BundleInfo) -> BundleInfo:
     if baseline.is_file():
         content["grad_cam"] = json.loads(baseline.read_text())
     write_json(bundle.folder / METRICS_FILE, content)
-    write_text(bundle.folder / "MODEL_CARD.md", _card(bundle, content))
+    write_text(bundle.folder / MODEL_CARD_FILE, _card(bundle, content))
     return read_bundle(bundle.folder)
 
 
 def _gated(cohort: BoxTables, slice_model: BundleInfo) -> dict[str, Any]:
-    """The final step, with boxes only where the slice model calls the slice."""
-    threshold = slice_threshold(slice_model)
+    """The final step, with boxes only on slices that the slice model calls fractured."""
+    threshold = operating_point(slice_model, "slice").threshold
     settings = replace(STEPS[-1].settings, slice_threshold=threshold)
     found = fused_table(cohort.raw, settings, slice_probabilities(slice_model, cohort))
     report = evaluate_detection(
@@ -157,7 +158,7 @@ def _first_pass(study: RawDetections) -> RawDetections:
 
 
 def heat_measures(heat: BoxTable, cohort: BoxTables, slice_model: str) -> dict[str, Any]:
-    """Overlap only: the slices were given, so false alarms mean nothing."""
+    """Measures of overlap only: the slices are given, so false positives are meaningless."""
     report = evaluate_detection(
         heat, cohort.truth, cohort.n_slices, threshold=0.0, replicates=REPLICATES
     )
@@ -168,10 +169,10 @@ def heat_measures(heat: BoxTable, cohort: BoxTables, slice_model: str) -> dict[s
 
 
 def stages_before(bundle: BundleInfo) -> str:
-    """What a localiser learnt from before its last stage, as the end of a sentence; or nothing."""
+    """A localiser's training before its last stage, as the end of a sentence; or ""."""
     stages = bundle.config.trained_on.get("earlier_stages", [])
-    told = [f"{stage['epochs']} epochs on {stage['studies']} studies" for stage in stages]
-    return f" after {' and '.join(told)}" if told else ""
+    described = [f"{stage['epochs']} epochs on {stage['studies']} studies" for stage in stages]
+    return f" after {' and '.join(described)}" if described else ""
 
 
 def _card(bundle: BundleInfo, content: dict[str, Any]) -> str:
@@ -180,7 +181,7 @@ def _card(bundle: BundleInfo, content: dict[str, Any]) -> str:
     low, high = held["mean_iou_best_scored_interval"] or (float("nan"), float("nan"))
     return (
         f"# {bundle.config.name}\n\n"
-        "Says where on a slice a fracture is: boxes with a score. Faster R-CNN with a feature "
+        "Localises fractures on slices by boxes with scores. Faster R-CNN with a feature "
         f"pyramid from stride 4 on {bundle.config.backbone}, over a square of "
         f"{how.field_mm:g} mm that follows the spine, {how.size} pixels wide, "
         f"channels: {how.channels}.\n\n"
@@ -194,11 +195,11 @@ def _card(bundle: BundleInfo, content: dict[str, Any]) -> str:
         f"| mean IoU of the best-scored box | {held['mean_iou_best_scored']:.3f} "
         f"({low:.3f}–{high:.3f}) |\n"
         f"| centre of that box inside the true one | {held['hit_rate']:.3f} |\n"
-        f"| true boxes found at one false box a study | "
+        f"| true boxes found at one false box per study | "
         f"{held['box_sensitivity_at_1_false_box_a_study']:.3f} |\n"
-        f"| fractures found at one false track a study | "
+        f"| fractures found at one false track per study | "
         f"{held['fracture_sensitivity_at_1_false_track_a_study']:.3f} |\n\n"
-        f"Boxes count from a score of {content['threshold']:g}, chosen on "
+        f"The score threshold is {content['threshold']:g}, chosen on "
         f"{FOLDS.studies} other studies for {BOX_RULE}. "
         "Made by `python -m core demo-localizer`.\n"
     )

@@ -26,11 +26,11 @@ _READS_AND_GIVES = {
 
 
 def render_card(bundle: BundleInfo, config: RunConfig, metrics: Mapping[str, Any]) -> str:
-    """Markdown text of `MODEL_CARD.md`; every figure stands in `metrics`.
+    """Render `MODEL_CARD.md`; every figure comes from `metrics`.
 
     Args:
         bundle: The bundle.
-        config: The run that trained it.
+        config: Config of the run that trained it.
         metrics: Content of its `metrics.json`.
     """
     b, cohort = bundle.config, metrics["cohort"]
@@ -54,7 +54,7 @@ def render_card(bundle: BundleInfo, config: RunConfig, metrics: Mapping[str, Any
         "",
         "## Data",
         "",
-        f"- Started from a network that had learnt to see fracture lines on "
+        f"- Started from a network trained to detect fracture lines on "
         f"{cohort['train']['studies']} synthetic studies (seed {cohort['train']['seed']}), then "
         f"trained on {cohort['folds']['studies']} others (seed {cohort['folds']['seed']})"
         f"{_left_out(config)}.",
@@ -82,10 +82,10 @@ def render_card(bundle: BundleInfo, config: RunConfig, metrics: Mapping[str, Any
         "",
         "## Limits",
         "",
-        "- Never saw a patient. On scanner data its probabilities mean nothing until it is trained "
-        "there; `core train` takes the RSNA 2022 set in the same layout.",
+        "- Not trained on patients. On scanner data its probabilities mean nothing until it is "
+        "trained on such data; `core train` takes the RSNA 2022 set in the same layout.",
         "- A slice counts as fractured wherever a fractured vertebra is visible, also above and "
-        "below the fracture line; the context along the vertebra is what finds those slices.",
+        "below the fracture line; the context along the vertebra finds those slices.",
         "",
     ]
     return "\n".join(lines)
@@ -108,7 +108,7 @@ def _channels(how: SlicePreparation) -> str:
 
 
 def _presence(b: BundleConfig) -> list[str]:
-    if not b.reads_presence:
+    if not b.takes_presence:
         return []
     source = b.vertebra_bundle or "a vertebra bundle"
     return [
@@ -127,7 +127,7 @@ def _context(b: BundleConfig) -> list[str]:
         return []
     return [
         "",
-        f"A slice is read together with its vertebra: log odds {c.intercept:+.2f} "
+        f"A slice's score is combined with its vertebra's: log odds {c.intercept:+.2f} "
         f"{c.local:+.2f} × those of the slice {c.vertebra:+.2f} × those of the mean of the "
         f"vertebra's {c.top_k} highest slices.",
     ]
@@ -142,7 +142,7 @@ def _left_out(config: RunConfig) -> str:
 def _epochs(config: RunConfig) -> str:
     slices = f"at most {config.slices_per_study}" if config.slices_per_study else "all"
     plural = "epoch" if config.epochs == 1 else "epochs"
-    return f"{config.epochs} {plural} of {slices} slices a study"
+    return f"{config.epochs} {plural} of {slices} slices per study"
 
 
 def _loss(b: BundleConfig) -> str:

@@ -1,4 +1,4 @@
-"""The shipped localiser: trained again, scored on held-out synthetic studies, step by step."""
+"""Training and scoring of the shipped localiser."""
 
 from __future__ import annotations
 
@@ -13,15 +13,12 @@ import pandas as pd
 
 from core.config import PROJECT_ROOT, Settings, load_run_config
 from core.dataset.rsna import read_studies
-from core.evaluation.detection.files import (
-    BoxTables,
-    fused_table,
-    write_box_cohort,
-)
+from core.evaluation.detection.files import BoxTables, fused_table, write_box_cohort
 from core.evaluation.detection.report import evaluate_detection
 from core.experiments.cohorts import BOXES, FOLDS, HELD_OUT, PREDICTIONS_FOLDER, TRAIN
+from core.experiments.finished_runs import finished_run
 from core.experiments.localizer_baselines import heat_boxes
-from core.experiments.localizer_cohort import prepared_squares, read_cohort
+from core.experiments.localizer_cohort import localize_cohort, prepared_squares
 from core.experiments.localizer_report import (
     BOX_RULE,
     FALSE_PER_STUDY,
@@ -30,8 +27,8 @@ from core.experiments.localizer_report import (
     heat_measures,
     write_measures,
 )
-from core.experiments.localizer_scores import judge_boxes
-from core.models.bundles import OPERATING_POINTS_FILE, WEIGHTS_FILE, BundleInfo, read_bundle
+from core.experiments.localizer_scores import score_localizer
+from core.models.bundles import OPERATING_POINTS_FILE, BundleInfo, read_bundle
 from core.models.pairs import DEFAULT_NAMES
 from core.phantom.cohort import write_cohort
 from core.system.atomic_files import write_json
@@ -43,10 +40,10 @@ STAGES: Final = (
     (_CONFIGS / "mobilenet_v3_large.yaml", TRAIN),
     (_CONFIGS / "mobilenet_v3_large_more.yaml", BOXES),
 )
-"""Config and cohort; each goes on from the one before it."""
+"""Config and cohort of each stage, which starts from the previous one."""
 NAME: Final = "localization_mobilenet_v3_large"
 SLICE_MODEL: Final = "fracture_type1"
-"""Whose Grad-CAM and slice probabilities the localiser is set beside."""
+"""Network whose Grad-CAM and slice probabilities the localiser is compared with."""
 
 
 def build_localizer(
@@ -62,22 +59,22 @@ def build_localizer(
     """Train the shipped localiser, score it on held-out studies and write the bundle.
 
     Args:
-        settings: Where bundles and caches lie.
-        work: Folder of the cohorts and of the run; finished parts are taken over.
-        score_only: Train nothing, score the bundle again.
-        studies: Held-out studies to measure on, the first by study id.
-        jobs: Processes that read the cohorts; None is one a core.
-        progress: Called with (done, total) of the part at work.
-        say: Told what is done next.
+        settings: Folders of bundles and caches.
+        work: Folder of the cohorts and of the runs; finished parts are kept.
+        score_only: Do not train; score the bundle again.
+        studies: Number of held-out studies to measure on, the first by study id.
+        jobs: Processes that read the cohorts; None: one per core.
+        progress: Called with (done, total) of the current part.
+        say: Called with the name of each step.
 
     Returns:
         The bundle.
 
     Raises:
-        CSpineError: As its parts raise them.
+        CSpineError: As the parts raise it.
     """
-    learnt_from = () if score_only else tuple(cohort for _, cohort in STAGES)
-    for cohort in (FOLDS, HELD_OUT, *learnt_from):
+    trained_on = () if score_only else tuple(cohort for _, cohort in STAGES)
+    for cohort in (FOLDS, HELD_OUT, *trained_on):
         write_cohort(
             work / cohort.name, studies=cohort.studies, seed=cohort.seed, jobs=jobs,
             progress=progress,
@@ -99,36 +96,26 @@ def train_stages(
     progress: Progress | None = None,
     say: Say = lambda _: None,
 ) -> Path:
-    """Train the stages of the localiser one after another; those that are finished stay.
+    """Train the stages of the localiser one after another, except finished ones.
 
     Args:
-        settings: Where caches lie.
-        work: Folder of the cohorts, which are there, and of the runs.
-        progress: Called with (steps done, steps in all) of the stage at work.
-        say: Told which stage begins.
+        settings: Folders of caches.
+        work: Folder of the cohorts, which must exist, and of the runs.
+        progress: Called with (steps done, total steps) of the current stage.
+        say: Called with one line per trained stage.
 
     Returns:
-        The last stage's bundle.
+        Folder of the last stage's bundle.
 
     Raises:
         CSpineError: As training raises it.
     """
-    from core.training.runs import RunFolder
-    from core.training.trainer import train
-
     bundles: list[Path] = []
-    for number, (file, cohort) in enumerate(STAGES, start=1):
-        before = bundles[-1] if bundles else None
-        config = load_run_config(file, data_root=work / cohort.name, init_from=before)
-        run = RunFolder(work / "runs" / f"localization_{file.stem}")
-        bundles.append(run.bundle)
-        if (run.bundle / WEIGHTS_FILE).is_file():
-            continue
-        say(f"Training the localiser, stage {number} of {len(STAGES)}")
-        train(
-            config, run.folder, resume=run.checkpoint_file.exists(), progress=progress,
-            store=settings.store,
-        )  # fmt: skip
+    for file, cohort in STAGES:
+        start = bundles[-1] if bundles else None
+        config = load_run_config(file, data_root=work / cohort.name, init_from=start)
+        run = work / "runs" / f"localization_{file.stem}"
+        bundles.append(finished_run(config, run, settings.store, progress, say).folder)
     return bundles[-1]
 
 
@@ -136,19 +123,19 @@ def _score(
     bundle: BundleInfo, work: Path, settings: Settings, studies: int, jobs: int | None,
     progress: Progress | None, say: Say,
 ) -> BundleInfo:  # fmt: skip
-    """Choose weights and operating points on the folds cohort, measure on the held-out studies.
+    """Choose weights and operating points on the folds cohort, and measure on held-out studies.
 
-    The bundle's metrics, operating point, card and boxes are replaced.
+    The bundle's metrics, operating points, card and boxes are replaced.
     """
     say("Boxes of the cohort that weights and thresholds are chosen on")
-    folds = read_cohort(
+    folds = localize_cohort(
         bundle, work / FOLDS.name, read_studies(work / FOLDS.name), settings.store,
         jobs=jobs, progress=progress,
     )  # fmt: skip
     threshold = _box_threshold(folds)
     say("Boxes of the held-out studies")
     held_out = read_studies(work / HELD_OUT.name)[:studies]
-    cohort = read_cohort(
+    cohort = localize_cohort(
         bundle, work / HELD_OUT.name, held_out, settings.store, jobs=jobs, progress=progress
     )
     write_box_cohort(bundle.folder / PREDICTIONS_FOLDER, cohort)
@@ -169,12 +156,12 @@ def _score(
         },
     )
     vertebra = read_bundle(settings.checkpoints / DEFAULT_NAMES["vertebra"])
-    judge_boxes(read_bundle(bundle.folder), vertebra, folds, cohort, say)
+    score_localizer(read_bundle(bundle.folder), vertebra, folds, cohort, say)
     return write_measures(read_bundle(bundle.folder), _slice_model(settings))
 
 
 def _box_threshold(cohort: BoxTables) -> float:
-    """Score from which boxes count: one false box a study on a cohort that was not learnt from."""
+    """Score threshold for one false box per study on a cohort that was not trained on."""
     found = evaluate_detection(
         fused_table(cohort.raw, STEPS[-1].settings), cohort.truth, cohort.n_slices,
         threshold=0.0, replicates=0,
@@ -183,7 +170,7 @@ def _box_threshold(cohort: BoxTables) -> float:
 
 
 def _write_pictures(bundle: BundleInfo, records: Sequence[StudyRecord], settings: Settings) -> None:
-    """Keep the squares that carry a true box as JPEG, for the page's gallery."""
+    """Write the squares with a true box as JPEG, for the page's gallery."""
     rows: list[dict[str, Any]] = []
     for record in records:
         if not record.boxes:

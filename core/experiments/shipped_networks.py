@@ -1,9 +1,9 @@
-"""The shipped bundles, made again from nothing: cohorts, training, scores, model cards.
+"""Making the shipped bundles from scratch: cohorts, training, scores, model cards.
 
-Three cohorts of three seeds: on `TRAIN` one network learns to see fracture lines, and every shipped
-one starts from its weights; `FOLDS` is split into five folds of patients, each type is trained on
-four and asked about the fifth; `HELD_OUT` is used once, to measure. Contexts and thresholds are
-chosen on the out-of-fold predictions alone.
+Three cohorts with different seeds: on `TRAIN` one network is trained to detect fracture lines, and
+every shipped network starts from its weights; `FOLDS` is split into five folds of patients, each
+type is trained on four and predicts the fifth; `HELD_OUT` is used once, to measure. Contexts and
+thresholds are chosen on the out-of-fold predictions only.
 """
 
 from __future__ import annotations
@@ -16,12 +16,11 @@ from typing import Final
 from core.config import PROJECT_ROOT, RunConfig, Settings, load_run_config
 from core.errors import BundleError
 from core.experiments.cohorts import FOLDS, HELD_OUT, TRAIN
+from core.experiments.finished_runs import finished_run
 from core.experiments.shipped_scores import score_bundles
 from core.models.bundles import BundleInfo, read_bundle
 from core.models.pairs import DEFAULT_NAMES
 from core.phantom.cohort import discard_outdated, write_cohort
-from core.training.run_list import summarise_run
-from core.training.trainer import train
 from core.types import Progress, Say, Store
 
 CONFIGS: Final = PROJECT_ROOT / "configs" / "demo"
@@ -41,18 +40,18 @@ def build_bundles(
 ) -> list[Path]:
     """Make the cohorts, train every config of `configs/demo` over its folds, and score.
 
-    A run that is finished is kept unless it is named in `only`, so that a call that was cut off
-    goes on where it was. What is shipped is the network of the first fold.
+    A finished run is kept unless it is named in `only`, so that a repeated call continues an
+    interrupted one. The network of the first fold is shipped.
 
     Args:
-        settings: Says where bundles go.
+        settings: Folders of bundles and caches.
         work: Folder for cohorts and runs.
-        only: Names of configs ("trunk" among them) to train anew; the others keep their runs.
-        folds: The folds to train; all unless given.
-        score_only: Train nothing.
+        only: Names of configs (or "trunk") to train again; the others keep their runs.
+        folds: The folds to train; None for all.
+        score_only: Do not train.
         jobs: Processes for the cohorts.
-        progress: Called with (done, total) of the step at work.
-        say: Called with one line a step.
+        progress: Called with (done, total) of the current step.
+        say: Called with one line per step.
 
     Returns:
         Folders of the bundles.
@@ -68,7 +67,7 @@ def build_bundles(
     for cohort in (TRAIN, FOLDS, HELD_OUT):
         root = work / cohort.name
         if discard_outdated(root):
-            say(f"{root} was made by an earlier generator and is made anew")
+            say(f"{root} was made by an earlier generator and is made again")
         say(
             f"Cohort {cohort.name}: {cohort.studies} synthetic studies, seed {cohort.seed}, "
             f"{cohort.role}"
@@ -101,7 +100,7 @@ def _train_all(
     for name in only:
         shutil.rmtree(runs / name, ignore_errors=True)
     trunk = load_run_config(TRUNK_CONFIG, data_root=work / TRAIN.name)
-    _train_one(trunk, runs / "trunk", store, progress, say)
+    finished_run(trunk, runs / "trunk", store, progress, say)
     for name, config in configs.items():
         for fold in folds:
             changes: dict[str, object] = {"fold": fold, "init_from": runs / "trunk" / "bundle"}
@@ -109,23 +108,8 @@ def _train_all(
                 changes["vertebra_bundle"] = (
                     runs / DEFAULT_NAMES["vertebra"] / f"fold-{fold}" / "bundle"
                 )
-            _train_one(
-                config.model_copy(update=changes),
-                runs / name / f"fold-{fold}",
-                store,
-                progress,
-                say,
-            )
-
-
-def _train_one(
-    config: RunConfig, folder: Path, store: Store, progress: Progress | None, say: Say
-) -> None:
-    known = summarise_run(folder) if folder.is_dir() else None
-    if known is not None and known.state == "finished" and (folder / "bundle").is_dir():
-        return
-    say(f"Training {folder.parent.name}/{folder.name}")
-    train(config, folder, store=store, resume=known is not None, progress=progress)
+            run = runs / name / f"fold-{fold}"
+            finished_run(config.model_copy(update=changes), run, store, progress, say)
 
 
 def _trained(runs: Path, name: str, fold: int) -> BundleInfo:

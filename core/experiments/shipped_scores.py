@@ -1,7 +1,7 @@
 """Scores of the shipped bundles: out-of-fold and held-out predictions, contexts, thresholds, cards.
 
-What is chosen (the context along a vertebra, the thresholds) is chosen on out-of-fold predictions;
-what is reported is measured on the held-out cohort with the network of the first fold.
+The contexts of vertebrae and the thresholds are chosen on out-of-fold predictions; the reported
+figures are measured on the held-out cohort with the network of the first fold.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from core.dataset.rsna import read_studies
 from core.dataset.slice_table import volume_file_numbers
 from core.dataset.splits import assign_folds
 from core.dicom.series import read_series
-from core.evaluation.levels import LevelReport
 from core.evaluation.report import EvaluationReport, evaluate_predictions
 from core.evaluation.tables.truth import StudyTruth, truth_from_data_root
 from core.experiments.cohorts import FOLDS, HELD_OUT, TRAIN, ShippedCohort
@@ -28,18 +27,25 @@ from core.experiments.model_card import render_card
 from core.inference.context import fit_context, in_context
 from core.inference.outputs import read_slices, write_slices
 from core.inference.predictor import Predictor
-from core.models.bundles import CONFIG_FILE, BundleInfo, read_bundle
+from core.models.bundles import (
+    CONFIG_FILE,
+    METRICS_FILE,
+    MODEL_CARD_FILE,
+    OPERATING_POINTS_FILE,
+    BundleInfo,
+    read_bundle,
+)
 from core.models.pairs import DEFAULT_NAMES
 from core.system import atomic_files
 from core.system.parquet import write_parquet
 from core.types import LevelName, Progress, Say, SlicePredictions, StudyRecord
 
 TOP_K: Final = 3
-"""Slices that stand for a vertebra in its context: a line crosses a few."""
+"""Slices that represent a vertebra in its context: a fracture line crosses a few."""
 
 BundleByFold = Mapping[int, BundleInfo]
 Outputs = dict[str, list[SlicePredictions]]
-"""Outputs of every study by bundle name, in one order of studies."""
+"""Outputs of every study by bundle name, with the same order of studies."""
 
 
 def score_bundles(
@@ -53,11 +59,11 @@ def score_bundles(
     """Predict both cohorts, choose contexts and thresholds, and write the bundles to ship.
 
     Args:
-        trained: By name, then by fold, the bundle that has not seen that fold.
-        configs: By name, the config it was trained with.
+        trained: Bundles by name, then by the fold that they were not trained on.
+        configs: Run configs by name.
         work: Folder of the cohorts, each in a folder of its name.
         checkpoints: Folder of the shipped bundles.
-        progress: Called with (studies done, studies in all).
+        progress: Called with (studies done, total studies).
         say: Called with one line per step.
 
     Returns:
@@ -91,11 +97,11 @@ def score_bundles(
         files = [cohort.predictions_file(bundle.folder) for cohort in (FOLDS, HELD_OUT)]
         write_slices(files[0], out_of_fold[name], folds=assigned)
         write_slices(files[1], held_out[name])
-        # Measured is what the files hold, rounded as it is, so that anyone can repeat it from them.
+        # Measured on the rounded values of the files, so that the figures can be reproduced.
         own, measured_on = read_slices(files[0]), read_slices(files[1])
         chosen = evaluate_predictions(own, truth)
         thresholds: dict[LevelName, float] = {
-            level: report.operating_point.threshold for level, report in _levels(chosen).items()
+            level: report.operating_point.threshold for level, report in chosen.levels.items()
         }
         measured = evaluate_predictions(measured_on, held_out_truth, thresholds=thresholds)
         partner = shipped[_partner(shipped[name])]
@@ -106,7 +112,7 @@ def score_bundles(
 
 
 def _partner(bundle: BundleInfo) -> str:
-    """Name of the network that stands beside a bundle: its own for Type 3."""
+    """Name of the network that a bundle is paired with: itself for Type 3."""
     if bundle.config.task == "fracture" and bundle.config.gives_presence:
         return bundle.folder.name
     return DEFAULT_NAMES["fracture" if bundle.config.task == "vertebra" else "vertebra"]
@@ -115,7 +121,7 @@ def _partner(bundle: BundleInfo) -> str:
 def _run(
     networks: Mapping[str, BundleInfo], records: Sequence[StudyRecord], progress: Progress | None
 ) -> Outputs:
-    """Run every network once over each study, without its context along a vertebra."""
+    """Run every network once over each study, without the context of vertebrae."""
     plain = {name: _without_context(bundle) for name, bundle in networks.items()}
     pairs = _pairs(plain)
     predictors = {pair: Predictor(plain[pair[0]], plain[pair[1]]) for pair in pairs}
@@ -133,14 +139,14 @@ def _run(
 
 
 def _pairs(networks: Mapping[str, BundleInfo]) -> list[tuple[str, str]]:
-    """Which networks run together, so that each runs once and Type 2 gets its presences."""
+    """Pair the networks so that each runs once and Type 2 gets its presence."""
     alone = [n for n, b in networks.items() if b.config.task == "fracture" and b.config.type == 3]
     vertebra = [name for name, bundle in networks.items() if bundle.config.task == "vertebra"]
     fracture = [
         name for name, bundle in networks.items()
         if bundle.config.task == "fracture" and name not in alone
     ]  # fmt: skip
-    # The default vertebra network goes with Type 2, which was trained on presences like its own.
+    # The default vertebra network goes with Type 2, which was trained on such presence.
     vertebra.sort(key=lambda name: name != DEFAULT_NAMES["vertebra"])
     fracture.sort(key=lambda name: -networks[name].config.type)
     longest = max(len(vertebra), len(fracture))
@@ -177,7 +183,7 @@ def _contexts(
 
 
 def _joined(shipped: Mapping[str, BundleInfo], raw: Outputs) -> Outputs:
-    """Each network's outputs beside its partner's, fracture ones in their context."""
+    """Each network's outputs joined with its partner's, with the context of vertebrae."""
     joined: Outputs = {}
     for name, bundle in shipped.items():
         other = _partner(bundle)
@@ -198,7 +204,7 @@ def _joined(shipped: Mapping[str, BundleInfo], raw: Outputs) -> Outputs:
 
 
 def _install(bundle: BundleInfo, target: Path, name: str, context: Any) -> BundleInfo:  # noqa: ANN401
-    """Copy a run's bundle to the shipped ones, under its config's name and with its context."""
+    """Copy a run's bundle to the shipped ones, with its config's name and its context."""
     changes: dict[str, Any] = {"name": name, "context": context}
     if bundle.config.vertebra_bundle is not None:
         changes["vertebra_bundle"] = DEFAULT_NAMES["vertebra"]
@@ -211,27 +217,17 @@ def _install(bundle: BundleInfo, target: Path, name: str, context: Any) -> Bundl
     return read_bundle(target)
 
 
-def _levels(report: EvaluationReport) -> dict[LevelName, LevelReport]:
-    found: dict[LevelName, LevelReport | None] = {
-        "slice": report.slice,
-        "vertebra": report.vertebra,
-        "patient": report.patient,
-        "presence": report.presence,
-    }
-    return {name: level for name, level in found.items() if level is not None}
-
-
 def _write_scores(
     bundle: BundleInfo, partner: BundleInfo, config: RunConfig,
     chosen: EvaluationReport, measured: EvaluationReport, origin: str,
 ) -> None:  # fmt: skip
-    """Write operating points, metrics and the card beside the weights."""
+    """Write operating points, metrics and the card next to the weights."""
     points: dict[str, Any] = {
         name: {"threshold": level.operating_point.threshold, "rule": level.operating_point.rule}
-        for name, level in _levels(chosen).items()
+        for name, level in chosen.levels.items()
     }
     level_name: LevelName = "slice" if bundle.config.task == "fracture" else "presence"
-    level = _levels(measured)[level_name]
+    level = measured.levels[level_name]
     interval = level.intervals["auc"]
     metrics = {
         "synthetic": True,
@@ -247,22 +243,22 @@ def _write_scores(
         "held_out": measured.to_json(),
         "out_of_fold": chosen.to_json(),
     }
-    atomic_files.write_json(bundle.folder / "operating_points.json", points | {"chosen_on": origin})
-    atomic_files.write_json(bundle.folder / "metrics.json", metrics)
-    atomic_files.write_text(bundle.folder / "MODEL_CARD.md", render_card(bundle, config, metrics))
+    atomic_files.write_json(bundle.folder / OPERATING_POINTS_FILE, points | {"chosen_on": origin})
+    atomic_files.write_json(bundle.folder / METRICS_FILE, metrics)
+    atomic_files.write_text(bundle.folder / MODEL_CARD_FILE, render_card(bundle, config, metrics))
 
 
 def write_truth(
     checkpoints: Path, cohort: ShippedCohort, records: Sequence[StudyRecord],
     truth: Sequence[StudyTruth],
 ) -> None:  # fmt: skip
-    """Write a cohort's truth beside the bundles: one row per study, and one row per slice.
+    """Write a cohort's truth next to the bundles: one row per study, and one row per slice.
 
     Args:
         checkpoints: Folder of the bundles.
-        cohort: Whose files are written.
-        records: Its studies.
-        truth: Of the studies; those without are left out.
+        cohort: The cohort.
+        records: Studies of the cohort.
+        truth: Truth of the studies; studies without truth are left out.
     """
     by_id = {study.study_id: study for study in truth}
     known = [record for record in records if record.study_id in by_id]

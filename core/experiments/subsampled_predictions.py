@@ -1,4 +1,4 @@
-"""A fracture network over evenly spaced slices of each study: a quarter of the time."""
+"""Predictions of a fracture network on evenly spaced slices of each study."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ from core.prepared.slices import StudySlices, load_study_slices
 from core.types import Progress, SlicePredictions
 
 SLICES_PER_STUDY: Final = 24
-"""Of some 85: enough for every level, and a quarter of the time."""
+"""Of about 85: enough for every level, in a quarter of the time."""
 
 
-def predict_thinly(
+def predict_subsampled(
     bundle: BundleInfo,
     root: Path,
     file: Path,
     settings: Settings,
     progress: Progress | None = None,
 ) -> None:
-    """Run a network over evenly spaced slices of a cohort and write what it says.
+    """Run a network over evenly spaced slices of a cohort and write the predictions.
 
-    A network without presences of its own is given those of the shipped vertebra network.
+    A network that predicts no presence gets that of the shipped vertebra network.
 
     Args:
         bundle: A fracture network of any type.
         root: Data root of the cohort.
-        file: Replaced atomically; as `write_slices` writes it, slice_index being the place among
-            the chosen slices.
-        settings: Where the slice store and the shipped vertebra network lie.
-        progress: Called with (studies done, studies in all).
+        file: Output file as from `write_slices`, replaced atomically; slice_index is the position
+            among the chosen slices.
+        settings: Folders of the slice store and the shipped vertebra network.
+        progress: Called with (studies done, total studies).
     """
     shipped: dict[str, SlicePredictions] = {}
     if not bundle.config.gives_presence:
@@ -52,7 +52,7 @@ def predict_thinly(
     found: list[SlicePredictions] = []
     for number, record in enumerate(records):
         study = load_study_slices(record, bundle.config.preparation, store=settings.store)
-        chosen = thin_places(study.n_slices)
+        chosen = subsampled_slices(study.n_slices)
         seen = shipped.get(record.study_id)
         presence = None if seen is None else seen.vertebra_probs[chosen]
         found.append(_predict(model, bundle, study, chosen, presence))
@@ -61,8 +61,8 @@ def predict_thinly(
     write_slices(file, found)
 
 
-def thin_places(n_slices: int) -> NDArray[np.int64]:
-    """The slices of a study that take part: all, or `SLICES_PER_STUDY` evenly spaced ones."""
+def subsampled_slices(n_slices: int) -> NDArray[np.int64]:
+    """Indices of the slices used: all, or `SLICES_PER_STUDY` evenly spaced ones; int64 (k,)."""
     if n_slices <= SLICES_PER_STUDY:
         return np.arange(n_slices)
     return np.arange(SLICES_PER_STUDY) * n_slices // SLICES_PER_STUDY

@@ -1,7 +1,7 @@
-"""Searching hyper-parameters: many short runs, the hopeless ones cut off, on any number of workers.
+"""Hyper-parameter search: many short runs with pruning, on any number of workers.
 
-A sweep is a folder. Optuna keeps what was tried in a journal there, so that a killed worker loses
-its own trial only, and workers on several machines share one search through a common disk.
+A sweep is a folder with Optuna's journal of trials. A killed worker loses only its current trial,
+and workers on several machines share one search through a common disk.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 
 
 class Range(BaseModel):
-    """An interval that a hyper-parameter is drawn from; whole numbers where both ends are."""
+    """An interval that a hyper-parameter is drawn from; integers if both ends are."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -51,14 +51,14 @@ class Range(BaseModel):
         if self.low > self.high:
             raise ValueError(f"low ({self.low}) is above high ({self.high}); swap them")
         if self.log and (self.low <= 0 or self.step is not None):
-            raise ValueError("a log range needs low > 0 and no step; mend one")
+            raise ValueError("a log range needs low > 0 and no step; correct one")
         return self
 
 
 class SweepConfig(BaseModel):
-    """A search: what stays, what varies, and what counts as better.
+    """A search: the fixed settings, the search space and the metric.
 
-    `base` is a run config; `space` names its keys that vary, each a list of choices or a range.
+    `base` is a run config; `space` maps the keys that vary to a list of choices or a range.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -83,16 +83,16 @@ class SweepConfig(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class SweepResult:
-    """What a search found so far.
+    """Results of a search so far.
 
     Attributes:
-        metric: What was compared.
-        best_value: Of the best trial; None where none has finished.
-        best_values: Its hyper-parameters.
-        best_run: Its run's folder.
-        finished: Trials measured to their end.
-        pruned: Trials cut off.
-        failed: Trials that a typed error ended.
+        metric: Metric that was compared.
+        best_value: Metric of the best trial; None if none has finished.
+        best_values: Hyper-parameters of the best trial.
+        best_run: Run folder of the best trial.
+        finished: Number of complete trials.
+        pruned: Number of pruned trials.
+        failed: Number of trials that ended with an error.
     """
 
     metric: str
@@ -108,14 +108,14 @@ def load_sweep_config(path: Path) -> SweepConfig:
     """Read a YAML sweep config.
 
     Raises:
-        ConfigError: The file is missing, is not YAML, or holds an unknown key or a bad value.
+        ConfigError: The file is missing, is not YAML, or holds an unknown key or an invalid value.
     """
     content = read_yaml(path)
     try:
         sweep = SweepConfig(**content)
         RunConfig(**sweep.base)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {first_fault(error)}; mend that value.") from error
+        raise ConfigError(f"{path}: {first_fault(error)}; correct that value.") from error
     return sweep
 
 
@@ -127,13 +127,13 @@ def run_sweep(
     progress: Progress | None = None,
     train_one: Callable[..., Path] = train,
 ) -> SweepResult:
-    """Search until the folder holds `sweep.trials` ended trials; others may search along.
+    """Search until the folder holds `sweep.trials` ended trials; several workers may take part.
 
     Args:
-        sweep: What to search.
-        folder: Journal and runs; one that holds a search already is gone on with.
-        store: Where prepared slices are kept.
-        progress: Called with (trials ended, trials in all).
+        sweep: The search.
+        folder: Folder of journal and runs; an existing search is continued.
+        store: Store of prepared slices.
+        progress: Called with (trials ended, total trials).
         train_one: `core.training.trainer.train`.
 
     Raises:
@@ -141,20 +141,20 @@ def run_sweep(
         StorageError: The folder cannot be written.
     """
     study = _open_study(sweep, folder)
-    told = progress or (lambda *_: None)
-    told(_ended(study), sweep.trials)
+    report = progress or (lambda *_: None)
+    report(_ended(study), sweep.trials)
     while _ended(study) < sweep.trials:
         trial = _next_trial(study, sweep, folder)
         if trial is None:
-            time.sleep(POLL_SECONDS)  # The last trials are others'; one of them may yet die.
+            time.sleep(POLL_SECONDS)  # Other workers run the last trials; one may still fail.
             continue
         _carry_out(study, trial, sweep, folder, store, train_one)
-        told(min(_ended(study), sweep.trials), sweep.trials)
+        report(min(_ended(study), sweep.trials), sweep.trials)
     return sweep_result(sweep, folder)
 
 
 def _next_trial(study: optuna.Study, sweep: SweepConfig, folder: Path) -> Trial | None:
-    """Begin a trial; None while as many as are wanted have ended or are at work."""
+    """Begin a trial; None if enough trials have ended or are running."""
     with FileLock(folder / LOCK):
         _give_up_abandoned(study, folder)
         if _ended(study) + _count(study, TrialState.RUNNING) >= sweep.trials:
@@ -166,7 +166,7 @@ def _carry_out(
     study: optuna.Study, trial: Trial, sweep: SweepConfig, folder: Path, store: Store,
     train_one: Callable[..., Path],
 ) -> None:  # fmt: skip
-    """Train a trial and tell how it ended; one that is interrupted counts as failed."""
+    """Train a trial and record its result; an interrupted trial counts as failed."""
     try:
         value = _objective(trial, sweep, folder, store, train_one)
     except optuna.TrialPruned:
@@ -182,7 +182,7 @@ def _carry_out(
 
 
 def sweep_result(sweep: SweepConfig, folder: Path) -> SweepResult:
-    """Read what a search has found so far."""
+    """Read the results of a search so far."""
     study = _open_study(sweep, folder)
     done = [t for t in study.get_trials(deepcopy=False) if t.state == TrialState.COMPLETE]
     best = study.best_trial if done else None
@@ -209,7 +209,7 @@ def _open_study(sweep: SweepConfig, folder: Path) -> optuna.Study:
     study = optuna.create_study(
         study_name="sweep",
         storage=storage,
-        # Workers with one seed would all try the same values.
+        # Workers with the same seed would all try the same values.
         sampler=optuna.samplers.TPESampler(seed=sweep.seed + os.getpid(), constant_liar=True),
         pruner=pruner,
         direction="minimize" if sweep.metric == "loss" else "maximize",
@@ -228,7 +228,7 @@ def _objective(
     trial: Trial, sweep: SweepConfig, folder: Path, store: Store,
     train_one: Callable[..., Path],
 ) -> float:  # fmt: skip
-    """Train one trial; its value is the last measure on the held-out fold."""
+    """Train one trial; its value is the last metric on the held-out fold."""
     drawn = {name: _draw(trial, name, space) for name, space in sweep.space.items()}
     try:
         config = RunConfig.model_validate(sweep.base | drawn)
@@ -268,13 +268,13 @@ def _draw(trial: Trial, name: str, space: Range | list[Choice]) -> Choice:
 
 
 def _give_up_abandoned(study: optuna.Study, folder: Path) -> None:
-    """Count trials of killed workers as failed, so that they are not waited for."""
+    """Count trials of killed workers as failed, so that nobody waits for them."""
     for trial in _in_state(study, TrialState.RUNNING):
         run = _run_folder(folder, trial.number)
         status = summarise_run(run).status if run.is_dir() else None
         begun = trial.datetime_start
         young = begun is not None and time.time() - begun.timestamp() < ABANDONED_AFTER_S
-        # A worker trains in its own process; one that lives has yet to tell what it measured.
+        # A worker trains in its own process; a living one has not reported its result yet.
         if not (young if status is None else status.is_alive):
             study.tell(trial.number, state=TrialState.FAIL)
 

@@ -1,4 +1,4 @@
-"""The shipped networks set beside each other on the same studies: which type says more?"""
+"""Comparison of the shipped networks on the same studies."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ _LEVELS: Final[tuple[tuple[LevelName, tuple[str, ...]], ...]] = (
     ("vertebra", _FRACTURE),
     ("patient", _FRACTURE),
 )
-"""The first bundle of each level is the one that the others are set beside."""
+"""The first bundle of each level is the baseline."""
 
 Comparison = Mapping[str, Mapping[LevelName, Mapping[str, ArmFigure]]]
 
 
 def compare_types(checkpoints: Path, *, replicates: int = REPLICATES) -> Comparison:
-    """AUC of every shipped network at its levels, beside Type 1, paired over patients.
+    """AUC of every shipped network at its levels, compared with Type 1, paired over patients.
 
     Args:
         checkpoints: Folder of the bundles, with their predictions and the cohorts' truth.
-        replicates: Of the bootstrap over patients.
+        replicates: Bootstrap replicates over patients.
 
     Returns:
-        By cohort ("held_out", "out_of_fold"), level and bundle.
+        Figures by cohort ("held_out", "out_of_fold"), level and bundle.
 
     Raises:
-        PredictionsError: A table is missing or broken.
+        PredictionsError: A table is missing or damaged.
     """
     found: dict[str, dict[LevelName, Mapping[str, ArmFigure]]] = {}
     for cohort in SHIPPED:
@@ -64,13 +64,13 @@ def compare_types(checkpoints: Path, *, replicates: int = REPLICATES) -> Compari
 
 
 def write_types(checkpoints: Path) -> Path:
-    """Write the comparison beside the bundles.
+    """Write the comparison next to the bundles.
 
     Returns:
         The file.
 
     Raises:
-        PredictionsError: A table is missing or broken.
+        PredictionsError: A table is missing or damaged.
         StorageError: The file cannot be written.
     """
     file = checkpoints / EXPERIMENTS_FOLDER / TYPES_FILE

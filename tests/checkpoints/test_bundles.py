@@ -1,4 +1,4 @@
-"""The bundles in git are whole, small, honest about their data, and work."""
+"""The bundles in git are complete and small, declare synthetic data, and work."""
 
 import json
 from pathlib import Path
@@ -43,8 +43,8 @@ def test_the_tables_of_a_shipped_cohort_are_where_its_entry_says(cohort):
 
 
 @pytest.mark.parametrize("bundle", BUNDLES, ids=NAMES)
-def test_the_recorded_folds_come_out_again(bundle):
-    """A network is asked about the studies that it did not learn from: both sides must agree."""
+def test_the_recorded_folds_are_reproduced(bundle):
+    """A network predicts the studies that it was not trained on: both sides must agree."""
     table = read_score_table(FOLDS.predictions_file(bundle.folder))
     truth = read_truth_table(FOLDS.truth_file(PROJECT_ROOT / "checkpoints"))
     records = [

@@ -1,4 +1,4 @@
-"""The localiser in git is whole, small, measured on held-out studies, and its figures come back."""
+"""The localiser in git is complete, small and measured on held-out studies."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_the_metrics_are_those_of_the_shipped_boxes(bundle, cohort):
     assert 0 < report.mean_top_iou < 1
 
 
-def test_card_and_table_quote_them(bundle):
+def test_card_and_table_quote_the_metrics(bundle):
     held = bundle.metrics["held_out"]
     card = (bundle.folder / "MODEL_CARD.md").read_text()
     assert f"{held['mean_iou_best_scored']:.3f}" in card
@@ -62,7 +62,7 @@ def test_card_and_table_quote_them(bundle):
         assert f"{row['box_sensitivity_at_1_false_box_a_study']:.3f}" in line
 
 
-def test_the_operating_point_is_of_studies_that_measure_nothing(bundle):
+def test_the_operating_point_is_not_chosen_on_held_out_studies(bundle):
     assert "training cohort" in bundle.operating_points["box"]["chosen_on"]
 
 
@@ -77,7 +77,7 @@ def test_its_figures_as_a_fracture_model_follow_from_the_shipped_predictions(bun
         assert "training cohort" in bundle.operating_points[level]["chosen_on"]
 
 
-def test_the_shipped_way_of_reading_is_the_last_of_those_compared(bundle):
+def test_the_shipped_method_is_the_last_of_those_compared(bundle):
     stated = json.loads((bundle.folder / PREDICTIONS_FOLDER / LEVELS_FILE).read_text())
     *others, shipped = stated["readings"]
     assert len(others) == 2
@@ -86,7 +86,7 @@ def test_the_shipped_way_of_reading_is_the_last_of_those_compared(bundle):
         assert area == pytest.approx(stated["held_out"][level]["auc"], abs=2e-3)
 
 
-def test_the_shipped_predictions_are_the_weighed_boxes(bundle, cohort):
+def test_the_shipped_predictions_are_the_weighted_boxes(bundle, cohort):
     stated = json.loads((bundle.folder / PREDICTIONS_FOLDER / LEVELS_FILE).read_text())
     weights = bundle.config.box_weights
     assert weights == BoxWeights(**stated["weights"])

@@ -9,7 +9,7 @@ from core.dataset.rsna import read_studies
 from core.errors import ConfigError
 from core.evaluation.report import evaluate_predictions
 from core.evaluation.tables.truth import StudyTruth, truth_from_data_root
-from core.experiments.ablation_scores import SLICES_PER_STUDY, thin_places
+from core.experiments.ablation_scores import SLICES_PER_STUDY, subsampled_slices
 from core.experiments.ablations import load_experiments, run_experiments
 from core.experiments.cohorts import HELD_OUT
 from core.experiments.shipped_scores import write_truth
@@ -24,7 +24,7 @@ def test_the_backbone_experiment_tries_every_backbone():
     assert all(arm == {"backbone": name} for name, arm in experiment.arms.items())
 
 
-def test_arms_differ_in_what_they_say_alone(tmp_path):
+def test_arms_differ_only_in_their_own_fields(tmp_path):
     for experiment in load_experiments().values():
         base = experiment.config(experiment.baseline, 7, tmp_path, tmp_path).model_dump()
         for name, changes in experiment.arms.items():
@@ -62,8 +62,8 @@ def test_an_unknown_experiment_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("n_slices", [1, 5, SLICES_PER_STUDY, SLICES_PER_STUDY + 1, 85, 314])
-def test_thin_places_are_spread_over_the_study(n_slices):
-    places = thin_places(n_slices)
+def test_subsampled_slices_are_spread_over_the_study(n_slices):
+    places = subsampled_slices(n_slices)
     assert len(places) == min(n_slices, SLICES_PER_STUDY)
     assert (places[0], len(np.unique(places))) == (0, len(places))
     if n_slices > SLICES_PER_STUDY:
@@ -105,7 +105,8 @@ def test_figures_are_those_of_the_predictions(tried):
     result = json.loads(file.read_text())
     assert (result["synthetic"], result["question"][-1]) == (True, "?")
     thin = [
-        StudyTruth(t.study_id, t.fractured, t.presence[thin_places(len(t.presence))]) for t in truth
+        StudyTruth(t.study_id, t.fractured, t.presence[subsampled_slices(len(t.presence))])
+        for t in truth
     ]
     for arm, found in result["results"].items():
         aucs = {"presence": [], "slice": [], "vertebra": [], "patient": []}

@@ -49,7 +49,7 @@ def test_equals_a_scikit_learn_loop():
     assert figure.difference == pytest.approx(figure.auc - found["plain"].auc)
 
 
-def test_the_baseline_differs_from_itself_by_nothing():
+def test_the_baseline_has_no_difference():
     figure = compare_arms(_runs(), "plain", replicates=REPLICATES)["plain"]
     assert (figure.difference, figure.difference_low, figure.difference_high) == (0, 0, 0)
 

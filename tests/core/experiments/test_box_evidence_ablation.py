@@ -1,4 +1,4 @@
-"""Three ways to read the same boxes, each fitted on one cohort and measured on others."""
+"""Three methods for the same boxes, each fitted on one cohort and measured on others."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from core.evaluation.tables.truth_table import TruthTable
-from core.experiments.box_evidence_ablation import JUDGED, FitStudy, compare_readings, fit_weights
+from core.experiments.box_evidence_ablation import (
+    SCORED_LEVELS,
+    FitStudy,
+    compare_methods,
+    fit_weights,
+)
 from core.inference.aggregation import aggregate
 from core.inference.boxes.evidence import box_outputs
 from core.types import RawDetections, SlicePredictions
@@ -16,7 +21,7 @@ N_SLICES = 12
 
 
 def drawn(count, seed):
-    """Studies of C3 and C4 that share slices 5 and 6; boxes are surer where one is fractured."""
+    """Studies of C3 and C4 that share slices 5 and 6; boxes score higher where one is fractured."""
     rng = np.random.default_rng(seed)
     presence = np.zeros((N_SLICES, 7), np.float32)
     presence[:7, 2] = presence[5:, 3] = 1.0
@@ -53,11 +58,11 @@ def truth_of(studies, labels):
     )
 
 
-def test_the_last_reading_is_the_shipped_one_and_owners_tell_neighbours_apart():
+def test_the_last_method_is_the_shipped_one_and_owners_distinguish_neighbours():
     (fitted, _), (others, labels) = drawn(120, 1), drawn(120, 2)
     pairs = [(one.raw, one.seen) for one in others]
-    rows = compare_readings(fitted, {"new": (pairs, truth_of(others, labels))})
-    assert [set(row["new"]) for row in rows] == [set(JUDGED)] * 3
+    rows = compare_methods(fitted, {"new": (pairs, truth_of(others, labels))})
+    assert [set(row["new"]) for row in rows] == [set(SCORED_LEVELS)] * 3
     weights = fit_weights(fitted)
     scores = [aggregate(box_outputs(raw, seen, weights)).vertebra_probs for raw, seen in pairs]
     expected = roc_auc_score(labels.ravel(), np.concatenate(scores))

@@ -1,4 +1,4 @@
-"""Every study is predicted once, by the one network that has not seen its patient."""
+"""Every study is predicted once, by the network that was not trained on its patient."""
 
 from __future__ import annotations
 
@@ -96,9 +96,7 @@ def test_the_run_and_its_folds_are_listed_and_a_finished_fold_is_not_trained_aga
     assert again.to_json() == found.to_json()
 
 
-def test_a_fold_that_another_process_trains_is_waited_for_by_hand(
-    data_root, places, tmp_path, monkeypatch
-):
+def test_a_fold_that_another_process_trains_is_an_error(data_root, places, tmp_path, monkeypatch):
     run = tmp_path / "cv"
     RunFolder(run / "fold-0").start(config(data_root, fold=0), resume=False)
     with pytest.raises(TrainingError, match="being trained by another process"):

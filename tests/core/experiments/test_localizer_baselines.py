@@ -11,12 +11,13 @@ from core.errors import PredictionsError
 from core.evaluation.detection.files import BoxTables, fused_table, read_box_cohort, true_box_table
 from core.experiments import localizer_baselines
 from core.experiments.cohorts import PREDICTIONS_FOLDER
-from core.experiments.localizer_baselines import heat_boxes, slice_probabilities, slice_threshold
+from core.experiments.localizer_baselines import heat_boxes, slice_probabilities
 from core.experiments.localizer_report import HEAT_FILE, heat_measures
 from core.experiments.shipped_localizer import NAME, SLICE_MODEL
 from core.inference.boxes.tracks import FusionSettings
 from core.inference.explain import Explanation
 from core.models.bundles import read_bundle
+from core.models.operating_points import operating_point
 from core.types import RawDetections
 
 CHECKPOINTS = PROJECT_ROOT / "checkpoints"
@@ -42,10 +43,10 @@ def test_a_box_of_heat_is_measured_where_the_truth_is(phantom_root, monkeypatch)
         return Explanation(heat, (0, 0, 1, 1), 0.75, index, vertebra)
 
     monkeypatch.setattr(localizer_baselines, "explain_slice", looks_at)
-    told = []
-    found = heat_boxes(None, [record], cohort, lambda *step: told.append(step))
+    steps = []
+    found = heat_boxes(None, [record], cohort, lambda *step: steps.append(step))
 
-    assert told == [(1, 1)]
+    assert steps == [(1, 1)]
     assert found.slice_index.tolist() == [4]
     assert found.xyxy.tolist() == [[10, 20, 30, 40]]
     assert found.scores.tolist() == [0.75]
@@ -61,7 +62,7 @@ def test_probabilities_in_git_fit_the_shipped_boxes_slice_by_slice():
     probabilities = slice_probabilities(bundle, cohort)
 
     assert [len(p) for p in probabilities] == cohort.n_slices.tolist()
-    settings = FusionSettings(slice_threshold=slice_threshold(bundle))
+    settings = FusionSettings(slice_threshold=operating_point(bundle, "slice").threshold)
     gated = fused_table(cohort.raw, settings, probabilities)
     assert 0 < len(gated) < len(fused_table(cohort.raw, FusionSettings()))
     called = [probabilities[k][i] for k, i in zip(gated.study, gated.slice_index, strict=True)]

@@ -1,4 +1,4 @@
-"""A bundle's card says what it reads, what it gives and how it was trained."""
+"""A bundle's card shows its inputs, outputs and training."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def _card(task, kind, run=None, **changes):
         ("fracture", 3, "a fracture probability and the presence of each of C1–C7."),
     ],
 )
-def test_says_what_each_type_reads_and_gives(task, kind, says):
+def test_shows_inputs_and_outputs_of_each_type(task, kind, says):
     assert says in _card(task, kind)
 
 
@@ -53,29 +53,29 @@ def test_says_what_each_type_reads_and_gives(task, kind, says):
         ("windows", "three HU windows (400/1800, 40/400, 300/600)"),
     ],
 )
-def test_says_what_the_channels_hold(channels, says):
+def test_shows_the_channels(channels, says):
     assert says in _card("vertebra", 1, channels=channels)
 
 
-def test_says_whose_presence_type_2_reads():
+def test_shows_the_source_of_presence_for_type_2():
     assert "comes from vertebra_type2;" in _card("fracture", 2, vertebra_bundle="vertebra_type2")
     assert "comes from a vertebra bundle;" in _card("fracture", 2)
     assert "Presence of C1–C7 comes" not in _card("fracture", 1)
 
 
-def test_says_the_weight_of_the_fracture_loss():
+def test_shows_the_weight_of_the_fracture_loss():
     assert "3 × fracture + vertebra" in _card("fracture", 3, alpha=3)
     assert "× fracture" not in _card("fracture", 2, alpha=3)
 
 
-def test_says_how_it_was_trained():
+def test_shows_the_training():
     card = _card("vertebra", 1, {"epochs": 1, "fold": 2, "pretrained": True})
     assert "less validation fold 2 of 5 (fold seed 0)" in card
-    assert "1 epoch of all slices a study" in card
+    assert "1 epoch of all slices per study" in card
     assert "ImageNet initialisation" in card
     card = _card("vertebra", 1, {"epochs": 3, "fold": None, "slices_per_study": 9})
     assert "less validation fold" not in card
-    assert "3 epochs of at most 9 slices a study" in card
+    assert "3 epochs of at most 9 slices per study" in card
     assert "random initialisation" in card
 
 
@@ -85,13 +85,13 @@ def test_shows_figures_with_intervals_and_a_dash_where_there_is_none():
     assert "Synthetic data" in card
 
 
-def test_says_which_studies_it_started_from_learnt_on_and_was_measured_on():
+def test_shows_the_studies_of_training_and_measurement():
     card = _card("fracture", 2)
     assert "on 480 synthetic studies (seed 11), then trained on 240 others (seed 31)" in card
     assert "on 120 further synthetic studies (seed 23)" in card
 
 
-def test_says_the_field_and_the_context_along_a_vertebra():
+def test_shows_the_field_and_the_context_along_a_vertebra():
     context = {"top_k": 3, "local": 0.25, "vertebra": 1.5, "intercept": -2.0}
     card = _card("fracture", 2, field_mm=90, context=context)
     assert "a square of 90 mm that follows the spine" in card

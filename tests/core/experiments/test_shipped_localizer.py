@@ -1,4 +1,4 @@
-"""The stages of the shipped localiser: each goes on from the one before, none is trained twice."""
+"""The shipped localiser's stages each start from the previous one and are trained once."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ def tiny_stages(tmp_path, phantom_root, monkeypatch):
 
 
 @pytest.mark.training
-def test_a_stage_goes_on_from_the_one_before_and_says_so(tiny_stages, tmp_path):
+def test_a_stage_starts_from_the_previous_one_and_records_it(tiny_stages, tmp_path):
     settings, said = Settings(rsna_cache=tmp_path / "cache"), []
     made = train_stages(settings, tiny_stages, say=said.append)
     first = read_bundle(tiny_stages / "runs" / "localization_first" / "bundle").config
     last = read_bundle(made).config
     assert made == tiny_stages / "runs" / "localization_more" / "bundle"
-    assert [line[-6:] for line in said] == ["1 of 2", "2 of 2"]
+    assert said == [f"Training runs/localization_{name}" for name in ("first", "more")]
     assert last.weights_sha256 != first.weights_sha256
     assert last.anchors == first.anchors
     assert first.trained_on["earlier_stages"] == []
     assert first.trained_on["init_from"] is None
     assert last.trained_on["init_from"] == first.name
-    told = {name: first.trained_on[name] for name in ("studies", "boxes", "study_ids_sha256")}
-    assert last.trained_on["earlier_stages"] == [told | {"epochs": 1}]
+    data = {name: first.trained_on[name] for name in ("studies", "boxes", "study_ids_sha256")}
+    assert last.trained_on["earlier_stages"] == [data | {"epochs": 1}]
     before = (made / "model.safetensors").stat().st_mtime_ns
     assert train_stages(settings, tiny_stages, say=said.append) == made
     assert (made / "model.safetensors").stat().st_mtime_ns == before

@@ -29,7 +29,7 @@ FOLDS = 2
 
 @pytest.fixture(scope="module")
 def scored(tmp_path_factory):
-    """Every kind of network, trained for a moment on each of two folds, scored and installed."""
+    """Every kind of network, trained briefly on each of two folds, scored and installed."""
     base = tmp_path_factory.mktemp("demo")
     root = write_data_root(base / "folds", studies=8, slices=7)
     held_out = write_data_root(base / "held_out", studies=6, slices=7, seed=1)
@@ -111,7 +111,7 @@ def test_metrics_are_those_of_the_files(scored):
     assert report.slice.metrics.auc == pytest.approx(metrics["held_out"]["slice"]["auc"])
 
 
-def test_truth_of_both_cohorts_lies_beside_the_bundles(scored):
+def test_truth_of_both_cohorts_is_next_to_the_bundles(scored):
     _, root, _, checkpoints, _ = scored
     truth = pd.read_parquet(checkpoints / "cohorts" / "training.parquet")
     slices = pd.read_parquet(checkpoints / "cohorts" / "training_slices.parquet")

@@ -57,7 +57,7 @@ def test_the_best_trial_is_the_one_with_the_best_last_value(tmp_path):
     assert seen[-1] == (12, 12)
 
 
-def test_hopeless_trials_are_cut_off(tmp_path):
+def test_poor_trials_are_pruned(tmp_path):
     calls = []
 
     def losing(config, folder, *, store, on_evaluation):
@@ -73,7 +73,7 @@ def test_hopeless_trials_are_cut_off(tmp_path):
     assert calls.count(4) == 2
 
 
-def test_a_search_goes_on_where_it_stopped(tmp_path):
+def test_an_interrupted_search_is_continued(tmp_path):
     search(sweep_of(trials=3), tmp_path, train_one=pretend)
     result = search(sweep_of(trials=5, prune=False), tmp_path / "b", train_one=pretend)
     assert result.finished == 5
@@ -98,7 +98,7 @@ def test_a_killed_workers_trial_counts_as_failed(tmp_path):
 
 
 def share(folder):
-    """A worker whose trials wait until the other has begun one too, however late it comes."""
+    """A worker whose trials wait until the other has begun one, too."""
 
     def train_one(config, run, **options):
         (run.parent / f"{run.name}-by-{os.getpid()}").touch()
@@ -131,7 +131,7 @@ def test_a_trial_that_cannot_be_trained_does_not_end_the_search(tmp_path):
     assert (result.failed, result.finished) == (1, 2)
 
 
-def test_a_measure_that_is_never_there_fails_the_trial_with_its_name(tmp_path):
+def test_a_missing_metric_fails_the_trial_with_its_name(tmp_path):
     def one_class(config, folder, *, store, on_evaluation):
         on_evaluation(1, {"auc": None})
         return folder

@@ -47,7 +47,7 @@ def test_a_figure_is_that_of_the_evaluation(compared, level):
     assert found.auc == pytest.approx(getattr(report, level).metrics.auc, abs=1e-9)
 
 
-def test_every_experiment_that_is_described_was_run():
+def test_every_described_experiment_was_run():
     for name, experiment in load_experiments().items():
         file = SHIPPED / EXPERIMENTS_FOLDER / f"{name}.json"
         found = json.loads(file.read_text())
