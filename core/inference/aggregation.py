@@ -1,4 +1,4 @@
-"""From slice outputs to slice, vertebra and patient probabilities, of one study or of many."""
+"""From slice outputs to slice, vertebra and patient probabilities, of one study or many."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TOP_K: Final = 5
 """Slices averaged by the `top_k` pooling."""
 
 Outputs = NDArray[np.floating[Any]]
-"""Network outputs of N slices, float32 or float64 in [0, 1]; sums over them run in float64."""
+"""Network outputs of N slices, float32 or float64 in [0, 1]; summed in float64."""
 
 
 def aggregate(predictions: SlicePredictions, *, pooling: Pooling = "mean") -> PatientPrediction:
@@ -28,26 +28,26 @@ def aggregate(predictions: SlicePredictions, *, pooling: Pooling = "mean") -> Pa
 
         p_i = f_i                                   Type 1
         p_i = sum_j f_ij v_ij / sum_j v_ij          Types 2 and 3
-        p_i = max_j f_ij v_ij                       Type 4, boxes taken as evidence
+        p_i = max_j f_ij v_ij                       Type 4, boxes
         p_j = sum_i f_ij v_ij / sum_i v_ij          pooling "mean"
         p_j = max_i f_ij v_ij                       pooling "max"
         p_j = mean of the K largest f_ij v_ij       pooling "top_k", K = min(5, n)
         p_j = 1 - prod_i (1 - f_ij v_ij)            pooling "noisy_or"
         p   = 1 - prod_j (1 - p_j)
 
-    A box on a slice is of one vertebra, so the others in view are no evidence against it: where two
-    share a slice, a mean would halve the score. The pooling changes p_j and p only. Where a sum of
-    v is 0 the score is 0 and the row counts as not seen; a Type 1 slice has no such sum and is
-    always seen. `noisy_or` grows with the number of slices: compare its scores only between
-    studies of like length. Sums run in float64.
+    A box belongs to one vertebra, so the others in view are no evidence against it: where two share
+    a slice, a mean would halve the score. The pooling changes p_j and p only. Where a sum of v is 0
+    the score is 0 and the row counts as not seen; a Type 1 slice has no such sum and is always
+    seen. `noisy_or` grows with the number of slices: compare its scores only between studies of
+    similar length. Sums are computed in float64.
 
     Args:
         predictions: Network outputs of one study, in [0, 1].
         pooling: How p_j is pooled over slices.
 
     Raises:
-        PredictionsError: An array has a wrong shape, holds NaN or leaves [0, 1], there is no
-            slice, or the type or the pooling is unknown.
+        PredictionsError: An array has a wrong shape, holds NaN or values outside [0, 1], there is
+            no slice, or the type or the pooling is unknown.
     """
     check_slice_predictions(predictions)
     presence, fracture = predictions.vertebra_probs, predictions.fracture_probs
@@ -86,23 +86,23 @@ def check_slice_predictions(predictions: SlicePredictions) -> None:
 
 
 def check_outputs(owner: str, presence: Outputs, fracture: Outputs, fracture_type: int) -> None:
-    """Check the values of v_ij (N, 7) and f_ij (N, 7) or (N, 1), and that f_ij suits its type.
+    """Check the values of v_ij (N, 7) and f_ij (N, 7) or (N, 1), and that f_ij fits its type.
 
     Args:
-        owner: The study or the model, for the message.
+        owner: Study or model named in the message.
         presence: v_ij.
         fracture: f_ij.
         fracture_type: 1, 2, 3, or 4 for boxes.
 
     Raises:
-        PredictionsError: A value is NaN or leaves [0, 1], the type is unknown, or a Type 1 model
-            gives more than one value per slice.
+        PredictionsError: A value is NaN or outside [0, 1], the type is unknown, or a Type 1 model
+            has more than one value per slice.
     """
     for kind, values in (("presence", presence), ("fracture", fracture)):
-        # NaN fails both comparisons, so one expression covers it as well.
+        # NaN fails both comparisons.
         if len(values) and not (values.min() >= 0 and values.max() <= 1):
             raise PredictionsError(
-                f"{owner}: {kind} probabilities hold NaN or leave [0, 1]; predict again."
+                f"{owner}: {kind} probabilities are NaN or outside [0, 1]; predict again."
             )
     if fracture_type not in FRACTURE_TYPES:
         raise PredictionsError(
@@ -123,7 +123,7 @@ def slice_scores(
         return fracture[:, 0].astype(np.float64), np.ones(len(fracture), np.bool_)
     weights, scores = np.zeros(len(presence)), np.zeros(len(presence))
     gather = np.maximum if fracture_type == BOXES_TYPE else np.add
-    # Column by column: two vectors at work instead of two float64 copies of the tables.
+    # Column by column, which avoids two float64 copies of the tables.
     for j in range(N_VERTEBRAE):
         v = presence[:, j].astype(np.float64)
         weights += v

@@ -1,4 +1,4 @@
-"""Where several model types say the same of a study, and where they do not."""
+"""Agreement of several model types on a study."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from core.models.pairs import BundlePair
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """What one pair of networks says at its own operating points.
+    """The calls of one pair of networks at its operating points.
 
     Attributes:
-        name: Of the fracture bundle, or of the localiser.
-        title: What it does.
+        name: Name of the fracture bundle or localiser.
+        title: Title of that bundle.
         patient_prob: p.
-        patient: The patient's call.
+        patient: Call for the patient.
         probs: p_j for C1..C7.
         vertebrae: Calls for C1..C7; None for a vertebra that was not seen.
     """
@@ -34,12 +34,12 @@ class Opinion:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How far opinions agree.
+    """How far several opinions agree.
 
     Attributes:
         opinions: In the order given.
-        patient_votes: Opinions that call a fracture.
-        vertebra_votes: The same for C1..C7, and how many opinions saw the vertebra.
+        patient_votes: Number of opinions that call a fracture.
+        vertebra_votes: The same for C1..C7, and the number of opinions that saw the vertebra.
     """
 
     opinions: tuple[Opinion, ...]
@@ -48,12 +48,12 @@ class Agreement:
 
     @property
     def unanimous(self) -> bool:
-        """Whether all give the patient the same call."""
+        """Whether all opinions agree on the patient."""
         return self.patient_votes in (0, len(self.opinions))
 
     @property
     def disputed(self) -> tuple[str, ...]:
-        """Vertebrae that some call fractured and others, who see them too, do not."""
+        """Vertebrae that only some of the opinions that saw them call fractured."""
         return tuple(
             name
             for name, (votes, seen) in zip(VERTEBRAE, self.vertebra_votes, strict=True)
@@ -61,10 +61,10 @@ class Agreement:
         )
 
 
-def opinion(reading: StudyScores, pair: BundlePair) -> Opinion:
-    """Make the calls of one pair at the operating points of what judges in it."""
+def opinion(scores: StudyScores, pair: BundlePair) -> Opinion:
+    """Make the calls of one pair at the operating points of its fracture bundle."""
     calls = call(
-        reading,
+        scores,
         patient=operating_point(pair.fracture, "patient").threshold,
         vertebra=operating_point(pair.fracture, "vertebra").threshold,
     )
@@ -72,9 +72,9 @@ def opinion(reading: StudyScores, pair: BundlePair) -> Opinion:
     return Opinion(
         name=config.name,
         title=config.title,
-        patient_prob=float(reading.patient.patient_prob),
+        patient_prob=float(scores.patient.patient_prob),
         patient=calls.patient,
-        probs=tuple(float(p) for p in reading.patient.vertebra_probs),
+        probs=tuple(float(p) for p in scores.patient.vertebra_probs),
         vertebrae=calls.vertebrae,
     )
 

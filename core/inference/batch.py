@@ -1,4 +1,4 @@
-"""Prediction over one study or all studies of a folder, written as `predict` writes it."""
+"""Prediction of one study or of all studies of a folder, written to files."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from core.system.parallel import Workers, run_over
 from core.types import Progress
 
 THIS_PROCESS: Final = Workers(jobs=1)
-"""Best where one process already fills the device: the networks use every core, or the GPU."""
+"""Best if one process already uses the whole device: the networks use every core, or the GPU."""
 
 _LISTING_THREADS: Final = 16
-"""Folders whose files are looked at together; over a network each look costs a round trip."""
+"""Folders listed at the same time; over a network each listing costs a round trip."""
 
 
 @dataclass(frozen=True, slots=True)
 class PredictionSummary:
-    """What a call of `predict_folder` did.
+    """Result of `predict_folder`.
 
     Attributes:
         n_studies: Studies predicted.
-        n_slices: Their slices.
+        n_slices: Slices of these studies.
         notes: Sentences about studies left out and choices made while reading.
     """
 
@@ -49,7 +49,7 @@ class PredictionSummary:
 class _Networks:
     """Where a worker finds the networks and how it runs them; small, hashable, picklable.
 
-    `pair_digest` makes a worker that lives longer than a bundle load the new one.
+    `pair_digest` makes a long-lived worker reload a bundle that has changed.
     """
 
     vertebra: Path
@@ -62,14 +62,14 @@ class _Networks:
 
 
 def is_one_study(path: Path) -> bool:
-    """Whether `path` is a study's own folder, not one of many studies."""
+    """Whether `path` is the folder of a single study."""
     return not (path / "train_images").is_dir() and any(
         entry.is_file() and not entry.name.startswith(".") for entry in path.glob("*")
     )
 
 
 def study_folders(path: Path) -> list[Path]:
-    """Folders to read as one series each: `path` itself, or all studies below it.
+    """List the study folders: `path` itself, or all studies below it.
 
     Raises:
         DataRootError: `path` is not a folder, or nothing below it can be a study.
@@ -101,17 +101,17 @@ def predict_folder(
 ) -> PredictionSummary:
     """Predict one study, or every study of a folder, and write the three files to `out`.
 
-    Of many studies, one that cannot be read is left out and named in the notes. Each finished one
-    is kept in `out/parts` until the joined files are written and no study is left out, so a call
-    that was cut off goes on where it was when it is made again.
+    With many studies, one that cannot be read is left out and named in the notes. Each finished
+    study is kept in `out/parts` until the joined files are written and no study is left out, so
+    that a repeated call continues an interrupted one.
 
     Args:
-        path: A DICOM folder, a folder of such, or a data root; workers on other machines must see
-            it and the bundles under the same paths.
-        out: Made where it does not exist.
+        path: A DICOM folder, a folder of DICOM folders, or a data root; workers on other machines
+            must see it and the bundles under the same paths.
+        out: Output folder, made if missing.
         pair: The networks.
-        localizer: Gives the boxes; without it `boxes.csv` has its header only.
-        device: As `pick_device` takes it, on each worker.
+        localizer: Localiser for the boxes; without it `boxes.csv` has its header only.
+        device: Device of each worker, as for `pick_device`.
         batch_size: Slices in one pass.
         workers: Where studies are predicted; each worker loads the networks once. One study is
             always predicted in this process.
@@ -124,9 +124,9 @@ def predict_folder(
     """
     folders = [folder.absolute() for folder in study_folders(path)]
     if folders == [path.absolute()]:
-        reader = load_predictor(pair, device=device, batch_size=batch_size)
+        predictor = load_predictor(pair, device=device, batch_size=batch_size)
         boxes = _box_predictor(pair, localizer, device)
-        results = [_predict_study(path, reader, boxes, progress=progress)]
+        results = [_predict_study(path, predictor, boxes, progress=progress)]
         _write(out, results, single=True)
         return _summary([path], results, ())
     networks = _Networks(
@@ -158,7 +158,7 @@ def _predict_many(
     workers: Workers,
     progress: Progress | None,
 ) -> tuple[dict[Path, StudyResult], dict[Path, CSpineError]]:
-    """Find finished parts, predict the other studies; results and reasons of failures by folder."""
+    """Find finished parts and predict the other studies; results and errors by folder."""
     errors: dict[Path, CSpineError] = {}
     keys: dict[Path, str] = {}
     with ThreadPoolExecutor(_LISTING_THREADS) as pool:
@@ -198,23 +198,23 @@ def _part_key(pair_digest: str, folder: Path) -> str | DicomSeriesError:
 
 
 def _predict_with(networks: _Networks, folder: Path) -> StudyResult:
-    reader, boxes = _readers(networks)
-    return _predict_study(folder, reader, boxes, threads=networks.reading_threads)
+    predictor, boxes = _predictors(networks)
+    return _predict_study(folder, predictor, boxes, threads=networks.reading_threads)
 
 
 @functools.lru_cache(maxsize=1)
-def _readers(networks: _Networks) -> tuple[StudyPredictor, BoxPredictor | None]:
-    """Load the networks once a process."""
+def _predictors(networks: _Networks) -> tuple[StudyPredictor, BoxPredictor | None]:
+    """Load the networks once per process."""
     pair = BundlePair(read_bundle(networks.vertebra), read_bundle(networks.fracture))
-    reader = load_predictor(pair, device=networks.device, batch_size=networks.batch_size)
+    predictor = load_predictor(pair, device=networks.device, batch_size=networks.batch_size)
     localizer = None if networks.localizer is None else read_bundle(networks.localizer)
-    return reader, _box_predictor(pair, localizer, networks.device)
+    return predictor, _box_predictor(pair, localizer, networks.device)
 
 
 def _box_predictor(
     pair: BundlePair, localizer: BundleInfo | None, device: str
 ) -> BoxPredictor | None:
-    """What gives the boxes, where the pair does not give them along."""
+    """The localiser to run in addition to the pair; None if the pair gives the boxes itself."""
     if localizer is None or localizer.config == pair.fracture.config:
         return None
     return BoxPredictor([localizer], device=device)
@@ -222,7 +222,7 @@ def _box_predictor(
 
 def _predict_study(
     folder: Path,
-    reader: StudyPredictor,
+    predictor: StudyPredictor,
     boxes: BoxPredictor | None,
     *,
     threads: int | None = None,
@@ -230,8 +230,11 @@ def _predict_study(
 ) -> StudyResult:
     start = time.perf_counter()
     volume = read_series(folder, jobs=threads)
-    prediction = reader.judge(volume, progress=progress)
-    found = reader.boxes_of(prediction, volume) if boxes is None else boxes.find(volume)
+    prediction = predictor.predict_with_boxes(volume, progress=progress)
+    if boxes is None:
+        found = predictor.boxes_of(prediction, volume)
+    else:
+        found = boxes.boxes_of(boxes.predict(volume), volume)
     notes = tuple(f"{folder.name}: {note}" for note in volume.notes)
     return StudyResult(prediction.predictions, time.perf_counter() - start, notes, found)
 

@@ -1,4 +1,4 @@
-"""What a slice's neighbours along the same vertebra say about its fracture probability."""
+"""A slice's fracture probability in the context of the whole vertebra."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from core.models.bundles import VertebraContext
 from core.types import FloatArray
 
 CLIP: Final = 1e-6
-"""Probabilities are kept so far from 0 and 1 before their log odds are taken."""
+"""Smallest distance of probabilities from 0 and 1 before their log odds are taken."""
 SEEN: Final = 0.5
-"""Presence from which a slice of a vertebra takes part in the fit."""
+"""Smallest presence with which a slice of a vertebra takes part in the fit."""
 _RIDGE: Final = 1.0
 
 
@@ -27,16 +27,16 @@ def in_context(
     *,
     shared: bool,
 ) -> NDArray[np.float32]:
-    """Look at each slice together with the whole vertebra.
+    """Combine each slice's fracture probability with that of the whole vertebra.
 
-    A fracture line crosses some slices of its vertebra, while y_ij = y_j v_ij asks of every slice
-    whether the vertebra in view is fractured. So, with l the log odds of f_ij and s_j those of the
-    mean of the K largest f_ij v_ij over the study::
+    A fracture line crosses only some slices of its vertebra, while y_ij = y_j v_ij is true on every
+    slice of a fractured vertebra. So, with l the log odds of f_ij and s_j those of the mean of the
+    K largest f_ij v_ij over the study::
 
         f'_ij = sigmoid(intercept + local * l_ij + vertebra * s_j)
 
-    A Type 1 network has one f_i a slice; s_i is then the mean of s_j over the vertebrae in view,
-    weighted with v_ij.
+    A Type 1 network has one f_i per slice; s_i is then the mean of s_j over the vertebrae in view,
+    weighted by v_ij.
 
     Args:
         fracture: float32 (n, 7), f_ij.
@@ -45,7 +45,7 @@ def in_context(
         shared: Whether the seven columns repeat one value (Type 1).
 
     Returns:
-        float32 (n, 7), f'_ij; the columns of `shared` ones are equal again.
+        float32 (n, 7), f'_ij; with `shared`, all columns are equal.
     """
     local, vertebra = context_features(fracture, presence, context.top_k, shared=shared)
     logits = context.intercept + context.local * local + context.vertebra * vertebra
@@ -75,16 +75,16 @@ def fit_context(
 ) -> VertebraContext:
     """Fit the coefficients by logistic regression over the slices in which a vertebra is seen.
 
-    Fit on studies that the networks have not learnt from. Three numbers from thousands of rows:
-    neither coefficient may be negative, as more evidence never speaks against a fracture.
+    Fit on studies that the networks were not trained on. Neither coefficient may be negative, as
+    more evidence must not lower the probability of a fracture.
 
     Args:
-        studies: (f_ij, v_ij, y_ij) of each: float32, float32 and bool (n, 7).
+        studies: (f_ij, v_ij, y_ij) of each study: float32, float32 and bool (n, 7).
         top_k: K.
-        shared: Whether f_ij is a Type 1 network's one value a slice.
+        shared: Whether f_ij is a Type 1 network's single value per slice.
 
     Raises:
-        TrainingError: The rows are of one class only.
+        TrainingError: All rows are of one class.
     """
     rows: list[FloatArray] = []
     truth: list[NDArray[np.bool_]] = []
@@ -115,9 +115,9 @@ def fit_context(
 
 
 def rising_fit(x: FloatArray, y: NDArray[np.bool_]) -> tuple[FloatArray, float]:
-    """Slopes (2,), none negative, and intercept; a feature that would fall is left out.
+    """Fit slopes (2,), none negative, and the intercept; features with negative slopes are dropped.
 
-    The intercept is always that of the features that stay: with none, the log odds of y itself.
+    The intercept is refitted with the remaining features: with none, it is the log odds of y.
     """
     slopes = np.zeros(2)
     used = np.array([True, True])
@@ -132,6 +132,6 @@ def rising_fit(x: FloatArray, y: NDArray[np.bool_]) -> tuple[FloatArray, float]:
 
 
 def log_odds(probability: FloatArray) -> FloatArray:
-    """Log odds of probabilities of any shape, kept off 0 and 1 by `CLIP`."""
+    """Log odds of probabilities of any shape, clipped to [`CLIP`, 1 - `CLIP`]."""
     p = np.clip(probability, CLIP, 1 - CLIP)
     return np.log(p) - np.log1p(-p)

@@ -1,4 +1,4 @@
-"""Which device the networks run on."""
+"""The device that the networks run on."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ _log = logging.getLogger(__name__)
 
 
 def pick_device(name: str = "auto") -> str:
-    """Return a torch device name that is really there.
+    """Return the name of an available torch device.
 
     Args:
         name: "auto" takes cuda, else mps, else cpu; otherwise "cpu", "mps", "cuda" or "cuda:1".
 
     Raises:
-        DeviceError: The name is unknown or the device is not in this machine.
+        DeviceError: The name is unknown or the device is not available.
     """
-    # Imported here: pages ask for no device until a network runs, and torch costs seconds.
+    # Imported here: importing torch takes seconds, and pages need no device until a network runs.
     import torch
 
     family, _, index = name.partition(":")
@@ -40,16 +40,16 @@ def pick_device(name: str = "auto") -> str:
 
 
 def smaller_batch(tried: int, device: str, network: str, error: Exception) -> int:
-    """Half of a batch that the device's memory did not take; the log says so.
+    """Return half the size of a batch that did not fit into the device's memory, and log it.
 
     Args:
         tried: Slices in the batch.
-        device: Where it was tried.
+        device: Name of the device.
         network: Name of the bundle.
-        error: What the device said.
+        error: Error of the device.
 
     Raises:
-        DeviceError: It was a single slice already.
+        DeviceError: The batch was a single slice.
     """
     import torch
 
@@ -59,7 +59,7 @@ def smaller_batch(tried: int, device: str, network: str, error: Exception) -> in
             "choose cpu."
         ) from error
     _log.warning(
-        "%s has too little free memory for %d slices of %s at once; going on with %d.",
+        "%s has too little free memory for %d slices of %s at once; continuing with %d.",
         device, tried, network, tried // 2,
     )  # fmt: skip
     if device.startswith("cuda"):
@@ -69,5 +69,5 @@ def smaller_batch(tried: int, device: str, network: str, error: Exception) -> in
 
 def _absent(name: str) -> DeviceError:
     return DeviceError(
-        f"This machine offers no device {name!r} to PyTorch; choose auto or cpu instead."
+        f"PyTorch finds no device {name!r} on this machine; choose auto or cpu instead."
     )

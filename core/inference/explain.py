@@ -1,4 +1,4 @@
-"""Where in a slice a network looked: Grad-CAM, laid back onto the slice it was given."""
+"""Grad-CAM: which parts of a slice raise a network's output."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Explanation:
-    """What moved one output of a network on one slice.
+    """Grad-CAM of one output of a network on one slice.
 
     Attributes:
-        heat: float32 (h, w) on the slice, in [0, 1]; 0 outside what the network saw, and
-            everywhere where nothing spoke for the output.
-        xyxy: What the network saw, in pixel edges of the slice; it may reach past the slice.
+        heat: float32 (h, w) on the slice, in [0, 1]; 0 outside the network's input region, and
+            everywhere if nothing raises the output.
+        xyxy: The input region, in pixel edges of the slice; it may extend past the slice.
         prob: The network's probability for that output, before any context of the vertebra.
-        slice_index: The slice.
+        slice_index: Index of the slice.
         vertebra: Index 0..6 of C1..C7.
     """
 
@@ -59,17 +59,17 @@ def explain_slice(
         bundle: A fracture bundle explains f_ij (Type 1: its one f_i), a vertebra bundle v_ij.
         slice_index: Slice i.
         vertebra: Index j, 0..6.
-        presence: float32 (7,), v_ij of the slice; read by fracture Type 2 only.
+        presence: float32 (7,), v_ij of the slice; used by fracture Type 2 only.
 
     Raises:
-        BundleError: The bundle is broken, or needs `presence`.
+        BundleError: The bundle is invalid, or needs `presence`.
         ValueError: There is no such slice or vertebra.
     """
     if not 0 <= slice_index < volume.n_slices or not 0 <= vertebra < N_VERTEBRAE:
         raise ValueError(f"There is no slice {slice_index} or no vertebra {vertebra} to explain.")
-    if bundle.config.reads_presence and presence is None:
+    if bundle.config.takes_presence and presence is None:
         raise BundleError(
-            f"Bundle {bundle.config.name} reads vertebra presence; predict the study first."
+            f"Bundle {bundle.config.name} needs vertebra presence; predict the study first."
         )
     images, xyxy = prepared_images(volume, slice_index, bundle)
     metadata = torch.from_numpy(slice_metadata(volume.z_mm, volume.slice_thickness_mm))
@@ -85,7 +85,7 @@ def explain_slice(
         output=0 if single else vertebra,
     )
     return Explanation(
-        heat=laid_back(cam, xyxy, volume.hu.shape[1:]),
+        heat=resized_to_slice(cam, xyxy, volume.hu.shape[1:]),
         xyxy=xyxy,
         prob=float(torch.sigmoid(torch.tensor(logit))),
         slice_index=slice_index,
@@ -96,7 +96,7 @@ def explain_slice(
 def grad_cam(
     model: nn.Module, run: Callable[[nn.Module], Tensor], *, output: int
 ) -> tuple[NDArray[np.float32], float]:
-    """Weigh the last feature maps by how they move an output (Selvaraju et al., 2017).
+    """Weight the last feature maps by their gradients (Selvaraju et al., 2017).
 
     With A_k the last feature maps that still have a height and a width, and y the logit::
 
@@ -109,7 +109,7 @@ def grad_cam(
 
     Returns:
         float32 (rows, columns) of the feature maps, scaled so that the largest value is 1 (all 0
-        where nothing speaks for the output), and the logit.
+        if nothing raises the output), and the logit.
     """
     layer = _last_spatial_layer(model, run)
     kept: list[Tensor] = []
@@ -118,7 +118,7 @@ def grad_cam(
         del module, inputs
         leaf = maps.detach().requires_grad_()
         kept.append(leaf)
-        # A copy, as the layers behind may work in place.
+        # A copy, as the following layers may work in place.
         return leaf.clone()
 
     hook = layer.register_forward_hook(cut_here)
@@ -135,12 +135,14 @@ def grad_cam(
     return scaled.astype(np.float32), float(logit.detach())
 
 
-def laid_back(cam: NDArray[np.float32], xyxy: Box, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Enlarge a map to the region that a network saw and put it there on the slice.
+def resized_to_slice(
+    cam: NDArray[np.float32], xyxy: Box, shape: tuple[int, ...]
+) -> NDArray[np.float32]:
+    """Resize a map to the network's input region and place it on the slice.
 
     Args:
         cam: float32 (rows, columns), the whole region.
-        xyxy: The region in pixel edges of the slice; what reaches past the slice is cut off.
+        xyxy: The region in pixel edges of the slice; the part outside the slice is cut off.
         shape: (h, w) of the slice.
 
     Returns:
@@ -180,6 +182,6 @@ def _last_spatial_layer(model: nn.Module, run: Callable[[nn.Module], Tensor]) ->
 
 @lru_cache(maxsize=2)
 def _model(folder: str, weights_sha256: str) -> nn.Module:
-    """A loaded model; the digest is part of the key only."""
+    """Load a model; the digest only serves as part of the cache key."""
     del weights_sha256
     return load_model(read_bundle(Path(folder)))

@@ -1,4 +1,4 @@
-"""The three files that a prediction leaves: slices.parquet, predictions.json, boxes.csv."""
+"""The three files of a prediction: slices.parquet, predictions.json, boxes.csv."""
 
 from __future__ import annotations
 
@@ -40,21 +40,21 @@ def write_predictions(
 ) -> None:
     """Write the three files, each replaced atomically.
 
-    `slices.parquet` has one row a slice: study_id, slice_index, instance_number, z_mm, v_C1..v_C7
+    `slices.parquet` has one row per slice: study_id, slice_index, instance_number, z_mm, v_C1..v_C7
     and f_C1..f_C7 (float32), fold, model, fracture_type. `predictions.json` holds one object, or
-    with `single=False` a list of them. `boxes.csv` has one row a box, none
-    where no localiser ran.
+    with `single=False` a list of objects. `boxes.csv` has one row per box, none if no localiser
+    ran.
 
     Args:
-        folder: Made where it does not exist.
+        folder: Output folder, made if missing.
         predictions: At least one study, each study once.
-        seconds: Time each study took.
+        seconds: Time taken by each study.
         single: Whether `predictions.json` is one object; needs exactly one study.
-        folds: Fold by study_id, where the networks were trained on the other folds.
-        boxes: By study_id, of a localiser.
+        folds: Held-out fold by study_id, if the networks were trained on the other folds.
+        boxes: A localiser's boxes by study_id.
 
     Raises:
-        PredictionsError: There is no study, one comes twice, or its arrays are unusable.
+        PredictionsError: There is no study, one comes twice, or its arrays are invalid.
         StorageError: A file cannot be written.
         ValueError: `seconds` has another length, or `single` with several studies.
     """
@@ -73,10 +73,10 @@ def write_predictions(
 def write_slices(
     file: Path, predictions: Sequence[SlicePredictions], *, folds: Mapping[str, int] | None = None
 ) -> None:
-    """Write the slices of some studies alone, as small as they go: probabilities to 1e-4.
+    """Write only the slices of some studies, compressed, with probabilities rounded to 1e-4.
 
     Args:
-        file: Replaced atomically.
+        file: Output file, replaced atomically.
         predictions: At least one study, each study once.
         folds: As for `write_predictions`.
 
@@ -91,20 +91,20 @@ def write_slices(
 
 
 def read_predictions(folder: Path) -> list[SlicePredictions]:
-    """Read `slices.parquet` back, studies in the order of the file.
+    """Read `slices.parquet`, studies in the order of the file.
 
     Args:
-        folder: What `write_predictions` was given.
+        folder: Folder written by `write_predictions`.
 
     Raises:
-        PredictionsError: The file is missing or broken, lacks a column, or a column holds NaN,
+        PredictionsError: The file is missing or damaged, lacks a column, or a column holds NaN,
             text, numbers out of range or slices that are not 0..n-1.
     """
     return read_slices(folder / SLICES_FILE)
 
 
 def read_slices(file: Path) -> list[SlicePredictions]:
-    """Read what `write_slices` wrote, or a `slices.parquet`.
+    """Read a file written by `write_slices`, or a `slices.parquet`.
 
     Raises:
         PredictionsError: As `read_predictions` describes.
@@ -122,7 +122,7 @@ def read_slices(file: Path) -> list[SlicePredictions]:
 
 
 def _summary(study: SlicePredictions, seconds: float) -> dict[str, Any]:
-    """One study's object in `predictions.json`; checks the arrays on the way."""
+    """One study's object in `predictions.json`; checks its arrays."""
     patient = aggregate(study)
     return {
         "study_id": study.study_id,
@@ -185,7 +185,7 @@ def _study_from_rows(study_id: str, rows: pd.DataFrame, file: Path) -> SlicePred
     if len(types) != 1:
         raise PredictionsError(
             f"{file}: column fracture_type of study {study_id} changes between slices; "
-            "use one model type a study."
+            "use one model type per study."
         )
     probabilities = rows[_PROBABILITIES].to_numpy(dtype=np.float32)
     split = len(PRESENCE_COLUMNS)
@@ -201,7 +201,7 @@ def _study_from_rows(study_id: str, rows: pd.DataFrame, file: Path) -> SlicePred
 
 
 def _instance_numbers(rows: pd.DataFrame) -> tuple[int, ...]:
-    """Instance numbers, () where the column is absent or has gaps."""
+    """Instance numbers, () if the column is missing or has gaps."""
     if "instance_number" not in rows.columns or bool(rows["instance_number"].isna().any()):
         return ()
     numbers: NDArray[np.int64] = rows["instance_number"].to_numpy(dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Finished studies of an unfinished prediction: what a kill leaves for the next call."""
+"""Finished studies of an interrupted prediction, kept for the next call."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _NOTES_FILE: Final = "notes.json"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StudyResult:
-    """One study, predicted.
+    """The prediction of one study.
 
     Attributes:
-        predictions: Its slices.
-        seconds: Time that reading and predicting it took.
-        notes: Choices made while reading, for the user to see.
-        boxes: Of a localiser; none where none ran.
+        predictions: Predictions of its slices.
+        seconds: Time for reading and predicting it.
+        notes: Choices made while reading, shown to the user.
+        boxes: Boxes of a localiser; empty if none ran.
     """
 
     predictions: SlicePredictions
@@ -38,7 +38,7 @@ class StudyResult:
 
 
 class PredictionParts:
-    """A folder `parts` with one predictions folder a study, beside the joined files to come.
+    """A folder `parts` with one predictions folder per study, next to the joined files.
 
     Args:
         out: Folder of the joined files.
@@ -48,10 +48,10 @@ class PredictionParts:
         self.folder = out / PARTS_FOLDER
 
     def keep(self, key: str, result: StudyResult) -> None:
-        """Write one study's part; the file written last is what makes it count.
+        """Write one study's part; it counts once its last file is written.
 
         Raises:
-            StorageError: It cannot be written.
+            StorageError: The part cannot be written.
         """
         part = self.folder / key
         write_json(part / _NOTES_FILE, list(result.notes))
@@ -61,7 +61,7 @@ class PredictionParts:
         )  # fmt: skip
 
     def find(self, key: str) -> StudyResult | None:
-        """Read a part back; None where there is none or it is damaged."""
+        """Read a part; None if it is missing or damaged."""
         part = self.folder / key
         with contextlib.suppress(OSError, ValueError, KeyError, PredictionsError):
             summary = json.loads((part / SUMMARY_FILE).read_text())
@@ -80,7 +80,7 @@ def part_key(folder: Path, pair_digest: str) -> str:
     """Name a study's part by the networks and by the names, sizes and times of the study's files.
 
     Returns:
-        24 hex digits; a changed study or another pair of bundles gives others.
+        24 hex digits that change with the study's files and with the pair of bundles.
 
     Raises:
         DicomSeriesError: The folder cannot be read.

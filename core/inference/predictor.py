@@ -1,4 +1,4 @@
-"""Networks over a whole series: from a CT volume to presence and fracture probabilities."""
+"""Slice network inference: from a CT volume to presence and fracture probabilities."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ _OUTPUTS: Final[dict[tuple[str, int], int]] = {
     ("fracture", 2): N_VERTEBRAE,
     ("fracture", 3): 2 * N_VERTEBRAE,
 }
-"""Logits a slice of each task and type."""
+"""Logits per slice by task and type."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StudyPrediction:
-    """What networks give of a study.
+    """The prediction of one study.
 
     Attributes:
         predictions: Probabilities of its slices.
-        raw: The localiser's boxes before fusion that they rest on; None where they rest on none.
+        raw: The localiser's boxes before fusion that they are based on; None without a localiser.
     """
 
     predictions: SlicePredictions
@@ -52,7 +52,7 @@ class StudyPrediction:
 
 
 class StudyPredictor(ABC):
-    """Networks that judge a study together, whatever the fractures are found by."""
+    """Networks that predict a study together."""
 
     @abstractmethod
     def predict(self, volume: CTVolume, *, progress: Progress | None = None) -> SlicePredictions:
@@ -60,10 +60,10 @@ class StudyPredictor(ABC):
 
         Args:
             volume: int16 HU, (z, y, x); slice 0 the most cranial.
-            progress: Called after each batch with slices done and slices in all.
+            progress: Called after each batch with slices done and the total.
 
         Returns:
-            float32 probabilities (n_slices, 7); a Type 1 fracture model repeats its one value.
+            float32 probabilities (n_slices, 7); a Type 1 fracture model repeats its single value.
 
         Raises:
             BundleError: A network gives NaN, infinity or another number of outputs.
@@ -72,48 +72,51 @@ class StudyPredictor(ABC):
             ValueError: There is no fracture bundle.
         """
 
-    def judge(
+    def predict_with_boxes(
         self,
         volume: CTVolume,
         *,
         raw: RawDetections | None = None,
         progress: Progress | None = None,
     ) -> StudyPrediction:
-        """As `predict`, with the boxes that the probabilities rest on.
+        """As `predict`, with the boxes that the probabilities are based on.
 
         Args:
             volume: As for `predict`.
-            raw: The localiser's boxes where it has seen the study before; not read by networks
-                that need no boxes.
+            raw: The localiser's boxes of the study if it has run before; ignored without a
+                localiser.
             progress: As for `predict`.
+
+        Raises:
+            BundleError, DeviceError, PredictionsError: As for `predict`.
         """
         del raw
         return StudyPrediction(self.predict(volume, progress=progress))
 
     def boxes_of(self, prediction: StudyPrediction, volume: CTVolume) -> tuple[FileBox, ...]:
-        """The fused boxes that reach the localiser's operating point; none without a localiser."""
+        """The fused boxes at or above the localiser's operating point; none without a localiser."""
         del prediction, volume
         return ()
 
 
 class Predictor(StudyPredictor):
-    """The networks that read a study together, loaded once, run over any number of series.
+    """Slice networks that predict a study together, loaded once, run over any number of series.
 
     Presence v_ij always comes from `vertebra`: a vertebra bundle of either type, or a fracture
     bundle of Type 3, which scores presence itself. Given twice, a Type 3 bundle runs once and
-    gives both; beside a vertebra bundle, its own v_ij are not used.
+    gives both; with a vertebra bundle, its own v_ij are not used.
 
     Args:
-        vertebra: Bundle that gives presence.
-        fracture: Bundle of a fracture detection model; None for presence alone.
-        device: As `pick_device` takes it.
+        vertebra: Bundle that predicts presence.
+        fracture: Bundle of a fracture detection model; None to predict presence only.
+        device: As for `pick_device`.
         batch_size: Slices in one pass, >= 1.
         bfloat16: Compute the backbones in bfloat16; probabilities then differ by about 0.001 on
-            average, AUCs by less than 0.001. None: where the device does so in hardware.
+            average, AUCs by less than 0.001. None: if the device does so in hardware.
 
     Raises:
-        BundleError: A bundle cannot play its part, or is broken.
-        DeviceError: The device is not there.
+        BundleError: A bundle is invalid or not of the kind needed.
+        DeviceError: The device is not available.
         ValueError: `batch_size` is below 1.
     """
 
@@ -130,7 +133,7 @@ class Predictor(StudyPredictor):
             raise ValueError(f"A batch holds at least one slice, but batch_size is {batch_size}.")
         _check_roles(vertebra, fracture)
         self.device = pick_device(device)
-        self._judges = fracture is not None
+        self._has_fracture = fracture is not None
         fracture = fracture or vertebra
         self._vertebra, self._fracture = vertebra, fracture
         self._fracture_model = load_fast_model(fracture, self.device, bfloat16=bfloat16)
@@ -141,8 +144,8 @@ class Predictor(StudyPredictor):
 
     def predict(self, volume: CTVolume, *, progress: Progress | None = None) -> SlicePredictions:
         """As `StudyPredictor.predict`."""
-        if not self._judges:
-            raise ValueError("Without a fracture bundle there is presence alone.")
+        if not self._has_fracture:
+            raise ValueError("Without a fracture bundle, only presence can be predicted.")
         n_slices = volume.n_slices
         presence = np.empty((n_slices, N_VERTEBRAE), dtype=np.float32)
         fracture = np.empty((n_slices, N_VERTEBRAE), dtype=np.float32)
@@ -171,17 +174,17 @@ class Predictor(StudyPredictor):
     def presence(
         self, volume: CTVolume, *, progress: Progress | None = None
     ) -> NDArray[np.float32]:
-        """Run the vertebra network alone over every slice.
+        """Run only the vertebra network over every slice.
 
         Args:
             volume: As for `predict`.
-            progress: See there.
+            progress: As for `predict`.
 
         Returns:
             v_ij, float32 (n_slices, 7).
 
         Raises:
-            BundleError, DeviceError: As `predict` raises them.
+            BundleError, DeviceError: As for `predict`.
         """
         presence = np.empty((volume.n_slices, N_VERTEBRAE), dtype=np.float32)
         metadata = torch.from_numpy(slice_metadata(volume.z_mm, volume.slice_thickness_mm))
@@ -193,7 +196,7 @@ class Predictor(StudyPredictor):
         return presence
 
     def _batches(self, volume: CTVolume) -> Iterator[tuple[slice, tuple[Tensor, Tensor]]]:
-        """Yield what both networks take, in slice order; the next batch is prepared meanwhile."""
+        """Yield both networks' images in slice order; the next batch is prepared in a thread."""
         hu = volume.hu
         starts = range(0, len(hu), self._batch_size)
         batches = [slice(start, min(start + self._batch_size, len(hu))) for start in starts]
@@ -212,7 +215,7 @@ class Predictor(StudyPredictor):
     def _prepare(
         self, hu: NDArray[np.int16], batch: slice, fields: Mapping[float | None, SpineField | None]
     ) -> tuple[Tensor, Tensor]:
-        """Return the vertebra and the fracture network's images, once where they are the same."""
+        """Return the vertebra and the fracture network's images; one tensor if they are equal."""
         for_vertebra = _prepared(hu, batch, self._vertebra, fields)
         if self._vertebra.config.preparation == self._fracture.config.preparation:
             return for_vertebra, for_vertebra
@@ -221,7 +224,7 @@ class Predictor(StudyPredictor):
     def _probabilities(
         self, for_vertebra: Tensor, for_fracture: Tensor, metadata: Tensor
     ) -> tuple[Probabilities, Probabilities]:
-        """Return v (n, 7) and f (n, 7), or (n, 1) where the seven share it."""
+        """Return v (n, 7) and f (n, 7), or (n, 1) for Type 1."""
         outputs = self._run(self._vertebra_model, self._vertebra, for_vertebra, metadata)
         # A Type 3 model gives seven f_ij, then seven v_ij.
         presence = outputs[:, -N_VERTEBRAE:]
@@ -260,16 +263,16 @@ class Predictor(StudyPredictor):
         if tuple(logits.shape) != expected:
             raise BundleError(
                 f"Bundle {config.name} gives outputs of shape {tuple(logits.shape)} instead of "
-                f"{expected}; train the bundle anew."
+                f"{expected}; train the bundle again."
             )
         if not bool(torch.isfinite(logits).all()):
             raise BundleError(
-                f"Bundle {config.name} gives NaN or infinite outputs; train the bundle anew."
+                f"Bundle {config.name} gives NaN or infinite outputs; train the bundle again."
             )
         return torch.sigmoid(logits)
 
     def _on_device(self, inputs: Sequence[Tensor | None], part: slice) -> list[Tensor | None]:
-        """The inputs of some slices; tensors that are there and whole are passed on as they are."""
+        """The inputs of some slices, on the device; whole tensors are not sliced."""
         return [
             None if t is None else (t if part == slice(0, len(t)) else t[part]).to(self.device)
             for t in inputs
@@ -279,11 +282,11 @@ class Predictor(StudyPredictor):
 def prepared_images(
     volume: CTVolume, index: int, bundle: BundleInfo
 ) -> tuple[Tensor, tuple[int, int, int, int]]:
-    """What a bundle's network is given of one slice, and where on the slice that lies.
+    """Prepare one slice for a bundle's network, and give the region of the slice that it shows.
 
     Returns:
-        Images as `SliceModel.forward` takes them, for one slice, and the region they show as
-        left, top, right, bottom in pixel edges of the slice; it may reach past the slice.
+        Images of one slice as `SliceModel.forward` takes them, and the region they show as left,
+        top, right, bottom in pixel edges of the slice; it may extend past the slice.
     """
     preparation = bundle.config.preparation
     field = spine_field_of(volume, preparation.field_mm)
@@ -317,6 +320,6 @@ def _prepared(
     bundle: BundleInfo,
     fields: Mapping[float | None, SpineField | None],
 ) -> Tensor:
-    """Return what the bundle's network takes of some slices of a series, on the CPU."""
+    """Return the network's images of some slices of a series, on the CPU."""
     preparation = bundle.config.preparation
     return torch.from_numpy(batch_for_network(hu, batch, preparation, fields[preparation.field_mm]))

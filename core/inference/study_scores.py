@@ -1,4 +1,4 @@
-"""What one study's predictions say, at every level, and the calls a threshold makes of it."""
+"""One study's scores at every level, and its calls at given thresholds."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from core.inference.aggregation import aggregate
 from core.types import PatientPrediction, SlicePredictions
 
 PRESENT: Final = 0.5
-"""Presence v_ij from which a vertebra counts as visible in a slice."""
+"""Smallest presence v_ij of a vertebra that counts as visible in a slice."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StudyScores:
-    """One study's scores and where they come from.
+    """One study's scores and the predictions behind them.
 
     Attributes:
         predictions: The networks' outputs.
         patient: Their aggregation to p_i, p_j and p.
-        ranges: First and last slice that show C1..C7; None for a vertebra that is not seen.
-        peaks: Per vertebra the slice with the highest f_ij v_ij.
-        peak_slice: The slice with the highest p_i, the first of equals.
+        ranges: First and last slice of C1..C7; None for a vertebra that is not seen.
+        peaks: Slice with the highest f_ij v_ij of each vertebra.
+        peak_slice: Slice with the highest p_i, the first of equals.
     """
 
     predictions: SlicePredictions
@@ -44,7 +44,7 @@ class Calls:
     """Yes or no at given thresholds.
 
     Attributes:
-        patient: Whether the study is called fractured.
+        patient: Whether the patient is called fractured.
         vertebrae: The same for C1..C7; None for a vertebra that is not seen.
     """
 
@@ -53,10 +53,10 @@ class Calls:
 
 
 def score_study(predictions: SlicePredictions) -> StudyScores:
-    """Aggregate one study and find where each vertebra lies and looks worst.
+    """Aggregate one study and find the slice range and the peak of each vertebra.
 
     Raises:
-        PredictionsError: The arrays are unusable.
+        PredictionsError: The arrays are invalid.
     """
     patient = aggregate(predictions)
     suspicion = predictions.fracture_probs * predictions.vertebra_probs
@@ -74,12 +74,12 @@ def score_study(predictions: SlicePredictions) -> StudyScores:
     )
 
 
-def call(reading: StudyScores, *, patient: float, vertebra: float) -> Calls:
+def call(scores: StudyScores, *, patient: float, vertebra: float) -> Calls:
     """Turn probabilities into calls; a probability equal to its threshold is a call."""
-    scores = zip(reading.patient.vertebra_probs, reading.ranges, strict=True)
+    vertebrae = zip(scores.patient.vertebra_probs, scores.ranges, strict=True)
     return Calls(
-        patient=bool(reading.patient.patient_prob >= patient),
-        vertebrae=tuple(None if span is None else bool(prob >= vertebra) for prob, span in scores),
+        patient=bool(scores.patient.patient_prob >= patient),
+        vertebrae=tuple(None if span is None else bool(p >= vertebra) for p, span in vertebrae),
     )
 
 

@@ -1,1 +1,1 @@
-"""Networks, and the bundles that carry their weights and operating points."""
+"""Networks, and the bundles that hold their weights and operating points."""

@@ -1,4 +1,4 @@
-"""Anchors fitted to the boxes that a localiser learns from."""
+"""Anchors fitted to the training boxes of a localiser."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from core.errors import TrainingError
 
 Anchors = tuple[tuple[tuple[float, float], ...], ...]
-"""By pyramid level, finest first: (width, height) in pixels of the network's input."""
+"""(width, height) in pixels of the network's input, by pyramid level, finest first."""
 
 _ROUNDS: Final = 100
 
@@ -18,17 +18,17 @@ _ROUNDS: Final = 100
 def fit_anchors(
     sides: NDArray[np.float64], *, levels: int, per_level: int, seed: int = 0
 ) -> Anchors:
-    """Cluster the boxes' sides and deal the clusters out to the levels of a feature pyramid.
+    """Cluster the boxes' sides and distribute the clusters over the levels of a feature pyramid.
 
     k-means with the distance 1 - IoU of boxes that share a centre (Redmon and Farhadi 2017,
-    "YOLO9000", section 2): Euclidean distance would spend the anchors on the large boxes. The
+    "YOLO9000", section 2): with the Euclidean distance most anchors would go to large boxes. The
     smallest clusters go to the finest level.
 
     Args:
         sides: float64 (n, 2), width and height of every box in pixels.
-        levels: Levels of the pyramid, >= 1.
-        per_level: Anchors on each, >= 1.
-        seed: Of the first cluster centres.
+        levels: Number of pyramid levels, >= 1.
+        per_level: Anchors per level, >= 1.
+        seed: Seed of the initial cluster centres.
 
     Raises:
         TrainingError: There is no box.
@@ -43,7 +43,7 @@ def fit_anchors(
     first = np.argsort(sides.prod(axis=1), kind="stable")
     quantiles = (np.arange(wanted) + 0.5) / wanted
     centers = sides[first[(quantiles * len(sides)).astype(np.int64)]]
-    # Equal centres would share their boxes for ever.
+    # Equal centres would never separate.
     centers = centers * rng.uniform(0.95, 1.05, centers.shape)
     for _ in range(_ROUNDS):
         nearest = shared_centre_iou(sides, centers).argmax(axis=1)

@@ -13,17 +13,17 @@ HALF: Final = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 @dataclass(frozen=True, slots=True)
 class BackboneSpec:
-    """How one torchvision network is cut and fed.
+    """Where one torchvision network is cut, and what input it takes.
 
     Attributes:
-        last: Dotted name of the part after the pooled, normalised features; the identity takes
-            its place.
+        last: Dotted name of the module after the pooled, normalised features; replaced by the
+            identity.
         features: Number of pooled features.
         min_size: Smallest side of an image that leaves at least one cell to pool, in pixels.
-        multiple: The side must be a multiple of it, else strides without padding drop the margin.
+        multiple: The side must be a multiple of this, else strides without padding drop the margin.
         mean_std: Mean and standard deviation of [0, 1] pixels, per channel, that the pretrained
             weights expect.
-        pool_all: Pool the last feature map to one cell a channel instead of the network's own
+        pool_all: Pool the last feature map to one cell per channel instead of the network's own
             6 x 6 or 7 x 7.
         options: Keyword arguments of torchvision's builder.
     """
@@ -37,8 +37,8 @@ class BackboneSpec:
     options: dict[str, bool] = field(default_factory=dict[str, bool])
 
 
-# Their own initialisation draws every weight from a truncated normal, which is very slow. Their
-# own input transform turns ImageNet's normalisation into HALF, which is given straight away.
+# torchvision's initialisation draws every weight from a truncated normal, which is very slow. Its
+# input transform turns ImageNet's normalisation into HALF, which is applied directly here.
 _INCEPTION: Final = {"aux_logits": False, "init_weights": False, "transform_input": False}
 
 BACKBONES: Final[dict[str, BackboneSpec]] = {
@@ -58,11 +58,11 @@ BACKBONES: Final[dict[str, BackboneSpec]] = {
     "regnet_y_8gf": BackboneSpec("fc", 2016),
 }
 """By torchvision's name. AlexNet and VGG lose their fully connected layers (nine tenths of their
-weights, which no bundle could carry); ConvNeXt and Swin keep the norm before their last layer."""
+weights, too large for a bundle); ConvNeXt and Swin keep the norm before their last layer."""
 
 
 def backbone_spec(name: str) -> BackboneSpec:
-    """Look a backbone up.
+    """Look up a backbone.
 
     Raises:
         ConfigError: The name is not in the table.
@@ -76,7 +76,7 @@ def check_input_size(name: str, size: int) -> None:
     """Check that a backbone takes square images of `size` pixels.
 
     Raises:
-        ConfigError: The backbone is unknown, or the size is too small or no multiple that fits.
+        ConfigError: The backbone is unknown, or the size is too small or not a valid multiple.
     """
     spec = backbone_spec(name)
     smallest = -(-spec.min_size // spec.multiple) * spec.multiple

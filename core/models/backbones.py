@@ -17,9 +17,9 @@ BATCH_NORM_MOMENTUM: Final = 0.1
 def build_backbone(name: str, *, pretrained: bool = False) -> nn.Module:
     """Make a network from normalised images (n, 3, s, s) to pooled features (n, features).
 
-    GoogLeNet and Inception come without their auxiliary classifiers. Those were made to carry
-    gradients into deep networks; with batch norm they speed nothing up and act as a weak
-    regulariser only (Szegedy et al. 2016, "Rethinking the Inception Architecture", section 4).
+    GoogLeNet and Inception are built without their auxiliary classifiers. Those were designed to
+    carry gradients into deep networks; with batch norm they do not speed up training and act only
+    as a weak regulariser (Szegedy et al. 2016, "Rethinking the Inception Architecture", section 4).
     They would also need a second copy of every head and of its loss.
 
     Args:
@@ -35,9 +35,8 @@ def build_backbone(name: str, *, pretrained: bool = False) -> nn.Module:
     if spec.pool_all:
         network.avgpool = nn.AdaptiveAvgPool2d(1)
     network.set_submodule(spec.last, nn.Identity())
-    # MobileNetV3's own 0.01 and MNASNet's 0.0003 are made for hundreds of thousands of steps: after
-    # a few hundred, their running statistics are still far from the data and eval mode answers at
-    # random.
+    # MobileNetV3's default 0.01 and MNASNet's 0.0003 suit hundreds of thousands of steps: after a
+    # few hundred, running statistics are still far from the data and eval mode outputs noise.
     for layer in network.modules():
         if isinstance(layer, nn.BatchNorm2d):
             layer.momentum = BATCH_NORM_MOMENTUM
@@ -57,7 +56,7 @@ def _load_pretrained(network: nn.Module, name: str, spec: BackboneSpec) -> None:
             f"start from random ones, or put {weights.url.rsplit('/', 1)[-1]} into torch's hub "
             "cache ($TORCH_HOME/hub/checkpoints)."
         ) from error
-    # Only what was cut off, the classifier and the auxiliary heads, may be left over.
+    # Only the removed parts, the classifier and the auxiliary heads, may be left over.
     missing, surplus = network.load_state_dict(state, strict=False)
     foreign = [key for key in surplus if not key.startswith((spec.last, "aux", "AuxLogits"))]
     if missing or foreign:

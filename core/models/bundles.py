@@ -25,23 +25,24 @@ WEIGHTS_FILE: Final = "model.safetensors"
 CONFIG_FILE: Final = "config.json"
 METRICS_FILE: Final = "metrics.json"
 OPERATING_POINTS_FILE: Final = "operating_points.json"
+MODEL_CARD_FILE: Final = "MODEL_CARD.md"
 COHORTS_FOLDER: Final = "cohorts"
-"""Beside the bundles: the truth of the cohorts that they were scored on."""
+"""Next to the bundles: truth of the cohorts that they were scored on."""
 EXPERIMENTS_FOLDER: Final = "experiments"
-"""Beside the bundles: figures of networks that are not shipped."""
+"""Next to the bundles: figures of networks that are not shipped."""
 _NO_BUNDLES: Final = frozenset({COHORTS_FOLDER, EXPERIMENTS_FOLDER})
 UNSAVED_SHA256: Final = "0" * 64
 """Digest in the config of a model that has not been saved yet."""
 _ALWAYS_WRITTEN: Final = ("size", "crop", "window_center", "window_width")
-"""A bundle without them must not be fed by the defaults of a run."""
+"""Required in a bundle without `preparation`: a run's defaults must not stand in for them."""
 
 _log = logging.getLogger(__name__)
 
 
 class VertebraContext(BaseModel):
-    """How a slice's f_ij is read together with the whole vertebra: `core.inference.context`.
+    """How a slice's f_ij is combined with the whole vertebra's: `core.inference.context`.
 
-    `top_k` slices stand for the vertebra; `local` and `vertebra` weigh the log odds of the slice
+    `top_k` slices represent the vertebra; `local` and `vertebra` weight the log odds of the slice
     and of the vertebra, `intercept` is added.
     """
 
@@ -56,9 +57,9 @@ class VertebraContext(BaseModel):
 class BoxWeights(BaseModel):
     """How a localiser's boxes become fracture probabilities: `core.inference.boxes.evidence`.
 
-    `owner_power` says how sharply a track goes to the vertebra that it shows longest, `score_power`
-    how little a weak track counts; `local` and `vertebra` weigh the log odds of the slice and of
-    the vertebra, `intercept` is added.
+    `owner_power` sets how sharply a track is assigned to the vertebra in view on most of its
+    slices, `score_power` how little a weak track counts; `local` and `vertebra` weight the log odds
+    of the slice and of the vertebra, `intercept` is added.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -71,13 +72,13 @@ class BoxWeights(BaseModel):
 
 
 class BundleConfig(PreparedConfig):
-    """Everything needed to rebuild a bundle's model and to feed it, and where it came from.
+    """Everything needed to rebuild a bundle's model, prepare its input, and trace its origin.
 
-    `preparation` is how slices are made ready for the network.
-    `alpha` weighed the fracture loss of a Type 3 model. `vertebra_bundle` names the bundle whose
-    presence a Type 2 fracture model is meant to read, None where it learnt from masks alone.
-    `context` joins a slice's fracture probability with that of its vertebra; None leaves it alone.
-    `box_weights` make a localiser's boxes evidence; None where nobody fitted them.
+    `preparation` is how slices are prepared for the network.
+    `alpha` is the weight of a Type 3 model's fracture loss. `vertebra_bundle` names the bundle
+    whose presence a Type 2 fracture model takes as input, None if it was trained on masks alone.
+    `context` combines a slice's fracture probability with that of its vertebra; None: not combined.
+    `box_weights` turn a localiser's boxes into fracture probabilities; None: not fitted.
     `created` is ISO 8601 in UTC.
     """
 
@@ -110,12 +111,12 @@ class BundleConfig(PreparedConfig):
 
     @property
     def facts(self) -> TaskFacts:
-        """What the networks of the task are for."""
+        """Facts about the bundle's task."""
         return TASK_FACTS[self.task]
 
     @property
     def title(self) -> str:
-        """What the model does, for a reader."""
+        """What the model does, as a title."""
         return self.facts.title_of(self.type)
 
     @property
@@ -130,29 +131,29 @@ class BundleConfig(PreparedConfig):
 
     @property
     def gives_fractures(self) -> bool:
-        """Whether it can judge a study: a fracture model, or a localiser whose boxes have weights.
+        """Whether the model predicts fractures: a fracture model, or a localiser with box weights.
 
-        They are fitted together with the thresholds: `core.experiments.localizer_scores`.
+        The weights are fitted together with the thresholds: `core.experiments.localizer_scores`.
         """
         return self.facts.gives == "fractures" or (
             self.gives_boxes and self.box_weights is not None
         )
 
     @property
-    def reads_presence(self) -> bool:
-        """Whether the model needs v_ij beside the image: fracture Type 2."""
+    def takes_presence(self) -> bool:
+        """Whether the model takes v_ij as input in addition to the image: fracture Type 2."""
         return self.facts.gives == "fractures" and self.type == 2
 
 
 @dataclass(frozen=True, slots=True)
 class BundleInfo:
-    """A bundle's folder and what its JSON files say.
+    """A bundle's folder and the content of its JSON files.
 
     Attributes:
-        folder: The bundle.
-        config: Its `config.json`.
-        metrics: Its `metrics.json`, None where there is none.
-        operating_points: Its `operating_points.json`, None where there is none.
+        folder: Folder of the bundle.
+        config: Content of `config.json`.
+        metrics: Content of `metrics.json`, None if there is none.
+        operating_points: Content of `operating_points.json`, None if there is none.
     """
 
     folder: Path
@@ -170,28 +171,28 @@ def read_bundle(folder: Path) -> BundleInfo:
     """Read a bundle's JSON files; the weights are checked when they are loaded.
 
     Raises:
-        BundleError: A file is missing or does not hold what it should.
+        BundleError: A file is missing or has invalid content.
     """
-    content = _read_object(folder / CONFIG_FILE)
+    content = read_json_object(folder / CONFIG_FILE)
     if content is None or not (folder / WEIGHTS_FILE).is_file():
         missing = CONFIG_FILE if content is None else WEIGHTS_FILE
-        raise BundleError(f"{folder} has no {missing}; name a bundle's folder, or train it anew.")
+        raise BundleError(f"{folder} has no {missing}; name a bundle's folder, or train it again.")
     try:
         config = BundleConfig(**content)
     except ValidationError as error:
         raise BundleError(
-            f"{folder / CONFIG_FILE}: {first_fault(error)}; mend it or train the bundle anew."
+            f"{folder / CONFIG_FILE}: {first_fault(error)}; correct it or train the bundle again."
         ) from error
     return BundleInfo(
         folder=folder,
         config=config,
-        metrics=_read_object(folder / METRICS_FILE),
-        operating_points=_read_object(folder / OPERATING_POINTS_FILE),
+        metrics=read_json_object(folder / METRICS_FILE),
+        operating_points=read_json_object(folder / OPERATING_POINTS_FILE),
     )
 
 
 def list_bundles(checkpoints: Path) -> list[BundleInfo]:
-    """Read all bundles below a folder, by name; broken ones are left out with a logged warning."""
+    """Read all bundles below a folder, by name; invalid ones are left out with a logged warning."""
     if not checkpoints.is_dir():
         return []
     found: list[BundleInfo] = []
@@ -205,14 +206,18 @@ def list_bundles(checkpoints: Path) -> list[BundleInfo]:
     return found
 
 
-def _read_object(path: Path) -> dict[str, Any] | None:
-    """Read a JSON object; None where there is no such file."""
+def read_json_object(path: Path) -> dict[str, Any] | None:
+    """Read a bundle's JSON object; None if there is no such file.
+
+    Raises:
+        BundleError: The file cannot be read, or holds something else.
+    """
     try:
         content = json.loads(path.read_text())
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise BundleError(f"{path} cannot be read as JSON; restore it or train anew.") from error
+        raise BundleError(f"{path} cannot be read as JSON; restore it or train again.") from error
     if not isinstance(content, dict):
-        raise BundleError(f"{path} does not hold a JSON object; restore it or train anew.")
+        raise BundleError(f"{path} does not hold a JSON object; restore it or train again.")
     return content

@@ -1,4 +1,4 @@
-"""Saving a model as a bundle, and loading it back, checked."""
+"""Saving a model as a bundle, and loading and checking it."""
 
 from __future__ import annotations
 
@@ -15,20 +15,13 @@ from safetensors.torch import save as tensors_to_bytes
 from torch import Tensor, nn
 
 from core.errors import BundleError, ConfigError
-from core.models.bundles import (
-    CONFIG_FILE,
-    WEIGHTS_FILE,
-    BundleConfig,
-    BundleInfo,
-)
+from core.models.bundles import CONFIG_FILE, WEIGHTS_FILE, BundleConfig, BundleInfo
 from core.models.registry import build_model
 from core.models.slice_model import SliceModel
 from core.system.atomic_files import write_bytes, write_text
 
-_UNFIT: Final = (
-    SafetensorError, RuntimeError, LookupError, ValueError, TypeError, ConfigError,
-)  # fmt: skip
-"""What reading altered weights can end in."""
+_UNFIT: Final = (RuntimeError, LookupError, ValueError, TypeError, ConfigError)
+"""Errors that loading altered weights can raise."""
 
 
 def save_bundle(
@@ -37,12 +30,12 @@ def save_bundle(
     """Write a model's weights and config as a bundle.
 
     Args:
-        folder: The bundle, made where missing.
+        folder: Folder of the bundle, made if missing.
         model: A model from `build_model`.
-        config: Its description; `weights_sha256` and `parameters` are filled in here.
+        config: Description of the model; `weights_sha256` and `parameters` are filled in here.
         half: Store matrices and kernels as float16, which halves the file. Vectors (biases,
-            batch-norm scales and running statistics) stay float32: they weigh next to nothing,
-            and a running variance can leave float16's range.
+            batch-norm scales and running statistics) stay float32: they are small, and a running
+            variance can exceed float16's range.
 
     Returns:
         The config as written.
@@ -70,7 +63,7 @@ def load_model(bundle: BundleInfo, device: str | torch.device = "cpu") -> SliceM
 
     Args:
         bundle: From `read_bundle`.
-        device: Where the model goes.
+        device: Device of the returned model.
 
     Returns:
         The model in eval mode with float32 weights, channels last, needing no gradients.
@@ -78,49 +71,35 @@ def load_model(bundle: BundleInfo, device: str | torch.device = "cpu") -> SliceM
     Raises:
         BundleError: The weights are missing, altered, or do not fit the config.
     """
-    payload = checked_weights(bundle)
+    state = float32_weights(bundle)
     config = bundle.config
     try:
         model = build_model(config.task, config.type, config.backbone, size=config.preparation.size)
-        state = tensors_from_bytes(payload)
-        widened = {
-            name: tensor.float() if tensor.is_floating_point() else tensor
-            for name, tensor in state.items()
-        }
-        _check_finite(bundle, widened)
-        model.load_state_dict(_versioned(widened, model), strict=True)
+        _check_finite(bundle, state)
+        model.load_state_dict(_versioned(state, model), strict=True)
     except _UNFIT as error:
         raise BundleError(
-            f"{bundle.weights_file} does not fit its {CONFIG_FILE}; train the bundle anew."
+            f"{bundle.weights_file} does not fit its {CONFIG_FILE}; train the bundle again."
         ) from error
     model.requires_grad_(requires_grad=False)
-    for parameter in model.parameters():
-        if parameter.ndim == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-    return model.eval().to(device)
+    return model.to(memory_format=torch.channels_last).eval().to(device)
 
 
 def start_from_bundle(model: SliceModel, bundle: BundleInfo) -> tuple[int, int]:
-    """Give a fresh model a bundle's weights wherever a layer has the same name and shape.
+    """Copy a bundle's weights into a fresh model wherever a layer has the same name and shape.
 
     The heads of another type or task keep their random weights.
 
     Returns:
-        How many tensors were taken over, and how many the model has.
+        Number of tensors copied, and number of tensors of the model.
 
     Raises:
         BundleError: The weights are missing or altered, or the bundle has another backbone.
     """
-    try:
-        given = tensors_from_bytes(checked_weights(bundle))
-    except SafetensorError as error:
-        raise BundleError(
-            f"{bundle.weights_file} holds no weights; train the bundle anew."
-        ) from error
     own = model.state_dict()
     taken = {
-        name: tensor.to(own[name].dtype)
-        for name, tensor in given.items()
+        name: tensor
+        for name, tensor in float32_weights(bundle).items()
         if name in own and tensor.shape == own[name].shape
     }
     lacking = [name for name in own if name.startswith("backbone.") and name not in taken]
@@ -136,38 +115,48 @@ def start_from_bundle(model: SliceModel, bundle: BundleInfo) -> tuple[int, int]:
 def _versioned(state: Mapping[str, Tensor], model: nn.Module) -> OrderedDict[str, Tensor]:
     """The weights with the layers' versions, which a safetensors file does not keep.
 
-    Some layers ask for them: torchvision's MNASNet refuses weights without.
+    torchvision's MNASNet refuses weights without a version.
     """
     versioned = OrderedDict(state)
     vars(versioned)["_metadata"] = vars(model.state_dict())["_metadata"]
     return versioned
 
 
-def checked_weights(bundle: BundleInfo) -> bytes:
-    """Read a bundle's weights file.
+def float32_weights(bundle: BundleInfo) -> dict[str, Tensor]:
+    """Read a bundle's weights by name, those stored as float16 as float32.
 
     Raises:
-        BundleError: It is missing or not the one its config was written for.
+        BundleError: The file is missing, is not the one its config was written for, or is not in
+            safetensors format.
     """
     try:
         payload = bundle.weights_file.read_bytes()
     except OSError as error:
         raise BundleError(
-            f"{bundle.weights_file} cannot be read; restore the file or train the bundle anew."
+            f"{bundle.weights_file} cannot be read; restore the file or train the bundle again."
         ) from error
     if hashlib.sha256(payload).hexdigest() != bundle.config.weights_sha256:
         raise BundleError(
             f"{bundle.weights_file} is not the file its {CONFIG_FILE} was written for; "
-            "restore both from one bundle or train it anew."
+            "restore both from one bundle or train it again."
         )
-    return payload
+    try:
+        state = tensors_from_bytes(payload)
+    except SafetensorError as error:
+        raise BundleError(
+            f"{bundle.weights_file} holds no weights; train the bundle again."
+        ) from error
+    return {
+        name: tensor.float() if tensor.is_floating_point() else tensor
+        for name, tensor in state.items()
+    }
 
 
 def _check_finite(bundle: BundleInfo, state: Mapping[str, Tensor]) -> None:
-    """Refuse weights that are no numbers: every answer of such a network would be NaN."""
+    """Refuse weights that are NaN or infinite: every output of such a network would be NaN."""
     if not all(bool(torch.isfinite(tensor).all()) for tensor in state.values()):
         raise BundleError(
-            f"{bundle.weights_file} holds weights that are not finite; train the bundle anew."
+            f"{bundle.weights_file} holds weights that are not finite; train the bundle again."
         )
 
 

@@ -1,4 +1,4 @@
-"""A bundle's model made ready to answer fast: fewer layers, and bfloat16 where it pays."""
+"""A bundle's model prepared for fast inference: fused layers, and bfloat16 where it is faster."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from core.models.slice_model import SliceModel
 class HalfBackbone(nn.Module):
     """A backbone that computes in bfloat16 between float32 images and float32 features.
 
-    The head stays float32: its work is nothing beside the backbone's, and logits keep their
-    digits.
+    The head stays float32: it costs little next to the backbone, and the logits keep their
+    precision.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -30,19 +30,19 @@ class HalfBackbone(nn.Module):
 
 
 def load_fast_model(bundle: BundleInfo, device: str, *, bfloat16: bool | None = None) -> SliceModel:
-    """Load a bundle's model to answer only, never to learn.
+    """Load a bundle's model for inference only.
 
     Each batch norm that follows a convolution is folded into it, which changes float32 logits in
-    the last digits only; weights lie channels last.
+    the last digits only; weights are stored channels last.
 
     Args:
         bundle: From `read_bundle`.
         device: "cpu", "cuda", "cuda:1" or "mps".
-        bfloat16: Compute the backbone in bfloat16; None: where the device does so in hardware.
+        bfloat16: Compute the backbone in bfloat16; None: if the device does so in hardware.
             Probabilities then differ by about 0.001 on average.
 
     Returns:
-        The model in eval mode, needing no gradients; its state no longer fits the bundle.
+        The model in eval mode, needing no gradients; its state dict no longer fits the bundle.
 
     Raises:
         BundleError: As `load_model` raises it.
@@ -52,16 +52,13 @@ def load_fast_model(bundle: BundleInfo, device: str, *, bfloat16: bool | None = 
     model.requires_grad_(requires_grad=False)
     if computes_in_bfloat16(device) if bfloat16 is None else bfloat16:
         model.backbone = HalfBackbone(model.backbone)
-    for parameter in model.parameters():
-        if parameter.ndim == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-    return model.eval().to(device)
+    return model.to(memory_format=torch.channels_last).eval().to(device)
 
 
 def computes_in_bfloat16(device: str) -> bool:
     """Whether a device multiplies bfloat16 numbers in hardware, about twice as fast as float32."""
     if device.startswith("cuda"):
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    # torch offers no public question for the processor's instructions.
+    # torch has no public function for the processor's instruction set.
     supported: Callable[[], bool] | None = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
     return device == "cpu" and supported is not None and supported()

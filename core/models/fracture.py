@@ -29,7 +29,7 @@ class FractureDetectorType2(JoinedModel):
     def forward(
         self, images: Tensor, metadata: Tensor | None = None, presence: Tensor | None = None
     ) -> Tensor:
-        """Logits of f_ij, float (n, 7); `metadata` is not read.
+        """Logits of f_ij, float (n, 7); `metadata` is not used.
 
         Raises:
             ValueError: `presence` is missing.
@@ -41,7 +41,7 @@ class FractureDetectorType2(JoinedModel):
 
 
 class FractureDetectorType3(SliceModel):
-    """Image to seven fracture and seven presence logits, learnt together."""
+    """Image to seven fracture and seven presence logits, trained together."""
 
     def __init__(self, backbone: str, *, pretrained: bool = False) -> None:
         super().__init__(backbone, pretrained=pretrained)
@@ -51,7 +51,7 @@ class FractureDetectorType3(SliceModel):
     def forward(
         self, images: Tensor, metadata: Tensor | None = None, presence: Tensor | None = None
     ) -> Tensor:
-        """Logits f_C1..f_C7, then v_C1..v_C7, float (n, 14); the other inputs are not read."""
+        """Logits f_C1..f_C7, then v_C1..v_C7, float (n, 14); the other inputs are not used."""
         del metadata, presence
         features = self.features(images)
         return torch.cat([self.fracture_head(features), self.vertebra_head(features)], dim=1)

@@ -1,4 +1,4 @@
-"""Faster R-CNN over slices: where on a slice is the fracture."""
+"""Faster R-CNN over slices: boxes around fractures."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from core.models.backbones import BATCH_NORM_MOMENTUM
 from core.models.slice_model import ImageInput
 
 N_CLASSES: Final = 2
-"""Background and fracture: RSNA's boxes carry no vertebra."""
+"""Background and fracture: RSNA's boxes name no vertebra."""
 MAX_BOXES: Final = 12
-"""Raw boxes kept a slice, before fusion."""
+"""Raw boxes kept per slice, before fusion."""
 MIN_SCORE: Final = 0.02
 RAW_NMS_IOU: Final = 0.6
-"""Milder than usual: fusion has use for the neighbours of the best box."""
+"""Higher than usual: fusion uses the neighbours of the best box."""
 
 
 @dataclass(frozen=True, slots=True)
 class PyramidSpec:
-    """Where a backbone is tapped, finest first.
+    """Where feature maps are taken from a backbone, finest first.
 
     Attributes:
-        taps: Names of the parts whose outputs are taken.
-        channels: Channels of each.
-        levels: How many of them carry anchors; the coarser ones give context only.
+        taps: Names of the modules whose outputs are taken.
+        channels: Channels of each output.
+        levels: How many of them have anchors; the coarser ones give context only.
         width: Channels of the pyramid.
         representation: Units of the box head.
     """
@@ -49,7 +49,7 @@ class PyramidSpec:
 
 PYRAMIDS: Final[dict[str, PyramidSpec]] = {
     # Strides 4, 8, 16, 32. torchvision's own MobileNet detector begins at stride 16, where a
-    # fracture of 10 pixels is less than one cell.
+    # fracture of 10 pixels is smaller than one cell.
     "mobilenet_v3_large": PyramidSpec(
         ("3", "6", "12", "15"), (24, 40, 112, 160), levels=3, width=64, representation=256
     ),
@@ -61,10 +61,10 @@ PYRAMIDS: Final[dict[str, PyramidSpec]] = {
 
 
 def pyramid_spec(backbone: str) -> PyramidSpec:
-    """Look a localiser's backbone up.
+    """Look up a localiser's backbone.
 
     Raises:
-        ConfigError: There is no pyramid for it.
+        ConfigError: The backbone has no pyramid.
     """
     if backbone not in PYRAMIDS:
         raise ConfigError(
@@ -125,7 +125,7 @@ class FittedAnchors(AnchorGenerator):
 
 
 class RawBoxes(NamedTuple):
-    """What a localiser says of one slice.
+    """A localiser's boxes of one slice.
 
     Attributes:
         xyxy: float32 (k, 4) in pixels of the input, best first.
@@ -141,8 +141,8 @@ class Localizer(nn.Module):
 
     Args:
         backbone: A key of `PYRAMIDS`.
-        anchors: From `fit_anchors`, one group a level.
-        size: Side of its input in pixels.
+        anchors: From `fit_anchors`, one group per level.
+        size: Side of the input in pixels.
         pretrained: Start the backbone from torchvision's ImageNet weights.
 
     Raises:
@@ -157,14 +157,14 @@ class Localizer(nn.Module):
         if len(anchors) != spec.levels:
             raise ConfigError(
                 f"{backbone} has {spec.levels} levels with anchors, but there are anchors for "
-                f"{len(anchors)}; fit them anew."
+                f"{len(anchors)}; fit them again."
             )
         self.image_input = ImageInput(*backbone_spec(backbone).mean_std)
         names = [str(level) for level in range(spec.levels)]
         self.detector = FasterRCNN(
             PyramidBackbone(backbone, pretrained=pretrained),
             num_classes=None,
-            # Slices come normalised and at their size: the transform only forms a batch.
+            # Slices are already normalised and resized: the transform only forms a batch.
             min_size=size, max_size=size, image_mean=[0.0] * 3, image_std=[1.0] * 3,
             size_divisible=1,
             rpn_anchor_generator=FittedAnchors(anchors),
@@ -184,11 +184,11 @@ class Localizer(nn.Module):
     def forward(
         self, images: Tensor, boxes: tuple[Tensor, ...] | None = None
     ) -> dict[str, Tensor] | list[RawBoxes]:
-        """Give the four losses in training, and boxes otherwise.
+        """Return the four losses in training mode, and boxes otherwise.
 
         Args:
             images: uint8 (n, s, s), or (n, 3, s, s) with neighbours.
-            boxes: In training, one float32 (k, 4) a slice, xyxy in pixels; k may be 0.
+            boxes: In training, one float32 (k, 4) per slice, xyxy in pixels; k may be 0.
 
         Raises:
             ValueError: Boxes are missing in training.
@@ -198,7 +198,7 @@ class Localizer(nn.Module):
             found = cast(list[dict[str, Tensor]], self.detector(prepared))
             return [RawBoxes(one["boxes"], one["scores"]) for one in found]
         if boxes is None:
-            raise ValueError("A localiser learns from boxes; pass one tensor for each slice.")
+            raise ValueError("A localiser is trained on boxes; pass one tensor per slice.")
         targets = [
             {"boxes": one, "labels": torch.ones(len(one), dtype=torch.int64, device=one.device)}
             for one in boxes

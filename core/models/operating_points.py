@@ -1,4 +1,4 @@
-"""The thresholds that a bundle carries, whatever of them is there."""
+"""The operating points in a bundle, with a default for missing ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Level = Literal["slice", "patient", "vertebra", "box"]
 
 @dataclass(frozen=True, slots=True)
 class SavedOperatingPoint:
-    """A threshold and the rule that chose it; the rule is "" where nothing chose it."""
+    """A threshold and the rule that chose it; the rule is "" for the default threshold."""
 
     threshold: float
     rule: str

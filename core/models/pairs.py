@@ -1,4 +1,4 @@
-"""Which bundle gives vertebra presence and which gives fractures."""
+"""Which bundle predicts vertebra presence and which predicts fractures."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ DEFAULT_NAMES: Final = {
     "vertebra": "vertebra_type1",
     "fracture": "fracture_type2",
 }
-"""The shipped networks that stand beside others: a vertebra network's partner and the reverse."""
+"""Shipped networks paired with others by default."""
 
 
 class BundlePair(NamedTuple):
-    """The networks that read a study together.
+    """The networks that predict a study together.
 
     Attributes:
-        vertebra: Gives v_ij: a vertebra bundle, or a fracture bundle of Type 3, which scores
-            presence itself. A Type 3 bundle alone stands in both places.
-        fracture: Gives f_ij: a fracture bundle, or a localiser whose boxes are evidence.
+        vertebra: Predicts v_ij: a vertebra bundle, or a fracture bundle of Type 3, which scores
+            presence itself. A Type 3 bundle alone fills both places.
+        fracture: Predicts f_ij: a fracture bundle, or a localiser with box weights.
     """
 
     vertebra: BundleInfo
@@ -31,23 +31,23 @@ class BundlePair(NamedTuple):
 
     @property
     def digest(self) -> str:
-        """16 hex digits that change with weights, preprocessing or names of either network."""
+        """16 hex digits that change with weights, preprocessing or name of either network."""
         configs = "\n".join(bundle.config.model_dump_json() for bundle in self)
         return hashlib.sha256(configs.encode()).hexdigest()[:16]
 
 
 def choose_pair(checkpoints: Path, folders: Sequence[Path] = ()) -> BundlePair:
-    """Take the named bundles, and find a fitting one for a place that is left open.
+    """Take the named bundles, and choose a suitable one for a place that is left open.
 
-    - No fracture bundle is named: the named localiser where its boxes can judge; otherwise the
-      default one of `checkpoints`, a localiser before a fracture network.
-    - No vertebra bundle is named: with fracture Type 3, that bundle itself, whose own v_ij were
-      learnt together with its f_ij. With Type 2, the bundle it was trained with, beside it or in
-      `checkpoints`, where it is there. Otherwise the default one.
-    - A vertebra bundle is named: it gives v_ij whatever the fracture type.
+    - No fracture bundle is named: the named localiser if it has box weights; otherwise the default
+      one of `checkpoints`, a localiser before a fracture network.
+    - No vertebra bundle is named: for fracture Type 3, that bundle itself, whose v_ij were trained
+      together with its f_ij. For Type 2, the bundle it was trained with, next to it or in
+      `checkpoints`, if present. Otherwise the default one.
+    - A vertebra bundle is named: it predicts v_ij for any fracture type.
 
     Raises:
-        BundleError: Two bundles share a task, a folder is no bundle, or a place cannot be filled.
+        BundleError: Two bundles share a task, a folder is not a bundle, or a place stays empty.
     """
     named: dict[str, BundleInfo] = {}
     for folder in folders:
@@ -62,12 +62,12 @@ def choose_pair(checkpoints: Path, folders: Sequence[Path] = ()) -> BundlePair:
     boxes = named.get("boxes")
     if boxes is not None and not boxes.config.gives_fractures:
         boxes = None
-    fracture = named.get("fractures") or boxes or default_judge(checkpoints)
+    fracture = named.get("fractures") or boxes or default_fracture_bundle(checkpoints)
     return BundlePair(named.get("presence") or vertebra_for(fracture, checkpoints), fracture)
 
 
 def vertebra_for(fracture: BundleInfo, checkpoints: Path) -> BundleInfo:
-    """The bundle that gives v_ij beside a fracture bundle when the user names none.
+    """The bundle that predicts v_ij for a fracture bundle when the user names none.
 
     Raises:
         BundleError: A vertebra bundle is needed, but there is none.
@@ -83,29 +83,29 @@ def vertebra_for(fracture: BundleInfo, checkpoints: Path) -> BundleInfo:
     return default_bundle(checkpoints, "vertebra")
 
 
-def default_judge(checkpoints: Path) -> BundleInfo:
-    """The bundle that judges a study when the user names none.
+def default_fracture_bundle(checkpoints: Path) -> BundleInfo:
+    """The bundle that predicts fractures when the user names none.
 
-    A localiser whose boxes can judge comes first: on the cohort that contexts and thresholds were
-    chosen on, it tells fractured vertebrae and patients better than every fracture network.
+    A localiser with box weights comes first: on the cohort that contexts and thresholds were chosen
+    on, it detects fractured vertebrae and patients better than every fracture network.
 
     Raises:
         BundleError: There is none.
     """
-    judge = preferred_judge(list_bundles(checkpoints))
-    return judge or default_bundle(checkpoints, "fracture")
+    found = preferred_fracture_bundle(list_bundles(checkpoints))
+    return found or default_bundle(checkpoints, "fracture")
 
 
-def preferred_judge(bundles: Sequence[BundleInfo]) -> BundleInfo | None:
-    """The one of some bundles that `default_judge` takes; None where none can judge."""
-    judges = [bundle for bundle in bundles if bundle.config.gives_fractures]
-    boxes = [bundle for bundle in judges if bundle.config.gives_boxes]
-    known = [bundle for bundle in judges if bundle.config.name == DEFAULT_NAMES["fracture"]]
-    return next(iter([*boxes, *known, *judges]), None)
+def preferred_fracture_bundle(bundles: Sequence[BundleInfo]) -> BundleInfo | None:
+    """The default among some bundles; None if none of them predicts fractures."""
+    able = [bundle for bundle in bundles if bundle.config.gives_fractures]
+    boxes = [bundle for bundle in able if bundle.config.gives_boxes]
+    known = [bundle for bundle in able if bundle.config.name == DEFAULT_NAMES["fracture"]]
+    return next(iter([*boxes, *known, *able]), None)
 
 
 def default_bundle(checkpoints: Path, task: Literal["vertebra", "fracture"]) -> BundleInfo:
-    """The default bundle of a task, or the first by name where that one is not there.
+    """The default bundle of a task, or the first by name if that one is missing.
 
     Raises:
         BundleError: There is none.
@@ -119,10 +119,10 @@ def default_bundle(checkpoints: Path, task: Literal["vertebra", "fracture"]) -> 
 
 
 def choose_localizer(checkpoints: Path, folders: Sequence[Path] = ()) -> BundleInfo | None:
-    """Take the named localisation bundle, else the first of `checkpoints`; None without one.
+    """Take the named localisation bundle, else the first of `checkpoints`, else None.
 
     Raises:
-        BundleError: A named folder is no bundle.
+        BundleError: A named folder is not a bundle.
     """
     named = [bundle for bundle in map(read_bundle, folders) if bundle.config.gives_boxes]
     shipped = [bundle for bundle in list_bundles(checkpoints) if bundle.config.gives_boxes]

@@ -32,7 +32,7 @@ def build_model(
         task: "vertebra" or "fracture".
         type: The method's model type, 1 to 3.
         backbone: A key of `core.models.backbone_table.BACKBONES`.
-        size: Side of the images it will see, checked where given.
+        size: Side of the input images, checked if given.
         pretrained: Start the backbone from torchvision's ImageNet weights.
 
     Returns:

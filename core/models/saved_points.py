@@ -1,9 +1,8 @@
-"""Operating points in a bundle: saved with where they come from, and taken back."""
+"""Operating points in a bundle: saved with their origin, listed and undone."""
 
 from __future__ import annotations
 
 import datetime
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any, Final, Literal
 
 from core.constants import VERTEBRAE
 from core.errors import BundleError
-from core.models.bundles import CONFIG_FILE, OPERATING_POINTS_FILE
+from core.models.bundles import CONFIG_FILE, OPERATING_POINTS_FILE, read_json_object
 from core.system import atomic_files
 
 HISTORY: Final = "history"
@@ -24,11 +23,11 @@ class SavedPoint:
     """An operating point to keep.
 
     Attributes:
-        threshold: A score >= threshold is a call; for all vertebrae together.
-        rule: What chose it, in words.
-        data: What it was chosen on, in words.
-        per_vertebra: A threshold each by name of C1..C7; None for one shared.
-        asked: The number that the rule was given; None for rules without one.
+        threshold: A score >= threshold is a call; shared by all vertebrae.
+        rule: Description of the rule that chose it.
+        data: Description of the data it was chosen on.
+        per_vertebra: Thresholds by vertebra name C1..C7; None for the shared one.
+        asked: Parameter of the rule; None for rules without one.
     """
 
     threshold: float
@@ -40,12 +39,12 @@ class SavedPoint:
 
 @dataclass(frozen=True, slots=True)
 class PastPoint:
-    """What a level's point was before it was replaced.
+    """A level's operating point before it was replaced.
 
     Attributes:
         level: The level.
-        entry: As it stood in the file; None where there was none.
-        replaced: When, ISO 8601 in UTC.
+        entry: Its entry in the file; None if there was none.
+        replaced: Time of the replacement, ISO 8601 in UTC.
     """
 
     level: str
@@ -54,15 +53,15 @@ class PastPoint:
 
 
 def save_operating_point(folder: Path, level: PointLevel, point: SavedPoint) -> None:
-    """Make `point` the level's operating point; the one before goes to the history.
+    """Make `point` the level's operating point; the previous one goes to the history.
 
     Args:
-        folder: The bundle.
+        folder: Folder of the bundle.
         level: The level.
-        point: What to keep.
+        point: The new operating point.
 
     Raises:
-        BundleError: The folder is no bundle, its file is broken, or the point is unusable.
+        BundleError: The folder is not a bundle, its file is damaged, or the point is invalid.
         StorageError: The file cannot be written.
     """
     _check(point)
@@ -86,20 +85,21 @@ def save_operating_point(folder: Path, level: PointLevel, point: SavedPoint) -> 
 
 
 def undo_operating_point(folder: Path, level: PointLevel) -> PastPoint:
-    """Put back what the level's point was before it was last saved.
+    """Restore the level's operating point before the last save.
 
     Returns:
-        What was put back.
+        The restored point.
 
     Raises:
-        BundleError: Nothing was saved at this level, the folder is no bundle or its file broken.
+        BundleError: Nothing was saved at this level, the folder is not a bundle, or its file is
+            damaged.
         StorageError: The file cannot be written.
     """
     content = _read(folder)
     history = _history(content, folder)
     place = next((k for k in reversed(range(len(history))) if history[k].get("level") == level), -1)
     if place < 0:
-        raise BundleError(f"{folder.name} has no saved {level} threshold to take back.")
+        raise BundleError(f"{folder.name} has no saved {level} threshold to undo.")
     past = history.pop(place)
     if past.get("entry") is None:
         content.pop(level, None)
@@ -113,10 +113,10 @@ def undo_operating_point(folder: Path, level: PointLevel) -> PastPoint:
 
 
 def point_history(folder: Path, level: PointLevel) -> list[PastPoint]:
-    """What the level's point was before, the latest first.
+    """List the level's previous points, the latest first.
 
     Raises:
-        BundleError: The folder is no bundle or its file is broken.
+        BundleError: The folder is not a bundle or its file is damaged.
     """
     return [
         PastPoint(level, past.get("entry"), str(past.get("replaced", "")))
@@ -127,9 +127,9 @@ def point_history(folder: Path, level: PointLevel) -> list[PastPoint]:
 
 def _check(point: SavedPoint) -> None:
     values = [point.threshold, *(point.per_vertebra or {}).values()]
-    # A rule that calls nothing sets a threshold just above the highest score there can be.
+    # A rule that calls nothing sets a threshold just above the highest possible score.
     if not all(0.0 <= value < 1.001 for value in values):
-        raise BundleError("A threshold is NaN or leaves [0, 1]; choose another.")
+        raise BundleError("A threshold is NaN or outside [0, 1]; choose another.")
     if point.per_vertebra is not None and set(point.per_vertebra) != set(VERTEBRAE):
         raise BundleError("Thresholds for the vertebrae must name each of C1..C7 once.")
 
@@ -137,16 +137,7 @@ def _check(point: SavedPoint) -> None:
 def _read(folder: Path) -> dict[str, Any]:
     if not (folder / CONFIG_FILE).is_file():
         raise BundleError(f"{folder} has no {CONFIG_FILE}; name a bundle's folder.")
-    file = folder / OPERATING_POINTS_FILE
-    try:
-        content = json.loads(file.read_text())
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise BundleError(f"{file} cannot be read as JSON; restore it.") from error
-    if not isinstance(content, dict):
-        raise BundleError(f"{file} does not hold a JSON object; restore it.")
-    return content
+    return read_json_object(folder / OPERATING_POINTS_FILE) or {}
 
 
 def _history(content: dict[str, Any], folder: Path) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What every model is made of: the image's way to features, and a forward all types share."""
+"""Base classes and parts of the slice networks."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ class SliceModel(nn.Module, ABC):
 
         Args:
             images: uint8 (n, s, s) grey, or (n, 3, s, s) three windows or neighbours.
-            metadata: float32 (n, 3) from `slice_metadata`; read by vertebra Type 2 only.
-            presence: float32 (n, 7), v_ij in [0, 1]; read by fracture Type 2 only.
+            metadata: float32 (n, 3) from `slice_metadata`; used by vertebra Type 2 only.
+            presence: float32 (n, 7), v_ij in [0, 1]; used by fracture Type 2 only.
 
         Returns:
             Logits, float (n, outputs), C1 first.
 
         Raises:
-            ValueError: An input that this type reads is missing.
+            ValueError: An input that this type needs is missing.
         """
 
     @property
@@ -76,7 +76,7 @@ class ImageModel(SliceModel):
     def forward(
         self, images: Tensor, metadata: Tensor | None = None, presence: Tensor | None = None
     ) -> Tensor:
-        """Logits, float (n, `OUTPUTS`); `metadata` and `presence` are not read."""
+        """Logits, float (n, `OUTPUTS`); `metadata` and `presence` are not used."""
         del metadata, presence
         return self.head(self.features(images))
 
@@ -117,7 +117,7 @@ def last_linear(head: nn.Sequential) -> nn.Linear:
 class ImageInput(nn.Module):
     """Scale slices to [0, 1], repeat a single channel to three, and normalise them.
 
-    It belongs to the model, so training and inference cannot differ in it.
+    As a part of the model it is the same in training and inference.
     """
 
     mean: Tensor
@@ -125,7 +125,7 @@ class ImageInput(nn.Module):
 
     def __init__(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
         super().__init__()
-        # Constants of the table, not weights: kept out of the saved state.
+        # Constants of the table, not weights: not in the saved state.
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 
@@ -155,9 +155,9 @@ def prelu_head(features: int, outputs: int) -> nn.Sequential:
 
 
 def prelu_embedding(values: int) -> nn.Sequential:
-    """Make an embedding of a few numbers a slice, float (n, values), to (n, EMBEDDING_UNITS).
+    """Make an embedding of a few numbers per slice, float (n, values), to (n, EMBEDDING_UNITS).
 
-    Two layers let it bend: a slice ratio or a presence speaks of vertebrae in no linear way.
+    Two layers, as a slice ratio or a presence relates to vertebrae in a nonlinear way.
     """
     return nn.Sequential(
         nn.Linear(values, EMBEDDING_UNITS),

@@ -20,7 +20,7 @@ class VertebraDetectorType2(JoinedModel):
     def forward(
         self, images: Tensor, metadata: Tensor | None = None, presence: Tensor | None = None
     ) -> Tensor:
-        """Logits of v_ij, float (n, 7); `presence` is not read.
+        """Logits of v_ij, float (n, 7); `presence` is not used.
 
         Raises:
             ValueError: `metadata` is missing.

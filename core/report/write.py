@@ -62,7 +62,7 @@ def write_report(
     volume = read_series(folder)
     from core.inference.boxes.study_scores import load_predictor
 
-    found = load_predictor(pair, device=device).judge(volume, progress=progress)
+    found = load_predictor(pair, device=device).predict_with_boxes(volume, progress=progress)
     truth, synthetic = known_of(folder)
     report = build_report(
         volume, found.predictions, pair, raw=found.raw, truth=truth, synthetic=synthetic

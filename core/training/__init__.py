@@ -1,1 +1,1 @@
-"""Losses, the run loop, and run folders with what a run resumes from."""
+"""Losses, the training loop, and run folders with checkpoints."""

@@ -1,4 +1,4 @@
-"""Batches of one epoch, made ahead of the model, and how long they kept it waiting."""
+"""Batches of one epoch, loaded in advance, and the time spent waiting for them."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from core.preprocessing.augmentation import (
 )
 
 BATCHES_AHEAD: Final = 2
-"""Batches in the making or ready, per worker."""
+"""Batches in preparation or ready, per worker."""
 
 
 class TrainingBatch(Protocol):
-    """Some slices with their truth."""
+    """A batch of slices with their truth."""
 
     def __len__(self) -> int:
         """Number of slices."""
         ...
 
-    def pin_memory(self) -> Any:  # noqa: ANN401 - the batch's own kind
-        """The same in page-locked memory."""
+    def pin_memory(self) -> Any:  # noqa: ANN401 - the batch's own type
+        """The batch in page-locked memory."""
         ...
 
 
@@ -40,7 +40,7 @@ BatchKindCo = TypeVar("BatchKindCo", bound=TrainingBatch, covariant=True)
 
 
 class BatchSource(Protocol[BatchKindCo]):
-    """A data set that collects slices by their indices, and applies a change to their pixels."""
+    """A data set that collects slices by index and applies a change to their pixels."""
 
     def batch(self, rows: NDArray[np.int64], change: Any = None, /) -> BatchKindCo:  # noqa: ANN401
         """Collect some slices."""
@@ -49,29 +49,29 @@ class BatchSource(Protocol[BatchKindCo]):
 
 @dataclass(slots=True)
 class Batches(Generic[BatchKind]):
-    """Walk a data set in a given order, a batch at a time.
+    """Iterate over a data set in a given order, one batch at a time.
 
-    What a batch holds depends on the order, the seed and its number alone: neither on the number
-    of workers, nor on where the walk began, nor on how many processes share it.
+    The content of a batch depends only on the order, the seed and its number: not on the number of
+    workers, the first batch, or the number of processes.
 
-    The workers are threads. Copying memory-mapped slices and warping them leave the interpreter
-    free, and threads share the maps, start at once and end with the run.
+    The workers are threads. Copying memory-mapped slices and warping them release the interpreter
+    lock, and threads share the maps, start at once and end with the run.
 
     Attributes:
         dataset: The slices.
-        order: int64 indices into it.
-        batch_size: Slices a batch, over all processes.
-        augment_seed: Seed of the random changes; None leaves the slices as they are.
-        augment_ranges: Their limits; None takes the usual ones.
+        order: int64 indices into the data set.
+        batch_size: Slices per batch, over all processes.
+        augment_seed: Seed of the augmentations; None for none.
+        augment_ranges: Ranges of the augmentations; None for the default ones.
         drop_last: Leave out an incomplete last batch, unless it is the only one: batch norm
-            cannot learn from a single slice and learns badly from a few.
-        workers: Threads that make batches ahead; 0 makes each when it is asked for.
-        first: Number of the batch to begin with, counted from 0 over the whole walk.
-        shard: (rank, world): which process this is, of how many that share every batch. Rank r
-            takes slices r, r + world, ... of a batch; an incomplete last batch can leave a rank
-            with a slice less than another, or with none.
+            cannot train on a single slice, and poorly on a few.
+        workers: Threads that prepare batches in advance; 0 prepares each on request.
+        first: Number of the first batch to yield, counted from 0.
+        shard: (rank, world): rank of this process and number of processes that share every batch.
+            Rank r takes slices r, r + world, ... of a batch; in an incomplete last batch a rank may
+            have one slice less than another, or none.
         pin_memory: Put batches into page-locked memory, for a GPU.
-        waited_s: Seconds that the taker of batches has waited for them so far.
+        waited_s: Seconds spent waiting for batches so far.
 
     Raises:
         ValueError: `first`, `shard`, `workers` or `batch_size` is out of range.
@@ -90,7 +90,7 @@ class Batches(Generic[BatchKind]):
     waited_s: float = 0.0
 
     def __post_init__(self) -> None:
-        """Check what cannot be walked."""
+        """Check the arguments."""
         rank, world = self.shard
         if not 0 <= rank < world:
             raise ValueError(f"Rank {rank} is not among {world} processes.")
@@ -101,13 +101,11 @@ class Batches(Generic[BatchKind]):
         if self.workers < 0:
             raise ValueError(f"Batches need 0 workers or more, not {self.workers}.")
         if not 0 <= self.first <= self.total:
-            raise ValueError(
-                f"TrainingBatch {self.first} is not among the {self.total} of this walk."
-            )
+            raise ValueError(f"Batch {self.first} is not one of {self.total} batches.")
 
     @property
     def total(self) -> int:
-        """Number of batches of the whole walk."""
+        """Number of batches of the whole epoch."""
         whole, rest = divmod(len(self.order), self.batch_size)
         return whole + (rest > 0 and (whole == 0 or not self.drop_last))
 
@@ -150,7 +148,7 @@ class Batches(Generic[BatchKind]):
         rank, world = self.shard
         change = None
         if self.augment_seed is not None:
-            # Drawn for the whole batch, so that a slice is changed alike whoever takes it.
+            # Drawn for the whole batch, so that a slice is augmented alike in every process.
             drawn = draws_of_batch(self.augment_seed, number, len(rows), self.augment_ranges)
             draws = drawn[rank::world]
             change = partial(apply_augmentations, augmentations=draws)

@@ -1,4 +1,4 @@
-"""What a localiser learns from a batch, and its measures on held-out slices."""
+"""A localiser's loss on a batch, and its measures on held-out slices."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class BoxMeasures(Measures):
     """Measures on held-out slices, before any fusion.
 
     Attributes:
-        auc: Of a slice's best score, boxed slices against the others; None where one is missing.
-        mean_iou: IoU of the best-scored box with the true one, mean over boxed slices, 0 where
-            there is none.
+        auc: AUC of a slice's best score, boxed slices against the others; None if one is missing.
+        mean_iou: IoU of the best-scored box with the true one, mean over boxed slices, 0 without
+            one.
         hit_rate: Share of boxed slices whose best-scored box has its centre in a true one.
         slices: Number of slices.
-        boxed_slices: Of them with a box.
+        boxed_slices: Number of slices with a true box.
     """
 
     auc: float | None
@@ -56,19 +56,19 @@ def add_box_gradients(
     """As `engine.AddGradients`: the sum of Faster R-CNN's four losses.
 
     Each part counts by its share of the slices. The losses are means over proposals, which are
-    drawn again for every part, so that parts come near to the gradient of the batch and no more.
+    drawn again for every part, so that parts only approximate the gradient of the batch.
 
     Args:
         fabric: Device and precision.
         model: A localiser, set up by `fabric`.
         batch: On the device.
-        parts: To begin with; 1 for the whole batch at once.
+        parts: Number of parts to start with; 1 for the whole batch.
 
     Returns:
-        The loss of the batch and the parts that it took.
+        Loss of the batch and number of parts used.
 
     Raises:
-        TrainingError: As `in_parts`.
+        TrainingError: As for `in_parts`.
     """
 
     def attempt(count: int) -> float:
@@ -97,7 +97,7 @@ def measure_boxes(
     Args:
         fabric: Device and precision.
         model: A localiser, set up by `fabric`.
-        batches: At least one boxed slice among all processes.
+        batches: With at least one boxed slice over all processes.
         on_batch: Called after each batch.
     """
     model.eval()
@@ -108,8 +108,8 @@ def measure_boxes(
         found = cast(list[RawBoxes], model(batch.to(fabric.device).images))
         rows += [_measure(raw, boxes) for raw, boxes in zip(found, batch.boxes, strict=True)]
         on_batch()
-    everyones = [row for part in gather_objects(fabric, rows) for row in cast(list[object], part)]
-    return _summary(np.array(everyones, dtype=np.float64))
+    gathered = [row for part in gather_objects(fabric, rows) for row in cast(list[object], part)]
+    return _summary(np.array(gathered, dtype=np.float64))
 
 
 def _measure(raw: RawBoxes, truth: torch.Tensor) -> tuple[float, bool, float, bool]:

@@ -29,7 +29,7 @@ from core.training.task import ORDER_STREAM, TrainingTask
 from core.types import Store
 
 FIELD_MM: Final = 88.0
-"""Side of the square where a run sets none: it holds every box of the synthetic cohort."""
+"""Default side of the square: it contains every box of the synthetic cohort."""
 _AUGMENT_STREAM: Final = 1
 _VALIDATION_STREAM: Final = 2
 _log = logging.getLogger("core.training")
@@ -38,8 +38,8 @@ _log = logging.getLogger("core.training")
 class BoxTask(TrainingTask[BoxDataset, BoxBatch]):
     """Localisation.
 
-    The anchors are fitted to the boxes of the training folds, unless the run goes on from another
-    localiser (`init_from`): it keeps that one's anchors, which its heads learnt against.
+    The anchors are fitted to the boxes of the training folds, unless the run starts from another
+    localiser (`init_from`): it keeps that one's anchors, for which its heads were trained.
     """
 
     def __init__(self, config: RunConfig, cohort: TrainingCohort[BoxDataset]) -> None:
@@ -56,8 +56,8 @@ class BoxTask(TrainingTask[BoxDataset, BoxBatch]):
     def load(cls, config: RunConfig, store: Store, run: RunFolder, *, device: str) -> Self:
         """As `TrainingTask.load`.
 
-        A fractured study without boxes, as 726 of RSNA's 961, is left out without a word: nobody
-        marked where its fracture is.
+        A fractured study without boxes, as 726 of RSNA's 961, is left out without a warning: the
+        location of its fracture is not annotated.
         """
         del device
         records = read_studies(config.data_root)
@@ -83,12 +83,12 @@ class BoxTask(TrainingTask[BoxDataset, BoxBatch]):
 
     def training_batches(self, epoch: int) -> Batches[BoxBatch]:
         """As `TrainingTask.training_batches`."""
-        config, learnt = self.config, self.cohort.training
-        order = learnt.training_order(
+        config, slices = self.config, self.cohort.training
+        order = slices.training_order(
             seed=(config.seed, epoch, ORDER_STREAM), negatives=config.negatives
         )
         augment = (config.seed, epoch, _AUGMENT_STREAM) if config.augment else None
-        return self._batches(AugmentedBoxes(learnt, augment), order, drop_last=True)
+        return self._batches(AugmentedBoxes(slices, augment), order, drop_last=True)
 
     def validation_batches(self, held_out: BoxDataset) -> Batches[BoxBatch]:
         """As `TrainingTask.validation_batches`."""
@@ -130,7 +130,7 @@ class BoxTask(TrainingTask[BoxDataset, BoxBatch]):
         }
 
     def finish(self, model: nn.Module) -> dict[str, Any]:
-        """The boxes learnt from, and what earlier localisers of the line learnt from."""
+        """Number of training boxes, and the training data of the previous localisers."""
         del model
         return {
             "boxes": len(self.cohort.training.sides),
@@ -139,27 +139,27 @@ class BoxTask(TrainingTask[BoxDataset, BoxBatch]):
 
 
 def _known_anchors(config: RunConfig) -> Anchors | None:
-    """The anchors of the localiser that a run starts from; None where it starts from none."""
+    """Anchors of the localiser that a run starts from; None if it starts from none."""
     if config.init_from is None:
         return None
     return read_bundle(config.init_from).config.anchors
 
 
 def _earlier_stages(config: RunConfig) -> list[dict[str, Any]]:
-    """What the localisers learnt from that a run goes on from, the earliest first."""
+    """Training data of the localisers that a run continues, the earliest first."""
     if config.init_from is None:
         return []
     first = read_bundle(config.init_from).config
     known = first.trained_on
     stages = list(known.get("earlier_stages", []))
     if first.gives_boxes:
-        learnt = {name: known.get(name) for name in ("studies", "boxes", "study_ids_sha256")}
-        stages.append(learnt | {"epochs": known.get("run", {}).get("epochs")})
+        data = {name: known.get(name) for name in ("studies", "boxes", "study_ids_sha256")}
+        stages.append(data | {"epochs": known.get("run", {}).get("epochs")})
     return stages
 
 
 def localizer_preparation(config: RunConfig) -> SlicePreparation:
-    """How a localiser sees a slice: always a square along the spine, and its noise left alone."""
+    """Preparation of a localiser's slices: always a square along the spine, no noise reduction."""
     asked = config.preparation
     return asked.model_copy(
         update={"crop": 1.0, "field_mm": asked.field_mm or FIELD_MM, "noise_reduction": "none"}

@@ -1,4 +1,4 @@
-"""What a finished run leaves: its bundle."""
+"""Export of a finished run as a bundle."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.training.state import TrainingState
 from core.training.task import TrainingTask
 
 _PLACES: Final = {"data_root", "device", "vertebra_bundle", "init_from"}
-"""Of a config, the fields about where a run happened rather than what it learnt."""
+"""Config fields about where a run happened, which the bundle leaves out."""
 
 
 def write_bundle(
@@ -55,5 +55,5 @@ def write_bundle(
 
 
 def bundle_name(bundle: Path | None) -> str | None:
-    """The name in a bundle's config; its folder may be called anything."""
+    """The name in a bundle's config, which may differ from its folder's."""
     return None if bundle is None else read_bundle(bundle).config.name

@@ -24,7 +24,7 @@ StudyKind = TypeVar("StudyKind")
 
 
 class TrainingSlices(Protocol):
-    """The slices of several studies."""
+    """Slices of several studies."""
 
     def __len__(self) -> int:
         """Number of slices."""
@@ -32,7 +32,7 @@ class TrainingSlices(Protocol):
 
     @property
     def study_ids(self) -> Sequence[str]:
-        """The studies that they come from."""
+        """Ids of the studies."""
         ...
 
 
@@ -41,13 +41,13 @@ DatasetKind = TypeVar("DatasetKind", bound=TrainingSlices)
 
 @dataclass(frozen=True, slots=True)
 class TrainingCohort(Generic[DatasetKind]):
-    """What a run learns from and is measured on.
+    """Training and validation data of a run.
 
     Attributes:
-        training: The slices learnt from.
-        validation: The held-out fold; None where the run trains on everything.
+        training: The training slices.
+        validation: The held-out fold; None if the run trains on everything.
         synthetic: Whether the studies are generated.
-        fingerprint: sha256 over the content of all its studies and masks.
+        fingerprint: sha256 over the content of all studies and masks.
     """
 
     training: DatasetKind
@@ -65,11 +65,11 @@ def prepare_studies(
 
     Args:
         records: The studies.
-        load: Prepares one, or takes it from the store.
-        run: Shows how far the preparation is.
+        load: Prepares one study, or takes it from the store.
+        run: Run folder, whose status shows the progress.
 
     Returns:
-        What `load` gave, by study id.
+        Results of `load` by study id.
 
     Raises:
         StorageError: The slice store cannot be written.
@@ -95,10 +95,10 @@ def split_cohort(
 
     Args:
         records: All studies of the data root.
-        studies: Those prepared, by study id.
-        config: The run; its `fold` is a number or None.
-        store: Where prepared slices are kept.
-        dataset: Puts studies behind one index, for "training" or "validation".
+        studies: The prepared studies by study id.
+        config: Config of the run; its `fold` is a number or None.
+        store: Store of prepared slices.
+        dataset: Makes a data set of studies, for "training" or "validation".
 
     Raises:
         DataRootError: There are fewer studies than folds.
@@ -121,9 +121,9 @@ def split_cohort(
 
 
 def saved_folds(records: Sequence[StudyRecord], config: RunConfig, store: Store) -> dict[str, int]:
-    """Give the folds of a data root, kept beside its index so that they outlive every change.
+    """Assign or load the folds of a data root, saved next to its index so that they never change.
 
-    Those of generated studies are not kept: a cohort of the same name may be made again.
+    Folds of generated studies are not saved: a cohort of the same name may be generated again.
 
     Raises:
         DataRootError: There are fewer studies than folds, or the file does not fit them.

@@ -1,9 +1,8 @@
-"""Runs wait their turn: one at a time a device, first come first served, across processes.
+"""A queue of runs for each device: one run at a time, first come first served, across processes.
 
-A waiting run is a process with a ticket file. No supervisor hands out turns, so none can die: each
-process looks at the tickets itself, and the ticket of a dead one counts no more. Machines that
-share a disk have queues of their own: their devices are others, and whether a process lives only
-its own machine can tell.
+A waiting run is a process with a ticket file. There is no supervisor that could fail: each process
+checks the tickets itself, and tickets of dead processes are ignored. Machines that share a disk
+have separate queues: their devices differ, and only the own machine knows whether a process lives.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from core.training.runs import RunFolder
 POLL_SECONDS: Final = 1.0
 
 _TICKETS = "[0-9]*-*.json"
-"""Not the hidden files that a write which was killed leaves behind."""
+"""Does not match the hidden files left by a killed write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +38,8 @@ class Ticket:
     Attributes:
         number: Place in the queue; the lowest is first.
         pid: The process that waits or trains.
-        process_started: Its `process_identity`; tells it from a later process that was given the
-            same pid. A number in tickets of older versions.
+        process_started: Its `process_identity`, which distinguishes it from a later process with
+            the same pid. A number in tickets of older versions.
     """
 
     number: int
@@ -49,7 +48,7 @@ class Ticket:
 
     @property
     def is_valid(self) -> bool:
-        """Whether its process still lives."""
+        """Whether the process still lives."""
         return is_same_process(self.pid, self.process_started)
 
 
@@ -58,13 +57,13 @@ def turn(
     folder: Path, device: str, *, on_wait: Callable[[int], None] | None = None,
     poll_s: float = POLL_SECONDS,
 ) -> Iterator[None]:  # fmt: skip
-    """Hold a device for the length of the block, waiting for the runs that asked earlier.
+    """Hold a device for the length of the block, after waiting for earlier runs.
 
     Args:
-        folder: Where the tickets lie; the same for all who share the device.
+        folder: Folder of the tickets; the same for all runs that share the device.
         device: For example "cpu" or "cuda"; each has its own queue on each machine.
-        on_wait: Called at each look with the number of runs ahead, while there are any.
-        poll_s: Seconds between looks.
+        on_wait: Called at each check with the number of runs ahead, while there are any.
+        poll_s: Seconds between checks.
 
     Raises:
         StorageError: The folder cannot be written.
@@ -82,8 +81,8 @@ def turn(
 
 
 def _draw_ticket(queue: Path) -> Path:
-    # Drawn and laid down in one step: else a lower number could turn up after a higher one had
-    # found the queue empty, and both would train.
+    # Numbered and written under one lock: otherwise a lower number could appear after a higher one
+    # had found the queue empty, and both would train.
     try:
         queue.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -100,7 +99,7 @@ def _draw_ticket(queue: Path) -> Path:
 
 
 def queue_of(folder: Path, device: str) -> Path:
-    """Where the tickets for a device of this machine lie."""
+    """Folder of the tickets for a device of this machine."""
     return folder / (platform.node() or "here") / device
 
 
@@ -110,7 +109,7 @@ def waiting(folder: Path, device: str) -> int:
 
 
 def _valid_tickets(queue: Path) -> list[str]:
-    """File names of living processes' tickets in order; those of dead ones are cleared away."""
+    """File names of living processes' tickets in order; those of dead processes are removed."""
     valid: list[str] = []
     for path in sorted(queue.glob(_TICKETS)):
         try:
@@ -126,26 +125,26 @@ def _valid_tickets(queue: Path) -> list[str]:
 
 @contextmanager
 def wait_for_turn(folder: Path, device: str, run_dir: Path) -> Iterator[None]:
-    """Hold the device for the length of the block; the run's status says how many are ahead.
+    """Hold the device for the length of the block; the run's status shows how many are ahead.
 
     Args:
-        folder: Where the tickets lie; the same for all who share the device.
+        folder: Folder of the tickets; the same for all runs that share the device.
         device: For example "cpu" or "cuda".
-        run_dir: The run's folder.
+        run_dir: Folder of the run.
 
     Raises:
         StorageError: A folder cannot be written.
     """
     run = RunFolder(run_dir)
 
-    def tell(ahead: int) -> None:
+    def show_position(ahead: int) -> None:
         waiting_for = "1 run" if ahead == 1 else f"{ahead} runs"
         run.write_status("queued", message=f"waiting for {waiting_for}")
 
-    # While waiting too, a request to terminate is the user's and not a crash.
+    # While waiting, too, a request to terminate comes from the user and is not a crash.
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with turn(folder, device, on_wait=tell):
+        with turn(folder, device, on_wait=show_position):
             signal.signal(signal.SIGTERM, previous)
             yield
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""The processes that train one model together, as `torchrun` starts them."""
+"""Processes that train one model together, started by `torchrun`."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from core.errors import DeviceError
 
 @dataclass(frozen=True, slots=True)
 class Processes:
-    """This process among those of its run.
+    """Place of this process among those of its run.
 
     Attributes:
-        rank: 0 writes the run's folder.
-        world: Processes in all.
+        rank: Rank of this process; 0 writes the run's folder.
+        world: Total number of processes.
         per_node: Processes on each machine.
     """
 
@@ -30,12 +30,12 @@ class Processes:
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the one that writes."""
+        """Whether this process writes the run's folder."""
         return self.rank == 0
 
 
 def processes_of_torchrun() -> Processes:
-    """What `torchrun` says of this process; one alone where it was started otherwise."""
+    """Read this process's place from `torchrun`'s environment; a single process without it."""
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         return Processes()
     return Processes(
@@ -46,15 +46,15 @@ def processes_of_torchrun() -> Processes:
 
 
 def start_fabric(config: RunConfig, processes: Processes) -> Fabric:
-    """Set seeds, determinism, precision and devices up.
+    """Set up seeds, determinism, precision and devices.
 
     Raises:
-        DeviceError: The device asked for is not there.
+        DeviceError: The device is not available.
     """
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not available.get(config.device, True):
         raise DeviceError(f"This machine has no {config.device} device; set `device: auto`.")
-    # cuDNN's quickest kernels may differ from run to run; the same seed shall give the same model.
+    # cuDNN's fastest kernels may differ from run to run; one seed must give one model.
     torch.backends.cudnn.deterministic = config.deterministic
     torch.backends.cudnn.benchmark = not config.deterministic
     fabric = Fabric(
@@ -70,15 +70,15 @@ def start_fabric(config: RunConfig, processes: Processes) -> Fabric:
 
 
 def agree(fabric: Fabric, processes: Processes, answer: bool) -> bool:
-    """Make rank 0's answer that of all processes."""
+    """Give rank 0's answer to all processes."""
     if processes.world == 1:
         return answer
-    told = torch.tensor(float(answer and processes.is_first), device=fabric.device)
-    return bool(cast(Tensor, fabric.all_reduce(told, reduce_op="sum")).item() > 0)
+    value = torch.tensor(float(answer and processes.is_first), device=fabric.device)
+    return bool(cast(Tensor, fabric.all_reduce(value, reduce_op="sum")).item() > 0)
 
 
 def gather_objects(fabric: Fabric, value: object) -> list[object]:
-    """Give every process's picklable `value`, by rank, to all of them."""
+    """Gather every process's picklable `value`, by rank, on all processes."""
     if fabric.world_size == 1:
         return [value]
     found: list[object] = [None] * fabric.world_size

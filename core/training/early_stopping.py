@@ -1,4 +1,4 @@
-"""When a run has stopped learning."""
+"""Early stopping of a run whose loss no longer falls."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class EarlyStopping:
-    """Stop after several windows of batches in a row without a sufficient fall of their loss.
+    """Stop after several consecutive windows of batches without a sufficient fall of the loss.
 
-    The loss watched is the mean training loss over a window of batches: in the method's single
-    epoch each batch is new to the model when its loss is taken.
+    The loss is the mean training loss over a window of batches: in the method's single epoch each
+    batch is new to the model when its loss is computed.
 
     Attributes:
-        delta: The loss must fall below the best by more than this to count.
-        patience: Windows in a row without such a fall that end the run.
-        every: Batches in a window.
-        best: Loss to beat.
-        waited: Windows since it was set.
-        window_sum: Sum of the losses in the window being filled.
-        window_count: Number of them.
+        delta: Smallest fall below the best loss that counts.
+        patience: Consecutive windows without such a fall that end the run.
+        every: Batches per window.
+        best: Lowest loss so far.
+        waited: Windows since the lowest loss.
+        window_sum: Sum of the losses in the current window.
+        window_count: Batches in the current window.
     """
 
     delta: float
@@ -32,7 +32,7 @@ class EarlyStopping:
     window_count: int = 0
 
     def should_stop(self, loss: float) -> bool:
-        """Take one batch's loss into account and tell whether the run ends after it."""
+        """Add one batch's loss and return whether the run ends after it."""
         self.window_sum += loss
         self.window_count += 1
         if self.window_count < self.every:
@@ -46,7 +46,7 @@ class EarlyStopping:
         return self.waited >= self.patience
 
     def state_dict(self) -> dict[str, float | int]:
-        """Give what a checkpoint keeps."""
+        """Return the state for a checkpoint."""
         return {
             "best": self.best,
             "waited": self.waited,
@@ -55,6 +55,6 @@ class EarlyStopping:
         }
 
     def load_state_dict(self, state: dict[str, float | int]) -> None:
-        """Take a checkpoint's state over."""
+        """Restore the state from a checkpoint."""
         self.best, self.window_sum = float(state["best"]), float(state["window_sum"])
         self.waited, self.window_count = int(state["waited"]), int(state["window_count"])

@@ -1,4 +1,4 @@
-"""The loop over one epoch, the same for every task."""
+"""The training loop over one epoch, for every task."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from core.training.batches import Batches, BatchKind
 from core.training.state import TrainingState
 
 GRADIENT_NORM_LIMIT: Final = 1.0
-"""Of the gradient, over all weights, unless a run sets another."""
+"""Default limit of the gradient's norm over all weights."""
 
 AddGradients = Callable[[Fabric, nn.Module, BatchKind, int], tuple[float, int]]
-"""Adds a batch's gradient to the weights', in so many parts or more where memory does not take it
-whole; returns the loss of the batch and the parts that it took."""
+"""Adds a batch's gradient to the weights', in the given number of parts or in more if memory is too
+small; returns the loss of the batch and the number of parts used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,12 @@ class StepReport:
     """One training step.
 
     Attributes:
-        step: Batches trained so far, counted over the run.
+        step: Batches trained so far in the run.
         batch: Number of the batch within its epoch, from 1.
-        loss: Of this batch.
-        learning_rate: Used in this step.
-        images_per_second: Over the epoch so far.
-        loader_wait_share: Share of the epoch's time so far spent on making batches.
+        loss: Loss of this batch.
+        learning_rate: Learning rate of this step.
+        images_per_second: Mean over the epoch so far.
+        loader_wait_share: Share of the epoch's time so far spent waiting for batches.
     """
 
     step: int
@@ -53,19 +53,19 @@ def train_one_epoch(
     on_step: Callable[[StepReport], bool],
     gradient_clip: float = GRADIENT_NORM_LIMIT,
 ) -> None:
-    """Learn from each batch once; several processes learn from their shares of it as one.
+    """Train on each batch once; several processes share every batch.
 
     Args:
         fabric: Device and precision.
-        state: Model, optimizer and schedule, set up by `fabric`; its step is counted up.
-        batches: The epoch.
+        state: Model, optimizer and schedule, set up by `fabric`; its counters are updated.
+        batches: Batches of the epoch.
         add_gradients: The task's loss and its gradient.
-        on_step: Called after each step; returning True ends the epoch there.
-        gradient_clip: Longest gradient that is followed as it is; 0 for any.
+        on_step: Called after each step; returning True ends the epoch.
+        gradient_clip: Largest norm of the gradient, beyond which it is scaled down; 0 for none.
 
     Raises:
-        TrainingError: The loss or the gradient of a batch is not finite, or the memory does not
-            take a single slice.
+        TrainingError: The loss or the gradient of a batch is not finite, or memory is too small for
+            a single slice.
     """
     state.model.train()
     started, seen, parts = time.perf_counter(), 0, 1
@@ -95,13 +95,13 @@ def _check_finite(what: str, value: float, state: TrainingState, batch: int) -> 
 
 
 def _descend(fabric: Fabric, state: TrainingState, gradient_clip: float) -> float:
-    """Take one step down the clipped gradient at the weights, and one along the schedule.
+    """Clip the gradient, then step the optimizer and the schedule.
+
+    With a gradient that is not finite the weights do not change.
 
     Returns:
-        The gradient's norm before clipping; 0 where float16's scaler skips a step, as it does
-        with a gradient beyond its range.
-
-    A gradient that is not finite is not followed, so the weights stay as they are.
+        The gradient's norm before clipping; 0 with float16's scaler, which skips steps whose
+        gradient is out of range.
     """
     norm = fabric.clip_gradients(
         state.model, state.optimizer, max_norm=gradient_clip or math.inf, error_if_nonfinite=False

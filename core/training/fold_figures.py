@@ -1,4 +1,4 @@
-"""Reading back what a run over all folds found, without its networks."""
+"""Results of a run over all folds, read without its networks."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class FoldFigure:
 
     Attributes:
         level: "presence", "slice", "vertebra" or "patient".
-        mean: Over the folds where it is defined; None where it is in none.
+        mean: Mean over the folds where it is defined; None if it is defined in none.
         sd: Sample standard deviation over the folds; None with fewer than two.
-        values: A fold each, None where undefined.
-        pooled: Of all out-of-fold predictions together; None where undefined.
-        interval: Its 95 % interval by patient bootstrap; None where there is none.
+        values: Value of each fold, None where undefined.
+        pooled: Value of all out-of-fold predictions together; None if undefined.
+        interval: 95 % interval of `pooled` by patient bootstrap; None if there is none.
     """
 
     level: str
@@ -35,17 +35,17 @@ class FoldFigure:
 
 
 def read_fold_figures(run_folder: Path, name: str = "auc") -> list[FoldFigure]:
-    """Read one figure at every level that a run over all folds measured.
+    """Read one figure of a run over all folds at every level.
 
     Args:
-        run_folder: The run.
+        run_folder: Folder of the run.
         name: "auc", "average_precision", "f1", "recall", "precision" or "accuracy".
 
     Returns:
-        By level, presence first; empty while the run has not pooled its folds.
+        Figures by level, presence first; empty until the run has pooled its folds.
 
     Raises:
-        TrainingError: The summary is there and cannot be read.
+        TrainingError: The summary exists but cannot be read.
     """
     path = run_folder / SUMMARY_FILE
     try:
@@ -59,9 +59,7 @@ def read_fold_figures(run_folder: Path, name: str = "auc") -> list[FoldFigure]:
         raise TrainingError(f"{path} cannot be read; resume the run to write it again.") from error
 
 
-def _figure(
-    level: str, spread: dict[str, Any], pooled: dict[str, Any], name: str
-) -> FoldFigure:  # fmt: skip
+def _figure(level: str, spread: dict[str, Any], pooled: dict[str, Any], name: str) -> FoldFigure:
     measured = pooled["pooled"] if level == "presence" else pooled
     bounds = (measured.get("intervals") or {}).get(name)
     return FoldFigure(

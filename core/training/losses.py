@@ -27,8 +27,8 @@ DEFAULT_ALPHA: Final = 2.0
 class WeightedBCE:
     """Binary cross-entropy from logits, each term weighted by its truth.
 
-    A truth t between 0 and 1, as a vertebra model's probability gives it, counts as a truth of 1
-    with weight t and a truth of 0 with weight 1 - t: the expected loss.
+    A truth t between 0 and 1, such as a vertebra model's probability, counts as a truth of 1 with
+    weight t and a truth of 0 with weight 1 - t: the expected loss.
 
     Attributes:
         negative: Weight of a term whose target is 0.
@@ -39,7 +39,7 @@ class WeightedBCE:
     positive: float
 
     def sums(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Give sum(w BCE) and sum(w) as two float32 scalars, to be added up over batches."""
+        """Return sum(w BCE) and sum(w) as two float32 scalars, to be summed over batches."""
         if logits.shape != targets.shape:
             raise ValueError(
                 f"Logits {tuple(logits.shape)} and targets {tuple(targets.shape)} must have "
@@ -53,7 +53,7 @@ class WeightedBCE:
         return self.negative * total, weights.sum()
 
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Give the weighted mean, sum(w BCE) / sum(w).
+        """Return the weighted mean, sum(w BCE) / sum(w).
 
         Dividing by the weights, as the RSNA 2022 metric does, keeps the loss in nats whatever
         their scale, so that one threshold of early stopping means the same for every model.
@@ -77,10 +77,10 @@ class Term:
     """One part of a model's loss.
 
     Attributes:
-        columns: The logits it reads.
-        target: Their truth: v_ij, y_ij, or y_i = max_j y_ij.
-        bce: The weighted cross-entropy of both.
-        factor: Its weight among the terms.
+        columns: Columns of the logits.
+        target: Truth of these logits: v_ij, y_ij, or y_i = max_j y_ij.
+        bce: Weighted cross-entropy of logits and truth.
+        factor: Weight of the term.
     """
 
     columns: slice
@@ -94,13 +94,13 @@ class Criterion:
     """The loss of one model: a sum of terms, each a weighted mean over slices and vertebrae.
 
     Attributes:
-        terms: Its parts; together they read all logits.
+        terms: Parts of the loss; together they cover all logits.
     """
 
     terms: tuple[Term, ...]
 
     def __call__(self, logits: Tensor, presence: Tensor, fractured: Tensor) -> Tensor:
-        """Give the loss of a batch.
+        """Return the loss of a batch.
 
         Args:
             logits: Float (n, outputs) of the model.
@@ -116,9 +116,9 @@ class Criterion:
         return self.combine(*self.sums(logits, presence, fractured))
 
     def sums(self, logits: Tensor, presence: Tensor, fractured: Tensor) -> tuple[Tensor, Tensor]:
-        """Give sum(w BCE) and sum(w) of each term, float32 (terms,) twice.
+        """Return sum(w BCE) and sum(w) of each term, float32 (terms,) each.
 
-        Added up over batches, and over processes, they give `combine` what it needs.
+        Summed over batches and processes they are the input of `combine`.
 
         Raises:
             ValueError: A shape does not fit the model.
@@ -135,7 +135,7 @@ class Criterion:
         return torch.stack([part[0] for part in parts]), torch.stack([part[1] for part in parts])
 
     def combine(self, totals: Tensor, weights: Tensor) -> Tensor:
-        """Give the loss from sums: sum over terms of factor * total / weight.
+        """Return the loss from sums: sum over terms of factor * total / weight.
 
         Args:
             totals: Float (terms,), sum(w BCE).
@@ -145,12 +145,12 @@ class Criterion:
         return (factors * _ratio(totals, weights)).sum()
 
     def targets(self, presence: Tensor, fractured: Tensor) -> Tensor:
-        """The truth beside the logits, float32 (n, outputs), column by column."""
+        """The truth of each logit, float32 (n, outputs)."""
         return torch.cat([_truth(term.target, presence, fractured) for term in self.terms], dim=1)
 
 
 def loss_for(task: str, type: int, alpha: float = DEFAULT_ALPHA) -> Criterion:
-    """Choose the loss of a model.
+    """Look up the loss of a model.
 
     Terms about a vertebra weigh 1 (absent) and 2 (present), terms about the slice as a whole 7 and
     14, as in the RSNA 2022 metric::
@@ -163,13 +163,13 @@ def loss_for(task: str, type: int, alpha: float = DEFAULT_ALPHA) -> Criterion:
     Args:
         task: "vertebra" or "fracture".
         type: The model's type.
-        alpha: Weight of Type 3's fracture loss; the others do not read it.
+        alpha: Weight of Type 3's fracture loss; unused for other types.
 
     Raises:
         ConfigError: There is no such model, or `alpha` is not above 0.
     """
     if not alpha > 0:
-        raise ConfigError(f"alpha weighs a loss and must be above 0, but it is {alpha}.")
+        raise ConfigError(f"alpha is the weight of a loss and must be above 0, but it is {alpha}.")
     seven = slice(0, N_VERTEBRAE)
     match task, type:
         case "vertebra", 1 | 2:
@@ -185,7 +185,7 @@ def loss_for(task: str, type: int, alpha: float = DEFAULT_ALPHA) -> Criterion:
                 Term(other_seven, "presence", _VERTEBRA),
             )
         case _:
-            raise ConfigError(f"There is no {task} model of type {type}, hence no loss for it.")
+            raise ConfigError(f"There is no {task} model of type {type}, so it has no loss.")
     return Criterion(terms)
 
 

@@ -1,4 +1,4 @@
-"""Batches that do not fit into memory, learned in parts."""
+"""Training on batches in parts if they do not fit into memory."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ _log = logging.getLogger("core.training")
 def in_parts(
     fabric: Fabric, model: nn.Module, slices: int, parts: int, attempt: Callable[[int], float]
 ) -> tuple[float, int]:
-    """Add a batch's gradient to the weights', in more parts where memory does not take it whole.
+    """Add a batch's gradient to the weights', in more parts if memory is too small.
 
     Args:
-        fabric: Where the batch lies.
-        model: Its gradients are cleared before another attempt.
-        slices: Of the batch.
-        parts: To begin with; 1 for the whole batch at once.
-        attempt: Adds the gradient in so many parts and gives the loss of the batch.
+        fabric: Device of the batch.
+        model: The model; its gradients are cleared before another attempt.
+        slices: Number of slices in the batch.
+        parts: Number of parts to start with; 1 for the whole batch.
+        attempt: Adds the gradient in the given number of parts and returns the loss of the batch.
 
     Returns:
-        The loss of the batch and the parts that it took.
+        Loss of the batch and number of parts used.
 
     Raises:
-        TrainingError: The memory does not take a single slice, or one of several processes ran
-            out of it: the others would wait for ever.
+        TrainingError: Memory is too small for a single slice, or one of several processes ran out
+            of it, for which the others would wait forever.
     """
     while True:
         try:
@@ -44,8 +44,8 @@ def in_parts(
                 ) from error
             parts = min(parts * 2, slices)
             _log.warning(
-                "The memory of %s is too small for %d slices at once; batches are learned in %d "
-                "parts from here on.", fabric.device, slices, parts,
+                "The memory of %s is too small for %d slices at once; continuing with batches "
+                "in %d parts.", fabric.device, slices, parts,
             )  # fmt: skip
         # Outside the handler: the error's traceback keeps the tensors alive.
         model.zero_grad()

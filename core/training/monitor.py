@@ -1,4 +1,4 @@
-"""What follows a run step by step: metrics, heartbeat, progress, early stopping, checkpoints."""
+"""Monitoring of a run after each step: metrics, heartbeat, early stopping, checkpoints."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _log = logging.getLogger("core.training")
 
 
 class Monitor:
-    """Told of each step by the engine; answers whether the run ends there.
+    """Callback of the training loop after each step; returns whether the run ends there.
 
     Args:
-        run: Where metrics and heartbeat go; None in a process that does not write.
-        state: The run's state, which it keeps up to date.
-        total_steps: Of the run.
-        progress: Called with (steps done, steps in all).
+        run: Run folder for metrics and heartbeat; None in a process that does not write.
+        state: The run's state, which is updated.
+        total_steps: Number of steps of the run.
+        progress: Called with (steps done, total steps).
         curves: TensorBoard's events; None for none.
         checkpoint: Saves the state.
         checkpoint_every_s: Longest time between two checkpoints.
-        agree: Makes rank 0's answer that of all processes.
+        agree: Gives rank 0's answer to all processes.
         stops: Whether the user has asked the run to stop; it is then saved and interrupted.
     """
 
@@ -65,7 +65,7 @@ class Monitor:
             Whether early stopping ends the run here.
 
         Raises:
-            KeyboardInterrupt: The user has asked to stop; the step is saved.
+            KeyboardInterrupt: The user has asked the run to stop; its state is saved.
         """
         state = self._state
         self._last = report
@@ -87,13 +87,13 @@ class Monitor:
         return stops
 
     def end_epoch(self) -> None:
-        """Count the epoch as finished, and record the pace of what was trained of it here."""
+        """Count the epoch as finished, and record the speed since the run started or resumed."""
         state, last = self._state, self._last
         state.epoch, state.batch, self._last = state.epoch + 1, 0, None
         if last is None or self._run is None:
             return
         _log.info(
-            "Epoch %d: %.1f images a second, %.1f %% of the time waiting for data.",
+            "Epoch %d: %.1f images per second, %.1f %% of the time waiting for data.",
             state.epoch, last.images_per_second, 100 * last.loader_wait_share,
         )  # fmt: skip
         self._run.append_metrics(
@@ -102,7 +102,7 @@ class Monitor:
         )  # fmt: skip
 
     def _write_line(self, report: StepReport) -> None:
-        """The line's loss is the mean since the line before."""
+        """Write a line of metrics, whose loss is the mean since the previous line."""
         recent = self._state.recent_losses
         values = asdict(report) | {
             "loss": sum(recent) / len(recent),

@@ -1,4 +1,4 @@
-"""Measured paces of networks, kept in a file of this machine; read without torch."""
+"""Training speeds of networks measured on this machine, in a file read without torch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KEPT: Final = 50
 
 
 def read_paces(folder: Path) -> list[Pace]:
-    """The paces kept in a folder, the latest first; none where the file is missing or broken."""
+    """Read the saved paces, the latest first; none if the file is missing or damaged."""
     try:
         return [Pace(**entry) for entry in json.loads((folder / FILE).read_text())]
     except (OSError, ValueError, TypeError):
@@ -23,7 +23,7 @@ def read_paces(folder: Path) -> list[Pace]:
 
 
 def keep_pace(folder: Path, pace: Pace) -> None:
-    """Put a pace before the others, in place of one of the same network, size and precision.
+    """Save a pace as the latest, replacing one of the same network, size and precision.
 
     Raises:
         StorageError: The file cannot be written.

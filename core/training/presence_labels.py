@@ -1,4 +1,4 @@
-"""Presences v_ij of studies without a mask, from a vertebra bundle."""
+"""Presence v_ij of studies without a mask, predicted by a vertebra bundle."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ _BATCH_SIZE: Final = 32
 def presence_from_bundle(
     records: Iterable[StudyRecord], folder: Path, *, store: Store, device: str = "cpu"
 ) -> dict[str, NDArray[np.float32]]:
-    """Give v_ij, as a vertebra model sees them, for each study that has no mask.
+    """Predict v_ij of each study that has no mask.
 
-    They are kept in the store under the content of the study and of the weights, so that every
-    fold, every process and a resumed run get the same numbers and a study is run through once.
+    The results are stored under the content of the study and of the weights, so that every fold,
+    every process and a resumed run get the same numbers and a study is predicted once.
 
     Args:
-        records: The studies; those with a mask, or that cannot be read, are passed over.
-        folder: The vertebra bundle.
-        store: Where prepared slices and presences are kept.
-        device: Where the model runs.
+        records: The studies; those with a mask, or that cannot be read, are skipped.
+        folder: Folder of the vertebra bundle.
+        store: Store of prepared slices and presences.
+        device: Device of the model.
 
     Returns:
-        By study id, float32 (n, 7) in [0, 1].
+        float32 (n, 7) in [0, 1] by study id.
 
     Raises:
-        BundleError: The bundle is broken or is not for vertebrae.
+        BundleError: The bundle is invalid or is not for vertebrae.
         StorageError: The store cannot be written.
     """
     bundle = read_bundle(folder)

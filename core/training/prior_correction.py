@@ -1,4 +1,4 @@
-"""Undo what balanced sampling does to probabilities."""
+"""Prior correction of probabilities after balanced sampling."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from torch import nn
 def prior_shifts(
     targets: NDArray[np.bool_] | NDArray[np.float32], positive: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """Log odds to add to each logit of a network that saw as many positive slices as negative.
+    """Log odds to add to each logit of a network trained on as many positive as negative slices.
 
     Output j occurs at the rate r_j in the cohort and at the rate b_j, the mean of its rates among
     positive and among negative slices, in a balanced draw; the shift is
     log(r_j / (1 - r_j)) - log(b_j / (1 - b_j)) (prior correction, King and Zeng 2001, "Logistic
-    Regression in Rare Events Data"). It keeps the order of an output's scores, hence its AUC. The
-    weights of the loss are part of the method and are left in. An output that never, or always,
-    occurs keeps its logit.
+    Regression in Rare Events Data"). It keeps the order of an output's scores, and so its AUC. The
+    weights of the loss are part of the method and are not corrected. An output that never, or
+    always, occurs keeps its logit.
 
     Args:
         targets: (n, outputs) truth of every slice of the training cohort, in [0, 1].
-        positive: bool (n,), by which the draw was balanced; of both classes.
+        positive: bool (n,), class by which the draw was balanced; both classes must occur.
 
     Returns:
         float64 (outputs,).

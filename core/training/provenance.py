@@ -1,4 +1,4 @@
-"""Where a run's result comes from: code, packages, machine and data."""
+"""Provenance of a run: code, packages, machine and data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib import metadata
-from pathlib import Path
 from typing import Final
 
 from core.config import PROJECT_ROOT
@@ -21,13 +20,13 @@ PACKAGES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What, beside its config, a run depends on.
+    """What a run depends on in addition to its config.
 
     Attributes:
-        git_commit: Of the code; "" outside a git checkout.
+        git_commit: Commit of the code; "" outside a git checkout.
         git_dirty: Whether tracked files differed from that commit.
-        python: Its version.
-        packages: Version by distribution name.
+        python: Version of Python.
+        packages: Versions by distribution name.
         machine: Operating system and processor, without names.
         data_fingerprint: sha256 over the store's keys, that is over the content of the studies
             used and how they were prepared.
@@ -65,10 +64,10 @@ def _version(name: str) -> str:
         return ""
 
 
-def _git(*arguments: str, folder: Path = PROJECT_ROOT) -> str:
+def _git(*arguments: str) -> str:
     try:
         done = subprocess.run(
-            ["git", "-C", str(folder), *arguments],
+            ["git", "-C", str(PROJECT_ROOT), *arguments],
             capture_output=True, text=True, timeout=10, check=True,
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError):

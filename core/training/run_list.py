@@ -1,4 +1,4 @@
-"""Reading runs back: what they are, how far they came, and what they measured."""
+"""Reading run folders: configs, progress and metrics."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ ShownState = Literal[
 ]  # fmt: skip
 RESUMABLE: Final = ("stopped", "failed", "crashed", "stalled")
 MEMBERS: Final = ("fold-", "trial-")
-"""What the runs inside a run over all folds, and inside a sweep, are called."""
+"""Name prefixes of the runs inside a run over all folds, and inside a sweep."""
 LOG_TAIL_BYTES: Final = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """One run as a list shows it.
+    """Summary of one run.
 
     Attributes:
-        run_id: Its folder's name, or "<parent>/<name>" for a fold or a trial.
-        folder: The run.
-        state: As written, but "crashed" where the process died without a word and "stalled"
-            where it lives and has not given a sign for `STALE_SECONDS`.
-        config: None where it cannot be read.
-        status: None where it cannot be read.
-        validation_auc: The last one on the held-out fold; None where there is none.
-        changed: Seconds since 1970 of the last sign of life.
-        problem: Why something cannot be read; "" where all can.
+        run_id: Name of the folder, or "<parent>/<name>" for a fold or a trial.
+        folder: Folder of the run.
+        state: State as written, but "crashed" if the process died without reporting it, and
+            "stalled" if it lives but its heartbeat is older than `STALE_SECONDS`.
+        config: Config of the run; None if it cannot be read.
+        status: Status of the run; None if it cannot be read.
+        validation_auc: Last AUC on the held-out fold; None if there is none.
+        changed: Time of the last heartbeat, in seconds since 1970.
+        problem: Why something cannot be read; "" if all can.
     """
 
     run_id: str
@@ -56,17 +56,17 @@ class RunSummary:
 
     @property
     def is_alive(self) -> bool:
-        """Whether a process is at work on it."""
+        """Whether a process is working on the run."""
         return self.status is not None and self.status.is_at_work and self.status.is_alive
 
     @property
     def can_resume(self) -> bool:
-        """Whether `--resume` would go on with it, once a hung process of it is gone."""
+        """Whether `--resume` would continue the run, once a hung process is gone."""
         return self.state in RESUMABLE and self.config is not None
 
 
 def list_runs(root: Path) -> list[RunSummary]:
-    """List the runs below `root`, the most recently active first; none where it is missing."""
+    """List the runs below `root`, the most recently active first; none if it is missing."""
     folders = [path for path in _visible_folders(root) if _is_run(path)]
     folders += [fold for path in _visible_folders(root) for fold in _visible_folders(path)
                 if fold.name.startswith(MEMBERS) and _is_run(fold)]  # fmt: skip
@@ -74,14 +74,14 @@ def list_runs(root: Path) -> list[RunSummary]:
 
 
 def summarise_run(folder: Path, root: Path | None = None) -> RunSummary:
-    """Read one run's folder; what cannot be read is said in `problem`."""
+    """Read one run's folder; `problem` names what cannot be read."""
     run = RunFolder(folder)
     run_id = folder.name if root is None else folder.relative_to(root).as_posix()
     config, status, problem = None, None, ""
     try:
         status = run.read_status()
         config = load_run_config(run.config_file)
-        status = _with_members_sign(status, config, folder)
+        status = _with_member_heartbeat(status, config, folder)
     except (ConfigError, TrainingError) as error:
         problem = str(error)
     return RunSummary(
@@ -90,7 +90,7 @@ def summarise_run(folder: Path, root: Path | None = None) -> RunSummary:
         state=_shown_state(status, config),
         config=config,
         status=status,
-        # Without held-out patients the whole file would be searched for what is not there.
+        # Without a held-out fold the whole file would be searched in vain.
         validation_auc=None if config and config.fold is None else _last_auc(run.metrics_file),
         changed=status.heartbeat if status else _changed(folder),
         problem=problem,
@@ -101,11 +101,11 @@ def read_metrics(folder: Path, event: str) -> pd.DataFrame:
     """Read one kind of line of `metrics.jsonl`, in the order of steps.
 
     Args:
-        folder: The run.
+        folder: Folder of the run.
         event: "step", "validation" or "epoch".
 
     Returns:
-        One row a line; empty where there are none. A line cut off by a crash is left out.
+        One row per line; empty if there are none. A line cut off by a crash is left out.
     """
     rows: list[dict[str, Any]] = []
     try:
@@ -123,7 +123,7 @@ def read_metrics(folder: Path, event: str) -> pd.DataFrame:
 
 
 def read_log_tail(folder: Path, lines: int = 40) -> str:
-    """Give the last lines of a run's log, reading no more of it than its end."""
+    """Return the last lines of a run's log, reading only the end of the file."""
     try:
         with RunFolder(folder).log_file.open("rb") as stream:
             stream.seek(0, os.SEEK_END)
@@ -134,10 +134,10 @@ def read_log_tail(folder: Path, lines: int = 40) -> str:
     return "\n".join(text.splitlines()[-lines:])
 
 
-def _with_members_sign(
+def _with_member_heartbeat(
     status: RunStatus | None, config: RunConfig, folder: Path
 ) -> RunStatus | None:  # fmt: skip
-    """A run over all folds gives a sign of life by the fold that it trains or prepares."""
+    """The status of a run over all folds, with the latest heartbeat of its folds."""
     if status is None or config.fold != "all" or not status.is_at_work:
         return status
     heartbeat = status.heartbeat
@@ -150,7 +150,7 @@ def _with_members_sign(
 
 def _shown_state(status: RunStatus | None, config: RunConfig | None) -> ShownState:
     if status is None:
-        # A run that was asked for, and whose process never came to write a word.
+        # A requested run whose process never wrote a status.
         return "unreadable" if config is None else "crashed"
     if not status.is_at_work:
         return status.state
@@ -187,14 +187,14 @@ def _changed(folder: Path) -> float:
 
 
 def last_metrics(metrics_file: Path, event: str) -> Iterator[dict[str, Any]]:
-    """Lines of one kind, the last one first; reads only as far back as they are taken.
+    """Yield lines of one kind, the last one first, reading the file backwards as needed.
 
     Args:
-        metrics_file: `metrics.jsonl` of a run; none is as good as an empty one.
+        metrics_file: `metrics.jsonl` of a run; may be missing.
         event: "step", "validation" or "epoch".
 
     Yields:
-        A line's values. A line cut off by a crash is left out.
+        Values of a line. A line cut off by a crash is left out.
     """
     try:
         with metrics_file.open("rb") as stream:
@@ -211,7 +211,7 @@ def last_metrics(metrics_file: Path, event: str) -> Iterator[dict[str, Any]]:
 
 def _lines_from_end(stream: BinaryIO) -> Iterator[bytes]:
     place = stream.seek(0, os.SEEK_END)
-    begun = b""  # The end of a line whose beginning lies in a block before.
+    begun = b""  # End of a line that begins in an earlier block.
     while place > 0:
         size = min(BLOCK_BYTES, place)
         place = stream.seek(place - size)

@@ -1,4 +1,4 @@
-"""A run's folder: what others read to follow a training, and what it resumes from."""
+"""A run's folder: config, status, metrics, log and checkpoint."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ RunState = Literal["queued", "preparing", "running", "finished", "stopped", "fai
 
 HEARTBEAT_SECONDS: Final = 2.0
 STALE_SECONDS: Final = 120.0
-"""A heartbeat older than this is a run's that hangs, or whose machine is gone."""
+"""With an older heartbeat a run hangs, or its machine is gone."""
 _log = logging.getLogger("core.training")
 
 
 @dataclass(frozen=True, slots=True)
 class RunStatus:
-    """What `status.json` holds.
+    """Content of `status.json`.
 
     Attributes:
-        state: "stopped" means interrupted by its user; such a run can be resumed.
+        state: "stopped" means interrupted by the user; such a run can be resumed.
         step: Batches trained.
         total_steps: Batches of the whole run; 0 until the data are prepared.
         epoch: Epochs finished.
-        heartbeat: Seconds since 1970 when this was written.
-        pid: The process that trains.
-        process_started: Its `process_identity`; tells it from a later process that was given the
-            same pid. A number in files of older versions.
-        message: The error of a failed run, or what is being prepared or waited for.
-        host: The machine of that process; runs on a shared disk may be another's.
-        began: Seconds since 1970 when that process took up the run, by the clock that dates the
-            lines of `metrics.jsonl`; 0 in files of older versions.
+        heartbeat: Time of writing, in seconds since 1970.
+        pid: Id of the training process.
+        process_started: Its `process_identity`, which distinguishes it from a later process with
+            the same pid. A number in files of older versions.
+        message: Error of a failed run, or what is being prepared or waited for.
+        host: Machine of that process; runs on a shared disk may belong to another machine.
+        began: Time at which that process started on the run, in seconds since 1970, by the clock of
+            `metrics.jsonl`; 0 in files of older versions.
     """
 
     state: RunState
@@ -66,17 +66,17 @@ class RunStatus:
 
     @property
     def is_at_work(self) -> bool:
-        """Whether the run had not come to an end when this was written."""
+        """Whether the run had not ended at the time of writing."""
         return self.state in ("queued", "preparing", "running")
 
     @property
     def is_trained_elsewhere(self) -> bool:
-        """Whether another living process is at work on the run."""
+        """Whether another living process is working on the run."""
         return self.is_at_work and self.pid != os.getpid() and self.is_alive
 
     @property
     def is_alive(self) -> bool:
-        """Whether its process still runs; on another machine, whether it told so of late."""
+        """Whether the process still runs; on another machine, whether its heartbeat is recent."""
         if self.host not in ("", platform.node()):
             return time.time() - self.heartbeat < STALE_SECONDS
         return is_same_process(self.pid, self.process_started)
@@ -86,7 +86,7 @@ class RunFolder:
     """Paths and writers of one run's folder.
 
     Attributes:
-        folder: The run.
+        folder: Folder of the run.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -105,10 +105,10 @@ class RunFolder:
         )  # fmt: skip
 
     def request(self, config: RunConfig) -> None:
-        """Write the config of a run that another process is about to start with `resume`.
+        """Write the config of a run that another process will start with `resume`.
 
         Raises:
-            TrainingError: The folder holds a run already.
+            TrainingError: The folder already holds a run.
             StorageError: The folder cannot be written.
         """
         if self.config_file.exists():
@@ -116,7 +116,7 @@ class RunFolder:
         write_text(self.config_file, yaml.safe_dump(config.model_dump(mode="json")))
 
     def expect(self, pid: int) -> None:
-        """Note the process that was started for the run, so that it is listed at once.
+        """Record the process that was started for the run, so that it is listed at once.
 
         Raises:
             StorageError: The folder cannot be written.
@@ -128,11 +128,11 @@ class RunFolder:
         write_json(self.status_file, asdict(status))
 
     def start(self, config: RunConfig, *, resume: bool) -> None:
-        """Make the folder and write the config; on `resume` check it is the same run instead.
+        """Make the folder and write the config; with `resume`, check that it is the same run.
 
         Raises:
-            TrainingError: A new run would overwrite an old one, the run is being trained by
-                another process, or a resumed one was started with another config.
+            TrainingError: A new run would overwrite an old one, another process is training the
+                run, or a resumed run was started with another config.
             StorageError: The folder cannot be written.
         """
         status = self.read_status()
@@ -159,17 +159,17 @@ class RunFolder:
 
     def beat(self, *, step: int, epoch: int) -> None:
         """Refresh a running run's status, at most every `HEARTBEAT_SECONDS`."""
-        # Kept even where it is not written: a run that is stopped says how far it came.
+        # Kept even if it is not written: a stopped run reports how far it came.
         self._last_status = replace(self._last_status, step=step, epoch=epoch)
-        # The wall clock may jump; what lies between two beats is measured without it.
+        # The wall clock may jump, so the time between two beats is measured without it.
         if time.monotonic() - self._beaten >= HEARTBEAT_SECONDS:
             self.write_status("running")
 
     def read_status(self) -> RunStatus | None:
-        """Give the status last written, None where there is none.
+        """Return the status last written, None if there is none.
 
         Raises:
-            TrainingError: `status.json` does not hold a status.
+            TrainingError: `status.json` is not a valid status.
         """
         try:
             return RunStatus(**json.loads(self.status_file.read_text()))
@@ -177,7 +177,7 @@ class RunFolder:
             return None
         except (OSError, ValueError, TypeError) as error:
             raise TrainingError(
-                f"{self.status_file} cannot be read; delete it to go on with the run."
+                f"{self.status_file} cannot be read; delete it to continue the run."
             ) from error
 
     def append_metrics(self, event: str, **values: Any) -> None:  # noqa: ANN401 - JSON values
@@ -192,11 +192,11 @@ class RunFolder:
             ) from error
 
     def drop_metrics_after(self, step: int, epoch: int) -> None:
-        """Forget the lines that a resumed run is about to write again.
+        """Remove the lines that a resumed run will write again.
 
         Args:
-            step: Batches it has trained.
-            epoch: Epochs it has finished; a measure at `step` may belong to one it has not.
+            step: Batches that the run has trained.
+            epoch: Epochs that the run has finished; a measure at `step` may belong to a later one.
         """
         if not self.metrics_file.exists():
             return
@@ -206,10 +206,10 @@ class RunFolder:
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
-        """Log to `train.log` and leave the right last state, however the run ends.
+        """Log to `train.log` and write the final state, however the run ends.
 
-        A request to terminate counts as the user's interruption, as the keyboard's does. While
-        `stops` are put off, the first one waits; a second interrupts at once.
+        A request to terminate counts as an interruption by the user, like Ctrl+C. While `stops` are
+        deferred, the first one waits; a second interrupts at once.
         """
         handler = logging.FileHandler(self.log_file)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
@@ -235,10 +235,10 @@ class RunFolder:
             handler.close()
 
     def _check_same(self, config: RunConfig) -> None:
-        """Only where the data lie and what computes may differ on resuming."""
+        """Check that only the data root and the device differ on resuming."""
         written = yaml.safe_load(self.config_file.read_text()) or {}
         current = config.model_dump(mode="json")
-        # A run that began before an option was added did without it, as its default does.
+        # A run that began before an option was added used its default.
         defaults = RunConfig(task=config.task, data_root=config.data_root).model_dump(mode="json")
         before = defaults | written
         free = {"data_root", "device"}
@@ -251,42 +251,42 @@ class RunFolder:
 
 
 class Stops:
-    """Requests to stop a run, which may be put off until it has saved what it did.
+    """Requests to stop a run, which may be deferred until its state is saved.
 
     Attributes:
-        asked: Whether a request waits.
+        asked: Whether a request is pending.
     """
 
     def __init__(self) -> None:
         self.asked = False
-        self._put_off = False
+        self._deferred = False
 
     @contextmanager
-    def put_off(self) -> Iterator[None]:
-        """Within the block a first request only sets `asked`; one that waits ends the block."""
-        self._put_off = True
+    def deferred(self) -> Iterator[None]:
+        """Within the block a first request only sets `asked`; it interrupts after the block."""
+        self._deferred = True
         try:
             yield
         finally:
-            self._put_off = False
+            self._deferred = False
         if self.asked:
             raise KeyboardInterrupt
 
     def on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        """Note the request, or interrupt.
+        """Record the request, or interrupt.
 
         Raises:
-            KeyboardInterrupt: Requests are not put off, or one waits already.
+            KeyboardInterrupt: Requests are not deferred, or one is pending already.
         """
-        if self.asked or not self._put_off:
+        if self.asked or not self._deferred:
             raise KeyboardInterrupt
         self.asked = True
 
 
 def _interrupt_on_signals(stops: Stops) -> dict[int, SignalHandler]:
-    """Turn SIGTERM and SIGINT into KeyboardInterrupt; give the handlers to restore.
+    """Turn SIGTERM and SIGINT into KeyboardInterrupt; return the handlers to restore.
 
-    SIGINT too: a process started in the background inherits that it is ignored.
+    SIGINT, too, as a process started in the background inherits that it is ignored.
     """
     if threading.current_thread() is not threading.main_thread():
         return {}  # Python sets signal handlers in the main thread only.
@@ -300,7 +300,7 @@ def _now() -> str:
 
 
 def _is_beyond(line: str, step: int, epoch: int) -> bool:
-    """Whether a metrics line tells of later than that; one cut off by a crash counts as such."""
+    """Whether a metrics line is later than a step and epoch; a line cut off by a crash counts."""
     try:
         found = json.loads(line)
         of_epoch = found["event"] != "step" and int(found["epoch"]) > epoch
@@ -310,21 +310,21 @@ def _is_beyond(line: str, step: int, epoch: int) -> bool:
 
 
 class FollowerRun(RunFolder):
-    """The run as seen by a process that only helps to train it: it reads and writes nothing."""
+    """Run folder of a process other than rank 0, which reads and writes nothing."""
 
     def start(self, config: RunConfig, *, resume: bool) -> None:
-        """Leave it to rank 0."""
+        """Do nothing; rank 0 does."""
 
     def write_status(self, state: RunState, **changes: Any) -> None:  # noqa: ANN401 - as in RunFolder
-        """Leave it to rank 0."""
+        """Do nothing; rank 0 does."""
 
     def append_metrics(self, event: str, **values: Any) -> None:  # noqa: ANN401 - as in RunFolder
-        """Leave it to rank 0."""
+        """Do nothing; rank 0 does."""
 
     def drop_metrics_after(self, step: int, epoch: int) -> None:
-        """Leave it to rank 0."""
+        """Do nothing; rank 0 does."""
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
-        """Leave it to rank 0."""
+        """Do nothing; rank 0 does."""
         yield

@@ -14,7 +14,7 @@ from core.config import RunConfig
 
 START_DIVISOR: Final = 25.0
 END_DIVISOR: Final = 1e4
-"""torch's OneCycleLR begins at the peak / 25 and ends at that beginning / 1e4."""
+"""torch's OneCycleLR begins at the peak / 25 and ends at the initial rate / 1e4."""
 
 COST_GMAC: Final[dict[str, float]] = {
     "alexnet": 0.71, "vgg16_bn": 15.5, "resnet50": 4.1, "resnext50_32x4d": 4.2, "googlenet": 1.5,
@@ -25,14 +25,14 @@ COST_GMAC: Final[dict[str, float]] = {
 """Multiply-adds of one forward pass over a 224 × 224 image, in 1e9, as torchvision lists them."""
 
 MEASURED: Final = "from the pace of this network at this size here"
-"""Basis of an estimate that nothing was scaled for."""
+"""Basis of an estimate from the same network, size and precision."""
 
 OVERHEAD_GMAC: Final = 1.5
-"""What memory traffic adds: light networks are limited by it, not by arithmetic."""
+"""Cost of memory traffic, which limits light networks more than arithmetic."""
 
 
 def one_cycle(max_lr: float, total_steps: int, pct_start: float) -> NDArray[np.float64]:
-    """Give the learning rate of each step: a cosine up to the peak, then a cosine down.
+    """Return the learning rate of each step: a cosine up to the peak, then a cosine down.
 
     After Smith & Topin 2018 ("Super-convergence"), as torch.optim.lr_scheduler.OneCycleLR does it.
 
@@ -55,25 +55,25 @@ def one_cycle(max_lr: float, total_steps: int, pct_start: float) -> NDArray[np.f
 
 
 def scheduled_steps(total_steps: int) -> int:
-    """Length of the cycle; it is divided by its phases' lengths, so none may be below a step."""
+    """Length of the cycle, in which each phase needs at least one step."""
     return max(total_steps, 4)
 
 
 def rising_share(total_steps: int, pct_start: float) -> float:
-    """`pct_start`, moved so that both phases have a step at least."""
+    """`pct_start`, limited so that both phases have at least one step."""
     steps = scheduled_steps(total_steps)
     return min(max(pct_start, 2 / steps), 1 - 1 / steps)
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """How long a run will take.
+    """Estimated duration of a run.
 
     Attributes:
         steps: Batches of all epochs (of one fold).
-        seconds: Training time of all its folds, evaluation left aside; None where it is unknown.
-        basis: Where that comes from, as a clause for the reader.
-        is_measured: Whether this very network was timed at this size and precision.
+        seconds: Training time of all folds without evaluation; None if it is unknown.
+        basis: Basis of the estimate, as a clause for the user.
+        is_measured: Whether this network was timed at this size and precision.
     """
 
     steps: int
@@ -84,13 +84,13 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """What an earlier run reached.
+    """Training speed of a network.
 
     Attributes:
-        backbone: Its network.
-        size: Its input in pixels.
-        precision: Its number format.
-        images_per_second: Trained.
+        backbone: Name of the backbone.
+        size: Side of the input in pixels.
+        precision: Number format.
+        images_per_second: Images trained per second.
     """
 
     backbone: str
@@ -103,10 +103,10 @@ def estimate_run(config: RunConfig, slices: int, studies: int, paces: Sequence[P
     """Estimate a run's steps and time.
 
     Args:
-        config: The run.
-        slices: Slices whose truth is known, of the whole data set.
-        studies: Studies they come from.
-        paces: Of earlier runs on this machine, the most recent first.
+        config: Config of the run.
+        slices: Number of labelled slices of the whole data set.
+        studies: Number of their studies.
+        paces: Speeds of earlier runs on this machine, the most recent first.
     """
     per_epoch = (
         min(slices, config.slices_per_study * studies) if config.slices_per_study else slices

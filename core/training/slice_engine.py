@@ -1,4 +1,4 @@
-"""What slice networks learn from a batch, and their measures on held-out slices."""
+"""A slice network's loss on a batch, and its measures on held-out slices."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class SliceMeasures(Measures):
 
     Attributes:
         loss: Weighted mean over all slices.
-        auc: ROC AUC over all outputs pooled; None where only one class occurs.
-        auc_macro: Mean of the outputs' own AUCs, over those that have both classes.
-        auc_by_output: By vertebra, or {"slice": ...} for a single output; f_C1..v_C7 for both.
+        auc: ROC AUC over all outputs pooled; None if only one class occurs.
+        auc_macro: Mean of the AUCs of single outputs, over those that have both classes.
+        auc_by_output: AUC by vertebra, or {"slice": ...} for a single output, or f_C1..v_C7.
         slices: Number of slices.
     """
 
@@ -66,14 +66,14 @@ def add_slice_gradients(
         fabric: Device and precision.
         model: Set up by `fabric`.
         batch: On the device.
-        parts: To begin with; 1 for the whole batch at once.
+        parts: Number of parts to start with; 1 for the whole batch.
         criterion: The loss.
 
     Returns:
-        The loss of the batch and the parts that it took.
+        Loss of the batch and number of parts used.
 
     Raises:
-        TrainingError: As `in_parts`.
+        TrainingError: As for `in_parts`.
     """
 
     def attempt(count: int) -> float:
@@ -108,17 +108,16 @@ def _by_parts(
 def _loss(
     fabric: Fabric, criterion: Criterion, logits: Tensor, batch: SliceBatch
 ) -> tuple[Tensor, float]:
-    """Give the loss to follow, and its value over the whole batch.
+    """Return the loss to differentiate, and its value over the whole batch.
 
-    A weighted mean over several processes is not the mean of theirs, so the weights are added up
-    first; the gradients, which are averaged afterwards, then add up to that of one process.
+    A weighted mean over several processes is not the mean of their means, so the weights are summed
+    first; the gradients, which are averaged afterwards, then equal that of a single process.
     """
     if fabric.world_size == 1:
         loss = criterion(logits, batch.presence, batch.fractured)
         return loss, loss.item()
     totals, weights = criterion.sums(logits, batch.presence, batch.fractured)
-    everyones = _summed(fabric, weights)
-    part = criterion.combine(totals, everyones)
+    part = criterion.combine(totals, _summed(fabric, weights))
     return part * fabric.world_size, _summed(fabric, part.detach()).item()
 
 
@@ -126,8 +125,8 @@ def _summed(fabric: Fabric, value: Tensor) -> Tensor:
     return cast(Tensor, fabric.all_reduce(value.clone(), reduce_op="sum"))
 
 
-class _Seen(NamedTuple):
-    """What one batch contributes: loss sums, logits and targets."""
+class _BatchResult(NamedTuple):
+    """Loss sums, logits and targets of one batch."""
 
     totals: Tensor
     weights: Tensor
@@ -149,12 +148,12 @@ def measure_slices(
     Args:
         fabric: Device and precision.
         model: Set up by `fabric`.
-        batches: At least one slice among all processes.
+        batches: With at least one slice over all processes.
         criterion: The loss.
         on_batch: Called after each batch.
     """
     model.eval()
-    seen: list[_Seen] = []
+    seen: list[_BatchResult] = []
     for batch in batches:
         if not len(batch):
             continue
@@ -164,7 +163,7 @@ def measure_slices(
         totals, weights = criterion.sums(logits, *truth)
         targets = criterion.targets(*truth)
         seen.append(
-            _Seen(
+            _BatchResult(
                 totals.cpu().double(),
                 weights.cpu().double(),
                 logits.float().cpu().numpy(),
@@ -172,13 +171,13 @@ def measure_slices(
             )
         )
         on_batch()
-    everyones = [part for parts in gather_objects(fabric, seen) for part in cast(Any, parts)]
-    totals = torch.stack([part.totals for part in everyones]).sum(dim=0)
-    weights = torch.stack([part.weights for part in everyones]).sum(dim=0)
+    gathered = [part for parts in gather_objects(fabric, seen) for part in cast(Any, parts)]
+    totals = torch.stack([part.totals for part in gathered]).sum(dim=0)
+    weights = torch.stack([part.weights for part in gathered]).sum(dim=0)
     return _summary(
         criterion.combine(totals, weights).item(),
-        np.concatenate([part.logits for part in everyones]),
-        np.concatenate([part.targets for part in everyones]) > 0.5,
+        np.concatenate([part.logits for part in gathered]),
+        np.concatenate([part.targets for part in gathered]) > 0.5,
     )
 
 
@@ -196,7 +195,7 @@ def _summary(loss: float, logits: NDArray[np.float32], truth: NDArray[np.bool_])
 
 
 def _auc(truth: NDArray[np.bool_], scores: NDArray[np.float32]) -> float | None:
-    """Area under the ROC curve; None where it is not defined."""
+    """Area under the ROC curve; None if it is undefined."""
     if truth.all() or not truth.any() or not np.isfinite(scores).all():
         return None
     return float(roc_auc_score(truth, scores))

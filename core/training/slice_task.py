@@ -1,4 +1,4 @@
-"""Training of slice networks: which vertebrae a slice shows, and whether one is fractured."""
+"""Training of slice networks: vertebra presence and fractures on slices."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class SliceTask(TrainingTask[SliceDataset, SliceBatch]):
     def load(cls, config: RunConfig, store: Store, run: RunFolder, *, device: str) -> Self:
         """As `TrainingTask.load`.
 
-        Fracture models learn from studies without masks too where `vertebra_bundle` gives the
+        Fracture models are trained on studies without masks, too, if `vertebra_bundle` predicts the
         presence of their vertebrae.
         """
         records = read_studies(config.data_root)
@@ -55,7 +55,7 @@ class SliceTask(TrainingTask[SliceDataset, SliceBatch]):
         presence_of: Presences = {}
         if config.vertebra_bundle is not None and config.task == "fracture":
             presence_of = presence_from_bundle(
-                _noted([record for record in records if _asks_for_presence(record, config)], run),
+                _reported([record for record in records if _needs_presence(record, config)], run),
                 config.vertebra_bundle,
                 store=store,
                 device=device,
@@ -77,10 +77,10 @@ class SliceTask(TrainingTask[SliceDataset, SliceBatch]):
 
     def training_batches(self, epoch: int) -> Batches[SliceBatch]:
         """As `TrainingTask.training_batches`."""
-        config, learnt = self.config, self.cohort.training
+        config, slices = self.config, self.cohort.training
         return Batches(
-            learnt,
-            learnt.training_order(
+            slices,
+            slices.training_order(
                 seed=(config.seed, epoch, ORDER_STREAM),
                 slices_per_study=config.slices_per_study,
                 balanced=config.balanced,
@@ -115,37 +115,37 @@ class SliceTask(TrainingTask[SliceDataset, SliceBatch]):
 
     def bundle_fields(self) -> dict[str, Any]:
         """As `TrainingTask.bundle_fields`."""
-        config, teacher = self.config, self.config.vertebra_bundle
+        config, vertebra = self.config, self.config.vertebra_bundle
         return {
             "name": f"{config.task}_type{config.type}_{config.backbone}",
             "preparation": config.preparation,
             "alpha": config.alpha,
-            "vertebra_bundle": None if teacher is None else read_bundle(teacher).config.name,
+            "vertebra_bundle": None if vertebra is None else read_bundle(vertebra).config.name,
         }
 
     def finish(self, model: nn.Module) -> dict[str, Any]:
-        """Where classes were balanced, shift the logits back to the cohort's own rates."""
+        """If classes were balanced, shift the logits to the cohort's own rates."""
         if not self.config.balanced:
             return {}
-        learnt = self.cohort.training
+        slices = self.cohort.training
         truth = self.criterion.targets(
-            torch.from_numpy(np.array(learnt.presence)),
-            torch.from_numpy(np.array(learnt.fractured)),
+            torch.from_numpy(np.array(slices.presence)),
+            torch.from_numpy(np.array(slices.fractured)),
         )
-        shifts = prior_shifts(truth.numpy(), learnt.positive)
+        shifts = prior_shifts(truth.numpy(), slices.positive)
         shift_logits(cast(SliceModel, model).output_layers, shifts)
         return {"prior_shift_logits": [round(float(shift), 6) for shift in shifts]}
 
 
-def _noted(records: Sequence[StudyRecord], run: RunFolder) -> Iterator[StudyRecord]:
-    """The records, one by one; each is a sign of life of the run."""
+def _reported(records: Sequence[StudyRecord], run: RunFolder) -> Iterator[StudyRecord]:
+    """Yield the records and write the progress to the run's status."""
     for number, record in enumerate(records):
         run.write_status("preparing", message=f"presences, study {number + 1} of {len(records)}")
         yield record
 
 
-def _asks_for_presence(record: StudyRecord, config: RunConfig) -> bool:
-    """Whether presences can make a study of use; Type 1 needs none for an intact one."""
+def _needs_presence(record: StudyRecord, config: RunConfig) -> bool:
+    """Whether a study can be used only with presence; Type 1 needs none without a fracture."""
     return bool(record.patient_fractured) or (config.type > 1 and record.fractured is not None)
 
 
@@ -158,14 +158,14 @@ def _dataset(
     )  # fmt: skip
     if dataset.skipped:
         _log.warning(
-            "%d studies are not used for %s: without a mask or a `vertebra_bundle` their truth "
-            "does not reach slices.",
+            "%d studies are not used for %s: without a mask or a `vertebra_bundle` their slices "
+            "have no truth.",
             len(dataset.skipped),
             role,
         )
     if len(dataset) == 0:
         raise TrainingError(
-            f"{config.data_root} has no study whose truth reaches slices for {role}; add "
+            f"{config.data_root} has no study whose slices have truth for {role}; add "
             "segmentations, set `vertebra_bundle` for a fracture model, or choose another fold."
         )
     positive = int(dataset.positive.sum())

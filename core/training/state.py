@@ -1,4 +1,4 @@
-"""What a run needs to go on as if it had never stopped."""
+"""The state of a training run, saved so that it can be resumed exactly."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from core.training.schedule import rising_share, scheduled_steps
 _PLAIN: Final = (
     "epoch", "batch", "step", "recent_losses", "stopped_early", "finished", "validation",
 )  # fmt: skip
-"""The fields of a state that are plain values."""
+"""Fields of a state that are plain values."""
 _DAMAGE: Final = (
     OSError, RuntimeError, pickle.UnpicklingError, LookupError, ValueError, TypeError,
     AttributeError, EOFError, AssertionError,
 )  # fmt: skip
-"""What reading a damaged or altered file can end in, in torch and here."""
+"""Errors that reading a damaged or altered file can raise, in torch and here."""
 
 
 @dataclass(slots=True)
@@ -37,17 +37,17 @@ class TrainingState:
 
     Attributes:
         model: The model.
-        optimizer: Its optimizer.
-        scheduler: Its learning-rate schedule, stepped per batch.
+        optimizer: The optimizer.
+        scheduler: Learning-rate schedule, stepped per batch.
         precision: Fabric's precision plugin; holds float16's loss scale.
-        stopping: Early stopping, None where it is off.
+        stopping: Early stopping, None if it is off.
         epoch: Epochs finished.
-        batch: Batches trained of the epoch that is not finished.
+        batch: Batches trained in the current epoch.
         step: Batches trained.
-        recent_losses: Of the batches since the last line of metrics.
+        recent_losses: Losses of the batches since the last line of metrics.
         stopped_early: Whether early stopping ended the current epoch.
         finished: Whether no epoch is to follow.
-        validation: The last measures on the held-out fold, None where there are none.
+        validation: Last measures on the held-out fold, None if there are none.
     """
 
     model: nn.Module
@@ -84,7 +84,7 @@ def save_training_state(path: Path, state: TrainingState) -> None:
 
 
 def save_generators(path: Path, step: int) -> None:
-    """Write the random generators of a process that leaves the rest to rank 0.
+    """Write the random generators of a process other than rank 0.
 
     Raises:
         StorageError: The file cannot be written.
@@ -94,7 +94,7 @@ def save_generators(path: Path, step: int) -> None:
 
 
 def load_generators(path: Path, step: int) -> bool:
-    """Set the random generators as `save_generators` left them; False where it wrote no such step.
+    """Restore the generators written by `save_generators`; False if it wrote no such step.
 
     Raises:
         TrainingError: The file is damaged.
@@ -113,7 +113,7 @@ def load_generators(path: Path, step: int) -> bool:
 
 
 def load_training_state(path: Path, state: TrainingState) -> None:
-    """Bring `state` and torch's random generators to where `save_training_state` left them.
+    """Restore `state` and torch's random generators as written by `save_training_state`.
 
     Raises:
         TrainingError: The file is damaged or belongs to another model.
@@ -124,7 +124,7 @@ def load_training_state(path: Path, state: TrainingState) -> None:
         state.optimizer.load_state_dict(content["optimizer"])
         state.scheduler.load_state_dict(content["scheduler"])
         state.precision.load_state_dict(content["precision"])
-        # A localiser's run of an older version has none, whatever its config asks for.
+        # A localiser's run of an older version has none, even if its config asks for it.
         if state.stopping is not None and content["stopping"] is not None:
             state.stopping.load_state_dict(content["stopping"])
         for name in _PLAIN:
@@ -133,22 +133,22 @@ def load_training_state(path: Path, state: TrainingState) -> None:
         _set_cuda_rng(content["rng_cuda"])
     except _DAMAGE as error:
         raise TrainingError(
-            f"{path} cannot be resumed from; start the run anew in another folder."
+            f"{path} cannot be resumed from; start the run again in another folder."
         ) from error
 
 
 def _checked(content: dict[str, Any]) -> dict[str, Any]:
-    """Return what was read.
+    """Check the content of a checkpoint and return it.
 
     Raises:
-        ValueError: A count is none, or the weights are not finite, so that nothing can follow.
+        ValueError: A field is invalid, or the weights are not finite.
     """
     counts = [content[name] for name in ("epoch", "batch", "step")]
     sound = all(isinstance(count, int) and count >= 0 for count in counts)
     sound = sound and isinstance(content["recent_losses"], list)
     sound = sound and isinstance(content["scheduler"], dict)
     if not sound:
-        raise ValueError("a field of the state is of another kind")
+        raise ValueError("a field of the state is invalid")
     if not all(bool(torch.isfinite(tensor).all()) for tensor in content["model"].values()):
         raise ValueError("the weights are not finite")
     return content
@@ -159,7 +159,7 @@ def _generators() -> dict[str, Any]:
 
 
 def _read_tensors(path: Path) -> dict[str, Any]:
-    """Read a checkpoint of tensors and plain values; anything that could run code is refused."""
+    """Read a checkpoint of tensors and plain values; refuse anything that could run code."""
     return torch.load(path, map_location="cpu", weights_only=True)  # noqa: TID251 - the one audited place
 
 
@@ -175,12 +175,12 @@ def fresh_state(
     total_steps: int,
     stopping: EarlyStopping | None = None,
 ) -> TrainingState:
-    """Set a network up for training: Adam, one-cycle learning rate, channels last.
+    """Set up a network for training: Adam, one-cycle learning rate, channels last.
 
     Args:
         fabric: Device, precision and processes.
-        config: The run.
-        model: With the weights that it starts from.
+        config: Config of the run.
+        model: The network with its initial weights.
         total_steps: Batches of the whole run.
         stopping: Early stopping; None for none.
     """

@@ -1,4 +1,4 @@
-"""What differs between kinds of networks while they are trained."""
+"""Interface of training tasks: what differs between kinds of networks."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from core.training.runs import RunFolder
 from core.types import Store
 
 ORDER_STREAM: int = 0
-"""Third part of a seed that draws the order of an epoch."""
+"""Third part of the seed for the order of an epoch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measures(ABC):
-    """Figures on held-out slices: fields of JSON values, and a clause for the log."""
+    """Measures on held-out slices: fields of JSON values, and a clause for the log."""
 
     @property
     @abstractmethod
     def curves(self) -> dict[str, float | None]:
-        """The figures that TensorBoard draws, by name; None where undefined."""
+        """Measures drawn by TensorBoard, by name; None if undefined."""
 
 
 class TrainingTask(ABC, Generic[DatasetKind, BatchKind]):
     """The data, network, loss and measures of one run.
 
     Args:
-        config: The run.
-        cohort: Its slices.
+        config: Config of the run.
+        cohort: Training and validation slices.
     """
 
     def __init__(self, config: RunConfig, cohort: TrainingCohort[DatasetKind]) -> None:
@@ -50,21 +50,21 @@ class TrainingTask(ABC, Generic[DatasetKind, BatchKind]):
         A study that cannot be read is left out and named in the log.
 
         Args:
-            config: The run; its `fold` is a number or None.
-            store: Where prepared slices are kept.
-            run: Shows how far the preparation is.
-            device: Where networks run that the preparation needs.
+            config: Config of the run; its `fold` is a number or None.
+            store: Store of prepared slices.
+            run: Run folder, whose status shows the progress.
+            device: Device of networks that the preparation needs.
 
         Raises:
             BundleError: A bundle that the preparation needs cannot be used.
             DataRootError: The data root lacks its tables, or holds fewer studies than folds.
-            TrainingError: The studies do not hold what the task learns from.
+            TrainingError: The studies lack the truth that the task needs.
             StorageError: The slice store cannot be written.
         """
 
     @abstractmethod
     def network(self) -> nn.Module:
-        """The network with the weights that it starts from.
+        """The network with its initial weights.
 
         Raises:
             BundleError: `init_from` cannot be used.
@@ -97,8 +97,8 @@ class TrainingTask(ABC, Generic[DatasetKind, BatchKind]):
 
     @abstractmethod
     def bundle_fields(self) -> dict[str, Any]:
-        """Fields of `BundleConfig` beyond those that every run's bundle has."""
+        """Fields of `BundleConfig` in addition to those of every run's bundle."""
 
     @abstractmethod
     def finish(self, model: nn.Module) -> dict[str, Any]:
-        """Make the trained network ready for its bundle; what `trained_on` shows beyond a run."""
+        """Finish the trained network for its bundle; return further fields of `trained_on`."""

@@ -1,4 +1,4 @@
-"""TensorBoard events beside a run's own metrics."""
+"""TensorBoard events of a run, in addition to its own metrics."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _log = logging.getLogger("core.training")
 
 @contextmanager
 def open_curves(run: RunFolder, step: int) -> Iterator[CurvesLog | None]:
-    """The events of a run that has done `step` steps; None in a process that does not write."""
+    """Open the events of a run after `step` steps; None in a process that does not write."""
     if isinstance(run, FollowerRun):
         yield None
         return
@@ -30,16 +30,16 @@ def open_curves(run: RunFolder, step: int) -> Iterator[CurvesLog | None]:
 class CurvesLog:
     """Writes scalars for TensorBoard into a run's folder.
 
-    The run's own `metrics.jsonl` holds the same, so a disk that takes no more events ends the
-    events and not the run.
+    The run's own `metrics.jsonl` holds the same, so that a full disk ends the events and not the
+    run.
 
     Args:
-        run_folder: The run.
-        first_step: Events at or beyond it, left by a run that was cut off, are not shown.
+        run_folder: Folder of the run.
+        first_step: Events from this step on, left by an interrupted run, are not shown.
     """
 
     def __init__(self, run_folder: Path, first_step: int) -> None:
-        # Here because it takes about a second, which runs without it need not wait for.
+        # Imported here because it takes about a second.
         from torch.utils.tensorboard import SummaryWriter
 
         self._writer: SummaryWriter | None = None
@@ -56,7 +56,7 @@ class CurvesLog:
                     self._writer.add_scalar(name.replace("__", "/"), value, step)
 
     def close(self) -> None:
-        """Bring everything to the disk."""
+        """Write all events to the disk."""
         with self._or_give_up():
             if self._writer is not None:
                 self._writer.close()

@@ -1,4 +1,4 @@
-"""How fast a network trains on this machine, measured on made-up images in seconds."""
+"""Training speed of a network on this machine, measured on random images in seconds."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from core.training.schedule import Pace
 
 STEPS: Final = 3
 MAX_BATCH: Final = 16
-"""More slices a step take longer and tell no more."""
+"""A larger batch takes longer without a better measurement."""
 
 
 def measure_pace(config: RunConfig, *, steps: int = STEPS) -> Pace:
-    """Train a few batches of noise as the run would, the first of them not timed.
+    """Time training steps of a run on random batches, after one warm-up step.
 
-    Reading, augmenting and measuring on held-out slices are left aside.
+    Reading, augmentation and validation are not included.
 
     Args:
-        config: The run; its data are not touched.
+        config: Config of the run; its data are not read.
         steps: Batches timed, >= 1.
 
     Raises:
-        ConfigError: There is no such model, or its backbone does not take such a size.
-        DeviceError: The device asked for is not there.
+        ConfigError: There is no such model, or its backbone does not take this size.
+        DeviceError: The device is not available.
     """
     fabric = start_fabric(config, Processes())
     size = config.preparation.size

@@ -1,4 +1,4 @@
-"""One training run from its config to its bundle, whatever the task."""
+"""One training run of any task, from its config to its bundle."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ TRAINING_TASKS: Final[dict[TaskName, type[TrainingTask[Any, Any]]]] = {
     "fracture": SliceTask,
     "localization": BoxTask,
 }
-"""How each task is trained."""
+"""Training task class by task name."""
 PROVENANCE_FILE: Final = "provenance.json"
 _log = logging.getLogger("core.training")
 
@@ -62,29 +62,29 @@ def train(
 ) -> Path:
     """Train one model and write its bundle.
 
-    Started by `torchrun`, its processes train it together, on one machine or several that share
-    `run_dir`; rank 0 writes. The result is that of one process, up to rounding, dropout and batch
-    norm's statistics (which GPUs share and CPUs do not).
+    If started by `torchrun`, all processes train it together, on one machine or several that share
+    `run_dir`; rank 0 writes. The result equals that of one process, except for rounding, dropout
+    and batch norm's statistics (which GPUs share and CPUs do not).
 
     Args:
-        config: The run; its `fold` is a number or None.
-        run_dir: Its folder; must not hold a run yet, unless `resume`.
-        resume: Go on from the last checkpoint in `run_dir` (from the start where none is), to the
-            same weights as if the run had not been cut off.
-        progress: Called with (steps done, steps in all).
-        store: Where prepared slices are kept.
+        config: Config of the run; its `fold` is a number or None.
+        run_dir: Folder of the run; must not hold a run yet, unless `resume`.
+        resume: Continue from the last checkpoint in `run_dir` (from the start if there is none), to
+            the same weights as without the interruption.
+        progress: Called with (steps done, total steps).
+        store: Store of prepared slices.
         on_evaluation: Called with the epochs finished and the measures on the held-out fold;
-            returning True ends the run there.
+            returning True ends the run.
 
     Returns:
         The bundle's folder inside `run_dir`.
 
     Raises:
-        TrainingError: The run cannot start or go on.
+        TrainingError: The run cannot be started or continued.
         DataRootError: The data root is not in RSNA's layout.
         ConfigError: There is no such model, or `fold` is "all".
         BundleError: `init_from` or `vertebra_bundle` cannot be used.
-        DeviceError: The device asked for is not there.
+        DeviceError: The device is not available.
         StorageError: `run_dir` or the store cannot be written.
     """
     if config.fold == "all":
@@ -143,13 +143,13 @@ class _Job:
         return run.bundle
 
     def _epoch(self, state: TrainingState, monitor: Monitor, curves: CurvesLog | None) -> None:
-        """Train what is left of the epoch, then measure."""
+        """Train the rest of the epoch, then measure."""
         config = self.task.config
         if not state.stopped_early:
             batches = self._epoch_batches(state.epoch, first=state.batch)
-            # Several processes cannot wait for each other's step: a signal has reached them all.
+            # With several processes a signal reaches all of them, so none may wait for a step.
             alone = self.processes.world == 1
-            with self.run.stops.put_off() if alone else contextlib.nullcontext():
+            with self.run.stops.deferred() if alone else contextlib.nullcontext():
                 train_one_epoch(
                     self.fabric,
                     state,
@@ -163,7 +163,7 @@ class _Job:
         state.finished = ended or state.stopped_early or state.epoch >= config.epochs
 
     def _validate(self, state: TrainingState, curves: CurvesLog | None) -> bool:
-        """Measure on the held-out fold, where there is one; whether that ends the run."""
+        """Measure on the held-out fold, if there is one; return whether that ends the run."""
         held_out = self.task.cohort.validation
         if held_out is None:
             return False
@@ -195,7 +195,7 @@ class _Job:
         return self._shared(batches, first=first)
 
     def _shared(self, batches: Batches[Any], *, first: int = 0) -> Batches[Any]:
-        """This process's share of batches, from one of them on."""
+        """This process's share of the batches from `first` on."""
         on_gpu = self.fabric.device.type == "cuda"
         shard = self.processes.rank, self.processes.world
         return replace(batches, first=first, shard=shard, pin_memory=on_gpu)
@@ -213,7 +213,7 @@ class _Job:
                 config.early_stopping_every,
             )
         state = fresh_state(self.fabric, config, model, total_steps, stopping)
-        # Each process drops other units; the weights were drawn from one seed above.
+        # Dropout differs between processes; the weights were drawn from one seed above.
         if processes.rank:
             torch.manual_seed(config.seed + processes.rank)
         return state
@@ -228,7 +228,7 @@ class _Job:
         load_training_state(self.run.checkpoint_file, state)
         known = self.processes.is_first or load_generators(self._generators_file, state.step)
         if not known:
-            # This process was cut off before it could write along with rank 0.
+            # This process was stopped before it could save its generators.
             torch.manual_seed(self.task.config.seed + self.processes.rank + state.step)
         _log.info("Resumed after step %d, epoch %d.", state.step, state.epoch + 1)
 

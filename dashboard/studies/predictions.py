@@ -79,7 +79,7 @@ def _predict(study: OpenStudy, pair: BundlePair, folder: Path, progress: Progres
     start = time.monotonic()
     # Stored boxes of the localiser are not computed again.
     raw = find_raw(study, pair.fracture)
-    found = predictor.judge(study.volume, raw=raw, progress=progress)
+    found = predictor.predict_with_boxes(study.volume, raw=raw, progress=progress)
     if raw is None and found.raw is not None:
         keep_raw(raw_file(study, pair.fracture), found.raw)
     seconds = time.monotonic() - start

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.models.bundles import BundleInfo
-from core.models.pairs import DEFAULT_NAMES, BundlePair, preferred_judge
+from core.models.pairs import DEFAULT_NAMES, BundlePair, preferred_fracture_bundle
 from dashboard.studies.bundle_figures import headline
 from dashboard.studies.cohort import all_bundles
 
@@ -29,7 +29,7 @@ def bundle_picker() -> BundlePair | None:
     with st.container(key="bundles", horizontal=True, vertical_alignment="bottom"):
         # A fracture network of Type 3 scores presence itself, so it can stand in both places.
         presence = [*found["vertebra"], *(b for b in fracture if b.config.gives_presence)]
-        default = preferred_judge(fracture) or fracture[0]
+        default = preferred_fracture_bundle(fracture) or fracture[0]
         return BundlePair(
             vertebra=_choose("Vertebra network", "vertebra", presence, DEFAULT_NAMES["vertebra"]),
             fracture=_choose("Fracture network", "fracture", fracture, default.folder.name),

@@ -1,1 +1,1 @@
-"""The localiser on a study: boxes, their fusion, tracks, evidence and file."""
+"""Localiser inference on a study: boxes, fusion, tracks, evidence and file."""

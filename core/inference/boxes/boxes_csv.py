@@ -19,12 +19,12 @@ BOXES_HEADER: Final = "StudyInstanceUID,x,y,width,height,slice_number,score"
 
 
 def file_boxes(found: Detections, raw: RawDetections, volume: CTVolume) -> tuple[FileBox, ...]:
-    """Bring boxes from the volume's slices back onto the files they came from.
+    """Map boxes from the volume's slices to the pixels of the original files.
 
     Args:
         found: Boxes of the study.
-        raw: The raw boxes they were made of; knows the files' numbers.
-        volume: Whose slices a tilted gantry may have moved.
+        raw: The raw boxes they were fused from; has the file numbers.
+        volume: The study; its slices may have been shifted for a tilted gantry.
     """
     shift = np.zeros((volume.n_slices, 2)) if volume.shift_px is None else volume.shift_px
     boxes = found.xyxy - np.tile(shift[found.slice_index], (1, 2))
@@ -37,11 +37,11 @@ def file_boxes(found: Detections, raw: RawDetections, volume: CTVolume) -> tuple
 
 
 def write_boxes(folder: Path, boxes: Mapping[str, Sequence[FileBox]]) -> None:
-    """Write `boxes.csv`, atomically: x and y of the upper left corner, in pixels, to a hundredth.
+    """Write `boxes.csv` atomically; x and y are the upper left corner, rounded to 0.01 pixels.
 
     Args:
-        folder: Made where it does not exist.
-        boxes: By study id, in the order of the file.
+        folder: Output folder, made if missing.
+        boxes: Boxes by study id, in the order of the file.
 
     Raises:
         StorageError: The file cannot be written.
@@ -58,10 +58,10 @@ def write_boxes(folder: Path, boxes: Mapping[str, Sequence[FileBox]]) -> None:
 
 
 def read_boxes(folder: Path) -> dict[str, tuple[FileBox, ...]]:
-    """Read `boxes.csv` back, by study id.
+    """Read `boxes.csv`, by study id.
 
     Raises:
-        PredictionsError: The file is missing, lacks a column or holds something else than numbers.
+        PredictionsError: The file is missing, lacks a column or holds non-numeric values.
     """
     file = folder / BOXES_FILE
     try:
@@ -73,10 +73,10 @@ def read_boxes(folder: Path) -> dict[str, tuple[FileBox, ...]]:
         ) from error
     except (OSError, ValueError, KeyError) as error:
         raise PredictionsError(
-            f"{file} does not hold {BOXES_HEADER}; run predict again to write it anew."
+            f"{file} does not hold {BOXES_HEADER}; run predict again to rewrite it."
         ) from error
     if not np.isfinite(numbers).all():
-        raise PredictionsError(f"{file} holds an empty cell; run predict again to write it anew.")
+        raise PredictionsError(f"{file} holds an empty cell; run predict again to rewrite it.")
     found: dict[str, list[FileBox]] = {}
     for study_id, (x, y, width, height, number, score) in zip(
         table["StudyInstanceUID"], numbers.tolist(), strict=True

@@ -1,4 +1,4 @@
-"""A localiser's boxes as fracture probabilities, so that it can be judged like any other model."""
+"""Fracture probabilities from a localiser's boxes."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from core.models.bundles import BoxWeights
 from core.types import FloatArray, RawDetections, SlicePredictions
 
 NO_BOX: Final = 1e-3
-"""Score of a slice or vertebra without any box: nothing found is not the same as nothing there."""
+"""Score of a slice or vertebra without any box: above 0, as a fracture may have been missed."""
 POWERS: Final = (1.0, 2.0, 4.0, 8.0)
-"""Among which the powers of the weights are chosen."""
+"""Candidates for the powers of the weights."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BoxEvidence:
-    """What a localiser's boxes say of one study, before it is weighed.
+    """A study's box scores by slice and track, before they are weighted.
 
     Attributes:
         slices: float64 (n,), score of each slice's best box; `NO_BOX` where there is none.
-        tracks: float64 (t,), scores of the tracks, as of `boxes_3d`.
-        owners: float64 (t, 7), how much each vertebra may call a track its own.
+        tracks: float64 (t,), scores of the tracks, as in `boxes_3d`.
+        owners: float64 (t, 7), how far each track belongs to each vertebra.
     """
 
     slices: FloatArray
@@ -43,12 +43,12 @@ class BoxEvidence:
 def gather_evidence(
     raw: RawDetections, presence: NDArray[np.float32], settings: FusionSettings | None = None
 ) -> BoxEvidence:
-    """Fuse a study's boxes and ask whose they are.
+    """Fuse a study's boxes and assign their tracks to vertebrae.
 
     Args:
-        raw: From `BoxPredictor`.
+        raw: Raw boxes from `BoxPredictor`.
         presence: float32 (n, 7), v_ij of the same study.
-        settings: Of the fusion; the defaults unless given.
+        settings: Settings of the fusion; None for the defaults.
     """
     found = detect(raw, settings or FusionSettings())
     slices = np.full(raw.n_slices, NO_BOX)
@@ -59,10 +59,10 @@ def gather_evidence(
 
 
 def track_owners(found: Detections, presence: NDArray[np.float32]) -> FloatArray:
-    """How much each vertebra may call a track its own.
+    """How far each track belongs to each vertebra.
 
-    A box names no vertebra. Several are in view on the slices of its track; the one that is in view
-    longest is the likeliest owner.
+    A box names no vertebra. Several are in view on the slices of its track; the one in view on most
+    of them is the likeliest owner.
 
     Args:
         found: Fused boxes of one study.
@@ -82,10 +82,10 @@ def track_owners(found: Detections, presence: NDArray[np.float32]) -> FloatArray
 def vertebra_evidence(
     evidence: BoxEvidence, *, owner_power: float, score_power: float
 ) -> FloatArray:
-    """What the tracks together say of each vertebra.
+    """Combine the scores of all tracks for each vertebra.
 
-    With s_t the score of a track and o_tj of `track_owners`, a noisy or: one sure track is enough,
-    and several doubtful ones add up::
+    With s_t the score of a track and o_tj from `track_owners`, a noisy or: one certain track is
+    enough, and several uncertain ones add up::
 
         e_j = 1 - prod_t (1 - s_t ** score_power * o_tj ** owner_power)
 
@@ -102,27 +102,27 @@ def box_outputs(
     weights: BoxWeights,
     settings: FusionSettings | None = None,
 ) -> SlicePredictions:
-    """Turn boxes into f_ij, beside the presence that a vertebra model gave.
+    """Turn boxes into f_ij, given the presence from a vertebra model.
 
-    With l_i the log odds of the slice's best box and e_j of `vertebra_evidence`::
+    With l_i the log odds of the slice's best box and e_j from `vertebra_evidence`::
 
         f_ij = sigmoid(intercept + local * l_i + vertebra * log odds of e_j)
 
     Args:
-        raw: From `BoxPredictor`.
-        seen: Of the same study; its presence and places are taken over.
-        weights: Of the localiser's bundle.
-        settings: Of the fusion; the defaults unless given.
+        raw: Raw boxes from `BoxPredictor`.
+        seen: Predictions of the same study, whose presence and positions are used.
+        weights: Box weights of the localiser's bundle.
+        settings: Settings of the fusion; None for the defaults.
 
     Returns:
         Outputs of type `BOXES_TYPE`.
 
     Raises:
-        ValueError: The two are not of one study.
+        ValueError: `raw` and `seen` are not of the same study.
     """
     if raw.study_id != seen.study_id or raw.n_slices != seen.n_slices:
         raise ValueError(
-            f"Boxes of study {raw.study_id} with {raw.n_slices} slices do not go with predictions "
+            f"Boxes of study {raw.study_id} with {raw.n_slices} slices do not fit predictions "
             f"of {seen.study_id} with {seen.n_slices}."
         )
     evidence = gather_evidence(raw, seen.vertebra_probs, settings)
@@ -149,15 +149,15 @@ def fit_box_weights(
 ) -> BoxWeights:
     """Fit the weights of a localiser's boxes to the slices in which a vertebra is seen.
 
-    Logistic regression for each pair of powers, of which the likeliest is taken. Fit on studies
-    that the networks have not learnt from. As for `fit_context`, no slope may be negative.
+    Logistic regression for each pair of powers; the fit with the lowest log loss is taken. Fit on
+    studies that the networks were not trained on. As in `fit_context`, no slope may be negative.
 
     Args:
-        studies: Of each its evidence, v_ij float32 (n, 7) and y_ij bool (n, 7).
+        studies: Evidence, v_ij float32 (n, 7) and y_ij bool (n, 7) of each study.
         owners: Owner powers to choose from; score powers are always those of `POWERS`.
 
     Raises:
-        TrainingError: The rows are of one class only.
+        TrainingError: All rows are of one class.
     """
     seen = [presence >= SEEN for _, presence, _ in studies]
     y = np.concatenate(
@@ -165,7 +165,7 @@ def fit_box_weights(
     )
     if not len(y) or y.all() or not y.any():
         raise TrainingError(
-            "Boxes cannot be weighed on slices of one class; give studies with and without "
+            "Box weights cannot be fitted to slices of one class; give studies with and without "
             "fractures."
         )
     local = _rows([log_odds(e.slices)[:, np.newaxis] for e, _, _ in studies], seen)
@@ -189,7 +189,7 @@ def fit_box_weights(
 
 
 def _rows(values: Sequence[FloatArray], seen: Sequence[NDArray[np.bool_]]) -> FloatArray:
-    """Of every study what can be laid over (n, 7), where a vertebra is seen."""
+    """Values of all studies, broadcast to (n, 7), where a vertebra is seen."""
     return np.concatenate(
         [np.broadcast_to(value, kept.shape)[kept] for value, kept in zip(values, seen, strict=True)]
     )

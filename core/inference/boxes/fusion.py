@@ -1,4 +1,4 @@
-"""Many boxes of one thing made one: weighted boxes fusion.
+"""Weighted boxes fusion: overlapping boxes become one.
 
 Boxes are xyxy in any one unit, scores lie in [0, 1]; all boxes are of one class.
 """
@@ -24,8 +24,8 @@ class FusedBoxes:
     Attributes:
         xyxy: float64 (k, 4).
         scores: float64 (k,).
-        members: int64 (n,), for each box that went in the one of the k that it became part of;
-            -1 where it was suppressed or skipped.
+        members: int64 (n,), for each input box the index of the fused box that it is part of; -1 if
+            it was suppressed or skipped.
     """
 
     xyxy: FloatArray
@@ -37,7 +37,7 @@ class FusedBoxes:
         return len(self.scores)
 
     def of_members(self, values: IntArray) -> IntArray:
-        """What the members of each box share, int64 (k,), from values (n,) of the boxes given."""
+        """Values (n,) shared by the members of each box, as int64 (k,)."""
         found = np.empty(len(self), np.int64)
         kept = self.members >= 0
         found[self.members[kept]] = values[kept]
@@ -57,24 +57,24 @@ def weighted_boxes_fusion(
 ) -> FusedBoxes:
     """Fuse the boxes of several models (Solovyev, Wang and Gabruseva 2021, section 3).
 
-    Boxes are taken by falling score. Each joins the cluster whose fused box overlaps it most, if
+    Boxes are taken by decreasing score. Each joins the cluster whose fused box overlaps it most, if
     that IoU is above the threshold, or opens a new cluster. A cluster's box is the mean of its
     members' corners weighted by their scores, X = sum C_i X_i / sum C_i, and its score the mean of
     theirs, C = sum C_i / T. At the end scores are rescaled by how many models agree,
     C min(T, N) / N, with N models and T members. With model weights, each score is multiplied by
-    its model's weight first, and the members' weights take the place of T, all weights that of N.
+    its model's weight first, and T and N become the sums of the members' and of all weights.
 
-    Many slices are fused at once: the k-th best boxes of all groups take their step together.
+    Many slices are fused at once: the k-th best boxes of all groups are processed together.
 
     Args:
         xyxy: float64 (n, 4).
         scores: float64 (n,).
-        models: int64 (n,), which model (or augmentation, or slice) each box is from; all from
-            model 0 if left out.
-        groups: int64 (n,) >= 0; boxes of different groups never meet. All are of one if left out.
-        weights: One >= 0 for each model.
-        iou_threshold: Overlap above which two boxes are of one thing.
-        skip_below: Boxes of a lower score are left out.
+        models: int64 (n,), which model (or augmentation, or slice) each box is from; None: all from
+            model 0.
+        groups: int64 (n,) >= 0; boxes of different groups are never fused. None: one group.
+        weights: Weight >= 0 of each model.
+        iou_threshold: Overlap above which two boxes are fused.
+        skip_below: Boxes with a lower score are left out.
         score_rule: "average" as in the paper, or the highest of the members' weighted scores.
 
     Returns:
@@ -121,10 +121,10 @@ class _Clusters:
         self, group: IntArray, xyxy: FloatArray, weighted: FloatArray, weight: FloatArray,
         iou_threshold: float,
     ) -> IntArray:  # fmt: skip
-        """Put a box where it belongs in each of `group`, which names none twice.
+        """Add one box to each of `group`, which holds no group twice.
 
         Returns:
-            int64 (n,), number of its cluster within its group.
+            int64 (n,), cluster number of each box within its group.
         """
         slot = self._nearest(group, xyxy, iou_threshold)
         at = group, slot
@@ -133,7 +133,7 @@ class _Clusters:
         self._weights[at] += weight
         self._highest[at] = np.maximum(self._highest[at], weighted)
         total = self._scores[at][:, np.newaxis]
-        # A score of 0 has no say in a mean, but alone it still has a place.
+        # A score of 0 has no weight in a mean, but a single box still has a place.
         self._boxes[at] = np.divide(
             self._corners[at], total, out=xyxy.astype(np.float64), where=total > 0
         )
@@ -169,7 +169,7 @@ class _Clusters:
 
 
 def _paired_iou(boxes: FloatArray, xyxy: FloatArray) -> FloatArray:
-    """IoU of boxes (n, k, 4) with each group's own box (n, 4), float64 (n, k)."""
+    """IoU of boxes (n, k, 4) with each group's box (n, 4), float64 (n, k)."""
     low = np.maximum(boxes[..., :2], xyxy[:, np.newaxis, :2])
     high = np.minimum(boxes[..., 2:], xyxy[:, np.newaxis, 2:])
     shared = np.clip(high - low, 0.0, None).prod(axis=2)

@@ -1,4 +1,4 @@
-"""Localisers over a whole series: from a CT volume to raw boxes in pixels of its slices."""
+"""Localiser inference: from a CT volume to raw boxes in pixels of its slices."""
 
 from __future__ import annotations
 
@@ -17,61 +17,54 @@ from core.inference.device import pick_device, smaller_batch
 from core.models.bundles import BundleInfo
 from core.models.localizer import Localizer, RawBoxes
 from core.models.localizer_bundle import load_localizer
+from core.models.operating_points import operating_point
 from core.prepared.box_slices import BoxSlices, squares_of
 from core.preprocessing.box_geometry import boxes_from_square, clip_boxes
 from core.preprocessing.network_input import stack_neighbours
 from core.types import CTVolume, FileBox, Progress, RawDetections
 
 FLIPS: Final = (False, True)
-"""The passes of test-time augmentation: as it is, and mirrored left to right."""
+"""The passes of test-time augmentation: original, and mirrored left to right."""
 STORED_FROM: Final = 0.03
-"""Lowest score of a raw box worth keeping."""
+"""Lowest score of a raw box that is kept."""
+BATCH_SIZE: Final = 16
+"""Slices in one pass."""
 
 
 class BoxPredictor:
     """Localisers loaded once, run over any number of series.
 
     Args:
-        bundles: One localisation bundle or more; their boxes are kept apart by `source`.
-        device: As `pick_device` takes it.
-        batch_size: Slices in one pass, >= 1.
-        augment: Also look at every slice mirrored.
+        bundles: One localisation bundle or more; `source` distinguishes their boxes.
+        device: As for `pick_device`.
 
     Raises:
-        BundleError: There is no bundle, or one is broken or for another task.
-        DeviceError: The device is not there.
+        BundleError: There is no bundle, or one is invalid or for another task.
+        DeviceError: The device is not available.
     """
 
-    def __init__(
-        self,
-        bundles: Sequence[BundleInfo],
-        *,
-        device: str = "auto",
-        batch_size: int = 16,
-        augment: bool = True,
-    ) -> None:
+    def __init__(self, bundles: Sequence[BundleInfo], *, device: str = "auto") -> None:
         if not bundles:
             raise BundleError("No localisation bundle is named; give one of `checkpoints`.")
         self.device = pick_device(device)
         self._bundles = tuple(bundles)
         self._models = [load_localizer(bundle, self.device) for bundle in bundles]
-        self._batch_size = batch_size
-        self._flips = FLIPS if augment else FLIPS[:1]
+        self._batch_size = BATCH_SIZE
 
     @property
     def n_sources(self) -> int:
-        """Passes over every slice."""
-        return len(self._models) * len(self._flips)
+        """Number of passes over every slice."""
+        return len(self._models) * len(FLIPS)
 
     def predict(self, volume: CTVolume, *, progress: Progress | None = None) -> RawDetections:
         """Run every localiser over every slice, with test-time augmentation.
 
         Args:
             volume: int16 HU, (z, y, x); slice 0 the most cranial.
-            progress: Called with slices done and slices in all, over all models.
+            progress: Called with slices done and the total over all models.
 
         Returns:
-            Boxes in pixels of the volume's slices, cut off at their edges.
+            Boxes in pixels of the volume's slices, clipped to their edges.
 
         Raises:
             BundleError: A network gives NaN.
@@ -89,37 +82,26 @@ class BoxPredictor:
             z_mm=volume.z_mm, file_numbers=volume_file_numbers(volume),
         )  # fmt: skip
 
-    def find(self, volume: CTVolume, settings: FusionSettings | None = None) -> tuple[FileBox, ...]:
-        """Find the boxes of a study that reach the first bundle's operating point.
+    def boxes_of(self, raw: RawDetections, volume: CTVolume) -> tuple[FileBox, ...]:
+        """Fuse raw boxes and keep those at or above the first bundle's operating point.
 
         Args:
-            volume: As for `predict`.
-            settings: Of the fusion; the defaults unless given.
+            raw: Raw boxes of the study, from `predict`.
+            volume: The study.
         """
-        return self.boxes_of(self.predict(volume), volume, settings)
-
-    def boxes_of(
-        self, raw: RawDetections, volume: CTVolume, settings: FusionSettings | None = None
-    ) -> tuple[FileBox, ...]:
-        """Those of a study's raw boxes that reach the operating point once they are fused.
-
-        Args:
-            raw: From `predict`.
-            volume: The same study.
-            settings: Of the fusion; the defaults unless given.
-        """
-        found = detect(raw, settings or FusionSettings())
-        return file_boxes(found.above(operating_threshold(self._bundles[0])), raw, volume)
+        found = detect(raw, FusionSettings())
+        threshold = operating_point(self._bundles[0], "box").threshold
+        return file_boxes(found.above(threshold), raw, volume)
 
     def predict_prepared(self, study: BoxSlices) -> RawDetections:
-        """Run the only localiser over squares that lie ready in the store.
+        """Run the first localiser over prepared squares.
 
         Args:
-            study: Prepared as the bundle asks for.
+            study: Squares prepared for the bundle.
 
         Returns:
-            As `predict`, with slice numbers in place of file numbers; a square may reach past its
-            slice, and a box with it.
+            As `predict`, with slice numbers instead of file numbers; a square may extend past its
+            slice, and so may a box.
 
         Raises:
             BundleError: A network gives NaN.
@@ -133,7 +115,7 @@ class BoxPredictor:
     def _walk(
         self, number: int, images: NDArray[np.uint8], squares: NDArray[np.float64]
     ) -> Iterator[tuple[int, NDArray[np.float64]]]:
-        """Yield slices done and their boxes, float64 (k, 7), batch by batch."""
+        """Yield the number of slices done and their boxes, float64 (k, 7), batch by batch."""
         preparation = self._bundles[number].config.preparation
         size = self._batch_size
         for start in range(0, len(images), size):
@@ -144,8 +126,8 @@ class BoxPredictor:
                 else images[chosen]
             )
             rows = [np.empty((0, 7))]
-            for k, flip in enumerate(self._flips):
-                source = number * len(self._flips) + k
+            for k, flip in enumerate(FLIPS):
+                source = number * len(FLIPS) + k
                 found = self._run(self._models[number], batch, preparation.size, flip=flip)
                 rows += [
                     _rows(boxes, i, squares[i], preparation.size, source)
@@ -184,7 +166,8 @@ class BoxPredictor:
     ) -> RawDetections:
         if not np.isfinite(rows).all():
             raise BundleError(
-                f"Bundle {self._bundles[0].config.name} gives NaN or infinite boxes; train it anew."
+                f"Bundle {self._bundles[0].config.name} gives NaN or infinite boxes; train it "
+                "again."
             )
         kept = rows[rows[:, 5] >= STORED_FROM]
         boxes = kept[:, 1:5] if shape is None else clip_boxes(kept[:, 1:5], shape[1], shape[0])
@@ -199,11 +182,6 @@ class BoxPredictor:
             file_numbers=file_numbers,
             models=tuple(bundle.config.name for bundle in self._bundles),
         )
-
-
-def operating_threshold(bundle: BundleInfo) -> float:
-    """Score from which a bundle's boxes count; 0.5 where it has no operating point."""
-    return float((bundle.operating_points or {}).get("box", {}).get("threshold", 0.5))
 
 
 def _unmirrored(raw: RawBoxes, size: int, *, flip: bool) -> NDArray[np.float64]:

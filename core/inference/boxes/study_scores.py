@@ -1,4 +1,4 @@
-"""A vertebra network and a localiser that judge a study together."""
+"""A vertebra network and a localiser that predict a study together."""
 
 from __future__ import annotations
 
@@ -23,27 +23,23 @@ class BoxEvidencePredictor(StudyPredictor):
     Args:
         vertebra: Bundle that gives presence.
         localizer: Localisation bundle with weights for its boxes.
-        device: As `pick_device` takes it.
+        device: As for `pick_device`.
         batch_size: Slices in one pass of the vertebra network, >= 1.
 
     Raises:
-        BundleError: A bundle cannot play its part, or is broken.
-        DeviceError: The device is not there.
+        BundleError: A bundle is invalid or not of the kind needed.
+        DeviceError: The device is not available.
     """
 
     def __init__(
-        self,
-        vertebra: BundleInfo,
-        localizer: BundleInfo,
-        *,
-        device: str = "auto",
+        self, vertebra: BundleInfo, localizer: BundleInfo, *, device: str = "auto",
         batch_size: int = 32,
-    ) -> None:
+    ) -> None:  # fmt: skip
         weights = localizer.config.box_weights
         if not localizer.config.gives_boxes or weights is None:
             raise BundleError(
-                f"Bundle {localizer.config.name} is no localiser with weights for its boxes, so "
-                "it cannot judge a study; choose another bundle."
+                f"Bundle {localizer.config.name} is not a localiser with box weights, so it cannot "
+                "predict fractures; choose another bundle."
             )
         self._weights = weights
         self._presence = Predictor(vertebra, None, device=device, batch_size=batch_size)
@@ -52,30 +48,21 @@ class BoxEvidencePredictor(StudyPredictor):
 
     def predict(self, volume: CTVolume, *, progress: Progress | None = None) -> SlicePredictions:
         """As `StudyPredictor.predict`."""
-        return self.judge(volume, progress=progress).predictions
+        return self.predict_with_boxes(volume, progress=progress).predictions
 
-    def judge(
+    def predict_with_boxes(
         self,
         volume: CTVolume,
         *,
         raw: RawDetections | None = None,
         progress: Progress | None = None,
     ) -> StudyPrediction:
-        """Run both networks over every slice.
-
-        Args:
-            volume: int16 HU, (z, y, x); slice 0 the most cranial.
-            raw: The localiser's boxes where it has seen the study before.
-            progress: Called with slices done and slices in all.
-
-        Raises:
-            BundleError, DeviceError, PredictionsError: As `predict` raises them.
-        """
+        """As `StudyPredictor.predict_with_boxes`."""
         parts = 1 if raw is not None else 2
         n_slices = volume.n_slices
 
         def count(part: int) -> Progress:
-            # Both networks pass over all slices; a slice counts as done once both have seen it.
+            # Both networks pass over all slices; each pass counts half.
             def inner(done: int, _: int) -> None:
                 if progress is not None:
                     progress((part * n_slices + done) // parts, n_slices)
@@ -86,7 +73,7 @@ class BoxEvidencePredictor(StudyPredictor):
         if raw is None:
             raw = self._boxes.predict(volume, progress=count(1))
         elif raw.study_id != volume.study_uid:
-            # A folder may be named unlike its StudyInstanceUID; the series is the same.
+            # A folder's name may differ from its StudyInstanceUID; the series is the same.
             raw = replace(raw, study_id=volume.study_uid)
         seen = SlicePredictions(
             study_id=raw.study_id,
@@ -109,7 +96,7 @@ class BoxEvidencePredictor(StudyPredictor):
 def load_predictor(
     pair: BundlePair, *, device: str = "auto", batch_size: int = 32
 ) -> StudyPredictor:
-    """Load the networks of a pair, by what its fracture bundle finds fractures with.
+    """Load the networks of a pair, according to the kind of its fracture bundle.
 
     Raises:
         BundleError, DeviceError: As the predictors raise them.

@@ -1,4 +1,4 @@
-"""Suppression of boxes that overlap a better one, and the choice of a way by name."""
+"""Suppression of boxes that overlap a better one."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Suppression = Literal["nms", "soft-nms", "none"]
 def non_maximum_suppression(
     xyxy: FloatArray, scores: FloatArray, *, iou_threshold: float = 0.5, skip_below: float = 0.0
 ) -> FusedBoxes:
-    """Keep the best box of each heap and drop those that overlap it by more than the threshold.
+    """Keep the best box of each group and drop those that overlap it by more than the threshold.
 
     Args:
         xyxy: float64 (n, 4).
         scores: float64 (n,).
         iou_threshold: Overlap above which a box is dropped.
-        skip_below: Boxes of a lower score are left out.
+        skip_below: Boxes with a lower score are left out.
 
     Raises:
         ValueError: The arrays do not fit each other.
@@ -34,8 +34,8 @@ def non_maximum_suppression(
     kept: list[int] = []
     for row in order:
         if members[row] < 0:
-            heap = order[(overlap[row, order] > iou_threshold) & (members[order] < 0)]
-            members[heap] = members[row] = len(kept)
+            group = order[(overlap[row, order] > iou_threshold) & (members[order] < 0)]
+            members[group] = members[row] = len(kept)
             kept.append(int(row))
     return FusedBoxes(xyxy[kept], scores[kept], members)
 
@@ -45,13 +45,13 @@ def soft_nms(
 ) -> FusedBoxes:
     """Lower the scores of boxes that overlap a better one (Bodla et al. 2017, equation 4).
 
-    The best box that is left is taken, and every other's score is multiplied by
+    The best remaining box is taken, and every other score is multiplied by
     exp(-IoU^2 / sigma); those that fall below `skip_below` are dropped.
 
     Args:
         xyxy: float64 (n, 4).
         scores: float64 (n,).
-        sigma: Width of the Gaussian, > 0; small is strict.
+        sigma: Width of the Gaussian, > 0; a smaller one suppresses more.
         skip_below: Lowest score kept.
 
     Raises:
@@ -83,14 +83,14 @@ def suppress(
     iou_threshold: float,
     skip_below: float,
 ) -> FusedBoxes:
-    """Suppress by name; "none" only sorts and skips.
+    """Apply a method by name; "none" only sorts and skips.
 
     Args:
-        method: Which way.
+        method: Name of the method.
         xyxy: float64 (n, 4).
         scores: float64 (n,).
-        iou_threshold: Overlap above which boxes are of one thing; as Gaussian width for soft-NMS.
-        skip_below: Boxes of a lower score are left out.
+        iou_threshold: Overlap above which boxes are suppressed; Gaussian width for soft-NMS.
+        skip_below: Boxes with a lower score are left out.
 
     Raises:
         ValueError: As the methods raise it.

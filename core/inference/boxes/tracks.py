@@ -17,19 +17,19 @@ FusionMethod = Literal["wbf"] | Suppression
 
 @dataclass(frozen=True, slots=True)
 class FusionSettings:
-    """How raw boxes become boxes; every value can be moved on the Localization page.
+    """How raw boxes become boxes; every value can be set on the Localization page.
 
     Attributes:
         method: Fusion of the boxes of one slice.
-        iou: Overlap above which two raw boxes are of one thing.
-        score_rule: Of weighted boxes fusion: the highest of the members' scores, or their mean,
-            which calls a box that one slice alone shows less sure.
-        skip_below: Raw boxes of a lower score are left out.
-        neighbour_weight: Say of the slices above and below beside the slice's own 1; 0 for none.
-            With weighted boxes fusion only.
+        iou: Overlap above which two raw boxes are fused.
+        score_rule: Score in weighted boxes fusion: the highest of the members' scores, or their
+            mean, which is lower for a box found on one slice only.
+        skip_below: Raw boxes with a lower score are left out.
+        neighbour_weight: Weight of the slices above and below, relative to the slice's own 1; 0 for
+            none. Weighted boxes fusion only.
         track_iou: Overlap that links boxes of neighbouring slices to one track; 0 turns tracks
             off.
-        track_share: How much of a box's score is its track's: 0 leaves scores as they are.
+        track_share: Share of the track's score in a box's score; 0 leaves scores unchanged.
         slice_threshold: Boxes on slices with a lower fracture probability are left out.
     """
 
@@ -52,8 +52,8 @@ class Detections:
         slice_index: int64 (n,).
         xyxy: float64 (n, 4) in pixels of the volume's slices.
         scores: float64 (n,) in [0, 1].
-        track: int64 (n,), number of the track of each box; every box has one.
-        n_slices: Slices of the study.
+        track: int64 (n,), track number of each box; every box has one.
+        n_slices: Number of slices of the study.
     """
 
     study_id: str
@@ -68,7 +68,7 @@ class Detections:
         return len(self.scores)
 
     def above(self, threshold: float) -> Detections:
-        """The boxes with at least that score."""
+        """The boxes with at least this score."""
         kept = self.scores >= threshold
         return Detections(
             self.study_id, self.slice_index[kept], self.xyxy[kept], self.scores[kept],
@@ -84,9 +84,9 @@ class Box3D:
         first_slice: Most cranial slice.
         last_slice: Most caudal slice, inclusive.
         xyxy: The smallest box around the track's boxes, in pixels of the slices.
-        score: Mean of the track's three best scores, missing ones counted as 0: a fracture that
-            one slice alone shows is rarely one.
-        n_boxes: Slices that carry a box of it.
+        score: Mean of the track's three best scores, missing ones counted as 0: a fracture found
+            on one slice only is rarely real.
+        n_boxes: Number of slices with a box of the track.
     """
 
     first_slice: int
@@ -97,9 +97,9 @@ class Box3D:
 
 
 TRACK_DEPTH = 3
-"""Best boxes of a track that make its score."""
+"""Number of best boxes in a track's score."""
 TRACK_GAP = 2
-"""Slices from a track's last box to its next one: one may lack a box between them."""
+"""Most slices from one box of a track to the next: one slice between them may have no box."""
 
 
 def detect(
@@ -109,7 +109,7 @@ def detect(
 
     Args:
         raw: From `BoxPredictor.predict`.
-        settings: How.
+        settings: Settings of the fusion.
         slice_probs: float64 (n_slices,), p_i of a fracture model; needed where
             `slice_threshold` is above 0.
 
@@ -138,14 +138,14 @@ def detect(
 def link_tracks(slices: IntArray, boxes: FloatArray, scores: FloatArray, *, iou: float) -> IntArray:
     """Number the tracks that boxes form from slice to slice.
 
-    From the head down, each box continues the best overlapping track that ended at most
-    `TRACK_GAP` slices above, the best scored box first; otherwise it begins a new one.
+    From cranial to caudal, each box continues the best overlapping track that ended at most
+    `TRACK_GAP` slices above, in order of decreasing score; otherwise it begins a new track.
 
     Args:
         slices: int64 (n,).
         boxes: xyxy float64 (n, 4).
         scores: float64 (n,).
-        iou: Least overlap with the track's last box.
+        iou: Smallest overlap with the track's last box.
 
     Returns:
         int64 (n,), 0.. in the order in which tracks begin.
@@ -218,7 +218,7 @@ def _fused(raw: RawDetections, settings: FusionSettings) -> tuple[IntArray, Floa
 def _fused_over_neighbours(
     raw: RawDetections, settings: FusionSettings
 ) -> tuple[IntArray, FloatArray, FloatArray]:
-    """Weighted boxes fusion in which the slices above and below count as further models."""
+    """Weighted boxes fusion that treats the slices above and below as further models."""
     weight = settings.neighbour_weight
     offsets = (-1, 0, 1) if weight > 0 else (0,)
     groups = np.concatenate([raw.slice_index + step for step in offsets])

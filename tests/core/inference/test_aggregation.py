@@ -226,7 +226,7 @@ def test_a_value_outside_the_unit_interval_is_named(bad, which):
     predictions = hand_study()
     getattr(predictions, which)[1, 1] = bad
 
-    with pytest.raises(PredictionsError, match=r"hold NaN or leave \[0, 1\]"):
+    with pytest.raises(PredictionsError, match=r"are NaN or outside \[0, 1\]"):
         aggregate(predictions)
 
 

@@ -1,4 +1,4 @@
-"""Prediction over many studies: wherever it runs, whenever it was cut off, the same files."""
+"""Prediction over many studies gives the same files in any process and after interruption."""
 
 import contextlib
 import json
@@ -93,7 +93,7 @@ def test_parts_go_when_all_is_joined(phantom_root, pair, tmp_path):
     ]  # fmt: skip
 
 
-def test_a_study_left_out_costs_only_itself_when_it_has_been_mended(
+def test_a_repaired_study_is_predicted_without_repeating_the_others(
     phantom_root, pair, tmp_path, reads, studies
 ):
     root = tmp_path / "in"

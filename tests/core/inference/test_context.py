@@ -13,7 +13,7 @@ def _odds(p):
     return np.log(p / (1 - p))
 
 
-def test_worked_by_hand():
+def test_a_worked_example():
     f = np.full((3, 7), 0.5, np.float32)
     v = np.zeros((3, 7), np.float32)
     f[:, 0], v[:, 0] = [0.2, 0.8, 0.6], [1.0, 1.0, 0.5]

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from core.errors import BundleError
-from core.inference.explain import explain_slice, grad_cam, laid_back
+from core.inference.explain import explain_slice, grad_cam, resized_to_slice
 from core.inference.predictor import prepared_images
 from core.models.bundles import BundleConfig, read_bundle
 from core.models.checkpoint import save_bundle
@@ -70,9 +70,9 @@ def test_grad_cam_is_the_formula():
         )
 
 
-def test_the_map_lies_where_the_network_looked():
+def test_the_map_is_placed_on_the_input_region():
     cam = np.array([[0, 0], [0, 1]], np.float32)
-    heat = laid_back(cam, (10, 20, 18, 28), (40, 30))
+    heat = resized_to_slice(cam, (10, 20, 18, 28), (40, 30))
     assert heat.shape == (40, 30)
     assert np.unravel_index(heat.argmax(), heat.shape) == (26, 16)
     outside = heat.copy()
@@ -82,7 +82,7 @@ def test_the_map_lies_where_the_network_looked():
 
 def test_a_region_past_the_edge_is_cut_off():
     cam = np.arange(16, dtype=np.float32).reshape(4, 4) / 15
-    heat = laid_back(cam, (-2, -3, 2, 1), (5, 5))
+    heat = resized_to_slice(cam, (-2, -3, 2, 1), (5, 5))
     np.testing.assert_allclose(heat[:1, :2], cam[3:, 2:])
     assert np.count_nonzero(heat) == 2
 
@@ -120,10 +120,10 @@ def test_a_field_that_follows_the_spine_is_followed(tmp_path):
     assert images.shape[-1] == 96
 
 
-def test_what_cannot_be_explained_is_said(tmp_path):
+def test_invalid_arguments_are_refused(tmp_path):
     volume = volume_of(np.zeros((2, 64, 64), np.int16))
     bundle = made_bundle(tmp_path / "b", "fracture", 2)
-    with pytest.raises(BundleError, match="reads vertebra presence"):
+    with pytest.raises(BundleError, match="needs vertebra presence"):
         explain_slice(volume, bundle, 0, 0)
     with pytest.raises(ValueError, match="no slice 2"):
         explain_slice(volume, bundle, 2, 0)

@@ -114,7 +114,7 @@ def test_a_vertebra_without_presence_is_listed_as_not_seen(tmp_path):
         min_size=1, max_size=4,
     )
 )  # fmt: skip
-def test_reading_gives_back_what_was_written(tmp_path, shapes):
+def test_written_predictions_are_read_unchanged(tmp_path, shapes):
     studies = [
         made(f"1.2.{place}", n_slices, fracture_type, seed)
         for place, (n_slices, fracture_type, seed) in enumerate(shapes)
@@ -165,8 +165,8 @@ def assign(column, value):
         (lambda table: table.iloc[:0], "has no row"),
         (assign("f_C2", np.nan), "column f_C2 holds NaN"),
         (assign("study_id", None), "column study_id holds NaN or an empty cell"),
-        (assign("v_C1", 1.5), r"presence probabilities hold NaN or leave \[0, 1\]"),
-        (assign("f_C7", -0.5), r"fracture probabilities hold NaN or leave \[0, 1\]"),
+        (assign("v_C1", 1.5), r"presence probabilities are NaN or outside \[0, 1\]"),
+        (assign("f_C7", -0.5), r"fracture probabilities are NaN or outside \[0, 1\]"),
         (assign("f_C7", 0.5), "seven columns differ"),
         (assign("slice_index", 7), "column slice_index of study 1.2.3 is not 0..3"),
         (assign("slice_index", 0), "column slice_index of study 1.2.3 is not 0..3"),
@@ -175,7 +175,7 @@ def assign(column, value):
         (lambda table: table.assign(v_C1="high"), "column v_C1 is not numeric"),
     ],
 )
-def test_a_bad_table_names_file_column_and_mend(tmp_path, alter, message):
+def test_a_bad_table_names_file_column_and_remedy(tmp_path, alter, message):
     write_altered(tmp_path, alter)
 
     with pytest.raises(PredictionsError, match=message) as error:
@@ -198,7 +198,7 @@ def test_unusable_studies_leave_no_file(tmp_path):
     broken.vertebra_probs[0, 0] = np.nan
     folder = tmp_path / "out"
 
-    with pytest.raises(PredictionsError, match="hold NaN"):
+    with pytest.raises(PredictionsError, match="are NaN"):
         write_predictions(folder, [made("1.1"), broken], seconds=[0, 0], single=False)
     with pytest.raises(PredictionsError, match="comes twice"):
         write_predictions(folder, [made(), made()], seconds=[0, 0], single=False)

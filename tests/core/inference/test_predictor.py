@@ -81,7 +81,7 @@ class MeanGrey(nn.Module):
 
 
 class OneOdd(nn.Module):
-    """Zero logits but for the last one of a batch."""
+    """Zero logits except for the last one of a batch."""
 
     def __init__(self, last: float, outputs: int) -> None:
         super().__init__()
@@ -189,8 +189,8 @@ def test_a_full_device_takes_smaller_batches_and_gives_the_same(networks, monkey
     np.testing.assert_allclose(found.fracture_probs, expected.fracture_probs, atol=1e-6)
     assert sizes[:3] == [8, 4, 2]
     assert max(sizes[2:]) == 2
-    assert "going on with 4" in caplog.text
-    assert "going on with 2" in caplog.text
+    assert "continuing with 4" in caplog.text
+    assert "continuing with 2" in caplog.text
 
 
 def test_a_device_too_full_for_one_slice_is_one_sentence(networks, monkeypatch):

@@ -31,27 +31,27 @@ def two_vertebrae() -> SlicePredictions:
 
 
 def test_ranges_and_peaks_are_found_where_they_were_put():
-    reading = score_study(two_vertebrae())
-    assert reading.ranges == ((0, 2), (2, 4), None, None, None, None, None)
-    assert reading.peaks[1] == 3
-    assert reading.peak_slice == 3
+    scores = score_study(two_vertebrae())
+    assert scores.ranges == ((0, 2), (2, 4), None, None, None, None, None)
+    assert scores.peaks[1] == 3
+    assert scores.peak_slice == 3
 
 
 def test_the_longest_run_is_the_range_where_presence_has_gaps():
     presence = np.zeros((8, 7))
     presence[[0, 2, 3, 4, 6, 7], 4] = 0.9
-    reading = score_study(predictions(presence, np.full((8, 7), 0.2)))
-    assert reading.ranges[4] == (2, 4)
+    scores = score_study(predictions(presence, np.full((8, 7), 0.2)))
+    assert scores.ranges[4] == (2, 4)
 
 
 def test_a_score_equal_to_its_threshold_is_a_call():
-    reading = score_study(two_vertebrae())
-    p = reading.patient
-    calls = call(reading, patient=p.patient_prob, vertebra=float(p.vertebra_probs[1]))
+    scores = score_study(two_vertebrae())
+    p = scores.patient
+    calls = call(scores, patient=p.patient_prob, vertebra=float(p.vertebra_probs[1]))
     assert calls.patient
     assert calls.vertebrae == (False, True, None, None, None, None, None)
     above = np.nextafter(p.patient_prob, 2)
-    assert not call(reading, patient=above, vertebra=0.5).patient
+    assert not call(scores, patient=above, vertebra=0.5).patient
 
 
 def test_a_vertebra_that_is_not_seen_gets_no_call_at_any_threshold():
@@ -64,10 +64,10 @@ probabilities = arrays(np.float32, (5, 7), elements=st.floats(0, 1, width=32))
 
 @given(probabilities, probabilities, st.floats(0, 1), st.floats(0, 1))
 def test_a_higher_threshold_never_adds_a_call(presence, fracture, one, other):
-    reading = score_study(predictions(presence, fracture))
+    scores = score_study(predictions(presence, fracture))
     low, high = sorted((one, other))
-    loose = call(reading, patient=low, vertebra=low)
-    strict = call(reading, patient=high, vertebra=high)
+    loose = call(scores, patient=low, vertebra=low)
+    strict = call(scores, patient=high, vertebra=high)
     assert loose.patient >= strict.patient
     for a, b in zip(loose.vertebrae, strict.vertebrae, strict=True):
         assert (a is None) == (b is None)
@@ -77,6 +77,6 @@ def test_a_higher_threshold_never_adds_a_call(presence, fracture, one, other):
 def test_a_study_of_one_slice_has_one_range():
     presence = np.zeros((1, 7))
     presence[0, 3] = 1
-    reading = score_study(predictions(presence, np.full((1, 7), 0.4)))
-    assert reading.ranges[3] == (0, 0)
-    assert reading.patient.patient_prob == pytest.approx(0.4)
+    scores = score_study(predictions(presence, np.full((1, 7), 0.4)))
+    assert scores.ranges[3] == (0, 0)
+    assert scores.patient.patient_prob == pytest.approx(0.4)

@@ -21,7 +21,7 @@ def test_the_table_holds_the_fourteen_of_the_method():
     }  # fmt: skip
 
 
-def test_unknown_name_is_answered_with_the_known_ones():
+def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(ConfigError, match=r"'resnet5'.*resnet50.*googlenet"):
         backbone_spec("resnet5")
 
@@ -42,7 +42,7 @@ def test_every_backbone_takes_the_usual_sizes(name, size):
         ("swin_s", 130, "set `size` to 128 or 132"),
     ],
 )
-def test_a_size_that_does_not_fit_is_answered_with_one_that_does(name, size, says):
+def test_an_invalid_size_suggests_a_valid_one(name, size, says):
     with pytest.raises(ConfigError, match=says):
         check_input_size(name, size)
 

@@ -25,7 +25,7 @@ def _whole(name):
 
 
 def _penultimate(network, name, images):
-    """What torchvision's last linear layer is given, or its last feature map, averaged."""
+    """Input of torchvision's last linear layer, or its averaged last feature map."""
     seen = []
     if BACKBONES[name].pool_all:
         network.features.register_forward_hook(lambda _m, _i, output: seen.append(output))
@@ -133,7 +133,7 @@ def test_failed_download_says_what_to_do(monkeypatch, error):
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v3_large", "googlenet", "convnext_small"])
-def test_pretrained_weights_are_taken_over_but_for_what_is_cut_off(monkeypatch, name):
+def test_pretrained_weights_are_loaded_except_for_removed_layers(monkeypatch, name):
     complete = {"aux_logits": True, "init_weights": False} if name == "googlenet" else {}
     whole = get_model(name, weights=None, **complete).state_dict()
     _with_weights(monkeypatch, whole)

@@ -50,9 +50,9 @@ def test_a_config_older_than_channel_modes_means_grey_slices(tmp_path):
         ("fracture", 3, True, False),
     ],
 )
-def test_a_config_says_what_its_model_gives_and_reads(tmp_path, task, kind, gives, reads):
+def test_a_config_knows_the_inputs_and_outputs_of_its_model(tmp_path, task, kind, gives, reads):
     config = read_bundle(_write(tmp_path / "b", CONFIG | {"task": task, "type": kind})).config
-    assert (config.gives_presence, config.reads_presence) == (gives, reads)
+    assert (config.gives_presence, config.takes_presence) == (gives, reads)
 
 
 def test_metrics_may_be_absent(tmp_path):
@@ -90,12 +90,12 @@ def test_missing_file_is_named(tmp_path, missing):
         read_bundle(folder)
 
 
-def test_folder_that_is_not_there_is_a_bundle_error(tmp_path):
+def test_a_missing_folder_is_a_bundle_error(tmp_path):
     with pytest.raises(BundleError, match=r"config\.json"):
         read_bundle(tmp_path / "nowhere")
 
 
-def test_list_leaves_broken_bundles_out_and_says_so(tmp_path, caplog):
+def test_the_list_leaves_invalid_bundles_out_with_a_warning(tmp_path, caplog):
     _write(tmp_path / "b")
     _write(tmp_path / "a")
     _write(tmp_path / "broken", "{")

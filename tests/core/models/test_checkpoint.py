@@ -33,7 +33,7 @@ def _config(**changes):
 
 @pytest.fixture(scope="module")
 def model():
-    """A model whose running statistics and weights are not those it was born with."""
+    """A model whose running statistics and weights differ from the initial ones."""
     torch.manual_seed(0)
     made = build_model("vertebra", 1, "mobilenet_v3_large")
     optimizer = torch.optim.Adam(made.parameters(), lr=1e-3)

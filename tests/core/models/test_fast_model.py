@@ -76,13 +76,13 @@ def test_bfloat16_backbone_keeps_a_float32_head(loads, task, kind):
 
 
 @pytest.mark.parametrize("supported", [True, False])
-def test_bfloat16_follows_the_hardware_unless_told(loads, monkeypatch, supported):
+def test_bfloat16_follows_the_hardware_unless_set(loads, monkeypatch, supported):
     monkeypatch.setattr(fast_model, "computes_in_bfloat16", lambda _device: supported)
     bundle, _ = loads("vertebra", 1, "mobilenet_v3_large")
     assert isinstance(load_fast_model(bundle, "cpu").backbone, HalfBackbone) is supported
 
 
-def test_a_torch_that_does_not_tell_means_float32(monkeypatch):
+def test_unknown_hardware_support_means_float32(monkeypatch):
     monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported", raising=False)
     assert not fast_model.computes_in_bfloat16("cpu")
     assert not fast_model.computes_in_bfloat16("mps")

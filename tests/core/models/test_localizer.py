@@ -55,7 +55,7 @@ def test_the_pyramid_begins_at_stride_four(localizer):
     assert [tuple(m.shape[-2:]) for m in maps.values()] == [(16, 16), (8, 8), (4, 4)]
 
 
-def test_slices_without_a_box_teach_too(localizer):
+def test_slices_without_boxes_contribute_to_the_loss(localizer):
     localizer.train()
     images = torch.randint(0, 255, (3, 3, 64, 64), dtype=torch.uint8)
     boxes = (torch.tensor([[8.0, 8, 24, 20]]), torch.zeros(0, 4), torch.zeros(0, 4))

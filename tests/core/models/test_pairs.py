@@ -1,4 +1,4 @@
-"""A vertebra and a fracture bundle are chosen together, or the user is told what is missing."""
+"""A vertebra and a fracture bundle are chosen together, or the error names what is missing."""
 
 import json
 import shutil
@@ -31,7 +31,7 @@ def test_no_bundle_at_all_says_how_to_get_one(tmp_path):
 
 
 def _bundle(folder, name, task, kind, **changes):
-    """A bundle's folder, as far as choosing looks at it: config, and any bytes as weights."""
+    """A bundle's folder with a config and arbitrary bytes as weights."""
     (folder / name).mkdir(parents=True)
     (folder / name / "model.safetensors").write_bytes(b"")
     config = {
@@ -64,7 +64,7 @@ def test_a_vertebra_bundle_named_beside_type_3_gives_presence(tmp_path, checkpoi
     assert pair.digest != choose_pair(checkpoints, [alone]).digest
 
 
-def test_type_2_is_read_with_the_vertebra_bundle_it_was_trained_with(tmp_path, checkpoints):
+def test_type_2_is_paired_with_the_vertebra_bundle_it_was_trained_with(tmp_path, checkpoints):
     fracture = _bundle(tmp_path, "f", "fracture", 2, vertebra_bundle="vertebra_type2")
     assert choose_pair(checkpoints, [fracture]).vertebra.config.name == "vertebra_type2"
 

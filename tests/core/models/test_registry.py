@@ -128,7 +128,7 @@ def test_type_1_keeps_the_names_of_its_weights(task):
 
 
 @pytest.mark.parametrize(("task", "kind"), [("vertebra", 3), ("fracture", 4), ("spine", 1)])
-def test_unknown_model_is_answered_with_the_known_ones(task, kind):
+def test_an_unknown_model_lists_the_known_ones(task, kind):
     with pytest.raises(ConfigError, match="vertebra type 1, vertebra type 2, fracture type 1"):
         build_model(task, kind, "mobilenet_v3_large")
 

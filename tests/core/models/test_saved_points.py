@@ -60,7 +60,7 @@ def test_undo_walks_back_to_what_was_shipped_and_no_further(bundle):
         undo_operating_point(bundle, "patient")
 
 
-def test_thresholds_a_vertebra_are_kept_by_name(bundle):
+def test_thresholds_per_vertebra_are_kept_by_name(bundle):
     each = {name: 0.1 * j for j, name in enumerate(VERTEBRAE)}
     save_operating_point(bundle, "vertebra", point(0.3, per_vertebra=each))
     assert stored(bundle)["vertebra"]["per_vertebra"] == each
@@ -70,7 +70,7 @@ def test_thresholds_a_vertebra_are_kept_by_name(bundle):
 
 @pytest.mark.parametrize("threshold", [math.nan, -0.1, 1.5, math.inf])
 def test_an_unusable_threshold_changes_nothing(bundle, threshold):
-    with pytest.raises(BundleError, match=r"leaves \[0, 1\]"):
+    with pytest.raises(BundleError, match=r"outside \[0, 1\]"):
         save_operating_point(bundle, "patient", point(threshold))
     assert stored(bundle) == SHIPPED
 
@@ -82,7 +82,7 @@ def test_the_history_does_not_grow_without_end(bundle):
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"history": 3}'])
-def test_a_broken_file_is_said_and_left_alone(bundle, text):
+def test_a_damaged_file_is_reported_and_not_changed(bundle, text):
     (bundle / "operating_points.json").write_text(text)
     with pytest.raises(BundleError, match="restore it"):
         save_operating_point(bundle, "patient", point(0.5))

@@ -1,4 +1,4 @@
-"""The bundles in git answer as torchvision's networks with their weights."""
+"""The bundles in git give the outputs of torchvision's networks with their weights."""
 
 import pytest
 import torch

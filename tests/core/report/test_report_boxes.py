@@ -52,7 +52,7 @@ def boxes(volume, score) -> RawDetections:
 def test_the_slices_of_the_calls_carry_their_boxes(volume, pair, score, said):
     reader = load_predictor(pair, device="cpu")
     raw = boxes(volume, score)
-    reading = reader.judge(volume, raw=raw)
+    reading = reader.predict_with_boxes(volume, raw=raw)
     report = build_report(volume, reading.predictions, pair, raw=raw)
     shown = report.pictures[2:]
     peaks = {row.peak for row in report.vertebrae}

@@ -1,4 +1,4 @@
-"""A data root of small made-up studies whose truth a network can learn in seconds."""
+"""A data root of small synthetic studies that a network can be trained on in seconds."""
 
 from __future__ import annotations
 

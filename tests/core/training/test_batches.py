@@ -144,7 +144,7 @@ def test_processes_share_every_batch_of_the_one_walk(world, batch_size, drop_las
         ({"shard": (-1, 2)}, "Rank -1"),
         ({"shard": (0, 5)}, "shared by 5"),
         ({"workers": -1}, "0 workers or more"),
-        ({"first": 4}, "Batch 4 is not among the 3"),
+        ({"first": 4}, "Batch 4 is not one of 3 batches"),
         ({"first": -1}, "Batch -1"),
         ({"batch_size": 0}, "A batch of 0"),
     ],

@@ -1,4 +1,4 @@
-"""A localiser whose batch is too large for the memory learns it in parts."""
+"""A localiser trains in parts on a batch too large for memory."""
 
 from __future__ import annotations
 

@@ -200,7 +200,7 @@ def _seed_with_both(root):
     pytest.skip("the small cohort has one boxed study only")
 
 
-def test_a_cohort_without_boxes_says_what_to_add(phantom_root, store, tmp_path, monkeypatch):
+def test_a_cohort_without_boxes_names_the_missing_table(phantom_root, store, tmp_path, monkeypatch):
     from core.training import box_task
 
     intact = [

@@ -19,7 +19,7 @@ def config(tmp_path):
     return RunConfig(task="fracture", data_root=root, folds=3, seed=4)
 
 
-def test_real_folds_are_saved_and_outlive_a_mended_label(config, tmp_path):
+def test_real_folds_are_saved_and_survive_a_corrected_label(config, tmp_path):
     (config.data_root / "phantom.json").unlink()
     cache = tmp_path / "cache"
     first = saved_folds(read_studies(config.data_root), config, made_store(cache))

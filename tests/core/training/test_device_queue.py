@@ -1,4 +1,4 @@
-"""Runs take turns on a device, and a dead one holds nobody up."""
+"""Runs take turns on a device, and a dead one blocks no other."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_a_later_process_with_the_same_pid_is_not_taken_for_the_holder(tmp_path)
         assert not ticket.exists()
 
 
-def test_a_ticket_that_cannot_be_read_holds_nobody_up(tmp_path):
+def test_an_unreadable_ticket_blocks_no_run(tmp_path):
     queue_of(tmp_path, "cpu").mkdir(parents=True)
     (queue_of(tmp_path, "cpu") / "0-torn.json").write_text('{"number":')
     with turn(tmp_path, "cpu", poll_s=0.02):

@@ -1,4 +1,4 @@
-"""Two processes learn what one learns."""
+"""Two processes train to the same result as one."""
 
 from __future__ import annotations
 

@@ -184,7 +184,7 @@ def test_area_of_a_single_class_is_left_open():
 
 
 @pytest.mark.parametrize("most", [4, 3, 1])
-def test_a_memory_too_small_for_a_batch_learns_the_same_in_parts(most, caplog):
+def test_a_batch_too_large_for_memory_is_trained_in_parts_with_the_same_result(most, caplog):
     class Cramped(_Linear):
         def forward(self, images, metadata=None, presence=None):
             if len(images) > most:

@@ -95,7 +95,7 @@ def test_weights_are_those_of_the_method():
     assert [term.factor for term in loss_for("fracture", 3).terms] == [2.0, 1.0]
 
 
-def test_an_uncertain_truth_is_learnt_as_the_weighted_share_of_its_two_outcomes():
+def test_an_uncertain_truth_is_weighted_by_its_two_outcomes():
     # The minimum of 2 t log(1/p) + (1 - t) log(1/(1 - p)) lies at p = 2 t / (1 + t).
     t = 0.25
     logit = torch.zeros(1, 7, requires_grad=True)

@@ -6,7 +6,7 @@ from core.training.paces import FILE, KEPT, keep_pace, read_paces
 from core.training.schedule import Pace
 
 
-def test_the_latest_pace_of_a_network_takes_the_place_of_its_earlier_one(tmp_path):
+def test_the_latest_pace_of_a_network_replaces_the_earlier_one(tmp_path):
     for speed in (1.0, 2.0):
         keep_pace(tmp_path, Pace("googlenet", 64, "32-true", speed))
     keep_pace(tmp_path, Pace("googlenet", 128, "32-true", 3.0))

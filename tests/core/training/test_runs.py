@@ -118,7 +118,7 @@ def test_dropping_metrics_of_a_run_without_any_is_nothing(run):
     assert not run.metrics_file.exists()
 
 
-def test_finished_run_says_so_and_has_a_log(run):
+def test_a_finished_run_has_its_state_and_a_log(run):
     with run.recorded():
         logging.getLogger("core.training").info("one line")
     assert run.read_status().state == "finished"

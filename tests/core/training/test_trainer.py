@@ -93,7 +93,7 @@ def _digest(run):
 
 
 @pytest.mark.parametrize("task", ["vertebra", "fracture"])
-def test_run_ends_with_a_loadable_bundle_that_says_how_it_was_made(make, task, data_root):
+def test_run_ends_with_a_loadable_bundle_that_records_its_origin(make, task, data_root):
     run = make(task=task, backbone="mobilenet_v3_large", epochs=1)
     bundle = read_bundle(run.bundle)
     assert bundle.config.name == f"{task}_type1_mobilenet_v3_large"
@@ -107,7 +107,7 @@ def test_run_ends_with_a_loadable_bundle_that_says_how_it_was_made(make, task, d
     assert logits.shape == (2, 7 if task == "vertebra" else 1)
 
 
-def test_a_learnable_task_is_learnt(make, tiny):
+def test_a_simple_task_reaches_a_high_auc(make, tiny):
     run = make(epochs=25, augment=False)
     losses = [line["loss"] for line in _metrics(run, "validation")]
     assert losses[-1] < losses[0] / 2
@@ -283,7 +283,7 @@ def test_mixed_precision_trains(make, tiny):
     assert all(math.isfinite(line["loss"]) for line in _metrics(run, "step"))
 
 
-def test_diverging_run_fails_with_the_batch_and_says_so_in_its_status(make, monkeypatch):
+def test_a_diverging_run_fails_and_its_status_names_the_batch(make, monkeypatch):
     class Diverges(TinyNetwork):
         def forward(self, images, metadata=None, presence=None):
             return super().forward(images) * math.nan
@@ -376,7 +376,7 @@ def test_a_disk_that_takes_no_events_does_not_end_the_run(make, tiny, monkeypatc
     assert len(_metrics(run, "validation")) == 2
 
 
-def test_the_wait_for_data_is_told_each_epoch(make, tiny):
+def test_the_wait_for_data_is_reported_each_epoch(make, tiny):
     run = make(epochs=2)
     assert [line["epoch"] for line in _metrics(run, "epoch")] == [1, 2]
     assert all(0 <= line["loader_wait_share"] <= 1 for line in _metrics(run, "epoch"))
@@ -417,9 +417,9 @@ def test_an_unreadable_study_is_left_out_and_named(make, tiny, tmp_path):
     assert "Study left out: 1.2.3" in run.log_file.read_text()
 
 
-def test_studies_without_masks_cannot_teach_presence(make, tiny, tmp_path):
+def test_studies_without_masks_are_not_used_for_presence(make, tiny, tmp_path):
     root = write_data_root(tmp_path / "other", studies=3, slices=7, with_masks=False)
-    with pytest.raises(TrainingError, match="no study whose truth reaches slices"):
+    with pytest.raises(TrainingError, match="no study whose slices have truth"):
         make(data_root=root)
 
 
@@ -449,7 +449,7 @@ def test_missing_data_root_fails_the_run(make, tmp_path):
         ("fracture", 3, "grey"),
     ],
 )
-def test_every_type_trains_and_says_what_it_was_fed(make, task, type, channels):
+def test_every_type_trains_and_records_its_preparation(make, task, type, channels):
     run = make(task=task, type=type, channels=channels, epochs=1, slices_per_study=2)
     config = read_bundle(run.bundle).config
     assert (config.task, config.type) == (task, type)

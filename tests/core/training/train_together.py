@@ -1,4 +1,4 @@
-"""A training whose processes `torchrun` starts; run by the tests of several processes."""
+"""A training script for `torchrun`, started by the tests of several processes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.stores import made_store
 
 
 def main(folder: Path, data_root: Path, cache_dir: Path, resume: bool = False) -> None:
-    """Train a network without batch norm and dropout, whose result no split of a batch changes."""
+    """Train a network without batch norm and dropout: batch splits do not change its result."""
     slice_model.DROPOUT = 0.0
     monitor.LOG_EVERY_STEPS = 1
     config = RunConfig(

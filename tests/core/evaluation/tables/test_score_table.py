@@ -106,7 +106,7 @@ def test_unusable_predictions_are_named():
         table_from_predictions("m", [replace(one, fracture_type=5)])
     with pytest.raises(PredictionsError, match="seven columns differ"):
         table_from_predictions("m", [replace(one, fracture_type=1)])
-    with pytest.raises(PredictionsError, match="fracture probabilities hold NaN"):
+    with pytest.raises(PredictionsError, match="fracture probabilities are NaN"):
         table_from_predictions("m", [replace(one, fracture_probs=one.fracture_probs * np.nan)])
     with pytest.raises(PredictionsError, match=r"presence probabilities .* leave"):
         table_from_predictions("m", [replace(one, vertebra_probs=one.vertebra_probs + 1)])

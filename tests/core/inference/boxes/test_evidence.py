@@ -67,7 +67,7 @@ def track(slices, numbers) -> Detections:
     )  # fmt: skip
 
 
-def test_a_track_is_owned_by_the_vertebra_that_it_shows_longest():
+def test_a_track_belongs_to_the_vertebra_in_view_on_most_of_its_slices():
     presence = np.zeros((6, 7), np.float32)
     presence[0:4, 2] = [1.0, 1.0, 1.0, 0.5]
     presence[2:6, 3] = [0.25, 1.0, 1.0, 1.0]
@@ -126,7 +126,7 @@ def test_outputs_are_the_sigmoid_of_both_log_odds():
     assert patient.vertebra_probs[2] > 5 * patient.vertebra_probs[3] > 0
 
 
-def test_no_box_at_all_is_a_low_score_and_not_an_error():
+def test_a_study_without_boxes_has_low_scores():
     found = box_outputs(raw([], []), seen(), WEIGHTS).fracture_probs
     expected = 1 / (1 + np.exp(1.0 - odds(NO_BOX)))
     np.testing.assert_allclose(found, expected, rtol=1e-5)
@@ -134,7 +134,7 @@ def test_no_box_at_all_is_a_low_score_and_not_an_error():
 
 @pytest.mark.parametrize("other", [seen(5), seen(study_id="4.5.6")])
 def test_predictions_of_another_study_are_refused(other):
-    with pytest.raises(ValueError, match="do not go with"):
+    with pytest.raises(ValueError, match="do not fit predictions"):
         box_outputs(raw([1], [0.9]), other, WEIGHTS)
 
 

@@ -91,7 +91,7 @@ def test_corners_are_weighted_by_scores():
     np.testing.assert_allclose(found.xyxy, [[0.5, 0, 10.5, 10]])
 
 
-def test_disjoint_boxes_stay_apart_best_first():
+def test_disjoint_boxes_are_not_fused_and_come_best_first():
     far = np.array([[0.0, 0, 5, 5], [50.0, 50, 60, 60]])
     found = weighted_boxes_fusion(far, np.array([0.2, 0.9]))
     np.testing.assert_allclose(found.xyxy, far[::-1])
@@ -144,7 +144,7 @@ def test_groups_are_fused_as_if_each_stood_alone(made, n_groups):
         np.testing.assert_allclose(together.scores[member], alone.scores[alone.members])
 
 
-def test_suppression_keeps_the_best_of_each_heap():
+def test_suppression_keeps_the_best_of_overlapping_boxes():
     boxes = np.array([[0.0, 0, 10, 10], [1.0, 0, 11, 10], [40.0, 40, 50, 50]])
     found = non_maximum_suppression(boxes, np.array([0.5, 0.9, 0.1]))
     np.testing.assert_allclose(found.xyxy, boxes[[1, 2]])
@@ -216,7 +216,7 @@ def test_the_highest_score_is_on_the_scale_of_the_heaviest_model():
     np.testing.assert_allclose(found.scores, [0.6])
 
 
-def test_boxes_without_area_never_meet_and_models_without_say_score_nothing():
+def test_boxes_without_area_are_not_fused_and_models_of_weight_zero_score_zero():
     point = np.array([[5.0, 5.0, 5.0, 5.0]])
     apart = weighted_boxes_fusion(np.repeat(point, 2, axis=0), np.array([0.8, 0.6]))
     assert len(apart) == 2

@@ -1,4 +1,4 @@
-"""A vertebra network and a localiser's boxes judge a study together."""
+"""A vertebra network and a localiser predict a study together."""
 
 from __future__ import annotations
 
@@ -43,21 +43,21 @@ def volume(folder):
 
 
 @pytest.fixture(scope="module")
-def reader(pair):
+def predictor(pair):
     return load_predictor(pair, device="cpu")
 
 
 @pytest.fixture(scope="module")
-def reading(reader, volume):
-    return reader.judge(volume)
+def prediction(predictor, volume):
+    return predictor.predict_with_boxes(volume)
 
 
-def test_it_is_what_both_networks_say_alone(pair, volume, reading):
+def test_it_equals_both_networks_run_separately(pair, volume, prediction):
     networks = Predictor(pair.vertebra, read_bundle(SHIPPED / "fracture_type1"), device="cpu")
     seen = networks.predict(volume)
     raw = BoxPredictor([pair.fracture], device="cpu").predict(volume)
     expected = box_outputs(raw, seen, pair.fracture.config.box_weights)
-    found = reading.predictions
+    found = prediction.predictions
     assert found.fracture_type == BOXES_TYPE
     assert found.models == ("vertebra_type1", NAME)
     assert found.instance_numbers == seen.instance_numbers
@@ -65,52 +65,56 @@ def test_it_is_what_both_networks_say_alone(pair, volume, reading):
     np.testing.assert_allclose(found.fracture_probs, expected.fracture_probs, rtol=1e-5)
 
 
-def test_boxes_that_are_there_are_not_looked_for_again(reader, volume, reading, monkeypatch):
+def test_known_boxes_are_not_predicted_again(predictor, volume, prediction, monkeypatch):
     def never(*_, **__):
         raise AssertionError("the localiser ran")
 
     monkeypatch.setattr(BoxPredictor, "predict", never)
     ticks = []
-    kept = replace(reading.raw, study_id="named by its folder")
-    again = reader.judge(volume, raw=kept, progress=lambda *tick: ticks.append(tick))
-    assert np.array_equal(again.predictions.fracture_probs, reading.predictions.fracture_probs)
+    kept = replace(prediction.raw, study_id="named by its folder")
+    again = predictor.predict_with_boxes(
+        volume, raw=kept, progress=lambda *tick: ticks.append(tick)
+    )
+    assert np.array_equal(again.predictions.fracture_probs, prediction.predictions.fracture_probs)
     assert again.predictions.study_id == volume.study_uid
     assert ticks[-1] == (volume.n_slices, volume.n_slices)
 
 
-def test_progress_counts_slices_up_to_all(reader, volume):
+def test_progress_counts_slices_up_to_all(predictor, volume):
     ticks = []
-    reader.predict(volume, progress=lambda *tick: ticks.append(tick))
+    predictor.predict(volume, progress=lambda *tick: ticks.append(tick))
     assert ticks == sorted(ticks)
     assert ticks[-1] == (volume.n_slices, volume.n_slices)
     assert ticks[0][0] < volume.n_slices / 2 + 1
 
 
-def test_predict_writes_boxes_of_the_same_run(pair, folder, volume, reader, reading, tmp_path):
+def test_predict_writes_boxes_of_the_same_run(
+    pair, folder, volume, predictor, prediction, tmp_path
+):
     predict_folder(folder, tmp_path, pair, localizer=pair.fracture, device="cpu")
     (written,) = read_predictions(tmp_path)
     np.testing.assert_allclose(
-        written.fracture_probs, reading.predictions.fracture_probs, atol=1e-4
+        written.fracture_probs, prediction.predictions.fracture_probs, atol=1e-4
     )
     boxes = read_boxes(tmp_path).get(volume.study_uid, ())
-    assert len(boxes) == len(reader.boxes_of(reading, volume))
+    assert len(boxes) == len(predictor.boxes_of(prediction, volume))
 
 
-def test_a_localiser_without_weights_cannot_judge(pair, tmp_path):
+def test_a_localiser_without_box_weights_is_refused(pair, tmp_path):
     config = pair.fracture.config.model_copy(update={"box_weights": None})
     plain = replace(pair.fracture, config=config)
-    with pytest.raises(BundleError, match="cannot judge"):
+    with pytest.raises(BundleError, match="cannot predict fractures"):
         BoxEvidencePredictor(pair.vertebra, plain, device="cpu")
     assert not config.gives_fractures
 
 
-def test_presence_alone_is_no_prediction(pair, volume):
+def test_without_a_fracture_bundle_only_presence_is_predicted(pair, volume):
     alone = Predictor(pair.vertebra, None, device="cpu")
-    with pytest.raises(ValueError, match="presence alone"):
+    with pytest.raises(ValueError, match="only presence"):
         alone.predict(volume)
 
 
-def test_the_shipped_localiser_judges_where_none_is_named():
+def test_the_shipped_localiser_is_the_default():
     pair = choose_pair(SHIPPED)
     assert (pair.vertebra.folder.name, pair.fracture.folder.name) == ("vertebra_type1", NAME)
 
@@ -121,7 +125,7 @@ def test_a_named_fracture_network_comes_before_a_localiser():
     assert choose_pair(SHIPPED, [SHIPPED / NAME]).fracture.folder.name == NAME
 
 
-def test_without_a_localiser_a_fracture_network_judges(tmp_path):
+def test_without_a_localiser_a_fracture_network_is_the_default(tmp_path):
     for name in ("vertebra_type1", "fracture_type2"):
         (tmp_path / name).mkdir()
         for file in ("config.json", "model.safetensors"):

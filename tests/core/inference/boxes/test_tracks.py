@@ -35,14 +35,14 @@ def test_two_passes_that_agree_make_one_box_with_their_mean_score():
     assert found.slice_index.tolist() == [4]
 
 
-def test_by_the_highest_score_one_sure_pass_stands_for_itself():
+def test_with_the_maximum_rule_one_pass_keeps_its_score():
     rows = raw([[4, 0, 0.8, 0], [4, 0, 0.6, 1]])
     found = detect(rows, replace(PLAIN, score_rule="maximum"))
     np.testing.assert_allclose(found.xyxy, [BOX])
     np.testing.assert_allclose(found.scores, [0.8])
 
 
-def test_neighbours_lift_what_they_see_too():
+def test_boxes_on_neighbouring_slices_raise_the_score():
     alone = detect(raw([[4, 0, 0.8, 0]], sources=1), replace(PLAIN, neighbour_weight=0.5))
     three = [[i, 0, 0.8, 0] for i in (3, 4, 5)]
     together = detect(raw(three, sources=1), replace(PLAIN, neighbour_weight=0.5))
@@ -84,7 +84,7 @@ def test_track_scores_move_the_scores_of_their_boxes():
     assert second.score < first.score
 
 
-def test_slices_that_no_fracture_model_suspects_lose_their_boxes():
+def test_boxes_on_slices_below_the_slice_threshold_are_dropped():
     probs = np.linspace(0, 0.9, 10)
     gated = replace(PLAIN, slice_threshold=0.5)
     rows = raw([[2, 0, 0.9, 0], [8, 0, 0.9, 0]], sources=1)
@@ -94,13 +94,13 @@ def test_slices_that_no_fracture_model_suspects_lose_their_boxes():
 
 
 @pytest.mark.parametrize("method", ["wbf", "nms", "soft-nms", "none"])
-def test_a_study_without_a_box_is_no_trouble(method):
+def test_a_study_without_boxes_gives_no_detections(method):
     found = detect(raw([]), FusionSettings(method=method))
     assert len(found) == 0
     assert boxes_3d(found) == []
 
 
-def test_boxes_go_back_to_the_files_they_came_from():
+def test_boxes_are_mapped_to_their_files():
     shifted = CTVolume(
         np.zeros((10, 4, 4), np.int16), (1, 1, 1), np.eye(4), -np.arange(10.0), (0,) * 10, (),
         "1.2.3", "1.2.4", shift_px=np.tile([2.0, -3.0], (10, 1)),
@@ -111,7 +111,7 @@ def test_boxes_go_back_to_the_files_they_came_from():
     assert box.xyxy == (8.0, 13.0, 28.0, 29.0)
 
 
-def test_the_csv_comes_back(tmp_path):
+def test_a_written_csv_is_read_unchanged(tmp_path):
     boxes = {"1.2": (FileBox(7, (1.25, 2.5, 11.0, 22.0), 0.75),), "1.3": ()}
     write_boxes(tmp_path, boxes)
     lines = (tmp_path / "boxes.csv").read_text().splitlines()
