@@ -107,19 +107,8 @@ def read_metrics(folder: Path, event: str) -> pd.DataFrame:
     Returns:
         One row per line; empty if there are none. A line cut off by a crash is left out.
     """
-    rows: list[dict[str, Any]] = []
-    try:
-        text = RunFolder(folder).metrics_file.read_text(errors="replace")
-    except OSError:
-        text = ""
-    for line in text.splitlines():
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict) and row.get("event") == event:
-            rows.append(row)
-    return pd.DataFrame(rows)
+    rows = list(last_metrics(RunFolder(folder).metrics_file, event))
+    return pd.DataFrame(rows[::-1])
 
 
 def read_log_tail(folder: Path, lines: int = 40) -> str:
