@@ -31,24 +31,24 @@ BackboneName = Literal[
     "shufflenet_v2_x2_0", "swin_s", "regnet_y_8gf",
 ]  # fmt: skip
 FractureTarget = Literal["vertebra", "line"]
-"""What makes y_ij: fractured vertebra j is in view on slice i, or a box marks its line there."""
+"""Definition of y_ij: fractured vertebra j is in view on slice i, or a box marks its line there."""
 ChannelMode = Literal["grey", "windows", "neighbours"]
-"""What a network's three channels hold: one grey slice thrice, three HU windows, or i-1, i, i+1."""
+"""The three input channels: one grey slice repeated, three HU windows, or slices i-1, i, i+1."""
 
 TaskName = Literal["vertebra", "fracture", "localization"]
 
 
 @dataclass(frozen=True, slots=True)
 class TaskFacts:
-    """What the networks of a task are for, and what a run of it may ask for.
+    """Purpose of the networks of a task and the options of its runs.
 
     Attributes:
-        title: What they do, for a reader.
-        gives: What they find in a study.
-        types: The method's types that there are.
-        max_lr: Peak of the learning rate unless a run sets another.
-        backbones: Those that they can be built on.
-        channels: What they can be fed.
+        title: Name of the task for display.
+        gives: Kind of output.
+        types: Available types of the method.
+        max_lr: Default peak learning rate.
+        backbones: Available backbones.
+        channels: Available channel modes.
     """
 
     title: str
@@ -59,7 +59,7 @@ class TaskFacts:
     channels: tuple[ChannelMode, ...] = get_args(ChannelMode)
 
     def title_of(self, type: int) -> str:
-        """The title with the type, where there are several."""
+        """The title, with the type if the task has several."""
         return self.title if len(self.types) == 1 else f"{self.title}, Type {type}"
 
 
@@ -71,7 +71,7 @@ TASK_FACTS: Final[dict[TaskName, TaskFacts]] = {
         backbones=("mobilenet_v3_large", "resnet50"), channels=("grey", "neighbours"),
     ),
 }  # fmt: skip
-"""What differs by task; `core.training.trainer` has how each is trained."""
+"""Facts by task; `core.training.trainer` defines how each is trained."""
 
 
 _PREPARATION: Final = "preparation"
@@ -86,17 +86,17 @@ class Settings(BaseSettings):
         cspine_var: Folder for generated data (the demo cohort, uploads).
         checkpoints: Folder of bundles.
         max_upload_mib: Largest archive the dashboard accepts.
-        upload_memory_mib: Memory that reading one upload may take; beyond it the reading is ended.
-        upload_seconds: Time that reading one upload may take.
-        upload_quota_gib: Most that the uploads of all sessions may take together.
+        upload_memory_mib: Memory limit for reading one upload.
+        upload_seconds: Time limit for reading one upload.
+        upload_quota_gib: Total size limit for the uploads of all sessions.
         min_free_gib: Disk space that caches and uploads leave free.
-        max_predictions: Studies that the networks read at once.
-        max_waiting: Predictions that may wait for their turn; more are turned away.
-        cache_limit_gib: Size of the slice store above which the least recently used goes.
-        dashboard_readonly: Whether the dashboard hides whatever changes something.
-        dashboard_operators: Rules for who may change things, separated by commas, where a login is
-            configured: name@host, @host, claim=value or *.
-        dashboard_viewers: The same for who may look; nobody unless set.
+        max_predictions: Number of studies predicted at the same time.
+        max_waiting: Maximum number of queued predictions; more are refused.
+        cache_limit_gib: Size of the slice store above which the least recently used entries go.
+        dashboard_readonly: Whether the dashboard hides every action that changes something.
+        dashboard_operators: Rules for who may change things if a login is configured, separated by
+            commas: name@host, @host, claim=value or *.
+        dashboard_viewers: Rules for who may view, in the same form; nobody unless set.
     """
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
@@ -141,17 +141,17 @@ class Settings(BaseSettings):
 
     @property
     def data_root(self) -> Path:
-        """The data set in use: `rsna_root` where given, else the embedded one."""
+        """The data set in use: `rsna_root` if set, else the embedded one."""
         return self.rsna_root or self.demo_root
 
 
 class SlicePreparation(BaseModel):
-    """Everything that decides what a network is given of a slice.
+    """Everything that determines how a slice is prepared for a network.
 
     `size` is the side of the prepared square in pixels. `crop` is the central fraction of the
-    slice kept before resizing, in (0.1, 1]; `field_mm` takes its place with a square of so many mm
+    slice kept before resizing, in (0.1, 1]; `field_mm` replaces it by a square of that side in mm
     that follows the spine. `window_center` and `window_width` are HU, mapped to 0..255; `channels`
-    is what the network's three channels hold, and `noise_*` are those of
+    is the content of the three input channels, and `noise_*` are the fields of
     `core.types.NoiseReduction`.
     """
 
@@ -176,14 +176,14 @@ class SlicePreparation(BaseModel):
 
     @property
     def noise(self) -> NoiseReduction:
-        """What is done against noise in a prepared slice."""
+        """Noise reduction of the prepared slice."""
         return NoiseReduction(self.noise_reduction, self.noise_threshold, self.noise_clusters)
 
 
 class PreparedConfig(BaseModel):
-    """A config with a field `preparation`, whose own fields stand among the others in a file.
+    """A config with a field `preparation` whose fields are top-level keys in a file.
 
-    It takes and gives the flat form: `size` is a key of the file, and `preparation` is none.
+    It reads and writes the flat form: `size` is a key of the file, `preparation` is not.
     """
 
     @classmethod
@@ -196,7 +196,7 @@ class PreparedConfig(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _gathered(cls, content: Any) -> Any:  # noqa: ANN401 - whatever a caller gives
+    def _gathered(cls, content: Any) -> Any:  # noqa: ANN401 - any input
         if not isinstance(content, dict) or _PREPARATION in content:
             return content
         of_slices = SlicePreparation.model_fields
@@ -213,19 +213,19 @@ class PreparedConfig(BaseModel):
 
 
 class RunConfig(PreparedConfig):
-    """One training run, complete: nothing outside it changes the result but the data.
+    """Complete config of one training run: besides the data nothing else changes the result.
 
-    `preparation` is how slices are made ready for the network. `fracture_target` says what makes a
-    slice of a fractured vertebra positive: that it is in view, or that a box lies on the slice
-    (studies with a fracture but no box are then left out). `init_from` is a bundle whose weights a
-    new network starts from, wherever a layer has the same name and shape. `slices_per_study` caps
-    how many slices of a study one epoch draws; 0 means all. `alpha` weighs the fracture loss of
-    Type 3 against its vertebra loss. `vertebra_bundle` gives v_ij where a study has no mask.
-    `fold` is the one held out; "all" trains each in turn, None trains on every study.
-    `gradient_clip` limits the gradient's norm; 0 means no limit. `checkpoint_every_s` is the
-    longest time of work that a kill loses. A localiser learns from boxed slices with `negatives`
-    slices without a fracture for each, and fits `anchors_per_level` anchors to its boxes. The
-    `augment_*` say how far a slice may be changed where `augment` is set, as in
+    `preparation` determines how slices are prepared. `fracture_target` defines when a slice of a
+    fractured vertebra is positive: when the vertebra is in view, or when the slice has a box
+    (studies with a fracture but no box are then left out). `init_from` is a bundle with initial
+    weights for layers of equal name and shape. `slices_per_study` limits the slices drawn from a
+    study per epoch; 0 means all. `alpha` weights the fracture loss of Type 3 against its vertebra
+    loss. `vertebra_bundle` predicts v_ij for studies without a mask. `fold` is held out; "all"
+    trains each in turn, None trains on every study. `gradient_clip` limits the norm of the
+    gradient; 0 means no limit. `checkpoint_every_s` is the longest training time that is lost when
+    the process is killed. A localiser is trained on boxed slices with `negatives` slices without a
+    fracture for each, and fits `anchors_per_level` anchors to its boxes. The `augment_*` limit how
+    far a slice is changed if `augment` is set, as in
     `core.preprocessing.augmentation.AugmentationRanges`.
     """
 
@@ -294,7 +294,7 @@ class RunConfig(PreparedConfig):
 
     @property
     def facts(self) -> TaskFacts:
-        """What the networks of the task are for."""
+        """Facts of the task."""
         return TASK_FACTS[self.task]
 
     @property
@@ -309,17 +309,17 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML file of `key: value` lines; nothing in it can run code.
 
     Raises:
-        ConfigError: The file is missing, is not YAML, or its keys are not words.
+        ConfigError: The file is missing, is not YAML, or its keys are not text.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(f"{path} does not exist; give the path of a config.") from error
-    # A date that is none or a number of endless digits is a ValueError, deep nesting the last one.
+    # ValueError: an invalid date or an overlong number; RecursionError: deep nesting.
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
         raise ConfigError(f"{path} cannot be read as YAML; check its syntax.") from error
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
-        raise ConfigError(f"{path} holds no keys; write one `key: value` a line.")
+        raise ConfigError(f"{path} holds no keys; write one `key: value` per line.")
     return content
 
 
@@ -334,7 +334,7 @@ def load_run_config(path: Path, **overrides: Any) -> RunConfig:  # noqa: ANN401 
     try:
         return RunConfig(**content)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {first_fault(error)}; mend that value.") from error
+        raise ConfigError(f"{path}: {first_fault(error)}; correct that value.") from error
 
 
 def first_fault(error: ValidationError) -> str:

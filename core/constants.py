@@ -8,7 +8,7 @@ VERTEBRAE: Final[tuple[str, ...]] = ("C1", "C2", "C3", "C4", "C5", "C6", "C7")
 N_VERTEBRAE: Final = len(VERTEBRAE)
 
 BOXES_TYPE: Final = 4
-"""Fracture type of a localiser's boxes taken as evidence; no network is trained as such."""
+"""Fracture type of scores from a localiser's boxes; no network is trained with it."""
 FRACTURE_TYPES: Final = (1, 2, 3, BOXES_TYPE)
 
 HU_AIR: Final = -1024
@@ -31,9 +31,9 @@ NETWORK_WINDOWS: Final[dict[str, tuple[float, float]]] = {
 """HU windows (centre, width) of the three channels of the channel mode "windows".
 
 Bone shows cortex and alignment, soft tissue prevertebral swelling and haematoma. The third, 0 to
-600 HU, spreads what lies between marrow and thin cortex, where a hairline fracture is a shade of
-grey in the bone window. The brain window is left out: its 80 HU are narrower than the noise of a
-neck scan.
+600 HU, spreads the range between marrow and thin cortex, where a hairline fracture is only a shade
+of grey in the bone window. The brain window is left out: its 80 HU are narrower than the noise of a
+cervical spine scan.
 """
 
 WEIGHT_VERTEBRA_NEGATIVE: Final = 1.0

@@ -1,4 +1,4 @@
-"""Typed errors. Each message is one sentence: what is wrong, where, and what to do."""
+"""Typed errors. Each message is one sentence: what is wrong, where, and how to fix it."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ class DicomSeriesError(CSpineError):
 
     Attributes:
         path: The file or folder at fault.
-        mend: What the reader can do about it.
+        remedy: What the user can do about it.
     """
 
-    def __init__(self, path: Path, problem: str, mend: str) -> None:
+    def __init__(self, path: Path, problem: str, remedy: str) -> None:
         self.path = path
-        self.mend = mend
+        self.remedy = remedy
         self._problem = problem
-        super().__init__(f"{path.name}: {problem}; {mend}.")
+        super().__init__(f"{path.name}: {problem}; {remedy}.")
 
     def __reduce__(self) -> tuple[type[DicomSeriesError], tuple[Path, str, str]]:
         """Pickle by the constructor's arguments, so that the error can leave its process."""
-        return type(self), (self.path, self._problem, self.mend)
+        return type(self), (self.path, self._problem, self.remedy)
 
 
 class ArchiveError(CSpineError):
@@ -49,15 +49,15 @@ class PredictionsError(CSpineError):
 
 
 class TrainingError(CSpineError):
-    """A training run cannot start or go on."""
+    """A training run cannot start or continue."""
 
 
 class TaskError(CSpineError):
-    """Work in the background cannot be started, stopped or removed."""
+    """Background work cannot be started, stopped or removed."""
 
 
 class DeviceError(CSpineError):
-    """The requested compute device is not there."""
+    """The requested compute device is not available."""
 
 
 class StorageError(CSpineError):
@@ -65,7 +65,7 @@ class StorageError(CSpineError):
 
 
 class WorkerError(CSpineError):
-    """A process or a cluster's worker died over an item."""
+    """A process or a cluster worker died while processing an item."""
 
 
 class SceneError(CSpineError):

@@ -1,4 +1,4 @@
-"""The values that pass between the parts: frozen, typed, with their units and axis order."""
+"""Values shared by the packages: frozen, typed, with units and axis order."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoxXyxy = tuple[float, float, float, float]
 """Left, top, right, bottom in pixels."""
+TableBox = tuple[int, BoxXyxy]
+"""A row of `train_bounding_boxes.csv`: the DICOM file's number, and xyxy on its pixels."""
 Progress = Callable[[int, int], None]
-"""Called with what is done and what there is in all."""
+"""Called with the number of items done and the total."""
 Say = Callable[[str], None]
-"""Takes one line for whoever follows the work."""
+"""Shows one line of text to the user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +54,11 @@ NoiseMethod = Literal["none", "threshold", "otsu", "kmeans"]
 
 @dataclass(frozen=True, slots=True)
 class NoiseReduction:
-    """How noise is taken out of a prepared slice, grey levels 0..255.
+    """Noise reduction of a prepared slice, grey levels 0..255.
 
     Attributes:
         method: "threshold" and "otsu" make the background black; "kmeans" gives every pixel the
-            mean of its group; "none" leaves the slice as it is.
+            mean of its group; "none" leaves the slice unchanged.
         threshold: For "threshold": grey level, 1..255, from which a pixel is kept.
         clusters: For "kmeans": number of groups, 2..8.
     """
@@ -87,9 +89,9 @@ class CTVolume:
         source_files: One path per slice.
         study_uid: StudyInstanceUID.
         series_uid: SeriesInstanceUID.
-        notes: Sentences about choices made while reading, for the user to see.
+        notes: Sentences about choices made while reading, shown to the user.
         shift_px: float64 (n_slices, 2), pixels (x, y) by which the slices of a tilted gantry were
-            moved: a box on the file plus this is the box in `hu`. None where nothing was moved.
+            moved: a box on the file plus this is the box in `hu`. None if no slice was moved.
     """
 
     hu: NDArray[np.int16]
@@ -112,12 +114,12 @@ class CTVolume:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Where prepared slices, volumes and other derived data are kept, and how much room they take.
+    """Folder of prepared slices, volumes and other derived data, with its size limits.
 
     Attributes:
         folder: Shared by processes and machines; never inside the data set.
-        limit_bytes: Size above which the entries used least recently go, > 0.
-        keep_free_bytes: Room on the disk that no entry may take.
+        limit_bytes: Size above which the least recently used entries are removed, > 0.
+        keep_free_bytes: Disk space that entries leave free.
     """
 
     folder: Path
@@ -135,14 +137,14 @@ class BoxPrediction:
         score: In [0, 1]; 1 for ground truth.
     """
 
-    xyxy: tuple[float, float, float, float]
+    xyxy: BoxXyxy
     slice_index: int
     score: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class FileBox:
-    """A box as `boxes.csv` holds it.
+    """A predicted box as stored in `boxes.csv`.
 
     Attributes:
         slice_number: Number of the DICOM file, as in RSNA's tables.
@@ -151,21 +153,21 @@ class FileBox:
     """
 
     slice_number: int
-    xyxy: tuple[float, float, float, float]
+    xyxy: BoxXyxy
     score: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RawDetections:
-    """What localisers said of one study before any fusion; the only thing of them that is stored.
+    """Boxes of localisers for one study before fusion; the only localiser output that is stored.
 
     Attributes:
         study_id: StudyInstanceUID.
         slice_index: int64 (n,), slice of each box, 0 the most cranial.
         xyxy: float64 (n, 4) in pixels of the volume's slices.
         scores: float64 (n,) in [0, 1].
-        source: int64 (n,), which pass each box is from: a model with an augmentation.
-        n_sources: Passes over every slice.
+        source: int64 (n,), the pass that each box is from: a model with an augmentation.
+        n_sources: Number of passes over every slice.
         z_mm: float64 (n_slices,), as in `CTVolume`.
         file_numbers: int64 (n_slices,), DICOM file number of each slice, as in RSNA's tables.
         models: Names of the bundles.
@@ -189,41 +191,40 @@ class RawDetections:
 
 @dataclass(frozen=True, slots=True)
 class StudyRecord:
-    """One study of a data root and what is known of it.
+    """One study of a data root with its labels, boxes and mask.
 
     Attributes:
         study_id: StudyInstanceUID, the folder's name under `train_images/`.
         folder: The folder with its DICOM files.
-        fractured: Truth y_j for C1..C7 (7 booleans), None where unlabelled.
-        boxes: StudyInstanceUID's rows of `train_bounding_boxes.csv` as
-            (slice_number, xyxy); slice_number is the DICOM file's number.
-        mask_file: `segmentations/<uid>.nii`, None where there is none.
+        fractured: Truth y_j for C1..C7 (7 booleans), None if unlabelled.
+        boxes: The study's rows of `train_bounding_boxes.csv`.
+        mask_file: `segmentations/<uid>.nii`, None if there is none.
     """
 
     study_id: str
     folder: Path
     fractured: tuple[bool, ...] | None = None
-    boxes: tuple[tuple[int, tuple[float, float, float, float]], ...] = ()
+    boxes: tuple[TableBox, ...] = ()
     mask_file: Path | None = None
 
     @property
     def patient_fractured(self) -> bool | None:
-        """max over C1..C7 of the truth; None where unlabelled."""
+        """Whether any of C1..C7 is fractured; None if unlabelled."""
         return None if self.fractured is None else any(self.fractured)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SlicePredictions:
-    """Network outputs for one study, one row a slice; the only thing that is ever stored.
+    """Network outputs for one study, one row per slice; the only scores that are stored.
 
     Attributes:
         study_id: StudyInstanceUID.
         z_mm: float64 (n_slices,), as in `CTVolume`.
         vertebra_probs: float32 (n_slices, 7), presence v_ij.
         fracture_probs: float32 (n_slices, 7), f_ij; a Type 1 model repeats its one value.
-        fracture_type: 1, 2, 3, or 4 for boxes; chooses the formula for p_i.
+        fracture_type: 1, 2, 3, or 4 for boxes; determines the formula for p_i.
         instance_numbers: int per slice.
-        models: Names of the bundles that made it.
+        models: Names of the bundles that produced them.
     """
 
     study_id: str
@@ -247,7 +248,7 @@ class PatientPrediction:
     Attributes:
         study_id: StudyInstanceUID.
         slice_probs: float64 (n_slices,), p_i.
-        slice_seen: bool (n_slices,); False where no presence was found, so p_i is 0 by rule.
+        slice_seen: bool (n_slices,); False where no vertebra was found and p_i is 0.
         vertebra_probs: float64 (7,), p_j for C1..C7.
         vertebra_seen: bool (7,); False where the presence of the vertebra sums to 0.
         patient_prob: p = 1 - prod_j (1 - p_j).

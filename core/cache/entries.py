@@ -1,9 +1,9 @@
 """Entries of the store under `RSNA_CACHE`: folders of memory-mapped arrays, built once.
 
-An entry lies in `<cache>/<kind>/<first two digits of its key>/<key>/` as one `.npy` a array, an
-`entry.json` that says which arrays belong to it, and the empty file `used`, whose time is that of
-the last access. Processes on one or several machines may share a store: whoever builds holds the
-lock of the entry's two digits, and entries are put in place and removed under the store's own lock.
+An entry is the folder `<cache>/<kind>/<first two digits of its key>/<key>/` with one `.npy` per
+array, an `entry.json` that lists its arrays, and the empty file `used`, whose time is that of the
+last access. Processes on one or several machines may share a store: whoever builds holds the lock
+of the entry's two digits, and entries are put in place and removed under the store's own lock.
 """
 
 from __future__ import annotations
@@ -35,27 +35,27 @@ from core.cache.eviction import (
     touch,
 )
 from core.errors import StorageError
-from core.system.atomic_files import what_mends
+from core.system.atomic_files import remedy_for
 from core.system.disk_space import check_space
 from core.types import Store
 
 Arrays = Mapping[str, NDArray[Any]]
 Build = Callable[[], tuple[Arrays, Mapping[str, Any]]]
-"""Makes an entry's arrays and its JSON values."""
+"""Builds an entry's arrays and its JSON values."""
 
 _STORE_LOCK: Final = "store"
 _OPEN_FILES: Final = 65_536
 _DAMAGE: Final = (ValueError, KeyError, TypeError, EOFError, OverflowError, SyntaxError, TokenError)
-"""What reading a damaged header can end in."""
+"""Errors that reading a damaged header can raise."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CacheEntry:
-    """One entry, open.
+    """An open entry.
 
     Attributes:
-        arrays: By name; memory-mapped and read-only.
-        values: What was kept beside them.
+        arrays: Arrays by name; memory-mapped and read-only.
+        values: JSON values stored with them.
         bytes: Size on disk.
         built: Whether this call built it.
     """
@@ -67,19 +67,19 @@ class CacheEntry:
 
 
 def fetch_entry(store: Store, kind: str, key: str, build: Build) -> CacheEntry:
-    """Open an entry of the store; build it first where it is missing or damaged.
+    """Open an entry of the store; build it first if it is missing or damaged.
 
-    Several callers that miss the same entry at once build it once. What a caller holds open stays
-    readable when it is evicted.
+    Several callers that miss the same entry at once build it once. An open entry stays readable
+    when it is evicted.
 
     Args:
-        store: Where to look, and to keep what is built.
-        kind: One of `store_eviction.KINDS`.
-        key: The entry's name, from `store_keys.entry_key`.
-        build: Called while the lock is held; its own errors pass through.
+        store: The store.
+        kind: One of `core.cache.eviction.KINDS`.
+        key: The entry's name, from `core.cache.keys.entry_key`.
+        build: Called while the lock is held; its errors pass through.
 
     Raises:
-        StorageError: The store cannot be written, or the entry does not read back.
+        StorageError: The store cannot be written, or the entry cannot be read back.
     """
     entry = store.folder / kind / key[:2] / key
     found = _open(entry)
@@ -97,7 +97,7 @@ def fetch_entry(store: Store, kind: str, key: str, build: Build) -> CacheEntry:
 
 
 def _open(entry: Path) -> CacheEntry | None:
-    """Memory-map an entry and note the access; None where it is missing or damaged."""
+    """Memory-map an entry and note the access; None if it is missing or damaged."""
     try:
         content = json.loads((entry / ENTRY_FILE).read_text())
         arrays = {name: _map(entry / f"{name}.npy", *form) for name, form in content["arrays"]}
@@ -105,9 +105,9 @@ def _open(entry: Path) -> CacheEntry | None:
     except (FileNotFoundError, NotADirectoryError, *_DAMAGE):
         return None
     except OSError as error:
-        mend = what_mends(error, "check its permissions and the disk, or delete that folder")
+        remedy = remedy_for(error, "check its permissions and the disk, or delete that folder")
         raise StorageError(
-            f"{entry} cannot be read: {error.strerror or 'the read failed'}; {mend}."
+            f"{entry} cannot be read: {error.strerror or 'the read failed'}; {remedy}."
         ) from error
     touch(entry)
     return CacheEntry(arrays, values, size, built=False)
@@ -146,9 +146,9 @@ def _allow_more_open_files() -> None:
 def _put_in_place(
     store: Store, entry: Path, arrays: Arrays, values: Mapping[str, Any]
 ) -> CacheEntry:
-    """Write the entry beside its place, make room, and give it its name all at once."""
+    """Write the entry under a temporary name, make room, and rename it."""
     entry.parent.mkdir(parents=True, exist_ok=True)
-    # The caller holds these digits' lock, so whatever is still being built here was abandoned.
+    # The caller holds these digits' lock, so any unfinished entry here was abandoned.
     sweep(entry.parent)
     needed = sum(array.nbytes for array in arrays.values())
     check_space(entry.parent, needed, store.keep_free_bytes)
@@ -195,7 +195,6 @@ def _locked_for_writing(cache_dir: Path, name: str) -> Iterator[None]:
 
 
 def _cannot_write(folder: Path, error: OSError) -> StorageError:
-    mend = what_mends(error, "free some space or set RSNA_CACHE to a folder you can write to")
-    return StorageError(
-        f"Cannot write the slice store in {folder}: {error.strerror or 'the write failed'}; {mend}."
-    )
+    remedy = remedy_for(error, "free some space or set RSNA_CACHE to a folder you can write to")
+    reason = error.strerror or "the write failed"
+    return StorageError(f"Cannot write the slice store in {folder}: {reason}; {remedy}.")

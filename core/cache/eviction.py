@@ -1,4 +1,4 @@
-"""Keep the store within its size: what was used least recently goes first."""
+"""Keep the store within its size limit: the least recently used entries are removed first."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _EVICTED: Final = ".evicted-"
 _USED: Final = "used"
 _LEDGER: Final = "store.bytes"
 _LOW_WATER: Final = 0.9
-"""Eviction goes on down to this share of the limit, so that it is not due at every entry."""
+"""Eviction continues down to this share of the limit, so that not every new entry causes one."""
 _POLL_S: Final = 0.01
 
 
 @contextlib.contextmanager
 def locked(cache_dir: Path, name: str, *, wait: bool = True) -> Iterator[None]:
-    """Hold one of the store's locks; the operating system gives it back if the process dies.
+    """Hold one of the store's locks; the operating system releases it if the process dies.
 
     Raises:
         OSError: The lock's file cannot be made.
-        Timeout: Another holds it, and `wait` is off.
+        Timeout: Another process holds it, and `wait` is False.
     """
     folder = cache_dir / "locks"
     folder.mkdir(parents=True, exist_ok=True)
@@ -47,7 +47,7 @@ def locked(cache_dir: Path, name: str, *, wait: bool = True) -> Iterator[None]:
 
 
 def touch(entry: Path) -> None:
-    """Note that an entry is used now; a store that cannot be written notes nothing."""
+    """Record that an entry is used now, unless the store is read-only."""
     now = time.time_ns()
     stamp = entry / _USED
     with contextlib.suppress(OSError):
@@ -63,14 +63,14 @@ def entry_bytes(entry: Path) -> int:
 
 
 def make_room(store: Store, *, needed: int) -> None:
-    """Evict entries until `needed` bytes more fit, and write down the store's size with them.
+    """Evict entries until `needed` more bytes fit, and record the resulting size of the store.
 
-    To be called under the store's lock. An entry larger than the whole limit empties the store and
-    is kept: without it nothing would work.
+    Call it under the store's lock. An entry larger than the whole limit empties the store and is
+    kept nevertheless.
 
-    The ledger spares a walk over the whole store at each entry. It is written before the entry
-    gets its name, so that a process killed between the two leaves it too high, never too low; a
-    walk puts it right as soon as the limit seems reached.
+    The ledger avoids a walk over the whole store at each entry. It is written before the entry is
+    renamed into place, so that a process killed in between leaves it too high, never too low; a
+    walk corrects it as soon as the limit seems reached.
     """
     ledger = store.folder / _LEDGER
     used = _read_ledger(ledger)
@@ -80,9 +80,9 @@ def make_room(store: Store, *, needed: int) -> None:
 
 
 def discard(entry: Path) -> None:
-    """Remove an entry: first from under its name, at once, then its files.
+    """Remove an entry: rename it away first, then delete its files.
 
-    Where it cannot be renamed, as on Windows while a process has it mapped, it stays.
+    If it cannot be renamed, as on Windows while a process has it mapped, it stays.
     """
     if not entry.exists():
         return
@@ -93,14 +93,14 @@ def discard(entry: Path) -> None:
 
 
 def sweep(shard: Path) -> None:
-    """Remove what killed processes left; to be called under the lock of the folder's digits."""
+    """Remove leftovers of killed processes; call it under the lock of the folder's digits."""
     for pattern in (f"{BUILDING}*", f"{_EVICTED}*"):
         for leftover in shard.glob(pattern):
             shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _evict(store: Store, needed: int) -> int:
-    """Remove entries, the least recently used first; return what the others hold in bytes."""
+    """Remove entries, the least recently used first; return the size of the others in bytes."""
     sweep_all(store.folder)
     found = sorted(_entries(store.folder))
     used = sum(size for _, size, _ in found)

@@ -1,4 +1,4 @@
-"""What an entry of the slice store is called: the content of its data and how it is prepared."""
+"""Keys of store entries: digests of the data and of the way it is prepared."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from core.system.atomic_files import write_text
 from core.types import StudyRecord
 
 STORE_VERSION: Final = 3
-"""Part of every key: raise it when the prepared pixels or presences change their meaning."""
+"""Part of every key: increase it when the meaning of prepared pixels or presences changes."""
 
 _DIGEST_LENGTH: Final = 64
 
 
 def entry_key(content: Mapping[str, Any]) -> str:
-    """Give the name of an entry: SHA-256 (64 hex digits) of everything that decides its content."""
+    """Name of an entry: SHA-256 (64 hex digits) of everything that determines its content."""
     described = {"version": STORE_VERSION} | dict(content)
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 
 
 def study_digests(record: StudyRecord, cache_dir: Path) -> dict[str, Any]:
-    """Give the digests of a study's DICOM files and of its mask.
+    """Digests of a study's DICOM files and of its mask.
 
     Raises:
         DataRootError: The folder or the mask cannot be read.
@@ -38,9 +38,9 @@ def study_digests(record: StudyRecord, cache_dir: Path) -> dict[str, Any]:
 
 
 def remembered_digest(path: Path, digest: Callable[[Path], str], cache_dir: Path) -> str:
-    """Give the content hash of a file or folder, taken anew only when a name, size or time changed.
+    """Content hash of a file or folder, computed again only if a name, size or time changed.
 
-    Hashing RSNA's 350 GiB at the start of every run would take longer than many a run.
+    Hashing RSNA's 350 GiB at the start of every run would take longer than many runs.
 
     Raises:
         DataRootError: `path` cannot be read.
@@ -74,8 +74,7 @@ def file_digest(path: Path) -> str:
 def named_folder_digest(folder: Path) -> str:
     """SHA-256 of the names and contents of the files in `folder`, 64 hex digits.
 
-    Unlike `fingerprint_folder` it changes when a file gets another name, so that an entry may
-    keep the names.
+    Unlike `fingerprint_folder` it changes when a file is renamed, so that an entry may store names.
 
     Raises:
         DicomSeriesError: The folder or one of its files cannot be read.
@@ -94,10 +93,10 @@ def named_folder_digest(folder: Path) -> str:
 
 
 def fingerprint_folder(folder: Path) -> str:
-    """Return the SHA-256 (64 hex digits) of the files lying in `folder`.
+    """SHA-256 (64 hex digits) of the contents of the files in `folder`.
 
-    Only contents count: renaming, touching or copying the files changes nothing. Hidden files and
-    sub-folders are left out, as `read_series` leaves them out.
+    Renaming, touching or copying the files does not change it. Hidden files and sub-folders are
+    ignored, as `read_series` ignores them.
 
     Raises:
         DicomSeriesError: The folder or one of its files cannot be read.

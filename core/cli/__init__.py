@@ -1,8 +1,8 @@
-"""What the pages do, without a browser: `python -m core <command>`.
+"""The command line: `python -m core <command>`.
 
-The composition root: it connects the rooms, shows progress, and turns a typed error into one line
-and exit status 2. It imports what a command needs when the command runs, so that `--help` and the
-commands without a network start at once.
+The composition root: it connects the packages, shows progress, and turns a typed error into one
+line and exit status 2. Commands import what they need when they run, so that `--help` and commands
+without a network start quickly.
 """
 
 from __future__ import annotations

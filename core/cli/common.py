@@ -1,4 +1,4 @@
-"""What the commands share: the application, options that recur, and the progress bar."""
+"""Shared by the commands: the application, common options, and the progress bar."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Cervical-spine fractures on CT: data, training, prediction, evaluation.",
 )
-Jobs = Annotated[int | None, typer.Option(min=1, help="Processes; one a core by default.")]
+Jobs = Annotated[int | None, typer.Option(min=1, help="Processes; one per core by default.")]
 Dask = Annotated[
     str | None,
     typer.Option(metavar="ADDRESS", help="Scheduler of a dask cluster, tcp://host:port."),
@@ -31,22 +31,22 @@ Dask = Annotated[
 Bundles = Annotated[
     list[Path] | None,
     typer.Option(
-        help="One vertebra, one fracture, one localisation bundle; the shipped if absent."
+        help="One vertebra, one fracture, one localisation bundle; the shipped ones by default."
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cuda, mps or cpu.")]
 ProgressFile = Annotated[
     Path | None,
-    typer.Option(help="JSON file that is kept up to date with how far the work is."),
+    typer.Option(help="JSON file that is updated with the progress of the work."),
 ]
 _WRITE_EVERY_S: Final = 0.5
 
 
 def chosen_workers(jobs: int | None, dask: str | None) -> Workers:
-    """Local processes or a cluster.
+    """Choose local processes or a cluster.
 
     Raises:
-        ConfigError: Both are chosen, or the address is none.
+        ConfigError: Both are chosen, or the address is invalid.
     """
     if jobs is not None and dask is not None:
         raise ConfigError(
@@ -59,14 +59,14 @@ def parsed_window(text: str) -> HuWindow:
     """Read "400/1800", centre and width in HU.
 
     Raises:
-        ConfigError: It is not two numbers with a width above 0.
+        ConfigError: The text is not two numbers with a width above 0.
     """
     center, _, width = text.partition("/")
     try:
         return HuWindow(float(center), float(width))
     except ValueError as error:
         raise ConfigError(
-            f"{text!r} is no window; write its centre and its width in HU, like 400/1800."
+            f"{text!r} is not a window; write its centre and its width in HU, like 400/1800."
         ) from error
 
 
@@ -74,32 +74,32 @@ class progress_bar:  # noqa: N801 - reads as a noun in `with progress_bar(...)`
     """A progress bar with an ETA that takes (done, total); absent until something starts.
 
     Args:
-        title: What is being done.
-        unit: Of what is counted.
-        file: Kept up to date for other processes to read: {"state": "running" | "finished" |
-            "failed", "done", "total", "first_done" (what was there at the start), "started" and
+        title: Name of the work.
+        unit: Unit of the count.
+        file: Updated for other processes to read: {"state": "running" | "finished" |
+            "failed", "done", "total", "first_done" (done at the start), "started" and
             "updated" in seconds since 1970, "message"}.
     """
 
     def __init__(self, title: str, unit: str, file: Path | None = None) -> None:
         self._title, self._unit, self._file = title, unit, file
         self._shown: tqdm[Any] | None = None
-        self._told: dict[str, Any] = {}
+        self._written: dict[str, Any] = {}
 
     def __enter__(self) -> Callable[[int, int], None]:
-        self._tell("running", done=0, total=0, first_done=0, started=time.time())
+        self._write("running", done=0, total=0, first_done=0, started=time.time())
         return self._show
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if self._shown is not None:
             self._shown.close()
         if error is None:
-            self._tell("finished")
+            self._write("finished")
         else:
-            # Only a typed error's sentence is meant for people; others may carry patient text.
+            # Only a typed error's sentence is shown; others may contain patient text.
             message = str(error) if isinstance(error, CSpineError) else type(error).__name__
             with contextlib.suppress(StorageError):
-                self._tell("failed", message=message)
+                self._write("failed", message=message)
 
     def _show(self, done: int, total: int) -> None:
         shown = self._shown
@@ -110,13 +110,14 @@ class progress_bar:  # noqa: N801 - reads as a noun in `with progress_bar(...)`
                 desc=self._title, unit=self._unit, initial=done, total=total, dynamic_ncols=True
             )
             self._shown = shown
-            self._tell("running", done=done, total=total, first_done=done)
+            self._write("running", done=done, total=total, first_done=done)
         shown.update(done - shown.n)
-        if done == total or time.time() - self._told.get("updated", 0.0) >= _WRITE_EVERY_S:
-            self._tell("running", done=done, total=total)
+        if done == total or time.time() - self._written.get("updated", 0.0) >= _WRITE_EVERY_S:
+            self._write("running", done=done, total=total)
 
-    def _tell(self, state: str, **values: Any) -> None:  # noqa: ANN401 - JSON values
+    def _write(self, state: str, **values: Any) -> None:  # noqa: ANN401 - JSON values
         if self._file is not None:
-            told = {"message": ""} | self._told | {"state": state, "updated": time.time()} | values
-            self._told = told
-            atomic_files.write_json(self._file, told)
+            self._written = (
+                {"message": ""} | self._written | {"state": state, "updated": time.time()} | values
+            )
+            atomic_files.write_json(self._file, self._written)

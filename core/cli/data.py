@@ -30,11 +30,11 @@ DataRoot = Annotated[Path, typer.Argument(help="Data set in RSNA's layout.")]
 @app.command()
 def phantom(
     out: Annotated[Path, typer.Argument(help="Folder to fill, in RSNA's layout.")],
-    studies: Annotated[int, typer.Option(min=1, help="How many.")] = 12,
+    studies: Annotated[int, typer.Option(min=1, help="Number of studies.")] = 12,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same pixels.")] = 0,
     matrix: Annotated[int, typer.Option(min=64, max=1024, help="Rows and columns.")] = 256,
     rsna_like: Annotated[
-        bool, typer.Option("--rsna-like", help="Plant the real set's quirks; few masks and boxes.")
+        bool, typer.Option("--rsna-like", help="With the real set's quirks; few masks and boxes.")
     ] = False,
     jobs: Jobs = None,
     progress_file: ProgressFile = None,
@@ -62,7 +62,7 @@ def index(
     ] = False,
     progress_file: ProgressFile = None,
 ) -> None:
-    """Read every DICOM header once; print what is odd about the data set."""
+    """Read every DICOM header once; print quality flags of the data set."""
     from core.dataset.index import build_index
     from core.dataset.quality_report import render_text, write_html
 
@@ -89,13 +89,13 @@ def cache(
         str | None, typer.Option(metavar="CENTRE/WIDTH", help="HU window; 400/1800 by default.")
     ] = None,
     size: Annotated[
-        int | None, typer.Option(min=32, max=1024, help="Pixels a side; 512 by default.")
+        int | None, typer.Option(min=32, max=1024, help="Side in pixels; 512 by default.")
     ] = None,
     crop: Annotated[
         float | None, typer.Option(help="Central fraction kept, above 0.1; 1 by default.")
     ] = None,
     channels: Annotated[
-        ChannelMode | None, typer.Option(help="What three channels hold; grey by default.")
+        ChannelMode | None, typer.Option(help="Content of the three channels; grey by default.")
     ] = None,
     config: Annotated[
         Path | None, typer.Option(help="Run config that gives all four instead.")
@@ -110,7 +110,7 @@ def cache(
     workers = chosen_workers(jobs, dask)
     options = (window, size, crop, channels)
     if viewer and (config is not None or options != (None,) * 4):
-        raise ConfigError("--viewer keeps the HU as they are; leave out the options of the slices.")
+        raise ConfigError("--viewer keeps the HU unchanged; leave out the options of the slices.")
     if config is not None and options != (None,) * 4:
         raise ConfigError("--config gives window, size, crop and channels; leave those out.")
     if viewer:
@@ -123,7 +123,7 @@ def cache(
 def _chosen(
     window: str | None, size: int | None, crop: float | None, channels: ChannelMode | None
 ) -> SlicePreparation:
-    """The usual preparation but for what is given."""
+    """Return the default preparation with the given values."""
     given = {"size": size, "crop": crop, "channels": channels}
     if window is not None:
         chosen = parsed_window(window)
@@ -142,9 +142,9 @@ def _verify(root: Path, cache_dir: Path, workers: Workers) -> None:
     if changed:
         more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
         raise DataRootError(
-            f"{changed[0]}{more} changed, came or went since the index was built; build it again."
+            f"{changed[0]}{more} changed, appeared or vanished since the index was built; rebuild it."
         )
-    typer.echo("Every file is as it was when the index was built.")
+    typer.echo("No file has changed since the index was built.")
 
 
 def _fill_slices(root: Path, preparation: SlicePreparation, workers: Workers) -> None:
@@ -156,7 +156,7 @@ def _fill_slices(root: Path, preparation: SlicePreparation, workers: Workers) ->
             read_studies(root), preparation, store=Settings().store, workers=workers,
             progress=progress,
         )  # fmt: skip
-    _say_filled(done, f"{done.built} studies prepared, {done.found} found")
+    _print_filled(done, f"{done.built} studies prepared, {done.found} found")
 
 
 def _fill_viewer(root: Path, workers: Workers) -> None:
@@ -167,18 +167,18 @@ def _fill_viewer(root: Path, workers: Workers) -> None:
         done = fill_viewer_store(
             read_studies(root), store=Settings().store, workers=workers, progress=progress
         )
-    _say_filled(done, f"{done.built + done.found} volumes are ready")
+    _print_filled(done, f"{done.built + done.found} volumes are ready")
 
 
-def _say_filled(done: StoreReport, counted: str) -> None:
-    _say_left_out(done.failed, done.built + done.found)
+def _print_filled(done: StoreReport, counted: str) -> None:
+    _print_left_out(done.failed, done.built + done.found)
     for note in done.notes:
         typer.echo(note)
     typer.echo(f"{counted}; {done.bytes / 2**30:.2f} GiB in {Settings().rsna_cache}")
 
 
-def _say_left_out(failed: list[tuple[str, str]], done: int) -> None:
-    """Name the studies that were left out.
+def _print_left_out(failed: list[tuple[str, str]], done: int) -> None:
+    """Print the studies that were left out.
 
     Raises:
         DataRootError: No study is left.
@@ -186,4 +186,4 @@ def _say_left_out(failed: list[tuple[str, str]], done: int) -> None:
     for study_id, reason in failed:
         typer.echo(f"Left out: {study_id}: {reason}")
     if failed and not done:
-        raise DataRootError("No study could be prepared; mend what is named above.")
+        raise DataRootError("No study could be prepared; fix the errors listed above.")

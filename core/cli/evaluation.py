@@ -1,4 +1,4 @@
-"""The command that judges predictions, from this program or from elsewhere."""
+"""The command that evaluates predictions, from this program or another."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     replicates: Annotated[int, typer.Option(min=1, help="Bootstrap replicates.")] = 1000,
     rule: Annotated[
-        str, typer.Option(help="Chooses thresholds, such as 'highest F1' or 'target sensitivity'.")
+        str, typer.Option(help="Threshold rule, such as 'highest F1' or 'target sensitivity'.")
     ] = "highest F1",
     asked: Annotated[
         float | None,
-        typer.Option(help="The rule's target, or the cost of a miss over a false alarm."),
+        typer.Option(help="Target of the rule, or cost of a miss relative to a false alarm."),
     ] = None,
     chosen_on: Annotated[
         Path | None,
@@ -69,7 +69,7 @@ def evaluate(
 
 
 def _scores(path: Path, pooling: str) -> tuple[ScoreTable, list[str]]:
-    """Read a model's scores and what was noticed on the way."""
+    """Read a model's scores, and notes about them."""
     from core.evaluation.tables.outside_scores import read_outside_scores
     from core.evaluation.tables.score_files import read_score_table
 
@@ -92,11 +92,11 @@ def _rule(name: str, asked: float | None) -> Rule:
     for known in RULE_MEANINGS:
         if known.lower() == name.strip().lower():
             return Rule(known, asked)
-    raise ConfigError(f"{name!r} is no rule; choose one of {', '.join(RULE_MEANINGS)}.")
+    raise ConfigError(f"{name!r} is not a rule; choose one of {', '.join(RULE_MEANINGS)}.")
 
 
 def _pooling(name: str) -> Pooling:
     for known in get_args(Pooling):
         if known == name:
             return known
-    raise ConfigError(f"{name!r} is no pooling; choose one of {', '.join(POOLINGS)}.")
+    raise ConfigError(f"{name!r} is not a pooling; choose one of {', '.join(POOLINGS)}.")

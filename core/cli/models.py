@@ -1,4 +1,4 @@
-"""Commands that run and judge networks, and make the shipped ones."""
+"""Commands that run and compare networks, and train the shipped ones."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def predict(
 
 @app.command()
 def demo(jobs: Jobs = None) -> None:
-    """Prepare what `make run` shows: the embedded synthetic cohort."""
+    """Prepare the embedded synthetic cohort that `make run` shows."""
     from core.phantom.demo_cohort import prepare_demo
 
     with progress_bar("demo studies", "study") as progress:
@@ -59,7 +59,7 @@ def demo_models(
     fold: Annotated[
         list[int] | None, typer.Option(help="Folds to train and predict; all unless given.")
     ] = None,
-    score_only: Annotated[bool, typer.Option(help="Train nothing, score again.")] = False,
+    score_only: Annotated[bool, typer.Option(help="Only score again, without training.")] = False,
     jobs: Jobs = None,
 ) -> None:
     """Train the shipped bundles again and score them on held-out synthetic studies."""
@@ -83,7 +83,7 @@ def demo_localizer(
     work: Annotated[Path, typer.Option(help="Folder for cohorts and the run.")] = Path(
         "var/training"
     ),
-    score_only: Annotated[bool, typer.Option(help="Train nothing, score again.")] = False,
+    score_only: Annotated[bool, typer.Option(help="Only score again, without training.")] = False,
     studies: Annotated[
         int, typer.Option(min=1, help="Held-out studies to measure on.")
     ] = HELD_OUT.studies,

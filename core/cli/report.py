@@ -18,7 +18,7 @@ def report(
     bundle: Bundles = None,
     device: Device = "auto",
 ) -> None:
-    """Write what the networks say of one study, with pictures, as HTML or PDF."""
+    """Write the scores of one study, with pictures, as HTML or PDF."""
     from core.models.pairs import choose_pair
     from core.report.write import write_report
 

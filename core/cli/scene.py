@@ -1,4 +1,4 @@
-"""The 3D page without a browser: surfaces, an HTML page and a film of one study."""
+"""Commands that write the 3D scene of one study: surfaces, an HTML page and a film."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def scene(
     predictions: Annotated[
         Path | None, typer.Option(help="Folder that `predict` wrote; colours the vertebrae.")
     ] = None,
-    film: Annotated[str | None, typer.Option(help="Also a turntable: gif or mp4.")] = None,
+    film: Annotated[str | None, typer.Option(help="Also write a turntable: gif or mp4.")] = None,
     threshold: Annotated[float, typer.Option(min=0, max=1)] = 0.5,
 ) -> None:
     """Write a study's vertebrae as GLB, STL and one HTML page, and a table of their figures."""
@@ -39,13 +39,13 @@ def film(
     out: Annotated[Path, typer.Option(help="Film to write, .gif or .mp4.")],
     colors: Annotated[str, typer.Option(help='JSON: {"C4": "#D9820F"}.')] = "{}",
 ) -> None:
-    """Write a turntable of surfaces that were built before, without a display."""
+    """Write a turntable film of existing surfaces, without a display."""
     from core.visualization.film import turntable_frames, write_film
     from core.visualization.scene_surfaces import read_parts
 
     try:
         chosen = json.loads(colors)
     except ValueError as error:
-        raise SceneError(f"The colours are no JSON ({error}); leave them out.") from error
+        raise SceneError(f"The colours are not JSON ({error}); leave them out.") from error
     write_film(out, list(turntable_frames(read_parts(surfaces), chosen)))
     typer.echo(str(out))

@@ -19,9 +19,9 @@ from core.errors import ConfigError
 def train(
     config: Annotated[Path, typer.Argument(help="YAML run config.")],
     run_dir: Annotated[
-        Path | None, typer.Option(help="Run folder; one of the dashboard's if absent.")
+        Path | None, typer.Option(help="Run folder; by default a new one among the dashboard's.")
     ] = None,
-    resume: Annotated[bool, typer.Option(help="Go on from the run's last checkpoint.")] = False,
+    resume: Annotated[bool, typer.Option(help="Continue from the run's last checkpoint.")] = False,
     fold: Annotated[
         str | None, typer.Option(help="Fold held out, or all: each in turn, then pooled.")
     ] = None,
@@ -29,12 +29,12 @@ def train(
         bool, typer.Option(help="Wait for the runs on this device that asked earlier.")
     ] = False,
 ) -> None:
-    """Train one network, or one a fold; leaves a run folder with a bundle in it.
+    """Train one network, or one per fold; writes a run folder with a bundle.
 
     On several GPUs or machines: torchrun --nproc-per-node N -m core train CONFIG --run-dir R.
     """
     if resume and run_dir is None:
-        raise ConfigError("--resume needs to know which run; name its folder with --run-dir.")
+        raise ConfigError("--resume needs a run folder; give it with --run-dir.")
     run_config = load_run_config(config, fold=_chosen_fold(fold))
     name = f"{config.stem}-{time.strftime('%Y%m%d-%H%M%S')}"
     target = run_dir or Settings().runs_root / name
@@ -47,32 +47,32 @@ def train(
 
 @app.command()
 def pace(
-    config: Annotated[Path, typer.Argument(help="YAML run config; its data stay unread.")],
+    config: Annotated[Path, typer.Argument(help="YAML run config; its data are not read.")],
 ) -> None:
-    """Measure how fast a run's network trains here; the dashboard estimates times by it."""
+    """Measure how fast a run's network trains here; the dashboard uses it to estimate times."""
     from core.training.paces import keep_pace
     from core.training.throughput import measure_pace
 
     measured = measure_pace(load_run_config(config))
     keep_pace(Settings().cspine_var, measured)
     typer.echo(
-        f"{measured.backbone} at {measured.size} px: {measured.images_per_second:.1f} images a "
-        "second"
+        f"{measured.backbone} at {measured.size} px: {measured.images_per_second:.1f} images "
+        "per second"
     )
 
 
 @app.command()
 def sweep(
     config: Annotated[Path, typer.Argument(help="YAML sweep config: base, space, trials.")],
-    out: Annotated[Path, typer.Option(help="Folder of the search; shared by its workers.")],
+    out: Annotated[Path, typer.Option(help="Folder of the search, shared by its workers.")],
 ) -> None:
-    """Search hyper-parameters with Optuna; start it several times on one folder to go faster."""
+    """Search hyper-parameters with Optuna; start it several times on one folder for speed."""
     from core.experiments.sweeps import load_sweep_config, run_sweep
 
     wanted = load_sweep_config(config)
     with progress_bar("sweep", "trial") as progress:
         found = run_sweep(wanted, out, store=Settings().store, progress=progress)
-    typer.echo(f"{found.finished} finished, {found.pruned} cut off, {found.failed} failed")
+    typer.echo(f"{found.finished} finished, {found.pruned} pruned, {found.failed} failed")
     if found.best_value is not None:
         typer.echo(f"Best {found.metric} {found.best_value:.4f} in {found.best_run}")
         for name, value in found.best_values.items():
@@ -82,7 +82,7 @@ def sweep(
 @app.command()
 def runs(
     root: Annotated[
-        Path | None, typer.Argument(help="Folder of runs; the dashboard's own.")
+        Path | None, typer.Argument(help="Folder of runs; the dashboard's by default.")
     ] = None,
 ) -> None:
     """List training runs with state, progress and held-out AUC."""

@@ -1,4 +1,4 @@
-"""CSV tables with a schema: wrong rows are named by line and left out, the rest stays usable."""
+"""CSV tables with a schema: wrong rows are reported by line and left out, the rest is used."""
 
 from __future__ import annotations
 
@@ -16,58 +16,58 @@ from pandera.errors import SchemaErrors
 from core.errors import DataRootError
 
 RAGGED: Final = "n_values"
-"""Column with the surplus (above 0) or lack (below 0) of values in a row."""
+"""Column with the number of surplus (above 0) or missing (below 0) values in a row."""
 
 
 @dataclass(frozen=True, slots=True)
 class TableProblem:
-    """A row or file of a data root that is not as it must be. It quotes no cell of the table.
+    """An invalid row or file of a data root. Its text quotes no cell of the table.
 
     Attributes:
         file: The table, or the mask.
         line: Line of the file in which the row begins, the heading being line 1; None for a mask.
-        column: Where in the row; None where the whole row is meant.
+        column: Column of the row; None for the whole row.
         problem: What is wrong, a clause without a full stop.
-        mend: What to do, likewise.
-        kept: Whether the row is used all the same.
+        remedy: How to fix it, a clause without a full stop.
+        kept: Whether the row is used nevertheless.
     """
 
     file: Path
     line: int | None
     column: str | None
     problem: str
-    mend: str
+    remedy: str
     kept: bool = False
 
     def __str__(self) -> str:
-        """File, line, problem and mend in one sentence."""
+        """File, line, problem and remedy in one sentence."""
         return self.sentence(str(self.file))
 
     def sentence(self, name: str) -> str:
-        """The same under another name of the file, for places that should not show its folder."""
+        """Describe the problem with `name` in place of the path, which may be private."""
         where = name if self.line is None else f"{name}, line {self.line}"
-        return f"{where}: {self.problem}; {self.mend}."
+        return f"{where}: {self.problem}; {self.remedy}."
 
 
 def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame | None:
     """Read a CSV table with a heading as text.
 
-    Empty rows are skipped. A row of another length than the heading's is filled up or cut;
-    a schema refuses it by the column `RAGGED`.
+    Empty rows are skipped. A row of another length than the heading is padded or cut; a schema
+    rejects it by the column `RAGGED`.
 
     Args:
         path: UTF-8, with or without a byte-order mark.
-        columns: Must stand in the heading, in any order; others are ignored.
+        columns: Required columns, in any order; others are ignored.
 
     Returns:
-        `columns` as text without blanks around, and `RAGGED`; the index is the line in which the
-        row begins. None where there is no such file.
+        `columns` as stripped text, and `RAGGED`; the index is the line in which the row begins.
+        None if the file does not exist.
 
     Raises:
-        DataRootError: The file is no CSV text, or its heading lacks a column or has it twice.
+        DataRootError: The file is not CSV text, or its heading lacks a column or has it twice.
     """
     try:
-        # A byte-order mark is what spreadsheets put first.
+        # Spreadsheets write a byte-order mark.
         with path.open(newline="", encoding="utf-8-sig") as stream:
             heading, rows = _parse(path, stream)
     except FileNotFoundError:
@@ -81,7 +81,7 @@ def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame | None:
         )
     twice = [name for name in columns if heading.count(name) > 1]
     if twice:
-        raise DataRootError(f"{path}, line 1: column {twice[0]} stands there twice; remove one.")
+        raise DataRootError(f"{path}, line 1: column {twice[0]} occurs twice; remove one.")
     places = [heading.index(name) for name in columns]
     cells = [[row[p].strip() if p < len(row) else "" for p in places] for _, row in rows]
     table = pd.DataFrame(
@@ -94,7 +94,7 @@ def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame | None:
 
 
 def numbers(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """Return a copy with `columns` as float64; what is no number becomes NaN."""
+    """Return a copy with `columns` as float64; invalid numbers become NaN."""
     parsed = {
         name: np.asarray(pd.to_numeric(table[name], errors="coerce"), np.float64)
         for name in columns
@@ -108,13 +108,13 @@ def check_table(
     """Split a table into the rows that meet the schema and the problems of the others.
 
     Args:
-        table: Index is the line in the file.
-        schema: Every check of it made by `rule`.
+        table: The table; its index is the line in the file.
+        schema: Schema whose checks were all made by `rule`.
         path: The file, for the problems.
 
     Returns:
-        The good rows; one problem per line and rule broken, by line. Where a row has too few or
-        too many values nothing else is said of it.
+        The valid rows; one problem per line and broken rule, by line. For a row with too few or
+        too many values only that is reported.
     """
     try:
         schema.validate(table, lazy=True)
@@ -123,7 +123,7 @@ def check_table(
     else:
         return table, []
     broken = cases["check"].str.split("\n", expand=True)
-    broken = broken.set_axis(["column", "problem", "mend"], axis=1)
+    broken = broken.set_axis(["column", "problem", "remedy"], axis=1)
     broken["line"] = cases["index"].astype(np.int64)
     ragged = broken.loc[broken["column"] == RAGGED, "line"]
     broken = broken[(broken["column"] == RAGGED) | ~broken["line"].isin(ragged)]
@@ -132,33 +132,33 @@ def check_table(
         ["line", "column"], key=lambda c: c.map(order) if c.name == "column" else c, kind="stable"
     )
     problems = [
-        TableProblem(path, int(line), None if column == RAGGED else column, problem, mend)
-        for line, column, problem, mend in zip(
-            broken["line"], broken["column"], broken["problem"], broken["mend"], strict=True
+        TableProblem(path, int(line), None if column == RAGGED else column, problem, remedy)
+        for line, column, problem, remedy in zip(
+            broken["line"], broken["column"], broken["problem"], broken["remedy"], strict=True
         )
     ]
     return table.loc[~table.index.isin(broken["line"])], problems
 
 
-def rule(holds: Callable[[Any], Any], column: str, problem: str, mend: str) -> pa.Check:
-    """Make a check whose failure `check_table` can name.
+def rule(holds: Callable[[Any], Any], column: str, problem: str, remedy: str) -> pa.Check:
+    """Make a check whose failure `check_table` can report.
 
     Args:
-        holds: Of the column (or of the whole table) to booleans, one a row.
-        column: The one to mend.
+        holds: Maps the column (or the whole table) to booleans, one per row.
+        column: The column at fault.
         problem: As in `TableProblem`.
-        mend: As in `TableProblem`.
+        remedy: As in `TableProblem`.
     """
 
     def by_row(data: Any) -> pd.Series:  # noqa: ANN401 - a column or a table
         return pd.Series(np.asarray(holds(data), np.bool_), index=data.index)
 
-    return pa.Check(by_row, error=f"{column}\n{problem}\n{mend}", ignore_na=False)
+    return pa.Check(by_row, error=f"{column}\n{problem}\n{remedy}", ignore_na=False)
 
 
 def _parse(path: Path, stream: Any) -> tuple[list[str], list[tuple[int, list[str]]]]:  # noqa: ANN401
     """Return the heading and (line in which it begins, values) of every row with a value."""
-    # Strict, or an open quotation mark would swallow the rest of the file without a word.
+    # Strict, or an open quotation mark would silently swallow the rest of the file.
     reader = csv.reader(stream, skipinitialspace=True, strict=True)
     rows: list[tuple[int, list[str]]] = []
     line = 1
@@ -177,7 +177,7 @@ def _parse(path: Path, stream: Any) -> tuple[list[str], list[tuple[int, list[str
 
 
 def _surplus(row: list[str], columns: int) -> int:
-    """Return how many values too many (trailing empty ones do not count) or too few a row has."""
+    """Return the number of surplus (ignoring trailing empty ones) or missing values of a row."""
     if len(row) <= columns:
         return len(row) - columns
     return max(k + 1 for k, value in enumerate(row) if k < columns or value.strip()) - columns

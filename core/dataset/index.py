@@ -1,4 +1,4 @@
-"""The index of a data root: a row a file and a row a study, from one pass over the headers."""
+"""The index of a data root: tables of its files and studies, from one pass over the headers."""
 
 from __future__ import annotations
 
@@ -42,19 +42,19 @@ _STALE_S: Final = 86_400
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DataIndex:
-    """What the headers and tables of a data root say.
+    """Contents of the headers and tables of a data root.
 
     Attributes:
-        slices: One row a file, by study, the volume's slices first and in order: study_id, file
+        slices: One row per file, by study, the volume's slices first and in order: study_id, file
             (name in the study's folder), series_uid, instance_number, slice_index (0 cranial, -1
             outside the volume), role, z_mm, row_mm, column_mm, thickness_mm, rows, cols,
             transfer_syntax, bytes, mtime_ns, sha256.
-        studies: One row a study: study_id, n_files, n_slices, rows, cols, row_mm, z_spacing_mm,
+        studies: One row per study: study_id, n_files, n_slices, rows, cols, row_mm, z_spacing_mm,
             z_min_step_mm, z_max_step_mm, thickness_mm, coverage_mm, labelled, patient_overall and
-            C1..C7 (nullable boolean), n_boxes, has_mask, error (None where `read_series` reads
+            C1..C7 (nullable boolean), n_boxes, has_mask, error (None if `read_series` can read
             the study), and `core.dataset.quality.FLAG_COLUMNS`.
-        folder: Where `index.parquet` and `studies.parquet` lie.
-        synthetic: The data root was generated, not scanned.
+        folder: Folder of `index.parquet` and `studies.parquet`.
+        synthetic: Whether the data root was generated, not scanned.
     """
 
     slices: pd.DataFrame
@@ -79,21 +79,21 @@ def build_index(
 ) -> DataIndex:
     """Index a data root; only files that are new or changed since the last time are read.
 
-    Changed means another name, size or time of change. Finished studies are kept one by one, so a
-    run that was killed goes on where it stopped. The same files give the same bytes of both
-    tables, whatever the workers and the order.
+    Changed means another name, size or time of change. Each finished study is saved, so a run that
+    was killed continues where it stopped. The same files give the same bytes of both tables,
+    whatever the workers and the order.
 
     Args:
-        data_root: In RSNA's layout.
-        cache_dir: Folder for everything derived; workers on other machines must see it too.
-        workers: Where to run.
-        progress: Called with (studies done, studies in all).
-        fresh: Read every file again.
+        data_root: Root folder of the data set, in RSNA's layout.
+        cache_dir: Folder for derived data; workers on other machines must see it too.
+        workers: Local processes or a cluster.
+        progress: Called with (studies done, studies in total).
+        fresh: Whether to read every file again.
 
     Raises:
-        DataRootError: No studies, or a table that cannot be read.
+        DataRootError: There are no studies, or a table cannot be read.
         StorageError: `cache_dir` cannot be written.
-        WorkerError: Worker processes died over studies; the others are kept.
+        WorkerError: Worker processes died on some studies; the others are kept.
     """
     records = read_studies(data_root)
     folder = index_folder(data_root, cache_dir)
@@ -112,18 +112,18 @@ def build_index(
     _write_tables(data_root, folder, records)
     index = load_index(data_root, cache_dir)
     if index is None:
-        raise StorageError(f"{folder} does not read back; check the disk, or delete that folder.")
+        raise StorageError(f"{folder} cannot be read back; check the disk, or delete that folder.")
     return index
 
 
 def load_index(data_root: Path, cache_dir: Path) -> DataIndex | None:
-    """Return the index as it was built last; None where there is none that is whole."""
+    """Return the index as it was built last; None if it is missing or incomplete."""
     folder = index_folder(data_root, cache_dir)
     try:
         content = (folder / INDEX_FILE).read_bytes()
         studies = pq.read_table(folder / STUDIES_FILE)
         metadata = studies.schema.metadata or {}
-        # The two files are replaced one after the other: a crash between leaves two that differ.
+        # The files are replaced one after the other: a crash in between leaves a mismatch.
         if metadata.get(_INDEX_DIGEST) != hashlib.sha256(content).hexdigest().encode():
             return None
         slices = pq.read_table(io.BytesIO(content))
@@ -146,10 +146,10 @@ def verify_index(
     workers: Workers = Workers(),  # noqa: B008 - frozen
     progress: Progress | None = None,
 ) -> list[Path]:
-    """Read and hash every file and compare with the index, whatever sizes and times say.
+    """Hash every file and compare it with the index, regardless of sizes and times.
 
     Returns:
-        The files, sorted, that changed, are gone, or are not in the index.
+        The files, sorted, that changed, are missing, or are not in the index.
 
     Raises:
         DataRootError: There is no index.
@@ -186,7 +186,7 @@ def _changed_files(task: tuple[Path, dict[str, str]]) -> list[Path]:
 
 
 def _sweep(shards: Path, used: set[Path]) -> None:
-    """Delete shards of studies that are gone, and old leavings of runs that were killed."""
+    """Delete shards of missing studies, and old leftovers of runs that were killed."""
     for path in shards.iterdir():
         unfinished = path.name.startswith(".")
         if path not in used and (not unfinished or time.time() - path.stat().st_mtime > _STALE_S):
@@ -213,7 +213,7 @@ def _shard_of(folder: Path, study_id: str) -> Shard:
     shard = read_shard(path)
     if shard is None:
         raise StorageError(
-            f"{path} was written but does not read back; if workers run on other machines, let "
+            f"{path} was written but cannot be read back; if workers run on other machines, let "
             "them write to the same folder."
         )
     return shard

@@ -1,4 +1,4 @@
-"""One study's folder for the index: what each file is, read once, and where it lies."""
+"""The files of one study for the index: each is read once, classified and placed."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from core.dicom.series import check_series, choose_series
 from core.errors import DicomSeriesError
 
 _WHOLE_FILE_BYTES: Final = 64 << 20
-"""Above this a file is hashed in pieces: no CT slice is so large."""
-_MEND_COPY: Final = "copy the file again from its source"
+"""Larger files are hashed in pieces: no CT slice is so large."""
+_COPY_AGAIN: Final = "copy the file again from its source"
 
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """One file as it was when it was read.
+    """One file as it was read.
 
     Attributes:
         path: The file.
-        bytes: Its size; 0 where it cannot be read.
-        mtime_ns: Its time of change; 0 where it cannot be read.
-        sha256: Of its content, 64 hex digits; "" where it cannot be read.
-        header: None where it is not DICOM or broken.
-        error: Why it cannot be used, one sentence; "" for nothing.
-        foreign: It is not DICOM at all.
+        bytes: Size; 0 if it cannot be read.
+        mtime_ns: Time of change; 0 if it cannot be read.
+        sha256: Digest of the content, 64 hex digits; "" if it cannot be read.
+        header: The header; None if the file is not DICOM or damaged.
+        error: Why it cannot be used, one sentence; "" if it can.
+        foreign: Whether it is not DICOM at all.
     """
 
     path: Path
@@ -49,13 +49,13 @@ class FileFacts:
 
 @dataclass(frozen=True, slots=True)
 class FilePlace:
-    """What a file is to its study.
+    """Role and position of a file in its study.
 
     Attributes:
         role: "slice", "duplicate", "localizer", "other series", "not CT", "not DICOM" or
             "unreadable".
-        slice_index: 0 the most cranial; -1 where the file has no place in the volume.
-        z_mm: Along the slice normal; NaN where the file has no place in the series.
+        slice_index: 0 the most cranial; -1 if the file is not part of the volume.
+        z_mm: Position along the slice normal; NaN if the file is not part of the series.
     """
 
     role: str
@@ -64,7 +64,7 @@ class FilePlace:
 
 
 def list_files(folder: Path) -> list[tuple[str, int, int]]:
-    """Return (name, bytes, mtime_ns) of the files that `read_series` would look at, by name.
+    """Return (name, bytes, mtime_ns) of the files that `read_series` would read, by name.
 
     Raises:
         OSError: The folder cannot be listed.
@@ -75,7 +75,7 @@ def list_files(folder: Path) -> list[tuple[str, int, int]]:
 
 
 def read_file(path: Path) -> FileFacts:
-    """Read one file once, for its hash and its header; never raises for a bad file."""
+    """Read one file once, for its hash and its header; never raise for a bad file."""
     size, changed, sha256 = 0, 0, ""
     try:
         with path.open("rb", buffering=0) as stream:
@@ -93,26 +93,26 @@ def read_file(path: Path) -> FileFacts:
         return FileFacts(path, size, changed, sha256, None, str(problem))
     except OSError as problem:
         error = f"{path.name}: cannot be read ({problem.strerror}); check its permissions."
-        # Sizes that are not its own let the next run try it again.
+        # A wrong size makes the next run try the file again.
         return FileFacts(path, 0, 0, "", None, error)
     if header is None and _named_dicom(path):
-        error = f"{path.name}: it is named .dcm but is not DICOM; {_MEND_COPY}."
+        error = f"{path.name}: it is named .dcm but is not DICOM; {_COPY_AGAIN}."
     return FileFacts(path, size, changed, sha256, header, error, foreign=header is None)
 
 
 def place_files(
     folder: Path, files: Sequence[FileFacts]
 ) -> tuple[dict[Path, FilePlace], Placement | None, str]:
-    """Tell slices from the rest and order them, as `read_series` would.
+    """Find the slices among the files of a study and order them, as `read_series` would.
 
     Args:
-        folder: Named in errors.
-        files: Of one study.
+        folder: Folder named in errors.
+        files: The files of one study.
 
     Returns:
-        The place of each file; the placement of the series, None where there is none; and why
-        `read_series` would refuse the folder, "" where it would not. A folder that is refused for
-        one broken file still has a placement of the others.
+        The place of each file; the placement of the series, None if there is none; and why
+        `read_series` would refuse the folder, "" if it would not. A folder refused for one damaged
+        file still has a placement of the others.
     """
     places = {file.path: FilePlace(_role(file)) for file in files}
     headers = [file.header for file in files if file.header is not None]
@@ -130,7 +130,7 @@ def place_files(
         if place.role == "slice" and path not in chosen:
             places[path] = FilePlace("other series")
     try:
-        # A slice with broken pixels still has its position.
+        # A slice with damaged pixels still has a position.
         placement = place_slices(series) if series else None
     except DicomSeriesError as problem:
         errors.append(str(problem))
@@ -140,7 +140,7 @@ def place_files(
 
 
 def to_row(file: FileFacts) -> dict[str, Any]:
-    """Return what must be kept of a file to place it again without reading it."""
+    """Return the facts needed to place a file again without reading it."""
     kept = None
     if file.header is not None:
         kept = {name: getattr(file.header, name) for name in HEADER_FIELDS}
@@ -151,7 +151,7 @@ def to_row(file: FileFacts) -> dict[str, Any]:
 
 
 def from_row(folder: Path, row: dict[str, Any]) -> FileFacts:
-    """Undo `to_row`; the header's `format` is not kept and comes back as None."""
+    """Inverse of `to_row`; the header's `format` is not stored and becomes None."""
     path, header = folder / row["file"], None
     if row["header"] is not None:
         kept: dict[str, Any] = {
@@ -201,10 +201,10 @@ def _placed(
 
 
 def _flaw(header: SliceHeader, content: bytes) -> str:
-    """Say why the pixels of a CT slice cannot be read, without decoding them; "" for no reason."""
+    """Return why the pixels of a CT slice cannot be read, without decoding them; "" if they can."""
     problem = header.flaw
     if not header.modality and _named_dicom(header.path):
-        # A DICOMDIR has no modality either, and no ending.
+        # A DICOMDIR has no modality either, but no suffix.
         problem = "its header states no modality, as one that was cut off"
     elif header.modality != "CT" or header.localizer:
         return ""
@@ -212,7 +212,7 @@ def _flaw(header: SliceHeader, content: bytes) -> str:
         problem = "it has no pixel data"
     if not problem:
         problem = _cut_off(header, content)
-    return f"{header.path.name}: {problem}; {_MEND_COPY}." if problem else ""
+    return f"{header.path.name}: {problem}; {_COPY_AGAIN}." if problem else ""
 
 
 def _cut_off(header: SliceHeader, content: bytes) -> str:

@@ -1,7 +1,7 @@
-"""One study's part of the index, kept in a file of its own until something in its folder changes.
+"""One study's part of the index, stored in a separate file until something in its folder changes.
 
-A shard holds a row a file with its header's facts, so that a study of which one file changed is
-placed anew without reading the others, and the study's own facts beside them.
+A shard has one row per file with the header's facts, so that after one file changed the study can
+be placed again without reading the others, and the facts of the study.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from core.system.atomic_files import atomic_path
 logger = logging.getLogger(__name__)
 
 SHARD_VERSION: Final = "1"
-"""Raised when rows or facts change their meaning: shards of another version are made anew."""
+"""Increase it when rows or facts change their meaning: other versions are built again."""
 
 _HEADER: Final = pa.struct(
     [
@@ -72,13 +72,13 @@ _VERSION: Final = b"version"
 
 @dataclass(frozen=True, slots=True)
 class StudyTask:
-    """What a worker needs to index one study.
+    """Input of a worker that indexes one study.
 
     Attributes:
         study_id: StudyInstanceUID.
-        folder: With its files.
-        shard: Where its part of the index is kept.
-        fresh: Read every file, also those that look unchanged.
+        folder: Folder of its files.
+        shard: File for its part of the index.
+        fresh: Whether to read files that look unchanged, too.
     """
 
     study_id: str
@@ -92,8 +92,8 @@ class Shard:
     """One study's part of the index.
 
     Attributes:
-        table: Columns of `INDEX_SCHEMA`, a row a file; the volume's slices first, in their order.
-        facts: Columns of `studies.parquet` by name, as far as the files alone tell them.
+        table: Columns of `INDEX_SCHEMA`, one row per file; the volume's slices first, in order.
+        facts: Columns of `studies.parquet` by name, as far as they follow from the files alone.
     """
 
     table: pa.Table
@@ -109,7 +109,7 @@ def index_study(task: StudyTask) -> int:
     """Bring one study's shard up to date, reading only files that are new or changed.
 
     Returns:
-        How many files were read; 0 where nothing had changed.
+        Number of files read; 0 if nothing changed.
 
     Raises:
         StorageError: The shard cannot be written.
@@ -134,7 +134,7 @@ def index_study(task: StudyTask) -> int:
 
 
 def read_shard(path: Path) -> Shard | None:
-    """Return a shard; None where it is missing, broken or of another version."""
+    """Return a shard; None if it is missing, damaged or of another version."""
     file = _open(path)
     if file is None:
         return None
@@ -190,7 +190,7 @@ def _row(study_id: str, file: FileFacts, place: FilePlace) -> dict[str, Any]:
 
 
 def _int32(number: int) -> int:
-    """Return InstanceNumber, or 0 for one that the standard does not allow."""
+    """Return InstanceNumber, or 0 if the standard does not allow it."""
     return number if abs(number) < 1 << 31 else 0
 
 
@@ -260,7 +260,7 @@ def _geometry(placement: Placement | None) -> dict[str, Any]:
 
 
 def _numbers(headers: Sequence[SliceHeader]) -> list[int]:
-    """Return the file numbers where all files have one, else the instance numbers."""
+    """Return the file numbers if all files have one, else the instance numbers."""
     numbers = [_file_number(header.path) for header in headers]
     found = [number for number in numbers if number is not None]
     return found if len(found) == len(headers) else [h.instance_number for h in headers]
@@ -275,7 +275,7 @@ def _file_number(path: Path) -> int | None:
 def _has_hole(files: Sequence[FileFacts], series: Sequence[SliceHeader]) -> bool:
     numbers = [header.instance_number for header in series if header.instance_number]
     others = [file.header.instance_number for file in files if file.header is not None]
-    # A broken file is there, though its header cannot tell its number.
+    # A damaged file is present, though its header does not give its number.
     others += [_file_number(f.path) or 0 for f in files if f.header is None and not f.foreign]
     return quality.has_hole(numbers or _numbers(series), others)
 

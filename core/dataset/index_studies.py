@@ -1,4 +1,4 @@
-"""The rows of `studies.parquet`: what the files of a study tell, beside what the tables tell."""
+"""The rows of `studies.parquet`: facts from the files of a study and from the tables."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ STUDIES_SCHEMA: Final = pa.schema(
 def study_rows(
     data_root: Path, records: Sequence[StudyRecord], shards: Mapping[str, Shard]
 ) -> list[dict[str, Any]]:
-    """Return one row a study, by study id, with every column of `STUDIES_SCHEMA`.
+    """Return one row per study, by study id, with every column of `STUDIES_SCHEMA`.
 
     Args:
-        data_root: Its tables may name studies that are not there; they have a row too.
-        records: The studies that are there.
-        shards: Theirs, by study id.
+        data_root: Root folder of the data set; studies that only its tables name have a row too.
+        records: The studies with a folder.
+        shards: Shard of each of them by study id.
 
     Raises:
         DataRootError: A table cannot be read.
@@ -71,7 +71,7 @@ def _study_row(record: StudyRecord, shard: Shard) -> dict[str, Any]:
 
 
 def _unknown_slices(record: StudyRecord, shard: Shard) -> set[int]:
-    """Return the slice numbers of boxes that no slice bears."""
+    """Return the slice numbers of boxes for which there is no slice."""
     if not record.boxes:
         return set()
     files = shard.table.select(["file", "instance_number", "role"]).to_pandas()

@@ -1,4 +1,4 @@
-"""Vertebra masks: NIfTI voxels brought onto the grid of a CT volume by their affines."""
+"""Vertebra masks: NIfTI voxels resampled to the grid of a CT volume by their affines."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ MAX_LABEL: Final = 19
 """T12; 1..7 are C1..C7 and 8..19 T1..T12."""
 
 MAX_MASK_BYTES: Final = 1 << 30
-"""A byte a voxel, RSNA's largest mask takes a quarter of it."""
+"""At one byte per voxel, RSNA's largest mask takes a quarter of it."""
 
 _UNREADABLE: Final = (
     ImageFileError, HeaderDataError, OSError, EOFError, ValueError, AttributeError, KeyError,
     OverflowError, MemoryError, zlib.error,
 )  # fmt: skip
-"""What a damaged file can end in, in nibabel and beneath it."""
+"""Errors that a damaged file can raise in nibabel and below."""
 _RAS_TO_LPS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
 _ALIGNED_VOXELS: Final = 0.25
 
@@ -35,8 +35,8 @@ _ALIGNED_VOXELS: Final = 0.25
 def load_vertebra_mask(path: Path, volume: CTVolume) -> NDArray[np.uint8]:
     """Read a NIfTI mask as labels on the grid of `volume`.
 
-    Voxels are matched by position in the patient, whatever the order in which the mask stores
-    them; voxels the mask does not cover are 0.
+    Voxels are matched by position in the patient, whatever their order in the mask; voxels that the
+    mask does not cover are 0.
 
     Args:
         path: `.nii` or `.nii.gz`; its affine maps (i, j, k) to RAS mm.
@@ -46,8 +46,8 @@ def load_vertebra_mask(path: Path, volume: CTVolume) -> NDArray[np.uint8]:
         uint8 (z, y, x), 0 background, 1..7 C1..C7, 8..19 T1..T12.
 
     Raises:
-        DataRootError: The file is missing, broken, holds other labels, does not say where it lies
-            or lies elsewhere.
+        DataRootError: The file is missing, damaged, has other labels, no position, or lies outside
+            the volume.
     """
     labels, affine = _read_nifti(path)
     to_voxel = np.linalg.inv(_RAS_TO_LPS @ affine) @ volume.affine
@@ -65,7 +65,7 @@ def load_vertebra_mask(path: Path, volume: CTVolume) -> NDArray[np.uint8]:
 
 
 def presence_from_mask(mask: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Say which vertebrae each slice shows.
+    """Find the vertebrae that each slice shows.
 
     Args:
         mask: uint8 (z, y, x), labels as in `load_vertebra_mask`.
@@ -96,25 +96,25 @@ def _read_nifti(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
         )
     if not placed:
         raise DataRootError(
-            f"{path}: its header gives neither qform nor sform, so nothing says where the mask "
-            "lies; export it again with its orientation."
+            f"{path}: its header gives neither qform nor sform, so its position is "
+            "unknown; export it again with its orientation."
         )
     if affine.shape != (4, 4) or not np.isfinite(affine).all() or np.linalg.det(affine) == 0:
-        raise DataRootError(f"{path}: its affine maps no volume; export the mask again.")
+        raise DataRootError(f"{path}: its affine is invalid; export the mask again.")
     return _as_labels(path, values), affine
 
 
 def _check_size(path: Path, image: Any) -> None:  # noqa: ANN401 - as above
-    """Refuse a mask by the size its header claims, before anything of that size is allocated."""
+    """Refuse a mask by the size in its header, before anything of that size is allocated."""
     size = math.prod(image.shape) * image.get_data_dtype().itemsize
     if not 0 <= size <= MAX_MASK_BYTES:
         raise DataRootError(
-            f"{path}: the mask claims to be {image.shape} voxels large; export it as one volume."
+            f"{path}: the mask claims a size of {image.shape} voxels; export it as one volume."
         )
 
 
 def _is_placed(header: Any) -> bool:  # noqa: ANN401 - nibabel's headers have no common type
-    """Return whether the affine comes from the file; without both codes nibabel makes one up."""
+    """Return whether the affine is from the file; without both codes nibabel invents one."""
     return int(header["qform_code"]) > 0 or int(header["sform_code"]) > 0
 
 
@@ -140,7 +140,7 @@ def _slice_steps(volume: CTVolume) -> NDArray[np.float64]:
 def _aligned_axes(
     to_voxel: NDArray[np.float64], shape: tuple[int, ...]
 ) -> tuple[int, int, int] | None:
-    """Return, for each axis of the mask, the volume axis it runs along; None where oblique."""
+    """Return, for each axis of the mask, the volume axis it runs along; None if oblique."""
     drift = np.abs(to_voxel[:3, :3]) * np.array(shape)
     axes = tuple(int(axis) for axis in drift.argmax(axis=1))
     if sorted(axes) != [0, 1, 2]:
@@ -155,10 +155,10 @@ def _pick_aligned(
     steps: tuple[NDArray[np.float64], ...],
     axes: tuple[int, int, int],
 ) -> tuple[NDArray[np.uint8], bool]:
-    """Permute, flip and crop; exact where the grids coincide, else nearest along each axis."""
+    """Permute, flip and crop; exact if the grids coincide, else nearest along each axis."""
     by_volume_axis = np.argsort(axes)
     turned = labels.transpose(by_volume_axis)
-    # What drifts across the axes is below the tolerance; taking it at the middle halves it.
+    # The drift across the axes is below the tolerance; evaluating it at the middle halves it.
     middle = np.array([axis_steps.mean() for axis_steps in steps])
     sources, targets = [], []
     for axis, mask_axis in enumerate(by_volume_axis):
@@ -174,14 +174,14 @@ def _pick_aligned(
 
 
 def _block(index: list[NDArray[np.int64]]) -> tuple[slice, ...] | tuple[NDArray[Any], ...]:
-    """Indices of a block: slices where each axis steps by one, which numpy copies faster."""
+    """Return indices of a block: slices if each axis steps by one, which numpy copies faster."""
     runs = [_run(along) for along in index]
     slices = [run for run in runs if run is not None]
     return tuple(slices) if len(slices) == len(index) else np.ix_(*index)
 
 
 def _run(index: NDArray[np.int64]) -> slice | None:
-    """The slice that takes these indices in turn; None where they do not step by 1 or -1."""
+    """Return the slice of these indices; None if they do not step by 1 or -1."""
     if len(index) < 2:
         return slice(int(index[0]), int(index[0]) + 1) if len(index) else slice(0, 0)
     step = int(index[1] - index[0])

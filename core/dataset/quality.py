@@ -1,4 +1,4 @@
-"""What can be odd about a study: the flags of `studies.parquet` and the rules behind them."""
+"""Quality flags of studies, the columns of `studies.parquet`, and the rules behind them."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from pydicom import uid
 from core.dicom.gantry_tilt import MIN_TILT_DEGREES
 
 GAP_FACTOR: Final = 1.8
-"""A step of at least this many median steps is a gap; one slice missing makes two."""
+"""A step of at least this many median steps is a gap; one missing slice makes it two."""
 UNEVEN_SHARE: Final = 0.1
-"""Steps further than this share from their median are uneven."""
+"""Steps that differ from their median by more than this share are uneven."""
 ROUNDING_MM: Final = 0.011
-"""What positions written with two decimals add to the difference of two steps."""
+"""Error in the difference of two steps when positions are written with two decimals."""
 MANY_GAPS_SHARE: Final = 0.1
-"""With more wide steps than this the spacing changes; nothing is missing in one place."""
+"""With a larger share of wide steps the spacing itself varies; they are not gaps."""
 SHORT_COVERAGE_MM: Final = 60.0
-"""C1 to C7 stand about 110 mm high; the shortest plausible neck scan shows half of that."""
+"""C1 to C7 are about 110 mm high; the shortest plausible scan shows half of that."""
 PLAIN_SYNTAXES: Final[frozenset[str]] = frozenset(
     (uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.ExplicitVRBigEndian)
 )
@@ -30,12 +30,12 @@ PLAIN_SYNTAXES: Final[frozenset[str]] = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """One thing that can be odd about a study.
+    """A quality flag of a study.
 
     Attributes:
-        column: Its column in `studies.parquet`.
-        title: For headings.
-        meaning: One sentence: what is odd, and what the program does about it.
+        column: Column in `studies.parquet`.
+        title: Title for headings.
+        meaning: One sentence: what is unusual, and what the program does about it.
     """
 
     column: str
@@ -47,8 +47,8 @@ FLAGS: Final[tuple[Flag, ...]] = (
     Flag(
         "flag_reversed_numbering",
         "Reversed numbering",
-        "The files are numbered from the feet up; slices are ordered by position, so nothing "
-        "is upside down.",
+        "The files are numbered from the feet up; slices are ordered by position, so the volume "
+        "is not upside down.",
     ),
     Flag(
         "flag_duplicate_positions",
@@ -94,7 +94,7 @@ FLAGS: Final[tuple[Flag, ...]] = (
     Flag(
         "flag_compressed",
         "Compressed syntax",
-        "Pixels are stored compressed; they are read the same, only more slowly.",
+        "Pixels are stored compressed; reading them takes longer.",
     ),
     Flag(
         "flag_missing_files",
@@ -105,24 +105,24 @@ FLAGS: Final[tuple[Flag, ...]] = (
     Flag(
         "flag_unreadable_file",
         "Unreadable file",
-        "A file is broken, cut off or no DICOM at all; the study cannot be relied on until it "
-        "is copied again.",
+        "A file is damaged, truncated or not DICOM; the study is unreliable until it is copied "
+        "again.",
     ),
 )
 FLAG_COLUMNS: Final[tuple[str, ...]] = tuple(flag.column for flag in FLAGS)
 
 
 def is_reversed(numbers: Sequence[int]) -> bool:
-    """Whether numbers fall from head to feet, more often than not.
+    """Whether numbers mostly decrease from head to feet.
 
     Args:
-        numbers: Of files or instances, the most cranial slice first.
+        numbers: Numbers of files or instances, the most cranial slice first.
     """
     return int(np.sign(np.diff(np.asarray(numbers, dtype=np.int64))).sum()) < 0
 
 
 def gap_and_uneven(z_mm: NDArray[np.float64]) -> tuple[bool, bool]:
-    """Judge the distances of slices.
+    """Classify the distances of slices.
 
     Args:
         z_mm: float64 (n,), strictly decreasing or strictly increasing.
@@ -142,11 +142,11 @@ def gap_and_uneven(z_mm: NDArray[np.float64]) -> tuple[bool, bool]:
 
 
 def has_hole(numbers: Collection[int], others: Collection[int] = ()) -> bool:
-    """Whether a number between the first and the last of `numbers` is borne by no file.
+    """Whether a number between the first and the last of `numbers` is missing.
 
     Args:
-        numbers: Of the slices; a series may start anywhere.
-        others: Numbers of other files of the folder, which fill holes.
+        numbers: Numbers of the slices; a series may start anywhere.
+        others: Numbers of other files in the folder, which fill holes.
     """
     taken = {*numbers, *others}
     return bool(numbers) and any(k not in taken for k in range(min(numbers), max(numbers)))
@@ -159,15 +159,15 @@ def usual_size(sizes: Iterable[tuple[int, int]]) -> tuple[int, int] | None:
 
 
 def is_odd_size(size: tuple[int, int], usual: tuple[int, int] | None) -> bool:
-    """Whether slices are not square, or differ from what is usual in the data set."""
+    """Whether slices are not square, or differ from the usual size of the data set."""
     return size[0] != size[1] or (usual is not None and size != usual)
 
 
 def is_short(coverage_mm: float) -> bool:
-    """Whether so few millimetres cannot show a whole cervical spine."""
+    """Whether the covered length is too short for a whole cervical spine."""
     return coverage_mm < SHORT_COVERAGE_MM
 
 
 def is_compressed(transfer_syntax: str) -> bool:
-    """Whether pixels must be unpacked; deflated files count."""
+    """Whether pixels are compressed; deflated files count."""
     return transfer_syntax not in PLAIN_SYNTAXES

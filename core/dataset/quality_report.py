@@ -1,4 +1,4 @@
-"""What the index found, for people: a table for the terminal and a page that needs nothing else."""
+"""The quality report of an index: a table for the terminal and a self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TEMPLATE: Final = Path(__file__).with_name("quality_report.html")
 
 @dataclass(frozen=True, slots=True)
 class FlagCount:
-    """One flag and the studies that bear it, sorted."""
+    """A flag and the studies that have it, sorted."""
 
     flag: Flag
     studies: tuple[str, ...]
@@ -35,15 +35,15 @@ class FlagCount:
 
 @dataclass(frozen=True, slots=True)
 class QualityReport:
-    """The figures of the report.
+    """Contents of the report.
 
     Attributes:
         facts: (name, value) about the data set.
         prevalence: (patient_overall or vertebra, positive, labelled).
-        flags: In the order of `FLAGS`, also those that no study bears.
+        flags: In the order of `FLAGS`, including those that no study has.
         errors: (study, why it cannot be read).
         clean: Studies without any flag.
-        synthetic: The data were generated.
+        synthetic: Whether the data were generated.
     """
 
     facts: tuple[tuple[str, str], ...]
@@ -128,7 +128,7 @@ def _facts(index: DataIndex) -> Rows:
         ("Slices", f"{_total(read['n_slices']):,}"),
     ]
     spread = (
-        ("Slices a study", "n_slices", "", 0),
+        ("Slices per study", "n_slices", "", 0),
         ("Slice distance", "z_spacing_mm", " mm", 2),
         ("Slice thickness", "thickness_mm", " mm", 2),
         ("Pixel spacing", "row_mm", " mm", 3),

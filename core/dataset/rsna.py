@@ -17,7 +17,7 @@ from core.constants import VERTEBRAE
 from core.dataset.csv_table import RAGGED, TableProblem, check_table, numbers, read_table
 from core.dataset.tables import BOX_COLUMNS, BOXES, LABEL_COLUMNS, LABELS, UID
 from core.errors import DataRootError
-from core.types import StudyRecord
+from core.types import StudyRecord, TableBox
 
 logger = logging.getLogger(__name__)
 
@@ -26,22 +26,20 @@ BOXES_FILE: Final = "train_bounding_boxes.csv"
 IMAGES_FOLDER: Final = "train_images"
 MASKS_FOLDER: Final = "segmentations"
 LINES_FOLDER: Final = "fracture_masks"
-"""Of a synthetic data root alone."""
-
-Box = tuple[int, tuple[float, float, float, float]]
+"""Exists only in a synthetic data root."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DataSet:
-    """The studies of a data root, the rows their tables gave, and what is wrong in them.
+    """The studies of a data root, the rows of its tables, and the problems found in them.
 
     Attributes:
         root: The data root.
         studies: Sorted by study id.
         problems: Label rows first, then boxes, then masks; by line.
-        labels: One row a labelled study: study_id, line (in `train.csv`), patient_overall and
+        labels: One row per labelled study: study_id, line (in `train.csv`), patient_overall and
             C1..C7 as bool.
-        boxes: One row a box: study_id, line (in `train_bounding_boxes.csv`), slice_number int64,
+        boxes: One row per box: study_id, line (in `train_bounding_boxes.csv`), slice_number int64,
             left, top, right, bottom in pixels, float64.
     """
 
@@ -53,37 +51,36 @@ class DataSet:
 
 
 def read_studies(data_root: Path) -> list[StudyRecord]:
-    """List the studies under `train_images/` with what the tables say of them.
+    """List the studies under `train_images/` with their labels, boxes and masks.
 
-    As `read_data_set`, whose problems are counted in one logged warning that names the first.
+    As `read_data_set`; its problems are counted in one logged warning that names the first.
 
     Returns:
         Sorted by study id.
 
     Raises:
-        DataRootError: No studies, or a table that cannot be read or lacks columns.
+        DataRootError: There are no studies, or a table cannot be read or lacks columns.
     """
     data_set = read_data_set(data_root)
     if problems := data_set.problems:
         first = problems[0]
-        # A mask is named for its study, which is no business of the log's.
+        # A mask is named after its study, which must not be logged.
         name = MASKS_FOLDER if first.line is None else first.file.name
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        logger.warning("The data set needs mending: %s%s", first.sentence(name), more)
+        logger.warning("The data set has problems: %s%s", first.sentence(name), more)
     return data_set.studies
 
 
 def read_data_set(data_root: Path) -> DataSet:
-    """Read the studies under `train_images/`, their tables and masks, as far as they are sound.
+    """Read the studies under `train_images/`, and the valid rows of their tables and masks.
 
-    A study without a sound row in `train.csv` is unlabelled, and so is every study where there is
-    no `train.csv`. A wrong box is left out. Both are named in `problems`; rows and masks without
-    a study folder are one problem a table. Whether a box fits its slice is for
-    `core.dataset.slice_table.check_boxes` to say, which needs the index.
+    A study without a valid row in `train.csv` is unlabelled, and so is every study if there is no
+    `train.csv`. An invalid box is left out. Both are listed in `problems`; rows and masks without
+    a study folder are one problem per table. `core.dataset.slice_table.check_boxes`, which needs
+    the index, checks whether a box fits its slice.
 
     Raises:
-        DataRootError: No studies, or a table that cannot be read or lacks columns: then none of
-            its rows means anything.
+        DataRootError: There are no studies, or a table cannot be read or lacks columns.
     """
     if not data_root.is_dir():
         raise DataRootError(f"There is no folder {data_root}; check the path of the data root.")
@@ -118,9 +115,9 @@ def read_data_set(data_root: Path) -> DataSet:
     )
 
 
-def boxes_by_study(boxes: pd.DataFrame) -> dict[str, tuple[Box, ...]]:
+def boxes_by_study(boxes: pd.DataFrame) -> dict[str, tuple[TableBox, ...]]:
     """Gather `DataSet.boxes` as `StudyRecord.boxes`, in the order of the table's lines."""
-    found: dict[str, list[Box]] = defaultdict(list)
+    found: dict[str, list[TableBox]] = defaultdict(list)
     edges = boxes[["left", "top", "right", "bottom"]].to_numpy().tolist()
     for study, number, xyxy in zip(boxes["study_id"], boxes["slice_number"], edges, strict=True):
         found[study].append((int(number), tuple(xyxy)))
@@ -143,7 +140,7 @@ def _study_folders(data_root: Path) -> dict[str, Path]:
             f"{IMAGES_FOLDER}/<{UID}>/."
         ) from error
     if not names:
-        raise DataRootError(f"{images} holds no study folders; put one folder a study there.")
+        raise DataRootError(f"{images} holds no study folders; put one folder per study there.")
     return {name: images / name for name in names}
 
 
@@ -189,7 +186,7 @@ def _empty(types: dict[str, Any]) -> tuple[pd.DataFrame, list[TableProblem]]:
 def _with_folder(
     table: pd.DataFrame, path: Path, folders: Collection[str]
 ) -> tuple[pd.DataFrame, list[TableProblem]]:
-    """Leave out rows without a study folder; a part of the data set is a common thing to have."""
+    """Leave out rows without a study folder; incomplete copies of the data set are common."""
     absent = ~np.asarray(table[UID].isin(list(folders)))
     if not absent.any():
         return table, []
@@ -208,19 +205,19 @@ def _with_folder(
 def _boxes_of_intact(
     path: Path, boxes: pd.DataFrame, intact: Iterable[Hashable]
 ) -> list[TableProblem]:
-    """One problem a study that has boxes although its label says that nothing is fractured."""
+    """Return one problem for each study that has boxes but is labelled as not fractured."""
     doubtful = boxes.loc[boxes["study_id"].isin(list(intact))].drop_duplicates("study_id")
     return [
         TableProblem(
-            path, int(line), UID, f"{LABELS_FILE} calls the study of this box free of fractures",
-            "mend the label or remove its boxes", kept=True,
+            path, int(line), UID, f"{LABELS_FILE} labels the study of this box as not fractured",
+            "correct the label or remove its boxes", kept=True,
         )
         for line in doubtful["line"]
     ]  # fmt: skip
 
 
 def lines_file(record: StudyRecord) -> Path | None:
-    """The mask of a study's fracture voxels; only a synthetic data root has them."""
+    """File of a study's fracture mask; only a synthetic data root has them."""
     if record.folder.parent.name != IMAGES_FOLDER:
         return None
     path = record.folder.parent.parent / LINES_FOLDER / f"{record.study_id}.nii.gz"
@@ -230,7 +227,7 @@ def lines_file(record: StudyRecord) -> Path | None:
 def _find_masks(
     folder: Path, folders: Collection[str]
 ) -> tuple[dict[str, Path], list[TableProblem]]:
-    """Return mask files by study and what is wrong; a plain `.nii` wins over a `.nii.gz`."""
+    """Return mask files by study, and problems; a plain `.nii` takes precedence over `.nii.gz`."""
     found: dict[str, Path] = {}
     problems: list[TableProblem] = []
     for ending in (".nii.gz", ".nii"):
@@ -241,7 +238,7 @@ def _find_masks(
             if study in found:
                 problems.append(
                     TableProblem(
-                        found[study], None, None, f"the same mask stands there as {ending} too",
+                        found[study], None, None, f"the same mask also exists as {ending}",
                         "keep one of them",
                     )
                 )  # fmt: skip
@@ -249,6 +246,6 @@ def _find_masks(
     absent = sorted(found.keys() - set(folders))
     if absent:
         problem = f"the first of {len(absent)} masks whose study has no folder in {IMAGES_FOLDER}"
-        mend = "copy what is missing, or leave it if only a part is wanted"
-        problems.append(TableProblem(found[absent[0]], None, None, problem, mend))
+        remedy = "copy what is missing, or leave it if only a part is wanted"
+        problems.append(TableProblem(found[absent[0]], None, None, problem, remedy))
     return found, problems

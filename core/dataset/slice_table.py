@@ -23,11 +23,11 @@ _NEEDED: Final = (
 def check_boxes(data_set: DataSet, slices: pd.DataFrame) -> DataSet:
     """Leave out boxes whose slice does not exist or that reach past their image.
 
-    Studies that the index does not list are taken as they are.
+    Boxes of studies that the index does not list are not checked.
 
     Args:
         data_set: From `read_data_set`.
-        slices: The index's table, one row a file: study_id, file, instance_number, slice_index,
+        slices: The index's table, one row per file: study_id, file, instance_number, slice_index,
             role, z_mm, rows, cols.
 
     Returns:
@@ -54,7 +54,7 @@ def check_boxes(data_set: DataSet, slices: pd.DataFrame) -> DataSet:
 
 
 def boxes_on_slices(data_set: DataSet, slices: pd.DataFrame) -> pd.DataFrame:
-    """Put the index's row of its slice beside every box.
+    """Join every box with the index's row of its slice.
 
     A box's slice_number is the DICOM file's number: `<k>.dcm`, else InstanceNumber. A box on a
     file that repeats a position belongs to the slice that stands for that position.
@@ -64,8 +64,8 @@ def boxes_on_slices(data_set: DataSet, slices: pd.DataFrame) -> pd.DataFrame:
         slices: As for `check_boxes`.
 
     Returns:
-        `DataSet.boxes`, same rows, with role, slice_index (-1 where the slice is none of the
-        volume), z_mm, rows and cols; role is None and the sizes NaN where there is no such slice.
+        `DataSet.boxes`, same rows, with role, slice_index (-1 if the slice is not part of the
+        volume), z_mm, rows and cols; role is None and the sizes NaN if there is no such slice.
 
     Raises:
         DataRootError: `slices` lacks a column.
@@ -78,7 +78,7 @@ def boxes_on_slices(data_set: DataSet, slices: pd.DataFrame) -> pd.DataFrame:
         role=files["role"].astype(object),
         slice_number=file_numbers(files),
     )
-    # Where two files claim a number, a slice of the volume goes before its duplicate and others.
+    # If two files have the same number, a slice of the volume is preferred.
     files = files.sort_values("slice_index", ascending=False, kind="stable")
     files = files.drop_duplicates(["study_id", "slice_number"])
     columns = ["study_id", "slice_number", "role", "slice_index", "z_mm", "rows", "cols"]
@@ -95,12 +95,12 @@ def labelled_slices(data_set: DataSet, slices: pd.DataFrame) -> pd.DataFrame:
     """List the slices of all volumes with their study's labels and whether they carry a box.
 
     Args:
-        data_set: From `read_data_set`, or better from `check_boxes`.
+        data_set: From `read_data_set`, preferably from `check_boxes`.
         slices: As for `check_boxes`.
 
     Returns:
         The rows of `slices` with role "slice" and their columns, in their order, with
-        patient_overall and C1..C7 (nullable boolean, missing where the study is unlabelled) and
+        patient_overall and C1..C7 (nullable boolean, missing if the study is unlabelled) and
         boxed (bool).
 
     Raises:
@@ -125,7 +125,7 @@ def labelled_slices(data_set: DataSet, slices: pd.DataFrame) -> pd.DataFrame:
 def file_numbers(slices: pd.DataFrame) -> NDArray[np.int64]:
     """Return each row's DICOM file number: k of `<k>.dcm`, else its instance_number; int64."""
     instances = slices["instance_number"].fillna(-1).to_numpy(np.int64)
-    # Studies share their files' names, so there are few to look at.
+    # Studies share their file names, so there are few distinct ones.
     code, names = pd.factorize(slices["file"])
     by_name = np.array([_digits(str(name)) for name in names], np.int64)[code]
     return np.where(by_name < 0, instances, by_name)
@@ -138,7 +138,7 @@ def volume_file_numbers(volume: CTVolume) -> NDArray[np.int64]:
 
 
 def _digits(name: str) -> int:
-    """Return k of `<k>.dcm`, -1 where the name is none such."""
+    """Return k of `<k>.dcm`, -1 for another name."""
     stem = name.removesuffix(".dcm")
     return int(stem) if stem.isascii() and stem.isdigit() and len(stem) < 19 else -1
 
@@ -147,7 +147,7 @@ def _require_columns(slices: pd.DataFrame) -> None:
     missing = [name for name in _NEEDED if name not in slices.columns]
     if missing:
         raise DataRootError(
-            f"The index lacks the column {', '.join(missing)}; build it anew with "
+            f"The index lacks the column {', '.join(missing)}; build it again with "
             "`python -m core index`."
         )
 
@@ -157,7 +157,7 @@ def _without_removed(
     lines: set[int],
     path: Any,  # noqa: ANN401
 ) -> list[TableProblem]:
-    """Drop what was said of boxes as kept that are now left out."""
+    """Drop problems of boxes that were kept but are now left out."""
     return [p for p in problems if not (p.kept and p.file == path and p.line in lines)]
 
 
@@ -176,10 +176,10 @@ def _slice_at(twins: pd.DataFrame, files: pd.DataFrame) -> NDArray[np.int64]:
 
 
 def _places(studies: Any, known: Any) -> NDArray[np.int64]:  # noqa: ANN401 - array-likes of text
-    """Return the place of each study in `known`, -1 where it is none of them; int64 (n,)."""
+    """Return the place of each study in `known`, -1 if it is not among them; int64 (n,)."""
     return pd.Index(known).astype(object).get_indexer(pd.Index(studies).astype(object))
 
 
 def _slice_keys(study: NDArray[np.int64], slice_index: Any) -> NDArray[np.int64]:  # noqa: ANN401
-    """Return one number a slice of a study, int64 (n,)."""
+    """Return a number that identifies the study and the slice, int64 (n,)."""
     return study.astype(np.int64) * (1 << 32) + slice_index.to_numpy(np.int64)

@@ -29,15 +29,15 @@ def assign_folds(
     """Give each study the number of the fold in which it is held out.
 
     No patient is ever on both sides. The result depends on the set of studies, their labels and
-    the seed, not on their order. Another release of scikit-learn may divide differently; what must
-    stay the same is kept by `load_or_make_folds`.
+    the seed, not on their order. Another release of scikit-learn may split differently;
+    `load_or_make_folds` saves folds that must not change.
 
     Args:
-        records: The studies, each once; unlabelled ones form a stratum of their own.
+        records: The studies, each once; unlabelled ones form a separate stratum.
         folds: Number of folds, >= 2.
         seed: Seed of the shuffle.
-        patients: Patient by study id; a study it does not name is a patient of its own, as every
-            study of RSNA's set is.
+        patients: Patient by study id; a study without an entry counts as a separate patient,
+            as every study of RSNA's set does.
 
     Returns:
         Fold 0..folds-1 by study id.
@@ -59,7 +59,7 @@ def assign_folds(
 
 
 def grouped_folds(groups: NDArray[Any], strata: NDArray[Any], folds: int, seed: int) -> IntArray:
-    """Spread groups over folds, each stratum as evenly as it goes.
+    """Spread groups over folds, each stratum as evenly as possible.
 
     Args:
         groups: (n,) any identifier; items that share one share a fold. At least `folds` of them.
@@ -70,7 +70,7 @@ def grouped_folds(groups: NDArray[Any], strata: NDArray[Any], folds: int, seed: 
     Returns:
         Fold 0..folds-1 of each item, int64 (n,).
     """
-    # Importing scikit-learn takes a second, which a page that splits nothing need not wait.
+    # Importing scikit-learn takes a second; pages that split nothing need not wait for it.
     from sklearn.model_selection import StratifiedGroupKFold
 
     # scikit-learn refuses when every stratum is smaller than the number of folds.
@@ -79,7 +79,7 @@ def grouped_folds(groups: NDArray[Any], strata: NDArray[Any], folds: int, seed: 
     splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
     assigned = np.empty(len(groups), np.int64)
     with warnings.catch_warnings():
-        # A stratum smaller than the number of folds is spread as far as it goes, which is wanted.
+        # Expected: a stratum smaller than the number of folds does not reach every fold.
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
         for fold, (_, held_out) in enumerate(splitter.split(groups, strata, groups=groups)):
             assigned[held_out] = fold
@@ -94,10 +94,10 @@ def load_or_make_folds(
     *,
     patients: Mapping[str, str] | None = None,
 ) -> dict[str, int]:
-    """Return the folds saved in `path`; make and save them where there is no such file.
+    """Return the folds saved in `path`; make and save them if the file does not exist.
 
-    A saved study never changes its fold, so results stay comparable when the data set grows or
-    a label is mended. Studies that the file does not name are added to it: to the fold of their
+    A saved study never changes its fold, so results stay comparable when the data set grows or a
+    label is corrected. Studies missing from the file are added to it: to the fold of their
     patient if that is known, else, in the order of patients, to the fold that holds the fewest
     studies of their stratum (then the fewest studies, then the lowest number). Studies that the
     data set no longer has stay in the file.
@@ -105,16 +105,16 @@ def load_or_make_folds(
     Args:
         path: JSON; the same file gives the same folds on every machine.
         records: As for `assign_folds`.
-        folds: Must be that of the file.
-        seed: Must be that of the file.
+        folds: Number of folds; must match the file.
+        seed: Seed of the shuffle; must match the file.
         patients: As for `assign_folds`.
 
     Returns:
         Fold 0..folds-1 by study id, for the studies in `records` only.
 
     Raises:
-        DataRootError: The file is broken, was made with other `folds` or `seed`, or has a patient
-            in two folds; or it is to be made and there are fewer patients than folds.
+        DataRootError: The file is damaged, was made with other `folds` or `seed`, or has a patient
+            in two folds; or a new file is needed and there are fewer patients than folds.
         StorageError: The file cannot be written.
     """
     saved = _read(path, folds, seed)
@@ -162,12 +162,12 @@ def _placed(
 def _fold_of_patient(
     path: Path, saved: Mapping[str, int], patients: Mapping[str, str] | None
 ) -> dict[str, int]:
-    """Return the fold of every patient in the file; refuse one who is on both sides."""
+    """Return the fold of every patient in the file; raise DataRootError for one in two folds."""
     found: dict[str, int] = {}
     for patient, fold in zip(_patients_of(saved, patients), saved.values(), strict=True):
         if found.setdefault(patient, fold) != fold:
             raise DataRootError(
-                f"{path} has studies of one patient in two folds; remove the file to split anew."
+                f"{path} has studies of one patient in two folds; remove the file to split again."
             )
     return found
 
@@ -178,9 +178,9 @@ def _read(path: Path, folds: int, seed: int) -> dict[str, int] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise _broken(path) from error
+        raise _unreadable(path) from error
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
-        raise _broken(path)
+        raise _unreadable(path)
     if (content.get("folds"), content.get("seed")) != (folds, seed):
         raise DataRootError(
             f"{path} was made with other settings than folds {folds} and seed {seed}; give the "
@@ -188,9 +188,9 @@ def _read(path: Path, folds: int, seed: int) -> dict[str, int] | None:
         )
     saved = content.get("fold_of_study")
     if not isinstance(saved, dict):
-        raise _broken(path)
+        raise _unreadable(path)
     if not all(type(fold) is int and 0 <= fold < folds for fold in saved.values()):
-        raise _broken(path)
+        raise _unreadable(path)
     return saved
 
 
@@ -199,16 +199,16 @@ def _write(path: Path, assigned: Mapping[str, int], folds: int, seed: int) -> No
     write_json(path, content | {"fold_of_study": dict(sorted(assigned.items()))})
 
 
-def _broken(path: Path) -> DataRootError:
+def _unreadable(path: Path) -> DataRootError:
     return DataRootError(
-        f"{path} cannot be read as saved folds; restore it, or remove it to split anew."
+        f"{path} cannot be read as saved folds; restore it, or remove it to split again."
     )
 
 
 def _patients_of(study_ids: Iterable[str], patients: Mapping[str, str] | None) -> list[str]:
-    """Return the patient of each study; a study of unknown patient is one of its own."""
+    """Return the patient of each study; a study of unknown patient counts as a separate one."""
     named = patients or {}
-    # The prefixes keep a patient's name apart from a study's.
+    # The prefixes distinguish a patient's name from a study's.
     return [f"p {named[s]}" if s in named else f"s {s}" for s in study_ids]
 
 

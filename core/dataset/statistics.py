@@ -1,4 +1,4 @@
-"""What a data set, or a part of it, looks like: counts and distributions over its studies."""
+"""Counts and distributions over the studies of a data set or a part of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from core.dataset.quality import FLAGS, Flag
 from core.dataset.study_table import StudyTable
 
 BINS: Final = 20
-"""About so many bars to a distribution."""
+"""Approximate number of bars of a distribution."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,9 +23,9 @@ class Distribution:
     """Values counted in intervals.
 
     Attributes:
-        edges: float64 (n + 1,), increasing; interval k goes from edge k up to, and without, k + 1.
+        edges: float64 (n + 1,), increasing; interval k is half-open, from edge k to k + 1.
         counts: int64 (n,).
-        median: NaN where there is no value.
+        median: Median; NaN if there is no value.
     """
 
     edges: NDArray[np.float64]
@@ -33,33 +33,33 @@ class Distribution:
     median: float
 
     def span(self, k: int) -> tuple[float, float]:
-        """Interval k."""
+        """Both edges of interval k."""
         return float(self.edges[k]), float(self.edges[k + 1])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DataSetStatistics:
-    """The figures of some studies.
+    """Figures of a set of studies.
 
     Attributes:
-        studies: How many.
-        slices: Of their volumes.
-        bytes: Of all their files.
-        labelled: Studies with truth.
-        fractured: Of those, with at least one fracture.
+        studies: Number of studies.
+        slices: Number of slices in their volumes.
+        bytes: Total size of their files.
+        labelled: Studies with labels.
+        fractured: Labelled studies with at least one fracture.
         boxed: Studies with boxes.
-        boxes: Boxes.
-        masked: Studies with a mask of their vertebrae.
+        boxes: Number of boxes.
+        masked: Studies with a vertebra mask.
         flagged: Studies with at least one flag.
         unreadable: Studies that cannot be read.
         vertebrae: int64 (7,), labelled studies with C1..C7 fractured.
-        fractures_a_patient: int64 (8,), labelled studies with 0..7 fractured vertebrae.
+        fractures_per_patient: int64 (8,), labelled studies with 0..7 fractured vertebrae.
         together: int64 (7, 7), labelled studies with both fractured; its diagonal is `vertebrae`.
-        flags: Studies that bear each flag, in the order of `FLAGS`.
-        n_boxes: Boxes a study, of the studies that have any.
+        flags: Number of studies with each flag, in the order of `FLAGS`.
+        n_boxes: Boxes per study, for studies that have any.
         box_mm: Sides of boxes, mm.
-        n_slices: Slices a study that can be read.
-        spacing_mm: Distances of slices, mm, a study.
+        n_slices: Slices per study, for studies that can be read.
+        spacing_mm: Slice distance per study, mm.
     """
 
     studies: int
@@ -73,7 +73,7 @@ class DataSetStatistics:
     flagged: int
     unreadable: int
     vertebrae: NDArray[np.int64]
-    fractures_a_patient: NDArray[np.int64]
+    fractures_per_patient: NDArray[np.int64]
     together: NDArray[np.int64]
     flags: tuple[tuple[Flag, int], ...]
     n_boxes: Distribution
@@ -83,7 +83,7 @@ class DataSetStatistics:
 
 
 def distribution_edges(table: StudyTable) -> dict[str, NDArray[np.float64]]:
-    """Choose intervals with round ends for a data set, so that its parts can be laid over it.
+    """Choose intervals with round edges for a data set, to compare its parts with the whole.
 
     Returns:
         float64 (n + 1,) by attribute of `DataSetStatistics`.
@@ -97,11 +97,11 @@ def distribution_edges(table: StudyTable) -> dict[str, NDArray[np.float64]]:
 
 
 def round_edges(values: NDArray[np.float64], *, whole: bool) -> NDArray[np.float64]:
-    """Give at most about `BINS` intervals of a round width that hold all values.
+    """Return about `BINS` intervals or fewer, of a round width, that hold all values.
 
     Args:
         values: Finite; may be empty.
-        whole: They are whole numbers, so that no interval is narrower than 1.
+        whole: Whether values are whole numbers, so that no interval is narrower than 1.
 
     Returns:
         float64 (n + 1,), n >= 1.
@@ -152,7 +152,7 @@ def summarise_studies(
         flagged=int(flags.any(axis=1).sum()),
         unreadable=int(studies["error"].notna().to_numpy()[passes].sum()),
         vertebrae=positive.sum(axis=0),
-        fractures_a_patient=np.bincount(positive.sum(axis=1), minlength=N_VERTEBRAE + 1),
+        fractures_per_patient=np.bincount(positive.sum(axis=1), minlength=N_VERTEBRAE + 1),
         together=positive.T @ positive,
         flags=tuple(zip(FLAGS, flags.sum(axis=0).tolist(), strict=True)),
         **counted,
@@ -160,7 +160,7 @@ def summarise_studies(
 
 
 def _values(table: StudyTable, passes: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:
-    """What is counted in intervals: the finite values of the studies that pass."""
+    """Finite values of the studies that pass, by distribution."""
     studies = table.studies
     n_boxes, n_slices = _column(studies, "n_boxes"), _column(studies, "n_slices")
     boxes = table.boxes["side_mm"].to_numpy(np.float64)

@@ -1,4 +1,4 @@
-"""One row a study with all that a data set can be searched by, and the filter that searches it."""
+"""Table with one row per study for searching a data set, and the filter for it."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from core.dataset.quality import FLAG_COLUMNS
 from core.dataset.tables import LABEL_COLUMNS
 
 Span = tuple[float, float]
-"""From the first value up to, and without, the second."""
+"""Half-open interval: the first value is included, the second is not."""
 
 
 @dataclass(frozen=True, slots=True)
 class StudyFilter:
-    """Which studies to look at; every part that is set must hold.
+    """Filter for studies; every condition that is set must hold.
 
     Attributes:
-        fractured: The patient's label.
-        vertebrae: Each of them is labelled as fractured.
-        n_fractured: So many vertebrae are fractured.
-        n_boxes: Boxes of the study.
-        box_mm: At least one box whose side (see `StudyTable.boxes`) lies in it, mm.
-        n_slices: Slices of the volume.
+        fractured: Label of the patient.
+        vertebrae: Vertebrae that are all labelled as fractured.
+        n_fractured: Number of fractured vertebrae.
+        n_boxes: Number of boxes.
+        box_mm: Side of at least one box (see `StudyTable.boxes`), mm.
+        n_slices: Number of slices in the volume.
         spacing_mm: Distance of slices, mm.
-        flags: Columns of `core.dataset.quality.FLAG_COLUMNS`; the study bears each of them.
-        text: Occurs in the study's id, whatever the case.
+        flags: Columns of `core.dataset.quality.FLAG_COLUMNS`, all of which the study has.
+        text: Part of the study's id, ignoring case.
     """
 
     fractured: bool | None = None
@@ -44,12 +44,12 @@ class StudyFilter:
     text: str = ""
 
     def without(self, part: str) -> StudyFilter:
-        """The same filter with one attribute as it is when nothing is asked for."""
+        """Return the filter without one of its conditions."""
         return replace(self, **{part: getattr(_EVERYTHING, part)})
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """The attributes that ask for something, in order."""
+        """Names of the conditions that are set, in order."""
         names = StudyFilter.__slots__
         return tuple(n for n in names if getattr(self, n) != getattr(_EVERYTHING, n))
 
@@ -62,13 +62,13 @@ class StudyTable:
     """The studies of an index as columns.
 
     Attributes:
-        studies: One row a study, by study_id: those of `DataIndex.studies` with `bytes` (of its
+        studies: One row per study, by study_id: those of `DataIndex.studies` with `bytes` (of its
             files, int64), `n_fractured` (0..7, -1 where unlabelled) and `n_flags`.
         labels: int8 (n, 8), patient_overall and C1..C7; -1 where unlabelled.
         flags: bool (n, flags), in the order of `FLAG_COLUMNS`.
-        boxes: One row a box: `study` (its row in `studies`, int64) and `side_mm` (float64: the
-            side of a square of the same area; NaN where the pixels' spacing is unknown).
-        synthetic: The data were generated.
+        boxes: One row per box: `study` (its row in `studies`, int64) and `side_mm` (float64: the
+            side of a square of the same area; NaN if the pixel spacing is unknown).
+        synthetic: Whether the data were generated.
     """
 
     studies: pd.DataFrame
@@ -83,10 +83,10 @@ class StudyTable:
 
 
 def study_table(index: DataIndex, boxes: pd.DataFrame) -> StudyTable:
-    """Gather what an index and the table of boxes say, once for any number of filters.
+    """Combine an index and the table of boxes into one table for any number of filters.
 
     Args:
-        index: Of the data root.
+        index: Index of the data root.
         boxes: `core.dataset.rsna.DataSet.boxes`; those of studies without an index are left out.
     """
     studies = index.studies.reset_index(drop=True)
@@ -98,7 +98,7 @@ def study_table(index: DataIndex, boxes: pd.DataFrame) -> StudyTable:
     known = coded[:, 0] >= 0
     return StudyTable(
         studies=studies.assign(
-            # As float64, exact up to 2^53 bytes; files of no listed study count nowhere.
+            # As float64, exact up to 2^53 bytes; files of unlisted studies are ignored.
             bytes=np.bincount(row + 1, file_bytes, len(studies) + 1)[1:].astype(np.int64),
             n_fractured=np.where(known, (coded[:, 1:] > 0).sum(axis=1), -1),
             n_flags=flags.sum(axis=1),
@@ -111,7 +111,7 @@ def study_table(index: DataIndex, boxes: pd.DataFrame) -> StudyTable:
 
 
 def select(table: StudyTable, wanted: StudyFilter) -> NDArray[np.bool_]:
-    """Tell which studies pass a filter, bool (n,).
+    """Find the studies that pass a filter, bool (n,).
 
     Raises:
         ValueError: The filter names a vertebra or a flag that does not exist.

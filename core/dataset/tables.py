@@ -1,4 +1,4 @@
-"""What the tables of RSNA's layout must hold: one schema each."""
+"""Schemas of the tables in RSNA's layout."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ LABEL_COLUMNS: Final = (OVERALL, *VERTEBRAE)
 BOX_COLUMNS: Final = ("x", "y", "width", "height", "slice_number")
 
 SLICE_ROLES: Final = ("slice", "duplicate")
-"""Roles of the index whose files show what the volume shows; a duplicate repeats a position."""
+"""Roles of files whose position is in the volume; a duplicate repeats a position."""
 
 _MAX_SLICE_NUMBER: Final = 2**31 - 1
 """InstanceNumber is an integer string of at most 2^31 - 1 (DICOM PS3.5, VR IS)."""
 
 _EDGE_PX: Final = 0.01
-"""How far x + width may pass the edge: the table's figures are rounded."""
+"""Tolerance of x + width at the image edge: the table's numbers are rounded."""
 
 
 def _agrees(table: pd.DataFrame) -> NDArray[np.bool_]:
@@ -40,14 +40,14 @@ def _first_of_its_kind(table: pd.DataFrame, columns: Sequence[str]) -> NDArray[n
 
 
 def _overall_is_largest(table: pd.DataFrame) -> NDArray[np.bool_]:
-    """Return whether patient_overall is the maximum; True where a value is no label at all."""
+    """Return whether patient_overall is the maximum; True if a value is no label."""
     labels = table[list(LABEL_COLUMNS)].to_numpy(np.float64)
     no_label = ~np.isin(labels, (0, 1)).all(axis=1)
     return (labels[:, 0] == labels[:, 1:].max(axis=1)) | no_label
 
 
 def _number_column(name: str, *more: pa.Check) -> pa.Column:
-    is_number = rule(np.isfinite, name, f"{name} is not a number", "mend the value")
+    is_number = rule(np.isfinite, name, f"{name} is not a number", "correct the value")
     return pa.Column(float, [is_number, *more], nullable=True)
 
 
@@ -67,7 +67,7 @@ LABELS: Final = pa.DataFrameSchema(
     | {
         name: pa.Column(
             float,
-            rule(lambda v: v.isin([0, 1]), name, f"{name} must be 0 or 1", "mend the value"),
+            rule(lambda v: v.isin([0, 1]), name, f"{name} must be 0 or 1", "correct the value"),
             nullable=True,
         )
         for name in LABEL_COLUMNS
@@ -75,7 +75,7 @@ LABELS: Final = pa.DataFrameSchema(
     checks=[
         rule(
             _overall_is_largest, OVERALL, f"{OVERALL} is not the largest of C1..C7",
-            "mend the labels",
+            "correct the labels",
         ),
         rule(
             _agrees, UID, "another line labels the same study differently",
@@ -83,11 +83,11 @@ LABELS: Final = pa.DataFrameSchema(
         ),
         rule(
             lambda t: _first_of_its_kind(t, [UID, *LABEL_COLUMNS]),
-            UID, "the study stands in an earlier line too", "remove one",
+            UID, "the study occurs in an earlier line", "remove one",
         ),
     ],
 )  # fmt: skip
-"""`train.csv`: one row a study, labels 0 or 1, patient_overall = max(C1..C7)."""
+"""`train.csv`: one row per study, labels 0 or 1, patient_overall = max(C1..C7)."""
 
 BOXES: Final = pa.DataFrameSchema(
     _ROW
@@ -95,7 +95,7 @@ BOXES: Final = pa.DataFrameSchema(
         name: _number_column(
             name,
             rule(
-                lambda v: ~(v < 0), name, f"{name} is below 0, outside the image", "mend the box"
+                lambda v: ~(v < 0), name, f"{name} is below 0, outside the image", "correct the box"
             ),
         )
         for name in ("x", "y")
@@ -103,7 +103,7 @@ BOXES: Final = pa.DataFrameSchema(
     | {
         name: _number_column(
             name,
-            rule(lambda v: ~(v <= 0), name, "width and height must be above 0", "mend the box"),
+            rule(lambda v: ~(v <= 0), name, "width and height must be above 0", "correct the box"),
         )
         for name in ("width", "height")
     }
@@ -112,20 +112,20 @@ BOXES: Final = pa.DataFrameSchema(
             "slice_number",
             rule(
                 lambda v: ~np.isfinite(v) | (v.between(0, _MAX_SLICE_NUMBER) & (v % 1 == 0)),
-                "slice_number", "slice_number must be a whole number of 0 or more", "mend it",
+                "slice_number", "slice_number must be a whole number of 0 or more", "correct it",
             ),
         )
     },
     checks=rule(
         lambda t: _first_of_its_kind(t, [UID, *BOX_COLUMNS]),
-        UID, "the same box stands in an earlier line too", "remove one",
+        UID, "the same box occurs in an earlier line", "remove one",
     ),
 )  # fmt: skip
 """`train_bounding_boxes.csv`: boxes of positive size that begin inside their image."""
 
 
 def _inside(table: pd.DataFrame, edge: str, size: str) -> NDArray[np.bool_]:
-    """Return whether the box's edge lies within its image; True where there is no such slice."""
+    """Return whether the box's edge lies within its image; True if there is no such slice."""
     past = table[edge].to_numpy(np.float64) > table[size].to_numpy(np.float64) + _EDGE_PX
     return ~past | ~np.asarray(table["role"].isin(SLICE_ROLES))
 
@@ -138,12 +138,12 @@ PLACED_BOXES: Final = pa.DataFrameSchema(
                 rule(
                     lambda role: role.notna(),
                     "slice_number", "its study has no slice of that number",
-                    "mend slice_number, or copy the missing file",
+                    "correct slice_number, or copy the missing file",
                 ),
                 rule(
                     lambda role: role.isna() | role.isin(SLICE_ROLES),
-                    "slice_number", "the file of that slice_number is no slice of the CT volume",
-                    "mend slice_number",
+                    "slice_number", "the file of that slice_number is not a slice of the CT volume",
+                    "correct slice_number",
                 ),
             ],
             nullable=True,
@@ -152,12 +152,12 @@ PLACED_BOXES: Final = pa.DataFrameSchema(
     checks=[
         rule(
             lambda t: _inside(t, "right", "cols"),
-            "x", "x + width lies past the image's right edge", "mend the box",
+            "x", "x + width lies past the image's right edge", "correct the box",
         ),
         rule(
             lambda t: _inside(t, "bottom", "rows"),
-            "y", "y + height lies past the image's lower edge", "mend the box",
+            "y", "y + height lies past the image's lower edge", "correct the box",
         ),
     ],
 )  # fmt: skip
-"""Boxes beside the index's row of their slice: the slice exists and the box lies inside it."""
+"""Boxes joined with the index's row of their slice: it exists and contains the box."""

@@ -1,4 +1,4 @@
-"""True boxes on the slices of a volume: one way for viewer, 3D scene, training and evaluation."""
+"""True boxes on the slices of a volume, for viewer, 3D scene, training and evaluation."""
 
 from __future__ import annotations
 
@@ -8,35 +8,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.dataset.slice_table import volume_file_numbers
-from core.types import BoxPrediction, CTVolume
-
-FileBox = tuple[int, tuple[float, float, float, float]]
-"""A row of `train_bounding_boxes.csv`: the DICOM file's number, and xyxy on its pixels."""
+from core.types import BoxPrediction, CTVolume, TableBox
 
 
-def boxes_on_volume(rows: Iterable[FileBox], volume: CTVolume) -> list[BoxPrediction]:
-    """A study's boxes as its table gives them, brought to the slices and pixels of `volume`.
+def boxes_on_volume(rows: Iterable[TableBox], volume: CTVolume) -> list[BoxPrediction]:
+    """Place a study's boxes from its table on the slices and pixels of `volume`.
 
     Args:
         rows: (slice_number, xyxy), as in `StudyRecord.boxes`.
         volume: The series; boxes on files that are not part of it are left out.
 
     Returns:
-        In the order of `rows`.
+        The boxes in the order of `rows`.
     """
     return place_boxes(rows, volume_file_numbers(volume), volume.shift_px)
 
 
 def place_boxes(
-    rows: Iterable[FileBox],
+    rows: Iterable[TableBox],
     file_numbers: NDArray[np.int64],
     shift_px: NDArray[np.float64] | None,
 ) -> list[BoxPrediction]:
-    """`boxes_on_volume` where the volume itself is not at hand.
+    """Do what `boxes_on_volume` does, without the volume.
 
     Args:
         rows: (slice_number, xyxy); a box belongs to the slice of exactly that number.
-        file_numbers: int64 (n,), of each slice.
+        file_numbers: int64 (n,), file number of each slice.
         shift_px: float64 (n, 2), as `CTVolume.shift_px`.
     """
     place = {number: index for index, number in enumerate(file_numbers.tolist())}
@@ -47,11 +44,11 @@ def place_boxes(
 def move_box(
     xyxy: Sequence[float], slice_index: int, shift_px: NDArray[np.float64] | None
 ) -> BoxPrediction:
-    """A box on a file's pixels, moved as its slice was where the gantry was tilted.
+    """Move a box on a file's pixels as its slice was moved if the gantry was tilted.
 
     Args:
-        xyxy: Pixels of the file.
-        slice_index: Its slice.
+        xyxy: Box in pixels of the file.
+        slice_index: Index of its slice.
         shift_px: float64 (n, 2), as `CTVolume.shift_px`.
     """
     right, down = (0.0, 0.0) if shift_px is None else shift_px[slice_index].tolist()
@@ -60,7 +57,7 @@ def move_box(
 
 
 def by_slice(boxes: Iterable[BoxPrediction]) -> dict[int, NDArray[np.float64]]:
-    """The same boxes by slice index, xyxy float64 (k, 4) each."""
+    """Group boxes by slice index, xyxy float64 (k, 4) each."""
     found: dict[int, list[tuple[float, ...]]] = {}
     for box in boxes:
         found.setdefault(box.slice_index, []).append(box.xyxy)

@@ -1,4 +1,4 @@
-"""Mouth, pharynx, larynx with its cartilages, windpipe, gullet, and the tongue bone."""
+"""Mouth, pharynx, larynx with its cartilages, trachea, oesophagus, and the hyoid bone."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ HU_AIR, HU_CARTILAGE, HU_TONGUE, HU_GULLET, HU_MUCOSA = -990.0, 125.0, 52.0, 38.
 def paint_airway(
     brush: Brush, neck: NeckFrame, anatomy: Anatomy, push: Line, rng: np.random.Generator
 ) -> None:
-    """Paint everything from the nose to the windpipe.
+    """Paint everything from the nose to the trachea.
 
     Args:
-        brush: Where to.
-        neck: The neck's courses.
+        brush: Brush on the volume.
+        neck: Courses through the neck.
         anatomy: The person.
         push: Extra prevertebral depth in mm by slice.
-        rng: Source of chance.
+        rng: Random generator.
     """
     s = anatomy.scale
     level = neck.level
@@ -113,7 +113,7 @@ def _paint_hyoid(brush: Brush, neck: NeckFrame, anatomy: Anatomy, x: Line, y: Li
 
 
 def _ossified(rng: np.random.Generator) -> Shade:
-    """Cartilage of the old, partly bone."""
+    """Return the HU of ageing cartilage, partly ossified."""
     hard = float(rng.uniform(350, 800))
 
     def shade(distance: Field) -> Field:

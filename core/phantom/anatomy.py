@@ -29,11 +29,11 @@ FORK_SHARE = {"C2": 0.95, "C3": 0.8, "C4": 0.85, "C5": 0.85, "C6": 0.5}
 
 @dataclass(frozen=True, slots=True)
 class Dentition:
-    """Teeth from right to left, sixteen a jaw: 0 missing, 1 sound, 2 with a metal filling.
+    """Teeth from right to left, sixteen per jaw: 0 missing, 1 sound, 2 with a metal filling.
 
     Attributes:
-        upper: Of the upper jaw.
-        lower: Of the lower jaw.
+        upper: Teeth of the upper jaw.
+        lower: Teeth of the lower jaw.
     """
 
     upper: tuple[int, ...]
@@ -46,21 +46,21 @@ class Anatomy:
 
     Attributes:
         scale: Size relative to the table, about 0.86 (small woman) to 1.12 (tall man).
-        poses: By level, C1..T3.
+        poses: Poses by level, C1..T3.
         cortex_mm: Thickness of the cortical shell.
         cortex_hu: HU of compact bone.
-        trabecular_hu: Mean HU of spongy bone; low in the old.
+        trabecular_hu: Mean HU of spongy bone; low in old people.
         disc_mm: Mean disc height.
         girth: Soft-tissue girth relative to the average.
-        contrast_hu: Vessel HU.
-        teeth: Whether the jaws have any.
-        female: Sex.
+        contrast_hu: HU of vessels.
+        teeth: Whether the jaws have any teeth.
+        female: Whether the person is female.
         age_years: Age, 18 to 95.
-        shapes: By level, C1..T3.
+        shapes: Shapes by level, C1..T3.
         discs: Height in mm of the disc below C2..T2, by the level above it.
         disc_wear: Wear of the same discs, 0 to 1.
         dentition: The teeth one by one.
-        shoulder_mm: How far the shoulders' top lies below C7's middle; negative when drawn up.
+        shoulder_mm: Distance of the shoulders' top below C7's middle; negative when raised.
         texture: float32 (64, 64, 64), unit variance, wraps around; spongy bone, axes (h, a, u).
     """
 

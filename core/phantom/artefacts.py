@@ -1,6 +1,6 @@
-"""What a scanner gets wrong: hardening and starved rays between the shoulders, metal, motion.
+"""Scanner artefacts: beam hardening and photon starvation between the shoulders, metal, motion.
 
-The first two are worked out from line integrals through the whole body, the parts outside the
+The first two are computed from line integrals through the whole body, the parts outside the
 field of view included, on a coarse grid. A polychromatic beam hardens in bone after the scanner has
 corrected for water, by about the product of both paths (Joseph & Spital 1978); the variance of a
 projection grows with the exponential of its path (Barrett & Keat 2004).
@@ -26,7 +26,7 @@ MU_WATER = 0.02
 BODY_MM, BODY_PX, BODY_ANGLES = 460.0, 80, 36
 METAL_HU, METAL_PX, METAL_ANGLES = 2500.0, 128, 120
 MAX_METAL_MM = 10.0
-"""Path through metal beyond which no more photons can be lost."""
+"""Maximum path through metal that is counted."""
 
 HARDENING = 0.025
 """Lost line integral per product of the paths through bone and through all tissue."""
@@ -38,12 +38,12 @@ STARVATION = 0.7
 """Exponent of the noise's variance in the line integral; below 1 as tube current follows it."""
 
 LINES_SHARE = 0.75
-"""How much of the excess noise is in lines; the rest is smoothed by the scanner's filter."""
+"""Share of the excess noise that forms streaks; the scanner's filter smooths the rest."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Beam:
-    """Errors of the beam on the voxel grid.
+    """HU errors and noise of the beam on the voxel grid.
 
     Attributes:
         shift_hu: HU to add, float32 (z, y, x).
@@ -55,12 +55,12 @@ class Beam:
 
 
 def beam_errors(hu: Field, grid: Grid, anatomy: Anatomy) -> Beam:
-    """Hardening and noise from the paths through neck and shoulders.
+    """Compute hardening and noise from the paths through neck and shoulders.
 
     Args:
         hu: float32 HU (z, y, x) without noise.
-        grid: Its voxels.
-        anatomy: The person; its shoulders reach beyond the field of view.
+        grid: Voxel grid.
+        anatomy: The person, whose shoulders reach beyond the field of view.
     """
     step = max(round(4.0 / grid.slice_mm), 1)
     heights = grid.z()[::step]
@@ -84,7 +84,7 @@ def beam_errors(hu: Field, grid: Grid, anatomy: Anatomy) -> Beam:
 
 
 def add_earrings(hu: Field, grid: Grid) -> None:
-    """Put a bead of metal at the side of the head on either side, in place."""
+    """Add a metal bead on either side of the head, in place."""
     level = len(hu) // 10
     body = hu[level] > -300
     columns = np.flatnonzero(body.any(axis=0))
@@ -102,7 +102,7 @@ def add_earrings(hu: Field, grid: Grid) -> None:
 
 
 def metal_streaks(hu: Field, grid: Grid, rng: np.random.Generator) -> dict[int, Field]:
-    """Streaks in the slices with metal: hardened and starved rays, reconstructed.
+    """Reconstruct the streaks of hardened and starved rays in slices with metal.
 
     Returns:
         float32 HU (y, x) to add, by slice index.
@@ -119,7 +119,7 @@ def metal_streaks(hu: Field, grid: Grid, rng: np.random.Generator) -> dict[int, 
     )  # fmt: skip
     rays = projector(METAL_PX, METAL_ANGLES)
     path = np.minimum(rays.project(share, pixel), np.float32(MAX_METAL_MM))
-    # Neighbouring views see nearly the same photons: without it the spokes are a regular star.
+    # Neighbouring views get nearly the same photons; otherwise the streaks form a regular star.
     starved = 1.6 * ndimage.gaussian_filter1d(rng.standard_normal(path.shape, np.float32), 1.0, 1)
     error = np.float32(0.025) * np.sqrt(path) * starved - np.float32(0.08) * path**1.5
     image = rays.reconstruct(error.astype(np.float32), pixel) * np.float32(1000 / MU_WATER)
@@ -131,7 +131,7 @@ def metal_streaks(hu: Field, grid: Grid, rng: np.random.Generator) -> dict[int, 
 
 
 def add_motion(hu: Field, grid: Grid, rng: np.random.Generator) -> None:
-    """Double the edges of two to four neighbouring slices: the person moved meanwhile, in place."""
+    """Double the edges of two to four neighbouring slices: motion blur, in place."""
     length = int(rng.integers(2, 5))
     first = int(rng.integers(0, max(len(hu) - length, 1)))
     angle, reach = rng.uniform(0, 2 * np.pi), rng.uniform(0.8, 2.2) / grid.pixel_mm
@@ -150,12 +150,12 @@ def add_motion(hu: Field, grid: Grid, rng: np.random.Generator) -> None:
 
 
 def streaky(noise: Field, factor: Field, rng: np.random.Generator, pixel_mm: float) -> Field:
-    """Noise with its local strength; what exceeds 1.3 lies in lines from shoulder to shoulder.
+    """Scale noise by its local factor; the excess above 1.3 forms streaks between the shoulders.
 
     Args:
         noise: float32 (z, y, x) of unit standard deviation.
         factor: Local factor of the standard deviation.
-        rng: Source of the lines.
+        rng: Random generator of the streaks.
         pixel_mm: In-plane spacing.
     """
     grainy = np.minimum(factor, np.float32(1.3))
@@ -173,7 +173,7 @@ def streaky(noise: Field, factor: Field, rng: np.random.Generator, pixel_mm: flo
 def _body(
     hu: Field, heights: Field, grid: Grid, anatomy: Anatomy, center: np.ndarray
 ) -> tuple[Field, Field]:
-    """Water and bone in excess of it, density (n, BODY_PX, BODY_PX), beyond the field of view."""
+    """Density of water and excess bone, (n, BODY_PX, BODY_PX), beyond the field of view too."""
     pixel = BODY_MM / BODY_PX
     axis = (np.arange(BODY_PX, dtype=np.float32) - (BODY_PX - 1) / 2) * np.float32(pixel)
     water, bone = _shoulders(axis, heights, anatomy)

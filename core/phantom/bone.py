@@ -21,7 +21,7 @@ SHELL_FADE_MM = 0.8
 
 
 def bone_hu(name: str, points: Points, distance: Field, anatomy: Anatomy) -> Field:
-    """HU of a vertebra's bone by place and by depth below its surface.
+    """HU of a vertebra's bone by position and depth below its surface.
 
     Args:
         name: C1..T3.
@@ -30,7 +30,7 @@ def bone_hu(name: str, points: Points, distance: Field, anatomy: Anatomy) -> Fie
         anatomy: The person.
 
     Returns:
-        float32 HU, meaningful where the distance is below about 1 mm.
+        float32 HU, valid where the distance is below about 1 mm.
     """
     shape = anatomy.shapes[name]
     u, a, h = points
@@ -51,7 +51,7 @@ def bone_hu(name: str, points: Points, distance: Field, anatomy: Anatomy) -> Fie
 
 
 def _grain(points: Points, anatomy: Anatomy) -> Field:
-    """Texture of the nearest texture voxel; it wraps around."""
+    """Texture at the nearest texture voxel; it wraps around."""
     step = np.float32(1 / (GRAIN_MM))
     iu, ia, ih = ((p * step).astype(np.int32) & 63 for p in points)
     return anatomy.texture.ravel().take((ih * 64 + ia) * 64 + iu)

@@ -1,4 +1,4 @@
-"""Painting solids and tubes onto the voxel grid, each within its own window."""
+"""Paint solids and tubes onto the voxel grid, each within a window."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Shade = Callable[[Field], Field | Number]
 
 
 class Brush:
-    """Lays tissues over `hu` (float32 (z, y, x)) in place, edges softened to a voxel's width."""
+    """Paints tissues over `hu` (float32 (z, y, x)) in place, edges softened to a voxel's width."""
 
     def __init__(self, hu: Field, grid: Grid) -> None:
         self.hu, self.px = hu, np.float32(grid.pixel_mm)
@@ -37,7 +37,7 @@ class Brush:
         self, x: Line, y: Line, ru: Line | float, ra: Line | float, value: Number,
         turn: Line | float = 0.0, alpha: Switch = 1.0,
     ) -> None:  # fmt: skip
-        """Paint an ellipse a slice: its centre, radii, turn (radians) and opacity, each (n,)."""
+        """Paint one ellipse per slice: its centre, radii, turn (radians) and opacity, each (n,)."""
         n = len(self.z)
         x, y, ru, ra, turn, alpha = (
             np.broadcast_to(np.asarray(v, dtype=np.float32), n) for v in (x, y, ru, ra, turn, alpha)
@@ -67,7 +67,7 @@ class Brush:
         self, knots: Sequence[Sequence[float]], radii: Sequence[float], shade: Shade,
         flat: float = 1.0,
     ) -> None:  # fmt: skip
-        """Paint a bent rod through `knots` (LPS mm); with `flat` below 1 it stands taller."""
+        """Paint a bent rod through `knots` (LPS mm); `flat` below 1 makes it taller."""
         p = np.asarray(knots, dtype=np.float64) * (1.0, 1.0, flat)
         for (start, end), (r0, r1) in zip(pairwise(p), pairwise(radii), strict=True):
             reach = max(r0, r1) + float(self.px)
@@ -96,7 +96,7 @@ class Brush:
         at += cover * (shade(distance) - at)
 
     def bone(self, canvas: Canvas, pose: Pose, scale: float, shade: Shade) -> None:
-        """Paint a drawn solid that stands in a pose; only what lies near or in it is sampled."""
+        """Paint a drawn solid in a pose; only points in or near it are sampled."""
         low = np.asarray(canvas.low)
         high = np.asarray(canvas.high)
         corners = np.stack(np.meshgrid(*zip(low, high, strict=True)), axis=-1).reshape(-1, 3)
@@ -123,7 +123,7 @@ class Brush:
 
 
 def bone_shade(shell: float, core: float, thick_mm: float = 1.3) -> Shade:
-    """HU of a compact shell that gives way to a core below `thick_mm`."""
+    """HU of a compact shell over a core below `thick_mm`."""
 
     def shade(distance: Field) -> Field:
         inside = np.clip((-distance - np.float32(thick_mm)) / np.float32(1.0), 0, 1)
@@ -133,7 +133,7 @@ def bone_shade(shell: float, core: float, thick_mm: float = 1.3) -> Shade:
 
 
 def plain(value: float) -> Shade:
-    """The same HU everywhere."""
+    """Constant HU."""
     return lambda distance: np.float32(value)
 
 

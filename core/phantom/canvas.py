@@ -47,14 +47,14 @@ class Canvas:
         return self._points([slice(None)] * 3)
 
     def add(self, part: Part, low: Vec3, high: Vec3, blend: float = 1.5) -> None:
-        """Unite the bone with a part that lies between two corners."""
+        """Add a part between two corners to the bone."""
         window = self._window(low, high, FAR_MM)
         if window is not None:
             at, points = window
             self.distance[at] = union(self.distance[at], part(points), blend=blend)
 
     def carve(self, part: Part, low: Vec3, high: Vec3) -> None:
-        """Take a part that lies between two corners out of the bone."""
+        """Remove a part between two corners from the bone."""
         window = self._window(low, high, 1.0)
         if window is not None:
             at, points = window
@@ -64,7 +64,7 @@ class Canvas:
         self, start: Vec3, end: Vec3, r0: float, r1: float | None = None, flat: float = 1.0,
         blend: float = 1.5,
     ) -> None:  # fmt: skip
-        """Add a capsule; with `flat` below 1 it is taller than it is thick, by 1 / flat."""
+        """Add a capsule; `flat` below 1 makes it taller than thick, by 1 / flat."""
         reach = max(r0, r1 or 0.0) / flat
         s, e = ((p[0], p[1], p[2] * flat) for p in (start, end))
         self.add(
@@ -102,7 +102,7 @@ class Canvas:
         self.distance += np.float32(0.4 * amplitude) * ripple * np.sin(0.7 * h + p[5])
 
     def sample(self, points: Points) -> Field:
-        """Trilinear values at `points`, float32 of their broadcast shape; far outside the grid."""
+        """Trilinear values at `points`, float32 of their broadcast shape; large outside the grid."""
         shape = np.broadcast_shapes(*(p.shape for p in points))
         index = np.empty((3, *(shape or (1,))), dtype=np.float32)
         for k in range(3):

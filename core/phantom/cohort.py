@@ -1,4 +1,4 @@
-"""Cohorts of synthetic studies: many at once, resumable, with RSNA's three tables."""
+"""Write cohorts of synthetic studies in RSNA's layout; resumable."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from core.phantom.writer import derived_uid, write_study
 from core.system import atomic_files
 
 GENERATOR_VERSION = 2
-"""Rises when the same seed gives other voxels than before."""
+"""Increase it when the same seed gives other voxels than before."""
 
 MANIFEST = "phantom.json"
 
@@ -28,13 +28,13 @@ WRITTEN = (
     "train_images", "segmentations", "fracture_masks", "phantom_truth", "train.csv",
     "train_bounding_boxes.csv", MANIFEST,
 )  # fmt: skip
-"""All that a cohort consists of; the manifest goes last, so that a removal can be finished."""
+"""Contents of a cohort; the manifest is removed last, so that a removal can be resumed."""
 
 BOX_EVERY = 4
-"""One positive study in so many has boxes in an RSNA-like cohort, as 235 of 961."""
+"""One in so many positive studies of an RSNA-like cohort has boxes, as 235 of 961."""
 
 BOX_GAP_SHARE = 0.46
-"""How many of those miss boxes in a run of slices, as 108 of 235."""
+"""Share of those that lack boxes in a run of slices, as 108 of 235."""
 
 
 def write_cohort(
@@ -47,16 +47,16 @@ def write_cohort(
     rsna_like: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[str]:
-    """Make `studies` synthetic studies below `out` in RSNA's layout; finished ones are kept.
+    """Make synthetic studies below `out` in RSNA's layout; finished ones are kept.
 
     Args:
         out: Data root to fill.
-        studies: How many, >= 1.
+        studies: Number of studies, >= 1.
         seed: Cohort seed; the same seed gives the same bytes of pixels.
-        jobs: Processes; None means one a core.
+        jobs: Processes; None means one per core.
         matrix: Rows and columns of a slice.
-        rsna_like: Spread spacing and coverage like the real set, give few masks and boxes, and
-            plant the real set's quirks; `phantom.json` lists them by study.
+        rsna_like: Vary spacing and coverage like the real set, write few masks and boxes, and
+            include the real set's quirks; `phantom.json` lists them by study.
         progress: Called with (done, total).
 
     Returns:
@@ -70,7 +70,7 @@ def write_cohort(
     if studies < 1 or seed < 0 or not 64 <= matrix <= 1024:
         raise ConfigError(
             f"A cohort needs studies >= 1, seed >= 0 and a matrix of 64 to 1024, but got "
-            f"{studies}, {seed} and {matrix}; mend that value."
+            f"{studies}, {seed} and {matrix}; correct that value."
         )
     settings = {
         "seed": seed,
@@ -127,13 +127,13 @@ def discard_outdated(out: Path) -> bool:
     """Remove a cohort that an earlier generator wrote, and nothing else.
 
     Args:
-        out: Perhaps a cohort's data root.
+        out: Data root, of a cohort or not.
 
     Returns:
-        Whether there was one.
+        Whether an outdated cohort was removed.
 
     Raises:
-        StorageError: It cannot be removed.
+        StorageError: The cohort cannot be removed.
     """
     try:
         found = json.loads((out / MANIFEST).read_text())
@@ -188,10 +188,10 @@ def _all_boxes(truths: dict[str, dict[str, Any]]) -> dict[str, list[list[int]]]:
 def _boxes_like_rsna(
     truths: dict[str, dict[str, Any]], seed: int
 ) -> dict[str, list[list[int]]]:  # fmt: skip
-    """Boxes of a quarter of the positive studies, those with masks among them; some have gaps.
+    """Boxes of a quarter of the positive studies, including those with masks; some have gaps.
 
     Args:
-        truths: In the order of the studies' numbers, so that a cohort that grows keeps its boxes.
+        truths: Truth by study id in order of number, so that a growing cohort keeps its boxes.
         seed: Cohort seed.
     """
     positive = [uid for uid, truth in truths.items() if truth["boxes"]]

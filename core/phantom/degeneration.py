@@ -1,4 +1,4 @@
-"""What age does to a neck, and old findings that look like fractures but are not.
+"""Age-related changes of the spine, and old findings that resemble fractures.
 
 Discs narrow and spurs grow first at C5-C6 and C6-C7 (Gore et al. 1986, "Roentgenographic findings
 of the cervical spine in asymptomatic people", Spine 11:521-524). Clefts of C1's arches after
@@ -18,7 +18,7 @@ from core.phantom.sizes import LEVELS
 DISC_WEAR = {
     "C2": 0.25, "C3": 0.5, "C4": 0.75, "C5": 1.0, "C6": 0.9, "C7": 0.3, "T1": 0.2, "T2": 0.2,
 }  # fmt: skip
-"""How readily the disc below a level wears, against C5-C6."""
+"""Relative wear rate of the disc below a level; C5-C6 is 1."""
 
 
 def sample_disc_wear(age_years: float, rng: np.random.Generator) -> dict[str, float]:
@@ -33,13 +33,13 @@ def sample_disc_wear(age_years: float, rng: np.random.Generator) -> dict[str, fl
 def age_shape(
     shape: VertebraShape, wear: dict[str, float], age_years: float, rng: np.random.Generator
 ) -> VertebraShape:
-    """The vertebra with the spurs, dense end plates and worn joints that its discs call for.
+    """Add the spurs, dense end plates and worn joints that match the wear of its discs.
 
     Args:
         shape: A healthy vertebra.
         wear: `sample_disc_wear`, by the level above each disc.
         age_years: The person's age.
-        rng: Source of chance.
+        rng: Random generator.
     """
     if shape.name == "C1":
         return shape
@@ -88,12 +88,12 @@ def _rim_spurs(shape: VertebraShape, wear: float, up: int, rng: np.random.Genera
 def add_old_findings(
     shapes: dict[str, VertebraShape], age_years: float, rng: np.random.Generator
 ) -> dict[str, VertebraShape]:
-    """Give some people an unfused arch, an ununited tip, a limbus or a healed wedge.
+    """Add an unfused arch, an ununited tip, a limbus or a healed wedge to some people.
 
     Args:
-        shapes: By level; not changed.
+        shapes: Shapes by level; not changed.
         age_years: The person's age.
-        rng: Source of chance.
+        rng: Random generator.
 
     Returns:
         The shapes with their old findings.

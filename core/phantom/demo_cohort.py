@@ -1,4 +1,4 @@
-"""The embedded default: a small synthetic cohort that anybody can look at without RSNA's data."""
+"""The embedded default data: a small synthetic cohort."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from core.phantom.cohort import discard_outdated, write_cohort
 
 DEMO_STUDIES: Final = 12
 DEMO_SEED: Final = 2022
-"""Never a seed of a training or held-out cohort."""
+"""Not used by any training or held-out cohort."""
 
 
 def prepare_demo(
@@ -20,20 +20,18 @@ def prepare_demo(
     jobs: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> int:
-    """Make the demo cohort where it is not there yet; a finished one costs nothing.
-
-    One that an earlier generator made is replaced.
+    """Make the demo cohort if it is missing, and replace one of an earlier generator.
 
     Args:
-        settings: Says where; with `rsna_root` set, that data set is checked instead.
-        jobs: Processes; None means one a core.
+        settings: Paths; if `rsna_root` is set, that data set is checked instead.
+        jobs: Processes; None means one per core.
         progress: Called with (done, total) studies.
 
     Returns:
-        Number of studies made or found; 0 where `rsna_root` is used.
+        Number of studies made or found; 0 if `rsna_root` is used.
 
     Raises:
-        DataRootError: `rsna_root` holds no `train_images`.
+        DataRootError: `rsna_root` has no `train_images`.
         StorageError: The folder cannot be written.
     """
     root = settings.rsna_root

@@ -1,4 +1,4 @@
-"""Draws that all kinds of fracture share: gap, roughness, and shifts that open no false gap."""
+"""Random draws shared by all kinds of fracture: gap, roughness and displacement."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DISPLACEMENT_MM = (0.5, 4.0)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Built:
-    """What a builder makes."""
+    """Result of a fracture builder."""
 
     breaks: tuple[Break, ...]
     fragments: tuple[Fragment, ...] = ()
@@ -30,10 +30,10 @@ class Built:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FractureDraw:
-    """The circumstances of one fracture and its source of randomness.
+    """Parameters of one fracture and its random generator.
 
     Attributes:
-        rng: Source of randomness.
+        rng: Random generator.
         displaced: Whether a fragment moves or an end plate sinks.
         size: Dimensions of the vertebra.
         scale: Size of the person relative to the vertebra's frame.
@@ -45,28 +45,28 @@ class FractureDraw:
     scale: float = 1.0
 
     def uniform(self, low: float, high: float) -> float:
-        """A number between two bounds."""
+        """Draw a number between two bounds."""
         return float(self.rng.uniform(low, high))
 
     def chance(self, share: float) -> bool:
-        """True with a given probability."""
+        """Draw True with a given probability."""
         return bool(self.rng.uniform() < share)
 
     def sides(self, both: float) -> tuple[int, ...]:
-        """Both sides (-1 right, 1 left) with a given probability, else one of them."""
+        """Draw both sides (-1 right, 1 left) with a given probability, else one of them."""
         return (-1, 1) if self.chance(both) else (int(self.rng.choice((-1, 1))),)
 
     def cut(
         self, point: Vec3, normal: Vec3, region: Region, *, bowl: float = 0.0, wide: bool = False
     ) -> Break:
-        """A rough crack with a random gap, near the given plane.
+        """Draw a rough crack with a random gap near the given plane.
 
         Args:
             point: A point of the plane.
-            normal: Its normal, towards what moves; tilted by a few degrees.
+            normal: Its normal, towards the fragment that moves; tilted by a few degrees.
             region: Where the crack runs.
             bowl: Curvature, see `Break`.
-            wide: True for a gap from the upper half of the range, if displaced.
+            wide: Whether a displaced fracture has a gap from the upper half of the range.
         """
         low, high = GAP_MM if self.displaced else HAIRLINE_MM
         low = (low + high) / 2 if wide and self.displaced else low
@@ -84,12 +84,12 @@ class FractureDraw:
     def shift(
         self, direction: Vec3, breaks: Sequence[Break], at_most: float = DISPLACEMENT_MM[1]
     ) -> Vec3:
-        """A displacement of 0.5 mm or more about a direction that keeps every crack's gap.
+        """Draw a displacement of 0.5 mm or more near a direction that keeps every crack's gap.
 
-        A fragment may leave a crack by up to its gap and never enters the bone beyond it.
+        A fragment moves away from a crack by at most its gap and never into the bone beyond it.
 
         Args:
-            direction: Where the fragment tends to go.
+            direction: Preferred direction of the fragment.
             breaks: The cracks that bound it, their normals pointing into it.
             at_most: Its largest displacement in mm.
         """
@@ -108,6 +108,6 @@ class FractureDraw:
         return float(shift[0]), float(shift[1]), float(shift[2])
 
     def _along(self, breaks: Sequence[Break]) -> NDArray[np.float64]:
-        """A unit vector that leaves every crack's width alone."""
+        """Draw a unit vector that leaves every crack's width unchanged."""
         normals = np.array([cut.unit_normal for cut in breaks]).reshape(-1, 3)
         return np.linalg.svd(normals)[2][-1] * self.rng.choice((-1.0, 1.0))

@@ -6,7 +6,7 @@ fractures). C3-C7: on 1,091 positive CTs fractures of processes outnumber those 
 so the lower the vertebra, and a transverse process is the commonest alone (Emerg Radiol
 2021;28:965-976); spinous processes break at C6 and C7 mostly (Cancelmo 1972, Am J Roentgenol
 115:540-543), bursts and teardrops at C5 (Vaccaro et al. 2016, Eur Spine J 25:2173-2184). The shares
-follow these orders; no source gives them in this division.
+follow these orders; no source gives these exact shares.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ SWELLING: Final = {True: 0.6, False: 0.12}
 def sample_fracture(
     vertebra: str, rng: np.random.Generator, *, size: VertebraSize | None = None, scale: float = 1.0
 ) -> Fracture:
-    """FractureDraw a fracture of this vertebra: its kind, site, gap and displacement.
+    """Draw a fracture of this vertebra: its kind, site, gap and displacement.
 
     Args:
         vertebra: C1..C7.
-        rng: Source of randomness.
-        size: The person's vertebra; an average one where not given.
+        rng: Random generator.
+        size: The person's vertebra; an average one by default.
         scale: Size of the person relative to the vertebra's frame.
     """
     names, shares = zip(*KINDS[vertebra], strict=True)
@@ -74,14 +74,14 @@ def make_fracture(
     size: VertebraSize | None = None,
     scale: float = 1.0,
 ) -> Fracture:
-    """FractureDraw a fracture of a given kind.
+    """Draw a fracture of a given kind.
 
     Args:
         vertebra: C1..C7.
         kind: One of `KINDS[vertebra]`.
-        rng: Source of randomness.
-        displaced: Whether anything moves; drawn with equal odds where not given.
-        size: The person's vertebra; an average one where not given.
+        rng: Random generator.
+        displaced: Whether a fragment moves; drawn with equal odds by default.
+        size: The person's vertebra; an average one by default.
         scale: Size of the person relative to the vertebra's frame.
 
     Raises:

@@ -1,7 +1,7 @@
-"""A broken vertebra: rough cracks, displaced fragments, sunken end plates, and their exact mask.
+"""Fractured vertebrae: rough cracks, displaced fragments, sunken end plates, and exact masks.
 
-Nothing here knows the kinds of fracture (see `fracture_kinds`); it turns their cracks and fragments
-into a distance field and the voxels they cross. Lengths are mm of the person; `scale` turns them
+The cracks and fragments of any kind of fracture (see `fracture_kinds`) become a distance field and
+the voxels that they cross. Lengths are mm of the person; `scale` turns them
 into the vertebra's frame (see `sdf`), which is that of an average adult.
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from core.phantom.shapes import VertebraShape
 
 Region = Callable[[Points], NDArray[Any]]
-"""Where something holds: bool, or float32 weights in [0, 1], at each point."""
+"""Membership of each point: bool, or float32 weights in [0, 1]."""
 
 Voxel = NDArray[np.floating[Any]]
 """The three edges of a voxel as rows, float (3, 3), in mm of the vertebra's frame (u, a, h)."""
@@ -30,20 +30,20 @@ Voxel = NDArray[np.floating[Any]]
 DEFAULT_VOXEL: Voxel = np.diag([0.8, 0.8, 0.8])
 ROUGHNESS_MM = 0.45
 IMPACTION_MM = 3.0
-"""How far below a sunken end plate the spongy bone is packed."""
+"""Depth to which spongy bone is compressed below a sunken end plate."""
 PACKED = 0.25
 """Share of packing from which a voxel belongs to the fracture."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Break:
-    """A rough crack; bone is missing within half a gap of it, inside its region.
+    """A rough crack; bone is missing within half its gap, inside its region.
 
     Attributes:
         point: A point of the crack's middle plane, mm in the vertebra's frame.
         normal: Its normal.
         gap_mm: Width of the cleft in mm of the person.
-        region: Where the crack runs.
+        region: Region of the crack.
         phases: Three phases of its roughness.
         bowl: Curvature in 1/mm: to both sides (u) the crack rises along the normal by `bowl` times
             the squared distance from `point`.
@@ -63,7 +63,7 @@ class Break:
         return n / np.linalg.norm(n)
 
     def side(self, points: Points) -> Field:
-        """Distance in mm along the normal from the crack, positive beyond it."""
+        """Signed distance in mm from the crack along its normal."""
         n = self.unit_normal
         first = np.cross(n, np.eye(3)[int(np.argmin(np.abs(n)))])
         first /= np.linalg.norm(first)
@@ -79,14 +79,14 @@ class Break:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fragment:
-    """Bone that is carried off as one piece, or bent where its region has weights below 1.
+    """Bone that moves as one piece, or bends where its region has weights below 1.
 
     Attributes:
         shift_mm: Displacement (u, a, h) in mm of the person.
         faces: Indices of the breaks on whose positive side it lies.
-        region: Where it lies, before and after.
+        region: Its region, before and after the shift.
         bend_mm: Where above 0 the shift fades to nothing over this distance from its faces, as
-            in a ring that is broken once.
+            in a ring that is fractured once.
     """
 
     shift_mm: Vec3
@@ -95,7 +95,7 @@ class Fragment:
     bend_mm: float = 0.0
 
     def weight(self, points: Points, sides: list[Field]) -> Field:
-        """Share of the shift that each point follows, float32 in [0, 1]."""
+        """Share of the shift at each point, float32 in [0, 1]."""
         weight = np.asarray(self.region(points)).astype(np.float32)
         for k in self.faces:
             weight = weight * (sides[k] > 0)
@@ -111,7 +111,7 @@ class Collapse:
 
     Attributes:
         depth_mm: Largest loss of height in mm of the person.
-        wedge: True where the front sinks and the back stays; else all of it sinks.
+        wedge: Whether only the front sinks; otherwise the whole end plate does.
     """
 
     depth_mm: float
@@ -128,12 +128,12 @@ class Collapse:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BrokenBone:
-    """A broken vertebra at some points.
+    """A fractured vertebra sampled at points.
 
     Attributes:
-        distance: float32, signed mm to the bone after its fragments moved, its cracks closed:
-            the surface that a cortical shell follows. A fresh crack has no cortex.
-        gap: float32 in [0, 1], share of the voxel that cracks leave without bone.
+        distance: float32, signed distance in mm to the bone with fragments moved and cracks
+            closed: the surface of the cortical shell. A fresh crack has no cortex.
+        gap: float32 in [0, 1], share of the voxel without bone because of cracks.
         crossed: bool, voxels of bone that a crack runs through, or that were packed.
         packed: float32 in [0, 1], spongy bone compressed below a sunken end plate.
     """
@@ -152,7 +152,7 @@ class Fracture:
         vertebra: C1..C7.
         kind: For example "jefferson" or "burst".
         breaks: Its cracks.
-        fragments: What they set free.
+        fragments: Fragments that they separate.
         collapse: Loss of height, if any.
         swelling_mm: Extra prevertebral soft tissue.
         scale: Size of the person relative to the vertebra's frame.
@@ -168,23 +168,21 @@ class Fracture:
 
     @property
     def gap_mm(self) -> float:
-        """Width of the widest crack; 0 where the bone is only packed."""
+        """Width of the widest crack in mm; 0 if the bone is only compressed."""
         return max((b.gap_mm for b in self.breaks), default=0.0)
 
     @property
     def displacement_mm(self) -> float:
-        """How far the farthest fragment moved or the end plate sank; 0 where nothing did."""
+        """Largest displacement of a fragment or an end plate in mm; 0 without any."""
         moved = [float(np.linalg.norm(f.shift_mm)) for f in self.fragments]
         return max([*moved, self.collapse.depth_mm if self.collapse else 0.0])
 
     def distance(
         self, points: Points, shape: VertebraShape | None = None, voxel: Voxel = DEFAULT_VOXEL
     ) -> tuple[Field, NDArray[np.bool_]]:
-        """Signed distance in mm to the broken bone, cracks open, and the voxels they cross.
+        """Signed distance in mm to the fractured bone, cracks open, and the voxels they cross.
 
-        A voxel half as wide as `voxel` that is covered by 0.5 - distance / width is covered by the
-        right amount. To paint, use `sample`: a shell of cortex that follows this distance would
-        line the cracks.
+        To paint, use `sample`: a cortical shell that follows this distance would line the cracks.
         """
         bone = self.sample(points, shape, voxel)
         width = np.float32(np.linalg.norm(voxel, axis=1).min())
@@ -194,13 +192,13 @@ class Fracture:
     def sample(
         self, points: Points, shape: VertebraShape | None = None, voxel: Voxel = DEFAULT_VOXEL
     ) -> BrokenBone:
-        """The broken bone at points of its frame, as means over voxels around them.
+        """Sample the fractured bone at points of its frame, as means over voxels around them.
 
         Args:
             points: (u, a, h) that broadcast together.
-            shape: The person's vertebra; an average one where not given.
-            voxel: What each point stands for; a crack narrower than it still marks it, and takes
-                its share of it, spread along the crack's normal as widely as the voxel is.
+            shape: The person's vertebra; an average one by default.
+            voxel: Voxel around each point; a narrower crack still marks it, and removes its share
+                of it, spread along the crack's normal over the voxel's width.
         """
         u, a, h = points
         sides = [b.side(points) for b in self.breaks]
@@ -222,7 +220,7 @@ class Fracture:
         return BrokenBone(bone, 1 - left, crossed, packed)
 
     def _uncollapse(self, points: Points, shape: VertebraShape | None) -> tuple[Field, Field]:
-        """Heights before the end plate sank, and the share of packing."""
+        """Return heights before the end plate sank, and the share of compression."""
         u, a, h = points
         if self.collapse is None:
             return h, np.zeros(np.broadcast_shapes(*(p.shape for p in points)), dtype=np.float32)
@@ -241,7 +239,7 @@ class Fracture:
 
 
 def _overlap(side: Field, half: np.floating[Any], width: np.floating[Any]) -> Field:
-    """Share of a voxel `width` wide at distance `side` that a slab of half width `half` takes."""
+    """Share of a voxel of `width` at distance `side` that a slab of half width `half` fills."""
     top = np.minimum(side + width / 2, half)
     bottom = np.maximum(side - width / 2, -half)
     return np.clip((top - bottom) / width, 0, 1)

@@ -17,7 +17,7 @@ from core.phantom.sizes import VertebraSize
 
 
 def compression(draw: FractureDraw) -> Built:
-    """The front of the upper end plate: a crack below it, or sunk and packed without any gap."""
+    """The front of the upper end plate: a crack below it, or compressed without a gap."""
     size = draw.size
     front = _body(size, back=draw.uniform(0.0, 0.35) * size.depth)
     if not draw.displaced:
@@ -38,7 +38,7 @@ def compression(draw: FractureDraw) -> Built:
 
 
 def burst(draw: FractureDraw) -> Built:
-    """A split in two halves and a broken back wall, which may be driven towards the cord."""
+    """A split in two halves and a fractured back wall, which may be displaced towards the cord."""
     size = draw.size
     back = draw.cut(
         (0.0, size.depth * draw.uniform(0.0, 0.2), 0.0), (0.0, 1.0, draw.uniform(0.1, 0.45)),
@@ -56,7 +56,7 @@ def burst(draw: FractureDraw) -> Built:
 
 
 def teardrop(draw: FractureDraw) -> Built:
-    """The lower front corner, off to the front; at C3-C7 at times with the body split in two."""
+    """The lower front corner, displaced forward; at C3-C7 sometimes with the body split in two."""
     size = draw.size
     rise = min(size.height, 14.0) * draw.uniform(0.3, 0.55)
     reach = size.depth * draw.uniform(0.25, 0.4)

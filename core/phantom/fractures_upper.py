@@ -17,7 +17,7 @@ from core.phantom.sdf import Points, Vec3
 
 
 def jefferson(draw: FractureDraw) -> Built:
-    """Two to four breaks of the ring; lateral masses between two of them drift outwards."""
+    """Two to four breaks of the ring; lateral masses between two of them move outwards."""
     parts = draw.uniform(0, 1)
     whole = draw.sides(0.35 if parts < 0.6 else 0.0)
     behind = whole if parts < 0.3 else (-1, 1)

@@ -16,14 +16,14 @@ class Grid:
 
     Attributes:
         n_slices: Number of slices.
-        matrix: Rows of a slice, and its columns where `columns` is 0.
+        matrix: Rows of a slice, and columns if `columns` is 0.
         pixel_mm: In-plane spacing.
         slice_mm: Distance of neighbouring slices along z.
         corner: LPS mm (x, y, z) of the centre of the first voxel of the first slice.
-        profile_mm: Thickness of a slice where it is not the slice distance.
-        heights_mm: z of every slice where their distance is uneven.
-        columns: Columns of a slice where it is not square.
-        tilt_deg: How far the slices lean: the lower edge of a picture lies lower by it.
+        profile_mm: Slice thickness if it is not the slice distance.
+        heights_mm: z of every slice if their distance is uneven.
+        columns: Columns of a slice if it is not square.
+        tilt_deg: Gantry tilt; positive moves the lower edge of the image towards the feet.
     """
 
     n_slices: int
@@ -38,7 +38,7 @@ class Grid:
 
     @property
     def thickness_mm(self) -> float:
-        """Thickness of a slice."""
+        """Slice thickness."""
         return self.profile_mm or self.slice_mm
 
     def x(self) -> Field:
@@ -47,7 +47,7 @@ class Grid:
         return (self.corner[0] + self.pixel_mm * np.arange(count)).astype(np.float32)
 
     def y(self) -> Field:
-        """LPS y of each row of slices that do not lean, shape (matrix,)."""
+        """LPS y of each row of slices without tilt, shape (matrix,)."""
         return (self.corner[1] + self.pixel_mm * np.arange(self.matrix)).astype(np.float32)
 
     def z(self) -> Field:
@@ -62,7 +62,7 @@ class Grid:
         return np.array([0.0, np.cos(tilt), -np.sin(tilt)])
 
     def affine(self) -> NDArray[np.float64]:
-        """Voxel index (z, y, x, 1) to LPS mm, float64 (4, 4); sheared where slices lean."""
+        """Voxel index (z, y, x, 1) to LPS mm, float64 (4, 4); sheared if the gantry is tilted."""
         affine = np.eye(4)
         affine[:3, 0] = (0.0, 0.0, -self.slice_mm)
         affine[:3, 1] = self.column_direction() * self.pixel_mm

@@ -20,9 +20,9 @@ class Kernel:
     """A reconstruction kernel.
 
     Attributes:
-        name: Written as ConvolutionKernel.
+        name: Value of ConvolutionKernel.
         blur_mm: Standard deviation of the in-plane blur.
-        boost: Edge enhancement; 0 for none, 1 doubles what the wider blur takes away.
+        boost: Edge enhancement; 0 for none, 1 doubles what the wider blur removes.
         noise_hu: Standard deviation of the noise in soft tissue of the neck.
     """
 
@@ -37,7 +37,7 @@ BOOST_MM = 1.2
 
 
 def sample_kernel(rng: np.random.Generator) -> Kernel:
-    """Draw a kernel between smooth and bone; the sharper, the noisier, 16 to 38 HU."""
+    """Draw a kernel between smooth and bone; sharper ones are noisier, 16 to 38 HU."""
     sharpness = float(rng.uniform(0, 1))
     return Kernel(
         name=f"SYNTHETIC{round(10 + 60 * sharpness)}",

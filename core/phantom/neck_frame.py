@@ -1,4 +1,4 @@
-"""Where spine, canal and vertebral arteries run, slice by slice."""
+"""Courses of spine, canal and vertebral arteries through the slices."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class NeckFrame:
     level: dict[str, float]
 
     def between(self, upper: float, lower: float, blur_mm: float = 1.0) -> Line:
-        """1 in slices between two heights, 0 beyond, with soft ends."""
+        """Return 1 in slices between two heights and 0 beyond, with smooth ends."""
         inside = np.minimum(upper - self.z, self.z - lower)
         return np.clip(0.5 + inside / (2 * blur_mm), 0, 1)
 
@@ -52,7 +52,7 @@ class NeckFrame:
 
 
 def neck_frame(grid: Grid, anatomy: Anatomy, nod: float) -> NeckFrame:
-    """Find the courses for a person in a grid; `nod` is the head's, see `skull.head_pose`."""
+    """Find the courses for a person in a grid; for `nod` see `skull.head_pose`."""
     z = grid.z().astype(np.float64)
     frame = _Knots(anatomy, head_pose(anatomy, nod), z)
     at, sizes = frame.at, frame.sizes

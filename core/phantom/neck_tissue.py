@@ -87,7 +87,7 @@ def paint_ligaments(
 def _ossify_nuchal(
     brush: Brush, neck: NeckFrame, anatomy: Anatomy, rng: np.random.Generator
 ) -> None:
-    """A smooth ossicle in the nuchal ligament, the old person's false clay-shoveler's fracture."""
+    """A smooth ossicle in the nuchal ligament, which resembles a clay-shoveler's fracture."""
     name = str(rng.choice(("C5", "C6")))
     pose = anatomy.poses[name]
     size = anatomy.shapes[name].size
@@ -116,7 +116,7 @@ def paint_canal(brush: Brush, neck: NeckFrame, anatomy: Anatomy) -> None:
 def paint_vessels(
     brush: Brush, neck: NeckFrame, anatomy: Anatomy, push: Line, rng: np.random.Generator
 ) -> None:
-    """Vertebral, carotid and jugular vessels; plaques in the old."""
+    """Vertebral, carotid and jugular vessels; plaques in old people."""
     s, blood = anatomy.scale, anatomy.contrast_hu
     x, y = neck.spine
     everywhere = np.ones_like(neck.z)

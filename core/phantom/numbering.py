@@ -1,4 +1,4 @@
-"""Which file holds which slice: RSNA's numbering, and its lapses."""
+"""Numbering of files by slice, with RSNA's irregularities."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Numbering:
 
     Attributes:
         files: (file number, slice index) of every file.
-        of_slice: The lowest file number of each slice that has one.
+        of_slice: Lowest file number of each slice that has a file.
     """
 
     files: tuple[tuple[int, int], ...]
@@ -21,7 +21,7 @@ class Numbering:
 
 
 def number_files(n_slices: int, quirks: Quirks) -> Numbering:
-    """Give numbers to the slices of a study, the most cranial first unless they are reversed."""
+    """Number the slices of a study, the most cranial first unless reversed."""
     order = list(range(n_slices))
     if "reversed_numbering" in quirks:
         order.reverse()

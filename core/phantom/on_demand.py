@@ -1,4 +1,4 @@
-"""One study of a synthetic cohort, made again from the cohort's seed when somebody looks at it."""
+"""Make one study of a synthetic cohort again from the cohort's seed, on demand."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from core.phantom.writer import write_study
 
 @dataclass(frozen=True, slots=True)
 class CohortSeed:
-    """What a cohort is made from.
+    """Parameters that determine a cohort.
 
     Attributes:
-        seed: Of the cohort.
-        studies: How many it has.
+        seed: Cohort seed.
+        studies: Number of studies.
         matrix: Rows and columns of a slice.
         rsna_like: Whether it has the real set's quirks.
     """
@@ -34,7 +34,7 @@ class CohortSeed:
 
 
 def find_cohort_seed(study_id: str, cohorts: Iterable[CohortSeed]) -> tuple[CohortSeed, int] | None:
-    """The cohort that a study belongs to and its number there; None where it is in none."""
+    """Find the cohort of a study and its number there; None if it is in none."""
     for cohort in cohorts:
         number = _numbers(cohort).get(study_id)
         if number is not None:
@@ -45,12 +45,12 @@ def find_cohort_seed(study_id: str, cohorts: Iterable[CohortSeed]) -> tuple[Coho
 def materialise_study(study_id: str, cohorts: Iterable[CohortSeed], out: Path) -> Path:
     """Make one study below `out` in RSNA's layout, the same voxels as in its cohort.
 
-    A study that is there already costs nothing. Two callers at once are fine: each makes its own
-    copy, and the first to finish leaves it.
+    An existing study is not made again. Of two callers at once each makes a copy, and the first
+    one to finish is kept.
 
     Args:
         study_id: StudyInstanceUID.
-        cohorts: Where to look for it.
+        cohorts: Cohorts to search.
         out: Folder of studies made on demand.
 
     Returns:
@@ -66,7 +66,7 @@ def materialise_study(study_id: str, cohorts: Iterable[CohortSeed], out: Path) -
     found = find_cohort_seed(study_id, cohorts)
     if found is None:
         raise DataRootError(
-            f"Study {study_id} is on no disk here and belongs to no shipped synthetic cohort; "
+            f"Study {study_id} is not on this machine and belongs to no shipped synthetic cohort; "
             "set RSNA_ROOT to the data set that holds it."
         )
     cohort, number = found
@@ -75,7 +75,7 @@ def materialise_study(study_id: str, cohorts: Iterable[CohortSeed], out: Path) -
     try:
         write_study(study, scratch, study_id)
         target.parent.mkdir(parents=True, exist_ok=True)
-        # The rename fails where another caller was first; its copy is as good.
+        # The rename fails if another caller was first; its copy is equal.
         with contextlib.suppress(OSError):
             (scratch / "train_images" / study_id).rename(target)
     except OSError as error:

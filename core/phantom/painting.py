@@ -1,4 +1,4 @@
-"""Bones and discs onto the voxel grid, each voxel the mean of what its slice thickness cuts."""
+"""Paint bones and discs onto the voxel grid, averaged over the slice thickness."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ Box = tuple[slice, slice, slice]
 """Index ranges (z, y, x)."""
 
 COARSE_PX = 4
-"""In-plane edge of the cells that are tested for bone before their voxels are."""
+"""In-plane edge of the coarse cells that are tested for bone before their voxels."""
 
 STRAY_MM = 6.0
-"""How far a fragment may lie from where its bone would be."""
+"""Maximum displacement of a fragment."""
 
 PACKED_HU = 300.0
-"""What spongy bone gains where an end plate was driven into it."""
+"""HU that compressed spongy bone gains below a sunken end plate."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PaintedVolume:
-    """The study as it is painted.
+    """A study while it is painted.
 
     Attributes:
-        grid: Its voxels.
+        grid: Voxel grid.
         hu: float32 HU (z, y, x) without noise.
         mask: uint8 (z, y, x), label of the vertebra.
         clefts: uint8 (z, y, x), label of the vertebra whose fracture line crosses the voxel.
@@ -53,7 +53,7 @@ def paint_vertebra(
     anatomy: Anatomy,
     fracture: Fracture | None,
 ) -> None:
-    """Paint one vertebra, broken or not, and mark its voxels, in place."""
+    """Paint one vertebra, fractured or not, and mark its voxels, in place."""
     grid, pose = volume.grid, anatomy.poses[name]
     half = np.abs(pose.axes.T) @ np.asarray(reach(name, anatomy.shapes[name])) * anatomy.scale
     box = box_around(grid, pose.origin, (half[0], half[1], half[2]))
@@ -109,7 +109,7 @@ def paint_disc(volume: PaintedVolume, upper: str, lower: str, anatomy: Anatomy) 
 def box_around(
     grid: Grid, center: NDArray[np.float64], half: tuple[float, float, float]
 ) -> Box | None:
-    """Indices of the voxels within `half` (x, y, z) mm of a point; None where it has none."""
+    """Indices of the voxels within `half` (x, y, z) mm of a point; None if there are none."""
     spans: list[slice] = []
     for k, axis in ((2, grid.z()), (1, grid.y()), (0, grid.x())):
         inside = np.flatnonzero(np.abs(axis - np.float32(center[k])) <= half[k] + grid.pixel_mm)
@@ -122,7 +122,7 @@ def box_around(
 def _near_bone(
     box: Box, name: str, grid: Grid, anatomy: Anatomy, broken: bool
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """Voxels (z, y, x) that may hold bone, found at the middle of coarse cells."""
+    """Voxels (z, y, x) that may hold bone, tested at the middle of coarse cells."""
     c = COARSE_PX
     y, x = grid.y()[box[1]], grid.x()[box[2]]
     y_mid, x_mid = (v[::c] + np.float32((c - 1) * grid.pixel_mm / 2) for v in (y, x))
@@ -153,7 +153,7 @@ def _dilate(mask: NDArray[np.bool_], in_plane: int, along_z: float) -> NDArray[n
 def _distance(
     name: str, points: Points, anatomy: Anatomy, broken: BrokenBone | None = None
 ) -> Field:
-    """Distance in mm to the person's bone; to the whole bone where it is not broken."""
+    """Distance in mm to the person's bone; to the intact bone without a fracture."""
     if broken is not None:
         return broken.distance * np.float32(anatomy.scale)
     return vertebra_distance(name, points, anatomy.shapes[name]) * np.float32(anatomy.scale)

@@ -1,4 +1,4 @@
-"""How a neck is held: lordosis, flexion, turning, scoliosis; and joints that fit it."""
+"""Posture of the cervical spine: lordosis, flexion, rotation, scoliosis; and matching joints."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ JOINT_SLOPE = {"C2": 0.85, "C3": 0.95, "C4": 1.0, "C5": 1.0, "C6": 1.1, "C7": 1.
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pose:
-    """Where a vertebra stands: origin in LPS mm, and its axes as rows (u, a, h) of a rotation."""
+    """Pose of a vertebra: origin in LPS mm, and its axes as rows (u, a, h) of a rotation."""
 
     origin: NDArray[np.float64]
     axes: NDArray[np.float64]
@@ -51,7 +51,7 @@ class Posture:
 
 
 def sample_posture(age_years: float, rng: np.random.Generator) -> Posture:
-    """Draw how a supine patient, often in a collar, holds the neck."""
+    """Draw the posture of a supine patient, often in a collar."""
     stoop = np.clip((age_years - 60) / 30, 0, 1) * rng.uniform(0, 14)
     flexed = rng.normal(0, 6)
     degrees = (
@@ -70,7 +70,7 @@ def sample_posture(age_years: float, rng: np.random.Generator) -> Posture:
 def stack(
     rng: np.random.Generator, posture: Posture, scale: float, discs: dict[str, float]
 ) -> dict[str, Pose]:
-    """Stack the vertebrae from T3 up; C4 comes to lie near the origin."""
+    """Stack the vertebrae from T3 up; C4 is near the origin."""
     names = LEVELS[:0:-1]
     position = np.zeros(3)
     poses: dict[str, Pose] = {}

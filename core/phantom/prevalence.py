@@ -1,10 +1,11 @@
-"""Which vertebrae of a person are broken, at the frequencies of the real set.
+"""Draw the fractured vertebrae of a person at the frequencies of the real set.
 
-RSNA 2022 counts broken vertebrae, not how they meet in one patient. The distribution over the
-127 non-empty sets of C1..C7 is therefore the one of largest entropy that keeps, given a positive
-patient, each vertebra's share (exactly), a truncated geometric number of broken vertebrae whose
-mean follows from those shares, and a preference for neighbours. Weighted draws without
-replacement would favour rare vertebrae in patients with several breaks; fitting the sets does not.
+RSNA 2022 reports counts of fractured vertebrae, not their combinations in patients. The
+distribution over the 127 non-empty sets of C1..C7 is therefore the one of largest entropy that
+keeps, given a positive patient, each vertebra's share (exactly), a truncated geometric number of
+fractured vertebrae whose mean follows from those shares, and a preference for neighbours. Weighted
+draws without replacement would favour rare vertebrae in patients with several breaks; fitting the
+sets does not.
 """
 
 from __future__ import annotations
@@ -23,15 +24,15 @@ from core.phantom.fractures import Fracture
 N_PATIENTS: Final = 2019
 N_POSITIVE: Final = 961
 VERTEBRA_COUNTS: Final = (146, 285, 73, 108, 162, 277, 393)
-"""Studies, positive patients and broken C1..C7 of RSNA 2022 (Lin et al. 2023)."""
+"""Studies, positive patients and fractured C1..C7 of RSNA 2022 (Lin et al. 2023)."""
 
 PATIENT_PREVALENCE: Final = N_POSITIVE / N_PATIENTS
 MAX_BROKEN: Final = 5
 NEIGHBOUR_ODDS: Final = 10.0
 """Factor on the odds of a set for each pair of neighbours in it.
 
-Chosen so that given C6 about half of the patients break C7 too, and about a third of those with
-several breaks skip a level, as on 1,091 positive CTs (Emerg Radiol 2021;28:965-976).
+Chosen so that given C6 about half of the patients have a fractured C7 too, and about a third of
+those with several breaks skip a level, as on 1,091 positive CTs (Emerg Radiol 2021;28:965-976).
 """
 
 Sets = NDArray[np.bool_]
@@ -43,12 +44,12 @@ def sample_fractures(
     """Draw a person's fractures: none in 52.4 %, else one for each vertebra of a drawn set.
 
     Args:
-        rng: Source of randomness.
-        anatomy: The person, whose vertebrae say where their parts are; an average adult where
-            not given.
+        rng: Random generator.
+        anatomy: The person, whose vertebrae give the sites of fractures; an average adult by
+            default.
 
     Returns:
-        At most one fracture a vertebra, in the order C1..C7.
+        At most one fracture per vertebra, in the order C1..C7.
     """
     if rng.uniform() >= PATIENT_PREVALENCE:
         return ()
@@ -62,7 +63,7 @@ def sample_fractures(
 
 
 def sample_levels(rng: np.random.Generator) -> tuple[str, ...]:
-    """Draw the broken vertebrae of a positive patient, at least one, from head to chest."""
+    """Draw the fractured vertebrae of a positive patient, at least one, from head to chest."""
     sets, probability = level_sets()
     row = sets[rng.choice(len(sets), p=probability)]
     return tuple(name for name, broken in zip(VERTEBRAE, row, strict=True) if broken)
@@ -70,7 +71,7 @@ def sample_levels(rng: np.random.Generator) -> tuple[str, ...]:
 
 @cache
 def level_sets() -> tuple[Sets, NDArray[np.float64]]:
-    """All sets of broken vertebrae, bool (127, 7), and their probability in a positive patient.
+    """All sets of fractured vertebrae, bool (127, 7), and their probability in a positive patient.
 
     Iterative proportional fitting (Deming & Stephan 1940) from the neighbours' preference to the
     shares of the vertebrae and of the number of breaks; it keeps the preference's odds ratios.
@@ -100,7 +101,7 @@ def level_sets() -> tuple[Sets, NDArray[np.float64]]:
 
 @cache
 def count_distribution() -> NDArray[np.float64]:
-    """Probability of 1..MAX_BROKEN broken vertebrae in a positive patient, float64 (MAX_BROKEN,).
+    """Probability of 1..MAX_BROKEN fractured vertebrae of a patient, float64 (MAX_BROKEN,).
 
     A geometric series, cut off, whose ratio is solved for the real set's mean of 1444 / 961.
     """

@@ -1,7 +1,7 @@
 """A small parallel-beam projector: line integrals of slices, and filtered back projection.
 
-It runs at low resolution, to learn what a scanner gets wrong (hardening, starvation, metal), not to
-reconstruct the image itself.
+It runs at low resolution, to simulate artefacts (hardening, starvation, metal), not to reconstruct
+the image itself.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Projector:
 
 @lru_cache(maxsize=4)
 def projector(size: int, angles: int) -> Projector:
-    """The projector of that size, made once a process."""
+    """Return the projector of that size, made once per process."""
     return Projector(size, angles)
 
 

@@ -1,4 +1,4 @@
-"""Which part of the person is scanned, how finely: a small plain set, or the real set's spread."""
+"""Scan ranges and resolutions: a small plain set, or a spread like the real set's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from core.phantom.grid import Grid
 
 STEPS_MM: Final = (0.6, 0.7, 0.8, 1.0, 1.0, 1.25, 1.25, 1.5, 2.0, 2.5, 2.63)
 """Slice distances of varied studies. The real set's go down to 0.31 mm and up to 1,082 slices;
-here they stop where a study would take minutes."""
+these limits keep a study from taking minutes."""
 
 MIN_SLICES, MAX_SLICES = 69, 240
 
@@ -41,7 +41,7 @@ def varied_grid(anatomy: Anatomy, rng: np.random.Generator, matrix: int) -> Grid
 def _field(
     field_mm: float, matrix: int, rng: np.random.Generator
 ) -> tuple[tuple[float, float], float]:
-    """(x, y) of the first voxel, and the pixel's edge; the spine lies behind the middle."""
+    """(x, y) of the first voxel, and the pixel's edge; the spine is behind the middle."""
     x = -field_mm / 2 + float(rng.normal(0, 4))
     y = -field_mm / 2 - 12 + float(rng.normal(0, 5))
     return (x, y), field_mm / matrix

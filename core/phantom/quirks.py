@@ -1,4 +1,4 @@
-"""The real set's oddities, planted on purpose and written down, study by study.
+"""Deliberate irregularities as in the real set, recorded for each study.
 
 The names are those of the flags that an index of the cohort should raise.
 """
@@ -13,10 +13,10 @@ import numpy as np
 from core.phantom.grid import Grid
 
 FIRST_STUDIES: Final = 12
-"""So many studies show every quirk once, whatever the seed."""
+"""The first studies that show every quirk once, for any seed."""
 
 MASK_EVERY: Final = 24
-"""One study in so many has a mask of its vertebrae: 4 %, as 87 of 2,019."""
+"""One study in so many has a vertebra mask: 4 %, as 87 of 2,019."""
 
 RATES: Final[dict[str, float]] = {
     "reversed_numbering": 0.10,
@@ -31,11 +31,11 @@ RATES: Final[dict[str, float]] = {
     "missing_files": 0.005,
     "unreadable_file": 0.005,
 }
-"""Shares of studies by quirk beyond the first ones; rare ones are commoner than in the real set,
-where 3 of 2,019 studies have an odd size and 1 stacks every position twice."""
+"""Shares of studies by quirk beyond the first ones; rare ones are more frequent than in the
+real set, where 3 of 2,019 studies have an odd size and 1 stacks every position twice."""
 
 STORAGE: Final = ("reversed_numbering", "compressed")
-"""Quirks that go with any other; of the rest a study has at most one."""
+"""Quirks that combine with any other; of the rest a study has at most one."""
 
 SHORT_MM: Final = 48.0
 SHORT_STEP_MM: Final = 0.7
@@ -43,13 +43,13 @@ SHORT_STEP_MM: Final = 0.7
 
 @dataclass(frozen=True, slots=True)
 class Quirks:
-    """What is odd about one study.
+    """Irregularities of one study.
 
     Attributes:
         flags: Names of the flags an index should raise, in the order of `RATES`.
         first_number: Number of the first file.
         has_mask: Whether its vertebrae are segmented.
-        seed: Source of the details.
+        seed: Seed of the details.
     """
 
     flags: tuple[str, ...] = ()
@@ -61,7 +61,7 @@ class Quirks:
         return flag in self.flags
 
     def rng(self) -> np.random.Generator:
-        """A generator for the details, the same at each call."""
+        """Return a generator for the details, the same at each call."""
         return np.random.default_rng(self.seed)
 
 
@@ -69,7 +69,7 @@ CLEAN: Final = Quirks()
 
 
 def plan_quirks(seed: int, index: int) -> Quirks:
-    """What is odd about study `index` of the RSNA-like cohort `seed`; depends on nothing else."""
+    """Choose the quirks of study `index` of the RSNA-like cohort `seed`, from these alone."""
     details = int(np.random.SeedSequence([seed, index, 1]).generate_state(1)[0])
     has_mask = index % MASK_EVERY == 0
     if index < FIRST_STUDIES:
@@ -90,7 +90,7 @@ def plan_quirks(seed: int, index: int) -> Quirks:
 
 
 def adapt_grid(grid: Grid, quirks: Quirks) -> Grid:
-    """The grid that the scan itself needs for the study's quirks."""
+    """Return the grid with the study's quirks of geometry."""
     rng = quirks.rng()
     if "short_coverage" in quirks:
         top = min(SHORT_MM / 2 + float(rng.uniform(-15, 15)), grid.corner[2])

@@ -26,7 +26,7 @@ from core.phantom.kernels import (
 from core.phantom.sdf import Field
 
 EARRING_SHARE, MOTION_SHARE = 0.06, 0.08
-"""Shares of studies with earrings left on and with motion."""
+"""Shares of studies with earrings and with motion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Scanner:
 
     Attributes:
         kernel: Sharpness and noise.
-        earrings: Whether the person wears some; fillings belong to the person's teeth.
+        earrings: Whether the person wears earrings; fillings are part of the teeth.
         motion: Whether the person moved.
     """
 
@@ -59,11 +59,11 @@ def acquire(
     """Scan a painted body.
 
     Args:
-        hu: float32 HU (z, y, x) without noise; slices as thick as their distance. It is used up.
-        grid: Its voxels.
+        hu: float32 HU (z, y, x) without noise; slices as thick as their distance. It is modified.
+        grid: Voxel grid.
         anatomy: The person.
         scanner: The examination.
-        rng: Source of noise.
+        rng: Random generator of the noise.
 
     Returns:
         int16 HU (z, y, x) within -1024..3071.

@@ -1,4 +1,4 @@
-"""What one person's vertebra looks like: size, joints, spurs, old ossicles."""
+"""Shape of one person's vertebra: size, joints, spurs, old ossicles."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class OldCleft:
         point: A point of the gap's middle, mm in the vertebra's frame.
         normal: Its normal, of unit length.
         gap_mm: Its width.
-        low: Corner (u, a, h) of the box in which it lies.
+        low: Corner (u, a, h) of its box.
         high: The opposite corner.
     """
 
@@ -59,7 +59,7 @@ class Facets:
 
 @dataclass(frozen=True, slots=True)
 class VertebraShape:
-    """One vertebra of one person; hashable, so that its field can be kept.
+    """One vertebra of one person; hashable, so that its field can be cached.
 
     Attributes:
         name: C1..T3.
@@ -68,7 +68,7 @@ class VertebraShape:
         foramen_mm: Radii (right, left) of the transverse foramina.
         fork_mm: Half distance of the two tips of a forked spinous process; 0 for a single tip.
         droop: Fall of the spinous process per mm of its length.
-        wedge: Share of its front height a body lacks without being freshly broken.
+        wedge: Share of its front height that a body lacks without a fresh fracture.
         sclerosis: Density of the end plates (upper, lower), 0 healthy to 1 worn.
         spurs: Osteophytes and bridges of bone.
         old_clefts: Gaps that are not fresh fractures.

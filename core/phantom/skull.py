@@ -25,12 +25,12 @@ LOWER_ROW_MM, UPPER_ROW_MM = -21.0, -9.0
 
 
 def paint_head(brush: Brush, anatomy: Anatomy, nod: float) -> None:
-    """Paint what of the head lies in the field of view.
+    """Paint the head within the field of view.
 
     Args:
-        brush: Where to.
+        brush: Brush on the volume.
         anatomy: The person.
-        nod: Flexion of the head against its neutral place over C1, radians.
+        nod: Flexion of the head against its neutral pose over C1, radians.
     """
     pose = head_pose(anatomy, nod)
     s = anatomy.scale
@@ -43,7 +43,7 @@ def paint_head(brush: Brush, anatomy: Anatomy, nod: float) -> None:
 
 
 def head_pose(anatomy: Anatomy, nod: float) -> Pose:
-    """The frame of C1, rolled on its joints so that the face looks more nearly straight up."""
+    """The frame of C1, rotated at its joints so that the face points more nearly straight up."""
     c1 = anatomy.poses["C1"]
     pitch = float(np.arctan2(-c1.axes[2][1], c1.axes[2][2]))
     axes = rotation(float(np.clip(nod - 0.7 * pitch, -0.26, 0.26)), 0.0, 0.0) @ c1.axes
@@ -133,7 +133,7 @@ def _foramen_magnum(p: Points) -> Field:
 
 
 def _condyle(p: Points, side: int) -> Field:
-    """Rests on C1's upper joint surface with about 2 mm between."""
+    """Condyle about 2 mm above C1's upper joint surface."""
     out = np.float32(side) * p[0] - np.float32(17.4)
     u, a = np.float32(side) * p[0] - np.float32(15.8), p[1] + np.float32(3.8)
     turn = np.float32(np.radians(22))

@@ -1,4 +1,4 @@
-"""One DICOM file a slice: what its header says, and its pixels."""
+"""Write one DICOM file per slice: header and pixels."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ BITS_STORED = 12
 class SliceWriter:
     """Writes the slices of one series.
 
-    What they share is encoded once: pydicom takes longer over a header of fifty elements than a
-    slice takes to be made.
+    Shared elements are encoded once: pydicom needs longer for a header of fifty elements than it
+    takes to make a slice.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class SliceWriter:
         self._own = Dataset()
 
     def for_series(self, series_uid: str, number: int, thickness_mm: float) -> SliceWriter:
-        """A writer of another series of the same study, with slices of another thickness."""
+        """Return a writer for another series of the study, with another slice thickness."""
         other = copy.copy(self)
         change = Dataset()
         change.SeriesInstanceUID, change.SeriesNumber = series_uid, number
@@ -73,11 +73,11 @@ class SliceWriter:
         """Write `<number>.dcm`.
 
         Args:
-            folder: Where.
+            folder: Folder to write to.
             number: File and instance number.
-            sop_uid: Of the image.
+            sop_uid: SOPInstanceUID of the image.
             hu: int16 HU (y, x).
-            index: Slice of the grid at whose height it lies.
+            index: Index of the slice in the grid, for its position.
         """
         ds = self._own
         x, y, _ = self._grid.corner

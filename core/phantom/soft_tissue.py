@@ -50,7 +50,7 @@ def paint_soft_tissue(
         grid: Voxels to fill.
         anatomy: The person.
         swellings: (z_mm, extra depth in mm) of prevertebral swellings.
-        rng: Source of texture.
+        rng: Random generator of the texture.
     """
     nod = float(np.radians(rng.normal(0, 2.0)))
     neck = neck_frame(grid, anatomy, nod)
@@ -79,7 +79,7 @@ def skin_radii(z: Field, neck: NeckFrame, anatomy: Anatomy) -> tuple[Field, Fiel
 
     Args:
         z: Heights of the slices in mm.
-        neck: The neck's courses.
+        neck: Courses through the neck.
         anatomy: The person.
     """
     radii = [neck.along(**{n: float(v[k]) for n, v in SKIN.items()}) for k in range(3)]

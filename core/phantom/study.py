@@ -1,4 +1,4 @@
-"""One synthetic study: a person, perhaps fractures, a scanner, and the truth about all three."""
+"""One synthetic study: a person, fractures if any, a scanner, and the truth."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class PhantomStudy:
         hu: int16 HU (z, y, x), slice 0 the most cranial.
         mask: uint8 (z, y, x); 1..7 = C1..C7, 8..10 = T1..T3.
         clefts: uint8 (z, y, x), label of the vertebra in voxels that a fracture line crosses.
-        grid: Its voxels in LPS mm.
-        fractures: What is broken.
-        scanner: How it was scanned.
-        quirks: What is odd about it on purpose.
+        grid: Voxel grid in LPS mm.
+        fractures: Fractures.
+        scanner: Scanner settings.
+        quirks: Deliberate irregularities.
     """
 
     hu: NDArray[np.int16]
@@ -52,7 +52,7 @@ class PhantomStudy:
         return labels_of(f.vertebra for f in self.fractures)
 
     def boxes(self) -> list[tuple[int, tuple[int, int, int, int]]]:
-        """(slice index, xyxy) around the fracture lines, at most one a slice, as in RSNA."""
+        """(slice index, xyxy) around the fracture lines, at most one per slice, as in RSNA."""
         return boxes_of(self.clefts, self.grid.pixel_mm)
 
 
@@ -65,7 +65,7 @@ def make_study(
         seed: Cohort seed.
         index: Study within the cohort, >= 0.
         matrix: Rows and columns of a slice.
-        rsna_like: Draw spacing and coverage as widely as the real set's, and plant its quirks.
+        rsna_like: Draw spacing and coverage as widely as the real set's, and include its quirks.
     """
     rng = np.random.default_rng(np.random.SeedSequence([seed, index]))
     anatomy = sample_anatomy(rng)
@@ -90,11 +90,11 @@ def render_study(
 
     Args:
         anatomy: The person.
-        fractures: At most one a vertebra.
-        rng: Source of chance.
-        matrix: Rows and columns of a slice, where no grid is given.
-        grid: Voxels; drawn where not given.
-        scanner: Kernel, metal and motion; drawn where not given.
+        fractures: At most one per vertebra.
+        rng: Random generator.
+        matrix: Rows and columns of a slice, if no grid is given.
+        grid: Voxels; drawn by default.
+        scanner: Kernel, metal and motion; drawn by default.
     """
     grid = grid or plain_grid(anatomy, rng, matrix)
     scanner = scanner or sample_scanner(rng)

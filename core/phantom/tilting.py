@@ -1,4 +1,4 @@
-"""A leaning gantry: upright voxels resampled onto slices that slope from front to back."""
+"""Gantry tilt: resample upright voxels onto tilted slices."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from core.phantom.sdf import Field
 
 
 def upright(grid: Grid) -> Grid:
-    """The grid of upright slices that a leaning grid is resampled from; itself if it is upright."""
+    """Return the upright grid from which a tilted one is resampled; itself without tilt."""
     if not grid.tilt_deg:
         return grid
     extra = _extra_slices(grid)
@@ -26,10 +26,10 @@ def upright(grid: Grid) -> Grid:
 
 
 def lean(volume: PaintedVolume, grid: Grid) -> PaintedVolume:
-    """Resample a volume on `upright(grid)` onto the leaning slices of `grid`.
+    """Resample a volume on `upright(grid)` onto the tilted slices of `grid`.
 
     Returns:
-        The volume; its grid is that of slices through the same middles, without the lean.
+        The volume; its grid has slices through the same middles, without tilt.
     """
     tilt, n = np.radians(grid.tilt_deg), grid.n_slices
     away = np.arange(grid.matrix) - (grid.matrix - 1) / 2
@@ -57,7 +57,7 @@ def _extra_slices(grid: Grid) -> int:
 
 
 def _level_corner(grid: Grid) -> tuple[float, float, float]:
-    """First voxel of upright slices through the middles of the leaning ones."""
+    """First voxel of upright slices through the middles of the tilted ones."""
     half = (grid.matrix - 1) / 2 * grid.pixel_mm
     tilt = np.radians(grid.tilt_deg)
     x, y, z = grid.corner

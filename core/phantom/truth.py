@@ -12,7 +12,7 @@ from core.constants import MASK_LABELS, VERTEBRAE
 
 BOX_MARGIN_MM: Final = 3.0
 MIN_VOXELS: Final = 4
-"""A slice with fewer marked voxels carries no box: nobody would draw one."""
+"""A slice with fewer marked voxels has no box: nobody would draw one."""
 
 Box = tuple[int, int, int, int]
 
@@ -20,7 +20,7 @@ Box = tuple[int, int, int, int]
 def boxes_of(
     clefts: NDArray[np.integer[Any]], pixel_mm: float, *, margin_mm: float = BOX_MARGIN_MM
 ) -> list[tuple[int, Box]]:
-    """(slice index, xyxy) around the fracture lines, at most one a slice, as in RSNA.
+    """(slice index, xyxy) around the fracture lines, at most one per slice, as in RSNA.
 
     Args:
         clefts: Integers (z, y, x), above 0 in voxels that a fracture line crosses.
@@ -53,7 +53,7 @@ def boxes_of(
 
 
 def labels_of(broken: Iterable[str]) -> tuple[int, ...]:
-    """y_j for C1..C7, each 0 or 1, from the names of the broken vertebrae.
+    """y_j for C1..C7, each 0 or 1, from the names of the fractured vertebrae.
 
     Raises:
         ValueError: A name is not one of C1..C7.

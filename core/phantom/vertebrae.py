@@ -19,7 +19,7 @@ from core.phantom.upper_cervical import draw_atlas, draw_axis
 
 MARGIN_MM = 3.0
 DISPLACEMENT_MM = 5.0
-"""How far a fragment may stray beyond the healthy bone."""
+"""Margin for displaced fragments around the healthy bone."""
 
 
 def vertebra_distance(name: str, points: Points, shape: VertebraShape | None = None) -> Field:
@@ -30,14 +30,14 @@ def vertebra_distance(name: str, points: Points, shape: VertebraShape | None = N
     Args:
         name: C1..T3.
         points: (u, a, h) in mm of an average adult, arrays that broadcast together.
-        shape: This person's vertebra (`Anatomy.shapes`); the average adult's where not given.
+        shape: This person's vertebra (`Anatomy.shapes`); the average adult's by default.
     """
     return vertebra_field(average_shape(name) if shape is None else shape).sample(points)
 
 
 @lru_cache(maxsize=12)
 def vertebra_field(shape: VertebraShape) -> Canvas:
-    """The drawn vertebra; a study's ten are kept."""
+    """Return the drawn vertebra; a study's ten are cached."""
     low, high = bounds(shape.name, shape)
     canvas = Canvas(low, high)
     draw = {"C1": draw_atlas, "C2": draw_axis}.get(shape.name, draw_subaxial)
@@ -52,7 +52,7 @@ def vertebra_field(shape: VertebraShape) -> Canvas:
 
 
 def bounds(name: str, shape: VertebraShape | None = None) -> tuple[Vec3, Vec3]:
-    """Corners (u, a, h) in mm of a box that surely holds the healthy vertebra."""
+    """Corners (u, a, h) in mm of a box that contains the healthy vertebra."""
     if name == "C1":
         return (-43.0, -25.0, -15.0), (43.0, 33.0, 14.0)
     shape = average_shape(name) if shape is None else shape

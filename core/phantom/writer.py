@@ -25,14 +25,14 @@ UID_ROOT = "2.25."
 """Root for UIDs derived from 128-bit numbers (DICOM PS3.5, B.2)."""
 
 CUT_SHARE = 0.6
-"""What is left of a file that was cut off."""
+"""Bytes that remain of a truncated file."""
 
 THICK_FACTOR = 5
-"""So many slices make one of a second, thick series."""
+"""Number of slices averaged into one of the second, thick series."""
 
 
 def derived_uid(*parts: object) -> UID:
-    """A UID that depends on nothing but `parts`."""
+    """Return a UID that depends only on `parts`."""
     digest = hashlib.sha256("/".join(str(part) for part in parts).encode()).digest()
     return UID(UID_ROOT + str(int.from_bytes(digest[:16], "big")))
 
@@ -40,8 +40,8 @@ def derived_uid(*parts: object) -> UID:
 def write_study(study: PhantomStudy, out: Path, study_uid: str) -> None:
     """Write images, vertebra mask, fracture mask and truth of one study below `out`.
 
-    The folder of images appears whole or not at all, and the truth file comes last: where it
-    exists, the study is complete.
+    The folder of images is written atomically, and the truth file last: if it exists, the study is
+    complete.
 
     Raises:
         StorageError: The folder cannot be written.
@@ -51,7 +51,7 @@ def write_study(study: PhantomStudy, out: Path, study_uid: str) -> None:
         _write_images(study, folder, study_uid, numbering)
     if study.quirks.has_mask:
         write_mask(out / "segmentations" / f"{study_uid}.nii", study.mask, study.grid)
-    # NIfTI has one distance of slices; lines in an uneven series would come to lie elsewhere.
+    # NIfTI has one distance of slices; lines in an uneven series would be misplaced.
     if study.fractures and not study.grid.heights_mm:
         write_mask(out / "fracture_masks" / f"{study_uid}.nii.gz", study.clefts, study.grid)
     atomic_files.write_json(
@@ -60,7 +60,7 @@ def write_study(study: PhantomStudy, out: Path, study_uid: str) -> None:
 
 
 def study_truth(study: PhantomStudy, numbering: Numbering | None = None) -> dict[str, Any]:
-    """What was planted: labels, boxes by file number, the kind of each fracture, the quirks."""
+    """Return the truth: labels, boxes by file number, the kind of each fracture, the quirks."""
     numbers = (numbering or number_files(study.grid.n_slices, study.quirks)).of_slice
     return {
         "labels": list(study.labels),
@@ -88,7 +88,7 @@ def study_truth(study: PhantomStudy, numbering: Numbering | None = None) -> dict
 def write_mask(path: Path, mask: NDArray[np.uint8], grid: Grid) -> None:
     """Write uint8 (z, y, x) labels as a sagittally stored NIfTI, as RSNA's are.
 
-    The array axes become (anterior, superior, left-to-right); the affine tells where (RAS mm).
+    The array axes become (anterior, superior, left-to-right); the affine maps to RAS mm.
     """
     stored = np.ascontiguousarray(mask.transpose(1, 0, 2)[::-1, ::-1, :])
     n, rows = mask.shape[:2]
@@ -127,7 +127,7 @@ def _write_images(study: PhantomStudy, folder: Path, uid: str, numbering: Number
 def _write_others(
     study: PhantomStudy, writer: SliceWriter, folder: Path, uid: str, last: int
 ) -> None:
-    """A localizer, and the same volume again in slices five times as thick."""
+    """Write a localizer, and the volume again in slices five times as thick."""
     number = last + 1
     scout = study.hu.mean(axis=1).clip(-1024, 3071).astype(np.int16)
     writer.write_localizer(
@@ -143,7 +143,7 @@ def _write_others(
 
 @contextlib.contextmanager
 def _new_folder(target: Path) -> Iterator[Path]:
-    """Yield a hidden folder beside `target` that replaces it in the end."""
+    """Yield a hidden folder next to `target` that replaces it at the end."""
     hidden = target.with_name(f".{target.name}.partial")
     try:
         shutil.rmtree(hidden, ignore_errors=True)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from core.config import RunConfig
 
 AUGMENT_STREAM: Final = 1
-"""Tells the draws of changes from a run's other draws of the same seed and epoch."""
+"""Separates the draws of augmentations from other draws of the same seed and epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,8 @@ class AugmentationRanges:
         flip_probability: Probability of a left-right flip.
         brightness: Added to the grey level, as a fraction of 255.
         log_contrast: Natural logarithm of the contrast factor about mid-grey.
-        hue_deg: Turn of the hue in degrees; acts only where the three channels differ.
-        log_saturation: Natural logarithm of the saturation factor; likewise.
+        hue_deg: Turn of the hue in degrees; has an effect only where the three channels differ.
+        log_saturation: Natural logarithm of the saturation factor; as for the hue.
     """
 
     rotation_deg: float = 10.0
@@ -43,7 +43,7 @@ class AugmentationRanges:
 
     @classmethod
     def of(cls, config: RunConfig) -> AugmentationRanges:
-        """The limits that a run is trained with."""
+        """Return the limits of a run config."""
         return cls(
             rotation_deg=config.augment_rotation_deg,
             shift=config.augment_shift,
@@ -64,7 +64,7 @@ class Augmentation:
         rotation_deg: Counter-clockwise rotation in degrees.
         shift_xy: Translation to the right and down, as fractions of the side.
         scale: Zoom factor, > 0.
-        flip: Whether left and right are exchanged (before the rotation).
+        flip: Whether left and right are exchanged, before the rotation.
         brightness: Added to the grey level, as a fraction of 255.
         contrast: Factor on the distance from mid-grey.
         hue_deg: Turn of the hue in degrees.
@@ -114,9 +114,9 @@ def draws_of_batch(
     """Draw the changes of one training batch.
 
     Args:
-        seed: As `augmentation_seed` gives it.
-        number: Of the batch in its epoch, from 0.
-        count: Slices of the whole batch.
+        seed: Result of `augmentation_seed`.
+        number: Number of the batch in its epoch, from 0.
+        count: Number of slices in the whole batch.
         ranges: Limits of the draws.
     """
     return draw_augmentations(count, np.random.default_rng((*seed, number)), ranges)
@@ -128,10 +128,10 @@ def augmentation_seed(run_seed: int, epoch: int) -> tuple[int, ...]:
 
 
 def apply_augmentation(image: NDArray[np.uint8], augmentation: Augmentation) -> NDArray[np.uint8]:
-    """Apply a drawn change to one slice; what moves in from outside is black.
+    """Apply a drawn change to one slice; pixels from outside are black.
 
     All channels move together. Hue and saturation are linear in the channels about their mean, so
-    that they leave alone whatever is grey and make no channel count for more than another.
+    that grey stays unchanged and all channels have equal weight.
 
     Args:
         image: uint8 (h, w) or (3, h, w).
@@ -153,11 +153,11 @@ def apply_augmentation(image: NDArray[np.uint8], augmentation: Augmentation) -> 
 def apply_augmentations(
     images: NDArray[np.uint8], augmentations: Sequence[Augmentation]
 ) -> NDArray[np.uint8]:
-    """Apply to each slice of a batch its own drawn change.
+    """Apply one drawn change to each slice of a batch.
 
     Args:
         images: uint8 (n, h, w) or (n, 3, h, w).
-        augmentations: One a slice.
+        augmentations: One per slice.
 
     Returns:
         uint8 of the same shape, a new array.
@@ -172,10 +172,10 @@ def apply_augmentations(
 
 
 def move_mask(mask: NDArray[np.uint8], augmentation: Augmentation) -> NDArray[np.uint8]:
-    """Move the labels of a slice as `apply_augmentation` moves its pixels; from outside comes 0.
+    """Move the labels of a slice as `apply_augmentation` moves its pixels; outside is 0.
 
     Args:
-        mask: uint8 (h, w), a label a pixel; the nearest one is taken.
+        mask: uint8 (h, w), labels; interpolated by the nearest pixel.
         augmentation: The change.
 
     Returns:
@@ -223,7 +223,7 @@ def _moved(
 
 
 def _matrix(augmentation: Augmentation, width: int, height: int) -> NDArray[np.float64]:
-    """Where a pixel's centre goes once it has been flipped, float64 (2, 3)."""
+    """Affine map of pixel centres, applied after the flip, float64 (2, 3)."""
     center = ((width - 1) / 2, (height - 1) / 2)
     matrix = cv2.getRotationMatrix2D(center, augmentation.rotation_deg, augmentation.scale)
     matrix[:, 2] += (augmentation.shift_xy[0] * width, augmentation.shift_xy[1] * height)

@@ -1,4 +1,4 @@
-"""Boxes under the changes that a slice goes through on its way to a network."""
+"""Boxes under cropping, resizing and augmentation of a slice."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Boxes = NDArray[np.float64]
 
 
 def boxes_to_square(boxes: Boxes, square: NDArray[np.float64], size: int) -> Boxes:
-    """Bring boxes on a slice into a square that was cut from it and resized.
+    """Map boxes on a slice to a square that was cut from it and resized.
 
     Args:
         boxes: xyxy (n, 4) in pixels of the slice.
@@ -21,14 +21,14 @@ def boxes_to_square(boxes: Boxes, square: NDArray[np.float64], size: int) -> Box
         size: Side of the resized square in pixels.
 
     Returns:
-        xyxy (n, 4) in pixels of the resized square; parts beyond it are not cut off.
+        xyxy (n, 4) in pixels of the resized square; parts beyond it are not clipped.
     """
     scale = size / (square[2:] - square[:2])
     return (boxes - np.tile(square[:2], 2)) * np.tile(scale, 2)
 
 
 def boxes_from_square(boxes: Boxes, square: NDArray[np.float64], size: int) -> Boxes:
-    """Undo `boxes_to_square`."""
+    """Inverse of `boxes_to_square`."""
     scale = (square[2:] - square[:2]) / size
     return boxes * np.tile(scale, 2) + np.tile(square[:2], 2)
 
@@ -62,7 +62,7 @@ def move_boxes(boxes: Boxes, augmentation: Augmentation, size: int) -> Boxes:
 
 
 def clip_boxes(boxes: Boxes, width: int, height: int) -> Boxes:
-    """Cut boxes off at the edge of a slice of `width` x `height` pixels."""
+    """Clip boxes at the edge of a slice of `width` x `height` pixels."""
     return np.clip(boxes, 0.0, np.array([width, height, width, height], dtype=np.float64))
 
 

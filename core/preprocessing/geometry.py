@@ -14,8 +14,8 @@ Pixel = TypeVar("Pixel", bound=np.generic)
 def center_crop(slices: NDArray[Pixel], fraction: float) -> NDArray[Pixel]:
     """Keep the central square of each slice.
 
-    The square's side is `fraction` of the shorter side, so that nothing is stretched by a later
-    resize to a square, also for the odd 512 x 519 slice.
+    The square's side is `fraction` of the shorter side, so that a later resize to a square does not
+    distort slices of, for example, 512 x 519 pixels.
 
     Args:
         slices: (n, h, w), any dtype.

@@ -1,4 +1,4 @@
-"""From Hounsfield units to the grey levels a network or a screen takes."""
+"""From Hounsfield units to grey levels for networks and displays."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def window_to_uint8(hu: NDArray[np.int16], window: HuWindow) -> NDArray[np.uint8
     """
     if hu.dtype != np.int16:
         raise ValueError(f"HU must be int16 to be windowed, but the array is {hu.dtype}.")
-    # A table over all 65,536 values costs one look-up a pixel, whatever the formula costs.
+    # A table of all 65,536 values costs one look-up per pixel.
     return _grey_levels(window.lower, window.width).take(hu.view(np.uint16))
 
 

@@ -1,4 +1,4 @@
-"""What a Type 2 vertebra model knows of a slice beside its pixels."""
+"""Metadata of a slice that a Type 2 vertebra model uses besides its pixels."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 N_METADATA: Final = 3
 POSITION_SCALE_MM: Final = 100.0
-"""About half the length of a neck's scan: the position then lies near [-1, 1]."""
+"""About half the length of a cervical scan: positions are then within about [-1, 1]."""
 THICKNESS_SCALE_MM: Final = 5.0
-"""The thickest slices in use: the thickness then lies near [0, 1]."""
+"""The thickest slices in use: thicknesses are then within about [0, 1]."""
 
 
 def slice_metadata(z_mm: ArrayLike, thickness_mm: float | None) -> NDArray[np.float32]:
@@ -28,11 +28,11 @@ def slice_metadata(z_mm: ArrayLike, thickness_mm: float | None) -> NDArray[np.fl
         it is unknown.
 
     Raises:
-        ValueError: `z_mm` is not one finite number a slice.
+        ValueError: `z_mm` is not one finite number per slice.
     """
     z = np.asarray(z_mm, dtype=np.float64)
     if z.ndim != 1 or not bool(np.all(np.isfinite(z))):
-        raise ValueError(f"z_mm needs one finite number a slice, but has shape {z.shape} or NaN.")
+        raise ValueError(f"z_mm needs one finite number per slice, but has shape {z.shape} or NaN.")
     n = len(z)
     found = np.zeros((n, N_METADATA), dtype=np.float32)
     if n == 0:

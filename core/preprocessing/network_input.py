@@ -1,4 +1,4 @@
-"""The one path from HU to what a network sees, in training and in inference alike."""
+"""From HU to network input, the same in training and inference."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ N_CHANNELS: Final = 3
 def slices_for_network(
     hu: NDArray[np.int16], preparation: SlicePreparation, field: SpineField | None = None
 ) -> NDArray[np.uint8]:
-    """Crop, window and resize axial slices, then reduce noise where that is asked for.
+    """Crop, window and resize axial slices, then reduce noise if configured.
 
     Args:
         hu: int16 HU, (n, h, w).
-        preparation: How. Neighbours are stacked from the result by `stack_neighbours`, when a
-            batch is made; noise is reduced in each resized grey image on its own.
-        field: The square of `field_mm` that follows the spine, one place for each of these slices.
+        preparation: The preparation. `stack_neighbours` adds neighbours when a batch is made; noise
+            is reduced in each resized grey image separately.
+        field: The square of `field_mm` that follows the spine, one position per slice.
 
     Returns:
         uint8 (n, size, size) for "grey" and "neighbours", (n, 3, size, size) for "windows".
@@ -44,7 +44,7 @@ def slices_for_network(
     cropped = center_crop(hu, preparation.crop)
     windows, size = preparation.windows, preparation.size
     prepared = np.empty((len(cropped), len(windows), size, size), np.uint8)
-    # Slice by slice the intermediate grey image stays in the processor's cache.
+    # Slice by slice, so that the intermediate grey image stays in the processor's cache.
     for index in range(len(cropped)):
         seen = cropped[index] if field is None else field.cut(hu[index], index)
         for channel, window in enumerate(windows):
@@ -63,8 +63,8 @@ def batch_for_network(
 
     Args:
         hu: int16 HU, (n, h, w), the whole series.
-        batch: Which slices, m of them; its ends are in 0..n.
-        preparation: How.
+        batch: Range of m slices; its ends are in 0..n.
+        preparation: The preparation.
         field: As for `slices_for_network`, of the whole series.
 
     Returns:
@@ -84,7 +84,7 @@ def stack_neighbours(
 
     Args:
         prepared: uint8 (n, s, s), all slices of one study in order.
-        indices: int64 (m,), which slices; all of them if left out.
+        indices: int64 (m,), indices of slices; None means all.
 
     Returns:
         uint8 (m, 3, s, s): slices i-1, i and i+1, the cranial one first; a new array.

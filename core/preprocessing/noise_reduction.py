@@ -1,4 +1,4 @@
-"""Noise taken out of a grey slice: its background by a threshold, its tissues by K-means."""
+"""Noise reduction of a grey slice: of its background by a threshold, of its tissues by K-means."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ LEVELS: Final = 256
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NoiseResult:
-    """What noise reduction made of a slice, and how.
+    """Result of noise reduction with its grey-level groups.
 
     Attributes:
-        image: uint8, the slice after it.
+        image: uint8, the slice after noise reduction.
         groups: uint8 of the same shape: 0 for the darkest group (the background), then upwards.
         starts: Grey level at which each group but the darkest begins, increasing.
         means: Mean grey level of each group, as many as there are groups.
-        counts: int64 (256,), pixels of each grey level before it.
+        counts: int64 (256,), pixels of each grey level before noise reduction.
     """
 
     image: NDArray[np.uint8]
@@ -38,7 +38,7 @@ def reduce_noise(image: NDArray[np.uint8], how: NoiseReduction) -> NDArray[np.ui
 
     Args:
         image: uint8, one grey image of any shape.
-        how: The method and its value.
+        how: The method and its parameter.
 
     Returns:
         uint8 of the same shape; `image` itself where the method is "none".
@@ -50,11 +50,11 @@ def reduce_noise(image: NDArray[np.uint8], how: NoiseReduction) -> NDArray[np.ui
 
 
 def explain_noise(image: NDArray[np.uint8], how: NoiseReduction) -> NoiseResult:
-    """Do what `reduce_noise` does, and tell how.
+    """Do what `reduce_noise` does, and return the groups as well.
 
     Args:
         image: uint8, one grey image of any shape.
-        how: The method and its value; "none" gives a single group.
+        how: The method and its parameter; "none" gives a single group.
     """
     counts = grey_histogram(image)
     starts = group_starts(counts, how)
@@ -71,11 +71,11 @@ def explain_noise(image: NDArray[np.uint8], how: NoiseReduction) -> NoiseResult:
 
 
 def group_starts(counts: NDArray[np.int64], how: NoiseReduction) -> tuple[int, ...]:
-    """Give the grey levels at which each group but the darkest begins.
+    """Return the grey levels at which each group but the darkest begins.
 
     Args:
         counts: int64 (256,), pixels of each grey level.
-        how: The method and its value.
+        how: The method and its parameter.
     """
     if how.method == "threshold":
         return (how.threshold,)
@@ -91,16 +91,16 @@ def grey_histogram(image: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 
 def otsu_threshold(counts: NDArray[np.int64]) -> int | None:
-    """Find the grey level that parts background and foreground best.
+    """Find the grey level that separates background and foreground best.
 
     It maximises the variance between the two classes (Otsu 1979, "A Threshold Selection Method
-    from Gray-Level Histograms"); of equal ones the lowest.
+    from Gray-Level Histograms"); of equal levels the lowest.
 
     Args:
         counts: int64 (256,), pixels of each grey level.
 
     Returns:
-        The first level of the foreground, 1..255; None where all pixels are alike.
+        The first level of the foreground, 1..255; None if all pixels are equal.
     """
     levels = np.arange(len(counts))
     below, total = np.cumsum(counts)[:-1], int(counts.sum())
@@ -109,21 +109,21 @@ def otsu_threshold(counts: NDArray[np.int64]) -> int | None:
     if not both.any():
         return None
     # Whole numbers up to the square, so that empty levels between two classes tie exactly.
-    apart = (total * grey_below - below * grey).astype(np.float64)
+    distance = (total * grey_below - below * grey).astype(np.float64)
     weight = np.where(both, below * (total - below), 1).astype(np.float64)
-    return int(np.where(both, apart**2 / weight, -1.0).argmax()) + 1
+    return int(np.where(both, distance**2 / weight, -1.0).argmax()) + 1
 
 
 def kmeans_starts(counts: NDArray[np.int64], clusters: int) -> tuple[int, ...]:
-    """Part the grey levels into groups with the least squared distance to their means.
+    """Divide the grey levels into groups with the least squared distance to their means.
 
-    Exact and without a random start: in one dimension groups are intervals, so the best parting
+    Exact and without a random start: in one dimension groups are intervals, so the best division
     of the first levels into m groups follows from that into m - 1 (Wang and Song 2011,
-    "Ckmeans.1d.dp"). Of equal ones, that whose upper groups begin lowest.
+    "Ckmeans.1d.dp"). Of equal divisions, the one whose upper groups begin lowest.
 
     Args:
         counts: int64 (256,), pixels of each grey level.
-        clusters: Groups, >= 1; fewer where there are not so many different levels.
+        clusters: Number of groups, >= 1; fewer if there are fewer different levels.
 
     Returns:
         The grey level at which each group but the first begins, increasing.

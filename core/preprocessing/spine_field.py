@@ -1,4 +1,4 @@
-"""A square field that follows the spine from slice to slice, found from the bone alone."""
+"""A square field that follows the spine from slice to slice, located by bone alone."""
 
 from __future__ import annotations
 
@@ -15,31 +15,30 @@ from core.constants import HU_AIR
 from core.types import CTVolume, FloatArray
 
 FIELD_VERSION: Final = 1
-"""Part of every store key: raise it when the same series gets another field."""
+"""Part of every store key: increase it when the same series gets another field."""
 GRID_MM: Final = 3.0
-"""Pixel of the coarse map that the spine is sought on."""
+"""Pixel of the coarse map on which the spine is located."""
 BONE_HU: Final = (150.0, 750.0)
-"""No bone below, nothing but bone above; between, a share."""
+"""HU of no bone and of pure bone; a linear share in between."""
 BLUR_MM: Final = (8.0, 12.0)
-"""Width of the bone map's blur along z and in the slice: a vertebra becomes one hill."""
+"""Standard deviation of the bone map's blur along z and in plane: a vertebra becomes one peak."""
 MIDLINE_MM: Final = 60.0
 """Standard deviation of the spine's distance from the middle of the image, left to right."""
 SLOPE: Final = 1.2
 """Steepest course of the spine: mm in the slice for each mm along z."""
 BEND_COST: Final = 0.05
-"""Loss of log density for each coarse pixel, squared, that the course moves between slices."""
+"""Cost in log density per squared coarse pixel that the course moves between slices."""
 MAX_REACH: Final = 8
-"""Coarse pixels that the course moves between two slices at most. Slices further apart than 20 mm
-hold it no longer; without a limit, one wrong position in a header would try every place from
-every other."""
+"""Maximum move of the course between two slices in coarse pixels. It limits the search when one
+wrong position in a header makes a slice distance very large."""
 SMOOTH_MM: Final = 6.0
 BEHIND_MM: Final = 14.0
-"""A vertebra's middle lies so far behind its densest part: arch and spinous process are thin."""
+"""Distance of a vertebra's middle behind its densest part: arch and spinous process are thin."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SpineField:
-    """Where the square of `side_mm` lies in each slice of a series.
+    """Position of the square of `side_mm` in each slice of a series.
 
     Attributes:
         centers_px: float64 (n, 2), (y, x) of the square's middle in pixels of the slice.
@@ -52,7 +51,7 @@ class SpineField:
     side_mm: float
 
     def __getitem__(self, slices: slice) -> SpineField:
-        """The field of some slices of the series."""
+        """Return the field of some slices of the series."""
         return SpineField(self.centers_px[slices], self.pixel_mm, self.side_mm)
 
     def __len__(self) -> int:
@@ -67,19 +66,19 @@ class SpineField:
         return left, top, left + width, top + height
 
     def cut(self, slice_hu: NDArray[np.int16], index: int) -> NDArray[np.int16]:
-        """The square of one slice, int16 HU (height, width); air where it leaves the image."""
+        """Cut the square from one slice, int16 HU (height, width); air outside the image."""
         left, top, right, bottom = self.box_xyxy(index)
         inside = slice_hu[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
         if inside.shape == (bottom - top, right - left):
             return inside
         square = np.full((bottom - top, right - left), HU_AIR, np.int16)
-        below, beside = max(-top, 0), max(-left, 0)
-        square[below : below + inside.shape[0], beside : beside + inside.shape[1]] = inside
+        y, x = max(-top, 0), max(-left, 0)
+        square[y : y + inside.shape[0], x : x + inside.shape[1]] = inside
         return square
 
 
 def spine_field_of(volume: CTVolume, side_mm: float | None) -> SpineField | None:
-    """The field of a CT volume; None where no side is asked for."""
+    """Find the field of a CT volume; None if `side_mm` is None."""
     if side_mm is None:
         return None
     return find_spine_field(volume.hu, volume.spacing_mm, side_mm)
@@ -88,13 +87,13 @@ def spine_field_of(volume: CTVolume, side_mm: float | None) -> SpineField | None
 def find_spine_field(
     hu: NDArray[np.int16], spacing_mm: tuple[float, float, float], side_mm: float
 ) -> SpineField:
-    """Find the course of the spine and lay the field along it.
+    """Find the course of the spine and centre the field on it.
 
-    Bone is summed on a coarse grid and blurred until a vertebra with its arch is one hill. The
-    course through the slices with the greatest sum of log density, less a cost for bending, is the
-    shortest path of a dynamic programme (Viterbi 1967): a jaw or a collar bone that is denser in
-    some slices cannot draw it off, as the way there and back costs more. No network takes part, so
-    that training and inference see the same field with every bundle.
+    Bone is averaged on a coarse grid and blurred until a vertebra with its arch is one peak. The
+    course through the slices with the greatest sum of log density, less a cost for bending, is
+    found by dynamic programming (Viterbi 1967): a jaw or a clavicle that is denser in some slices
+    does not attract it, as the way there and back costs more. No network is involved, so that
+    training and inference use the same field with every bundle.
 
     Args:
         hu: int16 HU, (z, y, x); slice 0 the most cranial.
@@ -124,7 +123,7 @@ def find_spine_field(
 def _bone_density(
     hu: NDArray[np.int16], spacing_mm: tuple[float, float, float]
 ) -> NDArray[np.float32]:
-    """Log share of bone around each coarse pixel, less for pixels beside the midline."""
+    """Log share of bone around each coarse pixel, lower away from the midline."""
     step_z, step_y, step_x = spacing_mm
     rows = max(8, round(hu.shape[1] * step_y / GRID_MM))
     columns = max(8, round(hu.shape[2] * step_x / GRID_MM))
@@ -170,9 +169,9 @@ def _best_course(density: NDArray[np.float32], reach: int) -> FloatArray:
 def _best_moves(
     best: NDArray[np.float32], steps: Sequence[tuple[int, int]]
 ) -> tuple[NDArray[np.float32], NDArray[np.int16]]:
-    """The best sum with which each pixel is reached, and the number of the step back from it.
+    """Return the best sum with which each pixel is reached, and the index of the step back.
 
-    The steps are tried one after the other: side by side they would need a map each.
+    The steps are tried one after the other; all at once would need a map for each.
     """
     rows, columns = best.shape
     reached = np.full(best.shape, -np.inf, np.float32)
@@ -189,6 +188,6 @@ def _best_moves(
 
 
 def _overlap(length: int, step: int) -> tuple[slice, slice]:
-    """Where a move by `step` arrives, and where it comes from, within 0..length-1."""
+    """Return the target and source ranges of a move by `step` within 0..length-1."""
     arrives = slice(max(0, -step), length - max(0, step))
     return arrives, slice(arrives.start + step, arrives.stop + step)

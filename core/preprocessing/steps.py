@@ -1,4 +1,4 @@
-"""How a slice becomes a network's input, step by step and as a whole; what a page can preview."""
+"""Preparation of a slice for a network, step by step, for previews."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from core.types import BoxXyxy, CTVolume
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparationSteps:
-    """One slice on its way to a network.
+    """Intermediate results of preparing one slice.
 
     Attributes:
-        hu: int16 HU (h, w), as it was scanned.
-        cut: int16 HU (a, b), what is kept of it.
-        windowed: uint8 (a, b), its grey levels in the window; the first of three windows.
+        hu: int16 HU (h, w), the whole slice.
+        cut: int16 HU (a, b), the part that is kept.
+        windowed: uint8 (a, b), grey levels in the window, the first if there are three.
         resized: uint8 (size, size).
         cleaned: uint8 (size, size), after noise reduction.
-        channels: uint8 (3, size, size), what the network's three channels hold.
-        channel_names: One a channel.
-        network: uint8 (size, size) for "grey", else (3, size, size): what training gathers.
+        channels: uint8 (3, size, size), the network's three channels.
+        channel_names: One per channel.
+        network: uint8 (size, size) for "grey", else (3, size, size), as in a training batch.
     """
 
     hu: NDArray[np.int16]
@@ -53,12 +53,12 @@ class PreparationSteps:
 def preparation_steps(
     volume: CTVolume, index: int, preparation: SlicePreparation, spine: SpineField | None = None
 ) -> PreparationSteps:
-    """Prepare one slice as a training batch holds it, and keep what each step makes of it.
+    """Prepare one slice as for a training batch, and keep the result of each step.
 
     Args:
         volume: The series.
-        index: Slice, 0 the most cranial.
-        preparation: How.
+        index: Index of the slice, 0 the most cranial.
+        preparation: The preparation.
         spine: From `spine_field_of`, of the whole series.
     """
     hu = np.asarray(volume.hu[index])
@@ -85,12 +85,12 @@ def preparation_steps(
 def preview_draws(
     seed: int, count: int, ranges: AugmentationRanges, *, epoch: int = 0, batch: int = 0
 ) -> list[Augmentation]:
-    """The changes that a run of this seed draws for a batch of `count` slices."""
+    """Draw the changes that a run of this seed applies to a batch of `count` slices."""
     return draws_of_batch(augmentation_seed(seed, epoch), batch, count, ranges)
 
 
 def changes_nothing(network: NDArray[np.uint8], change: Augmentation) -> bool:
-    """Whether a change leaves every byte of a prepared slice as it is."""
+    """Whether a change leaves every byte of a prepared slice unchanged."""
     return bool(np.array_equal(apply_augmentation(network, change), network))
 
 
@@ -101,10 +101,10 @@ def place_box_xyxy(
     """Place a box of a slice on the prepared slice.
 
     Args:
-        xyxy: In pixels of the slice.
+        xyxy: Box in pixels of the slice.
         shape: (h, w) of the slice.
-        index: The slice.
-        preparation: How it is prepared.
+        index: Index of the slice.
+        preparation: The preparation.
         spine: From `spine_field_of`.
     """
     kept = center_crop_xyxy(shape, preparation.crop) if spine is None else spine.box_xyxy(index)
@@ -119,18 +119,18 @@ def place_mask(
     preparation: SlicePreparation,
     spine: SpineField | None = None,
 ) -> NDArray[np.uint8]:
-    """Place the labels of a slice on the prepared slice, the nearest pixel's, uint8 (size, size).
+    """Place the labels of a slice on the prepared slice, by nearest pixel, uint8 (size, size).
 
     Args:
-        labels: uint8 (h, w), of the slice.
-        index: The slice.
-        preparation: How it is prepared.
+        labels: uint8 (h, w), labels of the slice.
+        index: Index of the slice.
+        preparation: The preparation.
         spine: From `spine_field_of`.
     """
     if spine is None:
         cut = center_crop(labels[np.newaxis], preparation.crop)[0]
     else:
-        # Air, which `cut` fills in, is no label.
+        # `cut` pads with air, which is not a label.
         cut = np.maximum(spine.cut(labels.astype(np.int16), index), 0).astype(np.uint8)
     rows = (np.arange(preparation.size) + 0.5) * cut.shape[0] / preparation.size
     columns = (np.arange(preparation.size) + 0.5) * cut.shape[1] / preparation.size

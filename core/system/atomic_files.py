@@ -1,8 +1,7 @@
 """Writes that leave either the old file or the new one, never a broken one.
 
-A process that is killed while it writes leaves a hidden file behind. It held a lock on that file,
-which the operating system gives back with the process: `sweep_leftovers` tells by it, and by the
-file's age, what nobody writes any more.
+A process that is killed while it writes leaves a hidden file behind. The operating system releases
+its lock on that file: by the lock and the file's age `sweep_leftovers` recognises abandoned files.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ _TEMPORARY: Final = re.compile(r"\.(?P<target>.+)\.[a-z0-9_]{8}(?P<suffix>\.[^.]
 
 @contextlib.contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `target`; on success fsync it and rename it over `target`.
+    """Yield a temporary path next to `target`; on success fsync it and rename it over `target`.
 
     Raises:
         StorageError: The folder cannot be written or the disk is full.
@@ -63,12 +62,11 @@ def sweep_leftovers(folder: Path, *, older_than_s: float = LEFT_SECONDS) -> int:
     """Remove the temporary files of writes that were killed, in a folder and all below it.
 
     Args:
-        folder: Written by this program alone; none is as good as an empty one. Links are not
-            followed.
-        older_than_s: Younger files are let be: a write locks its file a moment after making it.
+        folder: Folder that only this program writes to; it need not exist. Links are not followed.
+        older_than_s: Minimum age; a write locks its file a moment after making it.
 
     Returns:
-        How many files were removed.
+        Number of files removed.
     """
     removed = 0
     for place, _, names in os.walk(folder):
@@ -87,7 +85,7 @@ def is_temporary(name: str) -> bool:
 
 
 def _claim(handle: int) -> int | None:
-    """Lock a new file for as long as it is open; None, and the file closed, where that is not."""
+    """Lock a new file while it is open; close it and return None where locking is unsupported."""
     if sys.platform != "win32":
         with contextlib.suppress(OSError):
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -97,7 +95,7 @@ def _claim(handle: int) -> int | None:
 
 
 def _is_left(path: Path, older_than_s: float) -> bool:
-    """Whether nobody writes a temporary file any more."""
+    """Whether a temporary file was abandoned by its writer."""
     try:
         if time.time() - path.lstat().st_mtime < older_than_s:
             return False
@@ -131,21 +129,20 @@ def write_json(target: Path, value: Any) -> None:  # noqa: ANN401 - any JSON val
     """Write `value` as indented JSON to `target` atomically.
 
     Raises:
-        ValueError: `value` holds NaN or infinity, which JSON has no word for.
+        ValueError: `value` holds NaN or infinity, which JSON cannot represent.
     """
     write_text(target, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
-def what_mends(error: OSError, usual: str) -> str:
-    """What to do about a file that could not be opened or written.
+def remedy_for(error: OSError, usual: str) -> str:
+    """Choose the remedy for a file that could not be opened or written.
 
     Args:
-        error: Why it could not.
-        usual: What mends most such errors, as half a sentence.
+        error: The failure.
+        usual: Remedy for most such errors, a clause without a full stop.
 
     Returns:
-        `usual`, but for the one error that neither space nor permissions mend: no file can be
-        opened while this process holds as many as it may.
+        `usual`, except where this process has reached its limit of open files.
     """
     if error.errno == errno.EMFILE:
         return "raise the limit of open files (`ulimit -n`) above the number of studies"
@@ -154,5 +151,5 @@ def what_mends(error: OSError, usual: str) -> str:
 
 def _storage_error(target: Path, error: OSError) -> StorageError:
     reason = error.strerror or "the write failed"
-    mend = what_mends(error, "free some space or choose a folder you can write to")
-    return StorageError(f"Cannot write {target}: {reason}; {mend}.")
+    remedy = remedy_for(error, "free some space or choose a folder you can write to")
+    return StorageError(f"Cannot write {target}: {reason}; {remedy}.")

@@ -1,4 +1,4 @@
-"""Room on the disk, asked for before something large is written."""
+"""Check free disk space and quotas before writing something large."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ _GIB: Final = 1 << 30
 
 
 def check_space(folder: Path, needed: int, keep_free: int) -> None:
-    """See that a folder's disk takes `needed` bytes and keeps some free.
+    """Check that a folder's disk has room for `needed` bytes and keeps some free.
 
-    A full disk breaks everything on the machine, not this program alone; so it stops before.
+    A full disk affects every program on the machine, so this one stops before that.
 
     Args:
-        folder: Where to write; it need not exist yet.
+        folder: Folder to write to; it need not exist yet.
         needed: Bytes to be written.
         keep_free: Bytes that stay free (MIN_FREE_GIB).
 
     Raises:
-        StorageError: There is too little room.
+        StorageError: There is too little space.
     """
     place = next((one for one in (folder, *folder.absolute().parents) if one.exists()), Path("/"))
     try:
         free = shutil.disk_usage(place).free
     except OSError:
-        # A place that cannot be asked may still take the file; the write says so if not.
+        # The write itself fails if there is no space after all.
         return
     if free - needed < keep_free:
         raise StorageError(
@@ -39,15 +39,15 @@ def check_space(folder: Path, needed: int, keep_free: int) -> None:
 
 
 def check_quota(folder: Path, needed: int, quota_gib: float) -> None:
-    """See that the uploads of all sessions stay within their quota.
+    """Check that the uploads of all sessions stay within their quota.
 
     Args:
-        folder: Holds them all.
+        folder: Folder of all uploads.
         needed: Bytes to be added.
-        quota_gib: What they may take together (UPLOAD_QUOTA_GIB).
+        quota_gib: Quota of all uploads together (UPLOAD_QUOTA_GIB).
 
     Raises:
-        StorageError: They would not.
+        StorageError: The quota would be exceeded.
     """
     used = tree_bytes(folder)
     if used + needed > quota_gib * _GIB:
@@ -59,7 +59,7 @@ def check_quota(folder: Path, needed: int, quota_gib: float) -> None:
 
 
 def tree_bytes(folder: Path) -> int:
-    """Bytes of all files below a folder; 0 where there is none."""
+    """Total size in bytes of all files below a folder; 0 if it does not exist."""
     total = 0
     for path in folder.rglob("*"):
         # Another session may remove its files meanwhile.

@@ -1,8 +1,8 @@
 """One function over many items: in local processes, or on the workers of a dask cluster.
 
 A typed error belongs to its item and does not stop the others; a lost worker does not lose items.
-The function should leave its result whole or not at all (`core.system.atomic_files`), since an
-item whose worker was lost is run again, and in a run that is closed early some items end midway.
+The function should write its result atomically (`core.system.atomic_files`), since an item whose
+worker was lost is run again, and closing a run early interrupts some items.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Result = TypeVar("Result")
 CONNECT_SECONDS: Final = 6.0
 """How long a scheduler may take to answer."""
 FIRST_WORKER_SECONDS: Final = 60.0
-"""How long the first worker of a cluster may take to come; a batch queue may be slow."""
+"""How long the first worker of a cluster may take to start; a batch queue may be slow."""
 PROCESS_GROWTH_BYTES: Final = 4 << 30
 """Growth above which a local process is replaced by a new one; networks and a series fit in it."""
 
@@ -46,7 +46,7 @@ class Workers:
     """Where the work is done.
 
     Attributes:
-        jobs: Local processes; None is one a core, 1 is this process.
+        jobs: Local processes; None means one per core, 1 means this process.
         dask: Address of a dask scheduler, "tcp://host:port"; `jobs` is then ignored.
 
     Raises:
@@ -67,12 +67,12 @@ class Workers:
 
 @dataclass(frozen=True, slots=True)
 class Outcome(Generic[Item, Result]):
-    """What became of one item: a value, or a typed error.
+    """Result of one item: a value, or a typed error.
 
     Attributes:
-        item: As it was given.
-        value: What the function returned; None where it failed.
-        error: Why it failed; None where it did not.
+        item: The item.
+        value: Return value of the function; None if it failed.
+        error: Reason of the failure; None if it succeeded.
     """
 
     item: Item
@@ -89,21 +89,20 @@ def run_over(
 ) -> Generator[Outcome[Item, Result], None, None]:
     """Call `function` on every item and yield the outcomes as they come, in any order.
 
-    Closing the generator cancels what has not begun. An item whose worker dies is run again and
-    gets a WorkerError if that worker dies too: on this machine in a process that has no other item
-    beside it; on a cluster elsewhere, as often as the scheduler's
-    `distributed.scheduler.allowed-failures` says.
+    Closing the generator cancels items that have not started. An item whose worker dies is run
+    again and gets a WorkerError if that worker dies too: on this machine alone in a new process; on
+    a cluster as often as the scheduler's `distributed.scheduler.allowed-failures` allows.
 
     Args:
-        function: Top-level callable, or a `functools.partial` of one, that can be pickled with
-            what it holds; it runs in other processes, so its results must pickle as well.
-        items: Finite; small, as they travel (a path, not an array).
-        workers: Where to run.
-        progress: Called in the caller's thread with items done and items in all, first with 0.
+        function: Top-level callable, or a `functools.partial` of one; it and its results must be
+            picklable.
+        items: Finite, and small because they are sent to other processes (a path, not an array).
+        workers: Local processes or a cluster.
+        progress: Called in the caller's thread with (items done, items in all), first with 0.
 
     Raises:
-        ConfigError: The scheduler cannot be reached, is lost, or has no worker that fits.
-        Exception: Any error of `function` that is not a CSpineError, at once.
+        ConfigError: The scheduler cannot be reached, is lost, or has no suitable worker.
+        Exception: Any error of `function` that is not a CSpineError, immediately.
     """
     waiting = list(items)
     if progress is not None:
@@ -125,7 +124,7 @@ def run_over(
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """An outcome without its item, which need not travel back."""
+    """An outcome without its item, which need not be sent back."""
 
     value: Any
     error: CSpineError | None = None
@@ -150,10 +149,10 @@ def _here(guarded: _Guarded, items: Sequence[Any]) -> _Answers:
 
 
 def _in_processes(guarded: _Guarded, items: Sequence[Any], jobs: int) -> _Answers:
-    """Run on `jobs` >= 2 processes; after a death look for the item that caused it.
+    """Run on `jobs` >= 2 processes; after one dies, find the item that caused it.
 
-    The items that were under way run again one by one. Where none of them kills its process, the
-    memory was short for so many at a time, and half as many go on.
+    The items in progress run again one by one. If none of them kills its process, memory was too
+    short for so many at a time, and half as many processes continue.
     """
     left: dict[int, Any] = dict(enumerate(items))
     while left:
@@ -198,7 +197,7 @@ def _allow_growth() -> None:
 
 
 def _alone(guarded: _Guarded, task: _Task) -> tuple[int, _Answer]:
-    """Run one task in a process of its own; two jobs, since joblib would run one of one here."""
+    """Run one task in a separate process; with a single job joblib would run it in this one."""
     try:
         (answer,) = _pool(2)([delayed(guarded)(task)])
         return answer
@@ -226,7 +225,7 @@ def _on_cluster(guarded: _Guarded, items: Sequence[Any], address: str) -> _Answe
                     ) from error
                 except ModuleNotFoundError as error:
                     raise _other_environment(error) from error
-                # The scheduler then forgets the result, so that it lies in no worker's memory.
+                # Lets the scheduler drop the result from its workers' memory.
                 future.release()
         finally:
             client.cancel(futures)
@@ -234,10 +233,10 @@ def _on_cluster(guarded: _Guarded, items: Sequence[Any], address: str) -> _Answe
 
 @contextlib.contextmanager
 def _client(address: str) -> Generator[Client, None, None]:
-    """Connect, or raise ConfigError where no scheduler answers or none of its workers comes."""
+    """Connect; raise ConfigError if no scheduler answers or no worker starts."""
     from distributed import Client
 
-    # What it logs, tracebacks among them, comes back here as an exception or is mended by a retry.
+    # Its logged errors come back here as exceptions or are resolved by a retry.
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     try:
         # A client whose first connection fails hangs and writes on standard error when collected.
@@ -264,7 +263,7 @@ def _client(address: str) -> Generator[Client, None, None]:
 def _check_environment(client: Client) -> None:
     """Raise ConfigError where the scheduler or a worker cannot import the program."""
 
-    # Nested, so that it travels as code and not as a name in the module that may be missing.
+    # Nested, so that it is pickled as code and not by the name of a module that may be missing.
     def import_program() -> None:
         import core.system.parallel  # noqa: F401  # pyright: ignore[reportUnusedImport]
 
@@ -283,10 +282,10 @@ def _other_environment(error: ModuleNotFoundError) -> ConfigError:
 
 
 async def _shake_hands(address: str) -> None:
-    """Raise OSError if nothing answers, MemoryError or ValueError if it does not speak dask."""
+    """Raise OSError if nothing answers, MemoryError or ValueError if the peer is not dask."""
     from distributed.comm.core import connect
 
-    # The time limit of `connect` ends with the connection; its handshake would wait for ever.
+    # The time limit of `connect` does not cover its handshake, which could wait for ever.
     shake = connect(address, timeout=CONNECT_SECONDS)
     comm = await asyncio.wait_for(shake, 1.1 * CONNECT_SECONDS)
     await comm.close()

@@ -1,4 +1,4 @@
-"""Parquet tables whose faults come with a remedy."""
+"""Read and write Parquet tables; errors name the remedy."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ Compression = Literal["snappy", "zstd"]
 def read_parquet(
     file: Path, columns: Sequence[str], error: type[CSpineError], remedy: str
 ) -> pd.DataFrame:
-    """Read a table that needs certain columns.
+    """Read a table and check that it has certain columns.
 
     Args:
-        file: To read.
-        columns: That it must have; others are read too.
-        error: Raised where something is wrong.
-        remedy: What the reader can do about it, the end of the message.
+        file: Parquet file.
+        columns: Required columns; others are read too.
+        error: Type of the error raised.
+        remedy: What the user can do, the end of the message.
 
     Raises:
-        CSpineError: As `error`: the file is missing, broken or lacks a column.
+        CSpineError: Of type `error`: the file is missing, unreadable or lacks a column.
     """
     if not file.is_file():
         raise error(f"{file} does not exist; {remedy}.")
@@ -51,10 +51,10 @@ def write_parquet(
     """Write a table without its index, atomically.
 
     Args:
-        file: Replaced; its folder is made where it does not exist.
-        table: To write.
-        compression: Of the columns.
-        level: Of the compression; the codec's own if None.
+        file: File to replace; its folder is created if missing.
+        table: Table to write.
+        compression: Codec of the columns.
+        level: Compression level; the codec's default if None.
 
     Raises:
         StorageError: The file cannot be written.

@@ -1,4 +1,4 @@
-"""Which process a number stands for: numbers are given again, and clocks are set."""
+"""Identify a process beyond its id: ids are reused, and clocks are set."""
 
 from __future__ import annotations
 
@@ -9,21 +9,20 @@ import psutil
 
 _PROC: Final = Path("/proc")
 _ENDED: Final = ("Z", "X", "x")
-"""States of a process that has ended and is only listed until its parent has looked."""
+"""States of a process that has ended and is only listed until its parent has waited for it."""
 
 
 def process_identity(pid: int) -> str | None:
-    """What tells a living process from every other that had or will have its number.
+    """Identity that distinguishes a running process from all others with the same id.
 
-    On Linux the boot and the start in ticks since then: the start as a date is the kernel's boot
-    time plus these ticks, and that boot time moves whenever the clock is set. Elsewhere the start
-    in seconds since 1970, which the system notes once.
+    On Linux it is the boot id and the start in ticks since boot: the start as a date moves whenever
+    the clock is set. Elsewhere it is the start in seconds since 1970, which the system notes once.
 
     Args:
-        pid: Of any process of this machine.
+        pid: Process id on this machine.
 
     Returns:
-        None where there is no such process, or one that has ended and was not waited for.
+        The identity; None if no such process runs (a zombie does not count).
     """
     try:
         boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
@@ -35,13 +34,12 @@ def process_identity(pid: int) -> str | None:
 
 
 def is_same_process(pid: int, identity: str | float | None) -> bool:
-    """Whether the process lives that had this identity.
+    """Whether the process with this identity still runs.
 
     Args:
-        pid: Its number.
-        identity: What `process_identity` gave; None is nobody. A number is what older files hold,
-            the start in seconds since 1970: it is compared as such to within a second, so that
-            the process that wrote it is not taken for dead unless the clock was set meanwhile.
+        pid: Process id.
+        identity: Result of `process_identity`; None matches no process. Older files hold a number,
+            the start in seconds since 1970, which is compared to within a second.
     """
     if isinstance(identity, int | float):
         started = _start_date(pid)
@@ -60,7 +58,7 @@ def _start_ticks(pid: int) -> int | None:
 
 
 def _start_date(pid: int) -> float | None:
-    """The start of a living process in seconds since 1970."""
+    """Start of a running process in seconds since 1970."""
     try:
         process = psutil.Process(pid)
         started = process.create_time()

@@ -1,9 +1,9 @@
-"""A function that runs in a process of its own, which may be killed: for files nobody vouches for.
+"""Run a function in a separate process that may be killed: for untrusted files.
 
-A decoder fed with a crafted file may ask for all memory, never come back, or take its process down.
-Here it takes down a child and no more. The child lives on from call to call, as its imports cost a
-second; after it was killed the next call starts another. Requests and answers are JSON: nothing
-that the child says is unpickled.
+A decoder given a crafted file may ask for all memory, never return, or crash its process. Here it
+affects only a child process. The child is kept from call to call, as its imports cost a second;
+after it was killed the next call starts another. Requests and answers are JSON: nothing from the
+child is unpickled.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ from core.errors import CSpineError, DicomSeriesError, WorkerError
 from core.types import Progress
 
 Task = Callable[[Mapping[str, Any], Progress], Any]
-"""Takes a JSON object and a place to tell progress; returns something that JSON can hold."""
+"""Takes a JSON object and a progress callback; returns a JSON value."""
 
 _ROOT: Final = PROJECT_ROOT
 _POLL_SECONDS: Final = 0.25
 _START_SECONDS: Final = 180.0
 _PATIENCE_SECONDS: Final = 5.0
-"""How long after its time a child ends itself, where its parent is no longer there to end it."""
+"""How long after its time limit a child ends itself, in case its parent is gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one call may use.
+    """Limits of one call.
 
     Attributes:
-        memory_bytes: Address space beyond what the child has once its imports are done; enforced
-            by the operating system where it knows such a limit (Linux).
+        memory_bytes: Address space beyond that of the child after its imports; enforced by the
+            operating system where it supports such a limit (Linux).
         seconds: Wall-clock time.
     """
 
@@ -59,11 +59,11 @@ class ConfinedWorker:
     """
 
     def __init__(self, task: Task, limits: Limits) -> None:
-        """Name the task.
+        """Prepare the worker without starting its child.
 
         Args:
-            task: Top-level function of a module; the child imports it by its name.
-            limits: For each call.
+            task: Top-level function of a module; the child imports it by name.
+            limits: Limits of each call.
         """
         self._name = f"{task.__module__}:{task.__qualname__}"
         self._limits = limits
@@ -74,20 +74,20 @@ class ConfinedWorker:
 
     @property
     def pid(self) -> int | None:
-        """Process id of the child; None where there is none."""
+        """Process id of the child; None if there is none."""
         return None if self._child is None else self._child.pid
 
     def call(self, request: Mapping[str, Any], progress: Progress | None = None) -> Any:  # noqa: ANN401
-        """Have the child do the task.
+        """Run the task in the child.
 
         Args:
             request: A JSON object.
-            progress: Told what the task tells, and again every quarter of a second; what it raises
-                ends the call and the child.
+            progress: Called with the task's progress, and again every quarter of a second; an
+                exception from it ends the call and the child.
 
         Raises:
-            CSpineError: What the task raised.
-            WorkerError: The child died, ran out of memory or of time, or broke over the request.
+            CSpineError: Raised by the task.
+            WorkerError: The child died, ran out of memory or time, or failed on the request.
         """
         with self._turn:
             try:
@@ -95,7 +95,7 @@ class ConfinedWorker:
                 self._send(request)
                 kind, *content = self._answer(progress)
             except BaseException:
-                # Whatever the child is at, nobody waits for it any more.
+                # Nobody waits for the child's answer any more.
                 self._kill()
                 raise
         if kind == "value":
@@ -144,14 +144,14 @@ class ConfinedWorker:
             raise _broken() from None
 
     def _answer(self, progress: Progress | None) -> list[Any]:
-        """Wait for what becomes of a request, and hand on progress meanwhile."""
+        """Wait for the answer to a request and report progress meanwhile."""
         deadline = time.monotonic() + self._limits.seconds
-        told = _Told(progress)
-        while (line := self._next(deadline, told)) is not None:
+        reported = _RepeatedProgress(progress)
+        while (line := self._next(deadline, reported)) is not None:
             answer: list[Any] = json.loads(line)
             if answer[0] != "progress":
                 return answer
-            told(*answer[1:])
+            reported(*answer[1:])
         if time.monotonic() < deadline:
             raise _broken()
         raise WorkerError(
@@ -159,14 +159,14 @@ class ConfinedWorker:
             "export the series again, or give one series at a time."
         )
 
-    def _next(self, deadline: float, told: _Told | None) -> str | None:
-        """Wait for a line of the child; None where it ended or the time is over."""
+    def _next(self, deadline: float, reported: _RepeatedProgress | None) -> str | None:
+        """Wait for a line from the child; None if it ended or the time is over."""
         while (left := deadline - time.monotonic()) > 0:
             try:
                 return self._lines.get(timeout=min(left, _POLL_SECONDS)) or None
             except queue.Empty:
-                if told is not None:
-                    told.again()
+                if reported is not None:
+                    reported.again()
         return None
 
     def _kill(self) -> None:
@@ -181,8 +181,8 @@ class ConfinedWorker:
                     stream.close()
 
 
-class _Told:
-    """A listener that is told its last count again while nothing new comes."""
+class _RepeatedProgress:
+    """A progress callback whose last call can be repeated while nothing new comes."""
 
     def __init__(self, progress: Progress | None) -> None:
         self._progress = progress
@@ -199,13 +199,13 @@ class _Told:
 
 def _broken() -> WorkerError:
     return WorkerError(
-        "These files broke the process that reads them, which was ended; export the series again "
+        "The process that reads these files failed and was ended; export the series again "
         "from its source."
     )
 
 
 def _pump(stream: IO[str] | None, lines: queue.SimpleQueue[str]) -> None:
-    """Hand on what the child says; an empty line is its end."""
+    """Forward the child's output lines; an empty line marks its end."""
     with contextlib.suppress(OSError, ValueError):
         for line in stream or ():
             lines.put(line)
@@ -213,11 +213,11 @@ def _pump(stream: IO[str] | None, lines: queue.SimpleQueue[str]) -> None:
 
 
 def _error(kind: str, content: list[Any]) -> CSpineError:
-    """Rebuild the error that the child names."""
+    """Rebuild the error that the child reported."""
     known = getattr(errors, kind, None)
     if known is DicomSeriesError:
-        path, problem, mend = content
-        return DicomSeriesError(Path(path), problem, mend)
+        path, problem, remedy = content
+        return DicomSeriesError(Path(path), problem, remedy)
     if isinstance(known, type) and issubclass(known, CSpineError):
         return known(*content)
     if kind == "MemoryError":
@@ -229,9 +229,9 @@ def _error(kind: str, content: list[Any]) -> CSpineError:
 
 
 def _serve(name: str, memory_bytes: int, seconds: float) -> None:
-    """Be the child: answer each line of standard input with lines on standard output."""
+    """Run as the child: answer each line of standard input with lines on standard output."""
     module, _, function = name.partition(":")
-    # Codecs print what they please; only this module may speak on the line to the parent.
+    # Codecs may print to standard output, which is therefore kept from them.
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     with open(os.devnull, "w") as nowhere:  # noqa: PTH123
         os.dup2(nowhere.fileno(), sys.stdout.fileno())
@@ -239,14 +239,14 @@ def _serve(name: str, memory_bytes: int, seconds: float) -> None:
     task: Task = getattr(importlib.import_module(module), function)
     _limit_memory(memory_bytes)
 
-    def say(*content: object) -> None:
+    def send(*content: object) -> None:
         out.write(json.dumps(content) + "\n")
         out.flush()
 
     def progress(done: int, total: int) -> None:
-        say("progress", done, total)
+        send("progress", done, total)
 
-    say("ready")
+    send("ready")
     for line in sys.stdin:
         _end_itself_after(seconds + _PATIENCE_SECONDS)
         try:
@@ -254,10 +254,10 @@ def _serve(name: str, memory_bytes: int, seconds: float) -> None:
         except CSpineError as error:
             answer = (type(error).__name__, *(str(part) for part in _arguments(error)))
         except BaseException as error:  # noqa: BLE001 - one codec raises a BaseException
-            # Only the kind of it: a message may quote what stands in the file.
+            # Only its type: a message may quote the file's content.
             answer = ("MemoryError" if isinstance(error, MemoryError) else "Exception",)
         _end_itself_after(0)
-        say(*answer)
+        send(*answer)
 
 
 def _arguments(error: CSpineError) -> tuple[Any, ...]:
@@ -265,13 +265,13 @@ def _arguments(error: CSpineError) -> tuple[Any, ...]:
 
 
 def _end_itself_after(seconds: float) -> None:
-    """Have the operating system end this process in time, whatever it is at; 0 for not at all."""
+    """Have the operating system end this process after so many seconds; 0 cancels that."""
     if hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 def _limit_memory(extra_bytes: int) -> None:
-    """Let the address space grow by so much and no more, where the system can tell and limit it."""
+    """Limit the growth of the address space, where the system supports it."""
     try:
         import resource
 

@@ -40,10 +40,10 @@ def fractures_figure(
     shown: DataSetStatistics, everything: DataSetStatistics, chosen: int | None
 ) -> go.Figure:
     """Draw how many vertebrae are fractured in one patient; `customdata` is that number."""
-    last = int(np.flatnonzero(everything.fractures_a_patient).max(initial=1)) + 1
+    last = int(np.flatnonzero(everything.fractures_per_patient).max(initial=1)) + 1
     picked = [k == chosen for k in range(last)]
-    figure = _bars([str(k) for k in range(last)], shown.fractures_a_patient[:last],
-                   everything.fractures_a_patient[:last], [CURRENT] * last, picked,
+    figure = _bars([str(k) for k in range(last)], shown.fractures_per_patient[:last],
+                   everything.fractures_per_patient[:last], [CURRENT] * last, picked,
                    hover="%{x} fractured vertebrae: %{y} studies")  # fmt: skip
     figure.update_xaxes(type="category")
     return _laid_out(figure, "fractured vertebrae in one patient", "studies")

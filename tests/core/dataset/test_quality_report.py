@@ -69,7 +69,7 @@ def test_the_facts_tell_sizes_spacing_and_syntaxes(index):
     facts = dict(summarise(index).facts)
     assert facts["Studies"] == "5"
     assert facts["Slices"] == "115"
-    assert facts["Slices a study"] == "21 to 25, median 24"
+    assert facts["Slices per study"] == "21 to 25, median 24"
     assert facts["Slice distance"] == "3.00 mm"
     assert facts["Sizes in pixels"] == "4 × 4: 5"
     assert facts["Transfer syntaxes"] == "Explicit VR Little Endian: 115"

@@ -102,7 +102,7 @@ def test_a_byte_order_mark_and_more_columns_in_another_order_are_fine(tmp_path):
         ("StudyInstanceUID,C1,C2,C3,C4,C5,C6\n", r"line 1: no column patient_overall, C7"),
         ("", "line 1: no column"),
         ("StudyInstanceUID;patient_overall;C1;C2;C3;C4;C5;C6;C7\n", "line 1: no column"),
-        (HEAD.replace("C7", "C7,C7"), "line 1: column C7 stands there twice"),
+        (HEAD.replace("C7", "C7,C7"), "line 1: column C7 occurs twice"),
         (
             HEAD + '1.1,0,0,0,0,0,0,0,0\n1.2,"0,0,0,0,0,0,0,0\n1.3,0,0,0,0,0,0,0,0\n',
             "line 3: .*CSV",
@@ -152,7 +152,7 @@ def test_a_row_given_twice_counts_once_and_two_that_differ_count_for_nothing(tmp
     assert [(p.line, p.problem) for p in data_set.problems] == [
         (3, "another line labels the same study differently"),
         (4, "another line labels the same study differently"),
-        (5, "the study stands in an earlier line too"),
+        (5, "the study occurs in an earlier line"),
     ]
 
 
@@ -218,7 +218,7 @@ BOX = "1.1,1,2,3,4,5\n"
         ("1.1,1,2,3,4,", "slice_number", "slice_number is not a number"),
         ("1.1,1,2,3", None, "too few values"),
         (",1,2,3,4,5", "StudyInstanceUID", "is empty"),
-        (BOX.strip(), "StudyInstanceUID", "the same box stands in an earlier line too"),
+        (BOX.strip(), "StudyInstanceUID", "the same box occurs in an earlier line"),
     ],
 )
 def test_a_wrong_box_is_left_out_and_named(tmp_path, row, column, problem):

@@ -190,5 +190,5 @@ def test_the_tables_join_to_the_index_that_is_built(tmp_path):
 
 def test_an_index_without_a_needed_column_is_refused(tmp_path):
     data_set = boxed(tmp_path, "1.1,1,2,3,4,2")
-    with pytest.raises(DataRootError, match="lacks the column cols; build it anew"):
+    with pytest.raises(DataRootError, match="lacks the column cols; build it again"):
         check_boxes(data_set, slice_rows().drop(columns="cols"))

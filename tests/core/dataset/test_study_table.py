@@ -113,7 +113,7 @@ def test_statistics_are_pandas_counts(made):
     assert stats.flagged == studies[list(FLAG_COLUMNS)].any(axis=1).sum()
     assert stats.vertebrae.tolist() == positive.sum().tolist()
     counts = positive.sum(axis=1).value_counts().reindex(range(8), fill_value=0)
-    assert stats.fractures_a_patient.tolist() == counts.tolist()
+    assert stats.fractures_per_patient.tolist() == counts.tolist()
     for i, one in enumerate(VERTEBRAE):
         for j, other in enumerate(VERTEBRAE):
             both = (positive[one] & positive[other]).sum()
@@ -154,7 +154,7 @@ def test_no_study_gives_zeros_and_no_median(made):
     table = made[2]
     stats = summarise_studies(table, np.zeros(len(table), bool), distribution_edges(table))
     assert (stats.studies, stats.labelled, stats.boxes, stats.bytes) == (0, 0, 0, 0)
-    assert stats.together.sum() == stats.fractures_a_patient.sum() == 0
+    assert stats.together.sum() == stats.fractures_per_patient.sum() == 0
     assert np.isnan(stats.n_slices.median)
 
 

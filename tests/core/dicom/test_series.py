@@ -245,7 +245,7 @@ def test_a_broken_slice_is_a_typed_error_that_names_the_file(tmp_path, changes, 
     with pytest.raises(DicomSeriesError, match=message) as caught:
         read_series(tmp_path)
     assert caught.value.path.name == "2.dcm"
-    assert caught.value.mend in str(caught.value)
+    assert caught.value.remedy in str(caught.value)
 
 
 @pytest.mark.parametrize("syntax", SYNTAXES)

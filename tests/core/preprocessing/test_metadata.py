@@ -41,7 +41,7 @@ def test_an_unknown_thickness_counts_as_zero(thickness):
 
 @pytest.mark.parametrize("z", [[[1.0, 2.0]], [1.0, float("nan")]])
 def test_positions_that_are_not_one_number_a_slice_are_refused(z):
-    with pytest.raises(ValueError, match="one finite number a slice"):
+    with pytest.raises(ValueError, match="one finite number per slice"):
         slice_metadata(z, 1.0)
 
 

@@ -46,7 +46,7 @@ def test_a_typed_error_belongs_to_its_item_and_keeps_its_words(workers):
     assert failed.value is None
     assert isinstance(failed.error, DicomSeriesError)
     assert str(failed.error) == "3: the number is odd; give an even one."
-    assert (failed.error.path, failed.error.mend) == (Path("3"), "give an even one")
+    assert (failed.error.path, failed.error.remedy) == (Path("3"), "give an even one")
 
 
 def test_any_other_error_stops_the_run(workers):

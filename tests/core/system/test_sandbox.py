@@ -48,7 +48,7 @@ def test_typed_errors_keep_their_words_and_the_process(worker):
     before = alive(worker)["pid"]
     with pytest.raises(DicomSeriesError, match=r"^1\.dcm: it is odd; make it even\.$") as caught:
         worker.call({"what": "refuse", "say": "series"})
-    assert caught.value.mend == "make it even"
+    assert caught.value.remedy == "make it even"
     with pytest.raises(ArchiveError, match="pack it again"):
         worker.call({"what": "refuse", "say": "archive"})
     assert alive(worker)["pid"] == before
@@ -62,7 +62,7 @@ def test_an_untyped_error_names_nothing_of_the_file(worker):
 
 def test_a_death_is_a_typed_error_and_the_next_call_is_served(worker):
     before = alive(worker)["pid"]
-    with pytest.raises(WorkerError, match="broke the process"):
+    with pytest.raises(WorkerError, match="process that reads these files failed"):
         worker.call({"what": "die"})
     assert alive(worker)["pid"] != before
 

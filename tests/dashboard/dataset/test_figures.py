@@ -54,7 +54,7 @@ def test_what_is_chosen_is_outlined_and_other_counts_fade(statistics):
 def test_counts_of_fractures_end_with_the_most_there_are(statistics):
     shown, everything = statistics
     _, front = fractures_figure(shown, everything, None).data
-    most = int(np.flatnonzero(everything.fractures_a_patient).max())
+    most = int(np.flatnonzero(everything.fractures_per_patient).max())
     assert list(front.x) == [str(k) for k in range(most + 1)]
 
 
