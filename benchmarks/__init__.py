@@ -1,1 +1,1 @@
-"""One script a speed claim; each prints a ratio against its peer, measured in the same run."""
+"""One script per speed claim; each prints a ratio against its peer, measured in the same run."""

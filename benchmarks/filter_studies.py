@@ -1,9 +1,9 @@
 """A filter of the Dataset page at the full set's size: 2,019 studies, 711,601 slices, 7,217 boxes.
 
-Run with `make bench ARGS=filter_studies`. Every filter of the page is asked for, the studies are
-chosen and all figures of its charts counted anew. The peer, pandas, joins the index's slices to the
-studies and groups them by study for each filter, as the figures would be made from the two files
-without `study_table`. Both give the same studies, slices, bytes and positives of C1 to C7.
+Run with `make bench ARGS=filter_studies`. For every filter of the page the studies are selected and
+all figures of its charts computed. The peer, pandas, joins the index's slices to the studies and
+groups them by study for each filter, as the figures would be made from the two files without
+`study_table`. Both give the same studies, slices, bytes and positives of C1 to C7.
 """
 
 from __future__ import annotations

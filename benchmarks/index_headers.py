@@ -1,10 +1,10 @@
-"""Index a warm data root on one core, hashes included: headers a second, and against pydicom.
+"""Index a warm data root on one core, hashes included: headers per second, and against pydicom.
 
 The peer does what a short script would: for every file `pydicom.dcmread(stop_before_pixels=True)`
-for the header and `hashlib.file_digest` for the SHA-256, without ordering, checking, judging or
+for the header and `hashlib.file_digest` for the SHA-256, without ordering, checking or
 writing anything. `build_index` does all of that, in one process. Both start with the files in the
 page cache, take turns, and the medians are compared. A second run over unchanged files is timed
-beside it, without a target.
+as well, without a target.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from core.dataset.index import build_index
 from core.system.parallel import Workers
 from tests.core.dicom.dicom_factory import write_ct_series
 
-HEADERS_A_SECOND: Final = 400.0
+HEADERS_PER_SECOND: Final = 400.0
 
 
 def write_root(root: Path, studies: int, slices: int) -> list[Path]:
-    """Write studies of 512 x 512 noise, 0.5 MB a file, and return the files."""
+    """Write studies of 512 x 512 noise, 0.5 MB per file, and return the files."""
     rng = np.random.default_rng(0)
     files: list[Path] = []
     for k in range(studies):
@@ -79,8 +79,8 @@ def main() -> None:
     figures = [
         {
             "name": "index a warm data root, hashes included, one core",
-            "peer": f"{HEADERS_A_SECOND:g} headers/s",
-            "ratio": round(rate / HEADERS_A_SECOND, 2),
+            "peer": f"{HEADERS_PER_SECOND:g} headers/s",
+            "ratio": round(rate / HEADERS_PER_SECOND, 2),
             "target": 1.0,
         },
         {

@@ -1,6 +1,6 @@
 """Many sessions at once on a running dashboard: errors, what leaks between them, times, memory.
 
-Each session uploads a series of its own, moves between three pages and changes what is on them. It
+Each session uploads its own series, moves between three pages and changes what is on them. It
 reads its own pixels and asks for its neighbour's, which it must not get. Rounds of sessions follow
 each other, so that what the server keeps after they have ended shows as a slope.
 
@@ -40,11 +40,11 @@ _MIB = 1 << 20
 
 @dataclass(slots=True)
 class Finding:
-    """What one round of sessions brought.
+    """Findings of one round of sessions.
 
     Attributes:
-        seconds: Of every interaction, by page.
-        errors: Sentences.
+        seconds: Times of all interactions, by page.
+        errors: Error messages.
         foreign: Reads of another session's data that were answered.
     """
 
@@ -54,11 +54,11 @@ class Finding:
 
     @property
     def interactions(self) -> int:
-        """Over all pages."""
+        """Number of interactions over all pages."""
         return sum(map(len, self.seconds.values()))
 
     def join(self, other: Finding) -> None:
-        """Take another round's findings in."""
+        """Add another round's findings."""
         for page, seconds in other.seconds.items():
             self.seconds[page] += seconds
         self.errors += other.errors
@@ -67,11 +67,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """What all rounds brought.
+    """Findings of all rounds.
 
     Attributes:
-        finding: Of all rounds together.
-        memory_mib: Of the server after each round, once its sessions have ended.
+        finding: Findings of all rounds together.
+        memory_mib: Memory of the server after each round, once its sessions have ended.
     """
 
     finding: Finding
@@ -79,7 +79,7 @@ class LoadReport:
 
     @property
     def slope_mib(self) -> float:
-        """MiB that a round adds, by least squares; the first round is left out, it fills caches."""
+        """MiB added per round, by least squares; the first round is left out, it fills caches."""
         later = self.memory_mib[1:]
         return float(np.polyfit(np.arange(len(later)), later, 1)[0]) if len(later) > 1 else 0.0
 
@@ -105,7 +105,7 @@ def own_series(session: int) -> bytes:
 
 
 def bring_own(client: PageClient, session: int) -> dict[str, Any]:
-    """Upload a session's series and wait until it is shown; what the viewer was told of it.
+    """Upload a session's series and wait until it is shown; return the viewer's data.
 
     Raises:
         PageError: It is refused or never shown.
@@ -138,9 +138,9 @@ class Visitor:
     """One session: what it does and what it finds.
 
     Args:
-        url: Of the server.
-        number: Of the session; decides its series and its dice.
-        interactions: After its upload.
+        url: Address of the server.
+        number: Number of the session; seeds its series and its choices.
+        interactions: Interactions after its upload.
         shared: Pixel names by session, to try the neighbours' with.
     """
 
@@ -151,7 +151,7 @@ class Visitor:
         self._viewer: dict[str, Any] = {}
 
     def run(self) -> None:
-        """Visit; whatever goes wrong becomes a sentence."""
+        """Visit the pages; record every failure."""
         try:
             with PageClient(self._url) as client:
                 self._viewer = bring_own(client, self._number)
@@ -238,10 +238,10 @@ def measure(
 
     Args:
         root: The project's folder.
-        environment: Where the dashboard's data lie.
-        sessions: At once.
-        interactions: Of each session in each round.
-        rounds: How often.
+        environment: Variables with the dashboard's data folders.
+        sessions: Sessions at the same time.
+        interactions: Interactions of each session in each round.
+        rounds: Number of rounds.
     """
     whole, memory = Finding(), []
     with tempfile.TemporaryDirectory() as folder:
@@ -276,7 +276,7 @@ def _print(report: LoadReport, sessions: int, rounds: int) -> None:
             median, p95 = np.percentile(seconds, [50, 95])
             print(f"  {page:14} n = {len(seconds):4}  median {median:.2f} s  p95 {p95:.2f} s")
     print("server memory after each round, MiB:", *(f"{one:.0f}" for one in report.memory_mib))
-    print(f"slope {report.slope_mib:+.1f} MiB a round of {sessions} sessions (first left out)")
+    print(f"slope {report.slope_mib:+.1f} MiB per round of {sessions} sessions (first left out)")
     for text in [*dict.fromkeys(found.errors), *found.foreign][:20]:
         print("  " + text[:300])
 

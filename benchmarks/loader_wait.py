@@ -1,9 +1,9 @@
 """How long training waits for its batches: less than a tenth of the time of a step.
 
-One epoch of a MobileNetV3 on the CPU, 16 augmented slices of 256 x 256 a batch, each made when it
-is asked for and again by a thread ahead. The slices are memory-mapped from a store that is built
+One epoch of a MobileNetV3 on the CPU, batches of 16 augmented slices of 256 x 256, each made when
+it is asked for and again by a thread ahead. The slices are memory-mapped from a store that is built
 first. A GPU shortens the step, not the loading: there the share grows and `loader_workers` earns
-its keep, so the batches a second that the loader alone makes are printed too.
+its keep, so the batches per second that the loader alone makes are printed too.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def stored_slices(folder: Path, slices: int) -> SliceDataset:
 
 
 def wait_share(dataset: SliceDataset, order: Any, workers: int) -> tuple[float, float]:  # noqa: ANN401
-    """Share of an epoch spent waiting for batches, and its seconds a step."""
+    """Share of an epoch spent waiting for batches, and its seconds per step."""
     torch.manual_seed(0)
     fabric = Fabric(accelerator="cpu", devices=1)
     model = build_model("vertebra", 1, "mobilenet_v3_large")
@@ -72,7 +72,7 @@ def wait_share(dataset: SliceDataset, order: Any, workers: int) -> tuple[float, 
     return batches.waited_s / elapsed, elapsed / len(batches)
 
 
-def batches_a_second(dataset: SliceDataset, order: Any, workers: int) -> float:  # noqa: ANN401
+def batches_per_second(dataset: SliceDataset, order: Any, workers: int) -> float:  # noqa: ANN401
     """Speed of the loader alone."""
     batches = Batches(dataset, order, BATCH_SIZE, augment_seed=(0,), workers=workers)
     start = time.perf_counter()
@@ -93,10 +93,10 @@ def main() -> None:
         order = rng.integers(0, len(dataset), options.steps * BATCH_SIZE)
         for workers in (0, 1):
             share, step = wait_share(dataset, order, workers)
-            speed = batches_a_second(dataset, np.resize(order, 40 * BATCH_SIZE), workers)
+            speed = batches_per_second(dataset, np.resize(order, 40 * BATCH_SIZE), workers)
             print(
-                f"{workers} workers: {step:.2f} s a step, {share:.2%} of it waiting; "
-                f"the loader alone makes {speed:.0f} batches a second"
+                f"{workers} workers: {step:.2f} s per step, {share:.2%} of it waiting; "
+                f"the loader alone makes {speed:.0f} batches per second"
             )
             figures.append(
                 {

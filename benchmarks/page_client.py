@@ -37,12 +37,12 @@ class PageError(Exception):
 
 @dataclass(slots=True)
 class Page:
-    """What the server has drawn, by place, and the fragments that ask to be run again.
+    """Elements drawn by the server, and the fragments that run periodically.
 
     Attributes:
         elements: By delta path; containers count only as places.
         fragments: The fragment that drew an element, where one did.
-        reruns: Seconds between runs by fragment id, of those that ask for it.
+        reruns: Seconds between runs by fragment id, of those that run periodically.
     """
 
     elements: dict[tuple[int, ...], Element] = field(default_factory=dict)
@@ -72,8 +72,8 @@ class PageClient:
     """One browser session.
 
     Args:
-        url: Of the server, without a slash at its end.
-        cookies: To send along, a login's for example.
+        url: Address of the server, without a trailing slash.
+        cookies: Cookies to send, for example of a login.
         origin: The page's origin; the server's own where None.
     """
 
@@ -153,7 +153,7 @@ class PageClient:
         return self.page
 
     def set(self, widget_id: str, **value: Any) -> Page:  # noqa: ANN401 - any field of WidgetState
-        """Give a widget a value and draw what depends on it.
+        """Give a widget a value and rerun the page.
 
         Args:
             widget_id: `id` of the element.
@@ -172,7 +172,7 @@ class PageClient:
         """The element of this kind with `part` in its id or label.
 
         Raises:
-            PageError: There is none.
+            PageError: There is no such element.
         """
         for one in self.page.of_kind(kind):
             if part in one.id or part in getattr(one, "label", ""):
@@ -186,10 +186,10 @@ class PageClient:
         )
 
     def settle(self, done: str, seconds: float = ANSWER_SECONDS) -> Page:
-        """Run the fragments that ask for it, as a browser does, until `done` is on the page.
+        """Run the periodic fragments, as a browser does, until `done` is on the page.
 
         Raises:
-            PageError: It does not come.
+            PageError: `done` never appears.
         """
         deadline = time.monotonic() + seconds
         while done not in self.page.text():
@@ -292,7 +292,7 @@ class PageClient:
         )
 
     def _start(self, fragments: set[str]) -> None:
-        """Forget what is about to be drawn anew: these fragments, or all where there are none."""
+        """Forget elements that are drawn again: of these fragments, or all if there are none."""
         if not fragments:
             self.page = Page()
             return

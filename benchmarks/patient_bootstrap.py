@@ -3,7 +3,7 @@
 2,019 made-up studies with 711,601 slices. The peer resamples patients, gathers their slices and
 calls `roc_auc_score` and `f1_score`; a few of its replicates are timed and multiplied. Both give
 the same two numbers for those replicates, or the benchmark stops. The levels with fewer items are
-measured beside it, without a target.
+measured as well, without a target.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def main() -> None:
         hundred, one = 100 * total / slices, total / studies
         cohort = COHORT_STUDIES * one / COHORT_CORES
         print(
-            f"{kind}: {studies} studies, {slices} slices: {one:.2f} s a study "
+            f"{kind}: {studies} studies, {slices} slices: {one:.2f} s per study "
             f"({made / studies:.2f} s made, {written / studies:.2f} s written), "
             f"{hundred:.2f} s per 100 slices; {COHORT_STUDIES} studies on {COHORT_CORES} cores: "
             f"{cohort / 60:.1f} min"

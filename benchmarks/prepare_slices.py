@@ -2,7 +2,7 @@
 
 The peer is the textbook's three lines, slice by slice: scale the window to 0..255 in float64, clip,
 `scipy.ndimage.zoom`. Its order is 1 (linear), the cheapest that fits; zoom's own default, the
-cubic spline of order 3, is timed beside it without a target. Both take 512 x 512 int16 slices,
+cubic spline of order 3, is timed as well without a target. Both take 512 x 512 int16 slices,
 take turns on one thread, and the medians are compared. The results must agree but for the way of
 shrinking: ours is the mean of each new pixel's area, the peer's samples points.
 """
@@ -73,7 +73,7 @@ def main() -> None:
     own, peer, spline = (statistics.median(column) for column in zip(*times, strict=True))
     each = 1000 / arguments.slices
     print(
-        f"{arguments.slices} slices of 512 x 512 to {arguments.size}: ours {own * each:.2f} ms a "
+        f"{arguments.slices} slices of 512 x 512 to {arguments.size}: ours {own * each:.2f} ms per "
         f"slice, linear zoom {peer * each:.2f} ms, cubic zoom {spline * each:.2f} ms; mean "
         f"difference {difference:.2f} grey levels"
     )

@@ -1,6 +1,6 @@
 """Run every benchmark as its own process, print one table, keep the figures in results.json.
 
-Run with `make bench`; `make bench ARGS=read_series` runs one. A benchmark is a script beside this
+Run with `make bench`; `make bench ARGS=read_series` runs one. A benchmark is a script next to this
 file that measures the program and its peer in the same run and ends its output with one JSON line:
 {"name": …, "peer": …, "ratio": 3.4, "target": 3.0}, or a list of such objects.
 """
@@ -71,7 +71,7 @@ def measure(script: Path) -> dict[str, Any]:
 
 
 def table(results: list[dict[str, Any]]) -> str:
-    """One row a figure: what, against what, the ratio, the target and whether it is met."""
+    """One row per figure: name, peer, ratio, target and whether it is met."""
     rows = [("claim", "against", "ratio", "target", "")]
     for result in results:
         name = result["benchmark"]

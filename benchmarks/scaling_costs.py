@@ -1,9 +1,9 @@
-"""Cost of index, cache and predict a slice, and the hours they give for the RSNA set on a cluster.
+"""Cost per slice of index, cache and predict, and the hours for the RSNA set on a cluster.
 
 Run with `make bench ARGS=scaling_costs`. Measures on a small synthetic cohort of 512 x 512 slices,
 as nearly all of the real set's are (another data root with --data-root): first one process on one
-core, then one process a core, both with the files in the page cache and the networks loaded.
-From the second, the higher cost a core, follows the projection: whole studies, spread over
+core, then one process per core, both with the files in the page cache and the networks loaded.
+The projection follows from the second, the higher cost per core: whole studies, spread over
 machines, no study split. NOT measured is the network file system that the machines share; its
 floor is computed from the bytes that each step moves and the speed that --gbyte-s assumes. Not
 counted are starting the processes and the joining at the end, which one process does.
@@ -46,7 +46,7 @@ MACHINES: Final = (1, 4, 32)
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Seconds a slice on one core: alone, and with every core of this machine at work."""
+    """Seconds per slice on one core: alone, and with every core of this machine at work."""
 
     alone: float
     busy: float
@@ -66,7 +66,7 @@ def cache(root: Path, work: Path, workers: Workers, size: int) -> None:
 
 
 def predict(root: Path, work: Path, workers: Workers, pair: BundlePair) -> None:
-    """Decode every slice and run both networks over it, on one core a process."""
+    """Decode every slice and run both networks over it, with one core per process."""
     predict_folder(root, work / "out", pair, device="cpu", workers=workers)
 
 
@@ -121,9 +121,9 @@ def moved_gbyte(step: str, size: int) -> float:
 
 
 def projection(costs: dict[str, Cost], cores: int, size: int, gbyte_s: float) -> str:
-    """Give the table: a row a step, a column a number of machines."""
+    """Return the table: one row per step, one column per number of machines."""
     heads = [f"{machines} x {cores} cores" for machines in MACHINES]
-    rows = [("step", "ms a slice", *heads, "disk floor")]
+    rows = [("step", "ms per slice", *heads, "disk floor")]
     for name, cost in costs.items():
         floor = moved_gbyte(name, size) / gbyte_s / 3600
         times = [in_words(hours(cost.busy, machines * cores)) for machines in MACHINES]
@@ -142,7 +142,7 @@ def main() -> None:
     parser.add_argument("--data-root", type=Path, help="measure on this instead of a new cohort")
     parser.add_argument("--studies", type=int, default=2 * joblib.cpu_count())
     parser.add_argument("--matrix", type=int, default=512)
-    parser.add_argument("--size", type=int, default=512, help="pixels a side in the store")
+    parser.add_argument("--size", type=int, default=512, help="side in pixels in the store")
     parser.add_argument("--machine-cores", type=int, default=16, help="of a projected machine")
     parser.add_argument("--gbyte-s", type=float, default=1.0, help="of the shared disk, assumed")
     arguments = parser.parse_args()
@@ -158,7 +158,7 @@ def main() -> None:
     what = arguments.data_root or f"synthetic slices of {arguments.matrix} x {arguments.matrix}"
     print(f"Measured on {n_slices} files ({what}), {cores} cores, networks on the CPU.")
     for step, cost in costs.items():
-        print(f"{step}: {1000 * cost.alone:.2f} ms a slice alone, {1000 * cost.busy:.2f} ms busy")
+        print(f"{step}: {1000 * cost.alone:.2f} ms per slice alone, {1000 * cost.busy:.2f} ms busy")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"Peak memory of the process that did all three: {peak:.2f} GiB.\n")
     print(f"Projected for {SLICES:,} slices, taken as 512 x 512, in {STUDIES:,} studies:")
@@ -171,7 +171,7 @@ def main() -> None:
 
 
 def figures(costs: dict[str, Cost], cores: int) -> list[dict[str, object]]:
-    """Give how many times faster all cores are than one, a figure a step."""
+    """Give how many times faster all cores are than one, one figure per step."""
     return [
         {
             "name": f"{name} over studies, {cores} processes",

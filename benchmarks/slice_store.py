@@ -1,7 +1,7 @@
 """Prepared slices and viewer volumes on disk: `.npy` memory maps against blosc2 with zstd-1.
 
 Both hold the same arrays: uint8 slices in the bone window, as a network sees them, and int16 HU at
-full resolution. blosc2 packs a chunk a slice. The studies are synthetic ones and, where it is at
+full resolution. blosc2 has one chunk per slice. The studies are synthetic ones and, where it is at
 hand, the real series of CSPINE_REAL_CT. A random slice is read with the file in the page cache
 (warm) or dropped from it (cold, one slice in eight), into an array that is there already, as a
 batch is gathered. The disk decides the cold times: they are those of this machine.
@@ -57,7 +57,7 @@ def write_npy(path: Path, array: NDArray[Any]) -> None:
 
 
 def write_blosc(path: Path, array: Any) -> None:  # noqa: ANN401 - blosc2's types know no ndarray
-    """Write zstd at level 1, one chunk a slice, shuffled by bytes."""
+    """Write zstd at level 1, one chunk per slice, shuffled by bytes."""
     blosc2.asarray(
         array,
         chunks=(1, *array.shape[1:]),
@@ -96,7 +96,7 @@ def drop_from_page_cache(path: Path) -> None:
 
 
 def random_reads(opened: list[Any], count: int, seed: int) -> float:
-    """Seconds a slice, over `count` random slices, none twice."""
+    """Seconds per slice, over `count` random slices, none twice."""
     every = [(study, index) for study, array in enumerate(opened) for index in range(len(array))]
     drawn = np.random.default_rng((SEED, seed)).permutation(len(every))[:count]
     target = np.empty(opened[0].shape[1:], opened[0].dtype)
@@ -110,7 +110,7 @@ def random_reads(opened: list[Any], count: int, seed: int) -> float:
 
 
 def sequential_read(opened: list[Any]) -> float:
-    """Seconds a slice, over all slices in order."""
+    """Seconds per slice, over all slices in order."""
     target = np.empty(opened[0].shape[1:], opened[0].dtype)
 
     def read() -> None:
@@ -124,7 +124,7 @@ def sequential_read(opened: list[Any]) -> float:
 def measure(
     form: Format, arrays: list[NDArray[Any]], folder: Path, *, reads: int, repeats: int
 ) -> dict[str, float]:
-    """Megabytes on disk, and microseconds a slice to write and to read in three ways."""
+    """Megabytes on disk, and microseconds per slice to write and to read in three ways."""
     paths = [folder / f"{number}{form.suffix}" for number in range(len(arrays))]
     slices = sum(len(array) for array in arrays)
     written = sum(
@@ -157,7 +157,7 @@ def main() -> None:
     """Measure and print the figures, the last line as JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--studies", type=int, default=3, help="synthetic studies")
-    parser.add_argument("--reads", type=int, default=200, help="random warm reads a round")
+    parser.add_argument("--reads", type=int, default=200, help="random warm reads per round")
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
     hu = volumes(options.studies)
@@ -168,7 +168,7 @@ def main() -> None:
         for size in (256, 512)
     } | {"int16 512 x 512": list(hu)}
     figures: list[dict[str, Any]] = []
-    print(f"{len(hu)} studies, {sum(map(len, hu))} slices; microseconds a slice")
+    print(f"{len(hu)} studies, {sum(map(len, hu))} slices; microseconds per slice")
     for content, arrays in contents.items():
         rows: list[dict[str, float]] = []
         for form in FORMATS:
@@ -183,7 +183,7 @@ def main() -> None:
         figures.append(
             {
                 "name": f"random slice, npy memmap, {content}, warm",
-                "peer": "blosc2 zstd-1, one chunk a slice",
+                "peer": "blosc2 zstd-1, one chunk per slice",
                 "ratio": round(blosc["random warm"] / npy["random warm"], 2),
                 "ratio_cold": round(blosc["random cold"] / npy["random cold"], 2),
                 "size_ratio": round(npy["MB"] / blosc["MB"], 2),

@@ -1,11 +1,11 @@
 """Vertebra surfaces ready for the browser: ours against skimage's marching cubes + decimate_pro.
 
 Both get the vertebra mask of a synthetic study at the given in-plane size and give, for C1..C7, at
-most 9,000 triangles a vertebra in LPS mm with normals. The peer is the usual recipe: for each label
-`skimage.measure.marching_cubes` on the Gaussian-smoothed mask of the whole volume, then pyvista's
-`decimate_pro` and `compute_normals`. A second peer is given what ours does for itself: the mask cut
-to the vertebra's box before anything else; it has no target. They take turns, and medians of
-processor time are compared. The surfaces must agree in volume within 8 %.
+most 9,000 triangles per vertebra in LPS mm with normals. The peer is the usual recipe: for each
+label `skimage.measure.marching_cubes` on the Gaussian-smoothed mask of the whole volume, then
+pyvista's `decimate_pro` and `compute_normals`. A second peer gets the mask already cropped to the
+vertebra's box; it has no target. They take turns, and medians of processor time are compared. The
+surfaces must agree in volume within 8 %.
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ def redraw_times(page: Page) -> list[float]:
 
 
 def scroll_viewer(page: Page) -> float:
-    """Milliseconds a step with the arrow key, each waited for until it is drawn."""
+    """Milliseconds per step with the arrow key, each waited for until it is drawn."""
     axial = page.locator("canvas.axial")
     axial.press("Home")
     expect(axial).to_have_attribute("data-drawn", "0", timeout=TIMEOUT_MS)
@@ -181,7 +181,7 @@ def held_mb(page: Page) -> float:
 
 
 def turn_to(page: Page, name: str) -> None:
-    """Go to another page without loading the app anew."""
+    """Go to another page without loading the app again."""
     page.get_by_test_id("stSidebarNavItems").get_by_role("link", name=name).click()
 
 

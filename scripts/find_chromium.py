@@ -1,4 +1,4 @@
-"""Where an installed Chromium is, for pictures, benchmarks and browser tests."""
+"""Find an installed Chromium for pictures, benchmarks and browser tests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 
 class ChromiumMissingError(SystemExit):
-    """No browser is there; a script that lets it pass ends with its one sentence."""
+    """No browser is installed; a script that does not catch it exits with its message."""
 
 
 _NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -18,7 +18,7 @@ def find_chromium() -> str:
     """Path of the browser that the variable CHROMIUM names, else of the first one installed.
 
     Raises:
-        ChromiumMissingError: There is none.
+        ChromiumMissingError: No browser is installed.
     """
     named = os.environ.get("CHROMIUM")
     for name in (named,) if named else _NAMES:

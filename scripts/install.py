@@ -1,4 +1,4 @@
-"""Make `.venv` and install the pinned packages; a repeated call costs a fraction of a second."""
+"""Make `.venv` and install the pinned packages; a repeated call takes a fraction of a second."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def pip_sources(*, dev: bool, root: Path = ROOT) -> list[str]:
 
 
 def fingerprint(*, dev: bool, root: Path = ROOT, venv: Path = VENV) -> str:
-    """sha256 hex of all that decides what is installed.
+    """SHA-256 (hex) of everything that determines what is installed.
 
     Contents, not modification times: a fresh clone or a branch switch sets those at random.
     """
@@ -89,7 +89,7 @@ def is_current(*, dev: bool, root: Path = ROOT, venv: Path = VENV) -> bool:
 
 
 def install(*, dev: bool) -> None:
-    """Bring `.venv` to the profile's packages; an interrupted call is taken up where it stopped.
+    """Bring `.venv` to the profile's packages; an interrupted call is resumed.
 
     Raises:
         SetupError: No disk space, no writable folder, or pip failed.
@@ -108,7 +108,7 @@ def install(*, dev: bool) -> None:
 
 
 def check_disk(free_bytes: int, *, fresh: bool) -> None:
-    """Refuse to start a first installation that cannot end.
+    """Refuse to start a first installation without enough disk space.
 
     Raises:
         SetupError: Less free than a fresh installation needs.
@@ -121,10 +121,10 @@ def check_disk(free_bytes: int, *, fresh: bool) -> None:
 
 
 def drop_unfinished(site_packages: Path) -> list[str]:
-    """Forget packages whose installation was cut off, so that pip installs them anew.
+    """Drop packages whose installation was interrupted, so that pip installs them again.
 
-    pip writes INSTALLER after a package's files; metadata without it describes a torso that pip
-    would otherwise take for complete. Folders starting with `~` are its half-done removals.
+    pip writes INSTALLER after a package's files; metadata without it belongs to an incomplete
+    package that pip would take for complete. Folders starting with `~` are its half-done removals.
 
     Returns:
         Names of what was dropped.
@@ -158,7 +158,7 @@ def _only_one() -> Generator[None, None, None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print("Another set-up is at work in this folder; waiting for it.", flush=True)
+            print("Another set-up is running in this folder; waiting for it.", flush=True)
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
@@ -187,7 +187,7 @@ def _has_pip() -> bool:
 
 def _pip_install(*, dev: bool) -> None:
     print("Installing packages (several GB the first time; minutes)", flush=True)
-    # Beside the environment, because /tmp is often a small memory disk and the wheels are large.
+    # Next to the environment, because /tmp is often a small memory disk and the wheels are large.
     temporary = VENV / "tmp"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
@@ -229,10 +229,10 @@ def main() -> int:
         return 2
     except OSError as error:
         reason = error.strerror or error
-        print(f"Set-up failed: {reason}; mend that and run it again.", file=sys.stderr)
+        print(f"Set-up failed: {reason}; fix that and run it again.", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nInterrupted; run it again and it goes on where it stopped.", file=sys.stderr)
+        print("\nInterrupted; run it again to continue.", file=sys.stderr)
         return 130
     return 0
 

@@ -27,7 +27,7 @@ def parse_port(text: str) -> int:
 
 
 def check_port(address: str, port: int) -> None:
-    """See that the dashboard will be able to listen.
+    """Check that the dashboard can listen on the port.
 
     Raises:
         SetupError: The port is taken, reserved or the address is not this machine's.
@@ -49,7 +49,7 @@ def check_data_root() -> bool:
     """Whether RSNA_ROOT names a data set.
 
     Raises:
-        SetupError: It names something that is not a folder.
+        SetupError: RSNA_ROOT is not a folder.
     """
     data_root = os.environ.get("RSNA_ROOT", "")
     if not data_root:
@@ -65,7 +65,7 @@ def check_data_root() -> bool:
 
 
 def allowed_hosts(address: str) -> list[str]:
-    """Host names to answer to: this machine's, the address's own and those of ALLOWED_HOSTS.
+    """Accepted host names: this machine's, the address's and those of ALLOWED_HOSTS.
 
     Raises:
         SetupError: An entry of ALLOWED_HOSTS holds more than a name.
@@ -101,10 +101,10 @@ def dashboard_command(address: str, port: int) -> list[str]:
 
 
 def launch(address: str, port: int) -> int:
-    """Become the dashboard; returns only where that fails, with the exit status.
+    """Replace this process by the dashboard; return the exit status only if that fails.
 
     Raises:
-        SetupError: Something on this machine stands in the way.
+        SetupError: Something on this machine prevents it.
     """
     own_data = check_data_root()
     # Before the long installation, and again after it.
@@ -136,7 +136,7 @@ def main() -> int:
         print(f"The dashboard could not start: {error.strerror or error}.", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nInterrupted; `make run` goes on where it stopped.", file=sys.stderr)
+        print("\nInterrupted; `make run` continues where it stopped.", file=sys.stderr)
         return 130
 
 

@@ -1,4 +1,4 @@
-"""Draw the pictures of `docs/data.md`: healthy necks, each kind of fracture, what scanners do.
+"""Draw the pictures of `docs/data.md`: healthy spines, each kind of fracture, scanner artefacts.
 
 Run with `python -m scripts.phantom_gallery`; it writes docs/images/phantom/*.png.
 """
@@ -91,7 +91,7 @@ def voxel(grid: Grid, point: NDArray[np.float64]) -> tuple[int, int, int]:
 
 
 def person(seed: int, *, old: bool = False) -> Anatomy:
-    """The first person from `seed` on who is young and sound, or old and worn."""
+    """Return the first person from `seed` on who is young and healthy, or old with worn discs."""
     while True:
         anatomy = sample_anatomy(np.random.default_rng(seed))
         worn = max(anatomy.disc_wear.values())
@@ -108,7 +108,7 @@ def fine_grid(anatomy: Anatomy, level: str, matrix: int = 280, field_mm: float =
 
 
 def healthy(out: Path) -> None:
-    """Whole necks, young and old, and the levels one by one."""
+    """Whole spines, young and old, and the levels one by one."""
     rows: list[Picture] = []
     for title, anatomy in (("young", person(1)), ("old", person(2, old=True))):
         grid = replace(plain_grid(anatomy, np.random.default_rng(0), 384), slice_mm=1.0)
@@ -132,7 +132,7 @@ def healthy(out: Path) -> None:
 
 
 def fractures(out: Path, name: str, chosen: Sequence[tuple[str, str, int]]) -> None:
-    """One row a kind: axial, sagittal and coronal through the fracture line."""
+    """One row per kind: axial, sagittal and coronal through the fracture line."""
     rows: list[Picture] = []
     for vertebra, kind, seed in chosen:
         anatomy = person(seed)
@@ -140,7 +140,7 @@ def fractures(out: Path, name: str, chosen: Sequence[tuple[str, str, int]]) -> N
             vertebra, kind, np.random.default_rng(seed), displaced=True, scale=anatomy.scale,
             size=anatomy.shapes[vertebra].size,
         )  # fmt: skip
-        study = broken(anatomy, fracture)
+        study = fractured(anatomy, fracture)
         views = planes(study, through_lines(study.clefts), 34)
         titles = (f"{vertebra} {kind.replace('_', ' ')}", "sagittal", "coronal")
         rows.append(np.hstack([titled(v, t) for v, t in zip(views, titles, strict=True)]))
@@ -149,8 +149,8 @@ def fractures(out: Path, name: str, chosen: Sequence[tuple[str, str, int]]) -> N
     save(out / f"{name}.png", np.hstack([_to_height(c, len(columns[0])) for c in columns]))
 
 
-def broken(anatomy: Anatomy, fracture: Fracture) -> PhantomStudy:
-    """A fine, calm scan around one fracture."""
+def fractured(anatomy: Anatomy, fracture: Fracture) -> PhantomStudy:
+    """A high-resolution scan without artefacts around one fracture."""
     grid = fine_grid(anatomy, fracture.vertebra)
     rng = np.random.default_rng(1)
     return render_study(anatomy, (fracture,), rng, grid=grid, scanner=CALM)
@@ -185,7 +185,7 @@ def scanners(out: Path) -> None:
 
 
 def save(path: Path, picture: Picture) -> None:
-    """Write a grey PNG, packed as tightly as it goes."""
+    """Write a grey PNG with maximum compression."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not cv2.imwrite(str(path), picture, [cv2.IMWRITE_PNG_COMPRESSION, 9]):
         raise SystemExit(f"Cannot write {path}; check the folder.")

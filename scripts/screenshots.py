@@ -1,7 +1,7 @@
 """`make screenshots`: a picture of every page for the README and docs, from the real dashboard.
 
-Each page opens by a link and its picture waits for what the page is about. Pictures are WebP, small
-enough to keep in git.
+Each page is opened by a link; its picture is taken once its main content is shown. Pictures are
+WebP, small enough to keep in git.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ class Shot:
     """One picture.
 
     Attributes:
-        name: Of the file, without its ending.
-        path: What follows the server's address.
-        ready: CSS selector of what the page is about; it is there once the picture can be taken.
-        height: Pixels; a page about a long column gets a taller window.
-        settle_ms: Wait after that, for charts and scenes to be drawn.
-        on_study: Whether it opens the study with most to see.
+        name: File name without its suffix.
+        path: Path and query after the server's address.
+        ready: CSS selector of the main content, present once the picture can be taken.
+        height: Height of the window in pixels.
+        settle_ms: Extra wait for charts and scenes to be drawn.
+        on_study: Whether it opens the study with the most findings.
     """
 
     name: str
@@ -68,7 +68,7 @@ SHOTS: Final = (
     Shot("tour", "/dataset?tour=1&present=1", ".st-key-dataset_charts .js-plotly-plot"),
     Shot("preprocessing", "/preprocessing", ".st-key-preview img", 1100, on_study=True),
     Shot("diagnosis", "/diagnosis", ".lab-call", 1100, 4000, on_study=True),
-    # After Diagnosis, which has the networks read the study.
+    # After Diagnosis, which runs the networks on the study.
     Shot("spine_3d", "/spine_3d", "canvas", 1100, 8000, on_study=True),
     Shot("localization", "/localization", "canvas.axial", 1300, 6000, on_study=True),
 )
@@ -111,7 +111,7 @@ def _wait(process: subprocess.Popen[bytes], url: str) -> None:
         except (urllib.error.URLError, OSError):
             time.sleep(0.3)
     raise ScreenshotError(
-        "The dashboard did not answer; `make run` shows why. Mend that and take the pictures again."
+        "The dashboard did not answer; `make run` shows why. Fix that and take the pictures again."
     )
 
 
@@ -120,16 +120,16 @@ def take(browser: Browser, url: str, shot: Shot, scheme: str = "light", width: i
 
     Args:
         browser: Chromium.
-        url: Of the server.
+        url: Address of the server.
         shot: The page and what to wait for.
         scheme: "light" or "dark".
-        width: Of the window, pixels.
+        width: Width of the window in pixels.
 
     Returns:
         The picture as PNG.
 
     Raises:
-        ScreenshotError: The page does not show what it is about.
+        ScreenshotError: The page does not show its main content.
     """
     context = browser.new_context(
         viewport={"width": width, "height": shot.height},
@@ -151,7 +151,7 @@ def take(browser: Browser, url: str, shot: Shot, scheme: str = "light", width: i
 
 
 def _study() -> str:
-    """The query that opens the study with most to see."""
+    """Query that opens the study with the most findings."""
     study = example_study(read_studies(Settings().data_root))
     return "" if study is None else f"?study={study}"
 
@@ -164,10 +164,10 @@ def _settle(page: Page, extra_ms: int) -> None:
 
 
 def compressed(png: bytes) -> bytes:
-    """The picture as WebP of at most `MAX_BYTES`, as good as fits.
+    """Compress the picture as WebP of at most `MAX_BYTES`, at the best quality that fits.
 
     Raises:
-        ScreenshotError: Even the poorest quality is larger.
+        ScreenshotError: Even the lowest quality is larger.
     """
     picture = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
     if picture is None:
@@ -180,7 +180,7 @@ def compressed(png: bytes) -> bytes:
 
 
 def take_all(out: Path, names: list[str], scheme: str, width: int) -> None:
-    """Take the pictures that are asked for.
+    """Take the requested pictures.
 
     Raises:
         ChromiumMissingError: There is no browser.

@@ -39,7 +39,7 @@ class MadeCohort:
     """Truth of a made-up cohort.
 
     Attributes:
-        study_ids: (n,).
+        study_ids: (n,), study ids.
         lengths: (n,), slices of each study.
         fractured: bool (n, 7).
         presence: bool (N, 7), neighbouring vertebrae overlap a little.
@@ -63,7 +63,7 @@ class MadeCohort:
 
 
 def make_cohort(studies: int = STUDIES, slices: int = SLICES, seed: int = 0) -> MadeCohort:
-    """Labels at the real set's rates, 69 slices a study at least, C1 to C7 from head to feet."""
+    """Labels at the real set's rates, at least 69 slices per study, C1 to C7 from head to feet."""
     rng = np.random.default_rng(seed)
     names = [f"1.2.826.0.1.3680043.{10_000 + k}" for k in range(studies)]
     extra = slices - 69 * studies
@@ -117,10 +117,10 @@ def write_full_size(
     """Write truth and models.
 
     Args:
-        out: Receives `cohort.parquet`, `cohort_slices.parquet` and one Parquet file a model.
+        out: Receives `cohort.parquet`, `cohort_slices.parquet` and one Parquet file per model.
         models: How many of `MODELS`.
         studies: Number of studies.
-        slices: Number of slices in all, at least 69 a study.
+        slices: Number of slices in all, at least 69 per study.
 
     Returns:
         The models' files.

@@ -142,7 +142,7 @@ def _verify(root: Path, cache_dir: Path, workers: Workers) -> None:
     if changed:
         more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
         raise DataRootError(
-            f"{changed[0]}{more} changed, appeared or vanished since the index was built; rebuild it."
+            f"{changed[0]}{more} changed since the index was built; build it again."
         )
     typer.echo("No file has changed since the index was built.")
 

@@ -102,7 +102,7 @@ class Canvas:
         self.distance += np.float32(0.4 * amplitude) * ripple * np.sin(0.7 * h + p[5])
 
     def sample(self, points: Points) -> Field:
-        """Trilinear values at `points`, float32 of their broadcast shape; large outside the grid."""
+        """Trilinear values at `points`, float32, broadcast; large outside the grid."""
         shape = np.broadcast_shapes(*(p.shape for p in points))
         index = np.empty((3, *(shape or (1,))), dtype=np.float32)
         for k in range(3):

@@ -56,7 +56,7 @@ class Kind:
 
     Attributes:
         write: Writes version k, 1, 2, …, into a folder that may hold the one before.
-        check: Asserts that what lies there is whole; version 1 was written before the kill.
+        check: Asserts that what lies there is complete; version 1 was written before the kill.
     """
 
     write: Callable[[Path, int], None]
@@ -254,29 +254,29 @@ KINDS = {
 
 def kill_once(kind: Kind, folder: Path, delay: float) -> int:
     """Write until killed; returns how many versions were finished."""
-    told, tell = os.pipe()
+    results, result_pipe = os.pipe()
     child = os.fork()
     if child == 0:
         try:
             k = 1
             while True:
                 kind.write(folder, k)
-                os.write(tell, b".")
+                os.write(result_pipe, b".")
                 k += 1
         except BaseException:
             traceback.print_exc()
         finally:
             os._exit(1)
-    os.close(tell)
-    assert os.read(told, 1) == b".", "the first version failed"
+    os.close(result_pipe)
+    assert os.read(results, 1) == b".", "the first version failed"
     time.sleep(delay)
     os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
     assert os.WIFSIGNALED(status), "the writer ended by itself"
     finished = 1
-    while chunk := os.read(told, 4096):
+    while chunk := os.read(results, 4096):
         finished += len(chunk)
-    os.close(told)
+    os.close(results)
     return finished
 
 

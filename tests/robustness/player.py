@@ -21,7 +21,7 @@ from tests.robustness.verdicts import HANG_SECONDS, PEAK_BYTES, Family, Verdict
 ADDRESS_SPACE = 8 << 30
 """Beyond what any case may need; the peak is measured, not enforced."""
 STUCK_SECONDS = 120.0
-"""Wall-clock time after which a case is killed. Hangs are judged by processor time, which a busy
+"""Wall-clock time after which a case is killed. Hangs are detected by processor time, which a busy
 machine does not stretch; what waits for ever without computing ends here."""
 
 
@@ -100,18 +100,18 @@ def play_all(
 
 
 def new_worker() -> ConfinedWorker:
-    """The process that plays; started anew after a case has killed it or hung."""
+    """The process that plays; started again after a case has killed it or hung."""
     return ConfinedWorker(play, Limits(ADDRESS_SPACE, STUCK_SECONDS))
 
 
 def _forget_peak() -> None:
-    """Start the measure of the peak anew (Linux)."""
+    """Start the measurement of the peak again (Linux)."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
 
 def _peak() -> int:
-    """Most resident bytes since `_forget_peak`; 0 where the system does not tell."""
+    """Most resident bytes since `_forget_peak`; 0 if the system does not report it."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:

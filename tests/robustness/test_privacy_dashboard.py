@@ -56,12 +56,12 @@ def test_an_upload_names_nobody_outside_its_files_and_ends_with_its_session(
     opened, at_work, tmp_path, caplog
 ):
     var = tmp_path / "var"
-    told = viewer(opened)
-    shown = [html(opened), json.dumps(told), json.dumps(dict(opened.query_params))]
+    data = viewer(opened)
+    shown = [html(opened), json.dumps(data), json.dumps(dict(opened.query_params))]
     shown += [str(opened.main), str(opened.sidebar)]
     assert found_in_bytes("\n".join(shown).encode()) == []
     assert found_in_bytes(caplog.text.encode()) == []
-    source = PIXELS.find(told["source"], told["proof"])
+    source = PIXELS.find(data["source"], data["proof"])
     assert found_in_bytes(np.ascontiguousarray(source.slices(0)).tobytes()) == []
 
     hits = found_in(var)

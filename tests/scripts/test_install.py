@@ -59,7 +59,7 @@ def test_packages_for_running_do_not_count_as_those_for_testing(project: Path) -
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"run": null}'])
-def test_a_broken_stamp_means_installing_again(project: Path, content: str) -> None:
+def test_a_damaged_stamp_means_installing_again(project: Path, content: str) -> None:
     venv = fake_venv(project)
     (venv / ".installed.json").write_text(content)
     assert not install.is_current(dev=False, root=project, venv=venv)

@@ -178,7 +178,7 @@ def test_more_entries_may_be_held_than_files_could_be_open(tmp_path, few_open_fi
 
 
 @pytest.mark.parametrize("key", ["missing", "there"])
-def test_too_many_open_files_says_how_to_allow_more(tmp_path, few_open_files, monkeypatch, key):
+def test_too_many_open_files_names_the_remedy(tmp_path, few_open_files, monkeypatch, key):
     monkeypatch.setattr(entries, "_allow_more_open_files", lambda: None)
     _fetch(tmp_path, Builder(), key=_KEYS["there"])
     wanted = functools.partial(_fetch, tmp_path, Builder(), key=_KEYS[key])
@@ -229,7 +229,7 @@ def test_an_entry_gets_its_place_only_under_the_lock_of_the_store(tmp_path):
         assert fetched.result(timeout=30).built
 
 
-def test_entry_says_in_json_what_belongs_to_it(tmp_path):
+def test_entry_json_lists_its_contents(tmp_path):
     _fetch(tmp_path, Builder())
     content = json.loads((_folder(tmp_path) / "entry.json").read_text())
     assert content["arrays"] == [["images", ["|u1", [3, 4, 4]]], ["z_mm", ["<f8", [3]]]]

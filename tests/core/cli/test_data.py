@@ -16,7 +16,7 @@ def cache_dir(monkeypatch, tmp_path):
     return folder
 
 
-def test_phantom_says_what_it_made_and_where(run, tmp_path):
+def test_phantom_prints_what_it_made_and_where(run, tmp_path):
     status, out, errors = run("phantom", tmp_path / "new", "--studies", 1, "--matrix", 64,
                               "--jobs", 1)  # fmt: skip
     assert status == 0, errors
@@ -60,7 +60,7 @@ def test_verify_is_quiet_about_an_unchanged_set_and_names_what_changed(run, phan
     assert run("index", root, "--jobs", 1)[0] == 0
     status, out, _ = run("index", root, "--verify", "--jobs", 1)
     assert status == 0
-    assert "Every file is as it was" in out
+    assert "No file has changed" in out
     victim = sorted(copied.iterdir())[3]
     victim.write_bytes(victim.read_bytes()[:-2] + b"\x01\x02")
     outcome = run("index", root, "--verify", "--jobs", 1)
@@ -150,14 +150,19 @@ def test_a_scheduler_that_is_not_there_is_one_sentence(
     assert "dask scheduler" in outcome[2]
 
 
-def test_progress_is_told_to_other_processes(run, phantom_root, tmp_path):
+def test_progress_is_written_for_other_processes(run, phantom_root, tmp_path):
     file = tmp_path / "progress.json"
     assert run("index", phantom_root, "--jobs", 1, "--progress-file", file)[0] == 0
-    told = json.loads(file.read_text())
-    assert (told["state"], told["done"], told["total"], told["message"]) == ("finished", 3, 3, "")
-    assert told["first_done"] <= 1
-    assert told["started"] <= told["updated"]
+    written = json.loads(file.read_text())
+    assert (written["state"], written["done"], written["total"], written["message"]) == (
+        "finished",
+        3,
+        3,
+        "",
+    )
+    assert written["first_done"] <= 1
+    assert written["started"] <= written["updated"]
     assert_one_sentence(run("index", tmp_path / "nowhere", "--progress-file", file))
-    told = json.loads(file.read_text())
-    assert told["state"] == "failed"
-    assert "no folder" in told["message"]
+    written = json.loads(file.read_text())
+    assert written["state"] == "failed"
+    assert "no folder" in written["message"]

@@ -128,7 +128,7 @@ def test_demo_makes_the_cohort_once(run, monkeypatch, tmp_path):
     assert made[0].stat().st_mtime_ns == stamp
 
 
-def test_demo_with_a_wrong_rsna_root_says_what_to_set(run, monkeypatch, tmp_path):
+def test_demo_with_a_wrong_rsna_root_names_the_remedy(run, monkeypatch, tmp_path):
     monkeypatch.setenv("RSNA_ROOT", str(tmp_path))
     outcome = run("demo")
     assert_one_sentence(outcome)

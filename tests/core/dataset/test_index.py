@@ -154,7 +154,7 @@ def test_a_study_of_which_one_file_changed_is_placed_as_if_all_were_read(root, t
     assert tables(root, tmp_path / "cache") == tables(root, tmp_path / "other")
 
 
-def test_labels_are_read_anew_without_reading_the_files(root, reads):
+def test_labels_are_read_again_without_reading_the_files(root, reads):
     index_here(root)
     reads.clear()
     write_labels(root, {"1.1": (1, 0, 0, 0, 0, 0, 0)})
@@ -248,7 +248,7 @@ def test_tables_that_do_not_belong_together_are_no_index(root, tmp_path):
 @pytest.mark.parametrize(
     "damage", [lambda c: c[:50], lambda _: b"", lambda c: c[:-9] + b"123456789"]
 )
-def test_a_broken_shard_is_made_anew(root, damage, reads):
+def test_a_damaged_shard_is_built_again(root, damage, reads):
     first = index_here(root)
     shard = shard_path(first.folder, "1.2")
     shard.write_bytes(damage(shard.read_bytes()))
@@ -258,7 +258,7 @@ def test_a_broken_shard_is_made_anew(root, damage, reads):
     pd.testing.assert_frame_equal(first.slices, second.slices)
 
 
-def test_a_shard_of_another_version_is_made_anew(root, monkeypatch, reads):
+def test_a_shard_of_another_version_is_built_again(root, monkeypatch, reads):
     from core.dataset import index_shards
 
     index_here(root)
@@ -299,7 +299,7 @@ def test_verifying_names_files_that_are_new_or_gone(root, tmp_path):
     ]  # fmt: skip
 
 
-def test_verifying_without_an_index_says_to_build_it(root, tmp_path):
+def test_verifying_without_an_index_asks_to_build_it(root, tmp_path):
     with pytest.raises(DataRootError, match="python -m core index"):
         verify_index(root, tmp_path / "cache", workers=HERE)
 
@@ -351,7 +351,7 @@ def test_a_large_file_is_hashed_in_pieces(root, monkeypatch):
     pd.testing.assert_frame_equal(index_here(root, fresh=True).slices, whole.slices)
 
 
-def test_indexing_one_study_tells_how_many_files_were_read(root, tmp_path):
+def test_indexing_one_study_returns_the_number_of_files_read(root, tmp_path):
     task = StudyTask("1.1", root / "train_images" / "1.1", tmp_path / "shard.parquet")
     assert index_study(task) == 4
     assert index_study(task) == 0

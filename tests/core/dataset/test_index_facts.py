@@ -165,7 +165,7 @@ def test_the_thinnest_and_the_thickest_spacing_are_ordinary(root, spacing):
 
 
 @pytest.mark.parametrize("syntax", SYNTAXES)
-def test_compressed_files_are_told_from_plain_ones(root, syntax):
+def test_compressed_files_are_flagged(root, syntax):
     add_study(root, "1.1", edge=16, syntax=syntax, bits_stored=12)
     index = index_here(root)
     plain = syntax in ("implicit", "explicit", "big-endian")
@@ -173,7 +173,7 @@ def test_compressed_files_are_told_from_plain_ones(root, syntax):
     assert set(files_of(index, "1.1")["transfer_syntax"]) == {SYNTAXES[syntax]}
 
 
-def test_a_localizer_and_a_second_series_are_set_apart(root):
+def test_a_localizer_and_a_second_series_get_other_roles(root):
     def scout(ds, _):
         ds.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
 
@@ -205,7 +205,7 @@ def test_slices_of_two_sizes_in_one_series_are_mixed_and_refused(root):
     assert "6 × 6 pixels" in row["error"]
 
 
-def test_a_tilted_gantry_is_told(root):
+def test_a_tilted_gantry_is_flagged(root):
     def lean(ds, k):
         x, y, z = (float(v) for v in ds.ImagePositionPatient)
         ds.ImagePositionPatient = [x, y + 0.3 * k, z]
@@ -258,7 +258,7 @@ def test_a_box_on_a_slice_that_is_not_there_and_a_study_without_folder_are_missi
         (lambda _: b"no DICOM at all" * 20, "not DICOM", None),
     ],
 )
-def test_a_broken_file_is_a_row_with_a_flag(root, damage, role, problem):
+def test_a_damaged_file_is_a_row_with_a_flag(root, damage, role, problem):
     path = add_study(root, "1.1")[24]
     path.write_bytes(damage(path.read_bytes()))
     index = index_here(root)

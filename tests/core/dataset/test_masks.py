@@ -263,7 +263,7 @@ def test_a_mask_that_lies_elsewhere_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not nifti" * 100])
-def test_a_missing_or_broken_file_is_a_typed_error(tmp_path, content):
+def test_a_missing_or_damaged_file_is_a_typed_error(tmp_path, content):
     volume = volume_at(tmp_path / "s")
     path = tmp_path / "m.nii"
     if content is not None:

@@ -65,7 +65,7 @@ def test_the_summary_counts_flags_and_labels(index):
     assert report.errors[0][0] == "1.4"
 
 
-def test_the_facts_tell_sizes_spacing_and_syntaxes(index):
+def test_the_facts_contain_sizes_spacing_and_syntaxes(index):
     facts = dict(summarise(index).facts)
     assert facts["Studies"] == "5"
     assert facts["Slices"] == "115"
@@ -116,7 +116,7 @@ def test_names_are_escaped(index):
     assert "<script" not in content
 
 
-def test_synthetic_data_says_so_in_both(tmp_path):
+def test_both_reports_mark_synthetic_data(tmp_path):
     root = tmp_path / "root"
     add_study(root, "1.1")
     plain = index_here(root)
@@ -135,7 +135,7 @@ def test_no_patient_text_is_shown(tmp_path):
     assert "Made" not in index.slices.to_csv() + index.studies.to_csv()
 
 
-def test_a_data_set_of_nothing_but_broken_studies_still_has_a_report(tmp_path):
+def test_a_data_set_of_only_damaged_studies_still_has_a_report(tmp_path):
     root = tmp_path / "root"
     (root / "train_images" / "1.1").mkdir(parents=True)
     index = index_here(root)

@@ -176,7 +176,7 @@ STUDIES = tuple(f"1.{k}" for k in range(1, 9))
 
 @given(st.lists(st.tuples(st.sampled_from([*STUDIES, ""]), GOOD | GOOD | CELLS), max_size=16))
 @settings(max_examples=25, deadline=None)
-def test_labels_are_what_a_plain_reading_row_by_row_accepts(tmp_path_factory, rows):
+def test_labels_are_what_a_plain_loop_over_rows_accepts(tmp_path_factory, rows):
     # The first label is patient_overall; a good row has eight.
     def plain(cells):
         if len(cells) != 8 or any(c not in ("0", "1") for c in cells):
@@ -280,7 +280,7 @@ def test_a_table_that_is_no_text_is_a_typed_error(tmp_path):
         read_studies(root)
 
 
-def test_a_root_that_is_none_says_what_is_missing(tmp_path):
+def test_an_invalid_root_reports_what_is_missing(tmp_path):
     with pytest.raises(DataRootError, match="no folder"):
         read_studies(tmp_path / "nowhere")
     with pytest.raises(DataRootError, match="train_images"):

@@ -54,7 +54,7 @@ def test_boxes_that_fit_their_slice_stay(tmp_path):
         ("1.1,10,500,5,13,2", "y", "y \\+ height lies past"),
         ("1.1,10,10,5,13,0", "slice_number", "no slice of that number"),
         ("1.1,10,10,5,13,5", "slice_number", "no slice of that number"),
-        ("1.1,10,10,5,13,9", "slice_number", "is no slice of the CT volume"),
+        ("1.1,10,10,5,13,9", "slice_number", "is not a slice of the CT volume"),
     ],
 )
 def test_a_box_off_its_image_or_without_a_slice_is_left_out(tmp_path, row, column, problem):
@@ -167,7 +167,7 @@ def test_joining_agrees_with_a_plain_loop(tmp_path):
         assert truth == flags[at].tolist() if at < 9 else all(pd.isna(v) for v in truth)
 
 
-def test_the_benchmarks_two_readers_agree_on_a_small_set(tmp_path):
+def test_both_ways_of_the_benchmark_agree_on_a_small_set(tmp_path):
     load_tables.make_up(tmp_path, studies=20, slices=2_000, boxes=70)
     answer = load_tables.ours(tmp_path)
     assert answer == load_tables.plain(tmp_path)

@@ -148,7 +148,7 @@ def test_a_study_that_left_keeps_its_place_for_when_it_comes_back(tmp_path):
     assert load_or_make_folds(path, records, 3, seed=1) == made
 
 
-def test_a_mended_label_moves_no_study(tmp_path):
+def test_a_corrected_label_moves_no_study(tmp_path):
     path = tmp_path / "folds.json"
     made = load_or_make_folds(path, _records(fractured=6, intact=6), 3, seed=1)
     assert load_or_make_folds(path, _records(fractured=3, intact=9), 3, seed=1) == made
@@ -182,7 +182,7 @@ def test_a_file_with_one_patient_on_both_sides_is_refused(tmp_path):
         '{"format": 2, "folds": 3, "seed": 1, "fold_of_study": {}}',
     ],
 )  # fmt: skip
-def test_a_broken_file_is_refused_and_left_as_it_is(tmp_path, content):
+def test_a_damaged_file_is_refused_and_left_unchanged(tmp_path, content):
     path = tmp_path / "folds.json"
     path.write_text(content)
     with pytest.raises(DataRootError, match=r"folds\.json cannot be read as saved folds"):

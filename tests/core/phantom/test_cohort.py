@@ -84,7 +84,7 @@ def test_tables_agree_with_what_was_planted(cohort, by_content):
         assert list(rows.slice_number) == [i + 1 for i, _ in study.boxes()]
 
 
-def test_our_reader_knows_the_cohort_as_synthetic(cohort):
+def test_read_studies_recognises_the_cohort_as_synthetic(cohort):
     root, uids, _ = cohort
     assert is_synthetic(root)
     assert [record.study_id for record in read_studies(root)] == uids
@@ -97,7 +97,7 @@ def test_files_carry_no_identity_and_say_that_they_are_synthetic(cohort):
     assert header.PatientBirthDate == ""
 
 
-def test_a_second_call_makes_nothing_anew_and_more_studies_keep_the_first(cohort, tmp_path):
+def test_a_second_call_makes_nothing_again_and_more_studies_keep_the_first(cohort, tmp_path):
     root = tmp_path / "grow"
     first = write_cohort(root, studies=1, seed=9, jobs=1, matrix=64)
     file = root / "train_images" / first[0] / "1.dcm"
@@ -132,7 +132,7 @@ def test_settings_out_of_range_are_refused(tmp_path, bad):
     assert not (tmp_path / "new").exists()
 
 
-def test_the_manifest_says_synthetic(cohort):
+def test_the_manifest_is_marked_synthetic(cohort):
     assert json.loads((cohort[0] / "phantom.json").read_text())["synthetic"] is True
 
 

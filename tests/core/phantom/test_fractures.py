@@ -1,4 +1,4 @@
-"""Cracks take their exact share of the voxels they cross; fragments move as told."""
+"""Cracks take their exact share of the voxels they cross; fragments move as specified."""
 
 from itertools import product
 

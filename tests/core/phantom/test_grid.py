@@ -23,7 +23,7 @@ def test_uneven_heights_are_kept():
     assert tuple(replace(GRID, n_slices=3, heights_mm=heights).z()) == heights
 
 
-def test_a_slice_is_as_thick_as_its_distance_unless_told():
+def test_the_thickness_is_the_slice_distance_by_default():
     assert GRID.thickness_mm == 2.0
     assert replace(GRID, profile_mm=3.0).thickness_mm == 3.0
 

@@ -40,7 +40,7 @@ def test_a_study_that_is_there_is_left_alone_and_nothing_else_stays(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["train_images"]
 
 
-def test_a_study_of_no_cohort_is_refused_with_the_mend(tmp_path):
+def test_a_study_of_no_cohort_is_refused_with_the_remedy(tmp_path):
     assert find_cohort_seed("1.2.3", [SEED]) is None
     with pytest.raises(DataRootError, match="set RSNA_ROOT"):
         materialise_study("1.2.3", [SEED], tmp_path)

@@ -35,7 +35,7 @@ def test_the_fitted_sets_keep_each_vertebras_share_of_the_positive_patients():
     assert VERTEBRA_COUNTS == REAL_COUNTS
 
 
-def test_the_number_of_broken_vertebrae_falls_and_has_the_real_mean():
+def test_the_number_of_fractured_vertebrae_falls_and_has_the_real_mean():
     counts = count_distribution()
     sets, p = level_sets()
     assert counts @ np.arange(1, len(counts) + 1) == pytest.approx(1444 / 961, abs=1e-9)

@@ -57,7 +57,7 @@ def test_plain_numbering_starts_at_one_with_the_most_cranial_slice():
     assert numbering.of_slice == {0: 1, 1: 2, 2: 3, 3: 4}
 
 
-def test_reversed_numbering_starts_at_the_feet_and_where_it_is_told():
+def test_reversed_numbering_starts_at_the_feet_with_the_given_number():
     numbering = number_files(3, plan("reversed_numbering", first=59))
     assert numbering.files == ((59, 2), (60, 1), (61, 0))
     numbers = [numbering.of_slice[i] for i in range(3)]
@@ -102,7 +102,7 @@ def test_an_odd_size_is_larger_or_not_square():
     assert all(g.matrix * g.pixel_mm == pytest.approx(192) for g in grids)
 
 
-def test_a_tilted_gantry_leans_by_more_than_the_reader_forgives():
+def test_a_tilted_gantry_exceeds_the_tolerance_of_read_series():
     for seed in range(8):
         assert abs(adapt_grid(GRID, plan("gantry_tilt", seed=seed)).tilt_deg) >= 6
 

@@ -66,7 +66,7 @@ def test_the_truth_file_of_each_study_names_its_quirks(cohort, planted):
         assert json.loads(path.read_text())["quirks"] == planted.get(path.stem, [])
 
 
-def test_every_study_but_the_broken_one_can_be_read(cohort, study_with):
+def test_every_study_but_the_damaged_one_can_be_read(cohort, study_with):
     broken = study_with("unreadable_file")[0]
     for record in read_studies(cohort):
         if record.study_id == broken:

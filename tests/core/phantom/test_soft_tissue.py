@@ -102,7 +102,7 @@ def test_only_fillings_exceed_three_thousand_hu(neck, person):
     assert paint_soft_tissue(grid, bare, [], np.random.default_rng(0)).max() < 1700
 
 
-def test_the_shoulders_fill_the_lowest_slices_and_hang_where_they_are_told(neck, person):
+def test_the_shoulders_fill_the_lowest_slices_and_have_the_given_height(neck, person):
     hu, grid, course = neck
     inside = (hu > -500).mean(axis=(1, 2))
     k = slice_of(grid, person.poses["C4"].origin[2])

@@ -57,7 +57,7 @@ def test_a_flat_mask_or_a_pixel_without_size_is_refused():
             boxes_of(np.zeros((1, 4, 4), np.uint8), pixel_mm)
 
 
-def test_labels_name_the_broken_vertebrae_once():
+def test_labels_name_the_fractured_vertebrae_once():
     assert labels_of(["C7", "C2", "C7"]) == (0, 1, 0, 0, 0, 0, 1)
     assert labels_of([]) == (0,) * 7
     with pytest.raises(ValueError, match="T1"):

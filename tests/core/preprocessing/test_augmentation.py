@@ -116,8 +116,8 @@ def test_channels_move_and_change_their_grey_together(colored):
         rotation_deg=8, shift_xy=(0.1, 0), scale=1.1, flip=True, brightness=0.05, contrast=1.2
     )
     together = apply_augmentation(colored, drawn)
-    apart = np.stack([apply_augmentation(channel, drawn) for channel in colored])
-    np.testing.assert_array_equal(together, apart)
+    separately = np.stack([apply_augmentation(channel, drawn) for channel in colored])
+    np.testing.assert_array_equal(together, separately)
 
 
 def test_hue_and_saturation_leave_equal_channels_alone(image):
@@ -165,7 +165,7 @@ def test_batch_of_three_channels_is_changed_slice_by_slice(colored):
         apply_augmentations(batch, draws[:1])
 
 
-def test_the_limits_of_a_run_are_the_usual_ones_unless_it_says_otherwise():
+def test_the_limits_of_a_run_are_the_defaults_unless_set():
     usual = RunConfig(task="fracture", data_root=".")
     assert AugmentationRanges.of(usual) == AugmentationRanges()
     changed = RunConfig(task="fracture", data_root=".", augment_hue_deg=40, augment_flip=0)

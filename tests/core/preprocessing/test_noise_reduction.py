@@ -42,19 +42,19 @@ def inertia(image, starts):
 def test_nothing_is_done_where_nothing_is_asked_for():
     image = made_slice()
     assert reduce_noise(image, NoiseReduction()) is image
-    told = explain_noise(image, NoiseReduction())
-    assert told.starts == ()
-    assert told.groups.max() == 0
-    assert told.means[0] == pytest.approx(image.mean())
+    result = explain_noise(image, NoiseReduction())
+    assert result.starts == ()
+    assert result.groups.max() == 0
+    assert result.means[0] == pytest.approx(image.mean())
 
 
 def test_a_threshold_blackens_what_is_darker_and_keeps_the_rest():
     image = np.array([[0, 29], [30, 255]], np.uint8)
     how = NoiseReduction("threshold", threshold=30)
     assert reduce_noise(image, how).tolist() == [[0, 0], [30, 255]]
-    told = explain_noise(image, how)
-    assert told.groups.tolist() == [[0, 0], [1, 1]]
-    assert told.means == (14.5, 142.5)
+    result = explain_noise(image, how)
+    assert result.groups.tolist() == [[0, 0], [1, 1]]
+    assert result.means == (14.5, 142.5)
 
 
 @given(IMAGES)
@@ -80,9 +80,9 @@ def test_otsu_is_simpleitks_on_a_noisy_slice():
     filtered.SetInsideValue(0)
     filtered.SetOutsideValue(1)
     kept = SimpleITK.GetArrayFromImage(filtered.Execute(SimpleITK.GetImageFromArray(image)))
-    told = explain_noise(image, NoiseReduction("otsu"))
-    np.testing.assert_array_equal(told.groups, kept)
-    np.testing.assert_array_equal(told.image, np.where(told.groups == 1, image, 0))
+    result = explain_noise(image, NoiseReduction("otsu"))
+    np.testing.assert_array_equal(result.groups, kept)
+    np.testing.assert_array_equal(result.image, np.where(result.groups == 1, image, 0))
 
 
 def test_otsu_takes_the_lowest_of_equal_thresholds():
@@ -119,13 +119,13 @@ def test_kmeans_is_no_worse_than_scikit_learn_with_many_starts(clusters):
 
 def test_kmeans_gives_every_pixel_the_mean_of_its_group():
     image = made_slice()
-    told = explain_noise(image, NoiseReduction("kmeans", clusters=3))
+    result = explain_noise(image, NoiseReduction("kmeans", clusters=3))
     for group in range(3):
-        inside = told.groups == group
+        inside = result.groups == group
         mean = image[inside].astype(np.float64).mean()
-        assert told.means[group] == pytest.approx(mean)
-        assert set(told.image[inside].tolist()) == {round(mean)}
-    assert len(np.unique(told.image)) == 3
+        assert result.means[group] == pytest.approx(mean)
+        assert set(result.image[inside].tolist()) == {round(mean)}
+    assert len(np.unique(result.image)) == 3
 
 
 @given(IMAGES, st.sampled_from(["threshold", "otsu", "kmeans"]))

@@ -93,7 +93,7 @@ def test_network_input_is_the_cut_windowed_and_resized():
     np.testing.assert_array_equal(field[1:2].centers_px, field.centers_px[1:2])
 
 
-def test_says_what_is_wrong():
+def test_errors_describe_what_is_wrong():
     with pytest.raises(ValueError, match="shape"):
         find_spine_field(np.zeros((0, 4, 4), np.int16), (1.0, 1.0, 1.0), 90.0)
     with pytest.raises(ValueError, match="no size"):

@@ -34,10 +34,10 @@ def test_the_answer_comes_from_one_other_process_that_lives_on(worker):
     assert worker.pid != os.getpid()
 
 
-def test_progress_is_told_in_order(worker):
-    told = []
-    assert worker.call({"what": "count", "n": 3}, lambda *count: told.append(count)) == 3
-    assert list(dict.fromkeys(told)) == [(0, 3), (1, 3), (2, 3), (3, 3)]
+def test_progress_is_reported_in_order(worker):
+    reported = []
+    assert worker.call({"what": "count", "n": 3}, lambda *count: reported.append(count)) == 3
+    assert list(dict.fromkeys(reported)) == [(0, 3), (1, 3), (2, 3), (3, 3)]
 
 
 def test_what_a_codec_prints_is_no_answer(worker):
