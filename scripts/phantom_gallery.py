@@ -193,7 +193,7 @@ def save(path: Path, picture: Picture) -> None:
 
 
 def _to_height(picture: Picture, height: int) -> Picture:
-    return np.pad(picture, ((0, height - len(picture)), (0, 0)))
+    return np.pad(picture, {0: (0, height - len(picture))})
 
 
 def main() -> None:

@@ -103,7 +103,7 @@ def render_study(
     if square.tilt_deg:
         volume = lean(volume, square)
     image = acquire(volume.hu, volume.grid, anatomy, scanner, rng)
-    more = ((0, 0), (0, 0), (0, max(grid.columns - grid.matrix, 0)))
+    more = {-1: (0, max(grid.columns - grid.matrix, 0))}
     return PhantomStudy(
         hu=np.pad(image, more, constant_values=HU_AIR),
         mask=np.pad(volume.mask, more),
