@@ -70,7 +70,7 @@ def test_a_run_over_folds_lives_by_the_fold_that_prepares(tmp_path):
 
 
 @pytest.mark.parametrize(("age", "state"), [(1, "running"), (2 * STALE_SECONDS, "crashed")])
-def test_a_run_on_another_machine_is_judged_by_its_heartbeat(run, age, state):
+def test_a_run_on_another_machine_is_alive_by_its_heartbeat(run, age, state):
     shown = rewrite(
         run, state="running", host=platform.node() + "-other", pid=os.getpid(),
         heartbeat=time.time() - age,

@@ -329,14 +329,14 @@ def test_a_kept_checkpoint_holds_finite_weights_after_divergence(make, monkeypat
 
 
 def test_an_evaluation_can_end_the_run(make, tiny):
-    told = []
+    calls = []
 
     def after_two(epoch, evaluation):
-        told.append((epoch, evaluation["slices"]))
+        calls.append((epoch, evaluation["slices"]))
         return epoch == 2
 
     run = make(epochs=5, on_evaluation=after_two)
-    assert told == [(1, 28), (2, 28)]
+    assert calls == [(1, 28), (2, 28)]
     assert run.read_status().state == "finished"
     assert run.bundle.is_dir()
 
