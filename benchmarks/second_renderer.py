@@ -72,8 +72,10 @@ def answer(route: Route) -> None:
     assert spec is not None
     assert spec.origin is not None
     name = re.sub(r"-\d+(\.\d+)+(?=\.min\.js$)", "", url.rpartition("/release/")[2])
-    name = name if package == "bokeh" else url.split("/dist/")[1]
-    route.fulfill(path=Path(spec.origin).parent / below / name)
+    name = name if package == "bokeh" else url.split("/dist/", 1)[1]
+    file = Path(spec.origin).parent / below / name
+    # The scripts are asked for with an origin, and refused without this header.
+    route.fulfill(path=file, headers={"Access-Control-Allow-Origin": "*"})
 
 
 def exported(browser: Browser, url: str, backend: str) -> tuple[float, Sent]:
@@ -104,8 +106,8 @@ def served(browser: Browser, url: str) -> tuple[float, Sent]:
     page.wait_for_timeout(3000)
     sent, start = Sent(page), time.perf_counter()
     button.click()
-    inner = page.frame_locator("#stpyvistaframe").frame_locator("iframe")
-    expect(inner.locator("canvas").first).to_be_visible(timeout=TIMEOUT_MS)
+    canvas = page.frame_locator("#stpyvistaframe").locator("canvas").first
+    expect(canvas).to_be_visible(timeout=TIMEOUT_MS)
     seconds = time.perf_counter() - start
     page.wait_for_timeout(1500)
     page.context.close()

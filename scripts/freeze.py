@@ -71,6 +71,25 @@ def lock_entries(report: dict[str, Any]) -> dict[str, tuple[str, str]]:
     return found
 
 
+def wanted_extras(report: dict[str, Any]) -> dict[str, set[str]]:
+    """Extras by canonical name that a package or a requirements file asks for.
+
+    pip counts `coverage[toml]` as pinned only where its own line names the extra.
+    """
+    extras = {
+        canonicalize_name(entry["metadata"]["name"]): set(entry.get("requested_extras", ()))
+        for entry in report["install"]
+    }
+    for entry in report["install"]:
+        own = extras[canonicalize_name(entry["metadata"]["name"])]
+        for text in entry["metadata"].get("requires_dist", ()):
+            needed = Requirement(text)
+            marker = needed.marker
+            if marker is None or any(marker.evaluate({"extra": extra}) for extra in {"", *own}):
+                extras.setdefault(canonicalize_name(needed.name), set()).update(needed.extras)
+    return {name: found for name, found in extras.items() if found}
+
+
 def needs_newer_linux(report: dict[str, Any]) -> list[str]:
     """Packages whose file needs a C library newer than 2.28."""
     tags = {
@@ -82,12 +101,19 @@ def needs_newer_linux(report: dict[str, Any]) -> list[str]:
     return [name for name, found in tags.items() if found and min(map(int, found)) > 28]
 
 
-def lock_text(entries: dict[str, tuple[str, set[str]]]) -> str:
-    """A lock file's lines: a pin, and a line for each hash."""
-    return "".join(
-        f"{name}=={version}" + "".join(f" \\\n    --hash=sha256:{h}" for h in sorted(hashes)) + "\n"
-        for name, (version, hashes) in sorted(entries.items())
-    )
+def lock_text(entries: dict[str, tuple[str, set[str]]], extras: dict[str, set[str]]) -> str:
+    """A lock file's lines: a pin, and a line for each hash.
+
+    Args:
+        entries: Version and sha256 digests by canonical name.
+        extras: From `wanted_extras`.
+    """
+    lines: list[str] = []
+    for name, (version, hashes) in sorted(entries.items()):
+        wanted = f"[{','.join(sorted(extras[name]))}]" if name in extras else ""
+        pins = [f"{name}{wanted}=={version}", *(f"    --hash=sha256:{h}" for h in sorted(hashes))]
+        lines.append(" \\\n".join(pins) + "\n")
+    return "".join(lines)
 
 
 def requirements(text: str) -> list[Requirement]:
@@ -156,7 +182,7 @@ def _write_locks() -> None:
         }
         beyond = "" if lock == "requirements.lock" else " beyond requirements.lock"
         header = LOCK_HEADER.format(source=source, beyond=beyond, fits=platform_name())
-        (ROOT / lock).write_text(header + lock_text(hashes))
+        (ROOT / lock).write_text(header + lock_text(hashes, wanted_extras(report)))
 
 
 def _older(entries: dict[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:

@@ -237,7 +237,9 @@ def test_locks_hold_every_pin_with_a_hash_and_name_no_host(repo_root: Path) -> N
         assert "://" not in text
         assert "--index" not in text
         entries = re.findall(
-            r"^([a-z0-9-]+)==(\S+)((?: \\\n    --hash=sha256:[0-9a-f]{64})+)$", text, re.MULTILINE
+            r"^([a-z0-9-]+)(?:\[[a-z,]+\])?==(\S+)((?: \\\n    --hash=sha256:[0-9a-f]{64})+)$",
+            text,
+            re.MULTILINE,
         )
         assert len(entries) == len(re.findall(r"^[a-z0-9]", text, re.MULTILINE))
         assert not {name for name, _, _ in entries} & set(held)

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from scripts.freeze import lock_entries, lock_text, needs_newer_linux, platform_name
+from scripts.freeze import lock_entries, lock_text, needs_newer_linux, platform_name, wanted_extras
 from scripts.install import lock_files, pip_sources
 
 
@@ -15,10 +15,20 @@ def report(name="Torch_x", version="2.1", url="https://x/t-manylinux_2_34_x86_64
 
 def test_a_lock_has_a_pin_and_every_hash_of_it():
     assert lock_entries(report()) == {"torch-x": ("2.1", "ab")}
-    text = lock_text({"b": ("1", {"22", "11"}), "a": ("3", {"0"})})
-    assert text == (
-        "a==3 \\\n    --hash=sha256:0\nb==1 \\\n    --hash=sha256:11 \\\n    --hash=sha256:22\n"
-    )
+    text = lock_text({"b": ("1", {"22", "11"}), "a": ("3", {"0"})}, {"a": {"toml"}})
+    assert text.split("\n") == [
+        "a[toml]==3 \\", "    --hash=sha256:0",
+        "b==1 \\", "    --hash=sha256:11 \\", "    --hash=sha256:22", "",
+    ]  # fmt: skip
+
+
+def test_extras_that_are_asked_for_are_in_the_lock():
+    asks = report(name="a")["install"][0]
+    asks["requested_extras"] = ["x"]
+    asks["metadata"]["requires_dist"] = [
+        "b[toml]>=1", "c[never]; extra == 'y'", "d[then]; extra == 'x'", "e"
+    ]  # fmt: skip
+    assert wanted_extras({"install": [asks]}) == {"a": {"x"}, "b": {"toml"}, "d": {"then"}}
 
 
 @pytest.mark.parametrize("odd", [{"sha": ""}, {"version": "2.1+cpu"}])
