@@ -165,7 +165,7 @@ def _put_in_place(
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     if opened is None:
-        raise StorageError(f"{entry} does not read back; check the disk, or delete that folder.")
+        raise StorageError(f"{entry} cannot be read back; check the disk, or delete that folder.")
     return CacheEntry(opened.arrays, opened.values, opened.bytes, built=True)
 
 

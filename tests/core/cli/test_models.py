@@ -187,9 +187,9 @@ def test_evaluate_chooses_thresholds_on_other_studies(run, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--rule", "luck"), "no rule"),
+        (("--rule", "luck"), "not a rule"),
         (("--rule", "target sensitivity"), "needs a share"),
-        (("--pooling", "median"), "no pooling"),
+        (("--pooling", "median"), "not a pooling"),
     ],
 )
 def test_evaluate_names_an_option_that_it_does_not_know(run, tmp_path, options, message):
