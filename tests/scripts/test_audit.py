@@ -38,6 +38,8 @@ def test_a_licence_is_read_from_the_metadata(fields, stated, copyleft):
     [
         (0, "", "No known vulnerabilities found", 0, "No known vulnerabilities found"),
         (1, "a 1.0 PYSEC-1", "Found 1 known vulnerability in 1 package", 1, "PYSEC-1"),
+        (0, "a could not be audited", "No known vulnerabilities found", NO_NETWORK, "but 1 of "),
+        (0, "a could not be audited\n" * 999, "No known", NO_NETWORK, "for none of the packages"),
         (1, "", "ConnectionError: no route", NO_NETWORK, "cannot reach its database"),
         (1, "", "No module named pip_audit", NO_NETWORK, "is not installed"),
     ],
