@@ -104,6 +104,7 @@ def install(*, dev: bool) -> None:
         for folder in VENV.glob("lib/python*/site-packages"):
             drop_unfinished(folder)
         _pip_install(dev=dev)
+        _compile_packages()
         _write_stamp(dev=dev)
 
 
@@ -207,6 +208,20 @@ def _pip_install(*, dev: bool) -> None:
         "pip could not install the packages (its reason stands above); check the network and run "
         "this again: it goes on where it stopped."
     )
+
+
+def _compile_packages() -> None:
+    """Write the packages' byte code with every core; pip would use one.
+
+    Without it each process that may write none (PYTHONDONTWRITEBYTECODE) compiles torch from
+    source whenever it imports it.
+    """
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    # Some packages carry templates that are no Python; those are left as they are.
+    subprocess.run(
+        [str(venv_python()), "-m", "compileall", "-q", "-j", "0", str(VENV / "lib")],
+        env=environment, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
 
 
 def _write_stamp(*, dev: bool) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -160,3 +161,14 @@ def test_a_named_python_is_the_only_one_tried(repo_root: Path, tmp_path: Path) -
     done = find_python(repo_root, tmp_path, named=str(tmp_path / "my python"))
     assert done.returncode == 2
     assert "3.10.0" in done.stderr
+
+
+def test_packages_are_compiled_even_where_processes_write_no_byte_code(tmp_path, monkeypatch):
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "module.py").write_text("VALUE = 1\n")
+    (tmp_path / "lib" / "template.py").write_text("{{ no python }} =\n")
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setattr(install, "VENV", tmp_path)
+    monkeypatch.setattr(install, "venv_python", lambda: sys.executable)
+    install._compile_packages()
+    assert [file.name.split(".")[0] for file in tmp_path.rglob("*.pyc")] == ["module"]
