@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 from collections.abc import Callable, Mapping
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from types import ModuleType
+from unittest import mock
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["core.experiments.sweeps", "core.training.trainer"])
@@ -28,7 +31,9 @@ def start(
     """
     variables = os.environ | dict(environment or {})
     process = _CONTEXT.Process(target=_call, args=(function, arguments, log, variables))
-    process.start()
+    # Streamlit's AppTest leaves its script as __main__, which the child would run again.
+    with mock.patch.dict(sys.modules, {"__main__": ModuleType("__main__")}):
+        process.start()
     return process
 
 

@@ -62,7 +62,7 @@ def test_slices_without_boxes_contribute_to_the_loss(localizer):
     losses = localizer(images, boxes)
     assert len(losses) == 4
     assert all(torch.isfinite(value) for value in losses.values())
-    with pytest.raises(ValueError, match="pass one tensor for each slice"):
+    with pytest.raises(ValueError, match="pass one tensor per slice"):
         localizer(images)
 
 

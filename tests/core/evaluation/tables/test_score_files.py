@@ -59,7 +59,7 @@ def test_a_type_1_model_is_recognised_by_its_file(tmp_path):
     [
         (lambda t: t.drop(columns="f_C3"), "lacks the column f_C3"),
         (lambda t: t.assign(v_C1=np.nan), "empty cell|are NaN"),
-        (lambda t: t.assign(v_C1=1.5), "leave"),
+        (lambda t: t.assign(v_C1=1.5), r"outside \[0, 1\]"),
         (lambda t: t.assign(v_C1="x"), "column v_C1 is not numeric"),
         (lambda t: t.iloc[1:], "is not 0..4, each once"),
         (lambda t: pd.concat([t, t.iloc[:1]]), "is not 0..6, each once"),

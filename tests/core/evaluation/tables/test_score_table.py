@@ -108,7 +108,7 @@ def test_unusable_predictions_are_named():
         table_from_predictions("m", [replace(one, fracture_type=1)])
     with pytest.raises(PredictionsError, match="fracture probabilities are NaN"):
         table_from_predictions("m", [replace(one, fracture_probs=one.fracture_probs * np.nan)])
-    with pytest.raises(PredictionsError, match=r"presence probabilities .* leave"):
+    with pytest.raises(PredictionsError, match=r"presence probabilities .* outside"):
         table_from_predictions("m", [replace(one, vertebra_probs=one.vertebra_probs + 1)])
     with pytest.raises(PredictionsError, match="no pooling named 'sum'"):
         table_from_predictions("m", [one], pooling="sum")
