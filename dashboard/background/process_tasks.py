@@ -141,8 +141,15 @@ def cancel_task(task: Task) -> None:
     """
     SUPERVISOR.check_allowed()
     now = read_task(task.folder)
-    if now is not None and now.is_alive:
+    if now is None or not now.is_alive:
+        return
+    try:
         SUPERVISOR.stop(now.pid, "The task", group=True)
+    except TaskError:
+        # A task that ended since it was read needs no stop.
+        now = read_task(task.folder)
+        if now is not None and now.is_alive:
+            raise
 
 
 def read_task(folder: Path) -> Task | None:

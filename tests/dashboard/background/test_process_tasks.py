@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -200,3 +202,16 @@ def test_a_task_that_an_older_version_started_still_reads(played, place, shift, 
     asked["process_started"] = psutil.Process(task.pid).create_time() + shift
     path.write_text(json.dumps(asked))
     assert process_tasks.read_task(task.folder).state == state
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_cancelling_a_task_that_has_just_ended_is_no_error(tmp_path, monkeypatch, ended):
+    gone = subprocess.Popen([sys.executable, "-c", ""], start_new_session=True)
+    gone.wait()
+    alive = process_tasks.Task(
+        tmp_path, "index", tmp_path, "running", 0, 0, 0, 0.0, 0.0, "", gone.pid
+    )
+    seen = iter([alive, replace(alive, state="finished") if ended else alive])
+    monkeypatch.setattr(process_tasks, "read_task", lambda folder: next(seen))
+    with nullcontext() if ended else pytest.raises(TaskError, match="cannot be stopped"):
+        process_tasks.cancel_task(alive)
