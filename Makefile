@@ -8,6 +8,8 @@ PORT ?= 8501
 PYTHON ?=
 ARGS ?=
 export PYTHON
+# Compiled tests and modules are kept: every process of a test run would compile all of them again.
+unexport PYTHONDONTWRITEBYTECODE
 
 venv := .venv/bin/python
 bootstrap := python=$$(sh scripts/find_python.sh) && exec "$$python" -m
@@ -33,11 +35,11 @@ run:  ## set up, prepare synthetic studies, open the dashboard
 test: setup-dev  ## run all tests
 	@$(pytest) $(ARGS)
 
-check: setup-dev  ## lint, and the tests that need no training, server or browser
+check: setup-dev  ## lint, and the quick tests: no training, server, browser or full-size network
 	@$(MAKE) --no-print-directory -j 2 lint check-tests
 
 check-tests:
-	@$(pytest) -q -m "not browser and not server and not training" $(ARGS)
+	@$(pytest) -q -m "not browser and not server and not training and not slow" $(ARGS)
 
 fuzz: setup-dev  ## throw every malformed file at the readers and count what becomes of it
 	@$(venv) -m tests.robustness.fuzz $(ARGS)

@@ -109,6 +109,7 @@ def new_study():
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_default_pair_finds_the_vertebrae_of_a_new_study(new_study):
     outputs = load_predictor(choose_pair(PROJECT_ROOT / "checkpoints"), device="cpu").predict(
         new_study

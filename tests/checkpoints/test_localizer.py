@@ -37,6 +37,7 @@ def test_its_weights_load_and_fit_into_git(bundle):
     assert everything < 20 * 2**20
 
 
+@pytest.mark.slow
 def test_the_metrics_are_those_of_the_shipped_boxes(bundle, cohort):
     report = evaluate_detection(
         fused_table(cohort.raw, STEPS[-1].settings), cohort.truth, cohort.n_slices,

@@ -27,6 +27,8 @@ from tests.faults import kill_writes
 from tests.pages.driver import open_page
 from tests.stores import made_store
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["at_work", "workplace"]
 KEY = "ab" * 32
 

@@ -7,6 +7,8 @@ import pytest
 from tests.robustness.families import FAMILIES
 from tests.robustness.player import new_worker, play_all
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def worker():

@@ -65,6 +65,7 @@ COMMANDS = {
 }
 
 
+@pytest.mark.slow
 def test_no_command_writes_or_prints_what_names_a_patient(root, place, run, caplog):
     caplog.set_level(logging.DEBUG)
     ended = {}

@@ -11,6 +11,8 @@ from core.cache.entries import fetch_entry
 from tests import forked
 from tests.stores import made_store
 
+pytestmark = pytest.mark.slow
+
 KEYS = [f"{number % 4:02x}{number:062x}" for number in range(10)]
 SIDE = 64
 

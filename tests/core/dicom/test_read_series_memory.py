@@ -28,6 +28,7 @@ print((kib("VmHWM") - before) * 1024 / volume.hu.nbytes)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not Path("/proc/self/status").exists(), reason="the peak is read from Linux's /proc"
 )

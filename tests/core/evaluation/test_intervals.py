@@ -72,6 +72,7 @@ def loop(scores, truth, patients, *, threshold, replicates, seed):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("n_patients", "n_slices", "prevalence", "rank"),
     [(8, 12, 0.3, 40), (12, 1, 0.3, 6), (5, 3, 0.1, 9), (6, 10, 0.5, -1)],

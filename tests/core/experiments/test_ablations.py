@@ -100,6 +100,7 @@ def tried(tmp_path_factory):
     return work, file, truth, first, list(said)
 
 
+@pytest.mark.training
 def test_figures_are_those_of_the_predictions(tried):
     work, file, truth, *_ = tried
     result = json.loads(file.read_text())
@@ -122,6 +123,7 @@ def test_figures_are_those_of_the_predictions(tried):
     assert steps[1][0] == 2 * steps[0][0]
 
 
+@pytest.mark.training
 def test_a_second_call_trains_nothing(tried):
     *_, first, second = tried
     assert sum(line.startswith("Training") for line in first) == 4

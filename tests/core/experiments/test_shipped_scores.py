@@ -18,6 +18,8 @@ from core.training.trainer import train
 from tests.core.training.made_data_root import write_data_root
 from tests.stores import made_store
 
+pytestmark = pytest.mark.training
+
 KINDS = {
     "vertebra_type1": ("vertebra", 1),
     "fracture_type1": ("fracture", 1),

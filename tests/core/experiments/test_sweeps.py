@@ -91,6 +91,7 @@ def die(folder):
     search(sweep_of(), folder, train_one=train_one)
 
 
+@pytest.mark.slow
 def test_a_killed_workers_trial_counts_as_failed(tmp_path):
     assert forked.finish(forked.start(die, tmp_path, log=tmp_path / "log")) == 9
     result = search(sweep_of(trials=3), tmp_path, train_one=pretend)
@@ -109,6 +110,7 @@ def share(folder):
     search(sweep_of(trials=8, prune=False), folder, train_one=train_one)
 
 
+@pytest.mark.slow
 def test_two_workers_share_one_search_and_try_each_trial_once(tmp_path):
     folder = tmp_path / "sweep"
     logs = [tmp_path / f"{number}.log" for number in range(2)]

@@ -55,6 +55,7 @@ def stop_at(count):
     return progress
 
 
+@pytest.mark.slow
 def test_processes_and_this_process_write_the_same_rows_in_the_same_order(
     phantom_root, pair, tmp_path, studies
 ):

@@ -336,6 +336,7 @@ PAIRS = [
 ] + [(("fracture", 3), ("fracture", 3))]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: str(pair))
 def test_every_pair_gives_the_same_whatever_the_batch_size(real_bundles, pair):
     bundles, series = [real_bundles[key] for key in pair], volume(7, side=64)

@@ -36,6 +36,7 @@ def _penultimate(network, name, images):
     return seen[0].mean(dim=(2, 3)) if seen[0].ndim == 4 else seen[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in BACKBONES if name != "mobilenet_v3_large"])
 def test_features_are_those_before_torchvisions_last_layer(name):
     torch.manual_seed(0)
@@ -67,6 +68,7 @@ def test_one_pixel_less_than_the_least_size_leaves_nothing_to_pool(name):
             network(torch.zeros(1, 3, least - 1, least - 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["convnext_small", "swin_s"])
 def test_a_multiple_of_the_stride_lets_no_pixel_be_dropped(name):
     torch.manual_seed(0)
@@ -132,6 +134,7 @@ def test_failed_download_says_what_to_do(monkeypatch, error):
         build_backbone("mobilenet_v3_large", pretrained=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mobilenet_v3_large", "googlenet", "convnext_small"])
 def test_pretrained_weights_are_loaded_except_for_removed_layers(monkeypatch, name):
     complete = {"aux_logits": True, "init_weights": False} if name == "googlenet" else {}

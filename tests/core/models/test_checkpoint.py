@@ -87,6 +87,7 @@ def test_statistics_too_large_for_half_precision_survive(tmp_path):
     assert torch.equal(same.running_var, norm.running_var)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", list(BACKBONES))
 def test_every_backbone_comes_back_from_its_bundle(tmp_path, backbone):
     made = build_model("fracture", 1, backbone, size=96)

@@ -45,6 +45,7 @@ def _inputs(n, backbone="mobilenet_v3_large"):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", list(BACKBONES))
 def test_every_backbone_answers_the_same_when_folded(loads, backbone):
     bundle, before = loads("fracture", 3, backbone)

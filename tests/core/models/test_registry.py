@@ -22,6 +22,7 @@ def _inputs(n, side=32, channels=1):
     )
 
 
+@pytest.mark.training
 @pytest.mark.parametrize("backbone", list(BACKBONES))
 def test_every_backbone_builds_trains_one_step_and_predicts(backbone):
     torch.manual_seed(0)

@@ -46,6 +46,7 @@ def test_progress_runs_to_the_end(cohort):
     assert cohort[2][-1] == (3, 3)
 
 
+@pytest.mark.slow
 def test_dicom_gives_back_the_voxels_and_the_grid(cohort, by_content):
     root, uids, _ = cohort
     assert len(by_content) == 3

@@ -50,6 +50,7 @@ def study_with(planted, cohort):
     return find
 
 
+@pytest.mark.slow
 def test_every_quirk_is_planted(planted):
     assert {flag for flags in planted.values() for flag in flags} == set(RATES)
 

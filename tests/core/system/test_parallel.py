@@ -16,6 +16,8 @@ from core.system.parallel import Outcome, Workers, run_over
 from tests.core.system import parallel_tasks
 from tests.core.system.cluster import loopback_cluster
 
+pytestmark = pytest.mark.slow
+
 PLACES = ["here", "processes", "cluster"]
 
 

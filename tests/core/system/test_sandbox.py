@@ -75,6 +75,7 @@ def test_memory_beyond_the_limit_is_refused_and_within_it_given(worker):
     assert alive(worker)
 
 
+@pytest.mark.slow
 def test_work_without_end_is_killed():
     hasty = ConfinedWorker(do, Limits(MEMORY, 1))
     try:

@@ -66,6 +66,7 @@ def test_glb_names_colours_and_places_each_vertebra(surfaces, tmp_path):
     assert bounds[2] == pytest.approx([-high[1], -low[1]], abs=0.01)
 
 
+@pytest.mark.slow
 def test_a_turntable_turns_without_a_display(surfaces, monkeypatch, tmp_path):
     monkeypatch.delenv("DISPLAY", raising=False)
     parts = SceneParts(surfaces, {}, None, "mask")
@@ -95,6 +96,7 @@ def data_root(tmp_path_factory):
     return root, root / "train_images" / uid
 
 
+@pytest.mark.slow
 def test_a_scene_is_exported_whole_and_the_page_asks_nobody_for_anything(data_root, tmp_path):
     _, folder = data_root
     done = CliRunner().invoke(

@@ -97,6 +97,7 @@ def test_a_scene_without_a_vertebra_is_an_error():
         scene_plotter(SceneParts({}, {}, None, "mask"), SceneLook({}))
 
 
+@pytest.mark.slow
 def test_the_page_asks_for_nothing_outside_and_its_scripts_are_in_the_packages(parts, tmp_path):
     volume = volume_of(np.zeros((20, 24, 24), np.int16))
     packed = pack_parts(parts, parts_key("page"), volume)
@@ -125,6 +126,7 @@ def test_only_scripts_and_styles_of_the_packages_are_served(name):
         library_gzipped(name)
 
 
+@pytest.mark.slow
 def test_the_notebook_runs_on_a_synthetic_study_and_carries_no_output(
     repo_root, tmp_path, monkeypatch
 ):

@@ -18,6 +18,8 @@ from dashboard.background import process_tasks, processes
 from dashboard.studies import data_sets
 from dashboard.studies.data_sets import new_cohort_root, remove_cohort
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def place(tmp_path, monkeypatch):

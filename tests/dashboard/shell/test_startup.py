@@ -5,6 +5,8 @@ import subprocess
 import sys
 import threading
 
+import pytest
+
 from core.config import PROJECT_ROOT
 from dashboard.shell.startup import modules_below, warm_up
 
@@ -28,6 +30,7 @@ def test_a_stop_before_the_start_imports_nothing(monkeypatch):
     warm_up(stop)
 
 
+@pytest.mark.slow
 def test_warming_up_loads_the_evaluation_and_leaves_torch_out():
     code = (
         "import sys, threading\n"
@@ -40,6 +43,7 @@ def test_warming_up_loads_the_evaluation_and_leaves_torch_out():
     subprocess.run([sys.executable, "-c", code], cwd=PROJECT_ROOT, check=True, timeout=120)
 
 
+@pytest.mark.slow
 def test_a_module_is_never_seen_partly_initialised(tmp_path):
     """A reader's imports wait for the one that the warm-up is at."""
     (tmp_path / "slow.py").write_text("import time\ntime.sleep(.5)\nDONE = 1\n")
@@ -63,6 +67,7 @@ def test_a_module_is_never_seen_partly_initialised(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_the_first_page_is_loaded_before_the_server_answers():
     code = (
         "import asyncio, sys\n"

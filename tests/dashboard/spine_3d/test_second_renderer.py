@@ -35,6 +35,7 @@ def hang(request, progress):
     time.sleep(600)
 
 
+@pytest.mark.slow
 def test_a_renderer_that_hangs_is_ended_and_the_sentence_has_a_remedy(packed, monkeypatch):
     worker = ConfinedWorker(hang, Limits(1 << 30, 1.0))
     monkeypatch.setattr(second_renderer, "_worker", lambda: worker)

@@ -52,6 +52,7 @@ def prediction(predictor, volume):
     return predictor.predict_with_boxes(volume)
 
 
+@pytest.mark.slow
 def test_it_equals_both_networks_run_separately(pair, volume, prediction):
     networks = Predictor(pair.vertebra, read_bundle(SHIPPED / "fracture_type1"), device="cpu")
     seen = networks.predict(volume)
