@@ -20,7 +20,9 @@ def box_request(study: OpenStudy) -> None:
     bundle = next(iter(localizers()), None)
     if bundle is None or find_raw(study, bundle) is not None:
         return
-    if find_box_job(study, bundle) is not None:
+    job = find_box_job(study, bundle)
+    # A finished run whose boxes were deleted from the cache since may be asked for again.
+    if job is not None and not (job.finished and job.error is None):
         box_progress(study, bundle)
         return
     st.button(
