@@ -33,7 +33,8 @@ from core.dataset.rsna import read_studies
 from core.inference.batch import predict_folder
 from core.models.pairs import BundlePair, default_bundle
 from core.phantom.cohort import write_cohort
-from core.prepared.slices import fill_store
+from core.prepared.filling import fill_entries
+from core.prepared.slices import slices_entry
 from core.system.parallel import Workers, run_over
 
 STUDIES, SLICES, LONGEST_STUDY = 2_019, 711_601, 1_082
@@ -59,9 +60,10 @@ def index(root: Path, work: Path, workers: Workers) -> None:
 
 def cache(root: Path, work: Path, workers: Workers, size: int) -> None:
     """Hash, decode, window and write every slice."""
-    fill_store(
-        read_studies(root), SlicePreparation(size=size),
-        store=replace(Settings().store, folder=work / "cache"), workers=workers,
+    fill_entries(
+        functools.partial(slices_entry, preparation=SlicePreparation(size=size)),
+        read_studies(root),
+        store=replace(Settings().store, folder=work / "cache"), workers=workers, progress=None,
     )  # fmt: skip
 
 

@@ -300,9 +300,7 @@ class RunConfig(PreparedConfig):
     @property
     def learning_rate(self) -> float:
         """Peak of the one-cycle schedule: 1e-3 for vertebra, 1e-4 for fracture unless set."""
-        if self.max_lr is not None:
-            return self.max_lr
-        return self.facts.max_lr
+        return self.max_lr or self.facts.max_lr
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

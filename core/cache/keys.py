@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,12 +46,7 @@ def remembered_digest(path: Path, digest: Callable[[Path], str], cache_dir: Path
         DataRootError: `path` cannot be read.
     """
     try:
-        files = sorted(path.iterdir()) if path.is_dir() else [path]
-        listing = [
-            (file.name, status.st_size, status.st_mtime_ns)
-            for file in files
-            for status in (file.stat(),)
-        ]
+        listing = file_states(path.iterdir() if path.is_dir() else [path])
     except OSError as error:
         raise DataRootError(
             f"{path} cannot be read; check that it is there and readable."
@@ -63,6 +58,16 @@ def remembered_digest(path: Path, digest: Callable[[Path], str], cache_dir: Path
     computed = digest(path)
     write_text(memo, computed)
     return computed
+
+
+def file_states(files: Iterable[Path]) -> list[tuple[str, int, int]]:
+    """Name, size in bytes and time of change in ns of each file, by name.
+
+    Raises:
+        OSError: A file is gone.
+    """
+    states = [(file.name, file.stat()) for file in files]
+    return sorted((name, status.st_size, status.st_mtime_ns) for name, status in states)
 
 
 def file_digest(path: Path) -> str:
@@ -79,16 +84,7 @@ def named_folder_digest(folder: Path) -> str:
     Raises:
         DicomSeriesError: The folder or one of its files cannot be read.
     """
-    try:
-        digests = [
-            f"{file_digest(path)} {path.name}"
-            for path in sorted(folder.iterdir())
-            if path.is_file() and not path.name.startswith(".")
-        ]
-    except OSError as error:
-        raise DicomSeriesError(
-            folder, f"cannot be read ({error.strerror})", "check the path and its permissions"
-        ) from error
+    digests = [f"{digest} {name}" for name, digest in sorted(_digests(folder).items())]
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
@@ -101,14 +97,19 @@ def fingerprint_folder(folder: Path) -> str:
     Raises:
         DicomSeriesError: The folder or one of its files cannot be read.
     """
-    digests = []
+    digests = sorted(bytes.fromhex(digest) for digest in _digests(folder).values())
+    return hashlib.sha256(b"".join(digests)).hexdigest()
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """`file_digest` of the visible files in a folder by their names."""
     try:
-        for path in folder.iterdir():
-            if path.is_file() and not path.name.startswith("."):
-                with path.open("rb") as stream:
-                    digests.append(hashlib.file_digest(stream, "sha256").digest())
+        return {
+            path.name: file_digest(path)
+            for path in folder.iterdir()
+            if path.is_file() and not path.name.startswith(".")
+        }
     except OSError as error:
         raise DicomSeriesError(
             folder, f"cannot be read ({error.strerror})", "check the path and its permissions"
         ) from error
-    return hashlib.sha256(b"".join(sorted(digests))).hexdigest()

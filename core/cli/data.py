@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +24,7 @@ from core.errors import ConfigError, DataRootError
 from core.system.parallel import Workers
 
 if TYPE_CHECKING:
+    from core.cache.entries import CacheEntry
     from core.prepared.filling import StoreReport
 
 DataRoot = Annotated[Path, typer.Argument(help="Data set in RSNA's layout.")]
@@ -114,10 +117,18 @@ def cache(
     if config is not None and options != (None,) * 4:
         raise ConfigError("--config gives window, size, crop and channels; leave those out.")
     if viewer:
-        _fill_viewer(data_root.absolute(), workers)
+        from core.prepared.volumes import volume_entry
+
+        done = _filled("viewer store", data_root, volume_entry, workers)
+        counted = f"{done.built + done.found} volumes are ready"
     else:
+        from core.prepared.slices import slices_entry
+
         chosen = _chosen(*options) if config is None else load_run_config(config).preparation
-        _fill_slices(data_root.absolute(), chosen, workers)
+        entry = functools.partial(slices_entry, preparation=chosen)
+        done = _filled("slice store", data_root, entry, workers)
+        counted = f"{done.built} studies prepared, {done.found} found"
+    typer.echo(f"{counted}; {done.bytes / 2**30:.2f} GiB in {Settings().rsna_cache}")
 
 
 def _chosen(
@@ -147,43 +158,24 @@ def _verify(root: Path, cache_dir: Path, workers: Workers) -> None:
     typer.echo("No file has changed since the index was built.")
 
 
-def _fill_slices(root: Path, preparation: SlicePreparation, workers: Workers) -> None:
-    from core.dataset.rsna import read_studies
-    from core.prepared.slices import fill_store
-
-    with progress_bar("slice store", "study") as progress:
-        done = fill_store(
-            read_studies(root), preparation, store=Settings().store, workers=workers,
-            progress=progress,
-        )  # fmt: skip
-    _print_filled(done, f"{done.built} studies prepared, {done.found} found")
-
-
-def _fill_viewer(root: Path, workers: Workers) -> None:
-    from core.dataset.rsna import read_studies
-    from core.prepared.volumes import fill_viewer_store
-
-    with progress_bar("viewer store", "study") as progress:
-        done = fill_viewer_store(
-            read_studies(root), store=Settings().store, workers=workers, progress=progress
-        )
-    _print_filled(done, f"{done.built + done.found} volumes are ready")
-
-
-def _print_filled(done: StoreReport, counted: str) -> None:
-    _print_left_out(done.failed, done.built + done.found)
-    for note in done.notes:
-        typer.echo(note)
-    typer.echo(f"{counted}; {done.bytes / 2**30:.2f} GiB in {Settings().rsna_cache}")
-
-
-def _print_left_out(failed: list[tuple[str, str]], done: int) -> None:
-    """Print the studies that were left out.
+def _filled(
+    title: str, data_root: Path, entry: Callable[..., CacheEntry], workers: Workers
+) -> StoreReport:
+    """Fill the store; print notes and the studies that were left out.
 
     Raises:
         DataRootError: No study is left.
     """
-    for study_id, reason in failed:
+    from core.dataset.rsna import read_studies
+    from core.prepared.filling import fill_entries
+
+    records, store = read_studies(data_root.absolute()), Settings().store
+    with progress_bar(title, "study") as progress:
+        done = fill_entries(entry, records, store=store, workers=workers, progress=progress)
+    for study_id, reason in done.failed:
         typer.echo(f"Left out: {study_id}: {reason}")
-    if failed and not done:
+    if done.failed and not done.built + done.found:
         raise DataRootError("No study could be prepared; fix the errors listed above.")
+    for note in done.notes:
+        typer.echo(note)
+    return done

@@ -9,18 +9,16 @@ from typing import Any, Final
 
 import numpy as np
 
-from core.constants import SYNTHETIC_WARNING
 from core.evaluation.arrays import frozen, offsets_of
 from core.evaluation.tables.evaluation_set import align
 from core.evaluation.tables.score_files import read_truth_table
 from core.evaluation.tables.score_table import table_from_predictions
 from core.evaluation.tables.truth_table import TruthTable
-from core.experiments.arm_comparison import ArmFigure, ArmScores, compare_arms
+from core.experiments.arm_comparison import ArmFigure, ArmScores, compare_arms, write_figures
 from core.experiments.cohorts import HELD_OUT
 from core.experiments.subsampled_predictions import SLICES_PER_STUDY, subsampled_slices
 from core.inference.outputs import read_slices
-from core.models.bundles import EXPERIMENTS_FOLDER, BundleInfo
-from core.system.atomic_files import write_json
+from core.models.bundles import BundleInfo
 from core.types import LevelName
 
 SUBSAMPLED_FILE: Final = "held_out.parquet"
@@ -118,18 +116,9 @@ def write_result(
     Returns:
         The file.
     """
-    file = checkpoints / EXPERIMENTS_FOLDER / f"{name}.json"
-    write_json(
-        file,
-        {
-            "synthetic": True,
-            "warning": SYNTHETIC_WARNING,
-            **about,
-            "slices_per_study": SLICES_PER_STUDY,
-            "results": {arm: asdict(found) for arm, found in result.items()},
-        },
-    )
-    return file
+    results = {arm: asdict(found) for arm, found in result.items()}
+    about = {**about, "slices_per_study": SLICES_PER_STUDY}
+    return write_figures(checkpoints, f"{name}.json", results, about)
 
 
 def _subsampled_truth(checkpoints: Path) -> TruthTable:

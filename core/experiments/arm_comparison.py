@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.constants import SYNTHETIC_WARNING
 from core.errors import PredictionsError
 from core.evaluation.curves import threshold_counts
 from core.evaluation.intervals import percentiles
 from core.evaluation.resampling import auc_samples, resampled
+from core.models.bundles import EXPERIMENTS_FOLDER
+from core.system.atomic_files import write_json
 from core.types import FloatArray
 
 CONFIDENCE = 0.95
@@ -101,6 +106,23 @@ def compare_arms(
     return {
         arm: _figure(values[arm], means[arm], base_value, means[arm] - base_drawn) for arm in values
     }
+
+
+def write_figures(
+    checkpoints: Path, name: str, results: Mapping[str, Any], about: Mapping[str, Any] | None = None
+) -> Path:
+    """Write the figures of a comparison next to the bundles, and what it is about.
+
+    Returns:
+        The file.
+
+    Raises:
+        StorageError: The file cannot be written.
+    """
+    file = checkpoints / EXPERIMENTS_FOLDER / name
+    marked = {"synthetic": True, "warning": SYNTHETIC_WARNING, **(about or {})}
+    write_json(file, marked | {"results": results})
+    return file
 
 
 def _figure(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,17 +15,19 @@ from core.evaluation.detection.files import BoxTables
 from core.evaluation.detection.matching import BoxTable
 from core.evaluation.tables.score_files import read_score_table
 from core.experiments.cohorts import HELD_OUT
-from core.experiments.grad_cam_boxes import box_of_heat
 from core.inference.explain import explain_slice
 from core.models.bundles import BundleInfo
-from core.types import StudyRecord
+from core.types import BoxXyxy, Progress, StudyRecord
+
+HOT_SHARE: Final = 0.5
+"""Smallest heat of a pixel in the box, as a share of the map's largest."""
 
 
 def heat_boxes(
     bundle: BundleInfo,
     records: Sequence[StudyRecord],
     cohort: BoxTables,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> BoxTable:
     """The box around the hot part of a Grad-CAM map, for each slice with a true box.
 
@@ -35,7 +39,7 @@ def heat_boxes(
         cohort: Cohort whose truth gives the slices.
         progress: Called with (studies done, total studies).
     """
-    rows: list[tuple[int, int, tuple[float, float, float, float], float]] = []
+    rows: list[tuple[int, int, BoxXyxy, float]] = []
     for number, record in enumerate(records):
         own = cohort.truth.study == number
         if own.any():
@@ -54,6 +58,23 @@ def heat_boxes(
         scores=np.array([row[3] for row in rows], dtype=np.float64),
         track=np.arange(len(rows)),
     )
+
+
+def box_of_heat(heat: NDArray[np.float32]) -> BoxXyxy | None:
+    """The box around the largest connected hot part of a map (as Zhou et al. 2016, "CAM").
+
+    Args:
+        heat: float32 (h, w), in [0, 1], such as `Explanation.heat`.
+
+    Returns:
+        xyxy in pixel edges; None if the map is empty.
+    """
+    if not heat.size or not heat.max() > 0:
+        return None
+    hot = (heat >= HOT_SHARE * heat.max()).astype(np.uint8)
+    _, _, stats, _ = cv2.connectedComponentsWithStats(hot, connectivity=8)
+    left, top, width, height, _ = stats[1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())].tolist()
+    return float(left), float(top), float(left + width), float(top + height)
 
 
 def slice_probabilities(bundle: BundleInfo, cohort: BoxTables) -> list[NDArray[np.float64]]:

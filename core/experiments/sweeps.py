@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -18,7 +17,7 @@ import optuna
 from filelock import FileLock
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import Trial, TrialState
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from core.config import RunConfig, first_fault, read_yaml
@@ -125,7 +124,6 @@ def run_sweep(
     *,
     store: Store,
     progress: Progress | None = None,
-    train_one: Callable[..., Path] = train,
 ) -> SweepResult:
     """Search until the folder holds `sweep.trials` ended trials; several workers may take part.
 
@@ -134,7 +132,6 @@ def run_sweep(
         folder: Folder of journal and runs; an existing search is continued.
         store: Store of prepared slices.
         progress: Called with (trials ended, total trials).
-        train_one: `core.training.trainer.train`.
 
     Raises:
         ConfigError: The folder holds a search over another space.
@@ -148,7 +145,7 @@ def run_sweep(
         if trial is None:
             time.sleep(POLL_SECONDS)  # Other workers run the last trials; one may still fail.
             continue
-        _carry_out(study, trial, sweep, folder, store, train_one)
+        _carry_out(study, trial, sweep, folder, store)
         report(min(_ended(study), sweep.trials), sweep.trials)
     return sweep_result(sweep, folder)
 
@@ -163,12 +160,11 @@ def _next_trial(study: optuna.Study, sweep: SweepConfig, folder: Path) -> Trial 
 
 
 def _carry_out(
-    study: optuna.Study, trial: Trial, sweep: SweepConfig, folder: Path, store: Store,
-    train_one: Callable[..., Path],
-) -> None:  # fmt: skip
+    study: optuna.Study, trial: Trial, sweep: SweepConfig, folder: Path, store: Store
+) -> None:
     """Train a trial and record its result; an interrupted trial counts as failed."""
     try:
-        value = _objective(trial, sweep, folder, store, train_one)
+        value = _objective(trial, sweep, folder, store)
     except optuna.TrialPruned:
         study.tell(trial, state=TrialState.PRUNED)
     except CSpineError as error:
@@ -184,14 +180,14 @@ def _carry_out(
 def sweep_result(sweep: SweepConfig, folder: Path) -> SweepResult:
     """Read the results of a search so far."""
     study = _open_study(sweep, folder)
-    done = [t for t in study.get_trials(deepcopy=False) if t.state == TrialState.COMPLETE]
+    done = _count(study, TrialState.COMPLETE)
     best = study.best_trial if done else None
     return SweepResult(
         metric=sweep.metric,
         best_value=best.value if best else None,
         best_values=dict(best.params) if best else {},
         best_run=_run_folder(folder, best.number) if best else None,
-        finished=len(done),
+        finished=done,
         pruned=_count(study, TrialState.PRUNED),
         failed=_count(study, TrialState.FAIL),
     )
@@ -224,10 +220,7 @@ def _open_study(sweep: SweepConfig, folder: Path) -> optuna.Study:
     return study
 
 
-def _objective(
-    trial: Trial, sweep: SweepConfig, folder: Path, store: Store,
-    train_one: Callable[..., Path],
-) -> float:  # fmt: skip
+def _objective(trial: Trial, sweep: SweepConfig, folder: Path, store: Store) -> float:
     """Train one trial; its value is the last metric on the held-out fold."""
     drawn = {name: _draw(trial, name, space) for name, space in sweep.space.items()}
     try:
@@ -247,7 +240,7 @@ def _objective(
         trial.report(measured[-1], epoch)
         return trial.should_prune()
 
-    train_one(config, _run_folder(folder, trial.number), store=store, on_evaluation=watch)
+    train(config, _run_folder(folder, trial.number), store=store, on_evaluation=watch)
     if not measured:
         raise TrainingError(
             f"Trial {trial.number} has no {sweep.metric} on its held-out fold; choose a fold with "
@@ -269,7 +262,7 @@ def _draw(trial: Trial, name: str, space: Range | list[Choice]) -> Choice:
 
 def _give_up_abandoned(study: optuna.Study, folder: Path) -> None:
     """Count trials of killed workers as failed, so that nobody waits for them."""
-    for trial in _in_state(study, TrialState.RUNNING):
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         run = _run_folder(folder, trial.number)
         status = summarise_run(run).status if run.is_dir() else None
         begun = trial.datetime_start
@@ -284,11 +277,7 @@ def _ended(study: optuna.Study) -> int:
 
 
 def _count(study: optuna.Study, state: TrialState) -> int:
-    return len(list(_in_state(study, state)))
-
-
-def _in_state(study: optuna.Study, state: TrialState) -> Iterable[FrozenTrial]:
-    return (trial for trial in study.get_trials(deepcopy=False) if trial.state == state)
+    return len(study.get_trials(deepcopy=False, states=(state,)))
 
 
 def _run_folder(folder: Path, number: int) -> Path:

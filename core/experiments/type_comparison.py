@@ -7,13 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from core.constants import SYNTHETIC_WARNING
 from core.evaluation.tables.evaluation_set import align
 from core.evaluation.tables.score_files import read_score_table, read_truth_table
-from core.experiments.arm_comparison import ArmFigure, ArmScores, compare_arms
+from core.experiments.arm_comparison import ArmFigure, ArmScores, compare_arms, write_figures
 from core.experiments.cohorts import SHIPPED
-from core.models.bundles import EXPERIMENTS_FOLDER
-from core.system.atomic_files import write_json
 from core.types import LevelName
 
 TYPES_FILE: Final = "types.json"
@@ -73,13 +70,11 @@ def write_types(checkpoints: Path) -> Path:
         PredictionsError: A table is missing or damaged.
         StorageError: The file cannot be written.
     """
-    file = checkpoints / EXPERIMENTS_FOLDER / TYPES_FILE
-    content = {
+    results = {
         cohort: {
             level: {name: asdict(figure) for name, figure in figures.items()}
             for level, figures in levels.items()
         }
         for cohort, levels in compare_types(checkpoints).items()
     }
-    write_json(file, {"synthetic": True, "warning": SYNTHETIC_WARNING, "results": content})
-    return file
+    return write_figures(checkpoints, TYPES_FILE, results)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 
 from core.errors import DeviceError
 
@@ -21,22 +22,23 @@ def pick_device(name: str = "auto") -> str:
     # Imported here: importing torch takes seconds, and pages need no device until a network runs.
     import torch
 
-    family, _, index = name.partition(":")
+    found = {
+        "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
+        "mps": int(torch.backends.mps.is_available()),
+        "cpu": 1,
+    }
     if name == "auto":
-        if torch.cuda.is_available():
-            return "cuda"
-        return "mps" if torch.backends.mps.is_available() else "cpu"
-    if name == "cpu":
-        return name
-    if name == "mps":
-        if torch.backends.mps.is_available():
-            return name
-        raise _absent(name)
-    if name == "cuda" or (family == "cuda" and index.isdecimal()):
-        if torch.cuda.is_available() and int(index or 0) < torch.cuda.device_count():
-            return name
-        raise _absent(name)
-    raise DeviceError(f"There is no device named {name!r}; choose auto, cpu, cuda, cuda:N or mps.")
+        return next(family for family, count in found.items() if count)
+    asked = re.fullmatch(r"(cpu|mps|cuda)(?:(?<=cuda):(\d+))?", name)
+    if asked is None:
+        raise DeviceError(
+            f"There is no device named {name!r}; choose auto, cpu, cuda, cuda:N or mps."
+        )
+    if int(asked[2] or 0) >= found[asked[1]]:
+        raise DeviceError(
+            f"PyTorch finds no device {name!r} on this machine; choose auto or cpu instead."
+        )
+    return name
 
 
 def smaller_batch(tried: int, device: str, network: str, error: Exception) -> int:
@@ -65,9 +67,3 @@ def smaller_batch(tried: int, device: str, network: str, error: Exception) -> in
     if device.startswith("cuda"):
         torch.cuda.empty_cache()
     return tried // 2
-
-
-def _absent(name: str) -> DeviceError:
-    return DeviceError(
-        f"PyTorch finds no device {name!r} on this machine; choose auto or cpu instead."
-    )

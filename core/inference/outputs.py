@@ -90,24 +90,12 @@ def write_slices(
     write_parquet(file, table, compression="zstd", level=12)
 
 
-def read_predictions(folder: Path) -> list[SlicePredictions]:
-    """Read `slices.parquet`, studies in the order of the file.
-
-    Args:
-        folder: Folder written by `write_predictions`.
+def read_slices(file: Path) -> list[SlicePredictions]:
+    """Read a file written by `write_slices`, or a `slices.parquet`; studies in its order.
 
     Raises:
         PredictionsError: The file is missing or damaged, lacks a column, or a column holds NaN,
             text, numbers out of range or slices that are not 0..n-1.
-    """
-    return read_slices(folder / SLICES_FILE)
-
-
-def read_slices(file: Path) -> list[SlicePredictions]:
-    """Read a file written by `write_slices`, or a `slices.parquet`.
-
-    Raises:
-        PredictionsError: As `read_predictions` describes.
     """
     studies = [
         _study_from_rows(str(study_id), rows, file)

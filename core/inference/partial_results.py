@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from core.cache.keys import file_states
 from core.errors import DicomSeriesError, PredictionsError
 from core.inference.boxes.boxes_csv import read_boxes
-from core.inference.outputs import SUMMARY_FILE, read_predictions, write_predictions
+from core.inference.outputs import SLICES_FILE, SUMMARY_FILE, read_slices, write_predictions
 from core.system.atomic_files import write_json
 from core.types import FileBox, SlicePredictions
 
@@ -66,7 +67,7 @@ class PredictionParts:
         with contextlib.suppress(OSError, ValueError, KeyError, PredictionsError):
             summary = json.loads((part / SUMMARY_FILE).read_text())
             notes = json.loads((part / _NOTES_FILE).read_text())
-            (predictions,) = read_predictions(part)
+            (predictions,) = read_slices(part / SLICES_FILE)
             boxes = read_boxes(part).get(predictions.study_id, ())
             return StudyResult(predictions, float(summary["seconds"]), tuple(notes), boxes)
         return None
@@ -86,11 +87,7 @@ def part_key(folder: Path, pair_digest: str) -> str:
         DicomSeriesError: The folder cannot be read.
     """
     try:
-        files = sorted(
-            (file.name, status.st_size, status.st_mtime_ns)
-            for file in folder.iterdir()
-            for status in (file.stat(),)
-        )
+        files = file_states(folder.iterdir())
     except OSError as error:
         raise DicomSeriesError(
             folder, f"cannot be read ({error.strerror})", "check the path and its permissions"

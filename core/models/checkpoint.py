@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -19,6 +20,8 @@ from core.models.bundles import CONFIG_FILE, WEIGHTS_FILE, BundleConfig, BundleI
 from core.models.registry import build_model
 from core.models.slice_model import SliceModel
 from core.system.atomic_files import write_bytes, write_text
+
+Network = TypeVar("Network", bound=nn.Module)
 
 _UNFIT: Final = (RuntimeError, LookupError, ValueError, TypeError, ConfigError)
 """Errors that loading altered weights can raise."""
@@ -71,10 +74,28 @@ def load_model(bundle: BundleInfo, device: str | torch.device = "cpu") -> SliceM
     Raises:
         BundleError: The weights are missing, altered, or do not fit the config.
     """
-    state = float32_weights(bundle)
     config = bundle.config
+    size = config.preparation.size
+    build = partial(build_model, config.task, config.type, config.backbone, size=size)
+    return with_weights(build, bundle, device)
+
+
+def with_weights(
+    build: Callable[[], Network], bundle: BundleInfo, device: str | torch.device
+) -> Network:
+    """Make a network and give it a bundle's weights, as `load_model` does.
+
+    Args:
+        build: Makes the network with any weights.
+        bundle: From `read_bundle`.
+        device: Device of the returned network.
+
+    Raises:
+        BundleError: The weights are missing, altered, or do not fit the network.
+    """
+    state = float32_weights(bundle)
     try:
-        model = build_model(config.task, config.type, config.backbone, size=config.preparation.size)
+        model = build()
         _check_finite(bundle, state)
         model.load_state_dict(_versioned(state, model), strict=True)
     except _UNFIT as error:
@@ -104,12 +125,17 @@ def start_from_bundle(model: SliceModel, bundle: BundleInfo) -> tuple[int, int]:
     }
     lacking = [name for name in own if name.startswith("backbone.") and name not in taken]
     if lacking:
-        raise BundleError(
-            f"Bundle {bundle.config.name} has the backbone {bundle.config.backbone}, which does "
-            "not fit; set `backbone` to it, or `init_from` to another bundle."
-        )
+        raise other_backbone(bundle)
     model.load_state_dict(_versioned(taken, model), strict=False)
     return len(taken), len(own)
+
+
+def other_backbone(bundle: BundleInfo) -> BundleError:
+    """The error of a network that cannot start from a bundle."""
+    return BundleError(
+        f"Bundle {bundle.config.name} has the backbone {bundle.config.backbone}, which does "
+        "not fit; set `backbone` to it, or `init_from` to another bundle."
+    )
 
 
 def _versioned(state: Mapping[str, Tensor], model: nn.Module) -> OrderedDict[str, Tensor]:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torchvision.models import get_model
 from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
 from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
 
 from core.errors import ConfigError
@@ -175,7 +176,7 @@ class Localizer(nn.Module):
                 names, output_size=7, sampling_ratio=2, canonical_scale=112
             ),
             box_head=_BoxHead(spec.width, spec.representation),
-            box_predictor=_BoxPredictor(spec.representation),
+            box_predictor=FastRCNNPredictor(spec.representation, N_CLASSES),
             box_batch_size_per_image=32, box_positive_fraction=0.33,
             box_score_thresh=MIN_SCORE, box_nms_thresh=RAW_NMS_IOU,
             box_detections_per_img=MAX_BOXES,
@@ -217,16 +218,3 @@ class _BoxHead(nn.Sequential):
             nn.Linear(representation, representation),
             nn.ReLU(inplace=True),
         )
-
-
-class _BoxPredictor(nn.Module):
-    """Features (n, representation) to class logits and box deltas."""
-
-    def __init__(self, representation: int) -> None:
-        super().__init__()
-        self.cls_score = nn.Linear(representation, N_CLASSES)
-        self.bbox_pred = nn.Linear(representation, N_CLASSES * 4)
-
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (n, 2) and deltas (n, 8)."""
-        return self.cls_score(features), self.bbox_pred(features)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
-from core.errors import BundleError, ConfigError
-from core.models.bundles import CONFIG_FILE, BundleInfo
-from core.models.checkpoint import float32_weights
+from core.errors import BundleError
+from core.models.bundles import BundleInfo
+from core.models.checkpoint import float32_weights, other_backbone, with_weights
 from core.models.localizer import Localizer
 
 
@@ -31,16 +33,9 @@ def load_localizer(bundle: BundleInfo, device: str | torch.device = "cpu") -> Lo
             f"Bundle {config.name} detects {config.task}, but a localisation bundle is needed "
             "here; choose another bundle."
         )
-    state = float32_weights(bundle)
-    try:
-        model = Localizer(config.backbone, config.anchors, size=config.preparation.size)
-        model.load_state_dict(state, strict=True)
-    except (RuntimeError, ConfigError) as error:
-        raise BundleError(
-            f"{bundle.weights_file} does not fit its {CONFIG_FILE}; train the bundle again."
-        ) from error
-    model.requires_grad_(requires_grad=False)
-    return model.to(memory_format=torch.channels_last).eval().to(device)
+    size = config.preparation.size
+    build = partial(Localizer, config.backbone, config.anchors, size=size)
+    return with_weights(build, bundle, device)
 
 
 def start_localizer(model: nn.Module, bundle: BundleInfo) -> int:
@@ -71,10 +66,7 @@ def start_localizer(model: nn.Module, bundle: BundleInfo) -> int:
             else given.get(f"backbone.features.{part}", given.get(f"backbone.{part}"))
         )
         if source is None or source.shape != own[name].shape:
-            raise BundleError(
-                f"Bundle {bundle.config.name} has the backbone {bundle.config.backbone}, which "
-                "does not fit; set `backbone` to it, or `init_from` to another bundle."
-            )
+            raise other_backbone(bundle)
         taken[name] = source
     model.load_state_dict(taken, strict=False)
     return len(taken)

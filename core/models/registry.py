@@ -6,13 +6,14 @@ from typing import Final
 
 from core.errors import ConfigError
 from core.models.backbone_table import check_input_size
-from core.models.fracture import (
+from core.models.detectors import (
     FractureDetectorType1,
     FractureDetectorType2,
     FractureDetectorType3,
+    VertebraDetectorType1,
+    VertebraDetectorType2,
 )
 from core.models.slice_model import SliceModel
-from core.models.vertebra import VertebraDetectorType1, VertebraDetectorType2
 
 MODELS: Final[dict[tuple[str, int], type[SliceModel]]] = {
     ("vertebra", 1): VertebraDetectorType1,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Literal
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ EMBEDDING_UNITS: Final = 32
 
 
 class SliceModel(nn.Module, ABC):
-    """A network over single slices.
+    """A network over single slices, most with one `head` that gives the logits.
 
     Args:
         backbone: A key of `BACKBONES`.
@@ -28,6 +28,8 @@ class SliceModel(nn.Module, ABC):
         ConfigError: The backbone is unknown.
         TrainingError: The pretrained weights can be neither found nor downloaded.
     """
+
+    head: nn.Sequential
 
     def __init__(self, backbone: str, *, pretrained: bool = False) -> None:
         super().__init__()
@@ -55,9 +57,9 @@ class SliceModel(nn.Module, ABC):
         """
 
     @property
-    @abstractmethod
     def output_layers(self) -> tuple[nn.Linear, ...]:
-        """The layers that give the logits, in the order of the logits."""
+        """The layers that give the logits, in the order of the logits: here the head's last."""
+        return (last_linear(self.head),)
 
     def features(self, images: Tensor) -> Tensor:
         """Pooled features, float (n, n_features), of images as `forward` takes them."""
@@ -80,15 +82,11 @@ class ImageModel(SliceModel):
         del metadata, presence
         return self.head(self.features(images))
 
-    @property
-    def output_layers(self) -> tuple[nn.Linear, ...]:
-        """The head's last layer."""
-        return (last_linear(self.head),)
-
 
 class JoinedModel(SliceModel):
-    """The image and `VALUES` numbers per slice to seven logits."""
+    """The image and one other input, `TAKES` with `VALUES` numbers per slice, to seven logits."""
 
+    TAKES: ClassVar[Literal["metadata", "presence"]]
     VALUES: ClassVar[int]
 
     def __init__(self, backbone: str, *, pretrained: bool = False) -> None:
@@ -96,14 +94,18 @@ class JoinedModel(SliceModel):
         self.embedding = prelu_embedding(self.VALUES)
         self.head = prelu_head(self.n_features + EMBEDDING_UNITS, N_VERTEBRAE)
 
-    def joined(self, images: Tensor, values: Tensor) -> Tensor:
-        """Logits, float (n, 7), of images as `forward` takes them and float (n, `VALUES`)."""
-        return self.head(torch.cat([self.features(images), self.embedding(values)], dim=1))
+    def forward(
+        self, images: Tensor, metadata: Tensor | None = None, presence: Tensor | None = None
+    ) -> Tensor:
+        """Logits, float (n, 7), from images and `TAKES`; the third input is not used.
 
-    @property
-    def output_layers(self) -> tuple[nn.Linear, ...]:
-        """The head's last layer."""
-        return (last_linear(self.head),)
+        Raises:
+            ValueError: The input that `TAKES` names is missing.
+        """
+        values = metadata if self.TAKES == "metadata" else presence
+        if values is None:
+            raise ValueError(f"This model needs {self.TAKES}, float32 (n, {self.VALUES}).")
+        return self.head(torch.cat([self.features(images), self.embedding(values)], dim=1))
 
 
 def last_linear(head: nn.Sequential) -> nn.Linear:

@@ -72,13 +72,8 @@ def _paint_larynx(brush: Brush, neck: NeckFrame, s: float, x: Line, y: Line, sha
     soft = neck.between(top, level["C6"] - 8)
     brush.tube(x, y - 2, 15 * s, 15 * s, HU_MUCOSA, 0.0, soft)
     height = top - bottom
-
-    def at(z: float) -> tuple[float, float]:
-        k = int(np.clip(np.argmin(np.abs(neck.z - z)), 0, len(neck.z) - 1))
-        return float(x[k]), float(y[k])
-
     mid = (top + bottom) / 2
-    cx, cy = at(mid)
+    cx, cy = neck.place((x, y), mid)
     flat = 2.6 / height
     for side in (-1, 1):
         plate = [(cx, cy - 17 * s, mid - 2), (cx + side * 10 * s, cy - 5 * s, mid),
@@ -94,7 +89,7 @@ def _paint_larynx(brush: Brush, neck: NeckFrame, s: float, x: Line, y: Line, sha
             (cx + side * 3 * s, cy + 6 * s, bottom + 13),
         ]
         brush.rod(arytenoid, (2.2, 1.2), shade)
-    cx, cy = at(bottom - 5)
+    cx, cy = neck.place((x, y), bottom - 5)
     turns = np.linspace(0, 2 * np.pi, 13)
     ring = [(cx + 11 * s * np.sin(t), cy - 11 * s * np.cos(t), bottom - 6 + 3 * (1 - np.cos(t)))
             for t in turns]  # fmt: skip
@@ -105,8 +100,7 @@ def _paint_larynx(brush: Brush, neck: NeckFrame, s: float, x: Line, y: Line, sha
 def _paint_hyoid(brush: Brush, neck: NeckFrame, anatomy: Anatomy, x: Line, y: Line) -> None:
     s = anatomy.scale
     z = neck.level["C3"] - 9.0 * s
-    k = int(np.argmin(np.abs(neck.z - z)))
-    cx, cy = float(x[k]), float(y[k])
+    cx, cy = neck.place((x, y), z)
     bow = [(21, 2), (18, -12), (10, -21), (0, -23), (-10, -21), (-18, -12), (-21, 2)]
     knots = [(cx + u * s, cy + a * s, z + 0.1 * (a + 23)) for u, a in bow]
     brush.rod(knots, (1.6, 1.6, 2.2, 2.6, 2.2, 1.6, 1.6), bone_shade(850, 350, 1.0), 0.6)

@@ -50,10 +50,8 @@ class Anatomy:
         cortex_mm: Thickness of the cortical shell.
         cortex_hu: HU of compact bone.
         trabecular_hu: Mean HU of spongy bone; low in old people.
-        disc_mm: Mean disc height.
         girth: Soft-tissue girth relative to the average.
         contrast_hu: HU of vessels.
-        teeth: Whether the jaws have any teeth.
         female: Whether the person is female.
         age_years: Age, 18 to 95.
         shapes: Shapes by level, C1..T3.
@@ -69,10 +67,8 @@ class Anatomy:
     cortex_mm: float
     cortex_hu: float
     trabecular_hu: float
-    disc_mm: float
     girth: float
     contrast_hu: float
-    teeth: bool
     female: bool
     age_years: float
     shapes: dict[str, VertebraShape]
@@ -81,10 +77,6 @@ class Anatomy:
     dentition: Dentition
     shoulder_mm: float
     texture: NDArray[np.float32]
-
-    def level_z(self) -> NDArray[np.float64]:
-        """z in LPS mm of C1..T3, decreasing."""
-        return np.array([self.poses[name].origin[2] for name in LEVELS])
 
 
 def sample_anatomy(rng: np.random.Generator) -> Anatomy:
@@ -109,10 +101,8 @@ def sample_anatomy(rng: np.random.Generator) -> Anatomy:
         cortex_mm=float(rng.uniform(1.0, 1.5)) * (1 - 0.15 * old),
         cortex_hu=float(rng.uniform(950, 1300) - 150 * old),
         trabecular_hu=float(rng.uniform(300, 440) - (190 if female else 150) * old),
-        disc_mm=float(np.mean(list(discs.values()))),
         girth=float(np.clip(rng.normal(0.96 if female else 1.03, 0.09), 0.8, 1.25)),
         contrast_hu=float(rng.choice([45.0, 45.0, 230.0])),
-        teeth=any(dentition.upper) or any(dentition.lower),
         female=female,
         age_years=age,
         shapes=add_old_findings(shapes, age, rng),

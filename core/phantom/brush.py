@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from core.phantom.canvas import Canvas
 from core.phantom.grid import Grid
 from core.phantom.posture import Pose
-from core.phantom.sdf import Field, Number, Points, capsule, ellipse
+from core.phantom.sdf import Field, Number, Points, Vec3, capsule, ellipse, ellipsoid
 
 CHUNK = 6
 """Slices of a tube that share one window."""
@@ -64,7 +64,7 @@ class Brush:
             part += cover * (np.float32(value) - part)
 
     def rod(
-        self, knots: Sequence[Sequence[float]], radii: Sequence[float], shade: Shade,
+        self, knots: Sequence[Corner], radii: Sequence[float], shade: Shade,
         flat: float = 1.0,
     ) -> None:  # fmt: skip
         """Paint a bent rod through `knots` (LPS mm); `flat` below 1 makes it taller."""
@@ -95,12 +95,18 @@ class Brush:
         at = self.hu[zs, ys, xs]
         at += cover * (shade(distance) - at)
 
+    def ellipsoid(self, center: Corner, radii: Vec3, shade: Shade, margin_mm: float = 0.0) -> None:
+        """Paint an ellipsoid, axes along the grid's, and `margin_mm` around it."""
+        middle, half = np.asarray(center, dtype=np.float64), np.array(radii) + margin_mm
+        x, y, z = middle.tolist()
+        self.solid(lambda p: ellipsoid(p, (x, y, z), radii), middle - half, middle + half, shade)
+
     def bone(self, canvas: Canvas, pose: Pose, scale: float, shade: Shade) -> None:
         """Paint a drawn solid in a pose; only points in or near it are sampled."""
         low = np.asarray(canvas.low)
         high = np.asarray(canvas.high)
         corners = np.stack(np.meshgrid(*zip(low, high, strict=True)), axis=-1).reshape(-1, 3)
-        world = pose.origin + scale * corners @ pose.axes
+        world = pose.world(corners, scale)
         low, high = world.min(axis=0), world.max(axis=0)
         zs = _span(-self.z, -high[2], -low[2])
         ys, xs = _span(self.y, low[1], high[1]), _span(self.x, low[0], high[0])
@@ -110,11 +116,11 @@ class Brush:
         c = COARSE_PX
         half = np.float32((c - 1) / 2) * self.px
         coarse = (x[::c] + half)[None, None], (y[::c] + half)[None, :, None], z[:, None, None]
-        distance = canvas.sample(_local(coarse, pose, scale)) * np.float32(scale)
+        distance = canvas.sample(pose.local(coarse, scale)) * np.float32(scale)
         near = distance < 1.5 * half + np.float32(0.6) * self.px
         fine = near.repeat(c, axis=1)[:, : len(y)].repeat(c, axis=2)[:, :, : len(x)]
         iz, iy, ix = np.nonzero(fine)
-        points = _local((x[ix], y[iy], z[iz]), pose, scale)
+        points = pose.local((x[ix], y[iy], z[iz]), scale)
         distance = canvas.sample(points) * np.float32(scale)
         cover = np.clip(np.float32(0.5) - distance / self.px, 0, 1)
         at = (iz + zs.start, iy + ys.start, ix + xs.start)
@@ -141,10 +147,3 @@ def _span(axis: Field, low: float, high: float) -> slice | None:
     """Indices of the values of an ascending axis within two bounds; None where there are none."""
     start, stop = int(np.searchsorted(axis, low)), int(np.searchsorted(axis, high, side="right"))
     return slice(start, stop) if stop > start else None
-
-
-def _local(points: Points, pose: Pose, scale: float) -> Points:
-    d = [p - np.float32(o) for p, o in zip(points, pose.origin, strict=True)]
-    rows = (pose.axes / scale).astype(np.float32)
-    u, a, h = ((r[0] * d[0] + r[1] * d[1]) + r[2] * d[2] for r in rows)
-    return u, a, h

@@ -36,12 +36,10 @@ def paint_chest(brush: Brush, neck: NeckFrame, anatomy: Anatomy) -> None:
             size = anatomy.shapes[name].size
             path = np.array(knots) * (side, 1, 1)
             path[:, 1] += size.depth / 2 - 9.5
-            world = pose.origin + s * path @ pose.axes
             radii = [2.9, 2.5, 3.4, *[3.2] * (len(knots) - 3)]
-            brush.rod(world.tolist(), radii, shade, 0.85)
+            brush.rod(pose.world(path, s).tolist(), radii, shade, 0.85)
         shoulder = neck.level["C7"] - anatomy.shoulder_mm
-        at = int(np.argmin(np.abs(neck.z - neck.level["T2"])))
-        cx, cy = float(x[at]), float(y[at])
+        cx, cy = neck.place((x, y), neck.level["T2"])
         collar = [(16, -66, -34), (40, -64, -24), (70, -48, -10), (104, -26, 0), (140, -8, 2)]
         world = np.array([(cx + side * u * s, cy + a * s, shoulder - 12 + h) for u, a, h in collar])
         brush.rod(world.tolist(), (7.5, 5.5, 5.2, 5.0, 6.0), shade)

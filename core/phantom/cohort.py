@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,10 +81,17 @@ def write_cohort(
     manifest = {"synthetic": True, "warning": SYNTHETIC_WARNING, **settings}
     atomic_files.write_json(out / MANIFEST, manifest)
     uids = cohort_uids(studies=studies, seed=seed, matrix=matrix, rsna_like=rsna_like)
-    make = partial(_make_one, out, seed, matrix, rsna_like)
-    _make_missing(make, out, uids, jobs, progress or (lambda *_: None))
+    todo = [k for k, uid in enumerate(uids) if not _truth_file(out, uid).exists()]
+    found, report = len(uids) - len(todo), progress or (lambda *_: None)
+    report(found, len(uids))
+    work = Parallel(n_jobs=jobs or -1, return_as="generator_unordered")(
+        delayed(_make_one)(out, seed, matrix, rsna_like, k, uids[k]) for k in todo
+    )
+    for made, _ in enumerate(work, start=1):
+        report(found + made, len(uids))
     truths = {uid: json.loads(_truth_file(out, uid).read_text()) for uid in uids}
-    boxed = _boxes_like_rsna(truths, seed) if rsna_like else _all_boxes(truths)
+    every = {uid: truth["boxes"] for uid, truth in truths.items()}
+    boxed = _boxes_like_rsna(truths, seed) if rsna_like else every
     _write_tables(out, truths, boxed)
     if rsna_like:
         planted = {uid: truths[uid]["quirks"] for uid in sorted(uids) if truths[uid]["quirks"]}
@@ -102,25 +108,6 @@ def cohort_uids(
         str(derived_uid("phantom", GENERATOR_VERSION, seed, matrix, k, *kind))
         for k in range(studies)
     ]
-
-
-def _make_missing(
-    make: Callable[[int, str], None],
-    out: Path,
-    uids: list[str],
-    jobs: int | None,
-    progress: Callable[[int, int], None],
-) -> None:
-    """Make the studies that are not complete yet, in any order."""
-    todo = [k for k, uid in enumerate(uids) if not _truth_file(out, uid).exists()]
-    done = len(uids) - len(todo)
-    progress(done, len(uids))
-    work = Parallel(n_jobs=jobs or -1, return_as="generator_unordered")(
-        delayed(make)(k, uids[k]) for k in todo
-    )
-    for _ in work:
-        done += 1
-        progress(done, len(uids))
 
 
 def discard_outdated(out: Path) -> bool:
@@ -179,10 +166,6 @@ def _check_free(out: Path, settings: dict[str, Any]) -> None:
         raise DataRootError(
             f"{out} holds files that this generator did not write; choose an empty folder."
         )
-
-
-def _all_boxes(truths: dict[str, dict[str, Any]]) -> dict[str, list[list[int]]]:
-    return {uid: truth["boxes"] for uid, truth in truths.items()}
 
 
 def _boxes_like_rsna(

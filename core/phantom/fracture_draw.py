@@ -107,6 +107,16 @@ class FractureDraw:
             shift = shift + np.sqrt(missing) * along * (1.0 if shift @ along >= 0 else -1.0)
         return float(shift[0]), float(shift[1]), float(shift[2])
 
+    def one_piece(
+        self, cut: Break, towards: Vec3, at_most: float = DISPLACEMENT_MM[1],
+        piece: Region | None = None,
+    ) -> Built:  # fmt: skip
+        """Build one crack, and the part beyond it as a fragment that may be displaced."""
+        if not self.displaced:
+            return Built((cut,))
+        shift = self.shift(towards, (cut,), at_most)
+        return Built((cut,), (Fragment(shift, (0,), piece or cut.region),))
+
     def _along(self, breaks: Sequence[Break]) -> NDArray[np.float64]:
         """Draw a unit vector that leaves every crack's width unchanged."""
         normals = np.array([cut.unit_normal for cut in breaks]).reshape(-1, 3)

@@ -97,17 +97,12 @@ def make_fracture(
 
 
 _BUILDERS: dict[str, Callable[[FractureDraw], Built]] = {
-    "jefferson": fractures_upper.jefferson,
-    "posterior_arch": fractures_upper.posterior_arch,
-    "odontoid_1": fractures_upper.odontoid_1,
-    "odontoid_2": fractures_upper.odontoid_2,
-    "odontoid_3": fractures_upper.odontoid_3,
-    "hangman": fractures_upper.hangman,
-    "compression": fractures_body.compression,
-    "burst": fractures_body.burst,
-    "teardrop": fractures_body.teardrop,
-    "lamina": fractures_posterior.lamina,
-    "facet": fractures_posterior.facet,
-    "transverse_process": fractures_posterior.transverse_process,
-    "spinous_process": fractures_posterior.spinous_process,
-}
+    build.__name__: build
+    for build in (
+        fractures_upper.jefferson, fractures_upper.posterior_arch, fractures_upper.odontoid_1,
+        fractures_upper.odontoid_2, fractures_upper.odontoid_3, fractures_upper.hangman,
+        fractures_body.compression, fractures_body.burst, fractures_body.teardrop,
+        fractures_posterior.lamina, fractures_posterior.facet,
+        fractures_posterior.transverse_process, fractures_posterior.spinous_process,
+    )
+}  # fmt: skip

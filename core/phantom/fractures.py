@@ -177,18 +177,6 @@ class Fracture:
         moved = [float(np.linalg.norm(f.shift_mm)) for f in self.fragments]
         return max([*moved, self.collapse.depth_mm if self.collapse else 0.0])
 
-    def distance(
-        self, points: Points, shape: VertebraShape | None = None, voxel: Voxel = DEFAULT_VOXEL
-    ) -> tuple[Field, NDArray[np.bool_]]:
-        """Signed distance in mm to the fractured bone, cracks open, and the voxels they cross.
-
-        To paint, use `sample`: a cortical shell that follows this distance would line the cracks.
-        """
-        bone = self.sample(points, shape, voxel)
-        width = np.float32(np.linalg.norm(voxel, axis=1).min())
-        opened = np.where(bone.gap > 0, width * (bone.gap - np.float32(0.5)), -np.inf)
-        return np.maximum(bone.distance, opened.astype(np.float32)), bone.crossed
-
     def sample(
         self, points: Points, shape: VertebraShape | None = None, voxel: Voxel = DEFAULT_VOXEL
     ) -> BrokenBone:

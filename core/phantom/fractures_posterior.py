@@ -63,10 +63,7 @@ def facet(draw: FractureDraw) -> Built:
         return Built((upright,))
     point = (s * size.pillar_u, size.pillar_a, draw.uniform(5.0, 7.0))
     tip = draw.cut(point, (s * 0.2, draw.uniform(-0.4, 0.1), 1.0), pillar)
-    if not draw.displaced:
-        return Built((tip,))
-    shift = draw.shift((s * 0.3, -1.0, 0.3), (tip,), at_most=3.0)
-    return Built((tip,), (Fragment(shift, (0,), pillar),))
+    return draw.one_piece(tip, (s * 0.3, -1.0, 0.3), at_most=3.0)
 
 
 def transverse_process(draw: FractureDraw) -> Built:
@@ -87,10 +84,7 @@ def transverse_process(draw: FractureDraw) -> Built:
         (s * float(at[0]), float(at[1]), -2.0),
         (s * float(run[0]), float(run[1]), draw.uniform(-0.2, 0.2)), beside,
     )  # fmt: skip
-    if not draw.displaced:
-        return Built((cut,))
-    shift = draw.shift((s * 0.3, -0.3, -1.0), (cut,), at_most=3.0)
-    return Built((cut,), (Fragment(shift, (0,), beside),))
+    return draw.one_piece(cut, (s * 0.3, -0.3, -1.0), at_most=3.0)
 
 
 def spinous_process(draw: FractureDraw) -> Built:
@@ -105,7 +99,4 @@ def spinous_process(draw: FractureDraw) -> Built:
     drop = -4.0 - 0.3 * (at - start)
     normal = (draw.uniform(-0.25, 0.25), 1.0, draw.uniform(-0.6, 0.1))
     cut = draw.cut((0.0, at, drop), normal, behind)
-    if not draw.displaced:
-        return Built((cut,))
-    shift = draw.shift((0.0, 0.35, -1.0), (cut,), at_most=4.0)
-    return Built((cut,), (Fragment(shift, (0,), behind),))
+    return draw.one_piece(cut, (0.0, 0.35, -1.0))

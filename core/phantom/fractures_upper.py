@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.phantom.fracture_draw import Built, FractureDraw
-from core.phantom.fractures import Break, Fragment, Region
-from core.phantom.sdf import Points, Vec3
+from core.phantom.fractures import Break, Fragment
+from core.phantom.sdf import Points
 
 
 def jefferson(draw: FractureDraw) -> Built:
@@ -55,7 +55,7 @@ def odontoid_1(draw: FractureDraw) -> Built:
     cut = draw.cut(
         (0.0, -1.8, draw.uniform(23.0, 25.0)), (side * draw.uniform(0.3, 0.6), 0.0, 1.0), _dens,
     )  # fmt: skip
-    return _one_piece(draw, cut, (side * 0.6, 0.0, 1.0), at_most=2.5)
+    return draw.one_piece(cut, (side * 0.6, 0.0, 1.0), at_most=2.5)
 
 
 def odontoid_2(draw: FractureDraw) -> Built:
@@ -66,7 +66,7 @@ def odontoid_2(draw: FractureDraw) -> Built:
         (0.0, -1.6, clear_of_body + draw.uniform(0.0, 1.5)), (0.0, slope, 1.0),
         lambda p: _dens(p) & (p[1] < 5.5),
     )  # fmt: skip
-    return _one_piece(draw, cut, (0.0, float(draw.rng.choice((-1, 1, 1))), 0.0), piece=_dens)
+    return draw.one_piece(cut, (0.0, float(draw.rng.choice((-1, 1, 1))), 0.0), piece=_dens)
 
 
 def odontoid_3(draw: FractureDraw) -> Built:
@@ -75,20 +75,19 @@ def odontoid_3(draw: FractureDraw) -> Built:
         (0.0, -1.0, draw.uniform(2.5, 5.0)), (0.0, draw.uniform(-0.2, 0.2), 1.0), _upper_body,
         bowl=draw.uniform(0.04, 0.055),
     )  # fmt: skip
-    return _one_piece(draw, cut, (0.0, float(draw.rng.choice((-1, -1, 1))), 0.0), at_most=3.0)
+    return draw.one_piece(cut, (0.0, float(draw.rng.choice((-1, -1, 1))), 0.0), at_most=3.0)
 
 
 def hangman(draw: FractureDraw) -> Built:
     """Both partes interarticulares; body and dens slip forward from the arch."""
-    breaks: list[Break] = []
-    for side in (-1, 1):
-        breaks.append(
-            draw.cut(
-                (side * 15.5, draw.uniform(9.0, 10.5), -1.5),
-                (0.0, -1.0, draw.uniform(0.25, 0.5)),
-                lambda p, s=side: (s * p[0] > 9.8) & (np.abs(p[1] - 9) < 8) & (p[2] > -9.5),
-            )
+    breaks = [
+        draw.cut(
+            (side * 15.5, draw.uniform(9.0, 10.5), -1.5),
+            (0.0, -1.0, draw.uniform(0.25, 0.5)),
+            lambda p, s=side: (s * p[0] > 9.8) & (np.abs(p[1] - 9) < 8) & (p[2] > -9.5),
         )
+        for side in (-1, 1)
+    ]
     if not draw.displaced:
         return Built(tuple(breaks))
     shift = draw.shift((0.0, -1.0, -0.6), breaks, at_most=3.5)
@@ -110,16 +109,6 @@ def _posterior_arch(draw: FractureDraw, side: int, *, towards_mass: bool) -> Bre
     point = (side * (19.5 - 5.0 * at), 11.0 + 7.0 * at, 0.0)
     normal = (sign * side * (0.15 + 0.55 * at), -sign, 0.0)
     return draw.cut(point, normal, lambda p: (side * p[0] > 6) & (p[1] > 4))
-
-
-def _one_piece(
-    draw: FractureDraw, cut: Break, towards: Vec3, at_most: float = 4.0, piece: Region | None = None
-) -> Built:
-    """One crack, and the part beyond it as a fragment that may be displaced."""
-    if not draw.displaced:
-        return Built((cut,))
-    shift = draw.shift(towards, (cut,), at_most)
-    return Built((cut,), (Fragment(shift, (0,), piece or cut.region),))
 
 
 def _dens(p: Points) -> NDArray[np.bool_]:

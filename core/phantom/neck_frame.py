@@ -22,7 +22,6 @@ class NeckFrame:
 
     Attributes:
         z: Heights of the slices.
-        scale: Size of the person.
         spine: (x, y) of the middle of the bodies, of the dens at C1.
         canal: (x, y) of the middle of the spinal canal.
         canal_radii: Its half (width, depth).
@@ -32,7 +31,6 @@ class NeckFrame:
     """
 
     z: Line
-    scale: float
     spine: tuple[Line, Line]
     canal: tuple[Line, Line]
     canal_radii: tuple[Line, Line]
@@ -44,6 +42,11 @@ class NeckFrame:
         """Return 1 in slices between two heights and 0 beyond, with smooth ends."""
         inside = np.minimum(upper - self.z, self.z - lower)
         return np.clip(0.5 + inside / (2 * blur_mm), 0, 1)
+
+    def place(self, course: tuple[Line, Line], z: float) -> tuple[float, float]:
+        """(x, y) of a course in the slice nearest to a height."""
+        k = int(np.argmin(np.abs(self.z - z)))
+        return float(course[0][k]), float(course[1][k])
 
     def along(self, **values: float) -> Line:
         """Interpolate values that are given by level, for example `C2=14.0, C5=9.0`."""
@@ -69,7 +72,6 @@ def neck_frame(grid: Grid, anatomy: Anatomy, nod: float) -> NeckFrame:
 
     return NeckFrame(
         z=z,
-        scale=anatomy.scale,
         spine=frame.course(spine),
         canal=frame.course(canal),
         canal_radii=(
@@ -95,8 +97,7 @@ class _Knots:
 
     def at(self, name: str, u: float, a: float, h: float) -> Line:
         """LPS mm of a point of a frame."""
-        pose = self._poses[name]
-        return pose.origin + self._scale * np.array((u, a, h)) @ pose.axes
+        return self._poses[name].world((u, a, h), self._scale)
 
     def course(self, knots: list[Line]) -> tuple[Line, Line]:
         """(x, y) at every slice."""

@@ -11,7 +11,6 @@ import numpy as np
 from core.phantom.anatomy import Anatomy
 from core.phantom.brush import Brush, bone_shade, plain
 from core.phantom.neck_frame import Line, NeckFrame
-from core.phantom.sdf import ellipsoid
 
 HU_FAT, HU_MUSCLE, HU_LIGAMENT, HU_DISC = -98.0, 58.0, 78.0, 85.0
 HU_CSF, HU_CORD, HU_BLOOD, HU_THYROID, HU_GLAND, HU_PAROTID = 12.0, 40.0, 45.0, 110.0, 42.0, 0.0
@@ -89,15 +88,11 @@ def _ossify_nuchal(
 ) -> None:
     """A smooth ossicle in the nuchal ligament, which resembles a clay-shoveler's fracture."""
     name = str(rng.choice(("C5", "C6")))
-    pose = anatomy.poses[name]
     size = anatomy.shapes[name].size
     behind = size.depth / 2 + size.canal_depth + size.spinous + float(rng.uniform(7, 13))
-    at = pose.origin + anatomy.scale * np.array((0.0, behind, -8.0)) @ pose.axes
-    center = (float(at[0]), float(at[1]), float(at[2]))
+    at = anatomy.poses[name].world((0.0, behind, -8.0), anatomy.scale)
     radii = (2.0, float(rng.uniform(2.5, 5)), float(rng.uniform(4, 9)))
-    half = np.array(radii) + 2.0
-    low, high = at - half, at + half
-    brush.solid(lambda p: ellipsoid(p, center, radii), low, high, bone_shade(950, 450, 1.0))
+    brush.ellipsoid(at, radii, bone_shade(950, 450, 1.0), margin_mm=2.0)
 
 
 def paint_canal(brush: Brush, neck: NeckFrame, anatomy: Anatomy) -> None:

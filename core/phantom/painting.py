@@ -8,12 +8,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from core.phantom.anatomy import SIZES, Anatomy, Pose
+from core.phantom.anatomy import Anatomy
 from core.phantom.bone import bone_hu
 from core.phantom.fractures import BrokenBone, Fracture
 from core.phantom.grid import Grid
+from core.phantom.neck_tissue import HU_DISC
+from core.phantom.posture import Pose
 from core.phantom.sdf import Field, Points
-from core.phantom.soft_tissue import HU_DISC
+from core.phantom.sizes import SIZES
 from core.phantom.vertebrae import reach, vertebra_distance
 
 Box = tuple[slice, slice, slice]
@@ -67,7 +69,7 @@ def paint_vertebra(
     crossed = np.zeros(x.size, dtype=bool)
     voxel = _voxel(grid, pose, anatomy, len(depths))
     for depth in depths:
-        points = _local((x, y, z + np.float32(depth)), pose, anatomy.scale)
+        points = pose.local((x, y, z + np.float32(depth)), anatomy.scale)
         broken = fracture.sample(points, anatomy.shapes[name], voxel) if fracture else None
         distance = _distance(name, points, anatomy, broken)
         part = np.clip(np.float32(0.5) - distance / np.float32(grid.pixel_mm), 0, 1)
@@ -96,8 +98,7 @@ def paint_disc(volume: PaintedVolume, upper: str, lower: str, anatomy: Anatomy) 
     if box is None:
         return
     x, y, z = grid.x()[None, None, box[2]], grid.y()[None, box[1], None], grid.z()[box[0]]
-    pose = Pose(center, top.axes)
-    u, a, h = _local((x, y, z[:, None, None]), pose, anatomy.scale)
+    u, a, h = Pose(center, top.axes).local((x, y, z[:, None, None]), anatomy.scale)
     size = SIZES[upper]
     plan = np.sqrt((u / (size.width / 2 + 1)) ** 2 + (a / (size.depth / 2 + 1)) ** 2)
     thick = np.abs(h) - np.float32(anatomy.discs[upper] / anatomy.scale / 2 + 0.8)
@@ -127,10 +128,8 @@ def _near_bone(
     y, x = grid.y()[box[1]], grid.x()[box[2]]
     y_mid, x_mid = (v[::c] + np.float32((c - 1) * grid.pixel_mm / 2) for v in (y, x))
     z = grid.z()[box[0]]
-    points = _local(
-        (x_mid[None, None, :], y_mid[None, :, None], z[:, None, None]),
-        anatomy.poses[name], anatomy.scale,
-    )  # fmt: skip
+    middles = (x_mid[None, None, :], y_mid[None, :, None], z[:, None, None])
+    points = anatomy.poses[name].local(middles, anatomy.scale)
     distance = _distance(name, points, anatomy)
     near = distance < np.float32(0.8 * (c - 1) * grid.pixel_mm + grid.slice_mm / 3 + 0.5)
     if broken:
@@ -169,14 +168,6 @@ def _depths(slice_mm: float) -> tuple[float, ...]:
     """Offsets in mm from a slice's middle at which it is sampled, by its thickness."""
     n = 2 if slice_mm <= 1.25 else 3
     return tuple(slice_mm * ((k + 0.5) / n - 0.5) for k in range(n))
-
-
-def _local(points: tuple[Field, Field, Field], pose: Pose, scale: float) -> Points:
-    """LPS mm to the vertebra's frame (u, a, h), in mm of an average adult."""
-    d = [p - np.float32(o) for p, o in zip(points, pose.origin, strict=True)]
-    u, a, h = ((row[0] * d[0] + row[1] * d[1]) + row[2] * d[2]
-               for row in (pose.axes / scale).astype(np.float32))  # fmt: skip
-    return u, a, h
 
 
 def _mark(

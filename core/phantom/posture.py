@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from core.phantom.sdf import Points
 from core.phantom.shapes import Facets, VertebraShape
 from core.phantom.sizes import LEVELS, SIZES
 from core.phantom.upper_cervical import ATLAS_ORIGIN
@@ -23,6 +24,17 @@ class Pose:
 
     origin: NDArray[np.float64]
     axes: NDArray[np.float64]
+
+    def world(self, points: ArrayLike, scale: float) -> NDArray[np.float64]:
+        """Points (u, a, h) of the frame, (3,) or (n, 3), in LPS mm; `scale` is the person's."""
+        return self.origin + scale * np.asarray(points) @ self.axes
+
+    def local(self, points: Points, scale: float) -> Points:
+        """LPS mm to the frame (u, a, h), in mm of an average adult."""
+        d = [p - np.float32(o) for p, o in zip(points, self.origin, strict=True)]
+        rows = (self.axes / scale).astype(np.float32)
+        u, a, h = ((r[0] * d[0] + r[1] * d[1]) + r[2] * d[2] for r in rows)
+        return u, a, h
 
 
 @dataclass(frozen=True, slots=True)

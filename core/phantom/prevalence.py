@@ -38,27 +38,21 @@ those with several breaks skip a level, as on 1,091 positive CTs (Emerg Radiol 2
 Sets = NDArray[np.bool_]
 
 
-def sample_fractures(
-    rng: np.random.Generator, anatomy: Anatomy | None = None
-) -> tuple[Fracture, ...]:
+def sample_fractures(rng: np.random.Generator, anatomy: Anatomy) -> tuple[Fracture, ...]:
     """Draw a person's fractures: none in 52.4 %, else one for each vertebra of a drawn set.
 
     Args:
         rng: Random generator.
-        anatomy: The person, whose vertebrae give the sites of fractures; an average adult by
-            default.
+        anatomy: The person, whose vertebrae give the sites of fractures.
 
     Returns:
         At most one fracture per vertebra, in the order C1..C7.
     """
     if rng.uniform() >= PATIENT_PREVALENCE:
         return ()
-    names = sample_levels(rng)
-    if anatomy is None:
-        return tuple(sample_fracture(name, rng) for name in names)
     return tuple(
         sample_fracture(name, rng, size=anatomy.shapes[name].size, scale=anatomy.scale)
-        for name in names
+        for name in sample_levels(rng)
     )
 
 

@@ -39,14 +39,13 @@ def wall(
 ) -> Field:
     """Distance to a plate standing on the polyline `path` in (u, a), between two heights."""
     u, a, h = points
-    plan: Field | None = None
+    plans: list[Field] = []
     for (u0, a0), (u1, a1) in pairwise(path):
         du, da = u1 - u0, a1 - a0
         t = np.clip(((u - u0) * du + (a - a0) * da) / np.float32(du * du + da * da), 0, 1)
         gap = np.sqrt((u - u0 - t * du) ** 2 + (a - a0 - t * da) ** 2) - np.float32(thickness / 2)
-        plan = gap if plan is None else np.minimum(plan, gap)
-    if plan is None:
-        raise ValueError("A wall needs a path of at least two points.")
+        plans.append(gap)
+    plan = np.minimum.reduce(plans)
     return rounded_intersection(plan, np.abs(h - (low + high) / 2) - np.float32((high - low) / 2))
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.phantom.anatomy import Anatomy
 from core.phantom.brush import Brush, bone_shade, plain
 from core.phantom.canvas import Canvas
 from core.phantom.posture import Pose, rotation
-from core.phantom.sdf import Field, Points, ellipse, ellipsoid, wall
+from core.phantom.sdf import Field, Points, Vec3, ellipse, ellipsoid, wall
 from core.phantom.upper_cervical import CONDYLE_RISE
 
 HU_AIR, HU_BRAIN, HU_ENAMEL, HU_DENTINE, HU_METAL = -990.0, 34.0, 2300.0, 1500.0, 9000.0
@@ -164,34 +165,22 @@ def _jaw_arch() -> list[tuple[float, float]]:
 
 def _soften(brush: Brush, pose: Pose, s: float) -> None:
     """Brain and cerebellum above the foramen magnum."""
-    origin = pose.origin + s * np.array([0.0, 27.0, 59.0]) @ pose.axes
     radii = (s * 57, s * 58, s * 47.5)
-    low, high = (origin - radii), (origin + radii)
-    center = (float(origin[0]), float(origin[1]), float(origin[2]))
-    brush.solid(lambda p: ellipsoid(p, center, radii), low, high, plain(HU_BRAIN))
+    brush.ellipsoid(pose.world((0.0, 27.0, 59.0), s), radii, plain(HU_BRAIN))
 
 
 def _paint_cavities(brush: Brush, pose: Pose, s: float) -> None:
     """Sinuses, nasal cavity, mastoid cells and ear canals."""
 
-    def world(p: tuple[float, float, float]) -> tuple[float, ...]:
-        return tuple(float(v) for v in pose.origin + s * np.array(p) @ pose.axes)
-
-    def hollow(at: tuple[float, float, float], radii: tuple[float, float, float]) -> None:
-        center = world(at)
-        r = [s * v for v in radii]
-        low = [c - v for c, v in zip(center, r, strict=True)]
-        high = [c + v for c, v in zip(center, r, strict=True)]
-        brush.solid(
-            lambda p: ellipsoid(p, (center[0], center[1], center[2]), (r[0], r[1], r[2])),
-            low, high, plain(HU_AIR),
-        )  # fmt: skip
+    def hollow(at: Vec3, radii: Vec3) -> None:
+        ru, ra, rh = radii
+        brush.ellipsoid(pose.world(at, s), (s * ru, s * ra, s * rh), plain(HU_AIR))
 
     for side in (-1, 1):
         hollow((side * 26, -68, 18), (12, 17.5, 16.5))
         hollow((side * 5.5, -70, 16), (4.0, 24, 12))
-        brush.rod([world((side * 46, -8, 25)), world((side * 76, -9, 25))], (2.6, 3.4),
-                  plain(HU_AIR))  # fmt: skip
+        canal = [pose.world(end, s) for end in ((side * 46, -8, 25), (side * 76, -9, 25))]
+        brush.rod(canal, (2.6, 3.4), plain(HU_AIR))
         for k in range(9):
             turn = 2.4 * k
             spot = (side * (52 + 4.5 * np.sin(turn)), 5 + 4.5 * np.cos(1.7 * turn), 4 + 2.6 * k)
@@ -211,8 +200,8 @@ def _paint_teeth(brush: Brush, anatomy: Anatomy, pose: Pose) -> None:
             molar = abs(u) > 17
             r = s * (3.9 if molar else 2.9)
 
-            def at(h: float, u: float = u, a: float = a) -> tuple[float, ...]:
-                return tuple(float(v) for v in pose.origin + s * np.array((u, a, h)) @ pose.axes)
+            def at(h: float, u: float = u, a: float = a) -> NDArray[np.float64]:
+                return pose.world((u, a, h), s)
 
             brush.rod([at(neck), at(neck + up * 10.0)], (0.75 * r, 0.4 * r), plain(HU_DENTINE))
             crown = bone_shade(HU_ENAMEL, HU_DENTINE, 0.7)

@@ -12,7 +12,6 @@ from core.phantom.chest import paint_chest
 from core.phantom.grid import Grid
 from core.phantom.neck_frame import NeckFrame, neck_frame
 from core.phantom.neck_tissue import (
-    HU_DISC,
     HU_FAT,
     HU_MUSCLE,
     paint_canal,
@@ -28,8 +27,6 @@ from core.phantom.skull import head_pose, paint_head
 HU_AIR, HU_SKIN = -1000.0, 15.0
 CHIN_MM = -66.0
 """Height of the skin below the chin in the head's frame, mm of an average adult."""
-
-__all__ = ["HU_DISC", "paint_soft_tissue", "skin_radii"]
 
 SKIN = {
     "skull": (77, 108, 90), "C1": (75, 106, 84), "C2": (70, 100, 74), "C3": (65, 90, 64),
@@ -104,7 +101,7 @@ def _skin_distance(grid: Grid, neck: NeckFrame, anatomy: Anatomy, head: Pose) ->
         h = float(z - head.origin[2]) / (s * head.axes[2][2])
         if h < CHIN_MM:
             continue
-        center = head.origin + s * np.array((0.0, -44.0, h)) @ head.axes
+        center = head.world((0.0, -44.0, h), s)
         full = np.sqrt(min((h - CHIN_MM) / 22, 1.0))
         jaw = ellipse(
             x - np.float32(center[0]), y - np.float32(center[1]), s * 60 * full, s * 64 * full

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 from torch import Tensor
 
+from core.prepared.batch import TensorBatch
 from core.prepared.box_slices import BoxSlices
 from core.preprocessing.augmentation import (
     AugmentationRanges,
@@ -32,7 +33,7 @@ NEAR_SLICES: Final = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class BoxBatch:
+class BoxBatch(TensorBatch):
     """Some slices and their boxes.
 
     Attributes:
@@ -44,26 +45,6 @@ class BoxBatch:
     images: Tensor
     boxes: tuple[Tensor, ...]
     index: Tensor
-
-    def __len__(self) -> int:
-        """Number of slices."""
-        return len(self.index)
-
-    def to(self, device: str | torch.device, *, non_blocking: bool = False) -> BoxBatch:
-        """The same on another device."""
-        return BoxBatch(
-            self.images.to(device, non_blocking=non_blocking),
-            tuple(boxes.to(device, non_blocking=non_blocking) for boxes in self.boxes),
-            self.index.to(device, non_blocking=non_blocking),
-        )
-
-    def pin_memory(self) -> BoxBatch:
-        """The same in page-locked memory."""
-        return BoxBatch(
-            self.images.pin_memory(),
-            tuple(boxes.pin_memory() for boxes in self.boxes),
-            self.index.pin_memory(),
-        )
 
 
 class BoxDataset:
@@ -156,7 +137,7 @@ class BoxDataset:
                 rng = np.random.default_rng((*augment_seed, row))
                 change = draw_augmentation(rng, RANGES)
                 image = apply_augmentation(image, change)
-                found = move_boxes(found, change, image.shape[-1])
+                found = move_boxes(found, change, image.shape[-2:])
             boxes.append(_kept(found, image.shape[-1]))
             images.append(image)
         return BoxBatch(

@@ -9,17 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.cache.entries import fetch_entry
-from core.cache.keys import (
-    entry_key,
-    named_folder_digest,
-    remembered_digest,
-    study_digests,
-)
 from core.config import SlicePreparation
-from core.dataset.masks import load_vertebra_mask, presence_from_mask
-from core.dataset.slice_table import volume_file_numbers
 from core.dataset.true_boxes import by_slice, place_boxes
 from core.dicom.series import read_series
+from core.prepared.slices import series_arrays, series_key
 from core.preprocessing.box_geometry import boxes_to_square
 from core.preprocessing.network_input import slices_for_network
 from core.preprocessing.spine_field import FIELD_VERSION, spine_field_of
@@ -75,34 +68,16 @@ def load_box_slices(
         DataRootError: The study's folder is gone, or the mask cannot be read.
         StorageError: The store cannot be written.
     """
-    key = entry_key(
-        study_digests(record, store.folder)
-        | {
-            # Boxes go by the files' numbers, so a renamed file makes another entry.
-            "series": remembered_digest(record.folder, named_folder_digest, store.folder),
-            "localisation": [
-                preparation.window_center,
-                preparation.window_width,
-                preparation.field_mm,
-                preparation.size,
-                FIELD_VERSION,
-            ],
-        }
-    )
+    how = [preparation.window_center, preparation.window_width, preparation.field_mm,
+           preparation.size, FIELD_VERSION]  # fmt: skip
+    key = series_key(record, store, {"localisation": how})
 
     def build() -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         volume = read_series(record.folder)
         images, squares = squares_of(volume, preparation)
-        arrays: dict[str, NDArray[Any]] = {
-            "images": images,
-            "squares": squares,
-            "file_numbers": volume_file_numbers(volume),
-            "z_mm": np.asarray(volume.z_mm, dtype=np.float64),
-        }
+        arrays = {"images": images, "squares": squares} | series_arrays(record, volume)
         if volume.shift_px is not None:
             arrays["shift_px"] = np.asarray(volume.shift_px, dtype=np.float64)
-        if record.mask_file is not None:
-            arrays["presence"] = presence_from_mask(load_vertebra_mask(record.mask_file, volume))
         return arrays, {}
 
     arrays = fetch_entry(store, "slices", key, build).arrays

@@ -47,7 +47,7 @@ def fill_entries(
     where it was when it is made again.
 
     Args:
-        fetch: Gives a record's entry in `store`; takes `jobs`, the threads that read a series.
+        fetch: Gives a record's entry; takes `store`, and `jobs`, the threads that read a series.
         records: The studies.
         store: What `fetch` fills.
         workers: Where the work is done.
@@ -57,7 +57,8 @@ def fill_entries(
         ConfigError: The cluster cannot be used.
         WorkerError: Local processes die again and again.
     """
-    prepare = functools.partial(_prepare, fetch, None if workers.jobs == 1 else 1)
+    fetch = functools.partial(fetch, store=store, jobs=None if workers.jobs == 1 else 1)
+    prepare = functools.partial(_prepare, fetch)
     sizes: list[tuple[bool, int]] = []
     failed: list[tuple[str, str]] = []
     for outcome in run_over(prepare, records, workers=workers, progress=progress):
@@ -78,9 +79,7 @@ def fill_entries(
     return StoreReport(built, len(sizes) - built, sorted(failed), total, notes)
 
 
-def _prepare(
-    fetch: Callable[..., CacheEntry], jobs: int | None, record: StudyRecord
-) -> tuple[bool, int]:
+def _prepare(fetch: Callable[..., CacheEntry], record: StudyRecord) -> tuple[bool, int]:
     """Whether a study's entry was built now, and its size."""
-    entry = fetch(record, jobs=jobs)
+    entry = fetch(record)
     return entry.built, entry.bytes

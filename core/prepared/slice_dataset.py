@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from core.config import ChannelMode, FractureTarget
 from core.constants import N_VERTEBRAE
+from core.prepared.batch import TensorBatch
 from core.prepared.slices import StudySlices
 from core.preprocessing.metadata import N_METADATA, slice_metadata
 from core.preprocessing.network_input import N_CHANNELS, stack_neighbours
@@ -24,7 +24,7 @@ Presences = Mapping[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SliceBatch:
+class SliceBatch(TensorBatch):
     """Some slices with all that any model or loss asks of them; tensors whose first axis is n.
 
     Attributes:
@@ -40,24 +40,6 @@ class SliceBatch:
     presence: Tensor
     fractured: Tensor
     index: Tensor
-
-    def __len__(self) -> int:
-        """Number of slices."""
-        return len(self.index)
-
-    def to(self, device: str | torch.device, *, non_blocking: bool = False) -> SliceBatch:
-        """The same on another device."""
-        return self._each(lambda tensor: tensor.to(device, non_blocking=non_blocking))
-
-    def pin_memory(self) -> SliceBatch:
-        """The same in page-locked memory, from which a GPU can copy beside its work."""
-        return self._each(Tensor.pin_memory)
-
-    def _each(self, change: Callable[[Tensor], Tensor]) -> SliceBatch:
-        return SliceBatch(
-            change(self.images), change(self.metadata), change(self.presence),
-            change(self.fractured), change(self.index),
-        )  # fmt: skip
 
 
 def fractured_by_vertebra(
@@ -89,7 +71,7 @@ def fractured_by_vertebra(
     return None if study.fractured.any() else _zeros(study)
 
 
-class SliceDataset(Dataset[SliceBatch]):
+class SliceDataset:
     """All slices of the studies whose slice truth is known for a task.
 
     Slice k is counted through the studies in their given order. The pixels stay memory-mapped
@@ -158,16 +140,6 @@ class SliceDataset(Dataset[SliceBatch]):
     def __len__(self) -> int:
         """Number of slices."""
         return len(self.targets)
-
-    def __getitem__(self, index: int) -> SliceBatch:
-        """Give one slice as a batch of one.
-
-        Raises:
-            IndexError: `index` is not in 0..len-1.
-        """
-        if not 0 <= index < len(self):
-            raise IndexError(f"Slice {index} is not among the {len(self)} slices.")
-        return self.batch(np.array([index], np.int64))
 
     @property
     def positive(self) -> NDArray[np.bool_]:

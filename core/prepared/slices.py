@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,11 +21,9 @@ from core.config import ChannelMode, SlicePreparation
 from core.dataset.masks import load_vertebra_mask, presence_from_mask
 from core.dataset.slice_table import volume_file_numbers
 from core.dicom.series import read_series
-from core.prepared.filling import StoreReport, fill_entries
 from core.preprocessing.network_input import slices_for_network
 from core.preprocessing.spine_field import FIELD_VERSION, spine_field_of
-from core.system.parallel import Workers
-from core.types import NoiseReduction, Progress, Store, StudyRecord
+from core.types import CTVolume, NoiseReduction, Store, StudyRecord
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,7 +65,6 @@ def load_study_slices(
     preparation: SlicePreparation,
     *,
     store: Store,
-    jobs: int | None = None,
 ) -> StudySlices:
     """Give a study's prepared slices from the store, preparing them first where they are missing.
 
@@ -80,14 +76,13 @@ def load_study_slices(
         record: The study.
         preparation: How its slices are prepared.
         store: Where they are kept.
-        jobs: Threads that read the series when the entry is missing.
 
     Raises:
         DicomSeriesError: The series cannot be read.
         DataRootError: The study's folder is gone, or the mask cannot be read.
         StorageError: The store cannot be written.
     """
-    entry = _entry(record, preparation, store=store, jobs=jobs)
+    entry = slices_entry(record, preparation, store=store)
     thickness = entry.values["thickness_mm"]
     z_spacing, y_spacing, x_spacing = entry.values["spacing_mm"]
     return StudySlices(
@@ -109,70 +104,50 @@ def _boxed(record: StudyRecord, numbers: NDArray[np.int64]) -> NDArray[np.bool_]
     return np.isin(numbers, [number for number, _ in record.boxes])
 
 
-def fill_store(
-    records: Iterable[StudyRecord],
-    preparation: SlicePreparation,
-    *,
-    store: Store,
-    workers: Workers = Workers(),  # noqa: B008 - frozen
-    progress: Progress | None = None,
-) -> StoreReport:
-    """Prepare many studies, over processes or a cluster that share the store's folder.
-
-    A study that cannot be read is reported and does not stop the others. Cut off, the call goes on
-    where it was when it is made again.
-
-    Args:
-        records: The studies.
-        preparation: How their slices are prepared.
-        store: Where they are kept.
-        workers: Where the work is done.
-        progress: Called with (studies done, studies in all).
-
-    Raises:
-        ConfigError: The cluster cannot be used.
-        WorkerError: Local processes die again and again.
-    """
-    fetch = functools.partial(_entry, preparation=preparation, store=store)
-    return fill_entries(fetch, records, store=store, workers=workers, progress=progress)
-
-
-def _entry(
-    record: StudyRecord,
-    preparation: SlicePreparation,
-    *,
-    store: Store,
-    jobs: int | None,
+def slices_entry(
+    record: StudyRecord, preparation: SlicePreparation, *, store: Store, jobs: int | None = None
 ) -> CacheEntry:
+    """The entry behind `load_study_slices`; `jobs` threads read the series if it is missing."""
     field_mm = preparation.field_mm
-    key = entry_key(
-        study_digests(record, store.folder)
-        | {
-            # Boxes go by the files' numbers, so a renamed file makes another entry.
-            "series": remembered_digest(record.folder, named_folder_digest, store.folder),
+    key = series_key(
+        record,
+        store,
+        {
             "windows": [[window.center, window.width] for window in preparation.windows],
             "crop": preparation.crop if field_mm is None else None,
             "field_mm": None if field_mm is None else [field_mm, FIELD_VERSION],
             "size": preparation.size,
         }
-        | _noise_key(preparation.noise)
+        | _noise_key(preparation.noise),
     )
 
     def build() -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         volume = read_series(record.folder, jobs=jobs)
-        arrays: dict[str, NDArray[Any]] = {
-            "images": slices_for_network(volume.hu, preparation, spine_field_of(volume, field_mm)),
-            "file_numbers": volume_file_numbers(volume),
-            "z_mm": np.asarray(volume.z_mm, dtype=np.float64),
-        }
-        if record.mask_file is not None:
-            arrays["presence"] = presence_from_mask(load_vertebra_mask(record.mask_file, volume))
-        return arrays, {
+        images = slices_for_network(volume.hu, preparation, spine_field_of(volume, field_mm))
+        return {"images": images} | series_arrays(record, volume), {
             "thickness_mm": volume.slice_thickness_mm,
             "spacing_mm": [float(step) for step in volume.spacing_mm],
         }
 
     return fetch_entry(store, "slices", key, build)
+
+
+def series_key(record: StudyRecord, store: Store, how: Mapping[str, Any]) -> str:
+    """Key of an entry made of a study's files and mask in the way that `how` describes."""
+    # Boxes go by the files' numbers, so a renamed file makes another entry.
+    named = remembered_digest(record.folder, named_folder_digest, store.folder)
+    return entry_key(study_digests(record, store.folder) | {"series": named} | dict(how))
+
+
+def series_arrays(record: StudyRecord, volume: CTVolume) -> dict[str, NDArray[Any]]:
+    """File numbers and positions of the slices, and v_ij if the study has a mask."""
+    arrays: dict[str, NDArray[Any]] = {
+        "file_numbers": volume_file_numbers(volume),
+        "z_mm": np.asarray(volume.z_mm, dtype=np.float64),
+    }
+    if record.mask_file is not None:
+        arrays["presence"] = presence_from_mask(load_vertebra_mask(record.mask_file, volume))
+    return arrays
 
 
 def _noise_key(noise: NoiseReduction) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from numpy.typing import NDArray
@@ -12,20 +10,17 @@ from core.cache.entries import CacheEntry, fetch_entry
 from core.cache.keys import entry_key, named_folder_digest, remembered_digest
 from core.dicom.series import read_series
 from core.errors import StorageError
-from core.prepared.filling import StoreReport, fill_entries
-from core.system.parallel import Workers
 from core.types import CTVolume, Progress, Store, StudyRecord
 
 
 def load_viewer_volume(
-    record: StudyRecord, *, store: Store, jobs: int | None = None, progress: Progress | None = None
+    record: StudyRecord, *, store: Store, progress: Progress | None = None
 ) -> CTVolume:
     """Give a study's volume from the store, reading the series first where it is missing.
 
     Args:
         record: The study.
         store: Where the volume is kept.
-        jobs: Threads that read the series when the entry is missing.
         progress: As for `read_series`, while it is read.
 
     Returns:
@@ -36,7 +31,7 @@ def load_viewer_volume(
         DataRootError: The study's folder is gone.
         StorageError: The store cannot be written.
     """
-    return _volume(record, _entry(record, store=store, jobs=jobs, progress=progress))
+    return _volume(record, volume_entry(record, store=store, progress=progress))
 
 
 def stored_viewer_volume(record: StudyRecord, *, store: Store) -> CTVolume:
@@ -56,32 +51,17 @@ def stored_viewer_volume(record: StudyRecord, *, store: Store) -> CTVolume:
     return _volume(record, fetch_entry(store, "volumes", _key(record, store), build))
 
 
-def fill_viewer_store(
-    records: Iterable[StudyRecord],
-    *,
-    store: Store,
-    workers: Workers,
-    progress: Progress | None = None,
-) -> StoreReport:
-    """Prepare the volumes of many studies, as `fill_entries` does.
-
-    Raises:
-        ConfigError: The cluster cannot be used.
-        WorkerError: Local processes die again and again.
-    """
-    fetch = functools.partial(_entry, store=store)
-    return fill_entries(fetch, records, store=store, workers=workers, progress=progress)
-
-
 def _key(record: StudyRecord, store: Store) -> str:
     return entry_key(
         {"volume": remembered_digest(record.folder, named_folder_digest, store.folder)}
     )
 
 
-def _entry(
-    record: StudyRecord, *, store: Store, jobs: int | None, progress: Progress | None = None
+def volume_entry(
+    record: StudyRecord, *, store: Store, jobs: int | None = None, progress: Progress | None = None
 ) -> CacheEntry:
+    """The entry behind `load_viewer_volume`; `jobs` threads read the series if it is missing."""
+
     def build() -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         volume = read_series(record.folder, jobs=jobs, progress=progress)
         arrays = {"hu": volume.hu, "affine": volume.affine, "z_mm": volume.z_mm}

@@ -101,13 +101,6 @@ def draw_augmentation(
     )
 
 
-def draw_augmentations(
-    count: int, rng: np.random.Generator, ranges: AugmentationRanges | None = None
-) -> list[Augmentation]:
-    """Draw one change for each of `count` slices."""
-    return [draw_augmentation(rng, ranges) for _ in range(count)]
-
-
 def draws_of_batch(
     seed: tuple[int, ...], number: int, count: int, ranges: AugmentationRanges | None = None
 ) -> list[Augmentation]:
@@ -119,7 +112,8 @@ def draws_of_batch(
         count: Number of slices in the whole batch.
         ranges: Limits of the draws.
     """
-    return draw_augmentations(count, np.random.default_rng((*seed, number)), ranges)
+    rng = np.random.default_rng((*seed, number))
+    return [draw_augmentation(rng, ranges) for _ in range(count)]
 
 
 def augmentation_seed(run_seed: int, epoch: int) -> tuple[int, ...]:
@@ -184,33 +178,6 @@ def move_mask(mask: NDArray[np.uint8], augmentation: Augmentation) -> NDArray[np
     return _moved(mask, augmentation, cv2.INTER_NEAREST)
 
 
-def move_box_xyxy(
-    xyxy: tuple[float, float, float, float],
-    augmentation: Augmentation,
-    shape: tuple[int, int],
-) -> tuple[float, float, float, float]:
-    """Move a box as `apply_augmentation` moves what lies in it.
-
-    Args:
-        xyxy: Left, top, right, bottom in pixels; 0 is the outer edge of the first pixel.
-        augmentation: The change.
-        shape: (h, w) of the slice.
-
-    Returns:
-        The upright box around the moved corners, xyxy; it may reach past the slice.
-    """
-    height, width = shape
-    left, top, right, bottom = xyxy
-    # cv2 counts from the first pixel's centre, a box from its edge.
-    x = np.array([left, right, left, right]) - 0.5
-    y = np.array([top, top, bottom, bottom]) - 0.5
-    if augmentation.flip:
-        x = (width - 1) - x
-    moved = _matrix(augmentation, width, height) @ np.stack([x, y, np.ones(4)]) + 0.5
-    (low_x, low_y), (high_x, high_y) = moved.min(axis=1), moved.max(axis=1)
-    return float(low_x), float(low_y), float(high_x), float(high_y)
-
-
 def _moved(
     image: NDArray[np.uint8], augmentation: Augmentation, how: int = cv2.INTER_LINEAR
 ) -> NDArray[np.uint8]:
@@ -218,11 +185,13 @@ def _moved(
     height, width = image.shape
     if augmentation.flip:
         image = np.ascontiguousarray(image[:, ::-1])
-    moved = cv2.warpAffine(image, _matrix(augmentation, width, height), (width, height), flags=how)
+    moved = cv2.warpAffine(
+        image, pixel_matrix(augmentation, width, height), (width, height), flags=how
+    )
     return moved.astype(np.uint8, copy=False)
 
 
-def _matrix(augmentation: Augmentation, width: int, height: int) -> NDArray[np.float64]:
+def pixel_matrix(augmentation: Augmentation, width: int, height: int) -> NDArray[np.float64]:
     """Affine map of pixel centres, applied after the flip, float64 (2, 3)."""
     center = ((width - 1) / 2, (height - 1) / 2)
     matrix = cv2.getRotationMatrix2D(center, augmentation.rotation_deg, augmentation.scale)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from core.preprocessing.augmentation import Augmentation
+from core.preprocessing.augmentation import Augmentation, pixel_matrix
 
 Boxes = NDArray[np.float64]
 """xyxy, float64 (n, 4): pixel edges, so that a box over one pixel is 1 wide."""
@@ -33,32 +32,28 @@ def boxes_from_square(boxes: Boxes, square: NDArray[np.float64], size: int) -> B
     return boxes * np.tile(scale, 2) + np.tile(square[:2], 2)
 
 
-def move_boxes(boxes: Boxes, augmentation: Augmentation, size: int) -> Boxes:
-    """Move boxes as `apply_augmentation` moves the pixels of a square slice.
+def move_boxes(boxes: Boxes, augmentation: Augmentation, shape: tuple[int, int]) -> Boxes:
+    """Move boxes as `apply_augmentation` moves the pixels of a slice.
 
     A rotated box is replaced by the upright one around it.
 
     Args:
         boxes: xyxy (n, 4) in pixels.
         augmentation: The change.
-        size: Side of the slice in pixels.
+        shape: (h, w) of the slice.
 
     Returns:
-        xyxy (n, 4), clipped at the slice's edge.
+        xyxy (n, 4); a box may reach past the slice.
     """
+    height, width = shape
     left, top, right, bottom = boxes.T
     if augmentation.flip:
-        left, right = size - right, size - left
-    middle = (size - 1) / 2
-    matrix = cv2.getRotationMatrix2D(
-        (middle, middle), augmentation.rotation_deg, augmentation.scale
-    )
-    matrix[:, 2] += np.array(augmentation.shift_xy) * size
+        left, right = width - right, width - left
+    matrix = pixel_matrix(augmentation, width, height)
     # OpenCV counts from pixel centres, a box from pixel edges: half a pixel between them.
     corners = np.stack([[left, top], [right, top], [right, bottom], [left, bottom]]) - 0.5
     moved = np.einsum("ij,cjn->cin", matrix[:, :2], corners) + matrix[:, 2:] + 0.5
-    low, high = moved.min(axis=0), moved.max(axis=0)
-    return np.clip(np.concatenate([low, high]).T, 0.0, float(size))
+    return np.concatenate([moved.min(axis=0), moved.max(axis=0)]).T
 
 
 def clip_boxes(boxes: Boxes, width: int, height: int) -> Boxes:
@@ -76,13 +71,18 @@ def box_iou(boxes: Boxes, others: Boxes) -> NDArray[np.float64]:
     Returns:
         float64 (n, m); 0 where both boxes are empty.
     """
-    low = np.maximum(boxes[:, np.newaxis, :2], others[:, :2])
-    high = np.minimum(boxes[:, np.newaxis, 2:], others[:, 2:])
-    shared = np.clip(high - low, 0.0, None).prod(axis=2)
-    union = box_area(boxes)[:, np.newaxis] + box_area(others) - shared
+    return iou(boxes[:, np.newaxis], others)
+
+
+def iou(boxes: Boxes, others: Boxes) -> NDArray[np.float64]:
+    """Intersection over union of xyxy boxes (..., 4) that broadcast together; 0 of empty boxes."""
+    low = np.maximum(boxes[..., :2], others[..., :2])
+    high = np.minimum(boxes[..., 2:], others[..., 2:])
+    shared = np.clip(high - low, 0.0, None).prod(axis=-1)
+    union = box_area(boxes) + box_area(others) - shared
     return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
 
 
 def box_area(boxes: Boxes) -> NDArray[np.float64]:
-    """Area of xyxy boxes (n, 4), float64 (n,)."""
-    return np.clip(boxes[:, 2:] - boxes[:, :2], 0.0, None).prod(axis=1)
+    """Area of xyxy boxes (..., 4), float64 (...)."""
+    return np.clip(boxes[..., 2:] - boxes[..., :2], 0.0, None).prod(axis=-1)

@@ -9,13 +9,7 @@ from numpy.typing import NDArray
 
 from core.config import ChannelMode, SlicePreparation
 from core.constants import NETWORK_WINDOWS
-from core.preprocessing.augmentation import (
-    Augmentation,
-    AugmentationRanges,
-    apply_augmentation,
-    augmentation_seed,
-    draws_of_batch,
-)
+from core.preprocessing.augmentation import Augmentation, apply_augmentation
 from core.preprocessing.box_geometry import boxes_to_square
 from core.preprocessing.geometry import center_crop, center_crop_xyxy, resize_slices
 from core.preprocessing.intensity import window_to_uint8
@@ -80,13 +74,6 @@ def preparation_steps(
         channel_names=_channel_names(preparation.channels),
         network=network,
     )
-
-
-def preview_draws(
-    seed: int, count: int, ranges: AugmentationRanges, *, epoch: int = 0, batch: int = 0
-) -> list[Augmentation]:
-    """Draw the changes that a run of this seed applies to a batch of `count` slices."""
-    return draws_of_batch(augmentation_seed(seed, epoch), batch, count, ranges)
 
 
 def changes_nothing(network: NDArray[np.uint8], change: Augmentation) -> bool:

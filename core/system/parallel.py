@@ -114,38 +114,28 @@ def run_over(
         outcomes = _on_cluster(guarded, waiting, workers.dask)
     else:
         jobs = min(workers.jobs or cpu_count(), len(waiting))
-        outcomes = _in_processes(guarded, waiting, jobs) if jobs > 1 else _here(guarded, waiting)
+        here = (guarded(task) for task in enumerate(waiting))
+        outcomes = _in_processes(guarded, waiting, jobs) if jobs > 1 else here
     with contextlib.closing(outcomes):
-        for done, (position, outcome) in enumerate(outcomes, start=1):
+        for done, outcome in enumerate(outcomes, start=1):
             if progress is not None:
                 progress(done, len(waiting))
-            yield Outcome(waiting[position], outcome.value, outcome.error)
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """An outcome without its item, which need not be sent back."""
-
-    value: Any
-    error: CSpineError | None = None
+            yield Outcome(waiting[outcome.item], outcome.value, outcome.error)
 
 
 _Task = tuple[int, Any]
-_Answers = Generator[tuple[int, _Answer], None, None]
-_Guarded = Callable[[_Task], tuple[int, _Answer]]
+_Answer = Outcome[int, Any]
+"""An outcome with its item's position: the item itself need not be sent back."""
+_Answers = Generator[_Answer, None, None]
+_Guarded = Callable[[_Task], _Answer]
 
 
-def _guarded(function: Callable[[Any], Any], task: _Task) -> tuple[int, _Answer]:
+def _guarded(function: Callable[[Any], Any], task: _Task) -> _Answer:
     position, item = task
     try:
-        return position, _Answer(function(item))
+        return Outcome(position, function(item))
     except CSpineError as error:
-        return position, _Answer(None, error)
-
-
-def _here(guarded: _Guarded, items: Sequence[Any]) -> _Answers:
-    for task in enumerate(items):
-        yield guarded(task)
+        return Outcome(position, None, error)
 
 
 def _in_processes(guarded: _Guarded, items: Sequence[Any], jobs: int) -> _Answers:
@@ -158,14 +148,14 @@ def _in_processes(guarded: _Guarded, items: Sequence[Any], jobs: int) -> _Answer
     while left:
         try:
             for answer in _together(guarded, list(left.items()), jobs):
-                del left[answer[0]]
+                del left[answer.item]
                 yield answer
         except TerminatedWorkerError:
             suspects = list(left.items())[: 2 * jobs]
             guilty = False
             for answer in map(functools.partial(_alone, guarded), suspects):
-                guilty |= isinstance(answer[1].error, WorkerError)
-                del left[answer[0]]
+                guilty |= isinstance(answer.error, WorkerError)
+                del left[answer.item]
                 yield answer
             jobs = jobs if guilty else max(jobs // 2, 1)
 
@@ -196,13 +186,13 @@ def _allow_growth() -> None:
     cast(Any, process_executor)._MAX_MEMORY_LEAK_SIZE = PROCESS_GROWTH_BYTES
 
 
-def _alone(guarded: _Guarded, task: _Task) -> tuple[int, _Answer]:
+def _alone(guarded: _Guarded, task: _Task) -> _Answer:
     """Run one task in a separate process; with a single job joblib would run it in this one."""
     try:
         (answer,) = _pool(2)([delayed(guarded)(task)])
         return answer
     except TerminatedWorkerError:
-        return task[0], _Answer(None, _killed())
+        return Outcome(task[0], None, _killed())
 
 
 def _on_cluster(guarded: _Guarded, items: Sequence[Any], address: str) -> _Answers:
@@ -217,7 +207,7 @@ def _on_cluster(guarded: _Guarded, items: Sequence[Any], address: str) -> _Answe
                 try:
                     yield future.result()
                 except KilledWorker:
-                    yield positions[future.key], _Answer(None, _killed())
+                    yield Outcome(positions[future.key], None, _killed())
                 except (CancelledError, CommClosedError) as error:
                     raise ConfigError(
                         f"The dask scheduler at {address} was lost; start it and its workers "

@@ -13,6 +13,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from core.prepared.batch import TensorBatch
 from core.preprocessing.augmentation import (
     AugmentationRanges,
     apply_augmentations,
@@ -23,20 +24,8 @@ BATCHES_AHEAD: Final = 2
 """Batches in preparation or ready, per worker."""
 
 
-class TrainingBatch(Protocol):
-    """A batch of slices with their truth."""
-
-    def __len__(self) -> int:
-        """Number of slices."""
-        ...
-
-    def pin_memory(self) -> Any:  # noqa: ANN401 - the batch's own type
-        """The batch in page-locked memory."""
-        ...
-
-
-BatchKind = TypeVar("BatchKind", bound=TrainingBatch)
-BatchKindCo = TypeVar("BatchKindCo", bound=TrainingBatch, covariant=True)
+BatchKind = TypeVar("BatchKind", bound=TensorBatch)
+BatchKindCo = TypeVar("BatchKindCo", bound=TensorBatch, covariant=True)
 
 
 class BatchSource(Protocol[BatchKindCo]):

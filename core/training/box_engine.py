@@ -16,7 +16,7 @@ from torchvision.ops import box_iou
 
 from core.models.localizer import RawBoxes
 from core.prepared.box_dataset import BoxBatch
-from core.training.distributed import gather_objects
+from core.training.distributed import gather_rows
 from core.training.micro_batches import in_parts
 from core.training.task import Measures
 
@@ -108,8 +108,7 @@ def measure_boxes(
         found = cast(list[RawBoxes], model(batch.to(fabric.device).images))
         rows += [_measure(raw, boxes) for raw, boxes in zip(found, batch.boxes, strict=True)]
         on_batch()
-    gathered = [row for part in gather_objects(fabric, rows) for row in cast(list[object], part)]
-    return _summary(np.array(gathered, dtype=np.float64))
+    return _summary(np.array(gather_rows(fabric, rows), dtype=np.float64))
 
 
 def _measure(raw: RawBoxes, truth: torch.Tensor) -> tuple[float, bool, float, bool]:

@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from core.cache.keys import study_digests
 from core.config import RunConfig
@@ -14,6 +14,8 @@ from core.dataset.index import index_folder
 from core.dataset.rsna import is_synthetic
 from core.dataset.splits import assign_folds, load_or_make_folds
 from core.errors import DicomSeriesError
+from core.prepared.box_dataset import BoxDataset
+from core.prepared.slice_dataset import SliceDataset
 from core.training.provenance import fingerprint_keys
 from core.training.runs import RunFolder
 from core.types import Store, StudyRecord
@@ -23,20 +25,7 @@ _log = logging.getLogger("core.training")
 StudyKind = TypeVar("StudyKind")
 
 
-class TrainingSlices(Protocol):
-    """Slices of several studies."""
-
-    def __len__(self) -> int:
-        """Number of slices."""
-        ...
-
-    @property
-    def study_ids(self) -> Sequence[str]:
-        """Ids of the studies."""
-        ...
-
-
-DatasetKind = TypeVar("DatasetKind", bound=TrainingSlices)
+DatasetKind = TypeVar("DatasetKind", bound=SliceDataset | BoxDataset)
 
 
 @dataclass(frozen=True, slots=True)

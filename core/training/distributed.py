@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, TypeVar, cast
 
 import torch
 from lightning_fabric import Fabric
@@ -12,6 +12,8 @@ from torch import Tensor, distributed
 
 from core.config import RunConfig
 from core.errors import DeviceError
+
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +79,10 @@ def agree(fabric: Fabric, processes: Processes, answer: bool) -> bool:
     return bool(cast(Tensor, fabric.all_reduce(value, reduce_op="sum")).item() > 0)
 
 
-def gather_objects(fabric: Fabric, value: object) -> list[object]:
-    """Gather every process's picklable `value`, by rank, on all processes."""
+def gather_rows(fabric: Fabric, rows: list[Row]) -> list[Row]:
+    """Gather every process's picklable rows, by rank, on all processes."""
     if fabric.world_size == 1:
-        return [value]
-    found: list[object] = [None] * fabric.world_size
-    distributed.all_gather_object(found, value)
-    return found
+        return rows
+    found: list[Any] = [None] * fabric.world_size
+    distributed.all_gather_object(found, rows)
+    return [row for part in found for row in part]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
+
+_CHANGING: Final = ("best", "waited", "window_sum", "window_count")
 
 
 @dataclass(slots=True)
@@ -47,14 +50,9 @@ class EarlyStopping:
 
     def state_dict(self) -> dict[str, float | int]:
         """Return the state for a checkpoint."""
-        return {
-            "best": self.best,
-            "waited": self.waited,
-            "window_sum": self.window_sum,
-            "window_count": self.window_count,
-        }
+        return {name: getattr(self, name) for name in _CHANGING}
 
     def load_state_dict(self, state: dict[str, float | int]) -> None:
         """Restore the state from a checkpoint."""
-        self.best, self.window_sum = float(state["best"]), float(state["window_sum"])
-        self.waited, self.window_count = int(state["waited"]), int(state["window_count"])
+        for name in _CHANGING:
+            setattr(self, name, type(getattr(self, name))(state[name]))

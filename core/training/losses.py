@@ -39,7 +39,15 @@ class WeightedBCE:
     positive: float
 
     def sums(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Return sum(w BCE) and sum(w) as two float32 scalars, to be summed over batches."""
+        """Return sum(w BCE) and sum(w) as two float32 scalars, to be summed over batches.
+
+        Args:
+            logits: Float (n, outputs).
+            targets: Float (n, outputs) in [0, 1].
+
+        Raises:
+            ValueError: The shapes differ.
+        """
         if logits.shape != targets.shape:
             raise ValueError(
                 f"Logits {tuple(logits.shape)} and targets {tuple(targets.shape)} must have "
@@ -51,25 +59,6 @@ class WeightedBCE:
         )
         weights = self.negative + (self.positive - self.negative) * targets
         return self.negative * total, weights.sum()
-
-    def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return the weighted mean, sum(w BCE) / sum(w).
-
-        Dividing by the weights, as the RSNA 2022 metric does, keeps the loss in nats whatever
-        their scale, so that one threshold of early stopping means the same for every model.
-
-        Args:
-            logits: Float (n, outputs).
-            targets: Float (n, outputs) in [0, 1].
-
-        Returns:
-            float32 scalar.
-
-        Raises:
-            ValueError: The shapes differ.
-        """
-        total, weight = self.sums(logits, targets)
-        return _ratio(total, weight)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +126,16 @@ class Criterion:
     def combine(self, totals: Tensor, weights: Tensor) -> Tensor:
         """Return the loss from sums: sum over terms of factor * total / weight.
 
+        Dividing by the weights, as the RSNA 2022 metric does, keeps the loss in nats whatever
+        their scale, so that one threshold of early stopping means the same for every model.
+
         Args:
             totals: Float (terms,), sum(w BCE).
             weights: Float (terms,), sum(w).
         """
         factors = totals.new_tensor([term.factor for term in self.terms])
-        return (factors * _ratio(totals, weights)).sum()
+        floor = torch.finfo(weights.dtype).tiny
+        return (factors * (totals / torch.clamp(weights, min=floor))).sum()
 
     def targets(self, presence: Tensor, fractured: Tensor) -> Tensor:
         """The truth of each logit, float32 (n, outputs)."""
@@ -197,10 +190,6 @@ def _truth(target: Target, presence: Tensor, fractured: Tensor) -> Tensor:
             return fractured
         case "any fractured":
             return fractured.amax(dim=1, keepdim=True)
-
-
-def _ratio(total: Tensor, weight: Tensor) -> Tensor:
-    return total / torch.clamp(weight, min=torch.finfo(weight.dtype).tiny)
 
 
 _VERTEBRA: Final = WeightedBCE(WEIGHT_VERTEBRA_NEGATIVE, WEIGHT_VERTEBRA_POSITIVE)

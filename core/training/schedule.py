@@ -125,13 +125,12 @@ def _expected_pace(config: RunConfig, paces: Sequence[Pace]) -> tuple[float | No
         same = (pace.backbone, pace.size, pace.precision)
         if same == (config.backbone, config.preparation.size, config.precision):
             return pace.images_per_second, MEASURED
-    for pace in paces:
-        ratio = _cost(pace.backbone, pace.size) / _cost(config.backbone, config.preparation.size)
-        return (
-            pace.images_per_second * ratio,
-            f"roughly, from the pace of {pace.backbone} at {pace.size} px",
-        )
-    return None, "unknown until the pace of a network has been measured on this machine"
+    if not paces:
+        return None, "unknown until the pace of a network has been measured on this machine"
+    pace = paces[0]
+    ratio = _cost(pace.backbone, pace.size) / _cost(config.backbone, config.preparation.size)
+    basis = f"roughly, from the pace of {pace.backbone} at {pace.size} px"
+    return pace.images_per_second * ratio, basis
 
 
 def _cost(backbone: str, size: int) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from core.constants import VERTEBRAE
 from core.prepared.slice_dataset import SliceBatch
-from core.training.distributed import gather_objects
+from core.training.distributed import gather_rows
 from core.training.losses import Criterion
 from core.training.micro_batches import in_parts
 from core.training.task import Measures
@@ -171,7 +171,7 @@ def measure_slices(
             )
         )
         on_batch()
-    gathered = [part for parts in gather_objects(fabric, seen) for part in cast(Any, parts)]
+    gathered = gather_rows(fabric, seen)
     totals = torch.stack([part.totals for part in gathered]).sum(dim=0)
     weights = torch.stack([part.weights for part in gathered]).sum(dim=0)
     return _summary(

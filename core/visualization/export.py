@@ -13,7 +13,7 @@ from core.dataset.rsna import is_synthetic, lines_file, read_studies
 from core.dicom.series import read_series
 from core.errors import DataRootError, SceneError
 from core.inference.aggregation import aggregate
-from core.inference.outputs import read_predictions
+from core.inference.outputs import SLICES_FILE, read_slices
 from core.system import atomic_files
 from core.types import SlicePredictions, StudyRecord
 from core.visualization.film import turntable_frames, write_film
@@ -186,7 +186,7 @@ def _predictions_of(
     predictions: Path, study_uid: str, record: StudyRecord | None
 ) -> SlicePredictions:
     names = {study_uid} if record is None else {study_uid, record.study_id}
-    for said in read_predictions(predictions):
+    for said in read_slices(predictions / SLICES_FILE):
         if said.study_id in names:
             return said
     raise SceneError(f"{predictions} holds no prediction of this study; predict it first.")

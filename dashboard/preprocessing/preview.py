@@ -16,9 +16,9 @@ from core.preprocessing.augmentation import (
     Augmentation,
     AugmentationRanges,
     apply_augmentation,
-    move_box_xyxy,
     move_mask,
 )
+from core.preprocessing.box_geometry import move_boxes
 from core.preprocessing.spine_field import SpineField
 from core.preprocessing.steps import changes_nothing, place_box_xyxy, place_mask
 from core.types import BoxXyxy, CTVolume, StudyRecord
@@ -101,12 +101,15 @@ def apply_draws(
 ) -> list[AugmentedSlice]:
     """Apply each augmentation to a prepared slice and its truth."""
     shape = (network.shape[-2], network.shape[-1])
+    boxes = np.array(truth.boxes, dtype=np.float64).reshape(-1, 4)
     return [
         AugmentedSlice(
             change=change,
             image=apply_augmentation(network, change),
             truth=SliceTruth(
-                tuple(move_box_xyxy(box, change, shape) for box in truth.boxes),
+                tuple(
+                    (x0, y0, x1, y1) for x0, y0, x1, y1 in move_boxes(boxes, change, shape).tolist()
+                ),
                 None if truth.labels is None else move_mask(truth.labels, change),
             ),
         )

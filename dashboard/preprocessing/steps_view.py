@@ -11,11 +11,15 @@ from numpy.typing import NDArray
 from core.config import SlicePreparation
 from core.constants import DISPLAY_WINDOWS
 from core.errors import CSpineError
-from core.preprocessing.augmentation import AugmentationRanges
+from core.preprocessing.augmentation import (
+    AugmentationRanges,
+    augmentation_seed,
+    draws_of_batch,
+)
 from core.preprocessing.intensity import window_to_uint8
 from core.preprocessing.noise_reduction import explain_noise
 from core.preprocessing.spine_field import SpineField, spine_field_of
-from core.preprocessing.steps import PreparationSteps, preparation_steps, preview_draws
+from core.preprocessing.steps import PreparationSteps, preparation_steps
 from core.types import HuWindow
 from dashboard.preprocessing.noise_histogram import noise_histogram
 from dashboard.preprocessing.overlay_image import overlay_image
@@ -192,7 +196,8 @@ def _augmentation(
                                persist_state="session")  # fmt: skip
         ranges = augmentation_ranges()
     used = ranges if how == COMBINED else only(ranges, names[0])
-    draws = apply_draws(steps.network, truth, preview_draws(int(seed), count, used))
+    changes = draws_of_batch(augmentation_seed(int(seed), 0), 0, count, used)
+    draws = apply_draws(steps.network, truth, changes)
     with grid:
         st.html(
             f'<div class="lab-panel-title">{count} draws of this slice<span>Exactly the first '

@@ -11,7 +11,7 @@ import streamlit as st
 
 from core.cache.keys import fingerprint_folder, remembered_digest
 from core.dicom.series import read_series
-from core.inference.outputs import read_predictions, write_predictions
+from core.inference.outputs import SLICES_FILE, read_slices, write_predictions
 from core.inference.study_scores import StudyScores, score_study
 from core.models.bundles import read_bundle
 from core.models.pairs import BundlePair
@@ -114,4 +114,4 @@ def _pool() -> JobPool:
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _read_scores(folder: str, signature: str) -> StudyScores:
     del signature
-    return score_study(read_predictions(Path(folder))[0])
+    return score_study(read_slices(Path(folder) / SLICES_FILE)[0])

@@ -29,7 +29,7 @@ import torch
 from core.cache.entries import fetch_entry
 from core.config import RunConfig, Settings
 from core.dataset.index import build_index, load_index
-from core.inference.outputs import read_predictions, write_predictions
+from core.inference.outputs import SLICES_FILE, read_slices, write_predictions
 from core.models.bundles import BundleConfig, list_bundles
 from core.models.checkpoint import load_model, save_bundle
 from core.models.registry import build_model
@@ -80,7 +80,7 @@ def _predictions_write(folder: Path, k: int) -> None:
 
 
 def _predictions_check(folder: Path) -> None:
-    (study,) = read_predictions(folder)
+    (study,) = read_slices(folder / SLICES_FILE)
     assert study.vertebra_probs.shape == (300, 7)
     assert np.unique(study.vertebra_probs).size == 1
     json.loads((folder / "predictions.json").read_text())

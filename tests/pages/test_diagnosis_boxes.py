@@ -10,7 +10,7 @@ import pytest
 
 from core.config import PROJECT_ROOT
 from core.constants import BOXES_TYPE
-from core.inference.outputs import read_predictions
+from core.inference.outputs import SLICES_FILE, read_slices
 from core.models.bundles import read_bundle
 from core.types import RawDetections
 from dashboard.diagnosis.study_view import BOXES_EXPLAIN
@@ -113,7 +113,7 @@ def test_the_verdict_uses_boxes_that_are_stored(at_work, judge, monkeypatch, tmp
     assert not any("Grad-CAM" in pills.label for pills in app.get("button_group"))
     assert "lab-verdict" in html(app)
     (written,) = (tmp_path / "cache" / "predictions").glob("*/slices.parquet")
-    (found,) = read_predictions(written.parent)
+    (found,) = read_slices(written.parent / SLICES_FILE)
     assert found.fracture_type == BOXES_TYPE
     assert int(found.fracture_probs.max(axis=1).argmax()) in (4, 5, 6)
 

@@ -12,7 +12,7 @@ import pytest
 from streamlit.runtime.caching import clear_session_resource_cache
 
 from core.dicom.series import read_series
-from core.inference.outputs import read_predictions
+from core.inference.outputs import SLICES_FILE, read_slices
 from core.models.pairs import choose_pair
 from core.report.study import build_report
 from core.report.write import rendered
@@ -75,8 +75,8 @@ def test_an_upload_names_nobody_outside_its_files_and_ends_with_its_session(
 
     volume = read_series(tmp_path / "source")
     report = build_report(
-        volume, read_predictions(table.parent)[0], choose_pair(at_work.checkpoints), truth=None,
-        synthetic=False,
+        volume, read_slices(table.parent / SLICES_FILE)[0], choose_pair(at_work.checkpoints),
+        truth=None, synthetic=False,
     )  # fmt: skip
     for suffix in (".html", ".pdf"):
         (tmp_path / f"report{suffix}").write_bytes(rendered(report, suffix))

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from core.preprocessing.box_geometry import box_area
+from core.preprocessing.box_geometry import iou
 from core.types import FloatArray, IntArray
 
 ScoreRule = Literal["average", "maximum"]
@@ -143,7 +143,7 @@ class _Clusters:
         seen = int(self._count[group].max(initial=0))
         slot = self._count[group].copy()
         if seen:
-            overlap = _paired_iou(self._boxes[group, :seen], xyxy)
+            overlap = iou(self._boxes[group, :seen], xyxy[:, np.newaxis])
             overlap[np.arange(seen) >= slot[:, np.newaxis]] = -1.0
             best = overlap.argmax(axis=1)
             joins = overlap[np.arange(len(group)), best] > iou_threshold
@@ -166,16 +166,6 @@ class _Clusters:
         place[group[order], slot[order]] = np.arange(len(order))
         boxes = np.column_stack([self._boxes[group, slot], scores])
         return boxes[order], place
-
-
-def _paired_iou(boxes: FloatArray, xyxy: FloatArray) -> FloatArray:
-    """IoU of boxes (n, k, 4) with each group's box (n, 4), float64 (n, k)."""
-    low = np.maximum(boxes[..., :2], xyxy[:, np.newaxis, :2])
-    high = np.minimum(boxes[..., 2:], xyxy[:, np.newaxis, 2:])
-    shared = np.clip(high - low, 0.0, None).prod(axis=2)
-    areas = np.clip(boxes[..., 2:] - boxes[..., :2], 0.0, None).prod(axis=2)
-    union = areas + box_area(xyxy)[:, np.newaxis] - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
 
 
 def check_fusion_input(

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import time
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import yaml
 
 from core.config import RunConfig
 from core.errors import ConfigError, TrainingError
+from core.experiments import sweeps
 from core.experiments.sweeps import SweepConfig, load_sweep_config, run_sweep, sweep_result
 from core.training.runs import RunFolder
 from tests import forked
@@ -20,7 +21,10 @@ from tests.stores import made_store
 BASE = {"task": "fracture", "data_root": "/d", "backbone": "googlenet", "epochs": 4}
 SPACE = {"max_lr": {"low": 1e-5, "high": 1e-1, "log": True}, "balanced": [True, False]}
 
-search = functools.partial(run_sweep, store=made_store(Path("unused")))
+
+def search(sweep, folder, *, train_one, progress=None):
+    with mock.patch.object(sweeps, "train", train_one):
+        return run_sweep(sweep, folder, store=made_store(Path("unused")), progress=progress)
 
 
 def sweep_of(**changes):

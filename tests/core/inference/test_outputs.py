@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from core.constants import VERTEBRAE
 from core.errors import PredictionsError, StorageError
 from core.inference.aggregation import aggregate
-from core.inference.outputs import read_predictions, write_predictions
+from core.inference.outputs import SLICES_FILE, read_slices, write_predictions
 from core.types import SlicePredictions
 
 
@@ -121,7 +121,7 @@ def test_written_predictions_are_read_unchanged(tmp_path, shapes):
     ]
     write_predictions(tmp_path, studies, seconds=[0.0] * len(studies), single=False)
 
-    back = read_predictions(tmp_path)
+    back = read_slices(tmp_path / SLICES_FILE)
     assert len(back) == len(studies)
     for one, other in zip(studies, back, strict=True):
         assert_same(one, other)
@@ -134,18 +134,18 @@ def test_absent_instance_numbers_and_models_stay_absent(tmp_path):
     )
     write_predictions(tmp_path, [bare], seconds=[0.0], single=True)
 
-    assert_same(read_predictions(tmp_path)[0], bare)
+    assert_same(read_slices(tmp_path / SLICES_FILE)[0], bare)
 
 
 def test_rows_in_any_order_come_back_in_slice_order(tmp_path):
     write_altered(tmp_path, lambda table: table.iloc[::-1])
 
-    assert_same(read_predictions(tmp_path)[0], made())
+    assert_same(read_slices(tmp_path / SLICES_FILE)[0], made())
 
 
 def test_optional_columns_may_be_missing(tmp_path):
     write_altered(tmp_path, lambda table: table.drop(columns=["fold", "model", "instance_number"]))
-    study = read_predictions(tmp_path)[0]
+    study = read_slices(tmp_path / SLICES_FILE)[0]
 
     assert (study.models, study.instance_numbers) == ((), ())
 
@@ -179,18 +179,18 @@ def test_a_bad_table_names_file_column_and_remedy(tmp_path, alter, message):
     write_altered(tmp_path, alter)
 
     with pytest.raises(PredictionsError, match=message) as error:
-        read_predictions(tmp_path)
+        read_slices(tmp_path / SLICES_FILE)
     assert "slices.parquet" in str(error.value)
     assert ";" in str(error.value)
 
 
 def test_a_missing_or_broken_file_is_named(tmp_path):
     with pytest.raises(PredictionsError, match=r"slices\.parquet does not exist"):
-        read_predictions(tmp_path)
+        read_slices(tmp_path / SLICES_FILE)
     for content in (b"", b"PAR1 not really", b"study_id,slice_index\n"):
         (tmp_path / "slices.parquet").write_bytes(content)
         with pytest.raises(PredictionsError, match="cannot be read as Parquet"):
-            read_predictions(tmp_path)
+            read_slices(tmp_path / SLICES_FILE)
 
 
 def test_unusable_studies_leave_no_file(tmp_path):

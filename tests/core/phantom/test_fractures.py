@@ -94,16 +94,6 @@ def test_a_hairline_marks_and_darkens_voxels_much_wider_than_itself():
     assert bone.gap[bone.crossed].max() == pytest.approx(0.3 / 0.8, abs=1e-3)
 
 
-def test_the_open_distance_covers_what_the_gap_leaves(smooth):
-    points = grid(step=0.8)
-    fracture = c5(crack(gap=0.4))
-    bone = fracture.sample(points, None, np.eye(3) * 0.8)
-    distance, crossed = fracture.distance(points, None, np.eye(3) * 0.8)
-    covered = np.clip(0.5 - distance / 0.8, 0, 1)
-    np.testing.assert_allclose(covered, 1 - bone.gap, atol=1e-5)
-    assert (crossed == bone.crossed).all()
-
-
 def test_an_undisplaced_crack_leaves_the_bones_surface_alone():
     points = grid((12, 12, 9), 1.0)
     bone = c5(crack((1.0, 0.4, 0.2), 0.7)).sample(points)

@@ -17,6 +17,7 @@ from core.phantom.prevalence import (
 )
 
 REAL_COUNTS = (146, 285, 73, 108, 162, 277, 393)
+PERSON = sample_anatomy(np.random.default_rng(0))
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +67,7 @@ def test_neighbours_break_together_as_often_as_reported(drawn):
 
 def test_half_of_the_patients_are_whole_and_no_vertebra_breaks_twice():
     rng = np.random.default_rng(0)
-    draws = [sample_fractures(rng) for _ in range(2500)]
+    draws = [sample_fractures(rng, PERSON) for _ in range(2500)]
     assert np.mean([bool(d) for d in draws]) == pytest.approx(0.476, abs=0.035)
     assert pytest.approx(961 / 2019) == PATIENT_PREVALENCE
     for fractures in draws:
@@ -80,7 +81,7 @@ def test_the_same_seed_breaks_the_same_bones():
         return [
             (f.vertebra, f.kind, f.gap_mm, f.displacement_mm, f.swelling_mm)
             for _ in range(40)
-            for f in sample_fractures(rng)
+            for f in sample_fractures(rng, PERSON)
         ]
 
     assert draw(3) == draw(3)

@@ -40,11 +40,6 @@ def test_a_wall_ends_at_its_heights_and_half_its_thickness_from_its_path():
     assert top[0] == pytest.approx(4.0, abs=0.01)
 
 
-def test_a_wall_of_one_point_is_refused():
-    with pytest.raises(ValueError, match="at least two points"):
-        wall(at(0, 0, 0), [(0.0, 0.0)], 1.0, -1, 1)
-
-
 @given(st.floats(0, 2 * np.pi), st.floats(2, 20), st.floats(2, 20))
 def test_ellipses_vanish_on_their_outline(angle, ru, ra):
     u, a = np.array([ru * np.cos(angle)]), np.array([ra * np.sin(angle)])

@@ -13,7 +13,7 @@ from core.phantom.soft_tissue import paint_soft_tissue, skin_radii
 
 
 def grid_around(anatomy, n=72, slice_mm=2.5, matrix=128):
-    top = float(anatomy.level_z()[0]) + 30
+    top = float(anatomy.poses["C1"].origin[2]) + 30
     return Grid(n, matrix, 210 / matrix, slice_mm, (-105.0, -115.0, top))
 
 

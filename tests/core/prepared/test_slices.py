@@ -1,6 +1,7 @@
 import json
 import shutil
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from core.dataset.rsna import read_studies
 from core.dicom.series import read_series
 from core.errors import DataRootError, DicomSeriesError, StorageError
 from core.prepared import slices
-from core.prepared.slices import fill_store, load_study_slices
+from core.prepared.filling import fill_entries
+from core.prepared.slices import load_study_slices, slices_entry
 from core.preprocessing.network_input import slices_for_network
 from core.preprocessing.noise_reduction import reduce_noise
 from core.preprocessing.spine_field import find_spine_field
@@ -42,7 +44,7 @@ def reads(monkeypatch):
 
 def _load(record, cache_dir, **changes):
     how = SlicePreparation(**({"crop": 0.9, "size": 32} | changes))
-    return load_study_slices(record, how, store=made_store(cache_dir), jobs=1)
+    return load_study_slices(record, how, store=made_store(cache_dir))
 
 
 def test_gives_what_the_network_path_makes_of_the_series(root, tmp_path):
@@ -240,8 +242,11 @@ def test_store_that_cannot_be_written_is_a_storage_error(root, tmp_path):
 
 
 def _fill(root, cache_dir, **changes):
-    options = {"store": made_store(cache_dir), "workers": Workers(jobs=1)} | changes
-    return fill_store(read_studies(root), SlicePreparation(crop=0.9, size=32), **options)
+    options = {
+        "store": made_store(cache_dir), "workers": Workers(jobs=1), "progress": None,
+    } | changes  # fmt: skip
+    fetch = partial(slices_entry, preparation=SlicePreparation(crop=0.9, size=32))
+    return fill_entries(fetch, read_studies(root), **options)
 
 
 def test_filling_prepares_every_study_for_later_loads(root, tmp_path, reads):

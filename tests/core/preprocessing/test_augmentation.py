@@ -10,15 +10,14 @@ from core.preprocessing.augmentation import (
     apply_augmentation,
     apply_augmentations,
     draw_augmentation,
-    draw_augmentations,
-    move_box_xyxy,
     move_mask,
 )
+from core.preprocessing.box_geometry import move_boxes
 
 
 def augment_slices(images, rng, ranges=None):
     """Each slice by its own draw, as a data set does."""
-    return apply_augmentations(images, draw_augmentations(len(images), rng, ranges))
+    return apply_augmentations(images, [draw_augmentation(rng, ranges) for _ in images])
 
 
 @pytest.fixture
@@ -156,7 +155,8 @@ def test_whole_turn_of_the_hue_changes_nothing(colored):
 
 def test_batch_of_three_channels_is_changed_slice_by_slice(colored):
     batch = np.stack([colored, colored])
-    draws = draw_augmentations(2, np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    draws = [draw_augmentation(rng), draw_augmentation(rng)]
     changed = apply_augmentations(batch, draws)
     assert changed.shape == batch.shape
     for one, drawn in zip(changed, draws, strict=True):
@@ -187,7 +187,7 @@ def test_a_box_moves_with_what_lies_in_it(drawn):
     image = np.zeros((96, 128), np.uint8)
     image[40:56, 50:70] = 255
     moved = apply_augmentation(image, drawn) > 127
-    left, top, right, bottom = move_box_xyxy((50, 40, 70, 56), drawn, image.shape)
+    ((left, top, right, bottom),) = move_boxes(np.array([[50.0, 40, 70, 56]]), drawn, image.shape)
     rows, columns = np.flatnonzero(moved.any(axis=1)), np.flatnonzero(moved.any(axis=0))
     # A turned corner covers less than half of its last pixels.
     assert abs(left - columns[0]) <= 1.6
@@ -208,4 +208,5 @@ def test_a_mask_moves_with_its_pixels_and_keeps_its_labels(drawn):
 
 
 def test_a_flipped_box_is_the_mirrored_one():
-    assert move_box_xyxy((2, 3, 6, 9), Augmentation(flip=True), (20, 30)) == (24, 3, 28, 9)
+    moved = move_boxes(np.array([[2.0, 3, 6, 9]]), Augmentation(flip=True), (20, 30))
+    np.testing.assert_allclose(moved, [[24, 3, 28, 9]])

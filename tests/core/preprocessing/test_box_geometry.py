@@ -29,11 +29,11 @@ def test_boxes_go_where_the_pixels_go(flip, right, down, scale, turn):
     image[34:54, 30:62] = 255
     rows, columns = np.nonzero(apply_augmentation(image, change) > 127)
     seen = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
-    np.testing.assert_allclose(move_boxes(BOX, change, SIZE)[0], seen, atol=1.1)
+    np.testing.assert_allclose(move_boxes(BOX, change, (SIZE, SIZE))[0], seen, atol=1.1)
 
 
 def test_no_change_leaves_boxes_alone():
-    np.testing.assert_allclose(move_boxes(BOX, Augmentation(), SIZE), BOX)
+    np.testing.assert_allclose(move_boxes(BOX, Augmentation(), (SIZE, SIZE)), BOX)
 
 
 def test_square_and_back():

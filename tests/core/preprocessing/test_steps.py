@@ -10,7 +10,13 @@ from core.dataset.rsna import read_studies
 from core.dicom.series import read_series
 from core.prepared.slice_dataset import SliceDataset
 from core.prepared.slices import load_study_slices
-from core.preprocessing.augmentation import Augmentation, AugmentationRanges, apply_augmentation
+from core.preprocessing.augmentation import (
+    Augmentation,
+    AugmentationRanges,
+    apply_augmentation,
+    augmentation_seed,
+    draws_of_batch,
+)
 from core.preprocessing.geometry import center_crop, resize_slices
 from core.preprocessing.network_input import batch_for_network
 from core.preprocessing.spine_field import spine_field_of
@@ -19,7 +25,6 @@ from core.preprocessing.steps import (
     place_box_xyxy,
     place_mask,
     preparation_steps,
-    preview_draws,
 )
 from core.training.batches import Batches
 from tests.core.training.made_data_root import write_data_root
@@ -50,7 +55,7 @@ def test_a_previewed_slice_is_what_a_training_batch_holds(record, volume, tmp_pa
     config = RunConfig(task="vertebra", data_root=tmp_path, size=32, augment=True, seed=9,
                        augment_hue_deg=90, augment_rotation_deg=30, **way)  # fmt: skip
     how = config.preparation
-    study = load_study_slices(record, how, store=made_store(tmp_path), jobs=1)
+    study = load_study_slices(record, how, store=made_store(tmp_path))
     dataset, field = SliceDataset([study], "vertebra"), spine_field_of(volume, how.field_mm)
     for index in (0, 3, 6):
         previewed = preparation_steps(volume, index, how, field).network
@@ -61,7 +66,7 @@ def test_a_previewed_slice_is_what_a_training_batch_holds(record, volume, tmp_pa
         batches = Batches(dataset, np.full(8, index), 8, augment_seed=(9, 0, 1),
                           augment_ranges=ranges)  # fmt: skip
         (batch,) = batches
-        draws = preview_draws(config.seed, 8, ranges)
+        draws = draws_of_batch(augmentation_seed(config.seed, 0), 0, 8, ranges)
         grid = np.stack([apply_augmentation(previewed, draw) for draw in draws])
         np.testing.assert_array_equal(grid, batch.images.numpy())
 

@@ -150,7 +150,7 @@ def test_logits_of_another_model_are_refused_instead_of_broadcast(model):
 
 def test_different_shapes_are_refused_instead_of_broadcast():
     with pytest.raises(ValueError, match=r"\(3, 1\).*\(3, 7\)"):
-        WeightedBCE(7.0, 14.0)(torch.zeros(3, 1), torch.zeros(3, 7))
+        WeightedBCE(7.0, 14.0).sums(torch.zeros(3, 1), torch.zeros(3, 7))
     with pytest.raises(ValueError, match="one shape"):
         loss_for("vertebra", 1)(torch.zeros(3, 7), torch.zeros(2, 7), torch.zeros(2, 7))
 
@@ -171,5 +171,5 @@ def test_the_weighted_mean_is_the_sums_divided():
     rng = np.random.default_rng(3)
     logits = rng.normal(0, 3, (5, 7)).astype(np.float32)
     truth = rng.integers(0, 2, (5, 7)).astype(np.float32)
-    found = WeightedBCE(7, 14)(*_tensors(logits, truth))
-    assert float(found) == pytest.approx(_weighted_mean(logits, truth, 7, 14), rel=1e-6)
+    total, weight = WeightedBCE(7, 14).sums(*_tensors(logits, truth))
+    assert float(total / weight) == pytest.approx(_weighted_mean(logits, truth, 7, 14), rel=1e-6)

@@ -8,7 +8,7 @@ from core.errors import DataRootError, PredictionsError
 from core.evaluation.tables.evaluation_set import align
 from core.evaluation.tables.score_files import read_score_table, read_truth_table
 from core.evaluation.tables.score_table import table_from_predictions
-from core.inference.outputs import read_predictions, write_predictions
+from core.inference.outputs import SLICES_FILE, read_slices, write_predictions
 from tests.core.evaluation.made_cohort import predictions, truths
 
 
@@ -31,7 +31,7 @@ def same(one, other):
 def test_a_folder_of_predict_gives_the_same_scores_as_its_other_reader(written):
     read = read_score_table(written, "m")
 
-    same(read, table_from_predictions("m", read_predictions(written)))
+    same(read, table_from_predictions("m", read_slices(written / SLICES_FILE)))
     assert read.fold.tolist() == [0, 1, 0, 1, 0, 1]
 
 

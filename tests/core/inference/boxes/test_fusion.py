@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.inference.boxes.fusion import weighted_boxes_fusion
-from core.inference.boxes.suppression import non_maximum_suppression, soft_nms, suppress
+from core.inference.boxes.suppression import suppress
 from core.preprocessing.box_geometry import box_iou
 
 UNIT = np.array([[10.0, 10.0, 20.0, 20.0]])
@@ -146,7 +146,8 @@ def test_groups_are_fused_as_if_each_stood_alone(made, n_groups):
 
 def test_suppression_keeps_the_best_of_overlapping_boxes():
     boxes = np.array([[0.0, 0, 10, 10], [1.0, 0, 11, 10], [40.0, 40, 50, 50]])
-    found = non_maximum_suppression(boxes, np.array([0.5, 0.9, 0.1]))
+    scores = np.array([0.5, 0.9, 0.1])
+    found = suppress("nms", boxes, scores, iou_threshold=0.5, skip_below=0.0)
     np.testing.assert_allclose(found.xyxy, boxes[[1, 2]])
     assert found.members.tolist() == [0, 0, 1]
 
@@ -159,18 +160,20 @@ def test_suppression_agrees_with_torchvision(made, iou):
 
     xyxy, scores, _ = made
     expected = nms(torch.from_numpy(xyxy), torch.from_numpy(scores), iou).numpy()
-    found = non_maximum_suppression(xyxy, scores, iou_threshold=iou)
+    found = suppress("nms", xyxy, scores, iou_threshold=iou, skip_below=0.0)
     np.testing.assert_allclose(found.xyxy, xyxy[expected])
 
 
 def test_soft_suppression_lowers_by_the_gaussian_of_the_overlap():
     boxes = np.array([[0.0, 0, 10, 10], [0.0, 0, 10, 5]])  # IoU is 0.5.
-    found = soft_nms(boxes, np.array([0.9, 0.8]), sigma=0.5)
+    scores = np.array([0.9, 0.8])
+    found = suppress("soft-nms", boxes, scores, iou_threshold=0.5, skip_below=0.0)
     np.testing.assert_allclose(found.scores, [0.9, 0.8 * np.exp(-(0.5**2) / 0.5)])
 
 
 def test_soft_suppression_drops_what_falls_below_the_limit():
-    found = soft_nms(np.repeat(UNIT, 2, axis=0), np.array([0.9, 0.8]), sigma=0.1, skip_below=0.01)
+    boxes, scores = np.repeat(UNIT, 2, axis=0), np.array([0.9, 0.8])
+    found = suppress("soft-nms", boxes, scores, iou_threshold=0.1, skip_below=0.01)
     assert found.members.tolist() == [0, -1]
 
 
@@ -192,8 +195,6 @@ def test_wrong_arrays_are_refused():
         weighted_boxes_fusion(UNIT, np.array([0.5, 0.5]))
     with pytest.raises(ValueError, match="of another model"):
         weighted_boxes_fusion(UNIT, np.array([0.5]), np.array([1]))
-    with pytest.raises(ValueError, match="sigma above 0"):
-        soft_nms(UNIT, np.array([0.5]), sigma=0.0)
 
 
 @settings(max_examples=40, deadline=None)

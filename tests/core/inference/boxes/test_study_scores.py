@@ -19,7 +19,7 @@ from core.inference.boxes.boxes_csv import read_boxes
 from core.inference.boxes.evidence import box_outputs
 from core.inference.boxes.predictor import BoxPredictor
 from core.inference.boxes.study_scores import BoxEvidencePredictor, load_predictor
-from core.inference.outputs import read_predictions
+from core.inference.outputs import SLICES_FILE, read_slices
 from core.inference.predictor import Predictor
 from core.models.bundles import read_bundle
 from core.models.pairs import BundlePair, choose_pair
@@ -93,7 +93,7 @@ def test_predict_writes_boxes_of_the_same_run(
     pair, folder, volume, predictor, prediction, tmp_path
 ):
     predict_folder(folder, tmp_path, pair, localizer=pair.fracture, device="cpu")
-    (written,) = read_predictions(tmp_path)
+    (written,) = read_slices(tmp_path / SLICES_FILE)
     np.testing.assert_allclose(
         written.fracture_probs, prediction.predictions.fracture_probs, atol=1e-4
     )

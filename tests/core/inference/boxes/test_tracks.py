@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from core.errors import PredictionsError
-from core.experiments.grad_cam_boxes import box_of_heat
+from core.experiments.localizer_baselines import box_of_heat
 from core.inference.boxes.boxes_csv import file_boxes, read_boxes, write_boxes
 from core.inference.boxes.tracks import FusionSettings, boxes_3d, detect, link_tracks, track_scores
 from core.types import CTVolume, FileBox, RawDetections
@@ -139,7 +139,4 @@ def test_the_box_of_a_map_lies_around_its_largest_hot_part():
     heat[10:20, 5:25] = 0.8
     heat[30:32, 40:42] = 1.0
     assert box_of_heat(heat) == (5, 10, 25, 20)
-    assert box_of_heat(heat, share=0.9) == (40, 30, 42, 32)
     assert box_of_heat(np.zeros((4, 4), np.float32)) is None
-    with pytest.raises(ValueError, match="share"):
-        box_of_heat(heat, share=0.0)

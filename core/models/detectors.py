@@ -1,4 +1,4 @@
-"""Fracture detection: whether a slice shows a fracture, and of which vertebra."""
+"""The networks of every task and type: which vertebrae a slice shows, and which are fractured."""
 
 from __future__ import annotations
 
@@ -6,13 +6,19 @@ import torch
 from torch import Tensor, nn
 
 from core.constants import N_VERTEBRAE
-from core.models.slice_model import (
-    ImageModel,
-    JoinedModel,
-    SliceModel,
-    last_linear,
-    prelu_head,
-)
+from core.models.slice_model import ImageModel, JoinedModel, SliceModel, last_linear, prelu_head
+from core.preprocessing.metadata import N_METADATA
+
+
+class VertebraDetectorType1(ImageModel):
+    """Image to seven presence logits, v_ij."""
+
+
+class VertebraDetectorType2(JoinedModel):
+    """Image and metadata to seven presence logits, v_ij."""
+
+    TAKES = "metadata"
+    VALUES = N_METADATA
 
 
 class FractureDetectorType1(ImageModel):
@@ -22,22 +28,10 @@ class FractureDetectorType1(ImageModel):
 
 
 class FractureDetectorType2(JoinedModel):
-    """Image and the seven vertebra probabilities to seven fracture logits."""
+    """Image and the seven vertebra probabilities to seven fracture logits, f_ij."""
 
+    TAKES = "presence"
     VALUES = N_VERTEBRAE
-
-    def forward(
-        self, images: Tensor, metadata: Tensor | None = None, presence: Tensor | None = None
-    ) -> Tensor:
-        """Logits of f_ij, float (n, 7); `metadata` is not used.
-
-        Raises:
-            ValueError: `presence` is missing.
-        """
-        del metadata
-        if presence is None:
-            raise ValueError("A Type 2 fracture model needs presence, float32 (n, 7).")
-        return self.joined(images, presence)
 
 
 class FractureDetectorType3(SliceModel):
