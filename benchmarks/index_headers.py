@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
-import statistics
 import tempfile
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +18,7 @@ from typing import Any, Final
 import numpy as np
 import pydicom
 
-from benchmarks.timing import seconds
+from benchmarks.timing import figure, medians, print_figures
 from core.dataset.index import build_index
 from core.system.parallel import Workers
 from tests.core.dicom.dicom_factory import write_ct_series
@@ -64,33 +62,22 @@ def main() -> None:
         digests = {digest for _, digest in pydicom_loop(files)}
         if set(index.slices["sha256"]) != digests or any(index.studies["error"].notna().tolist()):
             raise SystemExit("The index does not hold what was written.")
-        calls = (
+        ours, again, peer = medians(
             lambda: build_index(root, cache, workers=here, fresh=True),
             lambda: build_index(root, cache, workers=here),
             lambda: pydicom_loop(files),
+            repeats=arguments.repeats,
         )
-        times = [[seconds(call) for call in calls] for _ in range(arguments.repeats)]
-    ours, again, peer = (statistics.median(column) for column in zip(*times, strict=True))
     rate = len(files) / ours
     print(
         f"{len(files)} files of 0.5 MB: index {ours:.3f} s ({rate:,.0f} headers/s), unchanged "
         f"{again:.3f} s ({len(files) / again:,.0f} files/s), pydicom and hashlib {peer:.3f} s"
     )
-    figures = [
-        {
-            "name": "index a warm data root, hashes included, one core",
-            "peer": f"{HEADERS_PER_SECOND:g} headers/s",
-            "ratio": round(rate / HEADERS_PER_SECOND, 2),
-            "target": 1.0,
-        },
-        {
-            "name": "index a warm data root, hashes included, one core",
-            "peer": "pydicom header + hashlib loop",
-            "ratio": round(peer / ours, 2),
-            "target": None,
-        },
-    ]
-    print(json.dumps(figures))
+    name = "index a warm data root, hashes included, one core"
+    print_figures(
+        figure(name, f"{HEADERS_PER_SECOND:g} headers/s", rate / HEADERS_PER_SECOND, 1.0),
+        figure(name, "pydicom header + hashlib loop", peer / ours),
+    )
 
 
 if __name__ == "__main__":

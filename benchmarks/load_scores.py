@@ -7,7 +7,6 @@ truth. The peer reads the same files with pandas and pools them by `groupby`.
 from __future__ import annotations
 
 import argparse
-import json
 import resource
 import tempfile
 import time
@@ -19,6 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmarks.inputs.full_size_scores import TRUTH, TRUTH_SLICES, write_full_size
+from benchmarks.timing import figure, print_figures
 from core.constants import VERTEBRAE
 from core.evaluation.tables.evaluation_set import EvaluationSet, align
 from core.evaluation.tables.score_files import read_score_table, read_truth_table
@@ -74,18 +74,11 @@ def main() -> None:
         f"{highest:.0f} MiB); pandas {peer:.2f} s"
     )
     name = f"load {len(files)} models of {evaluated.models[0].n_slices:,} slices"
-    figures = [
-        {
-            "name": name, "peer": f"{LIMIT_S:g} s",
-            "ratio": round(LIMIT_S / seconds, 2), "target": 1.0,
-        },
-        {"name": name, "peer": "pandas groupby", "ratio": round(peer / seconds, 2), "target": None},
-        {
-            "name": f"{name}: memory", "peer": "1 GiB",
-            "ratio": round(LIMIT_BYTES / held, 2), "target": 1.0,
-        },
-    ]  # fmt: skip
-    print(json.dumps(figures))
+    print_figures(
+        figure(name, f"{LIMIT_S:g} s", LIMIT_S / seconds, 1.0),
+        figure(name, "pandas groupby", peer / seconds),
+        figure(f"{name}: memory", "1 GiB", LIMIT_BYTES / held, 1.0),
+    )
 
 
 if __name__ == "__main__":

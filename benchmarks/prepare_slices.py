@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import json
-import statistics
 from typing import Final
 
 import cv2
@@ -20,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, zoom
 
-from benchmarks.timing import seconds
+from benchmarks.timing import figure, medians, print_figures
 from core.config import SlicePreparation
 from core.preprocessing.network_input import slices_for_network
 from core.types import HuWindow
@@ -69,8 +67,7 @@ def main() -> None:
     difference = float(np.abs(ours().astype(np.float64) - linear()).mean())
     if difference > LARGEST_MEAN_DIFFERENCE:
         raise SystemExit(f"The two results differ by {difference:.1f} grey levels on average.")
-    times = [[seconds(call) for call in (ours, linear, cubic)] for _ in range(arguments.repeats)]
-    own, peer, spline = (statistics.median(column) for column in zip(*times, strict=True))
+    own, peer, spline = medians(ours, linear, cubic, repeats=arguments.repeats)
     each = 1000 / arguments.slices
     print(
         f"{arguments.slices} slices of 512 x 512 to {arguments.size}: ours {own * each:.2f} ms per "
@@ -78,21 +75,10 @@ def main() -> None:
         f"difference {difference:.2f} grey levels"
     )
     name = f"HU to window to {arguments.size} px, one thread"
-    figures = [
-        {
-            "name": name,
-            "peer": "float64 numpy + scipy zoom, linear",
-            "ratio": round(peer / own, 2),
-            "target": TARGET,
-        },
-        {
-            "name": name,
-            "peer": "float64 numpy + scipy zoom, cubic (its default)",
-            "ratio": round(spline / own, 2),
-            "target": None,
-        },
-    ]
-    print(json.dumps(figures))
+    print_figures(
+        figure(name, "float64 numpy + scipy zoom, linear", peer / own, TARGET),
+        figure(name, "float64 numpy + scipy zoom, cubic (its default)", spline / own),
+    )
 
 
 if __name__ == "__main__":

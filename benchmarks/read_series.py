@@ -9,8 +9,6 @@ plugins (python-gdcm, or pylibjpeg with pylibjpeg-libjpeg); without one its row 
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
 import sys
 import tempfile
 from pathlib import Path
@@ -22,7 +20,7 @@ from numpy.typing import NDArray
 from pydicom.pixels.decoders.base import get_decoder
 from scipy.ndimage import gaussian_filter
 
-from benchmarks.timing import seconds
+from benchmarks.timing import figure, medians, print_figures
 from core.dicom.series import read_series
 from tests.core.dicom.dicom_factory import SYNTAXES, write_ct_series
 
@@ -50,13 +48,12 @@ def compare(folder: Path, files: list[Path], hu: NDArray[np.int16], repeats: int
         raise SystemExit("read_series does not give back what was written.")
     if not np.array_equal(pydicom_loop(files).astype(np.int32) - 1024, hu):
         raise SystemExit("pydicom does not give back what was written.")
-    calls = (
+    return medians(
         lambda: read_series(folder),
         lambda: read_series(folder, jobs=1),
         lambda: pydicom_loop(files),
+        repeats=repeats,
     )
-    times = [[seconds(call) for call in calls] for _ in range(repeats)]
-    return [statistics.median(column) for column in zip(*times, strict=True)]
 
 
 def main() -> None:
@@ -81,13 +78,12 @@ def main() -> None:
             f"{syntax}: read_series {ours:.3f} s ({single:.3f} s on one thread), "
             f"pydicom pixel_array loop ({plugin}) {peer:.3f} s, ratio {peer / ours:.2f}"
         )
-        figure = {
-            "name": f"read {arguments.slices} slices, {syntax}",
-            "peer": f"pydicom pixel_array loop ({plugin})",
-            "ratio": round(peer / ours, 2),
-        }
-        figures.append(figure | ({"target": TARGETS[syntax]} if syntax in TARGETS else {}))
-    print(json.dumps(figures))
+        name, against = (
+            f"read {arguments.slices} slices, {syntax}",
+            f"pydicom pixel_array loop ({plugin})",
+        )
+        figures.append(figure(name, against, peer / ours, TARGETS.get(syntax)))
+    print_figures(*figures)
 
 
 if __name__ == "__main__":

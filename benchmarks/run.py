@@ -25,8 +25,9 @@ RESULTS = HERE / "results.json"
 def scripts(chosen: list[str]) -> list[Path]:
     """Benchmark scripts in the order of their names; all of them if none is chosen."""
     found = [
-        f for f in sorted(HERE.glob("*.py")) if f.stem not in {"__init__", Path(__file__).stem}
-    ]
+        f for f in sorted(HERE.glob("*.py"))
+        if f != Path(__file__).resolve() and "__main__" in f.read_text()
+    ]  # fmt: skip
     unknown = sorted(set(chosen) - {file.stem for file in found})
     if unknown:
         known = ", ".join(file.stem for file in found)

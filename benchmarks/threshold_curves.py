@@ -8,15 +8,14 @@ is `confusion_matrix`. Both sides give the same numbers, or the benchmark stops.
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
 import time
-from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from sklearn import metrics
 
 from benchmarks.inputs.full_size_scores import SLICES
+from benchmarks.timing import figure, medians, print_figures
 from core.evaluation.curves import threshold_counts
 
 CURVES_TARGET, COUNTS_TARGET = 8.0, 1_000.0
@@ -53,22 +52,6 @@ def peer(scores: Scores, truth: Scores) -> tuple[float, ...]:
     return float(area), float(average), float(f1.max()), float(3 * (len(alarms) - 1))
 
 
-def seconds(calls: Sequence[Callable[[], object]], repeats: int) -> list[float]:
-    """Median processor time of each call; they take turns.
-
-    Both sides use one thread, so what else the machine does at the time does not count.
-    """
-    times: list[list[float]] = []
-    for _ in range(repeats):
-        turn: list[float] = []
-        for call in calls:
-            start = time.process_time()
-            call()
-            turn.append(time.process_time() - start)
-        times.append(turn)
-    return [statistics.median(column) for column in zip(*times, strict=True)]
-
-
 def main() -> None:
     """Measure and print the figures, the last line as JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -77,7 +60,9 @@ def main() -> None:
     scores, truth = made_scores(SLICES)
     if not np.allclose(ours(scores, truth), peer(scores, truth), rtol=0, atol=1e-12):
         raise SystemExit("The curves differ from scikit-learn's.")
-    one, other = seconds([lambda: ours(scores, truth), lambda: peer(scores, truth)], repeats)
+    # One thread on both sides: in processor time, what else the machine does does not count.
+    measure = partial(medians, repeats=repeats, clock=time.process_time)
+    one, other = measure(lambda: ours(scores, truth), lambda: peer(scores, truth))
     print(f"all thresholds of {len(scores):,} scores: {one:.3f} s, scikit-learn {other:.3f} s")
 
     curve = threshold_counts(scores, truth)
@@ -90,30 +75,22 @@ def main() -> None:
             counts.false_negatives, counts.true_positives,
         ]:  # fmt: skip
             raise SystemExit("The counts differ from scikit-learn's.")
-    moves, matrix = seconds(
-        [
-            lambda: [curve.at(threshold) for threshold in asked],
-            lambda: metrics.confusion_matrix(truth, scores >= 0.5),
-        ],
-        repeats,
+    moves, matrix = measure(
+        lambda: [curve.at(threshold) for threshold in asked],
+        lambda: metrics.confusion_matrix(truth, scores >= 0.5),
     )
     move = moves / MOVES
     print(f"one threshold's counts: {move * 1e6:.1f} µs, scikit-learn {matrix * 1e3:.1f} ms")
-    figures = [
-        {
-            "name": f"ROC, PR and F1 at every threshold, AUC, AP of {len(scores):,} scores",
-            "peer": "scikit-learn's four calls",
-            "ratio": round(other / one, 2),
-            "target": CURVES_TARGET,
-        },
-        {
-            "name": "one threshold's confusion counts",
-            "peer": "scikit-learn confusion_matrix",
-            "ratio": round(matrix / move, 1),
-            "target": COUNTS_TARGET,
-        },
-    ]
-    print(json.dumps(figures))
+    print_figures(
+        figure(
+            f"ROC, PR and F1 at every threshold, AUC, AP of {len(scores):,} scores",
+            "scikit-learn's four calls", other / one, CURVES_TARGET,
+        ),
+        figure(
+            "one threshold's confusion counts",
+            "scikit-learn confusion_matrix", matrix / move, COUNTS_TARGET,
+        ),
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

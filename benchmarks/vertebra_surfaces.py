@@ -11,9 +11,7 @@ surfaces must agree in volume within 8 %.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import statistics
 import time
 from typing import Final, cast
 
@@ -25,7 +23,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.measure import marching_cubes
 
-from benchmarks.timing import seconds
+from benchmarks.timing import figure, medians, print_figures
 from core.phantom.study import make_study
 from core.types import CTVolume
 from core.visualization.packing import pack_surfaces
@@ -105,33 +103,22 @@ def main() -> None:
         found = label_surfaces(labels, affine, SETTINGS)
         return pack_surfaces((("vertebra", s) for s in found.values()), volume, "mask")
 
-    calls = (
+    own, whole, cropped = medians(
         ours,
         lambda: by_skimage(labels, affine, cropped=False),
         lambda: by_skimage(labels, affine, cropped=True),
+        repeats=arguments.repeats,
+        clock=time.process_time,
     )
-    times = [[seconds(call, time.process_time) for call in calls] for _ in range(arguments.repeats)]
-    own, whole, cropped = (statistics.median(column) for column in zip(*times, strict=True))
     print(
         f"{labels.shape} voxels: ours {own:.2f} s with packing, whole-volume peer {whole:.2f} s, "
         f"cropped peer {cropped:.2f} s; volumes within {worst:.1%}"
     )
     name = f"surfaces of C1..C7, {arguments.matrix} px, decimated"
-    figures = [
-        {
-            "name": name,
-            "peer": "skimage marching cubes + decimate_pro",
-            "ratio": round(whole / own, 2),
-            "target": TARGET,
-        },
-        {
-            "name": name,
-            "peer": "the same, each mask cut to its box first",
-            "ratio": round(cropped / own, 2),
-            "target": None,
-        },
-    ]
-    print(json.dumps(figures))
+    print_figures(
+        figure(name, "skimage marching cubes + decimate_pro", whole / own, TARGET),
+        figure(name, "the same, each mask cut to its box first", cropped / own),
+    )
 
 
 if __name__ == "__main__":

@@ -18,11 +18,11 @@ import numpy as np
 from core.config import PROJECT_ROOT
 from core.evaluation.tables.score_files import read_truth_table
 from core.experiments.cohorts import FOLDS, HELD_OUT, PREDICTIONS_FOLDER
-from core.experiments.localizer_report import stages_before
 from core.experiments.localizer_scores import LEVELS_FILE
 from core.experiments.shipped_localizer import NAME as LOCALIZER
 from core.models.bundles import BundleInfo, list_bundles, read_bundle
 from core.system.atomic_files import write_text
+from core.training.box_card import stages_before
 from scripts.results_experiments import experiment_tables
 
 BEGIN = "<!-- figures: begin (python -m scripts.results) -->"

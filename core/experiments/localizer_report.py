@@ -1,4 +1,4 @@
-"""Metrics and model card of the shipped localiser, step by step."""
+"""Metrics of the shipped localiser, step by step."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from core.inference.boxes.tracks import FusionSettings
 from core.models.bundles import METRICS_FILE, MODEL_CARD_FILE, BundleInfo, read_bundle
 from core.models.operating_points import operating_point
 from core.system.atomic_files import write_json, write_text
+from core.training.trainer import TRAINING_TASKS
 from core.types import RawDetections
 
 HEAT_FILE: Final = "grad_cam.json"
@@ -86,7 +87,9 @@ def write_measures(bundle: BundleInfo, slice_model: BundleInfo) -> BundleInfo:
     if baseline.is_file():
         content["grad_cam"] = json.loads(baseline.read_text())
     write_json(bundle.folder / METRICS_FILE, content)
-    write_text(bundle.folder / MODEL_CARD_FILE, _card(bundle, content))
+    chosen_on = {"studies": FOLDS.studies, "rule": BOX_RULE}
+    card = TRAINING_TASKS[bundle.config.task].card(bundle, content | {"chosen_on": chosen_on})
+    write_text(bundle.folder / MODEL_CARD_FILE, card)
     return read_bundle(bundle.folder)
 
 
@@ -95,9 +98,7 @@ def _gated(cohort: BoxTables, slice_model: BundleInfo) -> dict[str, Any]:
     threshold = operating_point(slice_model, "slice").threshold
     settings = replace(STEPS[-1].settings, slice_threshold=threshold)
     found = fused_table(cohort.raw, settings, slice_probabilities(slice_model, cohort))
-    report = evaluate_detection(
-        found, cohort.truth, cohort.n_slices, threshold=0.0, replicates=REPLICATES
-    )
+    report = report_of(found, cohort)
     return {"bundle": slice_model.folder.name, "slice_threshold": threshold, **measures(report)}
 
 
@@ -141,12 +142,17 @@ def measures(report: DetectionReport) -> dict[str, Any]:
 
 def _report(cohort: BoxTables, step: Step) -> DetectionReport:
     raw = cohort.raw if step.mirrored else [_first_pass(study) for study in cohort.raw]
-    # Every box counts: scores of different steps mean different things.
-    last = step is STEPS[-1]
+    found = fused_table(raw, step.settings)
+    return report_of(found, cohort, replicates=REPLICATES if step is STEPS[-1] else 0)
+
+
+def report_of(
+    found: BoxTable, cohort: BoxTables, *, replicates: int = REPLICATES
+) -> DetectionReport:
+    """Measure boxes on a cohort; every box counts, as scores of two methods mean two things."""
     return evaluate_detection(
-        fused_table(raw, step.settings), cohort.truth, cohort.n_slices,
-        threshold=0.0, replicates=REPLICATES if last else 0,
-    )  # fmt: skip
+        found, cohort.truth, cohort.n_slices, threshold=0.0, replicates=replicates
+    )
 
 
 def _first_pass(study: RawDetections) -> RawDetections:
@@ -159,47 +165,7 @@ def _first_pass(study: RawDetections) -> RawDetections:
 
 def heat_measures(heat: BoxTable, cohort: BoxTables, slice_model: str) -> dict[str, Any]:
     """Measures of overlap only: the slices are given, so false positives are meaningless."""
-    report = evaluate_detection(
-        heat, cohort.truth, cohort.n_slices, threshold=0.0, replicates=REPLICATES
-    )
     wanted = ("mean_iou_best_scored", "mean_iou_best_scored_interval", "hit_rate",
               "hit_rate_interval")  # fmt: skip
-    found = measures(report)
+    found = measures(report_of(heat, cohort))
     return {"bundle": slice_model} | {name: found[name] for name in wanted}
-
-
-def stages_before(bundle: BundleInfo) -> str:
-    """A localiser's training before its last stage, as the end of a sentence; or ""."""
-    stages = bundle.config.trained_on.get("earlier_stages", [])
-    described = [f"{stage['epochs']} epochs on {stage['studies']} studies" for stage in stages]
-    return f" after {' and '.join(described)}" if described else ""
-
-
-def _card(bundle: BundleInfo, content: dict[str, Any]) -> str:
-    run, held = bundle.config.trained_on["run"], content["held_out"]
-    how = bundle.config.preparation
-    low, high = held["mean_iou_best_scored_interval"] or (float("nan"), float("nan"))
-    return (
-        f"# {bundle.config.name}\n\n"
-        "Localises fractures on slices by boxes with scores. Faster R-CNN with a feature "
-        f"pyramid from stride 4 on {bundle.config.backbone}, over a square of "
-        f"{how.field_mm:g} mm that follows the spine, {how.size} pixels wide, "
-        f"channels: {how.channels}.\n\n"
-        f"**{SYNTHETIC_WARNING}**\n\n"
-        f"Trained on {bundle.config.trained_on['studies']} synthetic studies with "
-        f"{bundle.config.trained_on['boxes']} boxes for {run['epochs']} epochs"
-        f"{stages_before(bundle)}, on one CPU core. "
-        f"Measured on {content['measured_on']['studies']} others "
-        f"({content['measured_on']['boxes']} boxes):\n\n"
-        "| figure | value |\n|---|---|\n"
-        f"| mean IoU of the best-scored box | {held['mean_iou_best_scored']:.3f} "
-        f"({low:.3f}–{high:.3f}) |\n"
-        f"| centre of that box inside the true one | {held['hit_rate']:.3f} |\n"
-        f"| true boxes found at one false box per study | "
-        f"{held['box_sensitivity_at_1_false_box_a_study']:.3f} |\n"
-        f"| fractures found at one false track per study | "
-        f"{held['fracture_sensitivity_at_1_false_track_a_study']:.3f} |\n\n"
-        f"The score threshold is {content['threshold']:g}, chosen on "
-        f"{FOLDS.studies} other studies for {BOX_RULE}. "
-        "Made by `python -m core demo-localizer`.\n"
-    )

@@ -14,7 +14,6 @@ import pandas as pd
 from core.config import PROJECT_ROOT, Settings, load_run_config
 from core.dataset.rsna import read_studies
 from core.evaluation.detection.files import BoxTables, fused_table, write_box_cohort
-from core.evaluation.detection.report import evaluate_detection
 from core.experiments.cohorts import BOXES, FOLDS, HELD_OUT, PREDICTIONS_FOLDER, TRAIN
 from core.experiments.finished_runs import finished_run
 from core.experiments.localizer_baselines import heat_boxes
@@ -25,6 +24,7 @@ from core.experiments.localizer_report import (
     HEAT_FILE,
     STEPS,
     heat_measures,
+    report_of,
     write_measures,
 )
 from core.experiments.localizer_scores import score_localizer
@@ -162,10 +162,7 @@ def _score(
 
 def _box_threshold(cohort: BoxTables) -> float:
     """Score threshold for one false box per study on a cohort that was not trained on."""
-    found = evaluate_detection(
-        fused_table(cohort.raw, STEPS[-1].settings), cohort.truth, cohort.n_slices,
-        threshold=0.0, replicates=0,
-    )  # fmt: skip
+    found = report_of(fused_table(cohort.raw, STEPS[-1].settings), cohort, replicates=0)
     return round(found.froc_boxes.threshold_at(FALSE_PER_STUDY), 4)
 
 

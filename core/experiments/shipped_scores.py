@@ -23,7 +23,6 @@ from core.dicom.series import read_series
 from core.evaluation.report import EvaluationReport, evaluate_predictions
 from core.evaluation.tables.truth import StudyTruth, truth_from_data_root
 from core.experiments.cohorts import FOLDS, HELD_OUT, TRAIN, ShippedCohort
-from core.experiments.model_card import render_card
 from core.inference.context import fit_context, in_context
 from core.inference.outputs import read_slices, write_slices
 from core.inference.predictor import Predictor
@@ -38,6 +37,7 @@ from core.models.bundles import (
 from core.models.pairs import DEFAULT_NAMES
 from core.system import atomic_files
 from core.system.parquet import write_parquet
+from core.training.trainer import TRAINING_TASKS
 from core.types import LevelName, Progress, Say, SlicePredictions, StudyRecord
 
 TOP_K: Final = 3
@@ -105,7 +105,7 @@ def score_bundles(
         }
         measured = evaluate_predictions(measured_on, held_out_truth, thresholds=thresholds)
         partner = shipped[_partner(shipped[name])]
-        _write_scores(bundle, partner, configs[name], chosen, measured, origin)
+        _write_scores(bundle, partner, chosen, measured, origin)
     write_truth(checkpoints, FOLDS, asked, truth)
     write_truth(checkpoints, HELD_OUT, records, held_out_truth)
     return [bundle.folder for bundle in shipped.values()]
@@ -218,8 +218,8 @@ def _install(bundle: BundleInfo, target: Path, name: str, context: Any) -> Bundl
 
 
 def _write_scores(
-    bundle: BundleInfo, partner: BundleInfo, config: RunConfig,
-    chosen: EvaluationReport, measured: EvaluationReport, origin: str,
+    bundle: BundleInfo, partner: BundleInfo, chosen: EvaluationReport, measured: EvaluationReport,
+    origin: str,
 ) -> None:  # fmt: skip
     """Write operating points, metrics and the card next to the weights."""
     points: dict[str, Any] = {
@@ -245,7 +245,8 @@ def _write_scores(
     }
     atomic_files.write_json(bundle.folder / OPERATING_POINTS_FILE, points | {"chosen_on": origin})
     atomic_files.write_json(bundle.folder / METRICS_FILE, metrics)
-    atomic_files.write_text(bundle.folder / MODEL_CARD_FILE, render_card(bundle, config, metrics))
+    card = TRAINING_TASKS[bundle.config.task].card(bundle, metrics)
+    atomic_files.write_text(bundle.folder / MODEL_CARD_FILE, card)
 
 
 def write_truth(

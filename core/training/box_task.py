@@ -22,6 +22,7 @@ from core.models.localizer_bundle import start_localizer
 from core.prepared.box_dataset import AugmentedBoxes, BoxBatch, BoxDataset
 from core.prepared.box_slices import BoxSlices, load_box_slices
 from core.training.batches import Batches
+from core.training.box_card import box_card
 from core.training.box_engine import BoxMeasures, add_box_gradients, measure_boxes
 from core.training.cohort import TrainingCohort, prepare_studies, split_cohort
 from core.training.runs import RunFolder
@@ -41,6 +42,8 @@ class BoxTask(TrainingTask[BoxDataset, BoxBatch]):
     The anchors are fitted to the boxes of the training folds, unless the run starts from another
     localiser (`init_from`): it keeps that one's anchors, for which its heads were trained.
     """
+
+    card = staticmethod(box_card)
 
     def __init__(self, config: RunConfig, cohort: TrainingCohort[BoxDataset]) -> None:
         super().__init__(config, cohort)

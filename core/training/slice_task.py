@@ -28,6 +28,7 @@ from core.training.losses import loss_for
 from core.training.presence_labels import presence_from_bundle
 from core.training.prior_correction import prior_shifts, shift_logits
 from core.training.runs import RunFolder
+from core.training.slice_card import slice_card
 from core.training.slice_engine import SliceMeasures, add_slice_gradients, measure_slices
 from core.training.task import ORDER_STREAM, TrainingTask
 from core.types import Store, StudyRecord
@@ -37,6 +38,8 @@ _log = logging.getLogger("core.training")
 
 class SliceTask(TrainingTask[SliceDataset, SliceBatch]):
     """Vertebra and fracture detection, of every type."""
+
+    card = staticmethod(slice_card)
 
     def __init__(self, config: RunConfig, cohort: TrainingCohort[SliceDataset]) -> None:
         super().__init__(config, cohort)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Self
 
@@ -11,6 +11,7 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from core.config import RunConfig
+from core.models.bundles import BundleInfo
 from core.training.batches import Batches, BatchKind
 from core.training.cohort import DatasetKind, TrainingCohort
 from core.training.runs import RunFolder
@@ -98,6 +99,16 @@ class TrainingTask(ABC, Generic[DatasetKind, BatchKind]):
     @abstractmethod
     def bundle_fields(self) -> dict[str, Any]:
         """Fields of `BundleConfig` in addition to those of every run's bundle."""
+
+    @staticmethod
+    @abstractmethod
+    def card(bundle: BundleInfo, metrics: Mapping[str, Any]) -> str:
+        """The model card of a shipped bundle as Markdown; every figure comes from `metrics`.
+
+        Args:
+            bundle: The bundle.
+            metrics: Content of its `metrics.json`.
+        """
 
     @abstractmethod
     def finish(self, model: nn.Module) -> dict[str, Any]:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from core.config import RunConfig
-from core.experiments.model_card import render_card
-from core.models.bundles import BundleConfig, BundleInfo
+from core.config import PROJECT_ROOT
+from core.models.bundles import BundleConfig, BundleInfo, list_bundles
+from core.training.trainer import TRAINING_TASKS
 
 METRICS = {
     "cohort": {
@@ -22,13 +22,22 @@ METRICS = {
 
 
 def _card(task, kind, run=None, **changes):
+    values = {"task": task, "type": kind, "backbone": "swin_s"} | (run or {})
     config = BundleConfig(
         name="made", task=task, type=kind, backbone="swin_s", size=128, crop=0.75,
         window_center=400, window_width=1800, weights_sha256="0" * 64, parameters=1234567,
-        trained_on={}, created="2026-01-01T00:00:00+00:00", **changes,
+        trained_on={"run": values}, created="2026-01-01T00:00:00+00:00", **changes,
     )  # fmt: skip
-    values = {"task": task, "type": kind, "data_root": "x", "backbone": "swin_s"} | (run or {})
-    return render_card(BundleInfo(Path("made"), config), RunConfig(**values), METRICS)
+    return TRAINING_TASKS[task].card(BundleInfo(Path("made"), config), METRICS)
+
+
+@pytest.mark.parametrize("name", ["vertebra_type1", "vertebra_type2", "fracture_type1",
+                                  "fracture_type2", "fracture_type3"])  # fmt: skip
+def test_the_shipped_cards_follow_from_the_shipped_bundles(name):
+    shipped = {bundle.folder.name: bundle for bundle in list_bundles(PROJECT_ROOT / "checkpoints")}
+    bundle = shipped[name]
+    card = TRAINING_TASKS[bundle.config.task].card(bundle, bundle.metrics)
+    assert card == (bundle.folder / "MODEL_CARD.md").read_text()
 
 
 @pytest.mark.parametrize(

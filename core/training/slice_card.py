@@ -1,8 +1,9 @@
-"""The model card of a bundle, written from its config and metrics."""
+"""The model card of a slice network, written from its config and metrics."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from core.config import RunConfig, SlicePreparation
@@ -25,15 +26,11 @@ _READS_AND_GIVES = {
 }
 
 
-def render_card(bundle: BundleInfo, config: RunConfig, metrics: Mapping[str, Any]) -> str:
-    """Render `MODEL_CARD.md`; every figure comes from `metrics`.
-
-    Args:
-        bundle: The bundle.
-        config: Config of the run that trained it.
-        metrics: Content of its `metrics.json`.
-    """
+def slice_card(bundle: BundleInfo, metrics: Mapping[str, Any]) -> str:
+    """As `TrainingTask.card`."""
     b, cohort = bundle.config, metrics["cohort"]
+    # A bundle does not say where its data were.
+    config = RunConfig(data_root=Path(), **b.trained_on["run"])
     how = b.preparation
     lines = [
         f"# {b.name}",
