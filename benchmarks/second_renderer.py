@@ -23,8 +23,8 @@ from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from core.dataset.rsna import read_studies
 from core.dicom.series import read_series
-from core.visualization.scene import build_packed
-from core.visualization.scene_surfaces import keep_parts, parts_file, parts_key
+from core.visualization.scene import scene_sources
+from core.visualization.scene_surfaces import parts_file
 from scripts.find_chromium import find_chromium
 from tests.browser.scene_place import write_scene_place
 from tests.browser.server import serve
@@ -121,8 +121,9 @@ def main() -> None:
         place = Path(folder)
         environment = write_scene_place(place, ROOT / "checkpoints")
         (record,) = read_studies(place / "demo")
-        packed = build_packed(read_series(record.folder), parts_key("bench"), mask=record.mask_file)
-        keep_parts(place, packed)
+        sources = scene_sources(read_series(record.folder), "bench", record, None)
+        assert sources is not None
+        packed = sources.build(place)
         script = PAGE.format(root=str(ROOT), surfaces=str(parts_file(place, packed.key)))
         (place / "page.py").write_text(script)
         browser = playwright.chromium.launch(

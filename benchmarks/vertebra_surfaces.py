@@ -74,7 +74,7 @@ def check(labels: NDArray[np.uint8], affine: NDArray[np.float64]) -> float:
     Raises:
         SystemExit: It is too large to call the results the same.
     """
-    ours = label_surfaces(labels, affine, SETTINGS, wanted=range(1, 8))
+    ours = label_surfaces(labels, affine, SETTINGS)
     peer = by_skimage(labels, affine, cropped=True)
     worst = max(
         abs(abs(peer[k].volume) / ours[f"C{k}"].volume_mm3 - 1) for k in peer if f"C{k}" in ours

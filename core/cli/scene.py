@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,6 @@ import typer
 
 from core.cli.common import app
 from core.config import Settings
-from core.errors import SceneError
 
 
 @app.command()
@@ -31,21 +29,3 @@ def scene(
         threshold=threshold,
     ):  # fmt: skip
         typer.echo(line)
-
-
-@app.command()
-def film(
-    surfaces: Annotated[Path, typer.Argument(help="A file of `var/cache/surfaces`.")],
-    out: Annotated[Path, typer.Option(help="Film to write, .gif or .mp4.")],
-    colors: Annotated[str, typer.Option(help='JSON: {"C4": "#D9820F"}.')] = "{}",
-) -> None:
-    """Write a turntable film of existing surfaces, without a display."""
-    from core.visualization.film import turntable_frames, write_film
-    from core.visualization.scene_surfaces import read_parts
-
-    try:
-        chosen = json.loads(colors)
-    except ValueError as error:
-        raise SceneError(f"The colours are not JSON ({error}); leave them out.") from error
-    write_film(out, list(turntable_frames(read_parts(surfaces), chosen)))
-    typer.echo(str(out))

@@ -20,14 +20,13 @@ REST_SETTINGS: Final = SurfaceSettings(
 _REST_STEP_MM: Final = 1.4
 
 
-def bone_mask(hu: NDArray[np.int16], bone_hu: float = BONE_HU) -> NDArray[np.bool_]:
-    """bool (z, y, x): voxels at or above `bone_hu`, single noisy voxels taken out.
+def bone_mask(hu: NDArray[np.int16]) -> NDArray[np.bool_]:
+    """bool (z, y, x): voxels at or above `BONE_HU`, single noisy voxels taken out.
 
     Args:
         hu: int16 HU (z, y, x).
-        bone_hu: Bone begins here.
     """
-    mask = hu >= bone_hu
+    mask = hu >= BONE_HU
     for i, plane in enumerate(mask):
         neighbours = ndimage.uniform_filter(plane.astype(np.float32), 3, mode="constant") * 9
         mask[i] = plane & (neighbours > 3.5)

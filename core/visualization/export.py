@@ -5,40 +5,27 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
-from typing import Final
 
 from core.cache.keys import fingerprint_folder
-from core.constants import VERTEBRAE
-from core.dataset.rsna import is_synthetic, lines_file, read_studies
+from core.dataset.rsna import is_synthetic, read_studies
 from core.dicom.series import read_series
 from core.errors import DataRootError, SceneError
-from core.inference.aggregation import aggregate
 from core.inference.outputs import SLICES_FILE, read_slices
+from core.inference.study_scores import StudyScores, score_study
 from core.system import atomic_files
-from core.types import SlicePredictions, StudyRecord
+from core.types import StudyRecord
+from core.visualization.colors import BONE_COLOR, SUSPICION
 from core.visualization.film import turntable_frames, write_film
 from core.visualization.html_page import scene_page
 from core.visualization.mesh_files import glb_bytes, stl_bytes
-from core.visualization.scene import SceneInfo, SceneLevel, build_packed, scene_info, true_boxes
-from core.visualization.scene_surfaces import (
-    PackedParts,
-    SceneParts,
-    keep_parts,
-    load_parts,
-    parts_key,
+from core.visualization.scene import (
+    SceneInfo,
+    scene_info,
+    scene_levels,
+    scene_sources,
+    true_boxes,
 )
-
-COLORS: Final = dict(
-    zip(
-        VERTEBRAE,
-        ("#91489B", "#819B05", "#4B61DC", "#B85C6E", "#688BFC", "#626D0F", "#BF7FB6"),
-        strict=True,
-    )
-)
-"""The dashboard's colours of C1..C7."""
-BONE_COLOR: Final = "#E3D9C3"
-CALLED_COLOR: Final = "#D9820F"
-_PRESENT: Final = 0.5
+from core.visualization.scene_surfaces import PackedParts, SceneParts, load_parts
 
 
 def export_scene(
@@ -71,26 +58,17 @@ def export_scene(
         raise SceneError(f"{film!r} is no kind of film; choose gif or mp4.")
     volume = read_series(folder)
     record, synthetic = _record_of(folder)
-    said = None if predictions is None else _predictions_of(predictions, volume.study_uid, record)
-    mask = None if record is None else record.mask_file
-    if mask is None and said is None:
+    scores = None if predictions is None else _scores_of(predictions, volume.study_uid, record)
+    sources = scene_sources(volume, fingerprint_folder(folder), record, scores)
+    if sources is None:
         raise SceneError(
             f"{folder.name} has no vertebra mask, so the networks must say where the vertebrae "
             "are; run `python -m core predict` and give its folder by --predictions."
         )
-    lines = None if record is None else lines_file(record)
-    sources = [path.read_bytes() for path in (mask, lines) if path is not None]
-    presence = None if said is None else said.vertebra_probs
-    if mask is None and presence is not None:
-        sources.append(presence.tobytes())
-    key = parts_key(fingerprint_folder(folder), *sources)
-    packed = load_parts(cache, key)
-    if packed is None:
-        packed = build_packed(volume, key, mask=mask, lines=lines, presence=presence)
-        keep_parts(cache, packed)
+    packed = load_parts(cache, sources.key(cache)) or sources.build(cache)
     parts = packed.unpack()
     info = scene_info(
-        volume, parts, predicted_levels(said), true_boxes=true_boxes(record, volume),
+        volume, parts, scene_levels(scores), true_boxes=true_boxes(record, volume),
         threshold=threshold, synthetic=synthetic,
     )  # fmt: skip
     written = _write_surfaces(out, packed, parts, info)
@@ -103,38 +81,24 @@ def export_scene(
     return written
 
 
-def predicted_levels(said: SlicePredictions | None) -> dict[str, SceneLevel]:
-    """C1..C7 as the networks see them; unjudged without them."""
-    if said is None:
-        return {name: SceneLevel(name, color) for name, color in COLORS.items()}
-    patient = aggregate(said)
-    suspicion = said.fracture_probs * said.vertebra_probs
-    found: dict[str, SceneLevel] = {}
-    for j, name in enumerate(VERTEBRAE):
-        index = (said.vertebra_probs[:, j] >= _PRESENT).nonzero()[0]
-        seen = bool(len(index))
-        found[name] = SceneLevel(
-            name,
-            COLORS[name],
-            prob=float(patient.vertebra_probs[j]) if seen else None,
-            slice_probs=tuple(float(p) for p in said.fracture_probs[:, j]),
-            slices=(int(index[0]), int(index[-1])) if seen else None,
-            peak=int(suspicion[:, j].argmax()) if seen else None,
-        )
-    return found
-
-
 def shown_colors(info: SceneInfo) -> dict[str, str]:
     """Colours for a film: called vertebrae amber, judged ones bone, else each level's own."""
     judged = any(level.prob is not None for level in info.levels)
     return {
         level.name: (
             level.color if not judged
-            else CALLED_COLOR if level.prob is not None and level.prob >= info.threshold
+            else SUSPICION if level.prob is not None and level.prob >= info.threshold
             else BONE_COLOR
         )
         for level in info.levels
     }  # fmt: skip
+
+
+def scene_glb(parts: SceneParts, info: SceneInfo) -> bytes:
+    """GLB with the colours of the levels."""
+    colors = dict.fromkeys(parts.vertebrae, BONE_COLOR)
+    colors |= {level.name: level.color for level in info.levels}
+    return glb_bytes(parts.surfaces, colors, translucent=("other bone",))
 
 
 def figures_csv(parts: SceneParts, info: SceneInfo) -> str:
@@ -154,10 +118,7 @@ def figures_csv(parts: SceneParts, info: SceneInfo) -> str:
 def _write_surfaces(
     out: Path, packed: PackedParts, parts: SceneParts, info: SceneInfo
 ) -> list[str]:
-    colors = dict.fromkeys(parts.vertebrae, BONE_COLOR) | COLORS
-    atomic_files.write_bytes(
-        out / "spine_3d.glb", glb_bytes(parts.surfaces, colors, translucent=("other bone",))
-    )
+    atomic_files.write_bytes(out / "spine_3d.glb", scene_glb(parts, info))
     for surface in parts.vertebrae.values():
         atomic_files.write_bytes(out / "stl" / f"{surface.name}.stl", stl_bytes(surface))
     atomic_files.write_text(out / "figures.csv", figures_csv(parts, info))
@@ -182,11 +143,9 @@ def _record_of(folder: Path) -> tuple[StudyRecord | None, bool]:
     return found, is_synthetic(root)
 
 
-def _predictions_of(
-    predictions: Path, study_uid: str, record: StudyRecord | None
-) -> SlicePredictions:
+def _scores_of(predictions: Path, study_uid: str, record: StudyRecord | None) -> StudyScores:
     names = {study_uid} if record is None else {study_uid, record.study_id}
     for said in read_slices(predictions / SLICES_FILE):
         if said.study_id in names:
-            return said
+            return score_study(said)
     raise SceneError(f"{predictions} holds no prediction of this study; predict it first.")

@@ -14,8 +14,9 @@ from PIL import Image
 
 from core.errors import SceneError
 from core.system import atomic_files
-from core.visualization.plotter import SIZE, SceneLook, look_from, scene_plotter
-from core.visualization.scene_surfaces import SceneParts
+from core.types import Progress
+from core.visualization.plotter import SIZE, SceneLook, look_from, picture_of, scene_plotter
+from core.visualization.scene_surfaces import SceneParts, read_parts
 
 FRAMES: Final = 36
 FRAMES_PER_SECOND: Final = 12
@@ -46,16 +47,25 @@ def turntable_frames(
     try:
         for k in range(frames):
             look_from(plotter, parts, 360.0 * k / frames)
-            plotter.render()
-            picture: Any = plotter.screenshot(None, return_img=True)
-            yield np.ascontiguousarray(picture[..., :3], dtype=np.uint8)
-    except (RuntimeError, AttributeError, TypeError) as error:
-        raise SceneError(
-            f"This machine cannot draw 3D pictures off-screen ({error}); install Mesa's EGL or "
-            "OSMesa, or use the HTML page instead."
-        ) from error
+            yield picture_of(plotter)
     finally:
         plotter.close()
+
+
+def draw_film(request: Mapping[str, Any], progress: Progress) -> None:
+    """Write a film of kept surfaces; a task for `core.system.sandbox`: VTK needs a main thread.
+
+    Args:
+        request: "surfaces" and "out", paths; "colors", "#RRGGBB" by the name of the vertebra.
+        progress: Not reported to.
+
+    Raises:
+        SceneError: There is nothing to draw, or the surfaces cannot be read.
+        StorageError: The file cannot be written.
+    """
+    del progress
+    frames = turntable_frames(read_parts(Path(request["surfaces"])), request["colors"])
+    write_film(Path(request["out"]), list(frames))
 
 
 def gif_bytes(frames: list[NDArray[np.uint8]]) -> bytes:

@@ -6,12 +6,10 @@ import base64
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.constants import DISPLAY_WINDOWS, NOT_FOR_CLINICAL_USE, SYNTHETIC_WARNING
 from core.system.html import render_page
 from core.types import CTVolume, HuWindow
-from core.visualization.packing import unpack_surfaces
 from core.visualization.planes import CtPlane, axial_plane, upright_plane
 from core.visualization.scene import SceneInfo
 from core.visualization.scene_surfaces import PackedParts
@@ -40,7 +38,7 @@ def scene_page(packed: PackedParts, info: SceneInfo, volume: CTVolume) -> bytes:
     step = max(-(-volume.n_slices // _AXIAL_PICTURES), 1)
     wanted = sorted({*range(0, volume.n_slices, step), info.start_slice, *_peaks(info)})
     axial = {str(i): _carried(axial_plane(volume, i, _BONE)) for i in wanted}
-    middle = spine_center(packed, info)
+    middle = np.array(info.center)
     carried = {
         "parts": base64.b64encode(packed.payload).decode(),
         "info": info.to_json(),
@@ -58,16 +56,6 @@ def scene_page(packed: PackedParts, info: SceneInfo, volume: CTVolume) -> bytes:
         not_for_clinical_use=NOT_FOR_CLINICAL_USE,
     )
     return page.encode()
-
-
-def spine_center(packed: PackedParts, info: SceneInfo) -> NDArray[np.float64]:
-    """Middle of the vertebrae, float64 (3,) LPS mm; of the volume where there are none."""
-    surfaces = [surface for kind, surface in unpack_surfaces(packed.payload) if kind == "vertebra"]
-    if not surfaces:
-        return np.array(info.center)
-    low = np.min([surface.points.min(axis=0) for surface in surfaces], axis=0)
-    high = np.max([surface.points.max(axis=0) for surface in surfaces], axis=0)
-    return (low + high).astype(np.float64) / 2
 
 
 def _peaks(info: SceneInfo) -> list[int]:

@@ -15,7 +15,7 @@ from scipy import ndimage
 from core.constants import N_VERTEBRAE
 from core.preprocessing.spine_field import find_spine_field
 from core.types import CTVolume
-from core.visualization.bone import BONE_HU, bone_mask
+from core.visualization.bone import bone_mask
 
 LabelSource = Literal["mask", "presence"]
 
@@ -37,24 +37,8 @@ class VertebraLabels:
     labels: NDArray[np.uint8]
     source: LabelSource
 
-    @property
-    def exact(self) -> bool:
-        """Whether a vertebra ends where its joints do, not at a plane across z."""
-        return self.source == "mask"
 
-
-def labels_from_mask(mask: NDArray[np.uint8]) -> VertebraLabels:
-    """Take a segmentation as it is.
-
-    Args:
-        mask: uint8 (z, y, x), as `core.dataset.masks.load_vertebra_mask` gives it.
-    """
-    return VertebraLabels(mask, "mask")
-
-
-def labels_from_presence(
-    volume: CTVolume, presence: NDArray[np.floating], *, bone_hu: float = BONE_HU
-) -> VertebraLabels:
+def labels_from_presence(volume: CTVolume, presence: NDArray[np.floating]) -> VertebraLabels:
     """Cut the bone around the spine into slabs, one a vertebra, by presence along z.
 
     Neighbouring vertebrae interlock, so a slab holds the tips of its neighbours' processes: good
@@ -63,7 +47,6 @@ def labels_from_presence(
     Args:
         volume: The series.
         presence: float (n_slices, 7), v_ij for C1..C7 in [0, 1].
-        bone_hu: Bone begins here.
 
     Raises:
         ValueError: `presence` has another shape than one row a slice.
@@ -83,7 +66,7 @@ def labels_from_presence(
     hu = volume.hu[neck]
     course = find_spine_field(hu, volume.spacing_mm, 2 * SPINE_RADIUS_MM).centers_px
     near = _near_course(hu.shape, course, volume.spacing_mm)
-    slabs = levels[neck, None, None] * (bone_mask(hu, bone_hu) & near)
+    slabs = levels[neck, None, None] * (bone_mask(hu) & near)
     labels[neck] = _largest_pieces(slabs.astype(np.uint8))
     return VertebraLabels(labels, "presence")
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import SceneError
+from core.visualization.colors import PREDICTED_BOX_COLOR, TRUE_BOX_COLOR
 from core.visualization.packing import vertex_normals
 from core.visualization.planes import CtPlane
 from core.visualization.scene_surfaces import SceneParts
@@ -29,8 +30,6 @@ REST_COLOR: Final = "#D8D2C4"
 REST_OPACITY: Final = 0.16
 PLANE_OPACITY: Final = 0.7
 """A vertebra that the plane crosses stays visible."""
-TRUE_BOX_COLOR: Final = "#2FBF71"
-PREDICTED_BOX_COLOR: Final = "#F2A93B"
 _BACKGROUND: Final = ("#0B1825", "#2A4258")
 _VIEW_ANGLE_DEG: Final = 26.0
 _EDGES: Final = ((0, 1), (1, 2), (2, 3), (3, 0), (4, 5), (5, 6), (6, 7), (7, 4),
@@ -46,7 +45,7 @@ class SceneLook:
         rest: Whether the bone of no vertebra is shown, translucent.
         names: Whether pictures have each vertebra's name next to it; vtk.js leaves names out.
         planes: CT planes, each at its place.
-        true_boxes: Boxes of the data set's table, each float64 (8, 3) as in `SceneBox.corners`.
+        true_boxes: Boxes of the data set's table, each float64 (8, 3), LPS mm.
         predicted_boxes: Boxes of a localiser, likewise.
     """
 
@@ -146,6 +145,23 @@ def look_from(plotter: pv.Plotter, parts: SceneParts, turn_deg: float) -> None:
     eye = center + distance * np.array([np.sin(turn), -np.cos(turn), 0.12])
     plotter.camera_position = [tuple(eye), tuple(center), (0.0, 0.0, 1.0)]
     plotter.reset_camera_clipping_range()
+
+
+def picture_of(plotter: pv.Plotter) -> NDArray[np.uint8]:
+    """What a plotter shows, uint8 (height, width, 3), RGB.
+
+    Raises:
+        SceneError: This machine cannot draw off-screen.
+    """
+    try:
+        plotter.render()
+        picture: Any = plotter.screenshot(None, return_img=True)
+        return np.ascontiguousarray(picture[..., :3], dtype=np.uint8)
+    except (RuntimeError, AttributeError, TypeError) as error:
+        raise SceneError(
+            f"This machine cannot draw 3D pictures off-screen ({error}); install Mesa's EGL or "
+            "OSMesa, or use the HTML page instead."
+        ) from error
 
 
 def surface_mesh(surface: Surface) -> pv.PolyData:

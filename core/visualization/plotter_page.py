@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import cv2
-import numpy as np
 
-from core.errors import SceneError
 from core.types import Progress
-from core.visualization.plotter import SceneLook, scene_plotter
+from core.visualization.plotter import SceneLook, picture_of, scene_plotter
 from core.visualization.scene_surfaces import read_parts
 from core.visualization.viewer_files import web_text
 
@@ -62,10 +60,14 @@ def plotter_page(plotter: pv.Plotter, libraries: str) -> str:
     Args:
         plotter: From `core.visualization.plotter.scene_plotter`.
         libraries: URL of a folder with panel's and bokeh's scripts, a slash at its end.
+
+    Raises:
+        SceneError: This machine cannot draw off-screen.
     """
     import panel as pn
 
-    picture = still_picture(plotter)
+    shown = cv2.cvtColor(picture_of(plotter), cv2.COLOR_RGB2BGR)
+    _, picture = cv2.imencode(".jpg", shown, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     pn.extension("vtk", sizing_mode="stretch_both")
     pane: Any = pn.pane.VTK(plotter.ren_win, orientation_widget=True, sizing_mode="stretch_both")
     stream = io.StringIO()
@@ -73,24 +75,6 @@ def plotter_page(plotter: pv.Plotter, libraries: str) -> str:
     page = _ICONS.sub("", _OUTSIDE.sub(libraries, stream.getvalue()))
     extra = web_text("plotter_page.html")
     extra = extra.replace(
-        "<!--PICTURE-->", f"data:image/jpeg;base64,{base64.b64encode(picture).decode()}"
+        "<!--PICTURE-->", f"data:image/jpeg;base64,{base64.b64encode(picture.tobytes()).decode()}"
     )
     return page.replace("</head>", f"{extra}</head>", 1)
-
-
-def still_picture(plotter: pv.Plotter) -> bytes:
-    """What the plotter shows, as JPEG.
-
-    Raises:
-        SceneError: This machine cannot draw off-screen.
-    """
-    try:
-        picture: Any = plotter.screenshot(None, return_img=True)
-    except (RuntimeError, AttributeError, TypeError) as error:
-        raise SceneError(
-            f"This machine cannot draw 3D pictures off-screen ({error}); install Mesa's EGL or "
-            "OSMesa."
-        ) from error
-    flipped = np.ascontiguousarray(picture[..., 2::-1])
-    _, encoded = cv2.imencode(".jpg", flipped, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-    return encoded.tobytes()

@@ -12,13 +12,24 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from core.cache.keys import file_digest, remembered_digest
 from core.constants import VERTEBRAE
 from core.dataset.masks import load_vertebra_mask
+from core.dataset.rsna import lines_file
 from core.dataset.true_boxes import boxes_on_volume
+from core.inference.study_scores import StudyScores
 from core.types import CTVolume, StudyRecord
-from core.visualization.boxes import SceneBox, join_boxes
-from core.visualization.labels import labels_from_mask, labels_from_presence
-from core.visualization.scene_surfaces import PackedParts, SceneParts, build_parts, pack_parts
+from core.visualization.boxes import Corners, join_boxes
+from core.visualization.colors import UNKNOWN_COLOR, VERTEBRA_COLORS
+from core.visualization.labels import VertebraLabels, labels_from_presence
+from core.visualization.scene_surfaces import (
+    PackedParts,
+    SceneParts,
+    build_parts,
+    keep_parts,
+    pack_parts,
+    parts_key,
+)
 
 DEFAULT_THRESHOLD: Final = 0.5
 
@@ -51,7 +62,7 @@ class SceneInfo:
     Attributes:
         levels: C1..C7.
         slice_z: z in LPS mm of every slice where the spine runs.
-        center: LPS mm, middle of the volume.
+        center: LPS mm, middle of the vertebrae, or of the volume while none are known.
         true_boxes: Boxes of the data set's table, joined along z.
         predicted_boxes: Boxes of a localiser, joined along z.
         start_slice: Axial slice to show first.
@@ -66,8 +77,8 @@ class SceneInfo:
     slice_z: tuple[float, ...]
     center: tuple[float, float, float]
     parts: Mapping[str, tuple[float, float, float]]
-    true_boxes: tuple[SceneBox, ...] = ()
-    predicted_boxes: tuple[SceneBox, ...] = ()
+    true_boxes: tuple[Corners, ...] = ()
+    predicted_boxes: tuple[Corners, ...] = ()
     start_slice: int = 0
     threshold: float = DEFAULT_THRESHOLD
     has_lines: bool = False
@@ -103,6 +114,7 @@ class SceneInfo:
             "true_boxes": [self._box_json(box) for box in self.true_boxes],
             "predicted_boxes": [self._box_json(box) for box in self.predicted_boxes],
             "start_slice": self.start_slice,
+            "suspect": None if self.suspect is None else self.suspect.name,
             "threshold": round(self.threshold, 4),
             "absent": list(self.absent),
             "synthetic": self.synthetic,
@@ -110,8 +122,13 @@ class SceneInfo:
 
     def with_parts(self, parts: SceneParts) -> SceneInfo:
         """The same of a scene whose surfaces are there now."""
+        center = self.center
+        if parts.vertebrae:
+            spine = np.concatenate([surface.points for surface in parts.vertebrae.values()])
+            center = _triple((spine.min(axis=0) + spine.max(axis=0)).astype(np.float64) / 2)
         return replace(
             self,
+            center=center,
             parts={name: _triple(surface.center) for name, surface in parts.vertebrae.items()},
             has_lines=bool(parts.fractures),
             has_rest=parts.rest is not None,
@@ -122,15 +139,13 @@ class SceneInfo:
         said = {name: value for name, value in self.to_json().items() if name != "threshold"}
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
-    def _box_json(self, box: SceneBox) -> dict[str, Any]:
+    def _box_json(self, box: Corners) -> dict[str, Any]:
         distance = {
-            name: float(np.linalg.norm(box.center - np.array(center)))
+            name: float(np.linalg.norm(box.mean(axis=0) - np.array(center)))
             for name, center in self.parts.items()
         }
         return {
-            "corners": np.round(box.corners, 2).tolist(),
-            "slices": list(box.slices),
-            "score": round(box.score, 4),
+            "corners": np.round(box, 2).tolist(),
             "vertebra": min(distance, key=lambda name: distance[name], default=None),
         }
 
@@ -140,8 +155,8 @@ def scene_info(
     parts: SceneParts | None,
     levels: Mapping[str, SceneLevel],
     *,
-    true_boxes: tuple[SceneBox, ...] = (),
-    predicted_boxes: tuple[SceneBox, ...] = (),
+    true_boxes: tuple[Corners, ...] = (),
+    predicted_boxes: tuple[Corners, ...] = (),
     start_slice: int | None = None,
     threshold: float = DEFAULT_THRESHOLD,
     synthetic: bool = False,
@@ -164,7 +179,7 @@ def scene_info(
     index[:, 1:] = (rows - 1) / 2, (columns - 1) / 2
     world = index @ volume.affine[:3, :3].T + volume.affine[:3, 3]
     info = SceneInfo(
-        levels=tuple(levels.get(name, SceneLevel(name, "#8FA1AE")) for name in VERTEBRAE),
+        levels=tuple(levels.get(name, SceneLevel(name, UNKNOWN_COLOR)) for name in VERTEBRAE),
         slice_z=tuple(float(z) for z in world[:, 2]),
         center=_triple(world.mean(axis=0)),
         parts={},
@@ -192,43 +207,89 @@ def _triple(values: NDArray[np.float64]) -> tuple[float, float, float]:
     return x, y, z
 
 
-def build_packed(
-    volume: CTVolume,
-    key: str,
-    *,
-    mask: Path | None = None,
-    lines: Path | None = None,
-    presence: NDArray[np.floating] | None = None,
-) -> PackedParts:
-    """Make and pack the surfaces of a study.
+@dataclass(frozen=True, slots=True, eq=False)
+class SceneSources:
+    """What the surfaces of a study are made from.
 
-    Args:
+    Attributes:
         volume: The series.
-        key: Name of the result.
-        mask: Segmentation of the vertebrae; goes before `presence`.
-        lines: Mask of the fracture voxels.
-        presence: float (n_slices, 7), v_ij.
-
-    Raises:
-        DataRootError: A mask cannot be read or lies elsewhere.
+        fingerprint: sha256 of the series' files.
+        mask: Segmentation of the vertebrae; None without one.
+        lines: Mask of the fracture voxels, for synthetic studies only.
+        presence: float32 (n_slices, 7), v_ij; used without a segmentation.
     """
-    if mask is not None:
-        labels = labels_from_mask(load_vertebra_mask(mask, volume))
-    elif presence is not None:
-        labels = labels_from_presence(volume, presence)
-    else:
-        labels = labels_from_mask(np.zeros(volume.hu.shape, np.uint8))
-    crossed = None if lines is None else load_vertebra_mask(lines, volume)
-    return pack_parts(build_parts(volume, labels, crossed), key, volume)
+
+    volume: CTVolume
+    fingerprint: str
+    mask: Path | None
+    lines: Path | None
+    presence: NDArray[np.float32] | None
+
+    def key(self, cache: Path) -> str:
+        """Name of the surfaces: digest of the content of all sources.
+
+        Args:
+            cache: Folder where digests of files are remembered.
+
+        Raises:
+            DataRootError: A mask cannot be read.
+        """
+        files = [path for path in (self.mask, self.lines) if path is not None]
+        sources = [bytes.fromhex(remembered_digest(path, file_digest, cache)) for path in files]
+        if self.mask is None and self.presence is not None:
+            sources.append(self.presence.tobytes())
+        return parts_key(self.fingerprint, *sources)
+
+    def build(self, cache: Path) -> PackedParts:
+        """Make the surfaces and keep them in `cache`.
+
+        Raises:
+            DataRootError: A mask cannot be read or lies elsewhere.
+            StorageError: The cache cannot be written.
+        """
+        volume = self.volume
+        if self.mask is None:
+            assert self.presence is not None
+            labels = labels_from_presence(volume, self.presence)
+        else:
+            labels = VertebraLabels(load_vertebra_mask(self.mask, volume), "mask")
+        lines = None if self.lines is None else load_vertebra_mask(self.lines, volume)
+        packed = pack_parts(build_parts(volume, labels, lines), self.key(cache), volume)
+        keep_parts(cache, packed)
+        return packed
 
 
-def true_boxes(record: StudyRecord | None, volume: CTVolume) -> tuple[SceneBox, ...]:
+def scene_sources(
+    volume: CTVolume, fingerprint: str, record: StudyRecord | None, scores: StudyScores | None
+) -> SceneSources | None:
+    """Sources of the surfaces of a study; None where there is neither a mask nor scores."""
+    mask = None if record is None else record.mask_file
+    if mask is None and scores is None:
+        return None
+    presence = None if scores is None else scores.predictions.vertebra_probs
+    lines = None if record is None else lines_file(record)
+    return SceneSources(volume, fingerprint, mask, lines, presence)
+
+
+def true_boxes(record: StudyRecord | None, volume: CTVolume) -> tuple[Corners, ...]:
     """The boxes of the data set's table in the patient."""
     if record is None:
         return ()
     return join_boxes(boxes_on_volume(record.boxes, volume), volume)
 
 
-def unjudged(colors: Mapping[str, str]) -> dict[str, SceneLevel]:
-    """C1..C7 before any network has spoken."""
-    return {name: SceneLevel(name, color) for name, color in colors.items()}
+def scene_levels(scores: StudyScores | None) -> dict[str, SceneLevel]:
+    """C1..C7 as the networks see them; without probabilities before they have run."""
+    if scores is None:
+        return {name: SceneLevel(name, color) for name, color in VERTEBRA_COLORS.items()}
+    return {
+        name: SceneLevel(
+            name,
+            VERTEBRA_COLORS[name],
+            prob=None if scores.ranges[j] is None else float(scores.patient.vertebra_probs[j]),
+            slice_probs=tuple(float(p) for p in scores.predictions.fracture_probs[:, j]),
+            slices=scores.ranges[j],
+            peak=None if scores.ranges[j] is None else scores.peaks[j],
+        )
+        for j, name in enumerate(VERTEBRAE)
+    }

@@ -48,11 +48,6 @@ class SceneParts:
     source: LabelSource
 
     @property
-    def n_triangles(self) -> int:
-        """Of all surfaces."""
-        return sum(len(surface.triangles) for surface in self.surfaces)
-
-    @property
     def surfaces(self) -> tuple[Surface, ...]:
         """Vertebrae, fracture lines, the rest."""
         last = () if self.rest is None else (self.rest,)

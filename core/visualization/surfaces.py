@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -87,14 +86,6 @@ class Surface:
         return float(np.linalg.norm(np.cross(b - a, c - a), axis=1).sum() / 2)
 
     @property
-    def is_closed(self) -> bool:
-        """Whether every edge is run once in each direction."""
-        edges = np.concatenate([self.triangles[:, pair] for pair in ([0, 1], [1, 2], [2, 0])])
-        forth = edges[:, 0].astype(np.int64) * len(self.points) + edges[:, 1]
-        back = edges[:, 1].astype(np.int64) * len(self.points) + edges[:, 0]
-        return bool(np.array_equal(np.sort(forth), np.sort(back)))
-
-    @property
     def center(self) -> NDArray[np.float64]:
         """Middle of the bounding box, LPS mm."""
         return (self.points.min(axis=0) + self.points.max(axis=0)).astype(np.float64) / 2
@@ -111,8 +102,6 @@ def label_surfaces(
     labels: NDArray[np.uint8],
     affine: NDArray[np.float64],
     settings: SurfaceSettings = SurfaceSettings(),
-    *,
-    wanted: Iterable[int] | None = None,
 ) -> dict[str, Surface]:
     """Surface of every label that has voxels, by name.
 
@@ -120,7 +109,6 @@ def label_surfaces(
         labels: uint8 (z, y, x); 0 background, 1..7 C1..C7, 8..19 T1..T12.
         affine: float64 (4, 4), voxel indices (z, y, x, 1) to LPS mm.
         settings: How voxels become triangles.
-        wanted: Labels to look at; all by default.
 
     Returns:
         By name in the order of the labels. A label without voxels, or with pieces that are all too
@@ -131,14 +119,13 @@ def label_surfaces(
     """
     if labels.ndim != 3:
         raise ValueError(f"Labels need the axes (z, y, x), but have {labels.ndim} axes.")
-    chosen = set(SURFACE_LABELS) if wanted is None else set(wanted)
     found: dict[str, Surface] = {}
     if labels.size == 0:
         return found
     for index, box in enumerate(ndimage.find_objects(labels), start=1):
-        if box is None or index not in chosen:
+        name = SURFACE_LABELS.get(index)
+        if box is None or name is None:
             continue
-        name = SURFACE_LABELS.get(index, f"label {index}")
         start = np.array([axis.start for axis in box], dtype=np.float64)
         surface = mask_surface(labels[box] == index, affine, settings, name=name, start=start)
         if surface is not None:

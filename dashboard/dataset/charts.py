@@ -22,6 +22,8 @@ from dashboard.dataset.figures import (
 )
 from dashboard.dataset.indexed_set import IndexedSet
 from dashboard.session import state
+from dashboard.widgets.frame import panel_title
+from dashboard.widgets.plot_area import show_chart
 
 Mark = tuple[int, ...]
 Click = Callable[[StudyFilter, Mark], StudyFilter]
@@ -67,9 +69,9 @@ def dataset_charts(
 
     def chart(name: str, title: str, aid: str, figure: go.Figure, click: Click) -> None:
         key = f"chart_{name}_{serial}"
-        st.html(f'<div class="lab-panel-title">{title}<span>{aid}</span></div>')
-        st.plotly_chart(
-            figure, key=key, selection_mode="points", config={"displayModeBar": False}, alt=title,
+        panel_title(title, aid)
+        show_chart(
+            figure, key, title, selection_mode="points",
             on_select=lambda: _clicked(key, data_set, wanted, click),
         )  # fmt: skip
 

@@ -32,7 +32,7 @@ def dataset_explorer(choice: DataSetChoice, data: IndexedSet) -> None:
     st.html('<h2 class="lab-plain">The studies</h2>')
     dataset_table(data, choice.key, wanted, passes, serial)
     if study is None:
-        state.show_study_in_url(None)
+        state.set_query(state.STUDY_KEY, None)
     else:
         dataset_study(choice, data, study)
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from html import escape
-
 import streamlit as st
 
-from core.constants import SYNTHETIC_WARNING
 from core.dataset.statistics import DataSetStatistics
 from core.dataset.study_table import StudyFilter
 from dashboard.dataset.indexed_set import IndexedSet
 from dashboard.dataset.query import filter_labels
 from dashboard.session import state
+from dashboard.widgets.frame import figures_list, synthetic_badge
 
 
 def dataset_facts(
@@ -30,16 +28,9 @@ def dataset_facts(
         "with a vertebra mask": f"{shown.masked:,}",
         "with a quality flag": f"{shown.flagged:,}",
     }
-    cells = "".join(
-        f"<div><dt>{escape(name)}</dt><dd>{value}</dd></div>" for name, value in figures.items()
-    )
-    badge = (
-        f'<span class="lab-pill lab-pill-outline" title="{escape(SYNTHETIC_WARNING)}">'
-        "synthetic: generated, not scanned</span>"
-        if data.table.synthetic
-        else ""
-    )
-    st.html(f'<dl class="lab-figures lab-figures-small">{cells}</dl>{badge}')
+    figures_list(figures, "lab-figures-small")
+    if data.table.synthetic:
+        st.html(synthetic_badge("synthetic: generated, not scanned"))
     if data.problems:
         with st.expander(f"Wrong rows in the tables ({len(data.problems)})"):
             for problem in data.problems[:50]:

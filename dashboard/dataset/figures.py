@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from core.constants import N_VERTEBRAE, VERTEBRAE
 from core.dataset.quality import FLAGS
 from core.dataset.statistics import DataSetStatistics, Distribution
-from dashboard.widgets.palette import CURRENT, NEUTRAL, VERTEBRA_COLORS, with_alpha
+from core.visualization.colors import VERTEBRA_COLORS
+from dashboard.widgets.palette import CURRENT, NEUTRAL, with_alpha
+from dashboard.widgets.plot_area import style_chart
 
 HEIGHT: Final = 230
 _ALL: Final = with_alpha(NEUTRAL, 0.28)
@@ -68,10 +70,7 @@ def together_figure(shown: DataSetStatistics, chosen: Sequence[str]) -> go.Figur
             y=names[row],
             mode="markers+text",
             text=[f"{n}" if n else "" for n in counts],
-            textfont={
-                "size": 11,
-                "color": "#FFFFFF",
-            },
+            textfont={"size": 11, "color": "#FFFFFF"},
             marker={
                 "symbol": "square",
                 "size": 21,
@@ -85,7 +84,7 @@ def together_figure(shown: DataSetStatistics, chosen: Sequence[str]) -> go.Figur
         )
     )
     _laid_out(figure, "", "")
-    figure.update_layout(height=HEIGHT + 10, showlegend=False)
+    figure.update_layout(height=HEIGHT + 10)
     figure.update_xaxes(categoryorder="array", categoryarray=list(VERTEBRAE), showgrid=False)
     figure.update_yaxes(
         categoryorder="array", categoryarray=list(VERTEBRAE), autorange="reversed", showgrid=False
@@ -208,19 +207,10 @@ def _laid_out(
     figure: go.Figure, x_title: str, y_title: str, *, counts_along: str = "y"
 ) -> go.Figure:
     """Set the layout of all charts; counts start at 0 and have whole ticks."""
-    figure.update_layout(
-        height=HEIGHT,
-        margin={"l": 8, "r": 8, "t": 22, "b": 8},
-        showlegend=False,
-        dragmode=False,
-        clickmode="event+select",
-        hovermode="closest",
-        bargap=0.18,
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-    )
-    figure.update_xaxes(title=x_title or None, fixedrange=True, zeroline=False)
-    figure.update_yaxes(title=y_title or None, fixedrange=True, zeroline=False)
+    style_chart(figure, HEIGHT, top=22)
+    figure.update_layout(clickmode="event+select", bargap=0.18)
+    figure.update_xaxes(title=x_title or None)
+    figure.update_yaxes(title=y_title or None)
     bars: list[Any] = list(figure.select_traces({"type": "bar"}))
     if bars:
         top = max(int(np.max(trace[counts_along], initial=0)) for trace in bars)

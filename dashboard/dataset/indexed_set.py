@@ -6,17 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
 from core.dataset.index import INDEX_FILE, STUDIES_FILE, index_folder, load_index
 from core.dataset.rsna import BOXES_FILE, IMAGES_FOLDER, LABELS_FILE, read_data_set
-from core.dataset.slice_table import boxes_on_slices
 from core.dataset.statistics import distribution_edges
 from core.dataset.study_table import StudyTable, study_table
-from core.dataset.true_boxes import move_box
-from core.types import BoxPrediction, CTVolume, StudyRecord
+from core.types import StudyRecord
 from dashboard.session.settings import settings
 from dashboard.studies.cohort import files_signature
 
@@ -30,7 +27,6 @@ class IndexedSet:
         table: Table of the studies.
         edges: Intervals of the distributions, by name.
         records: Study records by study id.
-        boxes: `boxes_on_slices` of all boxes.
         problems: Sentences on wrong rows of the tables.
         outdated: Whether tables or folders changed after indexing.
         signature: Key that changes with the content.
@@ -40,7 +36,6 @@ class IndexedSet:
     table: StudyTable
     edges: dict[str, NDArray[np.float64]]
     records: dict[str, StudyRecord]
-    boxes: pd.DataFrame
     problems: tuple[str, ...]
     outdated: bool
     signature: str
@@ -61,13 +56,6 @@ def indexed_set(root: Path) -> IndexedSet | None:
     return _indexed_set(str(root), files_signature(folder / INDEX_FILE, built, *tables))
 
 
-def boxes_of(data: IndexedSet, study_id: str, volume: CTVolume) -> list[BoxPrediction]:
-    """The true boxes of a study on the slices of its volume."""
-    rows = data.boxes.loc[(data.boxes["study_id"] == study_id) & (data.boxes["slice_index"] >= 0)]
-    placed = rows[["slice_index", "left", "top", "right", "bottom"]].to_numpy(float)
-    return [move_box(edges, int(index), volume.shift_px) for index, *edges in placed]
-
-
 @st.cache_resource(max_entries=4, show_spinner="Reading the index …")
 def _indexed_set(root: str, signature: str) -> IndexedSet | None:
     path, cache_dir = Path(root), settings().rsna_cache.absolute()
@@ -83,7 +71,6 @@ def _indexed_set(root: str, signature: str) -> IndexedSet | None:
         table=table,
         edges=distribution_edges(table),
         records={record.study_id: record for record in data_set.studies},
-        boxes=boxes_on_slices(data_set, index.slices),
         problems=tuple(problem.sentence(problem.file.name) for problem in data_set.problems),
         outdated=any(s.exists() and s.stat().st_mtime_ns > built for s in sources),
         signature=signature,

@@ -12,6 +12,7 @@ from dashboard.session import state
 from dashboard.session.access import may_change
 from dashboard.studies.cohort import COUNT_SLICES_UP_TO
 from dashboard.studies.data_sets import DataSetChoice, data_sets
+from dashboard.widgets.frame import blank
 from dashboard.widgets.job_status import poll, task_progress
 from dashboard.widgets.notices import show_error, show_warning, succeeds
 
@@ -27,7 +28,7 @@ def data_set_picker() -> DataSetChoice | None:
         )
         return None
     by_key = {choice.key: choice for choice in choices}
-    state.data_set_from_url(list(by_key))
+    state.choose_from_url(state.DATA_SET_KEY, list(by_key))
     chosen = st.selectbox(
         "Data set",
         list(by_key),
@@ -36,7 +37,7 @@ def data_set_picker() -> DataSetChoice | None:
         persist_state="session",
         help="Diagnosis, Preprocessing, Localization and 3D spine show the studies of this set.",
     )
-    state.show_data_set_in_url(chosen)
+    state.set_query(state.DATA_SET_KEY, chosen)
     return by_key[chosen]
 
 
@@ -45,10 +46,7 @@ def index_or_progress(choice: DataSetChoice | None) -> IndexedSet | None:
     if choice is None:
         return None
     if not choice.complete:
-        st.html(
-            '<div class="lab-blank">This cohort is not complete. Continue or remove it under '
-            "“Make synthetic studies”.</div>"
-        )
+        blank("This cohort is not complete. Continue or remove it under “Make synthetic studies”.")
         return None
     try:
         found = indexed_set(choice.root)
@@ -77,9 +75,9 @@ def _offer(choice: DataSetChoice, task: process_tasks.Task | None) -> None:
     elif _is_small(choice) and may_change():
         succeeds(lambda: _watch(choice, process_tasks.start_index(choice.root)))
         return
-    st.html(
-        '<div class="lab-blank">This data set has no index yet. Indexing reads every file once and '
-        "stores the headers; it continues when this page is closed.</div>"
+    blank(
+        "This data set has no index yet. Indexing reads every file once and stores the headers; it "
+        "continues when this page is closed."
     )
     if may_change():
         _index_button(choice, "Index it now")

@@ -8,25 +8,19 @@ import streamlit as st
 
 from core.constants import VERTEBRAE
 from core.dataset.quality import FLAGS
-from core.dataset.rsna import lines_file
 from core.dicom.metadata import read_metadata
 from core.errors import CSpineError
 from core.types import StudyRecord
-from dashboard.dataset.indexed_set import IndexedSet, boxes_of
+from dashboard.dataset.indexed_set import IndexedSet
 from dashboard.session import state
 from dashboard.session.page_files import PAGES
 from dashboard.studies.data_sets import DataSetChoice
-from dashboard.studies.masks import mask_of
 from dashboard.studies.open_study import OpenStudy, open_study
+from dashboard.widgets.frame import panel_title
 from dashboard.widgets.html_table import html_table
 from dashboard.widgets.notices import show_error
-from dashboard.widgets.slice_viewer import (
-    Overlay,
-    fracture_mask,
-    slice_viewer,
-    true_boxes,
-    vertebra_mask,
-)
+from dashboard.widgets.slice_viewer import slice_viewer
+from dashboard.widgets.truth_layers import slice_with_box, truth_layers
 
 
 def dataset_study(choice: DataSetChoice, data: IndexedSet, study_id: str) -> None:
@@ -39,7 +33,7 @@ def dataset_study(choice: DataSetChoice, data: IndexedSet, study_id: str) -> Non
     """
     rows = data.table.studies
     found = rows.loc[rows["study_id"] == study_id]
-    state.show_study_in_url(study_id if len(found) else None)
+    state.set_query(state.STUDY_KEY, study_id if len(found) else None)
     if found.empty:
         return
     record, row = data.records.get(study_id), found.iloc[0]
@@ -52,13 +46,12 @@ def dataset_study(choice: DataSetChoice, data: IndexedSet, study_id: str) -> Non
         with picture:
             study = _opened(record)
             if study is not None and record is not None:
-                boxes = boxes_of(data, study_id, study.volume)
                 slice_viewer(
                     study,
                     key=f"dataset_viewer_{study_id}",
-                    slice_index=boxes[len(boxes) // 2].slice_index if boxes else None,
+                    slice_index=slice_with_box(record, study.volume),
                     panes=("axial", "sagittal"),
-                    overlays=_overlays(data, record, study),
+                    overlays=truth_layers(study, record, reveal=True, mask_shown=True),
                 )
         if study is not None:
             with facts:
@@ -92,23 +85,6 @@ def _opened(record: StudyRecord | None) -> OpenStudy | None:
         return None
 
 
-def _overlays(data: IndexedSet, record: StudyRecord, study: OpenStudy) -> list[Overlay]:
-    """Overlays of the study's truth, as far as it is known."""
-    volume, name = study.volume, record.study_id
-    found: list[Overlay] = []
-    if (mask := record.mask_file) is not None:
-        found.append(
-            vertebra_mask(lambda: mask_of(mask, study.fingerprint, volume), study.fingerprint)
-        )
-    if (lines := lines_file(record)) is not None:
-        found.append(
-            fracture_mask(lambda: mask_of(lines, study.fingerprint, volume), study.fingerprint)
-        )
-    if boxes := boxes_of(data, name, volume):
-        found.append(true_boxes(boxes))
-    return found
-
-
 def _truth(record: StudyRecord | None) -> None:
     labels = record.fractured if record is not None else None
     if labels is None:
@@ -118,7 +94,7 @@ def _truth(record: StudyRecord | None) -> None:
         text = f"Labelled as fractured: <b>{', '.join(names)}</b>."
     else:
         text = "Labelled as not fractured."
-    st.html(f'<div class="lab-panel-title">Truth<span>{text}</span></div>')
+    panel_title("Truth", text)
 
 
 def _flags(columns: list[str], error: str | None) -> None:
@@ -126,15 +102,13 @@ def _flags(columns: list[str], error: str | None) -> None:
     if error:
         show_error(error)
     if not found:
-        st.html(
-            '<div class="lab-panel-title">Flags<span>None: nothing unusual about the files.</span>'
-            "</div>"
-        )
+        panel_title("Flags", "None: nothing unusual about the files.")
         return
     items = "".join(
         f"<li><b>{escape(flag.title)}.</b> {escape(flag.meaning)}</li>" for flag in found
     )
-    st.html(f'<div class="lab-panel-title">Flags</div><ul class="lab-list">{items}</ul>')
+    panel_title("Flags")
+    st.html(f'<ul class="lab-list">{items}</ul>')
 
 
 def _metadata(study: OpenStudy) -> None:
@@ -145,10 +119,7 @@ def _metadata(study: OpenStudy) -> None:
     except CSpineError as error:
         show_error(error)
         return
-    st.html(
-        '<div class="lab-panel-title">Header of the middle slice'
-        f"<span>{escape(metadata.transfer_syntax)}</span></div>"
-    )
+    panel_title("Header of the middle slice", escape(metadata.transfer_syntax))
     for title, elements in metadata.groups.items():
         with st.expander(f"{title} ({len(elements)})", expanded=title == "Scan"):
             st.html(html_table((), ((escape(e.name), escape(e.value)) for e in elements), looks=""))

@@ -15,6 +15,7 @@ from core.dataset.quality import FLAGS
 from core.dataset.study_table import StudyFilter
 from dashboard.dataset.indexed_set import IndexedSet
 from dashboard.session import state
+from dashboard.widgets.frame import blank
 
 COLUMNS: Final = {
     "Study": "study_id",
@@ -66,7 +67,7 @@ def dataset_table(data: IndexedSet, data_set: str, wanted: StudyFilter,
             "text/csv", icon=":material/download:", disabled=rows.empty, on_click="ignore",
         )  # fmt: skip
     if rows.empty:
-        st.html('<div class="lab-blank">No study passes the filters; remove a filter above.</div>')
+        blank("No study passes the filters; remove a filter above.")
         return
     key = f"studies_{serial}"
 
@@ -119,4 +120,5 @@ def _joined(marks: NDArray[np.bool_], names: list[str]) -> list[str]:
 
 
 def _search(data_set: str, wanted: StudyFilter) -> None:
-    state.filter_studies(data_set, replace(wanted, text=state.searched_text().strip()))
+    text = str(state.recall(state.SEARCH_KEY) or "").strip()
+    state.filter_studies(data_set, replace(wanted, text=text))

@@ -30,7 +30,7 @@ def explanation_picker() -> str | None:
         help="Bright regions raised the score of this vertebra on this slice. A Type 1 network has "
         "one score per slice, so its map is the same for every vertebra.",
     )
-    state.show_vertebra_in_url(chosen)
+    state.set_query(state.VERTEBRA_QUERY, chosen)
     return chosen
 
 

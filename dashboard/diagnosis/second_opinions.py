@@ -15,6 +15,7 @@ from dashboard.session.settings import settings
 from dashboard.studies.cohort import all_bundles
 from dashboard.studies.open_study import OpenStudy
 from dashboard.studies.predictions import find_job, find_scores, start_prediction
+from dashboard.widgets.html_table import html_table
 from dashboard.widgets.job_status import job_progress, poll
 from dashboard.widgets.notices import show_error
 from dashboard.widgets.vertebra_table import call_pill
@@ -93,24 +94,19 @@ def _offer(study: OpenStudy, missing: list[BundlePair]) -> None:
 
 
 def _table(found: Agreement) -> str:
-    head = "".join(f"<th>{name}</th>" for name in VERTEBRAE)
-    rows = "".join(_row(one) for one in found.opinions)
     n = len(found.opinions)
-    votes = "".join(f"<td>{votes} of {seen}</td>" for votes, seen in found.vertebra_votes)
     verdict = "all agree" if found.unanimous else "not unanimous"
     dispute = f" · disputed: {', '.join(found.disputed)}" if found.disputed else ""
-    return (
-        f'<table class="lab-table"><thead><tr><th>Fracture network</th><th>Patient</th>{head}'
-        f"</tr></thead><tbody>{rows}<tr><td><b>Fracture votes</b> · {verdict}{dispute}</td>"
-        f"<td>{found.patient_votes} of {n}</td>{votes}</tr></tbody></table>"
-    )
+    votes = [
+        f"<b>Fracture votes</b> · {verdict}{dispute}",
+        f"{found.patient_votes} of {n}",
+        *(f"{votes} of {seen}" for votes, seen in found.vertebra_votes),
+    ]
+    rows = [*(_row(one) for one in found.opinions), votes]
+    return html_table(("Fracture network", "Patient", *VERTEBRAE), rows, looks="")
 
 
-def _row(one: Opinion) -> str:
-    cells = "".join(
-        f"<td>{call_pill(called)}<br><small>{prob:.3f}</small></td>"
-        for called, prob in zip(one.vertebrae, one.probs, strict=True)
-    )
-    patient = f"<td>{call_pill(one.patient)}<br><small>{one.patient_prob:.3f}</small></td>"
-    name = f"{escape(one.name)}<br><small>{escape(one.title)}</small>"
-    return f"<tr><td>{name}</td>{patient}{cells}</tr>"
+def _row(one: Opinion) -> list[str]:
+    calls = [(one.patient, one.patient_prob), *zip(one.vertebrae, one.probs, strict=True)]
+    cells = [f"{call_pill(called)}<br><small>{prob:.3f}</small>" for called, prob in calls]
+    return [f"{escape(one.name)}<br><small>{escape(one.title)}</small>", *cells]

@@ -16,8 +16,10 @@ from dashboard.diagnosis.report_download import report_download
 from dashboard.diagnosis.second_opinions import opinions_panel
 from dashboard.diagnosis.verdict import verdict_panel
 from dashboard.diagnosis.z_profile import z_profile_figure
-from dashboard.session import state, viewer_place
+from dashboard.session import state
 from dashboard.studies.open_study import OpenStudy
+from dashboard.widgets.frame import blank
+from dashboard.widgets.plot_area import show_chart
 from dashboard.widgets.slice_viewer import Overlay, Ribbon, slice_viewer
 from dashboard.widgets.study_picker import StudyChoice
 from dashboard.widgets.truth_layers import truth_layers
@@ -51,7 +53,7 @@ def workbench(
         with picture:
             slices = st.container()
             layers: list[Overlay] = truth_layers(
-                study, choice.record, reveal=state.truth_is_shown()
+                study, choice.record, reveal=bool(state.recall(state.TRUTH_KEY))
             )
             by_boxes = pair is not None and pair.fracture.config.gives_boxes
             if scores is not None and pair is not None and by_boxes:
@@ -69,7 +71,7 @@ def workbench(
                     panes=("axial", "sagittal"),
                     overlays=layers,
                     ribbon=_ribbon(scores, pair),
-                    on_change=_follow,
+                    leads=True,
                 )
         with verdict, st.container(key="verdict"):
             if scores is None or pair is None:
@@ -95,18 +97,13 @@ def _ribbon(scores: StudyScores | None, pair: BundlePair | None) -> Ribbon | Non
     return Ribbon.of_scores(scores, point.threshold if point.rule else None)
 
 
-def _follow() -> None:
-    """Adopt the slice that the user scrolled to, before the fragment is drawn again."""
-    state.go_to_slice(viewer_place.viewer_report(VIEWER_KEY).slice_index)
-
-
 def _no_verdict(pair: BundlePair | None) -> None:
     reason = (
         "No verdict without networks. The slices can be browsed."
         if pair is None
         else "No verdict yet: the networks have not scored this study."
     )
-    st.html(f'<div class="lab-blank">{reason}</div>')
+    blank(reason)
 
 
 def study_details(
@@ -123,11 +120,10 @@ def study_details(
             "Left: extents of C1 to C7 along the table axis. Right: fracture probability of each "
             "slice; a peak inside one vertebra is more convincing than one between two."
         )
-        st.plotly_chart(
+        show_chart(
             z_profile_figure(scores, state.current_slice()),
-            key="z_profile",
-            config={"displayModeBar": False},
-            alt="Slice fracture probability along z, with the extents of C1 to C7",
+            "z_profile",
+            "Slice fracture probability along z, with the extents of C1 to C7",
         )
     with others:
         opinions_panel(study)

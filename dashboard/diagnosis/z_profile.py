@@ -10,7 +10,9 @@ from plotly.subplots import make_subplots
 
 from core.constants import VERTEBRAE
 from core.inference.study_scores import StudyScores
-from dashboard.widgets.palette import CURRENT, SUSPICION, VERTEBRA_COLORS, with_alpha
+from core.visualization.colors import SUSPICION, VERTEBRA_COLORS
+from dashboard.widgets.palette import CURRENT, with_alpha
+from dashboard.widgets.plot_area import style_chart
 
 HEIGHT: Final = 560
 _LANES: Final = 2
@@ -125,28 +127,15 @@ def _lay_out(figure: go.Figure, scores: StudyScores) -> None:
     half = _half_slice(scores)
     low, high = float(scores.z_mm.min()) - half, float(scores.z_mm.max()) + half
     room = 0.03 * (high - low)
-    figure.update_layout(
-        height=HEIGHT,
-        margin={"l": 8, "r": 12, "t": 8, "b": 8},
-        showlegend=False,
-        dragmode=False,
-        hovermode="closest",
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        uirevision="steady",
-    )
-    figure.update_yaxes(range=[low - room, high + room], zeroline=False, fixedrange=True)
+    style_chart(figure, HEIGHT)
+    figure.update_yaxes(range=[low - room, high + room])
     figure.update_yaxes(title="z position (mm), head on top", col=1)
-    figure.update_xaxes(
-        range=[-0.6, _LANES - 0.4], visible=False, fixedrange=True, zeroline=False, col=1
-    )
+    figure.update_xaxes(range=[-0.6, _LANES - 0.4], visible=False, col=1)
     figure.update_xaxes(
         title="Fracture probability",
         range=[0, _ROOM_FOR_TAG],
         tickvals=[0, 0.5, 1],
         ticktext=["0", "0.5", "1"],
-        fixedrange=True,
-        zeroline=False,
         col=2,
     )
 

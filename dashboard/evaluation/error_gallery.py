@@ -15,6 +15,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.constants import VERTEBRAE
 from core.evaluation.wrong_calls import WrongCall, wrong_calls
+from core.visualization.colors import VERTEBRA_COLORS
 from dashboard.evaluation.comparison import ComparisonTable
 from dashboard.evaluation.headline_rows import threshold_scores
 from dashboard.evaluation.results import items
@@ -30,7 +31,6 @@ from dashboard.evaluation.threshold_counts import WORDS
 from dashboard.session.wording import duration
 from dashboard.studies.synthetic_studies import can_show, is_ready, try_picture
 from dashboard.widgets.frame import draw
-from dashboard.widgets.palette import VERTEBRA_COLORS
 
 AT_ONCE: Final = 6
 AT_MOST: Final = 60

@@ -8,11 +8,12 @@ from typing import Final
 
 from core.constants import VERTEBRAE
 from core.evaluation.confusion import ConfusionCounts
+from core.visualization.colors import VERTEBRA_COLORS
 from dashboard.evaluation.results import Question
 from dashboard.evaluation.threshold_counts import LiveFigures, what_if
 from dashboard.widgets.html_table import html_table
 from dashboard.widgets.overlay import symbol_svg
-from dashboard.widgets.palette import VERTEBRA_COLORS, ModelStyle
+from dashboard.widgets.palette import ModelStyle
 
 _COLUMNS: Final = (
     ("recall", "Recall", "Share of positives that are called."),

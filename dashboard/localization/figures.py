@@ -10,7 +10,8 @@ import plotly.graph_objects as go
 
 from core.evaluation.detection.groups import BoxGroup
 from core.evaluation.detection.report import DetectionReport
-from dashboard.widgets.palette import CURRENT, NEUTRAL, SUSPICION, VERTEBRA_COLORS, with_alpha
+from core.visualization.colors import SUSPICION, VERTEBRA_COLORS
+from dashboard.widgets.palette import CURRENT, NEUTRAL, with_alpha
 from dashboard.widgets.plot_area import LOW, lay_out
 
 _BINS: Final = np.linspace(0.0, 1.0, 21)

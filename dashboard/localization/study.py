@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Final
 
 import streamlit as st
@@ -11,7 +10,7 @@ from core.dataset.true_boxes import boxes_on_volume
 from core.inference.boxes.tracks import Detections, boxes_3d, detect
 from core.types import BoxPrediction, RawDetections
 from dashboard.localization.controls import BoxChoice
-from dashboard.session import state, viewer_place
+from dashboard.session import state
 from dashboard.studies.localizer import as_boxes
 from dashboard.studies.open_study import OpenStudy
 from dashboard.studies.raw_boxes import find_raw
@@ -61,7 +60,7 @@ def _viewers(
             slice_viewer(
                 study, key=key, slice_index=state.current_slice(), height=_HEIGHT,
                 overlays=[true_boxes(truth), predicted_boxes(boxes)],
-                on_change=partial(_follow, key),
+                leads=True,
             )  # fmt: skip
     _tracks(found)
     state.show_slice_in_url()
@@ -94,7 +93,3 @@ def _start(found: Detections, truth: list[BoxPrediction], study: OpenStudy) -> i
     if len(found):
         return int(found.slice_index[found.scores.argmax()])
     return truth[len(truth) // 2].slice_index if truth else study.volume.n_slices // 2
-
-
-def _follow(viewer: str) -> None:
-    state.go_to_slice(viewer_place.viewer_report(viewer).slice_index)

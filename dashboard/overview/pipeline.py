@@ -8,7 +8,7 @@ from html import escape
 from typing import Final
 
 from core.constants import VERTEBRAE
-from dashboard.widgets.palette import SUSPICION, VERTEBRA_COLORS
+from core.visualization.colors import SUSPICION, VERTEBRA_COLORS
 
 _COLORS: Final = tuple(VERTEBRA_COLORS.values())
 

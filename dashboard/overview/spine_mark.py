@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from dashboard.widgets.palette import SUSPICION, VERTEBRA_COLORS
+from core.visualization.colors import SUSPICION, VERTEBRA_COLORS
 
 _PLACES = ((104, 24, -14), (95, 60, -10), (90, 97, -5), (88, 134, 0), (89, 171, 5), (94, 208, 10),
            (103, 245, 16))  # fmt: skip

@@ -8,7 +8,9 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.preprocessing.noise_reduction import NoiseResult
-from dashboard.widgets.palette import CURRENT, NEUTRAL, SUSPICION
+from core.visualization.colors import SUSPICION
+from dashboard.widgets.palette import CURRENT, NEUTRAL
+from dashboard.widgets.plot_area import style_chart
 
 HEIGHT: Final = 260
 
@@ -36,10 +38,7 @@ def noise_histogram(result: NoiseResult) -> go.Figure:
     if len(result.means) > 2:
         for mean in result.means:
             figure.add_vline(x=mean, line={"color": CURRENT, "width": 1.5, "dash": "dot"})
-    figure.update_layout(
-        height=HEIGHT, margin={"l": 8, "r": 8, "t": 24, "b": 8}, bargap=0, showlegend=False,
-        dragmode=False, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
-    )  # fmt: skip
-    figure.update_xaxes(title="grey level (0–255)", range=[-1, 256], fixedrange=True)
-    figure.update_yaxes(title="pixels (logarithmic)", type="log", fixedrange=True)
-    return figure
+    figure.update_layout(bargap=0)
+    figure.update_xaxes(title="grey level (0–255)", range=[-1, 256])
+    figure.update_yaxes(title="pixels (logarithmic)", type="log")
+    return style_chart(figure, HEIGHT, top=24)

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from core.constants import MASK_LABELS
 from core.types import BoxXyxy
-from dashboard.widgets.palette import VERTEBRA_COLORS
-from dashboard.widgets.slice_viewer.overlays import TRUE_BOX_COLOR
+from core.visualization.colors import TRUE_BOX_COLOR, VERTEBRA_COLORS
 
 SHOWN_PX: Final = 384
 """Smaller images are enlarged to this size, so that lines over them stay thin."""

@@ -38,14 +38,16 @@ from dashboard.preprocessing.settings import (
     chosen_preparation,
     noise_settings,
 )
-from dashboard.session import state, viewer_place
+from dashboard.session import state
 from dashboard.session.page_files import PAGES
 from dashboard.studies.masks import mask_of
 from dashboard.studies.open_study import OpenStudy
+from dashboard.widgets.frame import panel_title
 from dashboard.widgets.notices import show_warning
+from dashboard.widgets.plot_area import show_chart
 from dashboard.widgets.slice_viewer import slice_viewer
 from dashboard.widgets.study_picker import StudyChoice
-from dashboard.widgets.truth_layers import truth_layers
+from dashboard.widgets.truth_layers import slice_with_box, truth_layers
 
 PARTS: Final = ("Step by step", "Augmentation", "Noise reduction")
 VIEWER_KEY: Final = "pre_viewer"
@@ -65,9 +67,9 @@ def preprocessing_bench(study: OpenStudy, choice: StudyChoice) -> None:
     with slices:
         index = _choose_slice(study, choice)
     with controls:
-        st.html(
-            '<div class="lab-panel-title">How a slice is prepared<span>Scroll to a slice in the '
-            "viewer; its preparation is shown below, step by step.</span></div>"
+        panel_title(
+            "How a slice is prepared",
+            "Scroll to a slice in the viewer; its preparation is shown below, step by step.",
         )
         preparation = chosen_preparation()
     spine = _spine(study.fingerprint, preparation.field_mm, study)
@@ -87,28 +89,14 @@ def preprocessing_bench(study: OpenStudy, choice: StudyChoice) -> None:
 
 
 def _choose_slice(study: OpenStudy, choice: StudyChoice) -> int:
-    state.enter_study(study.fingerprint, study.volume.n_slices, _first_slice(study, choice))
+    n_slices, boxed = study.volume.n_slices, slice_with_box(choice.record, study.volume)
+    state.enter_study(study.fingerprint, n_slices, n_slices // 2 if boxed is None else boxed)
     slice_viewer(
         study, key=VIEWER_KEY, slice_index=state.current_slice(), panes=("axial", "sagittal"),
-        overlays=truth_layers(study, choice.record, reveal=True), height=380, on_change=_follow,
+        overlays=truth_layers(study, choice.record, reveal=True), height=380, leads=True,
     )  # fmt: skip
     state.show_slice_in_url()
     return state.current_slice()
-
-
-def _follow() -> None:
-    state.go_to_slice(viewer_place.viewer_report(VIEWER_KEY).slice_index)
-
-
-def _first_slice(study: OpenStudy, choice: StudyChoice) -> int:
-    """Index of a slice with a box, otherwise of the middle slice."""
-    boxes = choice.record.boxes if choice.record is not None else ()
-    if boxes:
-        wanted = boxes[len(boxes) // 2][0]
-        names = [path.name for path in study.volume.source_files]
-        if f"{wanted}.dcm" in names:
-            return names.index(f"{wanted}.dcm")
-    return study.volume.n_slices // 2
 
 
 @st.cache_resource(max_entries=8, show_spinner="Following the spine …")
@@ -124,7 +112,7 @@ def _truth(
     mask = None
     if choice.record is not None and choice.record.mask_file is not None:
         try:
-            mask = mask_of(choice.record.mask_file, study.fingerprint, study.volume)
+            mask = mask_of(choice.record.mask_file, study)
         except CSpineError as error:
             show_warning(error)
     return slice_truth(choice.record, mask, study.volume, index, preparation, spine)
@@ -152,10 +140,7 @@ def _steps(steps: PreparationSteps, preparation: SlicePreparation, truth: SliceT
     if preparation.noise.method != "none":
         shown.append(("4 · Noise reduced", "See the part “Noise reduction”", steps.cleaned))
     _pictures(shown)
-    st.html(
-        '<div class="lab-panel-title">What the network sees: three channels'
-        f"<span>{_CHANNEL_AIDS[preparation.channels]}</span></div>"
-    )
+    panel_title("What the network sees: three channels", _CHANNEL_AIDS[preparation.channels])
     channels = [
         (f"Channel {k + 1}", name, steps.channels[k]) for k, name in enumerate(steps.channel_names)
     ]
@@ -199,10 +184,10 @@ def _augmentation(
     changes = draws_of_batch(augmentation_seed(int(seed), 0), 0, count, used)
     draws = apply_draws(steps.network, truth, changes)
     with grid:
-        st.html(
-            f'<div class="lab-panel-title">{count} draws of this slice<span>Exactly the first '
-            "batch of a run with this seed, as if all its slices were this one; every epoch "
-            "makes new draws.</span></div>"
+        panel_title(
+            f"{count} draws of this slice",
+            "Exactly the first batch of a run with this seed, as if all its slices were this one; "
+            "every epoch makes new draws.",
         )
         _idle_note(idle_changes(steps.network, used), preparation)
         shown = [
@@ -249,14 +234,12 @@ def _noise(steps: PreparationSteps, preparation: SlicePreparation) -> None:
              (difference * gain).astype(np.uint8)),
         ]
     )  # fmt: skip
-    st.html(
-        '<div class="lab-panel-title">Borders of the grey levels'
-        f"<span>{_NOISE_AIDS[preparation.noise.method]}</span></div>"
+    panel_title("Borders of the grey levels", _NOISE_AIDS[preparation.noise.method])
+    show_chart(
+        noise_histogram(result),
+        "noise_histogram",
+        "Histogram of grey levels with the borders of the clusters",
     )
-    st.plotly_chart(
-        noise_histogram(result), key="noise_histogram", config={"displayModeBar": False},
-        alt="Histogram of grey levels with the borders of the clusters",
-    )  # fmt: skip
     _hand_over(preparation)
 
 
@@ -282,7 +265,7 @@ def _pictures(shown: list[tuple[str, str, NDArray[np.uint8]]]) -> None:
             st.columns(4), shown[start : start + 4], strict=False
         ):
             with column:
-                st.html(f'<div class="lab-panel-title">{title}<span>{aid}</span></div>')
+                panel_title(title, aid)
                 picture = image if image.ndim == 3 else overlay_image(image)
                 st.image(picture, width="stretch", output_format="PNG", alt=title)
 

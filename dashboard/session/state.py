@@ -23,10 +23,11 @@ TRAINING_SECTION_KEY: Final = "training_section"
 RUN_KEY: Final = "run"
 DATA_SET_KEY: Final = "data"
 SEARCH_KEY: Final = "dataset_search"
+UPLOAD_KEY: Final = "_upload"
+VERTEBRA_QUERY: Final = "vertebra"
 
 _ENTERED: Final = "_entered_study"
 _POINTS: Final = "_entered_points"
-_UPLOAD: Final = "_upload"
 _SESSION: Final = "_session"
 _MESSAGE: Final = "_message"
 _NEXT_SECTION: Final = "_next_section"
@@ -39,14 +40,32 @@ def session_name() -> str:
     return st.session_state.setdefault(_SESSION, uuid.uuid4().hex)
 
 
-def study_from_url(known: list[str]) -> None:
-    """Choose the study that the URL names if it exists and none is chosen yet."""
-    if STUDY_KEY not in st.session_state:
-        named = st.query_params.get(STUDY_KEY)
+def choose_from_url(key: str, known: Sequence[str]) -> None:
+    """Choose what the URL names, unless something is chosen already.
+
+    Args:
+        key: Name in the URL and key of the picker.
+        known: What can be chosen; an unknown choice is forgotten.
+    """
+    chosen = st.session_state.get(key, st.query_params.get(key))
+    if chosen in known:
+        st.session_state[key] = chosen
+    else:
+        st.session_state.pop(key, None)
+
+
+def chosen_of(key: str, known: Sequence[str]) -> str | None:
+    """What is on show: the chosen one, else the one in the URL, else the first.
+
+    Args:
+        key: Name in the URL and key of the choice, which is kept for other pages.
+        known: What can be chosen; None is returned if it is empty.
+    """
+    for named in (st.session_state.get(key), st.query_params.get(key)):
         if named in known:
-            st.session_state[STUDY_KEY] = named
-    elif st.session_state[STUDY_KEY] not in known:
-        del st.session_state[STUDY_KEY]
+            st.session_state[key] = named
+            return str(named)
+    return known[0] if known else None
 
 
 def choose_study(study_id: str) -> None:
@@ -66,11 +85,6 @@ def open_folder_in_diagnosis(folder: str) -> None:
     st.session_state[MODE_KEY] = ONE_STUDY
     st.session_state["source"] = "Folder"
     st.session_state["folder"] = folder
-
-
-def show_study_in_url(study_id: str | None) -> None:
-    """Make the URL a link to this study; None for a study outside the data set."""
-    set_query(STUDY_KEY, study_id)
 
 
 def enter_study(fingerprint: str, n_slices: int, start: int) -> None:
@@ -139,17 +153,6 @@ def take_vertebra_threshold(component: str) -> None:
         st.session_state[VERTEBRA_THRESHOLD_KEY] = min(max(float(reported), 0.0), 1.0)
 
 
-def remembered_upload(file_id: str) -> Any:  # noqa: ANN401 - what remember_upload was given
-    """Result of an upload that was seen before; None for a new one."""
-    known, outcome = st.session_state.get(_UPLOAD, (None, None))
-    return outcome if known == file_id else None
-
-
-def remember_upload(file_id: str, outcome: object) -> None:
-    """Keep the result of an upload, so that a rerun does not unpack it again."""
-    st.session_state[_UPLOAD] = (file_id, outcome)
-
-
 def form_key(field: str) -> str:
     """Widget key of a field of the training form."""
     return f"train_{field}"
@@ -172,11 +175,6 @@ def form_value(field: str) -> Any:  # noqa: ANN401 - any widget's value
     return st.session_state[form_key(field)]
 
 
-def set_form_value(field: str, value: object) -> None:
-    """Change a field of the training form before it is drawn."""
-    st.session_state[form_key(field)] = value
-
-
 def show_section(section: str) -> None:
     """Show this section of the training page when it is drawn next."""
     st.session_state[_NEXT_SECTION] = section
@@ -186,18 +184,6 @@ def enter_section() -> None:
     """Apply `show_section`, before the switch between sections is drawn."""
     if _NEXT_SECTION in st.session_state:
         st.session_state[TRAINING_SECTION_KEY] = st.session_state.pop(_NEXT_SECTION)
-
-
-def chosen_run(known: Sequence[str]) -> str:
-    """Id of the chosen run, else of the one in the URL, else of the first.
-
-    Args:
-        known: At least one run id.
-    """
-    for named in (st.session_state.get(RUN_KEY), st.query_params.get(RUN_KEY)):
-        if named in known:
-            return str(named)
-    return known[0]
 
 
 def run_is_linked() -> bool:
@@ -215,11 +201,6 @@ def clicked_row(table: str) -> int | None:
     event = st.session_state.get(table) or {}
     rows = event.get("selection", {}).get("rows", [])
     return int(rows[0]) if rows else None
-
-
-def show_run_in_url(run_id: str | None) -> None:
-    """Make the URL a link to this run."""
-    set_query(RUN_KEY, run_id)
 
 
 def recall(key: str, default: Any = None) -> Any:  # noqa: ANN401 - any remembered value
@@ -243,29 +224,6 @@ def show_query(names: Sequence[str], values: Mapping[str, str]) -> None:
         set_query(name, values.get(name))
 
 
-def data_set_from_url(known: Sequence[str]) -> None:
-    """Choose the data set that the URL names, unless one is chosen already."""
-    chosen = st.session_state.get(DATA_SET_KEY, st.query_params.get(DATA_SET_KEY))
-    if chosen in known:
-        st.session_state[DATA_SET_KEY] = chosen
-    else:
-        st.session_state.pop(DATA_SET_KEY, None)
-
-
-def chosen_data_set(known: Sequence[str]) -> str | None:
-    """Key of the data set on show: the chosen one, else the one in the URL, else the first."""
-    for named in (st.session_state.get(DATA_SET_KEY), st.query_params.get(DATA_SET_KEY)):
-        if named in known:
-            st.session_state[DATA_SET_KEY] = named
-            return str(named)
-    return known[0] if known else None
-
-
-def show_data_set_in_url(key: str | None) -> None:
-    """Make the URL a link to this data set; None for the default one."""
-    set_query(DATA_SET_KEY, key)
-
-
 def studies_filter(data_set: str) -> tuple[StudyFilter, int] | None:
     """Study filter of a data set and how often it has changed; None before the first."""
     known, wanted, serial = st.session_state.get(_FILTER, (None, None, 0))
@@ -282,11 +240,6 @@ def filter_studies(data_set: str, wanted: StudyFilter) -> None:
     _, _, serial = st.session_state.get(_FILTER, (None, None, 0))
     st.session_state[_FILTER] = (data_set, wanted, serial + 1)
     st.session_state[SEARCH_KEY] = wanted.text
-
-
-def searched_text() -> str:
-    """Text in the search field of the Dataset page."""
-    return str(st.session_state.get(SEARCH_KEY) or "")
 
 
 def dataset_study(data_set: str) -> str | None:
@@ -338,18 +291,8 @@ def enter_vertebra(names: Sequence[str]) -> None:
 
 def linked_vertebra(names: Sequence[str]) -> str | None:
     """Vertebra that the URL names; None if it names none."""
-    named = st.query_params.get("vertebra")
+    named = st.query_params.get(VERTEBRA_QUERY)
     return named if named in names else None
-
-
-def show_vertebra_in_url(name: str | None) -> None:
-    """Make the URL a link to this vertebra's explanation."""
-    set_query("vertebra", name)
-
-
-def truth_is_shown() -> bool:
-    """Whether the user has switched the truth on."""
-    return bool(st.session_state.get(TRUTH_KEY))
 
 
 def _slice_from_url(n_slices: int) -> int | None:

@@ -18,14 +18,6 @@ class ViewerCommand:
     serial: int
 
 
-@dataclass(frozen=True, slots=True)
-class ViewerReport:
-    """Slice on show and last click, as the browser last reported them."""
-
-    slice_index: int
-    clicked_voxel: tuple[int, int, int] | None
-
-
 def viewer_command(viewer: str, study: str, wanted: int | None, n_slices: int) -> ViewerCommand:
     """Decide whether the browser must move to `wanted` or is there already.
 
@@ -45,18 +37,15 @@ def viewer_command(viewer: str, study: str, wanted: int | None, n_slices: int) -
         command = ViewerCommand(min(max(start, 0), n_slices - 1), serial)
     else:
         command = known[1]
-        if wanted is not None and wanted != viewer_report(viewer).slice_index:
+        if wanted is not None and wanted != shown_slice(viewer):
             command = ViewerCommand(min(max(wanted, 0), n_slices - 1), command.serial + 1)
     st.session_state[_VIEWER + viewer] = (study, command)
     return command
 
 
-def viewer_report(viewer: str) -> ViewerReport:
-    """Slice on show in a viewer and its last click, as far as this session knows."""
+def shown_slice(viewer: str) -> int:
+    """Slice on show in a viewer, as far as this session knows."""
     command: ViewerCommand = st.session_state[_VIEWER + viewer][1]
     report = (st.session_state.get(viewer) or {}).get("view") or {}
-    if report.get("serial") != command.serial:
-        return ViewerReport(command.slice_index, None)
-    voxel = report.get("voxel")
-    clicked = None if voxel is None else (int(voxel[0]), int(voxel[1]), int(voxel[2]))
-    return ViewerReport(int(report["slice"]), clicked)
+    current = report.get("serial") == command.serial
+    return int(report["slice"]) if current else command.slice_index

@@ -14,14 +14,18 @@ from core.constants import DISPLAY_WINDOWS, VERTEBRAE
 from core.inference.study_scores import StudyScores
 from core.preprocessing.intensity import window_to_uint8
 from core.types import CTVolume, HuWindow, StudyRecord
+from core.visualization.colors import UNKNOWN_COLOR
 from core.visualization.scene import SceneInfo, SceneLevel
 from core.visualization.scene_surfaces import PackedParts, SceneParts
 from core.visualization.surfaces import Surface
+from dashboard.session.wording import number
 from dashboard.spine_3d.level_profile import level_profile_figure
 from dashboard.spine_3d.surfaces import unpacked
 from dashboard.studies.open_study import OpenStudy
-from dashboard.widgets.palette import VERTEBRA_COLORS
-from dashboard.widgets.vertebra_table import call_pill
+from dashboard.widgets.frame import blank, panel_title
+from dashboard.widgets.html_table import html_table
+from dashboard.widgets.plot_area import show_chart
+from dashboard.widgets.vertebra_table import call_pill, color_chip
 
 _STRIP: Final = 5
 _MARGIN_MM: Final = 14.0
@@ -53,9 +57,9 @@ def scene_details(
     with left, st.container(key="scene_chosen"):
         _chosen_panel(study.volume, parts, info, chosen, threshold)
     with right, st.container(key="scene_figures"):
-        st.html(
-            '<div class="lab-panel-title">Vertebrae in figures<span>volume and area of the '
-            "surfaces, and volume of the voxels they were made from</span></div>"
+        panel_title(
+            "Vertebrae in figures",
+            "volume and area of the surfaces, and volume of the voxels they were made from",
         )
         truth = None if record is None else record.fractured
         st.html(figures_table(parts, info, threshold, truth))
@@ -74,28 +78,23 @@ def figures_table(
         truth: y_j for C1..C7; None if unlabelled.
     """
     levels = {level.name: level for level in info.levels}
-    head = "<th>Truth</th>" if truth is not None else ""
-    rows: list[str] = []
+    rows: list[list[str]] = []
     for name in dict.fromkeys((*VERTEBRAE, *parts.vertebrae)):
-        surface, level = parts.vertebrae.get(name), levels.get(name)
-        prob = None if level is None else level.prob
-        called = None if prob is None else prob >= threshold
-        last = ""
+        level = levels.get(name, SceneLevel(name, UNKNOWN_COLOR))
+        called = None if level.prob is None else level.prob >= threshold
+        row = [
+            color_chip(level.color) + escape(name),
+            *_figures(parts.vertebrae.get(name)),
+            number(level.prob),
+            call_pill(called) if level.slice_probs else "–",
+        ]
         if truth is not None:
             known = VERTEBRAE.index(name) if name in VERTEBRAE else None
-            last = f"<td>{'' if known is None else 'fracture' if truth[known] else 'none'}</td>"
-        rows.append(
-            f'<tr><td><span class="lab-chip" style="background:'
-            f'{VERTEBRA_COLORS.get(name, "#8FA1AE")}"></span>{escape(name)}</td>'
-            f"{_figures(surface)}<td>{'–' if prob is None else f'{prob:.3f}'}</td>"
-            f"<td>{call_pill(called) if level is not None and level.slice_probs else '–'}</td>"
-            f"{last}</tr>"
-        )
-    return (
-        '<div class="lab-scroll"><table class="lab-table lab-vertebrae lab-number"><thead><tr>'
-        "<th>Level</th><th>Volume (cm³)</th><th>Voxels (cm³)</th><th>Area (cm²)</th>"
-        f"<th>p</th><th>Call</th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
-    )
+            row.append("" if known is None else "fracture" if truth[known] else "none")
+        rows.append(row)
+    head = ("Level", "Volume (cm³)", "Voxels (cm³)", "Area (cm²)", "p", "Call", "Truth")
+    columns = head if truth is not None else head[:-1]
+    return html_table(columns, rows, looks="lab-vertebrae lab-number")
 
 
 def vertebra_strip(
@@ -146,15 +145,15 @@ def _chosen_panel(
     surface = parts.vertebrae.get(chosen or "")
     level = next((level for level in info.levels if level.name == chosen), None)
     if surface is None:
-        st.html('<div class="lab-blank">Click a vertebra to see its slices here.</div>')
+        blank("Click a vertebra to see its slices here.")
         return
     if level is None:
-        level = SceneLevel(surface.name, "#8FA1AE")
+        level = SceneLevel(surface.name, UNKNOWN_COLOR)
     prob = "no score" if level.prob is None else f"p = {level.prob:.3f}"
-    st.html(
-        f'<div class="lab-panel-title">{escape(surface.name)} · {prob}'
-        "<span>click another vertebra in the scene to change it; axial slices, ★ the most "
-        "suspicious, the patient's right on the left</span></div>"
+    panel_title(
+        f"{escape(surface.name)} · {prob}",
+        "click another vertebra in the scene to change it; axial slices, ★ the most suspicious, "
+        "the patient's right on the left",
     )
     strip = vertebra_strip(volume, surface, level)
     for column, (i, picture) in zip(st.columns(len(strip), gap="small"), strip, strict=True):
@@ -164,20 +163,21 @@ def _chosen_panel(
             width="stretch",
         )
     if level.slices is not None:
-        st.plotly_chart(
+        show_chart(
             level_profile_figure(level, threshold),
-            key="level_profile",
-            config={"displayModeBar": False},
-            alt=f"Fracture probability of {surface.name} on each of its slices",
+            "level_profile",
+            f"Fracture probability of {surface.name} on each of its slices",
         )
 
 
-def _figures(surface: Surface | None) -> str:
+def _figures(surface: Surface | None) -> tuple[str, str, str]:
+    """Volume, volume of the voxels and area of a vertebra."""
     if surface is None:
-        return '<td colspan="3" class="lab-muted">no voxel</td>'
+        return '<span class="lab-muted">no voxel</span>', "–", "–"
     return (
-        f"<td>{surface.volume_mm3 / 1000:.2f}</td><td>{surface.voxel_mm3 / 1000:.2f}</td>"
-        f"<td>{surface.area_mm2 / 100:.1f}</td>"
+        f"{surface.volume_mm3 / 1000:.2f}",
+        f"{surface.voxel_mm3 / 1000:.2f}",
+        f"{surface.area_mm2 / 100:.1f}",
     )
 
 

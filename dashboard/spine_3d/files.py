@@ -7,13 +7,13 @@ from functools import partial
 import streamlit as st
 
 from core.types import CTVolume
+from core.visualization.export import scene_glb
 from core.visualization.html_page import scene_page
-from core.visualization.mesh_files import glb_bytes, stl_archive
+from core.visualization.mesh_files import stl_archive
 from core.visualization.scene import SceneInfo
-from core.visualization.scene_surfaces import PackedParts, SceneParts
+from core.visualization.scene_surfaces import PackedParts
 from dashboard.spine_3d.surfaces import film_of, unpacked
-
-_BONE = "#E3D9C3"
+from dashboard.widgets.frame import panel_title
 
 
 def scene_files(packed: PackedParts, info: SceneInfo, volume: CTVolume) -> None:
@@ -25,9 +25,10 @@ def scene_files(packed: PackedParts, info: SceneInfo, volume: CTVolume) -> None:
         volume: Volume of the study, for the CT planes of the HTML page.
     """
     parts = unpacked(packed)
-    st.html(
-        '<div class="lab-panel-title">Download<span>the HTML page contains the whole scene and '
-        "works offline; GLB and STL are for other 3D programs (LPS, mm in STL)</span></div>"
+    panel_title(
+        "Download",
+        "the HTML page contains the whole scene and works offline; GLB and STL are for other 3D "
+        "programs (LPS, mm in STL)",
     )
     with st.container(horizontal=True, key="scene_files"):
         st.download_button(
@@ -48,9 +49,3 @@ def scene_files(packed: PackedParts, info: SceneInfo, volume: CTVolume) -> None:
                 f"spine_3d.{ending}", mime, icon=":material/360:", on_click="ignore",
                 help="Rendered on the server; takes 5 to 30 s.",
             )  # fmt: skip
-
-
-def scene_glb(parts: SceneParts, info: SceneInfo) -> bytes:
-    """GLB with the colours of the levels."""
-    colors = {name: _BONE for name in parts.vertebrae} | {lv.name: lv.color for lv in info.levels}
-    return glb_bytes(parts.surfaces, colors, translucent=("other bone",))

@@ -6,8 +6,10 @@ from typing import Final
 
 import plotly.graph_objects as go
 
+from core.visualization.colors import SUSPICION
 from core.visualization.scene import SceneLevel
-from dashboard.widgets.palette import CURRENT, SUSPICION, with_alpha
+from dashboard.widgets.palette import CURRENT, with_alpha
+from dashboard.widgets.plot_area import style_chart
 
 HEIGHT: Final = 230
 
@@ -34,14 +36,7 @@ def level_profile_figure(level: SceneLevel, threshold: float) -> go.Figure:
         )
     )
     figure.add_hline(y=threshold, line={"color": CURRENT, "dash": "dot", "width": 1.5})
-    figure.update_layout(
-        height=HEIGHT,
-        margin={"l": 8, "r": 8, "t": 8, "b": 8},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        bargap=0.15,
-        dragmode=False,
-    )
-    figure.update_xaxes(title="Slice (0 = head)", fixedrange=True)
-    figure.update_yaxes(title="Fracture probability f", range=[0, 1.02], fixedrange=True)
-    return figure
+    figure.update_layout(bargap=0.15)
+    figure.update_xaxes(title="Slice (0 = head)")
+    figure.update_yaxes(title="Fracture probability f", range=[0, 1.02])
+    return style_chart(figure, HEIGHT)

@@ -9,26 +9,26 @@ import streamlit as st
 from core.inference.study_scores import StudyScores
 from core.models.operating_points import DEFAULT_THRESHOLD, operating_point
 from core.models.pairs import BundlePair
+from core.visualization.scene import (
+    SceneSources,
+    scene_info,
+    scene_levels,
+    scene_sources,
+    true_boxes,
+)
 from core.visualization.scene_surfaces import PackedParts
 from dashboard.background.thread_jobs import Job
 from dashboard.session import state
 from dashboard.spine_3d.details import scene_details
-from dashboard.spine_3d.fallback import scene_fallback
 from dashboard.spine_3d.files import scene_files
 from dashboard.spine_3d.routes import INFOS, SCENES, ServedInfo, ServedScene
 from dashboard.spine_3d.second_renderer import second_renderer
-from dashboard.spine_3d.surfaces import (
-    SceneSources,
-    info_of,
-    predicted_boxes,
-    sources_of,
-    surfaces_job,
-    whole_info,
-)
+from dashboard.spine_3d.surfaces import predicted_boxes, surfaces_job, whole_info
 from dashboard.spine_3d.viewer import scene_3d
-from dashboard.studies.open_study import OpenStudy
+from dashboard.studies.open_study import OpenStudy, cache_of
 from dashboard.studies.served_bytes import proof_for
 from dashboard.widgets.box_request import box_request
+from dashboard.widgets.frame import blank
 from dashboard.widgets.job_status import failed, poll
 from dashboard.widgets.study_picker import StudyChoice
 
@@ -46,15 +46,16 @@ def spine_scene(
         pair: The networks; None if there are none.
         choice: Source of the study.
     """
-    sources = sources_of(study, choice.record, scores)
+    sources = scene_sources(study.volume, study.fingerprint, choice.record, scores)
     if sources is None:
-        st.html(f'<div class="lab-blank">{_waits_for(pair)}</div>')
+        blank(_waits_for(pair))
         return
-    _scene(sources, scores, pair, choice)
+    _scene(study, sources, scores, pair, choice)
 
 
 @st.fragment
 def _scene(
+    study: OpenStudy,
     sources: SceneSources,
     scores: StudyScores | None,
     pair: BundlePair | None,
@@ -64,20 +65,22 @@ def _scene(
 
     The browser requests the surfaces while they are being built; the script does not wait.
     """
-    volume = sources.study.volume
+    volume, cache, owner = study.volume, cache_of(study), study.owner
     threshold = _threshold(pair)
-    info = info_of(
+    info = scene_info(
         volume,
-        choice.record,
-        scores,
+        None,
+        scene_levels(scores),
+        true_boxes=true_boxes(choice.record, volume),
+        predicted_boxes=predicted_boxes(study),
+        start_slice=None if scores is None else scores.peak_slice,
         threshold=threshold,
         synthetic=choice.synthetic,
-        predicted=predicted_boxes(sources.study),
     )
-    job = surfaces_job(sources)
+    job = surfaces_job(sources, cache)
     if failed(job, icon=":material/view_in_ar_off:", key="surfaces_again"):
         return
-    key, owner = sources.key(), sources.study.owner
+    key = sources.key(cache)
     events = scene_3d(
         SCENES.register(key, ServedScene(job.future, volume, owner)),
         INFOS.register(
@@ -89,22 +92,19 @@ def _scene(
         key=_KEY,
         on_threshold=_take_threshold,
     )
-    box_request(sources.study)
+    box_request(study)
     if not events.settled:
         # Their chart would make the browser load megabytes before it draws the scene.
-        st.html('<div class="lab-blank">Slices, figures and files appear after the scene.</div>')
+        blank("Slices, figures and files appear after the scene.")
         return
     if not job.finished:
         poll(lambda: _late(job), every=1.0)
         return
     packed = job.future.result()
     info = whole_info(info, packed)
-    if events.failed is not None:
-        scene_fallback(packed, info, volume, events.failed)
-    else:
-        second_renderer(packed, info, volume)
+    second_renderer(packed, info, volume, failure=events.failed)
     chosen = events.chosen or (info.suspect.name if info.suspect else None)
-    scene_details(sources.study, packed, info, scores, chosen, choice.record, threshold)
+    scene_details(study, packed, info, scores, chosen, choice.record, threshold)
     scene_files(packed, info, volume)
 
 

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 import time
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, Final, cast
 
 import streamlit as st
 
 from core.constants import DISPLAY_WINDOWS
-from core.errors import SceneError, WorkerError
-from core.system.sandbox import ConfinedWorker, Limits
 from core.types import CTVolume, HuWindow
 from core.visualization.export import shown_colors
 from core.visualization.planes import axial_plane
 from core.visualization.plotter import SceneLook
 from core.visualization.plotter_page import draw_page
 from core.visualization.scene import SceneInfo
-from core.visualization.scene_surfaces import PackedParts, keep_parts, parts_file
+from core.visualization.scene_surfaces import PackedParts
 from dashboard.background.thread_jobs import Job, JobPool
 from dashboard.session import state
 from dashboard.spine_3d.routes import scenes_path
+from dashboard.spine_3d.surfaces import draw
+from dashboard.widgets.frame import blank
 from dashboard.widgets.job_status import failed, poll
 from dashboard.widgets.notices import show_error
 
@@ -32,7 +30,6 @@ TIME_LIMIT_S: Final = 90.0
 """For one page; the first one also starts a process, which takes 5 to 10 s."""
 HEIGHT: Final = 620
 _SIZE: Final = (900, HEIGHT)
-_MEMORY_BYTES: Final = 16 << 30
 _POLL_SECONDS: Final = 1.5
 _OPEN: Final = "second_renderer"
 _BONE: Final = HuWindow(*DISPLAY_WINDOWS["bone"])
@@ -46,7 +43,7 @@ _FRAME_HTML: Final = (
 
 @st.fragment
 def second_renderer(
-    packed: PackedParts, info: SceneInfo, volume: CTVolume, *, always: bool = False
+    packed: PackedParts, info: SceneInfo, volume: CTVolume, *, failure: str | None = None
 ) -> None:
     """Draw a button that opens the scene in PyVista, and the scene once it is open.
 
@@ -57,17 +54,26 @@ def second_renderer(
         packed: Surfaces of the scene.
         info: Probabilities, boxes and threshold.
         volume: Volume of the study, for the axial plane.
-        always: Whether the scene is open without the button.
+        failure: Why the viewer did not start, in the browser's words; the scene is then open
+            without the button.
     """
     opened = state.recall(_OPEN) == packed.key
-    if not always:
+    if failure is not None:
+        st.warning(
+            f"The 3D viewer did not start ({failure}). PyVista draws the scene below; a browser "
+            "without WebGL shows a still picture of it. To get the viewer, switch on hardware "
+            "acceleration or WebGL in the browser's settings. The files further down and "
+            "`python -m core scene` need no browser.",
+            icon=":material/view_in_ar_off:",
+        )
+    else:
         st.button(
             "Close the PyVista view" if opened else "Open in PyVista",
             key="second_renderer_button", icon=":material/view_in_ar:",
             on_click=state.remember, args=(_OPEN, None if opened else packed.key),
             help="The same scene, drawn by PyVista and shown by stpyvista, without the controls.",
         )  # fmt: skip
-    if opened or always:
+    if opened or failure is not None:
         _view(packed, info, volume)
 
 
@@ -78,8 +84,8 @@ def look_of(info: SceneInfo, volume: CTVolume) -> SceneLook:
         rest=True,
         names=True,
         planes=[axial_plane(volume, info.start_slice, _BONE)],
-        true_boxes=[box.corners for box in info.true_boxes],
-        predicted_boxes=[box.corners for box in info.predicted_boxes],
+        true_boxes=info.true_boxes,
+        predicted_boxes=info.predicted_boxes,
     )
 
 
@@ -109,7 +115,7 @@ def _waits(job: Job[str]) -> bool:
         return False
     began = job.started
     waited = "" if began is None else f" – {time.monotonic() - began:.0f} s"
-    st.html(f'<div class="lab-blank">PyVista is drawing the scene{waited} …</div>')
+    blank(f"PyVista is drawing the scene{waited} …")
     return True
 
 
@@ -125,30 +131,11 @@ def _frame(page: str) -> None:
 
 
 def _drawn(packed: PackedParts, look: dict[str, Any]) -> str:
-    """Draw a page in another process.
-
-    Raises:
-        SceneError: The machine cannot draw off-screen, or takes too long.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        keep_parts(Path(folder), packed)
-        out = Path(folder) / "page.html"
-        request = {"surfaces": str(parts_file(Path(folder), packed.key)), "look": look,
-                   "size": _SIZE, "libraries": f"{scenes_path()}/libraries/",
-                   "out": str(out)}  # fmt: skip
-        try:
-            _worker().call(request)
-        except WorkerError as error:
-            raise SceneError(
-                f"PyVista did not draw the scene within {TIME_LIMIT_S:.0f} s or its process "
-                "ended; try again, or use the files below."
-            ) from error
-        return out.read_text(encoding="utf-8")
-
-
-@st.cache_resource(show_spinner=False, on_release=ConfinedWorker.close)
-def _worker() -> ConfinedWorker:
-    return ConfinedWorker(draw_page, Limits(_MEMORY_BYTES, TIME_LIMIT_S))
+    libraries = f"{scenes_path()}/libraries/"
+    page = draw(
+        draw_page, packed, "page.html", TIME_LIMIT_S, look=look, size=_SIZE, libraries=libraries
+    )
+    return page.decode()
 
 
 @st.cache_resource(show_spinner=False)

@@ -10,7 +10,7 @@ from dashboard.studies.data_sets import DataSetChoice, data_sets
 def current_set() -> DataSetChoice | None:
     """The data set on show; None if none is complete."""
     complete = {choice.key: choice for choice in data_sets() if choice.complete}
-    return complete.get(state.chosen_data_set(list(complete)) or "")
+    return complete.get(state.chosen_of(state.DATA_SET_KEY, list(complete)) or "")
 
 
 def current_cohort() -> CurrentDataSet | None:

@@ -11,15 +11,16 @@ from numpy.typing import NDArray
 from core.dataset.masks import load_vertebra_mask
 from core.types import CTVolume
 from dashboard.studies.cohort import files_signature
+from dashboard.studies.open_study import OpenStudy
 
 
-def mask_of(path: Path, fingerprint: str, volume: CTVolume) -> NDArray[np.uint8]:
-    """A mask on the grid of a volume, uint8 (z, y, x), from memory if it was read before.
+def mask_of(path: Path, study: OpenStudy) -> NDArray[np.uint8]:
+    """A mask on the grid of a study, uint8 (z, y, x), from memory if it was read before.
 
     Raises:
         DataRootError: The mask cannot be read.
     """
-    return _mask(str(path), files_signature(path) + fingerprint, volume)
+    return _mask(str(path), files_signature(path) + study.fingerprint, study.volume)
 
 
 @st.cache_resource(max_entries=6, show_spinner=False)

@@ -8,10 +8,12 @@ from typing import Final
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+import streamlit as st
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from dashboard.widgets.palette import CURRENT, MODEL_COLORS
+from dashboard.widgets.plot_area import show_chart, style_chart
 
 RUN_COLORS: Final = MODEL_COLORS
 MAX_POINTS: Final = 1500
@@ -43,7 +45,7 @@ def schedule_figure(learning_rate: NDArray[np.float64]) -> go.Figure:
             hovertemplate="step %{x}<br>learning rate %{y:.2e}<extra></extra>",
         )
     )
-    _lay_out(figure, height=190)
+    style_chart(figure, 190, zoom=True)
     figure.update_xaxes(title="step")
     figure.update_yaxes(title="learning rate", exponentformat="e", rangemode="tozero")
     return figure
@@ -64,13 +66,29 @@ def curves_figure(curves: Curves) -> go.Figure:
         figure.update_yaxes(title=unit, row=row + 1, col=col + 1)
         figure.update_xaxes(title="step", rangemode="tozero", row=row + 1, col=col + 1)
     figure.update_yaxes(exponentformat="e", row=2, col=1)
-    _lay_out(figure, height=560)
+    style_chart(figure, 560, zoom=True)
     figure.update_layout(
         showlegend=len(curves) > 1,
         legend={"orientation": "h", "y": 1.14, "yanchor": "bottom", "x": 0},
         margin={"t": 50 + 24 * (len(curves) > 1)},
     )
     return figure
+
+
+def show_curves(curves: Curves, key: str) -> None:
+    """Draw the measured curves of runs, and how to read them.
+
+    Args:
+        curves: At least one measured run.
+        key: Key of the chart.
+    """
+    alt = "Loss, held-out AUC, learning rate and throughput against the step"
+    show_chart(curves_figure(curves), key, alt)
+    st.caption(
+        "A run is learning if the training loss falls and the held-out AUC rises (0.5 is chance, "
+        "1 is perfect). If the loss keeps falling while the AUC falls too, the network overfits "
+        "its training slices."
+    )
 
 
 def _add_line(
@@ -106,15 +124,3 @@ def _thinned(count: int) -> NDArray[np.int64]:
     if count <= MAX_POINTS:
         return np.arange(count)
     return np.unique(np.linspace(0, count - 1, MAX_POINTS).astype(np.int64))
-
-
-def _lay_out(figure: go.Figure, *, height: int) -> None:
-    figure.update_layout(
-        height=height,
-        margin={"l": 8, "r": 8, "t": 10, "b": 8},
-        showlegend=False,
-        hovermode="closest",
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        uirevision="steady",
-    )

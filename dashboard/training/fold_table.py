@@ -9,6 +9,7 @@ from core.errors import TrainingError
 from core.training.fold_figures import FoldFigure, read_fold_figures
 from core.training.run_list import RunSummary
 from dashboard.session.wording import number
+from dashboard.widgets.frame import panel_title
 from dashboard.widgets.notices import show_error
 
 _LEVEL = {
@@ -28,9 +29,9 @@ def fold_table(run: RunSummary) -> None:
         return
     if not figures:
         return
-    st.html(
-        '<div class="lab-panel-title">ROC AUC of held-out patients'
-        "<span>every patient is predicted once, by the fold that held it out</span></div>"
+    panel_title(
+        "ROC AUC of held-out patients",
+        "every patient is predicted once, by the fold that held it out",
     )
     st.dataframe(fold_rows(figures), hide_index=True)
     st.caption(

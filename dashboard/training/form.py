@@ -20,7 +20,9 @@ from dashboard.training.curves import schedule_figure
 from dashboard.training.form_choices import data_roots, data_size, vertebra_bundles
 from dashboard.training.form_fields import FIELDS, FormField
 from dashboard.training.run_form import config_from, fold_choices, form_values, known_paces
+from dashboard.widgets.frame import figures_list, panel_title
 from dashboard.widgets.notices import show_error, succeeds
+from dashboard.widgets.plot_area import show_chart
 
 ALWAYS_OPEN = ("What to train", "Data")
 
@@ -80,7 +82,7 @@ def _options(field: FormField) -> tuple[Any, ...]:
     if field.key == "fold":
         options = fold_choices(max(int(state.form_value("folds")), 2))
         if value not in options:
-            state.set_form_value("fold", options[0])
+            state.fill_form({"fold": options[0]}, overwrite=True)
         return options
     known = data_roots() if field.kind == "data_root" else ("", *vertebra_bundles())
     return known if value in known else (value, *known)
@@ -93,7 +95,7 @@ def _choice_name(value: object) -> str:
 
 def _plan() -> None:
     """Draw steps, time and schedule of the run, and the button that starts it."""
-    st.html('<div class="lab-panel-title">The plan<span>before anything is computed</span></div>')
+    panel_title("The plan", "before anything is computed")
     try:
         config = config_from({f.key: state.form_value(f.key) for g in FIELDS.values() for f in g})
         size = data_size(config.data_root)
@@ -106,11 +108,10 @@ def _plan() -> None:
     if may_change() and not estimate.is_measured:
         _measure_button(config)
     if estimate.steps:
-        st.plotly_chart(
+        show_chart(
             schedule_figure(one_cycle(config.learning_rate, estimate.steps, config.pct_start)),
-            config={"displayModeBar": False},
-            key="schedule",
-            alt="Learning rate against the step",
+            "schedule",
+            "Learning rate against the step",
         )
         st.caption("One-cycle learning rate: up, then down to almost zero.")
     if reason := read_only_reason():
@@ -122,10 +123,8 @@ def _plan() -> None:
 def _figures(config: RunConfig, estimate: Estimate) -> None:
     time = "unknown" if estimate.seconds is None else f"about {duration(estimate.seconds)}"
     folds = f" × {config.folds} folds" if config.fold == "all" else ""
+    figures_list({f"steps{folds}": f"{estimate.steps:,}", "training time": time})
     st.html(
-        '<dl class="lab-figures">'
-        f"<div><dt>steps{folds}</dt><dd>{estimate.steps:,}</dd></div>"
-        f"<div><dt>training time</dt><dd>{time}</dd></div></dl>"
         f'<p class="lab-muted">Time {estimate.basis}. '
         "Plus the time of measuring on held-out slices.</p>"
     )

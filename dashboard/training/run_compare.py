@@ -5,19 +5,19 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.training import run_processes
-from dashboard.training.curves import RUN_COLORS, curves_figure
+from dashboard.training.curves import RUN_COLORS, show_curves
 from dashboard.training.run_form import differences
 from dashboard.training.run_progress import curves_of, in_order, standings
-from dashboard.training.run_table import CURVES_AID
+from dashboard.widgets.frame import blank, panel_title
 
 
 def compare_section() -> None:
     """Let the user choose runs and compare them."""
     runs = {run.run_id: run for run in in_order(run_processes.all_runs())}
     if len(runs) < 2:
-        st.html(
-            '<div class="lab-blank">A comparison needs two runs. Start another under '
-            "“New run”, or duplicate one under “Runs” and change a setting.</div>"
+        blank(
+            "A comparison needs two runs. Start another under “New run”, or duplicate one under "
+            "“Runs” and change a setting."
         )
         return
     names = st.multiselect(
@@ -30,28 +30,16 @@ def compare_section() -> None:
     )
     chosen = [runs[name] for name in names if name in runs]
     if not chosen:
-        st.html('<div class="lab-blank">Choose at least one run above.</div>')
+        blank("Choose at least one run above.")
         return
     curves = {name: events for run in chosen for name, events in curves_of(run).items()}
     if curves:
-        st.plotly_chart(
-            curves_figure(curves),
-            config={"displayModeBar": False},
-            key="compared_curves",
-            alt="Loss, held-out AUC, learning rate and throughput of several runs",
-        )
-        st.caption(CURVES_AID)
-    st.html(
-        '<div class="lab-panel-title">Results'
-        "<span>only runs with the same held-out patients have comparable AUCs</span></div>"
-    )
+        show_curves(curves, "compared_curves")
+    panel_title("Results", "only runs with the same held-out patients have comparable AUCs")
     st.dataframe(standings(chosen), hide_index=True)
-    st.html(
-        '<div class="lab-panel-title">Differing settings'
-        "<span>settings that are equal in all runs are left out</span></div>"
-    )
+    panel_title("Differing settings", "settings that are equal in all runs are left out")
     table = differences(chosen)
     if table.empty:
-        st.html('<div class="lab-blank">The configs of these runs are the same.</div>')
+        blank("The configs of these runs are the same.")
     else:
         st.dataframe(table)

@@ -16,10 +16,11 @@ from dashboard.session import state
 from dashboard.session.access import may_change
 from dashboard.session.wording import ago, number
 from dashboard.training import run_processes
-from dashboard.training.curves import curves_figure
+from dashboard.training.curves import show_curves
 from dashboard.training.fold_table import fold_table
 from dashboard.training.run_form import form_values
 from dashboard.training.run_progress import at_work, curves_of, in_order, members_of, progress_of
+from dashboard.widgets.frame import blank, figures_list, panel_title
 from dashboard.widgets.job_status import poll
 from dashboard.widgets.notices import show_error, succeeds
 
@@ -39,20 +40,15 @@ STATE_NAMES: Final = {
     "unreadable": "unreadable",
 }
 """Names of the states on the page."""
-CURVES_AID: Final = (
-    "A run is learning if the training loss falls and the held-out AUC rises (0.5 is chance, 1 is "
-    "perfect). If the loss keeps falling while the AUC falls too, the network overfits its "
-    "training slices."
-)
 
 
 def runs_section() -> None:
     """List the runs and show the selected one."""
     runs = run_processes.all_runs()
     if not runs:
-        st.html(
-            '<div class="lab-blank">No run yet. Under “New run”, choose a task and a backbone and '
-            "start a training; it appears here and continues when this page is closed.</div>"
+        blank(
+            "No run yet. Under “New run”, choose a task and a backbone and start a training; it "
+            "appears here and continues when this page is closed."
         )
         return
     alive = any(run.is_alive for run in runs)
@@ -65,8 +61,8 @@ def _live(was_alive: bool) -> bool:
         # The last run has ended, or the first begun: the page changes its refreshing.
         return False
     _table(runs)
-    chosen = state.chosen_run([run.run_id for run in runs])
-    state.show_run_in_url(chosen)
+    chosen = state.chosen_of(state.RUN_KEY, [run.run_id for run in runs])
+    state.set_query(state.RUN_KEY, chosen)
     run = next(run for run in runs if run.run_id == chosen)
     _detail(run, members_of(run, runs))
     return True
@@ -134,16 +130,9 @@ def _detail(run: RunSummary, members: Sequence[RunSummary]) -> None:
 def _curves(run: RunSummary, members: Sequence[RunSummary]) -> None:
     curves = curves_of(run, members)
     if all(lines.empty for events in curves.values() for lines in events.values()):
-        st.html('<div class="lab-blank">Nothing has been measured yet; the curves begin '
-                "after ten steps.</div>")  # fmt: skip
+        blank("Nothing has been measured yet; the curves begin after ten steps.")
         return
-    st.plotly_chart(
-        curves_figure(curves),
-        config={"displayModeBar": False},
-        key="run_curves",
-        alt="Loss, held-out AUC, learning rate and throughput against the step",
-    )
-    st.caption(CURVES_AID)
+    show_curves(curves, "run_curves")
 
 
 def _headline(run: RunSummary) -> None:
@@ -151,10 +140,8 @@ def _headline(run: RunSummary) -> None:
     what = ""
     if run.config is not None:
         what = f"{run.config.task} · Type {run.config.type} · {run.config.backbone}"
-    st.html(
-        f'<div class="lab-panel-title">{escape(run.run_id)} '
-        f'<b class="lab-pill {pill}">{STATE_NAMES[run.state]}</b><span>{escape(what)}</span></div>'
-    )
+    title = f'{escape(run.run_id)} <b class="lab-pill {pill}">{STATE_NAMES[run.state]}</b>'
+    panel_title(title, escape(what))
 
 
 def _figures(run: RunSummary, members: Sequence[RunSummary]) -> None:
@@ -168,15 +155,15 @@ def _figures(run: RunSummary, members: Sequence[RunSummary]) -> None:
     if steps.empty or (current is not run and not current.is_alive):
         return
     last = steps.iloc[-1]
-    shown = {
-        "training loss": f"{last['loss']:.4f}",
-        "held-out AUC": number(current.validation_auc),
-        "learning rate": f"{last['learning_rate']:.1e}",
-        "images per second": f"{last['images_per_second']:.1f}",
-        "time waiting for data": number(last.get("loader_wait_share"), ".1%"),
-    }
-    cells = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in shown.items())
-    st.html(f'<dl class="lab-figures">{cells}</dl>')
+    figures_list(
+        {
+            "training loss": f"{last['loss']:.4f}",
+            "held-out AUC": number(current.validation_auc),
+            "learning rate": f"{last['learning_rate']:.1e}",
+            "images per second": f"{last['images_per_second']:.1f}",
+            "time waiting for data": number(last.get("loader_wait_share"), ".1%"),
+        }
+    )
 
 
 def _log(run: RunSummary, members: Sequence[RunSummary]) -> None:

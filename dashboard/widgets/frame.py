@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 
@@ -33,6 +34,42 @@ def page_header(title: str, question: str) -> None:
     """Draw the title of a page and the question that it answers."""
     st.html(
         f'<header class="lab-header"><h1>{escape(title)}</h1><p>{escape(question)}</p></header>'
+    )
+
+
+def panel_title(title: str, aid: str = "") -> None:
+    """Draw the title of a part of a page, with a line of explanation below it.
+
+    Args:
+        title: HTML of the title; text from outside must be escaped.
+        aid: HTML of the explanation.
+    """
+    below = f"<span>{aid}</span>" if aid else ""
+    st.html(f'<div class="lab-panel-title">{title}{below}</div>')
+
+
+def blank(text: str) -> None:
+    """Draw HTML where something is missing: what it is and what to do."""
+    st.html(f'<div class="lab-blank">{text}</div>')
+
+
+def figures_list(figures: Mapping[str, str], looks: str = "") -> None:
+    """Draw values, each above its name.
+
+    Args:
+        figures: HTML of the values by name.
+        looks: CSS classes next to `lab-figures`.
+    """
+    cells = "".join(
+        f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in figures.items()
+    )
+    st.html(f'<dl class="lab-figures {looks}">{cells}</dl>')
+
+
+def synthetic_badge(text: str = "synthetic") -> str:
+    """HTML of the mark of generated data."""
+    return (
+        f'<span class="lab-pill lab-pill-outline" title="{escape(SYNTHETIC_WARNING)}">{text}</span>'
     )
 
 

@@ -1,28 +1,10 @@
-"""Colours with a meaning, for all pages; each is legible on light and dark backgrounds."""
+"""Colours of the pages' charts besides those of `core.visualization.colors`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
-
-from core.constants import VERTEBRAE
-
-VERTEBRA_COLORS: Final[dict[str, str]] = dict(
-    zip(
-        VERTEBRAE,
-        ("#91489B", "#819B05", "#4B61DC", "#B85C6E", "#688BFC", "#626D0F", "#BF7FB6"),
-        strict=True,
-    )
-)
-"""Fixed colours of C1..C7.
-
-Found by search: neighbours stay distinguishable under protan, deutan and tritan vision (Machado
-et al., 2009), contrast is 3:1 on both backgrounds, and amber is reserved for suspicion.
-"""
-
-SUSPICION: Final = "#D9820F"
-"""Fracture probability and calls; nothing else is amber."""
 
 CURRENT: Final = "#10859A"
 """The current slice and the current selection."""

@@ -7,9 +7,10 @@ drawn once, and a thin layer of HTML (`overlay.py`) shows what moves. That needs
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import plotly.graph_objects as go
+import streamlit as st
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +47,51 @@ CONFIG: Final = {"displayModeBar": False, "scrollZoom": False}
 _HALO: Final = "rgba(127,144,158,0.28)"
 
 
-def lay_out(figure: go.Figure, area: PlotArea) -> go.Figure:
-    """Give a figure its fixed margins and the style of the page; return it."""
+def style_chart(figure: go.Figure, height: int, *, top: int = 8, zoom: bool = False) -> go.Figure:
+    """Give a figure the style of the page, with margins that fit its labels; return it.
+
+    Args:
+        figure: Any chart.
+        height: Height of the whole chart in pixels.
+        top: Top margin in pixels.
+        zoom: Whether a drag zooms.
+    """
     figure.update_layout(
-        height=area.height,
-        margin={
-            "l": area.left, "r": area.right, "t": area.top, "b": area.bottom,
-            "pad": 0, "autoexpand": False,
-        },
+        height=height,
+        margin={"l": 8, "r": 8, "t": top, "b": 8},
         showlegend=False,
-        dragmode=False,
+        dragmode="zoom" if zoom else False,
         hovermode="closest",
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         uirevision="steady",
-    )  # fmt: skip
-    figure.update_xaxes(automargin=False, fixedrange=True, zeroline=False, gridcolor=_HALO)
-    figure.update_yaxes(automargin=False, fixedrange=True, zeroline=False, gridcolor=_HALO)
+    )
+    figure.update_xaxes(fixedrange=not zoom, zeroline=False)
+    figure.update_yaxes(fixedrange=not zoom, zeroline=False)
     return figure
+
+
+def lay_out(figure: go.Figure, area: PlotArea) -> go.Figure:
+    """Give a figure fixed margins and the style of the page; return it."""
+    style_chart(figure, area.height)
+    figure.update_layout(
+        margin={
+            "l": area.left, "r": area.right, "t": area.top, "b": area.bottom,
+            "pad": 0, "autoexpand": False,
+        },
+    )  # fmt: skip
+    figure.update_xaxes(automargin=False, gridcolor=_HALO)
+    figure.update_yaxes(automargin=False, gridcolor=_HALO)
+    return figure
+
+
+def show_chart(figure: go.Figure, key: str, alt: str, **options: Any) -> None:  # noqa: ANN401
+    """Draw a chart without Plotly's tool bar.
+
+    Args:
+        figure: The chart.
+        key: Key of the widget.
+        alt: What the chart shows, for screen readers.
+        options: Further options of `st.plotly_chart`.
+    """
+    st.plotly_chart(figure, key=key, alt=alt, config=CONFIG, **options)

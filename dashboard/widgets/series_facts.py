@@ -6,10 +6,10 @@ from html import escape
 
 import streamlit as st
 
-from core.constants import SYNTHETIC_WARNING
 from core.models.pairs import BundlePair
 from dashboard.studies.bundle_figures import trained_on_synthetic
 from dashboard.studies.open_study import OpenStudy
+from dashboard.widgets.frame import synthetic_badge
 from dashboard.widgets.study_picker import StudyChoice
 
 
@@ -25,12 +25,7 @@ def series_facts(study: OpenStudy, choice: StudyChoice) -> None:
         f"{z_mm:.2f} mm between slices",
         f"z {volume.z_mm[0]:.0f} to {volume.z_mm[-1]:.0f} mm".replace("-", "−"),
     ]
-    badge = (
-        f'<span class="lab-pill lab-pill-outline" title="{escape(SYNTHETIC_WARNING)}">'
-        "synthetic</span>"
-        if choice.synthetic
-        else ""
-    )
+    badge = synthetic_badge() if choice.synthetic else ""
     items = "".join(f"<li>{escape(fact)}</li>" for fact in facts)
     st.html(f'<ul class="lab-facts">{items}{badge}</ul>')
     if volume.notes:

@@ -78,7 +78,7 @@ def open_choice(choice: StudyChoice | None) -> OpenStudy | None:
     except CSpineError as error:
         show_error(error, icon=":material/folder_off:")
         return None
-    state.show_study_in_url(choice.record.study_id if choice.record else None)
+    state.set_query(state.STUDY_KEY, choice.record.study_id if choice.record else None)
     return study
 
 
@@ -105,7 +105,7 @@ def _cohort_study(messages: DeltaGenerator) -> StudyChoice | None:
     if linked is not None:
         records[linked.study_id] = linked
     numbers = {study_id: number for number, study_id in enumerate(records, start=1)}
-    state.study_from_url(list(records))
+    state.choose_from_url(state.STUDY_KEY, list(records))
     chosen = st.selectbox(
         _label(cohort),
         list(records),
@@ -114,7 +114,8 @@ def _cohort_study(messages: DeltaGenerator) -> StudyChoice | None:
         persist_state="session",
     )
     data_set = current_set()
-    state.show_data_set_in_url(None if data_set is None or data_set.in_use else data_set.key)
+    shown = None if data_set is None or data_set.in_use else data_set.key
+    state.set_query(state.DATA_SET_KEY, shown)
     synthetic = cohort.synthetic or (linked is not None and chosen == linked.study_id)
     return StudyChoice(records[chosen].folder, records[chosen], synthetic)
 

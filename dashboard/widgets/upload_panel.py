@@ -13,6 +13,7 @@ from dashboard.session import state
 from dashboard.session.settings import settings
 from dashboard.studies.upload_jobs import STAGES, UploadJob, start_upload
 from dashboard.studies.uploads import hold_uploads
+from dashboard.widgets.frame import blank
 from dashboard.widgets.job_status import job_progress, poll
 from dashboard.widgets.notices import show_error
 
@@ -31,14 +32,16 @@ def upload_panel(messages: DeltaGenerator) -> Path | None:
     )  # fmt: skip
     files, key = _files(archive=kind == ARCHIVE)
     if not files:
-        messages.html(
-            '<div class="lab-blank">Choose one DICOM series above: as a zip, or the folder that '
-            "holds its files. It is read at once, and only this browser session can see it.</div>"
-        )
+        with messages:
+            blank(
+                "Choose one DICOM series above: as a zip, or the folder that holds its files. It "
+                "is read at once, and only this browser session can see it."
+            )
         return None
     hold_uploads(state.session_name())
-    known = state.remembered_upload(key)
-    if not isinstance(known, UploadJob) or known.removed:
+    # Remembered, so that a rerun does not unpack it again.
+    before, known = state.recall(state.UPLOAD_KEY, ("", None))
+    if before != key or known.removed:
         known = start_upload(
             key,
             files,
@@ -46,7 +49,7 @@ def upload_panel(messages: DeltaGenerator) -> Path | None:
             session=state.session_name(),
             settings=settings(),
         )
-        state.remember_upload(key, known)
+        state.remember(state.UPLOAD_KEY, (key, known))
     with messages:
         return _outcome(known)
 

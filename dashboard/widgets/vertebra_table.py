@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from core.constants import VERTEBRAE
 from core.inference.study_scores import Calls, StudyScores
-from dashboard.widgets.palette import VERTEBRA_COLORS
+from core.visualization.colors import VERTEBRA_COLORS
+from dashboard.widgets.html_table import html_table
 
 
 def vertebra_table(
@@ -24,16 +25,24 @@ def vertebra_table(
         threshold: Vertebra threshold, marked on every probability bar.
         truth: y_j for C1..C7 to compare with; None omits the column.
     """
-    rows = "".join(
-        _row(scores, calls, j, threshold, None if truth is None else truth[j])
-        for j in range(len(VERTEBRAE))
-    )
-    heading = "<th>Truth</th>" if truth is not None else ""
-    return (
-        '<table class="lab-table lab-vertebrae"><thead><tr><th>Level</th><th>Slices</th>'
-        f'<th class="lab-wide">Fracture probability</th><th>Call</th>{heading}</tr></thead>'
-        f"<tbody>{rows}</tbody></table>"
-    )
+    rows: list[list[str]] = []
+    for j, name in enumerate(VERTEBRAE):
+        span, called = scores.ranges[j], calls.vertebrae[j]
+        row = [
+            color_chip(VERTEBRA_COLORS[name]) + name,
+            "–" if span is None else f"{span[0]}–{span[1]}",
+            _bar(float(scores.patient.vertebra_probs[j]), threshold, called),
+            call_pill(called),
+        ]
+        rows.append(row if truth is None else [*row, _truth_mark(called, truth[j])])
+    head = ("Level", "Slices", "Fracture probability", "Call", "Truth")
+    columns = head[:-1] if truth is None else head
+    return html_table(columns, rows, looks="lab-vertebrae lab-calls")
+
+
+def color_chip(color: str) -> str:
+    """A small square as HTML, in front of a name."""
+    return f'<span class="lab-chip" style="background:{color}"></span>'
 
 
 def call_pill(called: bool | None) -> str:
@@ -45,22 +54,10 @@ def call_pill(called: bool | None) -> str:
     return '<span class="lab-pill lab-pill-quiet">none</span>'
 
 
-def _row(scores: StudyScores, calls: Calls, j: int, threshold: float, truth: bool | None) -> str:
-    name, called = VERTEBRAE[j], calls.vertebrae[j]
-    prob, span = float(scores.patient.vertebra_probs[j]), scores.ranges[j]
-    extent = "–" if span is None else f"{span[0]}–{span[1]}"
-    tone = {True: "lab-hot", False: "", None: "lab-unseen"}[called]
-    last = "" if truth is None else f"<td>{_truth_mark(called, truth)}</td>"
+def _bar(prob: float, threshold: float, called: bool | None) -> str:
+    tone = {True: " lab-hot", False: "", None: " lab-unseen"}[called]
     return (
-        f'<tr class="{tone}"><td><span class="lab-chip" style="background:{VERTEBRA_COLORS[name]}">'
-        f"</span>{name}</td><td>{extent}</td>"
-        f"<td>{_bar(prob, threshold)}</td><td>{call_pill(called)}</td>{last}</tr>"
-    )
-
-
-def _bar(prob: float, threshold: float) -> str:
-    return (
-        '<span class="lab-bar-cell"><span class="lab-bar">'
+        f'<span class="lab-bar-cell{tone}"><span class="lab-bar">'
         f'<span class="lab-bar-fill" style="width:{100 * prob:.1f}%"></span>'
         f'<span class="lab-bar-tick" style="left:{100 * threshold:.1f}%"></span>'
         f'</span><span class="lab-number">{prob:.3f}</span></span>'

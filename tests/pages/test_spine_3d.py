@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from core.visualization.scene import SceneSources
 from core.visualization.scene_surfaces import PackedParts
 from dashboard.spine_3d import scene, second_renderer, surfaces
 from dashboard.spine_3d.viewer import SceneEvents
@@ -137,7 +138,7 @@ def test_surfaces_that_cannot_be_built_are_an_error_with_a_way_on(at_work, monke
     def broken(*_args, **_options):
         raise SceneError("The mask is broken; export it again.")
 
-    monkeypatch.setattr(surfaces, "build_packed", broken)
+    monkeypatch.setattr(SceneSources, "build", broken)
     monkeypatch.setattr(surfaces, "load_parts", lambda *_: None)
     surfaces._pool.clear()
     app = open_page("spine_3d")
@@ -168,13 +169,13 @@ def test_only_so_many_surfaces_stay_in_memory():
 @pytest.mark.parametrize("ending", ["gif"])
 def test_a_film_that_fails_says_why_in_one_sentence(at_work, ending):
     from core.errors import SceneError
-    from core.visualization.labels import labels_from_mask
+    from core.visualization.labels import VertebraLabels
     from core.visualization.scene import scene_info
     from core.visualization.scene_surfaces import build_parts, pack_parts, parts_key
     from tests.core.visualization.solids import volume_of
 
     volume = volume_of([[[0] * 8] * 8] * 4)
-    parts = build_parts(volume, labels_from_mask(volume.hu.astype("uint8")))
+    parts = build_parts(volume, VertebraLabels(volume.hu.astype("uint8"), "mask"))
     packed = pack_parts(parts, parts_key("empty"), volume)
     with pytest.raises(SceneError, match="no vertebra to draw"):
         surfaces.film_of(packed, scene_info(volume, parts, {}), ending)

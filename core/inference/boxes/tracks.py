@@ -135,17 +135,20 @@ def detect(
     )
 
 
-def link_tracks(slices: IntArray, boxes: FloatArray, scores: FloatArray, *, iou: float) -> IntArray:
+def link_tracks(
+    slices: IntArray, boxes: FloatArray, scores: FloatArray, *, iou: float, gap: int = TRACK_GAP
+) -> IntArray:
     """Number the tracks that boxes form from slice to slice.
 
     From cranial to caudal, each box continues the best overlapping track that ended at most
-    `TRACK_GAP` slices above, in order of decreasing score; otherwise it begins a new track.
+    `gap` slices above, in order of decreasing score; otherwise it begins a new track.
 
     Args:
         slices: int64 (n,).
         boxes: xyxy float64 (n, 4).
         scores: float64 (n,).
         iou: Smallest overlap with the track's last box.
+        gap: Most slices from one box of a track to the next.
 
     Returns:
         int64 (n,), 0.. in the order in which tracks begin.
@@ -154,7 +157,7 @@ def link_tracks(slices: IntArray, boxes: FloatArray, scores: FloatArray, *, iou:
     last: list[int] = []
     for index in np.unique(slices):
         here = np.flatnonzero(slices == index)
-        open_tracks = [t for t, row in enumerate(last) if index - slices[row] <= TRACK_GAP]
+        open_tracks = [t for t, row in enumerate(last) if index - slices[row] <= gap]
         for row in here[np.argsort(-scores[here], kind="stable")]:
             free = [t for t in open_tracks if slices[last[t]] < index]
             overlap = box_iou(boxes[row][np.newaxis], boxes[[last[t] for t in free]])[0]

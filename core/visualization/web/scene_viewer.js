@@ -6,7 +6,7 @@ class SceneViewer {
 
   // root: the element of scene.html; source: {parts, info, plane(query)}; report: told of events.
   constructor(vtk, root, source, report) {
-    Object.assign(this, { vtk, root, source, report, info: source.info });
+    Object.assign(this, { vtk, root, source, report, info: source.info, center: source.info.center });
     this.values = { threshold: this.info.threshold, color: this.judged() ? "probability" : "label", explode: 0, turn: 0, cut: 0,
       slice: this.info.start_slice, chosen: null };
     this.shown = { rest: true, true_boxes: true, predicted_boxes: true, fractures: true, names: true,
@@ -134,12 +134,18 @@ class SceneViewer {
       }
       this.pieces.push(this.piece(entry, points, normals, cells, read(entry.arrays.slices)));
     }
-    this.center = [0, 1, 2].map((a) => {
-      const spine = this.pieces.filter((p) => p.kind === "vertebra");
-      const of = spine.length ? spine : this.pieces;
-      return of.length ? (Math.min(...of.map((p) => p.bounds[2 * a])) +
-        Math.max(...of.map((p) => p.bounds[2 * a + 1]))) / 2 : this.info.center[a];
-    });
+    this.vertebrae = this.pieces.filter((piece) => piece.kind === "vertebra");
+  }
+
+  // An actor that a click goes through, in one colour where one is given.
+  addActor(renderer, mapper, look, color) {
+    const actor = this.vtk.Rendering.Core.vtkActor.newInstance();
+    actor.setMapper(mapper);
+    actor.setPickable(false);
+    actor.getProperty().set(look);
+    if (color) actor.getProperty().setColor(...SceneViewer.rgb(color));
+    renderer.addActor(actor);
+    return actor;
   }
 
   piece(entry, points, normals, cells, slices) {
@@ -151,20 +157,14 @@ class SceneViewer {
       name: "Normals", numberOfComponents: 3, values: normals }));
     const mapper = vtk.Rendering.Core.vtkMapper.newInstance({ scalarVisibility: false });
     mapper.setInputData(data);
-    const actor = vtk.Rendering.Core.vtkActor.newInstance();
-    actor.setMapper(mapper);
-    actor.getProperty().set({ ambient: 0.16, diffuse: 0.86, specular: 0.18, specularPower: 18 });
-    if (entry.kind === "rest") {
-      actor.getProperty().setOpacity(0.14);
-      actor.getProperty().setColor(...SceneViewer.rgb("#C9D3DA"));
-      actor.setPickable(false);
-    }
-    if (entry.kind === "fracture") {
-      actor.getProperty().setColor(...SceneViewer.rgb("#F2187B"));
-      actor.getProperty().set({ ambient: 0.75, diffuse: 0.4 });
-      actor.setPickable(false);
-    }
-    (entry.kind === "fracture" ? this.over : this.renderer).addActor(actor);
+    const bone = { ambient: 0.16, diffuse: 0.86, specular: 0.18, specularPower: 18 };
+    const [renderer, look, color] = {
+      vertebra: [this.renderer, bone, null],
+      rest: [this.renderer, { ...bone, opacity: 0.14 }, "#C9D3DA"],
+      fracture: [this.over, { ...bone, ambient: 0.75, diffuse: 0.4 }, "#F2187B"],
+    }[entry.kind];
+    const actor = this.addActor(renderer, mapper, look, color);
+    actor.setPickable(entry.kind === "vertebra");
     const sample = [];
     const stride = 3 * Math.max(1, Math.floor(points.length / 3 / 90));
     for (let k = 0; k < points.length; k += stride) sample.push([points[k], points[k + 1], points[k + 2]]);
@@ -185,12 +185,7 @@ class SceneViewer {
         tube.setInputData(data);
         const mapper = vtk.Rendering.Core.vtkMapper.newInstance({ scalarVisibility: false });
         mapper.setInputConnection(tube.getOutputPort());
-        const actor = vtk.Rendering.Core.vtkActor.newInstance();
-        actor.setMapper(mapper);
-        actor.getProperty().set({ ambient: 0.7, diffuse: 0.4, specular: 0 });
-        actor.getProperty().setColor(...SceneViewer.rgb(color));
-        actor.setPickable(false);
-        this.over.addActor(actor);
+        const actor = this.addActor(this.over, mapper, { ambient: 0.7, diffuse: 0.4, specular: 0 }, color);
         this.boxes.push({ kind, actor, near: box.vertebra });
       }
     }
@@ -202,7 +197,7 @@ class SceneViewer {
     if (!this.judged()) this.values.color = "probability";
     this.info = info;
     if (!this.judged()) this.values.color = "label";
-    for (const choice of this.root.querySelectorAll("[data-color]")) choice.checked = choice.dataset.color === this.values.color;
+    this.offerColors();
     this.addBoxes();
     for (const box of this.root.querySelectorAll("[data-show]")) this.offer(box);
     this.recolor();
@@ -215,13 +210,9 @@ class SceneViewer {
       const plane = vtk.Filters.Sources.vtkPlaneSource.newInstance();
       const mapper = vtk.Rendering.Core.vtkMapper.newInstance();
       mapper.setInputConnection(plane.getOutputPort());
-      const actor = vtk.Rendering.Core.vtkActor.newInstance();
-      actor.setMapper(mapper);
-      actor.setPickable(false);
+      const actor = this.addActor(this.renderer, mapper, { lighting: false, ambient: 1, diffuse: 0 });
       actor.setVisibility(false);
       actor.setForceOpaque(true);
-      actor.getProperty().set({ lighting: false, ambient: 1, diffuse: 0 });
-      this.renderer.addActor(actor);
       this.planes[name] = { plane, actor, wanted: null, busy: false, shown: null };
     }
     this.clip = vtk.Common.DataModel.vtkPlane.newInstance();
@@ -246,7 +237,7 @@ class SceneViewer {
   }
 
   addNames() {
-    this.tags = this.pieces.filter((p) => p.kind === "vertebra").map((piece) => {
+    this.tags = this.vertebrae.map((piece) => {
       const tag = document.createElement("button");
       tag.className = "lab3d-tag";
       tag.textContent = piece.name;
@@ -275,8 +266,7 @@ class SceneViewer {
   recolor() {
     const unseen = SceneViewer.rgb("#9AA7B1");
     const plain = SceneViewer.rgb("#CFC9BC");
-    for (const piece of this.pieces) {
-      if (piece.kind !== "vertebra") continue;
+    for (const piece of this.vertebrae) {
       const level = this.info.levels[piece.name];
       const known = level && level.prob !== null;
       const by = this.values.color;
@@ -328,7 +318,7 @@ class SceneViewer {
     if (name === "fracture") return this.fly();
     const direction = { anterior: [0, -1, 0], posterior: [0, 1, 0], left: [1, 0, 0], right: [-1, 0, 0],
       oblique: [0.62, -0.72, 0.3] }[name];
-    const spine = this.pieces.filter((p) => p.kind === "vertebra");
+    const spine = this.vertebrae;
     const tall = spine.length ? Math.max(...spine.map((p) => p.bounds[5])) - Math.min(...spine.map((p) => p.bounds[4])) : 150;
     this.move(this.center, direction, this.distance(Math.max(tall, 80) * 1.22), smooth);
   }
@@ -339,14 +329,8 @@ class SceneViewer {
     return height / 2 / Math.tan(angle / 2) / Math.min(1, aspect * 1.15);
   }
 
-  suspect() {
-    const seen = Object.entries(this.info.levels).filter(([name, l]) => l.prob !== null &&
-      this.pieces.some((p) => p.kind === "vertebra" && p.name === name));
-    return seen.length ? seen.reduce((a, b) => (b[1].prob > a[1].prob ? b : a))[0] : null;
-  }
-
-  fly(name = this.suspect()) {
-    const piece = this.pieces.find((p) => p.kind === "vertebra" && p.name === name);
+  fly(name = this.info.suspect) {
+    const piece = this.vertebrae.find((p) => p.name === name);
     if (!piece) return;
     const target = [0, 1, 2].map((a) => (piece.bounds[2 * a] + piece.bounds[2 * a + 1]) / 2);
     const offset = piece.actor.getPosition();
@@ -378,7 +362,7 @@ class SceneViewer {
       this.camera.setFocalPoint(...focus);
       this.camera.setPosition(...focus.map((v, k) => v + (t === 1 ? to[k] : (offset[k] / norm) * wanted)));
       this.camera.setViewUp(0, 0, 1);
-      this.near();
+      this.renderer.resetCameraClippingRange();
       this.render();
       this.flying = t < 1;
       if (this.flying) this.flight = requestAnimationFrame(step);
@@ -483,10 +467,7 @@ class SceneViewer {
       const middle = (piece.bounds[4] + piece.bounds[5]) / 2;
       return (middle - this.center[2]) * values.explode * SceneViewer.APART;
     };
-    const offsets = {};
-    for (const piece of this.pieces) {
-      if (piece.kind === "vertebra") offsets[piece.name] = apart(piece);
-    }
+    const offsets = Object.fromEntries(this.vertebrae.map((piece) => [piece.name, apart(piece)]));
     for (const piece of this.pieces) {
       const lift = piece.kind === "rest" ? 0 : offsets[piece.name] ?? 0;
       piece.actor.setPosition(0, 0, lift);
@@ -517,13 +498,9 @@ class SceneViewer {
     }
     this.find("names").hidden = !shown.names;
     this.placeLine();
-    this.near();
-    this.render();
-  }
-
-  // One range for both layers, wide enough for all that can be switched on.
-  near() {
+    // One range for both layers, wide enough for all that can be switched on.
     this.renderer.resetCameraClippingRange();
+    this.render();
   }
 
   choose(name, tell = true) {
@@ -624,6 +601,10 @@ class SceneViewer {
     box.parentElement.title = box.disabled ? "this study has none" : "";
   }
 
+  offerColors() {
+    for (const choice of this.root.querySelectorAll("[data-color]")) choice.checked = choice.dataset.color === this.values.color;
+  }
+
   wire() {
     this.stop = new AbortController();
     const on = (target, event, action) => target.addEventListener(event, action, { signal: this.stop.signal });
@@ -632,15 +613,12 @@ class SceneViewer {
       this.offer(box);
       on(box, "change", () => {
         this.shown[box.dataset.show] = box.checked;
-        if (box.dataset.show === "clip" && box.checked && !this.shown.cut) {
-          this.shown.cut = true;
-          this.root.querySelector('[data-show="cut"]').checked = true;
-        }
+        if (box.dataset.show === "clip" && box.checked) this.showCut();
         this.apply();
       });
     }
+    this.offerColors();
     for (const choice of this.root.querySelectorAll("[data-color]")) {
-      choice.checked = choice.dataset.color === this.values.color;
       on(choice, "change", () => { this.values.color = choice.dataset.color; this.recolor(); });
     }
     const slider = (name, action, last) => {
@@ -656,12 +634,7 @@ class SceneViewer {
     slider("threshold", (v) => { this.values.threshold = v; this.recolor(); }, (v) => this.report({ threshold: v }))
       .value = this.values.threshold;
     slider("explode", (v) => { this.pullApart(v); });
-    const shows = () => {
-      this.shown.cut = true;
-      this.root.querySelector('[data-show="cut"]').checked = true;
-    };
-    slider("cut", (v) => { this.values.cut = v; shows(); this.apply(); });
-    slider("turn", (v) => { this.values.turn = v; shows(); this.apply(); });
+    for (const name of ["cut", "turn"]) slider(name, (v) => { this.values[name] = v; this.showCut(); this.apply(); });
     on(this.find("sagittal").parentElement, "click", (event) => {
       const box = this.find("sagittal").getBoundingClientRect();
       const [top, bottom] = this.sagittalZ ?? [0, 1];
@@ -673,6 +646,11 @@ class SceneViewer {
     on(this.find("picture"), "click", () => this.save());
     this.pickOnClick(on);
     this.camera.onModified(() => this.render());
+  }
+
+  showCut() {
+    this.shown.cut = true;
+    this.root.querySelector('[data-show="cut"]').checked = true;
   }
 
   pickOnClick(on) {
@@ -692,12 +670,12 @@ class SceneViewer {
     picker.setPickFromList(true);
     picker.setTolerance(0);
     picker.initializePickList();
-    for (const piece of this.pieces) if (piece.kind === "vertebra") picker.addPickList(piece.actor);
+    for (const piece of this.vertebrae) picker.addPickList(piece.actor);
     picker.pick([x, y, 0], this.renderer);
     const actor = picker.getActors()[0] ?? null;
     const hit = picker.getDataSet?.() ?? null;
-    const piece = this.pieces.find((p) => p.data === hit) ?? this.pieces.find((p) => p.actor === actor);
-    return piece?.kind === "vertebra" ? piece.name : null;
+    const piece = this.vertebrae.find((p) => p.data === hit) ?? this.vertebrae.find((p) => p.actor === actor);
+    return piece?.name ?? null;
   }
 
   async save() {

@@ -7,7 +7,8 @@ from typing import Final
 import plotly.graph_objects as go
 
 from core.evaluation.histogram import ScoreHistogram
-from dashboard.widgets.palette import NEUTRAL, SUSPICION, with_alpha
+from core.visualization.colors import SUSPICION
+from dashboard.widgets.palette import NEUTRAL, with_alpha
 from dashboard.widgets.plot_area import LOW, lay_out
 
 POSITIVE: Final = SUSPICION

@@ -10,9 +10,10 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from core.constants import VERTEBRAE
+from core.visualization.colors import VERTEBRA_COLORS
 from dashboard.evaluation.charts.roc_pr import DrawnCurve, hover_data, reference_line
 from dashboard.widgets.overlay import Mark
-from dashboard.widgets.palette import NEUTRAL, VERTEBRA_COLORS
+from dashboard.widgets.palette import NEUTRAL
 from dashboard.widgets.plot_area import GRID, lay_out
 
 COLUMNS: Final = 4

@@ -11,7 +11,7 @@ from dashboard.widgets.slice_viewer.overlays import (
     vertebra_mask,
 )
 from dashboard.widgets.slice_viewer.ribbon import Ribbon
-from dashboard.widgets.slice_viewer.viewer import ViewerState, slice_viewer
+from dashboard.widgets.slice_viewer.viewer import slice_viewer
 
 __all__ = [
     "BoxOverlay",
@@ -19,7 +19,6 @@ __all__ = [
     "MaskOverlay",
     "Overlay",
     "Ribbon",
-    "ViewerState",
     "fracture_mask",
     "predicted_boxes",
     "slice_viewer",

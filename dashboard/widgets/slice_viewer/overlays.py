@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +12,10 @@ from numpy.typing import NDArray
 from core.constants import MASK_LABELS
 from core.prepared.planes import reduce_labels
 from core.types import BoxPrediction, CTVolume
+from core.visualization.colors import PREDICTED_BOX_COLOR, TRUE_BOX_COLOR, VERTEBRA_COLORS
 from dashboard.studies.served_bytes import PIXELS, PixelSource
-from dashboard.widgets.palette import VERTEBRA_COLORS
 
-FRACTURE_COLOR: Final = "#E8462F"
-TRUE_BOX_COLOR: Final = "#2FBF71"
-PREDICTED_BOX_COLOR: Final = "#F2A93B"
+FRACTURE_COLOR = "#E8462F"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

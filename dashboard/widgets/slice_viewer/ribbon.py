@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from core.constants import VERTEBRAE
 from core.inference.study_scores import StudyScores
 from core.types import CTVolume
-from dashboard.widgets.palette import SUSPICION, VERTEBRA_COLORS
+from core.visualization.colors import SUSPICION, VERTEBRA_COLORS
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, cast
 
@@ -12,7 +11,6 @@ import streamlit as st
 
 from core.constants import DISPLAY_WINDOWS
 from core.prepared.planes import load_planes, planes_grid
-from core.types import CTVolume
 from dashboard.session import state, viewer_place
 from dashboard.session.settings import settings
 from dashboard.studies.open_study import OpenStudy
@@ -33,21 +31,6 @@ _SCRIPTS: Final = (
 """One module in the browser, in this order; `viewer.js` exports what Streamlit calls."""
 
 
-@dataclass(frozen=True, slots=True)
-class ViewerState:
-    """Slice on show and last click.
-
-    Attributes:
-        slice_index: Slice on show.
-        clicked_voxel: (z, y, x) of the last click, z a slice index; None before the first.
-        clicked_lps: The same point in DICOM LPS mm (x, y, z).
-    """
-
-    slice_index: int
-    clicked_voxel: tuple[int, int, int] | None
-    clicked_lps: tuple[float, float, float] | None
-
-
 def slice_viewer(
     study: OpenStudy,
     *,
@@ -57,13 +40,12 @@ def slice_viewer(
     overlays: Sequence[Overlay] = (),
     ribbon: Ribbon | None = None,
     height: int = 560,
-    on_change: Callable[[], None] | None = None,
-) -> ViewerState:
+    leads: bool = False,
+) -> None:
     """Show a study; scrolling and windowing happen in the browser without a rerun.
 
     When the user stops at another slice or clicks a point, the page (or the fragment that calls
-    this) runs again with the new state. Pass the `slice_index` that was returned to stay there;
-    pass another one to go there.
+    this) runs again.
 
     Args:
         study: Study from `open_study`; an upload's pixels go to its owner's session only.
@@ -73,8 +55,8 @@ def slice_viewer(
         overlays: Overlays, drawn in this order.
         ribbon: Probabilities next to the axial pane.
         height: Height of the axial pane in px.
-        on_change: Called before the rerun that a change in the viewer causes; `viewer_state`
-            gives the new state.
+        leads: Whether `state.current_slice` becomes the slice at which the user stops, before the
+            rerun.
     """
     volume = study.volume
     command = viewer_place.viewer_command(key, study.fingerprint, slice_index, volume.n_slices)
@@ -82,19 +64,14 @@ def slice_viewer(
         key=key,
         data=_payload(study, panes, overlays, ribbon, height)
         | {"key": key, "goTo": {"slice": command.slice_index, "serial": command.serial}},
-        on_view_change=on_change or _nothing,
+        # Streamlit reports a state of the browser only to a callback.
+        on_view_change=lambda: _follow(key) if leads else None,
     )
-    return viewer_state(key, volume)
 
 
-def viewer_state(key: str, volume: CTVolume) -> ViewerState:
-    """State of a viewer that was shown in this session."""
-    seen = viewer_place.viewer_report(key)
-    voxel = seen.clicked_voxel
-    if voxel is None or any(not 0 <= v < n for v, n in zip(voxel, volume.hu.shape, strict=True)):
-        return ViewerState(seen.slice_index, None, None)
-    x, y, z = (volume.affine @ np.array([*voxel, 1.0]))[:3]
-    return ViewerState(seen.slice_index, voxel, (float(x), float(y), float(z)))
+def _follow(key: str) -> None:
+    """Adopt the slice that the user scrolled to, before the page is drawn again."""
+    state.go_to_slice(viewer_place.shown_slice(key))
 
 
 def _payload(
@@ -148,7 +125,3 @@ def _mount() -> Any:  # noqa: ANN401 - Streamlit's mounting command has no publi
         css=(_FRONTEND / "viewer.css").read_text(encoding="utf-8"),
         js="\n".join((_FRONTEND / name).read_text(encoding="utf-8") for name in _SCRIPTS),
     )
-
-
-def _nothing() -> None:
-    """Streamlit reports a state of the browser only to a callback."""

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from core.visualization.labels import labels_from_mask
+from core.visualization.labels import VertebraLabels
 from core.visualization.packing import (
     _array,
     pack_surfaces,
@@ -29,7 +29,7 @@ def packed():
     labels[16:26, 8:30, 8:30] = 4
     lines = np.where(np.arange(40) == 20, labels, 0).astype(np.uint8)
     volume = volume_of(np.where(labels > 0, 600, 0), (2.0, 1.0, 1.0))
-    parts = build_parts(volume, labels_from_mask(labels), lines)
+    parts = build_parts(volume, VertebraLabels(labels, "mask"), lines)
     return parts, pack_parts(parts, parts_key("f", labels.tobytes()), volume), volume
 
 
@@ -43,7 +43,7 @@ def test_what_was_packed_comes_back(packed):
         assert np.abs(back.vertebrae[name].points - surface.points).max() < 0.001
         np.testing.assert_array_equal(back.vertebrae[name].triangles, surface.triangles)
         assert back.vertebrae[name].voxel_mm3 == surface.voxel_mm3
-    assert back.n_triangles == parts.n_triangles
+    assert [len(s.triangles) for s in back.surfaces] == [len(s.triangles) for s in parts.surfaces]
 
 
 def test_every_point_knows_its_slice(packed):

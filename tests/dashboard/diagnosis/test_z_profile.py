@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from core.inference.study_scores import score_study
+from core.visualization.colors import VERTEBRA_COLORS
 from dashboard.diagnosis.z_profile import z_profile_figure
-from dashboard.widgets.palette import VERTEBRA_COLORS, with_alpha
+from dashboard.widgets.palette import with_alpha
 from tests.core.inference.test_study_scores import predictions, two_vertebrae
 
 

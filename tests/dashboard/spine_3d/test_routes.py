@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import hashlib
 import json
@@ -14,7 +15,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from core.errors import SceneError
-from core.visualization.labels import labels_from_mask
+from core.visualization.labels import VertebraLabels
 from core.visualization.packing import unpack_surfaces
 from core.visualization.scene import SceneLevel, scene_info
 from core.visualization.scene_surfaces import build_parts, pack_parts, parts_key
@@ -51,7 +52,7 @@ def served():
     labels = np.zeros((16, 30, 30), np.uint8)
     labels[2:7, 8:22, 8:22], labels[9:14, 8:22, 8:22] = 3, 4
     volume = volume_of(np.where(labels > 0, 700, 40), (2.0, 1.0, 1.0))
-    parts = build_parts(volume, labels_from_mask(labels))
+    parts = build_parts(volume, VertebraLabels(labels, "mask"))
     packed = pack_parts(parts, parts_key("routes", labels.tobytes()), volume)
     levels = {
         "C3": SceneLevel("C3", "#4B61DC", 0.2, (0.2,) * 16, (2, 6), 3),
@@ -74,6 +75,7 @@ def test_the_browser_gets_surfaces_and_what_they_mean(served):
     assert said["levels"]["C7"] == {
         "color": "#8FA1AE", "prob": None, "slice_probs": [], "slices": None, "peak": None,
     }  # fmt: skip
+    assert said["suspect"] == "C4"
     assert said["absent"] == ["true_boxes", "predicted_boxes", "fractures", "rest"]
     assert len(said["slice_z"]) == 16
     assert info.suspect.name == "C4"
@@ -128,11 +130,14 @@ def test_a_scene_says_the_same_before_and_after_its_surfaces(served):
     assert bare.suspect is None
     assert bare.with_parts(packed.unpack()).suspect.name == "C4"
     assert bare.with_parts(packed.unpack()).parts.keys() == info.parts.keys()
+    parts = packed.unpack()
+    upper = dataclasses.replace(parts, vertebrae={"C3": parts.vertebrae["C3"]})
+    assert bare.center == pytest.approx([14.5, 14.5, -15])
+    # Slices 2 to 6 at 2 mm.
+    assert bare.with_parts(upper).center == pytest.approx([14.5, 14.5, -8], abs=0.3)
 
 
 def test_a_threshold_alone_makes_no_other_scene(served):
-    import dataclasses
-
     _, _, info, _, _ = served
     assert dataclasses.replace(info, threshold=0.9).digest() == info.digest()
     assert dataclasses.replace(info, start_slice=2).digest() != info.digest()

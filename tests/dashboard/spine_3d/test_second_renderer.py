@@ -7,10 +7,10 @@ import pytest
 
 from core.errors import SceneError
 from core.system.sandbox import ConfinedWorker, Limits
-from core.visualization.labels import labels_from_mask
+from core.visualization.labels import VertebraLabels
 from core.visualization.plotter import SceneLook
 from core.visualization.scene_surfaces import build_parts, pack_parts, parts_key
-from dashboard.spine_3d import second_renderer
+from dashboard.spine_3d import second_renderer, surfaces
 from tests.core.visualization.solids import volume_of
 
 
@@ -20,7 +20,7 @@ def packed():
     labels = np.zeros(hu.shape, np.uint8)
     labels[2:9, 6:18, 6:18] = 4
     volume = volume_of(hu)
-    return pack_parts(build_parts(volume, labels_from_mask(labels)), parts_key("c4"), volume)
+    return pack_parts(build_parts(volume, VertebraLabels(labels, "mask")), parts_key("c4"), volume)
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +38,7 @@ def hang(request, progress):
 @pytest.mark.slow
 def test_a_renderer_that_hangs_is_ended_and_the_sentence_has_a_remedy(packed, monkeypatch):
     worker = ConfinedWorker(hang, Limits(1 << 30, 1.0))
-    monkeypatch.setattr(second_renderer, "_worker", lambda: worker)
+    monkeypatch.setattr(surfaces, "_worker", lambda *_: worker)
     job = second_renderer.page_job(packed, SceneLook({}))
     with pytest.raises(SceneError):
         job.future.result(timeout=120)

@@ -43,9 +43,8 @@ def test_predicted_boxes_are_placed_in_patient_coordinates(study, monkeypatch):
     localiser(monkeypatch, raw_boxes(0.95), threshold=0.2)
     (found,) = surfaces.predicted_boxes(study)
     # Fusion extends a box to the neighbouring slices.
-    assert found.slices == (3, 7)
-    assert found.corners.min(axis=0) == pytest.approx([9.5, 11.5, -15])
-    assert found.corners.max(axis=0) == pytest.approx([21.5, 25.5, -5])
+    assert found.min(axis=0) == pytest.approx([9.5, 11.5, -15])
+    assert found.max(axis=0) == pytest.approx([21.5, 25.5, -5])
 
 
 def test_boxes_below_the_operating_point_and_studies_without_a_run_show_nothing(study, monkeypatch):

@@ -6,13 +6,8 @@ import numpy as np
 import pytest
 
 from core.constants import VERTEBRAE
-from dashboard.widgets.palette import (
-    MODEL_COLORS,
-    SUSPICION,
-    VERTEBRA_COLORS,
-    model_styles,
-    with_alpha,
-)
+from core.visualization.colors import SUSPICION, VERTEBRA_COLORS
+from dashboard.widgets.palette import MODEL_COLORS, model_styles, with_alpha
 
 # Machado, Oliveira and Fernandes (2009), severity 1.0, on linear RGB.
 VISIONS = {

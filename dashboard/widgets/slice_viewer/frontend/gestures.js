@@ -2,6 +2,10 @@
 
 const STILL_PX = 4;
 const NOTCH_PX = 50;
+/** Slices that a key moves. */
+const KEY_STEPS = {
+  ArrowUp: -1, ArrowLeft: -1, ArrowDown: 1, ArrowRight: 1, PageUp: -10, PageDown: 10, Home: -1e6, End: 1e6,
+};
 
 class Gestures {
   constructor(viewer, pane, signal) {
@@ -100,10 +104,7 @@ class Gestures {
   keyed(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const { viewer, pane } = this;
-    const step = {
-      ArrowUp: -1, ArrowLeft: -1, ArrowDown: 1, ArrowRight: 1, PageUp: -10, PageDown: 10,
-      Home: -1e6, End: 1e6,
-    }[event.key];
+    const step = KEY_STEPS[event.key];
     const presets = Object.keys(viewer.data.windows);
     if (step) viewer.scroll(pane.kind, step);
     else if (event.key === "+" || event.key === "=") this.zoomMiddle(1.25);

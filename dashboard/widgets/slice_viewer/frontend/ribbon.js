@@ -36,9 +36,9 @@ class RibbonStrip {
   }
 
   keyed(event) {
-    const step = { ArrowUp: -1, ArrowDown: 1, PageUp: -10, PageDown: 10, Home: -1e6, End: 1e6 };
-    if (!(event.key in step)) return;
-    this.viewer.scroll("axial", step[event.key]);
+    const step = KEY_STEPS[event.key];
+    if (!step) return;
+    this.viewer.scroll("axial", step);
     event.preventDefault();
   }
 

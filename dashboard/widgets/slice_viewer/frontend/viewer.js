@@ -11,7 +11,6 @@ class Viewer {
     this.listeners = new AbortController();
     const { signal } = this.listeners;
     this.at = { z: 0, y: 0, x: 0 };
-    this.clicked = null;
     this.layers = [];
     this.direction = 1;
     this.times = [];
@@ -36,7 +35,6 @@ class Viewer {
     this.root.style.setProperty("--height", `${data.height}px`);
     if (this.serial !== data.goTo.serial) {
       this.serial = data.goTo.serial;
-      this.clicked = null;
       this.reported = "";
       clearTimeout(this.reporting);
       this.show(data.goTo.slice);
@@ -168,7 +166,6 @@ class Viewer {
 
   click(voxel) {
     this.at = voxel;
-    this.clicked = [voxel.z, voxel.y, voxel.x];
     this.goTo(voxel.z);
     this.point(voxel);
   }
@@ -190,7 +187,7 @@ class Viewer {
   report() {
     clearTimeout(this.reporting);
     this.reporting = setTimeout(() => {
-      const view = { slice: this.at.z, voxel: this.clicked, serial: this.serial };
+      const view = { slice: this.at.z, serial: this.serial };
       const text = JSON.stringify(view);
       if (text === this.reported) return;
       this.reported = text;
@@ -215,20 +212,21 @@ class Viewer {
   announce() {
     const { geometry, at } = this;
     const { canvas } = this.panes.axial;
-    canvas.setAttribute("aria-valuemax", geometry.slices - 1);
-    canvas.setAttribute("aria-valuenow", at.z);
+    const place = (slider, count, now) => {
+      slider.setAttribute("aria-valuemax", count - 1);
+      slider.setAttribute("aria-valuenow", now);
+    };
+    place(canvas, geometry.slices, at.z);
     const words = this.data.ribbon ? this.ribbon.words(at.z) : `Slice ${at.z} of ${geometry.slices - 1}`;
     canvas.setAttribute("aria-valuetext", `${words}, z ${geometry.zMm[at.z].toFixed(1)} mm`);
     canvas.dataset.drawn = this.slices.peek(at.z) ? at.z : "";
     for (const [kind, value] of [["sagittal", at.x], ["coronal", at.y]]) {
       const other = this.panes[kind].canvas;
-      other.setAttribute("aria-valuemax", geometry.depth(kind) - 1);
-      other.setAttribute("aria-valuenow", value);
+      place(other, geometry.depth(kind), value);
       other.dataset.drawn = this.planes.voxels ? value : "";
     }
     const strip = this.ribbon.canvas;
-    strip.setAttribute("aria-valuemax", geometry.slices - 1);
-    strip.setAttribute("aria-valuenow", at.z);
+    place(strip, geometry.slices, at.z);
     strip.setAttribute("aria-valuetext", words);
     strip.title = this.data.ribbon ? `${words}. Click to jump.` : "";
   }
