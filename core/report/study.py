@@ -64,7 +64,6 @@ class StudyReport:
         points: Operating points for patient and vertebrae.
         vertebrae: C1..C7.
         slice_probs: float64 (n_slices,), p_i; NaN where no vertebra was seen.
-        z_mm: float64 (n_slices,), decreasing.
         pictures: With captions.
         notes: Choices made while reading the series.
     """
@@ -79,7 +78,6 @@ class StudyReport:
     points: dict[str, SavedOperatingPoint]
     vertebrae: tuple[ReportVertebra, ...]
     slice_probs: NDArray[np.float64]
-    z_mm: NDArray[np.float64]
     pictures: tuple[Picture, ...]
     notes: tuple[str, ...]
 
@@ -139,7 +137,6 @@ def build_report(
         points=points,
         vertebrae=rows,
         slice_probs=np.where(reading.patient.slice_seen, reading.patient.slice_probs, np.nan),
-        z_mm=volume.z_mm,
         pictures=_pictures(volume, reading, rows, pair, raw, explain=explain),
         notes=volume.notes,
     )

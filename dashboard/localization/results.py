@@ -8,6 +8,7 @@ from typing import Any, cast
 import cv2
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
@@ -49,31 +50,36 @@ def held_out_results(chosen: BoxChoice) -> None:
         "patients."
     )
     _tiles(report)
-    left, right = st.columns(2, gap="medium")
-    with left:
-        st.markdown("**How much do the boxes overlap?**")
-        st.plotly_chart(iou_histogram(report), config=CONFIG, key="loc_iou_chart")
-        st.caption("Grey: true boxes that no box on their slice overlaps at this score.")
-    with right:
-        st.markdown("**How many are found at how many false alarms?** (FROC)")
-        st.plotly_chart(froc_figure(report), config=CONFIG, key="loc_froc_chart")
-        st.caption(
+    _chart_row(
+        (
+            "**How much do the boxes overlap?**", iou_histogram(report), "loc_iou_chart",
+            "Grey: true boxes that no box on their slice overlaps at this score.",
+        ),
+        (
+            "**How many are found at how many false alarms?** (FROC)", froc_figure(report),
+            "loc_froc_chart",
             "Each point is a score threshold. Found: the centre of the box is in the true box. "
-            "Dotted: one false mark per study."
-        )
-    left, right = st.columns(2, gap="medium")
-    with left:
-        st.markdown("**Which kinds of fracture?**")
-        st.plotly_chart(
-            group_figure(by_group(report, cohort.kinds), "kind"), config=CONFIG, key="loc_kinds"
-        )
-    with right:
-        st.markdown("**Which vertebra?**")
-        st.plotly_chart(
-            group_figure(by_group(report, cohort.vertebrae), "vertebra"), config=CONFIG,
-            key="loc_vertebrae",
-        )  # fmt: skip
+            "Dotted: one false mark per study.",
+        ),
+    )  # fmt: skip
+    kinds, vertebrae = by_group(report, cohort.kinds), by_group(report, cohort.vertebrae)
+    _chart_row(
+        ("**Which kinds of fracture?**", group_figure(kinds, "kind"), "loc_kinds", ""),
+        ("**Which vertebra?**", group_figure(vertebrae, "vertebra"), "loc_vertebrae", ""),
+    )
     _gallery(chosen, cohort, fused_boxes(*key, chosen.settings), report)
+
+
+def _chart_row(*charts: tuple[str, go.Figure, str, str]) -> None:
+    """Draw charts side by side: title, figure, key and caption of each."""
+    for column, (title, figure, key, caption) in zip(
+        st.columns(len(charts), gap="medium"), charts, strict=True
+    ):
+        with column:
+            st.markdown(title)
+            st.plotly_chart(figure, config=CONFIG, key=key)
+            if caption:
+                st.caption(caption)
 
 
 def _tiles(report: DetectionReport) -> None:
@@ -109,20 +115,11 @@ def _gallery(
     if pictures is None:
         return
     order = np.argsort(report.top_iou, kind="stable")
-    seen: dict[str, list[int]] = {"best": [], "worst": []}
-    for name, rows in (("worst", order), ("best", order[::-1])):
-        studies: set[int] = set()
-        for row in rows:
-            study = int(cohort.truth.study[row])
-            if study not in studies and len(seen[name]) < _EACH:
-                studies.add(study)
-                seen[name].append(int(row))
-    for name, title in (
-        ("best", "Best boxes, one per study"),
-        ("worst", "Worst boxes, one per study"),
-    ):
-        st.markdown(f"**{title}** – green: truth, amber: the localiser")
-        for column, row in zip(st.columns(_EACH), seen[name], strict=False):
+    for name, rows in (("Best", order[::-1]), ("Worst", order)):
+        st.markdown(f"**{name} boxes, one per study** – green: truth, amber: the localiser")
+        _, first = np.unique(cohort.truth.study[rows], return_index=True)
+        shown_rows = rows[np.sort(first)[:_EACH]].tolist()
+        for column, row in zip(st.columns(_EACH), shown_rows, strict=False):
             study_id = cohort.study_ids[int(cohort.truth.study[row])]
             index = int(cohort.truth.slice_index[row])
             if (study_id, index) not in pictures.index:

@@ -40,20 +40,17 @@ def _viewers(
     found: Detections,
     chosen: BoxChoice,
 ) -> None:
-    truth = _truth(study, choice)
+    record = choice.record
+    truth = [] if record is None else boxes_on_volume(record.boxes, study.volume)
     state.enter_study(study.fingerprint, study.volume.n_slices, _start(found, truth, study))
     kept = raw.scores >= chosen.settings.skip_below
     before = as_boxes(raw.slice_index[kept], raw.xyxy[kept], raw.scores[kept])
     after = as_boxes(found.slice_index, found.xyxy, found.scores)
+    least = chosen.threshold
     left, right = st.columns(2, gap="medium")
     for place, key, title, boxes in (
         (left, BEFORE, f"Before fusion · {len(before)} raw boxes", before),
-        (
-            right,
-            AFTER,
-            f"After fusion · {len(after)} boxes with score ≥ {chosen.threshold:g}",
-            after,
-        ),
+        (right, AFTER, f"After fusion · {len(after)} boxes with score ≥ {least:g}", after),
     ):
         with place:
             st.markdown(f"**{title}**")
@@ -82,10 +79,6 @@ def _tracks(found: Detections) -> None:
                 f"slices {box.first_slice}–{box.last_slice} · {box.score:.2f}",
                 key=f"loc_track_{number}", on_click=state.go_to_slice, args=(middle,),
             )  # fmt: skip
-
-
-def _truth(study: OpenStudy, choice: StudyChoice) -> list[BoxPrediction]:
-    return [] if choice.record is None else boxes_on_volume(choice.record.boxes, study.volume)
 
 
 def _start(found: Detections, truth: list[BoxPrediction], study: OpenStudy) -> int:

@@ -18,6 +18,7 @@ from dashboard.studies.cohort import CurrentDataSet, all_bundles
 from dashboard.studies.current_set import cohort_title, current_cohort
 from dashboard.tour.bar import tour_start
 from dashboard.widgets.frame import cohort_name, draw
+from dashboard.widgets.html_table import html_table
 from dashboard.widgets.notices import show_error
 
 PROJECT_RESULTS = (
@@ -89,27 +90,19 @@ def bundles_card() -> None:
             "studies.</p></section>"
         )
         return
-    rows = "".join(_bundle_row(bundle) for bundle in found)
-    st.html(
-        '<section class="lab-card"><h2>Networks</h2><div class="lab-scroll">'
-        '<table class="lab-table"><thead><tr><th>Bundle</th><th>Task</th>'
-        "<th>Held-out figure (95 % interval)</th></tr></thead>"
-        f"<tbody>{rows}</tbody></table></div></section>"
-    )
+    headings = ("Bundle", "Task", "Held-out figure (95 % interval)")
+    table = html_table(headings, map(_bundle_row, found), looks="")
+    st.html(f'<section class="lab-card"><h2>Networks</h2>{table}</section>')
 
 
 def project_results_card() -> None:
     """Draw the team's own results on RSNA data, separate from all figures of this program."""
-    rows = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
-        for row in PROJECT_RESULTS
-    )
+    table = html_table(("Task", "Level", "Figure", "ROC AUC"), PROJECT_RESULTS, looks="")
     st.html(
         '<section class="lab-card"><h2>The project on RSNA 2022</h2>'
         '<p class="lab-muted">Measured by the team on 2,019 real studies, not on the synthetic '
         "data set: these figures are not comparable with those of the networks above.</p>"
-        '<div class="lab-scroll"><table class="lab-table"><thead><tr><th>Task</th><th>Level</th>'
-        f"<th>Figure</th><th>ROC AUC</th></tr></thead><tbody>{rows}</tbody></table></div></section>"
+        f"{table}</section>"
     )
 
 
@@ -126,16 +119,11 @@ def _data_set(cohort: CurrentDataSet, title: str | None) -> str:
             ("fractured" if labelled else "fractured (no labels)", share),
         )
     )
-    warning = (
-        f'<p class="lab-warning" role="note">{escape(SYNTHETIC_WARNING)}</p>'
-        if cohort.synthetic
-        else ""
-    )
-    onward = (
-        "Chosen on the Dataset page."
-        if title
-        else "To use another data set: <code>RSNA_ROOT=/data make run</code>."
-    )
+    warning, onward = "", "Chosen on the Dataset page."
+    if cohort.synthetic:
+        warning = f'<p class="lab-warning" role="note">{escape(SYNTHETIC_WARNING)}</p>'
+    if not title:
+        onward = "To use another data set: <code>RSNA_ROOT=/data make run</code>."
     return (
         f'<section class="lab-card"><h2>Data set in use: {escape(title or cohort_name(cohort))}'
         f'</h2><dl class="lab-figures">{figures}</dl>{warning}'
@@ -152,12 +140,11 @@ def _no_data_set() -> str:
     )
 
 
-def _bundle_row(bundle: BundleInfo) -> str:
+def _bundle_row(bundle: BundleInfo) -> tuple[str, str, str]:
     config = bundle.config
-    synthetic = trained_on_synthetic(bundle)
-    pill = (
-        ' <span class="lab-pill lab-pill-outline">trained on synthetic</span>' if synthetic else ""
-    )
+    pill = ""
+    if trained_on_synthetic(bundle):
+        pill = ' <span class="lab-pill lab-pill-outline">trained on synthetic</span>'
     how = config.preparation
     crop = "whole slice" if how.crop == 1 else f"central {100 * how.crop:.0f} %"
     if how.field_mm is not None:
@@ -166,23 +153,19 @@ def _bundle_row(bundle: BundleInfo) -> str:
         f"{config.backbone}, {config.parameters / 1e6:.1f} M parameters · "
         f"{how.size} px, {crop}, window C {how.window_center:g} W {how.window_width:g} HU"
     )
-    cells = (
+    return (
         f'<b>{escape(config.name)}</b>{pill}<br><span class="lab-muted">{escape(facts)}</span>',
         escape(config.title),
         _figure(bundle),
     )
-    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
 
 
 def _figure(bundle: BundleInfo) -> str:
     figure = headline(bundle)
     if figure is None:
         return '<span class="lab-muted">not measured</span>'
-    interval = (
-        ""
-        if math.isnan(figure.low) or math.isnan(figure.high)
-        else f" ({figure.low:.3f}–{figure.high:.3f})"
-    )
+    known = math.isfinite(figure.low) and math.isfinite(figure.high)
+    interval = f" ({figure.low:.3f}–{figure.high:.3f})" if known else ""
     patients = "" if figure.n_patients is None else f", {figure.n_patients} studies"
     return (
         f'<b class="lab-number">{figure.value:.3f}</b>{interval}'

@@ -31,13 +31,11 @@ def spine_mark(*, suspected: str = "C5") -> str:
 def _vertebra(name: str, color: str, place: tuple[int, int, int], *, cracked: bool) -> str:
     x, y, tilt = place
     reach = {"C1": 34, "C2": 56, "C7": 84}.get(name, 58 + 3 * int(name[1]))
-    crack = (
-        '<path d="M-24 -2 l9 5 l6 -8 l9 9 l8 -6 l15 6" fill="none" stroke="#0c2133" '
-        'stroke-width="6" stroke-linejoin="round"/>'
-        f'<path d="M-24 -2 l9 5 l6 -8 l9 9 l8 -6 l15 6" fill="none" stroke="{SUSPICION}" '
-        'stroke-width="3" stroke-linejoin="round" stroke-linecap="round"/>'
-        if cracked
-        else ""
+    strokes = (("#0c2133", 6), (SUSPICION, 3)) if cracked else ()
+    crack = "".join(
+        f'<path d="M-24 -2 l9 5 l6 -8 l9 9 l8 -6 l15 6" fill="none" stroke="{ink}" '
+        f'stroke-width="{width}" stroke-linejoin="round" stroke-linecap="round"/>'
+        for ink, width in strokes
     )
     tone = f'fill="{SUSPICION}" fill-opacity="1" font-weight="700"' if cracked else ""
     return (
