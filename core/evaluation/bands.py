@@ -15,19 +15,17 @@ from core.types import FloatArray
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CurveBand:
-    """Pointwise percentile bands over a grid.
+    """Pointwise 95 % percentile bands over a grid.
 
     Attributes:
         grid: float64 (g,), 0..1: false-positive rate of the ROC band, recall of the other.
         roc: float64 (2, g), lower and upper sensitivity.
         precision: float64 (2, g), the same at the first threshold that reaches the recall.
-        replicates: Replicates that drew both classes.
     """
 
     grid: FloatArray
     roc: FloatArray
     precision: FloatArray
-    replicates: int
 
 
 def curve_bands(
@@ -35,7 +33,6 @@ def curve_bands(
     *,
     replicates: int = 1000,
     seed: int = 0,
-    confidence: float = 0.95,
     points: int = 101,
 ) -> CurveBand | None:
     """Bands of both curves; None where a class is missing or there are fewer than two patients.
@@ -61,11 +58,8 @@ def curve_bands(
         alarms = np.append(0.0, false_positives / false_positives[-1])
         roc[r] = np.interp(grid, alarms, recall)
         precision[r] = _precision_at(grid, recall, true_positives, false_positives)
-    tail = (1.0 - confidence) / 2
-    ends = [tail, 1.0 - tail]
-    return CurveBand(
-        grid, np.quantile(roc, ends, axis=0), np.quantile(precision, ends, axis=0), len(found)
-    )
+    ends = [0.025, 0.975]
+    return CurveBand(grid, np.quantile(roc, ends, axis=0), np.quantile(precision, ends, axis=0))
 
 
 def _called(sample: Resampled, chosen: NDArray[np.bool_], thresholds: FloatArray) -> FloatArray:

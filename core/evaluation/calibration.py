@@ -26,20 +26,16 @@ class Reliability:
         positive_share: float64 (b,).
         interval: float64 (2, b), Wilson's 95 % interval of the share, items taken as independent.
         counts: int64 (b,), items in the bin.
-        edges: float64 (b, 2), the bin's limits.
         brier: Mean squared error (Brier, 1950).
         expected_error: sum_b n_b/n |share_b - mean_b|.
-        largest_error: max_b |share_b - mean_b|.
     """
 
     mean_score: NDArray[np.float64]
     positive_share: NDArray[np.float64]
     interval: NDArray[np.float64]
     counts: NDArray[np.int64]
-    edges: NDArray[np.float64]
     brier: float
     expected_error: float
-    largest_error: float
 
 
 def reliability(
@@ -67,29 +63,22 @@ def reliability(
     places, n_bins = bin_places(values, edges), len(edges) - 1
     counts = np.bincount(places, minlength=n_bins)
     used = counts > 0
-    positives = np.bincount(places, labels, minlength=n_bins)[used]
     counts = counts[used]
     mean = np.bincount(places, values, minlength=n_bins)[used] / counts
-    share = positives / counts
-    gaps = np.abs(share - mean)
+    share = np.bincount(places, labels, minlength=n_bins)[used] / counts
     return Reliability(
         mean_score=mean,
         positive_share=share,
-        interval=wilson_interval(positives, counts),
+        interval=_wilson_interval(share, counts),
         counts=counts,
-        edges=np.column_stack([edges[:-1], edges[1:]])[used],
         brier=float(np.mean((values - labels) ** 2)),
-        expected_error=float((gaps * counts).sum() / len(values)),
-        largest_error=float(gaps.max()),
+        expected_error=float((np.abs(share - mean) * counts).sum() / len(values)),
     )
 
 
-def wilson_interval(
-    positives: NDArray[np.number[Any]], counts: NDArray[np.integer[Any]]
-) -> FloatArray:
+def _wilson_interval(share: FloatArray, counts: NDArray[np.integer[Any]]) -> FloatArray:
     """95 % interval of a share (Wilson, 1927), float64 (2, b), lower and upper ends."""
     z = 1.959963984540054
-    share = np.asarray(positives / counts, np.float64)
     centre = (share + z**2 / (2 * counts)) / (1 + z**2 / counts)
     half = z * np.sqrt(share * (1 - share) / counts + z**2 / (4 * counts**2)) / (1 + z**2 / counts)
     return np.clip([centre - half, centre + half], 0.0, 1.0)

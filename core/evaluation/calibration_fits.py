@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -19,41 +20,10 @@ from core.evaluation.resampling import patient_places
 from core.evaluation.tables.evaluation_set import LevelItems
 
 Method = Literal["temperature", "isotonic"]
+Calibration = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 _CLIP: Final = 1e-7
 """Distance from 0 and 1 at which float32 probabilities lose their logit."""
 _LARGEST_TEMPERATURE: Final = 1000.0
-
-
-@dataclass(frozen=True, slots=True)
-class TemperatureFit:
-    """logit p' = logit p / T (Guo et al., 2017).
-
-    Attributes:
-        temperature: T > 0; above 1 moves scores towards 0.5.
-    """
-
-    temperature: float
-
-    def apply(self, scores: ArrayLike) -> NDArray[np.float64]:
-        """Calibrated scores (n,)."""
-        return expit(_logits(np.asarray(scores, np.float64)) / self.temperature)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class IsotonicFit:
-    """Isotonic least-squares fit (Zadrozny and Elkan, 2002), linear between its knots.
-
-    Attributes:
-        knots: float64 (k,), rising scores.
-        values: float64 (k,), calibrated scores there, never falling.
-    """
-
-    knots: NDArray[np.float64]
-    values: NDArray[np.float64]
-
-    def apply(self, scores: ArrayLike) -> NDArray[np.float64]:
-        """Calibrated scores (n,); beyond the knots the nearest value."""
-        return np.interp(np.asarray(scores, np.float64), self.knots, self.values)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,21 +31,27 @@ class CrossFitted:
     """Effect of calibration: each patient's scores by a fit on the other patients.
 
     Attributes:
-        method: The kind of fit.
         scores: float64 (n,), calibrated, in the order of the items.
         before: Reliability of the uncalibrated scores.
         after: Reliability of `scores`.
-        fit: Fit on all patients, for use on new ones.
+        temperature: Temperature of the fit on all patients; None for the isotonic method.
     """
 
-    method: Method
     scores: NDArray[np.float64]
     before: Reliability
     after: Reliability
-    fit: TemperatureFit | IsotonicFit
+    temperature: float | None
 
 
-def fit_temperature(scores: ArrayLike, truth: ArrayLike) -> TemperatureFit:
+def scale(scores: ArrayLike, temperature: float) -> NDArray[np.float64]:
+    """Scores (n,) at a temperature T > 0: logit p' = logit p / T (Guo et al., 2017).
+
+    A temperature above 1 moves scores towards 0.5.
+    """
+    return expit(_logits(np.asarray(scores, np.float64)) / temperature)
+
+
+def fit_temperature(scores: ArrayLike, truth: ArrayLike) -> float:
     """Find the temperature of the lowest log loss, between 1/1000 and 1000.
 
     Raises:
@@ -93,15 +69,18 @@ def fit_temperature(scores: ArrayLike, truth: ArrayLike) -> TemperatureFit:
 
     lowest, highest = -math.log(_LARGEST_TEMPERATURE), math.log(_LARGEST_TEMPERATURE)
     if slope(highest) >= 0:
-        return TemperatureFit(_LARGEST_TEMPERATURE)
+        return _LARGEST_TEMPERATURE
     if slope(lowest) <= 0:
-        return TemperatureFit(1.0 / _LARGEST_TEMPERATURE)
+        return 1.0 / _LARGEST_TEMPERATURE
     found: Any = brentq(slope, lowest, highest, xtol=1e-12)
-    return TemperatureFit(math.exp(float(found)))
+    return math.exp(float(found))
 
 
-def fit_isotonic(scores: ArrayLike, truth: ArrayLike) -> IsotonicFit:
-    """Fit by pooling adjacent violators.
+def fit_isotonic(scores: ArrayLike, truth: ArrayLike) -> Calibration:
+    """Fit by pooling adjacent violators (Zadrozny and Elkan, 2002).
+
+    Returns:
+        Calibrates scores (n,): linear between the knots, beyond them the nearest value.
 
     Raises:
         PredictionsError: As `reliability` describes.
@@ -110,8 +89,7 @@ def fit_isotonic(scores: ArrayLike, truth: ArrayLike) -> IsotonicFit:
     from sklearn.isotonic import IsotonicRegression
 
     values, labels = checked_probabilities(scores, truth)
-    fitted: Any = IsotonicRegression().fit(values, labels)
-    return IsotonicFit(fitted.X_thresholds_, fitted.y_thresholds_)
+    return IsotonicRegression(out_of_bounds="clip").fit(values, labels).predict
 
 
 def cross_fit(
@@ -134,20 +112,19 @@ def cross_fit(
     groups = patient_places(items.patients, len(values))
     fold_of = _patient_folds(groups, labels, folds, seed)[groups]
     calibrated = np.empty(len(values))
-    for fold in range(folds):
+    for fold in np.unique(fold_of):
         held_out = fold_of == fold
-        calibrated[held_out] = fit(values[~held_out], labels[~held_out]).apply(values[held_out])
+        calibrated[held_out] = fit(values[~held_out], labels[~held_out])(values[held_out])
     return CrossFitted(
-        method=method,
         scores=calibrated,
         before=reliability(values, labels, bins=bins),
         after=reliability(calibrated, labels, bins=bins),
-        fit=fit(values, labels),
+        temperature=fit_temperature(values, labels) if method == "temperature" else None,
     )
 
 
-_FITS: Final[dict[str, Callable[[ArrayLike, ArrayLike], TemperatureFit | IsotonicFit]]] = {
-    "temperature": fit_temperature,
+_FITS: Final[dict[str, Callable[[ArrayLike, ArrayLike], Calibration]]] = {
+    "temperature": lambda scores, truth: partial(scale, temperature=fit_temperature(scores, truth)),
     "isotonic": fit_isotonic,
 }
 

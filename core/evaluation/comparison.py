@@ -72,17 +72,13 @@ class ModelComparison:
     """Every pair of models at one level.
 
     Attributes:
-        level: The level.
         pairs: Each pair once, in the order of the models.
         best: By metric the model that is significantly better than every other (Holm-adjusted
             p < alpha); None where none is.
-        alpha: Level of significance.
     """
 
-    level: LevelName
     pairs: tuple[PairComparison, ...]
     best: Mapping[str, str | None]
-    alpha: float
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -107,7 +103,6 @@ def compare_models(
     thresholds: Mapping[str, float],
     *,
     definition: SliceTruth = "vertebra visible",
-    vertebra: int | None = None,
     metrics: Sequence[str] = COMPARED_METRICS,
     replicates: int = 1000,
     seed: int = 0,
@@ -120,7 +115,6 @@ def compare_models(
         level: The level.
         thresholds: By model name; a score >= threshold is a call.
         definition: Definition of slice truth.
-        vertebra: 0..6 for one vertebra.
         metrics: Some of `COMPARED_METRICS`; average precision takes the longest at full size.
         replicates: Bootstrap replicates over patients.
         seed: Seed of the bootstrap.
@@ -132,7 +126,7 @@ def compare_models(
     """
     measured = [
         _measure(
-            model.name, evaluated.items(model.name, level, vertebra, definition),
+            model.name, evaluated.items(model.name, level, definition=definition),
             thresholds, metrics, replicates, seed,
         )
         for model in evaluated.models
@@ -144,7 +138,7 @@ def compare_models(
         metric: _best(metric, measured, pairs, alpha) if len(measured) > 1 else None
         for metric in metrics
     }
-    return ModelComparison(level, tuple(pairs), best, alpha)
+    return ModelComparison(tuple(pairs), best)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

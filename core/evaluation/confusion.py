@@ -90,11 +90,6 @@ class ConfusionCounts:
         )
         return numerator / math.sqrt(product)
 
-    @property
-    def youden(self) -> float:
-        """Sensitivity + specificity - 1 (Youden, 1950)."""
-        return self.recall + self.specificity - 1.0
-
     def ppv_at(self, prevalence: float) -> float:
         """Precision where `prevalence` of the items are positive, by Bayes' rule; 0 without a call.
 
@@ -112,12 +107,6 @@ class ConfusionCounts:
         """
         wrong = (1.0 - self.recall) * _checked(prevalence)
         return _share(self.specificity * (1.0 - prevalence), wrong)
-
-    def cost(self, false_negative_cost: float, false_positive_cost: float = 1.0) -> float:
-        """Cost of all wrong calls together."""
-        return (
-            false_negative_cost * self.false_negatives + false_positive_cost * self.false_positives
-        )
 
 
 def _checked(prevalence: float) -> float:

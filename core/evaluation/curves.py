@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
 import numpy as np
@@ -38,20 +38,14 @@ class ThresholdCounts:
     n_negative: int
 
     @property
+    def n(self) -> int:
+        """All items."""
+        return self.n_positive + self.n_negative
+
+    @property
     def one_class(self) -> bool:
         """Whether a class is missing, so that no curve is defined."""
         return self.n_positive == 0 or self.n_negative == 0
-
-    def place(self, threshold: float) -> int:
-        """Index of the last threshold >= `threshold` by binary search; -1 where nothing is called.
-
-        Raises:
-            PredictionsError: The threshold is NaN.
-        """
-        if threshold != threshold:
-            raise PredictionsError("The threshold is NaN; give a number.")
-        falling = cast(Sequence[float], self.thresholds)
-        return bisect.bisect_right(falling, -threshold, key=operator.neg) - 1
 
     def at(self, threshold: float) -> ConfusionCounts:
         """Confusion counts when every score >= `threshold` is a call, in O(log k).
@@ -59,7 +53,10 @@ class ThresholdCounts:
         Raises:
             PredictionsError: The threshold is NaN.
         """
-        place = self.place(threshold)
+        if threshold != threshold:
+            raise PredictionsError("The threshold is NaN; give a number.")
+        falling = cast(Sequence[float], self.thresholds)
+        place = bisect.bisect_right(falling, -threshold, key=operator.neg) - 1
         found = int(self.true_positives[place]) if place >= 0 else 0
         wrong = int(self.false_positives[place]) if place >= 0 else 0
         return ConfusionCounts(found, wrong, self.n_negative - wrong, self.n_positive - found)
@@ -73,8 +70,9 @@ class ThresholdCounts:
         return self.false_positives / max(self.n_negative, 1)
 
     def precision(self) -> FloatArray:
-        """Precision at every threshold, (k,)."""
-        return self.true_positives / (self.true_positives + self.false_positives)
+        """Precision at every threshold, (k,); 1 by convention where nothing is called."""
+        called = self.true_positives + self.false_positives
+        return np.divide(self.true_positives, called, out=np.ones(len(called)), where=called > 0)
 
     def f1(self) -> FloatArray:
         """F1 at every threshold, (k,)."""
@@ -138,35 +136,6 @@ class SortedScores:
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class CurvePoints:
-    """A curve thinned for drawing: exact points, fewer of them, both ends kept.
-
-    The first point is "nothing is called": threshold infinity, precision 1 by convention.
-
-    Attributes:
-        thresholds: float64 (m,), falling, the first infinite.
-        true_positives: int64 (m,).
-        false_positives: int64 (m,).
-        recall: float64 (m,).
-        false_positive_rate: float64 (m,).
-        precision: float64 (m,).
-        f1: float64 (m,).
-        n_positive: Items whose truth is positive.
-        n_negative: Items whose truth is negative.
-    """
-
-    thresholds: FloatArray
-    true_positives: NDArray[np.int64]
-    false_positives: NDArray[np.int64]
-    recall: FloatArray
-    false_positive_rate: FloatArray
-    precision: FloatArray
-    f1: FloatArray
-    n_positive: int
-    n_negative: int
-
-
 def threshold_counts(scores: ArrayLike, truth: ArrayLike) -> ThresholdCounts:
     """Count calls at every distinct score; tied scores are called together.
 
@@ -195,10 +164,11 @@ def threshold_counts(scores: ArrayLike, truth: ArrayLike) -> ThresholdCounts:
     )
 
 
-def curve_points(counts: ThresholdCounts, at_most: int = 512) -> CurvePoints:
+def curve_points(counts: ThresholdCounts, at_most: int = 512) -> ThresholdCounts:
     """Thin both curves to about `at_most` points, spread over recall, false positives and calls.
 
-    Every point lies on the curve, so the values shown on hover are exact.
+    Every point lies on the curve, so the values shown on hover are exact; both ends are kept. The
+    first point is "nothing is called", with an infinite threshold.
     """
     k = len(counts.thresholds)
     places = np.arange(k)
@@ -208,19 +178,11 @@ def curve_points(counts: ThresholdCounts, at_most: int = 512) -> CurvePoints:
         axes = (counts.true_positives, counts.false_positives, called, np.log(called))
         wanted = [np.searchsorted(axis, np.linspace(axis[0], axis[-1], share)) for axis in axes]
         places = np.unique(np.clip(np.concatenate([*wanted, [0, k - 1]]), 0, k - 1))
-    found = np.concatenate([[0], counts.true_positives[places]])
-    wrong = np.concatenate([[0], counts.false_positives[places]])
-    called = found + wrong
-    return CurvePoints(
+    return replace(
+        counts,
         thresholds=np.concatenate([[np.inf], counts.thresholds[places]]),
-        true_positives=found,
-        false_positives=wrong,
-        recall=found / max(counts.n_positive, 1),
-        false_positive_rate=wrong / max(counts.n_negative, 1),
-        precision=np.divide(found, called, out=np.ones(len(called)), where=called > 0),
-        f1=2 * found / np.maximum(called + counts.n_positive, 1),
-        n_positive=counts.n_positive,
-        n_negative=counts.n_negative,
+        true_positives=np.concatenate([[0], counts.true_positives[places]]),
+        false_positives=np.concatenate([[0], counts.false_positives[places]]),
     )
 
 

@@ -47,13 +47,12 @@ def decision_curve(
         )
     odds = at / (1.0 - at)
     called = [counts.at(float(threshold)) for threshold in at]
-    n = counts.n_positive + counts.n_negative
     found = np.array([each.true_positives for each in called])
     wrong = np.array([each.false_positives for each in called])
-    prevalence = counts.n_positive / n
+    prevalence = counts.n_positive / counts.n
     return DecisionCurve(
         thresholds=at,
-        model=found / n - wrong / n * odds,
+        model=(found - wrong * odds) / counts.n,
         treat_all=prevalence - (1.0 - prevalence) * odds,
         prevalence=prevalence,
     )

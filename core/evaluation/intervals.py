@@ -50,10 +50,9 @@ def bootstrap_intervals(
     threshold: float,
     replicates: int = 1000,
     seed: int = 0,
-    confidence: float = 0.95,
     metrics: Collection[str] = RESAMPLED_METRICS,
 ) -> dict[str, Interval | None]:
-    """Intervals for the metrics of `BinaryMetrics`, patients resampled with replacement.
+    """95 % intervals for the metrics of `BinaryMetrics`, patients resampled with replacement.
 
     The threshold stays as given in every replicate. Replicates that drew one class only are left
     out for every metric. Efron and Tibshirani, 1993, percentile interval of clustered data.
@@ -65,7 +64,6 @@ def bootstrap_intervals(
         threshold: A score >= threshold is a call.
         replicates: Number of resamples, >= 1.
         seed: Seed of the resampling.
-        confidence: Share of replicates inside the interval.
         metrics: Some of `RESAMPLED_METRICS`; average precision takes the longest at full size.
 
     Returns:
@@ -80,7 +78,7 @@ def bootstrap_intervals(
     found = metric_samples(sample, threshold, metrics)
     enough = sample.n_patients > 1
     return {
-        name: percentiles(found[name][usable], confidence) if enough and name in found else None
+        name: percentiles(found[name][usable]) if enough and name in found else None
         for name in metrics
     }
 

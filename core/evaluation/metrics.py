@@ -16,7 +16,6 @@ class BinaryMetrics:
     """Everything measured for one binary question.
 
     Attributes:
-        threshold: A score >= threshold is a call.
         counts: Confusion counts and the ratios made of them.
         auc: Area under the ROC curve; None where only one class occurs.
         average_precision: sum_k (R_k - R_k-1) P_k over falling thresholds; None like `auc`.
@@ -25,7 +24,6 @@ class BinaryMetrics:
         expected_calibration_error: Over fifteen bins of equal width; None like `brier`.
     """
 
-    threshold: float
     counts: ConfusionCounts
     auc: float | None
     average_precision: float | None
@@ -52,7 +50,6 @@ def binary_metrics(scores: ArrayLike, truth: ArrayLike, threshold: float) -> Bin
     if values.min() >= 0 and values.max() <= 1:
         calibration = reliability(values, labels)
     return BinaryMetrics(
-        threshold=float(threshold),
         counts=counts,
         auc=curve.auc(),
         average_precision=curve.average_precision(),

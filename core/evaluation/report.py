@@ -173,13 +173,13 @@ def evaluate_scores(
         if (reason := evaluated.unsupported(measured.name, level, definition))
     }
     levels: dict[LevelName, LevelReport] = {
-        level: _measure(evaluated, level, definition, measuring)
+        level: measuring.pooled(level, evaluated.items(measured.name, level, None, definition))
         for level in _LEVELS
         if level not in reasons
     }
     vertebra, patient = levels["vertebra"], levels["patient"]
     presence = levels.get("presence")
-    notes = _coverage_notes(evaluated)
+    notes = evaluated.coverage[0].sentences()
     _note_slices(evaluated, notes)
     _note_thresholds(levels, notes, other_set=chosen_on is not None)
     return EvaluationReport(
@@ -202,13 +202,6 @@ def evaluate_scores(
 
 
 _LEVELS: Final[tuple[LevelName, ...]] = get_args(LevelName)
-
-
-def _measure(
-    evaluated: EvaluationSet, level: LevelName, definition: SliceTruth, measuring: Measuring
-) -> LevelReport:
-    items = evaluated.items(evaluated.models[0].name, level, None, definition)
-    return measuring.pooled(level, items)
 
 
 def _per_vertebra(
@@ -234,27 +227,6 @@ def _curves(chosen_on: ChosenOn | None, definition: SliceTruth) -> dict[LevelNam
         if other.unsupported(name, level, definition) is None
     }
     return {level: threshold_counts(each.scores, each.truth) for level, each in items.items()}
-
-
-def _coverage_notes(evaluated: EvaluationSet) -> list[str]:
-    coverage = evaluated.coverage[0]
-    notes: list[str] = []
-    if coverage.extra:
-        notes.append(
-            f"Left out: {len(coverage.extra)} predicted studies without truth "
-            f"(first {coverage.extra[0]})."
-        )
-    if coverage.missing:
-        notes.append(
-            f"Left out: {len(coverage.missing)} studies with truth but no prediction "
-            f"(first {coverage.missing[0]})."
-        )
-    if coverage.unfit:
-        notes.append(
-            f"{len(coverage.unfit)} masks have another number of slices than their predictions "
-            "and are left out."
-        )
-    return notes
 
 
 def _note_slices(evaluated: EvaluationSet, notes: list[str]) -> None:

@@ -22,7 +22,6 @@ class Froc:
         thresholds: float64 (k,), falling; a mark counts from this score on.
         sensitivity: float64 (k,), share of lesions found.
         false_per_study: float64 (k,), false marks per study.
-        false_per_slice: float64 (k,), false marks per slice.
         lesion_scores: float64 (m,), best score that finds each lesion, -inf where none does.
         lesion_study: int64 (m,).
         false_scores: float64 (f,), of the marks that find nothing.
@@ -32,7 +31,6 @@ class Froc:
     thresholds: FloatArray
     sensitivity: FloatArray
     false_per_study: FloatArray
-    false_per_slice: FloatArray
     lesion_scores: FloatArray
     lesion_study: IntArray
     false_scores: FloatArray
@@ -73,7 +71,6 @@ def froc_curve(
         thresholds=thresholds,
         sensitivity=hits / len(lesion_scores),
         false_per_study=false / len(n_slices),
-        false_per_slice=false / max(int(n_slices.sum()), 1),
         lesion_scores=lesion_scores,
         lesion_study=lesion_study,
         false_scores=false_scores,

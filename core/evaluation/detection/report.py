@@ -64,7 +64,6 @@ class DetectionReport:
         mean_best_iou: IoU of the box that overlaps most, likewise.
         hit_rate: Share of true boxes that hold the centre of the best-scored box.
         top_iou: float64 (true_boxes,), the values of `mean_top_iou`.
-        best_iou: float64 (true_boxes,), the values of `mean_best_iou`.
         levels: Metrics by least overlap.
         mean_average_precision: Mean of the levels' average precisions.
         froc_boxes: Sensitivity for true boxes against false boxes; hits by centre.
@@ -83,7 +82,6 @@ class DetectionReport:
     mean_best_iou: float
     hit_rate: float
     top_iou: FloatArray
-    best_iou: FloatArray
     levels: tuple[IouLevel, ...]
     mean_average_precision: float
     froc_boxes: Froc
@@ -139,7 +137,6 @@ def evaluate_detection(
         mean_best_iou=float(best.mean()),
         hit_rate=float(hit.mean()),
         top_iou=top,
-        best_iou=best,
         levels=levels,
         mean_average_precision=float(np.mean([level.average_precision for level in levels])),
         froc_boxes=boxes,

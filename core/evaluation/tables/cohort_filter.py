@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,6 @@ from core.evaluation.tables.evaluation_set import EvaluationSet
 from core.system.parquet import read_parquet
 
 _SPACING: Final = "z_spacing_mm"
-Fractures = Literal["all", "fractured", "intact"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,24 +39,17 @@ class CohortFilter:
     """Conditions that a study must all meet.
 
     Attributes:
-        fractures: Condition on the truth of the patient.
-        vertebrae: Names; at least one of them is fractured. Empty means no condition, and an intact
-            study meets it only where `keep_intact`.
-        keep_intact: Whether intact studies are kept with those with one of `vertebrae`, so that
-            both classes remain.
+        vertebra: Name of one that is fractured; intact studies are kept too, so that both classes
+            remain. "" means no condition.
         spacing_mm: Lowest and highest slice distance; a study of unknown spacing does not meet it.
         without_flags: Flag columns that must not be set.
-        with_flags: Flag columns of which at least one must be set.
-        folds: Folds of cross-validation, by the first model; empty means all.
+        fold: Fold of cross-validation, by the first model; None means all.
     """
 
-    fractures: Fractures = "all"
-    vertebrae: tuple[str, ...] = ()
-    keep_intact: bool = True
+    vertebra: str = ""
     spacing_mm: tuple[float, float] | None = None
     without_flags: tuple[str, ...] = ()
-    with_flags: tuple[str, ...] = ()
-    folds: tuple[int, ...] = field(default=())
+    fold: int | None = None
 
 
 def read_study_facts(studies_parquet: Path) -> StudyFacts:
@@ -87,15 +79,12 @@ def filtered_places(
     """
     fractured = evaluated.truth.fractured
     meets = np.ones(len(fractured), np.bool_)
-    if chosen.fractures != "all":
-        meets &= fractured.any(axis=1) == (chosen.fractures == "fractured")
-    if chosen.vertebrae:
-        columns = [_known(name, VERTEBRAE, "vertebra") for name in chosen.vertebrae]
-        own = fractured[:, columns].any(axis=1)
-        meets &= own | (~fractured.any(axis=1) & chosen.keep_intact)
-    if chosen.folds:
-        meets &= np.isin(evaluated.models[0].fold, chosen.folds)
-    if chosen.spacing_mm is not None or chosen.without_flags or chosen.with_flags:
+    if chosen.vertebra:
+        _check_known(chosen.vertebra, VERTEBRAE, "vertebra")
+        meets &= fractured[:, VERTEBRAE.index(chosen.vertebra)] | ~fractured.any(axis=1)
+    if chosen.fold is not None:
+        meets &= evaluated.models[0].fold == chosen.fold
+    if chosen.spacing_mm is not None or chosen.without_flags:
         if facts is None:
             raise PredictionsError(
                 "Spacing and quality flags come from the data set's index; index it first."
@@ -117,20 +106,12 @@ def _meets_facts(
         lowest, highest = chosen.spacing_mm
         spacing = facts.spacing_mm[places]
         meets &= (spacing >= lowest) & (spacing <= highest)
-    flags = {
-        name: facts.flags[name][places]
-        for name in (*chosen.without_flags, *chosen.with_flags)
-        if _known(name, tuple(facts.flags), "quality flag") >= 0
-    }
     for name in chosen.without_flags:
-        meets &= ~flags[name]
-    if chosen.with_flags:
-        meets &= np.any([flags[name] for name in chosen.with_flags], axis=0)
+        _check_known(name, tuple(facts.flags), "quality flag")
+        meets &= ~facts.flags[name][places]
     return meets
 
 
-def _known(name: str, names: tuple[str, ...], kind: str) -> int:
-    """Index of `name` in `names`."""
+def _check_known(name: str, names: tuple[str, ...], kind: str) -> None:
     if name not in names:
         raise PredictionsError(f"There is no {kind} {name!r}; choose one of {', '.join(names)}.")
-    return names.index(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,6 @@ class Coverage:
 
     Attributes:
         model: Name of the model.
-        n_used: Studies that are evaluated.
         missing: Studies with truth that the model has no score for.
         extra: Scored studies without truth.
         unfit: Evaluated studies whose slice truth has another number of slices than the model;
@@ -34,7 +33,6 @@ class Coverage:
     """
 
     model: str
-    n_used: int
     missing: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
     unfit: tuple[str, ...] = ()
@@ -184,15 +182,11 @@ class EvaluationSet:
         )
 
     def _vertebrae(self, model: ScoreTable, vertebra: int | None) -> LevelItems:
-        chosen = np.arange(N_VERTEBRAE) if vertebra is None else np.array([vertebra])
-        n, k = model.n_studies, len(chosen)
-        return LevelItems(
-            model.vertebra_scores[:, chosen].ravel(),
-            self.truth.fractured[:, chosen].ravel(),
-            np.repeat(np.arange(n), k),
-            np.tile(chosen.astype(np.int8), n),
-            np.full(n * k, -1, np.int32),
-        )
+        n = model.n_studies
+        return _of_vertebrae(
+            model.vertebra_scores, self.truth.fractured, vertebra,
+            np.arange(n), np.full(n, -1, np.int32),
+        )  # fmt: skip
 
     def _masked(self, model: ScoreTable) -> NDArray[np.bool_]:
         """Studies whose slices have both score and truth, bool (n,)."""
@@ -238,15 +232,10 @@ class EvaluationSet:
         at = self._slice_rows(model)
         if model.presence is None:
             raise PredictionsError(f"{model.name} has no presence level: {NO_SLICES}.")
-        chosen = np.arange(N_VERTEBRAE) if vertebra is None else np.array([vertebra])
-        n, k = len(at.patients), len(chosen)
-        return LevelItems(
-            model.presence[at.score][:, chosen].ravel().astype(np.float64),
-            self.truth.presence[at.truth][:, chosen].ravel(),
-            np.repeat(at.patients, k),
-            np.tile(chosen.astype(np.int8), n),
-            np.repeat(at.slices, k),
-        )
+        return _of_vertebrae(
+            model.presence[at.score], self.truth.presence[at.truth], vertebra,
+            at.patients, at.slices,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -257,6 +246,21 @@ class _SlicePlaces:
     truth: NDArray[np.int64] | slice
     patients: NDArray[np.int64]
     slices: NDArray[np.int32]
+
+
+def _of_vertebrae(
+    scores: NDArray[np.floating[Any]], truth: NDArray[np.bool_], vertebra: int | None,
+    patients: NDArray[np.int64], slices: NDArray[np.int32],
+) -> LevelItems:  # fmt: skip
+    """Items of one vertebra, or of all seven, from rows of scores and truth (m, 7)."""
+    chosen = np.arange(N_VERTEBRAE) if vertebra is None else np.array([vertebra])
+    return LevelItems(
+        scores[:, chosen].ravel().astype(np.float64, copy=False),
+        truth[:, chosen].ravel(),
+        np.repeat(patients, len(chosen)),
+        np.tile(chosen.astype(np.int8), len(scores)),
+        np.repeat(slices, len(chosen)),
+    )
 
 
 def _whole(rows: NDArray[np.int64], n: int) -> NDArray[np.int64] | slice:
@@ -288,7 +292,6 @@ def align(models: Sequence[ScoreTable], truth: TruthTable) -> EvaluationSet:
     coverage = tuple(
         Coverage(
             model=table.name,
-            n_used=len(shared),
             missing=tuple(sorted(known - own)),
             extra=tuple(sorted(own - known)),
             unfit=_unfit(table, kept),

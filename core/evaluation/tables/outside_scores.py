@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,6 @@ from core.errors import DataRootError, PredictionsError
 from core.evaluation.tables.score_table import ScoreTable, table_without_slices
 from core.inference.aggregation import patient_scores
 
-OutsideFormat = Literal["wide", "competition"]
 _OVERALL: Final = "patient_overall"
 _ID_NAMES: Final = ("uid", "StudyInstanceUID", "study_id")
 _OVERALL_NAMES: Final = ("Overall", _OVERALL)
@@ -32,13 +31,11 @@ class OutsideScores:
 
     Attributes:
         table: Scores, without slices.
-        format: Layout of the file.
         notes: Sentences for the user, for example on a patient score that does not follow from the
             vertebra scores.
     """
 
     table: ScoreTable
-    format: OutsideFormat
     notes: tuple[str, ...]
 
 
@@ -82,7 +79,7 @@ def _from_wide(
     scores = np.column_stack([_probabilities(path, table, column) for column in columns])
     ids = np.array(table[identifier].astype(str).to_list(), np.str_)
     _check_ids(path, table, ids)
-    return _outside(name, "wide", ids, scores)
+    return _outside(name, ids, scores)
 
 
 def _from_competition(path: Path, name: str, table: pd.DataFrame) -> OutsideScores:
@@ -110,12 +107,10 @@ def _from_competition(path: Path, name: str, table: pd.DataFrame) -> OutsideScor
             f"{path.name}: study {study} has no row of type {kind}; give eight rows per study."
         )
     ids = np.array(wide.index.to_list(), np.str_)
-    return _outside(name, "competition", ids, wide.to_numpy(np.float64))
+    return _outside(name, ids, wide.to_numpy(np.float64))
 
 
-def _outside(
-    name: str, layout: OutsideFormat, ids: NDArray[np.str_], scores: NDArray[np.float64]
-) -> OutsideScores:
+def _outside(name: str, ids: NDArray[np.str_], scores: NDArray[np.float64]) -> OutsideScores:
     """Gather scores (n, 8), the patient's first."""
     table = table_without_slices(name, ids, scores[:, 1:].copy(), scores[:, 0].copy())
     product = patient_scores(table.vertebra_scores)
@@ -128,7 +123,7 @@ def _outside(
         if differ
         else ()
     )
-    return OutsideScores(table, layout, notes)
+    return OutsideScores(table, notes)
 
 
 def _heading(path: Path) -> list[str]:

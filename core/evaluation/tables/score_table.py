@@ -10,7 +10,6 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from core.constants import N_VERTEBRAE
 from core.errors import PredictionsError
 from core.evaluation.arrays import frozen, offsets_of, rows_of_studies
 from core.inference.aggregation import (
@@ -31,8 +30,8 @@ NO_SLICES: Final = "its scores were given for patients and vertebrae, not for sl
 class ScoreTable:
     """Scores of n studies with N slices in all; studies are sorted by their id.
 
-    All arrays are read-only. `presence`, `fracture`, `slice_scores` and `slice_seen` are None for a
-    model that was imported without slices; then `pooling` is None too.
+    All arrays are read-only. `presence`, `fracture` and `slice_scores` are None for a model that
+    was imported without slices; then `pooling` is None too.
 
     Attributes:
         name: Name of the model on pages and in reports.
@@ -40,12 +39,10 @@ class ScoreTable:
         offsets: int64 (n + 1,); the slices of study k are rows `offsets[k]:offsets[k + 1]`.
         fold: int16 (n,), -1 where unknown.
         vertebra_scores: float64 (n, 7), p_j for C1..C7.
-        vertebra_seen: bool (n, 7); False where the presence of the vertebra sums to 0.
         patient_scores: float64 (n,), p.
         presence: float32 (N, 7), v_ij, slice 0 of each study the most cranial.
         fracture: float32 (N, 7), f_ij; (N, 1) for a Type 1 model.
         slice_scores: float64 (N,), p_i.
-        slice_seen: bool (N,); False where no presence was found, so p_i is 0 by rule.
         fracture_type: 1, 2, 3, or 4 for boxes; None without slices.
         pooling: How p_j was pooled over slices.
     """
@@ -55,12 +52,10 @@ class ScoreTable:
     offsets: NDArray[np.int64]
     fold: NDArray[np.int16]
     vertebra_scores: NDArray[np.float64]
-    vertebra_seen: NDArray[np.bool_]
     patient_scores: NDArray[np.float64]
     presence: NDArray[np.float32] | None = None
     fracture: NDArray[np.float32] | None = None
     slice_scores: NDArray[np.float64] | None = None
-    slice_seen: NDArray[np.bool_] | None = None
     fracture_type: int | None = None
     pooling: Pooling | None = None
 
@@ -88,11 +83,10 @@ class ScoreTable:
         """
         if self.presence is None or self.fracture is None:
             raise PredictionsError(f"{self.name} cannot be pooled again: {NO_SLICES}.")
-        scores, seen = vertebra_scores(self.presence, self.fracture, self.offsets, pooling)
+        scores, _ = vertebra_scores(self.presence, self.fracture, self.offsets, pooling)
         return replace(
             self,
             vertebra_scores=frozen(scores),
-            vertebra_seen=frozen(seen),
             patient_scores=frozen(patient_scores(scores)),
             pooling=pooling,
         )
@@ -112,12 +106,10 @@ class ScoreTable:
             offsets=frozen(offsets_of(np.diff(self.offsets)[places])),
             fold=frozen(self.fold[places]),
             vertebra_scores=frozen(self.vertebra_scores[places]),
-            vertebra_seen=frozen(self.vertebra_seen[places]),
             patient_scores=frozen(self.patient_scores[places]),
             presence=slices(self.presence),
             fracture=slices(self.fracture),
             slice_scores=slices(self.slice_scores),
-            slice_seen=slices(self.slice_seen),
         )
 
 
@@ -150,20 +142,18 @@ def table_from_slices(
     check_outputs(name, presence, fracture, fracture_type)
     if fracture_type == 1:
         fracture = np.ascontiguousarray(fracture[:, :1])
-    vertebrae, seen = vertebra_scores(presence, fracture, offsets, pooling)
-    slices, slice_seen = slice_scores(presence, fracture, fracture_type)
+    vertebrae, _ = vertebra_scores(presence, fracture, offsets, pooling)
+    slices, _ = slice_scores(presence, fracture, fracture_type)
     return ScoreTable(
         name=name,
         study_ids=frozen(study_ids),
         offsets=frozen(offsets),
         fold=frozen(np.full(len(study_ids), NO_FOLD, np.int16) if fold is None else fold),
         vertebra_scores=frozen(vertebrae),
-        vertebra_seen=frozen(seen),
         patient_scores=frozen(patient_scores(vertebrae)),
         presence=frozen(presence),
         fracture=frozen(fracture),
         slice_scores=frozen(slices),
-        slice_seen=frozen(slice_seen),
         fracture_type=fracture_type,
         pooling=pooling,
     )
@@ -220,6 +210,5 @@ def table_without_slices(
         offsets=frozen(np.zeros(n + 1, np.int64)),
         fold=frozen(np.full(n, NO_FOLD, np.int16)),
         vertebra_scores=frozen(vertebra_scores[order]),
-        vertebra_seen=frozen(np.ones((n, N_VERTEBRAE), np.bool_)),
         patient_scores=frozen(patient_scores[order]),
     )

@@ -153,8 +153,8 @@ def test_evaluate_reads_a_model_from_elsewhere_and_reports_studies_of_one_side(
     assert report["slice"] is None
     assert "not for slices" in report["reasons"]["slice"]
     assert report["vertebra"]["auc"] in (1.0, None)
-    assert any("1 predicted studies without truth" in note for note in report["notes"])
-    assert any("1 studies with truth but no prediction" in note for note in report["notes"])
+    assert any("1 scored studies have no truth" in note for note in report["notes"])
+    assert any("1 studies with truth have no score" in note for note in report["notes"])
     assert any("taken as given" in note for note in report["notes"])
 
 

@@ -11,7 +11,7 @@ from sklearn.metrics import f1_score, roc_auc_score
 
 from core.errors import PredictionsError
 from core.evaluation.comparison import compare_models, holm
-from core.evaluation.delong import delong_interval, delong_test
+from core.evaluation.delong import delong_test
 from core.evaluation.mcnemar import mcnemar_test
 from core.evaluation.resampling import resample_patients
 from core.evaluation.tables.evaluation_set import align
@@ -42,17 +42,22 @@ def pairs_of_models(draw):
     return rng.integers(0, grid + 1, n) / grid, rng.integers(0, grid + 1, n) / grid, truth
 
 
+def alone(scores, truth, patients=None):
+    """The test against a model without information, whose AUC is 0.5 without any error."""
+    return delong_test(scores, np.zeros(len(scores)), truth, patients)
+
+
 @settings(deadline=None, max_examples=60)
 @given(pairs_of_models())
 def test_delong_agrees_with_its_definition(case):
     first, second, truth = case
     covariance = plain_covariance(first, second, truth)
-    interval, test = delong_interval(first, truth), delong_test(first, second, truth)
+    own, test = alone(first, truth), delong_test(first, second, truth)
 
-    assert interval.auc == pytest.approx(roc_auc_score(truth, first), abs=1e-12)
-    assert interval.standard_error == pytest.approx(np.sqrt(covariance[0, 0]), abs=1e-12)
-    wanted = interval.auc + 1.959963984540054 * interval.standard_error
-    assert interval.high == pytest.approx(min(wanted, 1.0), abs=1e-12)
+    assert own.difference == pytest.approx(roc_auc_score(truth, first) - 0.5, abs=1e-12)
+    assert own.standard_error == pytest.approx(np.sqrt(covariance[0, 0]), abs=1e-8)
+    wanted = own.difference + 1.959963984540054 * own.standard_error
+    assert own.high == pytest.approx(min(wanted, 1.0), abs=1e-12)
     variance = max(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1], 0.0)
     assert test.standard_error**2 == pytest.approx(variance, abs=1e-12)
     if variance > 1e-12:
@@ -64,8 +69,8 @@ def test_equal_models_do_not_differ_and_perfect_ones_have_no_error():
     scores, truth = np.array([0.1, 0.4, 0.35, 0.8, 0.7]), np.array([0, 0, 1, 1, 1], bool)
     assert delong_test(scores, scores, truth).p_value == 1.0
     assert delong_test(truth * 1.0, ~truth * 1.0, truth).p_value == 0.0
-    assert delong_interval(truth * 1.0, truth).low == 1.0
-    assert delong_interval(scores, np.array([0, 0, 0, 0, 1], bool)) is None
+    assert alone(truth * 1.0, truth).low == 0.5
+    assert alone(scores, np.array([0, 0, 0, 0, 1], bool)) is None
 
 
 def obuchowski(scores, truth, patients):
@@ -89,11 +94,11 @@ def test_items_of_one_patient_widen_the_interval_as_obuchowski_says():
     own = rng.normal(0, 1, 12)[patients]
     truth = rng.random(60) < 0.4
     scores = own + truth + rng.normal(0, 0.3, 60)
-    found = delong_interval(scores, truth, patients)
+    found = alone(scores, truth, patients)
 
     assert found.standard_error**2 == pytest.approx(obuchowski(scores, truth, patients), abs=1e-12)
     # Five copies of every item say no more than the items did.
-    fivefold = delong_interval(np.tile(scores, 5), np.tile(truth, 5), np.tile(patients, 5))
+    fivefold = alone(np.tile(scores, 5), np.tile(truth, 5), np.tile(patients, 5))
     assert fivefold.standard_error == pytest.approx(found.standard_error, abs=1e-12)
 
 
@@ -101,7 +106,7 @@ def test_delongs_interval_is_near_the_bootstraps():
     rng = np.random.default_rng(0)
     truth = rng.random(400) < 0.4
     scores = rng.normal(0, 1, 400) + truth
-    found = delong_interval(scores, truth)
+    found = alone(scores, truth)
     areas = [
         roc_auc_score(truth[chosen], scores[chosen])
         for draws in resample_patients(400, 300, 1)

@@ -124,7 +124,7 @@ def test_a_mask_of_another_length_is_left_out_and_noted():
     report = evaluate_predictions(predictions, truth, replicates=20)
 
     assert report.n_slices == 11 * N_SLICES
-    assert any(note.startswith("1 masks") for note in report.notes)
+    assert any("1 studies have a mask with another" in note for note in report.notes)
 
 
 def test_chosen_thresholds_are_called_optimistic_and_given_ones_are_kept():
@@ -154,8 +154,8 @@ def test_studies_of_one_side_only_are_noted():
     report = evaluate_predictions(predictions[:-1], truth[2:], replicates=20)
 
     assert report.n_patients == 9
-    assert any("2 predicted studies without truth" in note for note in report.notes)
-    assert any("1 studies with truth but no prediction" in note for note in report.notes)
+    assert any("2 scored studies have no truth" in note for note in report.notes)
+    assert any("1 studies with truth have no score" in note for note in report.notes)
 
 
 def test_the_order_of_studies_in_truth_does_not_matter():

@@ -34,7 +34,6 @@ def test_both_layouts_hold_the_same_model(tmp_path):
     competition(rows).sample(frac=1, random_state=0).to_csv(tmp_path / "other.csv", index=False)
     one, other = (read_outside_scores(tmp_path / f"{n}.csv") for n in ("one", "other"))
 
-    assert (one.format, other.format) == ("wide", "competition")
     assert one.table.name == "one"
     assert one.notes == ()
     assert one.table.study_ids.tolist() == ["1.2.0", "1.2.1", "1.2.2"]
@@ -69,7 +68,6 @@ def test_missing_and_extra_studies_are_reported(tmp_path):
 
     assert coverage.missing == ("1.2.0",)
     assert coverage.extra == ("1.2.12", "1.2.13")
-    assert coverage.n_used == 11
 
 
 @pytest.mark.parametrize(
