@@ -136,7 +136,6 @@ class JobPool:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix=name)
         self._most, self._keep = workers + most_waiting, keep
         self._jobs: OrderedDict[str, Job[Any]] = OrderedDict()
-        self._held: list[Callable[[], object]] = []
         self._lock = Lock()
 
     @property
@@ -152,15 +151,12 @@ class JobPool:
                 self._jobs.move_to_end(key)
             return self._jobs.get(key)
 
-    def submit(
-        self, key: str, work: Callable[[Progress], Result], *, hold: bool = False
-    ) -> Job[Result]:
+    def submit(self, key: str, work: Callable[[Progress], Result]) -> Job[Result]:
         """Start a job, or join the running job of the same key.
 
         Args:
             key: Key of the result; a finished job of the same key is replaced.
             work: Called with a progress callback in another thread.
-            hold: Whether to wait for the next `start_held`.
         """
         with self._lock:
             known = self._jobs.get(key)
@@ -175,27 +171,9 @@ class JobPool:
                         f"{len(unfinished)} jobs are waiting already; try again in a few minutes."
                     )
                 )
-            elif hold:
-                self._held.append(lambda: self._pool.submit(job.run, work))
             else:
                 self._pool.submit(job.run, work)
             return job
-
-    def start_held(self) -> None:
-        """Start the jobs that were submitted with `hold`."""
-        with self._lock:
-            held, self._held = self._held, []
-        for start in held:
-            start()
-
-    def run_here(self, key: str, work: Callable[[Progress], Result]) -> Job[Result]:
-        """Run `work` in this thread, unless there is a job of the same key, running or finished."""
-        with self._lock:
-            known = self._jobs.get(key)
-            job: Job[Result] = known or self._add(Job(key, self))
-        if known is None:
-            job.run(work)
-        return job
 
     def put(self, key: str, result: Result) -> Job[Result]:
         """Keep a result from elsewhere, for example from disk."""

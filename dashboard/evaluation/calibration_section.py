@@ -9,13 +9,13 @@ from typing import Final
 import streamlit as st
 
 from core.errors import PredictionsError
-from core.evaluation.calibration_fits import CrossFitted, Method, TemperatureFit, cross_fit
+from core.evaluation.calibration_fits import Method, cross_fit
 from core.evaluation.intervals import Interval
 from core.evaluation.poolings import pooling_effects
 from dashboard.evaluation.choices import POOLING_NAMES
 from dashboard.evaluation.comparison import ComparisonTable
 from dashboard.evaluation.deferred import Pending, deferred
-from dashboard.evaluation.results import curve, items
+from dashboard.evaluation.results import curve
 from dashboard.evaluation.tables import model_tag
 from dashboard.widgets.frame import draw
 from dashboard.widgets.html_table import html_table
@@ -51,24 +51,17 @@ def _fits_table(comparison: ComparisonTable) -> str:
 
 
 def _fit_cells(comparison: ComparisonTable, name: str, method: Method) -> list[str]:
-    evaluated, question = comparison.evaluated, comparison.question
-
-    def work() -> CrossFitted:
-        return cross_fit(items(evaluated, name, question), method)
-
-    counts = curve(evaluated, name, question)
+    model = comparison.at_level(name)
+    key = f"fit|{model.key}|{method}"
     try:
-        found = deferred(
-            f"fit|{evaluated.key}|{question}|{name}|{method}", work,
-            items=counts.n_positive + counts.n_negative,
-        )  # fmt: skip
+        found = deferred(key, lambda: cross_fit(model.items(), method), items=curve(model).n)
     except PredictionsError as error:
         return [escape(str(error))]
     if isinstance(found, Pending):
         return ["being computed; switch off and on"]
-    before, after, fit = found.before, found.after, found.fit
+    before, after = found.before, found.after
     errors = (before.expected_error, after.expected_error, before.brier, after.brier)
-    temperature = f"{fit.temperature:.3f}" if isinstance(fit, TemperatureFit) else "–"
+    temperature = "–" if found.temperature is None else f"{found.temperature:.3f}"
     return [*(f"{value:.4f}" for value in errors), temperature]
 
 

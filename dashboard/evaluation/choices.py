@@ -17,7 +17,7 @@ from core.models.bundles import BundleConfig
 from core.types import LevelName
 from dashboard.evaluation.results import Evaluated, facts_of, folds_of
 from dashboard.evaluation.sources import PredictionSource, Sources, TruthSource
-from dashboard.evaluation.state import change, control, evaluation_view, keep_evaluation_view
+from dashboard.evaluation.state import bound, evaluation_view, keep_evaluation_view
 from dashboard.evaluation.view import LEVELS, EvaluationView
 from dashboard.session import state
 from dashboard.widgets.palette import MODEL_COLORS
@@ -46,14 +46,10 @@ def choose_truth(sources: Sources) -> TruthSource:
     view = evaluation_view()
     found = {truth.truth_id: truth for truth in sources.evaluable()}
     current = view.data if view.data in found else next(iter(found))
-    control("ev_data", current)
-    st.selectbox(
-        "Data",
-        list(found),
-        format_func=lambda truth_id: found[truth_id].label,
-        key="ev_data",
-        on_change=_data_changed,
-    )
+    bound(
+        st.selectbox, "data", current, "Data", list(found),
+        format_func=lambda truth_id: found[truth_id].label, on_change=_data_changed,
+    )  # fmt: skip
     return found[current]
 
 
@@ -63,17 +59,11 @@ def choose_models(sources: Sources, truth: TruthSource) -> list[PredictionSource
     available = {model.source_id: model for model in sources.models_for(truth.truth_id)}
     plain = default_models(list(available.values()), view.level)
     chosen = [name for name in view.models if name in available] or plain
-    control("ev_models", chosen)
-    st.multiselect(
-        "Models",
-        list(available),
-        format_func=lambda name: available[name].label,
-        max_selections=len(MODEL_COLORS),
-        key="ev_models",
-        on_change=_models_changed,
-        args=(plain,),
-        placeholder="Choose at least one",
-    )
+    bound(
+        st.multiselect, "models", chosen, "Models", list(available),
+        format_func=lambda name: available[name].label, max_selections=len(MODEL_COLORS),
+        on_change=_models_changed, args=(plain,), placeholder="Choose at least one",
+    )  # fmt: skip
     return [available[name] for name in chosen]
 
 
@@ -93,42 +83,28 @@ def _fits(config: BundleConfig, level: LevelName) -> bool:
 
 def choose_level() -> None:
     """Let the user choose the level."""
-    view = evaluation_view()
-    control("ev_level", view.level)
-    st.segmented_control(
-        "Level",
-        LEVELS,
-        format_func=lambda level: LEVEL_NAMES[level],
-        required=True,
-        key="ev_level",
-        on_change=change("ev_level", "level"),
+    bound(
+        st.segmented_control, "level", evaluation_view().level, "Level", LEVELS,
+        format_func=LEVEL_NAMES.get, required=True,
         help="Patient: any of C1–C7 is fractured. Vertebra: this one is. Slice: this picture shows "
         "it. “Vertebra seen?” evaluates the vertebra network: is C1…C7 in this slice?",
-    )
+    )  # fmt: skip
 
 
 def choose_details() -> None:
     """Let the user choose how scores are pooled, or what makes a slice positive."""
     view = evaluation_view()
     if view.level == "slice":
-        control("ev_definition", view.definition)
-        st.selectbox(
-            "A slice is positive where",
-            list(DEFINITION_NAMES),
-            format_func=lambda name: DEFINITION_NAMES[name],
-            key="ev_definition",
-            on_change=change("ev_definition", "definition"),
-        )
+        bound(
+            st.selectbox, "definition", view.definition, "A slice is positive where",
+            list(DEFINITION_NAMES), format_func=DEFINITION_NAMES.get,
+        )  # fmt: skip
     elif view.level != "presence":
-        control("ev_pooling", view.pooling)
-        st.selectbox(
-            "Pooled over slices by",
-            POOLINGS,
-            format_func=lambda name: POOLING_NAMES[name],
-            key="ev_pooling",
-            on_change=change("ev_pooling", "pooling"),
+        bound(
+            st.selectbox, "pooling", view.pooling, "Pooled over slices by", POOLINGS,
+            format_func=POOLING_NAMES.get,
             help="How the scores of a vertebra's slices become one score of the vertebra.",
-        )
+        )  # fmt: skip
 
 
 def choose_cohort(truth: TruthSource, evaluated: Evaluated | None) -> None:
@@ -155,15 +131,11 @@ def choose_cohort(truth: TruthSource, evaluated: Evaluated | None) -> None:
 
 
 def _choose_vertebra(view: EvaluationView) -> None:
-    control("ev_vertebra", view.vertebra or _ALL)
-    st.selectbox(
-        "Fractured studies",
-        [_ALL, *VERTEBRAE],
-        format_func=lambda name: "all of them" if name == _ALL else f"only with {name} fractured",
-        key="ev_vertebra",
-        on_change=change("ev_vertebra", "vertebra", lambda name: "" if name == _ALL else name),
+    bound(
+        st.selectbox, "vertebra", view.vertebra, "Fractured studies", ["", *VERTEBRAE],
+        format_func=lambda name: f"only with {name} fractured" if name else "all of them",
         help="Unfractured studies are kept, so that both classes remain.",
-    )
+    )  # fmt: skip
 
 
 def _choose_fold(view: EvaluationView, evaluated: Evaluated | None) -> None:
@@ -172,14 +144,11 @@ def _choose_fold(view: EvaluationView, evaluated: Evaluated | None) -> None:
         folds = sorted([*folds, view.fold])
     if not folds:
         return
-    control("ev_fold", _ALL if view.fold is None else view.fold)
-    st.selectbox(
-        "Fold of cross-validation",
-        [_ALL, *folds],
+    bound(
+        st.selectbox, "fold", _ALL if view.fold is None else view.fold, "Fold of cross-validation",
+        [_ALL, *folds], convert=lambda fold: None if fold == _ALL else fold,
         format_func=lambda fold: "all folds" if fold == _ALL else f"fold {fold}",
-        key="ev_fold",
-        on_change=change("ev_fold", "fold", lambda fold: None if fold == _ALL else fold),
-    )
+    )  # fmt: skip
 
 
 def _choose_spacing(view: EvaluationView, facts: StudyFacts) -> None:
@@ -187,13 +156,10 @@ def _choose_spacing(view: EvaluationView, facts: StudyFacts) -> None:
     if not len(known) or known.min() == known.max():
         return
     low, high = float(np.floor(known.min() * 20) / 20), float(np.ceil(known.max() * 20) / 20)
-    control("ev_spacing", _clipped(view.spacing or (low, high), low, high))
-    st.slider(
-        "Slice distance (mm)", low, high, step=0.05, key="ev_spacing",
-        on_change=change(
-            "ev_spacing", "spacing",
-            lambda ends: None if tuple(ends) == (low, high) else tuple(ends),
-        ),
+    shown = tuple(np.clip(view.spacing or (low, high), low, high).tolist())
+    bound(
+        st.slider, "spacing", shown, "Slice distance (mm)", low, high, step=0.05,
+        convert=lambda ends: None if tuple(ends) == (low, high) else tuple(ends),
     )  # fmt: skip
 
 
@@ -201,19 +167,11 @@ def _choose_flags(view: EvaluationView, facts: StudyFacts) -> None:
     titles = {flag.column: flag.title for flag in FLAGS if facts.flags[flag.column].any()}
     if not titles:
         return
-    control("ev_without", [flag for flag in view.without if flag in titles])
-    st.multiselect(
-        "Leave out studies with",
-        list(titles),
-        format_func=lambda column: titles[column],
-        key="ev_without",
-        on_change=change("ev_without", "without", tuple),
+    bound(
+        st.multiselect, "without", [flag for flag in view.without if flag in titles],
+        "Leave out studies with", list(titles), format_func=titles.get, convert=tuple,
         placeholder="no quality flag",
-    )
-
-
-def _clipped(ends: tuple[float, float], low: float, high: float) -> tuple[float, float]:
-    return min(max(ends[0], low), high), min(max(ends[1], low), high)
+    )  # fmt: skip
 
 
 def _data_changed() -> None:

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from core.constants import VERTEBRAE
 from core.errors import PredictionsError
 from dashboard.evaluation.charts.roc_pr import DrawnCurve
 from dashboard.evaluation.results import (
     Evaluated,
+    ModelAtLevel,
     Question,
     drawn_points,
     load,
     load_other,
     question_of,
     supported,
+    vertebra_curves,
 )
 from dashboard.evaluation.sources import PredictionSource, Sources, TruthSource
 from dashboard.evaluation.threshold_counts import ChosenThresholds, choose, rule_of
@@ -54,6 +57,10 @@ class ComparisonTable:
     def names(self) -> list[str]:
         """Names of the models, in the order chosen."""
         return list(self.models)
+
+    def at_level(self, name: str) -> ModelAtLevel:
+        """A model on the studies shown, at the level of the question."""
+        return ModelAtLevel(self.evaluated, name, self.question)
 
     def thresholds(self, view: EvaluationView, name: str) -> Thresholds:
         """Thresholds moved by the user, otherwise those of the rule, otherwise 0.5."""
@@ -107,15 +114,21 @@ def styles_of(sources: Sources) -> dict[str, ModelStyle]:
     return model_styles([model.label for model in sources.models.values()])
 
 
-def drawn_curves(
-    comparison: ComparisonTable, vertebra: int | None = None, question: Question | None = None
-) -> list[DrawnCurve]:
-    """The curves of all models, thinned; those without both classes are left out."""
-    asked = question or comparison.question
+def drawn_curves(comparison: ComparisonTable, vertebra: int | None = None) -> list[DrawnCurve]:
+    """The curves of all models, thinned; those without both classes are left out.
+
+    Args:
+        comparison: Models and studies shown.
+        vertebra: 0..6 for one vertebra; None for all items together.
+    """
     found: list[DrawnCurve] = []
     for name in comparison.names:
-        points = drawn_points(comparison.evaluated, name, asked, vertebra)
-        if points.n_positive and points.n_negative:
+        model = comparison.at_level(name)
+        if vertebra is None:
+            points = drawn_points(model)
+        else:
+            points = vertebra_curves(model.of_vertebrae)[VERTEBRAE[vertebra]].points
+        if not points.one_class:
             found.append(DrawnCurve(name, comparison.styles[name], points))
     return found
 
@@ -124,21 +137,12 @@ def _choose(
     sources: Sources, truth: TruthSource, model: PredictionSource, evaluated: Evaluated,
     question: Question, view: EvaluationView,
 ) -> ChosenThresholds:  # fmt: skip
-    other = None
-    if not view.same_data:
-        other = load_other(sources.truths, truth.truth_id, model, view.pooling)
-    here = other is None
-    on = evaluated if other is None else other
-    label = "the studies shown" if here else _other_label(sources, truth, model)
+    other = None if view.same_data else load_other(sources.truths, truth, model, view.pooling)
+    label, on = other or ("the studies shown", evaluated)
     return choose(
-        on, model.label, question, rule_of(view), by_vertebra=by_vertebra(view, question),
-        label=label, same_data=here,
+        ModelAtLevel(on, model.label, question), rule_of(view),
+        by_vertebra=by_vertebra(view, question), label=label, same_data=other is None,
     )  # fmt: skip
-
-
-def _other_label(sources: Sources, truth: TruthSource, model: PredictionSource) -> str:
-    other = model.other_table(truth.truth_id)
-    return sources.truths[other[0]].label if other is not None else ""
 
 
 def has_other_data(comparison: ComparisonTable) -> bool:

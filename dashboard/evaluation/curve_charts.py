@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import plotly.graph_objects as go
@@ -10,11 +11,11 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.constants import VERTEBRAE
-from core.evaluation.bands import CurveBand, curve_bands
+from core.evaluation.bands import curve_bands
 from core.evaluation.calibration import Reliability, reliability
 from core.evaluation.decision_curve import DecisionCurve, decision_curve
 from core.evaluation.histogram import ScoreHistogram, score_histogram
-from dashboard.evaluation.charts.calibration import DrawnReliability, calibration_figure
+from dashboard.evaluation.charts.calibration import calibration_figure
 from dashboard.evaluation.charts.decision_curve import decision_figure
 from dashboard.evaluation.charts.roc_pr import DrawnCurve, pr_figure, roc_figure
 from dashboard.evaluation.charts.score_distribution import distribution_figure
@@ -22,10 +23,10 @@ from dashboard.evaluation.charts.small_multiples import small_multiples_figure
 from dashboard.evaluation.comparison import ComparisonTable, drawn_curves
 from dashboard.evaluation.deferred import Pending, deferred
 from dashboard.evaluation.live_overlays import Slots
-from dashboard.evaluation.results import BY_KEY, Evaluated, Question, curve, items
-from dashboard.evaluation.state import change, control, evaluation_view
+from dashboard.evaluation.results import BY_KEY, ModelAtLevel, curve
+from dashboard.evaluation.state import bound, evaluation_view
 from dashboard.evaluation.tables import legend_html, model_tag
-from dashboard.evaluation.threshold_counts import WORDS, LevelWords
+from dashboard.evaluation.threshold_counts import WORDS
 from dashboard.widgets.frame import draw
 from dashboard.widgets.plot_area import CONFIG
 
@@ -45,24 +46,22 @@ def curve_section(comparison: ComparisonTable, slots: Slots) -> None:
             "ROC: the cost of a higher recall",
             "Up and to the left is better: more positives found for the same false alarms.",
         )
-        slots.roc = _chart("ev_roc", lambda: roc_figure(curves), bool(curves), "ROC curves")
+        slots.places["roc"] = _chart("ev_roc", roc_figure, curves, "ROC curves")
     with precision:
         title(
             "Precision–recall: can a call be believed?",
             "Up and to the right is better; the dotted line is chance.",
         )
-        slots.precision = _chart(
-            "ev_pr", lambda: pr_figure(curves), bool(curves), "Precision–recall curves"
-        )
+        slots.places["precision"] = _chart("ev_pr", pr_figure, curves, "Precision–recall curves")
     title("Confusion matrix", "Shares of each row; amber cells are errors.")
-    slots.confusion = st.empty()
+    slots.places["confusion"] = st.empty()
     title(
         "At the threshold",
         "Every figure follows the sliders. PPV and NPV: how often a call, or no call, is "
         "right at a prevalence.",
     )
     _prevalence()
-    slots.metrics = st.empty()
+    slots.places["metrics"] = st.empty()
 
 
 def vertebra_section(comparison: ComparisonTable, slots: Slots) -> None:
@@ -77,7 +76,7 @@ def vertebra_section(comparison: ComparisonTable, slots: Slots) -> None:
             if strata
             else "Where are misses and false alarms?",
         )
-        slots.vertebrae = st.empty()
+        slots.places["vertebrae"] = st.empty()
     with panels:
         title(
             "C1–C7 one by one",
@@ -90,23 +89,20 @@ def vertebra_section(comparison: ComparisonTable, slots: Slots) -> None:
                 "be evaluated one vertebra at a time.</div>"
             )
             return
-
-        slots.panels = _later(
+        slots.places["panels"] = _later(
             slots, "ev_panels", partial(panels_figure, comparison), "ROC curves of C1 to C7"
         )
 
 
 def panels_figure(comparison: ComparisonTable) -> go.Figure:
     """ROC curves of C1..C7, one panel each."""
-    question = comparison.question.of_vertebrae
     return small_multiples_figure(
-        {name: drawn_curves(comparison, j, question) for j, name in enumerate(VERTEBRAE)}
+        {name: drawn_curves(comparison, j) for j, name in enumerate(VERTEBRAE)}
     )
 
 
 def score_section(comparison: ComparisonTable, slots: Slots) -> None:
     """Score distributions, one chart per model."""
-    words = WORDS[comparison.question.level]
     title(
         "Scores of positives and negatives",
         "The less the two overlap, the better; scores right of the line are called.",
@@ -120,14 +116,14 @@ def score_section(comparison: ComparisonTable, slots: Slots) -> None:
                 slots.distributions[name] = _later(
                     slots,
                     f"ev_scores_{comparison.models[name].source_id}",
-                    partial(_distribution, comparison, name, words),
+                    partial(_distribution, comparison.at_level(name)),
                     f"Scores of {name}",
                 )
 
 
-def _distribution(comparison: ComparisonTable, name: str, words: LevelWords) -> go.Figure:
-    found = _histogram(comparison.evaluated, name, comparison.question)
-    return distribution_figure(found, words.positives, words.negatives)
+def _distribution(model: ModelAtLevel) -> go.Figure:
+    words = WORDS[model.question.level]
+    return distribution_figure(_histogram(model), words.positives, words.negatives)
 
 
 def trust_section(comparison: ComparisonTable, slots: Slots) -> None:
@@ -145,48 +141,35 @@ def trust_section(comparison: ComparisonTable, slots: Slots) -> None:
             "Above both grey lines the model is better than calling all or none, if a false alarm "
             "costs p : (1 − p) of a miss.",
         )
-        slots.decision = _later(
+        slots.places["decision"] = _later(
             slots, "ev_decision", partial(_decisions, comparison), "Decision curves"
         )
 
 
 def _calibration(comparison: ComparisonTable) -> go.Figure:
-    evaluated, question = comparison.evaluated, comparison.question
-    return calibration_figure(
-        [
-            DrawnReliability(name, comparison.styles[name], _reliability(evaluated, name, question))
-            for name in comparison.names
-        ]
-    )
+    found = {name: _reliability(comparison.at_level(name)) for name in comparison.names}
+    return calibration_figure(found, comparison.styles)
 
 
 def _decisions(comparison: ComparisonTable) -> go.Figure:
-    curves = {
-        name: _decision(comparison.evaluated, name, comparison.question)
-        for name in comparison.names
-    }
+    curves = {name: _decision(comparison.at_level(name)) for name in comparison.names}
     return decision_figure(curves, comparison.styles)
 
 
 def with_band(comparison: ComparisonTable, drawn: DrawnCurve) -> DrawnCurve:
     """The curve with its band, once computed."""
-    evaluated, question = comparison.evaluated, comparison.question
-
-    def work() -> CurveBand | None:
-        return curve_bands(items(evaluated, drawn.name, question))
-
-    n = drawn.points.n_positive + drawn.points.n_negative
-    band = deferred(f"band|{evaluated.key}|{question}|{drawn.name}", work, items=n)
-    return DrawnCurve(
-        drawn.name, drawn.style, drawn.points, None if isinstance(band, Pending) else band
-    )
+    model = comparison.at_level(drawn.name)
+    band = deferred(f"band|{model.key}", lambda: curve_bands(model.items()), items=drawn.points.n)
+    return drawn if isinstance(band, Pending) else replace(drawn, band=band)
 
 
-def _chart(key: str, figure: Callable[[], go.Figure], there: bool, alt: str) -> DeltaGenerator:
+def _chart(
+    key: str, figure: Callable[[list[DrawnCurve]], go.Figure], curves: list[DrawnCurve], alt: str
+) -> DeltaGenerator:
     """Draw a chart and return the slot over it."""
     with st.container(key=f"{key}_stack"):
-        if there:
-            st.plotly_chart(figure(), config=CONFIG, key=key, alt=alt)
+        if curves:
+            st.plotly_chart(figure(curves), config=CONFIG, key=key, alt=alt)
         else:
             st.html('<div class="lab-blank">One class only: there is no curve to draw.</div>')
         return st.empty()
@@ -206,31 +189,27 @@ def _later(slots: Slots, key: str, figure: Callable[[], go.Figure], alt: str) ->
 
 
 def _prevalence() -> None:
-    view = evaluation_view()
-    control("ev_prevalence", None if view.prevalence is None else 100 * view.prevalence)
-    st.number_input(
-        "Prevalence for PPV and NPV, %", 0.01, 99.99, value=None, step=0.5, format="%.2f",
-        placeholder="as in the data", key="ev_prevalence", width=240,
-        on_change=change("ev_prevalence", "prevalence", _share, keep_moved=True),
+    share = evaluation_view().prevalence
+    bound(
+        st.number_input, "prevalence", None if share is None else 100 * share,
+        "Prevalence for PPV and NPV, %", 0.01, 99.99, None, step=0.5, format="%.2f",
+        placeholder="as in the data", width=240, keep_moved=True,
+        convert=lambda percent: None if percent is None else round(percent / 100, 6),
     )  # fmt: skip
 
 
-def _share(percent: float | None) -> float | None:
-    return None if percent is None else round(percent / 100, 6)
-
-
 @st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_KEY)
-def _histogram(evaluated: Evaluated, name: str, question: Question) -> ScoreHistogram:
-    found = items(evaluated, name, question)
+def _histogram(model: ModelAtLevel) -> ScoreHistogram:
+    found = model.items()
     return score_histogram(found.scores, found.truth)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_KEY)
-def _reliability(evaluated: Evaluated, name: str, question: Question) -> Reliability:
-    found = items(evaluated, name, question)
+def _reliability(model: ModelAtLevel) -> Reliability:
+    found = model.items()
     return reliability(found.scores, found.truth, bins=10, binning="equal count")
 
 
 @st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_KEY)
-def _decision(evaluated: Evaluated, name: str, question: Question) -> DecisionCurve:
-    return decision_curve(curve(evaluated, name, question))
+def _decision(model: ModelAtLevel) -> DecisionCurve:
+    return decision_curve(curve(model))

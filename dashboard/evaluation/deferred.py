@@ -19,6 +19,8 @@ class Pending:
 
 
 PENDING: Final = Pending()
+_held: Final[dict[str, Callable[[], object]]] = {}
+"""Deferred work by key that waits until the page is drawn."""
 
 
 def deferred(key: str, work: Callable[[], T], *, items: int) -> T | Pending:
@@ -32,15 +34,24 @@ def deferred(key: str, work: Callable[[], T], *, items: int) -> T | Pending:
     Raises:
         CSpineError: Whatever `work` raised.
     """
+    if (job := pool().find(key)) is not None:
+        return job.future.result() if job.finished else PENDING
     if items <= INLINE_UP_TO:
-        return pool().run_here(key, lambda _: work()).future.result()
-    job = pool().find(key) or pool().submit(key, lambda _: work(), hold=True)
-    return job.future.result() if job.finished else PENDING
+        return pool().put(key, work()).future.result()
+    _held[key] = work
+    return PENDING
 
 
 def compute_deferred() -> None:
     """Start the deferred work of the page, after everything else is drawn."""
-    pool().start_held()
+    for key in list(_held):
+        if (work := _held.pop(key, None)) is not None:
+            pool().submit(key, lambda _, work=work: work())
+
+
+def computing() -> bool:
+    """Whether deferred work is waiting or running."""
+    return bool(_held) or pool().busy
 
 
 @st.cache_resource(show_spinner=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from urllib.parse import urlencode
 
@@ -12,10 +13,10 @@ from dashboard.evaluation.comparison import ComparisonTable, drawn_curves
 from dashboard.evaluation.curve_charts import panels_figure, title, with_band
 from dashboard.evaluation.export import csv_text, figures_now, html_report, json_text
 from dashboard.evaluation.headline import table_html
-from dashboard.evaluation.headline_rows import headline_rows, pair_tests
+from dashboard.evaluation.headline_rows import HeadlineRow, headline_rows, pair_tests
 from dashboard.evaluation.state import evaluation_view
 from dashboard.evaluation.tables import confusion_html, metrics_html, vertebra_html
-from dashboard.evaluation.view import to_query
+from dashboard.evaluation.view import EvaluationView, to_query
 
 
 def downloads(comparison: ComparisonTable) -> None:
@@ -24,8 +25,8 @@ def downloads(comparison: ComparisonTable) -> None:
     stem = f"evaluation-{comparison.truth.truth_id}-{comparison.question.level}"
     with st.container(horizontal=True):
         for label, ending, mime, icon, text in (
-            ("CSV", "csv", "text/csv", "table", _csv),
-            ("JSON", "json", "application/json", "data_object", _json),
+            ("CSV", "csv", "text/csv", "table", partial(_figures, csv_text)),
+            ("JSON", "json", "application/json", "data_object", partial(_figures, json_text)),
             ("HTML report", "html", "text/html", "article", report),
         ):
             st.download_button(
@@ -56,9 +57,8 @@ def report(comparison: ComparisonTable) -> str:
     return html_report(comparison, view, tables, figures, urlencode(to_query(view)))
 
 
-def _csv(comparison: ComparisonTable) -> str:
-    return csv_text(comparison, evaluation_view(), headline_rows(comparison))
-
-
-def _json(comparison: ComparisonTable) -> str:
-    return json_text(comparison, evaluation_view(), headline_rows(comparison))
+def _figures(
+    write: Callable[[ComparisonTable, EvaluationView, Sequence[HeadlineRow]], str],
+    comparison: ComparisonTable,
+) -> str:
+    return write(comparison, evaluation_view(), headline_rows(comparison))

@@ -17,17 +17,9 @@ from core.constants import VERTEBRAE
 from core.evaluation.wrong_calls import WrongCall, wrong_calls
 from core.visualization.colors import VERTEBRA_COLORS
 from dashboard.evaluation.comparison import ComparisonTable
-from dashboard.evaluation.headline_rows import threshold_scores
-from dashboard.evaluation.results import items
-from dashboard.evaluation.state import (
-    change,
-    control,
-    errors_shown,
-    evaluation_view,
-    show_more_errors,
-)
+from dashboard.evaluation.state import bound, errors_shown, evaluation_view, show_more_errors
 from dashboard.evaluation.tables import model_tag
-from dashboard.evaluation.threshold_counts import WORDS
+from dashboard.evaluation.threshold_counts import WORDS, threshold_scores
 from dashboard.session.wording import duration
 from dashboard.studies.synthetic_studies import can_show, is_ready, try_picture
 from dashboard.widgets.frame import draw
@@ -47,11 +39,9 @@ def error_gallery(comparison: ComparisonTable) -> None:
         "alarms": f"{words.negatives} {words.called}".capitalize(),
     }
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        control("ev_errors", view.errors)
-        st.segmented_control(
-            "Errors", list(names), format_func=lambda kind: names[kind], required=True,
-            key="ev_errors", label_visibility="collapsed",
-            on_change=change("ev_errors", "errors", keep_moved=True),
+        bound(
+            st.segmented_control, "errors", view.errors, "Errors", list(names), required=True,
+            format_func=names.get, label_visibility="collapsed", keep_moved=True,
         )  # fmt: skip
         st.button(
             "Update the list", icon=":material/sync:", key="ev_follow",
@@ -59,12 +49,11 @@ def error_gallery(comparison: ComparisonTable) -> None:
         )  # fmt: skip
     view = evaluation_view()
     thresholds = comparison.thresholds(view, name)
-    asked = items(comparison.evaluated, name, comparison.question)
+    model = comparison.at_level(name)
+    asked = model.items()
     limits = np.array(thresholds)
     if len(thresholds) > 1 and bool((asked.vertebrae < 0).any()):
-        asked, scores, half = threshold_scores(
-            comparison.evaluated, name, comparison.question, thresholds
-        )
+        asked, scores, half = threshold_scores(model, thresholds)
         asked, limits = replace(asked, scores=scores), np.array([half])
     calls, total = wrong_calls(
         comparison.evaluated.data, name, asked, limits, view.errors, at_most=AT_MOST

@@ -120,9 +120,7 @@ def html_report(
 def figures_now(comparison: ComparisonTable, view: EvaluationView) -> dict[str, LiveFigures]:
     """Counts of every model at the thresholds of the view."""
     return {
-        name: live_figures(
-            comparison.evaluated, name, comparison.question, comparison.thresholds(view, name)
-        )
+        name: live_figures(comparison.at_level(name), comparison.thresholds(view, name))
         for name in comparison.names
     }
 

@@ -11,7 +11,7 @@ import streamlit as st
 from core.evaluation.comparison import ModelComparison, PairComparison
 from core.evaluation.intervals import Interval
 from dashboard.evaluation.comparison import ComparisonTable
-from dashboard.evaluation.deferred import Pending, pool
+from dashboard.evaluation.deferred import Pending, computing
 from dashboard.evaluation.headline_rows import (
     PROJECT_FIGURES,
     REPLICATES,
@@ -74,7 +74,7 @@ def headline(comparison: ComparisonTable) -> None:
 
 def _computing() -> bool:
     st.caption(f":material/hourglass_top: {REPLICATES:,} resamples are being drawn …")
-    return pool().busy
+    return computing()
 
 
 def table_html(

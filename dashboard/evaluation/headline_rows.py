@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
+import streamlit as st
 
 from core.evaluation.calibration import reliability
 from core.evaluation.comparison import ModelComparison, compare_models
 from core.evaluation.competition import CompetitionLoss, competition_loss
 from core.evaluation.confusion import ConfusionCounts
 from core.evaluation.intervals import Interval, bootstrap_intervals
-from core.evaluation.tables.evaluation_set import EvaluationSet, LevelItems
 from core.types import LevelName
 from dashboard.evaluation.comparison import ComparisonTable
 from dashboard.evaluation.deferred import PENDING, Pending, deferred
-from dashboard.evaluation.results import Evaluated, Question, curve, items
-from dashboard.evaluation.threshold_counts import pooled_figures
+from dashboard.evaluation.results import BY_KEY, ModelAtLevel, curve
+from dashboard.evaluation.threshold_counts import pooled_figures, threshold_scores
 from dashboard.evaluation.view import Thresholds
 
 FREE_METRICS: Final = ("auc", "average_precision", "brier", "expected_calibration_error")
@@ -68,126 +66,67 @@ def pair_tests(comparison: ComparisonTable) -> ModelComparison | Pending | None:
     if any(len(values) > 1 for values in thresholds.values()):
         return None
     evaluated, question = comparison.evaluated, comparison.question
+    shown = tuple(model for model in evaluated.data.models if model.name in comparison.models)
     shared = {name: values[0] for name, values in thresholds.items()}
     work = partial(
-        compare_models, _only(comparison), question.level, shared,
+        compare_models, replace(evaluated.data, models=shown), question.level, shared,
         definition=question.definition, replicates=REPLICATES,
     )  # fmt: skip
     key = f"pairs|{evaluated.key}|{question}|{sorted(shared.items())}"
-    return deferred(key, work, items=_count(comparison) * len(comparison.names))
-
-
-def threshold_scores(
-    evaluated: Evaluated, name: str, question: Question, thresholds: Thresholds
-) -> tuple[LevelItems, NDArray[np.float64], float]:
-    """Items, scores and one threshold that reproduce the calls at one or seven thresholds.
-
-    With seven thresholds the scores are 1 for a call and 0 otherwise, and the threshold is 0.5.
-    """
-    found = items(evaluated, name, question)
-    if len(thresholds) == 1:
-        return found, found.scores, thresholds[0]
-    each = np.array(thresholds)
-    if question.level == "patient":
-        calls = (evaluated.data.model(name).vertebra_scores >= each).any(axis=1)
-    elif question.level == "slice":
-        parts = [items(evaluated, name, question, j) for j in range(len(each))]
-        found = _joined(parts)
-        calls = found.scores >= each[found.vertebrae]
-    else:
-        calls = found.scores >= each[found.vertebrae]
-    return found, np.asarray(calls, dtype=np.float64), 0.5
+    n = curve(comparison.at_level(comparison.names[0])).n
+    return deferred(key, work, items=n * len(comparison.names))
 
 
 def _row(comparison: ComparisonTable, name: str) -> HeadlineRow:
-    evaluated, question = comparison.evaluated, comparison.question
+    model = comparison.at_level(name)
     thresholds = comparison.chosen[name].values if name in comparison.chosen else (0.5,)
-    counts = curve(evaluated, name, question)
-    values = _values(comparison, name, pooled_figures(evaluated, name, question, thresholds).counts)
-    key = f"intervals|{evaluated.key}|{question}|{name}"
-    n = counts.n_positive + counts.n_negative
-    free = deferred(key, partial(_free_intervals, evaluated, name, question), items=n)
-    at = deferred(
-        f"{key}|{thresholds}",
-        partial(_threshold_intervals, evaluated, name, question, thresholds),
-        items=n,
-    )
+    parts = [
+        deferred(key, partial(_intervals, model, at, metrics), items=curve(model).n)
+        for key, at, metrics in (
+            (f"intervals|{model.key}", (0.5,), FREE_METRICS),
+            (f"intervals|{model.key}|{thresholds}", thresholds, THRESHOLD_METRICS),
+        )
+    ]
     intervals: dict[str, Interval | None] = {}
-    for part in (free, at):
+    for part in parts:
         if not isinstance(part, Pending):
             intervals |= part
-    pending = free is PENDING or at is PENDING
-    return HeadlineRow(name, values, intervals, pending, _loss(comparison, name))
+    values = _values(model, pooled_figures(model, thresholds).counts)
+    return HeadlineRow(name, values, intervals, PENDING in parts, _loss(model))
 
 
-def _values(
-    comparison: ComparisonTable, name: str, called: ConfusionCounts
-) -> dict[str, float | None]:
-    evaluated, question = comparison.evaluated, comparison.question
-    counts = curve(evaluated, name, question)
-
-    def calibration() -> tuple[float, float]:
-        found = items(evaluated, name, question)
-        measured = reliability(found.scores, found.truth)
-        return measured.brier, measured.expected_error
-
-    key = f"calibration|{evaluated.key}|{question}|{name}"
-    errors = deferred(key, calibration, items=0)
-    brier, expected = (None, None) if isinstance(errors, Pending) else errors
+def _values(model: ModelAtLevel, called: ConfusionCounts) -> dict[str, float | None]:
+    brier, expected_error = _calibration(model)
     found: dict[str, float | None] = {
-        "auc": counts.auc(),
-        "average_precision": counts.average_precision(),
+        "auc": curve(model).auc(),
+        "average_precision": curve(model).average_precision(),
         "brier": brier,
-        "expected_calibration_error": expected,
+        "expected_calibration_error": expected_error,
     }
     return found | {metric: getattr(called, metric) for metric in THRESHOLD_METRICS}
 
 
-def _free_intervals(
-    evaluated: Evaluated, name: str, question: Question
-) -> dict[str, Interval | None]:
-    found = items(evaluated, name, question)
-    return bootstrap_intervals(
-        found.scores, found.truth, found.patients, threshold=0.5, replicates=REPLICATES,
-        metrics=FREE_METRICS,
-    )  # fmt: skip
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_KEY)
+def _calibration(model: ModelAtLevel) -> tuple[float, float]:
+    """Brier score and expected calibration error."""
+    found = model.items()
+    measured = reliability(found.scores, found.truth)
+    return measured.brier, measured.expected_error
 
 
-def _threshold_intervals(
-    evaluated: Evaluated, name: str, question: Question, thresholds: Thresholds
+def _intervals(
+    model: ModelAtLevel, thresholds: Thresholds, metrics: Collection[str]
 ) -> dict[str, Interval | None]:
-    found, scores, threshold = threshold_scores(evaluated, name, question, thresholds)
+    found, scores, threshold = threshold_scores(model, thresholds)
     return bootstrap_intervals(
         scores, found.truth, found.patients, threshold=threshold, replicates=REPLICATES,
-        metrics=THRESHOLD_METRICS,
+        metrics=metrics,
     )  # fmt: skip
 
 
-def _loss(comparison: ComparisonTable, name: str) -> CompetitionLoss | None:
-    if comparison.question.level not in ("patient", "vertebra"):
+def _loss(model: ModelAtLevel) -> CompetitionLoss | None:
+    if model.question.level not in ("patient", "vertebra"):
         return None
-    model = comparison.evaluated.data.model(name)
-    fractured = comparison.evaluated.data.truth.fractured
-    return competition_loss(model.patient_scores, model.vertebra_scores, fractured)
-
-
-def _only(comparison: ComparisonTable) -> EvaluationSet:
-    """The evaluated set with only the models shown."""
-    data = comparison.evaluated.data
-    models = tuple(model for model in data.models if model.name in comparison.models)
-    return EvaluationSet(data.truth, models, data.coverage)
-
-
-def _count(comparison: ComparisonTable) -> int:
-    counts = curve(comparison.evaluated, comparison.names[0], comparison.question)
-    return counts.n_positive + counts.n_negative
-
-
-def _joined(parts: Sequence[LevelItems]) -> LevelItems:
-    return LevelItems(
-        scores=np.concatenate([part.scores for part in parts]),
-        truth=np.concatenate([part.truth for part in parts]),
-        patients=np.concatenate([part.patients for part in parts]),
-        vertebrae=np.concatenate([part.vertebrae for part in parts]),
-        slices=np.concatenate([part.slices for part in parts]),
-    )
+    data = model.evaluated.data
+    scores = data.model(model.name)
+    return competition_loss(scores.patient_scores, scores.vertebra_scores, data.truth.fractured)

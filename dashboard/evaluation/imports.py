@@ -15,6 +15,7 @@ from core.errors import PredictionsError, StorageError
 from core.evaluation.tables.outside_scores import read_outside_scores
 from core.evaluation.tables.score_files import read_score_table
 from core.system import atomic_files
+from dashboard.background.processes import remove_folder
 from dashboard.session.access import refusal
 
 MAX_CSV_MIB: Final = 64
@@ -44,11 +45,9 @@ class ImportedModel:
 
 def list_imports(settings: Settings) -> list[ImportedModel]:
     """All imports, the oldest first; unreadable ones are left out."""
-    root = imports_root(settings)
-    if not root.is_dir():
-        return []
     found: list[tuple[float, ImportedModel]] = []
-    for folder in root.iterdir():
+    # A name with a dot is an import whose removal was interrupted.
+    for folder in imports_root(settings).glob("[!.]*"):
         try:
             entry = json.loads((folder / _ENTRY).read_text())
             path = entry["truth_path"]
@@ -120,12 +119,7 @@ def forget_import(settings: Settings, import_id: str) -> None:
     known = {entry.import_id for entry in list_imports(settings)}
     if import_id not in known:
         raise PredictionsError(f"There is no import {import_id}; reload the page.")
-    try:
-        shutil.rmtree(imports_root(settings) / import_id)
-    except OSError as error:
-        raise StorageError(
-            f"Import {import_id} cannot be removed ({error.strerror}); check its permissions."
-        ) from error
+    remove_folder(imports_root(settings) / import_id, f"Import {import_id}")
 
 
 def imports_root(settings: Settings) -> Path:

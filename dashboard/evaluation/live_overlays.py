@@ -8,38 +8,29 @@ from dataclasses import dataclass, field
 from streamlit.delta_generator import DeltaGenerator
 
 from core.constants import VERTEBRAE
+from core.evaluation.confusion import ConfusionCounts
 from dashboard.evaluation.charts.small_multiples import panel_mark
 from dashboard.evaluation.comparison import ComparisonTable
 from dashboard.evaluation.tables import confusion_html, metrics_html, vertebra_html
 from dashboard.evaluation.threshold_counts import LiveFigures
 from dashboard.evaluation.view import EvaluationView
 from dashboard.widgets.overlay import Line, Mark, overlay
+from dashboard.widgets.palette import ModelStyle
 from dashboard.widgets.plot_area import GRID, LOW, WIDE
 
 
 @dataclass(slots=True)
 class Slots:
-    """Slots of the page that the sliders fill again; None where a chart is not shown.
+    """Slots of the page that the sliders fill again.
 
     Attributes:
-        roc: Over the ROC curves.
-        precision: Over the precision–recall curves.
-        panels: Over the small panels.
-        decision: Over the decision curves.
-        confusion: Confusion matrices.
-        metrics: The table of metrics.
-        vertebrae: The table of C1–C7.
-        distributions: Over each model's distribution, by name.
+        places: By name: over the charts ("roc", "precision", "panels", "decision"), and the tables
+            ("confusion", "metrics", "vertebrae"); absent where one is not shown.
+        distributions: Over each model's distribution, by name of the model.
         later: Functions that draw the charts below the first screen.
     """
 
-    roc: DeltaGenerator | None = None
-    precision: DeltaGenerator | None = None
-    panels: DeltaGenerator | None = None
-    decision: DeltaGenerator | None = None
-    confusion: DeltaGenerator | None = None
-    metrics: DeltaGenerator | None = None
-    vertebrae: DeltaGenerator | None = None
+    places: dict[str, DeltaGenerator] = field(default_factory=dict)
     distributions: dict[str, DeltaGenerator] = field(default_factory=dict)
     later: list[Callable[[], None]] = field(default_factory=list)
 
@@ -48,6 +39,12 @@ class Slots:
         for work in self.later:
             work()
         self.later.clear()
+
+    def fill(self, content: Mapping[str, str]) -> None:
+        """Fill slots with HTML by name."""
+        for name, html in content.items():
+            if name in self.places:
+                self.places[name].markdown(html, unsafe_allow_html=True)
 
 
 def fill(
@@ -58,69 +55,54 @@ def fill(
 ) -> None:
     """Fill the slots that show all items together."""
     styles = comparison.styles
-    if slots.roc is not None:
-        _html(slots.roc, overlay(WIDE, [_roc_mark(comparison, n, f) for n, f in figures.items()]))
-    if slots.precision is not None:
-        marks = [_pr_mark(comparison, n, f) for n, f in figures.items()]
-        _html(slots.precision, overlay(WIDE, marks))
-    if slots.decision is not None:
-        lines = [
-            Line(own.thresholds[0], styles[name].color)
-            for name, own in figures.items()
-            if len(own.thresholds) == 1
-        ]
-        _html(slots.decision, overlay(LOW, lines=lines))
+    single = [
+        Line(own.thresholds[0], styles[name].color)
+        for name, own in figures.items()
+        if len(own.thresholds) == 1
+    ]
+    slots.fill(
+        {
+            "roc": overlay(WIDE, [_roc_mark(n, styles[n], f.counts) for n, f in figures.items()]),
+            "precision": overlay(
+                WIDE, [_pr_mark(n, styles[n], f.counts) for n, f in figures.items()]
+            ),
+            "decision": overlay(LOW, lines=single),
+            "confusion": confusion_html(comparison.question, figures, styles),
+            "metrics": metrics_html(figures, styles, view.prevalence),
+        }
+    )
     for name, slot in slots.distributions.items():
+        values = figures[name].thresholds
         lines = [
-            Line(value, styles[name].color, "" if len(figures[name].thresholds) > 1 else
-                 f"{value:.3f}")
-            for value in figures[name].thresholds
-        ]  # fmt: skip
-        _html(slot, overlay(LOW, lines=lines))
-    if slots.confusion is not None:
-        _html(slots.confusion, confusion_html(comparison.question, figures, styles))
-    if slots.metrics is not None:
-        _html(slots.metrics, metrics_html(figures, styles, view.prevalence))
+            Line(value, styles[name].color, "" if len(values) > 1 else f"{value:.3f}")
+            for value in values
+        ]
+        slot.markdown(overlay(LOW, lines=lines), unsafe_allow_html=True)
 
 
 def fill_vertebrae(
     comparison: ComparisonTable, focus: str, figures: Mapping[str, LiveFigures], slots: Slots
 ) -> None:
     """Fill the slots that show C1..C7 one by one."""
-    if slots.panels is not None:
-        _html(slots.panels, overlay(GRID, _panel_marks(comparison, figures)))
-    if slots.vertebrae is not None:
-        _html(slots.vertebrae, vertebra_html(focus, figures[focus], comparison.styles[focus]))
+    marks = [
+        panel_mark(j, _roc_mark(f"{vertebra} · {name}", comparison.styles[name], counts))
+        for name, own in figures.items()
+        for j, vertebra in enumerate(VERTEBRAE)
+        if not own.strata and (counts := own.per_vertebra.get(vertebra)) is not None
+        if counts.n_positive and counts.n_negative
+    ]
+    table = vertebra_html(focus, figures[focus], comparison.styles[focus])
+    slots.fill({"panels": overlay(GRID, marks), "vertebrae": table})
 
 
-def _roc_mark(comparison: ComparisonTable, name: str, figures: LiveFigures) -> Mark:
-    counts, style = figures.counts, comparison.styles[name]
+def _roc_mark(name: str, style: ModelStyle, counts: ConfusionCounts) -> Mark:
     label = f"{name}: recall {counts.recall:.3f}, specificity {counts.specificity:.3f}"
     return Mark(1 - counts.specificity, counts.recall, style.color, style.symbol, label)
 
 
-def _pr_mark(comparison: ComparisonTable, name: str, figures: LiveFigures) -> Mark:
-    counts, style = figures.counts, comparison.styles[name]
+def _pr_mark(name: str, style: ModelStyle, counts: ConfusionCounts) -> Mark:
     called = counts.true_positives + counts.false_positives
     # Without a call precision is 1 by the curve's convention.
     precision = counts.precision if called else 1.0
     label = f"{name}: recall {counts.recall:.3f}, precision {precision:.3f}"
     return Mark(counts.recall, precision, style.color, style.symbol, label)
-
-
-def _panel_marks(comparison: ComparisonTable, figures: Mapping[str, LiveFigures]) -> list[Mark]:
-    marks: list[Mark] = []
-    for name, own in figures.items():
-        style = comparison.styles[name]
-        for j, vertebra in enumerate(VERTEBRAE):
-            counts = own.per_vertebra.get(vertebra)
-            if own.strata or counts is None or not counts.n_positive or not counts.n_negative:
-                continue
-            label = f"{vertebra} · {name}: recall {counts.recall:.3f}"
-            mark = Mark(1 - counts.specificity, counts.recall, style.color, style.symbol, label)
-            marks.append(panel_mark(j, mark))
-    return marks
-
-
-def _html(slot: DeltaGenerator, html: str) -> None:
-    slot.markdown(html, unsafe_allow_html=True)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,13 +15,7 @@ import streamlit as st
 from core.constants import N_VERTEBRAE, VERTEBRAE
 from core.dataset.index import STUDIES_FILE, index_folder
 from core.errors import DataRootError
-from core.evaluation.curves import (
-    CurvePoints,
-    SortedScores,
-    ThresholdCounts,
-    curve_points,
-    threshold_counts,
-)
+from core.evaluation.curves import SortedScores, ThresholdCounts, curve_points, threshold_counts
 from core.evaluation.tables.cohort_filter import (
     CohortFilter,
     StudyFacts,
@@ -61,10 +54,6 @@ class Evaluated:
     whole: int
 
 
-BY_KEY: Final[dict[str | type[Any], Callable[[Any], Any]]] = {Evaluated: operator.attrgetter("key")}
-"""For `st.cache_resource`: results are kept by `Evaluated.key`."""
-
-
 @dataclass(frozen=True, slots=True)
 class Question:
     """Level and definition of truth of an evaluation.
@@ -88,6 +77,55 @@ class Question:
         return Question("vertebra") if self.level == "patient" else self
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelAtLevel:
+    """One model on the studies shown, at the level of a question.
+
+    Attributes:
+        evaluated: Models and truth of the studies.
+        name: Name of the model.
+        question: Level and definition of truth.
+    """
+
+    evaluated: Evaluated
+    name: str
+    question: Question
+
+    @property
+    def key(self) -> str:
+        """Key of everything derived; it changes with anything that changes a figure."""
+        return f"{self.evaluated.key}|{self.question}|{self.name}"
+
+    @property
+    def of_vertebrae(self) -> ModelAtLevel:
+        """The model at the question of the per-vertebra panels."""
+        return replace(self, question=self.question.of_vertebrae)
+
+    def items(self, vertebra: int | None = None) -> LevelItems:
+        """Scores and truth, of one vertebra (0..6) or of all; not cached, since they are large.
+
+        Raises:
+            PredictionsError: The level is not supported.
+        """
+        question = self.question
+        return self.evaluated.data.items(self.name, question.level, vertebra, question.definition)
+
+    def counts(self, vertebra: int | None = None) -> ThresholdCounts:
+        """Counts at every threshold; not cached, see `curve`.
+
+        Raises:
+            PredictionsError: As `items`.
+        """
+        found = self.items(vertebra)
+        return threshold_counts(found.scores, found.truth)
+
+
+BY_KEY: Final[dict[str | type[Any], Callable[[Any], Any]]] = {
+    ModelAtLevel: operator.attrgetter("key")
+}
+"""For `st.cache_resource`: results are kept by `ModelAtLevel.key`."""
+
+
 def question_of(view: EvaluationView) -> Question:
     """The question of a view."""
     return Question(view.level, DEFINITIONS[view.definition])
@@ -102,25 +140,26 @@ def load(truth: TruthSource, models: Sequence[PredictionSource], view: Evaluatio
     """
     tables = [(model.label, model.tables[truth.truth_id]) for model in models]
     whole = _aligned_of(truth.path, tables, view.pooling)
-    chosen = _filter_of(view)
+    chosen = CohortFilter(view.vertebra, view.spacing, view.without, view.fold)
     if chosen == CohortFilter():
         return whole
     return _filtered(f"{whole.key}|{chosen}", whole, chosen, facts_of(truth))
 
 
 def load_other(
-    truths: Mapping[str, TruthSource], truth_id: str, model: PredictionSource, pooling: Pooling
-) -> Evaluated | None:
-    """The other studies on which a model's thresholds are chosen; None without any.
+    truths: Mapping[str, TruthSource], truth: TruthSource, model: PredictionSource, pooling: Pooling
+) -> tuple[str, Evaluated] | None:
+    """Name and content of the other studies on which thresholds are chosen; None without any.
 
     Raises:
         PredictionsError, DataRootError: As `load`.
     """
-    other = model.other_table(truth_id)
+    other = model.other_table(truth.truth_id)
     if other is None:
         return None
     other_id, table = other
-    return _aligned_of(truths[other_id].path, [(model.label, table)], pooling)
+    on = truths[other_id]
+    return on.label, _aligned_of(on.path, [(model.label, table)], pooling)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,60 +171,45 @@ class VertebraCurve:
         scores: Sorted scores, for counts at any threshold.
     """
 
-    points: CurvePoints
+    points: ThresholdCounts
     scores: SortedScores
 
 
 @st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=BY_KEY)
-def curve(evaluated: Evaluated, name: str, question: Question) -> ThresholdCounts:
+def curve(model: ModelAtLevel) -> ThresholdCounts:
     """Counts at every threshold.
 
     Raises:
         PredictionsError: The level is not supported.
     """
-    return _threshold_counts(evaluated, name, question)
+    return model.counts()
 
 
-def drawn_points(
-    evaluated: Evaluated, name: str, question: Question, vertebra: int | None = None
-) -> CurvePoints:
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_KEY)
+def drawn_points(model: ModelAtLevel) -> ThresholdCounts:
     """The curve thinned for drawing.
 
     Raises:
         PredictionsError: As `curve`.
     """
-    if vertebra is None:
-        return _points(evaluated, name, question)
-    return vertebra_curves(evaluated, name, question)[VERTEBRAE[vertebra]].points
+    return curve_points(curve(model), POINTS_OF_A_CURVE)
 
 
-def vertebra_curves(
-    evaluated: Evaluated, name: str, question: Question
-) -> dict[str, VertebraCurve]:
-    """The curves of C1..C7, by name.
+@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=BY_KEY)
+def vertebra_curves(model: ModelAtLevel) -> dict[str, VertebraCurve]:
+    """The curves of C1..C7, by name, of a model at a question `of_vertebrae`.
 
     Raises:
         PredictionsError: The level is not supported.
     """
-    return _vertebra_curves(evaluated, name, question.of_vertebrae)
 
+    def kept(vertebra: int) -> VertebraCurve:
+        counts = model.counts(vertebra)
+        return VertebraCurve(curve_points(counts, POINTS_OF_A_PANEL), counts.sorted_scores())
 
-def vertebra_counts(
-    evaluated: Evaluated, name: str, question: Question
-) -> dict[str, ThresholdCounts]:
-    """Counts at every threshold for each of C1..C7, by name; not cached, since they are large."""
-    asked = question.of_vertebrae
-    return {
-        vertebra: _threshold_counts(evaluated, name, asked, j)
-        for j, vertebra in enumerate(VERTEBRAE)
-    }
-
-
-def items(
-    evaluated: Evaluated, name: str, question: Question, vertebra: int | None = None
-) -> LevelItems:
-    """Scores and truth of one level; not cached, since arrays of slices are large."""
-    return evaluated.data.items(name, question.level, vertebra, question.definition)
+    # Most of it is sorting, which leaves the interpreter free for a second thread.
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(VERTEBRAE, pool.map(kept, range(N_VERTEBRAE)), strict=True))
 
 
 def supported(
@@ -203,15 +227,6 @@ def supported(
 def folds_of(evaluated: Evaluated) -> list[int]:
     """Folds of the first model's studies."""
     return [int(fold) for fold in np.unique(evaluated.data.models[0].fold) if fold >= 0]
-
-
-def _filter_of(view: EvaluationView) -> CohortFilter:
-    return CohortFilter(
-        vertebrae=(view.vertebra,) if view.vertebra else (),
-        spacing_mm=view.spacing,
-        without_flags=view.without,
-        folds=() if view.fold is None else (view.fold,),
-    )
 
 
 def facts_of(truth: TruthSource) -> StudyFacts | None:
@@ -285,32 +300,3 @@ def _pooled(path: str, signature: str, name: str, pooling: Pooling) -> ScoreTabl
 def _facts(path: str, signature: str) -> StudyFacts:
     del signature
     return read_study_facts(Path(path))
-
-
-@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=BY_KEY)
-def _vertebra_curves(
-    evaluated: Evaluated, name: str, question: Question
-) -> dict[str, VertebraCurve]:
-    # Most of it is sorting, which leaves the interpreter free for a second thread.
-    with ThreadPoolExecutor(2) as pool:
-        made = pool.map(partial(_vertebra_curve, evaluated, name, question), range(N_VERTEBRAE))
-        return dict(zip(VERTEBRAE, made, strict=True))
-
-
-def _vertebra_curve(
-    evaluated: Evaluated, name: str, question: Question, vertebra: int
-) -> VertebraCurve:
-    counts = _threshold_counts(evaluated, name, question, vertebra)
-    return VertebraCurve(curve_points(counts, POINTS_OF_A_PANEL), counts.sorted_scores())
-
-
-def _threshold_counts(
-    evaluated: Evaluated, name: str, question: Question, vertebra: int | None = None
-) -> ThresholdCounts:
-    found = items(evaluated, name, question, vertebra)
-    return threshold_counts(found.scores, found.truth)
-
-
-@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=BY_KEY)
-def _points(evaluated: Evaluated, name: str, question: Question) -> CurvePoints:
-    return curve_points(curve(evaluated, name, question), POINTS_OF_A_CURVE)

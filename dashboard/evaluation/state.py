@@ -44,27 +44,30 @@ def control(key: str, value: object) -> None:
         state.remember(key, value)
 
 
-def change(
-    key: str,
-    field: str,
-    convert: Callable[[Any], Any] = lambda value: value,
-    *,
-    keep_moved: bool = False,
-) -> Callable[[], None]:
-    """A callback that puts a widget's value into the view.
+def bound(
+    widget: Callable[..., object], field: str, value: object, *arguments: object,
+    convert: Callable[[Any], Any] = lambda value: value, keep_moved: bool = False,
+    **options: object,
+) -> None:  # fmt: skip
+    """Draw a widget, keyed `ev_` and the field's name, whose value is a field of the view.
 
     Args:
-        key: Key of the widget.
+        widget: One of Streamlit's.
         field: Field of the view.
+        value: Value of the widget.
+        arguments: Positional arguments of the widget, the label first.
         convert: Turns the widget's value into the field's.
         keep_moved: Whether thresholds that the user has moved stay; otherwise the rule chooses.
+        options: Further arguments of the widget.
     """
+    key = f"ev_{field}"
 
     def changed() -> None:
         view = replace(evaluation_view(), **{field: convert(state.recall(key))})
         keep_evaluation_view(view if keep_moved else replace(view, moved=()))
 
-    return changed
+    control(key, value)
+    widget(*arguments, **{"key": key, "on_change": changed, **options})
 
 
 def errors_shown(start: int) -> int:

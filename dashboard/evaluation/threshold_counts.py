@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from typing import Final
 
 import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from core.constants import N_VERTEBRAE, VERTEBRAE
 from core.errors import PredictionsError
 from core.evaluation.confusion import ConfusionCounts
-from core.evaluation.thresholds import OperatingPoint, Rule, choose_threshold
+from core.evaluation.curves import threshold_counts
+from core.evaluation.tables.evaluation_set import LevelItems
+from core.evaluation.thresholds import OperatingPoint, Rule, ThresholdRule, choose_threshold
 from core.types import LevelName
-from dashboard.evaluation.results import (
-    BY_KEY,
-    Evaluated,
-    Question,
-    curve,
-    vertebra_counts,
-    vertebra_curves,
-)
+from dashboard.evaluation.results import BY_KEY, ModelAtLevel, curve, vertebra_curves
 from dashboard.evaluation.view import EvaluationView, RuleName, Thresholds
 
-RULE_OF: Final[dict[RuleName, str]] = {
+RULE_OF: Final[dict[RuleName, ThresholdRule]] = {
     "f1": "highest F1",
     "youden": "highest Youden index",
     "sensitivity": "target sensitivity",
@@ -100,37 +96,34 @@ def rule_of(view: EvaluationView) -> Rule:
     asked = view.target if view.rule in ("sensitivity", "specificity", "cost") else None
     if asked is not None and view.rule != "cost":
         asked = min(asked, 1.0)
-    return Rule(name, asked)  # pyright: ignore[reportArgumentType]
+    return Rule(name, asked)
 
 
 def choose(
-    on: Evaluated, name: str, question: Question, rule: Rule, *, by_vertebra: bool, label: str,
-    same_data: bool,
-) -> ChosenThresholds:  # fmt: skip
+    on: ModelAtLevel, rule: Rule, *, by_vertebra: bool, label: str, same_data: bool
+) -> ChosenThresholds:
     """Apply a rule to a model's curves.
 
     A vertebra without both classes takes the threshold chosen for all together.
 
     Args:
-        on: Studies to choose on.
-        name: Name of the model.
-        question: Level and definition of truth.
+        on: The model on the studies to choose on.
         rule: Threshold rule.
         by_vertebra: Whether each of C1..C7 gets its own threshold.
-        label: Name of `on` on the page.
-        same_data: Whether `on` are the studies shown.
+        label: Name of the studies on the page.
+        same_data: Whether they are the studies shown.
 
     Raises:
         PredictionsError: The rule cannot choose on these studies.
     """
     if not by_vertebra:
-        point = choose_threshold(curve(on, name, question), rule)
+        point = choose_threshold(curve(on), rule)
         return ChosenThresholds((point.threshold,), (point,), label, same_data)
-    asked = question.of_vertebrae
-    together = choose_threshold(curve(on, name, asked), rule)
+    together = choose_threshold(curve(on.of_vertebrae), rule)
     points: list[OperatingPoint] = []
     fallbacks: list[str] = []
-    for vertebra, counts in vertebra_counts(on, name, asked).items():
+    for j, vertebra in enumerate(VERTEBRAE):
+        counts = on.of_vertebrae.counts(j)
         try:
             points.append(together if counts.one_class else choose_threshold(counts, rule))
         except PredictionsError:
@@ -141,24 +134,20 @@ def choose(
     return ChosenThresholds(values, tuple(points), label, same_data, tuple(fallbacks))
 
 
-def pooled_figures(
-    evaluated: Evaluated, name: str, question: Question, thresholds: Thresholds
-) -> LiveFigures:
+def pooled_figures(model: ModelAtLevel, thresholds: Thresholds) -> LiveFigures:
     """Counts of all items; a single threshold needs no curves of the vertebrae.
 
     Raises:
         PredictionsError: The level is not supported.
     """
     if len(thresholds) == N_VERTEBRAE:
-        return live_figures(evaluated, name, question, thresholds)
+        return live_figures(model, thresholds)
     (threshold,) = thresholds
-    return LiveFigures(thresholds, curve(evaluated, name, question).at(threshold), {})
+    return LiveFigures(thresholds, curve(model).at(threshold), {})
 
 
 @st.cache_resource(max_entries=512, show_spinner=False, hash_funcs=BY_KEY)
-def live_figures(
-    evaluated: Evaluated, name: str, question: Question, thresholds: Thresholds
-) -> LiveFigures:
+def live_figures(model: ModelAtLevel, thresholds: Thresholds) -> LiveFigures:
     """Count calls at thresholds; a score >= its threshold is a call.
 
     With seven thresholds a patient is called where any vertebra reaches its own; other levels are
@@ -167,19 +156,44 @@ def live_figures(
     Raises:
         PredictionsError: The level is not supported.
     """
-    if len(thresholds) == N_VERTEBRAE:
-        return _by_vertebra(evaluated, name, question, thresholds)
-    (threshold,) = thresholds
-    counts = curve(evaluated, name, question).at(threshold)
-    if question.level == "patient":
-        strata = _strata(evaluated, name, threshold)
-        return LiveFigures(thresholds, counts, strata, strata=True)
-    if not question.knows_vertebrae:
-        return LiveFigures(thresholds, counts, {})
-    curves = vertebra_curves(evaluated, name, question)
-    return LiveFigures(
-        thresholds, counts, {vertebra: own.scores.at(threshold) for vertebra, own in curves.items()}
-    )
+    together = curve(model).at(thresholds[0]) if len(thresholds) == 1 else None
+    if together is not None and model.question.level == "patient":
+        return LiveFigures(thresholds, together, _strata(model, thresholds[0]), strata=True)
+    if together is not None and not model.question.knows_vertebrae:
+        return LiveFigures(thresholds, together, {})
+    curves = vertebra_curves(model.of_vertebrae)
+    limits = thresholds if together is None else thresholds * N_VERTEBRAE
+    each = {
+        vertebra: curves[vertebra].scores.at(limit)
+        for vertebra, limit in zip(VERTEBRAE, limits, strict=True)
+    }
+    if together is None and model.question.level == "patient":
+        found, calls, half = threshold_scores(model, thresholds)
+        together = threshold_counts(calls, found.truth).at(half)
+    return LiveFigures(thresholds, together or _sum(each), each)
+
+
+def threshold_scores(
+    model: ModelAtLevel, thresholds: Thresholds
+) -> tuple[LevelItems, NDArray[np.float64], float]:
+    """Items, scores and one threshold that reproduce the calls at one or seven thresholds.
+
+    With seven thresholds the scores are 1 for a call and 0 otherwise, and the threshold is 0.5.
+    """
+    found = model.items()
+    if len(thresholds) == 1:
+        return found, found.scores, thresholds[0]
+    each = np.array(thresholds)
+    if model.question.level == "patient":
+        called = (model.evaluated.data.model(model.name).vertebra_scores >= each).any(axis=1)
+        return found, np.asarray(called, dtype=np.float64), 0.5
+    if model.question.level == "slice":
+        parts = [model.items(j) for j in range(len(each))]
+        names = [field.name for field in fields(LevelItems)]
+        found = LevelItems(
+            *(np.concatenate([getattr(part, name) for part in parts]) for name in names)
+        )
+    return found, (found.scores >= each[found.vertebrae]).astype(np.float64), 0.5
 
 
 def what_if(level: LevelName, counts: ConfusionCounts) -> str:
@@ -192,30 +206,10 @@ def what_if(level: LevelName, counts: ConfusionCounts) -> str:
     )
 
 
-def _by_vertebra(
-    evaluated: Evaluated, name: str, question: Question, thresholds: Thresholds
-) -> LiveFigures:
-    curves = vertebra_curves(evaluated, name, question)
-    each = {
-        vertebra: curves[vertebra].scores.at(threshold)
-        for vertebra, threshold in zip(VERTEBRAE, thresholds, strict=True)
-    }
-    if question.level != "patient":
-        return LiveFigures(thresholds, _sum(each), each)
-    scores = evaluated.data.model(name).vertebra_scores
-    called = (scores >= np.array(thresholds)).any(axis=1)
-    truth = evaluated.data.truth.fractured.any(axis=1)
-    counts = ConfusionCounts(
-        int((called & truth).sum()), int((called & ~truth).sum()),
-        int((~called & ~truth).sum()), int((~called & truth).sum()),
-    )  # fmt: skip
-    return LiveFigures(thresholds, counts, each)
-
-
-def _strata(evaluated: Evaluated, name: str, threshold: float) -> dict[str, ConfusionCounts]:
+def _strata(model: ModelAtLevel, threshold: float) -> dict[str, ConfusionCounts]:
     """Found and missed patients by the vertebra that is fractured."""
-    called = evaluated.data.model(name).patient_scores >= threshold
-    fractured = evaluated.data.truth.fractured
+    called = model.evaluated.data.model(model.name).patient_scores >= threshold
+    fractured = model.evaluated.data.truth.fractured
     found = (fractured & called[:, None]).sum(axis=0)
     missed = (fractured & ~called[:, None]).sum(axis=0)
     return {
@@ -225,9 +219,4 @@ def _strata(evaluated: Evaluated, name: str, threshold: float) -> dict[str, Conf
 
 
 def _sum(each: Mapping[str, ConfusionCounts]) -> ConfusionCounts:
-    return ConfusionCounts(
-        sum(counts.true_positives for counts in each.values()),
-        sum(counts.false_positives for counts in each.values()),
-        sum(counts.true_negatives for counts in each.values()),
-        sum(counts.false_negatives for counts in each.values()),
-    )
+    return ConfusionCounts(*map(sum, zip(*map(astuple, each.values()), strict=True)))

@@ -6,12 +6,13 @@ from dataclasses import replace
 from typing import Final
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.constants import VERTEBRAE
 from core.evaluation.thresholds import RULE_MEANINGS
 from dashboard.evaluation.comparison import ComparisonTable, has_other_data
 from dashboard.evaluation.live_overlays import Slots, fill, fill_vertebrae
-from dashboard.evaluation.state import change, control, evaluation_view, keep_evaluation_view
+from dashboard.evaluation.state import bound, control, evaluation_view, keep_evaluation_view
 from dashboard.evaluation.tables import what_if_html
 from dashboard.evaluation.threshold_counts import RULE_OF, live_figures, pooled_figures
 from dashboard.evaluation.view import RULES, EvaluationView, RuleName, Thresholds
@@ -32,30 +33,18 @@ def rule_bar(comparison: ComparisonTable) -> None:
     """Let the user choose the rule that sets every model's thresholds."""
     view = evaluation_view()
     with st.container(horizontal=True, vertical_alignment="bottom", key="ev_rules"):
-        control("ev_rule", view.rule)
-        st.segmented_control(
-            "Threshold rule",
-            RULES,
-            format_func=lambda rule: RULE_NAMES[rule],
-            required=True,
-            key="ev_rule",
-            on_change=_rule_changed,
-            help=RULE_MEANINGS[RULE_OF[view.rule]],  # pyright: ignore[reportArgumentType]
-        )
+        bound(
+            st.segmented_control, "rule", view.rule, "Threshold rule", RULES, required=True,
+            format_func=RULE_NAMES.get, on_change=_rule_changed,
+            help=RULE_MEANINGS[RULE_OF[view.rule]],
+        )  # fmt: skip
         if view.rule in ("sensitivity", "specificity", "cost"):
             _target(view)
         if comparison.question.knows_vertebrae:
-            control("ev_by_vertebra", view.by_vertebra)
-            st.toggle(
-                "One for each of C1–C7",
-                key="ev_by_vertebra",
-                on_change=change("ev_by_vertebra", "by_vertebra"),
-            )
+            bound(st.toggle, "by_vertebra", view.by_vertebra, "One for each of C1–C7")
         if has_other_data(comparison):
-            control("ev_same_data", view.same_data)
-            st.toggle(
-                "Choose on the studies shown", key="ev_same_data",
-                on_change=change("ev_same_data", "same_data"),
+            bound(
+                st.toggle, "same_data", view.same_data, "Choose on the studies shown",
                 help="Off: chosen on the out-of-fold predictions of the training cohort. On: "
                 "chosen on the evaluated studies, which makes every figure look better.",
             )  # fmt: skip
@@ -67,16 +56,14 @@ def rule_bar(comparison: ComparisonTable) -> None:
 def threshold_panel(comparison: ComparisonTable, slots: Slots) -> None:
     """Draw the sliders and everything that follows them; a move redraws only this part."""
     view = evaluation_view()
-    names = comparison.names
     focus = comparison.focus(view)
     _sliders(comparison, view, focus)
-    thresholds = {name: comparison.thresholds(view, name) for name in names}
-    evaluated, question = comparison.evaluated, comparison.question
-    pooled = {n: pooled_figures(evaluated, n, question, own) for n, own in thresholds.items()}
-    draw(what_if_html(question, pooled, comparison.styles, focus))
+    asked = {n: (comparison.at_level(n), comparison.thresholds(view, n)) for n in comparison.names}
+    pooled = {name: pooled_figures(*own) for name, own in asked.items()}
+    draw(what_if_html(comparison.question, pooled, comparison.styles, focus))
     fill(comparison, view, pooled, slots)
     # The seven curves of every model take longest, so they come last.
-    figures = {n: live_figures(evaluated, n, question, own) for n, own in thresholds.items()}
+    figures = {name: live_figures(*own) for name, own in asked.items()}
     fill_vertebrae(comparison, focus, figures, slots)
 
 
@@ -85,11 +72,10 @@ def _focus(comparison: ComparisonTable, view: EvaluationView) -> None:
     ids = {model.source_id: name for name, model in comparison.models.items()}
     if len(ids) < 2:
         return
-    control("ev_focus", comparison.models[comparison.focus(view)].source_id)
-    st.selectbox(
-        "Active model, whose threshold the sliders move", list(ids),
-        format_func=lambda key: ids[key],
-        key="ev_focus", on_change=change("ev_focus", "focus", keep_moved=True), width=300,
+    bound(
+        st.selectbox, "focus", comparison.models[comparison.focus(view)].source_id,
+        "Active model, whose threshold the sliders move", list(ids), format_func=ids.get,
+        keep_moved=True, width=300,
     )  # fmt: skip
 
 
@@ -99,17 +85,10 @@ def _sliders(comparison: ComparisonTable, view: EvaluationView, focus: str) -> N
     with st.container(key="ev_sliders"):
         if len(values) == 1:
             slider, typed, back = st.columns([10, 2, 2], vertical_alignment="bottom")
-            with slider:
-                _slider(f"Threshold of {focus}", source_id, values, 0)
-            with typed:
-                _typed(source_id, values, 0)
+            _threshold(slider, typed, f"Threshold of {focus}", source_id, values, 0)
         else:
-            for j, (column, name) in enumerate(
-                zip(st.columns(len(VERTEBRAE)), VERTEBRAE, strict=True)
-            ):
-                with column:
-                    _slider(name, source_id, values, j)
-                    _typed(source_id, values, j)
+            for j, column in enumerate(st.columns(len(VERTEBRAE))):
+                _threshold(column, column, VERTEBRAE[j], source_id, values, j)
             back = st.container(width=170)
     with back:
         st.button(
@@ -118,23 +97,24 @@ def _sliders(comparison: ComparisonTable, view: EvaluationView, focus: str) -> N
         )  # fmt: skip
 
 
-def _slider(label: str, source_id: str, values: Thresholds, j: int) -> None:
-    key = f"ev_slider_{len(values)}_{j}"
-    control(key, round(min(max(values[j], 0.0), 1.0), 3))
-    st.slider(
-        label, 0.0, 1.0, step=STEP, format="%.3f", key=key, on_change=_moved,
-        args=(key, source_id, values, j),
-    )  # fmt: skip
-
-
-def _typed(source_id: str, values: Thresholds, j: int) -> None:
-    key = f"ev_typed_{len(values)}_{j}"
-    control(key, min(max(values[j], 0.0), 1.0))
-    st.number_input(
-        "typed" if len(values) == 1 else f"typed for {VERTEBRAE[j]}",
-        0.0, 1.0, step=STEP, format="%.5f", key=key, on_change=_moved,
-        args=(key, source_id, values, j), label_visibility="collapsed",
-    )  # fmt: skip
+def _threshold(
+    slider: DeltaGenerator, typed: DeltaGenerator, label: str, source_id: str, values: Thresholds,
+    j: int,
+) -> None:  # fmt: skip
+    """Draw the slider of a threshold, and a field to type it with more digits."""
+    value = min(max(values[j], 0.0), 1.0)
+    plain = "typed" if len(values) == 1 else f"typed for {VERTEBRAE[j]}"
+    for widget, name, title, shown, digits in (
+        (slider.slider, "slider", label, round(value, 3), "%.3f"),
+        (typed.number_input, "typed", plain, value, "%.5f"),
+    ):
+        key = f"ev_{name}_{len(values)}_{j}"
+        control(key, shown)
+        widget(
+            title, 0.0, 1.0, step=STEP, format=digits, key=key, on_change=_moved,
+            args=(key, source_id, values, j),
+            label_visibility="collapsed" if name == "typed" else "visible",
+        )  # fmt: skip
 
 
 def _provenance(comparison: ComparisonTable) -> str:
@@ -153,18 +133,15 @@ def _provenance(comparison: ComparisonTable) -> str:
 
 
 def _target(view: EvaluationView) -> None:
-    cost = view.rule == "cost"
-    control("ev_target", float(view.target))
-    st.number_input(
-        "Cost of a miss in false alarms" if cost else "Target",
-        0.01,
-        1000.0 if cost else 1.0,
-        step=1.0 if cost else 0.01,
-        format="%.1f" if cost else "%.2f",
-        key="ev_target",
-        on_change=change("ev_target", "target", float),
-        width=190,
+    label, highest, step, digits = (
+        ("Cost of a miss in false alarms", 1000.0, 1.0, "%.1f")
+        if view.rule == "cost"
+        else ("Target", 1.0, 0.01, "%.2f")
     )
+    bound(
+        st.number_input, "target", float(view.target), label, 0.01, highest, step=step,
+        format=digits, convert=float, width=190,
+    )  # fmt: skip
 
 
 def _rule_changed() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.evaluation.decision_curve import DecisionCurve
+from dashboard.evaluation.charts.roc_pr import UNIT_AXIS
 from dashboard.widgets.palette import NEUTRAL, ModelStyle
 from dashboard.widgets.plot_area import LOW, lay_out
 
@@ -41,7 +42,7 @@ def decision_figure(
         )
     lay_out(figure, LOW)
     highest = max(highest, 0.01)
-    figure.update_xaxes(title="Threshold probability", range=[0, 1], dtick=0.2, tickformat=".1f")
+    figure.update_xaxes(title="Threshold probability", **UNIT_AXIS)
     figure.update_yaxes(title="Net benefit per item", range=[-0.25 * highest, 1.08 * highest])
     return figure
 

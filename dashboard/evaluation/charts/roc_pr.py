@@ -11,12 +11,13 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from core.evaluation.bands import CurveBand
-from core.evaluation.curves import CurvePoints
+from core.evaluation.curves import ThresholdCounts
 from dashboard.widgets.palette import NEUTRAL, ModelStyle, with_alpha
 from dashboard.widgets.plot_area import WIDE, lay_out
 
 BAND_ALPHA: Final = 0.13
-_AXIS: Final[dict[str, Any]] = {"range": [0, 1], "dtick": 0.2, "tickformat": ".1f"}
+UNIT_AXIS: Final[dict[str, Any]] = {"range": [0, 1], "dtick": 0.2, "tickformat": ".1f"}
+"""Axis of a share or a probability."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,75 +33,73 @@ class DrawnCurve:
 
     name: str
     style: ModelStyle
-    points: CurvePoints
+    points: ThresholdCounts
     band: CurveBand | None = None
 
 
 def roc_figure(curves: Sequence[DrawnCurve]) -> go.Figure:
     """Draw recall against the false positive rate; the diagonal is chance."""
-    figure = go.Figure()
-    figure.add_trace(reference_line([0, 1], [0, 1]))
+    figure = go.Figure(reference_line([0, 1], [0, 1]))
     for curve in curves:
         if curve.band is not None:
             _add_band(figure, curve.band.grid, curve.band.roc, curve.style)
         points = curve.points
-        _add_curve(figure, curve, points.false_positive_rate, points.recall)
+        figure.add_trace(
+            curve_trace(curve, curve.name, points.false_positive_rate(), points.recall())
+        )
     lay_out(figure, WIDE)
-    figure.update_xaxes(title="False positive rate (1 − specificity)", **_AXIS)
-    figure.update_yaxes(title="Recall (sensitivity)", **_AXIS)
+    figure.update_xaxes(title="False positive rate (1 − specificity)", **UNIT_AXIS)
+    figure.update_yaxes(title="Recall (sensitivity)", **UNIT_AXIS)
     return figure
 
 
 def pr_figure(curves: Sequence[DrawnCurve]) -> go.Figure:
     """Draw precision against recall; the horizontal line is the share of positives."""
     figure = go.Figure()
-    for share in sorted({round(_prevalence(curve.points), 6) for curve in curves}):
+    shares = {round(curve.points.n_positive / curve.points.n, 6) for curve in curves}
+    for share in sorted(shares):
         figure.add_trace(reference_line([0, 1], [share, share]))
     for curve in curves:
         if curve.band is not None:
             _add_band(figure, curve.band.grid, curve.band.precision, curve.style)
-        _add_curve(figure, curve, curve.points.recall, curve.points.precision)
+        points = curve.points
+        figure.add_trace(curve_trace(curve, curve.name, points.recall(), points.precision()))
     lay_out(figure, WIDE)
-    figure.update_xaxes(title="Recall (sensitivity)", **_AXIS)
-    figure.update_yaxes(title="Precision (positive predictive value)", **_AXIS)
+    figure.update_xaxes(title="Recall (sensitivity)", **UNIT_AXIS)
+    figure.update_yaxes(title="Precision (positive predictive value)", **UNIT_AXIS)
     return figure
 
 
-def hover_data(points: CurvePoints) -> NDArray[Any]:
-    """Threshold, true positives, false positives and misses of each point, objects (m, 4)."""
+def curve_trace(
+    curve: DrawnCurve, title: str, x: NDArray[np.float64], y: NDArray[np.float64],
+    *, width: float = 2.2,
+) -> go.Scatter:  # fmt: skip
+    """A curve in the style of its model; each point says what is called there.
+
+    Args:
+        curve: The curve.
+        title: First line of the text of each point.
+        x: float64 (m,), abscissa of each point.
+        y: float64 (m,), ordinate.
+        width: Width of the line, px.
+    """
+    points = curve.points
     threshold = ["above all" if np.isinf(value) else f"{value:.4g}" for value in points.thresholds]
-    return np.column_stack(
-        [
-            np.array(threshold, dtype=object),
-            points.true_positives.astype(object),
-            points.false_positives.astype(object),
-            (points.n_positive - points.true_positives).astype(object),
-        ]
-    )
-
-
-def _prevalence(points: CurvePoints) -> float:
-    return points.n_positive / max(points.n_positive + points.n_negative, 1)
-
-
-def _add_curve(
-    figure: go.Figure, curve: DrawnCurve, x: NDArray[np.float64], y: NDArray[np.float64]
-) -> None:
-    figure.add_trace(
-        go.Scatter(
-            x=np.round(x, 5),
-            y=np.round(y, 5),
-            name=curve.name,
-            mode="lines",
-            line={"color": curve.style.color, "dash": curve.style.dash, "width": 2.2},
-            customdata=hover_data(curve.points),
-            hovertemplate=(
-                f"<b>{curve.name}</b><br>threshold %{{customdata[0]}}<br>"
-                f"found %{{customdata[1]:,}} of {curve.points.n_positive:,}, missed "
-                f"%{{customdata[3]:,}}<br>false alarms %{{customdata[2]:,}} of "
-                f"{curve.points.n_negative:,}<br>x %{{x:.3f}}, y %{{y:.3f}}<extra></extra>"
-            ),
-        )
+    missed = points.n_positive - points.true_positives
+    columns = (threshold, points.true_positives, points.false_positives, missed)
+    return go.Scatter(
+        x=np.round(x, 5),
+        y=np.round(y, 5),
+        name=curve.name,
+        mode="lines",
+        line={"color": curve.style.color, "dash": curve.style.dash, "width": width},
+        customdata=np.column_stack([np.asarray(column, dtype=object) for column in columns]),
+        hovertemplate=(
+            f"<b>{title}</b><br>threshold %{{customdata[0]}}<br>"
+            f"found %{{customdata[1]:,}} of {points.n_positive:,}, missed "
+            f"%{{customdata[3]:,}}<br>false alarms %{{customdata[2]:,}} of "
+            f"{points.n_negative:,}<br>x %{{x:.3f}}, y %{{y:.3f}}<extra></extra>"
+        ),
     )
 
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import plotly.graph_objects as go
 
 from core.evaluation.histogram import ScoreHistogram
 from core.visualization.colors import SUSPICION
+from dashboard.evaluation.charts.roc_pr import UNIT_AXIS
 from dashboard.widgets.palette import NEUTRAL, with_alpha
 from dashboard.widgets.plot_area import LOW, lay_out
-
-POSITIVE: Final = SUSPICION
-NEGATIVE: Final = NEUTRAL
 
 
 def distribution_figure(histogram: ScoreHistogram, positive: str, negative: str) -> go.Figure:
@@ -27,8 +23,8 @@ def distribution_figure(histogram: ScoreHistogram, positive: str, negative: str)
     width = float(histogram.edges[1] - histogram.edges[0])
     figure = go.Figure()
     for name, share, counts, color, sign in (
-        (positive, histogram.positive_share, histogram.positives, POSITIVE, 1),
-        (negative, histogram.negative_share, histogram.negatives, NEGATIVE, -1),
+        (positive, histogram.positive_share, histogram.positives, SUSPICION, 1),
+        (negative, histogram.negative_share, histogram.negatives, NEUTRAL, -1),
     ):
         figure.add_trace(
             go.Bar(
@@ -43,7 +39,7 @@ def distribution_figure(histogram: ScoreHistogram, positive: str, negative: str)
     reach = 1.08 * max(histogram.positive_share.max(), histogram.negative_share.max(), 1e-9)
     lay_out(figure, LOW)
     figure.update_layout(barmode="relative", bargap=0)
-    figure.update_xaxes(title="Score", range=[0, 1], dtick=0.2, tickformat=".1f")
+    figure.update_xaxes(title="Score", **UNIT_AXIS)
     figure.update_yaxes(
         title="Share of the class", range=[-reach, reach],
         tickvals=[-reach / 1.08, 0, reach / 1.08],

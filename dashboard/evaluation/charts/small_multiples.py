@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
-import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from core.constants import VERTEBRAE
 from core.visualization.colors import VERTEBRA_COLORS
-from dashboard.evaluation.charts.roc_pr import DrawnCurve, hover_data, reference_line
+from dashboard.evaluation.charts.roc_pr import DrawnCurve, curve_trace, reference_line
 from dashboard.widgets.overlay import Mark
 from dashboard.widgets.palette import NEUTRAL
 from dashboard.widgets.plot_area import GRID, lay_out
@@ -37,7 +37,9 @@ def small_multiples_figure(curves: Mapping[str, Sequence[DrawnCurve]]) -> go.Fig
         at: dict[str, Any] = {"row": row, "col": column}
         figure.add_trace(reference_line([0, 1], [0, 1]), **at)
         for curve in curves.get(name, ()):
-            _add(figure, curve, name, at)
+            points, title = curve.points, f"{name} · {curve.name}"
+            x, y = points.false_positive_rate(), points.recall()
+            figure.add_trace(curve_trace(curve, title, x, y, width=1.8), **at)
     _title_panels(figure, curves)
     lay_out(figure, GRID)
     figure.update_xaxes(range=[0, 1], tickvals=[0, 0.5, 1], ticktext=["0", ".5", "1"])
@@ -55,9 +57,7 @@ def panel_mark(vertebra: int, mark: Mark) -> Mark:
         mark: In the coordinates of the panel's axes.
     """
     left, bottom, width, height = panel(vertebra)
-    return Mark(
-        left + mark.x * width, bottom + mark.y * height, mark.color, mark.symbol, mark.label
-    )
+    return replace(mark, x=left + mark.x * width, y=bottom + mark.y * height)
 
 
 def panel(vertebra: int) -> tuple[float, float, float, float]:
@@ -86,22 +86,3 @@ def _title_panels(figure: go.Figure, curves: Mapping[str, Sequence[DrawnCurve]])
         align="center", font={"size": 11, "color": NEUTRAL},
         text="each panel:<br>recall (up) against<br>false positive rate (right)",
     )  # fmt: skip
-
-
-def _add(figure: go.Figure, curve: DrawnCurve, vertebra: str, at: dict[str, Any]) -> None:
-    points = curve.points
-    figure.add_trace(
-        go.Scatter(
-            x=np.round(points.false_positive_rate, 4),
-            y=np.round(points.recall, 4),
-            mode="lines",
-            line={"color": curve.style.color, "dash": curve.style.dash, "width": 1.8},
-            customdata=hover_data(points),
-            hovertemplate=(
-                f"<b>{vertebra} · {curve.name}</b><br>threshold %{{customdata[0]}}<br>found "
-                f"%{{customdata[1]:,}} of {points.n_positive:,}<br>false alarms "
-                f"%{{customdata[2]:,}} of {points.n_negative:,}<extra></extra>"
-            ),
-        ),
-        **at,
-    )

@@ -124,32 +124,6 @@ def test_as_many_run_at_once_as_are_allowed():
         assert job.error is None
 
 
-def test_held_work_starts_when_it_is_released_and_its_result_is_kept():
-    pool, calls = JobPool("test"), []
-    held = pool.submit("a", lambda _: calls.append(1) or 7, hold=True)
-    assert pool.submit("a", lambda _: calls.append(2), hold=True) is held
-    assert pool.busy
-    assert calls == []
-    pool.start_held()
-    assert held.future.result(timeout=5) == 7
-    assert pool.find("a") is held
-    assert not pool.busy
-    assert calls == [1]
-
-
-def test_work_done_here_is_done_once_and_its_failure_kept():
-    pool, calls = JobPool("test"), []
-    first = pool.run_here("a", lambda _: calls.append(1) or 7)
-    assert pool.run_here("a", lambda _: calls.append(2) or 8) is first
-    assert (first.future.result(), calls) == (7, [1])
-
-    def fail(progress):
-        raise BundleError("The weights are gone; train again.")
-
-    assert pool.run_here("b", fail).error == "The weights are gone; train again."
-    assert pool.run_here("b", lambda _: 9).error is not None
-
-
 def test_results_used_least_recently_go_first_and_work_under_way_stays():
     gate = threading.Event()
     pool = JobPool("test", keep=2)

@@ -24,7 +24,7 @@ SCORES, TRUTH = [0.9, 0.8, 0.8, 0.4, 0.2], [1, 1, 0, 0, 1]
 @pytest.fixture
 def drawn():
     roc, precision = [[0.0, 0.9], [0.5, 1.0]], [[0.2, np.nan], [1.0, np.nan]]
-    band = CurveBand(np.array([0.0, 1.0]), np.array(roc), np.array(precision), 10)
+    band = CurveBand(np.array([0.0, 1.0]), np.array(roc), np.array(precision))
     points = curve_points(threshold_counts(SCORES, TRUTH))
     return DrawnCurve("a", model_styles(["a"])["a"], points, band)
 

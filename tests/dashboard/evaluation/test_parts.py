@@ -17,7 +17,7 @@ from dashboard.background.thread_jobs import JobPool
 from dashboard.evaluation import deferred as deferred_figures
 from dashboard.evaluation.deferred import INLINE_UP_TO, PENDING, compute_deferred, deferred
 from dashboard.evaluation.imports import forget_import, import_csv, import_folder, list_imports
-from dashboard.evaluation.results import Evaluated, Question
+from dashboard.evaluation.results import Evaluated, ModelAtLevel, Question
 from dashboard.evaluation.sources import find_sources
 from dashboard.evaluation.threshold_counts import choose, live_figures, what_if
 from dashboard.studies import synthetic_studies
@@ -172,7 +172,7 @@ def evaluated():
 def test_live_counts_are_those_of_the_arrays(evaluated, level):
     found = evaluated.data.items("a", level)
     for threshold in (0.0, 0.31, float(found.scores[3]), 1.1):
-        counts = live_figures(evaluated, "a", Question(level), (threshold,)).counts
+        counts = live_figures(ModelAtLevel(evaluated, "a", Question(level)), (threshold,)).counts
         called = found.scores >= threshold
         assert counts.true_positives == int((called & found.truth).sum())
         assert counts.false_positives == int((called & ~found.truth).sum())
@@ -183,21 +183,19 @@ def test_seven_thresholds_add_up_or_call_the_patient_of_any(evaluated):
     scores = evaluated.data.models[0].vertebra_scores
     truth = evaluated.data.truth.fractured
     called = scores >= np.array(limits)
-    vertebra = live_figures(evaluated, "a", Question("vertebra"), limits)
+    vertebra = live_figures(ModelAtLevel(evaluated, "a", Question("vertebra")), limits)
     assert vertebra.counts.true_positives == int((called & truth).sum())
     assert vertebra.per_vertebra["C3"].false_positives == int((called & ~truth)[:, 2].sum())
-    patient = live_figures(evaluated, "a", Question("patient"), limits)
+    patient = live_figures(ModelAtLevel(evaluated, "a", Question("patient")), limits)
     assert patient.counts.false_negatives == int((truth.any(1) & ~called.any(1)).sum())
 
 
 def test_a_vertebra_without_fractures_takes_the_shared_threshold(evaluated):
     places = np.flatnonzero(~evaluated.data.truth.fractured[:, 0])
     data = evaluated.data.take(places)
-    few = Evaluated("few", data, 12)
-    found = choose(few, "a", Question("vertebra"), Rule("highest F1"), by_vertebra=True,
-                   label="here", same_data=True)  # fmt: skip
-    together = choose(few, "a", Question("vertebra"), Rule("highest F1"), by_vertebra=False,
-                      label="here", same_data=True)  # fmt: skip
+    few = ModelAtLevel(Evaluated("few", data, 12), "a", Question("vertebra"))
+    found = choose(few, Rule("highest F1"), by_vertebra=True, label="here", same_data=True)
+    together = choose(few, Rule("highest F1"), by_vertebra=False, label="here", same_data=True)
     assert "C1" in found.fallbacks
     assert found.values[0] == together.values[0]
 

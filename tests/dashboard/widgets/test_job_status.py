@@ -85,7 +85,8 @@ def test_a_failure_is_shown_with_another_try():
         raise BundleError("The weights are gone; train again.")
 
     pool = JobPool("test")
-    job = pool.run_here("a", work)
+    job = pool.submit("a", work)
+    job.future.exception(timeout=5)
     app = AppTest.from_function(failing, kwargs={"job": job}).run()
     assert [error.value for error in app.error] == ["The weights are gone; train again."]
     assert app.markdown[0].value == "True"
