@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -14,9 +14,9 @@ from core.evaluation.tables.evaluation_set import align
 from core.evaluation.tables.score_files import read_truth_table
 from core.evaluation.tables.score_table import table_from_predictions
 from core.evaluation.tables.truth_table import TruthTable
-from core.experiments.arm_comparison import ArmFigure, ArmScores, compare_arms, write_figures
+from core.experiments.arm_comparison import ArmFigure, ArmScores, compare_arms
 from core.experiments.cohorts import HELD_OUT
-from core.experiments.subsampled_predictions import SLICES_PER_STUDY, subsampled_slices
+from core.experiments.subsampled_predictions import subsampled_slices
 from core.inference.outputs import read_slices
 from core.models.bundles import BundleInfo
 from core.types import LevelName
@@ -106,19 +106,6 @@ def measure_arms(
 
 def _trained_on(run: TrainedArm, name: str) -> int:
     return int(run.bundle.config.trained_on[name])
-
-
-def write_result(
-    name: str, about: Mapping[str, Any], result: Mapping[str, ArmResult], checkpoints: Path
-) -> Path:
-    """Write an experiment's figures next to the bundles.
-
-    Returns:
-        The file.
-    """
-    results = {arm: asdict(found) for arm, found in result.items()}
-    about = {**about, "slices_per_study": SLICES_PER_STUDY}
-    return write_figures(checkpoints, f"{name}.json", results, about)
 
 
 def _subsampled_truth(checkpoints: Path) -> TruthTable:

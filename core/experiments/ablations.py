@@ -9,6 +9,7 @@ network is shipped.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -16,15 +17,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.config import PROJECT_ROOT, RunConfig, Settings, first_fault, read_yaml
 from core.errors import ConfigError
-from core.experiments.ablation_scores import (
-    SUBSAMPLED_FILE,
-    TrainedArm,
-    measure_arms,
-    write_result,
-)
+from core.experiments.ablation_scores import SUBSAMPLED_FILE, TrainedArm, measure_arms
+from core.experiments.arm_comparison import write_figures
 from core.experiments.cohorts import FRESH, HELD_OUT, TRAIN
 from core.experiments.finished_runs import finished_run
-from core.experiments.subsampled_predictions import predict_subsampled
+from core.experiments.subsampled_predictions import SLICES_PER_STUDY, predict_subsampled
 from core.phantom.cohort import write_cohort
 from core.types import Progress, Say
 
@@ -158,6 +155,7 @@ def run_experiments(
                 trained.append(TrainedArm(arm, seed, bundle, file))
         say(f"Measuring {name}")
         result = measure_arms(trained, experiment.baseline, settings.checkpoints)
-        about = experiment.model_dump(mode="json")
-        written.append(write_result(name, about, result, settings.checkpoints))
+        results = {arm: asdict(found) for arm, found in result.items()}
+        about = experiment.model_dump(mode="json") | {"slices_per_study": SLICES_PER_STUDY}
+        written.append(write_figures(settings.checkpoints, f"{name}.json", results, about))
     return written

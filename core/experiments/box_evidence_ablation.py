@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -83,10 +84,6 @@ def _fit_with_owners(studies: Sequence[FitStudy], owner_powers: Sequence[float] 
     return lambda raw, seen: box_outputs(raw, seen, weights)
 
 
-def _fit_without_owners(studies: Sequence[FitStudy]) -> Method:
-    return _fit_with_owners(studies, (0.0,))
-
-
 def _fit_slices(studies: Sequence[FitStudy]) -> Method:
     rows = [
         (_best_boxes(one.raw, one.seen), one.seen.vertebra_probs, one.target) for one in studies
@@ -102,7 +99,9 @@ def _fit_slices(studies: Sequence[FitStudy]) -> Method:
 
 _METHODS: Final[Mapping[str, Callable[[Sequence[FitStudy]], Method]]] = {
     "the three best slices of a vertebra, for every vertebra in view": _fit_slices,
-    "tracks as a noisy or, for every vertebra in view": _fit_without_owners,
+    "tracks as a noisy or, for every vertebra in view": partial(
+        _fit_with_owners, owner_powers=(0.0,)
+    ),
     "tracks as a noisy or, by owner": _fit_with_owners,
 }
 

@@ -24,28 +24,13 @@ from core.models.bundles import BundleInfo, read_bundle
 from core.models.pairs import BundlePair, default_bundle, vertebra_for
 from core.system import atomic_files
 from core.training.cohort import saved_folds
-from core.training.fold_figures import SUMMARY_FILE
+from core.training.fold_figures import SUMMARY_FILE, Spread
 from core.training.run_list import summarise_run
 from core.training.runs import RunFolder
 from core.types import LevelName, Progress, Say, SlicePredictions, Store
 
 FOLDS_FILE: Final = "folds.json"
 FIGURES: Final = ("auc", "average_precision", "f1", "recall", "precision", "accuracy")
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """One figure over the folds.
-
-    Attributes:
-        mean: Mean over the folds where it is defined; None if it is defined in none.
-        sd: Sample standard deviation; None with fewer than two.
-        values: Value of each fold, None where undefined.
-    """
-
-    mean: float | None
-    sd: float | None
-    values: tuple[float | None, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from core.dataset.masks import load_vertebra_mask
 from core.dicom.series import read_series
 from core.evaluation.detection.files import BoxTables, true_box_table
 from core.models.bundles import BundleInfo, read_bundle
-from core.prepared.box_slices import BoxSlices, load_box_slices
+from core.prepared.box_slices import load_box_slices
 from core.preprocessing.box_geometry import boxes_from_square
 from core.system.parallel import Workers, run_over
 from core.types import Progress, RawDetections, Store, StudyRecord
@@ -81,14 +81,9 @@ def localize_cohort(
     )
 
 
-def prepared_squares(record: StudyRecord, bundle: BundleInfo, store: Store) -> BoxSlices:
-    """The squares of a study, prepared for the bundle or taken from the store."""
-    return load_box_slices(record, bundle.config.preparation, store=store)
-
-
 def _read_one(bundle: Path, root: Path, store: Store, record: StudyRecord) -> _StudyBoxes:
     predictor, info = _predictor(bundle)
-    study = prepared_squares(record, info, store)
+    study = load_box_slices(record, info.config.preparation, store=store)
     known = _kinds(root, record) if study.boxes else {}
     boxes: list[tuple[int, Xyxy]] = []
     size = info.config.preparation.size

@@ -51,7 +51,7 @@ def score_localizer(
     """
     say("The localiser as a fracture model")
     checkpoints = bundle.folder.parent
-    seen = {cohort: _seen(vertebra, cohort) for cohort in SHIPPED}
+    seen = {cohort: stored_predictions(vertebra, cohort) for cohort in SHIPPED}
     truths = {cohort: read_truth_table(cohort.truth_file(checkpoints)) for cohort in SHIPPED}
     fitted_on = _fit_studies(training, seen[FOLDS], truths[FOLDS])
     weights = fit_weights(fitted_on)
@@ -109,9 +109,9 @@ def measure_levels(bundle: BundleInfo) -> EvaluationReport:
     )
 
 
-def _seen(vertebra: BundleInfo, cohort: ShippedCohort) -> dict[str, SlicePredictions]:
-    """The stored predictions of the vertebra bundle by study id."""
-    studies = read_slices(cohort.predictions_file(vertebra.folder))
+def stored_predictions(bundle: BundleInfo, cohort: ShippedCohort) -> dict[str, SlicePredictions]:
+    """A bundle's shipped predictions of a cohort by study id."""
+    studies = read_slices(cohort.predictions_file(bundle.folder))
     return {study.study_id: study for study in studies}
 
 

@@ -17,7 +17,7 @@ from core.evaluation.detection.files import BoxTables, fused_table, write_box_co
 from core.experiments.cohorts import BOXES, FOLDS, HELD_OUT, PREDICTIONS_FOLDER, TRAIN
 from core.experiments.finished_runs import finished_run
 from core.experiments.localizer_baselines import heat_boxes
-from core.experiments.localizer_cohort import localize_cohort, prepared_squares
+from core.experiments.localizer_cohort import localize_cohort
 from core.experiments.localizer_report import (
     BOX_RULE,
     FALSE_PER_STUDY,
@@ -31,6 +31,7 @@ from core.experiments.localizer_scores import score_localizer
 from core.models.bundles import OPERATING_POINTS_FILE, BundleInfo, read_bundle
 from core.models.pairs import DEFAULT_NAMES
 from core.phantom.cohort import write_cohort
+from core.prepared.box_slices import load_box_slices
 from core.system.atomic_files import write_json
 from core.system.parquet import write_parquet
 from core.types import Progress, Say, StudyRecord
@@ -140,7 +141,8 @@ def _score(
     )
     write_box_cohort(bundle.folder / PREDICTIONS_FOLDER, cohort)
     say("Boxes of Grad-CAM, for comparison")
-    heat = heat_boxes(_slice_model(settings), held_out, cohort, progress)
+    slice_model = read_bundle(settings.checkpoints / SLICE_MODEL)
+    heat = heat_boxes(slice_model, held_out, cohort, progress)
     write_json(
         bundle.folder / PREDICTIONS_FOLDER / HEAT_FILE, heat_measures(heat, cohort, SLICE_MODEL)
     )
@@ -157,7 +159,7 @@ def _score(
     )
     vertebra = read_bundle(settings.checkpoints / DEFAULT_NAMES["vertebra"])
     score_localizer(read_bundle(bundle.folder), vertebra, folds, cohort, say)
-    return write_measures(read_bundle(bundle.folder), _slice_model(settings))
+    return write_measures(read_bundle(bundle.folder), slice_model)
 
 
 def _box_threshold(cohort: BoxTables) -> float:
@@ -172,7 +174,7 @@ def _write_pictures(bundle: BundleInfo, records: Sequence[StudyRecord], settings
     for record in records:
         if not record.boxes:
             continue
-        study = prepared_squares(record, bundle, settings.store)
+        study = load_box_slices(record, bundle.config.preparation, store=settings.store)
         for index in sorted(study.boxes):
             done, encoded = cv2.imencode(
                 ".jpg", np.array(study.images[index]), [cv2.IMWRITE_JPEG_QUALITY, 88]
@@ -186,7 +188,3 @@ def _write_pictures(bundle: BundleInfo, records: Sequence[StudyRecord], settings
                      "jpeg": encoded.tobytes()}
                 )  # fmt: skip
     write_parquet(bundle.folder / PREDICTIONS_FOLDER / "pictures.parquet", pd.DataFrame(rows))
-
-
-def _slice_model(settings: Settings) -> BundleInfo:
-    return read_bundle(settings.checkpoints / SLICE_MODEL)

@@ -18,7 +18,7 @@ from core.errors import BundleError
 from core.experiments.cohorts import FOLDS, HELD_OUT, TRAIN
 from core.experiments.finished_runs import finished_run
 from core.experiments.shipped_scores import score_bundles
-from core.models.bundles import BundleInfo, read_bundle
+from core.models.bundles import read_bundle
 from core.models.pairs import DEFAULT_NAMES
 from core.phantom.cohort import discard_outdated, write_cohort
 from core.types import Progress, Say, Store
@@ -73,11 +73,15 @@ def build_bundles(
             f"{cohort.role}"
         )
         write_cohort(root, studies=cohort.studies, seed=cohort.seed, jobs=jobs, progress=progress)
-    wanted = tuple(folds) if folds is not None else tuple(range(_folds_of(configs)))
+    every = range(next(iter(configs.values())).folds)
+    wanted = tuple(every if folds is None else folds)
     runs = work / "runs"
     if not score_only:
         _train_all(work, runs, configs, wanted, only, settings.store, progress, say)
-    trained = {name: {fold: _trained(runs, name, fold) for fold in wanted} for name in configs}
+    trained = {
+        name: {fold: read_bundle(runs / name / f"fold-{fold}" / "bundle") for fold in wanted}
+        for name in configs
+    }
     return score_bundles(trained, configs, work, settings.checkpoints, progress, say)
 
 
@@ -87,10 +91,6 @@ def demo_configs(data_root: Path) -> dict[str, RunConfig]:
         path.stem: load_run_config(path, data_root=data_root)
         for path in sorted(CONFIGS.glob("*.yaml"), reverse=True)
     }
-
-
-def _folds_of(configs: Mapping[str, RunConfig]) -> int:
-    return next(iter(configs.values())).folds
 
 
 def _train_all(
@@ -110,7 +110,3 @@ def _train_all(
                 )
             run = runs / name / f"fold-{fold}"
             finished_run(config.model_copy(update=changes), run, store, progress, say)
-
-
-def _trained(runs: Path, name: str, fold: int) -> BundleInfo:
-    return read_bundle(runs / name / f"fold-{fold}" / "bundle")

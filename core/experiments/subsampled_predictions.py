@@ -13,7 +13,8 @@ from core.config import Settings
 from core.constants import N_VERTEBRAE
 from core.dataset.rsna import read_studies
 from core.experiments.cohorts import HELD_OUT
-from core.inference.outputs import read_slices, write_slices
+from core.experiments.localizer_scores import stored_predictions
+from core.inference.outputs import write_slices
 from core.models.bundles import BundleInfo, read_bundle
 from core.models.fast_model import load_fast_model
 from core.models.pairs import DEFAULT_NAMES
@@ -46,7 +47,9 @@ def predict_subsampled(
     """
     shipped: dict[str, SlicePredictions] = {}
     if not bundle.config.gives_presence:
-        shipped = _shipped_presence(settings.checkpoints)
+        shipped = stored_predictions(
+            read_bundle(settings.checkpoints / DEFAULT_NAMES["vertebra"]), HELD_OUT
+        )
     model = load_fast_model(bundle, "cpu")
     records = read_studies(root)
     found: list[SlicePredictions] = []
@@ -85,9 +88,3 @@ def _predict(
         fracture_type=bundle.config.type,
         models=(bundle.config.name,),
     )
-
-
-def _shipped_presence(checkpoints: Path) -> dict[str, SlicePredictions]:
-    vertebra = read_bundle(checkpoints / DEFAULT_NAMES["vertebra"])
-    studies = read_slices(HELD_OUT.predictions_file(vertebra.folder))
-    return {study.study_id: study for study in studies}

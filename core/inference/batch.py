@@ -127,8 +127,7 @@ def predict_folder(
         predictor = load_predictor(pair, device=device, batch_size=batch_size)
         boxes = _box_predictor(pair, localizer, device)
         results = [_predict_study(path, predictor, boxes, progress=progress)]
-        _write(out, results, single=True)
-        return _summary([path], results, ())
+        return _finish(out, results, single=True)
     networks = _Networks(
         vertebra=pair.vertebra.folder.absolute(),
         fracture=pair.fracture.folder.absolute(),
@@ -143,12 +142,11 @@ def predict_folder(
     kept = sorted(done)
     if not kept:
         raise next(iter(errors.values()))
-    results = [done[folder] for folder in kept]
-    _write(out, results, single=False)
+    left_out = tuple(f"Left out: {errors[folder]}" for folder in sorted(errors))
+    summary = _finish(out, [done[folder] for folder in kept], single=False, left_out=left_out)
     if not errors:
         parts.discard()
-    left_out = tuple(f"Left out: {errors[folder]}" for folder in sorted(errors))
-    return _summary(kept, results, left_out)
+    return summary
 
 
 def _predict_many(
@@ -239,7 +237,10 @@ def _predict_study(
     return StudyResult(prediction.predictions, time.perf_counter() - start, notes, found)
 
 
-def _write(out: Path, results: Sequence[StudyResult], *, single: bool) -> None:
+def _finish(
+    out: Path, results: Sequence[StudyResult], *, single: bool, left_out: tuple[str, ...] = ()
+) -> PredictionSummary:
+    """Write the joined files and sum up."""
     write_predictions(
         out,
         [result.predictions for result in results],
@@ -247,11 +248,6 @@ def _write(out: Path, results: Sequence[StudyResult], *, single: bool) -> None:
         single=single,
         boxes={result.predictions.study_id: result.boxes for result in results},
     )
-
-
-def _summary(
-    folders: Sequence[Path], results: Sequence[StudyResult], left_out: tuple[str, ...]
-) -> PredictionSummary:
     notes = [note for result in results for note in result.notes]
     slices = sum(result.predictions.n_slices for result in results)
-    return PredictionSummary(len(folders), slices, (*left_out, *notes))
+    return PredictionSummary(len(results), slices, (*left_out, *notes))

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 from torchvision.models import get_model
+from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
@@ -88,27 +89,17 @@ class PyramidBackbone(nn.Module):
         spec = pyramid_spec(name)
         network: Any = get_model(name, weights="DEFAULT" if pretrained else None)
         stages = network.features if hasattr(network, "features") else network
-        self.body = nn.ModuleDict()
-        for part, module in stages.named_children():
-            self.body[part] = module
-            if part == spec.taps[-1]:
-                break
+        self.body = IntermediateLayerGetter(stages, {tap: tap for tap in spec.taps})
         for layer in self.body.modules():
             if isinstance(layer, nn.BatchNorm2d):
                 layer.momentum = BATCH_NORM_MOMENTUM
         self.fpn = FeaturePyramidNetwork(list(spec.channels), spec.width)
         self.out_channels = spec.width
-        self._taps, self._levels = spec.taps, spec.levels
+        self._levels = spec.levels
 
     def forward(self, images: Tensor) -> OrderedDict[str, Tensor]:
         """Turn normalised images (n, 3, s, s) into maps (n, width, s/4, s/4), finest first."""
-        taken: OrderedDict[str, Tensor] = OrderedDict()
-        features = images
-        for part, module in self.body.items():
-            features = module(features)
-            if part in self._taps:
-                taken[part] = features
-        maps = list(self.fpn(taken).values())[: self._levels]
+        maps = list(self.fpn(self.body(images)).values())[: self._levels]
         return OrderedDict((str(level), map_) for level, map_ in enumerate(maps))
 
 

@@ -16,12 +16,7 @@ from numpy.typing import NDArray
 from core.phantom.degeneration import add_old_findings, age_shape, sample_disc_wear
 from core.phantom.posture import Pose, fit_facets, sample_posture, stack
 from core.phantom.shapes import VertebraShape, average_shape
-from core.phantom.sizes import LEVELS, SIZES, VertebraSize
-
-__all__ = [
-    "LEVELS", "SIZES", "Anatomy", "Dentition", "Pose", "VertebraShape", "VertebraSize",
-    "sample_anatomy",
-]  # fmt: skip
+from core.phantom.sizes import LEVELS
 
 FORK_SHARE = {"C2": 0.95, "C3": 0.8, "C4": 0.85, "C5": 0.85, "C6": 0.5}
 """How often a spinous process is forked (Duray et al. 1999, Am J Phys Anthropol 110:369-377)."""

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.phantom.anatomy import LEVELS, Anatomy
+from core.phantom.anatomy import Anatomy
 from core.phantom.grid import Grid
 from core.phantom.posture import Pose
+from core.phantom.sizes import LEVELS
 from core.phantom.skull import head_pose
 
 Line = NDArray[np.floating[Any]]

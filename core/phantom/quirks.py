@@ -1,4 +1,4 @@
-"""Deliberate irregularities as in the real set, recorded for each study.
+"""Deliberate irregularities as in the real set, recorded for each study; numbers of the files.
 
 The names are those of the flags that an index of the cohort should raise.
 """
@@ -122,6 +122,34 @@ def dropped_slices(n_slices: int, quirks: Quirks) -> tuple[int, ...]:
     length = int(rng.integers(1, 3)) if "missing_files" in quirks else int(rng.integers(3, 6))
     first = int(rng.integers(n_slices // 3, max(2 * n_slices // 3, n_slices // 3 + 1)))
     return tuple(range(first, min(first + length, n_slices - 2)))
+
+
+@dataclass(frozen=True, slots=True)
+class Numbering:
+    """The files of a series.
+
+    Attributes:
+        files: (file number, slice index) of every file.
+        of_slice: Lowest file number of each slice that has a file.
+    """
+
+    files: tuple[tuple[int, int], ...]
+    of_slice: dict[int, int]
+
+
+def number_files(n_slices: int, quirks: Quirks) -> Numbering:
+    """Number the slices of a study, the most cranial first unless reversed."""
+    order = list(range(n_slices))
+    if "reversed_numbering" in quirks:
+        order.reverse()
+    dropped = set(dropped_slices(n_slices, quirks))
+    if "missing_files" not in quirks:
+        order = [i for i in order if i not in dropped]
+    files = [(quirks.first_number + k, i) for k, i in enumerate(order) if i not in dropped]
+    of_slice = {i: number for number, i in files}
+    if "duplicate_positions" in quirks:
+        files += [(number + len(order), i) for number, i in files]
+    return Numbering(tuple(files), of_slice)
 
 
 def _follows(flag: str, name: str) -> bool:

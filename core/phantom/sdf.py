@@ -85,13 +85,10 @@ def rounded_intersection(first: Field, second: Field, radius: float = 1.2) -> Fi
     return np.minimum(np.maximum(first, second), -radius) + outside
 
 
-def union(*fields: Field, blend: float = 1.5) -> Field:
-    """Union of solids whose seams are filleted over about `blend` mm."""
-    result = fields[0]
-    for field in fields[1:]:
-        mix = np.maximum(blend - np.abs(result - field), 0) / blend
-        result = np.minimum(result, field) - mix * mix * np.float32(blend / 4)
-    return result
+def union(first: Field, second: Field, blend: float = 1.5) -> Field:
+    """Union of two solids whose seam is filleted over about `blend` mm."""
+    mix = np.maximum(blend - np.abs(first - second), 0) / blend
+    return np.minimum(first, second) - mix * mix * np.float32(blend / 4)
 
 
 def carve(solid: Field, hole: Field) -> Field:

@@ -8,8 +8,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from core.constants import HU_AIR, MASK_LABELS
-from core.phantom.anatomy import LEVELS, Anatomy, sample_anatomy
+from core.constants import HU_AIR, MASK_LABELS, VERTEBRAE
+from core.phantom.anatomy import Anatomy, sample_anatomy
 from core.phantom.fractures import Fracture
 from core.phantom.grid import Grid
 from core.phantom.painting import PaintedVolume, paint_disc, paint_vertebra
@@ -17,9 +17,10 @@ from core.phantom.prevalence import sample_fractures
 from core.phantom.protocol import plain_grid, varied_grid
 from core.phantom.quirks import CLEAN, Quirks, adapt_grid, plan_quirks
 from core.phantom.scanner import Scanner, acquire, sample_scanner
+from core.phantom.sizes import LEVELS
 from core.phantom.soft_tissue import paint_soft_tissue
 from core.phantom.tilting import lean, upright
-from core.phantom.truth import boxes_of, labels_of
+from core.phantom.truth import boxes_of
 
 LABELS = MASK_LABELS | {"T1": 8, "T2": 9, "T3": 10}
 
@@ -49,7 +50,8 @@ class PhantomStudy:
     @property
     def labels(self) -> tuple[int, ...]:
         """y_j for C1..C7, each 0 or 1."""
-        return labels_of(f.vertebra for f in self.fractures)
+        broken = {f.vertebra for f in self.fractures}
+        return tuple(int(name in broken) for name in VERTEBRAE)
 
     def boxes(self) -> list[tuple[int, tuple[int, int, int, int]]]:
         """(slice index, xyxy) around the fracture lines, at most one per slice, as in RSNA."""

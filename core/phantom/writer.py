@@ -16,7 +16,7 @@ from pydicom.uid import UID
 
 from core.errors import StorageError
 from core.phantom.grid import Grid
-from core.phantom.numbering import Numbering, number_files
+from core.phantom.quirks import Numbering, number_files
 from core.phantom.slice_dataset import SliceWriter
 from core.phantom.study import PhantomStudy
 from core.system import atomic_files

@@ -31,7 +31,6 @@ from core.types import Progress
 Task = Callable[[Mapping[str, Any], Progress], Any]
 """Takes a JSON object and a progress callback; returns a JSON value."""
 
-_ROOT: Final = PROJECT_ROOT
 _POLL_SECONDS: Final = 0.25
 _START_SECONDS: Final = 180.0
 _PATIENCE_SECONDS: Final = 5.0
@@ -120,7 +119,7 @@ class ConfinedWorker:
             [sys.executable, "-m", "core.system.sandbox", self._name,
              str(self._limits.memory_bytes), str(self._limits.seconds)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            cwd=_ROOT, text=True, encoding="utf-8",
+            cwd=PROJECT_ROOT, text=True, encoding="utf-8",
         )  # fmt: skip
         self._lines, self._ready = queue.SimpleQueue(), False
         threading.Thread(target=_pump, args=(self._child.stdout, self._lines), daemon=True).start()

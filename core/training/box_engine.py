@@ -89,7 +89,6 @@ def measure_boxes(
     fabric: Fabric,
     model: nn.Module,
     batches: Iterable[BoxBatch],
-    *,
     on_batch: Callable[[], None] = lambda: None,
 ) -> BoxMeasures:
     """Measure over all processes' batches; the model is left in eval mode.

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final, Self
 
 import numpy as np
-from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import nn
 
@@ -23,10 +22,11 @@ from core.prepared.box_dataset import AugmentedBoxes, BoxBatch, BoxDataset
 from core.prepared.box_slices import BoxSlices, load_box_slices
 from core.training.batches import Batches
 from core.training.box_card import box_card
-from core.training.box_engine import BoxMeasures, add_box_gradients, measure_boxes
+from core.training.box_engine import add_box_gradients, measure_boxes
 from core.training.cohort import TrainingCohort, prepare_studies, split_cohort
+from core.training.engine import AddGradients
 from core.training.runs import RunFolder
-from core.training.task import ORDER_STREAM, TrainingTask
+from core.training.task import ORDER_STREAM, Measure, TrainingTask
 from core.types import Store
 
 FIELD_MM: Final = 88.0
@@ -108,21 +108,15 @@ class BoxTask(TrainingTask[BoxDataset, BoxBatch]):
             drop_last=drop_last, workers=self.config.loader_workers,
         )  # fmt: skip
 
-    def add_gradients(
-        self, fabric: Fabric, model: nn.Module, batch: BoxBatch, parts: int
-    ) -> tuple[float, int]:
+    @property
+    def add_gradients(self) -> AddGradients[BoxBatch]:
         """As `TrainingTask.add_gradients`."""
-        return add_box_gradients(fabric, model, batch, parts)
+        return add_box_gradients
 
-    def measure(
-        self,
-        fabric: Fabric,
-        model: nn.Module,
-        batches: Iterable[BoxBatch],
-        on_batch: Callable[[], None],
-    ) -> BoxMeasures:
+    @property
+    def measure(self) -> Measure[BoxBatch]:
         """As `TrainingTask.measure`."""
-        return measure_boxes(fabric, model, batches, on_batch=on_batch)
+        return measure_boxes
 
     def bundle_fields(self) -> dict[str, Any]:
         """As `TrainingTask.bundle_fields`."""

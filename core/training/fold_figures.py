@@ -14,22 +14,31 @@ LEVELS: Final = ("presence", "slice", "vertebra", "patient")
 
 
 @dataclass(frozen=True, slots=True)
-class FoldFigure:
+class Spread:
+    """One figure over the folds.
+
+    Attributes:
+        mean: Mean over the folds where it is defined; None if it is defined in none.
+        sd: Sample standard deviation; None with fewer than two.
+        values: Value of each fold, None where undefined.
+    """
+
+    mean: float | None
+    sd: float | None
+    values: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FoldFigure(Spread):
     """One figure at one level, over the folds and pooled.
 
     Attributes:
         level: "presence", "slice", "vertebra" or "patient".
-        mean: Mean over the folds where it is defined; None if it is defined in none.
-        sd: Sample standard deviation over the folds; None with fewer than two.
-        values: Value of each fold, None where undefined.
         pooled: Value of all out-of-fold predictions together; None if undefined.
         interval: 95 % interval of `pooled` by patient bootstrap; None if there is none.
     """
 
     level: str
-    mean: float | None
-    sd: float | None
-    values: tuple[float | None, ...]
     pooled: float | None
     interval: tuple[float, float] | None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -80,10 +81,7 @@ def presence_from_bundle(
 @torch.inference_mode()
 def _run(model: nn.Module, study: StudySlices, device: str) -> NDArray[np.float32]:
     """Presence probabilities of all slices, float32 (n, 7)."""
-    unlabelled = StudySlices(
-        study.images, None, np.zeros(7, dtype=bool), study.z_mm, study.study_id,
-        study.thickness_mm, study.spacing_mm, study.channels,
-    )  # fmt: skip
+    unlabelled = replace(study, presence=None, fractured=np.zeros(7, dtype=bool), boxed=None)
     slices = SliceDataset([unlabelled], "fracture")
     probabilities: list[NDArray[np.float32]] = []
     for start in range(0, len(slices), _BATCH_SIZE):

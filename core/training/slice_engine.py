@@ -139,9 +139,9 @@ def measure_slices(
     fabric: Fabric,
     model: nn.Module,
     batches: Iterable[SliceBatch],
-    criterion: Criterion,
-    *,
     on_batch: Callable[[], None] = lambda: None,
+    *,
+    criterion: Criterion,
 ) -> SliceMeasures:
     """Measure loss and AUC over all processes' batches; the model is left in eval mode.
 
@@ -149,8 +149,8 @@ def measure_slices(
         fabric: Device and precision.
         model: Set up by `fabric`.
         batches: With at least one slice over all processes.
-        criterion: The loss.
         on_batch: Called after each batch.
+        criterion: The loss.
     """
     model.eval()
     seen: list[_BatchResult] = []

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, Self, cast
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from torch import nn
 
 from core.config import RunConfig
@@ -24,13 +23,14 @@ from core.prepared.slices import StudySlices, load_study_slices
 from core.preprocessing.augmentation import AugmentationRanges, augmentation_seed
 from core.training.batches import Batches
 from core.training.cohort import TrainingCohort, prepare_studies, split_cohort
+from core.training.engine import AddGradients
 from core.training.losses import loss_for
 from core.training.presence_labels import presence_from_bundle
 from core.training.prior_correction import prior_shifts, shift_logits
 from core.training.runs import RunFolder
 from core.training.slice_card import slice_card
-from core.training.slice_engine import SliceMeasures, add_slice_gradients, measure_slices
-from core.training.task import ORDER_STREAM, TrainingTask
+from core.training.slice_engine import add_slice_gradients, measure_slices
+from core.training.task import ORDER_STREAM, Measure, TrainingTask
 from core.types import Store, StudyRecord
 
 _log = logging.getLogger("core.training")
@@ -100,21 +100,15 @@ class SliceTask(TrainingTask[SliceDataset, SliceBatch]):
         order = held_out.evaluation_order(slices_per_study=self.config.slices_per_study)
         return Batches(held_out, order, self.config.batch_size, workers=self.config.loader_workers)
 
-    def add_gradients(
-        self, fabric: Fabric, model: nn.Module, batch: SliceBatch, parts: int
-    ) -> tuple[float, int]:
+    @property
+    def add_gradients(self) -> AddGradients[SliceBatch]:
         """As `TrainingTask.add_gradients`."""
-        return add_slice_gradients(fabric, model, batch, parts, self.criterion)
+        return partial(add_slice_gradients, criterion=self.criterion)
 
-    def measure(
-        self,
-        fabric: Fabric,
-        model: nn.Module,
-        batches: Iterable[SliceBatch],
-        on_batch: Callable[[], None],
-    ) -> SliceMeasures:
+    @property
+    def measure(self) -> Measure[SliceBatch]:
         """As `TrainingTask.measure`."""
-        return measure_slices(fabric, model, batches, self.criterion, on_batch=on_batch)
+        return partial(measure_slices, criterion=self.criterion)
 
     def bundle_fields(self) -> dict[str, Any]:
         """As `TrainingTask.bundle_fields`."""

@@ -14,6 +14,7 @@ from core.config import RunConfig
 from core.models.bundles import BundleInfo
 from core.training.batches import Batches, BatchKind
 from core.training.cohort import DatasetKind, TrainingCohort
+from core.training.engine import AddGradients
 from core.training.runs import RunFolder
 from core.types import Store
 
@@ -29,6 +30,11 @@ class Measures(ABC):
     @abstractmethod
     def curves(self) -> dict[str, float | None]:
         """Measures drawn by TensorBoard, by name; None if undefined."""
+
+
+Measure = Callable[[Fabric, nn.Module, Iterable[BatchKind], Callable[[], None]], Measures]
+"""Measures a model over all processes' batches, calls the last argument after each batch, and
+leaves the model in eval mode."""
 
 
 class TrainingTask(ABC, Generic[DatasetKind, BatchKind]):
@@ -80,21 +86,15 @@ class TrainingTask(ABC, Generic[DatasetKind, BatchKind]):
     def validation_batches(self, held_out: DatasetKind) -> Batches[BatchKind]:
         """The batches to measure on, for one process."""
 
+    @property
     @abstractmethod
-    def add_gradients(
-        self, fabric: Fabric, model: nn.Module, batch: BatchKind, parts: int
-    ) -> tuple[float, int]:
-        """As `core.training.engine.AddGradients`."""
+    def add_gradients(self) -> AddGradients[BatchKind]:
+        """The loss of a batch and its gradient."""
 
+    @property
     @abstractmethod
-    def measure(
-        self,
-        fabric: Fabric,
-        model: nn.Module,
-        batches: Iterable[BatchKind],
-        on_batch: Callable[[], None],
-    ) -> Measures:
-        """Measure over all processes' batches; the model is left in eval mode."""
+    def measure(self) -> Measure[BatchKind]:
+        """The measures on held-out slices."""
 
     @abstractmethod
     def bundle_fields(self) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from core.dataset.rsna import read_studies
 from core.errors import ConfigError
 from core.evaluation.report import evaluate_predictions
 from core.evaluation.tables.truth import StudyTruth, truth_from_data_root
-from core.experiments.ablation_scores import SLICES_PER_STUDY, subsampled_slices
 from core.experiments.ablations import load_experiments, run_experiments
 from core.experiments.cohorts import HELD_OUT
 from core.experiments.shipped_scores import write_truth
+from core.experiments.subsampled_predictions import SLICES_PER_STUDY, subsampled_slices
 from core.inference.outputs import read_slices
 from core.models.backbone_table import BACKBONES
 from tests.core.training.made_data_root import write_data_root

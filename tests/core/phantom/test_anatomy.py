@@ -5,8 +5,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from core.phantom.anatomy import LEVELS, SIZES, sample_anatomy
+from core.phantom.anatomy import sample_anatomy
 from core.phantom.degeneration import sample_disc_wear
+from core.phantom.sizes import LEVELS, SIZES
 
 
 @pytest.fixture(scope="module")

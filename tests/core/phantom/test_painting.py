@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from core.phantom import painting
-from core.phantom.anatomy import Pose, sample_anatomy
+from core.phantom.anatomy import sample_anatomy
 from core.phantom.fractures import BrokenBone
 from core.phantom.grid import Grid
 from core.phantom.painting import PaintedVolume, paint_vertebra
+from core.phantom.posture import Pose
 
 GRID = Grid(20, 40, 1.0, 3.0, (-20.0, -20.0, 30.0))
 MIDDLE = 10

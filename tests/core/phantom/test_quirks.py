@@ -8,8 +8,7 @@ import pytest
 
 from core.dataset.quality import FLAG_COLUMNS, gap_and_uneven, has_hole, is_reversed, is_short
 from core.phantom.grid import Grid
-from core.phantom.numbering import number_files
-from core.phantom.quirks import CLEAN, RATES, Quirks, adapt_grid, plan_quirks
+from core.phantom.quirks import CLEAN, RATES, Quirks, adapt_grid, number_files, plan_quirks
 
 GRID = Grid(100, 64, 3.0, 2.0, (-96.0, -110.0, 90.0))
 

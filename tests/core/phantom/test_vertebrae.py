@@ -6,11 +6,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from core.phantom.anatomy import LEVELS, SIZES, sample_anatomy
+from core.phantom.anatomy import sample_anatomy
 from core.phantom.bone import bone_hu
 from core.phantom.canvas import FAR_MM, Canvas
 from core.phantom.sdf import capsule
 from core.phantom.shapes import OldCleft, average_shape
+from core.phantom.sizes import LEVELS, SIZES
 from core.phantom.upper_cervical import ATLAS_ORIGIN
 from core.phantom.vertebrae import bounds, reach, vertebra_distance, vertebra_field
 

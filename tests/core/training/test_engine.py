@@ -69,10 +69,10 @@ def _batches(dataset, batch_size=8):
 
 def test_epochs_bring_the_loss_down_and_the_area_up():
     dataset, state = _dataset(), _state(_Linear(1), max_lr=1.0)
-    before = measure_slices(FABRIC, state.model, _batches(dataset), FRACTURE)
+    before = measure_slices(FABRIC, state.model, _batches(dataset), criterion=FRACTURE)
     for _ in range(20):
         train_one_epoch(FABRIC, state, _batches(dataset), LEARN, on_step=lambda _: False)
-    after = measure_slices(FABRIC, state.model, _batches(dataset), FRACTURE)
+    after = measure_slices(FABRIC, state.model, _batches(dataset), criterion=FRACTURE)
     assert after.loss < before.loss / 2
     assert after.auc == 1.0
 
@@ -128,7 +128,7 @@ def test_gradients_are_clipped_to_their_norm():
 
 def test_epoch_trains_in_training_mode_and_evaluation_leaves_no_gradients():
     state = _state(_Linear(1))
-    measure_slices(FABRIC, state.model, _batches(_dataset()), FRACTURE)
+    measure_slices(FABRIC, state.model, _batches(_dataset()), criterion=FRACTURE)
     assert not state.model.training
     assert all(p.grad is None for p in state.model.parameters())
     train_one_epoch(FABRIC, state, _batches(_dataset()), LEARN, on_step=lambda _: True)
@@ -156,7 +156,7 @@ def test_areas_are_those_of_scikit_learn_by_output_macro_and_pooled():
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(30, 7)).astype(np.float32)
     targets = (rng.random((30, 7)) < 0.4).astype(np.float32)
-    result = measure_slices(FABRIC, _Fixed(logits), _numbered(targets), VERTEBRA)
+    result = measure_slices(FABRIC, _Fixed(logits), _numbered(targets), criterion=VERTEBRA)
     each = [roc_auc_score(targets[:, j], logits[:, j]) for j in range(7)]
     assert list(result.auc_by_output.values()) == pytest.approx(each)
     assert list(result.auc_by_output) == ["C1", "C2", "C3", "C4", "C5", "C6", "C7"]
@@ -168,7 +168,9 @@ def test_areas_are_those_of_scikit_learn_by_output_macro_and_pooled():
 def test_loss_is_the_weighted_mean_over_all_slices_and_not_over_batches():
     logits = torch.linspace(-2, 2, 10)[:, None]
     fractured, unseen = _only_c2([0] * 7 + [1] * 3), torch.zeros(10, 7)
-    result = measure_slices(FABRIC, _Fixed(logits), _numbered(unseen, fractured), FRACTURE)
+    result = measure_slices(
+        FABRIC, _Fixed(logits), _numbered(unseen, fractured), criterion=FRACTURE
+    )
     assert result.loss == pytest.approx(FRACTURE(logits, unseen, fractured).item(), rel=1e-6)
 
 
@@ -176,10 +178,12 @@ def test_area_of_a_single_class_is_left_open():
     targets = np.zeros((6, 7))
     targets[:3, 2] = 1
     logits = np.zeros((6, 7), np.float32)
-    result = measure_slices(FABRIC, _Fixed(logits), _numbered(targets), VERTEBRA)
+    result = measure_slices(FABRIC, _Fixed(logits), _numbered(targets), criterion=VERTEBRA)
     assert result.auc_by_output["C1"] is None
     assert result.auc_by_output["C3"] == 0.5 == result.auc_macro
-    result = measure_slices(FABRIC, _Fixed(logits[:, :1]), _numbered(np.zeros((6, 7))), FRACTURE)
+    result = measure_slices(
+        FABRIC, _Fixed(logits[:, :1]), _numbered(np.zeros((6, 7))), criterion=FRACTURE
+    )
     assert result.auc is result.auc_macro is result.auc_by_output["slice"] is None
 
 
