@@ -39,7 +39,7 @@ from dashboard.studies.slice_image import display_image
 from dashboard.studies.open_study import open_study
 volume = open_study(Path({folder!r})).volume
 index = st.slider("Slice", 0, volume.n_slices - 1, 100)
-st.image(display_image(volume, index, HuWindow(*DISPLAY_WINDOWS["bone"])), output_format="PNG")
+st.image(display_image(volume, index, HuWindow(*DISPLAY_WINDOWS["bone"]), longer_side=768))
 st.html(f'<p class="shown">{{index}}</p>')
 """
 

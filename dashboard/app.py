@@ -13,11 +13,7 @@ with serialized_imports():
     from dashboard.shell.glossary import glossary_button
     from dashboard.shell.login import account, admitted
     from dashboard.tour.bar import follow_tour, tour_bar
-    from dashboard.tour.presenter import (
-        apply_presenter_style,
-        presenter_note,
-        presenter_switch,
-    )
+    from dashboard.tour.presenter import presenter_note, presenter_switch
     from dashboard.tour.state import presents, show_layout_in_url, tour_place
     from dashboard.widgets.frame import apply_style, sidebar_footer, sidebar_status
 
@@ -67,7 +63,7 @@ def main() -> None:
     follow_tour(page, pages)
     show_layout_in_url()
     if presenting:
-        apply_presenter_style()
+        apply_style("presenter.css")
     else:
         with st.sidebar:
             account()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 from typing import Final
 
 import numpy as np
@@ -13,7 +14,7 @@ from core.types import CTVolume, HuWindow
 from core.visualization.planes import CtPlane, axial_plane, upright_plane
 from core.visualization.scene import SceneInfo
 from core.visualization.scene_surfaces import PackedParts
-from core.visualization.viewer_files import WEB, vtk_js, web_text
+from core.visualization.viewer_files import WEB, library_gzipped, vtk_js_name, web_text
 
 _BONE: Final = HuWindow(*DISPLAY_WINDOWS["bone"])
 _SIDE_MM: Final = 56.0
@@ -36,7 +37,8 @@ def scene_page(packed: PackedParts, info: SceneInfo, volume: CTVolume) -> bytes:
         SceneError: vtk.js is missing.
     """
     step = max(-(-volume.n_slices // _AXIAL_PICTURES), 1)
-    wanted = sorted({*range(0, volume.n_slices, step), info.start_slice, *_peaks(info)})
+    peaks = [level.peak for level in info.levels if level.peak is not None]
+    wanted = sorted({*range(0, volume.n_slices, step), info.start_slice, *peaks})
     axial = {str(i): _carried(axial_plane(volume, i, _BONE)) for i in wanted}
     middle = np.array(info.center)
     carried = {
@@ -46,20 +48,17 @@ def scene_page(packed: PackedParts, info: SceneInfo, volume: CTVolume) -> bytes:
         "upright": _carried(upright_plane(volume, middle, 0.0, _BONE)),
         "sagittal": _carried(upright_plane(volume, middle, 0.0, _BONE, half_width_mm=_SIDE_MM)),
     }
+    packed_vtk, _ = library_gzipped(vtk_js_name())
     page = render_page(
         WEB / "page.html",
         carried=carried,
         viewer=web_text("scene_viewer.js").replace("</", "<\\/"),
-        vtk=vtk_js().decode().replace("</script", "<\\/script"),
+        vtk=gzip.decompress(packed_vtk).decode().replace("</script", "<\\/script"),
         synthetic=info.synthetic,
         synthetic_warning=SYNTHETIC_WARNING,
         not_for_clinical_use=NOT_FOR_CLINICAL_USE,
     )
     return page.encode()
-
-
-def _peaks(info: SceneInfo) -> list[int]:
-    return [level.peak for level in info.levels if level.peak is not None]
 
 
 def _carried(plane: CtPlane) -> dict[str, object]:

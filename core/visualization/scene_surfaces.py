@@ -126,20 +126,12 @@ def load_parts(cache: Path, key: str) -> PackedParts | None:
     """Surfaces kept earlier; None where there are none or the file is damaged."""
     try:
         payload = parts_file(cache, key).read_bytes()
-        packed = PackedParts(key, payload, _source_of(payload))
+        exact = read_header(payload)[0]["source"] == "mask"
+        packed = PackedParts(key, payload, "mask" if exact else "presence")
         packed.unpack()
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return packed
-
-
-def _source_of(payload: bytes) -> LabelSource:
-    """What the vertebrae of packed surfaces were cut from.
-
-    Raises:
-        ValueError: The bytes are damaged.
-    """
-    return "mask" if read_header(payload)[0]["source"] == "mask" else "presence"
 
 
 def keep_parts(cache: Path, packed: PackedParts) -> None:

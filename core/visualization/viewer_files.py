@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import gzip
-import hashlib
 import importlib.util
 import re
 from pathlib import Path
@@ -13,38 +12,23 @@ from typing import Final
 from core.errors import SceneError
 
 WEB: Final = Path(__file__).resolve().parent / "web"
-_VTK_JS: Final = "dist/bundled/abstractvtkplot/vtk.js@*/vtk.js"
+_VTK_JS: Final = "bundled/abstractvtkplot/vtk.js@*/vtk.js"
 _LIBRARIES: Final = {"panel": "dist", "bokeh": "server/static/js"}
 _MEDIA_TYPES: Final = {".js": "text/javascript", ".css": "text/css"}
 
 
-@functools.lru_cache(maxsize=1)
-def vtk_js() -> bytes:
-    """vtk.js as panel ships it, so that nothing is fetched from outside.
+def vtk_js_name() -> str:
+    """Name of vtk.js for `library_gzipped`; its version is part of it.
 
     Raises:
-        SceneError: The package that carries it is missing or has moved it.
+        SceneError: panel, which carries it so that nothing is fetched from outside, is missing or
+            has moved it.
     """
-    found = sorted(_package_folder("panel").glob(_VTK_JS))
+    folder = _package_folder("panel") / _LIBRARIES["panel"]
+    found = sorted(folder.glob(_VTK_JS))
     if not found:
         raise SceneError("vtk.js was not found in the package panel; run `make setup` again.")
-    return found[-1].read_bytes()
-
-
-@functools.lru_cache(maxsize=1)
-def vtk_js_gzipped() -> bytes:
-    """The same, gzip-compressed."""
-    return gzip.compress(vtk_js(), 6, mtime=0)
-
-
-@functools.lru_cache(maxsize=1)
-def vtk_js_digest() -> str:
-    """Short digest of vtk.js, so that a browser keeps one build of it apart from another.
-
-    Raises:
-        SceneError: As above.
-    """
-    return hashlib.sha256(vtk_js()).hexdigest()[:16]
+    return found[-1].relative_to(folder).as_posix()
 
 
 @functools.lru_cache(maxsize=16)

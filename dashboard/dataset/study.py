@@ -19,7 +19,7 @@ from dashboard.studies.open_study import OpenStudy, open_study
 from dashboard.widgets.frame import panel_title
 from dashboard.widgets.html_table import html_table
 from dashboard.widgets.notices import show_error
-from dashboard.widgets.slice_viewer import slice_viewer
+from dashboard.widgets.slice_viewer.viewer import slice_viewer
 from dashboard.widgets.truth_layers import slice_with_box, truth_layers
 
 

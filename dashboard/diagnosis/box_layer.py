@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard.studies.localizer import StudyBoxes, study_boxes
 from dashboard.studies.open_study import OpenStudy
 from dashboard.widgets.box_request import box_request
-from dashboard.widgets.slice_viewer import BoxOverlay, predicted_boxes
+from dashboard.widgets.slice_viewer.overlays import BoxOverlay, predicted_boxes
 
 
 def box_layer(study: OpenStudy, *, coming: bool = False) -> BoxOverlay | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
@@ -11,12 +9,11 @@ from numpy.typing import NDArray
 from core.constants import VERTEBRAE
 from core.errors import CSpineError
 from core.inference.study_scores import StudyScores
-from core.models.bundles import read_bundle
 from core.models.pairs import BundlePair
 from dashboard.session import state
 from dashboard.studies.open_study import OpenStudy
 from dashboard.widgets.notices import show_error
-from dashboard.widgets.slice_viewer import HeatOverlay
+from dashboard.widgets.slice_viewer.overlays import HeatOverlay
 
 
 def explanation_picker() -> str | None:
@@ -42,12 +39,9 @@ def explanation_layer(
         return None
     index, j = state.current_slice(), VERTEBRAE.index(vertebra)
     presence = scores.predictions.vertebra_probs[index]
-    bundle = pair.fracture
     try:
         with st.spinner(f"Computing the map of {vertebra} on slice {index} …"):
-            heat = _heat(
-                study.fingerprint, str(bundle.folder), pair.digest, index, j, study, presence
-            )
+            heat = _heat(study, pair, index, j, presence)
     except CSpineError as error:
         show_error(error, icon=":material/neurology:")
         return None
@@ -57,20 +51,15 @@ def explanation_layer(
     return HeatOverlay(f"Grad-CAM {vertebra}", {index: heat}, content)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@st.cache_resource(
+    max_entries=64,
+    show_spinner=False,
+    hash_funcs={OpenStudy: lambda study: study.fingerprint, BundlePair: lambda pair: pair.digest},
+)
 def _heat(
-    fingerprint: str,
-    bundle: str,
-    digest: str,
-    index: int,
-    vertebra: int,
-    _study: OpenStudy,
-    _presence: NDArray[np.float32],
+    study: OpenStudy, pair: BundlePair, index: int, vertebra: int, _presence: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    del fingerprint, digest
     # Here because it imports torch, which takes seconds.
     from core.inference.explain import explain_slice
 
-    return explain_slice(
-        _study.volume, read_bundle(Path(bundle)), index, vertebra, presence=_presence
-    ).heat
+    return explain_slice(study.volume, pair.fracture, index, vertebra, presence=_presence).heat

@@ -20,7 +20,9 @@ from dashboard.session import state
 from dashboard.studies.open_study import OpenStudy
 from dashboard.widgets.frame import blank
 from dashboard.widgets.plot_area import show_chart
-from dashboard.widgets.slice_viewer import Overlay, Ribbon, slice_viewer
+from dashboard.widgets.slice_viewer.overlays import Overlay
+from dashboard.widgets.slice_viewer.ribbon import Ribbon
+from dashboard.widgets.slice_viewer.viewer import slice_viewer
 from dashboard.widgets.study_picker import StudyChoice
 from dashboard.widgets.truth_layers import truth_layers
 

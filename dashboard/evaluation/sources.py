@@ -15,7 +15,7 @@ from core.inference.outputs import SLICES_FILE
 from core.models.bundles import BundleInfo, list_bundles
 from core.phantom.on_demand import CohortSeed
 from dashboard.evaluation.imports import list_imports
-from dashboard.studies.shipped_cohorts import cohort_seeds
+from dashboard.studies.synthetic_studies import cohort_seeds
 
 IN_USE: Final = "data"
 

@@ -15,7 +15,8 @@ from dashboard.studies.localizer import as_boxes
 from dashboard.studies.open_study import OpenStudy
 from dashboard.studies.raw_boxes import find_raw
 from dashboard.widgets.box_request import box_progress
-from dashboard.widgets.slice_viewer import predicted_boxes, slice_viewer, true_boxes
+from dashboard.widgets.slice_viewer.overlays import predicted_boxes, true_boxes
+from dashboard.widgets.slice_viewer.viewer import slice_viewer
 from dashboard.widgets.study_picker import StudyChoice
 
 BEFORE, AFTER = "loc_before", "loc_after"

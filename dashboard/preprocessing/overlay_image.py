@@ -8,6 +8,7 @@ from typing import Final
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL.ImageColor import getrgb
 
 from core.constants import MASK_LABELS
 from core.types import BoxXyxy
@@ -44,7 +45,7 @@ def overlay_image(
         _outline(shown, np.asarray(enlarged, np.uint8), width)
     for box in boxes:
         left, top, right, bottom = (round(edge * scale) for edge in box)
-        cv2.rectangle(shown, (left, top), (right - 1, bottom - 1), _rgb(TRUE_BOX_COLOR), width)
+        cv2.rectangle(shown, (left, top), (right - 1, bottom - 1), getrgb(TRUE_BOX_COLOR), width)
     return shown
 
 
@@ -53,9 +54,4 @@ def _outline(shown: NDArray[np.uint8], labels: NDArray[np.uint8], width: int) ->
         inside = (labels == label).astype(np.uint8)
         if inside.any():
             lines, _ = cv2.findContours(inside, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-            cv2.drawContours(shown, lines, -1, _rgb(VERTEBRA_COLORS[name]), width)
-
-
-def _rgb(color: str) -> tuple[int, int, int]:
-    red, green, blue = (int(color[k : k + 2], 16) for k in (1, 3, 5))
-    return red, green, blue
+            cv2.drawContours(shown, lines, -1, getrgb(VERTEBRA_COLORS[name]), width)

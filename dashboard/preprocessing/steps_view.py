@@ -45,7 +45,7 @@ from dashboard.studies.open_study import OpenStudy
 from dashboard.widgets.frame import panel_title
 from dashboard.widgets.notices import show_warning
 from dashboard.widgets.plot_area import show_chart
-from dashboard.widgets.slice_viewer import slice_viewer
+from dashboard.widgets.slice_viewer.viewer import slice_viewer
 from dashboard.widgets.study_picker import StudyChoice
 from dashboard.widgets.truth_layers import slice_with_box, truth_layers
 

@@ -21,7 +21,7 @@ from core.types import CTVolume, HuWindow
 from core.visualization.planes import CtPlane, axial_plane, upright_plane
 from core.visualization.scene import SceneInfo
 from core.visualization.scene_surfaces import PackedParts
-from core.visualization.viewer_files import library_gzipped, vtk_js_digest, vtk_js_gzipped
+from core.visualization.viewer_files import library_gzipped, vtk_js_name
 from dashboard.studies.served_bytes import (
     ServedBytes,
     answer,
@@ -75,34 +75,25 @@ def scenes_path() -> str:
     return path_of("scenes")
 
 
-def vtk_js_name() -> str:
-    """vtk.js below `scenes_path`, with its digest: browsers keep it for a year."""
+def vtk_js_path() -> str:
+    """vtk.js below `scenes_path`, with its version: browsers keep it for a year."""
     try:
-        return f"vtk.js?v={vtk_js_digest()}"
+        return f"libraries/{vtk_js_name()}"
     except SceneError:
         # The browser finds nothing there and the page reports it.
-        return "vtk.js"
+        return "libraries/vtk.js"
 
 
 def scene_routes() -> list[Route]:
     """Routes for `st.App`; each request is answered in a separate thread."""
     path = scenes_path()
     return [
-        Route(path + "/vtk.js", _vtk_js),
         Route(path + "/{name}/parts", _parts),
         Route(path + "/info/{name}", _info),
         Route(path + "/libraries/{name:path}", _library),
         Route(path + "/{name}/axial", _axial),
         Route(path + "/{name}/upright", _upright),
     ]
-
-
-def _vtk_js(request: Request) -> Response:
-    del request
-    try:
-        return packed_answer(vtk_js_gzipped(), None, "text/javascript")
-    except SceneError:
-        return no_content()
 
 
 async def _parts(request: Request) -> Response:

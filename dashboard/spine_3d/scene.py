@@ -24,7 +24,7 @@ from dashboard.spine_3d.files import scene_files
 from dashboard.spine_3d.routes import INFOS, SCENES, ServedInfo, ServedScene
 from dashboard.spine_3d.second_renderer import second_renderer
 from dashboard.spine_3d.surfaces import predicted_boxes, surfaces_job, whole_info
-from dashboard.spine_3d.viewer import scene_3d
+from dashboard.spine_3d.viewer.component import scene_3d
 from dashboard.studies.open_study import OpenStudy, cache_of
 from dashboard.studies.served_bytes import proof_for
 from dashboard.widgets.box_request import box_request

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -11,25 +9,25 @@ from numpy.typing import NDArray
 from core.preprocessing.intensity import window_to_uint8
 from core.types import CTVolume, HuWindow
 
-DISPLAY_SIZE: Final = 768
-"""Pixels along the longer side on screen."""
 
-
-def display_image(volume: CTVolume, index: int, window: HuWindow) -> NDArray[np.uint8]:
+def display_image(
+    volume: CTVolume, index: int, window: HuWindow, *, longer_side: int
+) -> NDArray[np.uint8]:
     """Window a slice and scale it to square pixels.
 
     Args:
         volume: int16 HU, (z, y, x).
         index: Slice index, 0 the most cranial.
         window: HU window.
+        longer_side: Of the picture, in pixels.
 
     Returns:
-        uint8 (height, width), the longer side `DISPLAY_SIZE` pixels.
+        uint8 (height, width), with square pixels.
     """
     grey = window_to_uint8(volume.hu[index], window)
     height_mm = grey.shape[0] * volume.spacing_mm[1]
     width_mm = grey.shape[1] * volume.spacing_mm[2]
-    scale = DISPLAY_SIZE / max(height_mm, width_mm)
+    scale = longer_side / max(height_mm, width_mm)
     size = max(1, round(width_mm * scale)), max(1, round(height_mm * scale))
     shrinks = size[0] < grey.shape[1]
     how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -14,18 +14,32 @@ from core.dataset.rsna import IMAGES_FOLDER
 from core.errors import CSpineError, DataRootError
 from core.evaluation.tables.truth import truth_from_parquet
 from core.experiments.cohorts import SHIPPED
+from core.models.bundles import BundleInfo
 from core.phantom.on_demand import CohortSeed, find_cohort_seed, materialise_study
 from core.system import atomic_files
 from core.types import HuWindow, StudyRecord
 from dashboard.session.settings import settings
 from dashboard.studies.cohort import all_bundles
 from dashboard.studies.open_study import open_study
-from dashboard.studies.shipped_cohorts import cohort_seeds
 from dashboard.studies.slice_image import display_image
 
 MADE_FOLDER: Final = "synthetic"
 PICTURE_SIDE: Final = 224
 """Pixels of the longer side of a small picture."""
+
+
+def cohort_seeds(bundles: Iterable[BundleInfo]) -> dict[str, CohortSeed]:
+    """Seeds of the shipped cohorts by truth id, from the metrics of the bundles."""
+    found: dict[str, CohortSeed] = {}
+    for bundle in bundles:
+        cohorts = (bundle.metrics or {}).get("cohort")
+        for cohort in SHIPPED:
+            entry = cohorts.get(cohort.name) if isinstance(cohorts, dict) else None
+            if isinstance(entry, dict):
+                seed, studies = entry.get("seed"), entry.get("studies")
+                if isinstance(seed, int) and isinstance(studies, int):
+                    found[cohort.truth_id] = CohortSeed(seed, studies)
+    return found
 
 
 def made_root() -> Path:
@@ -96,10 +110,8 @@ def picture(study_id: str, slice_index: int | None, root: Path | None = None) ->
             f"Study {study_id} has {volume.n_slices} slices but slice {index} was asked for; "
             "predict the study again."
         )
-    grey = display_image(volume, index, HuWindow(*DISPLAY_WINDOWS["bone"]))
-    scale = PICTURE_SIDE / max(grey.shape)
-    size = round(grey.shape[1] * scale), round(grey.shape[0] * scale)
-    small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    bone = HuWindow(*DISPLAY_WINDOWS["bone"])
+    small = display_image(volume, index, bone, longer_side=PICTURE_SIDE)
     done, encoded = cv2.imencode(".png", small)
     if not done:
         raise DataRootError(f"The picture of study {study_id} cannot be encoded; try another.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from html import escape
 from typing import Final
 
@@ -124,18 +125,15 @@ def _buttons(number: int, here: bool) -> None:
             on_click=state.ask_stop, args=(number - 1,),
             shortcut="PageUp" if presenting else None,
         )  # fmt: skip
-        if not here:
-            st.button("Return", key="tour_return", type="primary", icon=":material/undo:",
-                      on_click=state.ask_stop, args=(number,))  # fmt: skip
-        elif number < len(STOPS):
-            st.button(
-                "Next", key="tour_next", type="primary", icon=":material/arrow_forward:",
-                on_click=state.ask_stop, args=(number + 1,),
-                shortcut="PageDown" if presenting else None,
-            )  # fmt: skip
-        else:
-            st.button("Finish", key="tour_finish", type="primary", icon=":material/flag:",
-                      on_click=state.ask_to_leave)  # fmt: skip
+        name, icon, action = (
+            ("Return", "undo", partial(state.ask_stop, number)) if not here
+            else ("Next", "arrow_forward", partial(state.ask_stop, number + 1))
+            if number < len(STOPS) else ("Finish", "flag", state.ask_to_leave)
+        )  # fmt: skip
+        st.button(
+            name, key=f"tour_{name.lower()}", type="primary", icon=f":material/{icon}:",
+            on_click=action, shortcut="PageDown" if presenting and name == "Next" else None,
+        )  # fmt: skip
     with st.container(key="tour_more", horizontal=True):
         presenter_switch("tour")
         if here and number == len(STOPS):

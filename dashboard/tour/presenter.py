@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from html import escape
-from pathlib import Path
-from typing import Final
 
 import streamlit as st
 
@@ -12,13 +10,6 @@ from core.constants import NOT_FOR_CLINICAL_USE, SYNTHETIC_WARNING
 from core.errors import DataRootError
 from dashboard.studies.current_set import current_cohort
 from dashboard.tour import state
-
-STYLE: Final = Path(__file__).resolve().parent.parent / "presenter.css"
-
-
-def apply_presenter_style() -> None:
-    """Add the stylesheet of the layout."""
-    st.html(STYLE)
 
 
 def presenter_note() -> None:

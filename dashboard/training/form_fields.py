@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import types
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, Union, get_args, get_origin
@@ -164,28 +163,24 @@ class FormField:
         return self.help + (f" Default: {self.default}." if self.default else "")
 
 
-def form_fields(
-    model: type[PreparedConfig] = RunConfig,
-    groups: Mapping[str, tuple[str, ...]] = GROUPS,
-    words: Mapping[str, tuple[str, str]] = WORDS,
-) -> dict[str, tuple[FormField, ...]]:
+def form_fields(model: type[PreparedConfig] = RunConfig) -> dict[str, tuple[FormField, ...]]:
     """Describe every field of a config, by group; fields without a group come last."""
     fields = model.file_fields()
-    grouped = {group: tuple(key for key in keys if key in fields) for group, keys in groups.items()}
+    grouped = {group: tuple(key for key in keys if key in fields) for group, keys in GROUPS.items()}
     placed = {key for keys in grouped.values() for key in keys}
     others = tuple(key for key in fields if key not in placed)
     if others:
         grouped[OTHER] = others
     return {
-        group: tuple(_field(key, fields[key], words) for key in keys)
+        group: tuple(_field(key, fields[key]) for key in keys)
         for group, keys in grouped.items()
         if keys
     }
 
 
-def _field(key: str, info: FieldInfo, words: Mapping[str, tuple[str, str]]) -> FormField:
+def _field(key: str, info: FieldInfo) -> FormField:
     plain, optional = _plain_type(info.annotation)
-    label, explanation = words.get(key, (key.replace("_", " ").capitalize(), ""))
+    label, explanation = WORDS.get(key, (key.replace("_", " ").capitalize(), ""))
     low, high = _bounds(info, whole=plain is int)
     return FormField(
         key=key,

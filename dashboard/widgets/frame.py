@@ -13,12 +13,12 @@ from core.errors import DataRootError
 from dashboard.studies.cohort import CurrentDataSet
 from dashboard.studies.current_set import cohort_title, current_cohort
 
-STYLE = Path(__file__).resolve().parent.parent / "style.css"
+_STYLES = Path(__file__).resolve().parent.parent
 
 
-def apply_style() -> None:
-    """Add the stylesheet to the page."""
-    st.html(STYLE)
+def apply_style(name: str = "style.css") -> None:
+    """Add a stylesheet of the dashboard to the page."""
+    st.html(_STYLES / name)
 
 
 def draw(html: str) -> None:

@@ -7,7 +7,7 @@ from core.dataset.true_boxes import boxes_on_volume
 from core.types import CTVolume, StudyRecord
 from dashboard.studies.masks import mask_of
 from dashboard.studies.open_study import OpenStudy
-from dashboard.widgets.slice_viewer import (
+from dashboard.widgets.slice_viewer.overlays import (
     Overlay,
     fracture_mask,
     true_boxes,

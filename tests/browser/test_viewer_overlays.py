@@ -20,9 +20,9 @@ import numpy as np
 import streamlit as st
 from pathlib import Path
 from core.types import BoxPrediction
-from dashboard.widgets.slice_viewer import (
-    HeatOverlay, Ribbon, predicted_boxes, slice_viewer, true_boxes,
-)
+from dashboard.widgets.slice_viewer.overlays import HeatOverlay, predicted_boxes, true_boxes
+from dashboard.widgets.slice_viewer.ribbon import Ribbon
+from dashboard.widgets.slice_viewer.viewer import slice_viewer
 from dashboard.studies.open_study import open_study
 
 study = open_study(Path({folder!r}))

@@ -8,7 +8,7 @@ import pytest
 from core.visualization.scene import SceneSources
 from core.visualization.scene_surfaces import PackedParts
 from dashboard.spine_3d import scene, second_renderer, surfaces
-from dashboard.spine_3d.viewer import SceneEvents
+from dashboard.spine_3d.viewer.component import SceneEvents
 from tests.pages.driver import html, open_page
 
 

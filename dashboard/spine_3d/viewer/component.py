@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 import streamlit as st
 
 from core.visualization.viewer_files import web_text
-from dashboard.spine_3d.routes import scenes_path, vtk_js_name
+from dashboard.spine_3d.routes import scenes_path, vtk_js_path
 
 TIME_LIMIT_S: Final = 20
 """Time for the browser to draw surfaces that it has; then the page shows the fallback."""
@@ -67,7 +67,7 @@ def scene_3d(
         key=key,
         data={
             "base": scenes_path(),
-            "vtk": vtk_js_name(),
+            "vtk": vtk_js_path(),
             "scene": scene,
             "info": info,
             "proof": proof,
