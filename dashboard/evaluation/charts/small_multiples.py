@@ -83,6 +83,6 @@ def _title_panels(figure: go.Figure, curves: Mapping[str, Sequence[DrawnCurve]])
     left, bottom, width, height = panel(len(VERTEBRAE))
     figure.add_annotation(
         xref="paper", yref="paper", x=left + width / 2, y=bottom + height / 2, showarrow=False,
-        align="center", font={"size": 11, "color": NEUTRAL},
+        xanchor="center", align="center", font={"size": 11, "color": NEUTRAL},
         text="each panel:<br>recall (up) against<br>false positive rate (right)",
     )  # fmt: skip

@@ -72,6 +72,10 @@ def test_a_panel_is_where_plotly_puts_it(drawn):
         assert (mark.x, mark.y) == pytest.approx((x[1], y[0]))
     assert COLUMNS == 4
     assert any("one class only" in a.text for a in figure.layout.annotations)
+    # Without an anchor Plotly would hang the note over the panel to its left.
+    left, _, width, _ = panel(7)
+    note = figure.layout.annotations[-1]
+    assert (note.x, note.xanchor) == (pytest.approx(left + width / 2), "center")
 
 
 def test_positives_stand_up_and_negatives_hang_down():
