@@ -74,24 +74,49 @@ class NoiseReduction:
             raise ValueError(f"K-means is offered with 2 to 8 groups, not {self.clusters}.")
 
 
+@dataclass(frozen=True, slots=True)
+class AxisOrder:
+    """How the axes (z, y, x) of a volume run along those of its files (file, row, column).
+
+    Attributes:
+        permutation: Axis of the files, 0 to 2, along which each axis of the volume runs.
+        flips: Whether each axis of the volume runs against that axis.
+    """
+
+    permutation: tuple[int, int, int] = (0, 1, 2)
+    flips: tuple[bool, bool, bool] = (False, False, False)
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether the voxels lie in the files as in the volume."""
+        return self == AxisOrder()
+
+    @property
+    def keeps_slices(self) -> bool:
+        """Whether each slice of the volume has a file of its own, though maybe turned."""
+        return self.permutation[0] == 0
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class CTVolume:
     """One CT series as an array in Hounsfield units.
 
     Attributes:
-        hu: int16 HU, (z, y, x), read-only; slice 0 is the most cranial.
+        hu: int16 HU, (z, y, x), read-only; slice 0 is the most cranial, rows run to the patient's
+            left and columns to the back, however the files are stored.
         spacing_mm: Voxel spacing (z, y, x) in mm; z is the median slice distance.
         affine: float64 (4, 4); maps homogeneous voxel indices (z, y, x, 1) to DICOM LPS mm
             (x to the patient's left, y to the back, z to the head). Exact for even spacing.
         z_mm: float64 (n_slices,), position of each slice along the slice normal in mm,
             pointing to the head, hence decreasing.
-        instance_numbers: int per slice, DICOM InstanceNumber (0 where absent).
-        source_files: One path per slice.
+        instance_numbers: int per file, DICOM InstanceNumber (0 where absent).
+        source_files: One path per file; the files are the slices where `axes.keeps_slices`.
         study_uid: StudyInstanceUID.
         series_uid: SeriesInstanceUID.
         notes: Sentences about choices made while reading, shown to the user.
-        shift_px: float64 (n_slices, 2), pixels (x, y) by which the slices of a tilted gantry were
-            moved: a box on the file plus this is the box in `hu`. None if no slice was moved.
+        shift_px: float64 (n_files, 2), pixels (x, y) of the files by which those of a tilted
+            gantry were moved. None if none was moved.
+        axes: How the axes of `hu` run along those of the files.
     """
 
     hu: NDArray[np.int16]
@@ -105,11 +130,17 @@ class CTVolume:
     slice_thickness_mm: float | None = None
     notes: tuple[str, ...] = ()
     shift_px: NDArray[np.float64] | None = None
+    axes: AxisOrder = AxisOrder()
 
     @property
     def n_slices(self) -> int:
         """Number of slices."""
         return int(self.hu.shape[0])
+
+    @property
+    def slice_instance_numbers(self) -> tuple[int, ...]:
+        """InstanceNumber of each slice; empty where the slices have no file of their own."""
+        return self.instance_numbers if self.axes.keeps_slices else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +200,6 @@ class RawDetections:
         source: int64 (n,), the pass that each box is from: a model with an augmentation.
         n_sources: Number of passes over every slice.
         z_mm: float64 (n_slices,), as in `CTVolume`.
-        file_numbers: int64 (n_slices,), DICOM file number of each slice, as in RSNA's tables.
         models: Names of the bundles.
     """
 
@@ -180,7 +210,6 @@ class RawDetections:
     source: NDArray[np.int64]
     n_sources: int
     z_mm: NDArray[np.float64]
-    file_numbers: NDArray[np.int64]
     models: tuple[str, ...] = ()
 
     @property
@@ -223,7 +252,7 @@ class SlicePredictions:
         vertebra_probs: float32 (n_slices, 7), presence v_ij.
         fracture_probs: float32 (n_slices, 7), f_ij; a Type 1 model repeats its one value.
         fracture_type: 1, 2, 3, or 4 for boxes; determines the formula for p_i.
-        instance_numbers: int per slice.
+        instance_numbers: int per slice; empty where the slices have no file of their own.
         models: Names of the bundles that produced them.
     """
 

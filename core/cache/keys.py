@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from core.errors import DataRootError, DicomSeriesError
 from core.system.atomic_files import write_text
-from core.types import StudyRecord
 
 STORE_VERSION: Final = 3
 """Part of every key: increase it when the meaning of prepared pixels or presences changes."""
@@ -22,19 +21,6 @@ def entry_key(content: Mapping[str, Any]) -> str:
     """Name of an entry: SHA-256 (64 hex digits) of everything that determines its content."""
     described = {"version": STORE_VERSION} | dict(content)
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
-
-
-def study_digests(record: StudyRecord, cache_dir: Path) -> dict[str, Any]:
-    """Digests of a study's DICOM files and of its mask.
-
-    Raises:
-        DataRootError: The folder or the mask cannot be read.
-    """
-    mask = record.mask_file
-    return {
-        "series": remembered_digest(record.folder, fingerprint_folder, cache_dir),
-        "mask": None if mask is None else remembered_digest(mask, file_digest, cache_dir),
-    }
 
 
 def remembered_digest(path: Path, digest: Callable[[Path], str], cache_dir: Path) -> str:

@@ -54,7 +54,8 @@ class FilePlace:
     Attributes:
         role: "slice", "duplicate", "localizer", "other series", "not CT", "not DICOM" or
             "unreadable".
-        slice_index: 0 the most cranial; -1 if the file is not part of the volume.
+        slice_index: Place among the files of the volume, which are its slices, 0 the most cranial,
+            unless the series is stored in sagittal or coronal planes; -1 if it is not part of it.
         z_mm: Position along the slice normal; NaN if the file is not part of the series.
     """
 

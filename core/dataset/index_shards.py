@@ -31,11 +31,12 @@ from core.dataset.index_files import (
 )
 from core.dicom.geometry import Placement
 from core.dicom.headers import SliceHeader
+from core.dicom.volume_grid import VolumeGrid, volume_grid
 from core.system.atomic_files import atomic_path
 
 logger = logging.getLogger(__name__)
 
-SHARD_VERSION: Final = "1"
+SHARD_VERSION: Final = "2"
 """Increase it when rows or facts change their meaning: other versions are built again."""
 
 _HEADER: Final = pa.struct(
@@ -236,27 +237,35 @@ def _geometry(placement: Placement | None) -> dict[str, Any]:
             **dict.fromkeys((*distances, "thickness_mm", "coverage_mm")),
             **dict.fromkeys((f"flag_{name}" for name in flags), False),
         }
-    headers, z_mm = placement.headers, placement.z_mm
+    headers, grid = placement.headers, volume_grid(placement)
+    z_mm, (n_slices, rows, cols) = grid.z_mm, grid.shape
     steps = -np.diff(z_mm)
     gap, uneven = quality.gap_and_uneven(z_mm)
-    coverage = float(z_mm[0] - z_mm[-1]) + placement.spacing_mm[0]
-    thickness = [header.thickness for header in headers if header.thickness is not None]
+    coverage = float(z_mm[0] - z_mm[-1]) + grid.spacing_mm[0]
     return {
-        "n_slices": len(headers),
-        "rows": headers[0].rows,
-        "cols": headers[0].columns,
-        "row_mm": placement.spacing_mm[1],
-        "z_spacing_mm": placement.spacing_mm[0],
+        "n_slices": n_slices,
+        "rows": rows,
+        "cols": cols,
+        "row_mm": grid.spacing_mm[1],
+        "z_spacing_mm": grid.spacing_mm[0],
         "z_min_step_mm": float(steps.min()) if len(steps) else None,
         "z_max_step_mm": float(steps.max()) if len(steps) else None,
-        "thickness_mm": float(np.median(thickness)) if thickness else None,
+        "thickness_mm": _thickness(placement, grid),
         "coverage_mm": coverage,
-        "flag_reversed_numbering": quality.is_reversed(_numbers(headers)),
+        "flag_reversed_numbering": placement.axes.keeps_slices
+        and quality.is_reversed(_numbers(headers)),
         "flag_gap": gap,
         "flag_uneven_spacing": uneven,
         "flag_short_coverage": quality.is_short(coverage),
         "flag_gantry_tilt": placement.tilt_degrees > quality.MIN_TILT_DEGREES,
     }
+
+
+def _thickness(placement: Placement, grid: VolumeGrid) -> float | None:
+    if not placement.axes.keeps_slices:
+        return grid.thickness_mm
+    known = [h.thickness for h in placement.headers if h.thickness is not None]
+    return float(np.median(known)) if known else None
 
 
 def _numbers(headers: Sequence[SliceHeader]) -> list[int]:

@@ -132,7 +132,7 @@ def file_numbers(slices: pd.DataFrame) -> NDArray[np.int64]:
 
 
 def volume_file_numbers(volume: CTVolume) -> NDArray[np.int64]:
-    """Return the file number of each slice of a volume, as `file_numbers` does; int64 (n,)."""
+    """Return the number of each file of a volume, as `file_numbers` does; int64 (n_files,)."""
     by_name = np.array([_digits(path.name) for path in volume.source_files], np.int64)
     return np.where(by_name < 0, np.array(volume.instance_numbers, np.int64), by_name)
 

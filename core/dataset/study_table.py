@@ -105,7 +105,7 @@ def study_table(index: DataIndex, boxes: pd.DataFrame) -> StudyTable:
         ),
         labels=coded,
         flags=flags,
-        boxes=_boxes(boxes, studies),
+        boxes=_boxes(boxes, studies, index.slices),
         synthetic=index.synthetic,
     )
 
@@ -145,12 +145,14 @@ def _within(values: NDArray[np.float64], span: Span) -> NDArray[np.bool_]:
     return (values >= span[0]) & (values < span[1])
 
 
-def _boxes(boxes: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
+def _boxes(boxes: pd.DataFrame, studies: pd.DataFrame, slices: pd.DataFrame) -> pd.DataFrame:
     row = pd.Index(studies["study_id"]).astype(object).get_indexer(
         pd.Index(boxes["study_id"]).astype(object)
     )  # fmt: skip
     kept = boxes.loc[row >= 0]
     row = row[row >= 0].astype(np.int64)
     area = (kept["right"] - kept["left"]) * (kept["bottom"] - kept["top"])
-    pixel_mm = studies["row_mm"].to_numpy(np.float64)[row]
+    # Boxes are in pixels of the files, which may lie in another plane than the volume's slices.
+    files = slices.loc[slices["slice_index"] == 0].set_index("study_id")["row_mm"]
+    pixel_mm = files.reindex(kept["study_id"]).to_numpy(np.float64)
     return pd.DataFrame({"study": row, "side_mm": np.sqrt(area.to_numpy(np.float64)) * pixel_mm})

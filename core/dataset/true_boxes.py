@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.dataset.slice_table import volume_file_numbers
+from core.dicom.box_mapping import BoxMapping, PlaneBoxes
 from core.types import BoxPrediction, CTVolume, TableBox
 
 
@@ -19,41 +20,33 @@ def boxes_on_volume(rows: Iterable[TableBox], volume: CTVolume) -> list[BoxPredi
         volume: The series; boxes on files that are not part of it are left out.
 
     Returns:
-        The boxes in the order of `rows`.
+        The boxes in the order of `rows`; by slice where the files are not the volume's slices.
     """
-    return place_boxes(rows, volume_file_numbers(volume), volume.shift_px)
+    return place_boxes(rows, volume_file_numbers(volume), BoxMapping.of(volume))
 
 
 def place_boxes(
-    rows: Iterable[TableBox],
-    file_numbers: NDArray[np.int64],
-    shift_px: NDArray[np.float64] | None,
+    rows: Iterable[TableBox], file_numbers: NDArray[np.int64], mapping: BoxMapping
 ) -> list[BoxPrediction]:
     """Do what `boxes_on_volume` does, without the volume.
 
     Args:
-        rows: (slice_number, xyxy); a box belongs to the slice of exactly that number.
-        file_numbers: int64 (n,), file number of each slice.
-        shift_px: float64 (n, 2), as `CTVolume.shift_px`.
+        rows: (slice_number, xyxy); a box belongs to the file of exactly that number.
+        file_numbers: int64 (n_files,), number of each file.
+        mapping: From the files to the volume.
     """
     place = {number: index for index, number in enumerate(file_numbers.tolist())}
     found = ((place.get(int(number)), xyxy) for number, xyxy in rows)
-    return [move_box(xyxy, index, shift_px) for index, xyxy in found if index is not None]
-
-
-def move_box(
-    xyxy: Sequence[float], slice_index: int, shift_px: NDArray[np.float64] | None
-) -> BoxPrediction:
-    """Move a box on a file's pixels as its slice was moved if the gantry was tilted.
-
-    Args:
-        xyxy: Box in pixels of the file.
-        slice_index: Index of its slice.
-        shift_px: float64 (n, 2), as `CTVolume.shift_px`.
-    """
-    right, down = (0.0, 0.0) if shift_px is None else shift_px[slice_index].tolist()
-    left, top, right_edge, bottom = (float(edge) for edge in xyxy)
-    return BoxPrediction((left + right, top + down, right_edge + right, bottom + down), slice_index)
+    known = [(index, xyxy) for index, xyxy in found if index is not None]
+    index = np.array([file for file, _ in known], np.int64)
+    xyxy = np.array([edges for _, edges in known], np.float64).reshape(-1, 4)
+    placed = mapping.to_volume(PlaneBoxes(index, xyxy, np.ones(len(index))))
+    return [
+        BoxPrediction((left, top, right, bottom), slice_index)
+        for slice_index, (left, top, right, bottom) in zip(
+            placed.index.tolist(), placed.xyxy.tolist(), strict=True
+        )
+    ]
 
 
 def by_slice(boxes: Iterable[BoxPrediction]) -> dict[int, NDArray[np.float64]]:

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from core.dicom.gantry_tilt import MIN_TILT_DEGREES, leaning_mm, tilt_degrees
 from core.dicom.headers import SliceHeader
+from core.dicom.orientation import nearest_axes, stored_plane
 from core.errors import DicomSeriesError
+from core.types import AxisOrder
 
 SAME_POSITION_MM: Final = 0.01
 """Slices closer than this count as one position; the thinnest real spacing is 0.3 mm."""
@@ -27,14 +29,17 @@ _MEND_EXPORT: Final = "export the series again with its geometry"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Placement:
-    """The slices of one series in order, and their place in the patient.
+    """The files of one series in order, and their place in the patient.
+
+    Everything here is in the axes of the files; `core.dicom.volume_grid` turns it.
 
     Attributes:
-        headers: Slice 0 is the most cranial.
+        headers: File 0 is the most cranial one, where the files are axial slices.
         z_mm: float64 (n_slices,), along the slice normal that points to the head; decreasing.
-        spacing_mm: (z, y, x); z is the median distance of slices.
-        affine: float64 (4, 4), voxel index (z, y, x, 1) to LPS mm. Its axes are perpendicular
+        spacing_mm: (file, row, column); the first is the median distance of slices.
+        affine: float64 (4, 4), index (file, row, column, 1) to LPS mm. Its axes are perpendicular
             up to the tilt that is left, at most `MIN_TILT_DEGREES`.
+        axes: How the axes of the volume run along those of the files.
         notes: Sentences for the user.
         normal: float64 (3,), unit normal of the slices that points to the head.
         tilt_degrees: Lean of the stack against its normal; 0 for a single slice.
@@ -48,6 +53,7 @@ class Placement:
     affine: NDArray[np.float64]
     notes: tuple[str, ...]
     normal: NDArray[np.float64]
+    axes: AxisOrder = AxisOrder()
     tilt_degrees: float = 0.0
     shift_px: NDArray[np.float64] | None = None
 
@@ -61,13 +67,13 @@ def place_slices(headers: Sequence[SliceHeader]) -> Placement:
         headers: At least one, of one series, without flaws.
 
     Raises:
-        DicomSeriesError: The slices have no usable position, orientation or pixel spacing, or
-            differ in size, orientation or pixel spacing.
+        DicomSeriesError: The slices have no usable position, orientation or pixel spacing, differ
+            in size, orientation or pixel spacing, or are unevenly spaced without being axial.
     """
     notes: list[str] = []
     _check_uniform(headers)
     rows, columns = _orientation(headers, notes)
-    normal = _normal_to_head(rows, columns, notes)
+    normal = _normal_to_head(rows, columns)
     positions = _positions(headers, normal, notes)
     heights = positions @ normal
     order = sorted(
@@ -90,6 +96,8 @@ def place_slices(headers: Sequence[SliceHeader]) -> Placement:
     if shift_mm is not None:
         affine[:3, 0] = (affine[:3, 0] @ normal) * normal
         affine[:3, 3] -= rows * shift_mm[0, 0] + columns * shift_mm[0, 1]
+    axes = nearest_axes(affine)
+    _check_axes(axes, ordered, z_mm, notes)
     return Placement(
         headers=ordered,
         z_mm=z_mm,
@@ -97,6 +105,7 @@ def place_slices(headers: Sequence[SliceHeader]) -> Placement:
         affine=affine,
         notes=tuple(notes),
         normal=normal,
+        axes=axes,
         tilt_degrees=lean,
         shift_px=None if shift_mm is None else shift_mm / (spacing[1], spacing[0]),
     )
@@ -158,13 +167,9 @@ def _orientation(
     return rows / lengths[0], columns / lengths[1]
 
 
-def _normal_to_head(
-    rows: NDArray[np.float64], columns: NDArray[np.float64], notes: list[str]
-) -> NDArray[np.float64]:
+def _normal_to_head(rows: NDArray[np.float64], columns: NDArray[np.float64]) -> NDArray[np.float64]:
     normal = np.cross(rows, columns)
     normal /= np.linalg.norm(normal)
-    if abs(normal[2]) < 0.5:
-        notes.append("The slices are not axial: slice 0 is not the top of the neck.")
     leading = normal[2] if abs(normal[2]) > 1e-6 else normal[int(np.argmax(np.abs(normal)))]
     return normal if leading > 0 else -normal
 
@@ -217,13 +222,43 @@ def _z_spacing(z_mm: NDArray[np.float64], thickness: float | None, notes: list[s
         return thickness or 1.0
     steps = -np.diff(z_mm)
     median = float(np.median(steps))
-    odd = np.abs(steps - median) > _UNEVEN * median
-    if odd.any():
+    if _is_uneven(steps):
         notes.append(
             f"The slice distance is uneven: {steps.min():.2f} to {steps.max():.2f} mm, "
             f"median {median:.2f} mm."
         )
     return median
+
+
+def _is_uneven(steps: NDArray[np.float64]) -> bool:
+    median = float(np.median(steps))
+    return bool((np.abs(steps - median) > _UNEVEN * median).any())
+
+
+def _check_axes(
+    axes: AxisOrder, headers: Sequence[SliceHeader], z_mm: NDArray[np.float64], notes: list[str]
+) -> None:
+    """Say that voxels are reordered; refuse what would need interpolation for it."""
+    if axes.is_identity:
+        return
+    if axes.keeps_slices:
+        notes.append(
+            "The slices are stored turned or mirrored; they were brought to the usual orientation, "
+            "rows to the patient's left and columns to the back."
+        )
+        return
+    plane = stored_plane(axes)
+    if len(z_mm) > 2 and _is_uneven(-np.diff(z_mm)):
+        raise DicomSeriesError(
+            headers[0].path,
+            f"its series is stored in {plane} slices at uneven distances, which cannot be put "
+            "together to axial slices",
+            "export the series in axial slices, or complete it",
+        )
+    notes.append(
+        f"The series is stored in {plane} slices; axial slices were put together from them, which "
+        "have no files of their own."
+    )
 
 
 def _note_tilt(

@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from core.dicom.gantry_tilt import shift_plane
 from core.dicom.geometry import Placement, place_slices
 from core.dicom.headers import SliceHeader, read_header
+from core.dicom.orientation import to_file_order
 from core.dicom.pixels import check_pixel_length, check_transfer_syntax, read_slice
+from core.dicom.volume_grid import VolumeGrid, placed_volume, volume_grid
 from core.errors import DicomSeriesError
 from core.types import CTVolume, Progress
 
@@ -39,6 +41,8 @@ def read_series(
     Slices are ordered by ImagePositionPatient along the slice normal, never by file name. Of
     several series the CT series with most slices is taken, and `notes` says so. The slices of a
     tilted gantry are moved within their planes onto a rectangular grid; uneven distances stay.
+    Whatever plane and direction the slices are stored in, the volume's slices are axial, with rows
+    to the patient's left and columns to the back; `axes` says how the files lie in it.
 
     Args:
         folder: Holds the files themselves; sub-folders are not searched.
@@ -52,18 +56,19 @@ def read_series(
         DicomSeriesError: Nothing in the folder can be read as one CT series; names the file and
             the mend.
     """
-    files = _files(folder)
+    files = series_files(folder)
     with _pool(jobs, len(files)) as pool:
-        headers, foreign = _headers(files, pool)
+        headers, foreign = read_headers(files, pool)
         notes = [_counted(foreign, "file is not DICOM and was", "files are not DICOM and were")]
         series = choose_series(folder, headers, notes)
         check_series(folder, series)
         for header in series:
             check_pixel_length(header)
         placement = place_slices(series)
-        hu = _read_pixels(placement, pool, progress)
+        grid = volume_grid(placement)
+        hu = _read_pixels(placement, grid, pool, progress)
     logger.info("Read %d slices of %d x %d pixels.", *hu.shape)
-    return _volume(placement, hu, notes)
+    return placed_volume(placement, grid, hu, [*notes, *_notes(placement)])
 
 
 @contextlib.contextmanager
@@ -88,32 +93,22 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _volume(placement: Placement, hu: NDArray[np.int16], notes: Sequence[str]) -> CTVolume:
+def _notes(placement: Placement) -> list[str]:
     headers = placement.headers
-    hu.flags.writeable = False
-    every_note = [note for note in (*notes, *placement.notes) if note]
+    notes = list(placement.notes)
     if not all(header.rescaled for header in headers):
-        every_note.append(
-            "RescaleSlope or RescaleIntercept is missing; stored values are taken as HU."
-        )
+        notes.append("RescaleSlope or RescaleIntercept is missing; stored values are taken as HU.")
     if any(header.format is not None and header.format.inverted for header in headers):
-        every_note.append("The pixels are stored inverted (MONOCHROME1) and were turned back.")
-    return CTVolume(
-        hu=hu,
-        spacing_mm=placement.spacing_mm,
-        affine=placement.affine,
-        z_mm=placement.z_mm,
-        instance_numbers=tuple(header.instance_number for header in headers),
-        source_files=tuple(header.path for header in headers),
-        study_uid=headers[0].study_uid,
-        series_uid=headers[0].series_uid,
-        slice_thickness_mm=headers[0].thickness,
-        notes=tuple(every_note),
-        shift_px=placement.shift_px,
-    )
+        notes.append("The pixels are stored inverted (MONOCHROME1) and were turned back.")
+    return notes
 
 
-def _files(folder: Path) -> list[Path]:
+def series_files(folder: Path) -> list[Path]:
+    """List the visible files of a folder, by name.
+
+    Raises:
+        DicomSeriesError: The folder cannot be opened or holds no files.
+    """
     try:
         entries = sorted(folder.iterdir())
         files = [entry for entry in entries if not entry.name.startswith(".") and entry.is_file()]
@@ -134,7 +129,7 @@ def _files(folder: Path) -> list[Path]:
     return files
 
 
-def _headers(
+def read_headers(
     files: Sequence[Path], pool: ThreadPoolExecutor | None
 ) -> tuple[list[SliceHeader], int]:
     """Return the DICOM files' headers and the number of other files."""
@@ -225,23 +220,32 @@ def check_series(folder: Path, series: Sequence[SliceHeader]) -> None:
 
 
 def _read_pixels(
-    placement: Placement, pool: ThreadPoolExecutor | None, progress: Progress | None
+    placement: Placement,
+    grid: VolumeGrid,
+    pool: ThreadPoolExecutor | None,
+    progress: Progress | None,
 ) -> NDArray[np.int16]:
-    """Read every slice into one array: int16 HU, (z, y, x)."""
+    """Read every file into one array on `grid`, read-only: int16 HU, (z, y, x)."""
     headers = placement.headers
-    hu = np.empty((len(headers), headers[0].rows, headers[0].columns), np.int16)
+    hu = np.empty(grid.shape, np.int16)
+    planes = to_file_order(hu, placement.axes)
     shifts = itertools.repeat(None) if placement.shift_px is None else placement.shift_px
     # Progress is told from the caller's own thread, which is the only one a page may draw from.
-    slices = (pool.map if pool else map)(_read_straight, headers, hu, shifts)
+    slices = (pool.map if pool else map)(_read_straight, headers, planes, shifts)
     for done, _ in enumerate(slices, start=1):
         if progress is not None:
             progress(done, len(headers))
+    hu.flags.writeable = False
     return hu
 
 
 def _read_straight(
     header: SliceHeader, out: NDArray[np.int16], shift_px: NDArray[np.float64] | None
 ) -> None:
-    read_slice(header, out)
+    # Decoding fills whole lines; those of a turned series do not follow each other in memory.
+    plane = out if out.flags.c_contiguous else np.empty(out.shape, np.int16)
+    read_slice(header, plane)
     if shift_px is not None:
-        out[:] = shift_plane(out, shift_px)
+        plane = shift_plane(plane, shift_px)
+    if plane is not out:
+        out[:] = plane

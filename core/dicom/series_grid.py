@@ -10,8 +10,10 @@ import numpy as np
 from core.constants import HU_AIR
 from core.dicom.geometry import place_slices
 from core.dicom.headers import SliceHeader, read_header
-from core.dicom.series import read_series
-from core.types import CTVolume
+from core.dicom.series import choose_series, read_headers, read_series, series_files
+from core.dicom.volume_grid import placed_volume, volume_grid
+from core.errors import DicomSeriesError
+from core.types import AxisOrder, CTVolume
 
 
 def series_grid(folder: Path) -> CTVolume:
@@ -33,21 +35,21 @@ def series_grid(folder: Path) -> CTVolume:
     if headers is None:
         return read_series(folder)
     placement = place_slices(headers)
-    first = placement.headers[0]
-    shape = (len(placement.headers), first.rows, first.columns)
-    return CTVolume(
-        hu=np.broadcast_to(np.int16(HU_AIR), shape),
-        spacing_mm=placement.spacing_mm,
-        affine=placement.affine,
-        z_mm=placement.z_mm,
-        instance_numbers=tuple(header.instance_number for header in placement.headers),
-        source_files=tuple(header.path for header in placement.headers),
-        study_uid=first.study_uid,
-        series_uid=first.series_uid,
-        slice_thickness_mm=first.thickness,
-        notes=placement.notes,
-        shift_px=placement.shift_px,
-    )
+    grid = volume_grid(placement)
+    air = np.broadcast_to(np.int16(HU_AIR), grid.shape)
+    return placed_volume(placement, grid, air, placement.notes)
+
+
+def series_axes(folder: Path) -> AxisOrder:
+    """Find how the axes of a folder's volume run along those of its files, from headers alone.
+
+    A folder that `read_series` would refuse counts as stored in the usual orientation.
+    """
+    try:
+        headers, _ = read_headers(series_files(folder), None)
+        return place_slices(choose_series(folder, headers, [])).axes
+    except DicomSeriesError:
+        return AxisOrder()
 
 
 def _plain_series(folder: Path) -> Sequence[SliceHeader] | None:

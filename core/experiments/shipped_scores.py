@@ -17,9 +17,10 @@ import pandas as pd
 from core.config import RunConfig
 from core.constants import VERTEBRAE
 from core.dataset.rsna import read_studies
-from core.dataset.slice_table import volume_file_numbers
 from core.dataset.splits import assign_folds
+from core.dataset.true_boxes import boxes_on_volume
 from core.dicom.series import read_series
+from core.dicom.series_grid import series_grid
 from core.evaluation.report import EvaluationReport, evaluate_predictions
 from core.evaluation.tables.truth import StudyTruth, truth_from_data_root
 from core.experiments.cohorts import FOLDS, HELD_OUT, TRAIN, ShippedCohort
@@ -272,11 +273,11 @@ def write_truth(
         presence = by_id[record.study_id].presence
         if presence is None:
             continue
-        numbers = volume_file_numbers(read_series(record.folder))
+        placed = boxes_on_volume(record.boxes, series_grid(record.folder))
         table = pd.DataFrame(presence, columns=[f"present_{vertebra}" for vertebra in VERTEBRAE])
         table.insert(0, "study_id", record.study_id)
         table.insert(1, "slice_index", np.arange(len(presence), dtype=np.int32))
-        table["boxed"] = np.isin(numbers, [number for number, _ in record.boxes])
+        table["boxed"] = np.isin(table["slice_index"], [box.slice_index for box in placed])
         slices.append(table)
     for file, table in (
         (cohort.truth_file(checkpoints), studies),

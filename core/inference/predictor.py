@@ -165,7 +165,7 @@ class Predictor(StudyPredictor):
             vertebra_probs=presence,
             fracture_probs=fracture,
             fracture_type=self._fracture.config.type,
-            instance_numbers=volume.instance_numbers,
+            instance_numbers=volume.slice_instance_numbers,
             models=tuple(dict.fromkeys(names)),
         )
         check_slice_predictions(predictions)

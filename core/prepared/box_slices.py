@@ -13,6 +13,7 @@ from core.config import SlicePreparation
 from core.dataset.true_boxes import by_slice, place_boxes
 from core.dicom.series import read_series
 from core.prepared.slices import series_arrays, series_key
+from core.prepared.stored_mapping import mapping_from, mapping_values
 from core.preprocessing.box_geometry import boxes_to_square
 from core.preprocessing.network_input import slices_for_network
 from core.preprocessing.spine_field import FIELD_VERSION, spine_field_of
@@ -78,12 +79,12 @@ def load_box_slices(
         arrays = {"images": images, "squares": squares} | series_arrays(record, volume)
         if volume.shift_px is not None:
             arrays["shift_px"] = np.asarray(volume.shift_px, dtype=np.float64)
-        return arrays, {}
+        return arrays, mapping_values(volume)
 
-    arrays = fetch_entry(store, "slices", key, build).arrays
-    squares, size = np.array(arrays["squares"]), preparation.size
-    shift = np.array(arrays["shift_px"]) if "shift_px" in arrays else None
-    on_volume = by_slice(place_boxes(record.boxes, np.array(arrays["file_numbers"]), shift))
+    entry = fetch_entry(store, "slices", key, build)
+    arrays, size = entry.arrays, preparation.size
+    squares, numbers = np.array(arrays["squares"]), np.array(arrays["file_numbers"])
+    on_volume = by_slice(place_boxes(record.boxes, numbers, mapping_from(entry)))
     return BoxSlices(
         study_id=record.study_id,
         images=arrays["images"],

@@ -14,13 +14,14 @@ from core.cache.entries import CacheEntry, fetch_entry
 from core.cache.keys import (
     entry_key,
     named_folder_digest,
-    remembered_digest,
-    study_digests,
 )
 from core.config import ChannelMode, SlicePreparation
 from core.dataset.masks import load_vertebra_mask, presence_from_mask
 from core.dataset.slice_table import volume_file_numbers
+from core.dataset.true_boxes import place_boxes
 from core.dicom.series import read_series
+from core.prepared.series_digests import series_digest, study_digests
+from core.prepared.stored_mapping import mapping_from, mapping_values
 from core.preprocessing.network_input import slices_for_network
 from core.preprocessing.spine_field import FIELD_VERSION, spine_field_of
 from core.types import CTVolume, NoiseReduction, Store, StudyRecord
@@ -94,14 +95,16 @@ def load_study_slices(
         thickness_mm=math.nan if thickness is None else thickness,
         spacing_mm=(z_spacing, y_spacing, x_spacing),
         channels=preparation.channels,
-        boxed=_boxed(record, np.array(entry.arrays["file_numbers"])),
+        boxed=_boxed(record, entry),
     )
 
 
-def _boxed(record: StudyRecord, numbers: NDArray[np.int64]) -> NDArray[np.bool_] | None:
+def _boxed(record: StudyRecord, entry: CacheEntry) -> NDArray[np.bool_] | None:
     if not record.boxes and record.patient_fractured is not False:
         return None
-    return np.isin(numbers, [number for number, _ in record.boxes])
+    numbers = np.array(entry.arrays["file_numbers"])
+    placed = place_boxes(record.boxes, numbers, mapping_from(entry))
+    return np.isin(np.arange(len(entry.arrays["z_mm"])), [box.slice_index for box in placed])
 
 
 def slices_entry(
@@ -124,10 +127,14 @@ def slices_entry(
     def build() -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         volume = read_series(record.folder, jobs=jobs)
         images = slices_for_network(volume.hu, preparation, spine_field_of(volume, field_mm))
-        return {"images": images} | series_arrays(record, volume), {
+        arrays = {"images": images} | series_arrays(record, volume)
+        if volume.shift_px is not None and not volume.axes.keeps_slices:
+            # Slices go by the files' numbers alone, unless a box crosses several of them.
+            arrays["shift_px"] = np.asarray(volume.shift_px, dtype=np.float64)
+        return arrays, {
             "thickness_mm": volume.slice_thickness_mm,
             "spacing_mm": [float(step) for step in volume.spacing_mm],
-        }
+        } | mapping_values(volume)
 
     return fetch_entry(store, "slices", key, build)
 
@@ -135,12 +142,12 @@ def slices_entry(
 def series_key(record: StudyRecord, store: Store, how: Mapping[str, Any]) -> str:
     """Key of an entry made of a study's files and mask in the way that `how` describes."""
     # Boxes go by the files' numbers, so a renamed file makes another entry.
-    named = remembered_digest(record.folder, named_folder_digest, store.folder)
+    named = series_digest(record.folder, named_folder_digest, store.folder)
     return entry_key(study_digests(record, store.folder) | {"series": named} | dict(how))
 
 
 def series_arrays(record: StudyRecord, volume: CTVolume) -> dict[str, NDArray[Any]]:
-    """File numbers and positions of the slices, and v_ij if the study has a mask."""
+    """File numbers, positions of the slices, and v_ij if the study has a mask."""
     arrays: dict[str, NDArray[Any]] = {
         "file_numbers": volume_file_numbers(volume),
         "z_mm": np.asarray(volume.z_mm, dtype=np.float64),

@@ -7,9 +7,11 @@ from typing import Any, NoReturn
 from numpy.typing import NDArray
 
 from core.cache.entries import CacheEntry, fetch_entry
-from core.cache.keys import entry_key, named_folder_digest, remembered_digest
+from core.cache.keys import entry_key, named_folder_digest
 from core.dicom.series import read_series
 from core.errors import StorageError
+from core.prepared.series_digests import series_digest
+from core.prepared.stored_mapping import mapping_from, mapping_values
 from core.types import CTVolume, Progress, Store, StudyRecord
 
 
@@ -52,9 +54,7 @@ def stored_viewer_volume(record: StudyRecord, *, store: Store) -> CTVolume:
 
 
 def _key(record: StudyRecord, store: Store) -> str:
-    return entry_key(
-        {"volume": remembered_digest(record.folder, named_folder_digest, store.folder)}
-    )
+    return entry_key({"volume": series_digest(record.folder, named_folder_digest, store.folder)})
 
 
 def volume_entry(
@@ -75,7 +75,7 @@ def volume_entry(
             "series_uid": volume.series_uid,
             "slice_thickness_mm": volume.slice_thickness_mm,
             "notes": list(volume.notes),
-        }
+        } | mapping_values(volume)
 
     return fetch_entry(store, "volumes", _key(record, store), build)
 
@@ -95,4 +95,5 @@ def _volume(record: StudyRecord, entry: CacheEntry) -> CTVolume:
         slice_thickness_mm=values["slice_thickness_mm"],
         notes=tuple(values["notes"]),
         shift_px=entry.arrays.get("shift_px"),
+        axes=mapping_from(entry).axes,
     )

@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from core.cache.keys import study_digests
 from core.config import RunConfig
 from core.dataset.index import index_folder
 from core.dataset.rsna import is_synthetic
 from core.dataset.splits import assign_folds, load_or_make_folds
 from core.errors import DicomSeriesError
 from core.prepared.box_dataset import BoxDataset
+from core.prepared.series_digests import study_digests
 from core.prepared.slice_dataset import SliceDataset
 from core.training.provenance import fingerprint_keys
 from core.training.runs import RunFolder

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from core.cache.entries import fetch_entry
-from core.cache.keys import entry_key, study_digests
+from core.cache.keys import entry_key
 from core.errors import BundleError, DicomSeriesError
 from core.models.bundles import read_bundle
 from core.models.checkpoint import load_model
+from core.prepared.series_digests import study_digests
 from core.prepared.slice_dataset import SliceDataset
 from core.prepared.slices import StudySlices, load_study_slices
 from core.types import Store, StudyRecord

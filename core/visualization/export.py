@@ -12,6 +12,7 @@ from core.dicom.series import read_series
 from core.errors import DataRootError, SceneError
 from core.inference.outputs import SLICES_FILE, read_slices
 from core.inference.study_scores import StudyScores, score_study
+from core.prepared.series_digests import oriented_digest
 from core.system import atomic_files
 from core.types import StudyRecord
 from core.visualization.colors import BONE_COLOR, SUSPICION
@@ -59,7 +60,8 @@ def export_scene(
     volume = read_series(folder)
     record, synthetic = _record_of(folder)
     scores = None if predictions is None else _scores_of(predictions, volume.study_uid, record)
-    sources = scene_sources(volume, fingerprint_folder(folder), record, scores)
+    fingerprint = oriented_digest(fingerprint_folder(folder), volume.axes)
+    sources = scene_sources(volume, fingerprint, record, scores)
     if sources is None:
         raise SceneError(
             f"{folder.name} has no vertebra mask, so the networks must say where the vertebrae "

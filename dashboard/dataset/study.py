@@ -115,7 +115,7 @@ def _metadata(study: OpenStudy) -> None:
     """Show the header of the middle slice, without elements that may identify a person."""
     volume = study.volume
     try:
-        metadata = read_metadata(volume.source_files[volume.n_slices // 2])
+        metadata = read_metadata(volume.source_files[len(volume.source_files) // 2])
     except CSpineError as error:
         show_error(error)
         return

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.cache.keys import fingerprint_folder, remembered_digest
+from core.cache.keys import fingerprint_folder
 from core.dicom.series import read_series
+from core.prepared.series_digests import oriented_digest, series_digest
 from core.prepared.volumes import load_viewer_volume
 from core.types import CTVolume, Progress, StudyRecord
 from dashboard.session.settings import settings
@@ -21,7 +22,8 @@ class OpenStudy:
     """A series in memory.
 
     Attributes:
-        fingerprint: sha256 of the contents of the files; key of everything derived.
+        fingerprint: sha256 of the contents of the files and of the order in which their voxels are
+            taken; key of everything derived.
         volume: Voxels, read-only.
         owner: The only session that may see an upload; None if every session may open the study.
     """
@@ -74,7 +76,7 @@ def _open_study(
     path, store = Path(folder), settings().store
     if owner is not None:
         volume = read_upload(path, owner, settings(), _progress)
-        return OpenStudy(fingerprint_folder(path), volume, owner)
+        return OpenStudy(oriented_digest(fingerprint_folder(path), volume.axes), volume, owner)
     volume = load_viewer_volume(StudyRecord(path.name, path), store=store)
-    fingerprint = remembered_digest(path, fingerprint_folder, store.folder)
+    fingerprint = series_digest(path, fingerprint_folder, store.folder)
     return OpenStudy(fingerprint, volume)

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from core.cache.keys import fingerprint_folder, remembered_digest
+from core.cache.keys import fingerprint_folder
 from core.dicom.series import read_series
 from core.inference.outputs import SLICES_FILE, read_slices, write_predictions
 from core.inference.study_scores import StudyScores, score_study
 from core.models.bundles import read_bundle
 from core.models.pairs import BundlePair
+from core.prepared.series_digests import series_digest
 from core.types import Progress
 from dashboard.background.thread_jobs import Job, JobPool
 from dashboard.session.settings import settings
@@ -42,7 +43,7 @@ def stored_scores(folder: Path, pair: BundlePair) -> StudyScores | None:
         DataRootError, DicomSeriesError: The folder cannot be read.
         PredictionsError: The stored table is damaged.
     """
-    fingerprint = remembered_digest(folder, fingerprint_folder, settings().rsna_cache)
+    fingerprint = series_digest(folder, fingerprint_folder, settings().rsna_cache)
     return _scores_in(settings().rsna_cache / "predictions" / f"{fingerprint}-{pair.digest}")
 
 
@@ -69,7 +70,7 @@ def predict_stored(folder: Path, pair: BundlePair) -> None:
             cache cannot be read or written.
     """
     volume = read_series(folder)
-    fingerprint = remembered_digest(folder, fingerprint_folder, settings().rsna_cache)
+    fingerprint = series_digest(folder, fingerprint_folder, settings().rsna_cache)
     study = OpenStudy(fingerprint, volume)
     _predict(study, pair, _predictions_folder(study, pair), lambda done, total: None)
 

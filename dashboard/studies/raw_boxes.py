@@ -37,7 +37,7 @@ def keep_raw(file: Path, raw: RawDetections) -> None:
     with atomic_path(file) as temporary:
         np.savez(
             temporary, slice_index=raw.slice_index, xyxy=raw.xyxy, scores=raw.scores,
-            source=raw.source, z_mm=raw.z_mm, file_numbers=raw.file_numbers,
+            source=raw.source, z_mm=raw.z_mm,
             about=np.array(json.dumps(about)),
         )  # fmt: skip
 
@@ -56,6 +56,5 @@ def _read_raw(file: str, signature: str) -> RawDetections:
             source=stored["source"],
             n_sources=int(about["n_sources"]),
             z_mm=stored["z_mm"],
-            file_numbers=stored["file_numbers"],
             models=tuple(about["models"]),
         )

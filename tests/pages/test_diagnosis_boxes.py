@@ -50,7 +50,6 @@ def say(bundle, at_work, slices, scores):
         source=np.tile([0, 1], n),
         n_sources=2,
         z_mm=study.volume.z_mm,
-        file_numbers=np.arange(N_SLICES),
         models=(NAME,),
     )
     keep_raw(raw_file(study, bundle), raw)

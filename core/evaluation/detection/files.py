@@ -184,7 +184,6 @@ def _raw_study(row: Mapping[Hashable, Any], boxes: pd.DataFrame) -> RawDetection
         source=boxes["source"].to_numpy(np.int64),
         n_sources=int(row["n_sources"]),
         z_mm=np.linspace(float(row["z_first_mm"]), float(row["z_last_mm"]), n_slices),
-        file_numbers=np.arange(n_slices),
         models=tuple(str(row["models"]).split("+")),
     )
 

@@ -9,29 +9,33 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from core.dataset.slice_table import volume_file_numbers
+from core.dicom.box_mapping import BoxMapping, PlaneBoxes
 from core.errors import PredictionsError
 from core.inference.boxes.tracks import Detections
 from core.system.atomic_files import write_text
-from core.types import CTVolume, FileBox, RawDetections
+from core.types import CTVolume, FileBox
 
 BOXES_FILE: Final = "boxes.csv"
 BOXES_HEADER: Final = "StudyInstanceUID,x,y,width,height,slice_number,score"
 
 
-def file_boxes(found: Detections, raw: RawDetections, volume: CTVolume) -> tuple[FileBox, ...]:
+def file_boxes(found: Detections, volume: CTVolume) -> tuple[FileBox, ...]:
     """Map boxes from the volume's slices to the pixels of the original files.
 
     Args:
         found: Boxes of the study.
-        raw: The raw boxes they were fused from; has the file numbers.
-        volume: The study; its slices may have been shifted for a tilted gantry.
+        volume: The study, in whatever orientation its files are stored.
+
+    Returns:
+        One box per file that a box crosses: as many as were found if the files are axial slices.
     """
-    shift = np.zeros((volume.n_slices, 2)) if volume.shift_px is None else volume.shift_px
-    boxes = found.xyxy - np.tile(shift[found.slice_index], (1, 2))
+    numbers = volume_file_numbers(volume)
+    boxes = BoxMapping.of(volume).to_files(PlaneBoxes(found.slice_index, found.xyxy, found.scores))
     return tuple(
-        FileBox(int(raw.file_numbers[i]), (left, top, right, bottom), score)
+        FileBox(int(numbers[i]), (left, top, right, bottom), score)
         for i, (left, top, right, bottom), score in zip(
-            found.slice_index.tolist(), boxes.tolist(), found.scores.tolist(), strict=True
+            boxes.index.tolist(), boxes.xyxy.tolist(), boxes.scores.tolist(), strict=True
         )
     )
 

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from core.dataset.slice_table import volume_file_numbers
 from core.errors import BundleError
 from core.inference.boxes.boxes_csv import file_boxes
 from core.inference.boxes.tracks import FusionSettings, detect
@@ -79,7 +78,7 @@ class BoxPredictor:
                     progress(number * volume.n_slices + done, total)
         return self._detections(
             np.concatenate(rows), study_id=volume.study_uid, shape=volume.hu.shape[1:],
-            z_mm=volume.z_mm, file_numbers=volume_file_numbers(volume),
+            z_mm=volume.z_mm,
         )  # fmt: skip
 
     def boxes_of(self, raw: RawDetections, volume: CTVolume) -> tuple[FileBox, ...]:
@@ -91,7 +90,7 @@ class BoxPredictor:
         """
         found = detect(raw, FusionSettings())
         threshold = operating_point(self._bundles[0], "box").threshold
-        return file_boxes(found.above(threshold), raw, volume)
+        return file_boxes(found.above(threshold), volume)
 
     def predict_prepared(self, study: BoxSlices) -> RawDetections:
         """Run the first localiser over prepared squares.
@@ -100,8 +99,7 @@ class BoxPredictor:
             study: Squares prepared for the bundle.
 
         Returns:
-            As `predict`, with slice numbers instead of file numbers; a square may extend past its
-            slice, and so may a box.
+            As `predict`; a square may extend past its slice, and so may a box.
 
         Raises:
             BundleError: A network gives NaN.
@@ -109,7 +107,7 @@ class BoxPredictor:
         rows = [found for _, found in self._walk(0, study.images, study.squares)]
         return self._detections(
             np.concatenate([np.empty((0, 7)), *rows]), study_id=study.study_id, shape=None,
-            z_mm=study.z_mm, file_numbers=np.arange(study.n_slices),
+            z_mm=study.z_mm,
         )  # fmt: skip
 
     def _walk(
@@ -162,7 +160,6 @@ class BoxPredictor:
         study_id: str,
         shape: tuple[int, ...] | None,
         z_mm: NDArray[np.float64],
-        file_numbers: NDArray[np.int64],
     ) -> RawDetections:
         if not np.isfinite(rows).all():
             raise BundleError(
@@ -179,7 +176,6 @@ class BoxPredictor:
             source=kept[:, 6].astype(np.int64),
             n_sources=self.n_sources,
             z_mm=z_mm,
-            file_numbers=file_numbers,
             models=tuple(bundle.config.name for bundle in self._bundles),
         )
 

@@ -81,7 +81,7 @@ class BoxEvidencePredictor(StudyPredictor):
             vertebra_probs=presence,
             fracture_probs=np.zeros((n_slices, N_VERTEBRAE), np.float32),
             fracture_type=BOXES_TYPE,
-            instance_numbers=volume.instance_numbers,
+            instance_numbers=volume.slice_instance_numbers,
             models=(self._vertebra_name,),
         )
         predictions = box_outputs(raw, seen, self._weights)

@@ -38,7 +38,7 @@ def drawn(count, seed):
         raw = RawDetections(
             study_id=f"study {number:03d}", slice_index=np.array(slices), xyxy=np.array(boxes),
             scores=np.array(scores), source=np.zeros(8, np.int64), n_sources=1,
-            z_mm=-np.arange(float(N_SLICES)), file_numbers=np.arange(N_SLICES), models=("boxes",),
+            z_mm=-np.arange(float(N_SLICES)), models=("boxes",),
         )  # fmt: skip
         seen = SlicePredictions(
             study_id=raw.study_id, z_mm=raw.z_mm, vertebra_probs=presence,

@@ -27,7 +27,7 @@ def study(name: str, n_slices: int) -> RawDetections:
     return RawDetections(
         study_id=name, slice_index=np.empty(0, np.int64), xyxy=np.empty((0, 4)),
         scores=np.empty(0), source=np.empty(0, np.int64), n_sources=2,
-        z_mm=np.arange(float(n_slices)), file_numbers=np.arange(n_slices), models=("a",),
+        z_mm=np.arange(float(n_slices)), models=("a",),
     )  # fmt: skip
 
 

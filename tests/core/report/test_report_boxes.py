@@ -44,7 +44,7 @@ def boxes(volume, score) -> RawDetections:
     return RawDetections(
         study_id=volume.study_uid, slice_index=slices, xyxy=np.tile(BOX, (6, 1)),
         scores=np.full(6, score), source=np.tile([0, 1], 3), n_sources=2, z_mm=volume.z_mm,
-        file_numbers=np.arange(volume.n_slices), models=(NAME,),
+        models=(NAME,),
     )  # fmt: skip
 
 

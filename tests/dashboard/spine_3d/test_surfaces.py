@@ -23,7 +23,6 @@ def raw_boxes(score):
         source=np.zeros(n, np.int64),
         n_sources=1,
         z_mm=-np.arange(12.0) * 2,
-        file_numbers=np.arange(1, 13),
         models=("made",),
     )
 

@@ -9,6 +9,7 @@ from tests.robustness.families import (
     geometry,
     intensity,
     masks,
+    orientation,
     resources,
     tables,
 )
@@ -17,7 +18,7 @@ from tests.robustness.verdicts import Family
 FAMILIES: dict[str, Family] = {
     family.name: family
     for family in (
-        byte_mutations.FAMILY, geometry.FAMILY, intensity.FAMILY, resources.FAMILY,
-        archives.FAMILY, masks.FAMILY, tables.CSV, tables.YAML, checkpoints.FAMILY,
+        byte_mutations.FAMILY, geometry.FAMILY, orientation.FAMILY, intensity.FAMILY,
+        resources.FAMILY, archives.FAMILY, masks.FAMILY, tables.CSV, tables.YAML, checkpoints.FAMILY,
     )
 }  # fmt: skip

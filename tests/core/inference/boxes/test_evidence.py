@@ -33,7 +33,7 @@ def raw(slices, scores, n_slices=6, study_id="1.2.3") -> RawDetections:
         study_id=study_id, slice_index=np.array(slices, np.int64),
         xyxy=np.hstack([corner, corner, corner + 10, corner + 10]).reshape(-1, 4),
         scores=np.array(scores, np.float64), source=np.zeros(n, np.int64), n_sources=1,
-        z_mm=-np.arange(float(n_slices)), file_numbers=np.arange(n_slices), models=("boxes",),
+        z_mm=-np.arange(float(n_slices)), models=("boxes",),
     )  # fmt: skip
 
 
@@ -109,7 +109,7 @@ def test_outputs_are_the_sigmoid_of_both_log_odds():
     boxes = RawDetections(
         study_id="1.2.3", slice_index=np.arange(3), xyxy=np.tile([0.0, 0, 9, 9], (3, 1)),
         scores=np.full(3, 0.9), source=np.zeros(3, np.int64), n_sources=1,
-        z_mm=-np.arange(6.0), file_numbers=np.arange(6), models=("boxes",),
+        z_mm=-np.arange(6.0), models=("boxes",),
     )  # fmt: skip
     linked = replace(PLAIN, track_iou=0.2)
     found = box_outputs(boxes, replace(shared, vertebra_probs=presence), WEIGHTS, linked)

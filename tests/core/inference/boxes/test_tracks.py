@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,7 +25,6 @@ def raw(rows, *, slices=10, sources=2):
     return RawDetections(
         "1.2.3", values[:, 0].astype(np.int64), xyxy, values[:, 2],
         values[:, 3].astype(np.int64), sources, np.arange(slices) * -1.0,
-        np.arange(slices) + 101,
     )  # fmt: skip
 
 
@@ -102,11 +102,12 @@ def test_a_study_without_boxes_gives_no_detections(method):
 
 def test_boxes_are_mapped_to_their_files():
     shifted = CTVolume(
-        np.zeros((10, 4, 4), np.int16), (1, 1, 1), np.eye(4), -np.arange(10.0), (0,) * 10, (),
+        np.zeros((10, 4, 4), np.int16), (1, 1, 1), np.eye(4), -np.arange(10.0), tuple(range(101, 111)),
+        tuple(Path(f"IM{k}") for k in range(10)),
         "1.2.3", "1.2.4", shift_px=np.tile([2.0, -3.0], (10, 1)),
     )  # fmt: skip
     rows = raw([[4, 0, 0.8, 0], [4, 0, 0.8, 1]])
-    (box,) = file_boxes(detect(rows, PLAIN), rows, shifted)
+    (box,) = file_boxes(detect(rows, PLAIN), shifted)
     assert box.slice_number == 105
     assert box.xyxy == (8.0, 13.0, 28.0, 29.0)
 
