@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,12 +89,15 @@ class AxisOrder:
     @property
     def is_identity(self) -> bool:
         """Whether the voxels lie in the files as in the volume."""
-        return self == AxisOrder()
+        return self == AS_STORED
 
     @property
     def keeps_slices(self) -> bool:
         """Whether each slice of the volume has a file of its own, though maybe turned."""
         return self.permutation[0] == 0
+
+
+AS_STORED: Final = AxisOrder()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,7 +133,7 @@ class CTVolume:
     slice_thickness_mm: float | None = None
     notes: tuple[str, ...] = ()
     shift_px: NDArray[np.float64] | None = None
-    axes: AxisOrder = AxisOrder()
+    axes: AxisOrder = AS_STORED
 
     @property
     def n_slices(self) -> int:

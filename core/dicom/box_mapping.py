@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
 from core.dicom.orientation import file_edges, volume_edges
-from core.types import AxisOrder, CTVolume
+from core.types import AS_STORED, AxisOrder, CTVolume
 
 _TOUCH_PX = 1e-6
 
@@ -49,7 +49,7 @@ class BoxMapping:
         shift_px: float64 (n_files, 2), as `CTVolume.shift_px`.
     """
 
-    axes: AxisOrder = AxisOrder()
+    axes: AxisOrder = AS_STORED
     shape: tuple[int, int, int] = (0, 0, 0)
     shift_px: NDArray[np.float64] | None = None
 
@@ -88,11 +88,10 @@ class BoxMapping:
 
 def _edges(index: NDArray[np.int64], xyxy: NDArray[np.float64]) -> NDArray[np.float64]:
     """Boxes as cuboids one plane thick, float64 (n, 2, 3): lower and upper (plane, y, x)."""
-    left, top, right, bottom = xyxy.T
-    return np.stack(
-        [np.stack([index, top, left], axis=1), np.stack([index + 1.0, bottom, right], axis=1)],
-        axis=1,
-    )
+    edges = np.empty((len(index), 2, 3))
+    edges[:, 0, 0], edges[:, 1, 0] = index, index + 1
+    edges[:, :, 1:] = xyxy.reshape(-1, 2, 2)[:, :, ::-1]
+    return edges
 
 
 def _on_planes(

@@ -14,7 +14,7 @@ from core.dicom.gantry_tilt import MIN_TILT_DEGREES, leaning_mm, tilt_degrees
 from core.dicom.headers import SliceHeader
 from core.dicom.orientation import nearest_axes, stored_plane
 from core.errors import DicomSeriesError
-from core.types import AxisOrder
+from core.types import AS_STORED, AxisOrder
 
 SAME_POSITION_MM: Final = 0.01
 """Slices closer than this count as one position; the thinnest real spacing is 0.3 mm."""
@@ -53,7 +53,7 @@ class Placement:
     affine: NDArray[np.float64]
     notes: tuple[str, ...]
     normal: NDArray[np.float64]
-    axes: AxisOrder = AxisOrder()
+    axes: AxisOrder = AS_STORED
     tilt_degrees: float = 0.0
     shift_px: NDArray[np.float64] | None = None
 

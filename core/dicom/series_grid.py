@@ -13,7 +13,7 @@ from core.dicom.headers import SliceHeader, read_header
 from core.dicom.series import choose_series, read_headers, read_series, series_files
 from core.dicom.volume_grid import placed_volume, volume_grid
 from core.errors import DicomSeriesError
-from core.types import AxisOrder, CTVolume
+from core.types import AS_STORED, AxisOrder, CTVolume
 
 
 def series_grid(folder: Path) -> CTVolume:
@@ -49,7 +49,7 @@ def series_axes(folder: Path) -> AxisOrder:
         headers, _ = read_headers(series_files(folder), None)
         return place_slices(choose_series(folder, headers, [])).axes
     except DicomSeriesError:
-        return AxisOrder()
+        return AS_STORED
 
 
 def _plain_series(folder: Path) -> Sequence[SliceHeader] | None:

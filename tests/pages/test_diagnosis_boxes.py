@@ -17,7 +17,7 @@ from dashboard.diagnosis.study_view import BOXES_EXPLAIN
 from dashboard.studies import localizer
 from dashboard.studies.open_study import open_study
 from dashboard.studies.raw_boxes import find_raw, keep_raw, raw_file
-from tests.dashboard.workplace import FRACTURED, N_SLICES
+from tests.dashboard.workplace import FRACTURED
 from tests.pages.driver import html, open_page, viewer, wait_for_verdict
 
 NAME = "localization_mobilenet_v3_large"

@@ -39,6 +39,8 @@ def made_index(studies: int, slices: int, seed: int = 0) -> DataIndex:
         table[flag] = rng.random(studies) < 0.3
     of_study = np.repeat(np.arange(studies), counts)
     rows = pd.DataFrame({"study_id": np.array(ids, dtype=object)[of_study]})
+    rows["slice_index"] = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    rows["row_mm"] = table["row_mm"].to_numpy()[of_study]
     rows["bytes"] = rng.integers(100_000, 600_000, len(rows))
     return DataIndex(rows, table, Path("made"))
 

@@ -54,7 +54,9 @@ def test_a_name_that_only_begins_with_the_number_goes_by_its_instance_number():
 
 
 def test_boxes_by_slice_hold_all_of_a_slice():
-    found = by_slice(place_boxes([(3, BOX), (9, BOX), (3, (0, 0, 1, 1))], np.array([9, 3]), BoxMapping()))
+    found = by_slice(
+        place_boxes([(3, BOX), (9, BOX), (3, (0, 0, 1, 1))], np.array([9, 3]), BoxMapping())
+    )
     assert found[1].tolist() == [list(BOX), [0, 0, 1, 1]]
     assert found[0].shape == (1, 4)
     assert found[0].dtype == np.float64

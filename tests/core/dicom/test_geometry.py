@@ -46,7 +46,6 @@ def test_a_normal_that_points_to_the_feet_still_gives_the_head_first(tmp_path):
     assert (volume.affine @ (0, 0, 0, 1))[2] > (volume.affine @ (3, 0, 0, 1))[2]
 
 
-
 def test_a_single_slice_takes_its_thickness(tmp_path):
     write_ct_series(tmp_path, made_hu(1), spacing_mm=(2.5, 1.0, 1.0))
     volume = read_series(tmp_path)

@@ -37,7 +37,7 @@ WANTED = axcodes2ornt(("I", "P", "L"))
 
 
 def names(order) -> str:
-    return "".join(f"{'+-'[sign < 0]}{axis}" for axis, sign in order)
+    return "".join(f"{'+-'[int(sign < 0)]}{axis}" for axis, sign in order)
 
 
 def rotated(degrees, axes="zyx") -> np.ndarray:
@@ -70,9 +70,7 @@ def test_the_files_of_a_volume_are_found_in_it_by_its_axes(tmp_path, order):
     hu = made_hu(6, 5, 7)
     write_turned(tmp_path / "s", hu, AFFINE, order)
     volume = read_series(tmp_path / "s", jobs=1)
-    for path, plane in zip(
-        volume.source_files, to_file_order(volume.hu, volume.axes), strict=True
-    ):
+    for path, plane in zip(volume.source_files, to_file_order(volume.hu, volume.axes), strict=True):
         np.testing.assert_array_equal(pydicom.dcmread(path).pixel_array - 1024.0, plane)
 
 

@@ -22,7 +22,10 @@ LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 def write_turned(
-    folder: Path, hu: NDArray[np.int16], affine: NDArray[np.float64], order: NDArray[Any],
+    folder: Path,
+    hu: NDArray[np.int16],
+    affine: NDArray[np.float64],
+    order: NDArray[Any],
     **options: Any,
 ) -> NDArray[np.float64]:
     """Write a volume as axes (file, row, column) in another order and direction.

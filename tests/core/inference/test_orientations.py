@@ -5,19 +5,22 @@ from __future__ import annotations
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from core.config import SlicePreparation
 from core.dataset.index_shards import StudyTask, index_study, read_shard
 from core.dataset.masks import load_vertebra_mask
 from core.dataset.rsna import read_studies
 from core.dicom.series import read_series
+from core.inference import predictor as module
 from core.inference.predictor import Predictor
-from core.models.bundles import read_bundle
 from core.prepared.box_slices import load_box_slices
 from core.prepared.slices import load_study_slices
 from core.prepared.volumes import load_viewer_volume
 from core.types import StudyRecord
 from tests.core.dicom.turned_series import LPS_RAS, ORDERS, write_turned
+from tests.core.inference.test_predictor import info
 from tests.stores import made_store
 
 CUT = np.s_[20:34, 6:58, 9:56]
@@ -68,11 +71,27 @@ def boxes_in_files(shape, order):
     return tuple(found)
 
 
-def test_networks_give_the_same_scores_for_every_order_of_the_axes(studies, untrained_bundles):
-    pair = [read_bundle(untrained_bundles / f"{task}-untrained") for task in ("vertebra", "fracture")]
-    predictor = Predictor(*pair, device="cpu")
+class EveryPixelCounts(nn.Module):
+    """One weight per pixel and output, so that no turned slice gives the same logits."""
+
+    def __init__(self, outputs: int) -> None:
+        super().__init__()
+        weights = torch.randn(32 * 32, outputs, generator=torch.Generator().manual_seed(0))
+        self.register_buffer("weights", weights / 32)
+
+    def forward(self, images, metadata=None, presence=None) -> torch.Tensor:
+        del presence
+        return images.flatten(1).float() / 255 @ self.weights + metadata.sum(dim=1, keepdim=True)
+
+
+def test_networks_give_the_same_scores_for_every_order_of_the_axes(studies, monkeypatch):
+    outputs = {"vertebra": 7, "fracture": 1}
+    monkeypatch.setattr(
+        module, "load_fast_model", lambda b, *_, **__: EveryPixelCounts(outputs[b.config.task])
+    )
+    predictor = Predictor(info("vertebra"), info("fracture"), device="cpu")
     expected = predictor.predict(read_series(studies[0].folder, jobs=1))
-    assert np.ptp(expected.fracture_probs) > 0
+    assert np.ptp(expected.fracture_probs) > 0.1
     for record in studies[1:]:
         found = predictor.predict(read_series(record.folder, jobs=1))
         np.testing.assert_allclose(found.vertebra_probs, expected.vertebra_probs, atol=1e-6)
@@ -97,7 +116,7 @@ def test_prepared_slices_boxes_and_presences_are_the_same(studies, tmp_path):
     assert first.boxed is not None
     assert first.boxed.nonzero()[0].tolist() == [5, 6, 7, 8]
     assert sorted(squares.boxes) == [5, 6, 7, 8]
-    for record in studies[1:] * 2:
+    for record in [*studies[1:], *studies[1::8]]:
         slices = load_study_slices(record, grey, store=store)
         np.testing.assert_array_equal(slices.images, first.images)
         np.testing.assert_array_equal(slices.presence, first.presence)
@@ -114,11 +133,11 @@ def test_the_viewer_and_the_index_see_the_same_volume(studies, tmp_path):
     store = made_store(tmp_path)
     expected, facts = None, None
     for record in studies:
-        for _ in range(2):
-            volume = load_viewer_volume(record, store=store)
-            expected = volume if expected is None else expected
-            np.testing.assert_array_equal(volume.hu, expected.hu)
-            np.testing.assert_allclose(volume.affine, expected.affine, atol=1e-6)
+        load_viewer_volume(record, store=store)
+        volume = load_viewer_volume(record, store=store)
+        expected = volume if expected is None else expected
+        np.testing.assert_array_equal(volume.hu, expected.hu)
+        np.testing.assert_allclose(volume.affine, expected.affine, atol=1e-6)
         assert volume.axes == read_series(record.folder, jobs=1).axes
         shard = tmp_path / f"{record.study_id}.parquet"
         index_study(StudyTask(record.study_id, record.folder, shard))

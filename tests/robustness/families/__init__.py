@@ -19,6 +19,7 @@ FAMILIES: dict[str, Family] = {
     family.name: family
     for family in (
         byte_mutations.FAMILY, geometry.FAMILY, orientation.FAMILY, intensity.FAMILY,
-        resources.FAMILY, archives.FAMILY, masks.FAMILY, tables.CSV, tables.YAML, checkpoints.FAMILY,
+        resources.FAMILY, archives.FAMILY, masks.FAMILY, tables.CSV, tables.YAML,
+        checkpoints.FAMILY,
     )
 }  # fmt: skip

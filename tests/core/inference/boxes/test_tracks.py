@@ -102,8 +102,8 @@ def test_a_study_without_boxes_gives_no_detections(method):
 
 def test_boxes_are_mapped_to_their_files():
     shifted = CTVolume(
-        np.zeros((10, 4, 4), np.int16), (1, 1, 1), np.eye(4), -np.arange(10.0), tuple(range(101, 111)),
-        tuple(Path(f"IM{k}") for k in range(10)),
+        np.zeros((10, 4, 4), np.int16), (1, 1, 1), np.eye(4), -np.arange(10.0),
+        tuple(range(101, 111)), tuple(Path(f"IM{k}") for k in range(10)),
         "1.2.3", "1.2.4", shift_px=np.tile([2.0, -3.0], (10, 1)),
     )  # fmt: skip
     rows = raw([[4, 0, 0.8, 0], [4, 0, 0.8, 1]])
