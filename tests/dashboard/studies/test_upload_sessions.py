@@ -13,6 +13,7 @@ import pytest
 from core.config import Settings
 from core.dicom.series import read_series
 from core.errors import DicomSeriesError, WorkerError
+from core.prepared import series_digests
 from dashboard.studies.upload_series import derived_folder, read_upload
 from dashboard.studies.uploads import HeldUploads, discard_uploads, remove_abandoned
 from tests.core.dicom.dicom_factory import made_hu, write_ct_series
@@ -112,6 +113,12 @@ def test_an_upload_is_read_elsewhere_as_it_would_be_here(settings):
     kept = {path for path in settings.cspine_var.rglob("*.npy")}
     assert kept
     assert all(derived_folder("mine", settings) in path.parents for path in kept)
+
+
+def test_this_process_never_parses_an_upload(settings, monkeypatch):
+    for name in ("series_axes", "fingerprint_folder"):
+        monkeypatch.setattr(series_digests, name, None)
+    assert read_upload(uploaded(settings, "mine"), "mine", settings).n_slices == 5
 
 
 def test_an_upload_that_cannot_be_read_says_so_in_the_readers_words(settings):
