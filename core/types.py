@@ -226,11 +226,12 @@ class StudyRecord:
     """One study of a data root with its labels, boxes and mask.
 
     Attributes:
-        study_id: StudyInstanceUID, the folder's name under `train_images/`.
+        study_id: StudyInstanceUID of its files; the folder's name where none states it.
         folder: The folder with its DICOM files.
         fractured: Truth y_j for C1..C7 (7 booleans), None if unlabelled.
         boxes: The study's rows of `train_bounding_boxes.csv`.
         mask_file: `segmentations/<uid>.nii`, None if there is none.
+        names: Names of its folders, by which tables may call it.
     """
 
     study_id: str
@@ -238,6 +239,7 @@ class StudyRecord:
     fractured: tuple[bool, ...] | None = None
     boxes: tuple[TableBox, ...] = ()
     mask_file: Path | None = None
+    names: tuple[str, ...] = ()
 
     @property
     def patient_fractured(self) -> bool | None:

@@ -101,6 +101,16 @@ def real_ct() -> Path:
 
 
 @pytest.fixture(scope="session")
+def real_mask() -> Path:
+    """A real vertebra mask (VerSe), kept beside the checkout and never copied into it."""
+    beside = ROOT.parent / "shared" / "data" / "real_mask" / "verse_gl003_seg.nii.gz"
+    file = Path(os.environ.get("CSPINE_REAL_MASK", beside))
+    if not file.is_file():
+        pytest.skip(f"the real mask is not at {file}; set CSPINE_REAL_MASK to it")
+    return file
+
+
+@pytest.fixture(scope="session")
 def chromium_path() -> str:
     """An installed Chromium; its absence fails under CI, where the browser tests must have run."""
     try:

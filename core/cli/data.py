@@ -68,6 +68,8 @@ def index(
     """Read every DICOM header once; print quality flags of the data set."""
     from core.dataset.index import build_index
     from core.dataset.quality_report import render_text, write_html
+    from core.dataset.rsna import read_data_set
+    from core.dataset.slice_table import check_boxes
 
     root, cache_dir = data_root.absolute(), Settings().store.folder
     workers = chosen_workers(jobs, dask)
@@ -78,9 +80,10 @@ def index(
         return
     with progress_bar("index", "study", progress_file) as progress:
         built = build_index(root, cache_dir, workers=workers, progress=progress, fresh=fresh)
-    typer.echo(render_text(built))
+    problems = check_boxes(read_data_set(root), built.slices).problems
+    typer.echo(render_text(built, problems))
     if report is not None:
-        write_html(built, report)
+        write_html(built, report, problems)
         typer.echo(f"Report in {report}")
     typer.echo(f"Index in {built.folder}")
 

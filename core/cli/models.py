@@ -26,16 +26,17 @@ def predict(
     dask: Dask = None,
 ) -> None:
     """Predict every slice of a study, or of all studies of a data root."""
-    from core.inference.batch import THIS_PROCESS, is_one_study, predict_folder
+    from core.dataset.study_search import studies_at
+    from core.inference.batch import THIS_PROCESS, predict_studies
     from core.models.pairs import choose_localizer, choose_pair
 
     workers = THIS_PROCESS if jobs is None and dask is None else chosen_workers(jobs, dask)
     pair = choose_pair(Settings().checkpoints, bundle or [])
     localizer = choose_localizer(Settings().checkpoints, bundle or [])
-    unit = "slice" if is_one_study(study_or_root) else "study"
-    with progress_bar("prediction", unit) as progress:
-        summary = predict_folder(
-            study_or_root, out, pair, localizer=localizer, device=device,
+    found = studies_at(study_or_root)
+    with progress_bar("prediction", "slice" if found.single else "study") as progress:
+        summary = predict_studies(
+            found, out, pair, localizer=localizer, device=device,
             batch_size=batch_size, workers=workers, progress=progress,
         )  # fmt: skip
     for note in summary.notes:

@@ -162,9 +162,12 @@ def verify_index(
     columns = (index.slices[name] for name in ("study_id", "file", "sha256"))
     for study, file, digest in zip(*columns, strict=True):
         expected[study][file] = digest
+    folders = {record.study_id: record.folder for record in read_studies(data_root)}
     images = data_root / IMAGES_FOLDER
-    new = [f.name for f in images.iterdir() if f.is_dir() and not f.name.startswith(".")]
-    tasks = [(images / study, expected.get(study, {})) for study in {*expected, *new}]
+    tasks = [
+        (folders.get(study, images / study), expected.get(study, {}))
+        for study in {*expected, *folders}
+    ]
     changed: list[Path] = []
     for outcome in run_over(_changed_files, tasks, workers=workers, progress=progress):
         if outcome.error is not None:

@@ -9,11 +9,11 @@ from typing import Any, Final
 import pyarrow as pa
 
 from core.dataset import quality
-from core.dataset.csv_table import read_table
 from core.dataset.index_shards import Shard
+from core.dataset.label_table import as_known, named_studies
 from core.dataset.rsna import BOXES_FILE, LABELS_FILE
 from core.dataset.slice_table import file_numbers
-from core.dataset.tables import LABEL_COLUMNS, UID
+from core.dataset.tables import LABEL_COLUMNS
 from core.types import StudyRecord
 
 STUDIES_SCHEMA: Final = pa.schema(
@@ -81,12 +81,9 @@ def _unknown_slices(record: StudyRecord, shard: Shard) -> set[int]:
 
 def _absent(data_root: Path, known: Iterable[str]) -> list[str]:
     """Return the studies that a table names but that have no folder."""
-    named: set[str] = set()
-    for name in (LABELS_FILE, BOXES_FILE):
-        table = read_table(data_root / name, (UID,))
-        if table is not None:
-            named |= set(table[UID].tolist())
-    return sorted(named - {*known, ""})
+    ids = set(known)
+    named = sorted(named_studies(data_root / name for name in (LABELS_FILE, BOXES_FILE)))
+    return sorted(set(as_known(named, ids)) - ids)
 
 
 def _absent_row(study_id: str) -> dict[str, Any]:

@@ -2,65 +2,64 @@
 
 from __future__ import annotations
 
-import math
-import zlib
 from pathlib import Path
 from typing import Any, Final
 
-import nibabel as nib
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from core.constants import N_VERTEBRAE
+from core.dataset.mask_files import LabelFile, read_labels_file
 from core.errors import DataRootError
 from core.types import CTVolume
 
-MAX_LABEL: Final = 19
-"""T12; 1..7 are C1..C7 and 8..19 T1..T12."""
+MIN_SHARE_IN_SCAN: Final = 0.25
+"""Of the voxels labelled C1..C7; a scan may be cut closer than the mask, but not by more."""
+MIN_SHARE_ON_BONE: Final = 0.2
+"""Of the labelled voxels in the scan: cancellous bone of the old is darker than BONE_HU, and thick
+slices average; yet of a mask laid elsewhere in a neck, far less than this lies on bone."""
+BONE_HU: Final = 150
 
-MAX_MASK_BYTES: Final = 1 << 30
-"""At one byte per voxel, RSNA's largest mask takes a quarter of it."""
-
-_UNREADABLE: Final = (
-    ImageFileError, HeaderDataError, OSError, EOFError, ValueError, AttributeError, KeyError,
-    OverflowError, MemoryError, zlib.error,
-)  # fmt: skip
-"""Errors that a damaged file can raise in nibabel and below."""
 _RAS_TO_LPS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
 _ALIGNED_VOXELS: Final = 0.25
+_CHUNK: Final = 1 << 20
 
 
-def load_vertebra_mask(path: Path, volume: CTVolume) -> NDArray[np.uint8]:
+def load_vertebra_mask(path: Path, volume: CTVolume, *, on_bone: bool = True) -> NDArray[np.uint8]:
     """Read a NIfTI mask as labels on the grid of `volume`.
 
     Voxels are matched by position in the patient, whatever their order in the mask; voxels that the
     mask does not cover are 0.
 
     Args:
-        path: `.nii` or `.nii.gz`; its affine maps (i, j, k) to RAS mm.
+        path: NIfTI, compressed or not; its form maps (i, j, k) to RAS mm.
         volume: Its affine maps (z, y, x) to LPS mm; slices may be unevenly spaced.
+        on_bone: Whether labels must lie on bone; not checked where `volume` has no pixels, as
+            `series_grid` makes it.
 
     Returns:
         uint8 (z, y, x), 0 background, 1..7 C1..C7, 8..19 T1..T12.
 
     Raises:
-        DataRootError: The file is missing, damaged, has other labels, no position, or lies outside
-            the volume.
+        DataRootError: The file is missing, damaged, has other labels or no position; its two forms
+            disagree; or too few of its labels lie in the scan or on bone.
     """
-    labels, affine = _read_nifti(path)
+    file = read_labels_file(path)
+    _check_place(path, file, volume)
+    affine = next(iter(file.forms.values()))
     to_voxel = np.linalg.inv(_RAS_TO_LPS @ affine) @ volume.affine
     steps = (_slice_steps(volume), *(np.arange(n, dtype=np.float64) for n in volume.hu.shape[1:]))
     axes = _aligned_axes(to_voxel, volume.hu.shape)
     if axes is not None:
-        mask, covered = _pick_aligned(labels, to_voxel, steps, axes)
+        mask, covered = _pick_aligned(file.labels, to_voxel, steps, axes)
     else:
-        mask, covered = _pick_nearest(labels, to_voxel, steps)
+        mask, covered = _pick_nearest(file.labels, to_voxel, steps)
     if not covered:
         raise DataRootError(
             f"{path}: the mask lies outside the CT volume; check that both are of one study."
         )
+    if on_bone:
+        _check_bone(path, mask, volume)
     return mask
 
 
@@ -77,56 +76,57 @@ def presence_from_mask(mask: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return np.array([c[1 : N_VERTEBRAE + 1] > 0 for c in counts]).reshape(-1, N_VERTEBRAE)
 
 
-def _read_nifti(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    try:
-        image: Any = nib.load(path)
-        _check_size(path, image)
-        values = np.asanyarray(image.dataobj)
-        affine = np.asarray(image.affine, dtype=np.float64)
-        placed = _is_placed(image.header)
-    except FileNotFoundError as error:
-        raise DataRootError(f"{path} does not exist; put the mask there.") from error
-    except _UNREADABLE as error:
-        raise DataRootError(f"{path} cannot be read as NIfTI; copy it again.") from error
-    if values.ndim == 4 and values.shape[3] == 1:
-        values = values[..., 0]
-    if values.ndim != 3 or 0 in values.shape:
+def _check_place(path: Path, file: LabelFile, volume: CTVolume) -> None:
+    """Refuse a mask whose forms disagree or that lies elsewhere, with the figures of each form."""
+    voxels = _labelled(file.labels)
+    inside = {name: _count_inside(voxels, form, volume) for name, form in file.forms.items()}
+    total = len(voxels)
+    if len(inside) > 1:
+        figures = ", ".join(f"{count:,} by its {name}" for name, count in inside.items())
         raise DataRootError(
-            f"{path}: the mask has shape {values.shape}, not three axes; export it as one volume."
+            f"{path}: its sform and qform disagree: of {total:,} labelled voxels, {figures} lie in "
+            "the scan; remove the wrong form, or export the mask again."
         )
-    if not placed:
+    (count,) = inside.values()
+    if total and count < MIN_SHARE_IN_SCAN * total:
         raise DataRootError(
-            f"{path}: its header gives neither qform nor sform, so its position is "
-            "unknown; export it again with its orientation."
-        )
-    if affine.shape != (4, 4) or not np.isfinite(affine).all() or np.linalg.det(affine) == 0:
-        raise DataRootError(f"{path}: its affine is invalid; export the mask again.")
-    return _as_labels(path, values), affine
-
-
-def _check_size(path: Path, image: Any) -> None:  # noqa: ANN401 - as above
-    """Refuse a mask by the size in its header, before anything of that size is allocated."""
-    size = math.prod(image.shape) * image.get_data_dtype().itemsize
-    if not 0 <= size <= MAX_MASK_BYTES:
-        raise DataRootError(
-            f"{path}: the mask claims a size of {image.shape} voxels; export it as one volume."
+            f"{path}: {count:,} of {total:,} labelled voxels ({count / total:.1%}) lie in the "
+            f"scan, fewer than {MIN_SHARE_IN_SCAN:.0%}, so part of the mask lies outside the CT "
+            "volume; check that both are of one study."
         )
 
 
-def _is_placed(header: Any) -> bool:  # noqa: ANN401 - nibabel's headers have no common type
-    """Return whether the affine is from the file; without both codes nibabel invents one."""
-    return int(header["qform_code"]) > 0 or int(header["sform_code"]) > 0
-
-
-def _as_labels(path: Path, values: NDArray[Any]) -> NDArray[np.uint8]:
-    if values.dtype.kind not in "biuf" or not 0 <= values.min() <= values.max() <= MAX_LABEL:
+def _check_bone(path: Path, mask: NDArray[np.uint8], volume: CTVolume) -> None:
+    if not any(volume.hu.strides):  # One value for all voxels: a grid without pixels.
+        return
+    total = bone = 0
+    for labels, hu in zip(mask, volume.hu, strict=True):
+        values = hu[(labels > 0) & (labels <= N_VERTEBRAE)]
+        total += values.size
+        bone += int(np.count_nonzero(values >= BONE_HU))
+    if bone < MIN_SHARE_ON_BONE * total:
         raise DataRootError(
-            f"{path}: labels must be 0..{MAX_LABEL} (C1..C7 are 1..7); export the mask again."
+            f"{path}: {bone:,} of {total:,} voxels labelled C1 to C7 ({bone / total:.1%}) lie on "
+            f"bone ({BONE_HU} HU or more), fewer than {MIN_SHARE_ON_BONE:.0%}; check that mask and "
+            "scan are of one series."
         )
-    labels = values.astype(np.uint8)
-    if values.dtype.kind == "f" and not np.array_equal(labels, values):
-        raise DataRootError(f"{path}: labels must be whole numbers; export the mask again.")
-    return labels
+
+
+def _labelled(labels: NDArray[np.uint8]) -> NDArray[np.intp]:
+    """Return (i, j, k) of the voxels of C1..C7, of any level where there are none; (n, 3)."""
+    cervical = np.argwhere((labels > 0) & (labels <= N_VERTEBRAE))
+    return cervical if len(cervical) else np.argwhere(labels)
+
+
+def _count_inside(voxels: NDArray[np.intp], form: NDArray[np.float64], volume: CTVolume) -> int:
+    """Count the voxels whose centre lies within a voxel of the volume."""
+    to_volume = np.linalg.inv(volume.affine) @ _RAS_TO_LPS @ form
+    sizes = np.array(volume.hu.shape)
+    count = 0
+    for start in range(0, len(voxels), _CHUNK):
+        points = voxels[start : start + _CHUNK] @ to_volume[:3, :3].T + to_volume[:3, 3]
+        count += int(((points >= -0.5) & (points <= sizes - 0.5)).all(axis=1).sum())
+    return count
 
 
 def _slice_steps(volume: CTVolume) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ import pandas as pd
 from pydicom.uid import UID
 
 from core.constants import SYNTHETIC_WARNING
+from core.dataset.csv_table import TableProblem
 from core.dataset.index import DataIndex
 from core.dataset.quality import FLAGS, Flag
 from core.dataset.tables import LABEL_COLUMNS
@@ -22,6 +23,7 @@ Rows = list[tuple[str, str]]
 
 _SHOWN_IN_TEXT: Final = 3
 _SHOWN_IN_LISTS: Final = 5
+_SHOWN_IN_HTML: Final = 1_000
 _TEMPLATE: Final = Path(__file__).with_name("quality_report.html")
 
 
@@ -42,6 +44,7 @@ class QualityReport:
         prevalence: (patient_overall or vertebra, positive, labelled).
         flags: In the order of `FLAGS`, including those that no study has.
         errors: (study, why it cannot be read).
+        problems: Sentences on wrong rows of the tables and on masks.
         clean: Studies without any flag.
         synthetic: Whether the data were generated.
     """
@@ -50,12 +53,18 @@ class QualityReport:
     prevalence: tuple[tuple[str, int, int], ...]
     flags: tuple[FlagCount, ...]
     errors: tuple[tuple[str, str], ...]
+    problems: tuple[str, ...]
     clean: int
     synthetic: bool
 
 
-def summarise(index: DataIndex) -> QualityReport:
-    """Count what the report shows."""
+def summarise(index: DataIndex, problems: Sequence[TableProblem] = ()) -> QualityReport:
+    """Count what the report shows.
+
+    Args:
+        index: The index.
+        problems: Problems of the tables, as `core.dataset.slice_table.check_boxes` lists them.
+    """
     studies = index.studies
     flags = tuple(
         FlagCount(flag, tuple(studies.loc[studies[flag.column], "study_id"])) for flag in FLAGS
@@ -69,14 +78,15 @@ def summarise(index: DataIndex) -> QualityReport:
         prevalence=prevalence if labelled else (),
         flags=flags,
         errors=tuple(broken.itertuples(index=False, name=None)),
+        problems=tuple(problem.sentence(problem.file.name) for problem in problems),
         clean=int((~flagged.any(axis=1)).sum()),
         synthetic=index.synthetic,
     )
 
 
-def render_text(index: DataIndex) -> str:
+def render_text(index: DataIndex, problems: Sequence[TableProblem] = ()) -> str:
     """Return the report as plain text for a terminal, without a newline at the end."""
-    report = summarise(index)
+    report = summarise(index, problems)
     flags = [
         (f"{len(item.studies)}", item.flag.title, _some(item.studies, _SHOWN_IN_TEXT))
         for item in report.flags
@@ -91,25 +101,28 @@ def render_text(index: DataIndex) -> str:
         f"No study has: {', '.join(absent)}." if absent else "",
         "\n".join(error for _, error in report.errors[:_SHOWN_IN_LISTS]),
         _more(len(report.errors) - _SHOWN_IN_LISTS, "unreadable studies"),
+        _listed("Wrong rows in the tables", report.problems, _SHOWN_IN_LISTS),
     ]
     return "\n\n".join(block for block in blocks if block)
 
 
-def write_html(index: DataIndex, path: Path) -> None:
+def write_html(index: DataIndex, path: Path, problems: Sequence[TableProblem] = ()) -> None:
     """Write the report as one HTML file that loads nothing from elsewhere.
 
     Raises:
         StorageError: The file cannot be written.
     """
-    write_text(path, render_html(index))
+    write_text(path, render_html(index, problems))
 
 
-def render_html(index: DataIndex) -> str:
+def render_html(index: DataIndex, problems: Sequence[TableProblem] = ()) -> str:
     """Return the page of `write_html`; every text in it is escaped."""
-    report = summarise(index)
+    report = summarise(index, problems)
     return render_page(
         _TEMPLATE,
         report=report,
+        problems=report.problems[:_SHOWN_IN_HTML],
+        more_problems=_more(len(report.problems) - _SHOWN_IN_HTML, "wrong rows"),
         studies=len(index.studies),
         synthetic_warning=SYNTHETIC_WARNING,
         prevalence=[
@@ -171,6 +184,13 @@ def _counts(counts: Iterable[tuple[str, Any]]) -> str:
 
 def _more(count: int, what: str) -> str:
     return f"and {count:,} more {what}".replace("more others", "others") if count > 0 else ""
+
+
+def _listed(title: str, sentences: Sequence[str], shown: int) -> str:
+    if not sentences:
+        return ""
+    more = _more(len(sentences) - shown, "wrong rows")
+    return "\n".join([f"{title} ({len(sentences):,}):", *sentences[:shown], *filter(None, [more])])
 
 
 def _some(studies: Sequence[str], shown: int) -> str:

@@ -5,17 +5,26 @@ from __future__ import annotations
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Collection, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
 
 from core.constants import VERTEBRAE
-from core.dataset.csv_table import RAGGED, TableProblem, check_table, numbers, read_table
-from core.dataset.tables import BOX_COLUMNS, BOXES, LABEL_COLUMNS, LABELS, UID
+from core.dataset.csv_table import TableProblem
+from core.dataset.label_table import (
+    as_known,
+    named_studies,
+    no_boxes,
+    no_labels,
+    read_boxes,
+    read_labels,
+)
+from core.dataset.study_folders import StudyFolder, group_folders
+from core.dataset.tables import UID
 from core.errors import DataRootError
 from core.types import StudyRecord, TableBox
 
@@ -27,6 +36,8 @@ IMAGES_FOLDER: Final = "train_images"
 MASKS_FOLDER: Final = "segmentations"
 LINES_FOLDER: Final = "fracture_masks"
 """Exists only in a synthetic data root."""
+
+_Reader = Callable[[Path], tuple[pd.DataFrame, list[TableProblem]] | None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,20 +85,25 @@ def read_studies(data_root: Path) -> list[StudyRecord]:
 def read_data_set(data_root: Path) -> DataSet:
     """Read the studies under `train_images/`, and the valid rows of their tables and masks.
 
-    A study without a valid row in `train.csv` is unlabelled, and so is every study if there is no
-    `train.csv`. An invalid box is left out. Both are listed in `problems`; rows and masks without
-    a study folder are one problem per table. `core.dataset.slice_table.check_boxes`, which needs
-    the index, checks whether a box fits its slice.
+    A study is known by the StudyInstanceUID of its files, by the folder's name where no file states
+    one; tables and masks may use either. A study without a valid row in `train.csv` is unlabelled,
+    and so is every study if there is no `train.csv`. An invalid box is left out. Both are listed in
+    `problems`; rows and masks without a study folder are one problem per table.
+    `core.dataset.slice_table.check_boxes`, which needs the index, checks whether a box fits its
+    slice.
 
     Raises:
         DataRootError: There are no studies, or a table cannot be read or lacks columns.
     """
     if not data_root.is_dir():
         raise DataRootError(f"There is no folder {data_root}; check the path of the data root.")
-    folders = _study_folders(data_root)
-    labels, label_problems = _read_labels(data_root / LABELS_FILE, folders)
-    boxes, box_problems = _read_boxes(data_root / BOXES_FILE, folders)
-    masks, mask_problems = _find_masks(data_root / MASKS_FOLDER, folders)
+    children = _children(data_root)
+    tables = (data_root / LABELS_FILE, data_root / BOXES_FILE)
+    folders = {study.study_id: study for study in group_folders(children, named_studies(tables))}
+    ids = _ids_by_name(folders.values())
+    labels, label_problems = _of_studies(tables[0], ids, read_labels, no_labels)
+    boxes, box_problems = _of_studies(tables[1], ids, read_boxes, no_boxes)
+    masks, mask_problems = _find_masks(data_root / MASKS_FOLDER, ids)
     fractured = {
         str(study): tuple(row)
         for study, row in zip(
@@ -102,10 +118,11 @@ def read_data_set(data_root: Path) -> DataSet:
         studies=[
             StudyRecord(
                 study_id=study,
-                folder=folders[study],
+                folder=folders[study].folder,
                 fractured=fractured.get(study),
                 boxes=by_study.get(study, ()),
                 mask_file=masks.get(study),
+                names=folders[study].names,
             )
             for study in sorted(folders)
         ],
@@ -129,7 +146,22 @@ def is_synthetic(data_root: Path) -> bool:
     return (data_root / "phantom.json").is_file()
 
 
-def _study_folders(data_root: Path) -> dict[str, Path]:
+def record_of(folder: Path) -> tuple[StudyRecord | None, bool]:
+    """Find the entry of a study whose folder lies in a data root, and whether that is synthetic."""
+    place = folder.resolve()
+    images = next((above for above in place.parents if above.name == IMAGES_FOLDER), None)
+    if images is None:
+        return None, False
+    try:
+        records = read_studies(images.parent)
+    except DataRootError:
+        return None, False
+    child = place.relative_to(images).parts[0]
+    found = next((record for record in records if child in record.names), None)
+    return found, is_synthetic(images.parent)
+
+
+def _children(data_root: Path) -> list[Path]:
     images = data_root / IMAGES_FOLDER
     try:
         with os.scandir(images) as entries:
@@ -141,65 +173,39 @@ def _study_folders(data_root: Path) -> dict[str, Path]:
         ) from error
     if not names:
         raise DataRootError(f"{images} holds no study folders; put one folder per study there.")
-    return {name: images / name for name in names}
+    return [images / name for name in sorted(names)]
 
 
-def _read_labels(path: Path, folders: Collection[str]) -> tuple[pd.DataFrame, list[TableProblem]]:
-    """Return `DataSet.labels` and the problems of `train.csv`."""
-    table = read_table(path, (UID, *LABEL_COLUMNS))
-    if table is None:
-        return _empty({"study_id": object, "line": np.int64} | dict.fromkeys(LABEL_COLUMNS, bool))
-    table, problems = check_table(numbers(table, LABEL_COLUMNS), LABELS, path)
-    table, problem = _with_folder(table, path, folders)
-    labels = table.astype(dict.fromkeys(LABEL_COLUMNS, np.bool_)).reset_index()
-    labels = labels.rename(columns={UID: "study_id"}).drop(columns=RAGGED)
-    return labels, [*problems, *problem]
+def _ids_by_name(studies: Iterable[StudyFolder]) -> dict[str, str]:
+    """Return the study id by every name that a table may use: the id, or its folder's name."""
+    every = list(studies)
+    by_folder = {name: study.study_id for study in every for name in study.names}
+    return by_folder | {study.study_id: study.study_id for study in every}
 
 
-def _read_boxes(path: Path, folders: Collection[str]) -> tuple[pd.DataFrame, list[TableProblem]]:
-    """Return `DataSet.boxes` and the problems of `train_bounding_boxes.csv`."""
-    table = read_table(path, (UID, *BOX_COLUMNS))
-    edges = ("left", "top", "right", "bottom")
-    if table is None:
-        types: dict[str, Any] = {"study_id": object, "line": np.int64, "slice_number": np.int64}
-        return _empty(types | dict.fromkeys(edges, np.float64))
-    table, problems = check_table(numbers(table, BOX_COLUMNS), BOXES, path)
-    table, problem = _with_folder(table, path, folders)
-    boxes = pd.DataFrame(
-        {
-            "study_id": table[UID],
-            "line": table.index,
-            "slice_number": table["slice_number"].astype(np.int64),
-            "left": table["x"],
-            "top": table["y"],
-            "right": table["x"] + table["width"],
-            "bottom": table["y"] + table["height"],
-        }
-    ).reset_index(drop=True)
-    return boxes, [*problems, *problem]
-
-
-def _empty(types: dict[str, Any]) -> tuple[pd.DataFrame, list[TableProblem]]:
-    return pd.DataFrame({name: np.empty(0, kind) for name, kind in types.items()}), []
-
-
-def _with_folder(
-    table: pd.DataFrame, path: Path, folders: Collection[str]
+def _of_studies(
+    path: Path, ids: Mapping[str, str], read: _Reader, nothing: Callable[[], pd.DataFrame]
 ) -> tuple[pd.DataFrame, list[TableProblem]]:
-    """Leave out rows without a study folder; incomplete copies of the data set are common."""
-    absent = ~np.asarray(table[UID].isin(list(folders)))
+    """Read a table and leave out rows without a study folder; incomplete copies are common."""
+    found = read(path)
+    if found is None:
+        return nothing(), []
+    table, problems = found
+    names = as_known(table["study_id"].tolist(), ids)
+    table = table.assign(study_id=[ids.get(name, name) for name in names])
+    absent = ~np.asarray(table["study_id"].isin(list(ids.values())))
     if not absent.any():
-        return table, []
-    studies = len(set(table.loc[absent, UID]))
+        return table, problems
+    studies = len(set(table.loc[absent, "study_id"]))
     problem = TableProblem(
         path,
-        int(table.index.to_numpy()[absent][0]),
+        int(table["line"].to_numpy()[absent][0]),
         UID,
         f"the first of {studies} studies without a folder in {IMAGES_FOLDER}" if studies > 1
         else f"its study has no folder in {IMAGES_FOLDER}",
         "copy what is missing, or leave it if only a part is wanted",
     )  # fmt: skip
-    return table.loc[~absent], [problem]
+    return table.loc[~absent].reset_index(drop=True), [*problems, problem]
 
 
 def _boxes_of_intact(
@@ -218,15 +224,14 @@ def _boxes_of_intact(
 
 def lines_file(record: StudyRecord) -> Path | None:
     """File of a study's fracture mask; only a synthetic data root has them."""
-    if record.folder.parent.name != IMAGES_FOLDER:
+    images = next((above for above in record.folder.parents if above.name == IMAGES_FOLDER), None)
+    if images is None:
         return None
-    path = record.folder.parent.parent / LINES_FOLDER / f"{record.study_id}.nii.gz"
+    path = images.parent / LINES_FOLDER / f"{record.study_id}.nii.gz"
     return path if path.is_file() else None
 
 
-def _find_masks(
-    folder: Path, folders: Collection[str]
-) -> tuple[dict[str, Path], list[TableProblem]]:
+def _find_masks(folder: Path, ids: Mapping[str, str]) -> tuple[dict[str, Path], list[TableProblem]]:
     """Return mask files by study, and problems; a plain `.nii` takes precedence over `.nii.gz`."""
     found: dict[str, Path] = {}
     problems: list[TableProblem] = []
@@ -234,7 +239,8 @@ def _find_masks(
         for path in sorted(folder.glob(f"*{ending}")):
             if path.name.startswith("."):
                 continue
-            study = path.name.removesuffix(ending)
+            name = path.name.removesuffix(ending)
+            study = ids.get(as_known([name], ids)[0], name)
             if study in found:
                 problems.append(
                     TableProblem(
@@ -243,7 +249,7 @@ def _find_masks(
                     )
                 )  # fmt: skip
             found[study] = path
-    absent = sorted(found.keys() - set(folders))
+    absent = sorted(found.keys() - set(ids.values()))
     if absent:
         problem = f"the first of {len(absent)} masks whose study has no folder in {IMAGES_FOLDER}"
         remedy = "copy what is missing, or leave it if only a part is wanted"

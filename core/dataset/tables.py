@@ -11,12 +11,15 @@ import pandera.pandas as pa
 from numpy.typing import NDArray
 
 from core.constants import VERTEBRAE
-from core.dataset.csv_table import RAGGED, rule
+from core.dataset.csv_reader import RAGGED
+from core.dataset.csv_table import rule
 
 UID: Final = "StudyInstanceUID"
 OVERALL: Final = "patient_overall"
 LABEL_COLUMNS: Final = (OVERALL, *VERTEBRAE)
 BOX_COLUMNS: Final = ("x", "y", "width", "height", "slice_number")
+ALIASES: Final = {UID: ("study_id", "study", "uid"), OVERALL: ("overall",)}
+"""Other names of columns; case, blanks and underscores never matter."""
 
 SLICE_ROLES: Final = ("slice", "duplicate")
 """Roles of files whose position is in the volume; a duplicate repeats a position."""

@@ -113,7 +113,9 @@ def _kinds(root: Path, record: StudyRecord) -> dict[int, tuple[str, str]]:
     """By slice, the vertebrae whose fracture lines cross it and the kinds of those fractures."""
     truth = json.loads((root / "phantom_truth" / f"{record.study_id}.json").read_text())
     lines = load_vertebra_mask(
-        root / "fracture_masks" / f"{record.study_id}.nii.gz", read_series(record.folder)
+        root / "fracture_masks" / f"{record.study_id}.nii.gz",
+        read_series(record.folder),
+        on_bone=False,
     )
     found: dict[int, tuple[str, str]] = {}
     for index, labels in enumerate(lines):

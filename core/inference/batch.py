@@ -6,13 +6,13 @@ import functools
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from core.dataset.rsna import read_studies
+from core.dataset.study_search import FoundStudies, studies_at
 from core.dicom.series import read_series
-from core.errors import CSpineError, DataRootError, DicomSeriesError, WorkerError
+from core.errors import CSpineError, DicomSeriesError, WorkerError
 from core.inference.boxes.predictor import BoxPredictor
 from core.inference.boxes.study_scores import load_predictor
 from core.inference.outputs import write_predictions
@@ -21,7 +21,7 @@ from core.inference.predictor import StudyPredictor
 from core.models.bundles import BundleInfo, read_bundle
 from core.models.pairs import BundlePair
 from core.system.parallel import Workers, run_over
-from core.types import Progress
+from core.types import CTVolume, Progress, StudyRecord
 
 THIS_PROCESS: Final = Workers(jobs=1)
 """Best if one process already uses the whole device: the networks use every core, or the GPU."""
@@ -61,33 +61,6 @@ class _Networks:
     reading_threads: int | None
 
 
-def is_one_study(path: Path) -> bool:
-    """Whether `path` is the folder of a single study."""
-    return not (path / "train_images").is_dir() and any(
-        entry.is_file() and not entry.name.startswith(".") for entry in path.glob("*")
-    )
-
-
-def study_folders(path: Path) -> list[Path]:
-    """List the study folders: `path` itself, or all studies below it.
-
-    Raises:
-        DataRootError: `path` is not a folder, or nothing below it can be a study.
-    """
-    if not path.is_dir():
-        raise DataRootError(f"{path} is not a folder; give a DICOM folder or a data root.")
-    if (path / "train_images").is_dir():
-        return [record.folder for record in read_studies(path)]
-    if is_one_study(path):
-        return [path]
-    found = sorted(
-        entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")
-    )
-    if not found:
-        raise DataRootError(f"{path} is empty; give a DICOM folder or a data root.")
-    return found
-
-
 def predict_folder(
     path: Path,
     out: Path,
@@ -99,15 +72,48 @@ def predict_folder(
     workers: Workers = THIS_PROCESS,
     progress: Progress | None = None,
 ) -> PredictionSummary:
-    """Predict one study, or every study of a folder, and write the three files to `out`.
+    """Find the studies at a path and do what `predict_studies` does.
+
+    Args:
+        path: A DICOM folder, a folder of such folders, or a data root.
+        out: As for `predict_studies`, like the others.
+        pair: The networks.
+        localizer: Localiser for the boxes.
+        device: Device of each worker.
+        batch_size: Slices in one pass.
+        workers: Where studies are predicted.
+        progress: Counts slices for one study and studies for many.
+
+    Raises:
+        DataRootError: `path` holds no study.
+        CSpineError: As `predict_studies` raises it.
+    """
+    return predict_studies(
+        studies_at(path), out, pair, localizer=localizer, device=device, batch_size=batch_size,
+        workers=workers, progress=progress,
+    )  # fmt: skip
+
+
+def predict_studies(
+    found: FoundStudies,
+    out: Path,
+    pair: BundlePair,
+    *,
+    localizer: BundleInfo | None = None,
+    device: str = "auto",
+    batch_size: int = 32,
+    workers: Workers = THIS_PROCESS,
+    progress: Progress | None = None,
+) -> PredictionSummary:
+    """Predict studies and write the three files to `out`.
 
     With many studies, one that cannot be read is left out and named in the notes. Each finished
     study is kept in `out/parts` until the joined files are written and no study is left out, so
     that a repeated call continues an interrupted one.
 
     Args:
-        path: A DICOM folder, a folder of DICOM folders, or a data root; workers on other machines
-            must see it and the bundles under the same paths.
+        found: The studies; workers on other machines must see them and the bundles under the same
+            paths.
         out: Output folder, made if missing.
         pair: The networks.
         localizer: Localiser for the boxes; without it `boxes.csv` has its header only.
@@ -119,15 +125,14 @@ def predict_folder(
 
     Raises:
         DicomSeriesError: The one study, or every study, cannot be read.
-        DataRootError: `path` holds no study.
         BundleError, ConfigError, DeviceError, StorageError: As their parts raise them.
     """
-    folders = [folder.absolute() for folder in study_folders(path)]
-    if folders == [path.absolute()]:
+    if found.single:
+        (record,) = found.records
         predictor = load_predictor(pair, device=device, batch_size=batch_size)
         boxes = _box_predictor(pair, localizer, device)
-        results = [_predict_study(path, predictor, boxes, progress=progress)]
-        return _finish(out, results, single=True)
+        results = [_predict_study(record, predictor, boxes, progress=progress)]
+        return _finish(out, results, found.notes, single=True)
     networks = _Networks(
         vertebra=pair.vertebra.folder.absolute(),
         fracture=pair.fracture.folder.absolute(),
@@ -138,66 +143,85 @@ def predict_folder(
         reading_threads=None if workers == THIS_PROCESS else 1,
     )
     parts = PredictionParts(out)
-    done, errors = _predict_many(folders, networks, parts, workers, progress)
-    kept = sorted(done)
-    if not kept:
+    studies = [replace(record, folder=record.folder.absolute()) for record in found.records]
+    done, errors = _predict_many(studies, networks, parts, workers, progress)
+    if not done:
         raise next(iter(errors.values()))
-    left_out = tuple(f"Left out: {errors[folder]}" for folder in sorted(errors))
-    summary = _finish(out, [done[folder] for folder in kept], single=False, left_out=left_out)
+    results, repeated = _once([done[study] for study in sorted(done)])
+    left_out = [f"Left out: {errors[study]}" for study in sorted(errors)]
+    summary = _finish(out, results, (*left_out, *found.notes, *repeated), single=False)
     if not errors:
         parts.discard()
     return summary
 
 
+def _once(results: Sequence[StudyResult]) -> tuple[list[StudyResult], list[str]]:
+    """Keep the result with most slices of a study that came twice, and say so."""
+    best: dict[str, StudyResult] = {}
+    notes: list[str] = []
+    for result in results:
+        study_id = result.predictions.study_id
+        other = best.get(study_id)
+        if other is not None:
+            notes.append(
+                f"Study {study_id} was found twice, with {other.predictions.n_slices} and "
+                f"{result.predictions.n_slices} slices; the longer one is written."
+            )
+        if other is None or result.predictions.n_slices > other.predictions.n_slices:
+            best[study_id] = result
+    return list(best.values()), notes
+
+
 def _predict_many(
-    folders: Sequence[Path],
+    studies: Sequence[StudyRecord],
     networks: _Networks,
     parts: PredictionParts,
     workers: Workers,
     progress: Progress | None,
-) -> tuple[dict[Path, StudyResult], dict[Path, CSpineError]]:
-    """Find finished parts and predict the other studies; results and errors by folder."""
-    errors: dict[Path, CSpineError] = {}
-    keys: dict[Path, str] = {}
+) -> tuple[dict[str, StudyResult], dict[str, CSpineError]]:
+    """Find finished parts and predict the other studies; results and errors by study id."""
+    errors: dict[str, CSpineError] = {}
+    keys: dict[str, str] = {}
     with ThreadPoolExecutor(_LISTING_THREADS) as pool:
-        named = pool.map(functools.partial(_part_key, networks.pair_digest), folders)
-        for folder, key in zip(folders, named, strict=True):
+        named = pool.map(functools.partial(_part_key, networks.pair_digest), studies)
+        for study, key in zip(studies, named, strict=True):
             if isinstance(key, DicomSeriesError):
-                errors[folder] = key
+                errors[study.study_id] = key
             else:
-                keys[folder] = key
+                keys[study.study_id] = key
     done = {f: found for f, key in keys.items() if (found := parts.find(key)) is not None}
     settled = len(done) + len(errors)
 
     def count(now: int, _: int) -> None:
         if progress is not None:
-            progress(settled + now, len(folders))
+            progress(settled + now, len(studies))
 
-    todo = [folder for folder in keys if folder not in done]
+    todo = [s for s in studies if s.study_id in keys and s.study_id not in done]
     predict = functools.partial(_predict_with, networks)
     for outcome in run_over(predict, todo, workers=workers, progress=count):
+        study_id = outcome.item.study_id
         if outcome.value is not None:
-            parts.keep(keys[outcome.item], outcome.value)
-            done[outcome.item] = outcome.value
+            parts.keep(keys[study_id], outcome.value)
+            done[study_id] = outcome.value
         elif isinstance(outcome.error, DicomSeriesError):
-            errors[outcome.item] = outcome.error
+            errors[study_id] = outcome.error
         elif isinstance(outcome.error, WorkerError):
-            errors[outcome.item] = WorkerError(f"{outcome.item.name}: {outcome.error}")
+            errors[study_id] = WorkerError(f"{study_id}: {outcome.error}")
         elif outcome.error is not None:
             raise outcome.error
     return done, errors
 
 
-def _part_key(pair_digest: str, folder: Path) -> str | DicomSeriesError:
+def _part_key(pair_digest: str, study: StudyRecord) -> str | DicomSeriesError:
     try:
-        return part_key(folder, pair_digest)
+        return part_key(study.folder, pair_digest)
     except DicomSeriesError as error:
         return error
 
 
-def _predict_with(networks: _Networks, folder: Path) -> StudyResult:
+def _predict_with(networks: _Networks, study: StudyRecord) -> StudyResult:
     predictor, boxes = _predictors(networks)
-    return _predict_study(folder, predictor, boxes, threads=networks.reading_threads)
+    return _predict_study(study, predictor, boxes, threads=networks.reading_threads)
 
 
 @functools.lru_cache(maxsize=1)
@@ -219,7 +243,7 @@ def _box_predictor(
 
 
 def _predict_study(
-    folder: Path,
+    study: StudyRecord,
     predictor: StudyPredictor,
     boxes: BoxPredictor | None,
     *,
@@ -227,18 +251,29 @@ def _predict_study(
     progress: Progress | None = None,
 ) -> StudyResult:
     start = time.perf_counter()
-    volume = read_series(folder, jobs=threads)
+    volume = read_series(study.folder, jobs=threads)
     prediction = predictor.predict_with_boxes(volume, progress=progress)
     if boxes is None:
         found = predictor.boxes_of(prediction, volume)
     else:
         found = boxes.boxes_of(boxes.predict(volume), volume)
-    notes = tuple(f"{folder.name}: {note}" for note in volume.notes)
-    return StudyResult(prediction.predictions, time.perf_counter() - start, notes, found)
+    study_id = _id_of(study, volume)
+    notes = tuple(f"{study_id}: {note}" for note in volume.notes)
+    predictions = replace(prediction.predictions, study_id=study_id)
+    return StudyResult(predictions, time.perf_counter() - start, notes, found)
+
+
+def _id_of(study: StudyRecord, volume: CTVolume) -> str:
+    """Return the id under which the study was found, or that of the series where they differ.
+
+    A folder that holds files of several studies is found by one of them and may be read as another.
+    """
+    by_name = study.study_id in (study.folder.name, *study.names)
+    return study.study_id if by_name or not volume.study_uid else volume.study_uid
 
 
 def _finish(
-    out: Path, results: Sequence[StudyResult], *, single: bool, left_out: tuple[str, ...] = ()
+    out: Path, results: Sequence[StudyResult], first_notes: Sequence[str], *, single: bool
 ) -> PredictionSummary:
     """Write the joined files and sum up."""
     write_predictions(
@@ -250,4 +285,4 @@ def _finish(
     )
     notes = [note for result in results for note in result.notes]
     slices = sum(result.predictions.n_slices for result in results)
-    return PredictionSummary(len(results), slices, (*left_out, *notes))
+    return PredictionSummary(len(results), slices, (*first_notes, *notes))

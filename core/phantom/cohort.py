@@ -17,6 +17,7 @@ from core.errors import ConfigError, DataRootError, StorageError
 from core.phantom.study import make_study
 from core.phantom.writer import derived_uid, write_study
 from core.system import atomic_files
+from core.system.csv_text import frame_csv
 
 GENERATOR_VERSION = 2
 """Increase it when the same seed gives other voxels than before."""
@@ -204,6 +205,6 @@ def _write_tables(
             box = {"x": x0, "y": y0, "width": x1 - x0, "height": y1 - y0}
             boxes.append({"StudyInstanceUID": uid, **box, "slice_number": number})
     columns = ["StudyInstanceUID", "x", "y", "width", "height", "slice_number"]
-    atomic_files.write_text(out / "train.csv", pd.DataFrame(labels).to_csv(index=False))
+    atomic_files.write_text(out / "train.csv", frame_csv(pd.DataFrame(labels)))
     frame = pd.DataFrame(boxes, columns=columns)
-    atomic_files.write_text(out / "train_bounding_boxes.csv", frame.to_csv(index=False))
+    atomic_files.write_text(out / "train_bounding_boxes.csv", frame_csv(frame))

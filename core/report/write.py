@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from core.dataset.rsna import IMAGES_FOLDER, is_synthetic, read_studies
+from core.dataset.rsna import record_of
 from core.dicom.series import read_series
-from core.errors import ConfigError, DataRootError
+from core.errors import ConfigError
 from core.models.pairs import BundlePair
 from core.report.html import render_html
 from core.report.study import StudyReport, build_report
@@ -73,12 +73,5 @@ def write_report(
 
 def known_of(folder: Path) -> tuple[tuple[bool, ...] | None, bool]:
     """Truth y_j and whether the study is generated, where its folder lies in a data root."""
-    images = folder.absolute().parent
-    if images.name != IMAGES_FOLDER:
-        return None, False
-    try:
-        records = read_studies(images.parent)
-    except DataRootError:
-        return None, False
-    found = next((record for record in records if record.study_id == folder.name), None)
-    return (None if found is None else found.fractured), is_synthetic(images.parent)
+    found, synthetic = record_of(folder)
+    return (None if found is None else found.fractured), synthetic

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 
 from core.cache.keys import fingerprint_folder
-from core.dataset.rsna import is_synthetic, read_studies
+from core.dataset.rsna import record_of
 from core.dicom.series import read_series
-from core.errors import DataRootError, SceneError
+from core.errors import SceneError
 from core.inference.outputs import SLICES_FILE, read_slices
 from core.inference.study_scores import StudyScores, score_study
 from core.prepared.series_digests import oriented_digest
 from core.system import atomic_files
+from core.system.csv_text import table_csv
 from core.types import StudyRecord
 from core.visualization.colors import BONE_COLOR, SUSPICION
 from core.visualization.film import turntable_frames, write_film
@@ -58,7 +57,7 @@ def export_scene(
     if film not in (None, "gif", "mp4"):
         raise SceneError(f"{film!r} is no kind of film; choose gif or mp4.")
     volume = read_series(folder)
-    record, synthetic = _record_of(folder)
+    record, synthetic = record_of(folder)
     scores = None if predictions is None else _scores_of(predictions, volume.study_uid, record)
     fingerprint = oriented_digest(fingerprint_folder(folder), volume.axes)
     sources = scene_sources(volume, fingerprint, record, scores)
@@ -106,15 +105,14 @@ def scene_glb(parts: SceneParts, info: SceneInfo) -> bytes:
 def figures_csv(parts: SceneParts, info: SceneInfo) -> str:
     """Volume, voxels' volume, area and probability of each vertebra as CSV."""
     probs = {level.name: level.prob for level in info.levels}
-    stream = io.StringIO()
-    table = csv.writer(stream, lineterminator="\n")
-    table.writerow(["vertebra", "volume_mm3", "voxel_volume_mm3", "area_mm2", "probability"])
+    rows: list[list[str]] = []
     for name, surface in parts.vertebrae.items():
         prob = probs.get(name)
         figures = (surface.volume_mm3, surface.voxel_mm3, surface.area_mm2)
         said = "" if prob is None else f"{prob:.4f}"
-        table.writerow([name, *(f"{value:.1f}" for value in figures), said])
-    return stream.getvalue()
+        rows.append([name, *(f"{value:.1f}" for value in figures), said])
+    heading = ["vertebra", "volume_mm3", "voxel_volume_mm3", "area_mm2", "probability"]
+    return table_csv(heading, rows)
 
 
 def _write_surfaces(
@@ -132,21 +130,8 @@ def _write_surfaces(
     ]
 
 
-def _record_of(folder: Path) -> tuple[StudyRecord | None, bool]:
-    """The study's entry where its folder lies in a data root, and whether that is synthetic."""
-    root = folder.resolve().parent.parent
-    if folder.resolve().parent.name != "train_images":
-        return None, False
-    try:
-        records = read_studies(root)
-    except DataRootError:
-        return None, False
-    found = next((record for record in records if record.study_id == folder.resolve().name), None)
-    return found, is_synthetic(root)
-
-
 def _scores_of(predictions: Path, study_uid: str, record: StudyRecord | None) -> StudyScores:
-    names = {study_uid} if record is None else {study_uid, record.study_id}
+    names = {study_uid} if record is None else {study_uid, record.study_id, *record.names}
     for said in read_slices(predictions / SLICES_FILE):
         if said.study_id in names:
             return score_study(said)

@@ -253,7 +253,9 @@ class SceneSources:
             labels = labels_from_presence(volume, self.presence)
         else:
             labels = VertebraLabels(load_vertebra_mask(self.mask, volume), "mask")
-        lines = None if self.lines is None else load_vertebra_mask(self.lines, volume)
+        lines = None
+        if self.lines is not None:
+            lines = load_vertebra_mask(self.lines, volume, on_bone=False)
         packed = pack_parts(build_parts(volume, labels, lines), self.key(cache), volume)
         keep_parts(cache, packed)
         return packed

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from core.dataset.index import INDEX_FILE, STUDIES_FILE, index_folder, load_index
 from core.dataset.rsna import BOXES_FILE, IMAGES_FOLDER, LABELS_FILE, read_data_set
+from core.dataset.slice_table import check_boxes
 from core.dataset.statistics import distribution_edges
 from core.dataset.study_table import StudyTable, study_table
 from core.types import StudyRecord
@@ -62,7 +63,7 @@ def _indexed_set(root: str, signature: str) -> IndexedSet | None:
     index = load_index(path, cache_dir)
     if index is None:
         return None
-    data_set = read_data_set(path)
+    data_set = check_boxes(read_data_set(path), index.slices)
     table = study_table(index, data_set.boxes)
     built = (index.folder / STUDIES_FILE).stat().st_mtime_ns
     sources = (path / LABELS_FILE, path / BOXES_FILE, path / IMAGES_FOLDER)

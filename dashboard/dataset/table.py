@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from core.constants import VERTEBRAE
 from core.dataset.quality import FLAGS
 from core.dataset.study_table import StudyFilter
+from core.system.csv_text import frame_csv
 from dashboard.dataset.indexed_set import IndexedSet
 from dashboard.session import state
 from dashboard.widgets.frame import blank
@@ -63,7 +64,7 @@ def dataset_table(data: IndexedSet, data_set: str, wanted: StudyFilter,
                 default=list(SHOWN_AT_FIRST), key="table_columns", persist_state="session",
             )  # fmt: skip
         st.download_button(
-            f"Download {len(rows):,} rows", lambda: rows.to_csv(index=False), "studies.csv",
+            f"Download {len(rows):,} rows", lambda: frame_csv(rows), "studies.csv",
             "text/csv", icon=":material/download:", disabled=rows.empty, on_click="ignore",
         )  # fmt: skip
     if rows.empty:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
 from core.constants import VERTEBRAE
-from core.dataset.rsna import read_studies
-from core.errors import CSpineError, DataRootError
+from core.errors import CSpineError
 from core.models.operating_points import operating_point
 from core.models.pairs import BundlePair
 from core.types import Progress, StudyRecord
@@ -37,26 +35,6 @@ class StudyBatch:
         """Key of the batch: digest of its folders and networks."""
         listed = "\n".join(str(record.folder) for record in self.records)
         return hashlib.sha256(f"{listed}\n{self.pair.digest}".encode()).hexdigest()[:24]
-
-
-def studies_below(folder: Path) -> tuple[StudyRecord, ...]:
-    """Studies of a data set, or of a folder of DICOM folders.
-
-    Raises:
-        DataRootError: There are none.
-    """
-    if (folder / "train_images").is_dir():
-        return tuple(read_studies(folder))
-    if not folder.is_dir():
-        raise DataRootError(f"Folder {folder} does not exist; check the path.")
-    found = sorted(
-        entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")
-    )
-    if not found:
-        raise DataRootError(
-            f"{folder} contains no folders; choose a folder with one folder per study."
-        )
-    return tuple(StudyRecord(entry.name, entry) for entry in found)
 
 
 def start_batch(batch: StudyBatch) -> Job[None]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from core.constants import VERTEBRAE
+from core.dataset.study_search import studies_at
 from core.errors import CSpineError
 from core.models.pairs import BundlePair
+from core.system.csv_text import frame_csv
 from core.types import StudyRecord
 from dashboard.diagnosis.batch import (
     StudyBatch,
@@ -14,7 +16,6 @@ from dashboard.diagnosis.batch import (
     correct_calls,
     find_batch,
     start_batch,
-    studies_below,
 )
 from dashboard.session import state
 from dashboard.session.access import may_browse
@@ -51,7 +52,7 @@ def _records() -> tuple[StudyRecord, ...] | None:
     )
     try:
         if (folder := typed_path(typed)) is not None:
-            return studies_below(folder)
+            return studies_at(folder).records
         cohort = current_cohort()
     except (CSpineError, OSError) as error:
         show_error(error, icon=":material/folder_off:")
@@ -103,7 +104,7 @@ def _results(batch: StudyBatch) -> None:
         on_select=lambda: _open(batch), selection_mode="single-row",
     )  # fmt: skip
     st.download_button(
-        "Table as CSV", table.to_csv(index=False), "cspine_batch.csv", "text/csv",
+        "Table as CSV", frame_csv(table), "cspine_batch.csv", "text/csv",
         key="batch_csv", icon=":material/download:", on_click="ignore",
     )  # fmt: skip
 

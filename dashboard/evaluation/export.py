@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import datetime
-import io
 import json
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -14,6 +12,7 @@ import plotly.graph_objects as go
 
 from core.constants import NOT_FOR_CLINICAL_USE, SYNTHETIC_WARNING
 from core.evaluation.confusion import ConfusionCounts
+from core.system.csv_text import table_csv
 from dashboard.evaluation.comparison import ComparisonTable
 from dashboard.evaluation.headline_rows import HeadlineRow
 from dashboard.evaluation.threshold_counts import LiveFigures, live_figures, what_if
@@ -52,10 +51,7 @@ def csv_text(comparison: ComparisonTable, view: EvaluationView, rows: Sequence[H
     """One CSV row per model for all items together, and one for each of C1..C7."""
     live = figures_now(comparison, view)
     free = ("auc", "average_precision", "brier", "expected_calibration_error")
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["data", "level", "model", "part", "threshold", *COUNTS, *RATIOS, *free,
-                     "auc_low", "auc_high"])  # fmt: skip
+    lines: list[list[object]] = []
     for row in rows:
         own = live[row.name]
         lead = [comparison.truth.label, comparison.question.level, row.name]
@@ -63,11 +59,12 @@ def csv_text(comparison: ComparisonTable, view: EvaluationView, rows: Sequence[H
         ends = ["", ""] if interval is None else [interval.low, interval.high]
         threshold = own.thresholds[0] if len(own.thresholds) == 1 else ""
         values = ["" if row.values[name] is None else row.values[name] for name in free]
-        writer.writerow([*lead, "all", threshold, *_cells(own.counts), *values, *ends])
+        lines.append([*lead, "all", threshold, *_cells(own.counts), *values, *ends])
         for j, (name, counts) in enumerate(own.per_vertebra.items()):
             at = own.thresholds[j if len(own.thresholds) > 1 else 0]
-            writer.writerow([*lead, name, at, *_cells(counts), *[""] * (len(free) + 2)])
-    return stream.getvalue()
+            lines.append([*lead, name, at, *_cells(counts), *[""] * (len(free) + 2)])
+    heading = ["data", "level", "model", "part", "threshold", *COUNTS, *RATIOS, *free]
+    return table_csv([*heading, "auc_low", "auc_high"], lines)
 
 
 def html_report(

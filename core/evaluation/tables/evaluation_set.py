@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.constants import N_VERTEBRAE
+from core.dataset.label_table import as_known
 from core.errors import PredictionsError
-from core.evaluation.arrays import rows_of_studies
+from core.evaluation.arrays import frozen, rows_of_studies
 from core.evaluation.tables.score_table import NO_SLICES, ScoreTable
 from core.evaluation.tables.truth_table import TruthTable
 from core.types import LevelName
@@ -271,6 +272,9 @@ def _whole(rows: NDArray[np.int64], n: int) -> NDArray[np.int64] | slice:
 def align(models: Sequence[ScoreTable], truth: TruthTable) -> EvaluationSet:
     """Restrict models and truth to the studies that all of them have.
 
+    Ids of a model that differ from the truth's by case and blanks alone, and names of folders, are
+    the same studies.
+
     Raises:
         PredictionsError: There is no model, two share a name, or no study is left.
     """
@@ -280,6 +284,7 @@ def align(models: Sequence[ScoreTable], truth: TruthTable) -> EvaluationSet:
     if len(set(names)) < len(names):
         raise PredictionsError("Two models have the same name; rename one of them.")
     known = set(truth.study_ids.tolist())
+    models = [_named_as(truth, model) for model in models]
     scored = [set(model.study_ids.tolist()) for model in models]
     shared = np.array(sorted(known.intersection(*scored)), np.str_)
     if len(shared) == 0:
@@ -300,6 +305,17 @@ def align(models: Sequence[ScoreTable], truth: TruthTable) -> EvaluationSet:
         for table, own in zip(tables, scored, strict=True)
     )
     return EvaluationSet(kept, tables, coverage)
+
+
+def _named_as(truth: TruthTable, model: ScoreTable) -> ScoreTable:
+    """Return the model with its studies named as in the truth, in the order of these names."""
+    own = model.study_ids.tolist()
+    known = [*truth.study_ids.tolist(), *truth.ids_by_name]
+    renamed = [truth.ids_by_name.get(name, name) for name in as_known(own, known)]
+    if renamed == own or len(set(renamed)) < len(renamed):
+        return model
+    ids = np.array(renamed, np.str_)
+    return replace(model, study_ids=frozen(ids)).arranged(np.argsort(ids, kind="stable"))
 
 
 def _unfit(model: ScoreTable, truth: TruthTable) -> tuple[str, ...]:

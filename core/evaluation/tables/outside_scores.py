@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,15 +12,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from core.constants import VERTEBRAE
-from core.dataset.csv_table import RAGGED, numbers, read_table
+from core.dataset.csv_reader import RAGGED, folded, heading_of, numbers, read_table
+from core.dataset.tables import ALIASES, OVERALL, UID
 from core.errors import DataRootError, PredictionsError
 from core.evaluation.tables.score_table import ScoreTable, table_without_slices
 from core.inference.aggregation import patient_scores
 
-_OVERALL: Final = "patient_overall"
-_ID_NAMES: Final = ("uid", "StudyInstanceUID", "study_id")
-_OVERALL_NAMES: Final = ("Overall", _OVERALL)
-_ROW_ID: Final = r"^(.+)_(patient_overall|C[1-7])$"
+_ROW_ID: Final = r"^(.+?)\s*_\s*(patient[_ ]?overall|overall|C[1-7])$"
 _ROUNDED: Final = 1e-3
 """Tolerance of scores written with three or four digits."""
 
@@ -42,49 +40,40 @@ class OutsideScores:
 def read_outside_scores(path: Path, name: str | None = None) -> OutsideScores:
     """Read a CSV of another model; the heading tells its layout.
 
-    "wide": `uid` (or `StudyInstanceUID`), `Overall` (or `patient_overall`), `C1`..`C7`, one row per
-    study. "competition": `row_id` (`<uid>_<type>`, type `patient_overall` or `C1`..`C7`) and
-    `fractured`, eight rows per study.
+    "wide": `uid` (or `StudyInstanceUID`), `C1`..`C7` and, where known, `Overall` (or
+    `patient_overall`), one row per study. "competition": `row_id` (`<uid>_<type>`, type `C1`..`C7`
+    and, where known, `patient_overall`) and `fractured`, seven or eight rows per study. Without a
+    patient score, that is 1 - prod_j (1 - p_j), and a note says so. `read_table` says what else may
+    differ.
 
     Args:
-        path: CSV file, UTF-8 with or without a byte-order mark.
+        path: CSV file.
         name: Name of the model; the file's name without its ending if None.
 
     Raises:
         PredictionsError: The file cannot be read or has neither layout; a score is missing, not a
             number or outside [0, 1]; a study comes twice or lacks a row. The line is named.
     """
-    heading = _heading(path)
     model = name or path.stem
-    if {"row_id", "fractured"} <= set(heading):
-        table = _read(path, ("row_id", "fractured"))
-        return _from_competition(path, model, table)
-    identifier = next((column for column in _ID_NAMES if column in heading), None)
-    overall = next((column for column in _OVERALL_NAMES if column in heading), None)
-    missing = [column for column in VERTEBRAE if column not in heading]
-    if identifier is None or overall is None or missing:
-        lacking = "uid" if identifier is None else "Overall" if overall is None else missing[0]
-        raise PredictionsError(
-            f"{path.name}, line 1: no column {lacking}; give the columns uid, Overall, C1..C7, or "
-            "row_id, fractured."
-        )
-    table = _read(path, (identifier, overall, *VERTEBRAE))
-    return _from_wide(path, model, table, identifier, overall)
+    if {folded("row_id"), "fractured"} <= set(_heading(path)):
+        return _from_competition(path, model, _read(path, ("row_id", "fractured"), ()))
+    return _from_wide(path, model, _read(path, (UID, *VERTEBRAE), (OVERALL,)))
 
 
-def _from_wide(
-    path: Path, name: str, table: pd.DataFrame, identifier: str, overall: str
-) -> OutsideScores:
-    columns = [overall, *VERTEBRAE]
-    scores = np.column_stack([_probabilities(path, table, column) for column in columns])
-    ids = np.array(table[identifier].astype(str).to_list(), np.str_)
+def _from_wide(path: Path, name: str, table: pd.DataFrame) -> OutsideScores:
+    scores = np.column_stack([_probabilities(path, table, column) for column in VERTEBRAE])
+    given = OVERALL in table.columns
+    patients = _probabilities(path, table, OVERALL) if given else None
+    ids = np.array(table[UID].astype(str).to_list(), np.str_)
     _check_ids(path, table, ids)
-    return _outside(name, ids, scores)
+    return _outside(name, ids, scores, patients)
 
 
 def _from_competition(path: Path, name: str, table: pd.DataFrame) -> OutsideScores:
     values = _probabilities(path, table, "fractured")
-    parts = table["row_id"].astype(str).str.extract(_ROW_ID)
+    parts = table["row_id"].astype(str).str.extract(_ROW_ID, flags=re.IGNORECASE)
+    overall = parts[1].str.casefold().str.endswith("overall", na=False)
+    parts[1] = parts[1].str.upper().mask(overall, OVERALL)
     wrong = parts[1].isna().to_numpy(np.bool_)
     if bool(wrong.any()):
         raise _fault(
@@ -94,25 +83,39 @@ def _from_competition(path: Path, name: str, table: pd.DataFrame) -> OutsideScor
     twice = parts.duplicated().to_numpy(np.bool_)
     if bool(twice.any()):
         raise _fault(path, table, twice, "row_id comes a second time", "keep one")
-    wide = (
-        parts.assign(score=values)
-        .pivot_table(index=0, columns=1, values="score", aggfunc="first")
-        .reindex(columns=[_OVERALL, *VERTEBRAE])
+    wide = parts.assign(score=values).pivot_table(
+        index=0, columns=1, values="score", aggfunc="first"
     )
+    given = OVERALL in wide.columns
+    kinds = [*VERTEBRAE, *([OVERALL] if given else [])]
+    wide = wide.reindex(columns=kinds)
     gaps = wide.isna()
     if bool(gaps.to_numpy().any()):
         study = str(wide.index[int(np.argmax(gaps.any(axis=1)))])
         kind = str(wide.columns[int(np.argmax(gaps.loc[study]))])
         raise PredictionsError(
-            f"{path.name}: study {study} has no row of type {kind}; give eight rows per study."
+            f"{path.name}: study {study} has no row of type {kind}; give {len(kinds)} rows per "
+            "study."
         )
     ids = np.array(wide.index.to_list(), np.str_)
-    return _outside(name, ids, wide.to_numpy(np.float64))
+    patients = wide[OVERALL].to_numpy(np.float64) if given else None
+    return _outside(name, ids, wide[list(VERTEBRAE)].to_numpy(np.float64), patients)
 
 
-def _outside(name: str, ids: NDArray[np.str_], scores: NDArray[np.float64]) -> OutsideScores:
-    """Gather scores (n, 8), the patient's first."""
-    table = table_without_slices(name, ids, scores[:, 1:].copy(), scores[:, 0].copy())
+def _outside(
+    name: str,
+    ids: NDArray[np.str_],
+    scores: NDArray[np.float64],
+    patients: NDArray[np.float64] | None,
+) -> OutsideScores:
+    """Gather vertebra scores (n, 7) and patient scores (n,), None where the file has none."""
+    if patients is None:
+        table = table_without_slices(name, ids, scores.copy(), patient_scores(scores))
+        note = (
+            f"{name}: the file has no patient score; it is 1 - prod_j (1 - p_j) of the vertebrae."
+        )
+        return OutsideScores(table, (note,))
+    table = table_without_slices(name, ids, scores.copy(), patients.copy())
     product = patient_scores(table.vertebra_scores)
     differ = int((np.abs(product - table.patient_scores) > _ROUNDED).sum())
     notes = (
@@ -128,18 +131,21 @@ def _outside(name: str, ids: NDArray[np.str_], scores: NDArray[np.float64]) -> O
 
 def _heading(path: Path) -> list[str]:
     try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            return [cell.strip() for cell in next(csv.reader(stream), [])]
-    except FileNotFoundError as error:
-        raise PredictionsError(f"{path} does not exist; check the path.") from error
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise _not_csv(path) from error
+        heading = heading_of(path)
+    except DataRootError as error:
+        raise PredictionsError(str(error)) from error
+    if heading is None:
+        raise PredictionsError(f"{path} does not exist; check the path.")
+    return heading
 
 
-def _read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+def _read(path: Path, columns: tuple[str, ...], optional: tuple[str, ...]) -> pd.DataFrame:
     """The columns as text and numbers of row lengths, by line."""
     try:
-        table = read_table(path, columns)
+        table = read_table(
+            path, columns, optional=optional, aliases=ALIASES,
+            remedy="give the columns uid, Overall, C1..C7, or row_id, fractured",
+        )  # fmt: skip
     except DataRootError as error:
         raise PredictionsError(str(error)) from error
     if table is None or table.empty:
@@ -153,7 +159,7 @@ def _read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
 
 
 def _probabilities(path: Path, table: pd.DataFrame, column: str) -> NDArray[np.float64]:
-    values = numbers(table, [column])[column]
+    values = numbers(table, [column], booleans=True)[column]
     wrong = ~values.between(0.0, 1.0).to_numpy(np.bool_)
     if bool(wrong.any()):
         raise _fault(path, table, wrong, f"{column} is not a number between 0 and 1", "correct it")
@@ -177,7 +183,3 @@ def _fault(
     lines = table.index.to_numpy()[wrong]
     more = f" (and {len(lines) - 1} more lines)" if len(lines) > 1 else ""
     return PredictionsError(f"{path.name}, line {lines[0]}: {problem}{more}; {remedy}.")
-
-
-def _not_csv(path: Path) -> PredictionsError:
-    return PredictionsError(f"{path.name} cannot be read as CSV text; save it as UTF-8.")

@@ -136,6 +136,7 @@ def _with_slices(labels: TruthTable, file: Path) -> TruthTable:
         offsets=frozen(offsets_of(lengths)),
         presence=frozen(np.ascontiguousarray(values[:, :N_VERTEBRAE])),
         boxed=frozen(np.ascontiguousarray(values[:, N_VERTEBRAE])) if boxed else None,
+        ids_by_name=labels.ids_by_name,
     )
 
 

@@ -93,8 +93,10 @@ class ScoreTable:
 
     def take(self, places: NDArray[np.intp]) -> ScoreTable:
         """The studies at rising indices `places` (k,); the table itself where those are all."""
-        if len(places) == self.n_studies:
-            return self
+        return self if len(places) == self.n_studies else self.arranged(places)
+
+    def arranged(self, places: NDArray[np.intp]) -> ScoreTable:
+        """The studies at `places` (k,), in this order."""
         rows = rows_of_studies(self.offsets, places)
 
         def slices(values: NDArray[Any] | None) -> NDArray[Any] | None:

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from core.constants import VERTEBRAE
+from core.dataset.label_table import read_labels
 from core.dataset.masks import load_vertebra_mask, presence_from_mask
 from core.dataset.rsna import read_studies
 from core.dicom.series_grid import series_grid
@@ -31,11 +32,13 @@ class StudyTruth:
         study_id: StudyInstanceUID.
         fractured: bool (7,), y_j for C1..C7.
         presence: bool (n_slices, 7), slice 0 the most cranial; None where there is no mask.
+        names: Other names of the study, those of its folders.
     """
 
     study_id: str
     fractured: NDArray[np.bool_]
     presence: NDArray[np.bool_] | None = None
+    names: tuple[str, ...] = ()
 
 
 def truth_from_data_root(
@@ -61,29 +64,29 @@ def truth_from_data_root(
             continue
         fractured = np.array(record.fractured, dtype=np.bool_)
         presence = _presence(record) if with_presence else None
-        truth.append(StudyTruth(record.study_id, fractured, presence))
+        truth.append(StudyTruth(record.study_id, fractured, presence, record.names))
     return truth
 
 
 def truth_from_csv(path: Path) -> list[StudyTruth]:
     """Read a table like RSNA's `train.csv`: StudyInstanceUID, C1..C7, optional patient_overall.
 
+    It is read as the `train.csv` of a data root is, but a wrong row is an error: whoever names one
+    file means all of it.
+
     Raises:
         DataRootError: The file cannot be read, lacks a column, a label is not 0 or 1, a study
             comes twice, or patient_overall is not the maximum of C1..C7.
     """
-    try:
-        table = pd.read_csv(path, dtype={"StudyInstanceUID": "string"})
-    except FileNotFoundError as error:
-        raise _absent(path) from error
-    except (OSError, ValueError) as error:
-        raise DataRootError(
-            f"{path} cannot be read as CSV; give a table like RSNA's train.csv."
-        ) from error
-    missing = [name for name in ("StudyInstanceUID", *VERTEBRAE) if name not in table.columns]
-    if missing:
-        raise DataRootError(f"{path} lacks the column {missing[0]}; add it.")
-    return _labels(path, table, "StudyInstanceUID", list(VERTEBRAE))
+    found = read_labels(path)
+    if found is None:
+        raise _absent(path)
+    labels, problems = found
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise DataRootError(f"{problems[0]}"[:-1] + f"{more}.")
+    flags = labels[list(VERTEBRAE)].to_numpy(np.bool_)
+    return [StudyTruth(str(name), row) for name, row in zip(labels["study_id"], flags, strict=True)]
 
 
 def truth_from_parquet(path: Path, study_ids: Collection[str] | None = None) -> list[StudyTruth]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ class TruthTable:
             for a study without a mask.
         presence: bool (N, 7), vertebra j is visible in slice i, slice 0 the most cranial.
         boxed: bool (N,), the slice has a fracture box; None where boxes are not known.
+        ids_by_name: Study ids by other names of the studies, which tables of scores may use.
     """
 
     study_ids: NDArray[np.str_]
@@ -35,6 +36,7 @@ class TruthTable:
     offsets: NDArray[np.int64]
     presence: NDArray[np.bool_]
     boxed: NDArray[np.bool_] | None = None
+    ids_by_name: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def n_studies(self) -> int:
@@ -101,4 +103,5 @@ def truth_table(
         offsets=frozen(offsets),
         presence=frozen(np.concatenate(presence)),
         boxed=None if flags is None else frozen(flags),
+        ids_by_name={name: s.study_id for s in ordered for name in s.names if name not in ids},
     )

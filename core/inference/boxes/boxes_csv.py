@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import pandas as pd
 
+from core.dataset.csv_reader import RAGGED, numbers, read_table
 from core.dataset.slice_table import volume_file_numbers
+from core.dataset.tables import BOX_COLUMNS, UID
 from core.dicom.box_mapping import BoxMapping, PlaneBoxes
-from core.errors import PredictionsError
+from core.errors import DataRootError, PredictionsError
 from core.inference.boxes.tracks import Detections
 from core.system.atomic_files import write_text
+from core.system.csv_text import table_csv
 from core.types import CTVolume, FileBox
 
 BOXES_FILE: Final = "boxes.csv"
-BOXES_HEADER: Final = "StudyInstanceUID,x,y,width,height,slice_number,score"
+BOXES_COLUMNS: Final = (UID, *BOX_COLUMNS, "score")
 
 
 def file_boxes(found: Detections, volume: CTVolume) -> tuple[FileBox, ...]:
@@ -50,15 +52,14 @@ def write_boxes(folder: Path, boxes: Mapping[str, Sequence[FileBox]]) -> None:
     Raises:
         StorageError: The file cannot be written.
     """
-    lines = [BOXES_HEADER]
-    for study_id, rows in boxes.items():
-        for box in rows:
-            x, y, right, bottom = box.xyxy
-            lines.append(
-                f"{study_id},{x:.2f},{y:.2f},{right - x:.2f},{bottom - y:.2f},"
-                f"{box.slice_number},{box.score:.4f}"
-            )
-    write_text(folder / BOXES_FILE, "\n".join(lines) + "\n")
+    rows = (
+        [study_id, f"{x:.2f}", f"{y:.2f}", f"{right - x:.2f}", f"{bottom - y:.2f}",
+         box.slice_number, f"{box.score:.4f}"]
+        for study_id, found in boxes.items()
+        for box in found
+        for x, y, right, bottom in (box.xyxy,)
+    )  # fmt: skip
+    write_text(folder / BOXES_FILE, table_csv(BOXES_COLUMNS, rows))
 
 
 def read_boxes(folder: Path) -> dict[str, tuple[FileBox, ...]]:
@@ -69,21 +70,21 @@ def read_boxes(folder: Path) -> dict[str, tuple[FileBox, ...]]:
     """
     file = folder / BOXES_FILE
     try:
-        table = pd.read_csv(file, dtype={"StudyInstanceUID": str})
-        numbers = table[BOXES_HEADER.split(",")[1:]].to_numpy(np.float64)
-    except FileNotFoundError as error:
+        table = read_table(file, BOXES_COLUMNS, remedy="run predict again to rewrite it")
+    except DataRootError as error:
+        raise PredictionsError(str(error)) from error
+    if table is None:
+        raise PredictionsError(f"{file} does not exist; give a folder that predict has written.")
+    values = numbers(table, BOXES_COLUMNS[1:])[list(BOXES_COLUMNS[1:])].to_numpy(np.float64)
+    wrong = ~np.isfinite(values).all(axis=1) | (table[RAGGED].to_numpy() != 0)
+    if wrong.any():
         raise PredictionsError(
-            f"{file} does not exist; give a folder that predict has written."
-        ) from error
-    except (OSError, ValueError, KeyError) as error:
-        raise PredictionsError(
-            f"{file} does not hold {BOXES_HEADER}; run predict again to rewrite it."
-        ) from error
-    if not np.isfinite(numbers).all():
-        raise PredictionsError(f"{file} holds an empty cell; run predict again to rewrite it.")
+            f"{file}, line {table.index.to_numpy()[wrong][0]}: a value is missing or not a number; "
+            "run predict again to rewrite it."
+        )
     found: dict[str, list[FileBox]] = {}
     for study_id, (x, y, width, height, number, score) in zip(
-        table["StudyInstanceUID"], numbers.tolist(), strict=True
+        table[UID], values.tolist(), strict=True
     ):
         box = FileBox(int(number), (x, y, x + width, y + height), score)
         found.setdefault(str(study_id), []).append(box)

@@ -125,7 +125,7 @@ def test_only_new_and_changed_files_are_read(root, reads):
     index_here(root)
     reads.clear()
     images = root / "train_images"
-    shutil.copytree(images / "1.1", images / "1.4")
+    add_study(root, "1.4", slices=4)
     changed, touched, gone = (images / "1.2" / f"{k}.dcm" for k in (1, 2, 4))
     changed.write_bytes(changed.read_bytes()[:-4] + b"\1\2\3\4")
     os.utime(touched, ns=(1, 1))
@@ -207,7 +207,7 @@ module.build_index(Path(sys.argv[1]), Path(sys.argv[2]), workers=Workers(jobs=1)
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="the system has no SIGKILL")
 def test_a_killed_run_is_taken_up_where_it_stopped(root, tmp_path, repo_root, reads):
     for k in range(4, 9):
-        shutil.copytree(root / "train_images/1.1", root / f"train_images/1.{k}")
+        add_study(root, f"1.{k}", slices=4)
     cache = tmp_path / "cache"
     command = [sys.executable, "-c", KILLED, str(root), str(cache)]
     with subprocess.Popen(command, cwd=repo_root, stdout=subprocess.PIPE, text=True) as run:
@@ -291,12 +291,22 @@ def test_verifying_names_files_that_are_new_or_gone(root, tmp_path):
     index_here(root)
     (images / "1.1" / "1.dcm").unlink()
     (images / "1.2" / "new.dcm").write_bytes(b"new")
-    shutil.move(images / "1.3", images / "1.4")
+    shutil.rmtree(images / "1.3")
+    add_study(root, "1.4", slices=4)
     changed = verify_index(root, tmp_path / "cache", workers=Workers(jobs=2))
     assert changed == [
         images / "1.1" / "1.dcm", images / "1.2" / "new.dcm",
         *(images / study / f"{k}.dcm" for study in ("1.3", "1.4") for k in range(1, 5)),
     ]  # fmt: skip
+
+
+def test_another_name_of_a_folder_changes_no_study(root, tmp_path, reads):
+    before = index_here(root).studies
+    (root / "train_images" / "1.3").rename(root / "train_images" / "scan of Monday")
+    assert verify_index(root, tmp_path / "cache", workers=HERE) == []
+    reads.clear()
+    pd.testing.assert_frame_equal(index_here(root).studies, before)
+    assert reads == []
 
 
 def test_verifying_without_an_index_asks_to_build_it(root, tmp_path):

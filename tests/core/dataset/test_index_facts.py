@@ -54,10 +54,13 @@ def test_the_real_series_indexes_clean(root, real_ct):
     folder.parent.mkdir(parents=True)
     folder.symlink_to(real_ct)
     index = index_here(root)
-    assert flags_of(index, "1.2") == set()
-    row = study_of(index, "1.2")
+    (study,) = index.studies["study_id"]
+    assert study == read_series(real_ct).study_uid
+    assert flags_of(index, study) == set()
+    row = study_of(index, study)
     assert (row["n_slices"], row["rows"], row["z_spacing_mm"], row["error"]) == (65, 512, 3.0, None)
-    agrees_with_read_series(index, root, "1.2")
+    folder.rename(folder.with_name(study))
+    agrees_with_read_series(index, root, study)
 
 
 def test_numbering_from_the_feet_up_is_reversed(root):

@@ -38,8 +38,11 @@ def index(tmp_path_factory):
     """Five studies: one reversed, two with a hole, one with a name that is half a script."""
     root = tmp_path_factory.mktemp("report") / "root"
     add_study(root, "1.1", z_mm=range(0, 75, 3))
-    for study in ("1.2", NASTY):
-        add_study(root, study, study_uid="1.2")[5].unlink()
+    for study, uid in (("1.2", "1.2"), (NASTY, "")):
+        # Without a UID in the files, the folder's name is the study's.
+        add_study(root, study, edit=lambda ds, _, uid=uid: setattr(ds, "StudyInstanceUID", uid))[
+            5
+        ].unlink()
     add_study(root, "1.3", slices=21)
     path = add_study(root, "1.4", slices=21)[20]
     path.write_bytes(path.read_bytes()[:-1])

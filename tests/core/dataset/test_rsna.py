@@ -99,9 +99,16 @@ def test_a_byte_order_mark_and_more_columns_in_another_order_are_fine(tmp_path):
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ("StudyInstanceUID,C1,C2,C3,C4,C5,C6\n", r"line 1: no column patient_overall, C7"),
-        ("", "line 1: no column"),
-        ("StudyInstanceUID;patient_overall;C1;C2;C3;C4;C5;C6;C7\n", "line 1: no column"),
+        (
+            "StudyInstanceUID,C1,C2,C3,C4,C5,C6\n",
+            r"line 1: no column C7; .* seen, separated by commas, are StudyInstanceUID, C1",
+        ),
+        ("", "line 1: no column .*; there is no heading;"),
+        ("\n\nStudyInstanceUID;C1;C2\n", "line 3: no column .* separated by semicolons, are"),
+        (
+            "StudyInstanceUID|C1|C2\n",
+            "line 1: no column .*; the columns seen, separated by commas, are 1, without names",
+        ),
         (HEAD.replace("C7", "C7,C7"), "line 1: column C7 occurs twice"),
         (
             HEAD + '1.1,0,0,0,0,0,0,0,0\n1.2,"0,0,0,0,0,0,0,0\n1.3,0,0,0,0,0,0,0,0\n',
@@ -275,7 +282,7 @@ def test_a_mask_named_first_in_the_warning_does_not_show_its_study(tmp_path, cap
 
 def test_a_table_that_is_no_text_is_a_typed_error(tmp_path):
     root = data_root(tmp_path)
-    (root / "train.csv").write_bytes(b"\xff\xfe\x00\x81" * 10)
+    (root / "train.csv").write_bytes(b"\x89\xfe\x00\x81" * 10)
     with pytest.raises(DataRootError, match="cannot be read as a CSV"):
         read_studies(root)
 

@@ -177,7 +177,7 @@ def test_both_ways_of_the_benchmark_agree_on_a_small_set(tmp_path):
 def test_the_tables_join_to_the_index_that_is_built(tmp_path):
     data_set = boxed(tmp_path, "1.1,1,2,3,4,2", "1.1,1,2,3,4,9", "1.2,8,2,3,4,1")
     for study in ("1.1", "1.2"):
-        write_ct_series(tmp_path / "train_images" / study, made_hu(3, 12, 10))
+        write_ct_series(tmp_path / "train_images" / study, made_hu(3, 12, 10), study_uid=study)
     index = build_index(tmp_path, tmp_path / "cache", workers=Workers(jobs=1))
     checked = check_boxes(data_set, index.slices)
     assert [(p.line, p.column) for p in checked.problems] == [(3, "slice_number"), (4, "x")]

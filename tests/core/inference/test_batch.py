@@ -7,9 +7,10 @@ import shutil
 import pandas as pd
 import pytest
 
+from core.dataset.study_search import studies_at
 from core.errors import BundleError, DeviceError, DicomSeriesError, WorkerError
 from core.inference import batch
-from core.inference.batch import predict_folder, study_folders
+from core.inference.batch import predict_folder
 from core.inference.partial_results import PARTS_FOLDER, part_key
 from core.models.pairs import choose_pair
 from core.system.parallel import Outcome, Workers
@@ -187,11 +188,11 @@ def test_workers_get_paths_that_hold_in_any_working_folder(
     relative = phantom_root.relative_to(phantom_root.parent)
     summary = predict_folder(relative, tmp_path, pair, workers=Workers(jobs=2))
     assert summary.n_studies == len(sent) == 3
-    assert all(folder.is_absolute() for folder in sent)
+    assert all(study.folder.is_absolute() for study in sent)
 
 
 def test_hidden_files_and_folders_are_no_studies(phantom_root, tmp_path, studies):
     (tmp_path / ".DS_Store").touch()
     (tmp_path / ".cache").mkdir()
     (tmp_path / studies[0]).symlink_to(phantom_root / "train_images" / studies[0])
-    assert study_folders(tmp_path) == [tmp_path / studies[0]]
+    assert [record.folder for record in studies_at(tmp_path).records] == [tmp_path / studies[0]]

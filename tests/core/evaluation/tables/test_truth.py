@@ -80,18 +80,44 @@ def test_a_study_id_that_looks_like_a_number_keeps_its_digits(tmp_path):
     assert truth_from_csv(path)[0].study_id == "1.10"
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize(
+    "values", [("0", "1"), ("False", "True"), ("FALSE", "TRUE"), ("0.0", "1.0")]
+)
+@pytest.mark.parametrize("overall", [True, False])
+def test_one_table_is_read_the_same_alone_and_in_its_data_root(
+    tmp_path, separator, values, overall
+):
+    heading = ["Study Instance UID", *(["Patient Overall"] if overall else [])]
+    heading += [f" c{j}" for j in range(1, 8)]
+    labels = {"1.1": (0, 1, 0, 0, 0, 0, 1), "1.2": (0,) * 7}
+    rows = [
+        [f" {study} ", *([values[max(y)]] if overall else []), *(f'"{values[k]}"' for k in y)]
+        for study, y in labels.items()
+    ]
+    text = "\ufeff" + "\r\n".join(separator.join(row) for row in [heading, *rows])
+    (tmp_path / "train.csv").write_text(text, newline="")
+    for study in labels:
+        (tmp_path / "train_images" / study).mkdir(parents=True)
+    expected = {study: [bool(k) for k in y] for study, y in labels.items()}
+    alone = truth_from_csv(tmp_path / "train.csv")
+    rooted = truth_from_data_root(tmp_path)
+    for found in (alone, rooted):
+        assert {truth.study_id: truth.fractured.tolist() for truth in found} == expected
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("StudyInstanceUID,C1,C2,C3,C4,C5,C6\n1,0,0,0,0,0,0\n", "lacks the column C7"),
-        (f"{HEADER}\n1.1,0,0,0,0,0,0,0,2\n", "column C7 holds something other than 0 and 1"),
-        (f"{HEADER}\n1.1,0,,0,0,0,0,0,0\n", "column C1 holds something other than 0 and 1"),
-        (f"{HEADER}\n1.1,0,yes,0,0,0,0,0,0\n", "column C1 holds something other than 0 and 1"),
-        (f"{HEADER}\n1.1,0,1,0,0,0,0,0,0\n", "patient_overall of study 1.1"),
-        (f"{HEADER}\n" + "1.1,0,0,0,0,0,0,0,0\n" * 2, "study 1.1 comes twice"),
-        (f"{HEADER}\n,0,0,0,0,0,0,0,0\n", "StudyInstanceUID has an empty cell"),
-        ("", "cannot be read as CSV"),
-        ("\x00\xff", "lacks the column|cannot be read as CSV"),
+        ("StudyInstanceUID,C1,C2,C3,C4,C5,C6\n1,0,0,0,0,0,0\n", "line 1: no column C7"),
+        (f"{HEADER}\n1.1,0,0,0,0,0,0,0,2\n", "line 2: C7 must be 0 or 1"),
+        (f"{HEADER}\n1.1,0,,0,0,0,0,0,0\n", "line 2: C1 must be 0 or 1"),
+        (f"{HEADER}\n1.1,0,maybe,0,0,0,0,0,0\n", "line 2: C1 must be 0 or 1"),
+        (f"{HEADER}\n1.1,0,1,0,0,0,0,0,0\n", "line 2: patient_overall is not the largest"),
+        (f"{HEADER}\n" + "1.1,0,0,0,0,0,0,0,0\n" * 3, r"line 3: .*earlier line.*\(and 1 more\)"),
+        (f"{HEADER}\n,0,0,0,0,0,0,0,0\n", "line 2: StudyInstanceUID is empty"),
+        ("", "there is no heading"),
+        ("\x00\xff", "cannot be read as a CSV"),
     ],
 )
 def test_a_bad_csv_names_file_and_column(tmp_path, content, message):
