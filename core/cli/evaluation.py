@@ -70,10 +70,10 @@ def evaluate(
 
 def _scores(path: Path, pooling: str) -> tuple[ScoreTable, list[str]]:
     """Read a model's scores, and notes about them."""
-    from core.evaluation.tables.outside_scores import read_outside_scores
+    from core.evaluation.tables.outside_scores import OUTSIDE_SUFFIXES, read_outside_scores
     from core.evaluation.tables.score_files import read_score_table
 
-    if path.suffix.lower() == ".csv":
+    if path.suffix.lower() in OUTSIDE_SUFFIXES:
         found = read_outside_scores(path)
         return found.table, list(found.notes)
     return read_score_table(path, pooling=_pooling(pooling)), []

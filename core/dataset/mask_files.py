@@ -14,6 +14,7 @@ import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
 from core.errors import DataRootError
@@ -34,7 +35,7 @@ _TEMPLATE_CODES: Final = (3, 4, 5)
 """Talairach, MNI 152 and other templates (nifti1.h): the position of another head, not of this."""
 _UNREADABLE: Final = (
     ImageFileError, HeaderDataError, OSError, EOFError, ValueError, AttributeError, KeyError,
-    OverflowError, MemoryError, zlib.error,
+    OverflowError, MemoryError, zlib.error, WrapStructError,
 )  # fmt: skip
 """Errors that a damaged file can raise in nibabel and below."""
 

@@ -25,11 +25,15 @@ def import_popover(sources: Sources) -> None:
         return
     with st.popover("Add predictions", icon=":material/upload_file:", width="stretch"):
         st.caption(
-            "A CSV with one row per study (`uid, Overall, C1 … C7`), the competition's format "
-            "(`row_id, fractured`), or a folder that `python -m core predict` wrote."
+            "A CSV with one row per study (`uid, C1 … C7` and, if known, `Overall`), the "
+            "competition's format (`row_id, fractured`), with commas, semicolons or tabs, or a "
+            "folder that `python -m core predict` wrote."
         )
         upload = st.file_uploader(
-            f"CSV, up to {MAX_CSV_MIB} MiB", type="csv", max_upload_size=MAX_CSV_MIB, key="ev_csv"
+            f"CSV, up to {MAX_CSV_MIB} MiB",
+            type=["csv", "tsv", "txt"],
+            max_upload_size=MAX_CSV_MIB,
+            key="ev_csv",
         )
         folder = st.text_input(
             "or folder of predictions on this machine", key="ev_folder",

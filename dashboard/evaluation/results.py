@@ -23,7 +23,7 @@ from core.evaluation.tables.cohort_filter import (
     read_study_facts,
 )
 from core.evaluation.tables.evaluation_set import EvaluationSet, LevelItems, SliceTruth, align
-from core.evaluation.tables.outside_scores import read_outside_scores
+from core.evaluation.tables.outside_scores import OUTSIDE_SUFFIXES, read_outside_scores
 from core.evaluation.tables.score_files import read_score_table, read_truth_table
 from core.evaluation.tables.score_table import ScoreTable
 from core.evaluation.tables.truth_table import TruthTable
@@ -285,7 +285,7 @@ def _truth_table(path: str, signature: str) -> TruthTable:
 @st.cache_resource(max_entries=12, show_spinner=False)
 def _table(path: str, signature: str, name: str) -> ScoreTable:
     del signature
-    if path.endswith(".csv"):
+    if path.lower().endswith(OUTSIDE_SUFFIXES):
         return read_outside_scores(Path(path), name).table
     return read_score_table(Path(path), name)
 

@@ -54,6 +54,20 @@ def test_facts_charts_and_studies_are_shown(indexed):
     assert app.dataframe[0].value["Vertebrae"].tolist() == ["C5", ""]
 
 
+def test_wrong_boxes_are_listed(indexed):
+    boxes = indexed.var / "demo" / "train_bounding_boxes.csv"
+    content = boxes.read_text()
+    boxes.write_text(content + f"{FRACTURED},1,1,9999,5,1\n{FRACTURED},1,1,5,5,999\n")
+    app = open_page("dataset")
+    boxes.write_text(content)
+    assert [e.label for e in app.expander if "Wrong rows" in e.label] == [
+        "Wrong rows in the tables (2)"
+    ]
+    shown = [text.value for text in app.text]
+    assert any("lies past the image's right edge" in text for text in shown)
+    assert any("no slice of that number" in text for text in shown)
+
+
 def test_the_url_filters_and_a_chip_removes_its_filter(indexed):
     app = open_page("dataset", vertebrae="C5", n_slices="0..900", flags="red")
     assert listed(app) == [FRACTURED]

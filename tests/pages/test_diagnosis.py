@@ -243,7 +243,7 @@ def test_a_batch_folder_without_studies_is_one_sentence(at_work, tmp_path):
     app.button_group(key="diagnosis_mode").set_value("Many studies").run()
     app.text_input(key="batch_folder").set_value(str(tmp_path)).run()
     assert not app.exception
-    assert "contains no folders" in app.error[0].value
+    assert "holds no files" in app.error[0].value
 
 
 @pytest.mark.parametrize("typed", ["~nobody-of-this-name/ct", "/data/" + "a" * 300])

@@ -18,6 +18,8 @@ from core.errors import DataRootError, PredictionsError
 from core.evaluation.tables.score_table import ScoreTable, table_without_slices
 from core.inference.aggregation import patient_scores
 
+OUTSIDE_SUFFIXES: Final = (".csv", ".tsv", ".txt")
+"""Names of text tables; `predict` writes Parquet."""
 _ROW_ID: Final = r"^(.+?)\s*_\s*(patient[_ ]?overall|overall|C[1-7])$"
 _ROUNDED: Final = 1e-3
 """Tolerance of scores written with three or four digits."""

@@ -1,7 +1,6 @@
 """The three commands over studies give the same files on a cluster as on this machine."""
 
 import os
-import shutil
 import signal
 from pathlib import Path
 
@@ -10,21 +9,17 @@ import pytest
 
 from core.dataset.index import INDEX_FILE, STUDIES_FILE, build_index
 from core.system.parallel import Workers
+from tests.core.dataset.made_root import add_study
 from tests.core.system.cluster import loopback_cluster
 
 TABLES = (INDEX_FILE, STUDIES_FILE)
 
 
 @pytest.fixture
-def root_of_twelve(phantom_root, tmp_path) -> Path:
-    """Four copies of each of the three studies."""
-    root = tmp_path / "root"
-    for study in (phantom_root / "train_images").iterdir():
-        for copy in range(4):
-            shutil.copytree(
-                study, root / "train_images" / f"{study.name}.{copy}", copy_function=os.link
-            )
-    return root
+def root_of_twelve(tmp_path) -> Path:
+    for k in range(12):
+        add_study(tmp_path / "root", f"1.{k}", slices=60, edge=32)
+    return tmp_path / "root"
 
 
 def test_index_on_a_cluster_writes_the_bytes_that_it_writes_here(

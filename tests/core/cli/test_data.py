@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from tests.core.cli.outcome import assert_one_sentence
+from tests.core.dataset.made_root import add_study, write_boxes
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +48,18 @@ def test_index_prints_the_quality_table_and_writes_the_report(run, phantom_root,
     files = len(list((phantom_root / "train_images").rglob("*.dcm")))
     assert len(pd.read_parquet(f"{folder}/index.parquet")) == files
     assert len(pd.read_parquet(f"{folder}/studies.parquet")) == 3
+
+
+def test_index_reports_boxes_that_lie_on_no_slice(run, tmp_path):
+    root = tmp_path / "root"
+    add_study(root, "1.1")
+    write_boxes(root, [("1.1", 3), ("1.1", 99)])
+    report = tmp_path / "report.html"
+    status, out, errors = run("index", root, "--jobs", 1, "--report", report)
+    assert status == 0, errors
+    sentence = "train_bounding_boxes.csv, line 3: its study has no slice of that number"
+    assert sentence in out
+    assert sentence in report.read_text()
 
 
 def test_verify_is_quiet_about_an_unchanged_set_and_names_what_changed(run, phantom_root, tmp_path):

@@ -10,6 +10,8 @@ import pytest
 from core.constants import SYNTHETIC_WARNING
 from core.dataset.quality import FLAGS
 from core.dataset.quality_report import render_html, render_text, summarise, write_html
+from core.dataset.rsna import BOXES_FILE, read_data_set
+from core.dataset.slice_table import check_boxes
 from tests.core.dataset.made_root import add_study, index_here, write_labels
 
 NASTY = "1.9 & <script>alert('x')<"
@@ -117,6 +119,31 @@ def test_names_are_escaped(index):
     assert "script" not in page.tags
     assert NASTY in page.text
     assert "<script" not in content
+
+
+def test_wrong_boxes_are_in_both_reports(tmp_path):
+    root = tmp_path / "root"
+    add_study(root, "1.1", edge=(8, 10))
+    rows = ["1.1,1,1,4,4,3", "1.1,8,1,4,4,3", "1.1,1,6,2,4,3", "1.1,1,1,0,4,3", "1.1,1,1,2,-1,3",
+            "1.1,1,1,4,4,99", "1.1,-1,1,4,4,3", "1.1,1,1,4,4,2"]  # fmt: skip
+    heading = "StudyInstanceUID,x,y,width,height,slice_number"
+    (root / BOXES_FILE).write_text("\n".join([heading, *rows]) + "\n")
+    index = index_here(root)
+    data_set = check_boxes(read_data_set(root), index.slices)
+    assert data_set.boxes["line"].tolist() == [2, 9]
+    wrong = {
+        3: "x + width lies past the image's right edge",
+        4: "y + height lies past the image's lower edge",
+        5: "width and height must be above 0", 6: "width and height must be above 0",
+        7: "its study has no slice of that number", 8: "x is below 0, outside the image",
+    }  # fmt: skip
+    page = Page(render_html(index, data_set.problems)).text
+    for line, problem in wrong.items():
+        assert f"{BOXES_FILE}, line {line}: {problem}; " in page
+    text = render_text(index, data_set.problems)
+    assert "Wrong rows in the tables (6):\ntrain_bounding_boxes.csv, line 5: width" in text
+    assert text.endswith("and 1 more wrong rows")
+    assert "Wrong rows" not in render_text(index) + Page(render_html(index)).text
 
 
 def test_both_reports_mark_synthetic_data(tmp_path):

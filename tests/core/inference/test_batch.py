@@ -5,6 +5,7 @@ import json
 import shutil
 
 import pandas as pd
+import pydicom
 import pytest
 
 from core.dataset.study_search import studies_at
@@ -189,6 +190,70 @@ def test_workers_get_paths_that_hold_in_any_working_folder(
     summary = predict_folder(relative, tmp_path, pair, workers=Workers(jobs=2))
     assert summary.n_studies == len(sent) == 3
     assert all(study.folder.is_absolute() for study in sent)
+
+
+@pytest.fixture
+def two_series(phantom_root, tmp_path, studies):
+    """One study with a folder per series: the whole one, and its first 20 slices."""
+    whole = phantom_root / "train_images" / studies[0]
+    shutil.copytree(whole, tmp_path / "STUDY" / "bone")
+    for file in sorted(whole.iterdir(), key=lambda f: int(f.stem))[:20]:
+        ds = pydicom.dcmread(file)
+        ds.SeriesInstanceUID += ".9"
+        (tmp_path / "STUDY" / "soft").mkdir(exist_ok=True)
+        ds.save_as(tmp_path / "STUDY" / "soft" / file.name)
+    return tmp_path / "STUDY"
+
+
+def test_a_study_with_a_folder_per_series_is_one_study(two_series, pair, tmp_path, studies):
+    summary = predict_folder(two_series, tmp_path / "out", pair)
+    assert summary.n_studies == 1
+    content = json.loads((tmp_path / "out" / "predictions.json").read_text())
+    assert content["study_id"] == studies[0]
+    assert content["n_slices"] == len(list((two_series / "bone").iterdir()))
+    assert any("2" in note for note in summary.notes)
+
+
+def test_the_names_of_folders_change_no_prediction(
+    phantom_root, pair, tmp_path, two_series, studies
+):
+    root = tmp_path / "in"
+    for k, name in enumerate(studies):
+        shutil.copytree(phantom_root / "train_images" / name, root / f"visit {9 - k}" / "CT")
+    two_series.rename(root / "zzz")
+    shutil.rmtree(root / "visit 9")
+    (root / "viewer").mkdir()
+    (root / "viewer" / "readme.txt").write_text("hello")
+    predict_folder(root, tmp_path / "out", pair, device="cpu")
+    predict_folder(phantom_root, tmp_path / "whole", pair, device="cpu")
+    pd.testing.assert_frame_equal(slices(tmp_path / "out"), slices(tmp_path / "whole"), rtol=1e-5)
+    assert not (tmp_path / "out" / PARTS_FOLDER).exists()
+
+
+def test_a_study_that_is_found_twice_is_written_once_and_nothing_is_lost(
+    phantom_root, pair, tmp_path, studies
+):
+    # A file of another study comes first in a folder, by which the folder is known.
+    root = tmp_path / "in"
+    shutil.copytree(phantom_root / "train_images" / studies[0], root / "a")
+    shutil.copytree(phantom_root / "train_images" / studies[0], root / "b")
+    stray = pydicom.dcmread(next((phantom_root / "train_images" / studies[1]).iterdir()))
+    stray.save_as(root / "b" / "0.dcm")
+    shutil.copytree(phantom_root / "train_images" / studies[2], root / "c")
+    summary = predict_folder(root, tmp_path / "out", pair)
+    assert list(slices(tmp_path / "out")["study_id"].unique()) == [studies[0], studies[2]]
+    assert any("was found twice" in note for note in summary.notes)
+
+
+def test_studies_without_a_uid_are_known_by_their_folders(phantom_root, pair, tmp_path, studies):
+    for k, name in enumerate(studies[:2]):
+        (tmp_path / "in" / f"scan{k}").mkdir(parents=True)
+        for file in (phantom_root / "train_images" / name).iterdir():
+            ds = pydicom.dcmread(file)
+            del ds.StudyInstanceUID
+            ds.save_as(tmp_path / "in" / f"scan{k}" / file.name)
+    predict_folder(tmp_path / "in", tmp_path / "out", pair)
+    assert list(slices(tmp_path / "out")["study_id"].unique()) == ["scan0", "scan1"]
 
 
 def test_hidden_files_and_folders_are_no_studies(phantom_root, tmp_path, studies):

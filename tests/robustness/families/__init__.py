@@ -8,9 +8,12 @@ from tests.robustness.families import (
     checkpoints,
     geometry,
     intensity,
+    mask_places,
     masks,
     orientation,
     resources,
+    study_trees,
+    table_writers,
     tables,
 )
 from tests.robustness.verdicts import Family
@@ -19,7 +22,7 @@ FAMILIES: dict[str, Family] = {
     family.name: family
     for family in (
         byte_mutations.FAMILY, geometry.FAMILY, orientation.FAMILY, intensity.FAMILY,
-        resources.FAMILY, archives.FAMILY, masks.FAMILY, tables.CSV, tables.YAML,
-        checkpoints.FAMILY,
+        resources.FAMILY, archives.FAMILY, masks.FAMILY, mask_places.FAMILY, tables.CSV,
+        table_writers.FAMILY, study_trees.FAMILY, tables.YAML, checkpoints.FAMILY,
     )
 }  # fmt: skip

@@ -17,6 +17,7 @@ from core.types import CTVolume
 from tests.robustness.verdicts import SEED, Family, Verdict, judged
 
 SHAPE: Final = (6, 12, 10)
+TO_RAS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 @functools.cache
@@ -26,7 +27,7 @@ def volume() -> CTVolume:
         [[0, 0, 0.5, -10.0], [0, 0.5, 0, -20.0], [-2.0, 0, 0, 100.0], [0, 0, 0, 1]], np.float64
     )
     return CTVolume(
-        hu=np.zeros(SHAPE, np.int16),
+        hu=np.full(SHAPE, 400, np.int16),
         spacing_mm=(2.0, 0.5, 0.5),
         affine=affine,
         z_mm=100.0 - 2.0 * np.arange(SHAPE[0]),
@@ -44,8 +45,7 @@ def volume() -> CTVolume:
 def whole() -> tuple[bytes, np.ndarray]:
     """The bytes of a sound mask, and its labels on the volume's grid, uint8 (z, y, x)."""
     labels = np.random.default_rng(SEED).integers(0, 8, SHAPE).astype(np.uint8)
-    to_ras = np.diag([-1.0, -1.0, 1.0, 1.0]) @ volume().affine
-    return nib.Nifti1Image(labels, to_ras).to_bytes(), labels
+    return nib.Nifti1Image(labels, TO_RAS @ volume().affine).to_bytes(), labels
 
 
 def _packed(place: str, form: str, value: float) -> Callable[[bytes], bytes]:

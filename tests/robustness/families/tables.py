@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import importlib
 from collections.abc import Callable
 from pathlib import Path
@@ -170,7 +171,8 @@ def _judge_csv(reader: str, content: bytes, same: bool, place: Path) -> Verdict:
     if not np.isfinite(edges).all() or (edges[:, 2:] <= edges[:, :2]).any():
         return Verdict("silent", "a box has no size")
     # A table without rows is a table; every row there is must be read or named.
-    rows = content.count(b"\n") if content.endswith(b"\n") else content.count(b"\n") + 1
+    lines = content.decode("utf-16") if content.startswith(codecs.BOM_UTF16_LE) else content
+    rows = len(lines.splitlines()) if len(content) else 1
     labels = min(rows - 1, len(UIDS)) if reader == "train.csv" else len(UIDS)
     boxes = rows - 1 if reader == "boxes" else 0
     if same or (len(found.labels) >= labels and len(found.boxes) >= boxes):
