@@ -6,7 +6,6 @@ import csv
 import math
 import re
 from collections.abc import Iterable, Sequence
-from types import SimpleNamespace
 from typing import Final
 
 import pandas as pd
@@ -29,12 +28,22 @@ def table_csv(heading: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
         heading: Names of the columns.
         rows: Cells of each row, in the order of the heading.
     """
-    lines: list[str] = []
+    lines = _Lines()
     # The writer quotes only the ends of lines that it writes itself, so it writes both kinds.
-    writer = csv.writer(SimpleNamespace(write=lines.append), lineterminator="\r\n")
+    writer = csv.writer(lines, lineterminator="\r\n")
     writer.writerow([_cell(name) for name in heading])
     writer.writerows([_cell(value) for value in row] for row in rows)
-    return "".join(line.removesuffix("\r\n") + "\n" for line in lines)
+    return "".join(line.removesuffix("\r\n") + "\n" for line in lines.written)
+
+
+class _Lines:
+    """Collects what is written, one line at a time."""
+
+    def __init__(self) -> None:
+        self.written: list[str] = []
+
+    def write(self, line: str) -> None:
+        self.written.append(line)
 
 
 def frame_csv(frame: pd.DataFrame) -> str:

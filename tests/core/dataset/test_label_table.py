@@ -9,6 +9,14 @@ from core.errors import DataRootError
 
 BOXES = 'StudyInstanceUID,x,y,width,height,slice_number\n1.2,10.5,12,20,28,1\n1.3,1.25,2,8,9,"7"\n'
 EXPECTED = [["1.2", 1, 10.5, 12.0, 30.5, 40.0], ["1.3", 7, 1.25, 2.0, 9.25, 11.0]]
+
+
+def found(read, path):
+    table = read(path)
+    assert table is not None
+    return table
+
+
 COLUMNS = ["study_id", "slice_number", "left", "top", "right", "bottom"]
 
 
@@ -30,14 +38,14 @@ def test_boxes_are_read_however_they_were_written(tmp_path, change, encoding):
     text = change(BOXES)
     (tmp_path / "b.csv").write_bytes(text.removeprefix("\ufeff" * (encoding != "utf-8"))
                                      .encode(encoding))  # fmt: skip
-    boxes, problems = read_boxes(tmp_path / "b.csv")
+    boxes, problems = found(read_boxes, tmp_path / "b.csv")
     assert problems == []
     assert boxes[COLUMNS].to_numpy().tolist() == EXPECTED
 
 
 def test_a_decimal_comma_is_none_where_commas_separate(tmp_path):
     (tmp_path / "b.csv").write_text(BOXES.replace("10.5", '"10,5"'))
-    _, (problem,) = read_boxes(tmp_path / "b.csv")
+    _, (problem,) = found(read_boxes, tmp_path / "b.csv")
     assert (problem.line, problem.column) == (2, "x")
 
 
@@ -63,7 +71,7 @@ def test_a_table_without_a_heading_shows_none_of_its_cells(tmp_path):
 def test_lines_are_counted_from_the_top_of_the_file(tmp_path):
     text = "sep=,\r\n\r\nuid,C1,C2,C3,C4,C5,C6,C7\r\n\r\n1.2,0,0,0,0,0,0,7\r\n"
     (tmp_path / "t.csv").write_text(text, newline="")
-    labels, (problem,) = read_labels(tmp_path / "t.csv")
+    labels, (problem,) = found(read_labels, tmp_path / "t.csv")
     assert labels.empty
     assert (problem.line, problem.column) == (5, "C7")
 
@@ -71,7 +79,7 @@ def test_lines_are_counted_from_the_top_of_the_file(tmp_path):
 def test_without_patient_overall_it_is_the_largest_label(tmp_path):
     text = "uid,C1,C2,C3,C4,C5,C6,C7\n1.2,0,0,0,0,0,0,1\n1.3,0,0,0,0,0,0,0\n1.4,1,0,0,0,0,0,x\n"
     (tmp_path / "t.csv").write_text(text)
-    labels, (problem,) = read_labels(tmp_path / "t.csv")
+    labels, (problem,) = found(read_labels, tmp_path / "t.csv")
     assert labels["patient_overall"].tolist() == [True, False]
     assert (problem.line, problem.column) == (4, "C7")
 
