@@ -69,6 +69,7 @@ def _index(names: list[str], counts: np.ndarray) -> pd.DataFrame:
         "file": [f"{k + 1}.dcm" for k in number],
         "series_uid": np.repeat([f"{name}.1" for name in names], counts),
         "instance_number": number + 1,
+        "frame": 0,
         "slice_index": number,
         "role": np.where(number % 500 == 499, "localizer", "slice"),
         "z_mm": -0.8 * number,
@@ -82,7 +83,10 @@ def _index(names: list[str], counts: np.ndarray) -> pd.DataFrame:
 
 def ours(root: Path) -> Answer:
     """Load, check and join through the package."""
-    columns = ["study_id", "file", "instance_number", "slice_index", "role", "z_mm", "rows", "cols"]
+    columns = [
+        "study_id", "file", "instance_number", "frame", "slice_index", "role", "z_mm", "rows",
+        "cols",
+    ]  # fmt: skip
     slices = pd.read_parquet(root / "index.parquet", columns=columns)
     table = labelled_slices(check_boxes(read_data_set(root), slices), slices)
     chosen = table.loc[table["patient_overall"].fillna(value=False)]

@@ -45,9 +45,10 @@ class DataIndex:
     """Contents of the headers and tables of a data root.
 
     Attributes:
-        slices: One row per file, by study, the volume's slices first and in order: study_id, file
-            (name in the study's folder), series_uid, instance_number, slice_index (place among
-            the volume's files, 0 cranial; -1 outside the volume), role, z_mm, row_mm, column_mm,
+        slices: One row per slice or other file, by study, the volume's slices first and in order:
+            study_id, file (name in the study's folder), series_uid, instance_number, frame (from 1,
+            0 for a file of one image), slice_index (place among the slices that the volume was
+            made from, 0 cranial; -1 outside the volume), role, z_mm, row_mm, column_mm,
             thickness_mm, rows, cols, transfer_syntax, bytes, mtime_ns, sha256, of the file itself.
         studies: One row per study, of its volume as `read_series` turns it: study_id, n_files,
             n_slices, rows, cols, row_mm, z_spacing_mm, z_min_step_mm, z_max_step_mm,
@@ -185,7 +186,7 @@ def _changed_files(task: tuple[Path, dict[str, str]]) -> list[Path]:
     return [
         folder / name
         for name in names | expected.keys()
-        if name not in names or read_file(folder / name).sha256 != expected.get(name)
+        if name not in names or read_file(folder / name)[0].sha256 != expected.get(name)
     ]
 
 

@@ -13,9 +13,9 @@ from typing import Any, Final
 import numpy as np
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from core.dicom.codestream import COMPRESSED, CodestreamError, first_frame
+from core.dicom.codestream import COMPRESSED, CodestreamError, joined_fragments
 from core.dicom.geometry import Placement, place_slices
-from core.dicom.headers import SliceHeader, header_of, read_header
+from core.dicom.headers import SliceHeader, headers_of, read_headers
 from core.dicom.series import check_series, choose_series
 from core.errors import DicomSeriesError
 
@@ -24,9 +24,13 @@ _WHOLE_FILE_BYTES: Final = 64 << 20
 _COPY_AGAIN: Final = "copy the file again from its source"
 
 
+SliceKey = tuple[Path, int]
+"""A file and its frame, 0 where it holds one image."""
+
+
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """One file as it was read.
+    """One slice as it was read: a file, or a frame of a file that holds several.
 
     Attributes:
         path: The file.
@@ -46,10 +50,15 @@ class FileFacts:
     error: str = ""
     foreign: bool = False
 
+    @property
+    def key(self) -> SliceKey:
+        """File and frame."""
+        return (self.path, 0) if self.header is None else self.header.key
+
 
 @dataclass(frozen=True, slots=True)
 class FilePlace:
-    """Role and position of a file in its study.
+    """Role and position of a slice in its study.
 
     Attributes:
         role: "slice", "duplicate", "localizer", "other series", "not CT", "not DICOM" or
@@ -75,8 +84,12 @@ def list_files(folder: Path) -> list[tuple[str, int, int]]:
         return sorted((e.name, e.stat().st_size, e.stat().st_mtime_ns) for e in files)
 
 
-def read_file(path: Path) -> FileFacts:
-    """Read one file once, for its hash and its header; never raise for a bad file."""
+def read_file(path: Path) -> tuple[FileFacts, ...]:
+    """Read one file once, for its hash and its headers; never raise for a bad file.
+
+    Returns:
+        One per slice; a single one for a file without slices.
+    """
     size, changed, sha256 = 0, 0, ""
     try:
         with path.open("rb", buffering=0) as stream:
@@ -84,38 +97,45 @@ def read_file(path: Path) -> FileFacts:
             size, changed = status.st_size, status.st_mtime_ns
             if size > _WHOLE_FILE_BYTES:
                 sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-                header = read_header(path)
-                return FileFacts(path, size, changed, sha256, header, foreign=header is None)
-            content = stream.readall()
-        sha256 = hashlib.sha256(content).hexdigest()
-        header = header_of(path, content)
-        error = "" if header is None else _flaw(header, content)
+                headers, content = read_headers(path), None
+            else:
+                content = stream.readall()
+                sha256 = hashlib.sha256(content).hexdigest()
+                headers = headers_of(path, content)
     except DicomSeriesError as problem:
-        return FileFacts(path, size, changed, sha256, None, str(problem))
+        return (FileFacts(path, size, changed, sha256, None, str(problem)),)
     except OSError as problem:
         error = f"{path.name}: cannot be read ({problem.strerror}); check its permissions."
         # A wrong size makes the next run try the file again.
-        return FileFacts(path, 0, 0, "", None, error)
-    if header is None and _named_dicom(path):
-        error = f"{path.name}: it is named .dcm but is not DICOM; {_COPY_AGAIN}."
-    return FileFacts(path, size, changed, sha256, header, error, foreign=header is None)
+        return (FileFacts(path, 0, 0, "", None, error),)
+    if not headers:
+        named = _named_dicom(path) and content is not None
+        error = f"{path.name}: it is named .dcm but is not DICOM; {_COPY_AGAIN}." if named else ""
+        return (FileFacts(path, size, changed, sha256, None, error, foreign=True),)
+    return tuple(
+        FileFacts(
+            path, size, changed, sha256, header,
+            _flaw(header, size, content),
+        )
+        for header in headers
+    )  # fmt: skip
 
 
 def place_files(
     folder: Path, files: Sequence[FileFacts]
-) -> tuple[dict[Path, FilePlace], Placement | None, str]:
+) -> tuple[dict[SliceKey, FilePlace], Placement | None, str]:
     """Find the slices among the files of a study and order them, as `read_series` would.
 
     Args:
         folder: Folder named in errors.
-        files: The files of one study.
+        files: The slices and other files of one study.
 
     Returns:
-        The place of each file; the placement of the series, None if there is none; and why
+        The place of each; the placement of the series, None if there is none; and why
         `read_series` would refuse the folder, "" if it would not. A folder refused for one damaged
         file still has a placement of the others.
     """
-    places = {file.path: FilePlace(_role(file)) for file in files}
+    places = {file.key: FilePlace(_role(file)) for file in files}
     headers = [file.header for file in files if file.header is not None]
     errors = [file.error for file in files if file.header is None and not file.foreign]
     series: list[SliceHeader] = []
@@ -125,11 +145,11 @@ def place_files(
         check_series(folder, series)
     except DicomSeriesError as problem:
         errors.append(str(problem))
-    chosen = {header.path for header in series}
-    errors += [file.error for file in files if file.error and file.path in chosen]
-    for path, place in places.items():
-        if place.role == "slice" and path not in chosen:
-            places[path] = FilePlace("other series")
+    chosen = {header.key for header in series}
+    errors += [file.error for file in files if file.error and file.key in chosen]
+    for key, place in places.items():
+        if place.role == "slice" and key not in chosen:
+            places[key] = FilePlace("other series")
     try:
         # A slice with damaged pixels still has a position.
         placement = place_slices(series) if series else None
@@ -186,22 +206,22 @@ def _role(file: FileFacts) -> str:
 
 
 def _placed(
-    series: Sequence[SliceHeader], placement: Placement, places: dict[Path, FilePlace]
-) -> dict[Path, FilePlace]:
-    index = {header.path: i for i, header in enumerate(placement.headers)}
-    found: dict[Path, FilePlace] = {}
+    series: Sequence[SliceHeader], placement: Placement, places: dict[SliceKey, FilePlace]
+) -> dict[SliceKey, FilePlace]:
+    index = {header.key: i for i, header in enumerate(placement.headers)}
+    found: dict[SliceKey, FilePlace] = {}
     for header in series:
-        i = index.get(header.path, -1)
-        role = places[header.path].role
+        i = index.get(header.key, -1)
+        role = places[header.key].role
         if i >= 0:
-            found[header.path] = FilePlace(role, i, float(placement.z_mm[i]))
+            found[header.key] = FilePlace(role, i, float(placement.z_mm[i]))
         elif header.position is not None:
             z_mm = float(np.asarray(header.position) @ placement.normal)
-            found[header.path] = FilePlace("duplicate" if role == "slice" else role, -1, z_mm)
+            found[header.key] = FilePlace("duplicate" if role == "slice" else role, -1, z_mm)
     return found
 
 
-def _flaw(header: SliceHeader, content: bytes) -> str:
+def _flaw(header: SliceHeader, size: int, content: bytes | None) -> str:
     """Return why the pixels of a CT slice cannot be read, without decoding them; "" if they can."""
     problem = header.flaw
     if not header.modality and _named_dicom(header.path):
@@ -212,19 +232,20 @@ def _flaw(header: SliceHeader, content: bytes) -> str:
     if not problem and header.pixel_offset is None:
         problem = "it has no pixel data"
     if not problem:
-        problem = _cut_off(header, content)
+        problem = _cut_off(header, size, content)
     return f"{header.path.name}: {problem}; {_COPY_AGAIN}." if problem else ""
 
 
-def _cut_off(header: SliceHeader, content: bytes) -> str:
+def _cut_off(header: SliceHeader, size: int, content: bytes | None) -> str:
     if header.transfer_syntax == DeflatedExplicitVRLittleEndian:
         return ""
     start, length = header.pixel_offset or 0, header.pixel_length
     if length is not None:
-        return "its pixel data is truncated" if start + length > len(content) else ""
-    if header.transfer_syntax in COMPRESSED:
+        return "its pixel data is truncated" if start + length > size else ""
+    # A stream of several frames was walked to find them.
+    if content is not None and header.pixel_end is None and header.transfer_syntax in COMPRESSED:
         try:
-            first_frame(content[start:])
+            joined_fragments(content[start:])
         except CodestreamError as problem:
             return str(problem)
     return ""

@@ -1,7 +1,7 @@
 """One study's part of the index, stored in a separate file until something in its folder changes.
 
-A shard has one row per file with the header's facts, so that after one file changed the study can
-be placed again without reading the others, and the facts of the study.
+A shard has one row per slice (or other file) with the header's facts, so that after one file
+changed the study can be placed again without reading the others, and the facts of the study.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from core.dataset import quality
 from core.dataset.index_files import (
     FileFacts,
     FilePlace,
+    SliceKey,
     from_row,
     list_files,
     place_files,
@@ -43,9 +44,9 @@ _HEADER: Final = pa.struct(
     [
         *((name, pa.string()) for name in ("transfer_syntax", "sop_uid", "study_uid")),
         *((name, pa.string()) for name in ("series_uid", "modality", "flaw")),
-        *((name, pa.bool_()) for name in ("localizer", "rescaled")),
-        *((name, pa.int64()) for name in ("instance_number", "rows", "columns")),
-        *((name, pa.int64()) for name in ("pixel_offset", "pixel_length")),
+        *((name, pa.bool_()) for name in ("localizer", "rescaled", "lossy")),
+        *((name, pa.int64()) for name in ("instance_number", "frame", "rows", "columns")),
+        *((name, pa.int64()) for name in ("pixel_offset", "pixel_length", "pixel_end")),
         *((name, pa.list_(pa.float64())) for name in ("position", "orientation", "spacing")),
         *((name, pa.float64()) for name in ("slice_location", "thickness", "gantry_tilt")),
     ]
@@ -53,7 +54,7 @@ _HEADER: Final = pa.struct(
 INDEX_SCHEMA: Final = pa.schema(
     [
         *((name, pa.string()) for name in ("study_id", "file", "series_uid")),
-        *((name, pa.int32()) for name in ("instance_number", "slice_index")),
+        *((name, pa.int32()) for name in ("instance_number", "frame", "slice_index")),
         ("role", pa.string()),
         *((name, pa.float64()) for name in ("z_mm", "row_mm", "column_mm", "thickness_mm")),
         *((name, pa.int32()) for name in ("rows", "cols")),
@@ -93,7 +94,8 @@ class Shard:
     """One study's part of the index.
 
     Attributes:
-        table: Columns of `INDEX_SCHEMA`, one row per file; the volume's slices first, in order.
+        table: Columns of `INDEX_SCHEMA`, one row per slice or other file; the volume's slices
+            first, in order.
         facts: Columns of `studies.parquet` by name, as far as they follow from the files alone.
     """
 
@@ -124,14 +126,15 @@ def index_study(task: StudyTask) -> int:
     if old is not None and not problem and _listing(old) == listing:
         return 0
     known = _unchanged(task.folder, old, listing) if old is not None else {}
-    files = [known.get(name) or read_file(task.folder / name) for name, _, _ in listing]
+    found = [known.get(name) or read_file(task.folder / name) for name, _, _ in listing]
+    files = [facts for slices in found for facts in slices]
     places, placement, error = place_files(task.folder, files) if files else ({}, None, problem)
     if not files:
         error = f"{task.study_id}: {problem or 'the folder holds no files; copy the study again.'}"
-    rows = [_row(task.study_id, file, places[file.path]) for file in files]
-    rows.sort(key=lambda row: (row["slice_index"] < 0, row["slice_index"], row["file"]))
+    rows = [_row(task.study_id, file, places[file.key]) for file in files]
+    rows.sort(key=_row_order)
     _write(task.shard, rows, _facts(files, places, placement, error))
-    return len(files) - len(known)
+    return len(listing) - len(known)
 
 
 def read_shard(path: Path) -> Shard | None:
@@ -155,19 +158,21 @@ def _open(path: Path) -> pq.ParquetFile | None:
 def _listing(shard: pq.ParquetFile) -> list[tuple[str, int, int]]:
     columns = ("file", "bytes", "mtime_ns")
     table = shard.read(list(columns))
-    return sorted(zip(*(table[name].to_pylist() for name in columns), strict=True))
+    return sorted(set(zip(*(table[name].to_pylist() for name in columns), strict=True)))
 
 
 def _unchanged(
     folder: Path, shard: pq.ParquetFile, listing: Sequence[tuple[str, int, int]]
-) -> dict[str, FileFacts]:
+) -> dict[str, tuple[FileFacts, ...]]:
     now = set(listing)
     columns = ["file", "bytes", "mtime_ns", "sha256", "error", "foreign", "header"]
     rows = shard.read(columns).to_pylist()
+    known: defaultdict[str, list[FileFacts]] = defaultdict(list)
+    for row in rows:
+        if (row["file"], row["bytes"], row["mtime_ns"]) in now:
+            known[row["file"]].append(from_row(folder, row))
     return {
-        row["file"]: from_row(folder, row)
-        for row in rows
-        if (row["file"], row["bytes"], row["mtime_ns"]) in now
+        name: tuple(sorted(slices, key=lambda facts: facts.key)) for name, slices in known.items()
     }
 
 
@@ -178,6 +183,7 @@ def _row(study_id: str, file: FileFacts, place: FilePlace) -> dict[str, Any]:
         "study_id": study_id,
         "series_uid": header.series_uid if header else "",
         "instance_number": _int32(header.instance_number) if header else 0,
+        "frame": header.frame if header else 0,
         "slice_index": place.slice_index,
         "role": place.role,
         "z_mm": place.z_mm,
@@ -188,6 +194,14 @@ def _row(study_id: str, file: FileFacts, place: FilePlace) -> dict[str, Any]:
         "cols": header.columns if header else 0,
         "transfer_syntax": header.transfer_syntax if header else "",
     }
+
+
+def _row_order(row: dict[str, Any]) -> tuple[bool, int, str, int]:
+    return row["slice_index"] < 0, row["slice_index"], row["file"], row["frame"]
+
+
+def _row_order(row: dict[str, Any]) -> tuple[bool, int, str, int]:
+    return row["slice_index"] < 0, row["slice_index"], row["file"], row["frame"]
 
 
 def _int32(number: int) -> int:
@@ -204,7 +218,7 @@ def _write(path: Path, rows: list[dict[str, Any]], facts: dict[str, Any]) -> Non
 
 def _facts(
     files: Sequence[FileFacts],
-    places: dict[Path, FilePlace],
+    places: dict[SliceKey, FilePlace],
     placement: Placement | None,
     error: str,
 ) -> dict[str, Any]:
@@ -212,10 +226,10 @@ def _facts(
     series = [
         file.header
         for file in files
-        if file.header is not None and places[file.path].role in ("slice", "duplicate")
+        if file.header is not None and places[file.key].role in ("slice", "duplicate")
     ]
     return {
-        "n_files": len(files),
+        "n_files": len({file.path for file in files}),
         "error": error or None,
         **_geometry(placement),
         "flag_duplicate_positions": roles["duplicate"] > 0,
@@ -269,8 +283,8 @@ def _thickness(placement: Placement, grid: VolumeGrid) -> float | None:
 
 
 def _numbers(headers: Sequence[SliceHeader]) -> list[int]:
-    """Return the file numbers if all files have one, else the instance numbers."""
-    numbers = [_file_number(header.path) for header in headers]
+    """Return the file numbers if all slices have one, else the instance numbers."""
+    numbers = [None if header.frame else _file_number(header.path) for header in headers]
     found = [number for number in numbers if number is not None]
     return found if len(found) == len(headers) else [h.instance_number for h in headers]
 

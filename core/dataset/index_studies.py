@@ -74,7 +74,7 @@ def _unknown_slices(record: StudyRecord, shard: Shard) -> set[int]:
     """Return the slice numbers of boxes for which there is no slice."""
     if not record.boxes:
         return set()
-    files = shard.table.select(["file", "instance_number", "role"]).to_pandas()
+    files = shard.table.select(["file", "instance_number", "frame", "role"]).to_pandas()
     files = files.loc[files["role"].isin(["slice", "duplicate", "unreadable"])]
     return {number for number, _ in record.boxes} - set(file_numbers(files).tolist())
 

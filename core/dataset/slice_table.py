@@ -16,7 +16,7 @@ from core.errors import DataRootError
 from core.types import CTVolume
 
 _NEEDED: Final = (
-    "study_id", "file", "instance_number", "slice_index", "role", "z_mm", "rows", "cols",
+    "study_id", "file", "instance_number", "frame", "slice_index", "role", "z_mm", "rows", "cols",
 )  # fmt: skip
 
 
@@ -27,8 +27,8 @@ def check_boxes(data_set: DataSet, slices: pd.DataFrame) -> DataSet:
 
     Args:
         data_set: From `read_data_set`.
-        slices: The index's table, one row per file: study_id, file, instance_number, slice_index,
-            role, z_mm, rows, cols.
+        slices: The index's table, one row per slice: study_id, file, instance_number, frame,
+            slice_index, role, z_mm, rows, cols.
 
     Returns:
         The data set without those boxes, each named in `problems`.
@@ -56,8 +56,9 @@ def check_boxes(data_set: DataSet, slices: pd.DataFrame) -> DataSet:
 def boxes_on_slices(data_set: DataSet, slices: pd.DataFrame) -> pd.DataFrame:
     """Join every box with the index's row of its slice.
 
-    A box's slice_number is the DICOM file's number: `<k>.dcm`, else InstanceNumber. A box on a
-    file that repeats a position belongs to the slice that stands for that position.
+    A box's slice_number is the DICOM file's number: `<k>.dcm`, else InstanceNumber; in a file of
+    several frames it is the number of the frame, from 1. A box on a slice that repeats a position
+    belongs to the slice that stands for that position.
 
     Args:
         data_set: From `read_data_set`.
@@ -123,17 +124,27 @@ def labelled_slices(data_set: DataSet, slices: pd.DataFrame) -> pd.DataFrame:
 
 
 def file_numbers(slices: pd.DataFrame) -> NDArray[np.int64]:
-    """Return each row's DICOM file number: k of `<k>.dcm`, else its instance_number; int64."""
+    """Return each row's DICOM file number: k of `<k>.dcm`, else its instance_number; int64 (n,).
+
+    The frames of one file have instance numbers only.
+    """
     instances = slices["instance_number"].fillna(-1).to_numpy(np.int64)
     # Studies share their file names, so there are few distinct ones.
     code, names = pd.factorize(slices["file"])
     by_name = np.array([_digits(str(name)) for name in names], np.int64)[code]
-    return np.where(by_name < 0, instances, by_name)
+    frames = slices["frame"].to_numpy(np.int64)
+    return np.where((by_name < 0) | (frames > 0), instances, by_name)
 
 
 def volume_file_numbers(volume: CTVolume) -> NDArray[np.int64]:
-    """Return the number of each file of a volume, as `file_numbers` does; int64 (n_files,)."""
-    by_name = np.array([_digits(path.name) for path in volume.source_files], np.int64)
+    """Return the number of each slice that a volume was made from, as `file_numbers` does.
+
+    Returns:
+        int64 (n_files,).
+    """
+    files = volume.source_files
+    has_frames = len(set(files)) < len(files)
+    by_name = np.array([-1 if has_frames else _digits(path.name) for path in files], np.int64)
     return np.where(by_name < 0, np.array(volume.instance_numbers, np.int64), by_name)
 
 

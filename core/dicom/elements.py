@@ -3,6 +3,9 @@
 A plain file is walked element by element over its first bytes, which takes a sixth of the time a
 general parser needs. Whatever is not plain (big endian, deflated, an unknown value
 representation, elements out of order, a header beyond the first bytes) goes to pydicom.
+
+A file may lack the preamble, the file meta group or the transfer syntax in it: old archives and
+some exports write the bare data set. Its encoding then follows from the first element.
 """
 
 from __future__ import annotations
@@ -13,37 +16,39 @@ import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from pydicom import uid
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag
 
+from core.dicom.element_walk import (
+    LONG_VRS,
+    SHORT_VRS,
+    UNDEFINED,
+    NotPlainError,
+    element_at,
+    walk_elements,
+)
 from core.errors import DicomSeriesError
 
 HEAD_BYTES: Final = 1 << 16
-"""Enough for the whole header of nearly every CT file."""
+"""Enough for the whole header of nearly every CT file of one image."""
+LONG_HEAD_BYTES: Final = 16 << 20
+"""Enough for the header of a file of many frames, a kilobyte or two each."""
 
 _FIRST_PIXEL_TAG: Final = 0x7FE00008
 _PIXEL_DATA: Final = 0x7FE00010
 _META_GROUP: Final = b"\x02\0"
 _TRANSFER_SYNTAX: Final = 0x00020010
-_ITEM: Final = 0xFFFEE000
-_ITEM_END: Final = b"\xfe\xff\x0d\xe0"
-_SEQUENCE_END: Final = 0xFFFEE0DD
-_UNDEFINED: Final = 0xFFFFFFFF
 _META_START: Final = 132
 _MAX_INFLATED: Final = 96 << 20
 _MAX_READS: Final = 100_000
 """Two or three an element or item; CT headers have a few hundred, crafted ones have millions."""
+_BARE_ELEMENTS: Final = 3
+"""Elements by which a file without preamble is recognised."""
 _MEND_COPY: Final = "copy the file again from its source"
-_LONG_VRS: Final = frozenset(
-    (b"OB", b"OW", b"OF", b"OD", b"OL", b"OV", b"SQ", b"UC", b"UN", b"UR", b"UT", b"SV", b"UV")
-)
-_SHORT_VRS: Final = frozenset(
-    (b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FL", b"FD", b"IS", b"LO", b"LT", b"PN")
-) | frozenset((b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +56,24 @@ class Elements:
     """What was asked of one file.
 
     Attributes:
-        transfer_syntax: Its UID, "" where none is stated.
-        values: Raw bytes by tag, for the tags that are there and not sequences.
-        pixel_offset: Byte where the value of PixelData starts (after inflating, if deflated);
-            None without PixelData.
+        transfer_syntax: Its UID; where none is stated, the one that the first element fits.
+        values: Raw bytes by tag, for the tags that are there; of sequences only the functional
+            groups of frames.
+        pixel_offset: Byte where the value of PixelData starts (after inflating, if deflated), or
+            that of the frame; None without PixelData.
         pixel_length: Its length in bytes; None where undefined, as for encapsulated pixels.
+        pixel_end: Byte after the last fragment of a compressed frame; None for a whole file.
+        frame: Number of the frame, from 1; 0 for a whole file.
+        flaw: Why the frames of the file cannot be told apart, "" otherwise.
     """
 
     transfer_syntax: str
     values: Mapping[int, bytes]
     pixel_offset: int | None
     pixel_length: int | None
-
-
-class _NotPlainError(Exception):
-    """The quick walk meets something that only the general parser knows."""
+    pixel_end: int | None = None
+    frame: int = 0
+    flaw: str = ""
 
 
 def read_elements(path: Path, tags: Collection[BaseTag]) -> Elements | None:
@@ -78,13 +86,21 @@ def read_elements(path: Path, tags: Collection[BaseTag]) -> Elements | None:
     """
     with path.open("rb", buffering=0) as stream:
         head = stream.read(HEAD_BYTES)
-        if head[128:132] != b"DICM":
+        if not is_dicom(head):
             return None
         try:
             return _walk(head, tags)
-        except (_NotPlainError, struct.error, IndexError):
-            stream.seek(0)
-            return _parse(path, stream, tags)
+        except (NotPlainError, struct.error, IndexError):
+            head += stream.read(LONG_HEAD_BYTES)
+        try:
+            return _walk(head, tags)
+        except (NotPlainError, struct.error, IndexError):
+            return _parse(path, head + stream.read(), tags)
+
+
+def is_dicom(head: bytes) -> bool:
+    """Whether a file that starts with `head` is DICOM, with preamble or without."""
+    return head[128:132] == b"DICM" or _is_bare(head)
 
 
 def parse_elements(path: Path, content: bytes, tags: Collection[BaseTag]) -> Elements | None:
@@ -94,12 +110,12 @@ def parse_elements(path: Path, content: bytes, tags: Collection[BaseTag]) -> Ele
         DicomSeriesError: Its deflated content is damaged, or it is absurdly large.
         Exception: Whatever pydicom raises on a broken header.
     """
-    if content[128:132] != b"DICM":
+    if not is_dicom(content[:HEAD_BYTES]):
         return None
     try:
         return _walk(content, tags)
-    except (_NotPlainError, struct.error, IndexError):
-        return _parse(path, io.BytesIO(content), tags)
+    except (NotPlainError, struct.error, IndexError):
+        return _parse(path, content, tags)
 
 
 def inflate(path: Path, content: bytes) -> bytes:
@@ -125,89 +141,57 @@ def _walk(head: bytes, tags: Collection[BaseTag]) -> Elements:
     """Read a plain little-endian file from its first bytes."""
     syntax, start = _file_meta(head)
     if syntax in (uid.DeflatedExplicitVRLittleEndian, uid.ExplicitVRBigEndian):
-        raise _NotPlainError
+        raise NotPlainError
+    return _walk_data_set(head, start, syntax, tags)
+
+
+def _walk_data_set(head: bytes, start: int, syntax: str, tags: Collection[BaseTag]) -> Elements:
     values: dict[int, bytes] = {}
     explicit = syntax != uid.ImplicitVRLittleEndian
-    end = _walk_elements(head, start, explicit, tags, values, _PIXEL_DATA)
-    tag, length, offset = _element(head, end, explicit)
+    end = walk_elements(head, start, explicit, tags, values, _PIXEL_DATA)
+    tag, length, offset = element_at(head, end, explicit)
     if tag != _PIXEL_DATA:
-        raise _NotPlainError
-    return Elements(syntax, values, offset, None if length == _UNDEFINED else length)
+        raise NotPlainError
+    return Elements(syntax, values, offset, None if length == UNDEFINED else length)
 
 
 def _file_meta(head: bytes) -> tuple[str, int]:
     """Return transfer syntax and start of the data set, without trust in the group's length."""
-    syntax, position = "", _META_START
+    syntax, position = "", _META_START if head[128:132] == b"DICM" else 0
     while head.startswith(_META_GROUP, position):
-        tag, length, start = _element(head, position, True)
+        tag, length, start = element_at(head, position, True)
         position = start + length
         if tag == _TRANSFER_SYNTAX:
             syntax = head[start:position].decode("ascii", "replace").strip(" \0")
-    return syntax, position
+    return syntax or _encoding_at(head, position), position
 
 
-def _walk_elements(
-    head: bytes,
-    position: int,
-    explicit: bool,
-    tags: Collection[int],
-    values: dict[int, bytes],
-    stop: int,
-) -> int:
-    """Collect `tags` into `values` and return where the first element at or above `stop` is."""
-    last = -1
-    while True:
-        tag, length, start = _element(head, position, explicit)
-        if tag >= stop:
-            return position
-        if tag <= last:
-            raise _NotPlainError
-        last = tag
-        position = _end(head, length, start, explicit)
-        if tag in tags and length != _UNDEFINED:
-            values[tag] = head[start:position]
+def _encoding_at(head: bytes, position: int) -> str:
+    """Return the transfer syntax of uncompressed data that its first element fits."""
+    if head[position + 4 : position + 6] not in LONG_VRS | SHORT_VRS:
+        return uid.ImplicitVRLittleEndian
+    # The first group is 0008: its low byte comes first, or its high byte.
+    is_big = head[position] == 0 and head[position + 1] != 0
+    return uid.ExplicitVRBigEndian if is_big else uid.ExplicitVRLittleEndian
 
 
-def _end(head: bytes, length: int, start: int, explicit: bool) -> int:
-    """Return where an element's value ends."""
-    if length == _UNDEFINED:
-        return _sequence_end(head, start, explicit)
-    if start + length > len(head):
-        raise _NotPlainError
-    return start + length
-
-
-def _sequence_end(head: bytes, position: int, explicit: bool) -> int:
-    """Return where a sequence of undefined length ends (PS3.5 section 7.5)."""
-    while True:
-        group, element, length = struct.unpack_from("<HHL", head, position)
-        tag = group << 16 | element
-        position += 8
-        if tag == _SEQUENCE_END:
-            return position
-        if tag != _ITEM:
-            raise _NotPlainError
-        if length != _UNDEFINED:
-            position += length
-            continue
-        while head[position : position + 4] != _ITEM_END:
-            _, inner, start = _element(head, position, explicit)
-            position = _end(head, inner, start, explicit)
-        position += 8
-
-
-def _element(head: bytes, position: int, explicit: bool) -> tuple[int, int, int]:
-    """Return tag, length and start of the value of the element at `position`."""
-    if not explicit:
-        group, element, length = struct.unpack_from("<HHL", head, position)
-        return group << 16 | element, length, position + 8
-    group, element, vr, length = struct.unpack_from("<HH2sH", head, position)
-    if vr in _SHORT_VRS:
-        return group << 16 | element, length, position + 8
-    if vr in _LONG_VRS:
-        (length,) = struct.unpack_from("<L", head, position + 8)
-        return group << 16 | element, length, position + 12
-    raise _NotPlainError
+def _is_bare(head: bytes) -> bool:
+    """Whether a file without preamble starts with elements of group 2 or 8 in ascending order."""
+    if head[:3] == b"\0\x08\0":
+        return head[4:6] in SHORT_VRS
+    if head[:2] not in (_META_GROUP, b"\x08\0"):
+        return False
+    explicit = head[4:6] in LONG_VRS | SHORT_VRS
+    position, last = 0, -1
+    try:
+        for _ in range(_BARE_ELEMENTS):
+            tag, length, start = element_at(head, position, explicit)
+            if tag <= last or start + length > len(head):
+                return False
+            position, last = start + length, tag
+    except (NotPlainError, struct.error, IndexError):
+        return False
+    return True
 
 
 class _BoundedReads(io.BytesIO):
@@ -227,13 +211,17 @@ class _BoundedReads(io.BytesIO):
         return super().read(size)
 
 
-def _parse(path: Path, stream: BinaryIO, tags: Collection[BaseTag]) -> Elements:
+def _parse(path: Path, content: bytes, tags: Collection[BaseTag]) -> Elements:
     """Read any DICOM file through pydicom."""
-    content = stream.read()
     syntax, start = _file_meta(content)
-    deflated = syntax == uid.DeflatedExplicitVRLittleEndian
-    data = _BoundedReads(path, inflate(path, content) if deflated else content)
-    data.seek(0 if deflated else start)
+    if syntax == uid.DeflatedExplicitVRLittleEndian:
+        content, start = inflate(path, content), 0
+        try:
+            return _walk_data_set(content, start, syntax, tags)
+        except (NotPlainError, struct.error, IndexError):
+            pass
+    data = _BoundedReads(path, content)
+    data.seek(start)
     pixels: list[tuple[int, int, int]] = []
 
     def at_pixels(tag: BaseTag, _vr: str | None, length: int) -> bool:
@@ -254,7 +242,7 @@ def _parse(path: Path, stream: BinaryIO, tags: Collection[BaseTag]) -> Elements:
     if not pixels or pixels[-1][0] != _PIXEL_DATA:
         return Elements(syntax, values, None, None)
     _, offset, length = pixels[-1]
-    return Elements(syntax, values, offset, None if length == _UNDEFINED else length)
+    return Elements(syntax, values, offset, None if length == UNDEFINED else length)
 
 
 def _raw(dataset: Dataset, tag: BaseTag) -> bytes | None:

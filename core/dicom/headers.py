@@ -7,17 +7,24 @@ no patient text is ever decoded.
 
 from __future__ import annotations
 
+import io
 import math
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from pydicom.tag import BaseTag, Tag
-from pydicom.uid import CTImageStorage, ExplicitVRBigEndian
+from pydicom.uid import (
+    CTImageStorage,
+    EnhancedCTImageStorage,
+    ExplicitVRBigEndian,
+    LegacyConvertedEnhancedCTImageStorage,
+)
 
 from core.dicom.elements import Elements, parse_elements, read_elements
+from core.dicom.multiframe import FRAME_TAGS, has_frames, split_frames
 from core.errors import DicomSeriesError
 
 MAX_EDGE: Final = 4096
@@ -30,9 +37,15 @@ _KEYWORDS: Final = (
     "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "BitsAllocated",
     "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue",
     "PixelPaddingRangeLimit", "RescaleSlope", "RescaleIntercept",
+    "LossyImageCompression",
 )  # fmt: skip
 _TAGS: Final[dict[str, BaseTag]] = {keyword: Tag(keyword) for keyword in _KEYWORDS}
-_TAG_SET: Final = frozenset(_TAGS.values())
+_TAG_SET: Final = frozenset(_TAGS.values()) | FRAME_TAGS
+
+
+_CT_CLASSES: Final = frozenset(
+    (CTImageStorage, EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +74,7 @@ class PixelFormat:
 
 @dataclass(frozen=True, slots=True)
 class SliceHeader:
-    """One image file: where it belongs and where its pixels are.
+    """One slice, a file of one image or a frame of several: its place and its pixels.
 
     Attributes:
         path: The file.
@@ -69,8 +82,13 @@ class SliceHeader:
         position: ImagePositionPatient, LPS mm.
         orientation: ImageOrientationPatient, direction of a row, then of a column.
         spacing: PixelSpacing in mm, (between rows, between columns).
-        pixel_offset: Byte where the value of PixelData starts (after inflating, if deflated).
+        instance_number: InstanceNumber, 0 where absent; of a frame its number in the file.
+        pixel_offset: Byte where the value of PixelData starts (after inflating, if deflated), or
+            the frame's part of it.
         pixel_length: Its length in bytes; None where undefined (encapsulated).
+        pixel_end: Byte after the last fragment of a compressed frame; None for a file of one image.
+        frame: Number of the frame, from 1; 0 for a file of one image.
+        lossy: LossyImageCompression: True or False as stated, None where absent.
         format: None where the file does not state it in full; see `SliceHeader.flaw`.
         flaw: What keeps this file from being read as a CT slice, "" for nothing.
     """
@@ -96,30 +114,48 @@ class SliceHeader:
     rescaled: bool
     format: PixelFormat | None
     flaw: str
+    pixel_end: int | None = None
+    frame: int = 0
+    lossy: bool | None = None
+
+    @property
+    def key(self) -> tuple[Path, int]:
+        """What tells the slice from the others: its file and its frame."""
+        return self.path, self.frame
 
 
-def read_header(path: Path) -> SliceHeader | None:
-    """Read the header of one file; None where it is not a DICOM file.
+def read_headers(path: Path) -> tuple[SliceHeader, ...]:
+    """Read the header of every slice in one file; none where it is not a DICOM file.
 
     Raises:
         DicomSeriesError: The file starts as DICOM but is broken, or it cannot be opened.
     """
-    return _guarded(path, lambda: read_elements(path, _TAG_SET))
+    return _guarded(path, lambda: read_elements(path, _TAG_SET), lambda: path.open("rb"))
 
 
-def header_of(path: Path, content: bytes) -> SliceHeader | None:
-    """Do what `read_header` does with the whole content of the file `path`, without reading it.
+def headers_of(path: Path, content: bytes) -> tuple[SliceHeader, ...]:
+    """Do what `read_headers` does with the whole content of the file `path`, without reading it.
 
     Raises:
         DicomSeriesError: The content starts as DICOM but is broken.
     """
-    return _guarded(path, lambda: parse_elements(path, content, _TAG_SET))
+    return _guarded(
+        path, lambda: parse_elements(path, content, _TAG_SET), lambda: io.BytesIO(content)
+    )
 
 
-def _guarded(path: Path, read: Callable[[], Elements | None]) -> SliceHeader | None:
+def _guarded(
+    path: Path, read: Callable[[], Elements | None], again: Callable[[], BinaryIO]
+) -> tuple[SliceHeader, ...]:
     try:
         elements = read()
-        return None if elements is None else _header(path, elements)
+        if elements is None:
+            return ()
+        if not has_frames(elements) or _modality(_RawValues(elements)) != "CT":
+            return (_header(path, elements),)
+        with again() as stream:
+            frames = split_frames(elements, stream, _TAG_SET)
+        return tuple(_header(path, frame) for frame in frames)
     except OSError as error:
         raise DicomSeriesError(
             path, f"cannot be opened ({error.strerror})", "check the file's permissions"
@@ -181,7 +217,7 @@ def _header(path: Path, elements: Elements) -> SliceHeader:
         sop_uid=raw.text("SOPInstanceUID"),
         study_uid=raw.text("StudyInstanceUID"),
         series_uid=raw.text("SeriesInstanceUID"),
-        modality=raw.text("Modality") or _modality_of_class(raw.text("SOPClassUID")),
+        modality=_modality(raw),
         localizer="LOCALIZER" in raw.text("ImageType").upper().split("\\"),
         instance_number=int(number) if number is not None and abs(number) < 1 << 31 else 0,
         position=raw.vector("ImagePositionPatient", 3),
@@ -196,12 +232,16 @@ def _header(path: Path, elements: Elements) -> SliceHeader:
         pixel_length=elements.pixel_length,
         rescaled=bool(raw.raw("RescaleSlope") and raw.raw("RescaleIntercept")),
         format=pixel_format,
-        flaw=flaw or _size_flaw(rows, columns),
+        flaw=elements.flaw or flaw or _size_flaw(rows, columns),
+        pixel_end=elements.pixel_end,
+        frame=elements.frame,
+        lossy={"00": False, "01": True}.get(raw.text("LossyImageCompression")),
     )
 
 
-def _modality_of_class(sop_class: str) -> str:
-    return "CT" if sop_class == CTImageStorage else ""
+def _modality(raw: _RawValues) -> str:
+    stated = raw.text("Modality")
+    return stated or ("CT" if raw.text("SOPClassUID") in _CT_CLASSES else "")
 
 
 def _size_flaw(rows: int, columns: int) -> str:
@@ -215,8 +255,6 @@ def _pixel_format(raw: _RawValues) -> tuple[PixelFormat | None, str]:
     if (raw.uint("SamplesPerPixel") or 1) != 1 or not photometric.startswith("MONOCHROME"):
         known = photometric if photometric.replace("_", "").isalnum() else "unknown"
         return None, f"its pixels are {known[:16]}, not one grey value each"
-    if (raw.number("NumberOfFrames") or 1) != 1:
-        return None, "it holds several frames, and only single-frame CT files are read"
     allocated = raw.uint("BitsAllocated") or 0
     stored = raw.uint("BitsStored") or allocated
     high_bit = raw.uint("HighBit")

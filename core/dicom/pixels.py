@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
 
@@ -11,7 +13,14 @@ from numpy.typing import NDArray
 from pydicom import uid
 
 from core.constants import HU_AIR
-from core.dicom.codestream import COMPRESSED, CodestreamError, decode, first_frame
+from core.dicom.codestream import (
+    COMPRESSED,
+    LOSSY,
+    CodestreamError,
+    Decoded,
+    decode,
+    joined_fragments,
+)
 from core.dicom.elements import inflate
 from core.dicom.headers import PixelFormat, SliceHeader
 from core.errors import DicomSeriesError
@@ -25,6 +34,8 @@ _UNCOMPRESSED: Final[frozenset[str]] = frozenset(
     )
 )
 _MAX_COMPRESSED_BYTES: Final = 256 << 20
+_MAX_PADDING: Final = 4096
+"""Bytes behind the pixels that count as padding: the largest block that writers pad to."""
 _MEND_COPY: Final = "copy the file again from its source or remove it"
 
 
@@ -58,6 +69,40 @@ def check_pixel_length(header: SliceHeader) -> None:
         raise _unreadable(header, error) from error
 
 
+def pixel_notes(headers: Sequence[SliceHeader]) -> list[str]:
+    """Return sentences for the user about how the pixels of a series are stored."""
+    notes: list[str] = []
+    padded = sum(_is_padded(header) for header in headers)
+    if padded:
+        notes.append(
+            f"PixelData is longer than Rows × Columns need in {padded} of {len(headers)} slices; "
+            "the rest was taken as padding."
+        )
+    lossy = [header for header in headers if _is_lossy(header)]
+    if lossy:
+        method = LOSSY.get(lossy[0].transfer_syntax, "method not stated")
+        notes.append(
+            f"The pixels were compressed with loss ({method}): their HU differ from the scanner's, "
+            "and fine fracture lines may be missing."
+        )
+    return notes
+
+
+def _is_padded(header: SliceHeader) -> bool:
+    if header.pixel_length is None or header.format is None:
+        return False
+    size = header.rows * header.columns * (header.format.bits_allocated // 8)
+    return header.pixel_length > size + size % 2
+
+
+def _is_lossy(header: SliceHeader) -> bool:
+    """Whether a loss is stated, or possible and not denied."""
+    always = (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit)
+    if header.lossy is None or header.transfer_syntax in always:
+        return header.transfer_syntax in LOSSY
+    return header.lossy
+
+
 def read_slice(header: SliceHeader, out: NDArray[np.int16]) -> None:
     """Read one file's pixels as HU.
 
@@ -74,14 +119,16 @@ def read_slice(header: SliceHeader, out: NDArray[np.int16]) -> None:
     check_transfer_syntax(header)
     try:
         if header.transfer_syntax in COMPRESSED:
-            stored = _compressed(header, header.format, header.pixel_offset)
+            stored, bits = _compressed(header, header.format, header.pixel_offset)
         else:
-            stored = _uncompressed(header, header.format, header.pixel_offset)
+            stored, bits = _uncompressed(header, header.format, header.pixel_offset), None
     except CodestreamError as error:
         raise DicomSeriesError(header.path, str(error), _MEND_COPY) from error
     except OSError as error:
         raise _unreadable(header, error) from error
-    to_hu(stored, header.format, out)
+    # Where header and stream differ, the encoder knew the pixels and the header was copied.
+    stated = header.format if bits is None else replace(header.format, bits_stored=bits)
+    to_hu(stored, stated, out)
 
 
 def to_hu(stored: NDArray[Any], pixel_format: PixelFormat, out: NDArray[np.int16]) -> None:
@@ -144,20 +191,35 @@ def _uncompressed(header: SliceHeader, pixel_format: PixelFormat, offset: int) -
     size = _stated_size(header, pixel_format)
     content = _content(header, offset, size)
     _check_there(len(content), size)
+    _check_padding(header, offset, size)
     dtype = np.dtype(f"{'>' if big_endian else '<'}u{width}")
     return np.frombuffer(content, dtype).reshape(header.rows, header.columns)
 
 
 def _stated_size(header: SliceHeader, pixel_format: PixelFormat) -> int:
-    """Return the bytes that the pixels need, where PixelData has that length."""
+    """Return the bytes that the pixels need, where PixelData holds them and no more than padding.
+
+    An odd value is padded to even length (PS3.5 section 7.1.1); some writers pad to a block.
+    """
     size = header.rows * header.columns * (pixel_format.bits_allocated // 8)
-    # An odd value is padded to even length (PS3.5 section 7.1.1).
-    if header.pixel_length not in (size, size + size % 2):
+    if header.pixel_length is None:
+        raise CodestreamError("its pixels are compressed by a method that it does not state")
+    if not size <= header.pixel_length <= size + _MAX_PADDING:
         raise CodestreamError(
             f"it has {header.pixel_length} bytes of pixel data where {header.rows} × "
             f"{header.columns} pixels need {size}"
         )
     return size
+
+
+def _check_padding(header: SliceHeader, offset: int, size: int) -> None:
+    """Refuse pixels behind those of the stated size: with other Columns the image is sheared."""
+    length = header.pixel_length or 0
+    if length > size + size % 2 and any(_content(header, offset + size, length - size)):
+        raise CodestreamError(
+            f"it has {length} bytes of pixel data where {header.rows} × {header.columns} pixels "
+            f"need {size}, and the rest is no padding"
+        )
 
 
 def _check_there(found: int, size: int) -> None:
@@ -173,11 +235,13 @@ def _unreadable(header: SliceHeader, error: OSError) -> DicomSeriesError:
     )
 
 
-def _compressed(header: SliceHeader, pixel_format: PixelFormat, offset: int) -> NDArray[Any]:
+def _compressed(header: SliceHeader, pixel_format: PixelFormat, offset: int) -> Decoded:
     if header.pixel_length is not None:
         raise CodestreamError("its compressed pixel data is not in fragments as DICOM demands")
+    end = header.pixel_end
+    size = _MAX_COMPRESSED_BYTES if end is None else min(end - offset, _MAX_COMPRESSED_BYTES)
     return decode(
-        first_frame(_content(header, offset, _MAX_COMPRESSED_BYTES)),
+        joined_fragments(_content(header, offset, size), has_table=end is None),
         header.transfer_syntax,
         rows=header.rows,
         columns=header.columns,

@@ -18,9 +18,14 @@ from numpy.typing import NDArray
 
 from core.dicom.gantry_tilt import shift_plane
 from core.dicom.geometry import Placement, place_slices
-from core.dicom.headers import SliceHeader, read_header
+from core.dicom.headers import SliceHeader, read_headers
 from core.dicom.orientation import to_file_order
-from core.dicom.pixels import check_pixel_length, check_transfer_syntax, read_slice
+from core.dicom.pixels import (
+    check_pixel_length,
+    check_transfer_syntax,
+    pixel_notes,
+    read_slice,
+)
 from core.dicom.volume_grid import VolumeGrid, placed_volume, volume_grid
 from core.errors import DicomSeriesError
 from core.types import CTVolume, Progress
@@ -31,6 +36,8 @@ logger = logging.getLogger(__name__)
 MAX_VOLUME_BYTES: Final = 4 << 30
 MAX_WORKERS: Final = 16
 MIN_FILES_FOR_THREADS: Final = 8
+_FRAME_BYTES: Final = 1 << 18
+"""About the size of a compressed slice."""
 
 
 def read_series(
@@ -57,8 +64,8 @@ def read_series(
             the mend.
     """
     files = series_files(folder)
-    with _pool(jobs, len(files)) as pool:
-        headers, foreign = read_headers(files, pool)
+    with _pool(jobs, _pieces(files)) as pool:
+        headers, foreign = headers_of_files(files, pool)
         notes = [_counted(foreign, "file is not DICOM and was", "files are not DICOM and were")]
         series = choose_series(folder, headers, notes)
         check_series(folder, series)
@@ -71,15 +78,22 @@ def read_series(
     return placed_volume(placement, grid, hu, [*notes, *_notes(placement)])
 
 
+def _pieces(files: Sequence[Path]) -> int:
+    """Number of files; where they are few, about the number of frames that their size allows."""
+    if len(files) >= MIN_FILES_FOR_THREADS:
+        return len(files)
+    return max(len(files), sum(file.stat().st_size for file in files) // _FRAME_BYTES)
+
+
 @contextlib.contextmanager
-def _pool(jobs: int | None, files: int) -> Iterator[ThreadPoolExecutor | None]:
+def _pool(jobs: int | None, pieces: int) -> Iterator[ThreadPoolExecutor | None]:
     """Yield worker threads, or None where one thread is enough.
 
     Threads, not processes: reading, decoding and the mapping to HU leave the interpreter free, all
     write into one array, and a pool of processes takes longer to start than a series to read.
     """
     workers = min(_cores() if jobs is None else jobs, MAX_WORKERS)
-    if workers <= 1 or files < MIN_FILES_FOR_THREADS:
+    if workers <= 1 or pieces < MIN_FILES_FOR_THREADS:
         yield None
         return
     pool = ThreadPoolExecutor(workers, thread_name_prefix="read-series")
@@ -95,7 +109,7 @@ def _cores() -> int:
 
 def _notes(placement: Placement) -> list[str]:
     headers = placement.headers
-    notes = list(placement.notes)
+    notes = [*placement.notes, *pixel_notes(headers)]
     if not all(header.rescaled for header in headers):
         notes.append("RescaleSlope or RescaleIntercept is missing; stored values are taken as HU.")
     if any(header.format is not None and header.format.inverted for header in headers):
@@ -129,13 +143,12 @@ def series_files(folder: Path) -> list[Path]:
     return files
 
 
-def read_headers(
+def headers_of_files(
     files: Sequence[Path], pool: ThreadPoolExecutor | None
 ) -> tuple[list[SliceHeader], int]:
-    """Return the DICOM files' headers and the number of other files."""
-    found = list((pool.map if pool else map)(read_header, files))
-    headers = [header for header in found if header is not None]
-    return headers, len(files) - len(headers)
+    """Return the headers of all slices in the DICOM files, and the number of other files."""
+    found = list((pool.map if pool else map)(read_headers, files))
+    return list(itertools.chain.from_iterable(found)), sum(not headers for headers in found)
 
 
 def choose_series(

@@ -9,8 +9,8 @@ import numpy as np
 
 from core.constants import HU_AIR
 from core.dicom.geometry import place_slices
-from core.dicom.headers import SliceHeader, read_header
-from core.dicom.series import choose_series, read_headers, read_series, series_files
+from core.dicom.headers import SliceHeader, read_headers
+from core.dicom.series import choose_series, headers_of_files, read_series, series_files
 from core.dicom.volume_grid import placed_volume, volume_grid
 from core.errors import DicomSeriesError
 from core.types import AS_STORED, AxisOrder, CTVolume
@@ -46,7 +46,7 @@ def series_axes(folder: Path) -> AxisOrder:
     A folder that `read_series` would refuse counts as stored in the usual orientation.
     """
     try:
-        headers, _ = read_headers(series_files(folder), None)
+        headers, _ = headers_of_files(series_files(folder), None)
         return place_slices(choose_series(folder, headers, [])).axes
     except DicomSeriesError:
         return AS_STORED
@@ -58,15 +58,15 @@ def _plain_series(folder: Path) -> Sequence[SliceHeader] | None:
         files = sorted(file for file in folder.iterdir() if not file.name.startswith("."))
     except OSError:
         return None
-    headers = [read_header(file) if file.is_file() else None for file in files]
+    found = [read_headers(file) if file.is_file() else () for file in files]
+    headers = [header for slices in found for header in slices]
     plain = [
         header
         for header in headers
-        if header is not None
-        and header.modality == "CT"
+        if header.modality == "CT"
         and not header.localizer
         and not header.flaw
         and header.pixel_offset is not None
     ]
     one_series = len({header.series_uid for header in plain}) == 1
-    return plain if one_series and len(plain) == len(headers) else None
+    return plain if one_series and all(found) and len(plain) == len(headers) else None

@@ -34,8 +34,9 @@ from tests.core.dataset.made_root import (
 )
 
 SLICE_COLUMNS = [
-    "study_id", "file", "series_uid", "instance_number", "slice_index", "role", "z_mm", "row_mm",
-    "column_mm", "thickness_mm", "rows", "cols", "transfer_syntax", "bytes", "mtime_ns", "sha256",
+    "study_id", "file", "series_uid", "instance_number", "frame", "slice_index", "role", "z_mm",
+    "row_mm", "column_mm", "thickness_mm", "rows", "cols", "transfer_syntax", "bytes", "mtime_ns",
+    "sha256",
 ]  # fmt: skip
 STUDY_COLUMNS = [
     "study_id", "n_files", "n_slices", "rows", "cols", "row_mm", "z_spacing_mm", "z_min_step_mm",

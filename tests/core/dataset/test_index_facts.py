@@ -280,7 +280,8 @@ def test_a_study_has_an_error_exactly_where_it_cannot_be_read(root):
     content = path.read_bytes()
     for keep in range(0, len(content) + 1, 23):
         path.write_bytes(content[:keep])
-        files = [read_file(path.parent / name) for name, _, _ in list_files(path.parent)]
+        names = [name for name, _, _ in list_files(path.parent)]
+        files = [facts for name in names for facts in read_file(path.parent / name)]
         _, _, error = place_files(path.parent, files)
         try:
             read_series(path.parent)

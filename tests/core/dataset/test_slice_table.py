@@ -26,6 +26,7 @@ def slice_rows(study="1.1", n=4, *, first_number=1, rows=512, cols=500, descendi
             "study_id": study,
             "file": [f"{k}.dcm" for k in number],
             "instance_number": number,
+            "frame": 0,
             "slice_index": np.arange(n)[::-1] if descending else np.arange(n),
             "role": "slice",
             "z_mm": (-2.0 if not descending else 2.0) * np.arange(n),

@@ -16,6 +16,7 @@ from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
+    HTJ2KLossless,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGLossless,
@@ -35,6 +36,7 @@ SYNTAXES = {
     "jpeg-lossless-p14": JPEGLossless,
     "jpeg-ls": JPEGLSLossless,
     "jpeg2000": JPEG2000Lossless,
+    "htj2k": HTJ2KLossless,
     "rle": RLELossless,
 }
 """Every transfer syntax `write_ct_series` can write, by a short name."""
@@ -161,19 +163,31 @@ def _set_pixels(ds: Dataset, stored: NDArray[Any], syntax: str) -> None:
         ds.PixelData = stored.astype(">u2" if syntax == "big-endian" else "<u2").tobytes()
         ds["PixelData"].VR = "OW"
         return
-    if syntax == "jpeg2000":
-        frame = imagecodecs.jpeg2k_encode(
-            stored, level=0, codecformat="j2k", reversible=True, bitspersample=bits
-        )
-    else:
-        # JPEG and JPEG-LS streams carry no sign: the bits of a signed value go in as they are.
-        bare = stored.astype(np.uint16) & np.uint16((1 << bits) - 1)
-        if syntax == "jpeg-ls":
-            frame = imagecodecs.jpegls_encode(bare)
-        else:
-            predictor = 1 if syntax == "jpeg-lossless" else 6
-            frame = imagecodecs.jpeg8_encode(
-                bare, lossless=True, predictor=predictor, bitspersample=bits
-            )
-    ds.PixelData = encapsulate([bytes(frame)])
+    ds.PixelData = encapsulate([encoded_frame(stored, syntax, bits)])
     ds["PixelData"].VR = "OB"
+
+
+def encoded_frame(stored: NDArray[Any], syntax: str, bits: int) -> bytes:
+    """Compress one image without loss.
+
+    Args:
+        stored: int16 or uint16, (y, x).
+        syntax: A compressed key of `SYNTAXES`, not "rle".
+        bits: BitsStored.
+    """
+    if syntax == "jpeg2000":
+        return bytes(
+            imagecodecs.jpeg2k_encode(
+                stored, level=0, codecformat="j2k", reversible=True, bitspersample=bits
+            )
+        )
+    if syntax == "htj2k":
+        return bytes(imagecodecs.htj2k_encode(stored, reversible=True))
+    # JPEG and JPEG-LS streams carry no sign: the bits of a signed value go in as they are.
+    bare = stored.astype(np.uint16) & np.uint16((1 << bits) - 1)
+    if syntax == "jpeg-ls":
+        return bytes(imagecodecs.jpegls_encode(bare))
+    predictor = 1 if syntax == "jpeg-lossless" else 6
+    return bytes(
+        imagecodecs.jpeg8_encode(bare, lossless=True, predictor=predictor, bitspersample=bits)
+    )

@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from core.dicom import elements
-from core.dicom.headers import read_header
+from core.dicom.headers import read_headers
 from core.dicom.series import read_series
 from core.errors import DicomSeriesError
 from tests.core.dicom.dicom_factory import SYNTAXES, made_hu, write_ct_series
@@ -38,13 +38,13 @@ def with_sequences(ds, _k):
 @pytest.mark.parametrize("edit", [None, with_sequences])
 def test_the_quick_walk_reads_what_pydicom_reads(tmp_path, monkeypatch, syntax, edit):
     (file,) = write_ct_series(tmp_path, made_hu(1), syntax=syntax, padding=7, edit=edit)
-    quick = read_header(file)
+    (quick,) = read_headers(file)
 
     def never(*_):
-        raise elements._NotPlainError
+        raise elements.NotPlainError
 
-    monkeypatch.setattr(elements, "_walk", never)
-    assert read_header(file) == quick
+    monkeypatch.setattr(elements, "_walk_data_set", never)
+    assert read_headers(file) == (quick,)
     assert quick.rows == 12
     assert quick.format.padding == (7, 7)
 

@@ -18,7 +18,7 @@ import numpy as np
 from core.constants import VERTEBRAE
 from core.dataset.index import build_index, verify_index
 from core.dataset.index_shards import StudyTask, index_study
-from core.dicom.headers import read_header
+from core.dicom.headers import read_headers
 from core.dicom.series import read_series
 from core.errors import CSpineError, DicomSeriesError
 from core.system.parallel import Workers
@@ -121,8 +121,7 @@ def indexed(syntax: str) -> Indexed:
     (root / "train.csv").write_text(f"{header}\n{UID},{','.join('0' * 8)}\n")
     build_index(root, cache, workers=_HERE)
     whole = read_series(root / "train_images" / UID, jobs=1)
-    found = read_header(root / "train_images" / UID / "3.dcm")
-    assert found is not None
+    (found,) = read_headers(root / "train_images" / UID / "3.dcm")
     assert found.pixel_offset is not None
     # Where the data set is deflated, everything beyond the file meta is "pixels".
     return Indexed(root, cache, whole, 330 if syntax == "deflated" else found.pixel_offset)
