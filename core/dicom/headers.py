@@ -232,7 +232,7 @@ def _header(path: Path, elements: Elements) -> SliceHeader:
         pixel_length=elements.pixel_length,
         rescaled=bool(raw.raw("RescaleSlope") and raw.raw("RescaleIntercept")),
         format=pixel_format,
-        flaw=elements.flaw or flaw or _size_flaw(rows, columns),
+        flaw=elements.flaw or _pixels_flaw(elements) or flaw or _size_flaw(rows, columns),
         pixel_end=elements.pixel_end,
         frame=elements.frame,
         lossy={"00": False, "01": True}.get(raw.text("LossyImageCompression")),
@@ -242,6 +242,10 @@ def _header(path: Path, elements: Elements) -> SliceHeader:
 def _modality(raw: _RawValues) -> str:
     stated = raw.text("Modality")
     return stated or ("CT" if raw.text("SOPClassUID") in _CT_CLASSES else "")
+
+
+def _pixels_flaw(elements: Elements) -> str:
+    return "it has no pixel data" if elements.pixel_offset is None else ""
 
 
 def _size_flaw(rows: int, columns: int) -> str:

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import pydicom
 from pydicom.datadict import dictionary_description, keyword_for_tag, tag_for_keyword
-from pydicom.errors import InvalidDicomError
 from pydicom.multival import MultiValue
 from pydicom.uid import UID
 
+from core.dicom.elements import HEAD_BYTES, is_dicom
 from core.errors import DicomSeriesError
 
 MAX_VALUE_CHARS: Final = 64
@@ -83,14 +83,18 @@ def read_metadata(path: Path) -> FileMetadata:
         DicomSeriesError: The file is not there or is no DICOM.
     """
     try:
-        with pydicom.dcmread(path, stop_before_pixels=True) as found:
+        with path.open("rb") as stream:
+            if not is_dicom(stream.read(HEAD_BYTES)):
+                raise DicomSeriesError(path, "is no DICOM file", "choose another study")
+        # A file without preamble is read only by force.
+        with pydicom.dcmread(path, stop_before_pixels=True, force=True) as found:
             return _described(found)
     except OSError as error:
         raise DicomSeriesError(
             path, f"cannot be opened ({error.strerror})", "check that it is there"
         ) from error
-    except InvalidDicomError as error:
-        raise DicomSeriesError(path, "is no DICOM file", "choose another study") from error
+    except DicomSeriesError:
+        raise
     except Exception as error:
         # A damaged element fails wherever pydicom meets it, in many ways.
         raise DicomSeriesError(

@@ -6,13 +6,17 @@ import random
 import struct
 import warnings
 import zlib
+from pathlib import Path
 
+import numpy as np
+import pydicom
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from core.dicom import elements
 from core.dicom.headers import read_headers
+from core.dicom.metadata import read_metadata
 from core.dicom.series import read_series
 from core.errors import DicomSeriesError
 from tests.core.dicom.dicom_factory import SYNTAXES, made_hu, write_ct_series
@@ -116,3 +120,59 @@ def test_damaged_headers_raise_only_the_typed_error_and_quote_nothing(tmp_path, 
                 told.append(str(error))
     told += [caplog.text, *(str(warning.message) for warning in caught)]
     assert not [text for text in told if "Made^" in text or "MADE-" in text]
+
+
+def bare(file: Path, kind: str) -> None:
+    """Take the preamble from a file, and the file meta group or its transfer syntax with it."""
+    content = file.read_bytes()
+    (length,) = struct.unpack_from("<L", content, 140)
+    meta, data_set = content[132 : 144 + length], content[144 + length :]
+    if kind == "no preamble":
+        file.write_bytes(meta + data_set)
+    elif kind == "no meta":
+        file.write_bytes(data_set)
+    elif kind == "preamble but no meta":
+        file.write_bytes(content[:132] + data_set)
+    else:
+        at = meta.index(b"\x02\0\x10\0UI")
+        (size,) = struct.unpack_from("<H", meta, at + 6)
+        file.write_bytes(content[:132] + meta[:at] + meta[at + 8 + size :] + data_set)
+
+
+BARE = ("no preamble", "no meta", "preamble but no meta", "no transfer syntax")
+
+
+@pytest.mark.parametrize("syntax", ["implicit", "explicit", "big-endian"])
+@pytest.mark.parametrize("kind", BARE)
+def test_files_without_preamble_meta_group_or_transfer_syntax_are_read(tmp_path, syntax, kind):
+    hu = made_hu(3)
+    files = write_ct_series(tmp_path, hu, syntax=syntax, edit=with_sequences)
+    for file in files:
+        bare(file, kind)
+        ds = pydicom.dcmread(file, force=True)
+        assert ds.original_encoding == (syntax == "implicit", syntax != "big-endian")
+    volume = read_series(tmp_path)
+    np.testing.assert_array_equal(volume.hu, hu)
+    assert volume.notes == ()
+    assert read_metadata(files[0]).groups["Geometry"]
+
+
+@pytest.mark.parametrize("syntax", ["jpeg-lossless", "rle", "deflated"])
+def test_a_compressed_file_may_lack_the_preamble(tmp_path, syntax):
+    hu = made_hu(2)
+    for file in write_ct_series(tmp_path, hu, syntax=syntax):
+        bare(file, "no preamble")
+    np.testing.assert_array_equal(read_series(tmp_path).hu, hu)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"", b"\x08\0", b"\x08\0\x05\0", b"\x02\0\0\0UL\x04\0", bytes(1000), b"\x08" * 200,
+        b"\x08\0" * 400, b"\x02\0\x01\0" + bytes(60), b"PK\x03\x04" + bytes(400), b"%PDF-1.4\n" * 50,
+        b"\0\x08\0\x05\0\0\0\x02AB" * 20,
+    ],
+)  # fmt: skip
+def test_other_files_are_not_taken_for_bare_dicom(tmp_path, content):
+    (tmp_path / "other").write_bytes(content)
+    assert read_headers(tmp_path / "other") == ()
