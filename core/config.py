@@ -248,16 +248,16 @@ class RunConfig(PreparedConfig):
     augment_hue_deg: float = Field(default=10.0, ge=0, le=180)
     balanced: bool = False
     slices_per_study: int = Field(default=0, ge=0)
-    epochs: int = Field(default=1, ge=1)
-    batch_size: int = Field(default=32, ge=1)
-    max_lr: float | None = Field(default=None, gt=0)
+    epochs: int = Field(default=1, ge=1, le=1_000_000)
+    batch_size: int = Field(default=32, ge=1, le=65_536)
+    max_lr: float | None = Field(default=None, gt=0, le=1e3)
     pct_start: float = Field(default=0.3, gt=0, lt=1)
-    weight_decay: float = Field(default=0.0, ge=0)
-    alpha: float = Field(default=2.0, gt=0)
+    weight_decay: float = Field(default=0.0, ge=0, le=1e3)
+    alpha: float = Field(default=2.0, gt=0, le=1e6)
     vertebra_bundle: Path | None = None
     fracture_target: FractureTarget = "vertebra"
     init_from: Path | None = None
-    negatives: float = Field(default=1.0, ge=0)
+    negatives: float = Field(default=1.0, ge=0, le=1e3)
     anchors_per_level: int = Field(default=3, ge=1, le=9)
     gradient_clip: float = Field(default=1.0, ge=0)
     deterministic: bool = True
@@ -271,7 +271,7 @@ class RunConfig(PreparedConfig):
     fold: Annotated[int, Field(ge=0)] | Literal["all"] | None = 0
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=1 << 32)
 
     @model_validator(mode="after")
     def _fits_together(self) -> RunConfig:

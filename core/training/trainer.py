@@ -16,6 +16,7 @@ from torch import nn
 
 from core.config import RunConfig, TaskName
 from core.errors import ConfigError, TrainingError
+from core.models.backbone_table import check_batch, check_input_size
 from core.system.atomic_files import write_json
 from core.training.batches import Batches
 from core.training.box_task import BoxTask
@@ -90,6 +91,7 @@ def train(
     if config.fold == "all":
         raise ConfigError("One run holds out one fold; train all folds with `train --fold all`.")
     processes = processes_of_torchrun()
+    _check_sizes(config, processes)
     run = RunFolder(run_dir) if processes.is_first else FollowerRun(run_dir)
     run.start(config, resume=resume)
     with run.recorded():
@@ -100,6 +102,13 @@ def train(
             write_json(run.folder / PROVENANCE_FILE, asdict(origin))
         job = _Job(task, run, processes, fabric, origin, on_evaluation)
         return job.carry_out(progress, resume=resume)
+
+
+def _check_sizes(config: RunConfig, processes: Processes) -> None:
+    """Refuse what would fail at the first batch, after the data were prepared for hours."""
+    size = config.preparation.size
+    check_input_size(config.backbone, size)
+    check_batch(config.backbone, size, max(config.batch_size // processes.world, 1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -169,7 +169,8 @@ def test_a_compressed_file_may_lack_the_preamble(tmp_path, syntax):
     "content",
     [
         b"", b"\x08\0", b"\x08\0\x05\0", b"\x02\0\0\0UL\x04\0", bytes(1000), b"\x08" * 200,
-        b"\x08\0" * 400, b"\x02\0\x01\0" + bytes(60), b"PK\x03\x04" + bytes(400), b"%PDF-1.4\n" * 50,
+        b"\x08\0" * 400, b"\x02\0\x01\0" + bytes(60), b"PK\x03\x04" + bytes(400),
+        b"%PDF-1.4\n" * 50,
         b"\0\x08\0\x05\0\0\0\x02AB" * 20,
     ],
 )  # fmt: skip

