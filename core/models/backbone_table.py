@@ -20,8 +20,8 @@ class BackboneSpec:
             identity.
         features: Number of pooled features.
         min_size: Smallest side of an image that leaves at least one cell to pool, in pixels.
-        min_alone: Smallest side that a batch of one slice can be trained at: below, batch norm has one
-            value per channel to take the mean of.
+        min_alone: Smallest side that a batch of one slice can be trained at: below, batch norm has
+            one value per channel to take the mean of.
         multiple: The side must be a multiple of this, else strides without padding drop the margin.
         mean_std: Mean and standard deviation of [0, 1] pixels, per channel, that the pretrained
             weights expect.

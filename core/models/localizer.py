@@ -192,7 +192,10 @@ class Localizer(nn.Module):
         if boxes is None:
             raise ValueError("A localiser is trained on boxes; pass one tensor per slice.")
         targets = [
-            {"boxes": one, "labels": torch.ones(len(one), dtype=torch.int64, device=one.device)}
+            {
+                "boxes": one.float(),
+                "labels": torch.ones(len(one), dtype=torch.int64, device=one.device),
+            }
             for one in boxes
         ]
         return cast(dict[str, Tensor], self.detector(prepared, targets))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import torch
 from lightning_fabric import Fabric
@@ -111,6 +112,20 @@ def _check_sizes(config: RunConfig, processes: Processes) -> None:
     check_batch(config.backbone, size, max(config.batch_size // processes.world, 1))
 
 
+def _check_measures(measures: Mapping[str, Any], epoch: int) -> None:
+    """Refuse measures of a network whose outputs are no numbers, although its loss was one."""
+    values = [*measures.values()]
+    while values:
+        value = values.pop()
+        if isinstance(value, Mapping):
+            values += cast(Mapping[str, Any], value).values()
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise TrainingError(
+                f"The network's outputs on the held-out slices after epoch {epoch} are not finite "
+                "numbers; lower `max_lr`, or set `precision: 32-true`."
+            )
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Job:
     """A run whose data and devices are ready."""
@@ -179,7 +194,9 @@ class _Job:
         batches = self._shared(self.task.validation_batches(held_out))
         beat = partial(self.run.beat, step=state.step, epoch=state.epoch)
         measures = self.task.measure(self.fabric, state.model, batches, beat)
-        result = state.validation = asdict(measures)
+        result = asdict(measures)
+        _check_measures(result, state.epoch)
+        state.validation = result
         self.run.append_metrics("validation", step=state.step, epoch=state.epoch, **result)
         if curves is not None:
             shown = {f"validation__{name}": value for name, value in measures.curves.items()}

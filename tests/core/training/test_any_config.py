@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import re
 import types
@@ -151,7 +152,7 @@ def sentence(error: BaseException) -> bool:
 
 
 @settings(
-    max_examples=60, deadline=None, derandomize=True,
+    max_examples=30, deadline=None, derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 @given(values=configs("vertebra", "fracture"))
@@ -165,16 +166,17 @@ def test_any_slice_network_is_trained_or_refused_in_one_sentence(run, values):
     assert not isinstance(error, CSpineError) or sentence(error), error
 
 
-@settings(
-    max_examples=8, deadline=None, derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"batch_size": 1, "size": 32}, {"batch_size": 1, "size": 33}, {"size": 32},
+        {"size": 32, "negatives": 1e3, "anchors_per_level": 9}, {"augment": True, "negatives": 0},
+        {"channels": "neighbours", "field_mm": 20, "size": 33}, {"precision": "bf16-mixed"}, {"precision": "16-mixed"},
+        {"max_lr": 1e3}, {"weight_decay": 1e3}, {"gradient_clip": 1e300},
+    ],
 )  # fmt: skip
-@given(values=configs("localization"))
-@example(values={"task": "localization", "folds": 2, "batch_size": 1, "size": 32})
-@example(values={"task": "localization", "folds": 2, "batch_size": 1, "size": 33})
-@example(values={"task": "localization", "folds": 2, "batch_size": 2, "size": 32, "negatives": 1e3})
-def test_any_localiser_is_trained_or_refused_in_one_sentence(run, values):
-    error = run(values)
+def test_a_localiser_at_the_ends_of_its_bounds_is_trained_or_refused(run, values):
+    error = run({"task": "localization", "folds": 2, "size": 48} | values)
     assert not isinstance(error, CSpineError) or sentence(error), error
 
 
@@ -198,16 +200,22 @@ def test_a_batch_of_one_is_refused_exactly_where_batch_norm_cannot_train_on_it(b
         if side < spec.min_size:
             continue
         check_input_size(backbone, side)
-        try:
-            check_batch(backbone, side, 1)
-        except ConfigError as error:
-            assert sentence(error)
-            with pytest.raises(ValueError, match="more than 1 value per channel"):
-                network(torch.zeros(1, 3, side, side, device="meta"))
-        else:
+        with (
+            pytest.raises(ValueError, match="more than 1 value")
+            if refused(backbone, side)
+            else contextlib.nullcontext()
+        ):
             network(torch.zeros(1, 3, side, side, device="meta"))
         check_batch(backbone, side, 2)
         network(torch.zeros(2, 3, side, side, device="meta"))
+
+
+def refused(backbone: str, size: int) -> bool:
+    try:
+        check_batch(backbone, size, 1)
+    except ConfigError:
+        return True
+    return False
 
 
 def on_meta(backbone: str) -> nn.Module:
