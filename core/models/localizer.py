@@ -191,6 +191,7 @@ class Localizer(nn.Module):
             return [RawBoxes(one["boxes"], one["scores"]) for one in found]
         if boxes is None:
             raise ValueError("A localiser is trained on boxes; pass one tensor per slice.")
+        # Mixed precision halves the boxes as well, which torchvision refuses.
         targets = [
             {
                 "boxes": one.float(),

@@ -40,7 +40,7 @@ CHOSEN: dict[str, st.SearchStrategy[Any]] = {
     "folds": st.sampled_from([2, 2, 2, 3, 10**9]),
     "fold": st.sampled_from([0, 0, 1, None, "all"]),
     # Larger slices only take longer to prepare.
-    "size": st.sampled_from([32, 33, 48, 64]),
+    "size": st.sampled_from([32, 33, 48]),
 }
 """Fields that are not drawn from their bounds."""
 
@@ -152,7 +152,7 @@ def sentence(error: BaseException) -> bool:
 
 
 @settings(
-    max_examples=30, deadline=None, derandomize=True,
+    max_examples=15, deadline=None, derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 @given(values=configs("vertebra", "fracture"))
@@ -171,7 +171,8 @@ def test_any_slice_network_is_trained_or_refused_in_one_sentence(run, values):
     [
         {"batch_size": 1, "size": 32}, {"batch_size": 1, "size": 33}, {"size": 32},
         {"size": 32, "negatives": 1e3, "anchors_per_level": 9}, {"augment": True, "negatives": 0},
-        {"channels": "neighbours", "field_mm": 20, "size": 33}, {"precision": "bf16-mixed"}, {"precision": "16-mixed"},
+        {"channels": "neighbours", "field_mm": 20, "size": 33}, {"precision": "bf16-mixed"},
+        {"precision": "16-mixed"},
         {"max_lr": 1e3}, {"weight_decay": 1e3}, {"gradient_clip": 1e300},
     ],
 )  # fmt: skip
