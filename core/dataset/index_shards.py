@@ -200,10 +200,6 @@ def _row_order(row: dict[str, Any]) -> tuple[bool, int, str, int]:
     return row["slice_index"] < 0, row["slice_index"], row["file"], row["frame"]
 
 
-def _row_order(row: dict[str, Any]) -> tuple[bool, int, str, int]:
-    return row["slice_index"] < 0, row["slice_index"], row["file"], row["frame"]
-
-
 def _int32(number: int) -> int:
     """Return InstanceNumber, or 0 if the standard does not allow it."""
     return number if abs(number) < 1 << 31 else 0

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from core.dicom.headers import SliceHeader, read_header
+from core.dicom.headers import SliceHeader, read_headers
 from core.dicom.series import check_series, choose_series
 from core.errors import DicomSeriesError
 
@@ -119,11 +119,11 @@ def first_header(files: Iterable[Path]) -> SliceHeader | None:
     """Return the header of the first file that is DICOM and states its study; None for none."""
     for file in files:
         try:
-            header = read_header(file)
+            headers = read_headers(file)
         except DicomSeriesError:
             continue
-        if header is not None and _UID.fullmatch(header.study_uid):
-            return header
+        if headers and _UID.fullmatch(headers[0].study_uid):
+            return headers[0]
     return None
 
 
@@ -140,8 +140,7 @@ def _slices_in(folder: Path) -> int:
     headers: list[SliceHeader] = []
     for file in (f for place, files in folders_below(folder) if place == folder for f in files):
         with contextlib.suppress(DicomSeriesError):
-            if (header := read_header(file)) is not None:
-                headers.append(header)
+            headers += read_headers(file)
     try:
         series = choose_series(folder, headers, [])
         check_series(folder, series)

@@ -40,6 +40,11 @@ LOSSY: Final[dict[str, str]] = {
     uid.HTJ2K: "High-Throughput JPEG 2000",
 }
 """Transfer syntaxes that allow a loss, and the name of their method."""
+_LEAST_BITS: Final[dict[str, float]] = {
+    **dict.fromkeys(_JPEG, 1.0),
+    **dict.fromkeys(_JPEG_LOSSY, 2 / 64),
+}
+"""Bits per pixel that Huffman codes take at least: one each, or with loss two per 8 × 8 block."""
 _RLE_PADDING: Final = 256
 """Bytes that an RLE segment may unpack to beyond its plane; some writers pad by more than one."""
 
@@ -136,10 +141,8 @@ def _check_stated(stated: _Frame, transfer_syntax: str, size: int, rows: int, co
             f"its compressed image is {stated.rows} × {stated.columns} with {stated.components} "
             f"value(s) a pixel, but the header says {rows} × {columns} with one"
         )
-    # Huffman codes take a bit a pixel at least, or two a block of 8 × 8 with loss; the decoder
-    # would make up what is missing.
-    least = {**dict.fromkeys(_JPEG, 1.0), **dict.fromkeys(_JPEG_LOSSY, 2 / 64)}
-    if 8 * size < rows * columns * least.get(transfer_syntax, 0.0):
+    # The decoder would make up what is missing.
+    if 8 * size < rows * columns * _LEAST_BITS.get(transfer_syntax, 0.0):
         raise CodestreamError("its compressed pixel data is too short for the size it states")
 
 
