@@ -25,11 +25,12 @@ COPY configs configs
 COPY .streamlit/config.toml .streamlit/config.toml
 COPY streamlit_app.py pyproject.toml ./
 COPY scripts/container_start.sh /usr/local/bin/container_start
+COPY scripts/container_health.py /usr/local/bin/container_health.py
 USER lab
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     CSPINE_VAR=/data RSNA_CACHE=/data/cache
 VOLUME /data
 EXPOSE 8501
 HEALTHCHECK --interval=30s --timeout=5s --start-period=120s \
-    CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=4)"]
+    CMD ["python", "/usr/local/bin/container_health.py"]
 ENTRYPOINT ["sh", "/usr/local/bin/container_start"]

@@ -6,10 +6,11 @@ import streamlit as st
 from starlette.middleware import Middleware
 
 from dashboard.shell.gate import Gate
-from dashboard.shell.startup import lifespan
+from dashboard.shell.startup import decide_admission, lifespan
 from dashboard.spine_3d.routes import scene_routes
 from dashboard.widgets.slice_viewer.routes import viewer_routes
 
+decide_admission()
 app = st.App(
     "dashboard/app.py",
     routes=[*viewer_routes(), *scene_routes()],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args
@@ -94,9 +95,14 @@ class Settings(BaseSettings):
         max_waiting: Maximum number of queued predictions; more are refused.
         cache_limit_gib: Size of the slice store above which the least recently used entries go.
         dashboard_readonly: Whether the dashboard hides every action that changes something.
+        dashboard_login: "required" refuses to start without a login.
+        dashboard_open: Whether visitors without a login may view, on any address.
+        dashboard_issuer: Issuer (`iss`) of the identities that rules without one are about.
         dashboard_operators: Rules for who may change things if a login is configured, separated by
-            commas: name@host, @host, claim=value or *.
+            commas; `dashboard.session.roles` has their forms.
         dashboard_viewers: Rules for who may view, in the same form; nobody unless set.
+        browse_roots: Folders that a visitor may name, with everything below them, separated as in
+            PATH; "" for the data root and `cspine_var`.
     """
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
@@ -114,8 +120,12 @@ class Settings(BaseSettings):
     max_waiting: int = Field(default=64, ge=1)
     cache_limit_gib: float = Field(default=200.0, gt=0)
     dashboard_readonly: bool = False
+    dashboard_login: Literal["auto", "required"] = "auto"
+    dashboard_open: bool = False
+    dashboard_issuer: str = ""
     dashboard_operators: str = ""
     dashboard_viewers: str = ""
+    browse_roots: str = ""
 
     @property
     def store(self) -> Store:
@@ -143,6 +153,15 @@ class Settings(BaseSettings):
     def data_root(self) -> Path:
         """The data set in use: `rsna_root` if set, else the embedded one."""
         return self.rsna_root or self.demo_root
+
+    @property
+    def browsable(self) -> tuple[Path, ...]:
+        """The folders of `browse_roots`, absolute and without links."""
+        named = [part.strip() for part in self.browse_roots.split(os.pathsep)]
+        roots = [Path(name).expanduser() for name in named if name]
+        return tuple(
+            Path(os.path.realpath(root)) for root in roots or (self.data_root, self.cspine_var)
+        )
 
 
 class SlicePreparation(BaseModel):

@@ -10,6 +10,8 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from core.errors import DataRootError
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoxXyxy = tuple[float, float, float, float]
@@ -20,6 +22,40 @@ Progress = Callable[[int, int], None]
 """Called with the number of items done and the total."""
 Say = Callable[[str], None]
 """Shows one line of text to the user."""
+_LONGEST_ID: Final = 160
+"""Bytes; names of files add some to it, and file systems allow 255."""
+
+
+class StudyId(str):
+    """StudyInstanceUID or another name of a study, safe as the name of a file or folder.
+
+    Args:
+        text: Name from a file, a link or a folder.
+
+    Raises:
+        DataRootError: The text is not the name of a single file or folder. It is not quoted, as it
+            may be anything.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> StudyId:
+        """Check the text."""
+        if not cls.fits(text):
+            raise DataRootError(
+                "A study id is not a StudyInstanceUID or another name without slashes; correct it."
+            )
+        return super().__new__(cls, text)
+
+    @staticmethod
+    def fits(text: str) -> bool:
+        """Whether a text is a study id."""
+        return (
+            text.isprintable()
+            and not text.startswith(".")
+            and not set(text) & set("/\\")
+            and 0 < len(text.encode()) <= _LONGEST_ID
+        )
 
 
 @dataclass(frozen=True, slots=True)

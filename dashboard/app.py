@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard.session.page_files import PAGES
+from dashboard.session.urls import PAGES
 from dashboard.shell.startup import serialized_imports
 
 with serialized_imports():

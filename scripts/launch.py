@@ -21,7 +21,7 @@ def parse_port(text: str) -> int:
     Raises:
         SetupError: Not a number from 1 to 65535.
     """
-    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+    if not text.isdecimal() or len(text) > 5 or not 1 <= int(text) <= 65535:
         raise SetupError(f"PORT is {text!r}; give a number from 1 to 65535: make run PORT=8502")
     return int(text)
 
@@ -85,6 +85,22 @@ def allowed_hosts(address: str) -> list[str]:
     return list(dict.fromkeys(hosts))
 
 
+def check_visitors(address: str) -> None:
+    """Check early what the server checks at its start: that it asks for a login, or needs none.
+
+    Raises:
+        SetupError: Others could reach it, there is no secrets file, and DASHBOARD_OPEN is not set.
+    """
+    others = [host for host in allowed_hosts(address) if host not in LOOPBACK]
+    secrets = [folder / ".streamlit" / "secrets.toml" for folder in (ROOT, Path.home())]
+    if others and not os.environ.get("DASHBOARD_OPEN") and not any(map(Path.exists, secrets)):
+        raise SetupError(
+            f"Others could reach the dashboard ({others[0]}) without a login; write [auth] to "
+            ".streamlit/secrets.toml (docs/deployment.md shows it), or let every visitor view: "
+            "DASHBOARD_OPEN=1 make run"
+        )
+
+
 def dashboard_command(address: str, port: int) -> list[str]:
     """The command that serves the dashboard.
 
@@ -107,6 +123,7 @@ def launch(address: str, port: int) -> int:
         SetupError: Something on this machine prevents it.
     """
     own_data = check_data_root()
+    check_visitors(address)
     # Before the long installation, and again after it.
     check_port(address, port)
     install(dev=False)

@@ -37,7 +37,9 @@ LONGEST_FIRST = (
 """Folders whose tests take longest; they are handed out in this order, all others after them."""
 ONE_PROCESS = ("tests/browser/", "tests/server/")
 """Folders whose servers and browser are started once: their tests run in the same process."""
-SERVER_FIXTURES = {"cluster", "dashboard_url", "login_server", "open_server", "scene_url"}
+SERVER_FIXTURES = {
+    "cluster", "dashboard_url", "lab_server", "login_server", "open_server", "scene_url",
+}  # fmt: skip
 
 
 class OneProcess(LoadFileScheduling):

@@ -103,7 +103,7 @@ def runs(
 def _chosen_fold(text: str | None) -> int | str | None:
     if text is None or text == "all":
         return text
-    if not text.isdecimal():
+    if not text.isdecimal() or len(text) > 9:
         raise ConfigError(f"--fold is a number or all, not {text!r}.")
     return int(text)
 

@@ -15,6 +15,7 @@ from typing import Final
 from core.dicom.headers import SliceHeader, read_headers
 from core.dicom.series import check_series, choose_series
 from core.errors import DicomSeriesError
+from core.types import StudyId
 
 MAX_DEPTH: Final = 24
 """Folders within each other that are searched, as in an archive."""
@@ -122,7 +123,8 @@ def first_header(files: Iterable[Path]) -> SliceHeader | None:
             headers = read_headers(file)
         except DicomSeriesError:
             continue
-        if headers and _UID.fullmatch(headers[0].study_uid):
+        uid = headers[0].study_uid if headers else ""
+        if _UID.fullmatch(uid) and StudyId.fits(uid):
             return headers[0]
     return None
 

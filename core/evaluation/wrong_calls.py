@@ -13,6 +13,7 @@ from core.errors import PredictionsError
 from core.evaluation.tables.evaluation_set import EvaluationSet, LevelItems
 from core.evaluation.tables.score_table import ScoreTable
 from core.evaluation.tables.truth_table import TruthTable
+from core.types import StudyId
 
 ErrorKind = Literal["missed", "alarms"]
 
@@ -30,7 +31,7 @@ class WrongCall:
         margin: Distance of the score from the threshold, >= 0.
     """
 
-    study_id: str
+    study_id: StudyId
     vertebra: int | None
     slice_index: int | None
     score: float
@@ -127,7 +128,7 @@ def _call(
     score = float(items.scores[k])
     threshold = float(thresholds[own] if len(thresholds) == N_VERTEBRAE else thresholds[0])
     return WrongCall(
-        study_id=str(model.study_ids[study]),
+        study_id=StudyId(str(model.study_ids[study])),
         vertebra=vertebra,
         slice_index=index
         if index >= 0

@@ -29,7 +29,7 @@ def pick_device(name: str = "auto") -> str:
     }
     if name == "auto":
         return next(family for family, count in found.items() if count)
-    asked = re.fullmatch(r"(cpu|mps|cuda)(?:(?<=cuda):(\d+))?", name)
+    asked = re.fullmatch(r"(cpu|mps|cuda)(?:(?<=cuda):(\d{1,4}))?", name)
     if asked is None:
         raise DeviceError(
             f"There is no device named {name!r}; choose auto, cpu, cuda, cuda:N or mps."

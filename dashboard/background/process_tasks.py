@@ -117,6 +117,7 @@ def resume_phantom(root: Path) -> Task:
         TaskError: As for `start_phantom`, or the request is not known any more.
         StorageError: `var` cannot be written.
     """
+    SUPERVISOR.check_allowed()
     known = find_task("phantom", root)
     asked = _read(known.folder / REQUEST_FILE) if known is not None else None
     if asked is None:

@@ -13,7 +13,7 @@ from core.errors import CSpineError
 from core.types import StudyRecord
 from dashboard.dataset.indexed_set import IndexedSet
 from dashboard.session import state
-from dashboard.session.page_files import PAGES
+from dashboard.session.urls import PAGES
 from dashboard.studies.data_sets import DataSetChoice
 from dashboard.studies.open_study import OpenStudy, open_study
 from dashboard.widgets.frame import panel_title

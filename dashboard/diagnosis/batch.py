@@ -10,11 +10,12 @@ import pandas as pd
 import streamlit as st
 
 from core.constants import VERTEBRAE
-from core.errors import CSpineError
+from core.errors import CSpineError, PredictionsError
 from core.models.operating_points import operating_point
 from core.models.pairs import BundlePair
 from core.types import Progress, StudyRecord
 from dashboard.background.thread_jobs import Job, JobPool
+from dashboard.session.access import check_allowed
 from dashboard.studies.predictions import predict_stored, stored_scores
 
 
@@ -38,7 +39,12 @@ class StudyBatch:
 
 
 def start_batch(batch: StudyBatch) -> Job[None]:
-    """Score the studies that these networks have not scored yet, in the background."""
+    """Score the studies that these networks have not scored yet, in the background.
+
+    Raises:
+        PredictionsError: The user may not score many studies.
+    """
+    check_allowed("browse", PredictionsError, "to score many studies")
     failures = _failures(batch.key)
     failures.clear()
 

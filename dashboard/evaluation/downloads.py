@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -16,7 +15,7 @@ from dashboard.evaluation.headline import table_html
 from dashboard.evaluation.headline_rows import HeadlineRow, headline_rows, pair_tests
 from dashboard.evaluation.state import evaluation_view
 from dashboard.evaluation.tables import confusion_html, metrics_html, vertebra_html
-from dashboard.evaluation.view import EvaluationView, to_query
+from dashboard.evaluation.view import EvaluationView
 
 
 def downloads(comparison: ComparisonTable) -> None:
@@ -54,7 +53,7 @@ def report(comparison: ComparisonTable) -> str:
     figures = {"ROC": roc_figure(curves), "Precision–recall": pr_figure(curves)}
     if question.knows_vertebrae:
         figures["C1–C7 one by one"] = panels_figure(comparison)
-    return html_report(comparison, view, tables, figures, urlencode(to_query(view)))
+    return html_report(comparison, view, tables, figures)
 
 
 def _figures(

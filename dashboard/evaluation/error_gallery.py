@@ -7,7 +7,6 @@ import time
 from dataclasses import replace
 from html import escape
 from typing import Final
-from urllib.parse import urlencode
 
 import numpy as np
 import streamlit as st
@@ -20,6 +19,7 @@ from dashboard.evaluation.comparison import ComparisonTable
 from dashboard.evaluation.state import bound, errors_shown, evaluation_view, show_more_errors
 from dashboard.evaluation.tables import model_tag
 from dashboard.evaluation.threshold_counts import WORDS, threshold_scores
+from dashboard.session.urls import page_url
 from dashboard.session.wording import duration
 from dashboard.studies.synthetic_studies import can_show, is_ready, try_picture
 from dashboard.widgets.frame import draw
@@ -135,12 +135,12 @@ def _link(comparison: ComparisonTable, call: WrongCall) -> None:
 
 def diagnosis_link(call: WrongCall) -> str:
     """Link to Diagnosis at a study, slice and vertebra."""
-    query = {"study": call.study_id}
+    query: dict[str, str] = {"study": call.study_id}
     if call.slice_index is not None:
         query["slice"] = str(call.slice_index)
     if call.vertebra is not None:
         query["vertebra"] = VERTEBRAE[call.vertebra]
-    return f"/diagnosis?{urlencode(query)}"
+    return page_url("diagnosis", **query)
 
 
 def _row(comparison: ComparisonTable, call: WrongCall) -> str:

@@ -17,6 +17,7 @@ from dashboard.evaluation.comparison import ComparisonTable
 from dashboard.evaluation.headline_rows import HeadlineRow
 from dashboard.evaluation.threshold_counts import LiveFigures, live_figures, what_if
 from dashboard.evaluation.view import EvaluationView, to_query
+from dashboard.session.urls import page_url
 from dashboard.widgets.overlay import symbol_svg
 
 RATIOS: Final = (
@@ -69,7 +70,7 @@ def csv_text(comparison: ComparisonTable, view: EvaluationView, rows: Sequence[H
 
 def html_report(
     comparison: ComparisonTable, view: EvaluationView, tables: Mapping[str, str],
-    figures: Mapping[str, go.Figure], link: str,
+    figures: Mapping[str, go.Figure],
 ) -> str:  # fmt: skip
     """One HTML file with tables and charts that loads nothing else.
 
@@ -78,7 +79,6 @@ def html_report(
         view: The current view.
         tables: HTML by heading.
         figures: Charts by heading.
-        link: Query of the page that shows the same view.
     """
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
     truth = comparison.evaluated.data.truth
@@ -110,7 +110,7 @@ def html_report(
         f"<style>{_STYLE}</style></head><body><h1>Evaluation</h1><p>{summary}</p>"
         f"<p class='warning'>{escape(warning)} {escape(NOT_FOR_CLINICAL_USE)}</p><p>{legend}</p>"
         f"<ul>{lines}</ul>{''.join(parts)}<p class='small'>Page of this view: "
-        f"/evaluation?{escape(link)}</p></body></html>"
+        f"{escape(page_url('evaluation', **to_query(view)))}</p></body></html>"
     )
 
 

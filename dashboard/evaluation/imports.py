@@ -16,7 +16,8 @@ from core.evaluation.tables.outside_scores import read_outside_scores
 from core.evaluation.tables.score_files import read_score_table
 from core.system import atomic_files
 from dashboard.background.processes import remove_folder
-from dashboard.session.access import refusal
+from dashboard.session.access import check_allowed
+from dashboard.session.typed_path import browsable
 
 MAX_CSV_MIB: Final = 64
 """The competition's format of the full set is below 2 MiB."""
@@ -75,9 +76,11 @@ def import_csv(
 
     Raises:
         PredictionsError: The dashboard is read-only, the file is too large or has neither layout.
+        DataRootError: The user may not open the truth.
         StorageError: It cannot be written.
     """
     _check_allowed()
+    truth_path = None if truth_path is None else browsable(truth_path)
     if len(content) > MAX_CSV_MIB << 20:
         raise PredictionsError(
             f"The file is larger than {MAX_CSV_MIB} MiB; keep one row per study (or eight in the "
@@ -100,12 +103,15 @@ def import_folder(
 
     Raises:
         PredictionsError: The dashboard is read-only, or the table cannot be read.
+        DataRootError: The user may not open the folder or the truth.
         StorageError: The entry cannot be written.
     """
     _check_allowed()
+    path = browsable(path)
+    truth_path = None if truth_path is None else browsable(truth_path)
     read_score_table(path, name)
-    folder = _new_folder(settings, name, str(path.resolve()).encode())
-    return _write_entry(folder, name, str(path.resolve()), truth_id, truth_path)
+    folder = _new_folder(settings, name, str(path).encode())
+    return _write_entry(folder, name, str(path), truth_id, truth_path)
 
 
 def forget_import(settings: Settings, import_id: str) -> None:
@@ -128,8 +134,7 @@ def imports_root(settings: Settings) -> Path:
 
 
 def _check_allowed() -> None:
-    if reason := refusal("to import predictions"):
-        raise PredictionsError(reason)
+    check_allowed("change", PredictionsError, "to import predictions")
 
 
 def _new_folder(settings: Settings, name: str, content: bytes) -> Path:
@@ -155,7 +160,7 @@ def _write_entry(
         "name": name.strip(),
         "table": table,
         "truth_id": truth_id,
-        "truth_path": None if truth_path is None else str(truth_path.resolve()),
+        "truth_path": None if truth_path is None else str(truth_path),
         "created": time.time(),
     }
     atomic_files.write_json(folder / _ENTRY, entry)

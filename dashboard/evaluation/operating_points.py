@@ -15,7 +15,7 @@ from core.models.saved_points import (
 )
 from dashboard.evaluation.threshold_counts import ChosenThresholds
 from dashboard.evaluation.view import Thresholds
-from dashboard.session.access import refusal
+from dashboard.session.access import check_allowed
 
 BY_HAND = "set by hand"
 
@@ -79,5 +79,4 @@ def past_points(bundle: BundleInfo, level: PointLevel) -> list[PastPoint]:
 
 
 def _check_allowed() -> None:
-    if reason := refusal("to save operating points"):
-        raise BundleError(reason)
+    check_allowed("change", BundleError, "to save operating points")

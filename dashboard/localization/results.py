@@ -19,6 +19,7 @@ from core.evaluation.detection.report import DetectionReport
 from core.evaluation.intervals import Interval
 from dashboard.localization.controls import BoxChoice
 from dashboard.localization.figures import froc_figure, group_figure, iou_histogram
+from dashboard.session.urls import page_url
 from dashboard.studies.localizer import (
     fused_boxes,
     held_out_boxes,
@@ -132,7 +133,7 @@ def _gallery(
                     f"IoU {report.top_iou[row]:.2f}"
                 )
                 st.link_button(
-                    f"Slice {index}", f"/diagnosis?study={study_id}&slice={index}",
+                    f"Slice {index}", page_url("diagnosis", study=study_id, slice=index),
                     help="Opens this slice; the study is generated again from its seed.",
                 )  # fmt: skip
 

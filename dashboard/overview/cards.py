@@ -12,7 +12,7 @@ from core.errors import DataRootError
 from core.models.bundles import BundleInfo
 from dashboard.overview.pipeline import pipeline_picture
 from dashboard.overview.spine_mark import spine_mark
-from dashboard.session.page_files import PAGES
+from dashboard.session.urls import PAGES
 from dashboard.studies.bundle_figures import headline, trained_on_synthetic
 from dashboard.studies.cohort import CurrentDataSet, all_bundles
 from dashboard.studies.current_set import cohort_title, current_cohort

@@ -39,7 +39,7 @@ from dashboard.preprocessing.settings import (
     noise_settings,
 )
 from dashboard.session import state
-from dashboard.session.page_files import PAGES
+from dashboard.session.urls import PAGES
 from dashboard.studies.masks import mask_of
 from dashboard.studies.open_study import OpenStudy
 from dashboard.widgets.frame import panel_title

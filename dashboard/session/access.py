@@ -1,38 +1,34 @@
-"""What the current user may do, by login, role and read-only mode.
-
-The login is on as soon as Streamlit's secrets have an `[auth]` section. Without one everybody who
-reaches the server is an operator, which is right for a server on the user's own machine.
-"""
+"""What the current user may do, by login, role and read-only mode."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Literal
 
 import streamlit as st
-from streamlit.auth_util import (
-    get_cookie_with_chunks,
-    get_origin_from_redirect_uri,
-    get_secrets_auth_section,
-)
+from streamlit.auth_util import get_cookie_with_chunks, get_origin_from_redirect_uri
 from streamlit.runtime.scriptrunner import get_script_run_ctx
-from streamlit.web.server.server_util import get_cookie_secret
 from streamlit.web.server.starlette.starlette_app_utils import decode_signed_value
 from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
 
-from dashboard.session.roles import Identity, Role, role_rules
+from core.errors import CSpineError
+from dashboard.session.admission import admission
+from dashboard.session.roles import Identity, Role
 from dashboard.session.settings import settings
+
+Permission = Literal["look", "browse", "change"]
+"""To use what is shown and one's own uploads, to open folders of the server, to change things."""
 
 
 def login_is_on() -> bool:
     """Whether the server asks for a login."""
-    return bool(get_secrets_auth_section())
+    return admission().mode == "login"
 
 
 def providers() -> list[str]:
     """Names of the identity providers to choose from; empty for a single unnamed one."""
-    section = get_secrets_auth_section()
-    return [name for name, value in section.items() if isinstance(value, Mapping)]
+    return [name for name, value in admission().auth.items() if isinstance(value, Mapping)]
 
 
 def identity() -> Identity | None:
@@ -47,24 +43,18 @@ def role() -> Role | None:
     """Role of the user whose page is being drawn; None for a user without access.
 
     Raises:
-        ConfigError: The rules for roles are wrong.
+        ConfigError: The login is not the one that was decided at the start.
     """
-    if not login_is_on():
-        return "operator"
-    claims = identity()
-    return None if claims is None else role_rules(settings()).role_of(claims)
+    return _role_of(identity)
 
 
 def role_by_cookies(cookies: Mapping[str, str]) -> Role | None:
     """Role of the sender of an HTTP request, from the signed cookie of the login.
 
     Raises:
-        ConfigError: The rules for roles are wrong.
+        ConfigError: The login is not the one that was decided at the start.
     """
-    if not login_is_on():
-        return "operator"
-    claims = _claims(cookies)
-    return None if claims is None else role_rules(settings()).role_of(claims)
+    return _role_of(lambda: _claims(cookies))
 
 
 def may_change() -> bool:
@@ -79,36 +69,72 @@ def may_browse() -> bool:
 
 def read_only_reason() -> str | None:
     """Why nothing may be changed, as the beginning of a sentence; None if changes are allowed."""
-    if settings().dashboard_readonly:
+    return _lack("change")
+
+
+def refusal(purpose: str, permission: Permission = "change") -> str | None:
+    """Why something is refused and how to allow it; None if it is allowed.
+
+    Args:
+        purpose: What the permission is needed for, as in "to start training here".
+        permission: What is needed.
+    """
+    reason = _lack(permission)
+    if reason is None:
+        return None
+    if role() is None:
+        remedy = "log in"
+    elif permission == "change" and settings().dashboard_readonly:
+        remedy = "unset DASHBOARD_READONLY"
+    else:
+        remedy = "an operator's account is needed"
+    return f"{reason}; {remedy} {purpose}."
+
+
+def check_allowed(permission: Permission, error_type: type[CSpineError], purpose: str) -> None:
+    """Check that the user whose page is being drawn has a permission.
+
+    Args:
+        permission: What is needed.
+        error_type: Type of the error.
+        purpose: As for `refusal`.
+
+    Raises:
+        CSpineError: Of type `error_type`: the user has not.
+    """
+    if reason := refusal(purpose, permission):
+        raise error_type(reason)
+
+
+def _lack(permission: Permission) -> str | None:
+    """Reason why a permission is missing, as the beginning of a sentence; None if it is there."""
+    current = role()
+    if current is None:
+        return "You are not logged in"
+    if permission == "change" and settings().dashboard_readonly:
         return "This dashboard is read-only"
-    if role() != "operator":
+    if permission != "look" and current != "operator":
         return "Your account has read access only"
     return None
 
 
-def refusal(purpose: str) -> str | None:
-    """Why a change is refused and how to allow it; None if changes are allowed.
-
-    Args:
-        purpose: What the change is needed for, as in "to start training here".
-    """
-    reason = read_only_reason()
-    if reason is None:
-        return None
-    remedy = (
-        "unset DASHBOARD_READONLY"
-        if settings().dashboard_readonly
-        else "an operator's account is needed"
-    )
-    return f"{reason}; {remedy} {purpose}."
+def _role_of(find_claims: Callable[[], Identity | None]) -> Role | None:
+    decided = admission()
+    decided.check_holds()
+    if decided.mode != "login":
+        return "operator" if decided.mode == "own machine" else "viewer"
+    claims = find_claims()
+    return None if claims is None else decided.rules.role_of(claims)
 
 
 def _claims(cookies: Mapping[str, str]) -> Identity | None:
+    key = str(admission().auth["cookie_secret"])
+
     def signed(name: str) -> bytes | None:
         value = cookies.get(name)
         if value is None:
             return None
-        return decode_signed_value(get_cookie_secret(), name, value.encode("latin-1", "replace"))
+        return decode_signed_value(key, name, value.encode("latin-1", "replace"))
 
     found = get_cookie_with_chunks(signed, USER_COOKIE_NAME)
     try:

@@ -5,38 +5,61 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from core.config import Settings
 from core.errors import ConfigError
 
 Role = Literal["viewer", "operator"]
 Identity = Mapping[str, object]
-"""Claims of an identity provider: email, email_verified, groups and the like."""
+"""Claims of an identity provider: iss, sub, email, email_verified, groups and the like."""
 
-_ANYBODY = "*"
+_ANYBODY: Final = "*"
+_FORMS: Final = re.compile(r"[^\s@=]*@[^\s@=]+|[^\s=]+=.+")
+
+
+@dataclass(frozen=True, slots=True)
+class RoleRule:
+    """A rule that identities of one issuer match or not.
+
+    Attributes:
+        issuer: Value of the claim `iss`. Accounts of two issuers can have the same claims.
+        wanted: `name@host`, `@host` (every address there), `claim=value` (a claim that is the
+            value or a list that contains it) or `*` (everybody whom the issuer logs in).
+    """
+
+    issuer: str
+    wanted: str
+
+    def fits(self, identity: Identity) -> bool:
+        """Whether an identity matches."""
+        if identity.get("iss") != self.issuer:
+            return False
+        if self.wanted == _ANYBODY:
+            return True
+        claim, equals, value = self.wanted.partition("=")
+        if equals:
+            return value in _values(identity.get(claim))
+        return _address_fits(self.wanted.casefold(), identity)
 
 
 @dataclass(frozen=True, slots=True)
 class RoleRules:
     """Which identities have which role.
 
-    A rule is `name@host`, `@host` (every address there), `claim=value` (a claim that is the value
-    or a list that holds it) or `*` (everybody who can log in).
-
     Attributes:
-        operators: Rules; whoever matches one is an operator.
-        viewers: Rules; whoever matches one and is not an operator is a viewer.
+        operators: Whoever matches one is an operator.
+        viewers: Whoever matches one and is not an operator is a viewer.
     """
 
-    operators: tuple[str, ...]
-    viewers: tuple[str, ...]
+    operators: tuple[RoleRule, ...] = ()
+    viewers: tuple[RoleRule, ...] = ()
 
     def role_of(self, identity: Identity) -> Role | None:
         """Role of an identity; None if it has no access."""
-        if any(_fits(rule, identity) for rule in self.operators):
+        if any(rule.fits(identity) for rule in self.operators):
             return "operator"
-        if any(_fits(rule, identity) for rule in self.viewers):
+        if any(rule.fits(identity) for rule in self.viewers):
             return "viewer"
         return None
 
@@ -44,40 +67,48 @@ class RoleRules:
 def role_rules(settings: Settings) -> RoleRules:
     """The rules in DASHBOARD_OPERATORS and DASHBOARD_VIEWERS, separated by commas.
 
+    A rule is `ISSUER WANTED`; rules without an issuer are about DASHBOARD_ISSUER.
+
     Raises:
-        ConfigError: A rule has none of the four forms.
+        ConfigError: A rule has none of the four forms or no issuer.
     """
+    issuer = settings.dashboard_issuer.strip()
     return RoleRules(
-        operators=_parse("DASHBOARD_OPERATORS", settings.dashboard_operators),
-        viewers=_parse("DASHBOARD_VIEWERS", settings.dashboard_viewers),
+        operators=_parse("DASHBOARD_OPERATORS", settings.dashboard_operators, issuer),
+        viewers=_parse("DASHBOARD_VIEWERS", settings.dashboard_viewers, issuer),
     )
 
 
-def _parse(name: str, text: str) -> tuple[str, ...]:
-    rules = tuple(rule.strip() for rule in text.split(",") if rule.strip())
-    for rule in rules:
-        if rule != _ANYBODY and not re.fullmatch(r"[^\s@=]*@[^\s@=]+|[^\s=]+=.+", rule):
-            raise ConfigError(
-                f"{name} holds {rule!r}, which is not a rule; write name@host, @host, claim=value "
-                "or *."
-            )
-    return rules
+def _parse(name: str, text: str, issuer: str) -> tuple[RoleRule, ...]:
+    return tuple(_rule(name, part.strip(), issuer) for part in text.split(",") if part.strip())
 
 
-def _fits(rule: str, identity: Identity) -> bool:
-    if rule == _ANYBODY:
-        return True
-    claim, equals, wanted = rule.partition("=")
-    if equals:
-        return wanted in _values(identity.get(claim))
-    # An unverified address may belong to anybody.
-    if identity.get("email_verified") in (False, "false"):
+def _rule(name: str, text: str, issuer: str) -> RoleRule:
+    wanted = text
+    if text.startswith(("https://", "http://")):
+        issuer, _, wanted = text.partition(" ")
+        wanted = wanted.strip()
+    if wanted != _ANYBODY and not _FORMS.fullmatch(wanted):
+        raise ConfigError(
+            f"{name} holds {text!r}, which is not a rule; write name@host, @host, claim=value or *."
+        )
+    if not issuer:
+        raise ConfigError(
+            f"{name} holds {text!r}, which names no issuer; set DASHBOARD_ISSUER to the `iss` of "
+            "your identity provider, or write https://issuer before the rule."
+        )
+    return RoleRule(issuer, wanted)
+
+
+def _address_fits(wanted: str, identity: Identity) -> bool:
+    # Only a provider that vouches for an address may lend it: others let users type any.
+    if identity.get("email_verified") is not True:
         return False
-    address = str(identity.get("email") or "").casefold()
-    if rule.startswith("@"):
-        name, at, host = address.rpartition("@")
-        return bool(name) and at + host == rule.casefold()
-    return address == rule.casefold()
+    address = identity.get("email")
+    if not isinstance(address, str) or address.count("@") != 1:
+        return False
+    name, _, host = address.casefold().partition("@")
+    return bool(name) and wanted in (f"@{host}", f"{name}@{host}")
 
 
 def _values(claim: object) -> Sequence[str]:

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from core.config import Settings
+from pydantic import ValidationError
+
+from core.config import Settings, first_fault
+from core.errors import ConfigError
 
 
 def settings() -> Settings:
-    """Settings as the environment gives them now."""
-    return Settings()
+    """Settings as the environment gives them now.
+
+    Raises:
+        ConfigError: A variable has a value that it cannot have.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        name, _, problem = first_fault(error).partition(": ")
+        raise ConfigError(f"{name.upper()}: {problem}; correct that variable.") from error

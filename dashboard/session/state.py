@@ -9,6 +9,7 @@ from typing import Any, Final
 import streamlit as st
 
 from core.dataset.study_table import StudyFilter
+from dashboard.session.urls import slice_number
 
 SLICE_KEY: Final = "slice"
 STUDY_KEY: Final = "study"
@@ -296,9 +297,7 @@ def linked_vertebra(names: Sequence[str]) -> str | None:
 
 
 def _slice_from_url(n_slices: int) -> int | None:
-    text = st.query_params.get(SLICE_KEY, "")
-    exists = text.isdecimal() and len(text) < 6 and int(text) < n_slices
-    return int(text) if exists else None
+    return slice_number(st.query_params.get(SLICE_KEY, ""), n_slices)
 
 
 def set_query(name: str, value: str | None) -> None:

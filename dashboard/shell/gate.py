@@ -2,28 +2,53 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Final
 
-import streamlit as st
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
 from streamlit.web.server.starlette.starlette_websocket import is_host_allowed
 
 from core.errors import ConfigError
 from dashboard.session.access import role_by_cookies
+from dashboard.session.admission import admission
+from dashboard.session.urls import base_path
 
 HEALTH: Final = "/_stcore/health"
-PRIVATE: Final = ("/pixels", "/scenes", "/media", "/_stcore/upload_file", "/_stcore/metrics")
+PRIVATE: Final = ("/pixels", "/scenes", "/media", "/_stcore")
 """Paths with data below them; everything else is the program's own code and the login."""
+_PUBLIC: Final = (HEALTH, "/_stcore/host-config", "/_stcore/bidi-components")
+"""Paths below `PRIVATE` that a browser needs before the login, and that hold no data."""
+_POLICY: Final = {
+    "default-src": "'self'",
+    # The page and the components of Streamlit run small scripts of their own.
+    "script-src": "'self' 'unsafe-inline' blob:",
+    "style-src": "'self' 'unsafe-inline'",
+    "img-src": "'self' data: blob:",
+    "font-src": "'self' data:",
+    "media-src": "'self' data: blob:",
+    "worker-src": "'self' blob:",
+    "object-src": "'none'",
+    "base-uri": "'self'",
+    "form-action": "'self'",
+    "frame-ancestors": "'self'",
+}
+"""What a page may load and from where; nothing comes from or goes to another host."""
 _HEADERS: Final = {
+    "Content-Security-Policy": "; ".join(f"{kind} {value}" for kind, value in _POLICY.items()),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "X-Frame-Options": "SAMEORIGIN",
 }
 _UNKNOWN_HOST: Final = (
-    "This server does not accept the host name of the request; add it to ALLOWED_HOSTS.\n"
+    "This server does not accept the host name of the request; add it to ALLOWED_HOSTS."
+)
+_OWN_MACHINE: Final = (
+    "This server was started for its own machine, but listens on an address that others can "
+    "reach; start it with make run ADDRESS=…"
 )
 
 
@@ -43,6 +68,13 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on to the application, or refuse it."""
+        if scope["type"] == "websocket":
+            refused = _unsafe(scope)
+            if refused is None:
+                await self._app(scope, receive, send)
+            else:
+                await WebSocket(scope, receive, send).send_denial_response(refused)
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -59,24 +91,51 @@ class Gate:
 
 
 def _refuse(request: HTTPConnection) -> Response | None:
-    path = _below_base(request.url.path)
-    if path != HEALTH and not is_host_allowed(request.headers.get("host")):
-        return PlainTextResponse(_UNKNOWN_HOST, status_code=400, headers=_no_store())
-    if not any(path == start or path.startswith(start + "/") for start in PRIVATE):
+    # Not `request.url.path`, which is parsed from text that the Host header is a part of.
+    path = _below_base(request.scope["path"])
+    if path == HEALTH:
         return None
-    try:
-        role = role_by_cookies(request.cookies)
-    except ConfigError as error:
-        return PlainTextResponse(f"{error}\n", status_code=503, headers=_no_store())
-    if role is None:
-        return PlainTextResponse("Log in first.\n", status_code=401, headers=_no_store())
+    if not is_host_allowed(request.headers.get("host")):
+        return _answer(400, _UNKNOWN_HOST)
+    if refused := _unsafe(request.scope):
+        return refused
+    if not _is_below(path, PRIVATE) or _is_below(path, _PUBLIC):
+        return None
+    if role_by_cookies(request.cookies) is None:
+        return _answer(401, "Log in first.")
     return None
 
 
+def _unsafe(scope: Scope) -> Response | None:
+    """Refusal of everything where the decision at the start does not hold any more."""
+    try:
+        decided = admission()
+        decided.check_holds()
+    except ConfigError as error:
+        return _answer(503, str(error))
+    if decided.mode == "own machine" and not _is_own(scope):
+        return _answer(403, _OWN_MACHINE)
+    return None
+
+
+def _is_own(scope: Scope) -> bool:
+    """Whether a request came in at an address of this machine alone."""
+    address = (scope.get("server") or ("", None))[0]
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        # A socket file or a test client; not an address that others can reach.
+        return True
+
+
 def _below_base(path: str) -> str:
-    base = "/" + (st.get_option("server.baseUrlPath") or "").strip("/")
-    return path.removeprefix(base) if base != "/" else path
+    base = base_path()
+    return path[len(base) :] if path.startswith(f"{base}/") else path
 
 
-def _no_store() -> dict[str, str]:
-    return {"Cache-Control": "no-store"}
+def _is_below(path: str, places: tuple[str, ...]) -> bool:
+    return any(path == place or path.startswith(f"{place}/") for place in places)
+
+
+def _answer(status: int, text: str) -> Response:
+    return PlainTextResponse(f"{text}\n", status_code=status, headers={"Cache-Control": "no-store"})

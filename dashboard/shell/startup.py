@@ -6,6 +6,7 @@ import importlib
 import logging
 import pkgutil
 import shutil
+import sys
 import threading
 import time
 from collections.abc import AsyncGenerator, Generator
@@ -16,8 +17,10 @@ from streamlit import App
 
 from core.cache.eviction import sweep_all
 from core.config import PROJECT_ROOT, Settings
+from core.errors import ConfigError
 from core.system.atomic_files import LEFT_SECONDS, sweep_leftovers
 from dashboard.background.processes import DELETED
+from dashboard.session.admission import admission
 from dashboard.session.settings import settings
 from dashboard.studies.uploads import remove_abandoned
 
@@ -29,6 +32,19 @@ _turn = threading.RLock()
 _warming = threading.Event()
 _visitors: list[str] = []
 """Threads that wait or draw a page; the warm-up lets all of them go first."""
+
+
+def decide_admission() -> None:
+    """Decide who is admitted, before the server answers; exit with status 2 if it must not start.
+
+    Raises:
+        SystemExit: The login is not complete, or others could reach the server without one.
+    """
+    try:
+        admission()
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(2) from error
 
 
 @contextmanager

@@ -22,12 +22,13 @@ from core.visualization.planes import CtPlane, axial_plane, upright_plane
 from core.visualization.scene import SceneInfo
 from core.visualization.scene_surfaces import PackedParts
 from core.visualization.viewer_files import library_gzipped, vtk_js_name
+from dashboard.session.urls import path_of, slice_number
 from dashboard.studies.served_bytes import (
     ServedBytes,
     answer,
     no_content,
+    nothing_else_below,
     packed_answer,
-    path_of,
 )
 
 CORNERS_HEADER: Final = "x-plane-corners"
@@ -93,6 +94,7 @@ def scene_routes() -> list[Route]:
         Route(path + "/libraries/{name:path}", _library),
         Route(path + "/{name}/axial", _axial),
         Route(path + "/{name}/upright", _upright),
+        *nothing_else_below(path),
     ]
 
 
@@ -143,10 +145,11 @@ async def _once_made(
 
 def _axial(request: Request) -> Response:
     _, scene = SCENES.requested(request)
-    text = request.query_params.get("slice", "")
-    if scene is None or not text.isdecimal() or len(text) > 5 or int(text) >= scene.volume.n_slices:
+    n_slices = 0 if scene is None else scene.volume.n_slices
+    index = slice_number(request.query_params.get("slice", ""), n_slices)
+    if scene is None or index is None:
         return no_content()
-    return _picture(axial_plane(scene.volume, int(text), _BONE), scene.owner)
+    return _picture(axial_plane(scene.volume, index, _BONE), scene.owner)
 
 
 def _upright(request: Request) -> Response:

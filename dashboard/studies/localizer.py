@@ -12,6 +12,7 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
+from core.errors import PredictionsError
 from core.evaluation.detection.files import BoxTables, fused_table, read_box_cohort
 from core.evaluation.detection.matching import BoxTable
 from core.evaluation.detection.report import DetectionReport, evaluate_detection
@@ -20,6 +21,7 @@ from core.inference.boxes.tracks import Detections, FusionSettings, detect
 from core.models.bundles import BundleInfo, read_bundle
 from core.types import BoxPrediction, Progress
 from dashboard.background.thread_jobs import Job, JobPool
+from dashboard.session.access import check_allowed
 from dashboard.session.settings import settings
 from dashboard.studies.cohort import bundles, files_signature
 from dashboard.studies.open_study import OpenStudy
@@ -147,7 +149,12 @@ def as_boxes(
 
 
 def start_boxes(study: OpenStudy, bundle: BundleInfo) -> Job[None]:
-    """Run the localiser on a study in the background and store its raw boxes."""
+    """Run the localiser on a study in the background and store its raw boxes.
+
+    Raises:
+        PredictionsError: The user may not use this server.
+    """
+    check_allowed("look", PredictionsError, "to run networks")
     file = raw_file(study, bundle)
 
     def work(progress: Progress) -> None:

@@ -11,6 +11,7 @@ import streamlit as st
 
 from core.cache.keys import fingerprint_folder
 from core.dicom.series import read_series
+from core.errors import PredictionsError
 from core.inference.outputs import SLICES_FILE, read_slices, write_predictions
 from core.inference.study_scores import StudyScores, score_study
 from core.models.bundles import read_bundle
@@ -18,6 +19,7 @@ from core.models.pairs import BundlePair
 from core.prepared.series_digests import series_digest
 from core.types import Progress
 from dashboard.background.thread_jobs import Job, JobPool
+from dashboard.session.access import check_allowed
 from dashboard.session.settings import settings
 from dashboard.studies.cohort import files_signature
 from dashboard.studies.open_study import OpenStudy, cache_of
@@ -48,7 +50,12 @@ def stored_scores(folder: Path, pair: BundlePair) -> StudyScores | None:
 
 
 def start_prediction(study: OpenStudy, pair: BundlePair) -> Job[None]:
-    """Run the networks on a study in the background and store their predictions."""
+    """Run the networks on a study in the background and store their predictions.
+
+    Raises:
+        PredictionsError: The user may not use this server.
+    """
+    check_allowed("look", PredictionsError, "to run networks")
     folder = _predictions_folder(study, pair)
 
     def work(progress: Progress) -> None:

@@ -13,10 +13,10 @@ from threading import Lock
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import numpy as np
-import streamlit as st
 from numpy.typing import NDArray
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 Pixels = NDArray[Any]
 
@@ -167,12 +167,6 @@ def pack(content: bytes) -> bytes:
     return gzip.compress(content, _QUICK, mtime=0)
 
 
-def path_of(kind: str) -> str:
-    """Path below the server's base path, without a trailing slash."""
-    base = (st.get_option("server.baseUrlPath") or "").strip("/")
-    return f"/{base}/{kind}" if base else f"/{kind}"
-
-
 def answer(
     content: bytes, owner: str | None, media_type: str, headers: Mapping[str, str] | None = None
 ) -> Response:
@@ -199,6 +193,17 @@ def packed_answer(
 ) -> Response:
     """`answer` for content that is compressed already."""
     return answer(packed, owner, media_type, {"Content-Encoding": "gzip"})
+
+
+def nothing_else_below(path: str) -> list[Route]:
+    """Routes that answer 404 at a path and below it; without them Streamlit shows its own page."""
+
+    def nothing(request: Request) -> Response:
+        del request
+        return no_content()
+
+    methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+    return [Route(place, nothing, methods=methods) for place in (path, path + "/{rest:path}")]
 
 
 def no_content(status: int = 404) -> Response:

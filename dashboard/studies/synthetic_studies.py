@@ -17,7 +17,8 @@ from core.experiments.cohorts import SHIPPED
 from core.models.bundles import BundleInfo
 from core.phantom.on_demand import CohortSeed, find_cohort_seed, materialise_study
 from core.system import atomic_files
-from core.types import HuWindow, StudyRecord
+from core.types import HuWindow, StudyId, StudyRecord
+from dashboard.session.access import check_allowed
 from dashboard.session.settings import settings
 from dashboard.studies.cohort import all_bundles
 from dashboard.studies.open_study import open_study
@@ -47,7 +48,7 @@ def made_root() -> Path:
     return settings().cspine_var / MADE_FOLDER
 
 
-def study_folder(study_id: str, root: Path | None = None) -> Path:
+def study_folder(study_id: StudyId, root: Path | None = None) -> Path:
     """Folder of a study's DICOM files; a shipped synthetic study is made if needed.
 
     Args:
@@ -64,7 +65,7 @@ def study_folder(study_id: str, root: Path | None = None) -> Path:
     return materialise_study(study_id, _seeds(), made_root())
 
 
-def can_show(study_id: str, root: Path | None = None) -> bool:
+def can_show(study_id: StudyId, root: Path | None = None) -> bool:
     """Whether `study_folder` can find or make the study."""
     places = [place for place in (root, settings().data_root) if place is not None]
     on_disk = any((place / IMAGES_FOLDER / study_id).is_dir() for place in places)
@@ -82,14 +83,16 @@ def linked_study(study_id: str | None, known: Collection[str]) -> StudyRecord | 
         The study with its truth, made if needed; None if the link names no such study.
 
     Raises:
+        DataRootError: The user may not use this server.
         StorageError: The study cannot be written.
     """
+    check_allowed("look", DataRootError, "to open studies")
     if study_id is None or study_id in known or find_cohort_seed(study_id, _seeds()) is None:
         return None
-    return StudyRecord(study_id, study_folder(study_id), _truth_of(study_id))
+    return StudyRecord(study_id, study_folder(StudyId(study_id)), _truth_of(study_id))
 
 
-def picture(study_id: str, slice_index: int | None, root: Path | None = None) -> Path:
+def picture(study_id: StudyId, slice_index: int | None, root: Path | None = None) -> Path:
     """A small PNG of one slice in the bone window, made if it does not exist yet.
 
     Args:
@@ -98,8 +101,9 @@ def picture(study_id: str, slice_index: int | None, root: Path | None = None) ->
         root: Data root to look in first.
 
     Raises:
-        CSpineError: The study cannot be found, made or read.
+        CSpineError: The user may not use this server, or the study cannot be found, made or read.
     """
+    check_allowed("look", DataRootError, "to see pictures")
     file = _picture_file(study_id, slice_index)
     if file.is_file():
         return file
@@ -119,13 +123,13 @@ def picture(study_id: str, slice_index: int | None, root: Path | None = None) ->
     return file
 
 
-def is_ready(study_id: str, slice_index: int | None) -> bool:
+def is_ready(study_id: StudyId, slice_index: int | None) -> bool:
     """Whether the picture of a slice exists already."""
     return _picture_file(study_id, slice_index).is_file()
 
 
 def try_picture(
-    study_id: str, slice_index: int | None, root: Path | None, say: Callable[[str], None]
+    study_id: StudyId, slice_index: int | None, root: Path | None, say: Callable[[str], None]
 ) -> Path | None:
     """The picture, or None after passing the reason to `say`."""
     try:
@@ -146,7 +150,7 @@ def _truth_of(study_id: str) -> tuple[bool, ...] | None:
     return None
 
 
-def _picture_file(study_id: str, slice_index: int | None) -> Path:
+def _picture_file(study_id: StudyId, slice_index: int | None) -> Path:
     place = "middle" if slice_index is None else str(slice_index)
     return settings().rsna_cache / "pictures" / f"{study_id}-{place}-{PICTURE_SIDE}.png"
 

@@ -10,8 +10,10 @@ from typing import BinaryIO
 import streamlit as st
 
 from core.config import Settings
+from core.errors import ArchiveError
 from core.types import Progress
 from dashboard.background.thread_jobs import Job, JobCancelledError, JobPool
+from dashboard.session.access import check_allowed
 from dashboard.studies.open_study import open_study
 from dashboard.studies.upload_series import start_reader
 from dashboard.studies.uploads import discard_uploads, store_files, unpack_upload
@@ -56,7 +58,11 @@ def start_upload(
         archive: Whether it is an archive.
         session: Session of the browser that uploads; only it may see the study.
         settings: Upload folder and size limits.
+
+    Raises:
+        ArchiveError: The user may not use this server.
     """
+    check_allowed("look", ArchiveError, "to upload")
     upload = UploadJob()
 
     def work(progress: Progress) -> Path:

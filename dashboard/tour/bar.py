@@ -11,7 +11,7 @@ from typing import Final
 import streamlit as st
 
 from core.errors import DataRootError
-from dashboard.session.page_files import PAGES
+from dashboard.session.urls import PAGES
 from dashboard.studies.current_set import current_cohort
 from dashboard.tour import state
 from dashboard.tour.presenter import presenter_switch

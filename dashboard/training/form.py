@@ -98,6 +98,7 @@ def _plan() -> None:
     panel_title("The plan", "before anything is computed")
     try:
         config = config_from({f.key: state.form_value(f.key) for g in FIELDS.values() for f in g})
+        run_processes.check_folders(config)
         size = data_size(config.data_root)
     except CSpineError as error:
         show_error(error, icon=":material/edit_note:")

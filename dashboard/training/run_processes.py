@@ -16,6 +16,7 @@ from core.training.run_list import RunSummary, list_runs, summarise_run
 from core.training.runs import RunFolder
 from dashboard.background.processes import ProcessSupervisor, new_folder, remove_folder, run_core
 from dashboard.session.settings import settings
+from dashboard.session.typed_path import browsable
 
 PACE_SECONDS: Final = 180.0
 _SUPERVISOR: Final = ProcessSupervisor(TrainingError, "to train from it")
@@ -24,6 +25,20 @@ _SUPERVISOR: Final = ProcessSupervisor(TrainingError, "to train from it")
 def all_runs() -> list[RunSummary]:
     """The runs of this installation, the most recently active first."""
     return list_runs(settings().runs_root)
+
+
+def check_folders(config: RunConfig) -> None:
+    """Check that the user may use the folders that a config names.
+
+    Raises:
+        DataRootError: They are neither of this installation nor the user's to open.
+    """
+    current = settings()
+    offered = [current.data_root, current.demo_root, current.checkpoints, current.runs_root]
+    offered += [current.cspine_var / name for name in ("cohorts", "training")]
+    for folder in (config.data_root, config.vertebra_bundle, config.init_from):
+        if folder is not None:
+            browsable(folder, offered=offered)
 
 
 def start_run(config: RunConfig) -> Path:
@@ -37,9 +52,11 @@ def start_run(config: RunConfig) -> Path:
 
     Raises:
         TrainingError: The dashboard is read-only, or the process cannot be started.
+        DataRootError: The user may not use a folder of the config.
         StorageError: The folder cannot be written.
     """
     _SUPERVISOR.check_allowed()
+    check_folders(config)
     current = settings()
     check_space(current.runs_root, 0, current.keep_free_bytes)
     kind = f"{config.task}{config.type}-{config.backbone}"
@@ -102,8 +119,10 @@ def measure_pace(config: RunConfig) -> None:
 
     Raises:
         TrainingError: The dashboard is read-only, or the process failed or took too long.
+        DataRootError: The user may not use a folder of the config.
     """
     _SUPERVISOR.check_allowed()
+    check_folders(config)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "config.yaml"
         path.write_text(yaml.safe_dump(config.model_dump(mode="json")))

@@ -7,6 +7,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from tests.browser.scene_place import write_scene_place
 from tests.browser.server import serve
+from tests.browser.waiting import refusals
 from tests.dashboard.fixtures import at_work, workplace
 
 __all__ = ["at_work", "workplace"]
@@ -53,14 +54,17 @@ def webgl(browser, chromium_path):
 
 @pytest.fixture
 def page(browser, dashboard_url):
-    """A page at 1440 px that fails the test where it asks another host or shows an exception."""
+    """A page at 1440 px that fails the test where it asks another host, breaks the content policy
+    or shows an exception."""
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     context.set_default_timeout(90_000)
     page = context.new_page()
     foreign = []
     own = (dashboard_url, dashboard_url.replace("http", "ws"), "data:", "blob:")
+    refused = refusals(page)
     page.on("request", lambda r: None if r.url.startswith(own) else foreign.append(r.url))
     yield page
     assert foreign == []
+    assert refused == []
     assert page.get_by_test_id("stException").count() == 0
     context.close()

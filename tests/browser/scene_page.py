@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.browser.waiting import FIRST_TIME_MS, settle
+from tests.browser.waiting import FIRST_TIME_MS, refusals, settle
 
 
 class Traffic:
@@ -17,6 +17,7 @@ class Traffic:
 
     def __init__(self, page):
         self.scene, self.asked, self.socket, self.failed, self._urls = {}, [], 0, [], {}
+        self.refused = []
         session = page.context.new_cdp_session(page)
         session.send("Network.enable")
         session.on("Network.requestWillBeSent", self._sent)
@@ -77,6 +78,7 @@ def open_scene(webgl, url, *, height=1000):
     page = webgl.new_context(viewport={"width": 1440, "height": height}).new_page()
     page.set_default_timeout(90_000)
     traffic = Traffic(page)
+    traffic.refused = refusals(page)
     page.goto(f"{url}/spine_3d")
     expect(root_of(page)).to_have_attribute("data-ready", re.compile(r".+"), timeout=FIRST_TIME_MS)
     at_rest(page)

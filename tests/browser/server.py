@@ -22,6 +22,7 @@ def serve(
     log: Path,
     script: Path = Path("streamlit_app.py"),
     extra: Sequence[str] = (),
+    base: str = "",
 ) -> Iterator[str]:
     """Start `streamlit run` on a script and yield its URL once it answers.
 
@@ -31,6 +32,7 @@ def serve(
         log: Takes its output.
         script: What to run.
         extra: More options, such as `("--server.maxUploadSize", "1")`.
+        base: Path that the options put everything below.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -47,8 +49,8 @@ def serve(
             stderr=subprocess.STDOUT,
         )
         try:
-            _wait(process, f"http://127.0.0.1:{port}", log)
-            yield f"http://127.0.0.1:{port}"
+            _wait(process, f"http://127.0.0.1:{port}{base}", log)
+            yield f"http://127.0.0.1:{port}{base}"
         finally:
             process.terminate()
             try:

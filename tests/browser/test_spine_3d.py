@@ -61,6 +61,7 @@ def test_the_scene_is_drawn_once_recoloured_in_place_and_keeps_its_camera(
     assert traffic.asked == asked
 
     assert page.get_by_test_id("stException").count() == 0
+    assert traffic.refused == []
     page.context.close()
 
 
@@ -151,6 +152,7 @@ def test_the_second_renderer_asks_no_other_host_and_a_rerun_leaves_it_alone(
     assert traffic.asked == asked
     assert len(opened) == frames
     assert foreign == []
+    assert traffic.refused == []
     page.context.close()
 
 

@@ -31,3 +31,13 @@ def expect_fit(page):
             return main.scrollWidth <= main.clientWidth;
         }"""
     )
+
+
+def refusals(page) -> list[str]:
+    """What the content policy of the server refuses to a page and its frames, as it happens."""
+    found: list[str] = []
+    page.on(
+        "console",
+        lambda said: found.append(said.text) if "Content Security Policy" in said.text else None,
+    )
+    return found

@@ -37,6 +37,8 @@ class Workplace:
             "CSPINE_VAR": str(self.var),
             "RSNA_CACHE": str(self.var / "cache"),
             "CHECKPOINTS": str(self.checkpoints),
+            # Tests make folders of their own beside the workplace.
+            "BROWSE_ROOTS": str(self.root.parent),
         }
 
 

@@ -294,7 +294,8 @@ def test_a_prediction_that_fails_says_why_and_can_be_tried_again(at_work, monkey
     wait_for_verdict(app)
 
 
-def test_a_real_scan_opens_as_a_typed_folder(at_work, real_ct):
+def test_a_real_scan_opens_as_a_typed_folder(at_work, real_ct, monkeypatch):
+    monkeypatch.setenv("BROWSE_ROOTS", str(real_ct))
     app = open_page("diagnosis")
     app.button_group(key="source").set_value("Folder").run()
     app.text_input(key="folder").set_value(str(real_ct)).run()

@@ -100,12 +100,16 @@ def test_values_that_do_not_fit_are_reported_and_nothing_starts(at_work, launche
     assert button(app, "Start training") is None
 
 
-def test_a_data_root_that_does_not_exist_is_reported(at_work, launched):
+def test_a_data_root_that_does_not_exist_is_reported(at_work, launched, monkeypatch):
+    monkeypatch.setenv("BROWSE_ROOTS", "/nowhere")
     app = AppTest.from_file(str(APP), default_timeout=30)
     app.session_state["train_data_root"] = "/nowhere"
     app = app.run().switch_page("../pages/training.py").run()
     assert field(app, "selectbox", "data_root").value == "/nowhere"
     assert "/nowhere" in app.error[0].value
+    monkeypatch.setenv("BROWSE_ROOTS", "/elsewhere")
+    app.run()
+    assert "below BROWSE_ROOTS" in app.error[0].value
 
 
 def test_every_setting_is_explained_on_the_page_with_its_default(at_work, launched):

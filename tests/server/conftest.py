@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -16,17 +17,24 @@ __all__ = ["at_work", "workplace"]
 
 SECRET = "an-only-key-of-these-tests-0123456789"
 ORIGIN = "http://127.0.0.1:8501"
+ISSUER = "https://id.lab.example/realms/lab"
 
 
 @dataclass(frozen=True)
 class LoginServer:
-    """A running server that asks for a login."""
+    """A running server that asks for a login.
+
+    Attributes:
+        url: Its address.
+        secrets: Its secrets file.
+    """
 
     url: str
+    secrets: Path
 
     def cookie(self, **claims: object) -> dict[str, str]:
         """The cookie that a login of these claims would have left."""
-        return signed_cookie(SECRET, ORIGIN, claims)
+        return signed_cookie(SECRET, ORIGIN, {"iss": ISSUER, "email_verified": True} | claims)
 
     def visit(self, cookies: Mapping[str, str] | None = None) -> PageClient:
         return PageClient(self.url, cookies=cookies, origin=ORIGIN)
@@ -62,10 +70,21 @@ def login_server(workplace, repo_root, tmp_path_factory) -> Iterator[LoginServer
     roles = {
         "DASHBOARD_OPERATORS": "chief@lab.example",
         "DASHBOARD_VIEWERS": "@lab.example, groups=students",
+        "DASHBOARD_ISSUER": ISSUER,
     }
     options = ("--secrets.files", str(secrets))
     with serve(repo_root, workplace.environment | roles, folder / "log", extra=options) as url:
-        yield LoginServer(url)
+        yield LoginServer(url, secrets)
+
+
+@pytest.fixture(scope="session")
+def lab_server(workplace, repo_root, tmp_path_factory) -> Iterator[str]:
+    """Below the path /lab, on every address, without a login: visitors are viewers."""
+    log = tmp_path_factory.mktemp("lab") / "log"
+    more = {"CHECKPOINTS": str(repo_root / "checkpoints"), "DASHBOARD_OPEN": "1"}
+    options = ("--server.baseUrlPath", "lab", "--server.address", "0.0.0.0")
+    with serve(repo_root, workplace.environment | more, log, extra=options, base="/lab") as url:
+        yield url
 
 
 def host_of(url: str) -> str:

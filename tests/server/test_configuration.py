@@ -59,6 +59,11 @@ def test_headers_keep_the_pages_to_themselves(open_server):
         headers = httpx.get(open_server + path).headers
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["x-frame-options"] == "SAMEORIGIN"
+        policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
+        assert policy["default-src"] == policy["frame-ancestors"] == "'self'"
+        assert policy["object-src"] == "'none'"
+        assert "unsafe-eval" not in policy["script-src"]
+        assert not {"*", "http:", "https:"} & set(" ".join(policy.values()).split())
 
 
 def test_an_upload_needs_the_token_and_keeps_the_limit(open_server):

@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.page_client import XSRF_COOKIE
 from tests.dashboard.workplace import N_SLICES
-from tests.server.conftest import ORIGIN, SECRET, signed_cookie
+from tests.server.conftest import ISSUER, ORIGIN, SECRET, signed_cookie
 
 STUDENT = {"email": "s@uni.example", "groups": ["students"], "email_verified": True}
 
@@ -28,6 +28,10 @@ def test_nobody_sees_anything_before_the_login(login_server):
     [
         {"email": "x@elsewhere.example"},
         {"email": "chief@lab.example", "email_verified": False},
+        {"email": "chief@lab.example", "email_verified": "true"},
+        {"email": "chief@lab.example", "email_verified": None},
+        {"email": "chief@lab.example", "iss": "https://id.elsewhere.example"},
+        {"groups": ["students"], "iss": None},
         {"email": "chief@lab.example.evil.example"},
         {"email": "x@elsewhere.example", "groups": "student"},
         {"is_logged_in": False, "email": "chief@lab.example"},
@@ -74,8 +78,9 @@ def test_pixels_go_to_those_who_may_look(login_server):
         assert viewer["shape"][0] == N_SLICES
         path = f"{login_server.url}{viewer['path']}/{viewer['source']}/slice/0"
         assert httpx.get(path, cookies=own).status_code == 200
-        forged = signed_cookie("another-key-of-the-same-length-000000", ORIGIN, STUDENT)
-        elsewhere = signed_cookie(SECRET, "https://other.example", STUDENT)
+        student = STUDENT | {"iss": ISSUER}
+        forged = signed_cookie("another-key-of-the-same-length-000000", ORIGIN, student)
+        elsewhere = signed_cookie(SECRET, "https://other.example", student)
         for cookies in ({}, forged, elsewhere, {next(iter(own)): "x"}, {next(iter(own)): "é"}):
             headers = {
                 "Cookie": "; ".join(f"{k}={v}" for k, v in cookies.items()).encode("latin-1")
@@ -84,7 +89,18 @@ def test_pixels_go_to_those_who_may_look(login_server):
             assert (answer.status_code, answer.headers["cache-control"]) == (401, "no-store")
 
 
-@pytest.mark.parametrize("path", ["/media/a.png", "/scenes/a/parts", "/_stcore/metrics"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/media/a.png",
+        "/scenes/a/parts",
+        "/scenes",
+        "/pixels",
+        "/_stcore/metrics",
+        "/_stcore/agent/mcp",
+        "/_stcore/script-health-check",
+    ],
+)
 def test_every_place_with_data_asks_for_the_login(login_server, path):
     assert httpx.get(login_server.url + path).status_code == 401
     own = login_server.cookie(**STUDENT)

@@ -17,6 +17,7 @@ from core.dataset.tables import ALIASES, OVERALL, UID
 from core.errors import DataRootError, PredictionsError
 from core.evaluation.tables.score_table import ScoreTable, table_without_slices
 from core.inference.aggregation import patient_scores
+from core.types import StudyId
 
 OUTSIDE_SUFFIXES: Final = (".csv", ".tsv", ".txt")
 """Names of text tables; `predict` writes Parquet."""
@@ -66,8 +67,10 @@ def _from_wide(path: Path, name: str, table: pd.DataFrame) -> OutsideScores:
     scores = np.column_stack([_probabilities(path, table, column) for column in VERTEBRAE])
     given = OVERALL in table.columns
     patients = _probabilities(path, table, OVERALL) if given else None
-    ids = np.array(table[UID].astype(str).to_list(), np.str_)
-    _check_ids(path, table, ids)
+    names = table[UID].astype(str).to_list()
+    _check_names(path, table, names)
+    ids = np.array(names, np.str_)
+    _check_once(path, table, ids)
     return _outside(name, ids, scores, patients)
 
 
@@ -82,6 +85,7 @@ def _from_competition(path: Path, name: str, table: pd.DataFrame) -> OutsideScor
             path, table, wrong, "row_id is not <uid>_<type>",
             "let the type be patient_overall or C1..C7",
         )  # fmt: skip
+    _check_names(path, table, parts[0].to_list())
     twice = parts.duplicated().to_numpy(np.bool_)
     if bool(twice.any()):
         raise _fault(path, table, twice, "row_id comes a second time", "keep one")
@@ -168,10 +172,16 @@ def _probabilities(path: Path, table: pd.DataFrame, column: str) -> NDArray[np.f
     return values.to_numpy(np.float64)
 
 
-def _check_ids(path: Path, table: pd.DataFrame, ids: NDArray[np.str_]) -> None:
-    empty = ids == ""
-    if bool(empty.any()):
-        raise _fault(path, table, empty, "the study's identifier is empty", "fill it in")
+def _check_names(path: Path, table: pd.DataFrame, names: list[str]) -> None:
+    wrong = np.array([not StudyId.fits(name) for name in names])
+    if bool(wrong.any()):
+        raise _fault(
+            path, table, wrong, "the study's identifier is empty or no study id",
+            "give a StudyInstanceUID",
+        )  # fmt: skip
+
+
+def _check_once(path: Path, table: pd.DataFrame, ids: NDArray[np.str_]) -> None:
     again = np.ones(len(ids), np.bool_)
     again[np.unique(ids, return_index=True)[1]] = False
     if bool(again.any()):

@@ -28,6 +28,7 @@ from core.evaluation.tables.truth import (
 from core.evaluation.tables.truth_table import TruthTable, truth_table
 from core.inference.aggregation import Pooling
 from core.inference.outputs import FRACTURE_COLUMNS, PRESENCE_COLUMNS, SLICES_FILE
+from core.types import StudyId
 
 _SCORES: Final = [*PRESENCE_COLUMNS, *FRACTURE_COLUMNS]
 _TRUTH_PRESENCE: Final = [f"present_{name}" for name in VERTEBRAE]
@@ -189,7 +190,10 @@ class _Source:
         ids = table.column("study_id").combine_chunks()
         if not pa.types.is_dictionary(ids.type):
             ids = ids.dictionary_encode()
-        names = np.array(ids.dictionary.to_pylist(), np.str_)
+        texts = [str(text) for text in ids.dictionary.to_pylist()]
+        if not all(map(StudyId.fits, texts)):
+            raise self.fault(": column study_id holds something other than study ids")
+        names = np.array(texts, np.str_)
         ranks = np.empty(len(names), np.int64)
         ranks[np.argsort(names, kind="stable")] = np.arange(len(names))
         codes = ranks[ids.indices.to_numpy(zero_copy_only=False)]

@@ -18,7 +18,7 @@ from core.dataset.rsna import read_studies
 from core.dicom.series_grid import series_grid
 from core.errors import DataRootError
 from core.system.parquet import read_parquet
-from core.types import StudyRecord
+from core.types import StudyId, StudyRecord
 
 TRUTH_FILE: Final = "truth.parquet"
 PRESENCE_FILE: Final = "present.parquet"
@@ -121,6 +121,10 @@ def _labels(
     identifiers = table[id_column].astype("string")
     if bool(identifiers.isna().any()):
         raise DataRootError(f"{path}: column {id_column} has an empty cell; fill or remove it.")
+    if not all(map(StudyId.fits, identifiers)):
+        raise DataRootError(
+            f"{path}: column {id_column} holds something other than study ids; correct that column."
+        )
     if bool(identifiers.duplicated().any()):
         twice = identifiers.to_list()[int(np.argmax(identifiers.duplicated()))]
         raise DataRootError(f"{path}: study {twice} comes twice; keep one row per study.")

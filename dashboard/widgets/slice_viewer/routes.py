@@ -6,13 +6,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from dashboard.session.urls import path_of, slice_number
 from dashboard.studies.served_bytes import (
     PIXELS,
     little_endian,
     no_content,
+    nothing_else_below,
     pack,
     packed_answer,
-    path_of,
 )
 
 
@@ -23,9 +24,9 @@ def pixels_path() -> str:
 
 def slice_pixels(request: Request) -> Response:
     """One slice: int16 HU or uint8 values, little-endian, rows from top to bottom, as gzip."""
-    index = request.path_params["index"]
     name, source = PIXELS.requested(request)
-    if source is None or not 0 <= index < source.n_slices:
+    index = slice_number(request.path_params["index"], 0 if source is None else source.n_slices)
+    if source is None or index is None:
         return no_content()
     packed = PIXELS.packed(name, str(index), lambda: little_endian(source.slices(index)))
     return packed_answer(packed, source.owner)
@@ -43,6 +44,7 @@ def viewer_routes() -> list[Route]:
     """Routes for `st.App`; each request is answered in a separate thread."""
     path = pixels_path()
     return [
-        Route(path + "/{name}/slice/{index:int}", slice_pixels),
+        Route(path + "/{name}/slice/{index}", slice_pixels),
         Route(path + "/{name}/planes", planes_pixels),
+        *nothing_else_below(path),
     ]

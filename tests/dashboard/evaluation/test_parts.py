@@ -33,6 +33,7 @@ def settings(tmp_path, monkeypatch):
         ("CSPINE_VAR", "var"), ("RSNA_CACHE", "cache"), ("CHECKPOINTS", "checkpoints"),
     ):  # fmt: skip
         monkeypatch.setenv(name, str(tmp_path / folder))
+    monkeypatch.setenv("BROWSE_ROOTS", str(tmp_path))
     monkeypatch.delenv("RSNA_ROOT", raising=False)
     return Settings()
 

@@ -1,97 +1,166 @@
+"""What each role may do: every function of the dashboard that a user can set off."""
+
 from __future__ import annotations
+
+import ast
+import re
+from types import SimpleNamespace
 
 import pytest
 
-from core.config import Settings
-from core.errors import BundleError, ConfigError, PredictionsError, TaskError, TrainingError
+from core.config import PROJECT_ROOT, Settings
+from core.errors import CSpineError
 from dashboard.background import process_tasks
+from dashboard.background.processes import ProcessSupervisor
+from dashboard.diagnosis import batch
 from dashboard.evaluation import imports, operating_points
-from dashboard.session import access
-from dashboard.session.roles import RoleRules, role_rules
-from dashboard.studies import data_sets
+from dashboard.session import access, typed_path
+from dashboard.session.admission import Admission
+from dashboard.session.roles import role_rules
+from dashboard.studies import data_sets, localizer, predictions, synthetic_studies, upload_jobs
 from dashboard.training import run_processes
 
-
-def rules(operators: str = "", viewers: str = "") -> RoleRules:
-    return role_rules(Settings(dashboard_operators=operators, dashboard_viewers=viewers))
-
-
-@pytest.mark.parametrize(
-    ("rule", "identity", "fits"),
-    [
-        ("a@b.c", {"email": "A@B.C"}, True),
-        ("a@b.c", {"email": "aa@b.c"}, False),
-        ("a@b.c", {"email": "a@b.c", "email_verified": False}, False),
-        ("a@b.c", {"email": "a@b.c", "email_verified": "false"}, False),
-        ("@b.c", {"email": "x@b.c"}, True),
-        ("@b.c", {"email": "x@sub.b.c"}, False),
-        ("@b.c", {"email": "@b.c"}, False),
-        ("@b.c", {"email": "x@evil@b.c"}, True),
-        ("@b.c", {}, False),
-        ("groups=one", {"groups": ["two", "one"]}, True),
-        ("groups=one", {"groups": "one"}, True),
-        ("groups=one", {"groups": "one two"}, False),
-        ("groups=one", {"groups": None}, False),
-        ("sub=0=1", {"sub": "0=1"}, True),
-        ("*", {}, True),
-    ],
+ISSUER = "https://id.b.c"
+RUN = SimpleNamespace(folder=None)
+CONFIG = SimpleNamespace(data_root="/nowhere", vertebra_bundle=None, init_from=None)
+SERVICES = {
+    process_tasks.start_index: ("change", lambda f, p: f(p)),
+    process_tasks.start_phantom: (
+        "change", lambda f, p: f(p, studies=1, seed=0, matrix=8, rsna_like=False),
+    ),
+    process_tasks.resume_phantom: ("change", lambda f, p: f(p)),
+    process_tasks.cancel_task: ("change", lambda f, p: f(RUN)),
+    run_processes.start_run: ("change", lambda f, p: f(CONFIG)),
+    run_processes.resume_run: ("change", lambda f, p: f(RUN)),
+    run_processes.stop_run: ("change", lambda f, p: f(RUN)),
+    run_processes.delete_run: ("change", lambda f, p: f(RUN)),
+    run_processes.measure_pace: ("change", lambda f, p: f(CONFIG)),
+    run_processes.check_folders: ("browse", lambda f, p: f(CONFIG)),
+    data_sets.remove_cohort: ("change", lambda f, p: f(None)),
+    operating_points.save_point: ("change", lambda f, p: f(None, "patient", None)),
+    operating_points.undo_point: ("change", lambda f, p: f(None, "patient")),
+    imports.import_csv: ("change", lambda f, p: f(Settings(), "m", b"", truth_id="")),
+    imports.import_folder: ("change", lambda f, p: f(Settings(), "m", p, truth_id="")),
+    imports.forget_import: ("change", lambda f, p: f(Settings(), "m")),
+    typed_path.typed_path: ("browse", lambda f, p: f(str(p))),
+    typed_path.browsable: ("browse", lambda f, p: f(p)),
+    batch.start_batch: ("browse", lambda f, p: f(None)),
+    predictions.start_prediction: ("look", lambda f, p: f(None, None)),
+    localizer.start_boxes: ("look", lambda f, p: f(None, None)),
+    upload_jobs.start_upload: (
+        "look", lambda f, p: f("k", (), archive=True, session=None, settings=None),
+    ),
+    synthetic_studies.linked_study: ("look", lambda f, p: f(None, ())),
+    synthetic_studies.picture: ("look", lambda f, p: f("1.2.3", 0)),
+}  # fmt: skip
+"""Each function that a user can set off, what it needs, and a call of it."""
+INNER = {
+    "predict_stored", "keep_raw", "start_reader", "unpack_upload", "store_files",
+    "discard_uploads", "hold_uploads", "remove_abandoned", "study_folder", "open_study",
+    "stored_scores", "imports_root",
+}  # fmt: skip
+"""Parts of the above, which run in threads that belong to no user."""
+ROOMS = ("background/process_tasks", "diagnosis/batch", "evaluation/imports", "training/run_proc",
+         "evaluation/operating_points", "session/typed_path", "studies/")  # fmt: skip
+VERBS = re.compile(
+    r"(start|stop|resume|delete|remove|cancel|import|forget|save|undo|measure|discard|store|unpack"
+    r"|hold|write|predict|keep|open|typed|check|browsable|linked|study_folder|studies_below|picture)(_|$)"
 )
-def test_a_rule_fits_or_does_not(rule, identity, fits):
-    assert (rules(viewers=rule).role_of(identity) == "viewer") is fits
-    assert (rules(operators=rule).role_of(identity) == "operator") is fits
+REFUSED = "You are not logged in|Your account has read access only|This dashboard is read-only"
 
 
-def test_the_higher_role_wins_and_no_rule_lets_nobody_in():
-    both = rules("chief@b.c", "*")
-    assert both.role_of({"email": "chief@b.c"}) == "operator"
-    assert both.role_of({"email": "other@b.c"}) == "viewer"
-    assert rules().role_of({"email": "chief@b.c"}) is None
+class ReachedError(Exception):
+    """A call came as far as the work itself."""
 
 
-@pytest.mark.parametrize("text", ["chief", "a b@c", "=x", "a@b, nonsense"])
-def test_a_rule_without_shape_is_named(text):
-    with pytest.raises(ConfigError, match="DASHBOARD_OPERATORS holds"):
-        rules(operators=text)
+def allowed(permission: str, role: str | None, *, read_only: bool) -> bool:
+    """The table of docs/deployment.md."""
+    if permission == "look":
+        return role is not None
+    return role == "operator" and not (permission == "change" and read_only)
 
 
 @pytest.fixture
-def viewer(monkeypatch):
-    monkeypatch.delenv("DASHBOARD_READONLY", raising=False)
-    monkeypatch.setenv("DASHBOARD_VIEWERS", "*")
-    monkeypatch.setattr(access, "login_is_on", lambda: True)
-    monkeypatch.setattr(access, "identity", lambda: {"email": "a@b.c", "is_logged_in": True})
+def as_role(monkeypatch, tmp_path):
+    """Makes the user of the page one of a role."""
+
+    def become(role: str | None, *, read_only: bool = False) -> None:
+        rules = role_rules(
+            Settings(
+                dashboard_operators="groups=operator", dashboard_viewers="groups=viewer",
+                dashboard_issuer=ISSUER,
+            )
+        )  # fmt: skip
+        decided = Admission("login", rules)
+        monkeypatch.setattr(Admission, "check_holds", lambda self: None)
+        monkeypatch.setattr(access, "admission", lambda: decided)
+        claims = {"iss": ISSUER, "groups": [role]}
+        monkeypatch.setattr(access, "identity", lambda: claims if role else None)
+        monkeypatch.setenv("DASHBOARD_READONLY", str(int(read_only)))
+
+    def reached(*_: object, **__: object) -> None:
+        raise ReachedError
+
+    monkeypatch.setattr(ProcessSupervisor, "start", reached)
+    monkeypatch.setattr(upload_jobs, "_pool", reached)
+    monkeypatch.setenv("CSPINE_VAR", str(tmp_path / "var"))
+    monkeypatch.setenv("RSNA_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("RSNA_ROOT", raising=False)
+    return become
 
 
-def test_a_viewer_changes_nothing_even_past_the_buttons(viewer, tmp_path, monkeypatch):
-    monkeypatch.setenv("CSPINE_VAR", str(tmp_path))
-    settings = Settings()
-    attempts = [
-        (TrainingError, lambda: run_processes.start_run(None)),
-        (TaskError, lambda: process_tasks.start_index(tmp_path)),
-        (TaskError, lambda: process_tasks._start("phantom", tmp_path, [])),
-        (TaskError, lambda: data_sets.remove_cohort(None)),
-        (BundleError, lambda: operating_points.undo_point(None, "patient")),
-        (PredictionsError, lambda: imports.import_csv(settings, "m", b"", truth_id="")),
-        (PredictionsError, lambda: imports.forget_import(settings, "m")),
-    ]  # fmt: skip
-    for error, attempt in attempts:
-        with pytest.raises(error, match="Your account has read access only"):
-            attempt()
-    assert list(tmp_path.iterdir()) == []
+@pytest.mark.parametrize("read_only", [False, True])
+@pytest.mark.parametrize("role", [None, "viewer", "operator"])
+@pytest.mark.parametrize("service", SERVICES, ids=lambda one: f"{one.__module__}.{one.__name__}")
+def test_every_function_asks_for_the_role_itself(as_role, tmp_path, service, role, read_only):
+    as_role(role, read_only=read_only)
+    permission, call = SERVICES[service]
+    if not allowed(permission, role, read_only=read_only):
+        with pytest.raises(CSpineError, match=REFUSED):
+            call(service, tmp_path)
+        assert list(tmp_path.iterdir()) == []
+        return
+    said = ""
+    try:
+        call(service, tmp_path)
+    except Exception as error:  # noqa: BLE001 - anything but a refusal
+        said = str(error)
+    assert not re.search(REFUSED, said)
 
 
-def test_an_operator_of_a_read_only_dashboard_changes_nothing_but_may_browse(viewer, monkeypatch):
-    assert (access.may_change(), access.may_browse()) == (False, False)
-    monkeypatch.setenv("DASHBOARD_OPERATORS", "a@b.c")
-    assert (access.may_change(), access.may_browse()) == (True, True)
-    monkeypatch.setenv("DASHBOARD_READONLY", "1")
-    assert (access.may_change(), access.may_browse()) == (False, True)
+def test_no_function_that_a_user_can_set_off_is_missing_above():
+    listed = {service.__name__ for service in SERVICES}
+    found = set()
+    for file in (PROJECT_ROOT / "dashboard").rglob("*.py"):
+        name = file.relative_to(PROJECT_ROOT / "dashboard").as_posix()
+        if name.startswith(ROOMS):
+            tree = ast.parse(file.read_text())
+            functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+            found |= {one for one in functions if VERBS.match(one)}
+    assert found - INNER == listed
+
+
+def test_a_refusal_names_what_is_needed(as_role):
+    as_role("viewer")
+    assert access.refusal("to train") == (
+        "Your account has read access only; an operator's account is needed to train."
+    )
+    as_role("operator", read_only=True)
     assert access.refusal("to train") == (
         "This dashboard is read-only; unset DASHBOARD_READONLY to train."
     )
+    assert (access.may_change(), access.may_browse()) == (False, True)
+    as_role(None)
+    assert access.refusal("to train") == "You are not logged in; log in to train."
 
 
-def test_outside_a_page_nobody_is_logged_in(monkeypatch):
-    monkeypatch.setattr(access, "login_is_on", lambda: True)
-    assert access.role() is None
-    assert not access.may_change()
+@pytest.mark.parametrize(
+    ("mode", "role"), [("own machine", "operator"), ("open", "viewer"), ("login", None)]
+)
+def test_without_claims_the_mode_of_the_server_decides(monkeypatch, mode, role):
+    auth = {"cookie_secret": "k" * 32}
+    monkeypatch.setattr(Admission, "check_holds", lambda self: None)
+    monkeypatch.setattr(access, "admission", lambda: Admission(mode, auth=auth))
+    assert access.role() == role
+    assert access.role_by_cookies({}) == role
+    assert access.role_by_cookies({"_streamlit_user": "forged"}) == role

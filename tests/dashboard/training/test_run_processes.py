@@ -22,6 +22,7 @@ from dashboard.training import run_processes
 @pytest.fixture(autouse=True)
 def workplace(tmp_path, monkeypatch):
     monkeypatch.setenv("CSPINE_VAR", str(tmp_path / "var"))
+    monkeypatch.setenv("BROWSE_ROOTS", "/")
     monkeypatch.delenv("DASHBOARD_READONLY", raising=False)
 
 

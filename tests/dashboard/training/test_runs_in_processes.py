@@ -25,6 +25,7 @@ for seed in (0, 1):
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     monkeypatch.setenv("CSPINE_VAR", str(tmp_path / "var"))
+    monkeypatch.setenv("BROWSE_ROOTS", str(tmp_path))
     monkeypatch.setenv("RSNA_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.delenv("DASHBOARD_READONLY", raising=False)
