@@ -102,3 +102,28 @@ def test_a_host_name_with_more_than_a_name_is_refused(monkeypatch, name):
     monkeypatch.setenv("ALLOWED_HOSTS", name)
     with pytest.raises(SetupError, match="without scheme, port or path"):
         launch.dashboard_command("127.0.0.1", 8501)
+
+
+@pytest.mark.parametrize(
+    ("address", "hosts"), [("0.0.0.0", ""), ("192.168.0.7", ""), ("127.0.0.1", "lab.example.org")]
+)
+def test_an_open_server_is_refused_before_anything_is_installed(
+    monkeypatch, tmp_path, address, hosts
+):
+    monkeypatch.setenv("ALLOWED_HOSTS", hosts)
+    monkeypatch.delenv("DASHBOARD_OPEN", raising=False)
+    monkeypatch.setattr(launch, "ROOT", tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(SetupError, match="DASHBOARD_OPEN=1 make run"):
+        launch.check_visitors(address)
+    monkeypatch.setenv("DASHBOARD_OPEN", "1")
+    launch.check_visitors(address)
+    monkeypatch.delenv("DASHBOARD_OPEN")
+    (tmp_path / ".streamlit").mkdir()
+    (tmp_path / ".streamlit" / "secrets.toml").touch()
+    launch.check_visitors(address)
+
+
+def test_the_own_machine_needs_no_login(monkeypatch):
+    monkeypatch.delenv("ALLOWED_HOSTS", raising=False)
+    launch.check_visitors("127.0.0.1")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,6 +15,7 @@ from core.constants import VERTEBRAE
 from core.dataset.label_table import read_labels
 from core.dataset.masks import load_vertebra_mask, presence_from_mask
 from core.dataset.rsna import read_studies
+from core.dataset.tables import UID
 from core.dicom.series_grid import series_grid
 from core.errors import DataRootError
 from core.system.parquet import read_parquet
@@ -85,6 +86,7 @@ def truth_from_csv(path: Path) -> list[StudyTruth]:
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise DataRootError(f"{problems[0]}"[:-1] + f"{more}.")
+    _check_ids(path, labels["study_id"], UID)
     flags = labels[list(VERTEBRAE)].to_numpy(np.bool_)
     return [StudyTruth(str(name), row) for name, row in zip(labels["study_id"], flags, strict=True)]
 
@@ -121,10 +123,7 @@ def _labels(
     identifiers = table[id_column].astype("string")
     if bool(identifiers.isna().any()):
         raise DataRootError(f"{path}: column {id_column} has an empty cell; fill or remove it.")
-    if not all(map(StudyId.fits, identifiers)):
-        raise DataRootError(
-            f"{path}: column {id_column} holds something other than study ids; correct that column."
-        )
+    _check_ids(path, identifiers, id_column)
     if bool(identifiers.duplicated().any()):
         twice = identifiers.to_list()[int(np.argmax(identifiers.duplicated()))]
         raise DataRootError(f"{path}: study {twice} comes twice; keep one row per study.")
@@ -144,6 +143,13 @@ def _labels(
         for name, row in zip(identifiers, fractured, strict=True)
         if wanted is None or name in wanted
     ]
+
+
+def _check_ids(path: Path, names: Iterable[object], column: str) -> None:
+    if not all(StudyId.fits(str(name)) for name in names):
+        raise DataRootError(
+            f"{path}: column {column} holds something other than study ids; correct that column."
+        )
 
 
 def _zero_or_one(path: Path, table: pd.DataFrame, columns: list[str]) -> NDArray[np.bool_]:

@@ -52,7 +52,22 @@ def test_slices_and_planes_arrive_bit_for_bit(client, hu):
     np.testing.assert_array_equal(pixels(client.get(f"/pixels/{name}/planes"), (3, 6, 7)), hu[::2])
 
 
-@pytest.mark.parametrize("place", ["slice/5", "slice/-1", "slice/x", "slice/99999999999", "no"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "slice/5",
+        "slice/-1",
+        "slice/x",
+        "slice/99999999999",
+        "no",
+        "slice/" + "9" * 5000,
+        "slice/²",
+        "slice/0/0",
+        "",
+        "slice",
+    ],
+    ids=lambda place: place[:12],
+)
 def test_what_is_not_there_is_404(client, hu, place):
     name = PIXELS.register("missing", source_of(hu))
     assert client.get(f"/pixels/{name}/{place}").status_code == 404
