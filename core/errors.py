@@ -14,18 +14,30 @@ class DicomSeriesError(CSpineError):
 
     Attributes:
         path: The file or folder at fault.
+        problem: What is wrong with it.
         remedy: What the user can do about it.
+        study: Folder of the study, which the message names; None where it is not known.
     """
 
-    def __init__(self, path: Path, problem: str, remedy: str) -> None:
+    def __init__(self, path: Path, problem: str, remedy: str, study: Path | None = None) -> None:
         self.path = path
+        self.problem = problem
         self.remedy = remedy
-        self._problem = problem
-        super().__init__(f"{path.name}: {problem}; {remedy}.")
+        self.study = study
+        super().__init__(f"{self._name()}: {problem}; {remedy}.")
 
-    def __reduce__(self) -> tuple[type[DicomSeriesError], tuple[Path, str, str]]:
+    def within(self, study: Path) -> DicomSeriesError:
+        """Return this error with the folder of the study in its message: all name files alike."""
+        return type(self)(self.path, self.problem, self.remedy, study)
+
+    def _name(self) -> str:
+        if self.study is None or not self.path.is_relative_to(self.study):
+            return self.path.name
+        return "/".join((self.study.name, *self.path.relative_to(self.study).parts))
+
+    def __reduce__(self) -> tuple[type[DicomSeriesError], tuple[Path, str, str, Path | None]]:
         """Pickle by the constructor's arguments, so that the error can leave its process."""
-        return type(self), (self.path, self._problem, self.remedy)
+        return type(self), (self.path, self.problem, self.remedy, self.study)
 
 
 class ArchiveError(CSpineError):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from core.errors import DataRootError, DicomSeriesError
 from core.system.atomic_files import write_text
+from core.system.file_tree import files_below, path_below
 
 STORE_VERSION: Final = 3
 """Part of every key: increase it when the meaning of prepared pixels or presences changes."""
@@ -32,7 +33,11 @@ def remembered_digest(path: Path, digest: Callable[[Path], str], cache_dir: Path
         DataRootError: `path` cannot be read.
     """
     try:
-        listing = file_states(path.iterdir() if path.is_dir() else [path])
+        if path.is_dir():
+            listing = [_state(file, path) for file in files_below(path)]
+        else:
+            status = path.stat()
+            listing = [(path.name, status.st_size, status.st_mtime_ns)]
     except OSError as error:
         raise DataRootError(
             f"{path} cannot be read; check that it is there and readable."
@@ -46,16 +51,6 @@ def remembered_digest(path: Path, digest: Callable[[Path], str], cache_dir: Path
     return computed
 
 
-def file_states(files: Iterable[Path]) -> list[tuple[str, int, int]]:
-    """Name, size in bytes and time of change in ns of each file, by name.
-
-    Raises:
-        OSError: A file is gone.
-    """
-    states = [(file.name, file.stat()) for file in files]
-    return sorted((name, status.st_size, status.st_mtime_ns) for name, status in states)
-
-
 def file_digest(path: Path) -> str:
     """SHA-256 of one file, 64 hex digits."""
     with path.open("rb") as stream:
@@ -63,39 +58,60 @@ def file_digest(path: Path) -> str:
 
 
 def named_folder_digest(folder: Path) -> str:
-    """SHA-256 of the names and contents of the files in `folder`, 64 hex digits.
+    """SHA-256 of the paths and contents of the files below `folder`, 64 hex digits.
 
     Unlike `fingerprint_folder` it changes when a file is renamed, so that an entry may store names.
 
     Raises:
-        DicomSeriesError: The folder or one of its files cannot be read.
+        DicomSeriesError: The folder cannot be read.
     """
-    digests = [f"{digest} {name}" for name, digest in sorted(_digests(folder).items())]
+    digests = [f"{digest} {path_below(path, folder)}" for path, digest in _file_digests(folder)]
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
 def fingerprint_folder(folder: Path) -> str:
-    """SHA-256 (64 hex digits) of the contents of the files in `folder`.
+    """SHA-256 (64 hex digits) of the contents of the files below `folder`.
 
-    Renaming, touching or copying the files does not change it. Hidden files and sub-folders are
-    ignored, as `read_series` ignores them.
+    Renaming, touching or copying the files does not change it. Hidden files are ignored, as
+    `read_series` ignores them.
 
     Raises:
-        DicomSeriesError: The folder or one of its files cannot be read.
+        DicomSeriesError: The folder cannot be read.
     """
-    digests = sorted(bytes.fromhex(digest) for digest in _digests(folder).values())
+    digests = sorted(bytes.fromhex(digest) for _, digest in _file_digests(folder))
     return hashlib.sha256(b"".join(digests)).hexdigest()
 
 
-def _digests(folder: Path) -> dict[str, str]:
-    """`file_digest` of the visible files in a folder by their names."""
+def folder_state(folder: Path) -> list[tuple[str, int, int]]:
+    """Path below `folder`, size and time of change of its files: new once one is replaced.
+
+    Raises:
+        DicomSeriesError: The folder cannot be read.
+    """
+    return [_state(path, folder) for path in _files(folder)]
+
+
+def _state(path: Path, folder: Path) -> tuple[str, int, int]:
     try:
-        return {
-            path.name: file_digest(path)
-            for path in folder.iterdir()
-            if path.is_file() and not path.name.startswith(".")
-        }
+        status = path.stat()
+    except OSError:
+        return path_below(path, folder), -1, -1
+    return path_below(path, folder), status.st_size, status.st_mtime_ns
+
+
+def _files(folder: Path) -> list[Path]:
+    try:
+        return files_below(folder)
     except OSError as error:
         raise DicomSeriesError(
             folder, f"cannot be read ({error.strerror})", "check the path and its permissions"
         ) from error
+
+
+def _file_digests(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Yield the files below a folder with their digests; one that cannot be read counts as such."""
+    for path in _files(folder):
+        try:
+            yield path, file_digest(path)
+        except OSError as error:
+            yield path, hashlib.sha256(f"unreadable {error.errno}".encode()).hexdigest()

@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from core.dataset.index_files import list_files, read_file
+from core.dataset.index_files import listing_of, read_file
 from core.dataset.index_shards import (
     INDEX_SCHEMA,
     Shard,
@@ -27,7 +27,7 @@ from core.dataset.index_shards import (
 from core.dataset.index_studies import STUDIES_SCHEMA, study_rows
 from core.dataset.rsna import IMAGES_FOLDER, is_synthetic, read_studies
 from core.dataset.tables import LABEL_COLUMNS
-from core.errors import CSpineError, DataRootError, StorageError
+from core.errors import CSpineError, DataRootError, DicomSeriesError, StorageError
 from core.system.atomic_files import write_bytes
 from core.system.parallel import Workers, run_over
 from core.types import Progress, StudyRecord
@@ -46,7 +46,7 @@ class DataIndex:
 
     Attributes:
         slices: One row per slice or other file, by study, the volume's slices first and in order:
-            study_id, file (name in the study's folder), series_uid, instance_number, frame (from 1,
+            study_id, file (path in the study's folder), series_uid, instance_number, frame (from 1,
             0 for a file of one image), slice_index (place among the slices that the volume was
             made from, 0 cranial; -1 outside the volume), role, z_mm, row_mm, column_mm,
             thickness_mm, rows, cols, transfer_syntax, bytes, mtime_ns, sha256, of the file itself.
@@ -180,8 +180,8 @@ def verify_index(
 def _changed_files(task: tuple[Path, dict[str, str]]) -> list[Path]:
     folder, expected = task
     try:
-        names = {name for name, _, _ in list_files(folder)}
-    except OSError:
+        names = {name for name, _, _ in listing_of(folder)}
+    except DicomSeriesError:
         names = set[str]()
     return [
         folder / name

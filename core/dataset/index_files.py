@@ -11,17 +11,18 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from core.dicom.codestream import COMPRESSED, CodestreamError, joined_fragments
 from core.dicom.geometry import Placement, place_slices
-from core.dicom.headers import SliceHeader, headers_of, read_headers
-from core.dicom.series import check_series, choose_series
+from core.dicom.headers import SliceHeader, headers_of, read_headers, unopened_header
+from core.dicom.pixels import check_pixels
+from core.dicom.scan_facts import ScanFacts
+from core.dicom.series import check_series, list_files
+from core.dicom.volume_choice import choose_volume
 from core.errors import DicomSeriesError
+from core.system.file_tree import path_below
 
 _WHOLE_FILE_BYTES: Final = 64 << 20
 """Larger files are hashed in pieces: no CT slice is so large."""
-_COPY_AGAIN: Final = "copy the file again from its source"
 
 
 SliceKey = tuple[Path, int]
@@ -37,9 +38,8 @@ class FileFacts:
         bytes: Size; 0 if it cannot be read.
         mtime_ns: Time of change; 0 if it cannot be read.
         sha256: Digest of the content, 64 hex digits; "" if it cannot be read.
-        header: The header; None if the file is not DICOM or damaged.
-        error: Why it cannot be used, one sentence; "" if it can.
-        foreign: Whether it is not DICOM at all.
+        header: The header, of a damaged file what could be read; None if it is not DICOM.
+        error: Why it cannot be used and what to do, without the name of the file; "" if it can.
     """
 
     path: Path
@@ -48,7 +48,11 @@ class FileFacts:
     sha256: str
     header: SliceHeader | None
     error: str = ""
-    foreign: bool = False
+
+    @property
+    def foreign(self) -> bool:
+        """Whether it is not DICOM at all."""
+        return self.header is None
 
     @property
     def key(self) -> SliceKey:
@@ -73,15 +77,21 @@ class FilePlace:
     z_mm: float = float("nan")
 
 
-def list_files(folder: Path) -> list[tuple[str, int, int]]:
-    """Return (name, bytes, mtime_ns) of the files that `read_series` would read, by name.
+def listing_of(folder: Path) -> list[tuple[str, int, int]]:
+    """Return (path below the folder, bytes, mtime_ns) of the files that `read_series` reads.
 
     Raises:
-        OSError: The folder cannot be listed.
+        DicomSeriesError: The folder cannot be listed or holds no files.
     """
-    with os.scandir(folder) as entries:
-        files = [e for e in entries if not e.name.startswith(".") and e.is_file()]
-        return sorted((e.name, e.stat().st_size, e.stat().st_mtime_ns) for e in files)
+    listing: list[tuple[str, int, int]] = []
+    for path in list_files(folder):
+        try:
+            status = path.stat()
+            size, changed = status.st_size, status.st_mtime_ns
+        except OSError:
+            size, changed = 0, 0
+        listing.append((path_below(path, folder), size, changed))
+    return listing
 
 
 def read_file(path: Path) -> tuple[FileFacts, ...]:
@@ -90,35 +100,25 @@ def read_file(path: Path) -> tuple[FileFacts, ...]:
     Returns:
         One per slice; a single one for a file without slices.
     """
-    size, changed, sha256 = 0, 0, ""
     try:
         with path.open("rb", buffering=0) as stream:
             status = os.fstat(stream.fileno())
             size, changed = status.st_size, status.st_mtime_ns
             if size > _WHOLE_FILE_BYTES:
                 sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
-                headers, content = read_headers(path), None
+                headers = read_headers(path)
             else:
                 content = stream.readall()
                 sha256 = hashlib.sha256(content).hexdigest()
                 headers = headers_of(path, content)
-    except DicomSeriesError as problem:
-        return (FileFacts(path, size, changed, sha256, None, str(problem)),)
     except OSError as problem:
-        error = f"{path.name}: cannot be read ({problem.strerror}); check its permissions."
+        header = unopened_header(path, problem)
         # A wrong size makes the next run try the file again.
-        return (FileFacts(path, 0, 0, "", None, error),)
-    if not headers:
-        named = _named_dicom(path) and content is not None
-        error = f"{path.name}: it is named .dcm but is not DICOM; {_COPY_AGAIN}." if named else ""
-        return (FileFacts(path, size, changed, sha256, None, error, foreign=True),)
+        return (FileFacts(path, 0, 0, "", header, f"{header.flaw}; {header.remedy}."),)
     return tuple(
-        FileFacts(
-            path, size, changed, sha256, header,
-            _flaw(header, size, content),
-        )
-        for header in headers
-    )  # fmt: skip
+        FileFacts(path, size, changed, sha256, header, _fault(path, header))
+        for header in headers or (None,)
+    )
 
 
 def place_files(
@@ -131,22 +131,28 @@ def place_files(
         files: The slices and other files of one study.
 
     Returns:
-        The place of each; the placement of the series, None if there is none; and why
+        The place of each; the placement of the volume, None if there is none; and why
         `read_series` would refuse the folder, "" if it would not. A folder refused for one damaged
         file still has a placement of the others.
     """
     places = {file.key: FilePlace(_role(file)) for file in files}
     headers = [file.header for file in files if file.header is not None]
-    errors = [file.error for file in files if file.header is None and not file.foreign]
-    series: list[SliceHeader] = []
+    series: Sequence[SliceHeader] = ()
+    problems: list[DicomSeriesError] = []
     placement = None
     try:
-        series = choose_series(folder, headers, [])
+        choice = choose_volume(folder, headers, sum(file.foreign for file in files))
+        series = choice.headers
+        problems += [choice.problem] if choice.problem else []
         check_series(folder, series)
     except DicomSeriesError as problem:
-        errors.append(str(problem))
+        problems.append(problem)
     chosen = {header.key for header in series}
-    errors += [file.error for file in files if file.error and file.key in chosen]
+    errors = [str(problem.within(folder)) for problem in problems]
+    errors += [
+        f"{folder.name}/{path_below(file.path, folder)}: {file.error}"
+        for file in files if file.error and file.key in chosen
+    ]  # fmt: skip
     for key, place in places.items():
         if place.role == "slice" and key not in chosen:
             places[key] = FilePlace("other series")
@@ -154,20 +160,20 @@ def place_files(
         # A slice with damaged pixels still has a position.
         placement = place_slices(series) if series else None
     except DicomSeriesError as problem:
-        errors.append(str(problem))
+        errors.append(str(problem.within(folder)))
     if placement is not None:
         places |= _placed(series, placement, places)
     return places, placement, errors[0] if errors else ""
 
 
-def to_row(file: FileFacts) -> dict[str, Any]:
+def to_row(folder: Path, file: FileFacts) -> dict[str, Any]:
     """Return the facts needed to place a file again without reading it."""
     kept = None
     if file.header is not None:
         kept = {name: getattr(file.header, name) for name in HEADER_FIELDS}
     return {
-        "file": file.path.name, "bytes": file.bytes, "mtime_ns": file.mtime_ns,
-        "sha256": file.sha256, "error": file.error, "foreign": file.foreign, "header": kept,
+        "file": path_below(file.path, folder), "bytes": file.bytes, "mtime_ns": file.mtime_ns,
+        "sha256": file.sha256, "error": file.error, "header": kept,
     }  # fmt: skip
 
 
@@ -178,10 +184,9 @@ def from_row(folder: Path, row: dict[str, Any]) -> FileFacts:
         kept: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in row["header"].items()
         }
+        kept["scan"] = ScanFacts(*kept["scan"])
         header = SliceHeader(path=path, format=None, **kept)
-    return FileFacts(
-        path, row["bytes"], row["mtime_ns"], row["sha256"], header, row["error"], row["foreign"]
-    )
+    return FileFacts(path, row["bytes"], row["mtime_ns"], row["sha256"], header, row["error"])
 
 
 HEADER_FIELDS: Final = tuple(
@@ -197,12 +202,12 @@ def _named_dicom(path: Path) -> bool:
 def _role(file: FileFacts) -> str:
     header = file.header
     if header is None:
-        return "not DICOM" if file.foreign else "unreadable"
-    if header.modality != "CT":
-        return "unreadable" if file.error else "not CT"
+        return "not DICOM"
+    if header.modality not in ("CT", ""):
+        return "not CT"
     if header.localizer:
         return "localizer"
-    return "unreadable" if file.error else "slice"
+    return "unreadable" if file.error or not header.modality else "slice"
 
 
 def _placed(
@@ -221,31 +226,15 @@ def _placed(
     return found
 
 
-def _flaw(header: SliceHeader, size: int, content: bytes | None) -> str:
-    """Return why the pixels of a CT slice cannot be read, without decoding them; "" if they can."""
-    problem = header.flaw
-    if not header.modality and _named_dicom(header.path):
-        # A DICOMDIR has no modality either, but no suffix.
-        problem = "its header states no modality, as one that was cut off"
-    elif header.modality != "CT" or header.localizer:
+def _fault(path: Path, header: SliceHeader | None) -> str:
+    """Return why `read_series` would not read a file as a slice, "" where it would or need not."""
+    if header is None:
+        named = "it is named .dcm but is not DICOM; copy the file again from its source."
+        return named if _named_dicom(path) else ""
+    if header.modality not in ("CT", "") or header.localizer:
         return ""
-    if not problem and header.pixel_offset is None:
-        problem = "it has no pixel data"
-    if not problem:
-        problem = _cut_off(header, size, content)
-    return f"{header.path.name}: {problem}; {_COPY_AGAIN}." if problem else ""
-
-
-def _cut_off(header: SliceHeader, size: int, content: bytes | None) -> str:
-    if header.transfer_syntax == DeflatedExplicitVRLittleEndian:
-        return ""
-    start, length = header.pixel_offset or 0, header.pixel_length
-    if length is not None:
-        return "its pixel data is truncated" if start + length > size else ""
-    # A stream of several frames was walked to find them.
-    if content is not None and header.pixel_end is None and header.transfer_syntax in COMPRESSED:
-        try:
-            joined_fragments(content[start:])
-        except CodestreamError as problem:
-            return str(problem)
+    try:
+        check_pixels(header)
+    except DicomSeriesError as error:
+        return f"{error.problem}; {error.remedy}."
     return ""

@@ -25,7 +25,7 @@ from core.dataset.index_files import (
     FilePlace,
     SliceKey,
     from_row,
-    list_files,
+    listing_of,
     place_files,
     read_file,
     to_row,
@@ -33,17 +33,20 @@ from core.dataset.index_files import (
 from core.dicom.geometry import Placement
 from core.dicom.headers import SliceHeader
 from core.dicom.volume_grid import VolumeGrid, volume_grid
+from core.errors import DicomSeriesError
 from core.system.atomic_files import atomic_path
 
 logger = logging.getLogger(__name__)
 
-SHARD_VERSION: Final = "2"
+SHARD_VERSION: Final = "3"
 """Increase it when rows or facts change their meaning: other versions are built again."""
 
 _HEADER: Final = pa.struct(
     [
         *((name, pa.string()) for name in ("transfer_syntax", "sop_uid", "study_uid")),
         *((name, pa.string()) for name in ("series_uid", "modality", "flaw")),
+        ("remedy", pa.string()),
+        ("scan", pa.list_(pa.string())),
         *((name, pa.bool_()) for name in ("localizer", "rescaled", "lossy")),
         *((name, pa.int64()) for name in ("instance_number", "frame", "rows", "columns")),
         *((name, pa.int64()) for name in ("pixel_offset", "pixel_length", "pixel_end")),
@@ -65,9 +68,7 @@ INDEX_SCHEMA: Final = pa.schema(
 )
 """Columns of `index.parquet`."""
 
-_SHARD_SCHEMA: Final = pa.schema(
-    [*INDEX_SCHEMA, ("error", pa.string()), ("foreign", pa.bool_()), ("header", _HEADER)]
-)
+_SHARD_SCHEMA: Final = pa.schema([*INDEX_SCHEMA, ("error", pa.string()), ("header", _HEADER)])
 _FACTS: Final = b"facts"
 _VERSION: Final = b"version"
 
@@ -119,9 +120,9 @@ def index_study(task: StudyTask) -> int:
     """
     problem = ""
     try:
-        listing = list_files(task.folder)
-    except OSError as error:
-        listing, problem = [], f"cannot be opened ({error.strerror}); check its permissions."
+        listing = listing_of(task.folder)
+    except DicomSeriesError as error:
+        listing, problem = [], str(error)
     old = None if task.fresh else _open(task.shard)
     if old is not None and not problem and _listing(old) == listing:
         return 0
@@ -129,9 +130,7 @@ def index_study(task: StudyTask) -> int:
     found = [known.get(name) or read_file(task.folder / name) for name, _, _ in listing]
     files = [facts for slices in found for facts in slices]
     places, placement, error = place_files(task.folder, files) if files else ({}, None, problem)
-    if not files:
-        error = f"{task.study_id}: {problem or 'the folder holds no files; copy the study again.'}"
-    rows = [_row(task.study_id, file, places[file.key]) for file in files]
+    rows = [_row(task, file, places[file.key]) for file in files]
     rows.sort(key=_row_order)
     _write(task.shard, rows, _facts(files, places, placement, error))
     return len(listing) - len(known)
@@ -165,7 +164,7 @@ def _unchanged(
     folder: Path, shard: pq.ParquetFile, listing: Sequence[tuple[str, int, int]]
 ) -> dict[str, tuple[FileFacts, ...]]:
     now = set(listing)
-    columns = ["file", "bytes", "mtime_ns", "sha256", "error", "foreign", "header"]
+    columns = ["file", "bytes", "mtime_ns", "sha256", "error", "header"]
     rows = shard.read(columns).to_pylist()
     known: defaultdict[str, list[FileFacts]] = defaultdict(list)
     for row in rows:
@@ -176,11 +175,11 @@ def _unchanged(
     }
 
 
-def _row(study_id: str, file: FileFacts, place: FilePlace) -> dict[str, Any]:
+def _row(task: StudyTask, file: FileFacts, place: FilePlace) -> dict[str, Any]:
     header = file.header
     spacing = (header.spacing if header else None) or (None, None)
-    return to_row(file) | {
-        "study_id": study_id,
+    return to_row(task.folder, file) | {
+        "study_id": task.study_id,
         "series_uid": header.series_uid if header else "",
         "instance_number": _int32(header.instance_number) if header else 0,
         "frame": header.frame if header else 0,
@@ -295,7 +294,9 @@ def _has_hole(files: Sequence[FileFacts], series: Sequence[SliceHeader]) -> bool
     numbers = [header.instance_number for header in series if header.instance_number]
     others = [file.header.instance_number for file in files if file.header is not None]
     # A damaged file is present, though its header does not give its number.
-    others += [_file_number(f.path) or 0 for f in files if f.header is None and not f.foreign]
+    others += [
+        _file_number(f.path) or 0 for f in files if f.header is not None and not f.header.modality
+    ]
     return quality.has_hole(numbers or _numbers(series), others)
 
 

@@ -131,7 +131,8 @@ def file_numbers(slices: pd.DataFrame) -> NDArray[np.int64]:
     instances = slices["instance_number"].fillna(-1).to_numpy(np.int64)
     # Studies share their file names, so there are few distinct ones.
     code, names = pd.factorize(slices["file"])
-    by_name = np.array([_digits(str(name)) for name in names], np.int64)[code]
+    last = [str(name).rpartition("/")[2] for name in names]
+    by_name = np.array([_digits(name) for name in last], np.int64)[code]
     frames = slices["frame"].to_numpy(np.int64)
     return np.where((by_name < 0) | (frames > 0), instances, by_name)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 from collections import defaultdict
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from core.dicom.headers import SliceHeader, read_headers
-from core.dicom.series import check_series, choose_series
+from core.dicom.series import place_series
 from core.errors import DicomSeriesError
 from core.types import StudyId
 
@@ -119,14 +118,26 @@ def _name(entry: os.DirEntry[str]) -> str:
 def first_header(files: Iterable[Path]) -> SliceHeader | None:
     """Return the header of the first file that is DICOM and states its study; None for none."""
     for file in files:
-        try:
-            headers = read_headers(file)
-        except DicomSeriesError:
-            continue
+        headers = read_headers(file)
         uid = headers[0].study_uid if headers else ""
         if _UID.fullmatch(uid) and StudyId.fits(uid):
             return headers[0]
     return None
+
+
+def joined_folder(study: StudyFolder, folders: Iterable[Path]) -> StudyFolder:
+    """Give a study over several folders the folder around them, if it holds no other study.
+
+    Args:
+        study: One of `group_folders`.
+        folders: All folders that were grouped.
+    """
+    members = (study.folder, *study.others)
+    around = Path(os.path.commonpath(members))
+    others = (folder for folder in folders if folder not in members)
+    if len(members) == 1 or any(folder.is_relative_to(around) for folder in others):
+        return study
+    return StudyFolder(study.study_id, around)
 
 
 def _best(study_id: str, folders: Sequence[Path]) -> StudyFolder:
@@ -138,14 +149,8 @@ def _best(study_id: str, folders: Sequence[Path]) -> StudyFolder:
 
 
 def _slices_in(folder: Path) -> int:
-    """Number of slices of the series that `read_series` would take; 0 where it would refuse."""
-    headers: list[SliceHeader] = []
-    for file in (f for place, files in folders_below(folder) if place == folder for f in files):
-        with contextlib.suppress(DicomSeriesError):
-            headers += read_headers(file)
+    """Number of slices of the volume that `read_series` would take; 0 where it would refuse."""
     try:
-        series = choose_series(folder, headers, [])
-        check_series(folder, series)
+        return len(place_series(folder)[0].headers)
     except DicomSeriesError:
         return 0
-    return len(series)

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.dataset.rsna import IMAGES_FOLDER, read_studies
-from core.dataset.study_folders import first_header, folders_below, group_folders
+from core.dataset.study_folders import (
+    first_header,
+    folders_below,
+    group_folders,
+    joined_folder,
+)
 from core.errors import DataRootError
 from core.types import StudyRecord
 
@@ -30,8 +35,8 @@ class FoundStudies:
 def studies_at(path: Path) -> FoundStudies:
     """Find the studies at a path by the StudyInstanceUID of their files.
 
-    Folders are searched to any depth. Of a study with several folders, the one whose CT series has
-    most slices is taken.
+    Folders are searched to any depth. A study with several folders is read from the folder around
+    them; where that holds other studies too, from the one whose CT volume has most slices.
 
     Raises:
         DataRootError: `path` is not a folder, or nothing below it can be a study.
@@ -43,7 +48,7 @@ def studies_at(path: Path) -> FoundStudies:
     folders = list(_dicom_folders(path))
     if not folders:
         raise DataRootError(f"{path} holds no files; give a DICOM folder or a data root.")
-    found = group_folders(folders)
+    found = [joined_folder(study, folders) for study in group_folders(folders)]
     records = tuple(StudyRecord(study.study_id, study.folder) for study in found)
     notes = tuple(study.note for study in found if study.note)
     return FoundStudies(records, single=len(records) == 1, notes=notes)

@@ -14,11 +14,12 @@ import io
 import struct
 import zlib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from pydicom import uid
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag
@@ -31,6 +32,7 @@ from core.dicom.element_walk import (
     element_at,
     walk_elements,
 )
+from core.dicom.leading_elements import is_other_than_ct, leading_values, whole_value
 from core.errors import DicomSeriesError
 
 HEAD_BYTES: Final = 1 << 16
@@ -48,6 +50,7 @@ _MAX_READS: Final = 100_000
 """Two or three an element or item; CT headers have a few hundred, crafted ones have millions."""
 _BARE_ELEMENTS: Final = 3
 """Elements by which a file without preamble is recognised."""
+_NOT_WALKED: Final = (uid.DeflatedExplicitVRLittleEndian, uid.ExplicitVRBigEndian)
 _MEND_COPY: Final = "copy the file again from its source"
 
 
@@ -95,7 +98,7 @@ def read_elements(path: Path, tags: Collection[BaseTag]) -> Elements | None:
         try:
             return _walk(head, tags)
         except (NotPlainError, struct.error, IndexError):
-            return _parse(path, head + stream.read(), tags)
+            return _general(path, head + stream.read(), tags)
 
 
 def is_dicom(head: bytes) -> bool:
@@ -115,7 +118,20 @@ def parse_elements(path: Path, content: bytes, tags: Collection[BaseTag]) -> Ele
     try:
         return _walk(content, tags)
     except (NotPlainError, struct.error, IndexError):
-        return _parse(path, content, tags)
+        return _general(path, content, tags)
+
+
+def _general(path: Path, content: bytes, tags: Collection[BaseTag]) -> Elements:
+    """Read a file that is not plain; of one that is no CT only what it starts with.
+
+    Contours, segments and directories can be longer than any parser should walk, and nobody needs
+    them here.
+    """
+    syntax, values = leading_values(content, tags)
+    if is_other_than_ct(values) and syntax not in _NOT_WALKED:
+        return Elements(syntax, values, None, None)
+    elements = _parse(path, content, tags)
+    return replace(elements, values=values | dict(elements.values))
 
 
 def inflate(path: Path, content: bytes) -> bytes:
@@ -140,7 +156,7 @@ def inflate(path: Path, content: bytes) -> bytes:
 def _walk(head: bytes, tags: Collection[BaseTag]) -> Elements:
     """Read a plain little-endian file from its first bytes."""
     syntax, start = _file_meta(head)
-    if syntax in (uid.DeflatedExplicitVRLittleEndian, uid.ExplicitVRBigEndian):
+    if syntax in _NOT_WALKED:
         raise NotPlainError
     return _walk_data_set(head, start, syntax, tags)
 
@@ -246,5 +262,5 @@ def _parse(path: Path, content: bytes, tags: Collection[BaseTag]) -> Elements:
 
 
 def _raw(dataset: Dataset, tag: BaseTag) -> bytes | None:
-    value = dataset.get_item(tag).value if tag in dataset else None
-    return value if isinstance(value, bytes) else None
+    element = dataset.get_item(tag) if tag in dataset else None
+    return whole_value(element) if isinstance(element, RawDataElement) else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -13,14 +12,10 @@ from numpy.typing import NDArray
 from core.dicom.gantry_tilt import MIN_TILT_DEGREES, leaning_mm, tilt_degrees
 from core.dicom.headers import SliceHeader
 from core.dicom.orientation import nearest_axes, stored_plane
+from core.dicom.slice_places import SAME_POSITION_MM
+from core.dicom.volume_groups import usable_spacing
 from core.errors import DicomSeriesError
 from core.types import AS_STORED, AxisOrder
-
-SAME_POSITION_MM: Final = 0.01
-"""Slices closer than this count as one position; the thinnest real spacing is 0.3 mm."""
-
-MAX_PIXEL_MM: Final = 20.0
-"""Largest distance of pixels that is believed; CT pixels are 0.1 to 2 mm wide."""
 
 _UNEVEN: Final = 0.1
 _AXIAL: Final = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
@@ -64,14 +59,14 @@ def place_slices(headers: Sequence[SliceHeader]) -> Placement:
     Slices that repeat a position are left out; the lowest instance number stays.
 
     Args:
-        headers: At least one, of one series, without flaws.
+        headers: At least one, of one volume as `choose_volume` gives it.
 
     Raises:
-        DicomSeriesError: The slices have no usable position, orientation or pixel spacing, differ
-            in size, orientation or pixel spacing, or are unevenly spaced without being axial.
+        DicomSeriesError: A slice has no usable position, orientation or pixel spacing, or the
+            slices are unevenly spaced without being axial.
     """
     notes: list[str] = []
-    _check_uniform(headers)
+    _check_spacing(headers)
     rows, columns = _orientation(headers, notes)
     normal = _normal_to_head(rows, columns)
     positions = _positions(headers, normal, notes)
@@ -111,29 +106,10 @@ def place_slices(headers: Sequence[SliceHeader]) -> Placement:
     )
 
 
-def _check_uniform(headers: Sequence[SliceHeader]) -> None:
-    sizes = Counter((header.rows, header.columns) for header in headers)
-    (rows, columns), _ = max(sizes.items(), key=lambda item: (item[1], item[0]))
+def _check_spacing(headers: Sequence[SliceHeader]) -> None:
     for header in headers:
-        if (header.rows, header.columns) != (rows, columns):
-            raise DicomSeriesError(
-                header.path,
-                f"it is {header.rows} × {header.columns} pixels where its series is "
-                f"{rows} × {columns}",
-                "keep slices of one size in the folder",
-            )
-        if header.spacing is None or not 0 < min(header.spacing) <= max(header.spacing) <= (
-            MAX_PIXEL_MM
-        ):
+        if usable_spacing(header) is None:
             raise DicomSeriesError(header.path, "it has no usable PixelSpacing", _MEND_EXPORT)
-    first = headers[0].spacing
-    for header in headers:
-        if not np.allclose(header.spacing or 0, first or 0, rtol=1e-3):
-            raise DicomSeriesError(
-                header.path,
-                "its PixelSpacing differs from the rest of its series",
-                "keep slices of one pixel spacing in the folder",
-            )
 
 
 def _orientation(
@@ -148,12 +124,6 @@ def _orientation(
         if header.orientation is None:
             raise DicomSeriesError(
                 header.path, "it has no usable ImageOrientationPatient", _MEND_EXPORT
-            )
-        if not np.allclose(header.orientation, first, atol=1e-3):
-            raise DicomSeriesError(
-                header.path,
-                "it is not parallel to the other slices of its series",
-                "keep one stack of parallel slices in the folder",
             )
     # Ten decimals or fewer are written, so the directions are only nearly orthonormal.
     rows, columns = first[:3], first[3:]
@@ -188,8 +158,8 @@ def _positions(
             missing[0].path, "it has no usable ImagePositionPatient", _MEND_EXPORT
         )
     notes.append(
-        "ImagePositionPatient is missing; the slices are ordered by SliceLocation, which does "
-        "not tell head from feet for certain."
+        "Without ImagePositionPatient the slices are ordered by SliceLocation, which does not tell "
+        "head from feet for certain."
     )
     return np.array(locations, dtype=np.float64)[:, None] * normal
 

@@ -1,51 +1,32 @@
 """The facts of one DICOM file that are needed to place and decode its pixels.
 
-Only the elements listed here are ever looked at, and as raw bytes: a malformed private element or
-a value representation that breaks the standard elsewhere in the file cannot break the reading, and
-no patient text is ever decoded.
+Only the elements listed in `core.dicom.raw_values` are ever looked at, and as raw bytes: a
+malformed private element or a value representation that breaks the standard elsewhere in the file
+cannot break the reading, and no patient text is ever decoded.
 """
 
 from __future__ import annotations
 
-import io
 import math
-import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from pydicom.tag import BaseTag, Tag
-from pydicom.uid import (
-    CTImageStorage,
-    EnhancedCTImageStorage,
-    ExplicitVRBigEndian,
-    LegacyConvertedEnhancedCTImageStorage,
-)
-
-from core.dicom.elements import Elements, parse_elements, read_elements
+from core.dicom.elements import HEAD_BYTES, Elements, parse_elements, read_elements
+from core.dicom.leading_elements import CT_CLASSES, leading_values
 from core.dicom.multiframe import FRAME_TAGS, has_frames, split_frames
+from core.dicom.raw_values import HEADER_TAGS, RawValues
+from core.dicom.scan_facts import NO_FACTS, ScanFacts, scan_facts
 from core.errors import DicomSeriesError
 
 MAX_EDGE: Final = 4096
 """Largest Rows or Columns that is believed; CT scanners write 512 to 2048."""
 
-_KEYWORDS: Final = (
-    "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality",
-    "ImageType", "InstanceNumber", "ImagePositionPatient", "ImageOrientationPatient",
-    "SliceLocation", "PixelSpacing", "SliceThickness", "GantryDetectorTilt", "Rows", "Columns",
-    "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "BitsAllocated",
-    "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue",
-    "PixelPaddingRangeLimit", "RescaleSlope", "RescaleIntercept",
-    "LossyImageCompression",
-)  # fmt: skip
-_TAGS: Final[dict[str, BaseTag]] = {keyword: Tag(keyword) for keyword in _KEYWORDS}
-_TAG_SET: Final = frozenset(_TAGS.values()) | FRAME_TAGS
-
-
-_CT_CLASSES: Final = frozenset(
-    (CTImageStorage, EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage)
-)
+_TAGS: Final = HEADER_TAGS | FRAME_TAGS
+_MEND_FILE: Final = "remove the file or export the series again"
+_MEND_COPY: Final = "copy the file again from its source or remove it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +60,7 @@ class SliceHeader:
     Attributes:
         path: The file.
         series_uid: SeriesInstanceUID, "" where absent.
+        modality: Modality, or what the class of the object says; "" where neither is known.
         position: ImagePositionPatient, LPS mm.
         orientation: ImageOrientationPatient, direction of a row, then of a column.
         spacing: PixelSpacing in mm, (between rows, between columns).
@@ -91,6 +73,8 @@ class SliceHeader:
         lossy: LossyImageCompression: True or False as stated, None where absent.
         format: None where the file does not state it in full; see `SliceHeader.flaw`.
         flaw: What keeps this file from being read as a CT slice, "" for nothing.
+        remedy: What to do about the flaw.
+        scan: What tells volumes apart.
     """
 
     path: Path
@@ -117,6 +101,8 @@ class SliceHeader:
     pixel_end: int | None = None
     frame: int = 0
     lossy: bool | None = None
+    remedy: str = _MEND_FILE
+    scan: ScanFacts = NO_FACTS
 
     @property
     def key(self) -> tuple[Path, int]:
@@ -127,87 +113,63 @@ class SliceHeader:
 def read_headers(path: Path) -> tuple[SliceHeader, ...]:
     """Read the header of every slice in one file; none where it is not a DICOM file.
 
-    Raises:
-        DicomSeriesError: The file starts as DICOM but is broken, or it cannot be opened.
+    A file that is damaged or cannot be opened has a header with a flaw, and what could be read.
     """
-    return _guarded(path, lambda: read_elements(path, _TAG_SET), lambda: path.open("rb"))
+    return _guarded(path, lambda: read_elements(path, _TAGS), lambda: path.open("rb"))
 
 
 def headers_of(path: Path, content: bytes) -> tuple[SliceHeader, ...]:
-    """Do what `read_headers` does with the whole content of the file `path`, without reading it.
+    """Do what `read_headers` does with the whole content of the file `path`, without reading it."""
+    return _guarded(path, lambda: parse_elements(path, content, _TAGS), lambda: BytesIO(content))
 
-    Raises:
-        DicomSeriesError: The content starts as DICOM but is broken.
-    """
-    return _guarded(
-        path, lambda: parse_elements(path, content, _TAG_SET), lambda: io.BytesIO(content)
+
+def unopened_header(path: Path, error: OSError) -> SliceHeader:
+    """Return the header of a file that the system does not open."""
+    return replace(
+        _header(path, Elements("", {}, None, None)),
+        flaw=f"it cannot be opened ({error.strerror})",
+        remedy="check its permissions or remove it",
     )
 
 
 def _guarded(
     path: Path, read: Callable[[], Elements | None], again: Callable[[], BinaryIO]
 ) -> tuple[SliceHeader, ...]:
+    flaw = "its DICOM header is broken"
     try:
         elements = read()
-        if elements is None:
-            return ()
-        if not has_frames(elements) or _modality(_RawValues(elements)) != "CT":
-            return (_header(path, elements),)
+        return () if elements is None else _slices(path, elements, again)
+    except DicomSeriesError as error:
+        flaw = error.problem
+    except Exception as error:  # noqa: BLE001 - a parser fails on damage in many ways
+        # A parser raises OSError as well, but with words instead of a number.
+        if isinstance(error, OSError) and error.errno is not None:
+            return (unopened_header(path, error),)
+    try:
         with again() as stream:
-            frames = split_frames(elements, stream, _TAG_SET)
-        return tuple(_header(path, frame) for frame in frames)
+            syntax, values = leading_values(stream.read(HEAD_BYTES), _TAGS)
     except OSError as error:
-        raise DicomSeriesError(
-            path, f"cannot be opened ({error.strerror})", "check the file's permissions"
-        ) from error
-    except DicomSeriesError:
-        raise
-    except Exception as error:
-        raise DicomSeriesError(
-            path, "its DICOM header is broken", "copy the file again from its source"
-        ) from error
+        return (unopened_header(path, error),)
+    header = _header(path, Elements(syntax, values, None, None))
+    return (replace(header, flaw=flaw, remedy=_MEND_COPY),)
 
 
-class _RawValues:
-    """Numbers and short codes of a data set, from its raw bytes; None where absent or unusable."""
-
-    def __init__(self, elements: Elements) -> None:
-        self._values = elements.values
-        self._order = ">" if elements.transfer_syntax == ExplicitVRBigEndian else "<"
-
-    def raw(self, keyword: str) -> bytes:
-        return self._values.get(_TAGS[keyword], b"")
-
-    def text(self, keyword: str) -> str:
-        return self.raw(keyword).decode("ascii", errors="replace").strip(" \0")
-
-    def numbers(self, keyword: str) -> tuple[float, ...] | None:
-        """Return finite decimal-string values; NaN passes, so that it can be named as a flaw."""
-        try:
-            return tuple(float(part) for part in self.text(keyword).split("\\"))
-        except ValueError:
-            return None
-
-    def number(self, keyword: str) -> float | None:
-        values = self.numbers(keyword)
-        return values[0] if values else None
-
-    def vector(self, keyword: str, size: int) -> tuple[float, ...] | None:
-        values = self.numbers(keyword)
-        if values is None or len(values) != size or not all(map(math.isfinite, values)):
-            return None
-        return values
-
-    def uint(self, keyword: str) -> int | None:
-        value = self.raw(keyword)
-        return struct.unpack(f"{self._order}H", value[:2])[0] if len(value) >= 2 else None
+def _slices(
+    path: Path, elements: Elements, again: Callable[[], BinaryIO]
+) -> tuple[SliceHeader, ...]:
+    if not has_frames(elements) or _modality(RawValues(elements)) != "CT":
+        return (_header(path, elements),)
+    with again() as stream:
+        frames = split_frames(elements, stream, _TAGS)
+    return tuple(_header(path, frame) for frame in frames)
 
 
 def _header(path: Path, elements: Elements) -> SliceHeader:
-    raw = _RawValues(elements)
+    raw = RawValues(elements)
     rows, columns = raw.uint("Rows") or 0, raw.uint("Columns") or 0
     number = raw.number("InstanceNumber")
     tilt = raw.number("GantryDetectorTilt")
+    series_uid, modality = raw.text("SeriesInstanceUID"), _modality(raw)
     location = raw.number("SliceLocation")
     thickness = raw.number("SliceThickness")
     pixel_format, flaw = _pixel_format(raw)
@@ -216,8 +178,8 @@ def _header(path: Path, elements: Elements) -> SliceHeader:
         transfer_syntax=elements.transfer_syntax,
         sop_uid=raw.text("SOPInstanceUID"),
         study_uid=raw.text("StudyInstanceUID"),
-        series_uid=raw.text("SeriesInstanceUID"),
-        modality=_modality(raw),
+        series_uid=series_uid,
+        modality=modality,
         localizer="LOCALIZER" in raw.text("ImageType").upper().split("\\"),
         instance_number=int(number) if number is not None and abs(number) < 1 << 31 else 0,
         position=raw.vector("ImagePositionPatient", 3),
@@ -232,19 +194,26 @@ def _header(path: Path, elements: Elements) -> SliceHeader:
         pixel_length=elements.pixel_length,
         rescaled=bool(raw.raw("RescaleSlope") and raw.raw("RescaleIntercept")),
         format=pixel_format,
-        flaw=elements.flaw or _pixels_flaw(elements) or flaw or _size_flaw(rows, columns),
+        flaw=elements.flaw or _missing(elements, modality) or flaw or _size_flaw(rows, columns),
         pixel_end=elements.pixel_end,
         frame=elements.frame,
         lossy={"00": False, "01": True}.get(raw.text("LossyImageCompression")),
+        scan=scan_facts(raw.raw, has_series_uid=bool(series_uid)),
     )
 
 
-def _modality(raw: _RawValues) -> str:
-    stated = raw.text("Modality")
-    return stated or ("CT" if raw.text("SOPClassUID") in _CT_CLASSES else "")
+def _modality(raw: RawValues) -> str:
+    if stated := raw.text("Modality"):
+        return stated
+    sop_class = raw.text("SOPClassUID") or raw.text("MediaStorageSOPClassUID")
+    if not sop_class:
+        return ""
+    return "CT" if sop_class in CT_CLASSES else "OTHER"
 
 
-def _pixels_flaw(elements: Elements) -> str:
+def _missing(elements: Elements, modality: str) -> str:
+    if not modality:
+        return "its header states no modality, as one that was cut off"
     return "it has no pixel data" if elements.pixel_offset is None else ""
 
 
@@ -254,7 +223,7 @@ def _size_flaw(rows: int, columns: int) -> str:
     return f"Rows × Columns is {rows} × {columns}, outside 1..{MAX_EDGE}"
 
 
-def _pixel_format(raw: _RawValues) -> tuple[PixelFormat | None, str]:
+def _pixel_format(raw: RawValues) -> tuple[PixelFormat | None, str]:
     photometric = raw.text("PhotometricInterpretation").upper()
     if (raw.uint("SamplesPerPixel") or 1) != 1 or not photometric.startswith("MONOCHROME"):
         known = photometric if photometric.replace("_", "").isalnum() else "unknown"

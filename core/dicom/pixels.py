@@ -39,9 +39,14 @@ _MAX_PADDING: Final = 4096
 _MEND_COPY: Final = "copy the file again from its source or remove it"
 
 
+def is_read_syntax(transfer_syntax: str) -> bool:
+    """Whether `read_slice` reads files of a transfer syntax."""
+    return transfer_syntax in _UNCOMPRESSED or transfer_syntax in COMPRESSED
+
+
 def check_transfer_syntax(header: SliceHeader) -> None:
     """Raise `DicomSeriesError` where the file's transfer syntax is none that `read_slice` reads."""
-    if header.transfer_syntax in _UNCOMPRESSED or header.transfer_syntax in COMPRESSED:
+    if is_read_syntax(header.transfer_syntax):
         return
     name = uid.UID(header.transfer_syntax).name or "none stated"
     raise DicomSeriesError(
@@ -101,6 +106,24 @@ def _is_lossy(header: SliceHeader) -> bool:
     if header.lossy is None or header.transfer_syntax in always:
         return header.transfer_syntax in LOSSY
     return header.lossy
+
+
+def check_pixels(header: SliceHeader) -> None:
+    """Raise what `read_slice` would raise for a file; only packed pixels are decoded for it.
+
+    Raises:
+        DicomSeriesError: The file cannot be read as a CT slice.
+    """
+    if header.flaw or header.format is None:
+        raise DicomSeriesError(header.path, header.flaw, header.remedy)
+    if header.pixel_offset is None:
+        raise DicomSeriesError(header.path, "it has no pixel data", _MEND_COPY)
+    check_transfer_syntax(header)
+    check_pixel_length(header)
+    if header.transfer_syntax in COMPRESSED or (
+        header.transfer_syntax == uid.DeflatedExplicitVRLittleEndian
+    ):
+        read_slice(header, np.empty((header.rows, header.columns), np.int16))
 
 
 def read_slice(header: SliceHeader, out: NDArray[np.int16]) -> None:

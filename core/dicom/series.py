@@ -6,8 +6,6 @@ import contextlib
 import itertools
 import logging
 import os
-import re
-from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -26,8 +24,10 @@ from core.dicom.pixels import (
     pixel_notes,
     read_slice,
 )
+from core.dicom.volume_choice import choose_volume
 from core.dicom.volume_grid import VolumeGrid, placed_volume, volume_grid
 from core.errors import DicomSeriesError
+from core.system.file_tree import MAX_LISTED, files_below
 from core.types import CTVolume, Progress
 
 logger = logging.getLogger(__name__)
@@ -46,13 +46,14 @@ def read_series(
     """Read the CT series in `folder`.
 
     Slices are ordered by ImagePositionPatient along the slice normal, never by file name. Of
-    several series the CT series with most slices is taken, and `notes` says so. The slices of a
-    tilted gantry are moved within their planes onto a rectangular grid; uneven distances stay.
-    Whatever plane and direction the slices are stored in, the volume's slices are axial, with rows
-    to the patient's left and columns to the back; `axes` says how the files lie in it.
+    several volumes the CT volume with most slices is taken, and `notes` names the others; see
+    `core.dicom.volume_groups` for what one volume is. The slices of a tilted gantry are moved
+    within their planes onto a rectangular grid; uneven distances stay. Whatever plane and
+    direction the slices are stored in, the volume's slices are axial, with rows to the patient's
+    left and columns to the back; `axes` says how the files lie in it.
 
     Args:
-        folder: Holds the files themselves; sub-folders are not searched.
+        folder: Holds the files, in itself or in sub-folders.
         jobs: Threads; as many as cores by default, 1 for none beside the caller's.
         progress: Called with (slices read, slices in all).
 
@@ -63,26 +64,66 @@ def read_series(
         DicomSeriesError: Nothing in the folder can be read as one CT series; names the file and
             the mend.
     """
-    files = series_files(folder)
-    with _pool(jobs, _pieces(files)) as pool:
-        headers, foreign = headers_of_files(files, pool)
-        notes = [_counted(foreign, "file is not DICOM and was", "files are not DICOM and were")]
-        series = choose_series(folder, headers, notes)
-        check_series(folder, series)
-        for header in series:
-            check_pixel_length(header)
-        placement = place_slices(series)
-        grid = volume_grid(placement)
-        hu = _read_pixels(placement, grid, pool, progress)
+    with _naming(folder):
+        files = list_files(folder)
+        with _pool(jobs, _pieces(files)) as pool:
+            placement, notes = _placed(folder, files, pool)
+            grid = volume_grid(placement)
+            hu = _read_pixels(placement, grid, pool, progress)
     logger.info("Read %d slices of %d x %d pixels.", *hu.shape)
     return placed_volume(placement, grid, hu, [*notes, *_notes(placement)])
+
+
+def place_series(folder: Path) -> tuple[Placement, list[str]]:
+    """Choose and place the slices of a folder as `read_series` does, without decoding pixels.
+
+    Returns:
+        The slices in order, and the notes on what was chosen and left out.
+
+    Raises:
+        DicomSeriesError: `read_series` refuses the folder for what its headers say.
+    """
+    with _naming(folder):
+        files = list_files(folder)
+        with _pool(None, _pieces(files)) as pool:
+            return _placed(folder, files, pool)
 
 
 def _pieces(files: Sequence[Path]) -> int:
     """Number of files; where they are few, about the number of frames that their size allows."""
     if len(files) >= MIN_FILES_FOR_THREADS:
         return len(files)
-    return max(len(files), sum(file.stat().st_size for file in files) // _FRAME_BYTES)
+    return max(len(files), sum(map(_size, files)) // _FRAME_BYTES)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+@contextlib.contextmanager
+def _naming(folder: Path) -> Iterator[None]:
+    """Have errors name the folder of the study: all studies have a 1.dcm."""
+    try:
+        yield
+    except DicomSeriesError as error:
+        raise error.within(folder) from error
+
+
+def _placed(
+    folder: Path, files: Sequence[Path], pool: ThreadPoolExecutor | None
+) -> tuple[Placement, list[str]]:
+    found = list((pool.map if pool else map)(read_headers, files))
+    headers = list(itertools.chain.from_iterable(found))
+    choice = choose_volume(folder, headers, sum(not frames for frames in found))
+    if choice.problem is not None:
+        raise choice.problem
+    check_series(folder, choice.headers)
+    for header in choice.headers:
+        check_pixel_length(header)
+    return place_slices(choice.headers), list(choice.notes)
 
 
 @contextlib.contextmanager
@@ -109,23 +150,29 @@ def _cores() -> int:
 
 def _notes(placement: Placement) -> list[str]:
     headers = placement.headers
-    notes = [*placement.notes, *pixel_notes(headers)]
-    if not all(header.rescaled for header in headers):
-        notes.append("RescaleSlope or RescaleIntercept is missing; stored values are taken as HU.")
+    notes = [*placement.notes, *pixel_notes(headers), *_note_on_rescaling(headers)]
     if any(header.format is not None and header.format.inverted for header in headers):
         notes.append("The pixels are stored inverted (MONOCHROME1) and were turned back.")
     return notes
 
 
-def series_files(folder: Path) -> list[Path]:
-    """List the visible files of a folder, by name.
+def _note_on_rescaling(headers: Sequence[SliceHeader]) -> list[str]:
+    if headers[0].rescaled:
+        return []
+    formats = [header.format for header in headers if header.format is not None]
+    if all(found.slope == 1 and found.intercept == 0 for found in formats):
+        return ["RescaleSlope or RescaleIntercept is missing; stored values are taken as HU."]
+    return ["RescaleSlope or RescaleIntercept is missing and was taken as 1 or 0."]
+
+
+def list_files(folder: Path) -> list[Path]:
+    """List the files of a folder and its sub-folders.
 
     Raises:
-        DicomSeriesError: The folder cannot be opened or holds no files.
+        DicomSeriesError: The folder cannot be opened, or holds no files or too many.
     """
     try:
-        entries = sorted(folder.iterdir())
-        files = [entry for entry in entries if not entry.name.startswith(".") and entry.is_file()]
+        files = files_below(folder)
     except FileNotFoundError as error:
         raise DicomSeriesError(folder, "there is no such folder", "check the path") from error
     except NotADirectoryError as error:
@@ -137,72 +184,14 @@ def series_files(folder: Path) -> list[Path]:
             folder, f"cannot be opened ({error.strerror})", "check its permissions"
         ) from error
     if not files:
-        inner = sum(entry.is_dir() for entry in entries)
-        mend = "give one of its sub-folders" if inner else "give a folder that holds DICOM files"
-        raise DicomSeriesError(folder, "the folder holds no files", mend)
+        raise DicomSeriesError(
+            folder, "the folder holds no files", "give a folder that holds DICOM files"
+        )
+    if len(files) > MAX_LISTED:
+        raise DicomSeriesError(
+            folder, f"it holds more than {MAX_LISTED:,} files", "give the folder of one study"
+        )
     return files
-
-
-def headers_of_files(
-    files: Sequence[Path], pool: ThreadPoolExecutor | None
-) -> tuple[list[SliceHeader], int]:
-    """Return the headers of all slices in the DICOM files, and the number of other files."""
-    found = list((pool.map if pool else map)(read_headers, files))
-    return list(itertools.chain.from_iterable(found)), sum(not headers for headers in found)
-
-
-def choose_series(
-    folder: Path, headers: Sequence[SliceHeader], notes: list[str]
-) -> list[SliceHeader]:
-    """Return the headers of the CT series with most slices, localizers set apart.
-
-    Args:
-        folder: Named in errors.
-        headers: Of all DICOM files of the folder.
-        notes: Sentences about what is left out are added.
-
-    Raises:
-        DicomSeriesError: There is no CT slice.
-    """
-    if not headers:
-        raise DicomSeriesError(
-            folder, "none of its files is DICOM", "give the folder that holds the .dcm files"
-        )
-    ct = [header for header in headers if header.modality == "CT"]
-    slices = [header for header in ct if not header.localizer]
-    notes.append(
-        _counted(len(headers) - len(ct), "file is not CT and was", "files are not CT and were")
-    )
-    notes.append(_counted(len(ct) - len(slices), "localizer was", "localizers were", "set apart"))
-    if not slices:
-        raise DicomSeriesError(
-            folder,
-            f"it holds no CT slices, only {_kinds(headers)}",
-            "give the folder of the CT series",
-        )
-    series: dict[str, list[SliceHeader]] = defaultdict(list)
-    for header in slices:
-        series[header.series_uid].append(header)
-    ranked = sorted(series.items(), key=lambda item: (-len(item[1]), item[0]))
-    if len(ranked) > 1:
-        sizes = ", ".join(str(len(members)) for _, members in ranked[:6])
-        notes.append(
-            f"The folder holds {len(ranked)} CT series ({sizes}{', …' * (len(ranked) > 6)} "
-            "slices); the one with most slices is read."
-        )
-    return ranked[0][1]
-
-
-def _kinds(headers: Sequence[SliceHeader]) -> str:
-    counts: Counter[str] = Counter()
-    for header in headers:
-        code = header.modality if re.fullmatch(r"[A-Z]{2,16}", header.modality) else "unnamed"
-        counts["CT localizers" if header.localizer and code == "CT" else code] += 1
-    return ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
-
-
-def _counted(count: int, one: str, many: str, done: str = "left out") -> str:
-    return f"{count} {one if count == 1 else many} {done}." if count else ""
 
 
 def check_series(folder: Path, series: Sequence[SliceHeader]) -> None:
@@ -210,18 +199,17 @@ def check_series(folder: Path, series: Sequence[SliceHeader]) -> None:
 
     Raises:
         DicomSeriesError: A slice is flawed, has no pixels or a transfer syntax that is not read,
-            or all together are too large.
+            lacks the rescaling of the others, or all together are too large.
     """
     for header in series:
         if header.flaw:
-            raise DicomSeriesError(
-                header.path, header.flaw, "remove the file or export the series again"
-            )
+            raise DicomSeriesError(header.path, header.flaw, header.remedy)
         if header.pixel_offset is None:
             raise DicomSeriesError(
                 header.path, "it has no pixel data", "copy the file again from its source"
             )
         check_transfer_syntax(header)
+    _check_rescaled(series)
     size = sum(2 * header.rows * header.columns for header in series)
     if size > MAX_VOLUME_BYTES:
         raise DicomSeriesError(
@@ -230,6 +218,22 @@ def check_series(folder: Path, series: Sequence[SliceHeader]) -> None:
             f"{MAX_VOLUME_BYTES >> 30} GiB",
             "split the series into folders",
         )
+
+
+def _check_rescaled(series: Sequence[SliceHeader]) -> None:
+    """Refuse a series of which only some slices state how stored values become HU."""
+    lacking = [header for header in series if not header.rescaled]
+    stating = [header for header in series if header.rescaled]
+    if not lacking or not stating:
+        return
+    pair = "RescaleSlope and RescaleIntercept"
+    if len(lacking) <= len(stating):
+        odd, rest = lacking[0], len(stating)
+        problem = f"it lacks the {pair} that {rest} slices of its series have"
+    else:
+        odd, rest = stating[0], len(lacking)
+        problem = f"it has a {pair} that {rest} slices of its series lack"
+    raise DicomSeriesError(odd.path, problem, "export the series again")
 
 
 def _read_pixels(

@@ -9,7 +9,6 @@ import stat
 import tempfile
 import zipfile
 import zlib
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final
@@ -34,7 +33,9 @@ def extract_dicom_archive(
     max_bytes: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Unpack a zip archive and return the folder in it that holds most files.
+    """Unpack a zip archive and return the folder of its content.
+
+    Which of the files are one series is for `read_series` to say, whatever their folders.
 
     Entries are never named in errors, as their names may hold a patient's.
 
@@ -56,7 +57,7 @@ def extract_dicom_archive(
         raise _storage_error(target, error) from error
     try:
         with _opened(archive) as source:
-            files = _extract(source, staging, max_bytes, progress)
+            _extract(source, staging, max_bytes, progress)
         try:
             staging.chmod(0o755)
             staging.replace(target)
@@ -64,9 +65,7 @@ def extract_dicom_archive(
             raise _storage_error(target, error) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    counts = Counter(file.parent for file in files)
-    fullest = min(counts, key=lambda folder: (-counts[folder], str(folder)))
-    return target / fullest
+    return target
 
 
 @contextlib.contextmanager
@@ -87,7 +86,7 @@ def _extract(
     staging: Path,
     max_bytes: int,
     progress: Callable[[int, int], None] | None,
-) -> list[PurePosixPath]:
+) -> None:
     entries = source.infolist()
     if len(entries) > MAX_ENTRIES:
         raise ArchiveError(
@@ -95,8 +94,7 @@ def _extract(
             "pack one series at a time."
         )
     paths = [_safe_path(entry, number) for number, entry in enumerate(entries, start=1)]
-    files: list[PurePosixPath] = []
-    left = max_bytes
+    files, left = 0, max_bytes
     for number, (entry, path) in enumerate(zip(entries, paths, strict=True)):
         if progress is not None:
             progress(number, len(entries))
@@ -108,10 +106,9 @@ def _extract(
                 f"The archive unpacks to more than {max_bytes / 2**20:,.0f} MiB; "
                 "pack one series at a time."
             )
-        files.append(path)
+        files += 1
     if not files:
         raise ArchiveError("The archive holds no files; pack the folder with the DICOM files.")
-    return files
 
 
 def _safe_path(entry: zipfile.ZipInfo, number: int) -> PurePosixPath | None:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from core.cache.keys import file_states
-from core.errors import DicomSeriesError, PredictionsError
+from core.cache.keys import folder_state
+from core.errors import PredictionsError
 from core.inference.boxes.boxes_csv import read_boxes
 from core.inference.outputs import SLICES_FILE, SUMMARY_FILE, read_slices, write_predictions
 from core.system.atomic_files import write_json
@@ -86,11 +86,5 @@ def part_key(folder: Path, pair_digest: str) -> str:
     Raises:
         DicomSeriesError: The folder cannot be read.
     """
-    try:
-        files = file_states(folder.iterdir())
-    except OSError as error:
-        raise DicomSeriesError(
-            folder, f"cannot be read ({error.strerror})", "check the path and its permissions"
-        ) from error
-    state = json.dumps([pair_digest, str(folder), files])
+    state = json.dumps([pair_digest, str(folder), folder_state(folder)])
     return hashlib.sha256(state.encode()).hexdigest()[:24]

@@ -12,6 +12,7 @@ from core.dicom.series import read_series
 from core.errors import StorageError
 from core.prepared.series_digests import series_digest
 from core.prepared.stored_mapping import mapping_from, mapping_values
+from core.system.file_tree import path_below
 from core.types import CTVolume, Progress, Store, StudyRecord
 
 
@@ -70,7 +71,7 @@ def volume_entry(
         return arrays, {
             "spacing_mm": [float(step) for step in volume.spacing_mm],
             "instance_numbers": list(volume.instance_numbers),
-            "files": [path.name for path in volume.source_files],
+            "files": [path_below(path, record.folder) for path in volume.source_files],
             "study_uid": volume.study_uid,
             "series_uid": volume.series_uid,
             "slice_thickness_mm": volume.slice_thickness_mm,

@@ -215,8 +215,8 @@ def _error(kind: str, content: list[Any]) -> CSpineError:
     """Rebuild the error that the child reported."""
     known = getattr(errors, kind, None)
     if known is DicomSeriesError:
-        path, problem, remedy = content
-        return DicomSeriesError(Path(path), problem, remedy)
+        path, problem, remedy, study = content
+        return DicomSeriesError(Path(path), problem, remedy, Path(study) if study else None)
     if isinstance(known, type) and issubclass(known, CSpineError):
         return known(*content)
     if kind == "MemoryError":
@@ -251,7 +251,7 @@ def _serve(name: str, memory_bytes: int, seconds: float) -> None:
         try:
             answer: tuple[Any, ...] = ("value", task(json.loads(line), progress))
         except CSpineError as error:
-            answer = (type(error).__name__, *(str(part) for part in _arguments(error)))
+            answer = (type(error).__name__, *(str(part or "") for part in _arguments(error)))
         except BaseException as error:  # noqa: BLE001 - one codec raises a BaseException
             # Only its type: a message may quote the file's content.
             answer = ("MemoryError" if isinstance(error, MemoryError) else "Exception",)

@@ -11,6 +11,7 @@ from core.cache.keys import fingerprint_folder
 from core.dicom.series import read_series
 from core.prepared.series_digests import oriented_digest, series_digest
 from core.prepared.volumes import load_viewer_volume
+from core.system.file_tree import files_below
 from core.types import CTVolume, Progress, StudyRecord
 from dashboard.session.settings import settings
 from dashboard.studies.cohort import files_signature
@@ -39,7 +40,7 @@ def open_study(
     """Read the series in `folder`, from memory or cache while its files stay the same.
 
     Args:
-        folder: Holds the series.
+        folder: Holds the series, in itself or in sub-folders.
         owner: Session that uploaded it: it is read in a separate process, and nothing of it is
             kept in the store. None otherwise.
         progress: Called with slices read and slices in all while an upload is read; what it raises
@@ -51,8 +52,7 @@ def open_study(
         WorkerError: Reading an upload took too much memory or time, or broke its process.
     """
     try:
-        files = sorted(path for path in folder.iterdir() if path.is_file())
-        signature = files_signature(*files)
+        signature = files_signature(*files_below(folder))
     except OSError:
         # `read_series` finds the same fault and describes it.
         read_series(folder)

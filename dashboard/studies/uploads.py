@@ -41,7 +41,7 @@ def unpack_upload(
             copied; an exception that it raises ends the work.
 
     Returns:
-        Folder of the series; the same archive always gives the same folder.
+        Folder of the content; the same archive always gives the same folder.
 
     Raises:
         ArchiveError: The archive is unsafe, too large or holds no DICOM.

@@ -11,8 +11,9 @@ import pytest
 from core.dataset.rsna import lines_file, read_data_set, record_of
 from core.dataset.study_folders import group_folders, study_uid
 from core.dataset.study_search import studies_at
+from core.dicom.series import read_series
 from core.errors import DataRootError
-from tests.core.dicom.dicom_factory import write_ct_series
+from tests.core.dicom.dicom_factory import made_hu, write_ct_series
 
 HEAD = "StudyInstanceUID,C1,C2,C3,C4,C5,C6,C7\n"
 
@@ -162,3 +163,23 @@ def test_the_entry_of_a_folder_is_found_by_the_folder(tmp_path):
     (root / "fracture_masks").mkdir()
     (root / "fracture_masks" / "1.2.nii.gz").touch()
     assert lines_file(record) == root / "fracture_masks" / "1.2.nii.gz"
+
+
+def test_a_series_over_many_folders_is_read_from_the_folder_around_them(tmp_path):
+    hu = made_hu(6)
+    for k, path in enumerate(write_ct_series(tmp_path / "flat", hu, study_uid="1.2.3")):
+        (tmp_path / "disc" / str(k)).mkdir(parents=True)
+        path.rename(tmp_path / "disc" / str(k) / "I1")
+    found = studies_at(tmp_path / "disc")
+    assert (found.single, found.notes) == (True, ())
+    assert [record.folder for record in found.records] == [tmp_path / "disc"]
+    assert (read_series(found.records[0].folder).hu == hu).all()
+
+
+def test_the_folder_around_them_is_not_taken_where_it_holds_another_study(tmp_path):
+    write_ct_series(tmp_path / "a", made_hu(4), study_uid="1.2.3", series_uid="1.2.3.1")
+    write_ct_series(tmp_path / "b", made_hu(3), study_uid="1.2.3", series_uid="1.2.3.2")
+    write_ct_series(tmp_path / "c", made_hu(5), study_uid="1.2.4")
+    found = studies_at(tmp_path)
+    assert [record.folder.name for record in found.records] == ["a", "c"]
+    assert "is in 2 folders" in found.notes[0]

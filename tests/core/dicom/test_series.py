@@ -114,7 +114,7 @@ def test_takes_the_ct_series_with_most_slices_and_says_so(tmp_path):
     assert volume.series_uid == "1.2.2"
     assert volume.notes == (
         "6 files are not CT and were left out.",
-        "The folder holds 2 CT series (4, 2 slices); the one with most slices is read.",
+        "Of 2 CT volumes the largest is read (4 slices); left out: 2 slices of another series.",
     )
 
 
@@ -153,17 +153,14 @@ def test_an_empty_folder_or_one_without_dicom_is_an_error(tmp_path, count):
         read_series(tmp_path)
 
 
-def test_a_folder_of_folders_says_to_give_one_of_them(tmp_path):
-    write_ct_series(tmp_path / "series", made_hu(2))
-    with pytest.raises(DicomSeriesError, match="sub-folders"):
-        read_series(tmp_path)
-
-
-def test_an_entry_that_cannot_be_looked_at_is_one_sentence(tmp_path):
+def test_an_entry_that_cannot_be_looked_at_is_left_out_with_the_reason(tmp_path):
     write_ct_series(tmp_path, made_hu())
     (tmp_path / "link").symlink_to("a" * 300)
-    with pytest.raises(DicomSeriesError, match="cannot be opened"):
-        read_series(tmp_path)
+    volume = read_series(tmp_path)
+    assert volume.n_slices == 5
+    assert volume.notes == (
+        "1 file is damaged and was left out (link: it cannot be opened (File name too long)).",
+    )
 
 
 def test_a_missing_folder_and_a_file_are_errors(tmp_path):
@@ -186,15 +183,6 @@ def test_no_ct_names_what_is_there_but_no_free_text(tmp_path):
 
     write_ct_series(tmp_path, made_hu(4), edit=edit)
     with pytest.raises(DicomSeriesError, match="only 1 CT localizers, 2 MR, 1 unnamed"):
-        read_series(tmp_path)
-
-
-def test_another_size_within_the_series_names_the_odd_file(tmp_path):
-    write_ct_series(tmp_path, made_hu(4), series_uid="1.2.3")
-    write_ct_series(
-        tmp_path, made_hu(1, 8, 8), series_uid="1.2.3", names=["odd.dcm"], z_first_mm=50
-    )
-    with pytest.raises(DicomSeriesError, match=r"odd\.dcm: it is 8 × 8 pixels .* 12 × 10"):
         read_series(tmp_path)
 
 
@@ -221,7 +209,7 @@ def test_a_volume_too_large_is_refused_before_it_is_allocated(tmp_path, monkeypa
         ({"ImagePositionPatient": None}, "ImagePositionPatient"),
         ({"ImagePositionPatient": ["1", "nan", "2"]}, "ImagePositionPatient"),
         ({"ImageOrientationPatient": None}, "ImageOrientationPatient"),
-        ({"ImageOrientationPatient": [0, 1, 0, 0, 0, 1]}, "not parallel"),
+        ({"ImageOrientationPatient": [0, 1, 0, 0, 0, 1]}, "ImageOrientationPatient differs"),
         ({"PixelSpacing": None}, "PixelSpacing"),
         ({"PixelSpacing": [0, 0]}, "PixelSpacing"),
         ({"PixelSpacing": [2, 2]}, "PixelSpacing differs"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pydicom.uid import generate_uid
 
-from core.dicom import series_grid as module
+from core.dicom import series as module
 from core.dicom.series import read_series
 from core.dicom.series_grid import series_grid
 from core.errors import DicomSeriesError
@@ -31,7 +31,7 @@ def test_the_grid_is_that_of_the_series_but_no_pixel_is_decoded(tmp_path, monkey
     def decode(*_args, **_kwargs):
         raise AssertionError("pixels were decoded")
 
-    monkeypatch.setattr(module, "read_series", decode)
+    monkeypatch.setattr(module, "read_slice", decode)
     assert series_grid(tmp_path).n_slices == 6
 
 

@@ -43,7 +43,7 @@ def test_a_nested_series_is_found_and_read(tmp_path):
     entries = {f"study/series/{file.name}": file.read_bytes() for file in files}
     entries |= {"study/README.txt": b"hello", "study/DICOMDIR": b"x"}
     folder = extract_dicom_archive(packed(entries), tmp_path / "target", max_bytes=ROOMY)
-    assert folder == tmp_path / "target" / "study" / "series"
+    assert folder == tmp_path / "target"
     assert (read_series(folder).hu == hu).all()
 
 

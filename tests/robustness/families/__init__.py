@@ -15,6 +15,7 @@ from tests.robustness.families import (
     study_trees,
     table_writers,
     tables,
+    volumes,
 )
 from tests.robustness.verdicts import Family
 
@@ -22,7 +23,8 @@ FAMILIES: dict[str, Family] = {
     family.name: family
     for family in (
         byte_mutations.FAMILY, geometry.FAMILY, orientation.FAMILY, intensity.FAMILY,
-        resources.FAMILY, archives.FAMILY, masks.FAMILY, mask_places.FAMILY, tables.CSV,
-        table_writers.FAMILY, study_trees.FAMILY, tables.YAML, checkpoints.FAMILY,
+        resources.FAMILY, archives.FAMILY, volumes.MIXTURES, volumes.TREES, volumes.NEIGHBOURS,
+        masks.FAMILY, mask_places.FAMILY, tables.CSV, table_writers.FAMILY, study_trees.FAMILY,
+        tables.YAML, checkpoints.FAMILY,
     )
 }  # fmt: skip
