@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from dashboard.session.wording import literal
 from dashboard.studies.localizer import StudyBoxes, study_boxes
 from dashboard.studies.open_study import OpenStudy
 from dashboard.widgets.box_request import box_request
@@ -22,7 +23,7 @@ def box_layer(study: OpenStudy, *, coming: bool = False) -> BoxOverlay | None:
         if not coming:
             box_request(study)
         return None
-    st.caption(_summary(found))
+    st.caption(literal(_summary(found)))
     return predicted_boxes(found.boxes) if found.boxes else None
 
 

@@ -11,6 +11,7 @@ from core.inference.study_scores import Calls, StudyScores, call
 from core.models.operating_points import SavedOperatingPoint, operating_point
 from core.models.pairs import BundlePair
 from dashboard.session import state
+from dashboard.session.wording import literal
 from dashboard.widgets.vertebra_table import vertebra_table
 
 SUSPECTED, NOT_CALLED = "Fracture suspected", "No fracture called"
@@ -76,7 +77,7 @@ def _threshold_slider(label: str, key: str, point: SavedOperatingPoint) -> None:
         else "0.5, as the bundle has no operating point"
     )
     st.slider(
-        f"{label} · {origin}",
+        literal(f"{label} · {origin}"),
         0.0,
         1.0,
         step=0.001,

@@ -19,6 +19,7 @@ from dashboard.evaluation.comparison import ComparisonTable, compare
 from dashboard.evaluation.import_popover import import_popover
 from dashboard.evaluation.sources import Sources
 from dashboard.evaluation.state import evaluation_view, keep_evaluation_view
+from dashboard.session.wording import literal
 from dashboard.widgets.notices import show_error, show_left_message
 
 
@@ -85,7 +86,7 @@ def notices(comparison: ComparisonTable) -> None:
     if notes := comparison.notes:
         with st.expander(f"{len(notes)} notes on what is left out", icon=":material/info:"):
             for sentence in notes:
-                st.markdown(f"- {sentence}")
+                st.markdown(f"- {literal(sentence)}")
 
 
 def section(question: str) -> None:

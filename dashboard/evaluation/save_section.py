@@ -11,7 +11,8 @@ from dashboard.evaluation.curve_charts import title
 from dashboard.evaluation.operating_points import past_points, point_to_save, save_point, undo_point
 from dashboard.evaluation.state import evaluation_view
 from dashboard.session.access import may_change
-from dashboard.widgets.notices import succeeds
+from dashboard.session.wording import literal
+from dashboard.widgets.notices import show_success, succeeds
 
 
 @st.fragment
@@ -27,14 +28,14 @@ def save_section(comparison: ComparisonTable) -> None:
         "Diagnosis and the command line use the thresholds saved in a bundle.",
     )
     if bundle is None:
-        st.caption(f"{name} is not a bundle, so nothing can be saved to it.")
+        st.caption(literal(f"{name} is not a bundle, so nothing can be saved to it."))
         return
     thresholds = comparison.thresholds(view, name)
     level = _level(comparison, len(thresholds))
     note = st.empty()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if st.button(
-            f"Save for {name}, {level} level", type="primary", icon=":material/save:",
+            literal(f"Save for {name}, {level} level"), type="primary", icon=":material/save:",
             key="ev_save",
         ):  # fmt: skip
             with note:
@@ -69,17 +70,14 @@ def _save(comparison: ComparisonTable, name: str, bundle: BundleInfo, level: Poi
         comparison.evaluated.data.truth.n_studies,
     )  # fmt: skip
     if succeeds(lambda: save_point(bundle, level, point)):
-        st.success(
-            f"{name} now calls at {point.threshold:.4f} ({point.rule}, {point.data}).",
-            icon=":material/check:",
-        )
+        show_success(f"{name} now calls at {point.threshold:.4f} ({point.rule}, {point.data}).")
 
 
 def _undo(name: str, bundle: BundleInfo, level: PointLevel) -> None:
     def undo() -> None:
         past = undo_point(bundle, level)
         before = "no threshold" if past.entry is None else f"{past.entry.get('threshold', 0):.4f}"
-        st.success(f"{name} is back at {before}.", icon=":material/undo:")
+        show_success(f"{name} is back at {before}.", icon=":material/undo:")
 
     succeeds(undo)
 

@@ -17,6 +17,7 @@ from dashboard.evaluation.tables import what_if_html
 from dashboard.evaluation.threshold_counts import RULE_OF, live_figures, pooled_figures
 from dashboard.evaluation.view import RULES, EvaluationView, RuleName, Thresholds
 from dashboard.session import state
+from dashboard.session.wording import literal
 from dashboard.widgets.frame import draw
 
 RULE_NAMES: Final[dict[RuleName, str]] = {
@@ -49,7 +50,7 @@ def rule_bar(comparison: ComparisonTable) -> None:
                 "chosen on the evaluated studies, which makes every figure look better.",
             )  # fmt: skip
         _focus(comparison, view)
-    st.caption(_provenance(comparison))
+    st.caption(literal(_provenance(comparison)))
 
 
 @st.fragment
@@ -85,7 +86,7 @@ def _sliders(comparison: ComparisonTable, view: EvaluationView, focus: str) -> N
     with st.container(key="ev_sliders"):
         if len(values) == 1:
             slider, typed, back = st.columns([10, 2, 2], vertical_alignment="bottom")
-            _threshold(slider, typed, f"Threshold of {focus}", source_id, values, 0)
+            _threshold(slider, typed, literal(f"Threshold of {focus}"), source_id, values, 0)
         else:
             for j, column in enumerate(st.columns(len(VERTEBRAE))):
                 _threshold(column, column, VERTEBRAE[j], source_id, values, j)

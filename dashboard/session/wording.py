@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import escape
 from typing import Final
 
 _CODE: Final = re.compile(r"(`[^`\n]+`)")
@@ -61,6 +62,11 @@ def literal(text: str) -> str:
     for place in range(0, len(parts), 2):
         parts[place] = _SPECIAL.sub(_escaped, parts[place])
     return "".join(parts)
+
+
+def chart_text(text: str) -> str:
+    """Text that Plotly shows literally, whatever tags and placeholders it contains."""
+    return escape(text, quote=False).replace("%{", "%&#123;")
 
 
 def _escaped(found: re.Match[str]) -> str:

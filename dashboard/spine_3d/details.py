@@ -18,7 +18,7 @@ from core.visualization.colors import UNKNOWN_COLOR
 from core.visualization.scene import SceneInfo, SceneLevel
 from core.visualization.scene_surfaces import PackedParts, SceneParts
 from core.visualization.surfaces import Surface
-from dashboard.session.wording import number
+from dashboard.session.wording import literal, number
 from dashboard.spine_3d.level_profile import level_profile_figure
 from dashboard.spine_3d.surfaces import unpacked
 from dashboard.studies.open_study import OpenStudy
@@ -63,7 +63,7 @@ def scene_details(
         )
         truth = None if record is None else record.fractured
         st.html(figures_table(parts, info, threshold, truth))
-        st.caption(_provenance(packed, scores))
+        st.caption(literal(_provenance(packed, scores)))
 
 
 def figures_table(

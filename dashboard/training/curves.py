@@ -12,6 +12,7 @@ import streamlit as st
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
+from dashboard.session.wording import chart_text
 from dashboard.widgets.palette import CURRENT, MODEL_COLORS
 from dashboard.widgets.plot_area import show_chart, style_chart
 
@@ -105,7 +106,7 @@ def _add_line(
         go.Scatter(
             x=known["step"],
             y=known[column],
-            name=run,
+            name=chart_text(run),
             legendgroup=run,
             showlegend=panel == 0,
             # A line does not show a single point.

@@ -14,7 +14,7 @@ from core.training.run_list import RunSummary, read_log_tail, read_metrics
 from dashboard.background.processes import OUTPUT_FILE
 from dashboard.session import state
 from dashboard.session.access import may_change
-from dashboard.session.wording import ago, number
+from dashboard.session.wording import ago, literal, number
 from dashboard.training import run_processes
 from dashboard.training.curves import show_curves
 from dashboard.training.fold_table import fold_table
@@ -198,7 +198,8 @@ def run_actions(run: RunSummary) -> None:
 
 def _delete_button(run: RunSummary) -> None:
     with st.popover("Delete", icon=":material/delete:"):
-        st.write(f"Delete run **{run.run_id}** with its weights and curves? This cannot be undone.")
+        name = literal(run.run_id)
+        st.write(f"Delete run **{name}** with its weights and curves? This cannot be undone.")
         if st.button("Delete for good", type="primary", key="delete_run"):
             state.choose_run(None)
             _act(run_processes.delete_run, run, f"Run {run.run_id} was deleted.")

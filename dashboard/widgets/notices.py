@@ -35,7 +35,12 @@ def show_warning(
 def show_left_message() -> None:
     """Show the message left for this run of the page, if any."""
     if message := state.take_message():
-        st.success(message, icon=":material/check:")
+        show_success(message)
+
+
+def show_success(message: str, *, icon: str = ":material/check:") -> None:
+    """Show what has been done; `icon` as in `st.success`."""
+    st.success(literal(message), icon=icon)
 
 
 def succeeds(action: Callable[[], object]) -> bool:

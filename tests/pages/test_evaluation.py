@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from html import escape
 
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.config import Settings
 from core.evaluation.tables.score_files import read_score_table, read_truth_table
+from dashboard.evaluation.sources import find_sources
+from dashboard.session.wording import literal
 from tests.dashboard.made_predictions import NAMES, SHIPPED_POINT, write_predictions_place
 from tests.pages.driver import APP, html
 
@@ -159,6 +163,29 @@ def test_an_imported_model_joins_and_says_what_it_lacks(place):
     assert "1 studies with truth have no score" in notes
     app.button_group(key="ev_level").set_value("slice").run()
     assert "elsewhere has no slice level" in " ".join(m.value for m in app.markdown)
+
+
+def test_the_name_of_a_model_is_shown_as_it_is(place):
+    name = "**b** $x$ :red[r] [a](//b) <img src=x>"
+    truth = read_truth_table(place / "checkpoints" / "cohorts" / "held_out.parquet")
+    rows = ["uid,Overall,C1,C2,C3,C4,C5,C6,C7"]
+    rows += [f"{uid},{k % 9 / 9},0,0,0,0,0,0,{k % 9 / 9}" for k, uid in enumerate(truth.study_ids)]
+    app = open_evaluation()
+    app.file_uploader(key="ev_csv").set_value(("x.csv", "\n".join(rows).encode(), "text/csv"))
+    app.text_input(key="ev_import_name").set_value(name).run()
+    app.button(key="ev_import_add").click().run()
+    assert literal(name) in app.success[0].value
+    source = next(s for s in find_sources(Settings()).models.values() if s.label == name)
+    app.multiselect(key="ev_models").set_value([source.source_id]).run()
+    app.button_group(key="ev_level").set_value("slice").run()
+    app.button_group(key="ev_level").set_value("patient").run()
+    drawn = [*app.markdown, *app.caption, *app.success, *app.button, *app.slider, *app.info]
+    shown = [getattr(one, part, None) for one in drawn for part in ("label", "value")]
+    naming = [text for text in shown if isinstance(text, str) and "//b" in text]
+    assert naming
+    for text in naming:
+        assert literal(name) in text or escape(name) in text
+    assert "<img src=x>" not in html(app)
 
 
 def test_an_empty_place_says_what_to_do(tmp_path, monkeypatch):

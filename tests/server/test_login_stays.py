@@ -9,7 +9,6 @@ import sys
 import time
 
 import httpx
-import pytest
 
 from benchmarks.page_client import PageClient
 from tests.server.conftest import ISSUER, ORIGIN, signed_cookie
@@ -80,17 +79,12 @@ def test_a_host_name_cannot_pretend_another_path(login_server):
         assert answer.status_code == 400
 
 
-@pytest.mark.parametrize(
-    ("variables", "options", "message"),
-    [({}, ["--server.address", "0.0.0.0"], "Others can reach this server"),
-     ({"DASHBOARD_OPERATORS": "chief@lab.example"}, [], "names no issuer")],
-)  # fmt: skip
-def test_a_server_without_the_login_it_needs_does_not_start(repo_root, variables, options, message):
+def test_a_server_without_the_login_it_needs_does_not_start(repo_root):
     command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", "0"]
     done = subprocess.run(
-        [*command, "--server.headless", "true", *options], cwd=repo_root, text=True,
-        capture_output=True, timeout=60, env=dict(os.environ) | variables, check=False,
+        [*command, "--server.headless", "true", "--server.address", "0.0.0.0"], cwd=repo_root,
+        text=True, capture_output=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 2
-    assert message in done.stderr
+    assert "Others can reach this server" in done.stderr
     assert "Traceback" not in done.stderr

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 
 from core.evaluation.calibration import Reliability
 from dashboard.evaluation.charts.roc_pr import UNIT_AXIS, reference_line
+from dashboard.session.wording import chart_text
 from dashboard.widgets.palette import ModelStyle
 from dashboard.widgets.plot_area import LOW, lay_out
 
@@ -38,7 +39,7 @@ def calibration_figure(
                 line={"color": style.color, "dash": style.dash, "width": 1.6},
                 marker={"symbol": style.symbol, "size": 6, "color": style.color},
                 hovertemplate=(
-                    f"<b>{name}</b><br>mean score %{{x:.3f}}<br>share of positives "
+                    f"<b>{chart_text(name)}</b><br>mean score %{{x:.3f}}<br>share of positives "
                     "%{y:.3f}<br>%{customdata:,} items<extra></extra>"
                 ),
             )

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 
 from core.evaluation.decision_curve import DecisionCurve
 from dashboard.evaluation.charts.roc_pr import UNIT_AXIS
+from dashboard.session.wording import chart_text
 from dashboard.widgets.palette import NEUTRAL, ModelStyle
 from dashboard.widgets.plot_area import LOW, lay_out
 
@@ -35,7 +36,7 @@ def decision_figure(
                 mode="lines",
                 line={"color": styles[name].color, "dash": styles[name].dash, "width": 2},
                 hovertemplate=(
-                    f"<b>{name}</b><br>threshold %{{x:.2f}}<br>net benefit %{{y:.4f}}"
+                    f"<b>{chart_text(name)}</b><br>threshold %{{x:.2f}}<br>net benefit %{{y:.4f}}"
                     "<extra></extra>"
                 ),
             )

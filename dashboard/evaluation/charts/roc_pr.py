@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from core.evaluation.bands import CurveBand
 from core.evaluation.curves import ThresholdCounts
+from dashboard.session.wording import chart_text
 from dashboard.widgets.palette import NEUTRAL, ModelStyle, with_alpha
 from dashboard.widgets.plot_area import WIDE, lay_out
 
@@ -95,7 +96,7 @@ def curve_trace(
         line={"color": curve.style.color, "dash": curve.style.dash, "width": width},
         customdata=np.column_stack([np.asarray(column, dtype=object) for column in columns]),
         hovertemplate=(
-            f"<b>{title}</b><br>threshold %{{customdata[0]}}<br>"
+            f"<b>{chart_text(title)}</b><br>threshold %{{customdata[0]}}<br>"
             f"found %{{customdata[1]:,}} of {points.n_positive:,}, missed "
             f"%{{customdata[3]:,}}<br>false alarms %{{customdata[2]:,}} of "
             f"{points.n_negative:,}<br>x %{{x:.3f}}, y %{{y:.3f}}<extra></extra>"

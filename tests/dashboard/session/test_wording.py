@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from markdown_it import MarkdownIt
 
-from dashboard.session.wording import ago, duration, literal, number
+from dashboard.session.wording import ago, chart_text, duration, literal, number
 
 
 @pytest.mark.parametrize(
@@ -55,6 +55,10 @@ def test_commands_keep_their_look_and_colours_get_none():
     assert literal(":red[x] :material/check:") == "\\:red\\[x\\] \\:material/check:"
     assert literal("two\nlines") == "two lines"
     assert literal("train_bounding_boxes.csv, line 3") == "train_bounding_boxes.csv, line 3"
+
+
+def test_a_chart_shows_a_name_as_it_is():
+    assert chart_text("<b>a</b> & %{x}") == "&lt;b&gt;a&lt;/b&gt; &amp; %&#123;x}"
 
 
 def test_a_missing_number_is_a_dash():
