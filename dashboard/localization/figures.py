@@ -18,13 +18,13 @@ _BINS: Final = np.linspace(0.0, 1.0, 21)
 
 
 def iou_histogram(report: DetectionReport) -> go.Figure:
-    """Histogram of the IoU of the best-scored box with the true one, in bins of 0.05.
+    """Histogram of the IoU with the true box from the minimum score, in bins of 0.05.
 
     Args:
         report: Held-out measures.
     """
-    missed = report.top_iou <= 0
-    counts, _ = np.histogram(report.top_iou[~missed], _BINS)
+    missed = report.counted_iou <= 0
+    counts, _ = np.histogram(report.counted_iou[~missed], _BINS)
     figure = go.Figure(
         [
             go.Bar(
@@ -38,13 +38,13 @@ def iou_histogram(report: DetectionReport) -> go.Figure:
         ]
     )  # fmt: skip
     lay_out(figure, LOW)
-    figure.add_vline(x=report.mean_top_iou, line={"color": CURRENT, "width": 2})
+    figure.add_vline(x=report.mean_counted_iou, line={"color": CURRENT, "width": 2})
     figure.add_annotation(
-        x=report.mean_top_iou, y=1, yref="paper", yanchor="top", xanchor="left", showarrow=False,
-        text=f" mean {report.mean_top_iou:.2f}", font={"color": CURRENT},
+        x=report.mean_counted_iou, y=1, yref="paper", yanchor="top", xanchor="left",
+        showarrow=False, text=f" mean {report.mean_counted_iou:.2f}", font={"color": CURRENT},
     )  # fmt: skip
     figure.update_xaxes(
-        title="IoU of the best-scored box with the true one", range=[-0.08, 1.0],
+        title="IoU with the true box, from the minimum score", range=[-0.08, 1.0],
         tickvals=[-0.04, 0.1, 0.3, 0.5, 0.7, 0.9],
         ticktext=["none", "0.1", "0.3", "0.5", "0.7", "0.9"],
     )  # fmt: skip
@@ -85,7 +85,7 @@ def froc_figure(report: DetectionReport) -> go.Figure:
 
 
 def group_figure(groups: Sequence[BoxGroup], title: str) -> go.Figure:
-    """Mean IoU by group, with the number of boxes.
+    """Overlap at the minimum score by group, with the number of boxes.
 
     Args:
         groups: Groups, the most common first.
@@ -95,16 +95,16 @@ def group_figure(groups: Sequence[BoxGroup], title: str) -> go.Figure:
     names = [group.name.replace("_", " ") for group in ordered]
     figure = go.Figure(
         go.Bar(
-            x=[group.mean_iou for group in ordered], y=names, orientation="h",
+            x=[group.counted_iou for group in ordered], y=names, orientation="h",
             marker_color=[VERTEBRA_COLORS.get(group.name, SUSPICION) for group in ordered],
             text=[f"n {group.boxes} · found {group.sensitivity:.0%}" for group in ordered],
             textposition="outside", cliponaxis=False,
-            hovertemplate="%{y}: mean IoU %{x:.2f}<extra></extra>",
+            hovertemplate="%{y}: overlap %{x:.2f}<extra></extra>",
         )
     )  # fmt: skip
     lay_out(figure, LOW)
     figure.update_layout(
         height=max(200, 30 * len(ordered) + 70), margin={"l": 130, "r": 20, "t": 8, "b": 46}
     )
-    figure.update_xaxes(title=f"Mean IoU by {title}", range=[0, 1.0])
+    figure.update_xaxes(title=f"Overlap from the minimum score, by {title}", range=[0, 1.0])
     return figure

@@ -86,10 +86,14 @@ def _chart_row(*charts: tuple[str, go.Figure, str, str]) -> None:
 def _tiles(report: DetectionReport) -> None:
     at_one = report.froc_fractures.sensitivity_at(1.0)
     tiles = (
-        ("Mean IoU", report.mean_top_iou, "mean_top_iou",
-         "Overlap of the best-scored box with the true one; 0 without a box."),
+        ("Mean IoU of the best-scored box", report.mean_top_iou, "mean_top_iou",
+         "Overlap of the best-scored box on the slice with the true one, whatever its score; 0 "
+         "without a box. Overview and the model card give the same figure."),
         ("Centre inside", report.hit_rate, "hit_rate",
-         "Share of true boxes that contain the centre of the best-scored box."),
+         "Share of true boxes that contain the centre of the best-scored box, whatever its score."),
+        (f"Overlap from score {report.threshold:.2f}", report.mean_counted_iou, "mean_counted_iou",
+         "Mean IoU if only boxes from the minimum score count: a true box whose best-scored box "
+         "has a lower score counts as 0."),
         ("Boxes found at 1 false box per study", report.froc_boxes.sensitivity_at(1.0),
          "froc_boxes", "Independent of the minimum score."),
         ("Fractures found at 1 false track per study", at_one, "froc_fractures",
@@ -115,7 +119,7 @@ def _gallery(
     pictures = held_out_pictures(chosen.bundle)
     if pictures is None:
         return
-    order = np.argsort(report.top_iou, kind="stable")
+    order = np.argsort(report.counted_iou, kind="stable")
     for name, rows in (("Best", order[::-1]), ("Worst", order)):
         st.markdown(f"**{name} boxes, one per study** – green: truth, amber: the localiser")
         _, first = np.unique(cohort.truth.study[rows], return_index=True)
@@ -130,7 +134,7 @@ def _gallery(
                 st.image(_picture(shown, cohort, predicted, row, chosen))
                 st.caption(
                     f"{cohort.vertebrae[row]} {cohort.kinds[row].replace('_', ' ')} · "
-                    f"IoU {report.top_iou[row]:.2f}"
+                    f"IoU {report.counted_iou[row]:.2f}"
                 )
                 st.link_button(
                     f"Slice {index}", page_url("diagnosis", study=study_id, slice=index),

@@ -21,14 +21,14 @@ class BoxGroup:
     Attributes:
         name: Name of the kind or vertebra.
         boxes: Number of boxes.
-        mean_iou: Mean IoU of the best-scored box, 0 where none reaches the threshold.
+        counted_iou: Mean IoU of the best-scored box, 0 where none reaches the threshold.
         found: Share with an IoU of at least 0.1 with the best-scored box.
         sensitivity: Share whose best hit reaches the threshold, by centre.
     """
 
     name: str
     boxes: int
-    mean_iou: float
+    counted_iou: float
     found: float
     sensitivity: float
 
@@ -54,7 +54,7 @@ def _group(report: DetectionReport, name: str, own: NDArray[np.bool_]) -> BoxGro
     return BoxGroup(
         name=name,
         boxes=int(own.sum()),
-        mean_iou=float(report.top_iou[own].mean()),
-        found=float((report.top_iou[own] >= 0.1).mean()),
+        counted_iou=float(report.counted_iou[own].mean()),
+        found=float((report.counted_iou[own] >= 0.1).mean()),
         sensitivity=float((report.froc_boxes.lesion_scores[own] >= report.threshold).mean()),
     )

@@ -59,11 +59,12 @@ class DetectionReport:
         true_boxes: Number of true boxes.
         true_fractures: Number of true tracks along z.
         threshold: Score from which a box counts.
-        mean_top_iou: IoU of the best-scored box with the true one, mean over true boxes, 0 where
-            no box reaches the threshold.
+        mean_top_iou: IoU of the best-scored box on the slice with the true one, whatever its score;
+            mean over true boxes, 0 where there is no box.
         mean_best_iou: IoU of the box that overlaps most, likewise.
-        hit_rate: Share of true boxes that hold the centre of the best-scored box.
-        top_iou: float64 (true_boxes,), the values of `mean_top_iou`.
+        hit_rate: Share of true boxes that hold the centre of the best-scored box, likewise.
+        mean_counted_iou: As `mean_top_iou`, but 0 where no box reaches the threshold.
+        counted_iou: float64 (true_boxes,), the values of `mean_counted_iou`.
         levels: Metrics by least overlap.
         mean_average_precision: Mean of the levels' average precisions.
         froc_boxes: Sensitivity for true boxes against false boxes; hits by centre.
@@ -81,7 +82,8 @@ class DetectionReport:
     mean_top_iou: float
     mean_best_iou: float
     hit_rate: float
-    top_iou: FloatArray
+    mean_counted_iou: float
+    counted_iou: FloatArray
     levels: tuple[IouLevel, ...]
     mean_average_precision: float
     froc_boxes: Froc
@@ -104,7 +106,7 @@ def evaluate_detection(
         predicted: All predicted boxes, whatever their score.
         truth: The true boxes.
         n_slices: Slices of each study, (studies,).
-        threshold: Score from which a box counts in overlap, precision and recall.
+        threshold: Score from which a box counts in `counted_iou`, precision and recall.
         replicates: Resamples of the patients; 0 for no intervals.
         seed: Seed of the resampling.
 
@@ -115,15 +117,18 @@ def evaluate_detection(
     _check(predicted, truth, len(counts))
     pairs = pair_boxes(predicted, truth)
     shown = predicted.rows(predicted.scores >= threshold)
-    shown_pairs = pair_boxes(shown, truth)
-    top, best, hit = best_matches(shown_pairs, shown, len(truth))
+    top, best, hit = best_matches(pairs, predicted, len(truth))
+    counted, _, _ = best_matches(pair_boxes(shown, truth), shown, len(truth))
     draws = resample_patients(len(counts), replicates, seed) if replicates else None
     levels = tuple(_level(iou, predicted, truth, pairs, threshold, draws) for iou in IOU_LEVELS)
     boxes = froc_boxes(predicted, truth, pairs, counts)
     fractures = froc_fractures(predicted, truth, pairs, counts)
     intervals: dict[str, Interval | None] = {}
     if draws is not None:
-        for name, values in (("mean_top_iou", top), ("mean_best_iou", best), ("hit_rate", hit)):
+        for name, values in (
+            ("mean_top_iou", top), ("mean_best_iou", best), ("hit_rate", hit),
+            ("mean_counted_iou", counted),
+        ):  # fmt: skip
             intervals[name] = mean_interval(values.astype(np.float64), truth.study, draws)
         for name, curve in (("froc_boxes", boxes), ("froc_fractures", fractures)):
             intervals[name] = percentiles(sensitivity_at_draws(curve, 1.0, draws))
@@ -136,7 +141,8 @@ def evaluate_detection(
         mean_top_iou=float(top.mean()),
         mean_best_iou=float(best.mean()),
         hit_rate=float(hit.mean()),
-        top_iou=top,
+        mean_counted_iou=float(counted.mean()),
+        counted_iou=counted,
         levels=levels,
         mean_average_precision=float(np.mean([level.average_precision for level in levels])),
         froc_boxes=boxes,

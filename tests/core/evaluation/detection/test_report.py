@@ -135,8 +135,11 @@ def test_report_by_hand():
         ]
     )
     report = evaluate_detection(predicted, truth, [10, 10], threshold=0.5, replicates=0)
-    assert report.mean_top_iou == pytest.approx((1 + 0.4 + 0) / 3)
-    assert report.hit_rate == pytest.approx(2 / 3)
+    # The threshold decides which boxes count, not which is the best-scored one.
+    assert report.mean_top_iou == pytest.approx((1 + 0.4 + 1) / 3)
+    assert report.hit_rate == 1.0
+    assert report.mean_counted_iou == pytest.approx((1 + 0.4 + 0) / 3)
+    assert report.counted_iou.tolist() == pytest.approx([1, 0.4, 0])
     assert (report.true_boxes, report.true_fractures, report.slices) == (3, 2, 20)
     at = {level.iou: level for level in report.levels}
     assert at[0.3].precision == pytest.approx(2 / 3)
@@ -180,16 +183,18 @@ def test_froc_counts_ties_together():
 def test_intervals_are_those_of_patients_drawn_one_by_one():
     predicted, truth, n_slices = made_cohort(3)
     report = evaluate_detection(predicted, truth, n_slices, threshold=0.2, replicates=40, seed=5)
-    means, sensitivities, precisions = [], [], []
+    means, counted, sensitivities, precisions = [], [], [], []
     for drawn in resample_patients(len(n_slices), 40, 5):
         copies = [study for study, times in enumerate(drawn) for _ in range(times)]
         again = [_copies(part, copies) for part in (predicted, truth)]
         one = evaluate_detection(*again, np.full(len(copies), 8), threshold=0.2, replicates=0)
         means.append(one.mean_top_iou)
+        counted.append(one.mean_counted_iou)
         sensitivities.append(one.froc_boxes.sensitivity_at(1.0))
         precisions.append(one.levels[1].average_precision)
     for interval, sample in (
         (report.intervals["mean_top_iou"], means),
+        (report.intervals["mean_counted_iou"], counted),
         (report.intervals["froc_boxes"], sensitivities),
         (report.levels[1].interval, precisions),
     ):
