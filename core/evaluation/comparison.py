@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import PredictionsError
+from core.evaluation.calibration import reliability
 from core.evaluation.curves import threshold_counts
 from core.evaluation.delong import DelongTest, delong_test
-from core.evaluation.intervals import metric_samples, percentiles
+from core.evaluation.intervals import CALIBRATION_METRICS, metric_samples, percentiles
 from core.evaluation.mcnemar import McnemarTest, mcnemar_test
 from core.evaluation.resampling import resampled
 from core.evaluation.tables.evaluation_set import EvaluationSet, LevelItems, SliceTruth
@@ -21,8 +22,9 @@ from core.types import LevelName
 
 COMPARED_METRICS: Final = (
     "auc", "average_precision", "accuracy", "precision", "recall", "specificity", "f1",
-    "balanced_accuracy", "mcc",
+    "balanced_accuracy", "mcc", "brier", "expected_calibration_error",
 )  # fmt: skip
+_LOWER_IS_BETTER: Final = frozenset(CALIBRATION_METRICS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,14 +168,21 @@ def _measure(
     values: dict[str, float | None] = {
         "auc": curve.auc(),
         "average_precision": curve.average_precision(),
+        **dict.fromkeys(CALIBRATION_METRICS),
     }
+    samples = metric_samples(sample, threshold, metrics)
+    # Scores that are no probabilities have no calibration.
+    if not samples.keys().isdisjoint(CALIBRATION_METRICS):
+        calibrated = reliability(items.scores, items.truth)
+        values["brier"] = calibrated.brier
+        values["expected_calibration_error"] = calibrated.expected_error
     values |= {metric: getattr(counts, metric) for metric in metrics if metric not in values}
     return _Measured(
         name=name,
         items=items,
         called=items.scores >= threshold,
         values=values,
-        samples=metric_samples(sample, threshold, metrics),
+        samples=samples,
         usable=sample.usable() if sample.n_patients > 1 else np.zeros(replicates, np.bool_),
     )
 
@@ -241,6 +250,7 @@ def _best(
     metric: str, measured: Sequence[_Measured], pairs: Sequence[PairComparison], alpha: float
 ) -> str | None:
     """The model that is significantly better than every other; None where none is."""
+    sign = -1 if metric in _LOWER_IS_BETTER else 1
     for model in measured:
         leads = [
             difference
@@ -250,7 +260,7 @@ def _best(
             if difference.value is not None
             and difference.adjusted_p is not None
             and difference.adjusted_p < alpha
-            and (difference.value > 0) == (pair.first == model.name)
+            and (sign * difference.value > 0) == (pair.first == model.name)
         ]
         if len(leads) == len(measured) - 1:
             return model.name

@@ -219,6 +219,32 @@ def test_best_is_marked_only_where_the_difference_is_significant():
     assert alone.best["auc"] is None
 
 
+@pytest.mark.parametrize("metric", ["brier", "expected_calibration_error"])
+def test_of_errors_the_lowest_is_the_best(metric):
+    models, truth = rigged(0.2, 3.0, 3.0)
+    # Listed in both orders: the better one is first in a pair, then second.
+    for order in (models, models[::-1]):
+        found = compare_models(
+            align(order, truth), "vertebra", dict.fromkeys("abc", 0.5), replicates=400
+        )
+        assert found.best[metric] == "a"
+    one, other = (align(models, truth).items(name, "vertebra") for name in "ab")
+    pair = next(p for p in found.pairs if {p.first, p.second} == {"a", "b"})
+    squares = [np.mean((items.scores - items.truth) ** 2) for items in (one, other)]
+    assert pair.differences["brier"].value == pytest.approx(squares[1] - squares[0])
+
+
+def test_scores_that_are_no_probabilities_have_no_best_brier():
+    models, truth = rigged(0.55, 3.0)
+    models = [replace(m, vertebra_scores=4 * m.vertebra_scores) for m in models]
+    found = compare_models(
+        align(models, truth), "vertebra", dict.fromkeys("ab", 2.0), replicates=200
+    )
+    assert found.pairs[0].differences["brier"].value is None
+    assert found.best["brier"] is None
+    assert found.best["auc"] == "a"
+
+
 def test_one_class_has_no_difference_of_areas():
     healthy = table()
     healthy = TruthTable(
