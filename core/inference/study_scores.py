@@ -23,7 +23,7 @@ class StudyScores:
         predictions: The networks' outputs.
         patient: Their aggregation to p_i, p_j and p.
         ranges: First and last slice of C1..C7; None for a vertebra that is not seen.
-        peaks: Slice with the highest f_ij v_ij of each vertebra.
+        peaks: Slice with the highest f_ij v_ij of each vertebra, within its range where it is seen.
         peak_slice: Slice with the highest p_i, the first of equals.
     """
 
@@ -69,7 +69,7 @@ def score_study(predictions: SlicePredictions) -> StudyScores:
         predictions=predictions,
         patient=patient,
         ranges=ranges,
-        peaks=tuple(int(i) for i in suspicion.argmax(axis=0)),
+        peaks=tuple(_peak(column, span) for column, span in zip(suspicion.T, ranges, strict=True)),
         peak_slice=int(patient.slice_probs.argmax()),
     )
 
@@ -81,6 +81,12 @@ def call(scores: StudyScores, *, patient: float, vertebra: float) -> Calls:
         patient=bool(scores.patient.patient_prob >= patient),
         vertebrae=tuple(None if span is None else bool(p >= vertebra) for p, span in vertebrae),
     )
+
+
+def _peak(suspicion: NDArray[np.floating], span: tuple[int, int] | None) -> int:
+    """Index of the highest value, the first of equals; only within the span if there is one."""
+    first, last = span or (0, len(suspicion) - 1)
+    return first + int(suspicion[first : last + 1].argmax())
 
 
 def _longest_run(flags: NDArray[np.bool_]) -> tuple[int, int] | None:

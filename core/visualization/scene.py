@@ -42,7 +42,7 @@ class SceneLevel:
         name: For example "C4".
         color: "#RRGGBB" that stands for it everywhere.
         prob: p_j; None where the networks did not see it or did not run.
-        slice_probs: f_ij of every slice.
+        slice_probs: p_i of every slice, equal for all levels; empty before the networks have run.
         slices: First and last slice that show it; None where it is not seen.
         peak: Slice with the highest f_ij v_ij; None where it is not seen.
     """
@@ -284,12 +284,13 @@ def scene_levels(scores: StudyScores | None) -> dict[str, SceneLevel]:
     """C1..C7 as the networks see them; without probabilities before they have run."""
     if scores is None:
         return {name: SceneLevel(name, color) for name, color in VERTEBRA_COLORS.items()}
+    slice_probs = tuple(float(p) for p in scores.patient.slice_probs)
     return {
         name: SceneLevel(
             name,
             VERTEBRA_COLORS[name],
             prob=None if scores.ranges[j] is None else float(scores.patient.vertebra_probs[j]),
-            slice_probs=tuple(float(p) for p in scores.predictions.fracture_probs[:, j]),
+            slice_probs=slice_probs,
             slices=scores.ranges[j],
             peak=None if scores.ranges[j] is None else scores.peaks[j],
         )

@@ -55,7 +55,7 @@ def scene_details(
     parts = unpacked(packed)
     left, right = st.columns([5, 6], gap="medium")
     with left, st.container(key="scene_chosen"):
-        _chosen_panel(study.volume, parts, info, chosen, threshold)
+        _chosen_panel(study.volume, parts, info, chosen)
     with right, st.container(key="scene_figures"):
         panel_title(
             "Vertebrae in figures",
@@ -100,7 +100,7 @@ def figures_table(
 def vertebra_strip(
     volume: CTVolume, surface: Surface, level: SceneLevel
 ) -> list[tuple[int, NDArray[np.uint8]]]:
-    """Cropped slices through a vertebra: the most suspicious one and some around it.
+    """Cropped slices through a vertebra: its most suspicious one and some of its others around it.
 
     Args:
         volume: Volume of the study.
@@ -115,16 +115,16 @@ def vertebra_strip(
     low, high = index.min(axis=0), index.max(axis=0)
     first, last = max(int(np.ceil(low[0])), 0), min(int(high[0]), volume.n_slices - 1)
     middle = level.peak if level.peak is not None else (first + last) // 2
+    middle = min(max(middle, first), last)
     step = max((last - first) // (_STRIP + 1), 1)
-    wanted = (middle + step * k for k in range(-(_STRIP // 2), _STRIP // 2 + 1))
+    # From the middle to both sides, and on to the other side where the vertebra ends.
+    inside = range(first + (middle - first) % step, last + 1, step)
+    place = min(max((middle - inside.start) // step - _STRIP // 2, 0), max(len(inside) - _STRIP, 0))
+    wanted = inside[place : place + _STRIP]
     _, row_mm, column_mm = volume.spacing_mm
     half = max((high[1] - low[1]) * row_mm, (high[2] - low[2]) * column_mm) / 2 + _MARGIN_MM
     center = (low + high) / 2
-    return [
-        (i, _cropped(volume, i, center, half))
-        for i in sorted(set(wanted))
-        if 0 <= i < volume.n_slices
-    ]
+    return [(i, _cropped(volume, i, center, half)) for i in wanted]
 
 
 def _cropped(
@@ -139,9 +139,7 @@ def _cropped(
     return np.asarray(cv2.warpAffine(grey, move, (_CROP_PX, _CROP_PX), flags=how), np.uint8)
 
 
-def _chosen_panel(
-    volume: CTVolume, parts: SceneParts, info: SceneInfo, chosen: str | None, threshold: float
-) -> None:
+def _chosen_panel(volume: CTVolume, parts: SceneParts, info: SceneInfo, chosen: str | None) -> None:
     surface = parts.vertebrae.get(chosen or "")
     level = next((level for level in info.levels if level.name == chosen), None)
     if surface is None:
@@ -164,9 +162,9 @@ def _chosen_panel(
         )
     if level.slices is not None:
         show_chart(
-            level_profile_figure(level, threshold),
+            level_profile_figure(level),
             "level_profile",
-            f"Fracture probability of {surface.name} on each of its slices",
+            f"Slice fracture probability on the slices of {surface.name}",
         )
 
 

@@ -96,6 +96,33 @@ def test_the_rest_of_the_bone_and_the_cube_follow_the_first_picture(webgl, scene
     page.context.close()
 
 
+@pytest.mark.parametrize("kind", ["predicted_boxes", "true_boxes"])
+def test_the_camera_goes_to_the_side_of_the_fracture(webgl, scene_url, kind):
+    page, _ = open_scene(webgl, scene_url)
+    for x, y in ((0, 15), (15, 0), (-12, -12)):
+        root_of(page).evaluate(
+            """(root, [kind, suspect, x, y]) => {
+                const viewer = root.viewer;
+                viewer.pieces = viewer.pieces.filter((piece) => piece.kind !== "fracture");
+                const { bounds } = viewer.vertebrae.find((piece) => piece.name === suspect);
+                const [p, q, z] = [0, 2, 4].map((a) => (bounds[a] + bounds[a + 1]) / 2);
+                const square = [[-1, -1], [1, -1], [1, 1], [-1, 1]];
+                const corners = [-1, 1].flatMap((c) => square.map(
+                    ([a, b]) => [p + x + a, q + y + b, z + c]));
+                const boxes = { true_boxes: [], predicted_boxes: [] };
+                boxes[kind] = [{ corners, vertebra: suspect }];
+                viewer.setInfo({ ...viewer.info, ...boxes });
+            }""",
+            [kind, SUSPECT, x, y],
+        )
+        page.get_by_role("button", name="Most suspicious", exact=True).click()
+        at_rest(page)
+        camera = state_of(page)["camera"]
+        looked = np.subtract(camera[:2], camera[3:5])
+        assert np.dot(looked, (x, y)) / np.linalg.norm(looked) / np.hypot(x, y) > 0.99
+    page.context.close()
+
+
 def test_surfaces_that_are_still_being_built_are_asked_for_until_they_come(webgl, scene_url):
     page = webgl.new_context(viewport={"width": 1440, "height": 1000}).new_page()
     page.set_default_timeout(90_000)

@@ -186,7 +186,8 @@ class SceneViewer {
         const mapper = vtk.Rendering.Core.vtkMapper.newInstance({ scalarVisibility: false });
         mapper.setInputConnection(tube.getOutputPort());
         const actor = this.addActor(this.over, mapper, { ambient: 0.7, diffuse: 0.4, specular: 0 }, color);
-        this.boxes.push({ kind, actor, near: box.vertebra });
+        const middle = [0, 1, 2].map((a) => box.corners.reduce((sum, corner) => sum + corner[a], 0) / box.corners.length);
+        this.boxes.push({ kind, actor, near: box.vertebra, middle });
       }
     }
   }
@@ -332,10 +333,26 @@ class SceneViewer {
   fly(name = this.info.suspect) {
     const piece = this.vertebrae.find((p) => p.name === name);
     if (!piece) return;
-    const target = [0, 1, 2].map((a) => (piece.bounds[2 * a] + piece.bounds[2 * a + 1]) / 2);
+    const target = SceneViewer.middle(piece);
     const offset = piece.actor.getPosition();
     this.choose(name, false);
-    this.move(target.map((v, a) => v + offset[a]), [0.62, -0.72, 0.42], this.distance(62), true);
+    this.move(target.map((v, a) => v + offset[a]), this.side(piece, target), this.distance(62), true);
+  }
+
+  static middle(piece) {
+    return [0, 1, 2].map((a) => (piece.bounds[2 * a] + piece.bounds[2 * a + 1]) / 2);
+  }
+
+  // From which side a vertebra's fracture is seen: that of its boxes, else of what is shown of the truth.
+  side(piece, target) {
+    const near = (kind) => this.boxes.filter((box) => box.kind === kind && box.near === piece.name).map((box) => box.middle);
+    const lines = this.pieces.filter((p) => p.kind === "fracture" && p.name === piece.name).map(SceneViewer.middle);
+    const known = [near("predicted_boxes"), this.shown.fractures ? lines : [], this.shown.true_boxes ? near("true_boxes") : []]
+      .find((places) => places.length) ?? [];
+    const [x, y] = [0, 1].map((a) => known.reduce((sum, place) => sum + place[a] - target[a], 0) / (known.length || 1));
+    const away = Math.hypot(x, y);
+    // In the middle of the vertebra there is no side.
+    return away < 3 ? [0.62, -0.72, 0.42] : [x / away, y / away, 0.42];
   }
 
   move(target, direction, distance, smooth) {

@@ -37,6 +37,17 @@ def test_ranges_and_peaks_are_found_where_they_were_put():
     assert scores.peak_slice == 3
 
 
+def test_the_peak_of_a_vertebra_lies_on_a_slice_that_shows_it():
+    presence, fracture = np.zeros((6, 7)), np.full((6, 7), 0.1)
+    presence[0:2, 3], presence[2:6, 4] = 0.9, 0.9
+    # Barely present beyond its slices, but highly suspicious there.
+    presence[4, 3], fracture[4] = 0.45, 0.9
+    scores = score_study(predictions(presence, fracture))
+    assert scores.ranges[3] == (0, 1)
+    assert scores.peaks[3] == 0
+    assert scores.peaks[4] == 4
+
+
 def test_the_longest_run_is_the_range_where_presence_has_gaps():
     presence = np.zeros((8, 7))
     presence[[0, 2, 3, 4, 6, 7], 4] = 0.9
