@@ -172,6 +172,21 @@ def test_a_link_opens_its_slice_and_the_planes_are_linked(page, dashboard_url, h
     shown = page.locator(".readout").inner_text()
     level, x, y, z = re.search(r"(−?\d+) HU .* x (\d+), y (\d+), slice (\d+)", shown).groups()
     assert int(level.replace("−", "-")) == hu[int(z), int(y), int(x)]
+    # Scrolling below a pointer that rests changes what is under it.
+    page.mouse.wheel(0, 100)
+    expect(page.locator(".readout")).to_contain_text(f"slice {int(z) + 1}")
+    shown = page.locator(".readout").inner_text()
+    level = re.match(r"−?\d+", shown).group().replace("−", "-")
+    assert int(level) == hu[int(z) + 1, int(y), int(x)]
+    zoom = "c => c.getRootNode().querySelector('.viewer').viewer.panes.axial.view.zoom"
+    page.keyboard.down("Control")
+    steps = []
+    for turned in (100, 120, 53, -100, -53, -120):
+        page.mouse.wheel(0, -turned)
+        page.wait_for_timeout(60)
+        steps.append(page.locator("canvas.axial").evaluate(zoom))
+    page.keyboard.up("Control")
+    assert steps == pytest.approx([1.25, 1.25**2, 1.25**3, 1.25**2, 1.25, 1])
     page.screenshot(path=artifacts / "viewer_planes.png")
 
 

@@ -2,6 +2,7 @@
 
 const STILL_PX = 4;
 const NOTCH_PX = 50;
+const ZOOM_STEP = 1.25;
 /** Slices that a key moves. */
 const KEY_STEPS = {
   ArrowUp: -1, ArrowLeft: -1, ArrowDown: 1, ArrowRight: 1, PageUp: -10, PageDown: 10, Home: -1e6, End: 1e6,
@@ -19,7 +20,7 @@ class Gestures {
     on("pointermove", (event) => this.moved(event));
     on("pointerup", (event) => this.released(event));
     on("pointercancel", (event) => this.pointers.delete(event.pointerId));
-    on("pointerleave", () => viewer.point(null));
+    on("pointerleave", () => viewer.hover(null));
     on("dblclick", () => viewer.reset(pane));
     on("contextmenu", (event) => event.preventDefault());
     on("keydown", (event) => this.keyed(event));
@@ -27,12 +28,14 @@ class Gestures {
 
   turned(event) {
     event.preventDefault();
+    const px = event.deltaMode === 1 ? event.deltaY * NOTCH_PX : event.deltaY;
     if (event.ctrlKey || event.metaKey) {
-      this.pane.zoomAt(event.offsetX, event.offsetY, Math.exp(-event.deltaY / 200));
+      // A wheel's notch is one step of the keys; a touchpad zooms as far as the fingers move.
+      const factor = Math.abs(px) >= NOTCH_PX ? ZOOM_STEP ** -Math.sign(px) : Math.exp(-px / 100);
+      this.pane.zoomAt(event.offsetX, event.offsetY, factor);
       this.viewer.redraw();
       return;
     }
-    const px = event.deltaMode === 1 ? event.deltaY * NOTCH_PX : event.deltaY;
     // A wheel's notch is one slice however far the system says it turned; a touchpad adds up.
     const step = Math.abs(px) >= NOTCH_PX ? Math.sign(px) : this.collected(px);
     if (step) this.viewer.scroll(this.pane.kind, step);
@@ -58,7 +61,7 @@ class Gestures {
     const { offsetX: x, offsetY: y } = event;
     const before = this.pointers.get(event.pointerId);
     if (!before) {
-      this.viewer.point(this.pane.voxelAt(x, y));
+      this.viewer.hover({ pane: this.pane, x, y });
       return;
     }
     if (this.pointers.size === 2) this.pinch(event);
@@ -98,7 +101,10 @@ class Gestures {
     const known = this.pointers.delete(event.pointerId);
     if (!known || this.dragged || event.button !== 0) return;
     const voxel = this.pane.voxelAt(event.offsetX, event.offsetY);
-    if (voxel) this.viewer.click(voxel);
+    if (voxel) {
+      this.viewer.hover({ pane: this.pane, x: event.offsetX, y: event.offsetY });
+      this.viewer.click(voxel);
+    }
   }
 
   keyed(event) {
@@ -107,8 +113,8 @@ class Gestures {
     const step = KEY_STEPS[event.key];
     const presets = Object.keys(viewer.data.windows);
     if (step) viewer.scroll(pane.kind, step);
-    else if (event.key === "+" || event.key === "=") this.zoomMiddle(1.25);
-    else if (event.key === "-") this.zoomMiddle(0.8);
+    else if (event.key === "+" || event.key === "=") this.zoomMiddle(ZOOM_STEP);
+    else if (event.key === "-") this.zoomMiddle(1 / ZOOM_STEP);
     else if (event.key === "r" || event.key === "Escape") viewer.reset(pane);
     else if (presets[Number(event.key) - 1]) viewer.setPreset(presets[Number(event.key) - 1]);
     else return;

@@ -31,7 +31,7 @@ function drawScale(context, width, height, pxPerMm) {
   context.lineWidth = 1.5;
   context.strokeStyle = INK;
   context.stroke(path);
-  write(context, mm >= 10 ? `${mm / 10} cm` : `${mm} mm`, x + length + 6, y + 1, "left", 500, 11);
+  write(context, mm >= 10 ? `${mm / 10} cm` : `${mm} mm`, x + length / 2, y - 8, "center", 500, 11);
 }
 
 function drawLetters(context, width, height, letters) {
@@ -58,7 +58,9 @@ function cornerTexts(viewer, kind) {
 function drawHud(context, viewer, kind, width, height, pxPerMm) {
   const [topLeft, topRight, bottomLeft] = cornerTexts(viewer, kind);
   write(context, topLeft, 8, 17);
-  write(context, topRight, width - 8, 17, "right");
+  context.font = "500 12px system-ui, sans-serif";
+  const fits = context.measureText(topLeft).width + context.measureText(topRight).width + 24 < width;
+  write(context, topRight, fits ? width - 8 : 8, fits ? 17 : 33, fits ? "right" : "left");
   write(context, bottomLeft, 8, height - 9);
   const zoom = viewer.panes[kind].view.zoom;
   if (zoom !== 1) write(context, `${Math.round(zoom * 100)} %`, width - 8, height - 9, "right");

@@ -55,6 +55,7 @@ class Viewer {
       words: true, ...events,
     });
     this.planes = new PlanesStore(this.fetcher, data.source, { words: true, ...events });
+    this.hovered = null;
     this.at = { z: 0, y: this.geometry.rows >> 1, x: this.geometry.columns >> 1 };
     const kept = KEPT.get(data.key) ?? {};
     this.paneCount = kept.paneCount ?? data.panes;
@@ -167,12 +168,18 @@ class Viewer {
   click(voxel) {
     this.at = voxel;
     this.goTo(voxel.z);
-    this.point(voxel);
   }
 
-  /** Show HU and position under the pointer. */
-  point(voxel) {
+  /** Remember the place under the pointer: {pane, x, y}, or null once it has left. */
+  hover(place) {
+    this.hovered = place;
+    this.readOut();
+  }
+
+  /** Show HU and position under the pointer, on the slice that is on show by now. */
+  readOut() {
     const readout = this.root.querySelector(".readout");
+    const voxel = this.hovered?.pane.voxelAt(this.hovered.x, this.hovered.y);
     if (!voxel) {
       readout.textContent = "Point at the picture to read HU and position.";
       return;
@@ -202,6 +209,7 @@ class Viewer {
       const start = performance.now();
       Object.values(this.panes).forEach((pane) => pane.draw());
       this.ribbon.draw();
+      if (this.hovered) this.readOut();
       this.announce();
       this.times.push(performance.now() - start);
       if (this.times.length > 600) this.times.shift();
