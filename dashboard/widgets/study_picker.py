@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,6 +110,7 @@ def _cohort_study(messages: DeltaGenerator) -> StudyChoice | None:
     chosen = st.selectbox(
         _label(cohort),
         list(records),
+        index=_telling(records),
         format_func=lambda study_id: f"Study {numbers[study_id]} · UID …{study_id[-8:]}",
         key=state.STUDY_KEY,
         persist_state="session",
@@ -118,6 +120,12 @@ def _cohort_study(messages: DeltaGenerator) -> StudyChoice | None:
     state.set_query(state.DATA_SET_KEY, shown)
     synthetic = cohort.synthetic or (linked is not None and chosen == linked.study_id)
     return StudyChoice(records[chosen].folder, records[chosen], synthetic)
+
+
+def _telling(records: Mapping[str, StudyRecord]) -> int:
+    """Place of the first study with a fracture, which has something to show; else of the first."""
+    fractured = (k for k, record in enumerate(records.values()) if record.patient_fractured)
+    return next(fractured, 0)
 
 
 def _label(cohort: CurrentDataSet) -> str:

@@ -65,7 +65,9 @@ def _bar(prob: float, threshold: float, called: bool | None) -> str:
 
 
 def _truth_mark(called: bool | None, truth: bool) -> str:
+    """What is true, and after it, where the call differs, which error that is."""
     word = "fracture" if truth else "none"
-    agrees = bool(called) == truth
-    sign, tone = ("✓", "lab-agree") if agrees else ("✗", "lab-differ")
-    return f'<span class="{tone}" title="{"agrees" if agrees else "differs"}">{sign}</span> {word}'
+    if bool(called) == truth:
+        return f'<span class="lab-agree" title="agrees">{word}</span>'
+    error = "missed" if truth else "false alarm"
+    return f'{word} <span class="lab-differ" title="differs">{error}</span>'

@@ -37,6 +37,10 @@ def test_truth_is_compared_only_when_it_is_given():
     assert 'title="agrees"' in marked[0]
     assert 'title="differs"' in marked[1]
     assert 'title="differs"' in marked[2]
+    # A tick or a cross before a true fracture would read as its opposite.
+    assert not re.search("[✓✗]", "".join(marked))
+    assert re.search(r"none <span[^>]*>false alarm<", marked[1])
+    assert re.search(r"fracture <span[^>]*>missed<", marked[2])
 
 
 def test_the_tick_is_at_the_threshold():
