@@ -80,7 +80,8 @@ def write_cohort(
     }
     _check_free(out, settings)
     manifest = {"synthetic": True, "warning": SYNTHETIC_WARNING, **settings}
-    atomic_files.write_json(out / MANIFEST, manifest)
+    if not (out / MANIFEST).exists():
+        atomic_files.write_json(out / MANIFEST, manifest)
     uids = cohort_uids(studies=studies, seed=seed, matrix=matrix, rsna_like=rsna_like)
     todo = [k for k, uid in enumerate(uids) if not _truth_file(out, uid).exists()]
     found, report = len(uids) - len(todo), progress or (lambda *_: None)
@@ -96,7 +97,8 @@ def write_cohort(
     _write_tables(out, truths, boxed)
     if rsna_like:
         planted = {uid: truths[uid]["quirks"] for uid in sorted(uids) if truths[uid]["quirks"]}
-        atomic_files.write_json(out / MANIFEST, manifest | {"quirks": planted})
+        complete = json.dumps(manifest | {"quirks": planted}, indent=2) + "\n"
+        atomic_files.keep_text(out / MANIFEST, complete)
     return sorted(uids)
 
 
@@ -205,6 +207,6 @@ def _write_tables(
             box = {"x": x0, "y": y0, "width": x1 - x0, "height": y1 - y0}
             boxes.append({"StudyInstanceUID": uid, **box, "slice_number": number})
     columns = ["StudyInstanceUID", "x", "y", "width", "height", "slice_number"]
-    atomic_files.write_text(out / "train.csv", frame_csv(pd.DataFrame(labels)))
+    atomic_files.keep_text(out / "train.csv", frame_csv(pd.DataFrame(labels)))
     frame = pd.DataFrame(boxes, columns=columns)
-    atomic_files.write_text(out / "train_bounding_boxes.csv", frame_csv(frame))
+    atomic_files.keep_text(out / "train_bounding_boxes.csv", frame_csv(frame))

@@ -125,6 +125,19 @@ def write_text(target: Path, text: str) -> None:
     write_bytes(target, text.encode())
 
 
+def keep_text(target: Path, text: str) -> None:
+    """Write UTF-8 `text` as `write_text` does, unless `target` already holds exactly this text.
+
+    An unchanged file keeps its time stamp, so that nothing derived from it counts as outdated.
+    """
+    try:
+        unchanged = target.read_bytes() == text.encode()
+    except OSError:
+        unchanged = False
+    if not unchanged:
+        write_text(target, text)
+
+
 def write_json(target: Path, value: Any) -> None:  # noqa: ANN401 - any JSON value
     """Write `value` as indented JSON to `target` atomically.
 

@@ -108,6 +108,18 @@ def test_a_second_call_makes_nothing_again_and_more_studies_keep_the_first(cohor
     assert file.stat().st_mtime_ns == stamp
 
 
+@pytest.mark.parametrize("rsna_like", [False, True])
+def test_a_complete_cohort_is_not_written_again(tmp_path, rsna_like):
+    made = {"studies": 1, "seed": 3, "matrix": 64, "jobs": 1, "rsna_like": rsna_like}
+    write_cohort(tmp_path / "set", **made)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    write_cohort(tmp_path / "set", **made)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+    (tmp_path / "set" / "train.csv").write_text("torn")
+    write_cohort(tmp_path / "set", **made)
+    assert (tmp_path / "set" / "train.csv").read_text().startswith("StudyInstanceUID,")
+
+
 def test_a_study_cut_off_half_way_is_made_again(tmp_path):
     uid = write_cohort(tmp_path, studies=1, seed=9, jobs=1, matrix=64)[0]
     before = (tmp_path / "train_images" / uid / "2.dcm").read_bytes()
