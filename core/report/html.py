@@ -27,6 +27,7 @@ def render_html(report: StudyReport) -> str:
         not_for_clinical_use=NOT_FOR_CLINICAL_USE,
         synthetic_warning=SYNTHETIC_WARNING,
         bars=_bars(report),
+        threshold_y=round(_PROFILE["height"] * (1 - report.points["slice"].threshold), 2),
         pictures=[(one.caption, base64.b64encode(one.png).decode()) for one in report.pictures],
         origin=[
             *map(wording.bundle_line, report.bundles),

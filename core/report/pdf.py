@@ -34,6 +34,7 @@ _AMBER: Final = colors.HexColor("#d9820f")
 _AMBER_SOFT: Final = colors.HexColor("#fdf1df")
 _TEAL: Final = colors.HexColor("#0b6f80")
 _TEAL_SOFT: Final = colors.HexColor("#eef4f6")
+_RED: Final = colors.HexColor("#a52f25")
 _LINE: Final = colors.HexColor("#c6d3dc")
 _TEXT: Final = ParagraphStyle(
     "text", fontName="Helvetica", fontSize=9.5, leading=13, textColor=_INK
@@ -69,6 +70,7 @@ def _story(report: StudyReport) -> list[Flowable]:
     story: list[Flowable] = [
         Paragraph("Cervical spine CT report", _TITLE),
         Paragraph(f"Study {escape(report.study_id)}", _SMALL),
+        Paragraph(wording.written(report), _SMALL),
         Spacer(1, 3 * mm),
         _callout(NOT_FOR_CLINICAL_USE, _AMBER, _AMBER_SOFT),
     ]
@@ -78,7 +80,7 @@ def _story(report: StudyReport) -> list[Flowable]:
     said = f"<b>{escape(_plain(wording.verdict(report)))}</b> {wording.comparison(report)}"
     story += [Spacer(1, 2 * mm), _callout(said, *tone)]
     story += [Paragraph("Vertebrae", _HEAD), _vertebrae(report)]
-    story += [KeepTogether([Paragraph("Along the neck", _HEAD), _profile(report)])]
+    story += [KeepTogether([Paragraph("Along the cervical spine", _HEAD), _profile(report)])]
     story += [Paragraph("Pictures", _HEAD), _pictures(report.pictures)]
     story += [Paragraph("Series", _HEAD), _facts(report)]
     story += [Paragraph(escape(_plain(note)), _SMALL) for note in report.notes]
@@ -113,7 +115,10 @@ def _vertebrae(report: StudyReport) -> Table:
     for number, row in enumerate(report.vertebrae, start=1):
         if row.called:
             style.append(("BACKGROUND", (0, number), (-1, number), _AMBER_SOFT))
-    widths = [_WIDTH / len(wording.TABLE_HEAD)] * len(wording.TABLE_HEAD)
+        if row.differs:
+            style.append(("TEXTCOLOR", (-1, number), (-1, number), _RED))
+    # The truth has the longest words.
+    widths = [_WIDTH * 0.14] * (len(wording.TABLE_HEAD) - 1) + [_WIDTH * 0.3]
     return Table([wording.TABLE_HEAD, *rows], colWidths=widths, style=TableStyle(style))
 
 
@@ -131,6 +136,11 @@ def _profile(report: StudyReport) -> Drawing:
             bar = Rect(left + i * step, below, step, float(prob) * height)
             bar.fillColor, bar.strokeColor = _AMBER, None
             drawing.add(bar)
+    y = below + report.points["slice"].threshold * height
+    line = Line(left, y, _WIDTH, y, strokeColor=_TEAL, strokeWidth=1, strokeDashArray=[4, 3])
+    drawing.add(line)
+    name = wording.slice_threshold(report)
+    drawing.add(String(_WIDTH, y + 2, name, fontSize=7, fillColor=_MUTED, textAnchor="end"))
     drawing.add(String(left, 2, "slice 0 (head)", fontSize=7, fillColor=_MUTED))
     last = f"slice {len(report.slice_probs) - 1}"
     drawing.add(String(_WIDTH, 2, last, fontSize=7, fillColor=_MUTED, textAnchor="end"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +23,6 @@ from core.report.pictures import (
     slice_picture,
 )
 from core.types import CTVolume, RawDetections, SlicePredictions
-
-MAX_EXPLAINED: Final = 3
-"""Vertebrae shown in pictures at most: the most suspicious of those called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +45,11 @@ class ReportVertebra:
     peak: int
     truth: bool | None
 
+    @property
+    def differs(self) -> bool:
+        """Whether the call is wrong; a vertebra that was not seen is not called."""
+        return self.truth is not None and bool(self.called) != self.truth
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StudyReport:
@@ -55,13 +57,14 @@ class StudyReport:
 
     Attributes:
         study_id: StudyInstanceUID.
+        written: When the report was made, UTC.
         synthetic: Whether the study is known to be generated.
         facts: Name and value of the series' properties.
         bundles: The networks.
         patient_prob: p.
         patient_called: Whether p reaches the threshold.
         patient_truth: Truth of the patient; None where unknown.
-        points: Operating points for patient and vertebrae.
+        points: Operating points for patient, vertebrae and slices.
         vertebrae: C1..C7.
         slice_probs: float64 (n_slices,), p_i; NaN where no vertebra was seen.
         pictures: With captions.
@@ -69,6 +72,7 @@ class StudyReport:
     """
 
     study_id: str
+    written: datetime
     synthetic: bool
     facts: tuple[tuple[str, str], ...]
     bundles: tuple[BundleInfo, ...]
@@ -111,6 +115,7 @@ def build_report(
     points = {
         "patient": operating_point(pair.fracture, "patient"),
         "vertebra": operating_point(pair.fracture, "vertebra"),
+        "slice": operating_point(pair.fracture, "slice"),
     }
     calls = call(
         reading, patient=points["patient"].threshold, vertebra=points["vertebra"].threshold
@@ -128,6 +133,7 @@ def build_report(
     )
     return StudyReport(
         study_id=volume.study_uid,
+        written=datetime.now(UTC),
         synthetic=synthetic,
         facts=_facts(volume),
         bundles=_once(pair),
@@ -169,53 +175,58 @@ def _pictures(
     *,
     explain: bool,
 ) -> tuple[Picture, ...]:
-    called = sorted((row for row in rows if row.called), key=lambda row: -row.prob)
-    shown = called[:MAX_EXPLAINED]
+    shown = [row for row in rows if row.called]
     peak = reading.peak_slice
     pictures = [
         sagittal_picture(volume, sorted({row.peak for row in shown} or {peak})),
         slice_picture(volume, peak, f"Slice {peak}, the most suspicious of the study"),
     ]
     if raw is not None:
-        return (*pictures, *_box_pictures(volume, _first_of_each_slice(shown), pair, raw))
+        return (*pictures, *_box_pictures(volume, _by_slice(shown), pair, raw))
     if not explain or pair.fracture.config.gives_boxes:
-        return tuple(pictures)
+        plain = (
+            slice_picture(volume, index, f"{names}, slice {index}: its most suspicious slice")
+            for names, index in _by_slice(shown)
+        )
+        return (*pictures, *plain)
     # Here because it imports torch, which a report without heat maps does not need.
     from core.inference.explain import explain_slice
 
     # A Type 1 network has one score a slice, so vertebrae that peak together share a picture.
     single = pair.fracture.config.type == 1
-    for row in _first_of_each_slice(shown) if single else shown:
+    for names, index in _by_slice(shown) if single else [(row.name, row.peak) for row in shown]:
         found = explain_slice(
             volume,
             pair.fracture,
-            row.peak,
-            VERTEBRAE.index(row.name),
-            presence=reading.predictions.vertebra_probs[row.peak],
+            index,
+            VERTEBRAE.index(names.partition(" ")[0]),
+            presence=reading.predictions.vertebra_probs[index],
         )
-        names = [other.name for other in shown if single and other.peak == row.peak]
-        who = " and ".join(names or [row.name])
-        caption = f"{who}, slice {row.peak}: where the fracture network looked (Grad-CAM)"
-        pictures.append(heat_picture(volume, row.peak, found.heat, caption))
+        caption = f"{names}, slice {index}: where the fracture network looked (Grad-CAM)"
+        pictures.append(heat_picture(volume, index, found.heat, caption))
     return tuple(pictures)
 
 
 def _box_pictures(
-    volume: CTVolume, rows: Sequence[ReportVertebra], pair: BundlePair, raw: RawDetections
+    volume: CTVolume, shown: Sequence[tuple[str, int]], pair: BundlePair, raw: RawDetections
 ) -> Iterator[Picture]:
     """The slices where the vertebrae look worst, with the boxes that the calls rest on."""
     threshold = operating_point(pair.fracture, "box").threshold
     found = detect(raw, FusionSettings())
-    for row in rows:
-        here = found.slice_index == row.peak
+    for names, index in shown:
+        here = found.slice_index == index
         sure = here & (found.scores >= threshold)
         said = "boxes from" if sure.any() else "no box reaches"
         best = found.scores[here].max(initial=0.0)
         yield box_picture(
-            volume, row.peak, found.xyxy[sure],
-            f"{row.name}, slice {row.peak}: {said} the score of {threshold:.2f} (best {best:.2f})",
+            volume, index, found.xyxy[sure],
+            f"{names}, slice {index}: {said} the score of {threshold:.3f} (best {best:.3f})",
         )  # fmt: skip
 
 
-def _first_of_each_slice(rows: Sequence[ReportVertebra]) -> list[ReportVertebra]:
-    return list({row.peak: row for row in reversed(rows)}.values())[::-1]
+def _by_slice(rows: Sequence[ReportVertebra]) -> list[tuple[str, int]]:
+    """Names and most suspicious slice of vertebrae, from C1 down; those of one slice together."""
+    names: dict[int, list[str]] = {}
+    for row in rows:
+        names.setdefault(row.peak, []).append(row.name)
+    return [(" and ".join(found), index) for index, found in names.items()]

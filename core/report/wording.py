@@ -29,11 +29,23 @@ def comparison(report: StudyReport) -> str:
 def vertebra_cells(row: ReportVertebra, point: SavedOperatingPoint) -> tuple[str, ...]:
     """One row of the table, in the order of `TABLE_HEAD`."""
     truth = {True: "fracture", False: "none", None: "unknown"}[row.truth]
+    if row.differs:
+        truth += " – the call differs"
     if row.slices is None:
         return (row.name, "–", "–", f"{point.threshold:.3f}", "not seen", truth)
     called = "fracture" if row.called else "none"
     first, last = row.slices
     return (row.name, f"{first}–{last}", f"{row.prob:.3f}", f"{point.threshold:.3f}", called, truth)
+
+
+def written(report: StudyReport) -> str:
+    """When the report was made."""
+    return f"Report of {report.written:%Y-%m-%d %H:%M} UTC"
+
+
+def slice_threshold(report: StudyReport) -> str:
+    """Name of the line across the profile."""
+    return f"slice threshold {report.points['slice'].threshold:.3f}"
 
 
 def bundle_line(bundle: BundleInfo) -> str:

@@ -55,7 +55,8 @@ def report(volume):
     pair = BundlePair(
         bundle("vertebra"),
         bundle("fracture", 2, {"patient": {"threshold": 0.5, "rule": "highest F1"},
-                               "vertebra": {"threshold": 0.25, "rule": "highest F1"}}),
+                               "vertebra": {"threshold": 0.25, "rule": "highest F1"},
+                               "slice": {"threshold": 0.35, "rule": "Youden"}}),
     )  # fmt: skip
     truth = [name == "C5" for name in VERTEBRAE]
     return build_report(volume, predictions, pair, truth=truth, synthetic=True, explain=False)
@@ -73,7 +74,19 @@ def test_the_figures_are_those_of_the_aggregation(report):
     assert report.patient_called
     assert report.patient_truth
     assert np.isnan(report.slice_probs[5]) == (report.slice_probs[5] != report.slice_probs[5])
-    assert len(report.pictures) == 2
+    assert [row.name for row in report.vertebrae if row.differs] == ["C2"]
+
+
+def test_every_called_vertebra_has_its_picture_from_c1_down(volume):
+    presence, fracture = np.zeros((N, 7), np.float32), np.zeros((N, 7), np.float32)
+    # C1, C3 and C6 alone on a slice, C4 and C5 together; the probabilities fall out of order.
+    for j, index, prob in ((0, 1, 0.6), (2, 2, 0.9), (3, 3, 0.7), (4, 3, 0.8), (5, 4, 0.95)):
+        presence[index, j], fracture[index, j] = 1.0, prob
+    predictions = SlicePredictions(UID, volume.z_mm, presence, fracture, 2)
+    pair = BundlePair(bundle("vertebra"), bundle("fracture", 2))
+    report = build_report(volume, predictions, pair, explain=False)
+    captions = [picture.caption.partition(":")[0] for picture in report.pictures[2:]]
+    assert captions == ["C1, slice 1", "C3, slice 2", "C4 and C5, slice 3", "C6, slice 4"]
 
 
 def test_html_is_one_file_that_says_everything(report):
@@ -90,13 +103,28 @@ def test_html_is_one_file_that_says_everything(report):
     assert "<td>C7</td><td>–</td><td>–</td><td>0.250</td><td>not seen</td>" in text
     assert "fracture_made: Fracture detection, Type 2, googlenet, weights abababababab" in text
     assert text.count("data:image/png;base64,") == len(report.pictures)
+    assert f"Report of {report.written:%Y-%m-%d}" in text
+    assert "slice threshold 0.350" in text
+    assert 'stroke-dasharray="5 4"' in text
+    assert "M34 97.5 H760" in text  # 150 * (1 - 0.35)
+    assert text.count("the call differs") == 1
+    assert text.count('class="hot wrong"') == 1
 
 
 def test_pdf_says_the_same_and_warns_on_each_page(report, monkeypatch):
     monkeypatch.setattr(rl_config, "pageCompression", 0)
     pdf = render_pdf(report)
     assert pdf.startswith(b"%PDF-")
-    for text in (b"Fracture suspected", b"C7", b"not seen", b"0.875", b"fracture_made"):
+    for text in (
+        b"Fracture suspected",
+        b"C7",
+        b"not seen",
+        b"0.875",
+        b"fracture_made",
+        b"the call differs",
+        b"slice threshold 0.350",
+        b"Report of 20",
+    ):
         assert text in pdf
     pages = len(re.findall(rb"/Type /Page\b", pdf))
     footers = pdf.count(b"Not a medical device")
