@@ -17,6 +17,7 @@ from core.errors import TaskError
 from core.system.atomic_files import write_json
 from core.system.disk_space import check_space
 from core.system.process_identity import is_same_process, process_identity
+from dashboard.background.pace import Pace
 from dashboard.background.processes import (
     OUTPUT_FILE,
     ProcessSupervisor,
@@ -83,10 +84,18 @@ class Task:
     @property
     def seconds_left(self) -> float | None:
         """Estimated remaining time from the pace so far; None before the first step."""
-        made = self.done - self.first_done
-        if made <= 0 or self.updated <= self.started:
-            return None
-        return (self.updated - self.started) / made * (self.total - self.done)
+        return self._pace.seconds_left(self.total, time.time())
+
+    @property
+    def is_stalled(self) -> bool:
+        """Whether the current study takes far longer than the ones before it."""
+        return self.is_alive and self._pace.is_stalled(time.time())
+
+    @property
+    def _pace(self) -> Pace:
+        pace = Pace(self.started, self.first_done)
+        pace.report(self.done, self.updated)
+        return pace
 
 
 def start_index(root: Path) -> Task:

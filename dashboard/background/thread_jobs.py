@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from core.errors import CSpineError, TaskError
 from core.types import Progress
+from dashboard.background.pace import Pace
 
 Result = TypeVar("Result")
 
@@ -39,6 +40,7 @@ class Job(Generic[Result]):
         total: Steps in all; 0 until the first report.
         started: `time.monotonic()` when the work began, None before.
         cancelled: Whether the job was asked to end.
+        pace: Pace of the steps.
     """
 
     key: str
@@ -49,6 +51,7 @@ class Job(Generic[Result]):
     total: int = 0
     started: float | None = None
     cancelled: bool = False
+    pace: Pace = field(default_factory=Pace, repr=False)
 
     def cancel(self) -> None:
         """End the job at its next step; a job that has not begun never starts."""
@@ -89,10 +92,13 @@ class Job(Generic[Result]):
 
     @property
     def seconds_left(self) -> float | None:
-        """Estimated remaining time from the pace so far; None before the first step."""
-        if self.started is None or self.done == 0:
-            return None
-        return (time.monotonic() - self.started) / self.done * (self.total - self.done)
+        """Estimated remaining time; None before the first step."""
+        return self.pace.seconds_left(self.total, time.monotonic())
+
+    @property
+    def is_stalled(self) -> bool:
+        """Whether the current step takes far longer than the ones before it."""
+        return not self.finished and self.pace.is_stalled(time.monotonic())
 
     def report(self, done: int, total: int) -> None:
         """Record progress; called from the job's thread.
@@ -103,12 +109,14 @@ class Job(Generic[Result]):
         if self.cancelled:
             raise JobCancelledError
         self.done, self.total = done, total
+        self.pace.report(done, time.monotonic())
 
     def run(self, work: Callable[[Progress], Result]) -> None:
         """Do the work in this thread, unless the job was cancelled before."""
         if not self.future.set_running_or_notify_cancel():
             return
         self.started = time.monotonic()
+        self.pace.report(0, self.started)
         self.ahead_of = ()
         try:
             result = work(self.report)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from html import escape
 from typing import Final
@@ -35,6 +36,15 @@ def duration(seconds: float) -> str:
         return f"{hours} h {minutes} min"
     days, hours = divmod(hours, 24)
     return f"{days} days {hours} h"
+
+
+def time_left(seconds: float) -> str:
+    """Format a remaining time in whole minutes, for example "about 3 min left"."""
+    if seconds < 60:
+        return "less than 1 min left"
+    minutes = math.ceil(seconds / 60)
+    hours, rest = divmod(minutes, 60)
+    return f"about {hours} h {rest} min left" if hours else f"about {minutes} min left"
 
 
 def number(value: float | None, form: str = ".3f") -> str:

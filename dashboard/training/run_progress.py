@@ -11,7 +11,7 @@ import pandas as pd
 
 from core.training.run_list import RunSummary, last_metrics, read_metrics
 from core.training.runs import RunFolder, RunStatus
-from dashboard.session.wording import duration, number
+from dashboard.session.wording import number, time_left
 from dashboard.training.curves import Curves
 
 RECENT_LINES = 20
@@ -130,7 +130,7 @@ def seconds_left(run: RunSummary, *, more_runs: int = 0) -> float | None:
 
 
 def _left(seconds: float | None) -> str:
-    return "" if seconds is None else f" · about {duration(seconds)} left"
+    return "" if seconds is None else f" · {time_left(seconds)}"
 
 
 def standings(runs: Sequence[RunSummary]) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from core.errors import CSpineError
 from dashboard.background.process_tasks import Task, cancel_task
 from dashboard.background.thread_jobs import Job
 from dashboard.session.access import may_change
-from dashboard.session.wording import duration, place_in_line
+from dashboard.session.wording import place_in_line, time_left
 from dashboard.widgets.notices import show_error
 
 POLL_SECONDS = 0.5
@@ -68,8 +68,10 @@ def job_progress(
         share = min(job.done / job.total, 1.0)
         step = min(job.done + 1, job.total)
         text = counted.format(done=f"{job.done:,}", next=f"{step:,}", total=f"{job.total:,}")
-        if (left := job.seconds_left) is not None:
-            text += f" · about {duration(max(left, 1))} left"
+        if job.is_stalled:
+            text += " · stalled: this step takes far longer than the others"
+        elif (left := job.seconds_left) is not None:
+            text += f" · {time_left(left)}"
     if note:
         text = f"{text.removesuffix('.')}. {note}"
     with st.container(horizontal=True, vertical_alignment="center"):

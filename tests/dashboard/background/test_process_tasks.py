@@ -86,10 +86,15 @@ def test_the_options_of_a_cohort_reach_the_command(played, place):
     assert asked == ["--studies", "7", "--seed", "3", "--matrix", "128", "--rsna-like"]
 
 
-def test_time_left_follows_the_pace_of_what_was_made_now(played, place):
+def test_time_left_follows_the_pace_of_what_was_made_now(played, place, monkeypatch):
     task = process_tasks.start_index(place / "root")
+    monkeypatch.setattr(process_tasks.time, "time", lambda: 110.0)
     now = tell(task, done=10, total=30, first_done=5, updated=110.0)
     assert now.seconds_left == pytest.approx(10 / 5 * 20)
+    assert not now.is_stalled
+    monkeypatch.setattr(process_tasks.time, "time", lambda: 1_110.0)
+    assert now.seconds_left <= 40
+    assert now.is_stalled
     assert tell(task, done=5, total=30, first_done=5, updated=110.0).seconds_left is None
 
 

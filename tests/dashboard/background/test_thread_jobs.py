@@ -69,12 +69,18 @@ def test_a_finished_job_can_be_forgotten_and_a_running_one_cannot():
 
 
 def test_the_time_left_follows_the_pace_so_far(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(thread_jobs.time, "monotonic", lambda: now[0])
+
+    def work(progress):
+        now[0] = 105.0
+        progress(25, 100)
+
     pool = JobPool("test")
-    job = pool.submit("a", lambda progress: progress(25, 100))
-    finish(job)
-    assert job.started is not None
-    monkeypatch.setattr(thread_jobs.time, "monotonic", lambda: job.started + 5.0)
+    job = pool.submit("a", work)
+    job.future.result(timeout=5)
     assert job.seconds_left == pytest.approx(15.0)
+    assert not job.is_stalled
     fresh = pool.submit("b", lambda progress: None)
     assert fresh.seconds_left is None
 

@@ -63,7 +63,7 @@ def test_time_left_follows_the_pace_of_the_last_lines(tmp_path):
     run = runs_of(tmp_path)["one"]
     assert seconds_left(run) == pytest.approx(10.0)
     assert seconds_left(run, more_runs=2) == pytest.approx(50.0)
-    assert progress_of(run, "training").text == "step 20 of 40, epoch 1 of 2 · about 10 s left"
+    assert progress_of(run, "training").text == "step 20 of 40, epoch 1 of 2 · less than 1 min left"
 
 
 def test_time_left_of_a_resumed_run_leaves_out_steps_and_pause_of_the_process_before(tmp_path):
@@ -100,7 +100,7 @@ def test_a_run_over_folds_counts_folds_and_the_share_of_the_one_at_work(tmp_path
     assert at_work(runs["cv"], members).run_id == "cv/fold-1"
     progress = progress_of(runs["cv"], "training", members)
     assert progress.share == pytest.approx(1.5 / 4)
-    assert progress.text == "fold 2 of 4: step 20 of 40, epoch 1 of 2 · about 50 s left"
+    assert progress.text == "fold 2 of 4: step 20 of 40, epoch 1 of 2 · less than 1 min left"
 
 
 @pytest.mark.parametrize(

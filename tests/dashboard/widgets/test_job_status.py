@@ -22,7 +22,9 @@ def page(job, cancel):
 
 
 def drawn(cancel=None, **changes):
-    job = SimpleNamespace(done=0, total=0, place=0, finished=False, seconds_left=None)
+    job = SimpleNamespace(
+        done=0, total=0, place=0, finished=False, seconds_left=None, is_stalled=False
+    )
     vars(job).update(changes)
     app = AppTest.from_function(page, kwargs={"job": job, "cancel": cancel}).run()
     assert not app.exception
@@ -37,7 +39,12 @@ def drawn(cancel=None, **changes):
         ({"done": 1_000, "total": 4_000}, 62,
          "Scoring slice 1,000 of 4,000. Browse meanwhile."),
         ({"done": 2, "total": 4, "seconds_left": 0.1}, 75,
-         "Scoring slice 2 of 4 · about 1 s left. Browse meanwhile."),
+         "Scoring slice 2 of 4 · less than 1 min left. Browse meanwhile."),
+        ({"done": 2, "total": 4, "seconds_left": 521.0}, 75,
+         "Scoring slice 2 of 4 · about 9 min left. Browse meanwhile."),
+        ({"done": 2, "total": 4, "seconds_left": 521.0, "is_stalled": True}, 75,
+         "Scoring slice 2 of 4 · stalled: this step takes far longer than the others. "
+         "Browse meanwhile."),
     ],
 )  # fmt: skip
 def test_place_progress_and_time_left_are_shown(job, value, text):
