@@ -10,7 +10,7 @@ import streamlit as st
 from core.config import ChannelMode, RunConfig, SlicePreparation
 from core.constants import DISPLAY_WINDOWS
 from core.preprocessing.augmentation import AugmentationRanges
-from dashboard.preprocessing.preview import STRENGTHS
+from dashboard.preprocessing.preview import STRENGTHS, only
 from dashboard.session import state
 
 SIZES: Final = (64, 96, 128, 192, 224, 256, 320, 384, 512)
@@ -20,6 +20,7 @@ _CHANNELS: Final = {
     "windows": "three HU windows",
     "neighbours": "slice above, this, below",
 }
+ONE, COMBINED = "One at a time", "Combined, as in training"
 METHODS: Final = {
     "none": "None",
     "threshold": "Threshold by value",
@@ -100,3 +101,14 @@ def augmentation_ranges() -> AugmentationRanges:
             key=f"pre_{name}", persist_state="session",
         )  # fmt: skip
     return AugmentationRanges(**chosen)
+
+
+def chosen_augmentation() -> tuple[AugmentationRanges, int] | None:
+    """Ranges and seed of the Augmentation part; None if the user has not opened it."""
+    held = {field: state.recall(f"pre_{name}") for name, (field, _, _) in STRENGTHS.items()}
+    if None in held.values():
+        return None
+    ranges = AugmentationRanges(**held)
+    if state.recall("pre_how") == ONE:
+        ranges = only(ranges, str(state.recall("pre_which")))
+    return ranges, int(state.recall("pre_seed", 0))

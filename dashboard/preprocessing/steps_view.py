@@ -12,7 +12,6 @@ from core.config import SlicePreparation
 from core.constants import DISPLAY_WINDOWS
 from core.errors import CSpineError
 from core.preprocessing.augmentation import (
-    AugmentationRanges,
     augmentation_seed,
     draws_of_batch,
 )
@@ -34,7 +33,10 @@ from dashboard.preprocessing.preview import (
     training_values,
 )
 from dashboard.preprocessing.settings import (
+    COMBINED,
+    ONE,
     augmentation_ranges,
+    chosen_augmentation,
     chosen_preparation,
     noise_settings,
 )
@@ -51,7 +53,6 @@ from dashboard.widgets.truth_layers import slice_with_box, truth_layers
 
 PARTS: Final = ("Step by step", "Augmentation", "Noise reduction")
 VIEWER_KEY: Final = "pre_viewer"
-ONE, COMBINED = "One at a time", "Combined, as in training"
 
 
 @st.fragment
@@ -197,7 +198,7 @@ def _augmentation(
             for k, draw in enumerate(draws)
         ]  # fmt: skip
         _pictures(shown)
-        _hand_over(preparation, used, seed=int(seed))
+        _hand_over(preparation)
 
 
 def _idle_note(idle: tuple[str, ...], preparation: SlicePreparation) -> None:
@@ -270,14 +271,16 @@ def _pictures(shown: list[tuple[str, str, NDArray[np.uint8]]]) -> None:
                 st.image(picture, width="stretch", output_format="PNG", alt=title)
 
 
-def _hand_over(
-    preparation: SlicePreparation, ranges: AugmentationRanges | None = None, *, seed: int = 0
-) -> None:
-    """Offer to fill the Training page's form; without `ranges` its augmentation is unchanged."""
+def _hand_over(preparation: SlicePreparation) -> None:
+    """Offer to fill the Training page's form with the settings of every part of this page.
+
+    Without a look at Augmentation the form's augmentation is unchanged.
+    """
     if st.button(
         "Use these settings", type="primary", icon=":material/model_training:",
         help="Opens the Training page's form with these settings; nothing starts yet.",
     ):  # fmt: skip
+        ranges, seed = chosen_augmentation() or (None, 0)
         state.fill_form(training_values(preparation, ranges, seed=seed), overwrite=True)
         state.show_section("New run")
         state.leave_message("The form has the settings of the Preprocessing page.")

@@ -50,8 +50,11 @@ def test_noise_reduction_reaches_the_steps(at_work):
     assert "4 · Noise reduced" in html(turn_to(app, "Step by step"))
 
 
-@pytest.mark.parametrize("augmented", [True, False])
-def test_settings_are_handed_to_the_training_form(at_work, augmented):
+@pytest.mark.parametrize(
+    ("augmented", "last_part"),
+    [(True, "Augmentation"), (True, "Step by step"), (True, "Noise reduction"), (False, "")],
+)
+def test_settings_are_handed_to_the_training_form(at_work, augmented, last_part):
     app = small(open_page("preprocessing"))
     widget(app.selectbox, "pre_window").set_value("Soft tissue").run()
     widget(app.selectbox, "pre_channels").set_value("neighbours").run()
@@ -60,6 +63,7 @@ def test_settings_are_handed_to_the_training_form(at_work, augmented):
     if augmented:
         app = turn_to(app, "Augmentation")
         widget(app.slider, "pre_rotation").set_value(33.0).run()
+        app = turn_to(app, last_part)
     next(b for b in app.button if b.label == "Use these settings").click().run()
     assert not app.exception
     assert "Preprocessing page" in app.success[0].value
