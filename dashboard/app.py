@@ -10,7 +10,9 @@ from dashboard.session.urls import PAGES
 from dashboard.shell.startup import serialized_imports
 
 with serialized_imports():
+    from dashboard.session.link import LinkError
     from dashboard.shell.glossary import glossary_button
+    from dashboard.shell.link_notice import link_notice, wrong_link
     from dashboard.shell.login import account, admitted
     from dashboard.tour.bar import follow_tour, tour_bar
     from dashboard.tour.presenter import presenter_note, presenter_switch
@@ -60,6 +62,7 @@ def main() -> None:
     )
     if not inside:
         return
+    wrong = wrong_link(page.url_path)
     follow_tour(page, pages)
     show_layout_in_url()
     if presenting:
@@ -74,8 +77,13 @@ def main() -> None:
     tour_bar(page, pages)
     if presenting:
         presenter_note()
-    with serialized_imports():
-        page.run()
+    try:
+        if wrong is not None:
+            raise wrong
+        with serialized_imports():
+            page.run()
+    except LinkError as error:
+        link_notice(error)
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ def _row(name: str, level: LevelReport | None) -> str:
     narrow = (
         f"{counts.precision:.3f}",
         f"{counts.n_positive}/{counts.n}",
-        f"{level.operating_point.threshold:.3g}",
+        f"{level.operating_point.threshold:.3f}",
     )
     return name.ljust(_FIRST) + "".join(cell.ljust(_WIDE) for cell in wide) + _narrow(narrow)
 

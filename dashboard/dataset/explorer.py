@@ -10,15 +10,32 @@ from core.dataset.study_table import StudyFilter, select
 from dashboard.dataset.charts import dataset_charts
 from dashboard.dataset.facts import dataset_facts, filter_chips
 from dashboard.dataset.indexed_set import IndexedSet
-from dashboard.dataset.query import PARTS, filter_from_query, filter_to_query
+from dashboard.dataset.query import (
+    PARTS,
+    check_filter_link,
+    filter_from_query,
+    filter_to_query,
+)
 from dashboard.dataset.study import dataset_study
 from dashboard.dataset.table import dataset_table
-from dashboard.session import state
+from dashboard.session import link, state
 from dashboard.studies.data_sets import DataSetChoice
 
 
-@st.fragment
 def dataset_explorer(choice: DataSetChoice, data: IndexedSet) -> None:
+    """Draw the explorer.
+
+    Raises:
+        LinkError: The URL names a study that the data set does not have, or a wrong filter.
+    """
+    if state.is_first_data_set():
+        check_filter_link()
+        link.check_one_of(state.STUDY_KEY, set(data.table.studies["study_id"]), choice.title)
+    _explorer(choice, data)
+
+
+@st.fragment
+def _explorer(choice: DataSetChoice, data: IndexedSet) -> None:
     """Draw the explorer; a click redraws only the explorer."""
     wanted, serial = _filter_of(choice.key)
     state.show_query(PARTS, filter_to_query(wanted))
@@ -32,7 +49,7 @@ def dataset_explorer(choice: DataSetChoice, data: IndexedSet) -> None:
     st.html('<h2 class="lab-plain">The studies</h2>')
     dataset_table(data, choice.key, wanted, passes, serial)
     if study is None:
-        state.set_query(state.STUDY_KEY, None)
+        link.show(state.STUDY_KEY, None)
     else:
         dataset_study(choice, data, study)
 

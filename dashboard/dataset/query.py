@@ -9,6 +9,7 @@ from typing import Any, Final
 from core.constants import N_VERTEBRAE, VERTEBRAE
 from core.dataset.quality import FLAGS
 from core.dataset.study_table import Span, StudyFilter
+from dashboard.session import link
 
 _FLAG_BY_WORD: Final = {flag.column.removeprefix("flag_"): flag for flag in FLAGS}
 _SPANS: Final = {
@@ -38,9 +39,19 @@ def filter_to_query(wanted: StudyFilter) -> dict[str, str]:
 
 
 def filter_from_query(words: Mapping[str, str]) -> StudyFilter:
-    """The filter of URL parameters; invalid ones are ignored."""
+    """The filter of URL parameters; `check_filter_link` reports invalid ones."""
     given = {part: _READERS[part](words[part]) for part in PARTS if part in words}
     return StudyFilter(**{part: value for part, value in given.items() if value is not None})
+
+
+def check_filter_link() -> None:
+    """Check the filter in the URL.
+
+    Raises:
+        LinkError: A condition has an invalid value.
+    """
+    for part in PARTS:
+        link.check(part, _READERS[part], _KNOWN[part])
 
 
 def filter_labels(wanted: StudyFilter) -> dict[str, str]:
@@ -76,14 +87,16 @@ def _read_span(text: str) -> Span | None:
     return span if all(map(math.isfinite, span)) and span[0] < span[1] else None
 
 
-def _read_vertebrae(text: str) -> tuple[str, ...]:
+def _read_vertebrae(text: str) -> tuple[str, ...] | None:
     named = text.split(",")
-    return tuple(name for name in VERTEBRAE if name in named)
+    found = tuple(name for name in VERTEBRAE if name in named)
+    return found if set(named) <= set(VERTEBRAE) else None
 
 
-def _read_flags(text: str) -> tuple[str, ...]:
+def _read_flags(text: str) -> tuple[str, ...] | None:
     named = text.split(",")
-    return tuple(flag.column for word, flag in _FLAG_BY_WORD.items() if word in named)
+    found = tuple(flag.column for word, flag in _FLAG_BY_WORD.items() if word in named)
+    return found if set(named) <= _FLAG_BY_WORD.keys() else None
 
 
 def _read_count(text: str) -> int | None:
@@ -99,3 +112,13 @@ _READERS: Final[dict[str, Callable[[str], Any]]] = {
     "text": lambda text: text.strip()[:80],
     **dict.fromkeys(_SPANS, _read_span),
 }
+_RANGE: Final = "a range is two numbers, the lower first, as in 0..900"
+_KNOWN: Final = {
+    "fractured": "only yes and no are known",
+    "vertebrae": "the vertebrae are C1 to C7, with commas between them",
+    "n_fractured": f"a number of vertebrae is 0 to {N_VERTEBRAE}",
+    "flags": f"the flags are {', '.join(_FLAG_BY_WORD)}",
+    "text": "it cannot be searched for",
+    **dict.fromkeys(_SPANS, _RANGE),
+}
+"""What there is, for a wrong value of each part of the filter."""

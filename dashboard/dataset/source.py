@@ -8,7 +8,7 @@ from core.dataset.rsna import IMAGES_FOLDER
 from core.errors import DataRootError
 from dashboard.background import process_tasks
 from dashboard.dataset.indexed_set import IndexedSet, indexed_set
-from dashboard.session import state
+from dashboard.session import link, state
 from dashboard.session.access import may_change
 from dashboard.studies.cohort import COUNT_SLICES_UP_TO
 from dashboard.studies.data_sets import DataSetChoice, data_sets
@@ -28,7 +28,7 @@ def data_set_picker() -> DataSetChoice | None:
         )
         return None
     by_key = {choice.key: choice for choice in choices}
-    state.choose_from_url(state.DATA_SET_KEY, list(by_key))
+    state.choose_from_url(state.DATA_SET_KEY, list(by_key), "this installation")
     chosen = st.selectbox(
         "Data set",
         list(by_key),
@@ -37,7 +37,7 @@ def data_set_picker() -> DataSetChoice | None:
         persist_state="session",
         help="Diagnosis, Preprocessing, Localization and 3D spine show the studies of this set.",
     )
-    state.set_query(state.DATA_SET_KEY, chosen)
+    link.show(state.DATA_SET_KEY, chosen)
     return by_key[chosen]
 
 

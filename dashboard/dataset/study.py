@@ -12,7 +12,7 @@ from core.dicom.metadata import read_metadata
 from core.errors import CSpineError
 from core.types import StudyRecord
 from dashboard.dataset.indexed_set import IndexedSet
-from dashboard.session import state
+from dashboard.session import link, state
 from dashboard.session.urls import PAGES
 from dashboard.studies.data_sets import DataSetChoice
 from dashboard.studies.open_study import OpenStudy, open_study
@@ -33,7 +33,7 @@ def dataset_study(choice: DataSetChoice, data: IndexedSet, study_id: str) -> Non
     """
     rows = data.table.studies
     found = rows.loc[rows["study_id"] == study_id]
-    state.set_query(state.STUDY_KEY, study_id if len(found) else None)
+    link.show(state.STUDY_KEY, study_id if len(found) else None)
     if found.empty:
         return
     record, row = data.records.get(study_id), found.iloc[0]

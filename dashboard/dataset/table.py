@@ -81,13 +81,13 @@ def dataset_table(data: IndexedSet, data_set: str, wanted: StudyFilter,
         rows,
         key=key,
         on_select=choose,
-        selection_mode="single-row",
+        selection_mode=state.ROW_CLICKS,
         hide_index=True,
         column_order=[name for name in COLUMNS if name in columns] or list(SHOWN_AT_FIRST),
         height=min(38 + 35 * len(rows), 360),
         column_config=_FORMATS,
     )
-    st.caption("Click the box at the left of a row to open the study; click a heading to sort.")
+    st.caption("Click a row to open the study; click a heading to sort.")
 
 
 def study_rows(data: IndexedSet, passes: NDArray[np.bool_]) -> pd.DataFrame:

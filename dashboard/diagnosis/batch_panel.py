@@ -17,7 +17,7 @@ from dashboard.diagnosis.batch import (
     find_batch,
     start_batch,
 )
-from dashboard.session import state
+from dashboard.session import link, state
 from dashboard.session.access import may_browse
 from dashboard.session.typed_path import typed_path
 from dashboard.studies.current_set import current_cohort
@@ -101,7 +101,7 @@ def _results(batch: StudyBatch) -> None:
     }
     st.dataframe(
         table, hide_index=True, column_config=probabilities, key="batch_rows",
-        on_select=lambda: _open(batch), selection_mode="single-row",
+        on_select=lambda: _open(batch), selection_mode=state.ROW_CLICKS,
     )  # fmt: skip
     st.download_button(
         "Table as CSV", frame_csv(table), "cspine_batch.csv", "text/csv",
@@ -125,14 +125,16 @@ def _open(batch: StudyBatch) -> None:
 def many_studies_chosen() -> bool:
     """Let an operator choose between one study and batch mode; True for batch mode."""
     if not may_browse():
+        link.check("view", lambda _: None, "only operators may score many studies")
         return False
+    link.choose(state.MODE_KEY, "view", {"many": state.MANY_STUDIES}.get, state.ONE_STUDY)
     chosen = st.segmented_control(
         "Mode",
         [state.ONE_STUDY, state.MANY_STUDIES],
-        default=state.ONE_STUDY,
         required=True,
         key=state.MODE_KEY,
         persist_state="session",
         label_visibility="collapsed",
     )
+    link.show("view", "many" if chosen == state.MANY_STUDIES else None)
     return chosen == state.MANY_STUDIES

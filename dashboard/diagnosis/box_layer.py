@@ -29,7 +29,7 @@ def box_layer(study: OpenStudy, *, coming: bool = False) -> BoxOverlay | None:
 
 def _summary(found: StudyBoxes) -> str:
     """One sentence on the predicted boxes."""
-    point = f"≥ {found.threshold:.2f}, the operating point of {found.model}"
+    point = f"≥ {found.threshold:.3f}, the operating point of {found.model}"
     if not found.boxes:
         return f"The localiser predicts no box with a score {point}."
     slices = sorted({box.slice_index for box in found.boxes})
@@ -38,5 +38,5 @@ def _summary(found: StudyBoxes) -> str:
     return (
         f"The localiser predicts {count} {'box' if count == 1 else 'boxes'} on {len(slices)} "
         f"{'slice' if len(slices) == 1 else 'slices'} between {slices[0]} and {slices[-1]}, with "
-        f"a score {point}; the highest is {best.score:.2f} on slice {best.slice_index}."
+        f"a score {point}; the highest is {best.score:.3f} on slice {best.slice_index}."
     )

@@ -10,7 +10,7 @@ from core.constants import VERTEBRAE
 from core.errors import CSpineError
 from core.inference.study_scores import StudyScores
 from core.models.pairs import BundlePair
-from dashboard.session import state
+from dashboard.session import link, state
 from dashboard.studies.open_study import OpenStudy
 from dashboard.widgets.notices import show_error
 from dashboard.widgets.slice_viewer.overlays import HeatOverlay
@@ -27,7 +27,7 @@ def explanation_picker() -> str | None:
         help="Bright regions raised the score of this vertebra on this slice. A Type 1 network has "
         "one score per slice, so its map is the same for every vertebra.",
     )
-    state.set_query(state.VERTEBRA_QUERY, chosen)
+    link.show(state.VERTEBRA_QUERY, chosen)
     return chosen
 
 

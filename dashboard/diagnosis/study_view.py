@@ -16,7 +16,7 @@ from dashboard.diagnosis.report_download import report_download
 from dashboard.diagnosis.second_opinions import opinions_panel
 from dashboard.diagnosis.verdict import verdict_panel
 from dashboard.diagnosis.z_profile import z_profile_figure
-from dashboard.session import state
+from dashboard.session import link, state
 from dashboard.studies.open_study import OpenStudy
 from dashboard.widgets.frame import blank
 from dashboard.widgets.plot_area import show_chart
@@ -49,6 +49,7 @@ def workbench(
         pair: The networks; None if there are none.
         choice: Source of the study, with its truth if it is known.
     """
+    link.choose(state.TRUTH_KEY, "truth", lambda text: text == "1" or None)
     state.enter_study(study.fingerprint, study.volume.n_slices, _start(study, scores))
     with st.container(key="bench"):
         picture, verdict = st.columns([16, 9], gap="medium")

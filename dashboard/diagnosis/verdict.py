@@ -10,7 +10,7 @@ from core.constants import VERTEBRAE
 from core.inference.study_scores import Calls, StudyScores, call
 from core.models.operating_points import SavedOperatingPoint, operating_point
 from core.models.pairs import BundlePair
-from dashboard.session import state
+from dashboard.session import link, state
 from dashboard.session.wording import literal
 from dashboard.widgets.vertebra_table import vertebra_table
 
@@ -46,6 +46,7 @@ def _truth_toggle(truth: Sequence[bool] | None) -> Sequence[bool] | None:
     if truth is None:
         return None
     shown = st.toggle("Show the truth", key=state.TRUTH_KEY, persist_state="session")
+    link.show("truth", "1" if shown else None)
     return truth if shown else None
 
 

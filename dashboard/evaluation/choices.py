@@ -18,8 +18,9 @@ from core.types import LevelName
 from dashboard.evaluation.results import Evaluated, facts_of, folds_of
 from dashboard.evaluation.sources import PredictionSource, Sources, TruthSource
 from dashboard.evaluation.state import bound, evaluation_view, keep_evaluation_view
-from dashboard.evaluation.view import LEVELS, EvaluationView
+from dashboard.evaluation.view import KNOWN, LEVELS, EvaluationView
 from dashboard.session import state
+from dashboard.session.link import LinkError
 from dashboard.widgets.palette import MODEL_COLORS
 
 LEVEL_NAMES: Final[dict[LevelName, str]] = {
@@ -39,6 +40,23 @@ DEFINITION_NAMES: Final = {
     "boxed": "the slice has a box",
 }
 _ALL: Final = "all"
+
+
+def check_linked_names(view: EvaluationView, sources: Sources) -> None:
+    """Check that the data and the models of a linked view exist.
+
+    Raises:
+        LinkError: One of them does not.
+    """
+    truths = [truth.truth_id for truth in sources.evaluable()]
+    if view.data and view.data not in truths:
+        raise LinkError("data", view.data, KNOWN["data"])
+    known = {model.source_id for model in sources.models_for(view.data or truths[0])}
+    focus = (view.focus,) if view.focus else ()
+    moved = tuple(model for model, _ in view.moved)
+    for name, ids in (("models", view.models), ("focus", focus), ("moved", moved)):
+        for unknown in (source_id for source_id in ids if source_id not in known):
+            raise LinkError(name, unknown, "there are no predictions of such a model for this data")
 
 
 def choose_truth(sources: Sources) -> TruthSource:

@@ -20,7 +20,7 @@ from dashboard.evaluation.state import bound, errors_shown, evaluation_view, sho
 from dashboard.evaluation.tables import model_tag
 from dashboard.evaluation.threshold_counts import WORDS, threshold_scores
 from dashboard.session.urls import page_url
-from dashboard.session.wording import duration
+from dashboard.session.wording import time_left
 from dashboard.studies.synthetic_studies import can_show, is_ready, try_picture
 from dashboard.widgets.frame import draw
 
@@ -102,7 +102,7 @@ def _make_missing(
         rest = ""
         if done:
             each = (time.monotonic() - start) / done
-            rest = f" – about {duration(each * (len(missing) - done))} left"
+            rest = f" – {time_left(each * (len(missing) - done))}"
         note.caption(f"Preparing pictures: {done} of {len(missing)}{rest}")
         _picture(places[k], comparison, calls[k])
     note.empty()
@@ -167,7 +167,7 @@ def _row(comparison: ComparisonTable, call: WrongCall) -> str:
 def _heading(
     comparison: ComparisonTable, name: str, total: int, thresholds: tuple[float, ...]
 ) -> str:
-    at = f"threshold {thresholds[0]:.4f}" if len(thresholds) == 1 else "its seven thresholds"
+    at = f"threshold {thresholds[0]:.3f}" if len(thresholds) == 1 else "its seven thresholds"
     order = "the most confident error first"
     return (
         f'<div class="lab-panel-title">{model_tag(name, comparison.styles[name])}'

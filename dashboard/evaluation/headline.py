@@ -56,6 +56,10 @@ TABLE_AID: Final = (
     "Each cell: the value and its 95 % interval (patients resampled 1,000 times). ★ marks a model "
     "only where it is better than every other by more than chance (Holm-adjusted p < 0.05)."
 )
+LOSS_AID: Final = (
+    "The log loss rates the patient and all seven vertebrae of a study together, so it is the same "
+    "at the patient and the vertebra level."
+)
 
 
 def headline(comparison: ComparisonTable) -> None:
@@ -64,7 +68,8 @@ def headline(comparison: ComparisonTable) -> None:
     tests = pair_tests(comparison)
     waiting = any(row.pending for row in rows) or isinstance(tests, Pending)
     draw(table_html(comparison, rows, tests))
-    st.caption(TABLE_AID)
+    losses = any(row.loss is not None for row in rows)
+    st.caption(f"{TABLE_AID} {LOSS_AID}" if losses else TABLE_AID)
     if isinstance(tests, ModelComparison) and tests.pairs:
         with st.expander("Pairwise tests: DeLong, McNemar, bootstrap difference"):
             draw(pairs_html(tests))

@@ -9,6 +9,7 @@ import streamlit as st
 from core.constants import SYNTHETIC_WARNING
 from core.errors import CSpineError
 from dashboard.evaluation.choices import (
+    check_linked_names,
     choose_cohort,
     choose_details,
     choose_level,
@@ -18,7 +19,7 @@ from dashboard.evaluation.choices import (
 from dashboard.evaluation.comparison import ComparisonTable, compare
 from dashboard.evaluation.import_popover import import_popover
 from dashboard.evaluation.sources import Sources
-from dashboard.evaluation.state import evaluation_view, keep_evaluation_view
+from dashboard.evaluation.state import enter_evaluation_view, evaluation_view
 from dashboard.session.wording import literal
 from dashboard.widgets.notices import show_error, show_left_message
 
@@ -38,8 +39,12 @@ def empty_state(sources: Sources) -> None:
 
 
 def choices(sources: Sources) -> ComparisonTable | None:
-    """Draw all choices and read the data; None, with an error shown, where it cannot be read."""
-    keep_evaluation_view(evaluation_view())
+    """Draw all choices and read the data; None, with an error shown, where it cannot be read.
+
+    Raises:
+        LinkError: The URL has a wrong value.
+    """
+    enter_evaluation_view(lambda view: check_linked_names(view, sources))
     with st.container(key="ev_choice"):
         data, level, detail = st.columns([5, 6, 5], gap="medium", vertical_alignment="bottom")
         with data:

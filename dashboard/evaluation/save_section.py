@@ -52,7 +52,10 @@ def save_section(comparison: ComparisonTable) -> None:
         with st.expander(f"History · {len(history)}"):
             st.dataframe(
                 [_past_row(past) for past in history], hide_index=True,
-                column_config={"replaced": st.column_config.DatetimeColumn("replaced (UTC)")},
+                column_config={
+                    "replaced": st.column_config.DatetimeColumn("replaced (UTC)"),
+                    "threshold": st.column_config.NumberColumn(format="%.3f"),
+                },
             )  # fmt: skip
 
 
@@ -70,13 +73,13 @@ def _save(comparison: ComparisonTable, name: str, bundle: BundleInfo, level: Poi
         comparison.evaluated.data.truth.n_studies,
     )  # fmt: skip
     if succeeds(lambda: save_point(bundle, level, point)):
-        show_success(f"{name} now calls at {point.threshold:.4f} ({point.rule}, {point.data}).")
+        show_success(f"{name} now calls at {point.threshold:.3f} ({point.rule}, {point.data}).")
 
 
 def _undo(name: str, bundle: BundleInfo, level: PointLevel) -> None:
     def undo() -> None:
         past = undo_point(bundle, level)
-        before = "no threshold" if past.entry is None else f"{past.entry.get('threshold', 0):.4f}"
+        before = "no threshold" if past.entry is None else f"{past.entry.get('threshold', 0):.3f}"
         show_success(f"{name} is back at {before}.", icon=":material/undo:")
 
     succeeds(undo)

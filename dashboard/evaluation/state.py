@@ -8,20 +8,46 @@ from typing import Any, Final
 
 import streamlit as st
 
-from dashboard.evaluation.view import VIEW_FIELDS, EvaluationView, from_query, to_query
-from dashboard.session import state
+from dashboard.evaluation.view import (
+    KNOWN,
+    READ,
+    VIEW_FIELDS,
+    EvaluationView,
+    from_query,
+    to_query,
+)
+from dashboard.session import link, state
 
 _VIEW: Final = "_evaluation"
 _LINK: Final = "_evaluation_link"
 _SHOWN: Final = "_evaluation_errors"
+_REPLACED: Final = "_replaced_"
+
+
+def enter_evaluation_view(check: Callable[[EvaluationView], None]) -> None:
+    """Take the view from a link that names another one; for the start of the page.
+
+    Callbacks and fragments do not read the URL: the browser sends the one it had when the user
+    moved a control, which may be older than the view.
+
+    Args:
+        check: Raises `LinkError` for a view that does not fit the data.
+
+    Raises:
+        LinkError: The link has an invalid value.
+    """
+    linked = {name: st.query_params[name] for name in VIEW_FIELDS if name in st.query_params}
+    if linked and linked != state.recall(_LINK):
+        for name in VIEW_FIELDS:
+            link.check(name, READ[name], KNOWN[name])
+        view = from_query(linked)
+        check(view)
+        state.remember(_VIEW, view)
+    keep_evaluation_view(evaluation_view())
 
 
 def evaluation_view() -> EvaluationView:
-    """The current view; a link that names another one takes precedence."""
-    linked = {name: st.query_params[name] for name in VIEW_FIELDS if name in st.query_params}
-    if linked and linked != state.recall(_LINK):
-        state.remember(_VIEW, from_query(linked))
-        state.remember(_LINK, linked)
+    """The current view."""
     return state.recall(_VIEW) or EvaluationView()
 
 
@@ -31,10 +57,7 @@ def keep_evaluation_view(view: EvaluationView) -> None:
     state.remember(_VIEW, view)
     state.remember(_LINK, query)
     for name in VIEW_FIELDS:
-        if name not in query:
-            st.query_params.pop(name, None)
-        elif st.query_params.get(name) != query[name]:
-            st.query_params[name] = query[name]
+        link.show(name, query.get(name))
 
 
 def control(key: str, value: object) -> None:
@@ -42,6 +65,32 @@ def control(key: str, value: object) -> None:
     missing = object()
     if state.recall(key, missing) != value:
         state.remember(key, value)
+
+
+def follow(key: str, value: float, *, within: float) -> None:
+    """Make a widget show a number that another widget also sets; call it before it is drawn.
+
+    The browser keeps reporting the previous number until the new one has reached it. Those
+    reports are remembered as outdated until it reports the new one.
+
+    Args:
+        key: Key of the widget.
+        value: Number to show.
+        within: Largest difference that is left as it is.
+    """
+    shown = state.recall(key)
+    target, outdated = state.recall(_REPLACED + key, (None, frozenset()))
+    if shown is not None and abs(shown - value) <= within and shown not in outdated:
+        state.remember(_REPLACED + key, (None, frozenset()))
+        return
+    state.remember(key, value)
+    state.remember(_REPLACED + key, (value, (outdated | {shown, target}) - {value, None}))
+
+
+def is_outdated(key: str) -> bool:
+    """Whether a widget of `follow` reports a number that was replaced; for its callback."""
+    _, outdated = state.recall(_REPLACED + key, (None, frozenset()))
+    return state.recall(key) in outdated
 
 
 def bound(

@@ -114,7 +114,7 @@ def _vertebra_row(
         ]  # fmt: skip
     else:
         cells = [
-            f"{threshold:.4f}", f"{counts.n_positive:,}", f"{counts.true_positives:,}",
+            f"{threshold:.3f}", f"{counts.n_positive:,}", f"{counts.true_positives:,}",
             f"{counts.false_negatives:,}", f"{counts.false_positives:,}", recall,
             f"{counts.precision:.3f}", none or f"{counts.f1:.3f}",
         ]  # fmt: skip
@@ -162,5 +162,5 @@ def _predictive(counts: ConfusionCounts, prevalence: float | None) -> list[str]:
 
 def _at(figures: LiveFigures) -> str:
     if len(figures.thresholds) == 1:
-        return f"at {figures.thresholds[0]:.4f}:"
+        return f"at {figures.thresholds[0]:.3f}:"
     return "at its seven thresholds:"

@@ -12,7 +12,13 @@ from core.constants import VERTEBRAE
 from core.evaluation.thresholds import RULE_MEANINGS
 from dashboard.evaluation.comparison import ComparisonTable, has_other_data
 from dashboard.evaluation.live_overlays import Slots, fill, fill_vertebrae
-from dashboard.evaluation.state import bound, control, evaluation_view, keep_evaluation_view
+from dashboard.evaluation.state import (
+    bound,
+    evaluation_view,
+    follow,
+    is_outdated,
+    keep_evaluation_view,
+)
 from dashboard.evaluation.tables import what_if_html
 from dashboard.evaluation.threshold_counts import RULE_OF, live_figures, pooled_figures
 from dashboard.evaluation.view import RULES, EvaluationView, RuleName, Thresholds
@@ -102,15 +108,15 @@ def _threshold(
     slider: DeltaGenerator, typed: DeltaGenerator, label: str, source_id: str, values: Thresholds,
     j: int,
 ) -> None:  # fmt: skip
-    """Draw the slider of a threshold, and a field to type it with more digits."""
+    """Draw the slider of a threshold, and a field to type it."""
     value = min(max(values[j], 0.0), 1.0)
     plain = "typed" if len(values) == 1 else f"typed for {VERTEBRAE[j]}"
     for widget, name, title, shown, digits in (
         (slider.slider, "slider", label, round(value, 3), "%.3f"),
-        (typed.number_input, "typed", plain, value, "%.5f"),
+        (typed.number_input, "typed", plain, value, "%.3f"),
     ):
         key = f"ev_{name}_{len(values)}_{j}"
-        control(key, shown)
+        follow(key, shown, within=STEP / 2 if name == "slider" else 0.0)
         widget(
             title, 0.0, 1.0, step=STEP, format=digits, key=key, on_change=_moved,
             args=(key, source_id, values, j),
@@ -151,9 +157,14 @@ def _rule_changed() -> None:
     keep_evaluation_view(replace(evaluation_view(), rule=rule, target=target, moved=()))
 
 
-def _moved(key: str, source_id: str, values: Thresholds, j: int) -> None:
+def _moved(key: str, source_id: str, drawn: Thresholds, j: int) -> None:
+    if is_outdated(key):
+        return
+    view = evaluation_view()
+    # Another slider may have moved since this one was drawn.
+    values = view.moved_of(source_id) or drawn
     moved = (*values[:j], float(state.recall(key)), *values[j + 1 :])
-    keep_evaluation_view(evaluation_view().with_moved(source_id, moved))
+    keep_evaluation_view(view.with_moved(source_id, moved))
 
 
 def _back(source_id: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Literal, get_args
 
 from core.constants import N_VERTEBRAE, VERTEBRAE
+from core.dataset.quality import FLAGS
 from core.evaluation.wrong_calls import ErrorKind
 from core.inference.aggregation import POOLINGS, Pooling
 from core.types import LevelName
@@ -94,7 +95,7 @@ def from_query(query: Mapping[str, str]) -> EvaluationView:
     found: dict[str, Any] = {}
     for field in fields(EvaluationView):
         text = query.get(field.name)
-        value = None if text is None else _READ[field.name](text)
+        value = None if text is None else READ[field.name](text)
         if value is not None:
             found[field.name] = value
     return EvaluationView(**found)
@@ -138,6 +139,11 @@ def _strings(text: str) -> tuple[str, ...] | None:
     return tuple(dict.fromkeys(part for part in text.split(",") if part)) or None
 
 
+def _flags(text: str) -> tuple[str, ...] | None:
+    found = _strings(text)
+    return found if found and set(found) <= {flag.column for flag in FLAGS} else None
+
+
 def _write_moved(moved: tuple[tuple[str, Thresholds], ...]) -> str:
     return ",".join(f"{model}*{'_'.join(map(repr, values))}" for model, values in moved)
 
@@ -148,9 +154,10 @@ def _moved(text: str) -> tuple[tuple[str, Thresholds], ...] | None:
         model, _, values = part.rpartition("*")
         numbers = [_number(value) for value in values.split("_")]
         known = tuple(n for n in numbers if n is not None and 0 <= n <= 1)
-        if model and len(known) == len(numbers) and len(known) in (1, N_VERTEBRAE):
-            found[model] = known
-    return tuple(sorted(found.items())) or None
+        if not model or len(known) != len(numbers) or len(known) not in (1, N_VERTEBRAE):
+            return None
+        found[model] = known
+    return tuple(sorted(found.items()))
 
 
 def _one_of(allowed: tuple[str, ...]) -> Callable[[str], str | None]:
@@ -171,7 +178,7 @@ _WRITE: Final[dict[str, Callable[[Any], str]]] = {
     "by_vertebra": lambda _: "1",
     "moved": _write_moved,
 }
-_READ: Final[dict[str, Callable[[str], Any]]] = {
+READ: Final[dict[str, Callable[[str], Any]]] = {
     "data": lambda text: text or None,
     "models": _strings,
     "level": _one_of(LEVELS),
@@ -180,7 +187,7 @@ _READ: Final[dict[str, Callable[[str], Any]]] = {
     "vertebra": _one_of(VERTEBRAE),
     "fold": _fold,
     "spacing": _spacing,
-    "without": _strings,
+    "without": _flags,
     "rule": _one_of(RULES),
     "target": _positive,
     "same_data": _yes,
@@ -190,3 +197,25 @@ _READ: Final[dict[str, Callable[[str], Any]]] = {
     "prevalence": _share,
     "errors": _one_of(get_args(ErrorKind)),
 }
+"""Reader of each field from its query parameter; None for a wrong value."""
+
+KNOWN: Final[dict[str, str]] = {
+    "data": "there is no such data",
+    "models": "it names no model",
+    "level": f"the levels are {', '.join(LEVELS)}",
+    "definition": f"the definitions are {', '.join(get_args(Definition))}",
+    "pooling": f"the poolings are {', '.join(POOLINGS)}",
+    "vertebra": "the vertebrae are C1 to C7",
+    "fold": "a fold is a number",
+    "spacing": "a range is two numbers of mm, the lower first, as in 0.5..1.5",
+    "without": f"the flags are {', '.join(flag.column for flag in FLAGS)}",
+    "rule": f"the rules are {', '.join(RULES)}",
+    "target": "a target is a number above 0",
+    "same_data": "only 1 chooses on the studies shown",
+    "by_vertebra": "only 1 sets one threshold per vertebra",
+    "focus": "there is no such model",
+    "moved": "thresholds are model*0.5, from 0 to 1, one or seven with _ between them",
+    "prevalence": "a prevalence is above 0 and below 1",
+    "errors": f"the kinds are {', '.join(get_args(ErrorKind))}",
+}
+"""What there is, for a wrong value of each query parameter."""

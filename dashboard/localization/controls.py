@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, cast
 
 import streamlit as st
@@ -10,6 +12,7 @@ import streamlit as st
 from core.inference.boxes.fusion import ScoreRule
 from core.inference.boxes.tracks import FusionMethod, FusionSettings
 from core.models.bundles import BundleInfo
+from dashboard.session import link, state
 from dashboard.studies.localizer import default_threshold, localizers
 
 METHODS: Final[dict[FusionMethod, str]] = {
@@ -17,6 +20,45 @@ METHODS: Final[dict[FusionMethod, str]] = {
 }  # fmt: skip
 RULES: Final[dict[ScoreRule, str]] = {"maximum": "Highest", "average": "Mean"}
 _START: Final = FusionSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class _Number:
+    """A slider: label, range, step, first value (None for that of the localiser) and help."""
+
+    label: str
+    low: float
+    high: float
+    step: float
+    start: float | None
+    help: str
+
+
+_NUMBERS: Final = {
+    "loc_score": _Number(
+        "Minimum score", 0.0, 1.0, 0.001, None,
+        "Boxes with a lower score are neither drawn nor counted. Starts at the operating point, "
+        "which was chosen on other studies.",
+    ),
+    "loc_iou": _Number(
+        "Fusion IoU", 0.1, 0.9, 0.05, _START.iou,
+        "Boxes that overlap by more are merged. For soft-NMS: the width of its Gaussian.",
+    ),
+    "loc_skip": _Number(
+        "Skip raw boxes below", 0.03, 0.6, 0.01, _START.skip_below,
+        "Raw boxes with a lower score are ignored.",
+    ),
+    "loc_neighbours": _Number(
+        "Weight of neighbouring slices", 0.0, 1.0, 0.1, _START.neighbour_weight,
+        "Weight of the boxes above and below; the slice itself has weight 1. Weighted fusion only.",
+    ),
+}  # fmt: skip
+_PARAMETERS: Final = {
+    "loc_bundle": "localiser", "loc_method": "fusion", "loc_rule": "score_rule",
+    "loc_score": "min_score", "loc_iou": "iou", "loc_skip": "skip", "loc_neighbours": "neighbours",
+}  # fmt: skip
+"""Query parameter of each control, by its key."""
+_SCORED: Final = "_loc_scored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +77,11 @@ class BoxChoice:
 
 
 def box_controls() -> BoxChoice | None:
-    """Draw the controls; None without a localiser."""
+    """Draw the controls; None without a localiser.
+
+    Raises:
+        LinkError: The URL has a wrong value.
+    """
     found = localizers()
     if not found:
         st.html(
@@ -44,45 +90,36 @@ def box_controls() -> BoxChoice | None:
         )
         return None
     names = {bundle.config.name: bundle for bundle in found}
+    _enter(names)
     with st.container(key="loc_controls", horizontal=True, vertical_alignment="bottom"):
-        name = st.selectbox("Localiser", list(names), key="loc_bundle", width=280)
+        name = st.selectbox(
+            "Localiser", list(names), key="loc_bundle", width=280, persist_state="session"
+        )
         method = st.segmented_control(
-            "Fusion", list(METHODS), default="wbf", required=True, key="loc_method",
+            "Fusion", list(METHODS), required=True, key="loc_method", persist_state="session",
             format_func=lambda one: METHODS[one],
             help="Weighted fusion averages overlapping boxes of both passes and of neighbouring "
             "slices; NMS keeps the best and drops the rest; soft-NMS lowers the rest.",
         )  # fmt: skip
         rule = st.segmented_control(
-            "Score of a fused box", list(RULES), default=_START.score_rule, required=True,
+            "Score of a fused box", list(RULES), required=True, persist_state="session",
             key="loc_rule", format_func=lambda one: RULES[one], disabled=method != "wbf",
             help="Weighted fusion only. The mean, as in the paper, favours boxes that all passes "
             "and slices agree on; with the highest, one confident pass is enough.",
         )  # fmt: skip
     bundle = names[name]
+    _enter_score(bundle)
     columns = st.columns(4, gap="medium")
-    with columns[0]:
-        threshold = st.slider(
-            "Minimum score", 0.0, 1.0, round(default_threshold(bundle), 2), 0.01, key="loc_score",
-            help="Boxes with a lower score are neither drawn nor counted. Starts at the operating "
-            "point, which was chosen on other studies.",
-        )  # fmt: skip
-    with columns[1]:
-        iou = st.slider(
-            "Fusion IoU", 0.1, 0.9, _START.iou, 0.05, key="loc_iou",
-            help="Boxes that overlap by more are merged. For soft-NMS: the width of its Gaussian.",
-        )  # fmt: skip
-    with columns[2]:
-        skip = st.slider(
-            "Skip raw boxes below", 0.03, 0.6, _START.skip_below, 0.01, key="loc_skip",
-            help="Raw boxes with a lower score are ignored.",
-        )  # fmt: skip
-    with columns[3]:
-        neighbours = st.slider(
-            "Weight of neighbouring slices", 0.0, 1.0, _START.neighbour_weight, 0.1,
-            key="loc_neighbours",
-            help="Weight of the boxes above and below; the slice itself has weight 1. Weighted "
-            "fusion only.",
-        )  # fmt: skip
+    numbers = [
+        column.slider(
+            one.label, one.low, one.high, step=one.step, key=key, help=one.help,
+            persist_state="session", format="%.3f" if one.step < 0.01 else "%.2f",
+        )
+        for column, (key, one) in zip(columns, _NUMBERS.items(), strict=True)
+    ]  # fmt: skip
+    threshold, iou, skip, neighbours = numbers
+    for key, parameter in _PARAMETERS.items():
+        link.show(parameter, str(state.recall(key)))
     settings = FusionSettings(
         method=cast("FusionMethod", method or "wbf"),
         iou=iou,
@@ -91,3 +128,31 @@ def box_controls() -> BoxChoice | None:
         neighbour_weight=neighbours,
     )
     return BoxChoice(bundle, settings, threshold)
+
+
+def _enter(names: Mapping[str, BundleInfo]) -> None:
+    """Give the controls the values in the URL, or their first ones."""
+    known = {"loc_bundle": names, "loc_method": METHODS, "loc_rule": RULES}
+    start = {"loc_bundle": next(iter(names)), "loc_method": "wbf", "loc_rule": _START.score_rule}
+    for key, values in known.items():
+        parameter, there = _PARAMETERS[key], ", ".join(values)
+        link.check(parameter, _among(values), f"there are {there}")
+        link.choose(key, parameter, _among(values), start[key])
+        if state.recall(key) not in values:
+            state.remember(key, start[key])
+    for key, one in _NUMBERS.items():
+        parameter, read = _PARAMETERS[key], partial(link.number, low=one.low, high=one.high)
+        link.check(parameter, read, f"it is a number from {one.low:g} to {one.high:g}")
+        link.choose(key, parameter, read, one.start)
+
+
+def _enter_score(bundle: BundleInfo) -> None:
+    """Start the minimum score at the operating point of another localiser."""
+    digest = bundle.config.weights_sha256
+    if state.recall("loc_score") is None or state.recall(_SCORED, digest) != digest:
+        state.remember("loc_score", default_threshold(bundle))
+    state.remember(_SCORED, digest)
+
+
+def _among(known: Collection[str]) -> Callable[[str], str | None]:
+    return lambda text: text if text in known else None

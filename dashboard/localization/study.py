@@ -51,7 +51,7 @@ def _viewers(
     left, right = st.columns(2, gap="medium")
     for place, key, title, boxes in (
         (left, BEFORE, f"Before fusion · {len(before)} raw boxes", before),
-        (right, AFTER, f"After fusion · {len(after)} boxes with score ≥ {least:g}", after),
+        (right, AFTER, f"After fusion · {len(after)} boxes with score ≥ {least:.3f}", after),
     ):
         with place:
             st.markdown(f"**{title}**")

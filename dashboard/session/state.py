@@ -9,6 +9,7 @@ from typing import Any, Final
 import streamlit as st
 
 from core.dataset.study_table import StudyFilter
+from dashboard.session import link
 from dashboard.session.urls import slice_number
 
 SLICE_KEY: Final = "slice"
@@ -27,6 +28,9 @@ SEARCH_KEY: Final = "dataset_search"
 UPLOAD_KEY: Final = "_upload"
 VERTEBRA_QUERY: Final = "vertebra"
 
+ROW_CLICKS: Final = ("single-row", "single-cell")
+"""Selection mode of a table whose rows open something: a click on any cell counts."""
+
 _ENTERED: Final = "_entered_study"
 _POINTS: Final = "_entered_points"
 _SESSION: Final = "_session"
@@ -41,13 +45,19 @@ def session_name() -> str:
     return st.session_state.setdefault(_SESSION, uuid.uuid4().hex)
 
 
-def choose_from_url(key: str, known: Sequence[str]) -> None:
+def choose_from_url(key: str, known: Sequence[str], what: str) -> None:
     """Choose what the URL names, unless something is chosen already.
 
     Args:
         key: Name in the URL and key of the picker.
-        known: What can be chosen; an unknown choice is forgotten.
+        known: What can be chosen; an unknown choice of before is forgotten.
+        what: Holds what can be chosen, in words.
+
+    Raises:
+        LinkError: The URL names something unknown.
     """
+    if key not in st.session_state:
+        link.check_one_of(key, known, what)
     chosen = st.session_state.get(key, st.query_params.get(key))
     if chosen in known:
         st.session_state[key] = chosen
@@ -120,16 +130,23 @@ def go_to_slice(index: int) -> None:
 
 def show_slice_in_url() -> None:
     """Make the URL a link to the slice on show."""
-    set_query(SLICE_KEY, str(current_slice()))
+    link.show(SLICE_KEY, str(current_slice()))
 
 
 def enter_points(bundle: str, *, patient: float, vertebra: float) -> None:
-    """Set the threshold sliders to a bundle's operating points when the bundle changes."""
+    """Set the threshold sliders to a bundle's operating points when the bundle changes.
+
+    The first time, the thresholds in the URL take precedence.
+    """
     points = (bundle, patient, vertebra)
     drawn = {PATIENT_THRESHOLD_KEY, VERTEBRA_THRESHOLD_KEY} <= st.session_state.keys()
     if st.session_state.get(_POINTS) != points or not drawn:
+        first = _POINTS not in st.session_state
         st.session_state[_POINTS] = points
         reset_thresholds()
+        if first:
+            for key in (PATIENT_THRESHOLD_KEY, VERTEBRA_THRESHOLD_KEY):
+                st.session_state[key] = link.value(key, link.share, st.session_state[key])
 
 
 def reset_thresholds() -> None:
@@ -140,7 +157,9 @@ def reset_thresholds() -> None:
 
 
 def thresholds() -> tuple[float, float]:
-    """Current patient and vertebra threshold."""
+    """Current patient and vertebra threshold; the URL becomes a link to them."""
+    for key in (PATIENT_THRESHOLD_KEY, VERTEBRA_THRESHOLD_KEY):
+        link.show(key, repr(float(st.session_state[key])))
     return (
         float(st.session_state[PATIENT_THRESHOLD_KEY]),
         float(st.session_state[VERTEBRA_THRESHOLD_KEY]),
@@ -195,13 +214,24 @@ def run_is_linked() -> bool:
 def choose_run(run_id: str | None) -> None:
     """Show this run in the runs section; None for the first."""
     st.session_state[RUN_KEY] = run_id
+    if run_id is None:
+        link.show(RUN_KEY, None)
 
 
 def clicked_row(table: str) -> int | None:
-    """Index of the row that was clicked in a table; for the table's callback."""
+    """Index of the row that was clicked in a table, anywhere in it; for the table's callback.
+
+    The table's selection mode is `ROW_CLICKS`.
+    """
     event = st.session_state.get(table) or {}
-    rows = event.get("selection", {}).get("rows", [])
+    selection = event.get("selection", {})
+    rows = selection.get("rows", []) or [row for row, _ in selection.get("cells", [])]
     return int(rows[0]) if rows else None
+
+
+def start_with(key: str, value: object) -> None:
+    """Give a widget its first value; one that the page or a link sets must have no default."""
+    st.session_state.setdefault(key, value)
 
 
 def recall(key: str, default: Any = None) -> Any:  # noqa: ANN401 - any remembered value
@@ -222,7 +252,7 @@ def query(names: Sequence[str]) -> dict[str, str]:
 def show_query(names: Sequence[str], values: Mapping[str, str]) -> None:
     """Make the URL hold these values, and none of the other names."""
     for name in names:
-        set_query(name, values.get(name))
+        link.show(name, values.get(name))
 
 
 def studies_filter(data_set: str) -> tuple[StudyFilter, int] | None:
@@ -297,12 +327,4 @@ def linked_vertebra(names: Sequence[str]) -> str | None:
 
 
 def _slice_from_url(n_slices: int) -> int | None:
-    return slice_number(st.query_params.get(SLICE_KEY, ""), n_slices)
-
-
-def set_query(name: str, value: str | None) -> None:
-    """Set a query parameter of the URL; None removes it."""
-    if value is None:
-        st.query_params.pop(name, None)
-    elif st.query_params.get(name) != value:
-        st.query_params[name] = value
+    return link.value(SLICE_KEY, lambda text: slice_number(text, n_slices), None)

@@ -6,6 +6,7 @@ from functools import partial
 
 import streamlit as st
 
+from core.constants import VERTEBRAE
 from core.inference.study_scores import StudyScores
 from core.models.operating_points import DEFAULT_THRESHOLD, operating_point
 from core.models.pairs import BundlePair
@@ -18,7 +19,7 @@ from core.visualization.scene import (
 )
 from core.visualization.scene_surfaces import PackedParts
 from dashboard.background.thread_jobs import Job
-from dashboard.session import state
+from dashboard.session import link, state
 from dashboard.spine_3d.details import scene_details
 from dashboard.spine_3d.files import scene_files
 from dashboard.spine_3d.routes import INFOS, SCENES, ServedInfo, ServedScene
@@ -103,7 +104,10 @@ def _scene(
     packed = job.future.result()
     info = whole_info(info, packed)
     second_renderer(packed, info, volume, failure=events.failed)
-    chosen = events.chosen or (info.suspect.name if info.suspect else None)
+    if events.chosen is not None:
+        link.show(state.VERTEBRA_QUERY, events.chosen if events.chosen in VERTEBRAE else None)
+    linked = state.linked_vertebra(VERTEBRAE)
+    chosen = events.chosen or linked or (info.suspect.name if info.suspect else None)
     scene_details(study, packed, info, scores, chosen, choice.record, threshold)
     scene_files(packed, info, volume)
 

@@ -12,6 +12,7 @@ import streamlit as st
 
 from core.errors import DataRootError
 from dashboard.session.urls import PAGES
+from dashboard.studies.cohort import all_bundles
 from dashboard.studies.current_set import current_cohort
 from dashboard.tour import state
 from dashboard.tour.presenter import presenter_switch
@@ -35,7 +36,7 @@ def follow_tour(page: st.Page, pages: Pages) -> None:
     if asked is None:
         return
     stop = stop_at(asked)
-    query = stop_query(asked, _study())
+    query = _known_models(stop_query(asked, _study()))
     if state.tour_place() is None and page.url_path == stop.page:
         # A saved link also holds the settings of the page.
         query |= state.linked_query()
@@ -75,6 +76,13 @@ def tour_start(label: str = "Take the tour: seven stops for a class") -> None:
         width="stretch",
         query_params=stop_query(1, None),
     )
+
+
+def _known_models(query: dict[str, str]) -> dict[str, str]:
+    """The query without models that this installation lacks."""
+    known = {f"bundle.{bundle.folder.name}" for bundle in all_bundles()}
+    models = [name for name in query.pop("models", "").split(",") if name in known]
+    return query | ({"models": ",".join(models)} if models else {})
 
 
 def _study() -> str | None:

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import streamlit as st
 
-from dashboard.session.state import TRUTH_KEY, set_query
+from dashboard.session import link
+from dashboard.session.state import TRUTH_KEY
 from dashboard.tour.stops import TOUR_KEY, Controls, stop_number
 
 PRESENT_KEY: Final = "present"
@@ -97,7 +98,7 @@ def leave_tour() -> bool:
 
 def show_stop_in_url(number: int | None) -> None:
     """Make the URL a link to a stop; None removes the tour from the URL."""
-    set_query(TOUR_KEY, None if number is None else str(number))
+    link.show(TOUR_KEY, None if number is None else str(number))
 
 
 def linked_query() -> dict[str, str]:
@@ -116,12 +117,12 @@ def present(on: bool) -> None:
     """Turn the presenter layout on or off; for callbacks."""
     st.session_state[_PRESENTS] = on
     # The URL as well: it still holds the previous layout and would turn it on again.
-    set_query(PRESENT_KEY, "1" if on else None)
+    link.show(PRESENT_KEY, "1" if on else None)
 
 
 def show_layout_in_url() -> None:
     """Make a link to the page open in the current layout."""
-    set_query(PRESENT_KEY, "1" if presents() else None)
+    link.show(PRESENT_KEY, "1" if presents() else None)
 
 
 def _settable() -> dict[str, Any]:

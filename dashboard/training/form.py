@@ -18,7 +18,7 @@ from dashboard.session.wording import duration
 from dashboard.training import run_processes
 from dashboard.training.curves import schedule_figure
 from dashboard.training.form_choices import data_roots, data_size, vertebra_bundles
-from dashboard.training.form_fields import FIELDS, FormField
+from dashboard.training.form_fields import FIELDS, START_SIZE, FormField
 from dashboard.training.run_form import config_from, fold_choices, form_values, known_paces
 from dashboard.widgets.frame import figures_list, panel_title
 from dashboard.widgets.notices import show_error, succeeds
@@ -30,7 +30,7 @@ ALWAYS_OPEN = ("What to train", "Data")
 @st.fragment
 def training_form() -> None:
     """Draw the form and the plan of a run, and start it."""
-    preparation = SlicePreparation(size=192)
+    preparation = SlicePreparation(size=START_SIZE)
     defaults = RunConfig(task="fracture", data_root=settings().data_root, preparation=preparation)
     state.fill_form(form_values(defaults))
     with st.container(key="training_form"):
@@ -169,10 +169,10 @@ def section_switch(sections: Sequence[str]) -> str:
     if state.run_is_linked():
         state.show_section("Runs")
     state.enter_section()
+    state.start_with(state.TRAINING_SECTION_KEY, sections[0])
     return st.segmented_control(
         "Part of the page",
         sections,
-        default=sections[0],
         required=True,
         key=state.TRAINING_SECTION_KEY,
         label_visibility="collapsed",

@@ -10,9 +10,10 @@ from typing import Final
 import pandas as pd
 import streamlit as st
 
+from core.config import RunConfig
 from core.training.run_list import RunSummary, read_log_tail, read_metrics
 from dashboard.background.processes import OUTPUT_FILE
-from dashboard.session import state
+from dashboard.session import link, state
 from dashboard.session.access import may_change
 from dashboard.session.wording import ago, literal, number
 from dashboard.training import run_processes
@@ -43,8 +44,14 @@ STATE_NAMES: Final = {
 
 
 def runs_section() -> None:
-    """List the runs and show the selected one."""
+    """List the runs and show the selected one.
+
+    Raises:
+        LinkError: The URL names a run that does not exist.
+    """
     runs = run_processes.all_runs()
+    if state.recall(state.RUN_KEY) is None:
+        link.check_one_of(state.RUN_KEY, [run.run_id for run in runs], "this installation")
     if not runs:
         blank(
             "No run yet. Under “New run”, choose a task and a backbone and start a training; it "
@@ -62,7 +69,7 @@ def _live(was_alive: bool) -> bool:
         return False
     _table(runs)
     chosen = state.chosen_of(state.RUN_KEY, [run.run_id for run in runs])
-    state.set_query(state.RUN_KEY, chosen)
+    link.show(state.RUN_KEY, chosen)
     run = next(run for run in runs if run.run_id == chosen)
     _detail(run, members_of(run, runs))
     return True
@@ -78,7 +85,7 @@ def _table(runs: Sequence[RunSummary]) -> None:
         _rows(runs),
         key=_TABLE,
         on_select=choose,
-        selection_mode="single-row",
+        selection_mode=state.ROW_CLICKS,
         hide_index=True,
         height=min(38 + 35 * len(runs), 285),
         column_config={
@@ -187,11 +194,11 @@ def run_actions(run: RunSummary) -> None:
             _act(run_processes.stop_run, run, f"Run {run.run_id} was asked to stop.")
         if run.can_resume and st.button("Resume", icon=":material/play_arrow:", type="primary"):
             _act(run_processes.resume_run, run, f"Run {run.run_id} was resumed.")
-        if run.config is not None:
-            st.button(
-                "Duplicate", icon=":material/content_copy:", on_click=_duplicate, args=(run,),
-                help="Open the form with this run's values.",
-            )  # fmt: skip
+        if run.config is not None and st.button(
+            "Duplicate", icon=":material/content_copy:",
+            help="Open the form with this run's values.",
+        ):  # fmt: skip
+            _duplicate(run.config)
         if not run.is_alive:
             _delete_button(run)
 
@@ -205,10 +212,11 @@ def _delete_button(run: RunSummary) -> None:
             _act(run_processes.delete_run, run, f"Run {run.run_id} was deleted.")
 
 
-def _duplicate(run: RunSummary) -> None:
-    if run.config is not None:
-        state.fill_form(form_values(run.config), overwrite=True)
-        state.show_section("New run")
+def _duplicate(config: RunConfig) -> None:
+    state.fill_form(form_values(config), overwrite=True)
+    state.show_section("New run")
+    # The form is outside the fragment that refreshes the runs.
+    st.rerun(scope="app")
 
 
 def _act(action: Callable[[RunSummary], None], run: RunSummary, message: str) -> None:

@@ -6,12 +6,17 @@ import streamlit as st
 
 from core.models.bundles import BundleInfo
 from core.models.pairs import DEFAULT_NAMES, BundlePair, preferred_fracture_bundle
+from dashboard.session import link, state
 from dashboard.studies.bundle_figures import headline
 from dashboard.studies.cohort import all_bundles
 
 
 def bundle_picker() -> BundlePair | None:
-    """Let the user choose a bundle for each task; None if one is missing."""
+    """Let the user choose a bundle for each task; None if one is missing.
+
+    Raises:
+        LinkError: The URL names a bundle that does not exist.
+    """
     known = all_bundles()
     fracture = [bundle for bundle in known if bundle.config.gives_fractures]
     found = {
@@ -38,15 +43,19 @@ def bundle_picker() -> BundlePair | None:
 
 def _choose(label: str, task: str, available: list[BundleInfo], default: str) -> BundleInfo:
     by_name = {bundle.folder.name: bundle for bundle in available}
-    names = list(by_name)
+    key, name = f"{task}_bundle", f"{task}_network"
+    link.check_one_of(name, by_name, f"the list of {task} networks")
+    link.choose(key, name, lambda text: text if text in by_name else None, default)
+    if state.recall(key) not in by_name:
+        state.remember(key, next(iter(by_name)))
     chosen = st.selectbox(
         label,
-        names,
-        index=names.index(default) if default in by_name else 0,
+        list(by_name),
         format_func=lambda name: _label(by_name[name]),
-        key=f"{task}_bundle",
+        key=key,
         persist_state="session",
     )
+    link.show(name, chosen)
     return by_name[chosen]
 
 

@@ -11,7 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import CSpineError, DataRootError
 from core.types import StudyRecord
-from dashboard.session import state
+from dashboard.session import link, state
 from dashboard.session.access import may_browse
 from dashboard.session.typed_path import typed_path
 from dashboard.studies.cohort import CurrentDataSet
@@ -53,10 +53,11 @@ def study_picker() -> StudyChoice | None:
     # Below the row: a message next to the widgets would squeeze them.
     messages = st.container()
     with row:
+        offered = [COHORT, FOLDER, UPLOAD] if may_browse() else [COHORT, UPLOAD]
+        state.start_with("source", COHORT)
         source = st.segmented_control(
             "Source",
-            [COHORT, FOLDER, UPLOAD] if may_browse() else [COHORT, UPLOAD],
-            default=COHORT,
+            offered,
             required=True,
             key="source",
             persist_state="session",
@@ -70,7 +71,11 @@ def study_picker() -> StudyChoice | None:
 
 
 def open_choice(choice: StudyChoice | None) -> OpenStudy | None:
-    """Read the chosen series; on bad input show the error and return None."""
+    """Read the chosen series; on bad input show the error and return None.
+
+    Raises:
+        LinkError: The URL names a slice that the series does not have.
+    """
     if choice is None:
         return None
     try:
@@ -79,7 +84,8 @@ def open_choice(choice: StudyChoice | None) -> OpenStudy | None:
     except CSpineError as error:
         show_error(error, icon=":material/folder_off:")
         return None
-    state.set_query(state.STUDY_KEY, choice.record.study_id if choice.record else None)
+    link.check_slice(study.volume.n_slices)
+    link.show(state.STUDY_KEY, choice.record.study_id if choice.record else None)
     return study
 
 
@@ -106,7 +112,7 @@ def _cohort_study(messages: DeltaGenerator) -> StudyChoice | None:
     if linked is not None:
         records[linked.study_id] = linked
     numbers = {study_id: number for number, study_id in enumerate(records, start=1)}
-    state.choose_from_url(state.STUDY_KEY, list(records))
+    state.choose_from_url(state.STUDY_KEY, list(records), "the data set")
     chosen = st.selectbox(
         _label(cohort),
         list(records),
@@ -117,7 +123,7 @@ def _cohort_study(messages: DeltaGenerator) -> StudyChoice | None:
     )
     data_set = current_set()
     shown = None if data_set is None or data_set.in_use else data_set.key
-    state.set_query(state.DATA_SET_KEY, shown)
+    link.show(state.DATA_SET_KEY, shown)
     synthetic = cohort.synthetic or (linked is not None and chosen == linked.study_id)
     return StudyChoice(records[chosen].folder, records[chosen], synthetic)
 

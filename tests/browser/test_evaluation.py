@@ -88,3 +88,27 @@ def test_a_threshold_moves_everything_and_its_link_restores_it(browser, evaluati
         page.screenshot(path=artifacts / f"evaluation_{width}_{scheme}.png")
     assert page.get_by_test_id("stException").count() == 0
     page.context.close()
+
+
+@pytest.mark.parametrize("pause_ms", [50, 200])
+def test_key_presses_at_any_pace_leave_slider_and_box_at_one_threshold(
+    browser, evaluation_url, pause_ms
+):
+    page = browser.new_context(viewport={"width": 1440, "height": 1000}).new_page()
+    page.goto(f"{evaluation_url}/evaluation?moved=bundle.fracture_type1_made*0.394")
+    expect(page.locator(".lab-what-if")).to_be_visible(timeout=FIRST_TIME_MS)
+    expect(page.locator(".st-key-ev_csv_out")).to_be_visible(timeout=FIRST_TIME_MS)
+    settle(page)
+    slider, box = page.get_by_role("slider").first, page.locator(".st-key-ev_typed_1_0 input")
+    slider.focus()
+    for key, threshold in (("ArrowLeft", 0.384), ("ArrowRight", 0.394), ("ArrowLeft", 0.384)):
+        for _ in range(10):
+            page.keyboard.press(key)
+            page.wait_for_timeout(pause_ms)
+        expect(slider).to_have_value(f"{threshold:g}")
+        expect(box).to_have_value(f"{threshold:.3f}")
+        expect(page).to_have_url(re.compile(rf"moved=.*\*{threshold:g}(&|$)"))
+        settle(page)
+        expect(slider).to_have_value(f"{threshold:g}")
+        expect(box).to_have_value(f"{threshold:.3f}")
+    page.context.close()

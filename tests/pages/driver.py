@@ -54,6 +54,18 @@ def wait_for(app: AppTest, condition: Callable[[], object]) -> None:
         app.run()
 
 
+def expect_refused(app: AppTest, name: str, value: str) -> None:
+    """The page names a wrong value of its link and opens nothing."""
+    assert not app.exception
+    (error,) = (one.value for one in app.error)
+    assert f"“{name}”" in error
+    assert value[:20].lstrip("-") in error
+    assert app.button(key="link_without")
+    assert not app.selectbox or name not in ("study", "data")
+    assert not app.get("bidi_component")
+    assert not app.dataframe
+
+
 def html(app: AppTest) -> str:
     """All HTML on the page but the stylesheet."""
     parts = [element.proto.body for element in app.get("html")]

@@ -72,11 +72,8 @@ def test_overview_and_the_presenters_note_show_the_chosen_set(two_sets):
     assert "<dt>studies</dt><dd>2</dd>" in html(app)
 
 
-def test_a_link_names_the_data_set_and_an_unknown_one_is_no_error(two_sets):
+def test_a_link_names_the_data_set(two_sets):
     app = open_page("preprocessing", data="cohort-single", study=MADE)
     assert not app.exception
     assert "<span>1 study</span>" in html(app)
     assert study_box(app).value == MADE
-    app = open_page("preprocessing", data="../../etc")
-    assert not app.exception
-    assert study_box(app).value == FRACTURED

@@ -99,17 +99,6 @@ def test_a_link_opens_its_study_at_its_slice(at_work):
     assert viewer(app)["goTo"]["slice"] == 2
 
 
-@pytest.mark.parametrize("slice_text", ["-1", "99999999", "x", "٣"])
-def test_a_link_to_nowhere_is_ignored(at_work, slice_text):
-    app = open_page("overview")
-    app.switch_page("../pages/diagnosis.py")
-    app.query_params["study"] = "1.2.unknown"
-    app.query_params["slice"] = slice_text
-    app.run()
-    assert not app.exception
-    assert app.selectbox(key="study").value == FRACTURED
-
-
 @pytest.mark.parametrize("typed", ["/no/such/folder", "/etc/hostname", "a\0b", "x" * 5000])
 def test_a_bad_folder_is_one_sentence_and_the_page_stays(at_work, typed):
     app = open_page("diagnosis")

@@ -14,9 +14,10 @@ from streamlit.testing.v1 import AppTest
 from core.config import Settings
 from core.evaluation.tables.score_files import read_score_table, read_truth_table
 from dashboard.evaluation.sources import find_sources
+from dashboard.evaluation.view import VIEW_FIELDS
 from dashboard.session.wording import literal
 from tests.dashboard.made_predictions import NAMES, SHIPPED_POINT, write_predictions_place
-from tests.pages.driver import APP, html
+from tests.pages.driver import APP, expect_refused, html
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +120,7 @@ def test_the_operating_point_is_saved_and_taken_back(place):
     app = open_evaluation()
     app.slider(key="ev_slider_1_0").set_value(0.25).run()
     app.button(key="ev_save").click().run()
-    assert "0.2500 (set by hand" in app.success[0].value
+    assert "0.250 (set by hand" in app.success[0].value
     saved = json.loads(file.read_text())
     assert saved["patient"]["threshold"] == 0.25
     assert saved["patient"]["data"] == "Held-out synthetic cohort, 24 studies"
@@ -201,3 +202,22 @@ def test_a_broken_table_is_one_sentence(place):
     (place / "checkpoints" / NAMES[0] / "predictions" / "held_out.parquet").write_bytes(b"no")
     app = open_evaluation()
     assert "cannot be read as Parquet" in app.error[0].value
+
+
+WRONG = {
+    "data": ["nowhere"], "models": ["bundle.none", f"bundle.{NAMES[0]},bundle.none"],
+    "level": ["body"], "definition": ["x"], "pooling": ["sum"], "vertebra": ["C0"],
+    "fold": ["x", "-1"], "spacing": ["2..1", "1"], "without": ["flag_none"], "rule": ["best"],
+    "target": ["0", "x"], "same_data": ["0"], "by_vertebra": ["yes"], "focus": ["bundle.none"],
+    "moved": ["bundle.none*0.5", f"bundle.{NAMES[0]}*1.5", f"bundle.{NAMES[0]}*0.1_0.2"],
+    "prevalence": ["0", "1.5"], "errors": ["some"],
+}  # fmt: skip
+
+
+def test_every_parameter_of_a_link_is_tried():
+    assert set(WRONG) == set(VIEW_FIELDS)
+
+
+@pytest.mark.parametrize(("name", "value"), [(n, text) for n in WRONG for text in WRONG[n]])
+def test_a_wrong_value_in_a_link_is_named_and_nothing_opens(place, name, value):
+    expect_refused(open_evaluation(**{name: value}), name, value)

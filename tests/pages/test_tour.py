@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from core.constants import NOT_FOR_CLINICAL_USE, SYNTHETIC_WARNING
 from dashboard.tour.stops import STOPS
 from tests.dashboard.workplace import FRACTURED
@@ -77,14 +75,6 @@ def test_a_stop_opens_on_its_subject(at_work):
 def test_a_link_to_a_stop_turns_to_its_page(at_work):
     app = open_page("overview", tour="6")
     assert (stop(app), title(app)) == ("One patient", "Diagnosis")
-
-
-@pytest.mark.parametrize("text", ["0", "8", "99", "one", "-1", "1.5", "²"])
-def test_a_link_to_no_stop_is_an_ordinary_link(at_work, text):
-    app = open_page("training", tour=text)
-    assert not app.exception
-    assert stop(app) is None
-    assert title(app) == "Training"
 
 
 def test_leaving_restores_what_the_tour_and_the_class_have_changed(at_work):

@@ -7,6 +7,7 @@ import shutil
 import time
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from core.config import RunConfig
@@ -15,7 +16,7 @@ from core.training.paces import keep_pace
 from core.training.runs import RunFolder
 from core.training.schedule import Pace
 from dashboard.training import run_processes
-from dashboard.training.form_fields import FIELDS
+from dashboard.training.form_fields import FIELDS, START_SIZE
 from tests.pages.driver import APP, html, open_page
 
 
@@ -191,13 +192,29 @@ def test_a_crashed_run_offers_to_resume(at_work, launched):
     assert launched == [run.folder]
 
 
-def test_duplicating_fills_the_form(at_work, launched):
+def test_a_new_run_starts_from_the_defaults_that_it_names(at_work, launched):
+    app = open_page("training")
+    size = next(one for group in FIELDS.values() for one in group if one.key == "size")
+    assert field(app, "number_input", "size").value == START_SIZE
+    assert size.default.startswith(f"{START_SIZE},")
+
+
+def test_duplicating_fills_the_form(at_work, launched, monkeypatch):
     made_run(at_work, "one", backbone="resnet50", epochs=7, fold="all")
     app = section(open_page("training"), "Runs")
+    reruns, rerun = [], st.rerun
+
+    def noted(**options):
+        reruns.append(options)
+        rerun(**options)
+
+    # In a browser the button is in a fragment that the form is outside of.
+    monkeypatch.setattr(st, "rerun", noted)
     button(app, "Duplicate").click().run()
     assert field(app, "selectbox", "backbone").value == "resnet50"
     assert field(app, "number_input", "epochs").value == 7
     assert "all" in field(app, "selectbox", "fold").value
+    assert reruns == [{"scope": "app"}]
 
 
 def test_deleting_needs_a_second_click(at_work, launched):

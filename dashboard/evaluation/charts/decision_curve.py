@@ -36,7 +36,7 @@ def decision_figure(
                 mode="lines",
                 line={"color": styles[name].color, "dash": styles[name].dash, "width": 2},
                 hovertemplate=(
-                    f"<b>{chart_text(name)}</b><br>threshold %{{x:.2f}}<br>net benefit %{{y:.4f}}"
+                    f"<b>{chart_text(name)}</b><br>threshold %{{x:.3f}}<br>net benefit %{{y:.4f}}"
                     "<extra></extra>"
                 ),
             )

@@ -85,7 +85,7 @@ def curve_trace(
         width: Width of the line, px.
     """
     points = curve.points
-    threshold = ["above all" if np.isinf(value) else f"{value:.4g}" for value in points.thresholds]
+    threshold = ["above all" if np.isinf(value) else f"{value:.3f}" for value in points.thresholds]
     missed = points.n_positive - points.true_positives
     columns = (threshold, points.true_positives, points.false_positives, missed)
     return go.Scatter(

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import get_args
 from urllib.parse import parse_qsl, urlencode
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +12,7 @@ from core.evaluation.wrong_calls import ErrorKind
 from core.inference.aggregation import POOLINGS
 from dashboard.evaluation.view import (
     LEVELS,
+    READ,
     RULES,
     Definition,
     EvaluationView,
@@ -62,9 +64,10 @@ def test_nonsense_in_a_link_is_a_default_never_an_error(query):
     assert from_query(to_query(view)) == view
 
 
-def test_a_moved_threshold_outside_0_to_1_or_of_the_wrong_number_is_dropped():
-    query = {"moved": "bundle.a*1.5,bundle.b*0.1_0.2,bundle.c*0.25"}
-    assert from_query(query).moved == (("bundle.c", (0.25,)),)
+@pytest.mark.parametrize("wrong", ["bundle.a*1.5", "bundle.b*0.1_0.2", "*0.5"])
+def test_a_moved_threshold_outside_0_to_1_or_of_the_wrong_number_is_wrong(wrong):
+    assert READ["moved"](f"{wrong},bundle.c*0.25") is None
+    assert READ["moved"]("bundle.c*0.25") == (("bundle.c", (0.25,)),)
 
 
 def test_moving_one_model_leaves_the_others():

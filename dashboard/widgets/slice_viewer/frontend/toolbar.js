@@ -100,7 +100,7 @@ class Toolbar {
       parts.push([lanes, "vertebra visible on the slice", "fill wide"]);
     }
     if (ribbon.threshold !== null) {
-      parts.push(["currentColor", `operating point ${ribbon.threshold.toFixed(2)}`, "dash"]);
+      parts.push(["currentColor", `operating point ${ribbon.threshold.toFixed(3)}`, "dash"]);
     }
     parts.push([current, "current slice", "fill"]);
     row.append(name, ...parts.map((part) => this.swatch(...part)));
