@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -14,6 +15,7 @@ from core.config import (
     TASK_FACTS,
     BackboneName,
     PreparedConfig,
+    Settings,
     SlicePreparation,
     TaskFacts,
     TaskName,
@@ -25,6 +27,8 @@ WEIGHTS_FILE: Final = "model.safetensors"
 CONFIG_FILE: Final = "config.json"
 METRICS_FILE: Final = "metrics.json"
 OPERATING_POINTS_FILE: Final = "operating_points.json"
+TEAM_POINTS_FOLDER: Final = "operating_points"
+"""Folder below `var/`: bundles in git are never written to by an installation."""
 MODEL_CARD_FILE: Final = "MODEL_CARD.md"
 COHORTS_FOLDER: Final = "cohorts"
 """Next to the bundles: truth of the cohorts that they were scored on."""
@@ -154,12 +158,14 @@ class BundleInfo:
         config: Content of `config.json`.
         metrics: Content of `metrics.json`, None if there is none.
         operating_points: Content of `operating_points.json`, None if there is none.
+        team_points: Operating points that this installation uses instead, None if there are none.
     """
 
     folder: Path
     config: BundleConfig
     metrics: dict[str, Any] | None = None
     operating_points: dict[str, Any] | None = None
+    team_points: dict[str, Any] | None = None
 
     @property
     def weights_file(self) -> Path:
@@ -188,7 +194,18 @@ def read_bundle(folder: Path) -> BundleInfo:
         config=config,
         metrics=read_json_object(folder / METRICS_FILE),
         operating_points=read_json_object(folder / OPERATING_POINTS_FILE),
+        team_points=read_json_object(team_points_file(config)),
     )
+
+
+def team_points_file(config: BundleConfig) -> Path:
+    """File of the operating points that this installation has set for a network.
+
+    Its name holds the digest of the weights: points of other weights do not count.
+    """
+    folder = Settings().cspine_var / TEAM_POINTS_FOLDER
+    name = re.sub(r"[^\w.-]", "-", config.name)
+    return folder / f"{name}-{config.weights_sha256[:12]}.json"
 
 
 def list_bundles(checkpoints: Path) -> list[BundleInfo]:

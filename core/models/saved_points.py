@@ -1,4 +1,4 @@
-"""Operating points in a bundle: saved with their origin, listed and undone."""
+"""Operating points that a team sets: saved with their origin, listed and undone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 
 from core.constants import VERTEBRAE
 from core.errors import BundleError
-from core.models.bundles import CONFIG_FILE, OPERATING_POINTS_FILE, read_json_object
+from core.models.bundles import read_json_object
 from core.system import atomic_files
 
 HISTORY: Final = "history"
@@ -28,6 +28,7 @@ class SavedPoint:
         data: Description of the data it was chosen on.
         per_vertebra: Thresholds by vertebra name C1..C7; None for the shared one.
         asked: Parameter of the rule; None for rules without one.
+        by: Who saves it; "" where that is unknown.
     """
 
     threshold: float
@@ -35,6 +36,7 @@ class SavedPoint:
     data: str
     per_vertebra: Mapping[str, float] | None = None
     asked: float | None = None
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class PastPoint:
 
     Attributes:
         level: The level.
-        entry: Its entry in the file; None if there was none.
+        entry: Its entry in the file; None if the shipped one was used.
         replaced: Time of the replacement, ISO 8601 in UTC.
     """
 
@@ -52,20 +54,20 @@ class PastPoint:
     replaced: str
 
 
-def save_operating_point(folder: Path, level: PointLevel, point: SavedPoint) -> None:
+def save_operating_point(file: Path, level: PointLevel, point: SavedPoint) -> None:
     """Make `point` the level's operating point; the previous one goes to the history.
 
     Args:
-        folder: Folder of the bundle.
+        file: `core.models.bundles.team_points_file` of the network.
         level: The level.
         point: The new operating point.
 
     Raises:
-        BundleError: The folder is not a bundle, its file is damaged, or the point is invalid.
+        BundleError: The file is damaged, or the point is invalid.
         StorageError: The file cannot be written.
     """
     _check(point)
-    content = _read(folder)
+    content = _read(file)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     past = {"level": level, "entry": content.get(level), "replaced": now}
     entry: dict[str, Any] = {
@@ -76,30 +78,29 @@ def save_operating_point(folder: Path, level: PointLevel, point: SavedPoint) -> 
     }
     if point.asked is not None:
         entry["asked"] = point.asked
+    if point.by:
+        entry["by"] = point.by
     if point.per_vertebra is not None:
         entry["per_vertebra"] = dict(point.per_vertebra)
-    history = [*_history(content, folder), past][-HISTORY_LIMIT:]
-    atomic_files.write_json(
-        folder / OPERATING_POINTS_FILE, content | {level: entry, HISTORY: history}
-    )
+    history = [*_history(content, file), past][-HISTORY_LIMIT:]
+    atomic_files.write_json(file, content | {level: entry, HISTORY: history})
 
 
-def undo_operating_point(folder: Path, level: PointLevel) -> PastPoint:
+def undo_operating_point(file: Path, level: PointLevel) -> PastPoint:
     """Restore the level's operating point before the last save.
 
     Returns:
         The restored point.
 
     Raises:
-        BundleError: Nothing was saved at this level, the folder is not a bundle, or its file is
-            damaged.
+        BundleError: Nothing was saved at this level, or the file is damaged.
         StorageError: The file cannot be written.
     """
-    content = _read(folder)
-    history = _history(content, folder)
+    content = _read(file)
+    history = _history(content, file)
     place = next((k for k in reversed(range(len(history))) if history[k].get("level") == level), -1)
     if place < 0:
-        raise BundleError(f"{folder.name} has no saved {level} threshold to undo.")
+        raise BundleError(f"{file.stem} has no saved {level} threshold to undo.")
     past = history.pop(place)
     if past.get("entry") is None:
         content.pop(level, None)
@@ -108,19 +109,19 @@ def undo_operating_point(folder: Path, level: PointLevel) -> PastPoint:
     content[HISTORY] = history
     if not history:
         del content[HISTORY]
-    atomic_files.write_json(folder / OPERATING_POINTS_FILE, content)
+    atomic_files.write_json(file, content)
     return PastPoint(level, past.get("entry"), str(past.get("replaced", "")))
 
 
-def point_history(folder: Path, level: PointLevel) -> list[PastPoint]:
+def point_history(file: Path, level: PointLevel) -> list[PastPoint]:
     """List the level's previous points, the latest first.
 
     Raises:
-        BundleError: The folder is not a bundle or its file is damaged.
+        BundleError: The file is damaged.
     """
     return [
         PastPoint(level, past.get("entry"), str(past.get("replaced", "")))
-        for past in reversed(_history(_read(folder), folder))
+        for past in reversed(_history(_read(file), file))
         if past.get("level") == level
     ]
 
@@ -134,16 +135,12 @@ def _check(point: SavedPoint) -> None:
         raise BundleError("Thresholds for the vertebrae must name each of C1..C7 once.")
 
 
-def _read(folder: Path) -> dict[str, Any]:
-    if not (folder / CONFIG_FILE).is_file():
-        raise BundleError(f"{folder} has no {CONFIG_FILE}; name a bundle's folder.")
-    return read_json_object(folder / OPERATING_POINTS_FILE) or {}
+def _read(file: Path) -> dict[str, Any]:
+    return read_json_object(file) or {}
 
 
-def _history(content: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
+def _history(content: dict[str, Any], file: Path) -> list[dict[str, Any]]:
     history = content.get(HISTORY, [])
     if not isinstance(history, list) or not all(isinstance(past, dict) for past in history):
-        raise BundleError(
-            f"{folder / OPERATING_POINTS_FILE}: history is not a list of objects; restore it."
-        )
+        raise BundleError(f"{file}: history is not a list of objects; restore it.")
     return list(history)

@@ -63,5 +63,5 @@ def point_line(level: str, point: SavedOperatingPoint) -> str:
 
 
 def _point(point: SavedOperatingPoint) -> str:
-    rule = f"bundle's operating point, {point.rule}" if point.rule else "no operating point"
+    rule = f"operating point, {point.rule}, {point.origin}" if point.rule else "no operating point"
     return f"{point.threshold:.3f} ({rule})"

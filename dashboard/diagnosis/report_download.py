@@ -20,7 +20,7 @@ def report_download(
 ) -> None:
     """Offer the report as HTML and PDF; it is written on request."""
     st.caption(
-        "One file with the calls at the bundles' operating points, probabilities, pictures, heat "
+        "One file with the calls at the operating points, probabilities, pictures, heat "
         "maps and the versions of the networks."
     )
     with st.container(horizontal=True):

@@ -73,7 +73,7 @@ def _patient_card(
 
 def _threshold_slider(label: str, key: str, point: SavedOperatingPoint) -> None:
     origin = (
-        f"operating point {point.threshold:.3f}, {point.rule}"
+        f"operating point {point.threshold:.3f}, {point.rule}, {point.origin}"
         if point.rule
         else "0.5, as the bundle has no operating point"
     )

@@ -1,10 +1,10 @@
-"""Operating points that the dashboard saves to a bundle."""
+"""Operating points that the dashboard saves for a network."""
 
 from __future__ import annotations
 
 from core.constants import VERTEBRAE
 from core.errors import BundleError
-from core.models.bundles import BundleInfo
+from core.models.bundles import BundleInfo, team_points_file
 from core.models.saved_points import (
     PastPoint,
     PointLevel,
@@ -15,7 +15,7 @@ from core.models.saved_points import (
 )
 from dashboard.evaluation.threshold_counts import ChosenThresholds
 from dashboard.evaluation.view import Thresholds
-from dashboard.session.access import check_allowed
+from dashboard.session.access import check_allowed, user_name
 
 BY_HAND = "set by hand"
 
@@ -45,18 +45,19 @@ def point_to_save(
         data=data,
         per_vertebra=dict(zip(VERTEBRAE, thresholds, strict=True)) if many else None,
         asked=asked,
+        by=user_name(),
     )
 
 
 def save_point(bundle: BundleInfo, level: PointLevel, point: SavedPoint) -> None:
-    """Save an operating point to a bundle.
+    """Save an operating point for a network, over the shipped one.
 
     Raises:
         BundleError: The dashboard is read-only, or as `save_operating_point` describes.
         StorageError: The file cannot be written.
     """
     _check_allowed()
-    save_operating_point(bundle.folder, level, point)
+    save_operating_point(team_points_file(bundle.config), level, point)
 
 
 def undo_point(bundle: BundleInfo, level: PointLevel) -> PastPoint:
@@ -67,13 +68,13 @@ def undo_point(bundle: BundleInfo, level: PointLevel) -> PastPoint:
         StorageError: The file cannot be written.
     """
     _check_allowed()
-    return undo_operating_point(bundle.folder, level)
+    return undo_operating_point(team_points_file(bundle.config), level)
 
 
 def past_points(bundle: BundleInfo, level: PointLevel) -> list[PastPoint]:
     """Previous operating points of a level, the latest first; none if the file is unreadable."""
     try:
-        return point_history(bundle.folder, level)
+        return point_history(team_points_file(bundle.config), level)
     except BundleError:
         return []
 

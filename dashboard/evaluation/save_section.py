@@ -1,4 +1,4 @@
-"""Saving an operating point to its bundle, and undoing it."""
+"""Saving an operating point for a network, and undoing it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dashboard.widgets.notices import show_success, succeeds
 
 @st.fragment
 def save_section(comparison: ComparisonTable) -> None:
-    """Let the user save the active model's thresholds to its bundle; nothing if read-only."""
+    """Let the user save the active model's thresholds; nothing if read-only."""
     if not may_change():
         return
     view = evaluation_view()
@@ -25,7 +25,8 @@ def save_section(comparison: ComparisonTable) -> None:
     bundle = comparison.models[name].bundle
     title(
         "Save this operating point",
-        "Diagnosis and the command line use the thresholds saved in a bundle.",
+        "Diagnosis, 3D, reports and the command line of this installation use it instead of the "
+        "shipped one, which stays as it is.",
     )
     if bundle is None:
         st.caption(literal(f"{name} is not a bundle, so nothing can be saved to it."))
@@ -79,7 +80,8 @@ def _save(comparison: ComparisonTable, name: str, bundle: BundleInfo, level: Poi
 def _undo(name: str, bundle: BundleInfo, level: PointLevel) -> None:
     def undo() -> None:
         past = undo_point(bundle, level)
-        before = "no threshold" if past.entry is None else f"{past.entry.get('threshold', 0):.3f}"
+        entry = past.entry
+        before = "the shipped threshold" if entry is None else f"{entry.get('threshold', 0):.3f}"
         show_success(f"{name} is back at {before}.", icon=":material/undo:")
 
     succeeds(undo)
@@ -89,7 +91,8 @@ def _past_row(past: PastPoint) -> dict[str, object]:
     entry = past.entry or {}
     return {
         "threshold": entry.get("threshold"),
-        "rule": entry.get("rule", "none"),
+        "rule": entry.get("rule", "shipped" if past.entry is None else "none"),
         "data": entry.get("data", ""),
+        "by": entry.get("by", ""),
         "replaced": past.replaced,
     }

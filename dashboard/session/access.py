@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 from collections.abc import Callable, Mapping
 from typing import Literal
@@ -55,6 +56,18 @@ def role_by_cookies(cookies: Mapping[str, str]) -> Role | None:
         ConfigError: The login is not the one that was decided at the start.
     """
     return _role_of(lambda: _claims(cookies))
+
+
+def user_name() -> str:
+    """Who the user whose page is being drawn is: e-mail or name, or this machine's user."""
+    claims = identity()
+    for claim in ("email", "name"):
+        if claims is not None and claims.get(claim):
+            return str(claims[claim])
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return "an operator"
 
 
 def may_change() -> bool:

@@ -114,15 +114,15 @@ def _bundle_check(folder: Path) -> None:
 
 
 def _points_write(folder: Path, k: int) -> None:
-    if k == 1:
-        save_bundle(folder / "made", _MODEL, _bundle_config(1))
-    save_operating_point(folder / "made", "patient", SavedPoint(k % 100 / 100, "set by hand", "x"))
+    save_operating_point(
+        folder / "made.json", "patient", SavedPoint(k % 100 / 100, "set by hand", "x")
+    )
 
 
 def _points_check(folder: Path) -> None:
-    content = json.loads((folder / "made" / "operating_points.json").read_text())
+    content = json.loads((folder / "made.json").read_text())
     assert 0 <= content["patient"]["threshold"] < 1
-    point_history(folder / "made", "patient")
+    point_history(folder / "made.json", "patient")
 
 
 def _store_write(folder: Path, k: int) -> None:

@@ -13,6 +13,8 @@ from streamlit.testing.v1 import AppTest
 
 from core.config import Settings
 from core.evaluation.tables.score_files import read_score_table, read_truth_table
+from core.models.bundles import read_bundle, team_points_file
+from core.models.operating_points import operating_point
 from dashboard.evaluation.sources import find_sources
 from dashboard.evaluation.view import VIEW_FIELDS
 from dashboard.session.wording import literal
@@ -115,8 +117,16 @@ def test_slices_are_judged_by_masks_or_by_boxes(place, level):
         assert app.query_params["definition"] == "boxed"
 
 
-def test_the_operating_point_is_saved_and_taken_back(place):
-    file = place / "checkpoints" / NAMES[0] / "operating_points.json"
+def team_file(place):
+    """Where the team's points of the first model are kept."""
+    return team_points_file(read_bundle(place / "checkpoints" / NAMES[0]).config)
+
+
+def test_the_operating_point_is_saved_over_the_shipped_one_and_taken_back(place):
+    shipped = place / "checkpoints" / NAMES[0] / "operating_points.json"
+    before = shipped.read_bytes()
+    file = team_file(place)
+    assert file.is_relative_to(place / "var")
     app = open_evaluation()
     app.slider(key="ev_slider_1_0").set_value(0.25).run()
     app.button(key="ev_save").click().run()
@@ -124,14 +134,20 @@ def test_the_operating_point_is_saved_and_taken_back(place):
     saved = json.loads(file.read_text())
     assert saved["patient"]["threshold"] == 0.25
     assert saved["patient"]["data"] == "Held-out synthetic cohort, 24 studies"
+    used = operating_point(read_bundle(shipped.parent), "patient")
+    assert used.threshold == 0.25
+    assert re.fullmatch(r"set by .+ on \d{4}-\d\d-\d\d", used.origin)
     app.button(key="ev_undo").click().run()
-    assert json.loads(file.read_text()) == {"patient": SHIPPED_POINT}
+    assert "the shipped threshold" in app.success[0].value
+    assert shipped.read_bytes() == before
+    used = operating_point(read_bundle(shipped.parent), "patient")
+    assert (used.threshold, used.origin) == (SHIPPED_POINT["threshold"], "shipped")
 
 
 def test_a_rule_is_saved_with_what_it_was_chosen_on(place):
     app = open_evaluation(rule="sensitivity", target="0.9")
     app.button(key="ev_save").click().run()
-    saved = json.loads((place / "checkpoints" / NAMES[0] / "operating_points.json").read_text())
+    saved = json.loads(team_file(place).read_text())
     entry = saved["patient"]
     assert (entry["rule"], entry["asked"]) == ("target sensitivity", 0.9)
     assert entry["data"] == "Training cohort, out of fold"

@@ -36,7 +36,7 @@ def test_the_curves_are_drawn_where_the_counts_say(drawn):
     ]  # fmt: skip
     (pr,) = [t for t in pr_figure([drawn]).data if t.name == "a"]
     assert pr.y[0] == 1
-    assert pr.customdata[2].tolist() == ["0.8", 2, 1, 1]
+    assert pr.customdata[2].tolist() == ["0.800", 2, 1, 1]
 
 
 def test_a_band_stops_where_no_replicate_reached(drawn):

@@ -73,7 +73,10 @@ def test_a_field_without_words_has_none():
 
 def test_defaults_and_bounds_are_those_of_the_config():
     fields = {field.key: field for group in FIELDS.values() for field in group}
-    assert fields["size"].explanation == "Side of the square input of the network. Default: 512."
+    assert (
+        fields["size"].explanation
+        == "Side of the square input of the network. Default: 192, or 512 in a config file."
+    )
     assert (fields["size"].low, fields["size"].high) == (32, 1024)
     assert fields["pct_start"].default == "0.3"
     assert "1e-4 for fractures" in fields["max_lr"].explanation
