@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, cast
+from typing import Final
 
 import streamlit as st
 
@@ -121,9 +121,9 @@ def box_controls() -> BoxChoice | None:
     for key, parameter in _PARAMETERS.items():
         link.show(parameter, str(state.recall(key)))
     settings = FusionSettings(
-        method=cast("FusionMethod", method or "wbf"),
+        method=method or "wbf",
         iou=iou,
-        score_rule=cast("ScoreRule", rule or _START.score_rule),
+        score_rule=rule or _START.score_rule,
         skip_below=skip,
         neighbour_weight=neighbours,
     )

@@ -170,7 +170,7 @@ def section_switch(sections: Sequence[str]) -> str:
         state.show_section("Runs")
     state.enter_section()
     state.start_with(state.TRAINING_SECTION_KEY, sections[0])
-    return st.segmented_control(
+    chosen = st.segmented_control(
         "Part of the page",
         sections,
         required=True,
@@ -178,3 +178,4 @@ def section_switch(sections: Sequence[str]) -> str:
         label_visibility="collapsed",
         persist_state="session",
     )
+    return chosen or sections[0]
