@@ -19,10 +19,13 @@ def report(
     device: Device = "auto",
 ) -> None:
     """Write the scores of one study, with pictures, as HTML or PDF."""
-    from core.models.pairs import choose_pair
+    from core.models.bundles import with_team_points
+    from core.models.pairs import BundlePair, choose_pair
     from core.report.write import write_report
 
-    pair = choose_pair(Settings().checkpoints, bundle or [])
+    settings = Settings()
+    found = choose_pair(settings.checkpoints, bundle or [])
+    pair = BundlePair(found.vertebra, with_team_points(found.fracture, settings.cspine_var))
     with progress_bar("prediction", "slice") as progress:
         write_report(study, out, pair, device=device, progress=progress)
     typer.echo(f"Report in {out}")

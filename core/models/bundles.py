@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -15,7 +15,6 @@ from core.config import (
     TASK_FACTS,
     BackboneName,
     PreparedConfig,
-    Settings,
     SlicePreparation,
     TaskFacts,
     TaskName,
@@ -194,22 +193,44 @@ def read_bundle(folder: Path) -> BundleInfo:
         config=config,
         metrics=read_json_object(folder / METRICS_FILE),
         operating_points=read_json_object(folder / OPERATING_POINTS_FILE),
-        team_points=read_json_object(team_points_file(config)),
     )
 
 
-def team_points_file(config: BundleConfig) -> Path:
-    """File of the operating points that this installation has set for a network.
+def team_points_file(var: Path, config: BundleConfig) -> Path:
+    """File of the operating points that an installation has set for a network.
 
     Its name holds the digest of the weights: points of other weights do not count.
+
+    Args:
+        var: Folder of the installation's own data.
+        config: Config of the network's bundle.
     """
-    folder = Settings().cspine_var / TEAM_POINTS_FOLDER
     name = re.sub(r"[^\w.-]", "-", config.name)
-    return folder / f"{name}-{config.weights_sha256[:12]}.json"
+    return var / TEAM_POINTS_FOLDER / f"{name}-{config.weights_sha256[:12]}.json"
 
 
-def list_bundles(checkpoints: Path) -> list[BundleInfo]:
-    """Read all bundles below a folder, by name; invalid ones are left out with a logged warning."""
+def with_team_points(bundle: BundleInfo, var: Path) -> BundleInfo:
+    """A bundle with the operating points that an installation has set.
+
+    Args:
+        bundle: The bundle as shipped.
+        var: Folder of the installation's own data.
+
+    Raises:
+        BundleError: The installation's file is damaged.
+    """
+    file = team_points_file(var, bundle.config)
+    return replace(bundle, team_points=read_json_object(file))
+
+
+def list_bundles(checkpoints: Path, var: Path | None = None) -> list[BundleInfo]:
+    """Read all bundles below a folder, by name; invalid ones are left out with a logged warning.
+
+    Args:
+        checkpoints: Folder of bundles.
+        var: Folder of the installation's own data, whose operating points are used; None for the
+            shipped ones.
+    """
     if not checkpoints.is_dir():
         return []
     found: list[BundleInfo] = []
@@ -217,7 +238,8 @@ def list_bundles(checkpoints: Path) -> list[BundleInfo]:
         if not folder.is_dir() or folder.name.startswith(".") or folder.name in _NO_BUNDLES:
             continue
         try:
-            found.append(read_bundle(folder))
+            bundle = read_bundle(folder)
+            found.append(bundle if var is None else with_team_points(bundle, var))
         except BundleError as error:
             _log.warning("Bundle left out: %s", error)
     return found

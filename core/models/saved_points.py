@@ -58,7 +58,7 @@ def save_operating_point(file: Path, level: PointLevel, point: SavedPoint) -> No
     """Make `point` the level's operating point; the previous one goes to the history.
 
     Args:
-        file: `core.models.bundles.team_points_file` of the network.
+        file: From `core.models.bundles.team_points_file`.
         level: The level.
         point: The new operating point.
 

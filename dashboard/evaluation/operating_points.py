@@ -16,6 +16,7 @@ from core.models.saved_points import (
 from dashboard.evaluation.threshold_counts import ChosenThresholds
 from dashboard.evaluation.view import Thresholds
 from dashboard.session.access import check_allowed, user_name
+from dashboard.session.settings import settings
 
 BY_HAND = "set by hand"
 
@@ -57,7 +58,7 @@ def save_point(bundle: BundleInfo, level: PointLevel, point: SavedPoint) -> None
         StorageError: The file cannot be written.
     """
     _check_allowed()
-    save_operating_point(team_points_file(bundle.config), level, point)
+    save_operating_point(team_points_file(settings().cspine_var, bundle.config), level, point)
 
 
 def undo_point(bundle: BundleInfo, level: PointLevel) -> PastPoint:
@@ -68,13 +69,13 @@ def undo_point(bundle: BundleInfo, level: PointLevel) -> PastPoint:
         StorageError: The file cannot be written.
     """
     _check_allowed()
-    return undo_operating_point(team_points_file(bundle.config), level)
+    return undo_operating_point(team_points_file(settings().cspine_var, bundle.config), level)
 
 
 def past_points(bundle: BundleInfo, level: PointLevel) -> list[PastPoint]:
     """Previous operating points of a level, the latest first; none if the file is unreadable."""
     try:
-        return point_history(team_points_file(bundle.config), level)
+        return point_history(team_points_file(settings().cspine_var, bundle.config), level)
     except BundleError:
         return []
 

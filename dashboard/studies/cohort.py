@@ -62,8 +62,8 @@ def find_cohort(root: Path | None = None) -> CurrentDataSet | None:
 
 
 def all_bundles() -> list[BundleInfo]:
-    """Every readable bundle, sorted by name."""
-    return list_bundles(settings().checkpoints)
+    """Every readable bundle with this installation's operating points, sorted by name."""
+    return list_bundles(settings().checkpoints, settings().cspine_var)
 
 
 def bundles(task: str) -> list[BundleInfo]:

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.config import Settings
 from core.evaluation.tables.score_files import read_score_table, read_truth_table
-from core.models.bundles import read_bundle, team_points_file
+from core.models.bundles import read_bundle, team_points_file, with_team_points
 from core.models.operating_points import operating_point
 from dashboard.evaluation.sources import find_sources
 from dashboard.evaluation.view import VIEW_FIELDS
@@ -119,7 +119,7 @@ def test_slices_are_judged_by_masks_or_by_boxes(place, level):
 
 def team_file(place):
     """Where the team's points of the first model are kept."""
-    return team_points_file(read_bundle(place / "checkpoints" / NAMES[0]).config)
+    return team_points_file(place / "var", read_bundle(place / "checkpoints" / NAMES[0]).config)
 
 
 def test_the_operating_point_is_saved_over_the_shipped_one_and_taken_back(place):
@@ -134,13 +134,13 @@ def test_the_operating_point_is_saved_over_the_shipped_one_and_taken_back(place)
     saved = json.loads(file.read_text())
     assert saved["patient"]["threshold"] == 0.25
     assert saved["patient"]["data"] == "Held-out synthetic cohort, 24 studies"
-    used = operating_point(read_bundle(shipped.parent), "patient")
+    used = operating_point(with_team_points(read_bundle(shipped.parent), place / "var"), "patient")
     assert used.threshold == 0.25
     assert re.fullmatch(r"set by .+ on \d{4}-\d\d-\d\d", used.origin)
     app.button(key="ev_undo").click().run()
     assert "the shipped threshold" in app.success[0].value
     assert shipped.read_bytes() == before
-    used = operating_point(read_bundle(shipped.parent), "patient")
+    used = operating_point(with_team_points(read_bundle(shipped.parent), place / "var"), "patient")
     assert (used.threshold, used.origin) == (SHIPPED_POINT["threshold"], "shipped")
 
 
