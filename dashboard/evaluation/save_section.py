@@ -25,8 +25,8 @@ def save_section(comparison: ComparisonTable) -> None:
     bundle = comparison.models[name].bundle
     title(
         "Save this operating point",
-        "Diagnosis, 3D and the reports of this installation use it instead of the shipped one, which "
-        "stays as it is.",
+        "Diagnosis, 3D and the reports of this installation use it instead of the shipped one, "
+        "which stays as it is.",
     )
     if bundle is None:
         st.caption(literal(f"{name} is not a bundle, so nothing can be saved to it."))
