@@ -5,6 +5,7 @@ SHELL := /bin/sh
 
 ADDRESS ?= 127.0.0.1
 PORT ?= 8501
+WORKERS ?= 1
 PYTHON ?=
 ARGS ?=
 export PYTHON
@@ -21,6 +22,7 @@ help:  ## list the targets
 	@echo
 	@echo "  RSNA_ROOT=/data make run     use the RSNA 2022 set instead of synthetic studies"
 	@echo "  make run PORT=8502           listen on another port"
+	@echo "  make run WORKERS=4           four server processes behind HAProxy"
 	@echo "  make test ARGS='-k boxes'    hand arguments to pytest (-n 0: one process; --cov measures coverage)"
 
 setup:  ## make .venv with the packages the program needs
@@ -30,7 +32,7 @@ setup-dev:
 	@$(bootstrap) scripts.install --dev
 
 run:  ## set up, prepare synthetic studies, open the dashboard
-	@$(bootstrap) scripts.launch --address "$(ADDRESS)" --port "$(PORT)"
+	@$(bootstrap) scripts.launch --address "$(ADDRESS)" --port "$(PORT)" --workers "$(WORKERS)"
 
 test: setup-dev  ## run all tests
 	@$(pytest) $(ARGS)

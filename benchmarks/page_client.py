@@ -82,9 +82,12 @@ class PageClient:
     ) -> None:
         self.page = Page()
         self.http = httpx.Client(
-            base_url=url, cookies=dict(cookies or {}), timeout=ANSWER_SECONDS,
+            base_url=url, timeout=ANSWER_SECONDS,
             limits=httpx.Limits(keepalive_expiry=KEEP_SECONDS),
         )  # fmt: skip
+        for name, value in (cookies or {}).items():
+            # With the host, so that the server can replace it.
+            self.http.cookies.set(name, value, domain=self.http.base_url.host)
         self.http.get("/_stcore/host-config").raise_for_status()
         self.http.get("/_stcore/health").raise_for_status()
         self._known: dict[str, ForwardMsg] = {}

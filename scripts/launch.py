@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 
 from scripts.install import ROOT, SetupError, install, venv_python
+from scripts.proxy import Endpoint, find_haproxy
+from scripts.workers import WorkerGroup, parse_workers, serve
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 EVERYWHERE = ("0.0.0.0", "::")
@@ -109,15 +111,33 @@ def dashboard_command(address: str, port: int) -> list[str]:
     """
     command = [str(venv_python()), "-m", "streamlit", "run", "streamlit_app.py"]
     command += ["--server.address", address, "--server.port", str(port)]
+    return command + server_options(address)
+
+
+def server_options(address: str) -> list[str]:
+    """Options of a server that browsers reach at an address.
+
+    Raises:
+        SetupError: ALLOWED_HOSTS is wrong.
+    """
+    options: list[str] = []
     for host in allowed_hosts(address):
-        command += ["--server.allowedHosts", host]
+        options += ["--server.allowedHosts", host]
     if limit := os.environ.get("MAX_UPLOAD_MIB"):
-        command += ["--server.maxUploadSize", limit]
-    return command
+        options += ["--server.maxUploadSize", limit]
+    return options
 
 
-def launch(address: str, port: int) -> int:
-    """Replace this process by the dashboard; return the exit status only if that fails.
+def check_ports(address: str, port: int, workers: int) -> None:
+    """Check the port of the dashboard and those of its workers, as `check_port` does."""
+    check_port(address, port)
+    if workers > 1:
+        for worker in WorkerGroup(Endpoint(address, port), workers).workers:
+            check_port(worker.host, worker.port)
+
+
+def launch(address: str, port: int, workers: int = 1) -> int:
+    """Replace this process by the dashboard, or supervise its workers; return the exit status.
 
     Raises:
         SetupError: Something on this machine prevents it.
@@ -125,16 +145,21 @@ def launch(address: str, port: int) -> int:
     own_data = check_data_root()
     check_visitors(address)
     # Before the long installation, and again after it.
-    check_port(address, port)
+    check_ports(address, port, workers)
+    if workers > 1:
+        find_haproxy()
     install(dev=False)
     os.chdir(ROOT)
     if not own_data:
         demo = subprocess.run([str(venv_python()), "-m", "core", "demo"], check=False)
         if demo.returncode != 0:
             return demo.returncode
-    check_port(address, port)
-    command = dashboard_command(address, port)
+    check_ports(address, port, workers)
     sys.stdout.flush()
+    if workers > 1:
+        public = Endpoint(address, port)
+        return serve(WorkerGroup(public, workers, str(venv_python()), server_options(address)))
+    command = dashboard_command(address, port)
     return os.execv(command[0], command)
 
 
@@ -143,9 +168,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--address", default="127.0.0.1")
     parser.add_argument("--port", default="8501")
-    arguments = parser.parse_args()
+    parser.add_argument("--workers", default="1")
+    given = parser.parse_args()
     try:
-        return launch(arguments.address, parse_port(arguments.port))
+        return launch(given.address, parse_port(given.port), parse_workers(given.workers))
     except SetupError as error:
         print(error, file=sys.stderr)
         return 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 import streamlit as st
@@ -16,7 +17,7 @@ from core.models.pairs import BundlePair
 from core.types import Progress, StudyRecord
 from dashboard.background.thread_jobs import Job, JobPool
 from dashboard.session.access import check_allowed
-from dashboard.studies.predictions import predict_stored, stored_scores
+from dashboard.studies.predictions import predict_stored, prediction_slot, stored_scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +59,16 @@ def start_batch(batch: StudyBatch) -> Job[None]:
         # Studies scored before are not counted: they take no time and would distort the estimate.
         unscored = [record for record in batch.records if not is_scored(record)]
         for number, record in enumerate(unscored):
-            progress(number, len(unscored))
-            try:
-                predict_stored(record.folder, batch.pair)
-            except CSpineError as error:
-                failures[record.study_id] = str(error)
+            wait = partial(progress, number, len(unscored))
+            wait()
+            with prediction_slot("batches", wait):
+                # Another server process may have scored it meanwhile.
+                if is_scored(record):
+                    continue
+                try:
+                    predict_stored(record.folder, batch.pair)
+                except CSpineError as error:
+                    failures[record.study_id] = str(error)
         progress(len(unscored), len(unscored))
 
     return _pool().submit(batch.key, work)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +25,7 @@ from dashboard.session.access import check_allowed
 from dashboard.session.settings import settings
 from dashboard.studies.cohort import bundles, files_signature
 from dashboard.studies.open_study import OpenStudy
+from dashboard.studies.predictions import prediction_slot
 from dashboard.studies.raw_boxes import find_raw, keep_raw, raw_file
 
 if TYPE_CHECKING:
@@ -156,10 +157,14 @@ def start_boxes(study: OpenStudy, bundle: BundleInfo) -> Job[None]:
     """
     check_allowed("look", PredictionsError, "to run networks")
     file = raw_file(study, bundle)
+    before = files_signature(file)
 
     def work(progress: Progress) -> None:
-        predictor = _predictor(str(bundle.folder), bundle.config.weights_sha256)
-        keep_raw(file, predictor.predict(study.volume, progress=progress))
+        with prediction_slot("boxes", partial(progress, 0, 0)):
+            # Another server process may have run it meanwhile.
+            if files_signature(file) == before:
+                predictor = _predictor(str(bundle.folder), bundle.config.weights_sha256)
+                keep_raw(file, predictor.predict(study.volume, progress=progress))
 
     return _pool().submit(file.stem, work)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from functools import lru_cache
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,7 @@ from core.inference.study_scores import StudyScores, score_study
 from core.models.bundles import read_bundle
 from core.models.pairs import BundlePair
 from core.prepared.series_digests import series_digest
+from core.system.shared_slots import shared_slot
 from core.types import Progress
 from dashboard.background.thread_jobs import Job, JobPool
 from dashboard.session.access import check_allowed
@@ -57,9 +60,13 @@ def start_prediction(study: OpenStudy, pair: BundlePair) -> Job[None]:
     """
     check_allowed("look", PredictionsError, "to run networks")
     folder = _predictions_folder(study, pair)
+    before = files_signature(folder / SLICES_FILE)
 
     def work(progress: Progress) -> None:
-        _predict(study, pair, folder, progress)
+        with prediction_slot("predictions", partial(progress, 0, 0)):
+            # Another server process may have predicted the study meanwhile.
+            if files_signature(folder / SLICES_FILE) == before:
+                _predict(study, pair, folder, progress)
 
     return _pool().submit(folder.name, work)
 
@@ -80,6 +87,18 @@ def predict_stored(folder: Path, pair: BundlePair) -> None:
     fingerprint = series_digest(folder, fingerprint_folder, settings().rsna_cache)
     study = OpenStudy(fingerprint, volume)
     _predict(study, pair, _predictions_folder(study, pair), lambda done, total: None)
+
+
+def prediction_slot(kind: str, on_wait: Callable[[], None]) -> AbstractContextManager[None]:
+    """Wait for one of the `max_predictions` slots that the server processes of a machine share.
+
+    Args:
+        kind: Kind of work; each kind has its own slots.
+        on_wait: Called while waiting; an exception that it raises ends the wait.
+    """
+    current = settings()
+    folder = current.rsna_cache / "slots"
+    return shared_slot(folder, kind, current.max_predictions, on_wait=on_wait)
 
 
 def _predict(study: OpenStudy, pair: BundlePair, folder: Path, progress: Progress) -> None:

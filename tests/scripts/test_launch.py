@@ -8,6 +8,7 @@ import pytest
 
 from scripts import launch
 from scripts.install import SetupError
+from scripts.workers import WorkerGroup
 
 
 @pytest.fixture
@@ -68,6 +69,37 @@ def test_with_a_data_root_no_synthetic_studies_are_made(
     monkeypatch.setattr(launch.os, "chdir", lambda _: None)
     launch.launch("127.0.0.1", 8501)
     assert served[0][5:9] == ["--server.address", "127.0.0.1", "--server.port", "8501"]
+
+
+def test_several_workers_are_supervised_with_the_options_of_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("RSNA_ROOT", str(tmp_path))
+    monkeypatch.setenv("ALLOWED_HOSTS", "lab.example.org")
+    checked: list[int] = []
+    monkeypatch.setattr(launch, "check_port", lambda _, port: checked.append(port))
+    monkeypatch.setattr(launch, "find_haproxy", lambda: "haproxy")
+    monkeypatch.setattr(launch, "install", lambda **_: None)
+    monkeypatch.setattr(launch.os, "chdir", lambda _: None)
+    served: list[WorkerGroup] = []
+    monkeypatch.setattr(launch, "serve", lambda group: served.append(group) or 0)
+    assert launch.launch("127.0.0.1", 8501, workers=2) == 0
+    (group,) = served
+    assert (str(group.public), group.count) == ("127.0.0.1:8501", 2)
+    assert "lab.example.org" in group.options
+    assert checked == [8501, 8502, 8503] * 2
+
+
+def test_a_missing_haproxy_is_reported_before_anything_is_installed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RSNA_ROOT", str(tmp_path))
+    monkeypatch.setenv("HAPROXY", "no-such-haproxy")
+    monkeypatch.setattr("sys.argv", ["launch", "--workers", "2"])
+    monkeypatch.setattr(launch, "check_port", lambda *_: None)
+    monkeypatch.setattr(launch, "install", lambda **_: pytest.fail("it installed"))
+    assert launch.main() == 2
+    assert "apt-get install haproxy" in capsys.readouterr().err
 
 
 def test_the_upload_limit_of_the_program_reaches_the_server(

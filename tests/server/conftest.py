@@ -20,6 +20,13 @@ ORIGIN = "http://127.0.0.1:8501"
 ISSUER = "https://id.lab.example/realms/lab"
 
 
+ROLES = {
+    "DASHBOARD_OPERATORS": "chief@lab.example",
+    "DASHBOARD_VIEWERS": "@lab.example, groups=students",
+    "DASHBOARD_ISSUER": ISSUER,
+}
+
+
 @dataclass(frozen=True)
 class LoginServer:
     """A running server that asks for a login.
@@ -61,20 +68,21 @@ def open_server(workplace, repo_root, tmp_path_factory) -> Iterator[str]:
 def login_server(workplace, repo_root, tmp_path_factory) -> Iterator[LoginServer]:
     """Asks for a login; operators by address, viewers by domain or group."""
     folder = tmp_path_factory.mktemp("login")
+    secrets = write_secrets(folder)
+    options = ("--secrets.files", str(secrets))
+    with serve(repo_root, workplace.environment | ROLES, folder / "log", extra=options) as url:
+        yield LoginServer(url, secrets)
+
+
+def write_secrets(folder: Path) -> Path:
+    """Write a secrets file with a login; the file."""
     secrets = folder / "secrets.toml"
     secrets.write_text(
         f'[auth]\nredirect_uri = "{ORIGIN}/oauth2callback"\ncookie_secret = "{SECRET}"\n'
         'client_id = "lab"\nclient_secret = "x"\n'
         'server_metadata_url = "http://127.0.0.1:9/.well-known/openid-configuration"\n'
     )
-    roles = {
-        "DASHBOARD_OPERATORS": "chief@lab.example",
-        "DASHBOARD_VIEWERS": "@lab.example, groups=students",
-        "DASHBOARD_ISSUER": ISSUER,
-    }
-    options = ("--secrets.files", str(secrets))
-    with serve(repo_root, workplace.environment | roles, folder / "log", extra=options) as url:
-        yield LoginServer(url, secrets)
+    return secrets
 
 
 @pytest.fixture(scope="session")

@@ -9,10 +9,11 @@ import threading
 import numpy as np
 import pytest
 
-from benchmarks.load_test import bring_own, load, server_at, shows_own
+from benchmarks.load_sessions import bring_own, load, shows_own
+from benchmarks.load_test import server_at
 from benchmarks.page_client import PageClient
 from core.system.atomic_files import is_temporary
-from tests.browser.server import serve
+from tests.browser.server import port_of, serve
 from tests.dashboard.workplace import FRACTURED, SOUND, Workplace
 
 
@@ -50,7 +51,7 @@ def test_two_servers_on_one_cache_serve_and_leave_each_others_files(own_place, r
             (of_second,) = held() - {of_first}
             _look_at_the_data_set((one, two))
             _check_store(own_place.var / "cache")
-            server_at(two).kill()
+            server_at(port_of(two)).kill()
         assert of_second.is_dir()
         with server("three") as three, PageClient(three) as third:
             assert "lab-header" in third.open("diagnosis").text()
