@@ -8,9 +8,9 @@ ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 RUN PIP_EXTRA_INDEX_URL=$TORCH_INDEX /venv/bin/pip install -r /tmp/requirements.txt -c /tmp/constraints.txt
 
 FROM python:3.11-slim-bookworm
-# vtk links against these; everything else is in the wheels.
+# vtk links against the libraries; HAProxy stands before several workers (WORKERS=4).
 RUN apt-get update -qq \
-    && apt-get install -y -qq --no-install-recommends libgl1 libxrender1 libglib2.0-0 \
+    && apt-get install -y -qq --no-install-recommends libgl1 libxrender1 libglib2.0-0 haproxy \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --create-home --uid 10001 lab \
     && mkdir -p /data /app \
@@ -24,6 +24,7 @@ COPY checkpoints checkpoints
 COPY configs configs
 COPY .streamlit/config.toml .streamlit/config.toml
 COPY streamlit_app.py pyproject.toml ./
+COPY scripts/__init__.py scripts/install.py scripts/proxy.py scripts/supervised.py scripts/workers.py scripts/
 COPY scripts/container_start.sh /usr/local/bin/container_start
 COPY scripts/container_health.py /usr/local/bin/container_health.py
 USER lab
