@@ -46,6 +46,8 @@ class Viewer {
 
   openStudy() {
     this.closeStudy();
+    // What failed for the pixels before, such as those of a server that has ended.
+    this.say("");
     const { data } = this;
     this.geometry = new Geometry(data);
     this.fetcher = new Fetcher(data.path, data.proof);
