@@ -13,7 +13,6 @@ import functools
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +34,7 @@ from core.cache.eviction import (
     touch,
 )
 from core.errors import StorageError
-from core.system.atomic_files import remedy_for
+from core.system.atomic_files import move_into_place, remedy_for, temporary_folder
 from core.system.disk_space import check_space
 from core.types import Store
 
@@ -152,14 +151,13 @@ def _put_in_place(
     sweep(entry.parent)
     needed = sum(array.nbytes for array in arrays.values())
     check_space(entry.parent, needed, store.keep_free_bytes)
-    temporary = Path(tempfile.mkdtemp(dir=entry.parent, prefix=BUILDING))
+    temporary = temporary_folder(entry.parent, BUILDING)
     try:
         _write(temporary, arrays, values)
-        temporary.chmod(0o755)
         with _locked_for_writing(store.folder, _STORE_LOCK):
             discard(entry)
             make_room(store, needed=entry_bytes(temporary))
-            temporary.rename(entry)
+            move_into_place(temporary, entry)
             # Opened under the lock, it cannot be evicted before it is held.
             opened = _open(entry)
     finally:

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import shutil
 import stat
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final
 
 from core.errors import ArchiveError, StorageError
+from core.system.atomic_files import move_into_place, temporary_folder
 
 MAX_ENTRIES: Final = 20_000
 MAX_DEPTH: Final = 24
@@ -52,15 +52,14 @@ def extract_dicom_archive(
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(dir=target.parent, prefix=".unpack-"))
+        staging = temporary_folder(target.parent, ".unpack-")
     except OSError as error:
         raise _storage_error(target, error) from error
     try:
         with _opened(archive) as source:
             _extract(source, staging, max_bytes, progress)
         try:
-            staging.chmod(0o755)
-            staging.replace(target)
+            move_into_place(staging, target)
         except OSError as error:
             raise _storage_error(target, error) from error
     finally:

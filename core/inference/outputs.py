@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import errno
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,10 +13,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from core.constants import VERTEBRAE
-from core.errors import PredictionsError
+from core.errors import PredictionsError, StorageError
 from core.inference.aggregation import aggregate, check_slice_predictions
-from core.inference.boxes.boxes_csv import write_boxes
-from core.system.atomic_files import write_json
+from core.inference.boxes.boxes_csv import BOXES_FILE, write_boxes
+from core.system.atomic_files import hidden_folder, move_into_place, sync_folder, write_json
 from core.system.parquet import read_parquet, write_parquet
 from core.types import FileBox, SlicePredictions
 
@@ -38,7 +40,7 @@ def write_predictions(
     folds: Mapping[str, int] | None = None,
     boxes: Mapping[str, Sequence[FileBox]] | None = None,
 ) -> None:
-    """Write the three files, each replaced atomically.
+    """Write the three files, which become visible together; other files in the folder stay.
 
     `slices.parquet` has one row per slice: study_id, slice_index, instance_number, z_mm, v_C1..v_C7
     and f_C1..f_C7 (float32), fold, model, fracture_type. `predictions.json` holds one object, or
@@ -65,9 +67,16 @@ def write_predictions(
     _check_studies_once([study.study_id for study in predictions], folder)
     summaries = [_summary(*pair) for pair in zip(predictions, seconds, strict=True)]
     table = pd.concat([_slice_rows(study, folds or {}) for study in predictions])
-    write_parquet(folder / SLICES_FILE, table)
-    write_boxes(folder, boxes or {})
-    write_json(folder / SUMMARY_FILE, summaries[0] if single else summaries)
+    with _together(folder) as staging:
+        write_parquet(staging / SLICES_FILE, table)
+        write_boxes(staging, boxes or {})
+        write_json(staging / SUMMARY_FILE, summaries[0] if single else summaries)
+
+
+def find_slices(folder: Path) -> Path | None:
+    """The `slices.parquet` of a folder that holds complete predictions; None otherwise."""
+    table = folder / SLICES_FILE
+    return table if table.is_file() and (folder / SUMMARY_FILE).is_file() else None
 
 
 def write_slices(
@@ -107,6 +116,48 @@ def read_slices(file: Path) -> list[SlicePredictions]:
         except PredictionsError as error:
             raise PredictionsError(f"{file}: {error}") from error
     return studies
+
+
+@contextmanager
+def _together(folder: Path) -> Iterator[Path]:
+    """Yield a hidden folder whose files replace those of the same names in `folder` at the end.
+
+    A new folder appears with all its files at once. An existing one may be a mount point or hold
+    other files, so it is not replaced: `predictions.json` is gone while its files change, and
+    `find_slices` finds no predictions.
+
+    Raises:
+        StorageError: The folder cannot be written.
+    """
+    is_new = not folder.exists()
+    try:
+        with hidden_folder(folder.parent if is_new else folder, folder.name) as staging:
+            yield staging
+            if not (is_new and _appears(staging, folder)):
+                _replace_files(staging, folder)
+    except OSError as error:
+        raise StorageError(
+            f"Cannot write {folder}: {error.strerror or 'the write failed'}; free some space or "
+            "choose a folder you can write to."
+        ) from error
+
+
+def _appears(staging: Path, folder: Path) -> bool:
+    """Rename the folder; False if another process has made `folder` in the meantime."""
+    try:
+        move_into_place(staging, folder)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            return False
+        raise
+    return True
+
+
+def _replace_files(staging: Path, folder: Path) -> None:
+    (folder / SUMMARY_FILE).unlink(missing_ok=True)
+    for name in (SLICES_FILE, BOXES_FILE, SUMMARY_FILE):
+        (staging / name).replace(folder / name)
+    sync_folder(folder)
 
 
 def _summary(study: SlicePredictions, seconds: float) -> dict[str, Any]:

@@ -150,7 +150,7 @@ def _new_folder(target: Path) -> Iterator[Path]:
         hidden.mkdir(parents=True)
         yield hidden
         shutil.rmtree(target, ignore_errors=True)
-        hidden.rename(target)
+        atomic_files.move_into_place(hidden, target)
     except OSError as error:
         raise StorageError(
             f"Cannot write {target}: {error.strerror or 'the write failed'}; free some space or "

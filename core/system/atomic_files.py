@@ -2,6 +2,7 @@
 
 A process that is killed while it writes leaves a hidden file behind. The operating system releases
 its lock on that file: by the lock and the file's age `sweep_leftovers` recognises abandoned files.
+The umask decides who may read what is written.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import errno
 import json
 import os
 import re
+import secrets
+import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,26 +32,22 @@ _TEMPORARY: Final = re.compile(r"\.(?P<target>.+)\.[a-z0-9_]{8}(?P<suffix>\.[^.]
 
 @contextlib.contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
-    """Yield a temporary path next to `target`; on success fsync it and rename it over `target`.
+    """Yield a temporary file next to `target`; on success rename it over `target`, durably.
 
     Raises:
         StorageError: The folder cannot be written or the disk is full.
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            dir=target.parent, prefix=f".{target.name}.", suffix=target.suffix
-        )
+        temporary, handle = _new_file(target)
     except OSError as error:
         raise _storage_error(target, error) from error
     handle = _claim(handle)
-    temporary = Path(name)
     try:
         yield temporary
         with temporary.open("rb+") as stream:
             os.fsync(stream.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(target)
+        move_into_place(temporary, target)
     except OSError as error:
         raise _storage_error(target, error) from error
     finally:
@@ -58,28 +56,125 @@ def atomic_path(target: Path) -> Iterator[Path]:
             os.close(handle)
 
 
+def move_into_place(source: Path, target: Path) -> None:
+    """Rename a file or folder, and wait until the new name is on the disk.
+
+    Args:
+        source: What is renamed; its content is already on the disk.
+        target: Its new name on the same file system; a file or an empty folder there is replaced.
+
+    Raises:
+        OSError: It cannot be renamed, or the disk fails.
+    """
+    source.replace(target)
+    sync_folder(target.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until a folder's names are on the disk; nothing where that cannot be asked for.
+
+    Raises:
+        OSError: The disk fails.
+    """
+    if sys.platform == "win32":  # There, folders cannot be opened.
+        return
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # A folder may be written without being readable.
+        return
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(handle)
+
+
+def temporary_folder(parent: Path, prefix: str) -> Path:
+    """Make a new folder in `parent` that those may read whom the umask allows.
+
+    Args:
+        parent: An existing folder.
+        prefix: Beginning of its name; eight characters follow.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    while True:
+        folder = parent / f"{prefix}{secrets.token_hex(4)}"
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir()
+            return folder
+
+
+@contextlib.contextmanager
+def hidden_folder(parent: Path, name: str) -> Iterator[Path]:
+    """Yield a new hidden folder in `parent`; what is left of it afterwards is removed.
+
+    Args:
+        parent: Folder, made if missing.
+        name: Part of the folder's name.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    folder = _hidden(parent / name)
+    folder.mkdir()
+    handle = None if sys.platform == "win32" else _claim(os.open(folder, os.O_RDONLY))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if handle is not None:
+            os.close(handle)
+
+
+def _hidden(target: Path) -> Path:
+    """A new name next to `target` that `is_temporary` recognises."""
+    return target.with_name(f".{target.name}.{secrets.token_hex(4)}{target.suffix}")
+
+
+def _new_file(target: Path) -> tuple[Path, int]:
+    """Make a hidden file next to `target`; return its path and descriptor."""
+    while True:
+        path = _hidden(target)
+        with contextlib.suppress(FileExistsError):
+            # Made with this mode, the umask applies; read from the process, it could be changed by
+            # another thread in between.
+            return path, os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+
+
 def sweep_leftovers(folder: Path, *, older_than_s: float = LEFT_SECONDS) -> int:
-    """Remove the temporary files of writes that were killed, in a folder and all below it.
+    """Remove the temporary files and folders of killed writes, in a folder and all below it.
 
     Args:
         folder: Folder that only this program writes to; it need not exist. Links are not followed.
         older_than_s: Minimum age; a write locks its file a moment after making it.
 
     Returns:
-        Number of files removed.
+        Number of files and folders removed.
     """
     removed = 0
-    for place, _, names in os.walk(folder):
-        for name in names:
+    for place, folders, names in os.walk(folder):
+        for name in (*folders, *names):
             if is_temporary(name) and _is_left(Path(place, name), older_than_s):
                 with contextlib.suppress(OSError):
-                    Path(place, name).unlink()
+                    _remove(Path(place, name))
                     removed += 1
     return removed
 
 
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
 def is_temporary(name: str) -> bool:
-    """Whether a file of this name is one that `atomic_path` yields."""
+    """Whether a file or folder of this name is one that this module makes for a while."""
     found = _TEMPORARY.fullmatch(name)
     return found is not None and Path(found["target"]).suffix == (found["suffix"] or "")
 

@@ -11,7 +11,7 @@ from core.config import Settings, load_run_config
 from core.dataset.rsna import LABELS_FILE, is_synthetic
 from core.errors import ConfigError
 from core.experiments.cohorts import FOLDS, HELD_OUT, PREDICTIONS_FOLDER, SHIPPED
-from core.inference.outputs import SLICES_FILE
+from core.inference.outputs import find_slices
 from core.models.bundles import BundleInfo, list_bundles
 from core.phantom.on_demand import CohortSeed
 from dashboard.evaluation.imports import list_imports
@@ -145,8 +145,8 @@ def _runs(settings: Settings, truths: dict[str, TruthSource]) -> list[Prediction
     if not settings.runs_root.is_dir():
         return found
     for folder in sorted(settings.runs_root.iterdir()):
-        table = folder / PREDICTIONS_FOLDER / SLICES_FILE
-        if folder.name.startswith(".") or not table.is_file():
+        table = find_slices(folder / PREDICTIONS_FOLDER)
+        if folder.name.startswith(".") or table is None:
             continue
         try:
             root = load_run_config(folder / "config.yaml").data_root

@@ -14,7 +14,7 @@ import streamlit as st
 from core.cache.keys import fingerprint_folder
 from core.dicom.series import read_series
 from core.errors import PredictionsError
-from core.inference.outputs import SLICES_FILE, read_slices, write_predictions
+from core.inference.outputs import SLICES_FILE, find_slices, read_slices, write_predictions
 from core.inference.study_scores import StudyScores, score_study
 from core.models.bundles import read_bundle
 from core.models.pairs import BundlePair
@@ -128,8 +128,8 @@ def _predictions_folder(study: OpenStudy, pair: BundlePair) -> Path:
 
 
 def _scores_in(folder: Path) -> StudyScores | None:
-    table = folder / "slices.parquet"
-    return _read_scores(str(folder), files_signature(table)) if table.is_file() else None
+    table = find_slices(folder)
+    return None if table is None else _read_scores(str(folder), files_signature(table))
 
 
 @st.cache_resource(show_spinner=False)

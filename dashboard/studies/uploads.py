@@ -50,7 +50,7 @@ def unpack_upload(
     own = _own_folder(session, settings)
     _check_room(own, [stream], settings)
     try:
-        own.mkdir(parents=True, exist_ok=True)
+        _make_private(own)
         spooled, digest = _spool(stream, own, progress)
     except OSError as error:
         raise StorageError(
@@ -100,7 +100,8 @@ def store_files(
     target = own / f"files-{time.time_ns()}"
     left = settings.max_upload_mib << 20
     try:
-        target.mkdir(parents=True)
+        _make_private(own)
+        target.mkdir()
         _remove_others(own, keep={target})
         for number, stream in enumerate(streams):
             if progress is not None:
@@ -229,6 +230,13 @@ def remove_abandoned(settings: Settings, *, older_than_s: float | None = None) -
 @st.cache_resource(scope="session", show_spinner=False, on_release=HeldUploads.remove)
 def _held(session: str) -> HeldUploads:
     return HeldUploads(session, settings())
+
+
+def _make_private(own: Path) -> None:
+    """Make a session's folder, into which only the server's user may look."""
+    own.parent.mkdir(parents=True, exist_ok=True)
+    own.mkdir(mode=0o700, exist_ok=True)
+    own.chmod(0o700)
 
 
 def _release(lock: FileLock) -> None:

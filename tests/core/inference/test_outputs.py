@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 
 import numpy as np
@@ -10,8 +11,10 @@ from hypothesis import strategies as st
 
 from core.constants import VERTEBRAE
 from core.errors import PredictionsError, StorageError
+from core.inference import outputs
 from core.inference.aggregation import aggregate
-from core.inference.outputs import SLICES_FILE, read_slices, write_predictions
+from core.inference.outputs import SLICES_FILE, find_slices, read_slices, write_predictions
+from core.system import atomic_files
 from core.types import SlicePredictions
 
 
@@ -219,3 +222,83 @@ def test_a_file_in_the_folders_place_is_a_storage_error(tmp_path):
 
     with pytest.raises(StorageError, match="Cannot write"):
         write_predictions(tmp_path / "out", [made()], seconds=[0], single=True)
+
+
+class KilledError(BaseException):
+    """Ends a write as a kill does: nothing handles it."""
+
+
+def write_version(folder, version, monkeypatch, killed_at=None):
+    """Write version k of a study; end at the n-th change of a name in the file system."""
+    steps = iter(range(100))
+
+    def counted(change):
+        def step(*arguments, **options):
+            if next(steps) == killed_at:
+                raise KilledError
+            return change(*arguments, **options)
+
+        return step
+
+    with monkeypatch.context() as patch:
+        for name in ("replace", "unlink"):
+            patch.setattr(type(folder), name, counted(getattr(type(folder), name)))
+        # A killed process removes nothing that it has begun.
+        patch.setattr(atomic_files.shutil, "rmtree", lambda *_, **__: None)
+        write_predictions(folder, [made(seed=version)], seconds=[float(version)], single=True)
+        return next(steps)
+
+
+def version_in(folder):
+    """The version that a reader finds; None for none. All three files must belong to it."""
+    table = find_slices(folder)
+    if table is None:
+        return None
+    version = round(json.loads((folder / "predictions.json").read_text())["seconds"])
+    assert_same(read_slices(table)[0], made(seed=version))
+    assert (folder / "boxes.csv").is_file()
+    return version
+
+
+@pytest.mark.parametrize("existing", [False, True])
+def test_predictions_are_visible_as_one_thing_or_not_at_all(tmp_path, monkeypatch, existing):
+    seen, steps = set(), 0
+    for version in (1, 2) if existing else (2,):
+        steps = write_version(tmp_path / "counted", version, monkeypatch)
+    for killed_at in range(steps):
+        folder = tmp_path / f"killed-{killed_at}" / "out"
+        if existing:
+            write_version(folder, 1, monkeypatch)
+        with contextlib.suppress(KilledError):
+            write_version(folder, 2, monkeypatch, killed_at)
+        seen.add(version_in(folder))
+        if not existing:
+            assert not folder.exists() or version_in(folder) == 2
+        write_version(folder, 3, monkeypatch)
+        assert version_in(folder) == 3
+    assert seen == ({1, None} if existing else {None})
+
+
+def test_other_files_of_the_folder_are_kept(tmp_path):
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "mine.txt").write_text("x")
+    for version in (1, 2):
+        write_predictions(tmp_path, [made(seed=version)], seconds=[version], single=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "boxes.csv", "notes", "predictions.json", "slices.parquet",
+    ]  # fmt: skip
+    assert (tmp_path / "notes" / "mine.txt").read_text() == "x"
+
+
+def test_of_two_writers_of_a_new_folder_one_stays_complete(tmp_path, monkeypatch):
+    folder = tmp_path / "out"
+    move = outputs.move_into_place
+
+    def second(source, target):
+        monkeypatch.setattr(outputs, "move_into_place", move)
+        write_predictions(folder, [made(seed=1)], seconds=[1.0], single=True)
+        move(source, target)
+
+    monkeypatch.setattr(outputs, "move_into_place", second)
+    write_predictions(folder, [made(seed=2)], seconds=[2.0], single=True)
+    assert version_in(folder) == 2

@@ -1,9 +1,11 @@
 """A write leaves the old file or the new one."""
 
+import errno
 import json
 import math
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -35,11 +37,10 @@ def test_nan_is_refused_before_anything_is_written(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_folders_are_made_and_the_file_is_readable_by_others(tmp_path):
+def test_folders_are_made_for_a_file(tmp_path):
     target = tmp_path / "a" / "b" / "note.txt"
     atomic_files.write_text(target, "größer")
     assert target.read_text(encoding="utf-8") == "größer"
-    assert target.stat().st_mode & 0o777 == 0o644
 
 
 def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path):
@@ -152,3 +153,82 @@ def test_a_sweep_follows_no_link_and_needs_no_folder(tmp_path):
     assert atomic_files.sweep_leftovers(inside) == 0
     assert outside.exists()
     assert atomic_files.sweep_leftovers(tmp_path / "none") == 0
+
+
+@pytest.fixture
+def umask():
+    """Set the umask of this process; restored afterwards."""
+    before = os.umask(0o022)
+    yield os.umask
+    os.umask(before)
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o027, 0o077])
+def test_the_umask_decides_who_may_read(tmp_path, umask, mask):
+    umask(mask)
+    atomic_files.write_text(tmp_path / "note.txt", "x")
+    assert (tmp_path / "note.txt").stat().st_mode & 0o777 == 0o666 & ~mask
+    made = atomic_files.temporary_folder(tmp_path, ".made-")
+    assert made.stat().st_mode & 0o777 == 0o777 & ~mask
+    with atomic_files.hidden_folder(tmp_path, "x") as hidden:
+        assert hidden.stat().st_mode & 0o777 == 0o777 & ~mask
+
+
+def test_a_new_name_is_on_the_disk_before_the_write_returns(tmp_path, monkeypatch):
+    """The folder is synchronised after the rename: else a power cut may undo it."""
+    done = []
+    fsync, replace = os.fsync, os.replace
+
+    def synced(handle):
+        kind = "folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "file"
+        done.append(kind)
+        fsync(handle)
+
+    monkeypatch.setattr(atomic_files.os, "fsync", synced)
+    monkeypatch.setattr(
+        type(tmp_path), "replace", lambda a, b: (done.append("rename"), replace(a, b))
+    )
+    atomic_files.write_text(tmp_path / "a.txt", "x")
+    assert done == ["file", "rename", "folder"]
+    with atomic_files.hidden_folder(tmp_path, "b") as hidden:
+        atomic_files.move_into_place(hidden, tmp_path / "b")
+    assert done[3:] == ["rename", "folder"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt", "b"]
+
+
+def test_a_folder_without_fsync_is_written_all_the_same(tmp_path, monkeypatch):
+    fsync = os.fsync
+
+    def refused(handle):
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        fsync(handle)
+
+    monkeypatch.setattr(atomic_files.os, "fsync", refused)
+    atomic_files.write_text(tmp_path / "a.txt", "x")
+    assert (tmp_path / "a.txt").read_text() == "x"
+
+
+HIDE = """
+import sys
+from pathlib import Path
+from core.system import atomic_files
+with atomic_files.hidden_folder(Path(sys.argv[1]), "1.2.3") as folder:
+    (folder / "slices.parquet").write_text("half")
+    print(folder, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_hidden_folder_of_a_killed_process_is_swept_and_a_living_one_is_not(repo_root, tmp_path):
+    command = [sys.executable, "-c", HIDE, str(tmp_path)]
+    with subprocess.Popen(
+        command, cwd=repo_root, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        folder = made_old(type(tmp_path)(process.stdout.readline().strip()))
+        assert atomic_files.sweep_leftovers(tmp_path) == 0
+        process.kill()
+    assert (folder / "slices.parquet").exists()
+    made_old(folder)
+    assert atomic_files.sweep_leftovers(tmp_path) == 1
+    assert list(tmp_path.iterdir()) == []

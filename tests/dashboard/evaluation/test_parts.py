@@ -94,8 +94,10 @@ def test_a_run_over_folds_is_found_with_the_truth_of_its_data(settings):
     (root / "train.csv").write_text("StudyInstanceUID,patient_overall,C1,C2,C3,C4,C5,C6,C7\n")
     run = settings.runs_root / "20260101-fracture"
     (run / "predictions").mkdir(parents=True)
-    (run / "predictions" / "slices.parquet").write_bytes(b"")
     (run / "config.yaml").write_text(f"task: fracture\ndata_root: {root}\n")
+    (run / "predictions" / "slices.parquet").write_bytes(b"")
+    assert not find_sources(settings).models  # Without the file that is written last.
+    (run / "predictions" / "predictions.json").write_text("[]")
     sources = find_sources(settings)
     (model,) = sources.models.values()
     assert (model.kind, list(model.tables)) == ("run", ["data"])

@@ -34,6 +34,17 @@ def test_an_archive_becomes_a_folder_that_can_be_read(tmp_path, settings):
     assert not list((settings.cspine_var / "uploads").rglob("*.zip"))
 
 
+@pytest.mark.parametrize("kind", ["archive", "files"])
+def test_only_the_servers_user_may_look_into_an_upload(tmp_path, settings, kind):
+    own = settings.cspine_var / "uploads" / "s"
+    own.mkdir(parents=True)  # As an earlier version made it.
+    if kind == "archive":
+        unpack_upload(zipped(tmp_path), session="s", settings=settings)
+    else:
+        store_files([io.BytesIO(b"x")], session="s", settings=settings)
+    assert own.stat().st_mode & 0o777 == 0o700
+
+
 def test_the_next_upload_of_a_session_replaces_its_last(tmp_path, settings):
     first = unpack_upload(zipped(tmp_path, 1), session="s", settings=settings)
     other = unpack_upload(zipped(tmp_path, 1), session="t", settings=settings)
