@@ -64,6 +64,28 @@ class TrainingError(CSpineError):
     """A training run cannot start or continue."""
 
 
+class HeldError(CSpineError):
+    """Another process works on the same thing.
+
+    Attributes:
+        pid: That process; 0 if it is not known yet.
+        host: Its machine.
+    """
+
+    def __init__(self, lock: Path, pid: int, host: str) -> None:
+        self.pid = pid
+        self.host = host
+        self._lock = lock
+        super().__init__(
+            f"{lock.parent} is in use by process {pid} on {host or 'an unknown machine'}; wait for "
+            "it or stop it first."
+        )
+
+    def __reduce__(self) -> tuple[type[HeldError], tuple[Path, int, str]]:
+        """Pickle by the constructor's arguments, so that the error can leave its process."""
+        return type(self), (self._lock, self.pid, self.host)
+
+
 class TaskError(CSpineError):
     """Background work cannot be started, stopped or removed."""
 

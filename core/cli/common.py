@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from core.errors import ConfigError, CSpineError, StorageError
 from core.system import atomic_files
+from core.system.followed_work import FollowedWork
 from core.system.parallel import Workers
 from core.types import HuWindow
 
@@ -76,21 +77,28 @@ class progress_bar:  # noqa: N801 - reads as a noun in `with progress_bar(...)`
     Args:
         title: Name of the work.
         unit: Unit of the count.
-        file: Updated for other processes to read: {"state": "running" | "finished" |
-            "failed", "done", "total", "first_done" (done at the start), "started" and
-            "updated" in seconds since 1970, "message"}.
+        file: Updated for other processes, which may stop the work (see `FollowedWork`): {"state":
+            "running" | "finished" | "failed", "done", "total", "first_done" (done at the start),
+            "started" and "updated" in seconds since 1970, "message"}.
     """
 
     def __init__(self, title: str, unit: str, file: Path | None = None) -> None:
         self._title, self._unit, self._file = title, unit, file
         self._shown: tqdm[Any] | None = None
         self._written: dict[str, Any] = {}
+        self._followed = contextlib.ExitStack()
 
     def __enter__(self) -> Callable[[int, int], None]:
+        if self._file is not None:
+            self._followed.enter_context(FollowedWork(self._file).carried_out())
         self._write("running", done=0, total=0, first_done=0, started=time.time())
         return self._show
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        with self._followed:
+            self._end(error)
+
+    def _end(self, error: BaseException | None) -> None:
         if self._shown is not None:
             self._shown.close()
         if error is None:

@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from core.config import RunConfig, first_fault, read_yaml
 from core.errors import ConfigError, CSpineError, TrainingError
 from core.training.run_list import summarise_run
+from core.training.runs import RunFolder
 from core.training.trainer import train
 from core.types import Progress, Store
 
@@ -268,7 +269,7 @@ def _give_up_abandoned(study: optuna.Study, folder: Path) -> None:
         begun = trial.datetime_start
         young = begun is not None and time.time() - begun.timestamp() < ABANDONED_AFTER_S
         # A worker trains in its own process; a living one has not reported its result yet.
-        if not (young if status is None else status.is_alive):
+        if not (young if status is None else RunFolder(run).is_alive(status)):
             study.tell(trial.number, state=TrialState.FAIL)
 
 

@@ -7,10 +7,10 @@ have separate queues: their devices differ, and only the own machine knows wheth
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
-import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -124,15 +124,16 @@ def _valid_tickets(queue: Path) -> list[str]:
 
 
 @contextmanager
-def wait_for_turn(folder: Path, device: str, run_dir: Path) -> Iterator[None]:
+def wait_for_turn(folder: Path, device_name: str, run_dir: Path) -> Iterator[None]:
     """Hold the device for the length of the block; the run's status shows how many are ahead.
 
     Args:
         folder: Folder of the tickets; the same for all runs that share the device.
-        device: For example "cpu" or "cuda".
+        device_name: For example "cpu" or "cuda".
         run_dir: Folder of the run.
 
     Raises:
+        TrainingError: Another process works on the run.
         StorageError: A folder cannot be written.
     """
     run = RunFolder(run_dir)
@@ -141,16 +142,15 @@ def wait_for_turn(folder: Path, device: str, run_dir: Path) -> Iterator[None]:
         waiting_for = "1 run" if ahead == 1 else f"{ahead} runs"
         run.write_status("queued", message=f"waiting for {waiting_for}")
 
-    # While waiting, too, a request to terminate comes from the user and is not a crash.
-    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        with turn(folder, device, on_wait=show_position):
-            signal.signal(signal.SIGTERM, previous)
+    with contextlib.ExitStack() as device:
+        try:
+            # While waiting, too, a request to stop comes from the user and is not a crash.
+            with run.held(judge=True), run.stops.interrupting():
+                device.enter_context(turn(folder, device_name, on_wait=show_position))
             yield
-    except KeyboardInterrupt:
-        status = run.read_status()
-        if status is not None and status.state == "queued":
-            run.write_status("stopped")
-        raise
-    finally:
-        signal.signal(signal.SIGTERM, previous)
+        except KeyboardInterrupt:
+            status = run.read_status()
+            if status is not None and status.state == "queued":
+                run.write_status("stopped")
+                run.stop_file.unlink(missing_ok=True)
+            raise

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +14,9 @@ import pandas as pd
 
 from core.config import RunConfig, load_run_config
 from core.errors import ConfigError, TrainingError
-from core.training.runs import STALE_SECONDS, RunFolder, RunStatus
+from core.system.movement import MOVEMENT
+from core.training.run_status import STALE_SECONDS, RunStatus
+from core.training.runs import RunFolder
 
 BLOCK_BYTES: Final = 64 << 10
 
@@ -23,6 +24,7 @@ ShownState = Literal[
     "queued", "preparing", "running", "finished", "stopped", "failed", "crashed", "stalled",
     "unreadable",
 ]  # fmt: skip
+ALIVE: Final = ("queued", "preparing", "running", "stalled")
 RESUMABLE: Final = ("stopped", "failed", "crashed", "stalled")
 MEMBERS: Final = ("fold-", "trial-")
 """Name prefixes of the runs inside a run over all folds, and inside a sweep."""
@@ -37,7 +39,8 @@ class RunSummary:
         run_id: Name of the folder, or "<parent>/<name>" for a fold or a trial.
         folder: Folder of the run.
         state: State as written, but "crashed" if the process died without reporting it, and
-            "stalled" if it lives but its heartbeat is older than `STALE_SECONDS`.
+            "stalled" if it lives but its status has not moved for `STALE_SECONDS` while this
+            process looked.
         config: Config of the run; None if it cannot be read.
         status: Status of the run; None if it cannot be read.
         validation_auc: Last AUC on the held-out fold; None if there is none.
@@ -57,7 +60,7 @@ class RunSummary:
     @property
     def is_alive(self) -> bool:
         """Whether a process is working on the run."""
-        return self.status is not None and self.status.is_at_work and self.status.is_alive
+        return self.state in ALIVE
 
     @property
     def can_resume(self) -> bool:
@@ -87,7 +90,7 @@ def summarise_run(folder: Path, root: Path | None = None) -> RunSummary:
     return RunSummary(
         run_id=run_id,
         folder=folder,
-        state=_shown_state(status, config),
+        state=_shown_state(run, status, config),
         config=config,
         status=status,
         # Without a held-out fold the whole file would be searched in vain.
@@ -137,15 +140,15 @@ def _with_member_heartbeat(
     return replace(status, heartbeat=heartbeat)
 
 
-def _shown_state(status: RunStatus | None, config: RunConfig | None) -> ShownState:
+def _shown_state(run: RunFolder, status: RunStatus | None, config: RunConfig | None) -> ShownState:
     if status is None:
-        # A requested run whose process never wrote a status.
+        # A requested run that was never announced.
         return "unreadable" if config is None else "crashed"
     if not status.is_at_work:
         return status.state
-    if not status.is_alive:
+    if not run.is_alive(status):
         return "crashed"
-    if time.time() - status.heartbeat > STALE_SECONDS:
+    if MOVEMENT.seconds_still(f"{run.folder.absolute()} work", status) > STALE_SECONDS:
         return "stalled"
     return status.state
 

@@ -1,4 +1,4 @@
-"""A run's folder: config, status, metrics, log and checkpoint."""
+"""A run's folder as its worker writes it: config, status, metrics, log and checkpoint."""
 
 from __future__ import annotations
 
@@ -7,125 +7,48 @@ import logging
 import math
 import os
 import platform
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import yaml
 
 from core.config import RunConfig
-from core.errors import StorageError, TrainingError
+from core.errors import HeldError, StorageError, TrainingError
 from core.system.atomic_files import write_json, write_text
-from core.system.process_identity import is_same_process, process_identity
-
-SignalHandler = Callable[[int, FrameType | None], Any] | int | signal.Handlers | None
-RunState = Literal["queued", "preparing", "running", "finished", "stopped", "failed"]
+from core.system.process_identity import process_identity
+from core.system.stop_request import StopRequests
+from core.system.work_lock import Hold
+from core.training.run_files import HANDOVER_SECONDS, RunFiles
+from core.training.run_status import RunState, RunStatus
+from core.training.stops import Stops
 
 HEARTBEAT_SECONDS: Final = 2.0
-STALE_SECONDS: Final = 120.0
-"""With an older heartbeat a run hangs, or its machine is gone."""
 _log = logging.getLogger("core.training")
 
 
-@dataclass(frozen=True, slots=True)
-class RunStatus:
-    """Content of `status.json`.
+class RunFolder(RunFiles):
+    """A run's folder as the process that works on it uses it.
 
     Attributes:
-        state: "stopped" means interrupted by the user; such a run can be resumed.
-        step: Batches trained.
-        total_steps: Batches of the whole run; 0 until the data are prepared.
-        epoch: Epochs finished.
-        heartbeat: Time of writing, in seconds since 1970.
-        pid: Id of the training process.
-        process_started: Its `process_identity`, which distinguishes it from a later process with
-            the same pid. A number in files of older versions.
-        message: Error of a failed run, or what is being prepared or waited for.
-        host: Machine of that process; runs on a shared disk may belong to another machine.
-        began: Time at which that process started on the run, in seconds since 1970, by the clock of
-            `metrics.jsonl`; 0 in files of older versions.
-    """
-
-    state: RunState
-    step: int
-    total_steps: int
-    epoch: int
-    heartbeat: float
-    pid: int
-    process_started: str | float | None
-    message: str = ""
-    host: str = ""
-    began: float = 0.0
-
-    @property
-    def is_at_work(self) -> bool:
-        """Whether the run had not ended at the time of writing."""
-        return self.state in ("queued", "preparing", "running")
-
-    @property
-    def is_trained_elsewhere(self) -> bool:
-        """Whether another living process is working on the run."""
-        return self.is_at_work and self.pid != os.getpid() and self.is_alive
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether the process still runs; on another machine, whether its heartbeat is recent."""
-        if self.host not in ("", platform.node()):
-            return time.time() - self.heartbeat < STALE_SECONDS
-        return is_same_process(self.pid, self.process_started)
-
-
-class RunFolder:
-    """Paths and writers of one run's folder.
-
-    Attributes:
-        folder: Folder of the run.
+        stops: Requests to stop.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.config_file = folder / "config.yaml"
-        self.status_file = folder / "status.json"
-        self.metrics_file = folder / "metrics.jsonl"
-        self.log_file = folder / "train.log"
-        self.checkpoint_file = folder / "last.ckpt"
-        self.bundle = folder / "bundle"
+        super().__init__(folder)
         self.stops = Stops()
+        self._hold: Hold | None = None
+        self._is_lost = False
+        self._requests = StopRequests(self.stop_file)
         self._beaten = -math.inf
         self._last_status = RunStatus(
             "preparing", 0, 0, 0, 0.0, os.getpid(), process_identity(os.getpid()),
             host=platform.node(), began=time.time(),
         )  # fmt: skip
-
-    def request(self, config: RunConfig) -> None:
-        """Write the config of a run that another process will start with `resume`.
-
-        Raises:
-            TrainingError: The folder already holds a run.
-            StorageError: The folder cannot be written.
-        """
-        if self.config_file.exists():
-            raise TrainingError(f"{self.folder} already holds a run; choose another name.")
-        write_text(self.config_file, yaml.safe_dump(config.model_dump(mode="json")))
-
-    def expect(self, pid: int) -> None:
-        """Record the process that was started for the run, so that it is listed at once.
-
-        Raises:
-            StorageError: The folder cannot be written.
-        """
-        status = replace(
-            self._last_status, state="queued", pid=pid, process_started=process_identity(pid),
-            heartbeat=time.time(), message="starting",
-        )  # fmt: skip
-        write_json(self.status_file, asdict(status))
 
     def start(self, config: RunConfig, *, resume: bool) -> None:
         """Make the folder and write the config; with `resume`, check that it is the same run.
@@ -135,24 +58,54 @@ class RunFolder:
                 run, or a resumed run was started with another config.
             StorageError: The folder cannot be written.
         """
-        status = self.read_status()
-        if status is not None and status.is_trained_elsewhere:
-            raise TrainingError(
-                f"{self.folder} is being trained by process {status.pid}; wait for it or stop it "
-                "first."
-            )
-        if self.config_file.exists():
-            if not resume:
-                raise TrainingError(
-                    f"{self.folder} already holds a run; choose another folder, or resume it."
-                )
-            self._check_same(config)
-        write_text(self.config_file, yaml.safe_dump(config.model_dump(mode="json")))
-        self.write_status("preparing")
+        with self.held(wait_s=HANDOVER_SECONDS, judge=True) as hold:
+            status = self.read_status()
+            if status is not None and status.pid:  # Otherwise it is this process that was expected.
+                self.check_unattended(hold, judge=True)
+            if self.config_file.exists():
+                if not resume:
+                    raise TrainingError(
+                        f"{self.folder} already holds a run; choose another folder, or resume it."
+                    )
+                self._check_same(config)
+            write_text(self.config_file, yaml.safe_dump(config.model_dump(mode="json")))
+            self.write_status("preparing")
+
+    @contextmanager
+    def held(self, *, wait_s: float = 0.0, judge: bool = False) -> Iterator[Hold]:
+        """Hold the run's lock for the length of the block, and heed requests to stop.
+
+        Args:
+            wait_s: Longest time to wait for a living holder.
+            judge: Whether to watch a holder on another machine until it is known to live or not.
+
+        Raises:
+            TrainingError: Another process works on the run.
+            StorageError: The folder cannot be written.
+        """
+        lock = self.lock.held(wait_s=wait_s, judge=judge, on_refresh=self._heed)
+        with self.take_lock(lock) as hold:
+            if not self._is_awaited():
+                self._requests.clear()
+            self._hold = hold
+            try:
+                yield hold
+            finally:
+                self._hold = None
+
+    def check_held(self) -> None:
+        """Check that the folder is still this process's to write.
+
+        Raises:
+            HeldError: Another process has taken it over, as this one was frozen for too long.
+        """
+        if self._hold is not None:
+            self._hold.check()
 
     def write_status(self, state: RunState, **changes: Any) -> None:  # noqa: ANN401 - RunStatus fields
         """Replace `status.json`; fields not named keep their value."""
         fields = {"state": state, "heartbeat": time.time(), "message": ""} | changes
+        self.check_held()
         self._last_status = replace(self._last_status, **fields)
         write_json(self.status_file, asdict(self._last_status))
         self._beaten = time.monotonic()
@@ -165,23 +118,9 @@ class RunFolder:
         if time.monotonic() - self._beaten >= HEARTBEAT_SECONDS:
             self.write_status("running")
 
-    def read_status(self) -> RunStatus | None:
-        """Return the status last written, None if there is none.
-
-        Raises:
-            TrainingError: `status.json` is not a valid status.
-        """
-        try:
-            return RunStatus(**json.loads(self.status_file.read_text()))
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, TypeError) as error:
-            raise TrainingError(
-                f"{self.status_file} cannot be read; delete it to continue the run."
-            ) from error
-
     def append_metrics(self, event: str, **values: Any) -> None:  # noqa: ANN401 - JSON values
         """Append one line to `metrics.jsonl`: {"event": ..., "time": ISO 8601 UTC, ...}."""
+        self.check_held()
         line = json.dumps({"event": event, "time": _now(), **values}, allow_nan=False)
         try:
             with self.metrics_file.open("a") as stream:
@@ -211,28 +150,46 @@ class RunFolder:
         A request to terminate counts as an interruption by the user, like Ctrl+C. While `stops` are
         deferred, the first one waits; a second interrupts at once.
         """
-        handler = logging.FileHandler(self.log_file)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        _log.addHandler(handler)
-        _log.setLevel(logging.INFO)
-        previous = _interrupt_on_signals(self.stops)
-        try:
-            yield
-        except KeyboardInterrupt:
-            _log.info("Stopped by the user.")
-            self.write_status("stopped")
-            raise
-        except Exception as error:
-            _log.exception("The run failed.")
-            self.write_status("failed", message=str(error))
-            raise
-        else:
-            self.write_status("finished")
-        finally:
-            for number, handler_before in previous.items():
-                signal.signal(number, handler_before)
-            _log.removeHandler(handler)
-            handler.close()
+        with self.held(), self.stops.interrupting():
+            handler = logging.FileHandler(self.log_file)
+            handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+            _log.addHandler(handler)
+            _log.setLevel(logging.INFO)
+            try:
+                yield
+            except KeyboardInterrupt:
+                _log.info("Stopped by the user.")
+                self.write_status("stopped")
+                self._requests.clear()
+                raise
+            except HeldError:
+                _log.exception("The run was taken over by another process.")
+                raise
+            except Exception as error:
+                _log.exception("The run failed.")
+                self.write_status("failed", message=str(error))
+                raise
+            else:
+                self.write_status("finished")
+            finally:
+                _log.removeHandler(handler)
+                handler.close()
+
+    def _is_awaited(self) -> bool:
+        """Whether a request to stop is meant for this process."""
+        with suppress(TrainingError):
+            status = self.read_status()
+            return status is not None and (not status.pid or status.process.is_this_one)
+        return False
+
+    def _heed(self) -> None:
+        """Pass a request to stop on; runs in the lock's thread."""
+        hold = self._hold
+        # A run that was taken over is interrupted once; it then finds that it may not write.
+        is_lost = hold is not None and hold.is_lost and not self._is_lost
+        self._is_lost = self._is_lost or is_lost
+        if self._requests.take() or is_lost:
+            self.stops.ask()
 
     def _check_same(self, config: RunConfig) -> None:
         """Check that only the data root and the device differ on resuming."""
@@ -248,51 +205,6 @@ class RunFolder:
                 f"{self.folder} was started with another {changed[0]}; resume with its own "
                 f"{self.config_file.name}, or start a new run."
             )
-
-
-class Stops:
-    """Requests to stop a run, which may be deferred until its state is saved.
-
-    Attributes:
-        asked: Whether a request is pending.
-    """
-
-    def __init__(self) -> None:
-        self.asked = False
-        self._deferred = False
-
-    @contextmanager
-    def deferred(self) -> Iterator[None]:
-        """Within the block a first request only sets `asked`; it interrupts after the block."""
-        self._deferred = True
-        try:
-            yield
-        finally:
-            self._deferred = False
-        if self.asked:
-            raise KeyboardInterrupt
-
-    def on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        """Record the request, or interrupt.
-
-        Raises:
-            KeyboardInterrupt: Requests are not deferred, or one is pending already.
-        """
-        if self.asked or not self._deferred:
-            raise KeyboardInterrupt
-        self.asked = True
-
-
-def _interrupt_on_signals(stops: Stops) -> dict[int, SignalHandler]:
-    """Turn SIGTERM and SIGINT into KeyboardInterrupt; return the handlers to restore.
-
-    SIGINT, too, as a process started in the background inherits that it is ignored.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        return {}  # Python sets signal handlers in the main thread only.
-    return {
-        number: signal.signal(number, stops.on_signal) for number in (signal.SIGTERM, signal.SIGINT)
-    }
 
 
 def _now() -> str:

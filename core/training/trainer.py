@@ -163,6 +163,7 @@ class _Job:
                 self._save(state)
                 run.write_status("running", step=state.step, epoch=state.epoch)
         if first:
+            run.check_held()
             write_bundle(run.bundle, state, self.task, self.origin)
         return run.bundle
 
@@ -246,6 +247,7 @@ class _Job:
 
     def _save(self, state: TrainingState) -> None:
         if self.processes.is_first:
+            self.run.check_held()
             save_training_state(self.run.checkpoint_file, state)
         else:
             save_generators(self._generators_file, state.step)

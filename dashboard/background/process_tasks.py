@@ -9,19 +9,24 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from core.errors import TaskError
 from core.system.atomic_files import write_json
 from core.system.disk_space import check_space
-from core.system.process_identity import is_same_process, process_identity
+from core.system.followed_work import FollowedWork
+from core.system.movement import MOVEMENT
+from core.system.process_identity import ProcessRecord
+from core.system.stop_request import ask_to_stop
+from core.system.work_lock import WorkLock
 from dashboard.background.pace import Pace
 from dashboard.background.processes import (
     OUTPUT_FILE,
     ProcessSupervisor,
     last_line,
+    make_root,
     new_folder,
 )
 from dashboard.session.settings import settings
@@ -31,8 +36,12 @@ State = Literal["running", "finished", "failed", "stopped"]
 
 REQUEST_FILE: Final = "task.json"
 PROGRESS_FILE: Final = "progress.json"
+PROCESS_FILE: Final = "process.json"
 KEPT: Final = 20
 """Number of finished tasks whose folders are kept."""
+_BEGIN_SECONDS: Final = 120.0
+"""Time for the process of another machine, or of a dashboard that has died, to begin."""
+_WAIT_SECONDS: Final = 30.0
 SUPERVISOR: Final = ProcessSupervisor(TaskError, "to work from it")
 
 
@@ -51,7 +60,7 @@ class Task:
         started: Start time in seconds since 1970.
         updated: Time of the last report in seconds since 1970.
         message: Reason for a failure; "" otherwise.
-        pid: Process id, the leader of its own process group.
+        pid: Process id, the leader of its own process group; 0 until it is known.
     """
 
     folder: Path
@@ -147,19 +156,19 @@ def cancel_task(task: Task) -> None:
     """End a task and the processes that it started; finished studies are kept.
 
     Raises:
-        TaskError: The dashboard is read-only, or the process is not this user's.
+        TaskError: The dashboard is read-only, or the process is of an older version and belongs to
+            another user or machine.
+        StorageError: The request cannot be written.
     """
     SUPERVISOR.check_allowed()
     now = read_task(task.folder)
     if now is None or not now.is_alive:
         return
-    try:
-        SUPERVISOR.stop(now.pid, "The task", group=True)
-    except TaskError:
-        # A task that ended since it was read needs no stop.
-        now = read_task(task.folder)
-        if now is not None and now.is_alive:
-            raise
+    work = _work(task.folder)
+    ask_to_stop(work.stop_file)
+    asked = _read(task.folder / REQUEST_FILE) or {}
+    if "pid" in asked and not work.lock.was_used:  # Of a version that looks for no request.
+        SUPERVISOR.end(_process(task.folder, asked), "The task", at_once=False)
 
 
 def read_task(folder: Path) -> Task | None:
@@ -169,7 +178,8 @@ def read_task(folder: Path) -> Task | None:
         return None
     reported = _read(folder / PROGRESS_FILE) or {}
     state: State = reported.get("state", "running")
-    if state == "running" and not is_same_process(asked["pid"], asked["process_started"]):
+    process = _process(folder, asked)
+    if state == "running" and not _is_alive(folder, process, reported):
         # Read again: the task may have finished between the two checks.
         reported = _read(folder / PROGRESS_FILE) or {}
         state = reported.get("state", "running")
@@ -188,32 +198,59 @@ def read_task(folder: Path) -> Task | None:
         started=float(reported.get("started", asked["asked"])),
         updated=float(reported.get("updated", asked["asked"])),
         message=message,
-        pid=int(asked["pid"]),
+        pid=process.pid,
     )
 
 
 def _start(kind: Kind, root: Path, options: list[str]) -> Task:
     SUPERVISOR.check_allowed()
     target = root.absolute()
-    known = find_task(kind, target)
-    if known is not None and known.is_alive:
-        return known
-    _sweep()
-    check_space(target, 0, settings().keep_free_bytes)
-    folder = new_folder(_tasks_root(), f"{time.time_ns()}-{kind}")
-    progress = str(folder / PROGRESS_FILE)
-    pid = SUPERVISOR.start(folder, kind, str(target), *options, "--progress-file", progress)
-    write_json(
-        folder / REQUEST_FILE,
-        {
-            "kind": kind, "target": str(target), "options": options, "pid": pid,
-            "process_started": process_identity(pid), "asked": time.time(),
-        },
-    )  # fmt: skip
+    make_root(_tasks_root())
+    # Two dashboards, or two threads of one, may be asked at once.
+    with WorkLock(_tasks_root() / ".lock").held(wait_s=_WAIT_SECONDS, judge=True):
+        known = find_task(kind, target)
+        if known is not None and known.is_alive:
+            return known
+        _sweep()
+        check_space(target, 0, settings().keep_free_bytes)
+        folder = new_folder(_tasks_root(), f"{time.time_ns()}-{kind}")
+        # Recorded before there is a process, so that no process is without a record.
+        request = {"kind": kind, "target": str(target), "options": options, "asked": time.time()}
+        write_json(folder / REQUEST_FILE, request)
+        progress = str(_work(folder).progress)
+        try:
+            pid = SUPERVISOR.start(folder, kind, str(target), *options, "--progress-file", progress)
+        except TaskError as error:
+            write_json(folder / PROGRESS_FILE, {"state": "failed", "message": str(error)})
+            raise
+        write_json(folder / PROCESS_FILE, asdict(ProcessRecord.of(pid)))
     task = read_task(folder)
     if task is None:
         raise TaskError(f"{folder} cannot be read back; check the disk.")
     return task
+
+
+def _work(folder: Path) -> FollowedWork:
+    return FollowedWork(folder / PROGRESS_FILE)
+
+
+def _process(folder: Path, asked: dict[str, Any]) -> ProcessRecord:
+    """The process of a task; in folders of older versions the request names it."""
+    noted = _read(folder / PROCESS_FILE)
+    if noted is not None:
+        return ProcessRecord(**noted)
+    return ProcessRecord("", int(asked.get("pid", 0)), asked.get("process_started"))
+
+
+def _is_alive(folder: Path, process: ProcessRecord, reported: dict[str, Any]) -> bool:
+    """Whether the process of a task runs, or has yet to begin."""
+    lock = _work(folder).lock
+    if lock.holder() is not None or process.is_here:
+        return lock.holder() is not None or process.is_alive
+    if lock.was_used:
+        return False
+    # Not known yet, or on another machine: it has some time to begin.
+    return MOVEMENT.seconds_still(str(folder), reported) < _BEGIN_SECONDS
 
 
 def _tasks_root() -> Path:
@@ -223,7 +260,8 @@ def _tasks_root() -> Path:
 def _folders() -> list[Path]:
     """Folders of the tasks, the latest first."""
     try:
-        return sorted(_tasks_root().iterdir(), reverse=True)
+        visible = (path for path in _tasks_root().iterdir() if not path.name.startswith("."))
+        return sorted(visible, reverse=True)
     except OSError:
         return []
 

@@ -1,11 +1,9 @@
-"""Processes that outlive the dashboard: start, stop, kill, and removal of their folders."""
+"""Processes that outlive the dashboard: start, end, and removal of their folders."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -18,6 +16,7 @@ import psutil
 
 from core.config import PROJECT_ROOT
 from core.errors import CSpineError, StorageError
+from core.system.process_identity import ProcessRecord
 from dashboard.session.access import refusal
 
 OUTPUT_FILE: Final = "output.log"
@@ -65,7 +64,7 @@ class ProcessSupervisor:
         try:
             with (folder / OUTPUT_FILE).open("ab") as stream:
                 # A new session: a signal to the dashboard's terminal does not reach the process,
-                # and one to its group reaches the workers that it starts.
+                # which can end its own group with the workers that it starts.
                 return subprocess.Popen(
                     [sys.executable, "-m", "core", *arguments], cwd=PROJECT_ROOT,
                     stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True,
@@ -75,51 +74,36 @@ class ProcessSupervisor:
                 f"The process cannot be started ({error.strerror}); see {folder}."
             ) from error
 
-    def stop(self, pid: int, name: str, *, group: bool) -> None:
-        """Ask a process to end.
+    def end(self, process: ProcessRecord, name: str, *, at_once: bool) -> None:
+        """End a process of this machine and those that it started.
 
         Args:
-            pid: Process id.
+            process: The process. No other one is ever ended, whatever has its id now.
             name: Name of the work, at the beginning of a sentence.
-            group: Whether the whole process group is asked.
+            at_once: Whether to kill a hung process and wait until it is gone, instead of asking it.
 
         Raises:
-            CSpineError: Of type `error_type`: the process belongs to another user or machine.
+            CSpineError: Of type `error_type`: the process belongs to another user or machine, or
+                does not end.
         """
+        where = f"process {process.pid} on {process.host or 'the machine that runs it'}"
+        found = process.find()
+        if found is None:
+            if process.is_here and not process.is_alive:
+                return
+            raise self.error_type(f"{name} cannot be ended from this machine; end {where}.")
         try:
-            (os.killpg if group else os.kill)(pid, signal.SIGTERM)
-        except OSError as error:
-            raise self.error_type(
-                f"{name} cannot be stopped from here ({error.strerror}); stop process {pid} on "
-                "the machine that runs it."
-            ) from error
-
-    def kill(self, pid: int, name: str) -> None:
-        """End a hung process and those that it started, and wait until they are gone.
-
-        Args:
-            pid: Process id.
-            name: Name of the work, at the beginning of a sentence.
-
-        Raises:
-            CSpineError: Of type `error_type`: the process belongs to another user or does not end.
-        """
-        try:
-            process = psutil.Process(pid)
-            ended = [process, *process.children(recursive=True)]
+            ended = [found, *found.children(recursive=True)]
             for one in ended:
-                one.kill()
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    (one.kill if at_once else one.terminate)()
         except psutil.NoSuchProcess:
             return
         except psutil.Error as error:
+            raise self.error_type(f"{name} cannot be ended from here; end {where}.") from error
+        if at_once and psutil.wait_procs(ended, timeout=KILL_SECONDS)[1]:
             raise self.error_type(
-                f"{name} hangs and cannot be ended from here; kill process {pid} on the machine "
-                "that runs it, then resume."
-            ) from error
-        if psutil.wait_procs(ended, timeout=KILL_SECONDS)[1]:
-            raise self.error_type(
-                f"{name} hangs in the system and does not end; resume it once process {pid} is "
-                "gone."
+                f"{name} hangs in the system and does not end; resume it once {where} is gone."
             )
 
 
@@ -152,20 +136,35 @@ def new_folder(root: Path, name: str) -> Path:
     Raises:
         StorageError: The folder cannot be written.
     """
+    make_root(root)
     folder = root / name
     try:
-        root.mkdir(parents=True, exist_ok=True)
         for number in count(2):
             with contextlib.suppress(FileExistsError):
                 folder.mkdir()
                 break
             folder = root / f"{name}-{number}"
     except OSError as error:
-        raise StorageError(
-            f"{root} cannot be written ({error.strerror}); set CSPINE_VAR to a folder you can "
-            "write to."
-        ) from error
+        raise _not_written(root, error) from error
     return folder
+
+
+def make_root(root: Path) -> None:
+    """Make a folder of this installation.
+
+    Raises:
+        StorageError: It cannot be made.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _not_written(root, error) from error
+
+
+def _not_written(root: Path, error: OSError) -> StorageError:
+    return StorageError(
+        f"{root} cannot be written ({error.strerror}); set CSPINE_VAR to a folder you can write to."
+    )
 
 
 def remove_folder(folder: Path, name: str) -> None:

@@ -12,8 +12,8 @@ import yaml
 from core.config import RunConfig
 from core.errors import TrainingError
 from core.system.disk_space import check_space
+from core.training.run_files import RunFiles
 from core.training.run_list import RunSummary, list_runs, summarise_run
-from core.training.runs import RunFolder
 from dashboard.background.processes import ProcessSupervisor, new_folder, remove_folder, run_core
 from dashboard.session.settings import settings
 from dashboard.session.typed_path import browsable
@@ -61,7 +61,7 @@ def start_run(config: RunConfig) -> Path:
     check_space(current.runs_root, 0, current.keep_free_bytes)
     kind = f"{config.task}{config.type}-{config.backbone}"
     folder = new_folder(settings().runs_root, f"{time.strftime('%Y%m%d-%H%M%S')}-{kind}")
-    RunFolder(folder).request(config)
+    RunFiles(folder).request(config)
     _launch(folder)
     return folder
 
@@ -83,22 +83,28 @@ def resume_run(run: RunSummary) -> None:
             f"Run {run.run_id} is {now.state}, so it cannot be resumed; duplicate it instead."
         )
     if now.state == "stalled" and now.status is not None:
-        _SUPERVISOR.kill(now.status.pid, f"Run {run.run_id}")
+        known = RunFiles(run.folder)
+        process = known.lock.holder() or known.read_started() or now.status.process
+        _SUPERVISOR.end(process, f"Run {run.run_id}", at_once=True)
     _launch(run.folder)
 
 
 def stop_run(run: RunSummary) -> None:
-    """Ask a run to stop; it keeps its state and can be resumed.
+    """Ask a run to stop, on whichever machine it runs; it keeps its state and can be resumed.
 
     Raises:
-        TrainingError: The dashboard is read-only, or the run's process is not this user's or
-            is on another machine.
+        TrainingError: The dashboard is read-only, or the run's process looks for no request, as
+            it is of an older version, and belongs to another user or machine.
+        StorageError: The request cannot be written.
     """
     _SUPERVISOR.check_allowed()
     now = summarise_run(run.folder)
     if not now.is_alive or now.status is None:
         return
-    _SUPERVISOR.stop(now.status.pid, f"Run {run.run_id}", group=False)
+    files = RunFiles(run.folder)
+    files.ask_to_stop()
+    if now.status.pid and not files.lock.was_used:
+        _SUPERVISOR.end(now.status.process, f"Run {run.run_id}", at_once=False)
 
 
 def delete_run(run: RunSummary) -> None:
@@ -111,7 +117,8 @@ def delete_run(run: RunSummary) -> None:
     _SUPERVISOR.check_allowed()
     if summarise_run(run.folder).is_alive:
         raise TrainingError(f"Run {run.run_id} is still active; stop it first.")
-    remove_folder(run.folder, f"Run {run.run_id}")
+    with RunFiles(run.folder).reserved():
+        remove_folder(run.folder, f"Run {run.run_id}")
 
 
 def measure_pace(config: RunConfig) -> None:
@@ -138,6 +145,14 @@ def measure_pace(config: RunConfig) -> None:
 
 
 def _launch(folder: Path) -> None:
-    config = str(folder / "config.yaml")
+    files = RunFiles(folder)
+    # Recorded before there is a process: another dashboard cannot start a second one, and a crash
+    # of this one in between leaves a run that can be resumed.
+    files.announce()
     options = ["--run-dir", str(folder), "--resume", "--queue"]
-    RunFolder(folder).expect(_SUPERVISOR.start(folder, "train", config, *options))
+    try:
+        pid = _SUPERVISOR.start(folder, "train", str(files.config_file), *options)
+    except TrainingError as error:
+        files.note_failed(str(error))
+        raise
+    files.note_started(pid)

@@ -10,7 +10,8 @@ from itertools import islice
 import pandas as pd
 
 from core.training.run_list import RunSummary, last_metrics, read_metrics
-from core.training.runs import RunFolder, RunStatus
+from core.training.run_status import RunStatus
+from core.training.runs import RunFolder
 from dashboard.session.wording import number, time_left
 from dashboard.training.curves import Curves
 

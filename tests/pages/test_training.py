@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 
@@ -11,8 +10,10 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from core.config import RunConfig
-from core.system import atomic_files
+from core.system import atomic_files, movement
 from core.training.paces import keep_pace
+from core.training.run_list import summarise_run
+from core.training.run_status import STALE_SECONDS
 from core.training.runs import RunFolder
 from core.training.schedule import Pace
 from dashboard.training import run_processes
@@ -172,10 +173,11 @@ def test_a_run_without_measures_has_words_instead_of_empty_axes(at_work, launche
     assert len(app.get("plotly_chart")) == 0
 
 
-def test_a_run_that_hangs_offers_to_resume(at_work, launched):
+def test_a_run_that_hangs_offers_to_resume(at_work, launched, monkeypatch):
     run = made_run(at_work, "one", state="running")
-    status = json.loads(run.status_file.read_text())
-    run.status_file.write_text(json.dumps(status | {"heartbeat": time.time() - 1000}))
+    summarise_run(run.folder)
+    real = time.monotonic
+    monkeypatch.setattr(movement.time, "monotonic", lambda: real() + STALE_SECONDS + 1)
     app = section(open_page("training"), "Runs")
     assert app.dataframe[0].value["State"].tolist() == ["no sign of life – resume"]
     assert button(app, "Resume") is not None

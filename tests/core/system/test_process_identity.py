@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import psutil
 import pytest
@@ -82,10 +82,18 @@ def test_a_step_of_the_clock_lets_nobody_take_a_runs_folder_or_its_device(
     config = RunConfig(task="vertebra", data_root=tmp_path)
     run = RunFolder(tmp_path / "run")
     run.start(config, resume=False)
-    run.expect(sleeper.pid)
+    run.announce()
+    run.note_started(sleeper.pid)
     with turn(tmp_path, "cpu", poll_s=0.02):
         step_clock(3600.0)
-        assert run.read_status().is_alive
+        assert run.is_alive(run.read_status())
+        with pytest.raises(TrainingError, match="trained by a new process"):
+            run.announce()
+        status = run.read_status()
+        status = replace(
+            status, pid=sleeper.pid, process_started=process_identity(sleeper.pid), host="renamed"
+        )
+        run.status_file.write_text(json.dumps(asdict(status)))
         with pytest.raises(TrainingError, match=f"trained by process {sleeper.pid}"):
             RunFolder(run.folder).start(config, resume=True)
         assert waiting(tmp_path, "cpu") == 1
@@ -159,9 +167,9 @@ def test_an_older_run_status_and_ticket_still_read(tmp_path):
     older = asdict(run.read_status()) | {"process_started": psutil.Process().create_time()}
     del older["began"]
     run.status_file.write_text(json.dumps(older))
-    assert run.read_status().is_alive
+    assert run.is_alive(run.read_status())
     run.status_file.write_text(json.dumps(older | {"process_started": 1.5}))
-    assert not run.read_status().is_alive
+    assert not run.is_alive(run.read_status())
     queue_of(tmp_path, "cpu").mkdir(parents=True)
     for number, began in enumerate([1.5, psutil.Process().create_time()]):
         path = queue_of(tmp_path, "cpu") / f"{number:08d}-{os.getpid()}.json"

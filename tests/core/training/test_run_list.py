@@ -6,13 +6,14 @@ import io
 import json
 import os
 import platform
-import time
+import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from core.config import RunConfig
+from core.system import movement
 from core.system.process_identity import is_same_process
 from core.training import run_list
 from core.training.provenance import fingerprint_keys, provenance
@@ -23,7 +24,8 @@ from core.training.run_list import (
     read_metrics,
     summarise_run,
 )
-from core.training.runs import STALE_SECONDS, RunFolder
+from core.training.run_status import STALE_SECONDS
+from core.training.runs import RunFolder
 
 
 @pytest.fixture
@@ -50,32 +52,64 @@ def test_a_run_whose_process_is_gone_has_crashed_and_can_be_resumed(run):
     assert (shown.state, shown.is_alive, shown.can_resume) == ("crashed", False, True)
 
 
-def test_a_living_run_without_a_sign_of_life_is_stalled(run):
-    shown = rewrite(run, state="running", heartbeat=time.time() - 2 * STALE_SECONDS)
-    assert (shown.state, shown.can_resume) == ("stalled", True)
+@pytest.fixture
+def later(monkeypatch):
+    """Let time pass by this process's own clock."""
+    real, ahead = movement.time.monotonic, [0.0]
+    monkeypatch.setattr(movement.time, "monotonic", lambda: real() + ahead[0])
+
+    def pass_by(seconds):
+        ahead[0] += seconds
+
+    return pass_by
 
 
-def test_a_run_over_folds_lives_by_the_fold_that_prepares(tmp_path):
+def test_a_living_run_without_a_sign_of_life_is_stalled(run, later):
+    assert rewrite(run, state="running").state == "running"
+    later(STALE_SECONDS + 1)
+    shown = summarise_run(run.folder)
+    assert (shown.state, shown.is_alive, shown.can_resume) == ("stalled", True, True)
+    assert rewrite(run, step=1).state == "running"
+
+
+@pytest.mark.parametrize("jump", [-600.0, 600.0])
+def test_the_clock_of_another_machine_neither_hides_nor_makes_a_stall(run, later, jump):
+    heartbeat = run.read_status().heartbeat + jump
+    for step in range(4):
+        later(STALE_SECONDS / 2)
+        assert rewrite(run, state="running", step=step, heartbeat=heartbeat).state == "running"
+    later(STALE_SECONDS + 1)
+    assert summarise_run(run.folder).state == "stalled"
+
+
+def test_a_run_over_folds_lives_by_the_fold_that_prepares(tmp_path, later):
     whole = RunFolder(tmp_path / "runs" / "cv")
     whole.start(RunConfig(task="fracture", data_root="x", fold="all"), resume=False)
-    old = time.time() - 2 * STALE_SECONDS
-    assert rewrite(whole, state="running", heartbeat=old).state == "stalled"
+    assert rewrite(whole, state="running", heartbeat=1.0).state == "running"
+    later(STALE_SECONDS + 1)
+    assert summarise_run(whole.folder).state == "stalled"
     fold = RunFolder(whole.folder / "fold-0")
     fold.start(RunConfig(task="fracture", data_root="x", fold=0), resume=False)
     shown = summarise_run(whole.folder)
     assert shown.state == "running"
-    assert shown.changed > old + STALE_SECONDS
-    rewrite(fold, heartbeat=old)
+    assert shown.changed == fold.read_status().heartbeat
+    later(STALE_SECONDS + 1)
     assert summarise_run(whole.folder).state == "stalled"
 
 
-@pytest.mark.parametrize(("age", "state"), [(1, "running"), (2 * STALE_SECONDS, "crashed")])
-def test_a_run_on_another_machine_is_alive_by_its_heartbeat(run, age, state):
-    shown = rewrite(
-        run, state="running", host=platform.node() + "-other", pid=os.getpid(),
-        heartbeat=time.time() - age,
-    )  # fmt: skip
-    assert shown.state == state
+@pytest.mark.parametrize("jump", [-600.0, 0.0, 600.0])
+def test_a_run_on_another_machine_from_before_the_lock_is_alive_while_it_moves(run, later, jump):
+    """An older version noted a host, or none; whatever its clock says, only movement counts."""
+    shutil.rmtree(run.lock.folder)
+    boot = "another-boot/1"
+    status = {"state": "running", "host": platform.node() + "-other", "pid": os.getpid()}
+    for beat in range(4):
+        later(STALE_SECONDS / 2)
+        moving = rewrite(run, **status, process_started=boot, heartbeat=beat + jump)
+        assert moving.state == "running"
+    later(STALE_SECONDS + 1)
+    shown = summarise_run(run.folder)
+    assert (shown.state, shown.can_resume) == ("crashed", True)
 
 
 @pytest.mark.parametrize("state", ["finished", "stopped", "failed"])

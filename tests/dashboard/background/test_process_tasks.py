@@ -6,14 +6,14 @@ import json
 import subprocess
 import sys
 import time
-from contextlib import nullcontext
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
 
 from core.dataset.index import load_index
 from core.errors import StorageError, TaskError
+from core.system.process_identity import process_identity
 from dashboard.background import process_tasks, processes
 from dashboard.studies import data_sets
 from dashboard.studies.data_sets import new_cohort_root, remove_cohort
@@ -103,6 +103,8 @@ def test_cancelling_ends_the_process_and_differs_from_finishing(played, place):
     tell(task, done=1, total=3)
     process = psutil.Process(task.pid)
     process_tasks.cancel_task(task)
+    assert process.status() != psutil.STATUS_ZOMBIE  # It is asked; no signal is sent.
+    process.kill()
     process.wait(20)
     stopped = process_tasks.read_task(task.folder)
     assert (stopped.state, stopped.done) == ("stopped", 1)
@@ -204,21 +206,58 @@ def test_a_step_of_the_clock_does_not_end_a_task(played, place, monkeypatch):
 @pytest.mark.parametrize(("shift", "state"), [(0.0, "running"), (-60.0, "stopped")])
 def test_a_task_that_an_older_version_started_still_reads(played, place, shift, state):
     task = process_tasks.start_index(place / "root")
-    path = task.folder / process_tasks.REQUEST_FILE
-    asked = json.loads(path.read_text())
-    asked["process_started"] = psutil.Process(task.pid).create_time() + shift
-    path.write_text(json.dumps(asked))
+    started = psutil.Process(task.pid).create_time() + shift
+    as_before(task, task.pid, started)
     assert process_tasks.read_task(task.folder).state == state
 
 
-@pytest.mark.parametrize("ended", [True, False])
-def test_cancelling_a_task_that_has_just_ended_is_no_error(tmp_path, monkeypatch, ended):
-    gone = subprocess.Popen([sys.executable, "-c", ""], start_new_session=True)
-    gone.wait()
-    alive = process_tasks.Task(
-        tmp_path, "index", tmp_path, "running", 0, 0, 0, 0.0, 0.0, "", gone.pid
-    )
-    seen = iter([alive, replace(alive, state="finished") if ended else alive])
-    monkeypatch.setattr(process_tasks, "read_task", lambda folder: next(seen))
-    with nullcontext() if ended else pytest.raises(TaskError, match="cannot be stopped"):
-        process_tasks.cancel_task(alive)
+def as_before(task, pid, started):
+    """Write a task's folder as a version without locks wrote it."""
+    path = task.folder / process_tasks.REQUEST_FILE
+    asked = json.loads(path.read_text()) | {"pid": pid, "process_started": started}
+    path.write_text(json.dumps(asked))
+    (task.folder / process_tasks.PROCESS_FILE).unlink()
+
+
+def test_a_task_of_an_older_version_is_ended_only_if_it_is_proved_to_be_the_one(played, place):
+    task = process_tasks.start_index(place / "root")
+    process = psutil.Process(task.pid)
+    as_before(task, task.pid, process.create_time())
+    with pytest.raises(TaskError, match="cannot be ended from this machine"):
+        process_tasks.cancel_task(process_tasks.read_task(task.folder))
+    assert process.status() != psutil.STATUS_ZOMBIE
+    path = task.folder / process_tasks.REQUEST_FILE
+    asked = json.loads(path.read_text()) | {"process_started": process_identity(task.pid)}
+    path.write_text(json.dumps(asked))
+    process_tasks.cancel_task(process_tasks.read_task(task.folder))
+    process.wait(20)
+    assert process_tasks.read_task(task.folder).state == "stopped"
+
+
+def test_a_task_is_recorded_before_it_has_a_process(place, monkeypatch):
+    seen = []
+
+    def start(command, **options):
+        seen.append(process_tasks.find_task("index", place / "root"))
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(processes.subprocess, "Popen", start)
+    with pytest.raises(TaskError, match="Cannot allocate memory"):
+        process_tasks.start_index(place / "root")
+    assert [(task.state, task.pid) for task in seen] == [("running", 0)]
+    assert process_tasks.find_task("index", place / "root").state == "failed"
+
+
+def test_many_who_ask_at_once_start_one_task(played, place):
+    with ThreadPoolExecutor(8) as pool:
+        tasks = list(pool.map(lambda _: process_tasks.start_index(place / "root"), range(8)))
+    assert len({task.folder for task in tasks}) == len(played) == 1
+
+
+def test_cancelling_a_task_that_has_just_ended_is_no_error(played, place):
+    task = process_tasks.start_index(place / "root")
+    as_before(task, task.pid, process_identity(task.pid))
+    psutil.Process(task.pid).kill()
+    psutil.Process(task.pid).wait(20)
+    process_tasks.cancel_task(task)
+    assert process_tasks.read_task(task.folder).state == "stopped"

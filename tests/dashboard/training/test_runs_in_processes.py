@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from core.training.runs import RunFolder
 from dashboard.training import run_processes
 from tests.core.training.made_data_root import write_data_root
 
@@ -33,7 +34,7 @@ def place(tmp_path, monkeypatch):
     yield tmp_path
     for run in run_processes.all_runs():
         if run.is_alive:
-            os.kill(run.status.pid, 9)
+            os.kill(run.status.pid or RunFolder(run.folder).read_started().pid, 9)
 
 
 def states():
