@@ -91,7 +91,7 @@ def _tiles(report: DetectionReport) -> None:
          "without a box. Overview and the model card give the same figure."),
         ("Centre inside", report.hit_rate, "hit_rate",
          "Share of true boxes that contain the centre of the best-scored box, whatever its score."),
-        (f"Overlap from score {report.threshold:.2f}", report.mean_counted_iou, "mean_counted_iou",
+        (f"Overlap from score {report.threshold:.3f}", report.mean_counted_iou, "mean_counted_iou",
          "Mean IoU if only boxes from the minimum score count: a true box whose best-scored box "
          "has a lower score counts as 0."),
         ("Boxes found at 1 false box per study", report.froc_boxes.sensitivity_at(1.0),
