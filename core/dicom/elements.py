@@ -32,7 +32,12 @@ from core.dicom.element_walk import (
     element_at,
     walk_elements,
 )
-from core.dicom.leading_elements import is_other_than_ct, leading_values, whole_value
+from core.dicom.leading_elements import (
+    STATED_CLASS,
+    is_other_than_ct,
+    leading_values,
+    whole_value,
+)
 from core.errors import DicomSeriesError
 
 HEAD_BYTES: Final = 1 << 16
@@ -46,6 +51,8 @@ _META_GROUP: Final = b"\x02\0"
 _TRANSFER_SYNTAX: Final = 0x00020010
 _META_START: Final = 132
 _MAX_INFLATED: Final = 96 << 20
+_MAX_PARSED: Final = 1 << 30
+"""Bytes of a file in which its header is looked for; pixels may lie behind them."""
 _MAX_READS: Final = 100_000
 """Two or three an element or item; CT headers have a few hundred, crafted ones have millions."""
 _BARE_ELEMENTS: Final = 3
@@ -98,7 +105,7 @@ def read_elements(path: Path, tags: Collection[BaseTag]) -> Elements | None:
         try:
             return _walk(head, tags)
         except (NotPlainError, struct.error, IndexError):
-            return _general(path, head + stream.read(), tags)
+            return _general(path, head + stream.read(_MAX_PARSED), tags)
 
 
 def is_dicom(head: bytes) -> bool:
@@ -130,6 +137,9 @@ def _general(path: Path, content: bytes, tags: Collection[BaseTag]) -> Elements:
     syntax, values = leading_values(content, tags)
     if is_other_than_ct(values) and syntax not in _NOT_WALKED:
         return Elements(syntax, values, None, None)
+    if syntax == uid.DeflatedExplicitVRLittleEndian and not values.keys() - {STATED_CLASS}:
+        # Found in the first bytes: a bomb need not be inflated to be refused.
+        raise DicomSeriesError(path, "its deflated content is broken", _MEND_COPY)
     elements = _parse(path, content, tags)
     return replace(elements, values=values | dict(elements.values))
 

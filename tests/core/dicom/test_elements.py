@@ -95,7 +95,8 @@ def test_a_deflated_file_that_grows_without_end_is_refused(tmp_path, monkeypatch
     content = files[0].read_bytes()
     (group_length,) = struct.unpack_from("<L", content, 140)
     packer = zlib.compressobj(wbits=-15)
-    bomb = packer.compress(b"\0" * 1_000_000) + packer.flush()
+    modality = b"\x08\0\x60\0CS\x02\0CT"
+    bomb = packer.compress(modality + b"\0" * 1_000_000) + packer.flush()
     files[0].write_bytes(content[: 144 + group_length] + bomb)
     with pytest.raises(DicomSeriesError, match="larger than any CT slice"):
         read_series(tmp_path)
@@ -177,3 +178,16 @@ def test_a_compressed_file_may_lack_the_preamble(tmp_path, syntax):
 def test_other_files_are_not_taken_for_bare_dicom(tmp_path, content):
     (tmp_path / "other").write_bytes(content)
     assert read_headers(tmp_path / "other") == ()
+
+
+def test_a_bomb_without_elements_is_refused_before_it_is_inflated(tmp_path, monkeypatch):
+    monkeypatch.setattr(elements, "inflate", lambda *_: pytest.fail("was inflated"))
+    files = write_ct_series(tmp_path, made_hu(2), syntax="deflated")
+    for file in files:
+        content = file.read_bytes()
+        (group_length,) = struct.unpack_from("<L", content, 140)
+        packer = zlib.compressobj(wbits=-15)
+        bomb = packer.compress(b"\0" * 1_000_000) + packer.flush()
+        file.write_bytes(content[: 144 + group_length] + bomb)
+    with pytest.raises(DicomSeriesError, match="deflated content is broken"):
+        read_series(tmp_path)
