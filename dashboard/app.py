@@ -18,6 +18,7 @@ with serialized_imports():
     from dashboard.tour.presenter import presenter_note, presenter_switch
     from dashboard.tour.state import presents, show_layout_in_url, tour_place
     from dashboard.widgets.frame import apply_style, sidebar_footer, sidebar_status
+    from dashboard.widgets.study_picker import other_source
 
 ASSETS = Path(__file__).resolve().parent / "assets"
 # File (also the path in the URL), title and icon of each page, in the order of the sidebar.
@@ -70,7 +71,7 @@ def main() -> None:
     else:
         with st.sidebar:
             account()
-            sidebar_status()
+            sidebar_status(other_source(page.url_path))
             sidebar_footer()
             glossary_button()
             presenter_switch("side")

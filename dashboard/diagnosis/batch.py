@@ -12,10 +12,12 @@ import streamlit as st
 
 from core.constants import VERTEBRAE
 from core.errors import CSpineError, PredictionsError
+from core.inference.plausibility import check_levels
 from core.models.operating_points import operating_point
 from core.models.pairs import BundlePair
 from core.types import Progress, StudyRecord
 from dashboard.background.thread_jobs import Job, JobPool
+from dashboard.diagnosis.verdict import UNRELIABLE
 from dashboard.session.access import check_allowed
 from dashboard.studies.predictions import predict_stored, prediction_slot, stored_scores
 
@@ -115,11 +117,14 @@ def _row(
     if scores is None:
         return None
     prob = float(scores.patient.patient_prob)
-    called, truth = prob >= threshold, record.patient_fractured
+    truth = record.patient_fractured
+    # No call where the levels are not those of a spine: it would be neither right nor wrong.
+    called = prob >= threshold if check_levels(scores).plausible else None
     words = {True: "fracture", False: "none", None: None}
-    right = None if truth is None else ("yes" if truth == called else "no")
+    right = None if truth is None or called is None else ("yes" if truth == called else "no")
     probs = [float(p) for p in scores.patient.vertebra_probs]
-    return [record.study_id, prob, words[called], words[truth], right, *probs, ""]
+    note = "" if called is not None else UNRELIABLE
+    return [record.study_id, prob, words[called], words[truth], right, *probs, note]
 
 
 @st.cache_resource(show_spinner=False)

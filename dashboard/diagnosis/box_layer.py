@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
+from core.constants import VERTEBRAE
+from core.inference.study_scores import StudyScores
+from core.models.pairs import BundlePair
+from dashboard.diagnosis.verdict import current_thresholds
 from dashboard.session.wording import literal
 from dashboard.studies.localizer import StudyBoxes, study_boxes
 from dashboard.studies.open_study import OpenStudy
@@ -11,20 +15,62 @@ from dashboard.widgets.box_request import box_request
 from dashboard.widgets.slice_viewer.overlays import BoxOverlay, predicted_boxes
 
 
-def box_layer(study: OpenStudy, *, coming: bool = False) -> BoxOverlay | None:
+def box_layer(
+    study: OpenStudy, scores: StudyScores | None, pair: BundlePair | None
+) -> BoxOverlay | None:
     """Offer to predict boxes, then summarise them; None while there is nothing to draw.
 
     Args:
         study: Study on show.
-        coming: Whether the localiser is running already for the verdict.
+        scores: Scores of the networks; None before they have run.
+        pair: The networks; None if there are none.
     """
     found = study_boxes(study)
     if found is None:
-        if not coming:
+        by_boxes = pair is not None and pair.fracture.config.gives_boxes
+        # The localiser is running already for the verdict.
+        if not by_boxes or scores is not None:
             box_request(study)
         return None
     st.caption(literal(_summary(found)))
+    if found.boxes and scores is not None and pair is not None:
+        st.caption(literal(scores_sentence(found, scores, pair, current_thresholds(pair))))
     return predicted_boxes(found.boxes) if found.boxes else None
+
+
+def scores_sentence(
+    found: StudyBoxes, scores: StudyScores, pair: BundlePair, thresholds: tuple[float, float]
+) -> str:
+    """One sentence on how the scores of box, slice, vertebra and patient belong together.
+
+    Args:
+        found: Boxes at or above the operating point, at least one.
+        scores: Scores of the networks.
+        pair: The networks.
+        thresholds: Patient and vertebra threshold.
+    """
+    best = max(found.boxes, key=lambda box: box.score)
+    patient, vertebra = thresholds
+    probs = scores.patient.vertebra_probs
+    top = int(probs.argmax())
+    how = (
+        "which the verdict weighs with the other slices of each vertebra"
+        if pair.fracture.config.gives_boxes
+        else f"of which the verdict by {pair.fracture.config.name} takes no account"
+    )
+    return (
+        f"A box score rates one box on one slice, {how}: the highest box score "
+        f"{best.score:.2f} (threshold {found.threshold:.2f}) is on slice {best.slice_index}, whose "
+        f"fracture probability is {scores.patient.slice_probs[best.slice_index]:.3f}; the highest "
+        f"fracture probability of a vertebra is {_called(float(probs[top]), vertebra)} for "
+        f"{VERTEBRAE[top]}, and that of the patient "
+        f"{_called(scores.patient.patient_prob, patient)}."
+    )
+
+
+def _called(prob: float, threshold: float) -> str:
+    word = "called" if prob >= threshold else "not called"
+    return f"{prob:.3f} (threshold {threshold:.3f}: {word})"
 
 
 def _summary(found: StudyBoxes) -> str:

@@ -64,7 +64,7 @@ def workbench(
             elif scores is not None and pair is not None:
                 heat = explanation_layer(study, scores, pair, explanation_picker())
                 layers += [] if heat is None else [heat]
-            boxes = box_layer(study, coming=by_boxes and scores is None)
+            boxes = box_layer(study, scores, pair)
             layers += [] if boxes is None else [boxes]
             with slices:
                 slice_viewer(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.constants import VERTEBRAE
+from core.inference.plausibility import check_levels
 from core.inference.study_scores import Calls, StudyScores, call
 from core.models.operating_points import SavedOperatingPoint, operating_point
 from core.models.pairs import BundlePair
@@ -15,16 +16,14 @@ from dashboard.session.wording import literal
 from dashboard.widgets.vertebra_table import vertebra_table
 
 SUSPECTED, NOT_CALLED = "Fracture suspected", "No fracture called"
+UNRELIABLE = "No reliable reading"
 
 
 def verdict_panel(scores: StudyScores, pair: BundlePair, truth: Sequence[bool] | None) -> None:
     """Show the calls at the current thresholds, and the threshold sliders."""
     patient_point = operating_point(pair.fracture, "patient")
     vertebra_point = operating_point(pair.fracture, "vertebra")
-    state.enter_points(
-        pair.digest, patient=patient_point.threshold, vertebra=vertebra_point.threshold
-    )
-    patient, vertebra = state.thresholds()
+    patient, vertebra = current_thresholds(pair)
     calls = call(scores, patient=patient, vertebra=vertebra)
     compare = _truth_toggle(truth)
     st.html(_patient_card(scores, calls, patient, compare))
@@ -41,6 +40,13 @@ def verdict_panel(scores: StudyScores, pair: BundlePair, truth: Sequence[bool] |
     )
 
 
+def current_thresholds(pair: BundlePair) -> tuple[float, float]:
+    """Current patient and vertebra threshold; those of another bundle start at its own points."""
+    patient, vertebra = (operating_point(pair.fracture, level) for level in ("patient", "vertebra"))
+    state.enter_points(pair.digest, patient=patient.threshold, vertebra=vertebra.threshold)
+    return state.thresholds()
+
+
 def _truth_toggle(truth: Sequence[bool] | None) -> Sequence[bool] | None:
     """The truth, if the study has labels and the user has switched it on."""
     if truth is None:
@@ -54,6 +60,16 @@ def _patient_card(
     scores: StudyScores, calls: Calls, threshold: float, truth: Sequence[bool] | None
 ) -> str:
     prob = scores.patient.patient_prob
+    problems = check_levels(scores).problems
+    if problems:
+        reasons = "; ".join(problem.text for problem in problems)
+        return (
+            '<section class="lab-verdict lab-calm" aria-live="polite">'
+            f'<span class="lab-eyebrow">Patient</span><strong class="lab-call">{UNRELIABLE}'
+            "</strong><span>The levels that the vertebra network sees are not those of one "
+            f"cervical spine: {reasons}. The probabilities below, and {prob:.3f} for the patient, "
+            "say nothing about this scan.</span></section>"
+        )
     tone, words = ("hot", SUSPECTED) if calls.patient else ("calm", NOT_CALLED)
     comparison = ""
     if truth is not None:

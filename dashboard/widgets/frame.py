@@ -73,9 +73,16 @@ def synthetic_badge(text: str = "synthetic") -> str:
     )
 
 
-def sidebar_status() -> None:
-    """Draw the name of the data set on show, with a warning if it is synthetic."""
+def sidebar_status(other_scan: str = "") -> None:
+    """Draw the name of the data set on show, with a warning if it is synthetic.
+
+    Args:
+        other_scan: Source of the scan on show if it is not of the data set, in lower case; the
+            warning would be false of it.
+    """
     name, detail, warning = _data_set()
+    if other_scan:
+        detail, warning = f"{detail}; the scan on show is from {other_scan}", ""
     st.html(
         f'<div class="lab-side-status"><span class="lab-side-label">Data set</span>'
         f"<strong>{escape(name)}</strong><span>{escape(detail)}</span></div>"

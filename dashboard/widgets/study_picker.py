@@ -23,6 +23,7 @@ from dashboard.widgets.notices import show_error
 from dashboard.widgets.upload_panel import upload_panel
 
 COHORT, FOLDER, UPLOAD = "Data set", "Folder", "Upload"
+_PAGES = frozenset({"preprocessing", "diagnosis", "localization", "spine_3d"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,16 @@ def study_picker() -> StudyChoice | None:
         if source == UPLOAD:
             return _uploaded(messages)
         return _cohort_study(messages)
+
+
+def other_source(page: str) -> str:
+    """Where the scan on show comes from if it is not of the data set; "" if it is or there is none.
+
+    Args:
+        page: Path of the page in the URL.
+    """
+    source = state.recall("source") if page in _PAGES else None
+    return {FOLDER: "a folder", UPLOAD: "an upload"}.get(str(source), "")
 
 
 def open_choice(choice: StudyChoice | None) -> OpenStudy | None:

@@ -7,7 +7,9 @@ import zipfile
 import pytest
 
 from core.constants import VERTEBRAE
+from core.inference.plausibility import LevelPlausibility, check_levels
 from core.models.pairs import BundlePair
+from dashboard.diagnosis import batch, verdict
 from dashboard.studies import cohort, open_study, predictions
 from dashboard.studies.served_bytes import PIXELS
 from tests.dashboard.workplace import FRACTURED, N_SLICES, SOUND
@@ -16,6 +18,13 @@ from tests.pages.driver import html, open_page, open_read_study, viewer, wait_fo
 
 def slider(app, key):
     return app.slider(key=key)
+
+
+@pytest.fixture(autouse=True)
+def plausible(monkeypatch):
+    """The made networks see levels at random; what follows from that is tested elsewhere."""
+    for module in (verdict, batch):
+        monkeypatch.setattr(module, "check_levels", lambda _: LevelPlausibility(()))
 
 
 def test_a_study_is_read_and_called(at_work):
@@ -29,6 +38,23 @@ def test_a_study_is_read_and_called(at_work):
     assert told["shape"] == [N_SLICES, 64, 64]
     assert len(told["ribbon"]["probs"]) == N_SLICES
     assert told["goTo"]["slice"] == int(app.query_params["slice"])
+
+
+def test_implausible_levels_give_no_call(at_work, monkeypatch):
+    monkeypatch.setattr(verdict, "check_levels", check_levels)
+    app = open_read_study()
+    assert verdict.UNRELIABLE in html(app)
+    assert "Fracture suspected" not in html(app)
+
+
+def test_the_warning_about_generated_studies_goes_with_another_scan(at_work):
+    app = open_page("diagnosis")
+    assert "lab-side-warning" in html(app)
+    app.button_group(key="source").set_value("Folder").run()
+    assert "lab-side-warning" not in html(app)
+    assert "the scan on show is from a folder" in html(app)
+    app.switch_page("../pages/overview.py").run()
+    assert "lab-side-warning" in html(app)
 
 
 def test_the_sliders_start_at_the_operating_points(at_work):
