@@ -17,8 +17,7 @@ import numpy as np
 
 from core.config import PROJECT_ROOT
 from core.evaluation.tables.score_files import read_truth_table
-from core.experiments.cohorts import FOLDS, HELD_OUT, PREDICTIONS_FOLDER
-from core.experiments.localizer_scores import LEVELS_FILE
+from core.experiments.cohorts import FOLDS, HELD_OUT, LEVELS_FILE, PREDICTIONS_FOLDER
 from core.experiments.shipped_localizer import NAME as LOCALIZER
 from core.models.bundles import BundleInfo, list_bundles, read_bundle
 from core.system.atomic_files import write_text

@@ -14,6 +14,8 @@ from core.models.bundles import COHORTS_FOLDER
 
 PREDICTIONS_FOLDER: Final = "predictions"
 """Subfolder of a bundle with its network's predictions of the cohorts."""
+LEVELS_FILE: Final = "levels.json"
+"""In it, the figures of a localiser as a fracture model."""
 
 
 @dataclass(frozen=True, slots=True)

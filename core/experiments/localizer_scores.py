@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from core.evaluation.detection.files import BoxTables
 from core.evaluation.report import ChosenOn, EvaluationReport, evaluate_scores
@@ -15,14 +15,19 @@ from core.experiments.box_evidence_ablation import (
     compare_methods,
     fit_weights,
 )
-from core.experiments.cohorts import FOLDS, HELD_OUT, PREDICTIONS_FOLDER, SHIPPED, ShippedCohort
+from core.experiments.cohorts import (
+    FOLDS,
+    HELD_OUT,
+    LEVELS_FILE,
+    PREDICTIONS_FOLDER,
+    SHIPPED,
+    ShippedCohort,
+)
 from core.inference.boxes.evidence import box_outputs
 from core.inference.outputs import read_slices, write_slices
 from core.models.bundles import CONFIG_FILE, OPERATING_POINTS_FILE, BundleInfo
 from core.system.atomic_files import write_json, write_text
 from core.types import Say, SlicePredictions
-
-LEVELS_FILE: Final = "levels.json"
 
 
 def score_localizer(

@@ -13,7 +13,12 @@ from core.models.bundles import BundleInfo
 from dashboard.overview.pipeline import pipeline_picture
 from dashboard.overview.spine_mark import spine_mark
 from dashboard.session.urls import PAGES
-from dashboard.studies.bundle_figures import headline, trained_on_synthetic
+from dashboard.studies.bundle_figures import (
+    Headline,
+    headline,
+    patient_auc,
+    trained_on_synthetic,
+)
 from dashboard.studies.cohort import CurrentDataSet, all_bundles
 from dashboard.studies.current_set import cohort_title, current_cohort
 from dashboard.tour.bar import tour_start
@@ -156,14 +161,17 @@ def _bundle_row(bundle: BundleInfo) -> tuple[str, str, str]:
     return (
         f'<b>{escape(config.name)}</b>{pill}<br><span class="lab-muted">{escape(facts)}</span>',
         escape(config.title),
-        _figure(bundle),
+        _figures(bundle),
     )
 
 
-def _figure(bundle: BundleInfo) -> str:
-    figure = headline(bundle)
-    if figure is None:
-        return '<span class="lab-muted">not measured</span>'
+def _figures(bundle: BundleInfo) -> str:
+    """Held-out figures; those of the default judge include the AUC of its calls."""
+    found = [figure for figure in (headline(bundle), patient_auc(bundle)) if figure is not None]
+    return "<br>".join(map(_figure, found)) or '<span class="lab-muted">not measured</span>'
+
+
+def _figure(figure: Headline) -> str:
     known = math.isfinite(figure.low) and math.isfinite(figure.high)
     interval = f" ({figure.low:.3f}–{figure.high:.3f})" if known else ""
     patients = "" if figure.n_patients is None else f", {figure.n_patients} studies"

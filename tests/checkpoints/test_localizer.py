@@ -10,9 +10,9 @@ from core.config import PROJECT_ROOT
 from core.evaluation.detection.files import fused_table, read_box_cohort
 from core.evaluation.detection.groups import by_group
 from core.evaluation.detection.report import evaluate_detection
-from core.experiments.cohorts import PREDICTIONS_FOLDER
+from core.experiments.cohorts import LEVELS_FILE, PREDICTIONS_FOLDER
 from core.experiments.localizer_report import REPLICATES, STEPS, measures
-from core.experiments.localizer_scores import LEVELS_FILE, measure_levels
+from core.experiments.localizer_scores import measure_levels
 from core.experiments.shipped_localizer import NAME
 from core.inference.boxes.evidence import box_outputs
 from core.inference.outputs import read_slices

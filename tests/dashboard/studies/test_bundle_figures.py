@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import math
+import shutil
 from pathlib import Path
 
 import pytest
 
-from core.models.bundles import BundleConfig, BundleInfo
+from core.config import PROJECT_ROOT
+from core.experiments.shipped_localizer import NAME
+from core.models.bundles import BundleConfig, BundleInfo, read_bundle
 from core.models.operating_points import operating_point
-from dashboard.studies.bundle_figures import headline, trained_on_synthetic
+from dashboard.studies.bundle_figures import headline, patient_auc, trained_on_synthetic
 
 
 def bundle(metrics=None, points=None, trained_on=None) -> BundleInfo:
@@ -53,6 +56,20 @@ def test_the_operating_point_of_the_level_is_taken():
 def test_without_a_usable_operating_point_the_threshold_is_one_half(points):
     point = operating_point(bundle(points=points), "patient")
     assert (point.threshold, point.rule) == (0.5, "")
+
+
+def test_the_localiser_that_judges_by_default_has_an_auc_as_well(tmp_path):
+    shipped = read_bundle(PROJECT_ROOT / "checkpoints" / NAME)
+    found = patient_auc(shipped)
+    assert found.name == "patient fracture AUC"
+    assert round(found.value, 3) == 0.967
+    assert found.low < found.value < found.high
+    assert found.n_patients == 120
+    assert patient_auc(bundle()) is None
+    shutil.copytree(shipped.folder, tmp_path / NAME)
+    for text in ("{", "[]", "{}", '{"held_out": {"patient": {"auc": "high"}}}'):
+        (tmp_path / NAME / "predictions" / "levels.json").write_text(text)
+        assert patient_auc(read_bundle(tmp_path / NAME)) is None
 
 
 def test_training_data_is_called_synthetic_only_where_the_bundle_says_so():
