@@ -75,6 +75,7 @@ def test_several_workers_are_supervised_with_the_options_of_one(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("RSNA_ROOT", str(tmp_path))
+    monkeypatch.setenv("DASHBOARD_OPEN", "1")
     monkeypatch.setenv("ALLOWED_HOSTS", "lab.example.org")
     checked: list[int] = []
     monkeypatch.setattr(launch, "check_port", lambda _, port: checked.append(port))
