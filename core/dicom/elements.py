@@ -51,7 +51,7 @@ _META_GROUP: Final = b"\x02\0"
 _TRANSFER_SYNTAX: Final = 0x00020010
 _META_START: Final = 132
 _MAX_INFLATED: Final = 96 << 20
-_MAX_PARSED: Final = 1 << 30
+_MAX_PARSED: Final = 128 << 20
 """Bytes of a file in which its header is looked for; pixels may lie behind them."""
 _MAX_READS: Final = 100_000
 """Two or three an element or item; CT headers have a few hundred, crafted ones have millions."""
