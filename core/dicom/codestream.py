@@ -184,6 +184,8 @@ def _unpack_bits(segment: bytes, size: int) -> NDArray[np.uint8]:
         raise CodestreamError("its RLE pixel data is damaged") from error
     if len(plane) < size:
         raise CodestreamError("its RLE pixel data is truncated")
+    if any(plane[size:]):
+        raise CodestreamError("its RLE pixel data holds more pixels than its size states")
     return np.frombuffer(plane, np.uint8, size)
 
 

@@ -171,6 +171,12 @@ def test_rle_segments_padded_by_more_than_a_byte_are_read(padding):
     np.testing.assert_array_equal(rle_decoded(rle_written(image) + padding, image), image)
 
 
+def test_rle_with_more_pixels_than_the_header_states_is_refused():
+    image = made_image(np.uint8, "noise", (12, 10))
+    with pytest.raises(CodestreamError, match="more pixels than its size states"):
+        rle_decoded(rle_written(image), image[:11])
+
+
 def test_rle_that_unpacks_to_far_more_than_the_slice_is_refused():
     frame = struct.pack("<16L", 1, 64, *[0] * 14) + b"\x81\x00" * 65_536
     with pytest.raises(CodestreamError, match="RLE"):

@@ -6,6 +6,8 @@ from tests.robustness.families import (
     archives,
     byte_mutations,
     checkpoints,
+    encodings,
+    frames,
     geometry,
     intensity,
     mask_places,
@@ -23,6 +25,7 @@ FAMILIES: dict[str, Family] = {
     family.name: family
     for family in (
         byte_mutations.FAMILY, geometry.FAMILY, orientation.FAMILY, intensity.FAMILY,
+        frames.FAMILY, encodings.FAMILY,
         resources.FAMILY, archives.FAMILY, volumes.MIXTURES, volumes.TREES, volumes.NEIGHBOURS,
         masks.FAMILY, mask_places.FAMILY, tables.CSV, table_writers.FAMILY, study_trees.FAMILY,
         tables.YAML, checkpoints.FAMILY,
