@@ -22,7 +22,7 @@ from pydicom.pixels.decoders.base import get_decoder
 
 from benchmarks.read_series import ct_like
 from benchmarks.timing import figure, medians, print_figures
-from core.dicom.codestream import decode, first_frame
+from core.dicom.codestream import decode, joined_fragments
 from tests.core.dicom.dicom_factory import write_ct_series
 
 EDGE: Final = 512
@@ -30,9 +30,9 @@ EDGE: Final = 512
 
 def ours(files: Sequence[Dataset]) -> list[NDArray[Any]]:
     """The stored values of each frame, by this program."""
-    frames = [first_frame(one.PixelData) for one in files]
+    frames = [joined_fragments(one.PixelData) for one in files]
     return [
-        decode(frame, uid.RLELossless, rows=EDGE, columns=EDGE, bits_allocated=16)
+        decode(frame, uid.RLELossless, rows=EDGE, columns=EDGE, bits_allocated=16).stored
         for frame in frames
     ]
 

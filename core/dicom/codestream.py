@@ -59,7 +59,7 @@ class Decoded(NamedTuple):
     Attributes:
         stored: uint8, int8, uint16 or int16 (rows, columns). Signed only where the stream states a
             sign (JPEG 2000); elsewhere the bits of a signed value come as they are.
-        bits: Bits of a value by the stream, where it has the last word about them; else None.
+        bits: Bits of a value by a JPEG 2000 stream, which may contradict the header; else None.
     """
 
     stored: NDArray[Any]
@@ -130,9 +130,8 @@ def decode(
     image = _first_success(_DECODERS[transfer_syntax], frame[: end + len(_END_OF_IMAGE)])
     if image.shape != (rows, columns) or image.dtype.kind not in "iu" or image.itemsize > 2:
         raise CodestreamError("its compressed pixel data decodes to something else than CT pixels")
-    # A lossless JPEG stream states no sign, and GDCM and pydicom count its bits by the header.
-    trusted = transfer_syntax in _JPEG_2000 or transfer_syntax in _JPEG_LS
-    return Decoded(image, stated.bits if trusted else None)
+    # JPEG and JPEG-LS streams state no sign; some encoders count only the bits that occur.
+    return Decoded(image, stated.bits if transfer_syntax in _JPEG_2000 else None)
 
 
 def _check_stated(stated: _Frame, transfer_syntax: str, size: int, rows: int, columns: int) -> None:
@@ -184,9 +183,23 @@ def _unpack_bits(segment: bytes, size: int) -> NDArray[np.uint8]:
         raise CodestreamError("its RLE pixel data is damaged") from error
     if len(plane) < size:
         raise CodestreamError("its RLE pixel data is truncated")
-    if any(plane[size:]):
+    if len(plane) > size and segment[_codes_end(segment, size) :].strip(b"\0\x80"):
         raise CodestreamError("its RLE pixel data holds more pixels than its size states")
     return np.frombuffer(plane, np.uint8, size)
+
+
+def _codes_end(segment: bytes, size: int) -> int:
+    """Return where the PackBits codes for the first `size` bytes end (PS3.5 section G.3.2)."""
+    position = 0
+    while size > 0 and position < len(segment):
+        code = segment[position]
+        if code < 128:
+            position, size = position + code + 2, size - code - 1
+        elif code > 128:
+            position, size = position + 2, size - 257 + code
+        else:
+            position += 1
+    return position
 
 
 def _jpeg_frame(frame: bytes) -> _Frame:

@@ -42,6 +42,8 @@ class PixelFormat:
         intercept: RescaleIntercept, finite.
         padding: PixelPaddingValue and PixelPaddingRangeLimit as the 16 bits that stand in the
             file (equal where there is no limit), None without padding.
+        stream_bits: Bits of a value by the compressed stream, where it states them; None for
+            `bits_stored`.
     """
 
     bits_allocated: int
@@ -51,6 +53,7 @@ class PixelFormat:
     slope: float
     intercept: float
     padding: tuple[int, int] | None = None
+    stream_bits: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

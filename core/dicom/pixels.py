@@ -150,7 +150,7 @@ def read_slice(header: SliceHeader, out: NDArray[np.int16]) -> None:
     except OSError as error:
         raise _unreadable(header, error) from error
     # Where header and stream differ, the encoder knew the pixels and the header was copied.
-    stated = header.format if bits is None else replace(header.format, bits_stored=bits)
+    stated = header.format if bits is None else replace(header.format, stream_bits=bits)
     to_hu(stored, stated, out)
 
 
@@ -195,7 +195,7 @@ def _stored_range(pixel_format: PixelFormat) -> tuple[int, int]:
 
 
 def _as_stored(patterns: NDArray[np.int64], pixel_format: PixelFormat) -> NDArray[np.int64]:
-    size = pixel_format.bits_stored
+    size = pixel_format.stream_bits or pixel_format.bits_stored
     value = patterns & ((1 << size) - 1)
     if not pixel_format.signed:
         return value

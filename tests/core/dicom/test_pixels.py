@@ -151,6 +151,21 @@ def test_a_jpeg_2000_stream_of_another_precision_or_sign_is_read_as_pydicom_read
     np.testing.assert_array_equal(found, values if header_signed else values & 0x1FFF)
 
 
+@pytest.mark.parametrize("bits_in_stream", [12, 16])
+@pytest.mark.parametrize("signed", [False, True])
+def test_an_inverted_stream_is_turned_back_over_the_range_of_the_header(
+    tmp_path, bits_in_stream, signed
+):
+    low = -2048 if signed else 0
+    values = np.random.default_rng(6).integers(low, low + 4096, (12, 10))
+    pixels = values.astype(np.int16 if signed else np.uint16)
+    write_ct_series(
+        tmp_path, made_hu(1), syntax="jpeg2000", bits_stored=12, signed=signed, intercept=0.0,
+        photometric="MONOCHROME1", edit=as_jpeg2000(pixels, bits_in_stream),
+    )  # fmt: skip
+    np.testing.assert_array_equal(read_series(tmp_path).hu[0], 2 * low + 4095 - values)
+
+
 @pytest.mark.parametrize("syntax", ["jpeg-lossless", "jpeg-ls", "jpeg2000", "htj2k"])
 @pytest.mark.parametrize("rest", [b"\0" * 400, bytes(range(200))])
 def test_bytes_behind_the_end_of_a_stream_are_ignored(tmp_path, syntax, rest):
