@@ -36,13 +36,18 @@ _OF_FILE: Final = frozenset(
     )
 )  # fmt: skip
 """Elements that are the same for every frame, whatever a group holds."""
-_RENAMED: Final = {Tag("FrameType"): Tag("ImageType")}
-"""Elements of a frame with another tag than in a file of one image."""
+_FRAME_TYPE, _IMAGE_TYPE = Tag("FrameType"), Tag("ImageType")
+_STACK, _FRAME_ACQUISITION = Tag("StackID"), Tag("FrameAcquisitionNumber")
+_ACQUISITION: Final = Tag("AcquisitionNumber")
 _INSTANCE_NUMBER: Final = Tag("InstanceNumber")
 _OFFSET: Final = Tag("ConcatenationFrameOffsetNumber")
 _FRAMES: Final = Tag("NumberOfFrames")
 _ROWS, _COLUMNS, _BITS = Tag("Rows"), Tag("Columns"), Tag("BitsAllocated")
-FRAME_TAGS: Final = frozenset((*map(BaseTag, FRAME_GROUPS), *_RENAMED, _OFFSET, _FRAMES))
+FRAME_TAGS: Final = frozenset(
+    (
+        *map(BaseTag, FRAME_GROUPS), _FRAME_TYPE, _STACK, _FRAME_ACQUISITION, _OFFSET, _FRAMES,
+    )
+)  # fmt: skip
 """Elements that `split_frames` reads in addition to those of a file of one image."""
 
 _MAX_FRAGMENTS: Final = 16 * MAX_FRAMES
@@ -132,7 +137,15 @@ def _groups(elements: Elements, tags: Collection[int]) -> list[dict[int, bytes]]
 
 
 def _renamed(values: Mapping[int, bytes]) -> dict[int, bytes]:
-    return {_RENAMED.get(BaseTag(tag), tag): raw for tag, raw in values.items()}
+    """Give the values that have other tags in a file of one image those tags."""
+    named = dict(values)
+    if _FRAME_TYPE in values:
+        named[_IMAGE_TYPE] = values[_FRAME_TYPE]
+    if _FRAME_ACQUISITION in values:
+        named[_ACQUISITION] = str(_number(values, _FRAME_ACQUISITION)).encode()
+    elif _STACK in values:
+        named[_ACQUISITION] = values[_STACK]
+    return named
 
 
 def _spans(

@@ -129,6 +129,34 @@ def test_a_localizer_among_the_frames_is_set_apart(singles, tmp_path):
     assert "1 localizer was set apart." in volume.notes
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"FrameAcquisitionNumber": 2}, {"StackID": "2"}, {"TemporalPositionIndex": 2},
+    ],
+)  # fmt: skip
+def test_two_acquisitions_stacks_or_phases_in_one_file_are_two_volumes(tmp_path, content):
+    """As two series in a folder: the second lies half a step beside the first, 300 HU above."""
+    hu = np.clip(made_hu(11), -1000, 2000)
+    first = write_ct_series(tmp_path / "first", hu[:6])
+    second = write_ct_series(
+        tmp_path / "second", hu[6:] + 300, z_first_mm=99.0, series_uid="1.2.3", study_uid="1.2"
+    )
+
+    def edit(ds):
+        for k, item in enumerate(ds.PerFrameFunctionalGroupsSequence):
+            own = (
+                content if k >= 6 else dict.fromkeys(content, type(next(iter(content.values())))(1))
+            )
+            item.FrameContentSequence = Items([frame_content(k + 1, **own)])
+
+    file = write_enhanced_ct([*first, *second], tmp_path / "e" / "one.dcm", edit=edit)
+    volume = read_series(file.parent)
+    np.testing.assert_array_equal(volume.hu, hu[:6])
+    assert volume.instance_numbers == (1, 2, 3, 4, 5, 6)
+    assert any("5 slices" in note or "5" in note for note in volume.notes)
+
+
 def test_a_single_frame_in_the_enhanced_form_is_a_slice(singles, tmp_path):
     write_enhanced_ct(singles[:1], tmp_path / "e" / "one.dcm")
     (single,) = read_headers(singles[0])
