@@ -130,12 +130,13 @@ def test_a_localizer_among_the_frames_is_set_apart(singles, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("keyword", "values"),
     [
-        {"FrameAcquisitionNumber": 2}, {"StackID": "2"}, {"TemporalPositionIndex": 2},
+        ("FrameAcquisitionNumber", (1, 2)), ("StackID", ("1", "2")),
+        ("TemporalPositionIndex", (1, 2)),
     ],
 )  # fmt: skip
-def test_two_acquisitions_stacks_or_phases_in_one_file_are_two_volumes(tmp_path, content):
+def test_two_acquisitions_stacks_or_phases_in_one_file_are_two_volumes(tmp_path, keyword, values):
     """As two series in a folder: the second lies half a step beside the first, 300 HU above."""
     hu = np.clip(made_hu(11), -1000, 2000)
     first = write_ct_series(tmp_path / "first", hu[:6])
@@ -145,10 +146,8 @@ def test_two_acquisitions_stacks_or_phases_in_one_file_are_two_volumes(tmp_path,
 
     def edit(ds):
         for k, item in enumerate(ds.PerFrameFunctionalGroupsSequence):
-            own = (
-                content if k >= 6 else dict.fromkeys(content, type(next(iter(content.values())))(1))
-            )
-            item.FrameContentSequence = Items([frame_content(k + 1, **own)])
+            content = frame_content(k + 1, **{keyword: values[k >= 6]})
+            item.FrameContentSequence = Items([content])
 
     file = write_enhanced_ct([*first, *second], tmp_path / "e" / "one.dcm", edit=edit)
     volume = read_series(file.parent)
