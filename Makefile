@@ -1,7 +1,7 @@
 # Every target sets up what it needs; start with `make run`.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test check check-tests fuzz mutants lint audit bench demo-models screenshots clean faults load
+.PHONY: help setup setup-dev run test check check-tests fuzz mutants lint audit bench demo-models screenshots clean faults load uploads
 
 ADDRESS ?= 127.0.0.1
 PORT ?= 8501
@@ -57,6 +57,9 @@ faults: setup-dev  ## kill 200 writes half-way and look at what they left
 
 load: setup-dev  ## load a server by 20 sessions: errors, leaks, times, memory
 	@$(venv) -m benchmarks.load_test $(ARGS)
+
+uploads: setup-dev  ## send a server 500 uploads, half of them bad, and measure the memory it keeps
+	@$(venv) -m benchmarks.upload_memory $(ARGS)
 
 mutants: setup-dev  ## change the formulas one operator at a time and list what no test notices
 	@$(venv) -m pip install -q -r requirements-mutants.txt

@@ -7,13 +7,15 @@ from starlette.middleware import Middleware
 
 from dashboard.shell.gate import Gate
 from dashboard.shell.startup import decide_admission, lifespan
+from dashboard.shell.upload_route import UploadRoute, keep_uploads_on_disk
 from dashboard.spine_3d.routes import scene_routes
 from dashboard.widgets.slice_viewer.routes import viewer_routes
 
 decide_admission()
+keep_uploads_on_disk()
 app = st.App(
     "dashboard/app.py",
     routes=[*viewer_routes(), *scene_routes()],
-    middleware=[Middleware(Gate)],
+    middleware=[Middleware(Gate), Middleware(UploadRoute)],
     lifespan=lifespan,
 )

@@ -16,6 +16,7 @@ from typing import Any, Final, Self
 
 import httpx
 from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.Common_pb2 import FileURLs
 from streamlit.proto.Element_pb2 import Element
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
@@ -95,19 +96,31 @@ class PageClient:
         self._page_name = ""
         self._query = ""
         self.session_id = ""
+        self._url, self._origin = url, origin or url
+        self._open = ExitStack()
+        self._socket = self._connect()
+
+    def _connect(self) -> ClientConnection:
         # Without a token the server takes the session for one that is not logged in.
         token = self.http.cookies.get(XSRF_COOKIE) or "none"
         jar = "; ".join(f"{name}={value}" for name, value in self.http.cookies.items())
-        self._open = ExitStack()
+        protocols = ["streamlit", token, *([self.session_id] if self.session_id else [])]
         opening = connect(
-            url.replace("http", "ws", 1) + "/_stcore/stream",
-            origin=origin or url,  # type: ignore[arg-type]
+            self._url.replace("http", "ws", 1) + "/_stcore/stream",
+            origin=self._origin,  # type: ignore[arg-type]
             additional_headers={"Cookie": jar} if jar else None,
-            subprotocols=[Subprotocol("streamlit"), Subprotocol(token)],
+            subprotocols=[Subprotocol(one) for one in protocols],
             max_size=None,
             open_timeout=ANSWER_SECONDS,
         )
-        self._socket: ClientConnection = self._open.enter_context(opening)
+        return self._open.enter_context(opening)
+
+    def reconnect(self, *, after: float) -> Page:
+        """Lose the connection for some seconds and come back to the same session."""
+        self._open.close()
+        time.sleep(after)
+        self._socket = self._connect()
+        return self.run()
 
     def __enter__(self) -> Self:
         return self
@@ -210,12 +223,7 @@ class PageClient:
             PageError: The server refuses the file.
         """
         widget = self.find("file_uploader", uploader)
-        message = BackMsg()
-        message.file_urls_request.request_id = f"{time.monotonic_ns()}"
-        message.file_urls_request.file_names.append(name)
-        message.file_urls_request.session_id = self.session_id
-        self._socket.send(message.SerializeToString())
-        urls = self._await_urls()
+        urls = self.announce(name)
         answer = self.http.put(
             urls.upload_url,
             files={"file": (name, content)},
@@ -229,6 +237,15 @@ class PageClient:
         info.file_urls.CopyFrom(urls)
         self._widgets[widget.id] = state
         return self.run(fragment=self._fragment_of(widget.id))
+
+    def announce(self, name: str) -> FileURLs:
+        """Addresses that the server gives for a file of this name."""
+        message = BackMsg()
+        message.file_urls_request.request_id = f"{time.monotonic_ns()}"
+        message.file_urls_request.file_names.append(name)
+        message.file_urls_request.session_id = self.session_id
+        self._socket.send(message.SerializeToString())
+        return self._await_urls()
 
     def component_data(self, part: str) -> dict[str, Any]:
         """What the server handed to a component of the second kind."""
@@ -261,7 +278,7 @@ class PageClient:
             self._known[message.hash] = message
         return message
 
-    def _await_urls(self) -> Any:  # noqa: ANN401 - FileURLs
+    def _await_urls(self) -> FileURLs:
         while True:
             message = self._receive()
             if message.WhichOneof("type") == "file_urls_response":

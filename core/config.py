@@ -89,6 +89,7 @@ class Settings(BaseSettings):
         max_upload_mib: Largest archive the dashboard accepts.
         upload_memory_mib: Memory limit for reading one upload.
         upload_seconds: Time limit for reading one upload.
+        upload_lanes: Number of uploads unpacked and read at the same time, each in its own process.
         upload_quota_gib: Total size limit for the uploads of all sessions.
         min_free_gib: Disk space that caches and uploads leave free.
         max_predictions: Number of studies predicted at the same time.
@@ -114,6 +115,7 @@ class Settings(BaseSettings):
     max_upload_mib: int = Field(default=1024, ge=1)
     upload_memory_mib: int = Field(default=4096, ge=256)
     upload_seconds: float = Field(default=300.0, gt=0)
+    upload_lanes: int = Field(default=2, ge=1, le=64)
     upload_quota_gib: float = Field(default=20.0, gt=0)
     min_free_gib: float = Field(default=1.0, ge=0)
     max_predictions: int = Field(default=1, ge=1, le=64)

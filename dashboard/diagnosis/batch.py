@@ -16,9 +16,11 @@ from core.inference.plausibility import check_levels
 from core.models.operating_points import operating_point
 from core.models.pairs import BundlePair
 from core.types import Progress, StudyRecord
+from dashboard.background.budget import BATCHES
 from dashboard.background.thread_jobs import Job, JobPool
 from dashboard.diagnosis.verdict import UNRELIABLE
 from dashboard.session.access import check_allowed
+from dashboard.session.session_end import whose
 from dashboard.studies.predictions import predict_stored, prediction_slot, stored_scores
 
 
@@ -73,7 +75,7 @@ def start_batch(batch: StudyBatch) -> Job[None]:
                     failures[record.study_id] = str(error)
         progress(len(unscored), len(unscored))
 
-    return _pool().submit(batch.key, work)
+    return _pool().submit(batch.key, work, **whose(None))
 
 
 def find_batch(batch: StudyBatch) -> Job[None] | None:
@@ -130,7 +132,7 @@ def _row(
 @st.cache_resource(show_spinner=False)
 def _pool() -> JobPool:
     """A separate pool: a study that is opened meanwhile does not wait for the batch."""
-    return JobPool("batches")
+    return JobPool("batches", BATCHES)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)

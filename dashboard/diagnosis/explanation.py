@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
@@ -10,10 +12,13 @@ from core.constants import VERTEBRAE
 from core.errors import CSpineError
 from core.inference.study_scores import StudyScores
 from core.models.pairs import BundlePair
+from dashboard.background.shelf import Shelf
 from dashboard.session import link, state
 from dashboard.studies.open_study import OpenStudy
 from dashboard.widgets.notices import show_error
 from dashboard.widgets.slice_viewer.overlays import HeatOverlay
+
+_HEAT: Final = Shelf[NDArray[np.float32]](64)
 
 
 def explanation_picker() -> str | None:
@@ -41,7 +46,11 @@ def explanation_layer(
     presence = scores.predictions.vertebra_probs[index]
     try:
         with st.spinner(f"Computing the map of {vertebra} on slice {index} …"):
-            heat = _heat(study, pair, index, j, presence)
+            heat = _HEAT.get(
+                (study.fingerprint, pair.digest, index, j),
+                lambda: _heat(study, pair, index, j, presence),
+                owner=study.owner,
+            )
     except CSpineError as error:
         show_error(error, icon=":material/neurology:")
         return None
@@ -51,15 +60,10 @@ def explanation_layer(
     return HeatOverlay(f"Grad-CAM {vertebra}", {index: heat}, content)
 
 
-@st.cache_resource(
-    max_entries=64,
-    show_spinner=False,
-    hash_funcs={OpenStudy: lambda study: study.fingerprint, BundlePair: lambda pair: pair.digest},
-)
 def _heat(
-    study: OpenStudy, pair: BundlePair, index: int, vertebra: int, _presence: NDArray[np.float32]
+    study: OpenStudy, pair: BundlePair, index: int, vertebra: int, presence: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     # Here because it imports torch, which takes seconds.
     from core.inference.explain import explain_slice
 
-    return explain_slice(study.volume, pair.fracture, index, vertebra, presence=_presence).heat
+    return explain_slice(study.volume, pair.fracture, index, vertebra, presence=presence).heat

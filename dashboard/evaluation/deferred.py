@@ -7,7 +7,9 @@ from typing import Final, TypeVar
 
 import streamlit as st
 
+from dashboard.background.budget import FIGURES
 from dashboard.background.thread_jobs import JobPool
+from dashboard.session.session_end import whose
 
 T = TypeVar("T")
 INLINE_UP_TO: Final = 60_000
@@ -35,9 +37,9 @@ def deferred(key: str, work: Callable[[], T], *, items: int) -> T | Pending:
         CSpineError: Whatever `work` raised.
     """
     if (job := pool().find(key)) is not None:
-        return job.future.result() if job.finished else PENDING
+        return job.result() if job.finished else PENDING
     if items <= INLINE_UP_TO:
-        return pool().put(key, work()).future.result()
+        return pool().put(key, work()).result()
     _held[key] = work
     return PENDING
 
@@ -46,7 +48,7 @@ def compute_deferred() -> None:
     """Start the deferred work of the page, after everything else is drawn."""
     for key in list(_held):
         if (work := _held.pop(key, None)) is not None:
-            pool().submit(key, lambda _, work=work: work())
+            pool().submit(key, lambda _, work=work: work(), **whose(None))
 
 
 def computing() -> bool:
@@ -57,4 +59,4 @@ def computing() -> bool:
 @st.cache_resource(show_spinner=False)
 def pool() -> JobPool:
     """Pool for the figures of all sessions, computed one after another."""
-    return JobPool("evaluation", most_waiting=10_000)
+    return JobPool("evaluation", FIGURES)

@@ -14,6 +14,7 @@ from dashboard.session import state
 from dashboard.session.access import may_change
 from dashboard.session.settings import settings
 from dashboard.session.typed_path import typed_path
+from dashboard.studies.incoming_files import arrived, content_of
 from dashboard.widgets.notices import show_error, succeeds
 
 _OTHER: Final = ""
@@ -56,8 +57,9 @@ def import_popover(sources: Sources) -> None:
             try:
                 truth = typed_path(truth_path)
                 if upload is not None:
+                    content = content_of(arrived(upload), MAX_CSV_MIB)
                     added = import_csv(
-                        settings(), name, upload.getvalue(), truth_id=truth_id, truth_path=truth
+                        settings(), name, content, truth_id=truth_id, truth_path=truth
                     )
                 else:
                     added = import_folder(

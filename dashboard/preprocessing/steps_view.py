@@ -20,6 +20,7 @@ from core.preprocessing.noise_reduction import explain_noise
 from core.preprocessing.spine_field import SpineField, spine_field_of
 from core.preprocessing.steps import PreparationSteps, preparation_steps
 from core.types import HuWindow
+from dashboard.background.shelf import Shelf
 from dashboard.preprocessing.noise_histogram import noise_histogram
 from dashboard.preprocessing.overlay_image import overlay_image
 from dashboard.preprocessing.preview import (
@@ -53,6 +54,7 @@ from dashboard.widgets.truth_layers import slice_with_box, truth_layers
 
 PARTS: Final = ("Step by step", "Augmentation", "Noise reduction")
 VIEWER_KEY: Final = "pre_viewer"
+_SPINES: Final = Shelf[SpineField | None](8)
 
 
 @st.fragment
@@ -73,7 +75,7 @@ def preprocessing_bench(study: OpenStudy, choice: StudyChoice) -> None:
             "Scroll to a slice in the viewer; its preparation is shown below, step by step.",
         )
         preparation = chosen_preparation()
-    spine = _spine(study.fingerprint, preparation.field_mm, study)
+    spine = _spine(study, preparation.field_mm)
     steps = preparation_steps(study.volume, index, preparation, spine)
     truth = _truth(study, choice, index, preparation, spine)
     part = st.segmented_control(
@@ -100,10 +102,12 @@ def _choose_slice(study: OpenStudy, choice: StudyChoice) -> int:
     return state.current_slice()
 
 
-@st.cache_resource(max_entries=8, show_spinner="Following the spine …")
-def _spine(fingerprint: str, side_mm: float | None, _study: OpenStudy) -> SpineField | None:
-    del fingerprint
-    return spine_field_of(_study.volume, side_mm)
+def _spine(study: OpenStudy, side_mm: float | None) -> SpineField | None:
+    def follow() -> SpineField | None:
+        with st.spinner("Following the spine …"):
+            return spine_field_of(study.volume, side_mm)
+
+    return _SPINES.get((study.fingerprint, side_mm), follow, owner=study.owner)
 
 
 def _truth(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import logging
 import pkgutil
@@ -9,11 +10,11 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from typing import Final
 
-from streamlit import App
+from streamlit import App, runtime
 
 from core.cache.eviction import sweep_all
 from core.config import PROJECT_ROOT, Settings
@@ -21,8 +22,10 @@ from core.errors import ConfigError
 from core.system.atomic_files import LEFT_SECONDS, sweep_leftovers
 from dashboard.background.processes import DELETED
 from dashboard.session.admission import admission
+from dashboard.session.session_end import sweep_until
 from dashboard.session.settings import settings
-from dashboard.studies.uploads import remove_abandoned
+from dashboard.studies.held_uploads import remove_abandoned
+from dashboard.studies.incoming_files import INCOMING
 
 _log = logging.getLogger("dashboard")
 
@@ -101,6 +104,24 @@ def _import_all(stop: threading.Event) -> None:
     _log.info("The pages' modules are loaded after %.1f s.", time.perf_counter() - start)
 
 
+def _sessions() -> tuple[Callable[[str], bool], Callable[[str], object]]:
+    """Whether a session has a connection, and what ends one; by Streamlit's id."""
+    server, loop = runtime.get_instance(), asyncio.get_running_loop()
+
+    def close_now(tab: str) -> None:
+        info = server._session_mgr.get_session_info(tab)
+        server.close_session(tab)
+        # Streamlit's loop keeps the last session until another one comes, and its fragments keep
+        # the study that they were drawn with.
+        if info is not None:
+            info.session._fragment_storage.clear()
+
+    def close(tab: str) -> None:
+        loop.call_soon_threadsafe(close_now, tab)
+
+    return server.is_active_session, close
+
+
 @asynccontextmanager
 async def lifespan(_app: App) -> AsyncGenerator[None]:
     """Remove abandoned uploads and load the first page, then clean up and warm up in threads."""
@@ -108,12 +129,17 @@ async def lifespan(_app: App) -> AsyncGenerator[None]:
     remove_abandoned(current)
     load_first_page()
     stop = threading.Event()
+    if runtime.exists():
+        threading.Thread(
+            target=sweep_until, args=(stop, *_sessions()), name="session-ends", daemon=True
+        ).start()
     threading.Thread(target=tidy_up, args=(current,), name="tidy-up", daemon=True).start()
     threading.Thread(target=warm_up, args=(stop,), name="warm-up", daemon=True).start()
     try:
         yield None
     finally:
         stop.set()
+        INCOMING.close()
 
 
 def tidy_up(settings: Settings) -> int:

@@ -52,7 +52,7 @@ def scene_details(
         record: Entry of the study in the data set.
         threshold: Vertebra threshold.
     """
-    parts = unpacked(packed)
+    parts = unpacked(packed, study.owner)
     left, right = st.columns([5, 6], gap="medium")
     with left, st.container(key="scene_chosen"):
         _chosen_panel(study.volume, parts, info, chosen)

@@ -78,14 +78,15 @@ def _scene(
         threshold=threshold,
         synthetic=choice.synthetic,
     )
-    job = surfaces_job(sources, cache)
+    job = surfaces_job(sources, cache, owner)
     if failed(job, icon=":material/view_in_ar_off:", key="surfaces_again"):
         return
     key = sources.key(cache)
     events = scene_3d(
         SCENES.register(key, ServedScene(job.future, volume, owner)),
         INFOS.register(
-            key + info.digest(), ServedInfo(job.future, partial(whole_info, info), owner)
+            key + info.digest(),
+            ServedInfo(job.future, partial(whole_info, info, owner=owner), owner),
         ),
         proof=proof_for(owner, state.session_name()),
         built=job.finished,
@@ -102,14 +103,14 @@ def _scene(
         poll(lambda: _late(job), every=1.0)
         return
     packed = job.future.result()
-    info = whole_info(info, packed)
-    second_renderer(packed, info, volume, failure=events.failed)
+    info = whole_info(info, packed, owner)
+    second_renderer(study, packed, info, failure=events.failed)
     if events.chosen is not None:
         link.show(state.VERTEBRA_QUERY, events.chosen if events.chosen in VERTEBRAE else None)
     linked = state.linked_vertebra(VERTEBRAE)
     chosen = events.chosen or linked or (info.suspect.name if info.suspect else None)
     scene_details(study, packed, info, scores, chosen, choice.record, threshold)
-    scene_files(packed, info, volume)
+    scene_files(study, packed, info)
 
 
 def _late(job: Job[PackedParts]) -> bool:

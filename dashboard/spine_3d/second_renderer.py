@@ -18,10 +18,13 @@ from core.visualization.plotter import SceneLook
 from core.visualization.plotter_page import draw_page
 from core.visualization.scene import SceneInfo
 from core.visualization.scene_surfaces import PackedParts
+from dashboard.background.budget import PYVISTA_PAGES
 from dashboard.background.thread_jobs import Job, JobPool
 from dashboard.session import state
+from dashboard.session.session_end import whose
 from dashboard.spine_3d.routes import scenes_path
 from dashboard.spine_3d.surfaces import draw
+from dashboard.studies.open_study import OpenStudy
 from dashboard.widgets.frame import blank
 from dashboard.widgets.job_status import failed, poll
 from dashboard.widgets.notices import show_error
@@ -43,7 +46,7 @@ _FRAME_HTML: Final = (
 
 @st.fragment
 def second_renderer(
-    packed: PackedParts, info: SceneInfo, volume: CTVolume, *, failure: str | None = None
+    study: OpenStudy, packed: PackedParts, info: SceneInfo, *, failure: str | None = None
 ) -> None:
     """Draw a button that opens the scene in PyVista, and the scene once it is open.
 
@@ -51,9 +54,9 @@ def second_renderer(
     sends nothing again and keeps the camera.
 
     Args:
+        study: Study on show, for the axial plane.
         packed: Surfaces of the scene.
         info: Probabilities, boxes and threshold.
-        volume: Volume of the study, for the axial plane.
         failure: Why the viewer did not start, in the browser's words; the scene is then open
             without the button.
     """
@@ -74,7 +77,7 @@ def second_renderer(
             help="The same scene, drawn by PyVista and shown by stpyvista, without the controls.",
         )  # fmt: skip
     if opened or failure is not None:
-        _view(packed, info, volume)
+        _view(study, packed, info)
 
 
 def look_of(info: SceneInfo, volume: CTVolume) -> SceneLook:
@@ -89,19 +92,26 @@ def look_of(info: SceneInfo, volume: CTVolume) -> SceneLook:
     )
 
 
-def page_job(packed: PackedParts, look: SceneLook) -> Job[str]:
-    """Job that draws the page of a scene; a failed job is kept until it is forgotten."""
+def page_job(packed: PackedParts, look: SceneLook, owner: str | None = None) -> Job[str]:
+    """Job that draws the page of a scene; a failed job is kept until it is forgotten.
+
+    Args:
+        packed: Surfaces of the scene.
+        look: What is drawn of it.
+        owner: The only session that may see the study; None if every session may.
+    """
     values = look.to_json()
-    content = json.dumps([_FORMAT, packed.key, values, scenes_path()], sort_keys=True)
+    content = json.dumps([_FORMAT, owner, packed.key, values, scenes_path()], sort_keys=True)
     key = hashlib.sha256(content.encode()).hexdigest()
-    return _pool().find(key) or _pool().submit(key, lambda _: _drawn(packed, values))
+    known = _pool().find(key)
+    return known or _pool().submit(key, lambda _: _drawn(packed, values), **whose(owner))
 
 
-def _view(packed: PackedParts, info: SceneInfo, volume: CTVolume) -> None:
+def _view(study: OpenStudy, packed: PackedParts, info: SceneInfo) -> None:
     if find_spec("stpyvista") is None:
         show_error("The package stpyvista is not installed; run `make setup` to add it.")
         return
-    job = page_job(packed, look_of(info, volume))
+    job = page_job(packed, look_of(info, study.volume), study.owner)
     if failed(job, icon=":material/view_in_ar_off:", key="second_renderer_again"):
         return
     if job.finished:
@@ -141,4 +151,4 @@ def _drawn(packed: PackedParts, look: dict[str, Any]) -> str:
 @st.cache_resource(show_spinner=False)
 def _pool() -> JobPool:
     """Pool with the pages of the last scenes: about 2 MB each."""
-    return JobPool("pyvista", keep=8)
+    return JobPool("pyvista", PYVISTA_PAGES, keep=8)

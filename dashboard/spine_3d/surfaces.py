@@ -24,32 +24,43 @@ from core.visualization.scene_surfaces import (
     load_parts,
     parts_file,
 )
+from dashboard.background.budget import FILMS, SURFACES, Turns
+from dashboard.background.shelf import Shelf
 from dashboard.background.thread_jobs import Job, JobPool
+from dashboard.session.session_end import whose
 from dashboard.studies.localizer import default_threshold, first_detections
 from dashboard.studies.open_study import OpenStudy
 
 FILM_LIMIT_S: Final = 240.0
 _MEMORY_BYTES: Final = 16 << 30
+_UNPACKED: Final = Shelf[SceneParts](4)
+_FILMS: Final = Turns("films", FILMS)
 
 
-def surfaces_job(sources: SceneSources, cache: Path) -> Job[PackedParts]:
-    """Job with the surfaces: from memory or disk, else built in the background."""
-    key = sources.key(cache)
+def surfaces_job(sources: SceneSources, cache: Path, owner: str | None) -> Job[PackedParts]:
+    """Job with the surfaces: from memory or disk, else built in the background.
+
+    Args:
+        sources: What they are built from.
+        cache: Folder where they are stored.
+        owner: The only session that may see the study; None if every session may.
+    """
+    key = f"{owner or ''} {sources.key(cache)}"
     if (known := _pool().find(key)) is not None:
         return known
-    if (stored := load_parts(cache, key)) is not None:
-        return _pool().put(key, stored)
-    return _pool().submit(key, lambda _: sources.build(cache))
+    if (stored := load_parts(cache, sources.key(cache))) is not None:
+        return _pool().put(key, stored, **whose(owner))
+    return _pool().submit(key, lambda _: sources.build(cache), **whose(owner))
 
 
-def unpacked(packed: PackedParts) -> SceneParts:
-    """The surfaces as arrays, for figures and files."""
-    return _unpacked(packed.key, packed)
+def unpacked(packed: PackedParts, owner: str | None) -> SceneParts:
+    """The surfaces as arrays, for figures and files; `owner` as for `surfaces_job`."""
+    return _UNPACKED.get(packed.key, packed.unpack, owner=owner)
 
 
-def whole_info(info: SceneInfo, packed: PackedParts) -> SceneInfo:
-    """Probabilities and boxes of a scene with its surfaces."""
-    return info.with_parts(unpacked(packed))
+def whole_info(info: SceneInfo, packed: PackedParts, owner: str | None) -> SceneInfo:
+    """Probabilities and boxes of a scene with its surfaces; `owner` as for `surfaces_job`."""
+    return info.with_parts(unpacked(packed, owner))
 
 
 def predicted_boxes(study: OpenStudy) -> tuple[Corners, ...]:
@@ -62,18 +73,21 @@ def predicted_boxes(study: OpenStudy) -> tuple[Corners, ...]:
     return place_tracks([t for t in boxes_3d(found) if t.score >= threshold], study.volume)
 
 
-def film_of(packed: PackedParts, info: SceneInfo, ending: str) -> bytes:
+def film_of(packed: PackedParts, info: SceneInfo, ending: str, *, session: str) -> bytes:
     """A turntable film of a scene.
 
     Args:
         packed: Surfaces of the scene.
         info: Probabilities, for the colours.
         ending: "gif" or "mp4".
+        session: Session that asks for it.
 
     Raises:
         SceneError: The machine cannot draw off-screen, or takes too long.
+        TaskError: Too many films are waiting already.
     """
-    return draw(draw_film, packed, f"film.{ending}", FILM_LIMIT_S, colors=shown_colors(info))
+    with _FILMS.turn(session):
+        return draw(draw_film, packed, f"film.{ending}", FILM_LIMIT_S, colors=shown_colors(info))
 
 
 def draw(
@@ -120,10 +134,4 @@ def _worker(task: Callable[..., Any], seconds: float) -> ConfinedWorker:
 @st.cache_resource(show_spinner=False)
 def _pool() -> JobPool:
     """Pool with the surfaces of the last studies: a few MB each."""
-    return JobPool("surfaces", keep=8)
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _unpacked(key: str, _packed: PackedParts) -> SceneParts:
-    del key
-    return _packed.unpack()
+    return JobPool("surfaces", SURFACES, keep=8)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -20,8 +20,10 @@ from core.experiments.cohorts import PREDICTIONS_FOLDER
 from core.inference.boxes.tracks import Detections, FusionSettings, detect
 from core.models.bundles import BundleInfo, read_bundle
 from core.types import BoxPrediction, Progress
+from dashboard.background.budget import PREDICTIONS
 from dashboard.background.thread_jobs import Job, JobPool
 from dashboard.session.access import check_allowed
+from dashboard.session.session_end import whose
 from dashboard.session.settings import settings
 from dashboard.studies.cohort import bundles, files_signature
 from dashboard.studies.open_study import OpenStudy
@@ -166,12 +168,12 @@ def start_boxes(study: OpenStudy, bundle: BundleInfo) -> Job[None]:
                 predictor = _predictor(str(bundle.folder), bundle.config.weights_sha256)
                 keep_raw(file, predictor.predict(study.volume, progress=progress))
 
-    return _pool().submit(file.stem, work)
+    return _pool().submit(str(file), work, **whose(study.owner))
 
 
 def find_box_job(study: OpenStudy, bundle: BundleInfo) -> Job[None] | None:
     """Run of this localiser on this study, if it was started since the server started."""
-    return _pool().find(raw_file(study, bundle).stem)
+    return _pool().find(str(raw_file(study, bundle)))
 
 
 @lru_cache(maxsize=2)
@@ -187,4 +189,5 @@ def _predictor(folder: str, digest: str) -> BoxPredictor:
 @st.cache_resource(show_spinner=False)
 def _pool() -> JobPool:
     limits = settings()
-    return JobPool("boxes", limits.max_predictions, most_waiting=limits.max_waiting)
+    allowed = replace(PREDICTIONS, at_once=limits.max_predictions, waiting=limits.max_waiting)
+    return JobPool("boxes", allowed)

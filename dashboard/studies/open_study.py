@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-
-import streamlit as st
+from typing import Final
 
 from core.cache.keys import fingerprint_folder
 from core.dicom.series import read_series
@@ -13,6 +12,7 @@ from core.prepared.series_digests import oriented_digest, series_digest
 from core.prepared.volumes import load_viewer_volume
 from core.system.file_tree import files_below
 from core.types import CTVolume, Progress, StudyRecord
+from dashboard.background.shelf import Shelf
 from dashboard.session.settings import settings
 from dashboard.studies.cohort import files_signature
 from dashboard.studies.upload_series import derived_folder, read_upload
@@ -32,6 +32,9 @@ class OpenStudy:
     fingerprint: str
     volume: CTVolume
     owner: str | None = None
+
+
+OPEN_STUDIES: Final = Shelf[OpenStudy](4)
 
 
 def open_study(
@@ -57,7 +60,9 @@ def open_study(
         # `read_series` finds the same fault and describes it.
         read_series(folder)
         raise
-    return _open_study(str(folder), signature, owner, progress)
+    return OPEN_STUDIES.get(
+        (str(folder), signature), lambda: _read(folder, owner, progress), owner=owner
+    )
 
 
 def cache_of(study: OpenStudy) -> Path:
@@ -68,15 +73,11 @@ def cache_of(study: OpenStudy) -> Path:
     return derived_folder(study.owner, current)
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _open_study(
-    folder: str, signature: str, owner: str | None, _progress: Progress | None
-) -> OpenStudy:
-    del signature
-    path, store = Path(folder), settings().store
+def _read(path: Path, owner: str | None, progress: Progress | None) -> OpenStudy:
     if owner is not None:
-        volume = read_upload(path, owner, settings(), _progress)
+        volume = read_upload(path, owner, settings(), progress)
         return OpenStudy(oriented_digest(fingerprint_folder(path), volume.axes), volume, owner)
+    store = settings().store
     volume = load_viewer_volume(StudyRecord(path.name, path), store=store)
     fingerprint = series_digest(path, fingerprint_folder, store.folder)
     return OpenStudy(fingerprint, volume)

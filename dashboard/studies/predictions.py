@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import streamlit as st
 
@@ -21,8 +22,11 @@ from core.models.pairs import BundlePair
 from core.prepared.series_digests import series_digest
 from core.system.shared_slots import shared_slot
 from core.types import Progress
+from dashboard.background.budget import PREDICTIONS
+from dashboard.background.shelf import Shelf
 from dashboard.background.thread_jobs import Job, JobPool
 from dashboard.session.access import check_allowed
+from dashboard.session.session_end import whose
 from dashboard.session.settings import settings
 from dashboard.studies.cohort import files_signature
 from dashboard.studies.open_study import OpenStudy, cache_of
@@ -31,6 +35,8 @@ from dashboard.studies.raw_boxes import find_raw, keep_raw, raw_file
 if TYPE_CHECKING:
     from core.inference.predictor import StudyPredictor
 
+SCORES: Final = Shelf[StudyScores](64)
+
 
 def find_scores(study: OpenStudy, pair: BundlePair) -> StudyScores | None:
     """Scores of a study from memory or disk; None if the networks have not run.
@@ -38,7 +44,7 @@ def find_scores(study: OpenStudy, pair: BundlePair) -> StudyScores | None:
     Raises:
         PredictionsError: The stored table is damaged.
     """
-    return _scores_in(_predictions_folder(study, pair))
+    return _scores_in(_predictions_folder(study, pair), study.owner)
 
 
 def stored_scores(folder: Path, pair: BundlePair) -> StudyScores | None:
@@ -68,12 +74,12 @@ def start_prediction(study: OpenStudy, pair: BundlePair) -> Job[None]:
             if files_signature(folder / SLICES_FILE) == before:
                 _predict(study, pair, folder, progress)
 
-    return _pool().submit(folder.name, work)
+    return _pool().submit(str(folder), work, **whose(study.owner))
 
 
 def find_job(study: OpenStudy, pair: BundlePair) -> Job[None] | None:
     """Run of this pair on this study, if it was started since the server started."""
-    return _pool().find(_predictions_folder(study, pair).name)
+    return _pool().find(str(_predictions_folder(study, pair)))
 
 
 def predict_stored(folder: Path, pair: BundlePair) -> None:
@@ -127,18 +133,16 @@ def _predictions_folder(study: OpenStudy, pair: BundlePair) -> Path:
     return cache_of(study) / "predictions" / f"{study.fingerprint}-{pair.digest}"
 
 
-def _scores_in(folder: Path) -> StudyScores | None:
+def _scores_in(folder: Path, owner: str | None = None) -> StudyScores | None:
     table = find_slices(folder)
-    return None if table is None else _read_scores(str(folder), files_signature(table))
+    if table is None:
+        return None
+    key = str(folder), files_signature(table)
+    return SCORES.get(key, lambda: score_study(read_slices(table)[0]), owner=owner)
 
 
 @st.cache_resource(show_spinner=False)
 def _pool() -> JobPool:
     limits = settings()
-    return JobPool("predictions", limits.max_predictions, most_waiting=limits.max_waiting)
-
-
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _read_scores(folder: str, signature: str) -> StudyScores:
-    del signature
-    return score_study(read_slices(Path(folder) / SLICES_FILE)[0])
+    allowed = replace(PREDICTIONS, at_once=limits.max_predictions, waiting=limits.max_waiting)
+    return JobPool("predictions", allowed)

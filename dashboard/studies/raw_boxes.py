@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Final
 
 import numpy as np
-import streamlit as st
 
 from core.models.bundles import BundleInfo
 from core.system.atomic_files import atomic_path
 from core.types import RawDetections
+from dashboard.background.shelf import Shelf
 from dashboard.studies.cohort import files_signature
 from dashboard.studies.open_study import OpenStudy, cache_of
+
+_RAW: Final = Shelf[RawDetections](32)
 
 
 def raw_file(study: OpenStudy, bundle: BundleInfo) -> Path:
@@ -24,7 +27,10 @@ def raw_file(study: OpenStudy, bundle: BundleInfo) -> Path:
 def find_raw(study: OpenStudy, bundle: BundleInfo) -> RawDetections | None:
     """Raw boxes of a study from memory or disk; None if the localiser has not run."""
     file = raw_file(study, bundle)
-    return _read_raw(str(file), files_signature(file)) if file.is_file() else None
+    if not file.is_file():
+        return None
+    key = str(file), files_signature(file)
+    return _RAW.get(key, lambda: _read_raw(file), owner=study.owner)
 
 
 def keep_raw(file: Path, raw: RawDetections) -> None:
@@ -42,10 +48,8 @@ def keep_raw(file: Path, raw: RawDetections) -> None:
         )  # fmt: skip
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
-def _read_raw(file: str, signature: str) -> RawDetections:
-    """Read what `keep_raw` wrote; `signature` changes with the file."""
-    del signature
+def _read_raw(file: Path) -> RawDetections:
+    """Read what `keep_raw` wrote."""
     with np.load(file, allow_pickle=False) as stored:
         about = json.loads(str(stored["about"]))
         return RawDetections(

@@ -6,6 +6,7 @@ import base64
 import gzip
 import hmac
 import secrets
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from numpy.typing import NDArray
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+
+from dashboard.session.session_end import at_session_end
 
 Pixels = NDArray[Any]
 
@@ -40,6 +43,9 @@ class Owned(Protocol):
 Source = TypeVar("Source", bound=Owned)
 
 
+_registries: Final[weakref.WeakSet[ServedBytes[Any]]] = weakref.WeakSet()
+
+
 class ServedBytes(Generic[Source]):
     """Registry of the served sources of one kind; the least recently used are dropped first.
 
@@ -55,6 +61,7 @@ class ServedBytes(Generic[Source]):
         self._packed: OrderedDict[tuple[str, str], bytes] = OrderedDict()
         self._max_sources, self._left = max_sources, max_bytes
         self._lock = Lock()
+        _registries.add(self)
 
     def register(self, content: str, source: Source) -> str:
         """Make a source readable.
@@ -121,6 +128,13 @@ class ServedBytes(Generic[Source]):
                     self._left += len(dropped)
         return packed
 
+    def forget(self, owner: str) -> None:
+        """Drop the sources of one session with their compressed parts."""
+        with self._lock:
+            for name in [name for name, one in self._sources.items() if one.owner == owner]:
+                del self._sources[name]
+                self._forget_packed(name)
+
     def _forget_packed(self, name: str) -> None:
         for key in [key for key in self._packed if key[0] == name]:
             self._left += len(self._packed.pop(key))
@@ -145,6 +159,12 @@ class PixelSource:
 
 PIXELS: Final = ServedBytes[PixelSource]("source", 96, 192 << 20)
 """Filled by the pages, read by the routes of the viewer."""
+
+
+@at_session_end
+def _forget(session: str) -> None:
+    for registry in list(_registries):
+        registry.forget(session)
 
 
 def session_proof_of(session: str) -> str:

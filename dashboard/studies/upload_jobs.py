@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO
 
 import streamlit as st
 
 from core.config import Settings
 from core.errors import ArchiveError
 from core.types import Progress
+from dashboard.background.budget import UPLOAD_JOBS
 from dashboard.background.thread_jobs import Job, JobCancelledError, JobPool
 from dashboard.session.access import check_allowed
+from dashboard.session.session_end import whose
 from dashboard.studies.open_study import open_study
 from dashboard.studies.upload_series import start_reader
-from dashboard.studies.uploads import discard_uploads, store_files, unpack_upload
+from dashboard.studies.uploads import (
+    Arrived,
+    discard_uploads,
+    store_files,
+    unpack_upload,
+    within_quota,
+)
 
 STAGES = (("Unpacking", "file"), ("Reading the series", "slice"))
 """Name of each stage and the unit of its progress."""
@@ -38,17 +45,17 @@ class UploadJob:
     def folder(self) -> Path | None:
         """Folder of the series; None before the upload is complete."""
         done = self.job.finished and self.job.error is None
-        return self.job.future.result() if done else None
+        return self.job.result() if done else None
 
     @property
     def removed(self) -> bool:
         """Whether the files were removed meanwhile, for example while the browser was offline."""
         folder = self.folder
-        return folder is not None and not folder.is_dir()
+        return self.job.abandoned or (folder is not None and not folder.is_dir())
 
 
 def start_upload(
-    key: str, files: Sequence[BinaryIO], *, archive: bool, session: str, settings: Settings
+    key: str, files: Sequence[Arrived], *, archive: bool, session: str, settings: Settings
 ) -> UploadJob:
     """Store an upload and read its series, in the background.
 
@@ -80,13 +87,13 @@ def start_upload(
             folder = store_files(files, session=session, settings=settings, progress=progress)
         upload.stage = 1
         progress(0, 0)
-        open_study(folder, owner=session, progress=progress)
+        open_study(folder, owner=session, progress=within_quota(session, settings, progress))
         return folder
 
-    upload.job = _pool().submit(key, work)
+    upload.job = _pool(settings.upload_lanes).submit(key, work, **whose(session))
     return upload
 
 
 @st.cache_resource(show_spinner=False)
-def _pool() -> JobPool:
-    return JobPool("uploads")
+def _pool(lanes: int) -> JobPool:
+    return JobPool("uploads", replace(UPLOAD_JOBS, at_once=lanes))

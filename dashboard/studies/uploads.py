@@ -7,70 +7,65 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
-
-import streamlit as st
-from filelock import FileLock, Timeout
 
 from core.config import Settings
 from core.dicom.zip_archive import extract_dicom_archive
 from core.errors import ArchiveError, CSpineError, StorageError
 from core.system.disk_space import check_quota, check_space, tree_bytes
 from core.types import Progress
-from dashboard.session.settings import settings
+from dashboard.studies.held_uploads import remove_abandoned
 
-_LOCKS: Final = ".sessions"
+Arrived = Path | BinaryIO
+"""A file that a browser has sent: on disk, or in memory where there is no server."""
 KEEP_SECONDS: Final = 24 * 3600
 UNPACKED_TO_ZIPPED: Final = 4
 """CT slices shrink to a half or a third in a zip; an archive that expands more is refused."""
 _CHUNK: Final = 1 << 20
+_CHECK_SECONDS: Final = 1.0
 
 
 def unpack_upload(
-    stream: BinaryIO, *, session: str, settings: Settings, progress: Progress | None = None
+    archive: Arrived, *, session: str, settings: Settings, progress: Progress | None = None
 ) -> Path:
     """Unpack an uploaded zip below `var/uploads/<session>/`, replacing the previous upload.
 
     Args:
-        stream: The archive, read from its start.
+        archive: The archive.
         session: Name of the browser session, safe as a folder name.
         settings: Upload folder and size limits.
         progress: Called with files unpacked and files in all, both 0 while the archive is being
-            copied; an exception that it raises ends the work.
+            read through; an exception that it raises ends the work.
 
     Returns:
         Folder of the content; the same archive always gives the same folder.
 
     Raises:
         ArchiveError: The archive is unsafe, too large or holds no DICOM.
-        StorageError: The disk is full or the folder cannot be written.
+        StorageError: The disk or the quota is full, or the folder cannot be written.
     """
     own = _own_folder(session, settings)
-    _check_room(own, [stream], settings)
+    _check_room(own, 0 if isinstance(archive, Path) else _bytes_of(archive), settings)
+    progress = within_quota(session, settings, progress)
     try:
         _make_private(own)
-        spooled, digest = _spool(stream, own, progress)
+        with _opened(archive) as stream:
+            target = own / _digest(stream, progress)
+            # Including the same archive: it may have been unpacked only in part.
+            _remove_others(own, keep=set())
+            limit = UNPACKED_TO_ZIPPED * (settings.max_upload_mib << 20)
+            return extract_dicom_archive(stream, target, max_bytes=limit, progress=progress)
     except OSError as error:
-        raise StorageError(
-            f"The upload cannot be stored ({error.strerror}); free some space and try again."
-        ) from error
-    target = own / digest
-    # Including the same archive: it may have been unpacked only in part.
-    _remove_others(own, keep={spooled})
-    try:
-        limit = UNPACKED_TO_ZIPPED * (settings.max_upload_mib << 20)
-        return extract_dicom_archive(spooled, target, max_bytes=limit, progress=progress)
+        raise _not_stored(error) from error
     except CSpineError:
-        shutil.rmtree(target, ignore_errors=True)
+        _remove_others(own, keep=set())
         raise
-    finally:
-        spooled.unlink(missing_ok=True)
 
 
 def store_files(
-    streams: Sequence[BinaryIO],
+    files: Sequence[Arrived],
     *,
     session: str,
     settings: Settings,
@@ -81,7 +76,7 @@ def store_files(
     The files are numbered, as their own names may contain the name of a patient.
 
     Args:
-        streams: One stream per file, read from its start.
+        files: The files.
         session: As for `unpack_upload`.
         settings: As for `unpack_upload`; the limit holds for all files together.
         progress: As for `unpack_upload`.
@@ -93,37 +88,96 @@ def store_files(
         ArchiveError: There is no file, or they are too large together.
         StorageError: The disk is full or the folder cannot be written.
     """
-    if not streams:
+    if not files:
         raise ArchiveError("The folder holds no files; choose the one with the DICOM files.")
     own = _own_folder(session, settings)
-    _check_room(own, streams, settings)
+    # Files on disk have been counted as they arrived.
+    _check_room(own, sum(_bytes_of(one) for one in files if not isinstance(one, Path)), settings)
+    progress = within_quota(session, settings, progress)
     target = own / f"files-{time.time_ns()}"
     left = settings.max_upload_mib << 20
     try:
         _make_private(own)
         target.mkdir()
         _remove_others(own, keep={target})
-        for number, stream in enumerate(streams):
-            if progress is not None:
-                progress(number, len(streams))
-            stream.seek(0)
-            with (target / f"{number:05}.dcm").open("wb") as file:
-                while piece := stream.read(_CHUNK):
-                    left -= file.write(piece)
-                    if left < 0:
-                        raise ArchiveError(
-                            f"The folder is larger than {settings.max_upload_mib} MiB; upload one "
-                            "series at a time."
-                        )
+        for number, one in enumerate(files):
+            progress(number, len(files))
+            left -= _copy(one, target / f"{number:05}.dcm", left)
+            if left < 0:
+                raise ArchiveError(
+                    f"The folder is larger than {settings.max_upload_mib} MiB; upload one "
+                    "series at a time."
+                )
     except OSError as error:
         shutil.rmtree(target, ignore_errors=True)
-        raise StorageError(
-            f"The upload cannot be stored ({error.strerror}); free some space and try again."
-        ) from error
+        raise _not_stored(error) from error
     except CSpineError:
         shutil.rmtree(target, ignore_errors=True)
         raise
     return target
+
+
+def within_quota(session: str, settings: Settings, progress: Progress | None) -> Progress:
+    """Progress that ends the work when the uploads outgrow their quota or the disk.
+
+    What an archive unpacks to, and the voxels of its files, are known only once they are written.
+
+    Args:
+        session: Session whose upload is being stored or read.
+        settings: Upload folder, quota and space to keep free.
+        progress: Called as the returned function is.
+    """
+    own, checked = settings.cspine_var / "uploads" / session, 0.0
+
+    def report(done: int, total: int) -> None:
+        nonlocal checked
+        if time.monotonic() - checked >= _CHECK_SECONDS:
+            check_space(own, 0, settings.keep_free_bytes)
+            check_quota(own.parent, 0, settings.upload_quota_gib)
+            checked = time.monotonic()
+        if progress is not None:
+            progress(done, total)
+
+    return report
+
+
+@contextlib.contextmanager
+def _opened(one: Arrived) -> Generator[BinaryIO]:
+    if isinstance(one, Path):
+        with one.open("rb") as stream:
+            yield stream
+    else:
+        one.seek(0)
+        yield one
+
+
+def _copy(one: Arrived, target: Path, limit: int) -> int:
+    """Copy a file and return its size; stops one piece after `limit` bytes."""
+    size = 0
+    with _opened(one) as stream, target.open("wb") as file:
+        while size <= limit and (piece := stream.read(_CHUNK)):
+            size += file.write(piece)
+    return size
+
+
+def _digest(stream: BinaryIO, progress: Progress) -> str:
+    """16 digits of the digest of a stream's content."""
+    digest = hashlib.sha256()
+    while piece := stream.read(_CHUNK):
+        progress(0, 0)
+        digest.update(piece)
+    stream.seek(0)
+    return digest.hexdigest()[:16]
+
+
+def _bytes_of(stream: BinaryIO) -> int:
+    return stream.seek(0, os.SEEK_END)
+
+
+def _not_stored(error: OSError) -> StorageError:
+    return StorageError(
+        f"The upload cannot be stored ({error.strerror}); free some space and try again."
+    )
 
 
 def _own_folder(session: str, settings: Settings) -> Path:
@@ -140,30 +194,15 @@ def discard_uploads(session: str, settings: Settings) -> None:
         _remove_others(own, keep=set())
 
 
-def _check_room(own: Path, streams: Sequence[BinaryIO], settings: Settings) -> None:
+def _check_room(own: Path, needed: int, settings: Settings) -> None:
     """Check that an upload fits on the disk and in the quota.
 
     Raises:
         StorageError: It does not fit.
     """
-    needed = sum(stream.seek(0, os.SEEK_END) for stream in streams)
     check_space(own, needed, settings.keep_free_bytes)
     # This upload replaces the previous one of the session.
     check_quota(own.parent, max(needed - tree_bytes(own), 0), settings.upload_quota_gib)
-
-
-def _spool(stream: BinaryIO, folder: Path, progress: Progress | None) -> tuple[Path, str]:
-    """Write the stream to disk piece by piece; return the file and 16 digits of its digest."""
-    digest = hashlib.sha256()
-    path = folder / "upload.zip"
-    stream.seek(0)
-    with path.open("wb") as spooled:
-        while piece := stream.read(_CHUNK):
-            if progress is not None:
-                progress(0, 0)
-            digest.update(piece)
-            spooled.write(piece)
-    return path, digest.hexdigest()[:16]
 
 
 def _remove_others(folder: Path, *, keep: set[Path]) -> None:
@@ -176,82 +215,8 @@ def _remove_others(folder: Path, *, keep: set[Path]) -> None:
             entry.unlink(missing_ok=True)
 
 
-class HeldUploads:
-    """Lock on the uploads of one session, which are removed when the session ends."""
-
-    def __init__(self, session: str, settings: Settings) -> None:
-        self._folder = settings.cspine_var / "uploads" / session
-        self._lock = _lock_of(self._folder)
-        # If the folder cannot be written, storing the upload reports it.
-        # A starting server may hold the lock for a moment.
-        with contextlib.suppress(Timeout, OSError):
-            self._lock.acquire(timeout=1)
-
-    def remove(self) -> None:
-        """Remove the session's folder with all derived data."""
-        shutil.rmtree(self._folder, ignore_errors=True)
-        _release(self._lock)
-
-
-def hold_uploads(session: str) -> None:
-    """Keep a session's uploads until the session ends; called from that session."""
-    _held(session)
-
-
-def remove_abandoned(settings: Settings, *, older_than_s: float | None = None) -> int:
-    """Remove the uploads of sessions that no running server holds; return their number.
-
-    Args:
-        settings: Upload folder.
-        older_than_s: Minimum time since the last change, in seconds; None removes all. Time alone
-            ends no session: the clock may jump, and a tab may stay open for days.
-    """
-    removed = 0
-    latest = None if older_than_s is None else time.time() - older_than_s
-    uploads = settings.cspine_var / "uploads"
-    if not uploads.is_dir():
-        return 0
-    for folder in sorted(uploads.iterdir()):
-        if folder.name.startswith(".") or not folder.is_dir():
-            continue
-        lock = _lock_of(folder)
-        try:
-            if latest is not None and folder.stat().st_mtime > latest:
-                continue
-            lock.acquire(timeout=0)
-        except (Timeout, OSError):
-            continue
-        shutil.rmtree(folder, ignore_errors=True)
-        removed += 1
-        _release(lock)
-    return removed
-
-
-@st.cache_resource(scope="session", show_spinner=False, on_release=HeldUploads.remove)
-def _held(session: str) -> HeldUploads:
-    return HeldUploads(session, settings())
-
-
 def _make_private(own: Path) -> None:
     """Make a session's folder, into which only the server's user may look."""
     own.parent.mkdir(parents=True, exist_ok=True)
     own.mkdir(mode=0o700, exist_ok=True)
     own.chmod(0o700)
-
-
-def _release(lock: FileLock) -> None:
-    """Release a lock after removing its file, which might belong to another session later."""
-    file = Path(lock.lock_file)
-    with contextlib.suppress(OSError):
-        file.unlink(missing_ok=True)
-    lock.release()
-    if os.name == "nt":  # Windows cannot remove an open file.
-        with contextlib.suppress(OSError):
-            file.unlink(missing_ok=True)
-
-
-def _lock_of(folder: Path) -> FileLock:
-    locks = folder.parent / _LOCKS
-    with contextlib.suppress(OSError):
-        locks.mkdir(parents=True, exist_ok=True)
-    return FileLock(locks / folder.name, thread_local=False)

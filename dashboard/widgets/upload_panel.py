@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO, cast
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.session import state
 from dashboard.session.settings import settings
+from dashboard.studies.held_uploads import hold_uploads
+from dashboard.studies.incoming_files import arrived
 from dashboard.studies.upload_jobs import STAGES, UploadJob, start_upload
-from dashboard.studies.uploads import hold_uploads
+from dashboard.studies.uploads import Arrived
 from dashboard.widgets.frame import blank
 from dashboard.widgets.job_status import job_progress, poll
 from dashboard.widgets.notices import show_error
@@ -54,7 +55,7 @@ def upload_panel(messages: DeltaGenerator) -> Path | None:
         return _outcome(known)
 
 
-def _files(*, archive: bool) -> tuple[Sequence[BinaryIO], str]:
+def _files(*, archive: bool) -> tuple[Sequence[Arrived], str]:
     """The uploaded files and a key for them."""
     limit = settings().max_upload_mib
     note = (
@@ -66,7 +67,7 @@ def _files(*, archive: bool) -> tuple[Sequence[BinaryIO], str]:
             f"Zip of one DICOM series, up to {limit} MiB", type="zip", max_upload_size=limit,
             key="upload", help=note,
         )  # fmt: skip
-        return ([one], one.file_id) if one is not None else ([], "")
+        return ([arrived(one)], one.file_id) if one is not None else ([], "")
     many = st.file_uploader(
         f"Folder of one DICOM series, up to {limit} MiB in all",
         accept_multiple_files="directory",
@@ -74,7 +75,7 @@ def _files(*, archive: bool) -> tuple[Sequence[BinaryIO], str]:
         key="upload_files",
         help=note,
     )
-    return cast("Sequence[BinaryIO]", many), " ".join(file.file_id for file in many)
+    return [arrived(file) for file in many], " ".join(file.file_id for file in many)
 
 
 def _outcome(upload: UploadJob) -> Path | None:

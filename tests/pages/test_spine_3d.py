@@ -178,4 +178,4 @@ def test_a_film_that_fails_says_why_in_one_sentence(at_work, ending):
     parts = build_parts(volume, VertebraLabels(volume.hu.astype("uint8"), "mask"))
     packed = pack_parts(parts, parts_key("empty"), volume)
     with pytest.raises(SceneError, match="no vertebra to draw"):
-        surfaces.film_of(packed, scene_info(volume, parts, {}), ending)
+        surfaces.film_of(packed, scene_info(volume, parts, {}), ending, session="")

@@ -9,13 +9,13 @@ import zipfile
 
 import numpy as np
 import pytest
-from streamlit.runtime.caching import clear_session_resource_cache
 
 from core.dicom.series import read_series
 from core.inference.outputs import SLICES_FILE, read_slices
 from core.models.pairs import choose_pair
 from core.report.study import build_report
 from core.report.write import rendered
+from dashboard.session.session_end import forget_session
 from dashboard.studies.served_bytes import PIXELS
 from tests.core.dicom.dicom_factory import write_ct_series
 from tests.dashboard.fixtures import at_work, workplace
@@ -82,7 +82,7 @@ def test_an_upload_names_nobody_outside_its_files_and_ends_with_its_session(
         (tmp_path / f"report{suffix}").write_bytes(rendered(report, suffix))
         assert found_in_bytes(b"\n".join(contents(tmp_path / f"report{suffix}"))) == []
 
-    # What Streamlit calls when a browser is gone.
-    clear_session_resource_cache("test session id")
+    # What the server does when a browser is gone.
+    forget_session(table.relative_to(var / "uploads").parts[0])
     assert not table.exists()
     assert found_in(var) == {}

@@ -1,13 +1,21 @@
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import weakref
 
 import pytest
 
-from core.errors import BundleError
+from core.errors import BundleError, TaskError
 from dashboard.background import thread_jobs
-from dashboard.background.thread_jobs import JobPool
+from dashboard.background.budget import Allowance
+from dashboard.background.thread_jobs import JobCancelledError, JobPool
+from dashboard.session.session_end import forget_session
+
+
+def allowed(at_once=1, waiting=64, per_session=8) -> Allowance:
+    return Allowance(at_once, waiting, per_session)
 
 
 def finish(job) -> None:
@@ -22,7 +30,7 @@ def test_the_same_key_is_joined_while_it_runs_and_run_again_after():
         gate.wait(5)
         progress(3, 3)
 
-    pool = JobPool("test")
+    pool = JobPool("test", allowed())
     first = pool.submit("a", work)
     assert pool.submit("a", work) is first
     gate.set()
@@ -38,7 +46,7 @@ def test_a_typed_error_is_shown_word_for_word():
     def work(progress):
         raise BundleError("The weights are gone; train anew.")
 
-    pool = JobPool("test")
+    pool = JobPool("test", allowed())
     job = pool.submit("a", work)
     finish(job)
     assert job.error == "The weights are gone; train anew."
@@ -48,7 +56,7 @@ def test_an_unforeseen_error_names_its_kind_and_not_its_text():
     def work(progress):
         raise ZeroDivisionError("Doe^Jane")
 
-    pool = JobPool("test")
+    pool = JobPool("test", allowed())
     job = pool.submit("a", work)
     finish(job)
     said = str(job.error)
@@ -58,7 +66,7 @@ def test_an_unforeseen_error_names_its_kind_and_not_its_text():
 
 def test_a_finished_job_can_be_forgotten_and_a_running_one_cannot():
     gate = threading.Event()
-    pool = JobPool("test")
+    pool = JobPool("test", allowed())
     job = pool.submit("a", lambda progress: gate.wait(5))
     job.forget()
     assert pool.find("a") is job
@@ -76,7 +84,7 @@ def test_the_time_left_follows_the_pace_so_far(monkeypatch):
         now[0] = 105.0
         progress(25, 100)
 
-    pool = JobPool("test")
+    pool = JobPool("test", allowed())
     job = pool.submit("a", work)
     job.future.result(timeout=5)
     assert job.seconds_left == pytest.approx(15.0)
@@ -87,7 +95,7 @@ def test_the_time_left_follows_the_pace_so_far(monkeypatch):
 
 def test_a_place_in_line_counts_down_as_others_end():
     gates = [threading.Event() for _ in range(4)]
-    pool = JobPool("test")
+    pool = JobPool("test", allowed())
     jobs = [pool.submit(str(i), lambda _, gate=gate: gate.wait(5)) for i, gate in enumerate(gates)]
     while jobs[0].started is None:
         time.sleep(0.01)
@@ -107,7 +115,7 @@ def test_a_place_in_line_counts_down_as_others_end():
 
 def test_a_full_queue_turns_a_job_away_in_one_sentence_and_takes_it_later():
     gate = threading.Event()
-    pool = JobPool("test", most_waiting=2)
+    pool = JobPool("test", allowed(waiting=2))
     jobs = [pool.submit(str(i), lambda _: gate.wait(5)) for i in range(3)]
     refused = pool.submit("late", lambda _: None)
     assert refused.finished
@@ -123,7 +131,7 @@ def test_a_full_queue_turns_a_job_away_in_one_sentence_and_takes_it_later():
 
 def test_as_many_run_at_once_as_are_allowed():
     both = threading.Barrier(2)
-    pool = JobPool("test", workers=2)
+    pool = JobPool("test", allowed(at_once=2))
     jobs = [pool.submit(str(i), lambda _: both.wait(5)) for i in range(2)]
     for job in jobs:
         finish(job)
@@ -132,7 +140,7 @@ def test_as_many_run_at_once_as_are_allowed():
 
 def test_results_used_least_recently_go_first_and_work_under_way_stays():
     gate = threading.Event()
-    pool = JobPool("test", keep=2)
+    pool = JobPool("test", allowed(), keep=2)
     running = pool.submit("running", lambda _: gate.wait(5))
     for key in "abc":
         pool.put(key, key)
@@ -144,7 +152,7 @@ def test_results_used_least_recently_go_first_and_work_under_way_stays():
 
 def test_a_job_cancelled_before_it_begins_never_does():
     gate, calls = threading.Event(), []
-    pool = JobPool("test")
+    pool = JobPool("test", allowed())
     first = pool.submit("a", lambda _: gate.wait(5))
     second = pool.submit("b", lambda _: calls.append(1))
     second.cancel()
@@ -153,3 +161,104 @@ def test_a_job_cancelled_before_it_begins_never_does():
     finish(pool.submit("c", lambda _: None))
     assert "cancelled" in second.error
     assert calls == []
+
+
+class Held:
+    """An object whose end can be watched; a finished job must not keep it."""
+
+
+@pytest.mark.parametrize("error", [BundleError("It is gone; make it again."), ValueError("x")])
+def test_a_failed_job_keeps_a_sentence_and_nothing_that_the_work_had_in_its_hands(
+    error, monkeypatch
+):
+    # pytest keeps what is logged, with its frames.
+    monkeypatch.setattr(thread_jobs._log, "error", lambda *_, **__: None)
+    pool = JobPool("test", allowed())
+
+    def job_of(held):
+        def work(progress):
+            mine = held
+            try:
+                raise KeyError(mine)
+            except KeyError as cause:
+                raise error from cause
+
+        return work
+
+    held = Held()
+    gone = weakref.ref(held)
+    job = pool.submit("a", job_of(held))
+    finish(job)
+    for _ in range(3):
+        with pytest.raises(type(error) if isinstance(error, BundleError) else TaskError):
+            job.result()
+    error.__traceback__ = error.__cause__ = error.__context__ = None
+    del held
+    gc.collect()
+    assert gone() is None
+    assert job.error
+
+
+def test_a_cancelled_job_drops_its_work_before_its_turn_comes():
+    gate = threading.Event()
+    pool = JobPool("test", allowed())
+    pool.submit("a", lambda _: gate.wait(5))
+    held = Held()
+    gone = weakref.ref(held)
+    job = pool.submit("b", lambda _, held=held: held)
+    job.cancel()
+    del held
+    gc.collect()
+    assert gone() is None
+    gate.set()
+
+
+def test_one_session_may_not_fill_the_queue_of_all():
+    gate = threading.Event()
+    pool = JobPool("test", allowed(per_session=2))
+    for key in "ab":
+        pool.submit(key, lambda _: gate.wait(5), session="greedy")
+    refused = pool.submit("c", lambda _: None, session="greedy")
+    other = pool.submit("d", lambda _: None, session="other")
+    assert refused.error == (
+        "2 jobs of this session are waiting already; wait until one has ended."
+    )
+    gate.set()
+    finish(other)
+    assert other.error is None
+
+
+def test_what_a_session_alone_may_see_ends_with_it_and_shared_work_goes_on():
+    begun, gate = threading.Event(), threading.Event()
+    pool = JobPool("test", allowed(at_once=4))
+
+    def stepwise(progress):
+        begun.set()
+        gate.wait(5)
+        progress(1, 2)
+        return "pixels"
+
+    def unstoppable(progress):
+        gate.wait(5)
+        return "pixels"
+
+    done = pool.put("done", "pixels", session="mine", private=True)
+    running = pool.submit("running", stepwise, session="mine", private=True)
+    deaf = pool.submit("deaf", unstoppable, session="mine", private=True)
+    shared = pool.submit("shared", unstoppable, session="mine")
+    foreign = pool.submit("foreign", unstoppable, session="other", private=True)
+    begun.wait(5)
+    forget_session("mine")
+    gate.set()
+    for job in (running, deaf, shared, foreign):
+        finish(job)
+    assert done.finished
+    assert pool.find("done") is None
+    for job in (running, deaf):
+        assert job.abandoned
+        with pytest.raises(JobCancelledError):
+            job.result()
+    assert (shared.result(), foreign.result()) == ("pixels", "pixels")
+    forget_session("mine")
+    assert pool.find("running") is None
+    assert pool.find("foreign") is foreign

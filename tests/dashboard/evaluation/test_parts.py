@@ -13,6 +13,7 @@ from core.errors import DataRootError, PredictionsError
 from core.evaluation.thresholds import Rule
 from core.experiments.cohorts import HELD_OUT
 from core.phantom.cohort import cohort_uids
+from dashboard.background.budget import FIGURES
 from dashboard.background.thread_jobs import JobPool
 from dashboard.evaluation import deferred as deferred_figures
 from dashboard.evaluation.deferred import INLINE_UP_TO, PENDING, compute_deferred, deferred
@@ -40,7 +41,7 @@ def settings(tmp_path, monkeypatch):
 
 @pytest.fixture
 def pool(monkeypatch):
-    one = JobPool("test")
+    one = JobPool("test", FIGURES)
     monkeypatch.setattr(deferred_figures, "pool", lambda: one)
     return one
 

@@ -66,8 +66,8 @@ def test_an_absent_folder_is_a_typed_error(tmp_path):
 def test_a_prediction_is_stored_by_content_and_found_after_a_restart(at_work, monkeypatch):
     study = open_first()
     read(study)
-    predictions._read_scores.clear()
-    open_study._open_study.clear()
+    predictions.SCORES.clear()
+    open_study.OPEN_STUDIES.clear()
     monkeypatch.setattr(predictions, "_predict", None)
     again = open_first()
     scores = predictions.find_scores(again, pair())

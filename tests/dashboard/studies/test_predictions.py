@@ -13,6 +13,8 @@ from core.system.shared_slots import shared_slot
 from dashboard.background.thread_jobs import JobCancelledError
 from dashboard.studies import predictions
 
+STUDY = SimpleNamespace(owner=None)
+
 
 @pytest.fixture
 def place(monkeypatch, tmp_path):
@@ -30,7 +32,7 @@ def place(monkeypatch, tmp_path):
 
 def test_a_prediction_waits_for_that_of_another_process(place):
     with place.other_process():
-        job = predictions.start_prediction(None, None)
+        job = predictions.start_prediction(STUDY, None)
         with pytest.raises(TimeoutError):
             job.future.result(timeout=0.5)
         assert place.runs == []
@@ -40,7 +42,7 @@ def test_a_prediction_waits_for_that_of_another_process(place):
 
 def test_what_another_process_has_predicted_meanwhile_is_not_predicted_again(place):
     with place.other_process():
-        job = predictions.start_prediction(None, None)
+        job = predictions.start_prediction(STUDY, None)
         (place.folder / SLICES_FILE).write_bytes(b"table")
     job.future.result(timeout=10)
     assert place.runs == []
@@ -48,13 +50,13 @@ def test_what_another_process_has_predicted_meanwhile_is_not_predicted_again(pla
 
 def test_a_damaged_table_is_predicted_again(place):
     (place.folder / SLICES_FILE).write_bytes(b"damaged")
-    predictions.start_prediction(None, None).future.result(timeout=10)
+    predictions.start_prediction(STUDY, None).future.result(timeout=10)
     assert len(place.runs) == 1
 
 
 def test_a_waiting_prediction_can_be_cancelled(place):
     with place.other_process():
-        job = predictions.start_prediction(None, None)
+        job = predictions.start_prediction(STUDY, None)
         while job.started is None:
             threading.Event().wait(0.01)
         job.cancel()

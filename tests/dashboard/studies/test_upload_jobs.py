@@ -105,4 +105,4 @@ def test_copying_the_archive_can_be_cancelled_too(tmp_path, settings):
 @pytest.fixture(autouse=True)
 def no_memory():
     upload_jobs._pool.clear()
-    open_study._open_study.clear()
+    open_study.OPEN_STUDIES.clear()

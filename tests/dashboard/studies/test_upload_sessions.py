@@ -14,14 +14,15 @@ from core.config import Settings
 from core.dicom.series import read_series
 from core.errors import DicomSeriesError, WorkerError
 from core.prepared import series_digests
+from dashboard.studies.held_uploads import HeldUploads, remove_abandoned
 from dashboard.studies.upload_series import derived_folder, read_upload
-from dashboard.studies.uploads import HeldUploads, discard_uploads, remove_abandoned
+from dashboard.studies.uploads import discard_uploads
 from tests.core.dicom.dicom_factory import made_hu, write_ct_series
 
 HOLD = """
 import sys
 from core.config import Settings
-from dashboard.studies.uploads import HeldUploads
+from dashboard.studies.held_uploads import HeldUploads
 held = HeldUploads("other", Settings())
 print("held", flush=True)
 sys.stdin.read()

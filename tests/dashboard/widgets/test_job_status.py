@@ -9,6 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.errors import BundleError
+from dashboard.background.budget import Allowance
 from dashboard.background.thread_jobs import JobPool
 
 
@@ -91,7 +92,7 @@ def test_a_failure_is_shown_with_another_try():
     def work(progress):
         raise BundleError("The weights are gone; train again.")
 
-    pool = JobPool("test")
+    pool = JobPool("test", Allowance(1, 64, 8))
     job = pool.submit("a", work)
     job.future.exception(timeout=5)
     app = AppTest.from_function(failing, kwargs={"job": job}).run()
