@@ -159,7 +159,7 @@ def measure_uploads(url: str, *, uploads: int, mib: float, warm_up: int = 24) ->
         mib: Size of each.
         warm_up: Uploads before the first measurement: imports and caches of the pages.
     """
-    server, visitor = server_at(url), UploadVisitor(url, mib)
+    server, visitor = server_at(int(url.rsplit(":", 1)[1])), UploadVisitor(url, mib)
     unexpected = [wrong for n in range(warm_up) if (wrong := visitor.visit(n)) is not None]
     before, most = _settled(server), 0.0
     for number in range(uploads):

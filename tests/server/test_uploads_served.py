@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from benchmarks.load_test import bring_own
+from benchmarks.load_sessions import bring_own
 from benchmarks.page_client import XSRF_COOKIE, PageClient
 from tests.browser.server import serve
 
@@ -129,7 +129,7 @@ def mapped(url: str, uploads: Path) -> set[str]:
     """Files below the uploads that the server maps into its memory."""
     from benchmarks.load_test import server_at
 
-    maps = Path(f"/proc/{server_at(url).pid}/maps").read_text()
+    maps = Path(f"/proc/{server_at(int(url.rsplit(':', 1)[1])).pid}/maps").read_text()
     return {line[line.index("/") :] for line in maps.splitlines() if str(uploads) in line}
 
 
