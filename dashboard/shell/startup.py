@@ -109,12 +109,12 @@ def _sessions() -> tuple[Callable[[str], bool], Callable[[str], object]]:
     server, loop = runtime.get_instance(), asyncio.get_running_loop()
 
     def close_now(tab: str) -> None:
-        info = server._session_mgr.get_session_info(tab)
+        info = server._session_mgr.get_session_info(tab)  # pyright: ignore[reportPrivateUsage]
         server.close_session(tab)
         # Streamlit's loop keeps the last session until another one comes, and its fragments keep
         # the study that they were drawn with.
         if info is not None:
-            info.session._fragment_storage.clear()
+            info.session._fragment_storage.clear()  # pyright: ignore[reportPrivateUsage]
 
     def close(tab: str) -> None:
         loop.call_soon_threadsafe(close_now, tab)
