@@ -16,7 +16,7 @@ ACTIONS = 500
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the trainers are forks")
 def test_two_machines_start_stop_and_resume_the_same_runs(tmp_path, repo_root):
-    environment = os.environ | {"CSPINE_VAR": str(tmp_path / "var")}
+    environment = os.environ | {"CSPINE_VAR": str(tmp_path / "var"), "BROWSE_ROOTS": "/"}
     environment.pop("DASHBOARD_READONLY", None)
     machines = [
         subprocess.Popen(
