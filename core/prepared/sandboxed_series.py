@@ -11,17 +11,23 @@ from pathlib import Path
 from typing import Any
 
 from core.prepared.volumes import load_viewer_volume, stored_viewer_volume
-from core.system.sandbox import ConfinedWorker, Limits
+from core.system.process_limits import Limits
+from core.system.sandbox import ConfinedWorkers
 from core.types import CTVolume, Progress, Store, StudyRecord
 
 
-def confined_reader(limits: Limits) -> ConfinedWorker:
-    """Give a worker for `read_confined`; its process starts with the first series."""
-    return ConfinedWorker(fill_store, limits)
+def confined_reader(limits: Limits, lanes: int = 1) -> ConfinedWorkers:
+    """Give workers for `read_confined`; a process starts with the first series.
+
+    Args:
+        limits: Limits for reading one series.
+        lanes: Number of series that are read at the same time.
+    """
+    return ConfinedWorkers(fill_store, limits, lanes)
 
 
 def read_confined(
-    folder: Path, worker: ConfinedWorker, *, store: Store, progress: Progress | None = None
+    folder: Path, worker: ConfinedWorkers, *, store: Store, progress: Progress | None = None
 ) -> CTVolume:
     """Read the CT series in `folder` as `read_series` does, without decoding it in this process.
 

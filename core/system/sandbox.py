@@ -19,13 +19,19 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, Final
 
 from core import errors
 from core.config import PROJECT_ROOT
 from core.errors import CSpineError, DicomSeriesError, WorkerError
+from core.system.process_limits import (
+    Limits,
+    limit_cpu,
+    limit_process,
+    scrubbed_environment,
+)
 from core.types import Progress
 
 Task = Callable[[Mapping[str, Any], Progress], Any]
@@ -35,20 +41,6 @@ _POLL_SECONDS: Final = 0.25
 _START_SECONDS: Final = 180.0
 _PATIENCE_SECONDS: Final = 5.0
 """How long after its time limit a child ends itself, in case its parent is gone."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Limits of one call.
-
-    Attributes:
-        memory_bytes: Address space beyond that of the child after its imports; enforced by the
-            operating system where it supports such a limit (Linux).
-        seconds: Wall-clock time.
-    """
-
-    memory_bytes: int
-    seconds: float
 
 
 class ConfinedWorker:
@@ -117,9 +109,9 @@ class ConfinedWorker:
         self._kill()
         self._child = subprocess.Popen(
             [sys.executable, "-m", "core.system.sandbox", self._name,
-             str(self._limits.memory_bytes), str(self._limits.seconds)],
+             json.dumps(asdict(self._limits))],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            cwd=PROJECT_ROOT, text=True, encoding="utf-8",
+            cwd=PROJECT_ROOT, env=scrubbed_environment(), text=True, encoding="utf-8",
         )  # fmt: skip
         self._lines, self._ready = queue.SimpleQueue(), False
         threading.Thread(target=_pump, args=(self._child.stdout, self._lines), daemon=True).start()
@@ -180,6 +172,45 @@ class ConfinedWorker:
                     stream.close()
 
 
+class ConfinedWorkers:
+    """Several children for one task, so that a file that takes long holds up one of them only.
+
+    Args:
+        task: As for `ConfinedWorker`.
+        limits: Limits of each call.
+        lanes: Number of calls that run at the same time; each has its own child.
+    """
+
+    def __init__(self, task: Task, limits: Limits, lanes: int) -> None:
+        self._all = [ConfinedWorker(task, limits) for _ in range(lanes)]
+        # The one used last is taken first: its child runs already.
+        self._free: queue.LifoQueue[ConfinedWorker] = queue.LifoQueue()
+        for worker in self._all:
+            self._free.put(worker)
+
+    def call(self, request: Mapping[str, Any], progress: Progress | None = None) -> Any:  # noqa: ANN401
+        """Run the task in a free child, as `ConfinedWorker.call` does; waits for one."""
+        worker = self._free.get()
+        try:
+            return worker.call(request, progress)
+        finally:
+            self._free.put(worker)
+
+    def start(self) -> None:
+        """Start a child ahead of the first call, unless all are at work."""
+        with contextlib.suppress(queue.Empty):
+            worker = self._free.get_nowait()
+            try:
+                worker.start()
+            finally:
+                self._free.put(worker)
+
+    def close(self) -> None:
+        """End the children."""
+        for worker in self._all:
+            worker.close()
+
+
 class _RepeatedProgress:
     """A progress callback whose last call can be repeated while nothing new comes."""
 
@@ -227,7 +258,7 @@ def _error(kind: str, content: list[Any]) -> CSpineError:
     return _broken()
 
 
-def _serve(name: str, memory_bytes: int, seconds: float) -> None:
+def _serve(name: str, limits: Limits) -> None:
     """Run as the child: answer each line of standard input with lines on standard output."""
     module, _, function = name.partition(":")
     # Codecs may print to standard output, which is therefore kept from them.
@@ -236,7 +267,7 @@ def _serve(name: str, memory_bytes: int, seconds: float) -> None:
         os.dup2(nowhere.fileno(), sys.stdout.fileno())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     task: Task = getattr(importlib.import_module(module), function)
-    _limit_memory(memory_bytes)
+    limit_process(limits)
 
     def send(*content: object) -> None:
         out.write(json.dumps(content) + "\n")
@@ -247,7 +278,8 @@ def _serve(name: str, memory_bytes: int, seconds: float) -> None:
 
     send("ready")
     for line in sys.stdin:
-        _end_itself_after(seconds + _PATIENCE_SECONDS)
+        _end_itself_after(limits.seconds + _PATIENCE_SECONDS)
+        limit_cpu(limits.seconds * limits.cores)
         try:
             answer: tuple[Any, ...] = ("value", task(json.loads(line), progress))
         except CSpineError as error:
@@ -269,17 +301,5 @@ def _end_itself_after(seconds: float) -> None:
         signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
-def _limit_memory(extra_bytes: int) -> None:
-    """Limit the growth of the address space, where the system supports it."""
-    try:
-        import resource
-
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        limit = pages * resource.getpagesize() + extra_bytes
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    except (ImportError, OSError, ValueError):
-        return
-
-
 if __name__ == "__main__":
-    _serve(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]))
+    _serve(sys.argv[1], Limits(**json.loads(sys.argv[2])))

@@ -12,7 +12,8 @@ import streamlit as st
 
 from core.errors import SceneError, WorkerError
 from core.inference.boxes.tracks import boxes_3d
-from core.system.sandbox import ConfinedWorker, Limits
+from core.system.process_limits import Limits
+from core.system.sandbox import ConfinedWorker
 from core.visualization.boxes import Corners, place_tracks
 from core.visualization.export import shown_colors
 from core.visualization.film import draw_film

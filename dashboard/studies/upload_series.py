@@ -10,7 +10,8 @@ import streamlit as st
 
 from core.config import Settings
 from core.prepared.sandboxed_series import confined_reader, read_confined
-from core.system.sandbox import ConfinedWorker, Limits
+from core.system.process_limits import Limits
+from core.system.sandbox import ConfinedWorkers
 from core.types import CTVolume, Progress
 
 _DERIVED: Final = "derived"
@@ -37,16 +38,16 @@ def read_upload(
         WorkerError: Reading it took too much memory or time, or broke its process.
         StorageError: The voxels cannot be written.
     """
-    worker = _worker(settings.upload_memory_mib, settings.upload_seconds)
+    workers = _workers(settings.upload_memory_mib, settings.upload_seconds, settings.upload_lanes)
     store = replace(settings.store, folder=derived_folder(session, settings))
-    return read_confined(folder.absolute(), worker, store=store, progress=progress)
+    return read_confined(folder.absolute(), workers, store=store, progress=progress)
 
 
 def start_reader(settings: Settings) -> None:
     """Start the decoding process while the upload is still being unpacked."""
-    _worker(settings.upload_memory_mib, settings.upload_seconds).start()
+    _workers(settings.upload_memory_mib, settings.upload_seconds, settings.upload_lanes).start()
 
 
-@st.cache_resource(show_spinner=False, on_release=ConfinedWorker.close)
-def _worker(memory_mib: int, seconds: float) -> ConfinedWorker:
-    return confined_reader(Limits(memory_mib << 20, seconds))
+@st.cache_resource(show_spinner=False, on_release=ConfinedWorkers.close)
+def _workers(memory_mib: int, seconds: float, lanes: int) -> ConfinedWorkers:
+    return confined_reader(Limits(memory_mib << 20, seconds), lanes)

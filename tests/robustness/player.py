@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import WorkerError
-from core.system.sandbox import ConfinedWorker, Limits
+from core.system.process_limits import Limits
+from core.system.sandbox import ConfinedWorker
 from tests.robustness.families import FAMILIES
 from tests.robustness.verdicts import HANG_SECONDS, PEAK_BYTES, Family, Verdict
 

@@ -67,7 +67,25 @@ def _devour(request, progress):
     return len(bytearray(int(request["bytes"])))
 
 
+def _environment(request, progress):
+    del request, progress
+    return dict(os.environ)
+
+
+def _spin(request, progress):
+    del request, progress
+    while True:
+        pass
+
+
+def _write(request, progress):
+    del progress
+    with Path(request["file"]).open("wb") as file:
+        return file.write(bytes(int(request["bytes"])))
+
+
 _TASKS = {
+    "environment": _environment, "spin": _spin, "write": _write,
     "echo": _echo, "chatter": _chatter, "count": _count, "refuse": _refuse, "break": _break,
     "die": _die, "hang": _hang, "devour": _devour,
 }  # fmt: skip

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 
 import psutil
 import pytest
 
 from core.errors import ArchiveError, DicomSeriesError, WorkerError
-from core.system.sandbox import ConfinedWorker, Limits
+from core.system.process_limits import Limits
+from core.system.sandbox import ConfinedWorker, ConfinedWorkers
 from tests.core.system.sandbox_tasks import do
 
 MEMORY = 512 << 20
@@ -98,9 +100,64 @@ def test_a_listener_that_raises_ends_call_and_process(worker):
     assert alive(worker)["pid"] != pid
 
 
+def test_the_environment_holds_no_secret(monkeypatch):
+    for name in ("STREAMLIT_AUTH_COOKIE_SECRET", "AWS_SECRET_ACCESS_KEY", "DASHBOARD_OPERATORS"):
+        monkeypatch.setenv(name, "Zyx")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    made = ConfinedWorker(do, Limits(MEMORY, 60))
+    try:
+        found = made.call({"what": "environment"})
+    finally:
+        made.close()
+    assert "Zyx" not in found.values()
+    assert found["OMP_NUM_THREADS"] == "1"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux enforces the limits")
+def test_a_file_beyond_the_limit_and_work_on_many_cores_are_ended(tmp_path):
+    made = ConfinedWorker(do, Limits(MEMORY, 60, cores=0, file_bytes=1 << 20))
+    try:
+        task = {"what": "write", "file": str(tmp_path / "f")}
+        assert made.call(task | {"bytes": 1 << 20}) == 1 << 20
+        with pytest.raises(WorkerError):
+            made.call(task | {"bytes": 2 << 20})
+        with pytest.raises(WorkerError, match="failed"):
+            made.call({"what": "spin"})
+        assert alive(made)
+    finally:
+        made.close()
+
+
+def test_a_call_without_end_holds_one_lane_and_no_other():
+    lanes = ConfinedWorkers(do, Limits(MEMORY, 60), 2)
+    begun = threading.Event()
+
+    def cancel(done, total):
+        begun.set()
+        if over.is_set():
+            raise ArchiveError("The work was cancelled.")
+
+    over = threading.Event()
+
+    def hang():
+        with pytest.raises(ArchiveError):
+            lanes.call({"what": "hang"}, cancel)
+
+    stuck = threading.Thread(target=hang)
+    stuck.start()
+    try:
+        assert begun.wait(30)
+        assert alive(lanes)["said"] == "ø\n"
+    finally:
+        over.set()
+        stuck.join(30)
+        lanes.close()
+
+
 ORPHAN = """
 import os
-from core.system.sandbox import ConfinedWorker, Limits
+from core.system.process_limits import Limits
+from core.system.sandbox import ConfinedWorker
 from tests.core.system.sandbox_tasks import do
 worker = ConfinedWorker(do, Limits(1 << 29, 60))
 print(worker.call({"what": "echo", "say": ""})["pid"], flush=True)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from core.errors import SceneError
-from core.system.sandbox import ConfinedWorker, Limits
+from core.system.process_limits import Limits
+from core.system.sandbox import ConfinedWorker
 from core.visualization.labels import VertebraLabels
 from core.visualization.plotter import SceneLook
 from core.visualization.scene_surfaces import build_parts, pack_parts, parts_key
