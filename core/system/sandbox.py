@@ -26,12 +26,7 @@ from typing import IO, Any, Final
 from core import errors
 from core.config import PROJECT_ROOT
 from core.errors import CSpineError, DicomSeriesError, WorkerError
-from core.system.process_limits import (
-    Limits,
-    limit_cpu,
-    limit_process,
-    scrubbed_environment,
-)
+from core.system.process_limits import Limits, limit_cpu, limit_process, scrubbed_environment
 from core.types import Progress
 
 Task = Callable[[Mapping[str, Any], Progress], Any]
@@ -183,7 +178,6 @@ class ConfinedWorkers:
 
     def __init__(self, task: Task, limits: Limits, lanes: int) -> None:
         self._all = [ConfinedWorker(task, limits) for _ in range(lanes)]
-        # The one used last is taken first: its child runs already.
         self._free: queue.LifoQueue[ConfinedWorker] = queue.LifoQueue()
         for worker in self._all:
             self._free.put(worker)
