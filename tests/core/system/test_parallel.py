@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from core import errors
-from core.errors import ConfigError, CSpineError, DicomSeriesError, WorkerError
+from core.errors import ConfigError, CSpineError, DicomSeriesError, HeldError, WorkerError
 from core.system.parallel import Outcome, Workers, run_over
 from tests.core.system import parallel_tasks
 from tests.core.system.cluster import loopback_cluster
@@ -211,10 +211,11 @@ def test_workers_that_cannot_be_are_refused(wrong):
 
 def test_every_typed_error_can_leave_its_process():
     kinds = [k for k in vars(errors).values() if isinstance(k, type) and issubclass(k, CSpineError)]
-    made = [
-        kind(Path("a"), "b", "c") if kind is DicomSeriesError else kind("a sentence.")
-        for kind in kinds
-    ]
+    arguments = {
+        DicomSeriesError: (Path("a"), "b", "c"),
+        HeldError: (Path("run") / ".lock", 17, "host"),
+    }
+    made = [kind(*arguments.get(kind, ("a sentence.",))) for kind in kinds]
     for error in made:
         back = pickle.loads(pickle.dumps(error))
         assert type(back) is type(error)

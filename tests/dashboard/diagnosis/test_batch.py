@@ -14,7 +14,7 @@ def test_studies_scored_before_are_not_counted(monkeypatch):
     told, read = [], []
 
     class Pool:
-        def submit(self, key, work):
+        def submit(self, key, work, **_whose):
             work(lambda done, total: told.append((done, total)))
 
     def stored(folder, pair):
