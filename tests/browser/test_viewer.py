@@ -50,7 +50,9 @@ def go_to(page, index):
 def plain(page):
     """Pixels as blocks and no crosshair, so that each can be compared."""
     page.locator("button.smooth").click()
+    expect(page.locator("button.smooth")).to_have_attribute("aria-pressed", "false")
     page.locator('[data-panes="1"]').click()
+    expect(page.locator('button[data-panes="1"]')).to_have_attribute("aria-pressed", "true")
 
 
 def drawn(page, kind="axial"):
@@ -230,6 +232,8 @@ def test_uploads_good_corrupt_empty_and_nested(page, dashboard_url, workplace, h
     expect(error).to_contain_text("holds no files")
     upload(page, "nested.zip", zipped(*((f"a/b c/{name}", content) for name, content in files)))
     expect(axial(page)).to_have_attribute("data-drawn", re.compile(r"\d+"), timeout=FIRST_TIME_MS)
+    # The page is drawn again when the verdict comes; a click in that moment could be lost.
+    expect(page.locator(".lab-verdict")).to_be_visible(timeout=FIRST_TIME_MS)
     plain(page)
     go_to(page, 5)
     expected = window_to_uint8(hu[5], HuWindow(*DISPLAY_WINDOWS["bone"]))

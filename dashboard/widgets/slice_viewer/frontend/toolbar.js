@@ -12,7 +12,7 @@ class Toolbar {
     on(".smooth", "click", () => viewer.setSmooth(!viewer.smooth));
     on(".reset", "click", () => viewer.reset());
     on(".shot", "click", () => viewer.saveScreenshot());
-    for (const button of root.querySelectorAll("[data-panes]")) {
+    for (const button of root.querySelectorAll("button[data-panes]")) {
       button.addEventListener("click", () => viewer.setPanes(Number(button.dataset.panes)), { signal });
     }
   }
@@ -39,7 +39,7 @@ class Toolbar {
     const { viewer, root } = this;
     root.querySelector(".tool").value = viewer.tool;
     root.querySelector(".smooth").setAttribute("aria-pressed", String(viewer.smooth));
-    for (const button of root.querySelectorAll("[data-panes]")) {
+    for (const button of root.querySelectorAll("button[data-panes]")) {
       button.setAttribute("aria-pressed", String(Number(button.dataset.panes) === viewer.paneCount));
     }
     root.querySelector(".stage").dataset.panes = viewer.paneCount;
