@@ -190,6 +190,7 @@ class Layer {
   }
 
   drawScore(context, text, { x, y }) {
+    context.textAlign = "left";
     const width = context.measureText(text).width + 8;
     context.fillStyle = this.spec.color;
     context.fillRect(x - 1, y - 17, width, 16);
