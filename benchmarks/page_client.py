@@ -28,6 +28,8 @@ KEEP_SECONDS: Final = 1.0
 """How long an idle connection is used again. The server closes one after five seconds, which is
 httpx's own limit too: a request sent in that moment is reset, where a browser asks once more."""
 ANSWER_SECONDS: Final = 60.0
+LONGEST_PAUSE: Final = 60.0
+"""Fragments that run less often wait for nothing."""
 ERROR_COLOUR: Final = 1
 """Alert.ERROR: what `st.error` draws."""
 
@@ -43,7 +45,7 @@ class Page:
     Attributes:
         elements: By delta path; containers count only as places.
         fragments: The fragment that drew an element, where one did.
-        reruns: Seconds between runs by fragment id, of those that run periodically.
+        reruns: Seconds between runs by fragment id, of those that poll for something.
     """
 
     elements: dict[tuple[int, ...], Element] = field(default_factory=dict)
@@ -301,7 +303,8 @@ class PageClient:
         elif kind == "delta":
             self._take_delta(message)
         elif kind == "auto_rerun":
-            self.page.reruns[message.auto_rerun.fragment_id] = message.auto_rerun.interval
+            if message.auto_rerun.interval <= LONGEST_PAUSE:
+                self.page.reruns[message.auto_rerun.fragment_id] = message.auto_rerun.interval
         elif kind == "stop_auto_rerun":
             for fragment in message.stop_auto_rerun.fragment_ids:
                 self.page.reruns.pop(fragment, None)

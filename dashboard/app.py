@@ -14,6 +14,7 @@ with serialized_imports():
     from dashboard.shell.glossary import glossary_button
     from dashboard.shell.link_notice import link_notice, wrong_link
     from dashboard.shell.login import account, admitted
+    from dashboard.shell.reconnect import redrawn_after_reconnect
     from dashboard.tour.bar import follow_tour, tour_bar
     from dashboard.tour.presenter import presenter_note, presenter_switch
     from dashboard.tour.state import presents, show_layout_in_url, tour_place
@@ -63,6 +64,7 @@ def main() -> None:
     )
     if not inside:
         return
+    redrawn_after_reconnect()
     wrong = wrong_link(page.url_path)
     follow_tour(page, pages)
     show_layout_in_url()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
+import stat
 from pathlib import Path
 from typing import Final
 
@@ -61,8 +63,11 @@ def check_quota(folder: Path, needed: int, quota_gib: float) -> None:
 def tree_bytes(folder: Path) -> int:
     """Total size in bytes of all files below a folder; 0 if it does not exist."""
     total = 0
-    for path in folder.rglob("*"):
-        # Another session may remove its files meanwhile.
-        with contextlib.suppress(OSError):
-            total += path.lstat().st_size if path.is_file() else 0
+    # Another session may remove its files meanwhile. `os.walk` leaves out folders that vanish;
+    # `Path.rglob` raises for them.
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                about = Path(place, name).lstat()
+                total += about.st_size if stat.S_ISREG(about.st_mode) else 0
     return total

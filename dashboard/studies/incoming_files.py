@@ -176,7 +176,8 @@ class IncomingFiles:
             if files is None or file_id not in files.bytes_by_id:
                 return
             del files.bytes_by_id[file_id]
-        for path in (self.folder / session).glob(f"{file_id}*"):
+        place = self.folder / session / file_id
+        for path in (place, _part_of(place)):
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
 
@@ -214,7 +215,7 @@ class Transfer:
         self.size = 0
         self._files, self._session, self._place = files, session, place
         self._reserved = reserved
-        self._part = place.with_name(f"{place.name}.part")
+        self._part = _part_of(place)
         self._file = self._part.open("wb")
 
     def write(self, content: bytes) -> None:
@@ -252,6 +253,11 @@ class Transfer:
         """Drop the file."""
         self._file.close()
         self._files.remove(self._session, self._place.name)
+
+
+def _part_of(place: Path) -> Path:
+    """Name of a file while it arrives."""
+    return place.with_name(f"{place.name}.part")
 
 
 def _ended() -> TransferRefusedError:

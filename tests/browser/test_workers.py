@@ -9,6 +9,7 @@ from benchmarks.load_test import server_at
 from scripts.install import SetupError
 from scripts.proxy import find_haproxy
 from tests.browser.server import port_of, serve
+from tests.browser.waiting import settle
 from tests.dashboard.workplace import SOUND
 
 
@@ -34,6 +35,7 @@ def test_an_open_page_goes_on_with_the_state_of_its_url(browser, workers_url):
 
     page.goto(f"{workers_url}/diagnosis?study={SOUND}&slice=3")
     expect(page.get_by_text("Study 2 of 2")).to_be_visible(timeout=60_000)
+    settle(page, looks=60)
     before = worker()
     # The next drawing sets the title again.
     page.evaluate("document.title = 'drawn before'")

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -50,3 +52,23 @@ def test_the_quota_counts_what_all_sessions_keep(tmp_path):
     with pytest.raises(StorageError, match="UPLOAD_QUOTA_GIB"):
         check_quota(tmp_path, 1001, 2000 / GIB)
     assert tree_bytes(tmp_path / "none") == 0
+
+
+def test_folders_may_vanish_while_they_are_counted(tmp_path):
+    (tmp_path / "stays").write_bytes(bytes(100))
+    ended = threading.Event()
+
+    def come_and_go() -> None:
+        while not ended.is_set():
+            for number in range(20):
+                (tmp_path / f"{number}" / "in").mkdir(parents=True, exist_ok=True)
+            for number in range(20):
+                shutil.rmtree(tmp_path / f"{number}")
+
+    with ThreadPoolExecutor(1) as pool:
+        work = pool.submit(come_and_go)
+        try:
+            assert {tree_bytes(tmp_path) for _ in range(300)} == {100}
+        finally:
+            ended.set()
+        work.result()
