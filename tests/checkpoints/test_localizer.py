@@ -30,6 +30,7 @@ def cohort(bundle):
     return read_box_cohort(bundle.folder / PREDICTIONS_FOLDER)
 
 
+@pytest.mark.slow
 def test_its_weights_load_and_fit_into_git(bundle):
     assert bundle.weights_file.stat().st_size < 16 * 2**20
     load_localizer(bundle)
@@ -67,6 +68,7 @@ def test_the_operating_point_is_not_chosen_on_held_out_studies(bundle):
     assert "training cohort" in bundle.operating_points["box"]["chosen_on"]
 
 
+@pytest.mark.slow
 def test_its_figures_as_a_fracture_model_follow_from_the_shipped_predictions(bundle):
     stated = json.loads((bundle.folder / PREDICTIONS_FOLDER / LEVELS_FILE).read_text())
     report = measure_levels(bundle)

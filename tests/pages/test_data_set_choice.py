@@ -40,6 +40,7 @@ def turn_to(app, page):
     return app.run()
 
 
+@pytest.mark.slow
 def test_the_choice_on_dataset_switches_the_other_pages(two_sets):
     app = turn_to(open_page("overview"), "preprocessing")
     assert study_box(app).options[0].endswith(FRACTURED[-8:])
@@ -61,6 +62,7 @@ def test_the_choice_on_dataset_switches_the_other_pages(two_sets):
     assert "data" not in app.query_params
 
 
+@pytest.mark.slow
 def test_overview_and_the_presenters_note_show_the_chosen_set(two_sets):
     app = open_page("overview", data="cohort-single", present="1")
     assert not app.exception

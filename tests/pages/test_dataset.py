@@ -42,6 +42,7 @@ def button(app, label):
     return next((b for b in app.button if b.label == label), None)
 
 
+@pytest.mark.slow
 def test_facts_charts_and_studies_are_shown(indexed):
     app = open_page("dataset")
     assert not app.exception
@@ -54,6 +55,7 @@ def test_facts_charts_and_studies_are_shown(indexed):
     assert app.dataframe[0].value["Vertebrae"].tolist() == ["C5", ""]
 
 
+@pytest.mark.slow
 def test_wrong_boxes_are_listed(indexed):
     boxes = indexed.var / "demo" / "train_bounding_boxes.csv"
     content = boxes.read_text()
@@ -68,6 +70,7 @@ def test_wrong_boxes_are_listed(indexed):
     assert any("no slice of that number" in text for text in shown)
 
 
+@pytest.mark.slow
 def test_the_url_filters_and_a_chip_removes_its_filter(indexed):
     app = open_page("dataset", vertebrae="C5", n_slices="0..900")
     assert listed(app) == [FRACTURED]
@@ -80,6 +83,7 @@ def test_the_url_filters_and_a_chip_removes_its_filter(indexed):
     assert "n_slices" not in app.query_params
 
 
+@pytest.mark.slow
 def test_searching_is_a_filter_too(indexed):
     app = open_page("dataset")
     app.text_input(key="dataset_search").set_value(SOUND[-5:]).run()
@@ -92,6 +96,7 @@ def test_searching_is_a_filter_too(indexed):
     assert len(listed(app)) == 2
 
 
+@pytest.mark.slow
 def test_a_study_is_opened_by_its_link_with_truth_flags_and_header(indexed):
     app = open_page("dataset", study=FRACTURED)
     assert not app.exception
@@ -113,6 +118,7 @@ def test_a_small_set_without_index_is_indexed_at_once(at_work, started, monkeypa
     assert button(app, "Cancel") is not None
 
 
+@pytest.mark.slow
 def test_studies_are_made_as_asked(indexed, started):
     app = open_page("dataset")
     app.number_input(key="phantom_studies").set_value(3).run()

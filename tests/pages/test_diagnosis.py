@@ -64,6 +64,7 @@ def test_the_sliders_start_at_the_operating_points(at_work):
     assert "operating point 0.600, highest F1" in slider(app, "patient_threshold").label
 
 
+@pytest.mark.slow
 def test_moving_the_threshold_changes_the_call_without_the_networks(at_work, monkeypatch):
     app = open_read_study()
 
@@ -108,6 +109,7 @@ def test_the_truth_is_shown_only_on_request(at_work):
     assert "Truth: fractured – the call agrees" in html(app)
 
 
+@pytest.mark.slow
 def test_another_study_can_be_chosen(at_work):
     app = open_read_study(study=SOUND)
     assert not app.exception
@@ -147,6 +149,7 @@ def test_a_folder_without_dicom_is_one_sentence(at_work, tmp_path):
     assert "DICOM" in app.error[0].value
 
 
+@pytest.mark.slow
 def test_an_uploaded_archive_is_read_like_the_study_it_holds(at_work):
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
@@ -224,6 +227,7 @@ def test_grad_cam_of_a_vertebra_is_drawn_over_its_slice(at_work):
     assert source.slices(heat["slices"][0]).shape == (64, 64)
 
 
+@pytest.mark.slow
 def test_steps_lead_through_the_studies_and_to_a_wrong_call(at_work):
     app = open_read_study()
     app.button(key="step_Next").click().run()
@@ -289,6 +293,7 @@ def test_without_a_cohort_the_page_says_how_to_get_one(at_work, monkeypatch, tmp
     assert "make run" in app.info[0].value
 
 
+@pytest.mark.slow
 def test_a_prediction_that_fails_says_why_and_can_be_tried_again(at_work, monkeypatch, tmp_path):
     shutil.copytree(at_work.checkpoints, tmp_path / "ck")
     weights = tmp_path / "ck" / "fracture-made" / "model.safetensors"
@@ -309,6 +314,7 @@ def test_a_prediction_that_fails_says_why_and_can_be_tried_again(at_work, monkey
     wait_for_verdict(app)
 
 
+@pytest.mark.slow
 def test_a_real_scan_opens_as_a_typed_folder(at_work, real_ct, monkeypatch):
     monkeypatch.setenv("BROWSE_ROOTS", str(real_ct))
     app = open_page("diagnosis")

@@ -96,6 +96,7 @@ def judge(localiser, tmp_path):
     return localiser
 
 
+@pytest.mark.slow
 def test_the_verdict_uses_boxes_that_are_stored(at_work, judge, monkeypatch, tmp_path):
     from core.inference.boxes.predictor import BoxPredictor
 
@@ -117,6 +118,7 @@ def test_the_verdict_uses_boxes_that_are_stored(at_work, judge, monkeypatch, tmp
     assert int(found.fracture_probs.max(axis=1).argmax()) in (4, 5, 6)
 
 
+@pytest.mark.slow
 def test_boxes_are_made_once_for_verdict_and_viewer(at_work, judge):
     app = open_page("diagnosis", study=FRACTURED, slice="4")
     assert not any(button.label == "Predict boxes" for button in app.button)

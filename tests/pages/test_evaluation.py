@@ -69,6 +69,7 @@ def expected(place, threshold: float) -> str:
     )
 
 
+@pytest.mark.slow
 def test_models_are_compared_and_a_moved_threshold_moves_everything(place):
     app = open_evaluation()
     text = html(app)
@@ -90,6 +91,7 @@ def test_models_are_compared_and_a_moved_threshold_moves_everything(place):
     assert "moved" not in app.query_params
 
 
+@pytest.mark.slow
 def test_a_link_restores_level_rule_thresholds_and_filter(place):
     app = open_evaluation(
         level="vertebra", by_vertebra="1", rule="youden", vertebra="C2",
@@ -106,6 +108,7 @@ def test_a_link_restores_level_rule_thresholds_and_filter(place):
     assert app.query_params["moved"].endswith("_0.6_0.9")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", ["slice", "presence"])
 def test_slices_are_judged_by_masks_or_by_boxes(place, level):
     app = open_evaluation(level=level)
@@ -122,6 +125,7 @@ def team_file(place):
     return team_points_file(place / "var", read_bundle(place / "checkpoints" / NAMES[0]).config)
 
 
+@pytest.mark.slow
 def test_the_operating_point_is_saved_over_the_shipped_one_and_taken_back(place):
     shipped = place / "checkpoints" / NAMES[0] / "operating_points.json"
     before = shipped.read_bytes()
@@ -144,6 +148,7 @@ def test_the_operating_point_is_saved_over_the_shipped_one_and_taken_back(place)
     assert (used.threshold, used.origin) == (SHIPPED_POINT["threshold"], "shipped")
 
 
+@pytest.mark.slow
 def test_a_rule_is_saved_with_what_it_was_chosen_on(place):
     app = open_evaluation(rule="sensitivity", target="0.9")
     app.button(key="ev_save").click().run()
@@ -153,6 +158,7 @@ def test_a_rule_is_saved_with_what_it_was_chosen_on(place):
     assert entry["data"] == "Training cohort, out of fold"
 
 
+@pytest.mark.slow
 def test_a_read_only_page_offers_nothing_that_changes_something(place, monkeypatch):
     monkeypatch.setenv("DASHBOARD_READONLY", "1")
     app = open_evaluation()
@@ -162,6 +168,7 @@ def test_a_read_only_page_offers_nothing_that_changes_something(place, monkeypat
     assert consequences(app)
 
 
+@pytest.mark.slow
 def test_an_imported_model_joins_and_says_what_it_lacks(place):
     truth = read_truth_table(place / "checkpoints" / "cohorts" / "held_out.parquet")
     rng = np.random.default_rng(0)
@@ -182,6 +189,7 @@ def test_an_imported_model_joins_and_says_what_it_lacks(place):
     assert "elsewhere has no slice level" in " ".join(m.value for m in app.markdown)
 
 
+@pytest.mark.slow
 def test_the_name_of_a_model_is_shown_as_it_is(place):
     name = "**b** $x$ :red[r] [a](//b) <img src=x>"
     truth = read_truth_table(place / "checkpoints" / "cohorts" / "held_out.parquet")
@@ -234,6 +242,7 @@ def test_every_parameter_of_a_link_is_tried():
     assert set(WRONG) == set(VIEW_FIELDS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "value"), [(n, text) for n in WRONG for text in WRONG[n]])
 def test_a_wrong_value_in_a_link_is_named_and_nothing_opens(place, name, value):
     expect_refused(open_evaluation(**{name: value}), name, value)

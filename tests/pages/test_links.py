@@ -52,6 +52,7 @@ def test_every_parameter_is_tried():
     assert set(StudyFilter.__slots__) - {"text"} <= set(WRONG["dataset"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("page", "name", "value"), CASES)
 def test_a_wrong_value_is_named_and_nothing_opens(
     at_work, monkeypatch, tmp_path, page, name, value
@@ -73,6 +74,7 @@ def test_the_page_opens_without_the_wrong_value(at_work):
     assert app.selectbox(key="study").value == SOUND
 
 
+@pytest.mark.slow
 def test_a_link_shows_the_same_verdict(at_work):
     app = wait_for_verdict(open_page("diagnosis", study=FRACTURED))
     app.slider(key="patient_threshold").set_value(0.9).run()

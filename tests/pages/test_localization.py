@@ -24,6 +24,7 @@ def tile(app, label):
     return next(float(one.value) for one in app.metric if one.label.startswith(label))
 
 
+@pytest.mark.slow
 def test_sliders_move_the_study_and_the_held_out_figures(with_localizer):
     app = open_page("localization")
     assert not app.exception

@@ -29,6 +29,7 @@ def test_every_step_is_shown_and_named(at_work):
     assert len(app.get("image")) == 7
 
 
+@pytest.mark.slow
 def test_idle_changes_are_told_and_only_where_they_are_idle(at_work):
     app = turn_to(small(open_page("preprocessing")), "Augmentation")
     assert "8 draws" in html(app)
@@ -40,6 +41,7 @@ def test_idle_changes_are_told_and_only_where_they_are_idle(at_work):
     assert len(app.get("image")) == 3
 
 
+@pytest.mark.slow
 def test_noise_reduction_reaches_the_steps(at_work):
     app = turn_to(small(open_page("preprocessing")), "Noise reduction")
     widget(app.button_group, "pre_noise").set_value("kmeans").run()
@@ -50,6 +52,7 @@ def test_noise_reduction_reaches_the_steps(at_work):
     assert "4 · Noise reduced" in html(turn_to(app, "Step by step"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("augmented", "last_part"),
     [(True, "Augmentation"), (True, "Step by step"), (True, "Noise reduction"), (False, "")],

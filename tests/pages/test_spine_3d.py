@@ -35,6 +35,7 @@ def captions(app):
     return " ".join(caption.value for caption in app.caption)
 
 
+@pytest.mark.slow
 def test_a_study_without_a_mask_is_cut_by_what_the_networks_see(at_work, drawn):
     app = opened()
     assert "This study has no mask" in captions(app)
@@ -91,6 +92,7 @@ def test_a_browser_that_cannot_draw_gets_the_reason_and_the_second_renderer(
     assert "second_renderer_button" not in [button.key for button in app.button]
 
 
+@pytest.mark.slow
 def test_the_second_renderer_opens_by_its_button_and_is_drawn_once_a_scene(at_work, drawn, shown):
     app = opened()
     assert not shown

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from core.constants import NOT_FOR_CLINICAL_USE, SYNTHETIC_WARNING
 from dashboard.tour.stops import STOPS
 from tests.dashboard.workplace import FRACTURED
@@ -41,6 +43,7 @@ def test_the_overview_leads_to_the_first_stop(at_work):
     assert "tour=1" in link.proto.query_string
 
 
+@pytest.mark.slow
 def test_next_leads_through_all_seven_stops_and_back_again(at_work):
     app = open_page("dataset", tour="1")
     seen = []
@@ -64,6 +67,7 @@ def test_next_leads_through_all_seven_stops_and_back_again(at_work):
     assert app.query_params["study"] == FRACTURED
 
 
+@pytest.mark.slow
 def test_a_stop_opens_on_its_subject(at_work):
     app = open_page("dataset", tour="1")
     assert app.query_params["fractured"] == "yes"
@@ -77,6 +81,7 @@ def test_a_link_to_a_stop_turns_to_its_page(at_work):
     assert (stop(app), title(app)) == ("One patient", "Diagnosis")
 
 
+@pytest.mark.slow
 def test_leaving_restores_what_the_tour_and_the_class_have_changed(at_work):
     app = open_page("preprocessing")
     widget(app, "selectbox", "pre_channels").set_value("neighbours").run()
@@ -100,6 +105,7 @@ def test_leaving_restores_what_the_tour_and_the_class_have_changed(at_work):
     assert widget(app, "selectbox", "pre_size").value == 512
 
 
+@pytest.mark.slow
 def test_a_stop_opens_in_its_initial_state_each_time(at_work):
     app = open_page("preprocessing", tour="2")
     widget(app, "selectbox", "pre_channels").set_value("grey").run()
@@ -108,6 +114,7 @@ def test_a_stop_opens_in_its_initial_state_each_time(at_work):
     assert widget(app, "selectbox", "pre_channels").value == "windows"
 
 
+@pytest.mark.slow
 def test_another_page_shows_the_way_back_to_the_stop(at_work):
     app = open_page("preprocessing", tour="2")
     app.switch_page("../pages/training.py").run()
@@ -146,6 +153,7 @@ def test_the_presenter_layout_keeps_the_warnings_and_drops_the_sidebar(at_work):
     assert app.query_params["present"] == "1"
 
 
+@pytest.mark.slow
 def test_the_layout_stays_from_stop_to_stop(at_work):
     app = open_page("preprocessing", tour="2", present="1")
     press(app, "tour_next")

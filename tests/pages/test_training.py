@@ -81,6 +81,7 @@ def test_the_time_is_estimated_once_the_pace_is_measured(at_work, launched, monk
     (at_work.var / "paces.json").unlink()
 
 
+@pytest.mark.slow
 def test_starting_writes_the_config_as_asked_and_turns_to_the_runs(at_work, launched):
     app = open_page("training")
     field(app, "selectbox", "backbone").set_value("googlenet").run()

@@ -52,6 +52,7 @@ def opened(at_work, tmp_path, monkeypatch, caplog):
     return wait_for_verdict(app)
 
 
+@pytest.mark.slow
 def test_an_upload_names_nobody_outside_its_files_and_ends_with_its_session(
     opened, at_work, tmp_path, caplog
 ):

@@ -103,6 +103,7 @@ def test_damaged_entry_is_built_again(tmp_path, damage):
     assert not _fetch(tmp_path, build).built
 
 
+@pytest.mark.slow
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -105,6 +105,7 @@ class Model:
         self.entries[name] = known or size
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     st.lists(

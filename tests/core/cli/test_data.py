@@ -17,6 +17,7 @@ def cache_dir(monkeypatch, tmp_path):
     return folder
 
 
+@pytest.mark.slow
 def test_phantom_prints_what_it_made_and_where(run, tmp_path):
     status, out, errors = run("phantom", tmp_path / "new", "--studies", 1, "--matrix", 64,
                               "--jobs", 1)  # fmt: skip

@@ -15,6 +15,7 @@ from tests.core.evaluation.made_cohort import predictions as cohort_predictions
 from tests.core.evaluation.made_cohort import truths as cohort_truths
 
 
+@pytest.mark.slow
 def test_phantom_then_predict_then_evaluate_runs_through(run, phantom_root, tmp_path):
     status, _, errors = run("predict", phantom_root, "--out", tmp_path / "out")
     assert status == 0, errors
@@ -77,6 +78,7 @@ def test_a_study_that_cannot_be_read_is_left_out_and_named(run, phantom_root, tm
     assert len(json.loads((tmp_path / "out" / "predictions.json").read_text())) == 1
 
 
+@pytest.mark.slow
 def test_train_from_a_config_leaves_a_bundle(run, phantom_root, tmp_path):
     config = {
         "task": "fracture", "type": 1, "backbone": "mobilenet_v3_large", "size": 32,
@@ -117,6 +119,7 @@ def test_a_device_that_is_not_there_is_one_sentence(run, phantom_root, tmp_path)
     assert_one_sentence(run("predict", study, "--out", tmp_path, "--device", "abacus"))
 
 
+@pytest.mark.slow
 def test_demo_makes_the_cohort_once(run, monkeypatch, tmp_path):
     monkeypatch.setenv("CSPINE_VAR", str(tmp_path))
     monkeypatch.setattr("core.phantom.demo_cohort.DEMO_STUDIES", 1)

@@ -6,6 +6,7 @@ from core.constants import NOT_FOR_CLINICAL_USE, SYNTHETIC_WARNING
 from tests.core.cli.outcome import assert_one_sentence
 
 
+@pytest.mark.slow
 def test_a_study_becomes_html_and_pdf(run, phantom_root, tmp_path):
     study = min((phantom_root / "train_images").iterdir())
     status, out, errors = run("report", study, "--out", tmp_path / "a.html")

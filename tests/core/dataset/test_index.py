@@ -205,6 +205,7 @@ module.build_index(Path(sys.argv[1]), Path(sys.argv[2]), workers=Workers(jobs=1)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="the system has no SIGKILL")
 def test_a_killed_run_is_taken_up_where_it_stopped(root, tmp_path, repo_root, reads):
     for k in range(4, 9):

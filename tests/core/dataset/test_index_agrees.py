@@ -28,6 +28,7 @@ def verdicts(folder):
     return error, ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("syntax", SYNTAXES)
 def test_bytes_that_are_changed_anywhere(tmp_path, syntax):
     rng = random.Random(5)

@@ -49,6 +49,7 @@ def test_an_ordinary_study_has_no_flag(root):
     agrees_with_read_series(index, root, "1.1")
 
 
+@pytest.mark.slow
 def test_the_real_series_indexes_clean(root, real_ct):
     folder = root / "train_images" / "1.2"
     folder.parent.mkdir(parents=True)

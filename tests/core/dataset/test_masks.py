@@ -227,6 +227,7 @@ def series_of_octants(request, tmp_path_factory):
     return read_series(files[0].parent), middle
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("axes", MASK_AXES)
 def test_labels_lie_on_the_anatomy_that_the_image_shows(tmp_path, series_of_octants, axes):
     volume, middle = series_of_octants
@@ -469,6 +470,7 @@ def test_gzip_is_recognised_by_content(tmp_path, kind, packed, name):
     np.testing.assert_array_equal(load_vertebra_mask(tmp_path / name, volume), labels)
 
 
+@pytest.mark.slow
 def test_a_real_mask_lies_on_the_scan_that_shares_its_grid(tmp_path, real_mask):
     # A public VerSe mask of C1 to T5: i runs to the left, j to the back, k to the head, so that the
     # pixels of its scan, cut to C1..C7, are a block of it, upside down.

@@ -181,6 +181,7 @@ GOOD = st.sampled_from([["0"] * 8, ["1", "0", "1", *"00000"], ["1.0", *"0000001"
 STUDIES = tuple(f"1.{k}" for k in range(1, 9))
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.sampled_from([*STUDIES, ""]), GOOD | GOOD | CELLS), max_size=16))
 @settings(max_examples=25, deadline=None)
 def test_labels_are_what_a_plain_loop_over_rows_accepts(tmp_path_factory, rows):

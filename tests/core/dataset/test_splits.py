@@ -76,6 +76,7 @@ def test_fewer_studies_or_patients_than_folds_are_refused():
 PATIENTS = st.lists(st.integers(0, 12), min_size=12, max_size=40).filter(lambda p: len(set(p)) > 5)
 
 
+@pytest.mark.slow
 @given(PATIENTS, st.integers(2, 5), st.integers(0, 3), st.data())
 @settings(deadline=None, max_examples=60)
 def test_no_patient_is_in_two_folds_even_after_the_set_has_grown(

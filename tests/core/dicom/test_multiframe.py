@@ -181,6 +181,7 @@ def test_an_extended_offset_table_is_no_obstacle(singles, tmp_path, syntax):
     same(read_series(file.parent), read_series(tmp_path / "singles"))
 
 
+@pytest.mark.slow
 def test_a_long_header_is_read_without_the_general_parser(tmp_path, monkeypatch):
     """500 frames describe themselves in more bytes than are read at first."""
     singles = write_ct_series(tmp_path / "singles", made_hu(500, 4, 4))

@@ -42,6 +42,7 @@ def deep(slices, modality, sop_class, items):
     return ds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("modality", "sop_class"), [("RTSTRUCT", RTStructureSetStorage), ("SEG", SegmentationStorage)]
 )

@@ -102,6 +102,7 @@ def test_items_of_one_patient_widen_the_interval_as_obuchowski_says():
     assert fivefold.standard_error == pytest.approx(found.standard_error, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_delongs_interval_is_near_the_bootstraps():
     rng = np.random.default_rng(0)
     truth = rng.random(400) < 0.4
@@ -158,6 +159,7 @@ def test_holm_never_helps_and_keeps_the_order(values):
     assert [adjusted[k] for k in np.argsort(values, kind="stable")] == sorted(adjusted)
 
 
+@pytest.mark.slow
 def test_a_paired_difference_is_that_of_the_same_draws():
     evaluated = cohort(12, models=2)
     thresholds = {"a": 0.4, "b": 0.3}

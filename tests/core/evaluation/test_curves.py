@@ -25,6 +25,7 @@ def scored(draw, low: float = 0.0, high: float = 1.0):
     return low + (high - low) * rng.integers(0, grid + 1, n) / grid, truth
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=80)
 @given(st.one_of(scored(), scored(-3.0, 5.0)))
 def test_both_curves_agree_with_scikit_learn(case):

@@ -24,6 +24,7 @@ def scored(draw, *, both_classes: bool = True):
     return np.array(scores), np.array(truth), draw(st.integers(0, grid)) / grid
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(scored())
 def test_every_metric_agrees_with_scikit_learn(case):

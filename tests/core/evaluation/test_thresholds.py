@@ -57,6 +57,7 @@ def test_useless_scores_have_one_threshold_to_choose():
     assert highest_youden([0.5, 0.5], [1, 0]).threshold == 0.5
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 9), st.booleans()), min_size=1, max_size=40))
 def test_no_other_cut_is_better(items):

@@ -22,6 +22,7 @@ def _runs(seed=0, arms=("plain", "changed"), repeats=3, patients=25):
     return made
 
 
+@pytest.mark.slow
 def test_equals_a_scikit_learn_loop():
     runs = _runs()
     found = compare_arms(runs, "plain", replicates=REPLICATES, seed=SEED)

@@ -58,6 +58,7 @@ def truth_of(studies, labels):
     )
 
 
+@pytest.mark.slow
 def test_the_last_method_is_the_shipped_one_and_owners_distinguish_neighbours():
     (fitted, _), (others, labels) = drawn(120, 1), drawn(120, 2)
     pairs = [(one.raw, one.seen) for one in others]

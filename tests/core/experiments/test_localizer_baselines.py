@@ -31,6 +31,7 @@ def study(name: str, n_slices: int) -> RawDetections:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_box_of_heat_is_measured_where_the_truth_is(phantom_root, monkeypatch):
     record = read_studies(phantom_root)[0]
     truth = true_box_table([(0, 4, (10, 20, 30, 40)), (0, 5, (0, 0, 8, 8))])
@@ -56,6 +57,7 @@ def test_a_box_of_heat_is_measured_where_the_truth_is(phantom_root, monkeypatch)
     assert measured["hit_rate"] == 0.5
 
 
+@pytest.mark.slow
 def test_probabilities_in_git_fit_the_shipped_boxes_slice_by_slice():
     cohort = read_box_cohort(CHECKPOINTS / NAME / PREDICTIONS_FOLDER)
     bundle = read_bundle(CHECKPOINTS / SLICE_MODEL)

@@ -70,6 +70,7 @@ def test_processes_and_this_process_write_the_same_rows_in_the_same_order(
     assert [study["study_id"] for study in summaries] == studies
 
 
+@pytest.mark.slow
 def test_a_run_that_was_cut_off_reads_only_what_it_had_not_finished(
     phantom_root, pair, tmp_path, reads, studies
 ):
@@ -117,6 +118,7 @@ def test_a_repaired_study_is_predicted_without_repeating_the_others(
     assert not (tmp_path / "out" / PARTS_FOLDER).exists()
 
 
+@pytest.mark.slow
 def test_a_damaged_part_is_made_again(phantom_root, pair, tmp_path, reads, studies):
     with pytest.raises(KillError):
         predict_folder(phantom_root, tmp_path, pair, progress=stop_at(3))
@@ -173,6 +175,7 @@ def test_a_wrong_device_or_bundle_stops_the_run(phantom_root, pair, tmp_path, un
         predict_folder(phantom_root, tmp_path / "out", broken)
 
 
+@pytest.mark.slow
 def test_workers_get_paths_that_hold_in_any_working_folder(
     phantom_root, pair, tmp_path, monkeypatch
 ):
@@ -214,6 +217,7 @@ def test_a_study_with_a_folder_per_series_is_one_study(two_series, pair, tmp_pat
     assert any("2" in note for note in summary.notes)
 
 
+@pytest.mark.slow
 def test_the_names_of_folders_change_no_prediction(
     phantom_root, pair, tmp_path, two_series, studies
 ):
@@ -230,6 +234,7 @@ def test_the_names_of_folders_change_no_prediction(
     assert not (tmp_path / "out" / PARTS_FOLDER).exists()
 
 
+@pytest.mark.slow
 def test_a_study_that_is_found_twice_is_written_once_and_nothing_is_lost(
     phantom_root, pair, tmp_path, studies
 ):

@@ -46,6 +46,7 @@ def roots(phantom_root, tmp_path_factory) -> tuple[Path, Path]:
     return phantom_root, enhanced
 
 
+@pytest.mark.slow
 def test_the_scores_are_the_same_to_a_millionth(roots, untrained_bundles, tmp_path):
     tables = []
     for number, root in enumerate(roots):
@@ -56,6 +57,7 @@ def test_the_scores_are_the_same_to_a_millionth(roots, untrained_bundles, tmp_pa
     pd.testing.assert_frame_equal(*tables, rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_index_has_one_row_per_frame_and_places_the_same_boxes(roots, tmp_path):
     placed = []
     for number, root in enumerate(roots):

@@ -84,6 +84,7 @@ class EveryPixelCounts(nn.Module):
         return images.flatten(1).float() / 255 @ self.weights + metadata.sum(dim=1, keepdim=True)
 
 
+@pytest.mark.slow
 def test_networks_give_the_same_scores_for_every_order_of_the_axes(studies, monkeypatch):
     outputs = {"vertebra": 7, "fracture": 1}
     monkeypatch.setattr(
@@ -106,6 +107,7 @@ def test_masks_land_on_the_same_voxels(studies):
         np.testing.assert_array_equal(mask, masks[0])
 
 
+@pytest.mark.slow
 def test_prepared_slices_boxes_and_presences_are_the_same(studies, tmp_path):
     """From the store as well as at the first time."""
     grey = SlicePreparation(size=32, crop=1.0, window_center=400, window_width=1800)
@@ -129,6 +131,7 @@ def test_prepared_slices_boxes_and_presences_are_the_same(studies, tmp_path):
             np.testing.assert_allclose(boxes.boxes[index], expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_viewer_and_the_index_see_the_same_volume(studies, tmp_path):
     store = made_store(tmp_path)
     expected, facts = None, None

@@ -108,6 +108,7 @@ def test_a_vertebra_without_presence_is_listed_as_not_seen(tmp_path):
     assert content["vertebrae"]["C1"] == content["vertebrae"]["C7"] == 0.0
 
 
+@pytest.mark.slow
 @settings(
     max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -353,6 +353,7 @@ def test_every_pair_gives_the_same_whatever_the_batch_size(real_bundles, pair):
         assert not np.all(together.fracture_probs == together.fracture_probs[:, :1])
 
 
+@pytest.mark.slow
 def test_the_numbers_are_those_of_the_plain_models(real_bundles):
     series = volume(4, side=64)
     bundles = real_bundles["vertebra", 1], real_bundles["fracture", 1]
@@ -364,6 +365,7 @@ def test_the_numbers_are_those_of_the_plain_models(real_bundles):
     assert found.fracture_probs == pytest.approx(np.repeat(f, 7, axis=1), abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pair", [PAIRS[0], PAIRS[4]], ids=lambda pair: str(pair))
 def test_bfloat16_stays_close_to_float32(real_bundles, pair):
     bundles, series = [real_bundles[key] for key in pair], volume(3, side=64)

@@ -101,6 +101,7 @@ def test_the_backbone_of_a_slice_model_is_a_start(untrained_bundles):
     )
 
 
+@pytest.mark.slow
 def test_another_localiser_is_a_start_with_its_heads(localizer, tmp_path):
     save_bundle(tmp_path / "b", localizer, _config(anchors=ANCHORS), half=False)
     fresh = Localizer("mobilenet_v3_large", ANCHORS, size=64)

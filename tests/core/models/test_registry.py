@@ -63,6 +63,7 @@ def test_gradients_reach_every_weight(task, kind):
     assert all(p.grad is not None and p.grad.abs().max() > 0 for p in model.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task", "kind"), TYPES)
 def test_every_type_runs_in_bfloat16(task, kind):
     model = build_model(task, kind, "shufflenet_v2_x2_0").eval()

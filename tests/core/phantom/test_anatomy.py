@@ -23,6 +23,7 @@ def test_the_same_generator_gives_the_same_person():
         np.testing.assert_array_equal(first.poses[name].origin, again.poses[name].origin)
 
 
+@pytest.mark.slow
 def test_levels_run_from_c1_to_t3_and_stand_in_order(people):
     assert LEVELS[-3:] == ("T1", "T2", "T3")
     for person in people:

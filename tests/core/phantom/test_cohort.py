@@ -41,6 +41,7 @@ def by_content(cohort):
     return found
 
 
+@pytest.mark.slow
 def test_progress_runs_to_the_end(cohort):
     assert cohort[2][0] == (0, 3)
     assert cohort[2][-1] == (3, 3)
@@ -58,6 +59,7 @@ def test_dicom_gives_back_the_voxels_and_the_grid(cohort, by_content):
     assert volume.affine @ [0, 0, 0, 1] == pytest.approx([*grid.corner, 1], abs=1e-3)
 
 
+@pytest.mark.slow
 def test_masks_map_onto_the_dicom_grid_by_their_affines(cohort, by_content):
     root, uids, _ = cohort
     for uid in uids:
@@ -98,6 +100,7 @@ def test_files_carry_no_identity_and_say_that_they_are_synthetic(cohort):
     assert header.PatientBirthDate == ""
 
 
+@pytest.mark.slow
 def test_a_second_call_makes_nothing_again_and_more_studies_keep_the_first(cohort, tmp_path):
     root = tmp_path / "grow"
     first = write_cohort(root, studies=1, seed=9, jobs=1, matrix=64)
@@ -108,6 +111,7 @@ def test_a_second_call_makes_nothing_again_and_more_studies_keep_the_first(cohor
     assert file.stat().st_mtime_ns == stamp
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rsna_like", [False, True])
 def test_a_complete_cohort_is_not_written_again(tmp_path, rsna_like):
     made = {"studies": 1, "seed": 3, "matrix": 64, "jobs": 1, "rsna_like": rsna_like}
@@ -120,6 +124,7 @@ def test_a_complete_cohort_is_not_written_again(tmp_path, rsna_like):
     assert (tmp_path / "set" / "train.csv").read_text().startswith("StudyInstanceUID,")
 
 
+@pytest.mark.slow
 def test_a_study_cut_off_half_way_is_made_again(tmp_path):
     uid = write_cohort(tmp_path, studies=1, seed=9, jobs=1, matrix=64)[0]
     before = (tmp_path / "train_images" / uid / "2.dcm").read_bytes()

@@ -20,6 +20,7 @@ def cohort(tmp_path_factory):
     return root
 
 
+@pytest.mark.slow
 def test_a_study_made_again_has_the_voxels_of_the_cohort(cohort, tmp_path):
     uid = cohort_uids(studies=2, seed=5, matrix=64)[1]
     folder = materialise_study(uid, [CohortSeed(seed=9, studies=4, matrix=64), SEED], tmp_path)
@@ -29,6 +30,7 @@ def test_a_study_made_again_has_the_voxels_of_the_cohort(cohort, tmp_path):
     assert made.affine == pytest.approx(original.affine)
 
 
+@pytest.mark.slow
 def test_a_study_that_is_there_is_left_alone_and_nothing_else_stays(tmp_path):
     uid = cohort_uids(studies=2, seed=5, matrix=64)[0]
     with ThreadPoolExecutor(2) as pool:

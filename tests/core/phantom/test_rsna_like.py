@@ -55,6 +55,7 @@ def test_every_quirk_is_planted(planted):
     assert {flag for flags in planted.values() for flag in flags} == set(RATES)
 
 
+@pytest.mark.slow
 def test_the_index_reports_exactly_what_was_planted(index, planted):
     assert len(index) == STUDIES
     for uid, row in index.iterrows():
@@ -77,6 +78,7 @@ def test_every_study_but_the_damaged_one_can_be_read(cohort, study_with):
             assert len(read_series(record.folder).hu) >= 60
 
 
+@pytest.mark.slow
 def test_reversed_and_compressed_files_decode_to_the_made_voxels(study_with):
     for flag, first in (("reversed_numbering", 2), ("compressed", 59)):
         _, folder, truth = study_with(flag)
@@ -133,6 +135,7 @@ def test_a_folder_of_one_kind_is_not_filled_with_the_other(cohort):
         write_cohort(cohort, studies=1, seed=SEED, matrix=MATRIX, jobs=1)
 
 
+@pytest.mark.slow
 def test_a_clean_cohort_is_labelled_masked_and_free_of_flags(tmp_path):
     root = tmp_path / "clean"
     uids = write_cohort(root, studies=2, seed=SEED, matrix=MATRIX, jobs=1)

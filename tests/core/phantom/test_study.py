@@ -20,6 +20,7 @@ def healthy():
     return render_study(sample_anatomy(rng), (), rng, matrix=128)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_voxels_and_another_seed_others():
     first, again, other = (make_study(s, 0, matrix=64) for s in (5, 5, 6))
     assert first.hu.tobytes() == again.hu.tobytes()
@@ -27,6 +28,7 @@ def test_the_same_seed_gives_the_same_voxels_and_another_seed_others():
     assert first.hu.shape != other.hu.shape or (first.hu != other.hu).any()
 
 
+@pytest.mark.slow
 def test_seven_vertebrae_stand_in_order_from_head_to_chest(healthy):
     heights = [np.argwhere(healthy.mask == MASK_LABELS[name])[:, 0].mean() for name in VERTEBRAE]
     assert np.all(np.diff(heights) > 0)
@@ -79,6 +81,7 @@ def around(anatomy, vertebra):
 SITES = {kind: v for v in ("C7", "C5", "C2", "C1") for kind, _ in KINDS[v]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "vertebra"), sorted(SITES.items()))
 def test_each_fracture_opens_inside_its_own_vertebra(vertebra, kind):
     rng = np.random.default_rng(11)

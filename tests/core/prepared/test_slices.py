@@ -275,6 +275,7 @@ def test_a_study_that_cannot_be_prepared_is_reported_and_does_not_stop_the_other
     assert torn.study_id in report.failed[0][1]
 
 
+@pytest.mark.slow
 def test_processes_fill_the_store_as_one_process_does(root, tmp_path):
     report = _fill(root, tmp_path / "many", workers=Workers(jobs=2))
     assert (report.built, report.failed) == (2, [])

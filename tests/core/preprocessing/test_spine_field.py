@@ -105,6 +105,7 @@ def test_errors_describe_what_is_wrong():
         )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_holds_the_vertebrae_of_a_whole_neck(tmp_path):
     write_cohort(tmp_path, studies=1, seed=3, jobs=1)
     record = read_studies(tmp_path)[0]

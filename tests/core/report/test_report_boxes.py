@@ -48,6 +48,7 @@ def boxes(volume, score) -> RawDetections:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("score", "said"), [(0.9, "boxes from"), (0.2, "no box reaches")])
 def test_the_slices_of_the_calls_carry_their_boxes(volume, pair, score, said):
     reader = load_predictor(pair, device="cpu")

@@ -86,6 +86,7 @@ def test_an_identifier_kept_as_text_by_a_spreadsheet_is_read():
     assert plain_cell('="1.2.840"') == "1.2.840"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("names", "home"),
     [(WRITERS, "core/system/csv_text.py"), (READERS, "core/dataset/csv_reader.py")],

@@ -113,6 +113,7 @@ def test_the_environment_holds_no_secret(monkeypatch):
     assert found["OMP_NUM_THREADS"] == "1"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux enforces the limits")
 def test_a_file_beyond_the_limit_and_work_on_many_cores_are_ended(tmp_path):
     made = ConfinedWorker(do, Limits(MEMORY, 60, cores=0, file_bytes=1 << 20))
@@ -128,6 +129,7 @@ def test_a_file_beyond_the_limit_and_work_on_many_cores_are_ended(tmp_path):
         made.close()
 
 
+@pytest.mark.slow
 def test_a_call_without_end_holds_one_lane_and_no_other():
     lanes = ConfinedWorkers(do, Limits(MEMORY, 60), 2)
     begun = threading.Event()
@@ -165,6 +167,7 @@ os.kill(os.getpid(), 9)
 """
 
 
+@pytest.mark.slow
 def test_the_process_ends_with_its_parent(repo_root):
     done = subprocess.run(
         [sys.executable, "-c", ORPHAN], capture_output=True, text=True, cwd=repo_root, check=False

@@ -8,6 +8,8 @@ import sys
 import threading
 import time
 
+import pytest
+
 from core.training import device_queue
 from core.training.device_queue import queue_of, turn, waiting
 
@@ -36,6 +38,7 @@ def wait_for(condition, seconds=20):
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_the_first_to_ask_goes_first_and_others_wait(tmp_path):
     first = start_holder(tmp_path, "1")
     assert first.stdout.readline() == "mine\n"

@@ -49,6 +49,7 @@ def bundle(tmp_path_factory):
     return _bundle(tmp_path_factory.mktemp("bundles") / "vertebra")
 
 
+@pytest.mark.slow
 def test_studies_without_a_mask_get_what_the_model_sees(root, bundle, store):
     records = read_studies(root)
     found = presence_from_bundle(records, bundle, store=store)

@@ -116,6 +116,7 @@ def test_a_scene_is_exported_whole_and_the_page_asks_nobody_for_anything(data_ro
     assert list((tmp_path / "cache" / "surfaces").rglob("*.surfaces"))
 
 
+@pytest.mark.slow
 def test_a_study_without_a_mask_needs_predictions(data_root, tmp_path):
     _, folder = data_root
     alone = tmp_path / "series"

@@ -33,6 +33,7 @@ def phantom():
     return volume, study.mask
 
 
+@pytest.mark.slow
 def test_bone_cut_by_presence_lies_where_the_vertebrae_are(phantom):
     volume, mask = phantom
     presence = presence_from_mask(mask).astype(np.float32)

@@ -49,6 +49,7 @@ def share(picture, color):
     return float((picture[..., color] > rest + 60).mean())
 
 
+@pytest.mark.slow
 def test_each_vertebra_has_its_colour_and_names_change_the_picture(parts):
     picture = drawn(parts, SceneLook({"C2": "#FF0000", "C5": "#00FF00"}))
     upper, lower = picture[: SIZE[1] // 2], picture[SIZE[1] // 2 :]

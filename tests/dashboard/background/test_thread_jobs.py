@@ -167,6 +167,7 @@ class Held:
     """An object whose end can be watched; a finished job must not keep it."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [BundleError("It is gone; make it again."), ValueError("x")])
 def test_a_failed_job_keeps_a_sentence_and_nothing_that_the_work_had_in_its_hands(
     error, monkeypatch
@@ -199,6 +200,7 @@ def test_a_failed_job_keeps_a_sentence_and_nothing_that_the_work_had_in_its_hand
     assert job.error
 
 
+@pytest.mark.slow
 def test_a_cancelled_job_drops_its_work_before_its_turn_comes():
     gate = threading.Event()
     pool = JobPool("test", allowed())

@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -36,6 +37,7 @@ def test_a_filter_survives_the_url(wanted):
     assert set(words) == set(wanted.parts) == set(filter_labels(wanted))
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.sampled_from(StudyFilter.__slots__), st.text(max_size=20)))
 @settings(max_examples=150, deadline=None)
 def test_whatever_is_typed_into_the_url_gives_a_filter(words):

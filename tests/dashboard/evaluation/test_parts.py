@@ -137,6 +137,7 @@ def test_a_read_only_dashboard_imports_nothing(settings, monkeypatch):
     assert not settings.cspine_var.exists()
 
 
+@pytest.mark.slow
 def test_a_shipped_synthetic_study_gets_a_picture_once_and_others_a_sentence(settings):
     bundle = settings.checkpoints / "b"
     bundle.mkdir(parents=True)

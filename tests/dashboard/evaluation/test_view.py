@@ -47,6 +47,7 @@ VIEWS = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(VIEWS)
 def test_a_link_restores_the_view_to_the_last_bit(view):
     link = urlencode(to_query(view))

@@ -17,6 +17,7 @@ def ended(monkeypatch):
     return names
 
 
+@pytest.mark.slow
 def test_a_session_ends_when_its_connection_stays_away_and_is_cleared_twice(ended):
     connected, closed = {"tab": True}, []
 

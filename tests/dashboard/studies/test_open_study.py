@@ -91,6 +91,7 @@ def test_other_preprocessing_is_another_prediction(at_work):
     assert one.digest != other.digest
 
 
+@pytest.mark.slow
 def test_importing_the_dashboard_leaves_torch_alone(repo_root):
     code = (
         "import sys, dashboard.app, dashboard.diagnosis.study_view, "

@@ -50,6 +50,7 @@ def test_what_a_session_uploaded_goes_with_it_and_nothing_else(settings):
     assert other.is_dir()
 
 
+@pytest.mark.slow
 def test_a_start_removes_what_no_living_server_holds(settings, repo_root):
     left, other, mine = (uploaded(settings, name) for name in ("left", "other", "mine"))
     held = HeldUploads("mine", settings)
@@ -70,6 +71,7 @@ def test_a_start_removes_what_no_living_server_holds(settings, repo_root):
     assert remove_abandoned(settings) == 0
 
 
+@pytest.mark.slow
 def test_an_open_tab_keeps_its_upload_for_days_and_through_a_jump_of_the_clock(settings, repo_root):
     left, other, young = (uploaded(settings, name).parent for name in ("left", "other", "young"))
     for folder in (left, other):

@@ -66,6 +66,7 @@ def test_it_equals_both_networks_run_separately(pair, volume, prediction):
     np.testing.assert_allclose(found.fracture_probs, expected.fracture_probs, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_known_boxes_are_not_predicted_again(predictor, volume, prediction, monkeypatch):
     def never(*_, **__):
         raise AssertionError("the localiser ran")
@@ -81,6 +82,7 @@ def test_known_boxes_are_not_predicted_again(predictor, volume, prediction, monk
     assert ticks[-1] == (volume.n_slices, volume.n_slices)
 
 
+@pytest.mark.slow
 def test_progress_counts_slices_up_to_all(predictor, volume):
     ticks = []
     predictor.predict(volume, progress=lambda *tick: ticks.append(tick))
@@ -89,6 +91,7 @@ def test_progress_counts_slices_up_to_all(predictor, volume):
     assert ticks[0][0] < volume.n_slices / 2 + 1
 
 
+@pytest.mark.slow
 def test_predict_writes_boxes_of_the_same_run(
     pair, folder, volume, predictor, prediction, tmp_path
 ):
