@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 from starlette.middleware import Middleware
 
+from dashboard.evaluation.board.routes import counts_routes
 from dashboard.shell.gate import Gate
 from dashboard.shell.startup import decide_admission, lifespan
 from dashboard.shell.upload_route import UploadRoute, keep_uploads_on_disk
@@ -15,7 +16,7 @@ decide_admission()
 keep_uploads_on_disk()
 app = st.App(
     "dashboard/app.py",
-    routes=[*viewer_routes(), *scene_routes()],
+    routes=[*viewer_routes(), *scene_routes(), *counts_routes()],
     middleware=[Middleware(Gate), Middleware(UploadRoute)],
     lifespan=lifespan,
 )

@@ -90,6 +90,24 @@ class ConfusionCounts:
         )
         return numerator / math.sqrt(product)
 
+    def net_benefit_at(self, threshold: float) -> float:
+        """Net benefit of acting on the calls: TP/n - FP/n p_t / (1 - p_t).
+
+        Vickers and Elkin, 2006.
+
+        Args:
+            threshold: p_t in [0, 1), at which a false alarm costs p_t : (1 - p_t) of a miss.
+
+        Raises:
+            PredictionsError: The threshold is outside [0, 1).
+        """
+        if not 0.0 <= threshold < 1.0:
+            raise PredictionsError(
+                "Net benefit needs a threshold probability of at least 0 and below 1."
+            )
+        odds = threshold / (1.0 - threshold)
+        return (self.true_positives - self.false_positives * odds) / self.n if self.n else 0.0
+
     def ppv_at(self, prevalence: float) -> float:
         """Precision where `prevalence` of the items are positive, by Bayes' rule; 0 without a call.
 

@@ -61,6 +61,21 @@ class ThresholdCounts:
         wrong = int(self.false_positives[place]) if place >= 0 else 0
         return ConfusionCounts(found, wrong, self.n_negative - wrong, self.n_positive - found)
 
+    def at_each(self, thresholds: FloatArray) -> ThresholdCounts:
+        """The counts of `at` for several thresholds.
+
+        Args:
+            thresholds: float64 (g,), falling.
+        """
+        places = np.searchsorted(-self.thresholds, -thresholds, side="right")
+        return ThresholdCounts(
+            thresholds,
+            np.concatenate([[0], self.true_positives])[places],
+            np.concatenate([[0], self.false_positives])[places],
+            self.n_positive,
+            self.n_negative,
+        )
+
     def recall(self) -> FloatArray:
         """Sensitivity, the ROC curve's ordinate, at every threshold, (k,); 0 without a positive."""
         return self.true_positives / max(self.n_positive, 1)
@@ -133,6 +148,21 @@ class SortedScores:
         left = int(np.searchsorted(self.negatives, threshold))
         return ConfusionCounts(
             len(self.positives) - missed, len(self.negatives) - left, left, missed
+        )
+
+    def at_each(self, thresholds: FloatArray) -> ThresholdCounts:
+        """The counts of `at` for several thresholds.
+
+        Args:
+            thresholds: float64 (g,), falling.
+        """
+        n_positive, n_negative = len(self.positives), len(self.negatives)
+        return ThresholdCounts(
+            thresholds,
+            n_positive - np.searchsorted(self.positives, thresholds),
+            n_negative - np.searchsorted(self.negatives, thresholds),
+            n_positive,
+            n_negative,
         )
 
 

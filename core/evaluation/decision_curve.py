@@ -46,13 +46,10 @@ def decision_curve(
             "Net benefit needs threshold probabilities above 0 and below 1; give such thresholds."
         )
     odds = at / (1.0 - at)
-    called = [counts.at(float(threshold)) for threshold in at]
-    found = np.array([each.true_positives for each in called])
-    wrong = np.array([each.false_positives for each in called])
     prevalence = counts.n_positive / counts.n
     return DecisionCurve(
         thresholds=at,
-        model=(found - wrong * odds) / counts.n,
+        model=np.array([counts.at(p).net_benefit_at(p) for p in at.tolist()]),
         treat_all=prevalence - (1.0 - prevalence) * odds,
         prevalence=prevalence,
     )

@@ -54,28 +54,41 @@ def fill(
     slots: Slots,
 ) -> None:
     """Fill the slots that show all items together."""
-    styles = comparison.styles
+    styles, focus = comparison.styles, comparison.focus(view)
+
+    def moving(name: str, part: str) -> str:
+        return part if name == focus else ""
+
     single = [
-        Line(own.thresholds[0], styles[name].color)
+        Line(own.thresholds[0], styles[name].color, live=moving(name, "line:0"))
         for name, own in figures.items()
         if len(own.thresholds) == 1
     ]
     slots.fill(
         {
-            "roc": overlay(WIDE, [_roc_mark(n, styles[n], f.counts) for n, f in figures.items()]),
+            "roc": overlay(
+                WIDE,
+                [roc_mark(n, styles[n], f.counts, moving(n, "roc")) for n, f in figures.items()],
+            ),
             "precision": overlay(
-                WIDE, [_pr_mark(n, styles[n], f.counts) for n, f in figures.items()]
+                WIDE,
+                [_pr_mark(n, styles[n], f.counts, moving(n, "pr")) for n, f in figures.items()],
             ),
             "decision": overlay(LOW, lines=single),
-            "confusion": confusion_html(comparison.question, figures, styles),
-            "metrics": metrics_html(figures, styles, view.prevalence),
+            "confusion": confusion_html(comparison.question, figures, styles, focus),
+            "metrics": metrics_html(figures, styles, view.prevalence, focus),
         }
     )
     for name, slot in slots.distributions.items():
         values = figures[name].thresholds
         lines = [
-            Line(value, styles[name].color, "" if len(values) > 1 else f"{value:.3f}")
-            for value in values
+            Line(
+                value,
+                styles[name].color,
+                "" if len(values) > 1 else f"{value:.3f}",
+                live=moving(name, f"line:{j}"),
+            )
+            for j, value in enumerate(values)
         ]
         slot.markdown(overlay(LOW, lines=lines), unsafe_allow_html=True)
 
@@ -85,24 +98,33 @@ def fill_vertebrae(
 ) -> None:
     """Fill the slots that show C1..C7 one by one."""
     marks = [
-        panel_mark(j, _roc_mark(f"{vertebra} · {name}", comparison.styles[name], counts))
+        panel_mark(
+            j,
+            roc_mark(
+                f"{vertebra} · {name}",
+                comparison.styles[name],
+                counts,
+                f"panel:{vertebra}" if name == focus else "",
+            ),
+        )
         for name, own in figures.items()
         for j, vertebra in enumerate(VERTEBRAE)
         if not own.strata and (counts := own.per_vertebra.get(vertebra)) is not None
         if counts.n_positive and counts.n_negative
     ]
-    table = vertebra_html(focus, figures[focus], comparison.styles[focus])
+    table = vertebra_html(focus, figures[focus], comparison.styles[focus], moving=True)
     slots.fill({"panels": overlay(GRID, marks), "vertebrae": table})
 
 
-def _roc_mark(name: str, style: ModelStyle, counts: ConfusionCounts) -> Mark:
+def roc_mark(name: str, style: ModelStyle, counts: ConfusionCounts, live: str = "") -> Mark:
+    """A model's place on its ROC curve."""
     label = f"{name}: recall {counts.recall:.3f}, specificity {counts.specificity:.3f}"
-    return Mark(1 - counts.specificity, counts.recall, style.color, style.symbol, label)
+    return Mark(1 - counts.specificity, counts.recall, style.color, style.symbol, label, live)
 
 
-def _pr_mark(name: str, style: ModelStyle, counts: ConfusionCounts) -> Mark:
+def _pr_mark(name: str, style: ModelStyle, counts: ConfusionCounts, live: str) -> Mark:
     called = counts.true_positives + counts.false_positives
     # Without a call precision is 1 by the curve's convention.
     precision = counts.precision if called else 1.0
     label = f"{name}: recall {counts.recall:.3f}, precision {precision:.3f}"
-    return Mark(counts.recall, precision, style.color, style.symbol, label)
+    return Mark(counts.recall, precision, style.color, style.symbol, label, live)

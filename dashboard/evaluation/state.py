@@ -21,7 +21,6 @@ from dashboard.session import link, state
 _VIEW: Final = "_evaluation"
 _LINK: Final = "_evaluation_link"
 _SHOWN: Final = "_evaluation_errors"
-_REPLACED: Final = "_replaced_"
 
 
 def enter_evaluation_view(check: Callable[[EvaluationView], None]) -> None:
@@ -65,32 +64,6 @@ def control(key: str, value: object) -> None:
     missing = object()
     if state.recall(key, missing) != value:
         state.remember(key, value)
-
-
-def follow(key: str, value: float, *, within: float) -> None:
-    """Make a widget show a number that another widget also sets; call it before it is drawn.
-
-    The browser keeps reporting the previous number until the new one has reached it. Those
-    reports are remembered as outdated until it reports the new one.
-
-    Args:
-        key: Key of the widget.
-        value: Number to show.
-        within: Largest difference that is left as it is.
-    """
-    shown = state.recall(key)
-    target, outdated = state.recall(_REPLACED + key, (None, frozenset()))
-    if shown is not None and abs(shown - value) <= within and shown not in outdated:
-        state.remember(_REPLACED + key, (None, frozenset()))
-        return
-    state.remember(key, value)
-    state.remember(_REPLACED + key, (value, (outdated | {shown, target}) - {value, None}))
-
-
-def is_outdated(key: str) -> bool:
-    """Whether a widget of `follow` reports a number that was replaced; for its callback."""
-    _, outdated = state.recall(_REPLACED + key, (None, frozenset()))
-    return state.recall(key) in outdated
 
 
 def bound(

@@ -12,7 +12,7 @@ from core.visualization.colors import VERTEBRA_COLORS
 from dashboard.evaluation.results import Question
 from dashboard.evaluation.threshold_counts import LiveFigures, what_if
 from dashboard.widgets.html_table import html_table
-from dashboard.widgets.overlay import symbol_svg
+from dashboard.widgets.overlay import live, symbol_svg
 from dashboard.widgets.palette import ModelStyle
 
 _COLUMNS: Final = (
@@ -23,6 +23,11 @@ _COLUMNS: Final = (
     ("accuracy", "Accuracy", "Share of right calls."),
     ("balanced_accuracy", "Balanced acc.", "Mean of recall and specificity."),
     ("mcc", "MCC", "Matthews correlation: 0 is chance, 1 perfect."),
+)
+_NET_BENEFIT: Final = (
+    "Net benefit",
+    "True positives a study, less false alarms at the odds of the threshold: the decision curve's "
+    "value. Only for one threshold.",
 )
 
 
@@ -40,45 +45,52 @@ def what_if_html(
 ) -> str:  # fmt: skip
     """Consequences of each model's threshold, one line per model; the active model first."""
     order = [focus, *(name for name in figures if name != focus)]
-    lines = "".join(
-        f'<li class="{"lab-focus" if name == focus else ""}">{model_tag(name, styles[name])} '
-        f"{_at(figures[name])} <b>{escape(what_if(question.level, figures[name].counts))}.</b></li>"
-        for name in order
-    )
-    return f'<ul class="lab-what-if" aria-live="polite">{lines}</ul>'
+    lines: list[str] = []
+    for name in order:
+        at, sentence = _at(figures[name]), what_if(question.level, figures[name].counts) + "."
+        looks, tag = "", model_tag(name, styles[name])
+        if name == focus:
+            looks, at = "lab-focus", live("at", at)
+            sentence = live("what-if", escape(sentence))
+        lines.append(f'<li class="{looks}">{tag} {at} <b>{sentence}</b></li>')
+    return f'<ul class="lab-what-if" aria-live="polite">{"".join(lines)}</ul>'
 
 
 def metrics_html(
     figures: Mapping[str, LiveFigures], styles: Mapping[str, ModelStyle],
-    prevalence: float | None,
+    prevalence: float | None, focus: str = "",
 ) -> str:  # fmt: skip
     """Metrics of every model at its thresholds, and PPV and NPV at a prevalence."""
     why = f"At a prevalence of {'the data' if prevalence is None else f'{prevalence:.2%}'}"
     columns = [(label, meaning) for _, label, meaning in _COLUMNS]
-    rows = (
-        [
-            model_tag(name, styles[name]),
-            *(f"{getattr(own.counts, field):.3f}" for field, *_ in _COLUMNS),
-            *_predictive(own.counts, prevalence),
-        ]
-        for name, own in figures.items()
-    )
-    return html_table(["Model", *columns, ("PPV", why), ("NPV", why)], rows)
+    rows: list[list[str]] = []
+    for name, own in figures.items():
+        cells = {field: f"{getattr(own.counts, field):.3f}" for field, *_ in _COLUMNS}
+        cells |= _predictive(own.counts, prevalence) | {"net_benefit": _net_benefit(own)}
+        shown = (live(f"m:{f}", text) if name == focus else text for f, text in cells.items())
+        rows.append([model_tag(name, styles[name]), *shown])
+    return html_table(["Model", *columns, ("PPV", why), ("NPV", why), _NET_BENEFIT], rows)
 
 
 def confusion_html(
-    question: Question, figures: Mapping[str, LiveFigures], styles: Mapping[str, ModelStyle]
-) -> str:
+    question: Question, figures: Mapping[str, LiveFigures], styles: Mapping[str, ModelStyle],
+    focus: str = "",
+) -> str:  # fmt: skip
     """Confusion matrix of each model; the shade of a cell is its share of the row."""
     return (
         '<div class="lab-confusions">'
-        + "".join(_confusion(question, name, own, styles[name]) for name, own in figures.items())
+        + "".join(
+            _confusion(question, own, model_tag(name, styles[name]), live=name == focus)
+            for name, own in figures.items()
+        )
         + "</div>"
     )
 
 
-def vertebra_html(name: str, figures: LiveFigures, style: ModelStyle) -> str:
-    """One model's figures for each of C1–C7."""
+def vertebra_html(
+    name: str, figures: LiveFigures, style: ModelStyle, *, moving: bool = False
+) -> str:
+    """One model's figures for each of C1–C7; with `moving`, the threshold board rewrites them."""
     if not figures.per_vertebra:
         return ""
     head = (
@@ -88,7 +100,7 @@ def vertebra_html(name: str, figures: LiveFigures, style: ModelStyle) -> str:
     )
     many = len(figures.thresholds) == len(VERTEBRAE)
     rows = (
-        _vertebra_row(vertebra, own, figures.strata, figures.thresholds[j if many else 0])
+        _vertebra_row(vertebra, own, figures.strata, figures.thresholds[j if many else 0], moving)
         for j, (vertebra, own) in enumerate(figures.per_vertebra.items())
     )
     table = html_table(["Vertebra", *head], rows, looks="lab-numbers lab-tight")
@@ -102,26 +114,30 @@ def legend_html(names: Sequence[str], styles: Mapping[str, ModelStyle]) -> str:
 
 
 def _vertebra_row(
-    vertebra: str, counts: ConfusionCounts, strata: bool, threshold: float
+    vertebra: str, counts: ConfusionCounts, strata: bool, threshold: float, moving: bool
 ) -> list[str]:
     chip = f'<span class="lab-chip" style="background:{VERTEBRA_COLORS[vertebra]}"></span>'
     none = "–" if counts.n_positive == 0 else None
     recall = none or f"{counts.recall:.3f}"
     if strata:
         cells = [
-            f"{counts.n_positive:,}", f"{counts.true_positives:,}",
-            f"{counts.false_negatives:,}", recall,
+            ("", f"{counts.n_positive:,}"), ("found", f"{counts.true_positives:,}"),
+            ("missed", f"{counts.false_negatives:,}"), ("recall", recall),
         ]  # fmt: skip
     else:
         cells = [
-            f"{threshold:.3f}", f"{counts.n_positive:,}", f"{counts.true_positives:,}",
-            f"{counts.false_negatives:,}", f"{counts.false_positives:,}", recall,
-            f"{counts.precision:.3f}", none or f"{counts.f1:.3f}",
+            ("threshold", f"{threshold:.3f}"), ("", f"{counts.n_positive:,}"),
+            ("found", f"{counts.true_positives:,}"), ("missed", f"{counts.false_negatives:,}"),
+            ("alarms", f"{counts.false_positives:,}"), ("recall", recall),
+            ("precision", f"{counts.precision:.3f}"), ("f1", none or f"{counts.f1:.3f}"),
         ]  # fmt: skip
-    return [chip + vertebra, *cells]
+    shown = (
+        live(f"v:{vertebra}:{field}", text) if field and moving else text for field, text in cells
+    )
+    return [chip + vertebra, *shown]
 
 
-def _confusion(question: Question, name: str, figures: LiveFigures, style: ModelStyle) -> str:
+def _confusion(question: Question, figures: LiveFigures, tag: str, *, live: bool) -> str:
     counts = figures.counts
     seen = question.level == "presence"
     yes, no = ("visible", "absent") if seen else ("fracture", "none")
@@ -129,35 +145,43 @@ def _confusion(question: Question, name: str, figures: LiveFigures, style: Model
         (f"truth: {yes}", counts.n_positive, (counts.true_positives, counts.false_negatives)),
         (f"truth: {no}", counts.n_negative, (counts.false_positives, counts.true_negatives)),
     )
-    right = ((True, False), (False, True))
+    names = (("tp", "fn"), ("fp", "tn"))
     body = "".join(
         f"<tr><th>{label}</th>"
-        + "".join(_cell(n, total, ok) for n, ok in zip(cells, right[k], strict=True))
+        + "".join(_cell(n, total, one, live) for n, one in zip(cells, names[k], strict=True))
         + "</tr>"
         for k, (label, total, cells) in enumerate(rows)
     )
     return (
-        f'<table class="lab-confusion"><caption>{model_tag(name, style)}</caption>'
+        f'<table class="lab-confusion"><caption>{tag}</caption>'
         f"<thead><tr><td></td><th>called {yes}</th><th>called {no}</th></tr></thead>"
         f"<tbody>{body}</tbody></table>"
     )
 
 
-def _cell(n: int, total: int, right: bool) -> str:
+def _cell(n: int, total: int, name: str, live: bool) -> str:
     share = n / total if total else 0.0
-    tone = "lab-right" if right else "lab-wrong"
+    tone = "lab-right" if name in ("tp", "tn") else "lab-wrong"
+    mark = f' data-live="c:{name}"' if live else ""
     return (
-        f'<td class="{tone}" style="--share:{100 * share:.1f}%"><b>{n:,}</b>'
+        f'<td class="{tone}"{mark} style="--share:{100 * share:.1f}%"><b>{n:,}</b>'
         f"<span>{share:.1%}</span></td>"
     )
 
 
-def _predictive(counts: ConfusionCounts, prevalence: float | None) -> list[str]:
+def _net_benefit(figures: LiveFigures) -> str:
+    threshold = max(figures.thresholds)
+    if len(figures.thresholds) > 1 or threshold >= 1:
+        return "–"
+    return f"{figures.counts.net_benefit_at(threshold):.3f}"
+
+
+def _predictive(counts: ConfusionCounts, prevalence: float | None) -> dict[str, str]:
     if prevalence is None:
         values = (counts.precision, counts.negative_predictive_value)
     else:
         values = (counts.ppv_at(prevalence), counts.npv_at(prevalence))
-    return [f"{value:.3f}" for value in values]
+    return dict(zip(("ppv", "npv"), (f"{value:.3f}" for value in values), strict=True))
 
 
 def _at(figures: LiveFigures) -> str:

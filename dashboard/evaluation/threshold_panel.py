@@ -6,19 +6,12 @@ from dataclasses import replace
 from typing import Final
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
-from core.constants import VERTEBRAE
 from core.evaluation.thresholds import RULE_MEANINGS
+from dashboard.evaluation.board.component import threshold_board
 from dashboard.evaluation.comparison import ComparisonTable, has_other_data
 from dashboard.evaluation.live_overlays import Slots, fill, fill_vertebrae
-from dashboard.evaluation.state import (
-    bound,
-    evaluation_view,
-    follow,
-    is_outdated,
-    keep_evaluation_view,
-)
+from dashboard.evaluation.state import bound, evaluation_view, keep_evaluation_view
 from dashboard.evaluation.tables import what_if_html
 from dashboard.evaluation.threshold_counts import RULE_OF, live_figures, pooled_figures
 from dashboard.evaluation.view import RULES, EvaluationView, RuleName, Thresholds
@@ -33,7 +26,6 @@ RULE_NAMES: Final[dict[RuleName, str]] = {
     "specificity": "Specificity ≥",
     "cost": "Cost FN : FP",
 }
-STEP: Final = 0.001
 
 
 def rule_bar(comparison: ComparisonTable) -> None:
@@ -88,40 +80,24 @@ def _focus(comparison: ComparisonTable, view: EvaluationView) -> None:
 
 def _sliders(comparison: ComparisonTable, view: EvaluationView, focus: str) -> None:
     source_id = comparison.models[focus].source_id
-    values = comparison.thresholds(view, focus)
+    known = {model.source_id for model in comparison.models.values()}
+
+    def released(moved_id: str, values: Thresholds) -> None:
+        if moved_id in known:
+            keep_evaluation_view(evaluation_view().with_moved(moved_id, values))
+
     with st.container(key="ev_sliders"):
-        if len(values) == 1:
-            slider, typed, back = st.columns([10, 2, 2], vertical_alignment="bottom")
-            _threshold(slider, typed, literal(f"Threshold of {focus}"), source_id, values, 0)
-        else:
-            for j, column in enumerate(st.columns(len(VERTEBRAE))):
-                _threshold(column, column, VERTEBRAE[j], source_id, values, j)
-            back = st.container(width=170)
-    with back:
-        st.button(
-            "Back to the rule", key="ev_back", on_click=_back, args=(source_id,),
-            disabled=view.moved_of(source_id) is None, width="stretch",
-        )  # fmt: skip
-
-
-def _threshold(
-    slider: DeltaGenerator, typed: DeltaGenerator, label: str, source_id: str, values: Thresholds,
-    j: int,
-) -> None:  # fmt: skip
-    """Draw the slider of a threshold, and a field to type it."""
-    value = min(max(values[j], 0.0), 1.0)
-    plain = "typed" if len(values) == 1 else f"typed for {VERTEBRAE[j]}"
-    for widget, name, title, shown, digits in (
-        (slider.slider, "slider", label, round(value, 3), "%.3f"),
-        (typed.number_input, "typed", plain, value, "%.3f"),
-    ):
-        key = f"ev_{name}_{len(values)}_{j}"
-        follow(key, shown, within=STEP / 2 if name == "slider" else 0.0)
-        widget(
-            title, 0.0, 1.0, step=STEP, format=digits, key=key, on_change=_moved,
-            args=(key, source_id, values, j),
-            label_visibility="collapsed" if name == "typed" else "visible",
-        )  # fmt: skip
+        board, back = st.columns([12, 2], vertical_alignment="bottom")
+        with board:
+            threshold_board(
+                comparison.at_level(focus), source_id, comparison.thresholds(view, focus),
+                prevalence=view.prevalence, on_release=released,
+            )  # fmt: skip
+        with back:
+            st.button(
+                "Back to the rule", key="ev_back", on_click=_back, args=(source_id,),
+                disabled=view.moved_of(source_id) is None, width="stretch",
+            )  # fmt: skip
 
 
 def _provenance(comparison: ComparisonTable) -> str:
@@ -155,16 +131,6 @@ def _rule_changed() -> None:
     rule: RuleName = state.recall("ev_rule")
     target = 10.0 if rule == "cost" else 0.95
     keep_evaluation_view(replace(evaluation_view(), rule=rule, target=target, moved=()))
-
-
-def _moved(key: str, source_id: str, drawn: Thresholds, j: int) -> None:
-    if is_outdated(key):
-        return
-    view = evaluation_view()
-    # Another slider may have moved since this one was drawn.
-    values = view.moved_of(source_id) or drawn
-    moved = (*values[:j], float(state.recall(key)), *values[j + 1 :])
-    keep_evaluation_view(view.with_moved(source_id, moved))
 
 
 def _back(source_id: str) -> None:

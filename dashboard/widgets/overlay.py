@@ -29,6 +29,7 @@ class Mark:
         color: `#RRGGBB`.
         symbol: One of Plotly's names that `ModelStyle` uses.
         label: Tooltip.
+        live: What the threshold board moves it by, in the browser; "" if it does not.
     """
 
     x: float
@@ -36,6 +37,7 @@ class Mark:
     color: str
     symbol: str = "circle"
     label: str = ""
+    live: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Line:
         label: Text at the top; "" for none.
         bottom: Lower end, 0 at the lower edge.
         top: Upper end, 1 at the upper edge.
+        live: As for `Mark`.
     """
 
     x: float
@@ -55,6 +58,7 @@ class Line:
     label: str = ""
     bottom: float = 0.0
     top: float = 1.0
+    live: str = ""
 
 
 def overlay(area: PlotArea, marks: Iterable[Mark] = (), lines: Iterable[Line] = ()) -> str:
@@ -77,10 +81,20 @@ def symbol_svg(symbol: str, color: str, size: int = 14) -> str:
     )
 
 
+def live(field: str, html: str, tag: str = "span") -> str:
+    """HTML that the threshold board rewrites in the browser while a threshold is moved."""
+    return f"<{tag}{_live(field)}>{html}</{tag}>"
+
+
+def _live(field: str) -> str:
+    return f' data-live="{escape(field)}"' if field else ""
+
+
 def _mark(mark: Mark) -> str:
+    at = f"left:{_percent(mark.x)};bottom:{_percent(mark.y)}"
     return (
-        f'<span class="lab-mark" style="left:{_percent(mark.x)};bottom:{_percent(mark.y)}" '
-        f'title="{escape(mark.label)}">{symbol_svg(mark.symbol, mark.color, 18)}</span>'
+        f'<span class="lab-mark"{_live(mark.live)} style="{at}" title="{escape(mark.label)}">'
+        f"{symbol_svg(mark.symbol, mark.color, 18)}</span>"
     )
 
 
@@ -88,7 +102,7 @@ def _line(line: Line) -> str:
     label = f"<b>{escape(line.label)}</b>" if line.label else ""
     side = " lab-line-left" if line.x > 0.8 else ""
     return (
-        f'<span class="lab-line-over{side}" style="left:{_percent(line.x)};'
+        f'<span class="lab-line-over{side}"{_live(line.live)} style="left:{_percent(line.x)};'
         f"bottom:{_percent(line.bottom)};top:{_percent(1 - line.top)};"
         f'border-color:{line.color};color:{line.color}">{label}</span>'
     )

@@ -99,7 +99,7 @@ def test_key_presses_at_any_pace_leave_slider_and_box_at_one_threshold(
     expect(page.locator(".lab-what-if")).to_be_visible(timeout=FIRST_TIME_MS)
     expect(page.locator(".st-key-ev_csv_out")).to_be_visible(timeout=FIRST_TIME_MS)
     settle(page)
-    slider, box = page.get_by_role("slider").first, page.locator(".st-key-ev_typed_1_0 input")
+    slider, box = page.get_by_role("slider").first, page.get_by_label("typed")
     slider.focus()
     for key, threshold in (("ArrowLeft", 0.384), ("ArrowRight", 0.394), ("ArrowLeft", 0.384)):
         for _ in range(10):

@@ -72,6 +72,20 @@ def test_sorted_scores_count_as_the_curve_does(case, threshold):
         kept.at(np.nan)
 
 
+@settings(deadline=None)
+@given(scored(), st.lists(st.floats(-0.2, 1.2), min_size=1, max_size=5))
+def test_several_thresholds_are_counted_as_one_by_one(case, thresholds):
+    scores, truth = case
+    falling = np.sort([*thresholds, *scores[:3], np.inf, -np.inf])[::-1]
+    curve = threshold_counts(scores, truth)
+    for found in (curve.at_each(falling), curve.sorted_scores().at_each(falling)):
+        assert (found.n_positive, found.n_negative) == (truth.sum(), (~truth).sum())
+        for place, threshold in enumerate(falling):
+            expected = curve.at(threshold)
+            assert found.true_positives[place] == expected.true_positives
+            assert found.false_positives[place] == expected.false_positives
+
+
 def test_packed_scores_keep_every_bit_and_both_zeros_are_one():
     scores = np.array([0.5, np.nextafter(0.5, 1), 0.0, -0.0, 5e-324, np.nextafter(2, 0)])
     truth = [1, 0, 1, 0, 1, 0]

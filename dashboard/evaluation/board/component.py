@@ -1,0 +1,85 @@
+"""Streamlit component with the threshold sliders of the active model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final, cast
+
+import streamlit as st
+
+from core.constants import N_VERTEBRAE, VERTEBRAE
+from dashboard.evaluation.board.counts import STEPS, board_counts
+from dashboard.evaluation.board.routes import COUNTS, ServedCounts, counts_path
+from dashboard.evaluation.charts.small_multiples import panel
+from dashboard.evaluation.results import ModelAtLevel
+from dashboard.evaluation.threshold_counts import WORDS
+from dashboard.evaluation.view import Thresholds
+from dashboard.session import state
+
+KEY: Final = "ev_board"
+_FRONTEND: Final = Path(__file__).resolve().parent / "frontend"
+_SCRIPTS: Final = ("figures.js", "board.js")
+"""One module in the browser, in this order; `board.js` exports what Streamlit calls."""
+
+
+def threshold_board(
+    model: ModelAtLevel, source_id: str, values: Thresholds, *, prevalence: float | None,
+    on_release: Callable[[str, Thresholds], None],
+) -> None:  # fmt: skip
+    """Draw the sliders; while one is dragged, the browser rewrites what has `data-live`.
+
+    Args:
+        model: The active model on the studies shown.
+        source_id: Its id in the view.
+        values: One threshold or seven for C1..C7.
+        prevalence: For PPV and NPV; None takes that of the data.
+        on_release: Called with the id and the thresholds once the user lets a slider go.
+    """
+
+    def content() -> bytes:
+        return board_counts(model, len(values)).to_bytes()
+
+    name = COUNTS.register(f"{model.key}|{len(values)}", ServedCounts(content))
+    _mount()(
+        key=KEY,
+        data={
+            "url": f"{counts_path()}/{name}",
+            "steps": STEPS,
+            "model": model.name,
+            "source": source_id,
+            "values": list(values),
+            "serial": _report().get("serial", 0),
+            "prevalence": prevalence,
+            "words": asdict(WORDS[model.question.level]),
+            "panels": {vertebra: panel(j) for j, vertebra in enumerate(VERTEBRAE)},
+        },
+        default={"moved": {}},
+        on_moved_change=lambda: _released(on_release),
+    )
+
+
+def _report() -> Mapping[str, Any]:
+    return (state.recall(KEY) or {}).get("moved") or {}
+
+
+def _released(on_release: Callable[[str, Thresholds], None]) -> None:
+    """Hand over what the browser reports, if it can be thresholds."""
+    report = _report()
+    values = report.get("values")
+    if not isinstance(values, list) or len(values) not in (1, N_VERTEBRAE):
+        return
+    numbers = [float(one) for one in values if isinstance(one, int | float)]
+    if len(numbers) == len(values) and all(0.0 <= one <= 1.0 for one in numbers):
+        on_release(str(report.get("source", "")), tuple(numbers))
+
+
+@st.cache_resource(show_spinner=False)
+def _mount() -> Any:  # noqa: ANN401 - Streamlit's mounting command has no public type
+    return cast(Any, st.components).v2.component(
+        "cspine_threshold_board",
+        html='<section class="board" aria-label="Thresholds"></section>',
+        css=(_FRONTEND / "board.css").read_text(encoding="utf-8"),
+        js="\n".join((_FRONTEND / name).read_text(encoding="utf-8") for name in _SCRIPTS),
+    )
