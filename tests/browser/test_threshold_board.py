@@ -152,7 +152,8 @@ def test_a_drag_moves_the_page_without_the_server_and_its_end_moves_the_link(bro
     page.mouse.down()
     page.wait_for_timeout(100)
     sent.clear()
-    seen = set()
+    seen: set[str] = set()
+    threshold, line = 0.0, ""
     for share in np.linspace(0.2, 0.7, 12):
         page.mouse.move(box["x"] + box["width"] * share, box["y"] + box["height"] / 2)
         page.wait_for_timeout(60)
