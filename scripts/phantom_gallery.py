@@ -21,8 +21,9 @@ from core.phantom.fractures import Fracture
 from core.phantom.grid import Grid
 from core.phantom.kernels import Kernel
 from core.phantom.protocol import plain_grid
+from core.phantom.recipe import RECIPES
 from core.phantom.scanner import Scanner
-from core.phantom.study import PhantomStudy, render_study
+from core.phantom.study import PhantomStudy, make_study, render_study
 
 OUT = Path(__file__).resolve().parent.parent / "docs" / "images" / "phantom"
 TILE = 232
@@ -184,6 +185,31 @@ def scanners(out: Path) -> None:
     save(out / "scanner.png", np.vstack([np.hstack(tiles[:2]), np.hstack(tiles[2:])]))
 
 
+def recipes(out: Path) -> None:
+    """Studies of the classic recipe beside studies of the varied one, same planes and windows."""
+    columns: list[Picture] = []
+    for recipe in RECIPES:
+        rows: list[Picture] = []
+        for index in (1, 4, 5, 8):
+            study = make_study(41, index, recipe=recipe)
+            size = (TILE, TILE)
+            at = [round(share * (study.grid.n_slices - 1)) for share in (0.3, 0.7)]
+            axial = [titled(window(study.hu[z], SOFT), f"{recipe}, soft tissue", size) for z in at]
+            rows.append(np.hstack([*axial, _sagittal(study)]))
+        columns.append(np.vstack(rows))
+    save(out / "recipes.png", np.hstack(columns))
+
+
+def _sagittal(study: PhantomStudy) -> Picture:
+    """The middle sagittal plane of the spine, black where the scan is shorter than the tile."""
+    grid = study.grid
+    marked = np.nonzero(study.mask)[2]
+    x = int(np.median(marked)) if marked.size else grid.matrix // 2
+    tall = TILE * grid.n_slices * grid.slice_mm / (grid.matrix * grid.pixel_mm)
+    tile = titled(window(study.hu[:, :, x]), "sagittal", (TILE, min(max(round(tall), 20), TILE)))
+    return _to_height(tile, TILE)
+
+
 def save(path: Path, picture: Picture) -> None:
     """Write a grey PNG with maximum compression."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -203,6 +229,7 @@ def main() -> None:
     for name, chosen in (("upper", UPPER), ("body", BODY), ("posterior", POSTERIOR)):
         fractures(out, name, chosen)
     scanners(out)
+    recipes(out)
 
 
 if __name__ == "__main__":

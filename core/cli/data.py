@@ -21,6 +21,7 @@ from core.cli.common import (
 )
 from core.config import ChannelMode, Settings, SlicePreparation, first_fault, load_run_config
 from core.errors import ConfigError, DataRootError
+from core.phantom.recipe import DEFAULT_RECIPE
 from core.system.parallel import Workers
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ def phantom(
     rsna_like: Annotated[
         bool, typer.Option("--rsna-like", help="With the real set's quirks; few masks and boxes.")
     ] = False,
+    recipe: Annotated[
+        str, typer.Option(help="Distributions: classic, or varied surroundings and fractures.")
+    ] = DEFAULT_RECIPE,
     jobs: Jobs = None,
     progress_file: ProgressFile = None,
 ) -> None:
@@ -48,7 +52,7 @@ def phantom(
     with progress_bar("synthetic studies", "study", progress_file) as progress:
         write_cohort(
             out, studies=studies, seed=seed, jobs=jobs, matrix=matrix, rsna_like=rsna_like,
-            progress=progress,
+            recipe=recipe, progress=progress,
         )  # fmt: skip
     typer.echo(f"{studies} synthetic studies in {out}")
 

@@ -135,8 +135,9 @@ def run_experiments(
     chosen = {name: e for name, e in experiments.items() if not only or name in only}
     for cohort in (*{_COHORTS[e.cohort] for e in chosen.values()}, HELD_OUT):
         write_cohort(
-            work / cohort.name, studies=cohort.studies, seed=cohort.seed, progress=progress
-        )
+            work / cohort.name, studies=cohort.studies, seed=cohort.seed, recipe=cohort.recipe,
+            progress=progress,
+        )  # fmt: skip
     written: list[Path] = []
     for name, experiment in chosen.items():
         trained: list[TrainedArm] = []

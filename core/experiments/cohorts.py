@@ -6,11 +6,12 @@ A cohort's name is also the folder of its studies below the work folder and its 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from core.models.bundles import COHORTS_FOLDER
+from core.phantom.recipe import CLASSIC, DEFAULT_RECIPE
 
 PREDICTIONS_FOLDER: Final = "predictions"
 """Subfolder of a bundle with its network's predictions of the cohorts."""
@@ -27,16 +28,19 @@ class GeneratedCohort:
         studies: Number of studies.
         seed: Seed of the generator.
         role: Purpose, as the end of a sentence.
+        recipe: Name of the generator's distributions.
     """
 
     name: str
     studies: int
     seed: int
     role: str
+    recipe: str = field(default=DEFAULT_RECIPE, kw_only=True)
 
-    def made_from(self) -> dict[str, int]:
-        """Size and seed, as in `metrics.json`."""
-        return {"studies": self.studies, "seed": self.seed}
+    def made_from(self) -> dict[str, int | str]:
+        """Size and seed, as in `metrics.json`, and the recipe where it is not the classic one."""
+        made: dict[str, int | str] = {"studies": self.studies, "seed": self.seed}
+        return made if self.recipe == CLASSIC.name else made | {"recipe": self.recipe}
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ def build_localizer(
     for cohort in (FOLDS, HELD_OUT, *trained_on):
         write_cohort(
             work / cohort.name, studies=cohort.studies, seed=cohort.seed, jobs=jobs,
-            progress=progress,
+            recipe=cohort.recipe, progress=progress,
         )  # fmt: skip
     target = settings.checkpoints / NAME
     if not score_only:

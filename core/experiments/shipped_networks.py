@@ -72,7 +72,10 @@ def build_bundles(
             f"Cohort {cohort.name}: {cohort.studies} synthetic studies, seed {cohort.seed}, "
             f"{cohort.role}"
         )
-        write_cohort(root, studies=cohort.studies, seed=cohort.seed, jobs=jobs, progress=progress)
+        write_cohort(
+            root, studies=cohort.studies, seed=cohort.seed, jobs=jobs, recipe=cohort.recipe,
+            progress=progress,
+        )  # fmt: skip
     every = range(next(iter(configs.values())).folds)
     wanted = tuple(every if folds is None else folds)
     runs = work / "runs"

@@ -8,14 +8,22 @@ and disc heights as in Gore et al. 1986 (Spine 11:521-524) and Gilad & Nissan 19
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.phantom.degeneration import add_old_findings, age_shape, sample_disc_wear
+from core.phantom.bone_look import BoneLook, sample_look
+from core.phantom.degeneration import (
+    add_old_findings,
+    add_open_arch,
+    age_shape,
+    sample_disc_wear,
+)
+from core.phantom.disc_looks import sample_discs
 from core.phantom.posture import Pose, fit_facets, sample_posture, stack
-from core.phantom.shapes import VertebraShape, average_shape
+from core.phantom.recipe import BoneMix
+from core.phantom.shapes import Dens, VertebraShape, average_shape
 from core.phantom.sizes import LEVELS
 
 FORK_SHARE = {"C2": 0.95, "C3": 0.8, "C4": 0.85, "C5": 0.85, "C6": 0.5}
@@ -55,6 +63,8 @@ class Anatomy:
         dentition: The teeth one by one.
         shoulder_mm: Distance of the shoulders' top below C7's middle; negative when raised.
         texture: float32 (64, 64, 64), unit variance, wraps around; spongy bone, axes (h, a, u).
+        look: How bone differs from place to place; None for even shells and spongy bone.
+        disc_looks: "gas", "rim" or "fused" for discs that are not plain, by the level above.
     """
 
     scale: float
@@ -72,10 +82,17 @@ class Anatomy:
     dentition: Dentition
     shoulder_mm: float
     texture: NDArray[np.float32]
+    look: BoneLook | None = None
+    disc_looks: dict[str, str] = field(default_factory=dict)
 
 
-def sample_anatomy(rng: np.random.Generator) -> Anatomy:
-    """Draw one person; C4 stands near the origin of the LPS frame."""
+def sample_anatomy(rng: np.random.Generator, mix: BoneMix | None = None) -> Anatomy:
+    """Draw one person; C4 stands near the origin of the LPS frame.
+
+    Args:
+        rng: Random generator.
+        mix: Distributions of bones that differ more; the classic ones by default.
+    """
     female = bool(rng.uniform() < 0.45)
     age = float(np.clip(18 + 74 * rng.beta(1.35, 1.25), 18, 95))
     scale = float(np.clip(rng.normal(0.945 if female else 1.025, 0.04), 0.86, 1.12))
@@ -83,14 +100,18 @@ def sample_anatomy(rng: np.random.Generator) -> Anatomy:
     full = scale * float(rng.uniform(4.0, 5.4))
     discs = {name: full * (1 - 0.72 * worn) for name, worn in wear.items()}
     poses = stack(rng, sample_posture(age, rng), scale, discs)
-    shapes = {name: _personal(name, female, rng) for name in LEVELS}
+    spread = mix.size_spread if mix else 1.0
+    shapes = {name: _personal(name, female, rng, spread) for name in LEVELS}
+    if mix is not None:
+        shapes = {name: _uneven(shape, rng) for name, shape in shapes.items()}
     shapes = {name: _fit_uncus(shape, discs, scale) for name, shape in shapes.items()}
     gap = float(rng.uniform(1.5, 2.4)) * (1 - 0.25 * (age > 60))
     shapes = fit_facets(shapes, poses, scale, gap)
-    shapes = {name: age_shape(shape, wear, age, rng) for name, shape in shapes.items()}
+    spurs = mix.spur_mm if mix else None
+    shapes = {name: age_shape(shape, wear, age, rng, spurs) for name, shape in shapes.items()}
     dentition = _sample_dentition(age, rng)
     old = (age - 18) / 74
-    return Anatomy(
+    anatomy = Anatomy(
         scale=scale,
         poses=poses,
         cortex_mm=float(rng.uniform(1.0, 1.5)) * (1 - 0.15 * old),
@@ -107,9 +128,42 @@ def sample_anatomy(rng: np.random.Generator) -> Anatomy:
         shoulder_mm=float(np.clip(rng.normal(18, 14), -15, 45)),
         texture=_sample_texture(rng),
     )
+    return anatomy if mix is None else _with_own_bone(anatomy, rng, mix)
 
 
-def _personal(name: str, female: bool, rng: np.random.Generator) -> VertebraShape:
+def _with_own_bone(anatomy: Anatomy, rng: np.random.Generator, mix: BoneMix) -> Anatomy:
+    """The same person with shells, spongy bone and discs of their own."""
+    shapes = add_open_arch(anatomy.shapes, rng, mix.open_arch)
+    return replace(
+        anatomy,
+        shapes=shapes,
+        cortex_mm=mix.cortex_mm.draw(rng) * (1 - 0.15 * (anatomy.age_years - 18) / 74),
+        look=sample_look(rng, mix, anatomy.age_years),
+        disc_looks=sample_discs(rng, anatomy.disc_wear, mix),
+        texture=_sample_texture(rng, along=4.2 * mix.grain_stretch.draw(rng)),
+    )
+
+
+def _uneven(shape: VertebraShape, rng: np.random.Generator) -> VertebraShape:
+    """A vertebra whose sides differ, with a dens of its own."""
+    size = shape.size
+    wide = replace(size, canal_width=size.canal_width * float(rng.normal(1.0, 0.04)))
+    right, left = rng.normal(0, 1.6, 2).clip(-3, 4)
+    dens = Dens(
+        float(np.clip(rng.normal(0, 1.5), -2.5, 3.5)), float(rng.normal(0.02, 0.05)),
+        float(rng.uniform(3, 7)),
+    )  # fmt: skip
+    return replace(
+        shape,
+        size=size if shape.name == "C1" else wide,
+        rough_mm=float(rng.uniform(0.2, 0.5)),
+        skew_mm=float(np.clip(rng.normal(0, 2.0), -5, 5)),
+        reach_mm=(float(right), float(left)),
+        dens=dens if shape.name == "C2" else shape.dens,
+    )
+
+
+def _personal(name: str, female: bool, rng: np.random.Generator, spread: float) -> VertebraShape:
     """An average vertebra with its person's own proportions; arches and joints stay aligned."""
     shape = average_shape(name)
     if name == "C1":
@@ -117,14 +171,14 @@ def _personal(name: str, female: bool, rng: np.random.Generator) -> VertebraShap
         return replace(shape, foramen_mm=(foramina[0], foramina[1]), phases=_phases(rng))
     size = shape.size
     small = 0.96 if female else 1.01
-    deep = rng.normal(small, 0.025)
+    deep = rng.normal(small, 0.025 * spread)
     size = replace(
         size,
-        width=size.width * float(rng.normal(1.0, 0.025)),
+        width=size.width * float(rng.normal(1.0, 0.025 * spread)),
         depth=size.depth * float(deep),
-        canal_depth=size.canal_depth * float(rng.normal(1.0, 0.05)),
-        spinous=size.spinous * float(rng.normal(small, 0.07)),
-        transverse=size.transverse * float(rng.normal(1.0, 0.03)),
+        canal_depth=size.canal_depth * float(rng.normal(1.0, 0.05 * spread)),
+        spinous=size.spinous * float(rng.normal(small, 0.07 * spread)),
+        transverse=size.transverse * float(rng.normal(1.0, 0.03 * spread)),
         uncus=size.uncus * float(rng.normal(1.0, 0.12)),
     )
     mean = 1.7 if name == "C7" else 2.9
@@ -167,13 +221,13 @@ def _sample_dentition(age: float, rng: np.random.Generator) -> Dentition:
     return Dentition(jaws[0], jaws[1])
 
 
-def _sample_texture(rng: np.random.Generator) -> NDArray[np.float32]:
+def _sample_texture(rng: np.random.Generator, along: float = 9.0) -> NDArray[np.float32]:
     """Noise with structures of about 1 mm, drawn out along the load (h), that wraps around."""
     noise = rng.standard_normal((64, 64, 64), dtype=np.float32)
     spectrum = np.fft.rfftn(noise)
     h, a, u = np.meshgrid(
         np.fft.fftfreq(64), np.fft.fftfreq(64), np.fft.rfftfreq(64), indexing="ij"
     )
-    spectrum *= np.exp(-((h * 9.0) ** 2) - (np.hypot(a, u) * 4.2) ** 2)
+    spectrum *= np.exp(-((h * along) ** 2) - (np.hypot(a, u) * 4.2) ** 2)
     texture = np.fft.irfftn(spectrum, s=noise.shape, axes=(0, 1, 2))
     return (texture / texture.std()).astype(np.float32)

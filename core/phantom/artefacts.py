@@ -130,11 +130,24 @@ def metal_streaks(hu: Field, grid: Grid, rng: np.random.Generator) -> dict[int, 
     }
 
 
-def add_motion(hu: Field, grid: Grid, rng: np.random.Generator) -> None:
-    """Double the edges of two to four neighbouring slices: motion blur, in place."""
-    length = int(rng.integers(2, 5))
+def add_motion(
+    hu: Field,
+    grid: Grid,
+    rng: np.random.Generator,
+    reach_mm: tuple[float, int] | None = None,
+) -> None:
+    """Double the edges of neighbouring slices: motion blur, in place.
+
+    Args:
+        hu: float32 HU (z, y, x).
+        grid: Voxel grid.
+        rng: Random generator.
+        reach_mm: (mm, number of slices); by default 0.8 to 2.2 mm in two to four.
+    """
+    length = reach_mm[1] if reach_mm else int(rng.integers(2, 5))
     first = int(rng.integers(0, max(len(hu) - length, 1)))
-    angle, reach = rng.uniform(0, 2 * np.pi), rng.uniform(0.8, 2.2) / grid.pixel_mm
+    angle = rng.uniform(0, 2 * np.pi)
+    reach = (reach_mm[0] if reach_mm else rng.uniform(0.8, 2.2)) / grid.pixel_mm
     way = np.array([np.cos(angle), np.sin(angle)]) * reach
     turn = rng.uniform(-1.5, 1.5)
     middle = (hu.shape[2] / 2, hu.shape[1] / 2)

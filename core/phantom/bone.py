@@ -39,9 +39,16 @@ def bone_hu(name: str, points: Points, distance: Field, anatomy: Anatomy) -> Fie
     thick = np.float32(anatomy.cortex_mm) * (np.float32(0.75) + np.float32(0.3) * behind)
     if name == "C1":
         thick = np.float32(anatomy.cortex_mm)
+    if anatomy.look is not None:
+        thick = thick * anatomy.look.thickness(points, size, body=name != "C1")
     inside = np.clip((-distance - thick) / np.float32(SHELL_FADE_MM), 0, 1)
     shell = np.float32(anatomy.cortex_hu) * (np.float32(0.88) + np.float32(0.12) * behind)
-    spongy = np.float32(anatomy.trabecular_hu) + np.float32(GRAIN_HU) * _grain(points, anatomy)
+    grain_hu = GRAIN_HU
+    if anatomy.look is not None:
+        grain_hu, shell = anatomy.look.grain_hu, shell * anatomy.look.brightness(points)
+    spongy = np.float32(anatomy.trabecular_hu) + np.float32(grain_hu) * _grain(points, anatomy)
+    if anatomy.look is not None:
+        spongy = spongy + anatomy.look.patches(points)
     if name != "C1":
         spongy = spongy + _sclerosis(points, shape.sclerosis, size.height, size.depth)
     bone = shell + inside * (spongy - shell)

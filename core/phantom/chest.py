@@ -7,6 +7,7 @@ import numpy as np
 from core.phantom.anatomy import Anatomy
 from core.phantom.brush import Brush, bone_shade
 from core.phantom.neck_frame import NeckFrame
+from core.phantom.scene import PLAIN, Scene
 
 HU_LUNG = -850.0
 
@@ -20,11 +21,11 @@ RIBS = {
 """Knots (u to the side, a, h) of a rib from its head, in its vertebra's frame, mm."""
 
 
-def paint_chest(brush: Brush, neck: NeckFrame, anatomy: Anatomy) -> None:
+def paint_chest(brush: Brush, neck: NeckFrame, anatomy: Anatomy, scene: Scene = PLAIN) -> None:
     """Paint the lungs' tops, ribs, collar bones and shoulder blades."""
     s = anatomy.scale
     x, y = neck.spine
-    depth = neck.level["T1"] + 2 - neck.z
+    depth = neck.moved(scene.lungs).level["T1"] + 2 - neck.z
     grown = np.sqrt(np.clip(depth / 42, 0, 1))
     seen = depth > 0
     shade = bone_shade(0.85 * anatomy.cortex_hu, 260.0, 1.2)

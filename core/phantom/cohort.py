@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 from collections.abc import Callable, Iterable
@@ -14,7 +15,8 @@ from joblib import Parallel, delayed
 
 from core.constants import SYNTHETIC_WARNING, VERTEBRAE
 from core.errors import ConfigError, DataRootError, StorageError
-from core.phantom.study import make_study
+from core.phantom.recipe import CLASSIC, DEFAULT_RECIPE, recipe_named
+from core.phantom.study import PhantomStudy, make_study
 from core.phantom.writer import derived_uid, write_study
 from core.system import atomic_files
 from core.system.csv_text import frame_csv
@@ -23,10 +25,12 @@ GENERATOR_VERSION = 2
 """Increase it when the same seed gives other voxels than before."""
 
 MANIFEST = "phantom.json"
+STRATA = "strata.csv"
+"""How well each fracture shows, one row per fracture, where the recipe measures it."""
 
 WRITTEN = (
     "train_images", "segmentations", "fracture_masks", "phantom_truth", "train.csv",
-    "train_bounding_boxes.csv", MANIFEST,
+    "train_bounding_boxes.csv", STRATA, MANIFEST,
 )  # fmt: skip
 """Contents of a cohort; the manifest is removed last, so that a removal can be resumed."""
 
@@ -45,6 +49,7 @@ def write_cohort(
     jobs: int | None = None,
     matrix: int = 256,
     rsna_like: bool = False,
+    recipe: str = DEFAULT_RECIPE,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[str]:
     """Make synthetic studies below `out` in RSNA's layout; finished ones are kept.
@@ -57,13 +62,14 @@ def write_cohort(
         matrix: Rows and columns of a slice.
         rsna_like: Vary spacing and coverage like the real set, write few masks and boxes, and
             include the real set's quirks; `phantom.json` lists them by study.
+        recipe: Name of the distributions, see `recipe.RECIPES`.
         progress: Called with (done, total).
 
     Returns:
         The StudyInstanceUIDs, sorted.
 
     Raises:
-        ConfigError: `studies`, `seed` or `matrix` is out of range.
+        ConfigError: `studies`, `seed` or `matrix` is out of range, or there is no such recipe.
         DataRootError: `out` holds other data.
         StorageError: `out` cannot be written.
     """
@@ -76,18 +82,22 @@ def write_cohort(
         "seed": seed,
         "matrix": matrix,
         "rsna_like": rsna_like,
+        "recipe": recipe_named(recipe).name,
         "generator_version": GENERATOR_VERSION,
     }
     _check_free(out, settings)
     manifest = {"synthetic": True, "warning": SYNTHETIC_WARNING, **settings}
     if not (out / MANIFEST).exists():
         atomic_files.write_json(out / MANIFEST, manifest)
-    uids = cohort_uids(studies=studies, seed=seed, matrix=matrix, rsna_like=rsna_like)
+    uids = cohort_uids(
+        studies=studies, seed=seed, matrix=matrix, rsna_like=rsna_like, recipe=recipe
+    )
+    make = functools.partial(make_study, seed, matrix=matrix, rsna_like=rsna_like, recipe=recipe)
     todo = [k for k, uid in enumerate(uids) if not _truth_file(out, uid).exists()]
     found, report = len(uids) - len(todo), progress or (lambda *_: None)
     report(found, len(uids))
     work = Parallel(n_jobs=jobs or -1, return_as="generator_unordered")(
-        delayed(_make_one)(out, seed, matrix, rsna_like, k, uids[k]) for k in todo
+        delayed(_make_one)(make, k, out, uids[k]) for k in todo
     )
     for made, _ in enumerate(work, start=1):
         report(found + made, len(uids))
@@ -95,6 +105,8 @@ def write_cohort(
     every = {uid: truth["boxes"] for uid, truth in truths.items()}
     boxed = _boxes_like_rsna(truths, seed) if rsna_like else every
     _write_tables(out, truths, boxed)
+    if recipe_named(recipe).fractures is not None:
+        _write_strata(out, truths)
     if rsna_like:
         planted = {uid: truths[uid]["quirks"] for uid in sorted(uids) if truths[uid]["quirks"]}
         complete = json.dumps(manifest | {"quirks": planted}, indent=2) + "\n"
@@ -103,10 +115,17 @@ def write_cohort(
 
 
 def cohort_uids(
-    *, studies: int, seed: int, matrix: int = 256, rsna_like: bool = False
+    *,
+    studies: int,
+    seed: int,
+    matrix: int = 256,
+    rsna_like: bool = False,
+    recipe: str = DEFAULT_RECIPE,
 ) -> list[str]:
     """StudyInstanceUIDs of a cohort in the order of the studies' numbers, without making it."""
     kind = ("rsna-like",) if rsna_like else ()
+    # Classic studies keep the ids that they had before there were recipes.
+    kind += () if recipe == CLASSIC.name else (recipe,)
     return [
         str(derived_uid("phantom", GENERATOR_VERSION, seed, matrix, k, *kind))
         for k in range(studies)
@@ -148,8 +167,8 @@ def discard_outdated(out: Path) -> bool:
     return True
 
 
-def _make_one(out: Path, seed: int, matrix: int, rsna_like: bool, index: int, uid: str) -> None:
-    write_study(make_study(seed, index, matrix=matrix, rsna_like=rsna_like), out, uid)
+def _make_one(make: Callable[[int], PhantomStudy], index: int, out: Path, uid: str) -> None:
+    write_study(make(index), out, uid)
 
 
 def _truth_file(out: Path, uid: str) -> Path:
@@ -160,10 +179,12 @@ def _check_free(out: Path, settings: dict[str, Any]) -> None:
     manifest = out / MANIFEST
     if manifest.exists():
         found = json.loads(manifest.read_text())
+        # Cohorts of before there were recipes name none.
+        found = {"recipe": CLASSIC.name} | found
         if {k: found.get(k) for k in settings} != settings:
             raise DataRootError(
-                f"{out} holds a synthetic cohort of another seed, matrix, kind or generator; "
-                "choose another folder or remove it."
+                f"{out} holds a synthetic cohort of another seed, matrix, kind, recipe or "
+                "generator; choose another folder or remove it."
             )
     elif out.exists() and any(out.iterdir()):
         raise DataRootError(
@@ -210,3 +231,17 @@ def _write_tables(
     atomic_files.keep_text(out / "train.csv", frame_csv(pd.DataFrame(labels)))
     frame = pd.DataFrame(boxes, columns=columns)
     atomic_files.keep_text(out / "train_bounding_boxes.csv", frame_csv(frame))
+
+
+def _write_strata(out: Path, truths: dict[str, dict[str, Any]]) -> None:
+    """Write one row per fracture with its stratum; readers of RSNA's layout pass the file over."""
+    columns = [
+        "StudyInstanceUID", "vertebra", "kind", "stratum", "cnr", "gap_px", "gap_mm",
+        "displacement_mm", "slices",
+    ]  # fmt: skip
+    rows = [
+        {"StudyInstanceUID": uid, **fracture, "gap_mm": max(fracture["gap_mm"], default=0.0)}
+        for uid in sorted(truths)
+        for fracture in truths[uid]["fractures"]
+    ]
+    atomic_files.keep_text(out / STRATA, frame_csv(pd.DataFrame(rows, columns=columns)))

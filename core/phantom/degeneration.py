@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from core.phantom.recipe import Range
 from core.phantom.shapes import OldCleft, Spur, VertebraShape
 from core.phantom.sizes import LEVELS
 
@@ -31,7 +32,11 @@ def sample_disc_wear(age_years: float, rng: np.random.Generator) -> dict[str, fl
 
 
 def age_shape(
-    shape: VertebraShape, wear: dict[str, float], age_years: float, rng: np.random.Generator
+    shape: VertebraShape,
+    wear: dict[str, float],
+    age_years: float,
+    rng: np.random.Generator,
+    spur_mm: Range | None = None,
 ) -> VertebraShape:
     """Add the spurs, dense end plates and worn joints that match the wear of its discs.
 
@@ -40,6 +45,8 @@ def age_shape(
         wear: `sample_disc_wear`, by the level above each disc.
         age_years: The person's age.
         rng: Random generator.
+        spur_mm: Length of single osteophytes at fully worn discs; lips around the whole rim by
+            default.
     """
     if shape.name == "C1":
         return shape
@@ -47,7 +54,11 @@ def age_shape(
     below = wear.get(shape.name, 0.0)
     if shape.name == "C2":
         above = 0.0
-    spurs = [*_rim_spurs(shape, above, 1, rng), *_rim_spurs(shape, below, -1, rng)]
+    ends = ((above, 1), (below, -1))
+    if spur_mm is None:
+        spurs = [spur for worn, up in ends for spur in _rim_spurs(shape, worn, up, rng)]
+    else:
+        spurs = [spur for worn, up in ends for spur in _beaks(shape, worn, up, spur_mm, rng)]
     joint = np.clip((age_years - 50) / 40, 0, 1) * rng.uniform(0, 2.2, 2) ** 1.5 * 0.55
     joint = joint + 0.8 * max(above, below) * rng.uniform(0, 1, 2)
     return replace(
@@ -83,6 +94,45 @@ def _rim_spurs(shape: VertebraShape, wear: float, up: int, rng: np.random.Genera
         start = (float(rim[0] * 0.8), float(rim[1] * 0.8), edge - up * 2.2)
         spurs.append(Spur(start, (float(tip[0]), float(tip[1]), float(rise)), 2.4, 1.2))
     return spurs
+
+
+def _beaks(
+    shape: VertebraShape, wear: float, up: int, length_mm: Range, rng: np.random.Generator
+) -> list[Spur]:
+    """One to three single osteophytes at one end plate: broad roots with a hooked beak."""
+    size, spurs = shape.size, []
+    if wear < 0.15:
+        return []
+    edge = up * size.height / 2
+    for _ in range(int(rng.integers(1, 4))):
+        # Most lie in front or at the uncinate joints.
+        angle = float(rng.choice((0.0, -1.3, 1.3, 2.6, -2.6), p=(0.4, 0.2, 0.2, 0.1, 0.1)))
+        angle += float(rng.normal(0, 0.35))
+        ahead = np.cos(angle)
+        length = wear * length_mm.draw(rng) * (1.0 if ahead > 0 else 0.45)
+        out = np.array([np.sin(angle), -ahead])
+        rim = out * (size.width / 2 + 1.2, size.depth / 2 + (0.8 if ahead > 0 else -0.5))
+        bend = float(rng.uniform(-0.1, 0.8))
+        middle = rim + out * 0.6 * length
+        tip = rim + out * length * float(rng.uniform(0.7, 1.0))
+        root = (float(rim[0] * 0.75), float(rim[1] * 0.75), edge - up * 2.6)
+        knee = (float(middle[0]), float(middle[1]), edge + up * 0.15 * length * bend)
+        end = (float(tip[0]), float(tip[1]), edge + up * length * bend)
+        thick = float(rng.uniform(1.6, 3.2))
+        spurs += [Spur(root, knee, thick, 0.65 * thick), Spur(knee, end, 0.65 * thick, 0.7)]
+    return spurs
+
+
+def add_open_arch(
+    shapes: dict[str, VertebraShape], rng: np.random.Generator, share: float
+) -> dict[str, VertebraShape]:
+    """Leave a part of C1's posterior arch out in a share of people."""
+    if rng.uniform() >= share:
+        return shapes
+    off, gap = float(rng.normal(0, 6)), float(rng.uniform(8, 22))
+    low, high = (off - gap / 2 - 2, 14.0, -9.0), (off + gap / 2 + 2, 34.0, 9.0)
+    absent = OldCleft((off, 24.0, 0.0), (1.0, 0.0, 0.0), gap, low, high)
+    return shapes | {"C1": _add(shapes["C1"], absent)}
 
 
 def add_old_findings(

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.phantom.fractures import Break, Collapse, Fragment, Region
-from core.phantom.sdf import Vec3
+from core.phantom.recipe import Stratum
+from core.phantom.sdf import Points, Vec3
 from core.phantom.sizes import VertebraSize
 
 GAP_MM = (0.3, 2.0)
@@ -37,12 +38,16 @@ class FractureDraw:
         displaced: Whether a fragment moves or an end plate sinks.
         size: Dimensions of the vertebra.
         scale: Size of the person relative to the vertebra's frame.
+        stratum: Distributions of the cracks; None for the classic ones.
+        loss_share: Largest loss of height over the height of the body; None for the classic one.
     """
 
     rng: np.random.Generator
     displaced: bool
     size: VertebraSize
     scale: float = 1.0
+    stratum: Stratum | None = None
+    loss_share: float | None = None
 
     def uniform(self, low: float, high: float) -> float:
         """Draw a number between two bounds."""
@@ -72,10 +77,17 @@ class FractureDraw:
         low = (low + high) / 2 if wide and self.displaced else low
         phases = self.rng.uniform(0, 2 * np.pi, 3)
         tilted = np.asarray(normal) / np.linalg.norm(normal) + self.rng.normal(0, 0.06, 3)
+        if self.stratum is None:
+            gap_mm = self.uniform(low, high)
+        else:
+            gap_mm = self.stratum.gap_mm.draw(self.rng)
+            bowl += self.stratum.bowl.draw(self.rng)
+            if not self.displaced and self.chance(self.stratum.partial):
+                region = self._partial(region, point, tilted)
         return Break(
             point,
             (float(tilted[0]), float(tilted[1]), float(tilted[2])),
-            self.uniform(low, high),
+            gap_mm,
             region,
             (float(phases[0]), float(phases[1]), float(phases[2])),
             bowl,
@@ -116,6 +128,19 @@ class FractureDraw:
             return Built((cut,))
         shift = self.shift(towards, (cut,), at_most)
         return Built((cut,), (Fragment(shift, (0,), piece or cut.region),))
+
+    def _partial(self, region: Region, point: Vec3, normal: NDArray[np.float64]) -> Region:
+        """End a crack within the bone, along a random direction in its plane."""
+        across = np.cross(normal, self.rng.normal(size=3))
+        across /= max(float(np.linalg.norm(across)), 1e-6)
+        reach = np.float32(self.uniform(-0.5, 2.5))
+        way = across.astype(np.float32)
+
+        def inside(p: Points) -> NDArray[np.bool_]:
+            along = sum(w * (v - np.float32(c)) for w, v, c in zip(way, p, point, strict=True))
+            return np.asarray(region(p), dtype=bool) & (along < reach)
+
+        return inside
 
     def _along(self, breaks: Sequence[Break]) -> NDArray[np.float64]:
         """Draw a unit vector that leaves every crack's width unchanged."""

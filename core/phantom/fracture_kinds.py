@@ -19,6 +19,7 @@ import numpy as np
 from core.phantom import fractures_body, fractures_posterior, fractures_upper
 from core.phantom.fracture_draw import Built, FractureDraw
 from core.phantom.fractures import Fracture
+from core.phantom.recipe import FractureMix, Stratum
 from core.phantom.sizes import SIZES, VertebraSize
 
 KINDS: Final[dict[str, tuple[tuple[str, float], ...]]] = {
@@ -44,13 +45,21 @@ ANTERIOR: Final = frozenset(
 )  # fmt: skip
 """Kinds that bleed in front of the spine."""
 
+DISLOCATED: Final = frozenset({"facet", "burst", "teardrop", "lamina"})
+"""Kinds with which the vertebra above may slip."""
+
 NON_DISPLACED: Final = 0.5
 SWELLING: Final = {True: 0.6, False: 0.12}
 """Probability of prevertebral swelling by whether the kind is anterior."""
 
 
 def sample_fracture(
-    vertebra: str, rng: np.random.Generator, *, size: VertebraSize | None = None, scale: float = 1.0
+    vertebra: str,
+    rng: np.random.Generator,
+    *,
+    size: VertebraSize | None = None,
+    scale: float = 1.0,
+    mix: FractureMix | None = None,
 ) -> Fracture:
     """Draw a fracture of this vertebra: its kind, site, gap and displacement.
 
@@ -59,10 +68,13 @@ def sample_fracture(
         rng: Random generator.
         size: The person's vertebra; an average one by default.
         scale: Size of the person relative to the vertebra's frame.
+        mix: Distributions by visibility; the classic ones by default.
     """
     names, shares = zip(*KINDS[vertebra], strict=True)
     kind = str(rng.choice(names, p=np.asarray(shares) / sum(shares)))
-    return make_fracture(vertebra, kind, rng, size=size, scale=scale)
+    if mix is None:
+        return make_fracture(vertebra, kind, rng, size=size, scale=scale)
+    return mixed_fracture(vertebra, kind, rng, mix, size=size, scale=scale)
 
 
 def make_fracture(
@@ -94,6 +106,49 @@ def make_fracture(
     swollen = bool(rng.uniform() < SWELLING[kind in ANTERIOR])
     swelling = float(rng.uniform(2, 5 + 3 * moved)) if swollen else 0.0
     return Fracture(vertebra, kind, built.breaks, built.fragments, built.collapse, swelling, scale)
+
+
+def mixed_fracture(
+    vertebra: str,
+    kind: str,
+    rng: np.random.Generator,
+    mix: FractureMix,
+    *,
+    size: VertebraSize | None = None,
+    scale: float = 1.0,
+    stratum: Stratum | None = None,
+) -> Fracture:
+    """Draw a fracture of a given kind whose visibility follows a mix of strata.
+
+    Args:
+        vertebra: C1..C7.
+        kind: One of `KINDS[vertebra]`.
+        rng: Random generator.
+        mix: The strata, loss of height, dislocation and swelling.
+        size: The person's vertebra; an average one by default.
+        scale: Size of the person relative to the vertebra's frame.
+        stratum: One of the strata; drawn by their shares by default.
+    """
+    if stratum is None:
+        shares = np.array([s.share for s in mix.strata])
+        stratum = mix.strata[int(rng.choice(len(shares), p=shares / shares.sum()))]
+    moved = bool(rng.uniform() < stratum.displaced)
+    draw = FractureDraw(rng, moved, size or SIZES[vertebra], scale, stratum, mix.loss_share)
+    built = _BUILDERS[kind](draw)
+    swollen = bool(rng.uniform() < SWELLING[kind in ANTERIOR] * (1.0 if moved else 0.5))
+    swelling = mix.swelling_mm.draw(rng) if swollen else 0.0
+    slips = moved and kind in DISLOCATED and bool(rng.uniform() < mix.dislocation)
+    return Fracture(
+        vertebra,
+        kind,
+        built.breaks,
+        built.fragments,
+        built.collapse,
+        swelling,
+        scale,
+        slip_mm=mix.dislocation_mm.draw(rng) if slips else 0.0,
+        cnr=stratum.cnr.draw(rng) if stratum.cnr else None,
+    )
 
 
 _BUILDERS: dict[str, Callable[[FractureDraw], Built]] = {

@@ -156,6 +156,8 @@ class Fracture:
         collapse: Loss of height, if any.
         swelling_mm: Extra prevertebral soft tissue.
         scale: Size of the person relative to the vertebra's frame.
+        slip_mm: How far the vertebrae above are dislocated to the front.
+        cnr: Contrast-to-noise ratio to which its cracks are filled; None leaves them empty.
     """
 
     vertebra: str
@@ -165,6 +167,8 @@ class Fracture:
     collapse: Collapse | None = None
     swelling_mm: float = 0.0
     scale: float = 1.0
+    slip_mm: float = 0.0
+    cnr: float | None = None
 
     @property
     def gap_mm(self) -> float:
@@ -173,9 +177,9 @@ class Fracture:
 
     @property
     def displacement_mm(self) -> float:
-        """Largest displacement of a fragment or an end plate in mm; 0 without any."""
+        """Largest displacement of a fragment, an end plate or a vertebra in mm; 0 without any."""
         moved = [float(np.linalg.norm(f.shift_mm)) for f in self.fragments]
-        return max([*moved, self.collapse.depth_mm if self.collapse else 0.0])
+        return max([*moved, self.slip_mm, self.collapse.depth_mm if self.collapse else 0.0])
 
     def sample(
         self, points: Points, shape: VertebraShape | None = None, voxel: Voxel = DEFAULT_VOXEL

@@ -82,6 +82,8 @@ def _split(draw: FractureDraw) -> Break:
 
 
 def _loss(draw: FractureDraw, low: float, high: float) -> float:
+    if draw.loss_share is not None:
+        return draw.uniform(0.08, draw.loss_share) * draw.size.height * draw.scale
     return draw.uniform(low, min(high, 0.3 * draw.size.height * draw.scale))
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from core.phantom.recipe import ScannerMix
 from core.phantom.sdf import Field
 
 
@@ -44,6 +45,18 @@ def sample_kernel(rng: np.random.Generator) -> Kernel:
         blur_mm=0.62 - 0.32 * sharpness,
         boost=max(0.0, 1.5 * (sharpness - 0.45)),
         noise_hu=float(rng.uniform(16, 26)) + 12 * sharpness,
+    )
+
+
+def mixed_kernel(rng: np.random.Generator, mix: ScannerMix) -> Kernel:
+    """Draw a kernel from smoother to sharper than usual, with noise of its own."""
+    blur_mm = mix.blur_mm.draw(rng)
+    sharpness = (mix.blur_mm.high - blur_mm) / (mix.blur_mm.high - mix.blur_mm.low)
+    return Kernel(
+        name=f"SYNTHETIC{round(5 + 80 * sharpness)}",
+        blur_mm=blur_mm,
+        boost=mix.boost.draw(rng) * max(0.0, sharpness - 0.3),
+        noise_hu=mix.noise_hu.draw(rng),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from core.phantom.anatomy import Anatomy
 from core.phantom.grid import Grid
 from core.phantom.posture import Pose
+from core.phantom.scene import Move
 from core.phantom.sizes import LEVELS
 from core.phantom.skull import head_pose
 
@@ -43,6 +44,17 @@ class NeckFrame:
         """Return 1 in slices between two heights and 0 beyond, with smooth ends."""
         inside = np.minimum(upper - self.z, self.z - lower)
         return np.clip(0.5 + inside / (2 * blur_mm), 0, 1)
+
+    def moved(self, move: Move) -> NeckFrame:
+        """The same courses with levels moved and stretched about C4, for tissues elsewhere."""
+        if move == Move():
+            return self
+        middle = self.level["C4"]
+        level = {
+            name: middle + (z - middle) * move.stretch + move.shift_mm
+            for name, z in self.level.items()
+        }
+        return replace(self, level=level)
 
     def place(self, course: tuple[Line, Line], z: float) -> tuple[float, float]:
         """(x, y) of a course in the slice nearest to a height."""

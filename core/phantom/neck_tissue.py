@@ -11,8 +11,9 @@ import numpy as np
 from core.phantom.anatomy import Anatomy
 from core.phantom.brush import Brush, bone_shade, plain
 from core.phantom.neck_frame import Line, NeckFrame
+from core.phantom.scene import HU_FAT, HU_MUSCLE, PLAIN, Scene
 
-HU_FAT, HU_MUSCLE, HU_LIGAMENT, HU_DISC = -98.0, 58.0, 78.0, 85.0
+HU_LIGAMENT, HU_DISC = 78.0, 85.0
 HU_CSF, HU_CORD, HU_BLOOD, HU_THYROID, HU_GLAND, HU_PAROTID = 12.0, 40.0, 45.0, 110.0, 42.0, 0.0
 
 Course = tuple[tuple[str, float, float, float, float], ...]
@@ -42,8 +43,9 @@ MUSCLES: dict[str, tuple[float, Course]] = {
 """Turn in degrees and course by muscle; drawn in this order, each with a rim of fat."""
 
 
-def paint_muscles(brush: Brush, neck: NeckFrame, anatomy: Anatomy) -> None:
+def paint_muscles(brush: Brush, neck: NeckFrame, anatomy: Anatomy, scene: Scene = PLAIN) -> None:
     """Paint the muscles of both sides with fat between them."""
+    neck = neck.moved(scene.muscles)
     for name, (degrees, course) in MUSCLES.items():
         grow = anatomy.scale * (1.0 if name == "longus" else 0.25 + 0.75 * anatomy.girth)
         knots = {k[0]: np.array(k[1:]) * grow for k in course}
@@ -53,9 +55,11 @@ def paint_muscles(brush: Brush, neck: NeckFrame, anatomy: Anatomy) -> None:
         for side in (-1, 1):
             x, y = neck.spine[0] + side * u, neck.spine[1] + a
             turn = side * np.radians(degrees)
+            size = scene.muscle_size.get((name, side), 1.0)
             if name != "longus":
-                brush.tube(x, y, ru + 1.0, ra + 1.0, HU_FAT * 0.6, turn, seen)
-            brush.tube(x, y, ru, ra, HU_MUSCLE + 6 * np.sin(len(name)), turn, seen)
+                brush.tube(x, y, ru * size + 1.0, ra * size + 1.0, scene.fat_hu * 0.6, turn, seen)
+            flesh = scene.muscle_hu + 6 * np.sin(len(name))
+            brush.tube(x, y, ru * size, ra * size, flesh, turn, seen)
 
 
 def paint_ligaments(
@@ -109,10 +113,17 @@ def paint_canal(brush: Brush, neck: NeckFrame, anatomy: Anatomy) -> None:
 
 
 def paint_vessels(
-    brush: Brush, neck: NeckFrame, anatomy: Anatomy, push: Line, rng: np.random.Generator
+    brush: Brush,
+    neck: NeckFrame,
+    anatomy: Anatomy,
+    push: Line,
+    rng: np.random.Generator,
+    scene: Scene = PLAIN,
 ) -> None:
     """Vertebral, carotid and jugular vessels; plaques in old people."""
     s, blood = anatomy.scale, anatomy.contrast_hu
+    blood, vein = scene.blood_hu or (blood, blood)
+    neck = neck.moved(scene.vessels)
     x, y = neck.spine
     everywhere = np.ones_like(neck.z)
     caliber = rng.normal(1.9, 0.3, 2).clip(1.2, 2.7) * s
@@ -124,7 +135,7 @@ def paint_vessels(
         wide = neck.along(C2=2.5, C4=4.4, C5=3.6, T3=4.0) * s
         brush.tube(x + side * (u + 2), y + a + 1, 13 * s, 9 * s, HU_FAT, 0.0, everywhere)
         veins = neck.along(skull=3.5, C3=5.0, C6=6.5, T2=6.5) * s * float(rng.uniform(0.7, 1.2))
-        brush.tube(x + side * (u + 7.5 * s), y + a + 4 * s, veins, 0.75 * veins, blood)
+        brush.tube(x + side * (u + 7.5 * s), y + a + 4 * s, veins, 0.75 * veins, vein)
         brush.tube(x + side * u, y + a, wide, wide, blood + 12)
         outer = neck.between(neck.level["C2"] + 15, neck.level["C4"] - 2)
         brush.tube(x + side * (u - 5 * s), y + a - 7 * s, 2.0 * s, 2.0 * s, blood + 12, 0.0, outer)
@@ -136,8 +147,11 @@ def paint_vessels(
             brush.rod([tuple(spot), tuple(end)], (1.0, 0.8), plain(float(rng.uniform(500, 1000))))
 
 
-def paint_glands(brush: Brush, neck: NeckFrame, anatomy: Anatomy, push: Line) -> None:
+def paint_glands(
+    brush: Brush, neck: NeckFrame, anatomy: Anatomy, push: Line, scene: Scene = PLAIN
+) -> None:
     """Thyroid, submandibular and parotid glands, a few lymph nodes."""
+    neck = neck.moved(scene.glands)
     s = anatomy.scale
     x, y = neck.spine
     level = neck.level

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from core.errors import DataRootError, StorageError
 from core.phantom.cohort import cohort_uids
+from core.phantom.recipe import DEFAULT_RECIPE
 from core.phantom.study import make_study
 from core.phantom.writer import write_study
 
@@ -25,12 +26,14 @@ class CohortSeed:
         studies: Number of studies.
         matrix: Rows and columns of a slice.
         rsna_like: Whether it has the real set's quirks.
+        recipe: Name of its distributions.
     """
 
     seed: int
     studies: int
     matrix: int = 256
     rsna_like: bool = False
+    recipe: str = DEFAULT_RECIPE
 
 
 def find_cohort_seed(study_id: str, cohorts: Iterable[CohortSeed]) -> tuple[CohortSeed, int] | None:
@@ -71,7 +74,13 @@ def materialise_study(study_id: str, cohorts: Iterable[CohortSeed], out: Path) -
         )
     cohort, number = found
     scratch = out / f".making-{uuid.uuid4().hex}"
-    study = make_study(cohort.seed, number, matrix=cohort.matrix, rsna_like=cohort.rsna_like)
+    study = make_study(
+        cohort.seed,
+        number,
+        matrix=cohort.matrix,
+        rsna_like=cohort.rsna_like,
+        recipe=cohort.recipe,
+    )
     try:
         write_study(study, scratch, study_id)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -93,6 +102,10 @@ def materialise_study(study_id: str, cohorts: Iterable[CohortSeed], out: Path) -
 @lru_cache(maxsize=8)
 def _numbers(cohort: CohortSeed) -> dict[str, int]:
     uids = cohort_uids(
-        studies=cohort.studies, seed=cohort.seed, matrix=cohort.matrix, rsna_like=cohort.rsna_like
+        studies=cohort.studies,
+        seed=cohort.seed,
+        matrix=cohort.matrix,
+        rsna_like=cohort.rsna_like,
+        recipe=cohort.recipe,
     )
     return {uid: number for number, uid in enumerate(uids)}

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from core.phantom.anatomy import Anatomy
 from core.phantom.bone import bone_hu
+from core.phantom.disc_looks import altered
 from core.phantom.fractures import BrokenBone, Fracture
 from core.phantom.grid import Grid
 from core.phantom.neck_tissue import HU_DISC
@@ -17,6 +18,7 @@ from core.phantom.posture import Pose
 from core.phantom.sdf import Field, Points
 from core.phantom.sizes import SIZES
 from core.phantom.vertebrae import reach, vertebra_distance
+from core.phantom.visibility import Shown, Sight, show
 
 Box = tuple[slice, slice, slice]
 """Index ranges (z, y, x)."""
@@ -54,18 +56,32 @@ def paint_vertebra(
     label: int,
     anatomy: Anatomy,
     fracture: Fracture | None,
-) -> None:
-    """Paint one vertebra, fractured or not, and mark its voxels, in place."""
+    sight: Sight | None = None,
+) -> Shown | None:
+    """Paint one vertebra, fractured or not, and mark its voxels, in place.
+
+    Args:
+        volume: The study.
+        name: C1..T3.
+        label: Its label in the mask.
+        anatomy: The person.
+        fracture: Its fracture.
+        sight: The scan, where a fracture shall have the contrast that it asks for and be marked
+            only where it shows; by default it keeps its own and is marked where cracks cross.
+
+    Returns:
+        What shows of the fracture, if there are both a fracture and a sight.
+    """
     grid, pose = volume.grid, anatomy.poses[name]
     half = np.abs(pose.axes.T) @ np.asarray(reach(name, anatomy.shapes[name])) * anatomy.scale
     box = box_around(grid, pose.origin, (half[0], half[1], half[2]))
     if box is None:
-        return
+        return None
     spot = _near_bone(box, name, grid, anatomy, fracture is not None)
     depths = _depths(grid.slice_mm)
     x, y, z = grid.x()[spot[2]], grid.y()[spot[1]], grid.z()[spot[0]]
     covered = np.zeros(x.size, dtype=np.float32)
-    share, brightness = np.zeros_like(covered), np.zeros_like(covered)
+    share, brightness, closed = (np.zeros_like(covered) for _ in range(3))
     crossed = np.zeros(x.size, dtype=bool)
     voxel = _voxel(grid, pose, anatomy, len(depths))
     for depth in depths:
@@ -76,15 +92,24 @@ def paint_vertebra(
         bone = bone_hu(name, points, distance, anatomy)
         covered += part
         if broken is not None:
+            closed += part * bone
             part = part * (1 - broken.gap)
             bone += np.float32(PACKED_HU) * broken.packed
             crossed |= broken.crossed
         share += part
         brightness += part * bone
     n = np.float32(len(depths))
-    volume.hu[spot] = volume.hu[spot] * (1 - share / n) + brightness / n
+    before = volume.hu[spot]
+    hu = before * (1 - share / n) + brightness / n
+    shown = None
+    if fracture is not None and sight is not None:
+        whole = before * (1 - covered / n) + closed / n
+        shown = show(spot, hu - whole, crossed, sight, fracture.cnr)
+        hu, crossed = whole + np.float32(shown.share) * (hu - whole), shown.voxels
+    volume.hu[spot] = hu
     _mark(volume.mask, spot, (covered > n / 2) | crossed, label)
     _mark(volume.clefts, spot, crossed, label)
+    return shown
 
 
 def paint_disc(volume: PaintedVolume, upper: str, lower: str, anatomy: Anatomy) -> None:
@@ -105,6 +130,10 @@ def paint_disc(volume: PaintedVolume, upper: str, lower: str, anatomy: Anatomy) 
     alpha = np.clip((1 - plan) * 8 + 0.5, 0, 1) * np.clip(0.5 - thick / grid.slice_mm, 0, 1)
     part = volume.hu[box]
     part += alpha * (np.float32(HU_DISC) - part)
+    look = anatomy.disc_looks.get(upper)
+    if look is not None:
+        inside, density = altered(look, u, a, plan, anatomy)
+        part += alpha * inside * (np.float32(density) - part)
 
 
 def box_around(

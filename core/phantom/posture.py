@@ -107,6 +107,33 @@ def stack(
     return {name: Pose(poses[name].origin - shift, poses[name].axes) for name in LEVELS}
 
 
+def dislocate(
+    poses: dict[str, Pose], vertebra: str, slip_mm: float, rng: np.random.Generator
+) -> dict[str, Pose]:
+    """Slip all vertebrae above one to the front, up over its joints, and tilt them forward.
+
+    Args:
+        poses: Poses by level; not changed.
+        vertebra: The vertebra below the slip.
+        slip_mm: Way to the front.
+        rng: Random generator.
+    """
+    base = poses[vertebra]
+    way = -slip_mm * base.axes[1] + 0.35 * slip_mm * base.axes[2]
+    turn = rotation(float(np.radians(rng.uniform(0, 9))), 0.0, float(np.radians(rng.normal(0, 4))))
+    above = LEVELS[: LEVELS.index(vertebra)]
+    # Turned in the frame of the vertebra below, about its middle.
+    about = base.axes.T @ turn @ base.axes
+    moved = {
+        name: Pose(
+            base.origin + (poses[name].origin - base.origin) @ about + way,
+            poses[name].axes @ about,
+        )
+        for name in above
+    }
+    return poses | moved
+
+
 def fit_facets(
     shapes: dict[str, VertebraShape], poses: dict[str, Pose], scale: float, gap_mm: float
 ) -> dict[str, VertebraShape]:

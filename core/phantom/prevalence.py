@@ -20,6 +20,7 @@ from core.constants import N_VERTEBRAE, VERTEBRAE
 from core.phantom.anatomy import Anatomy
 from core.phantom.fracture_kinds import sample_fracture
 from core.phantom.fractures import Fracture
+from core.phantom.recipe import FractureMix
 
 N_PATIENTS: Final = 2019
 N_POSITIVE: Final = 961
@@ -38,12 +39,15 @@ those with several breaks skip a level, as on 1,091 positive CTs (Emerg Radiol 2
 Sets = NDArray[np.bool_]
 
 
-def sample_fractures(rng: np.random.Generator, anatomy: Anatomy) -> tuple[Fracture, ...]:
+def sample_fractures(
+    rng: np.random.Generator, anatomy: Anatomy, mix: FractureMix | None = None
+) -> tuple[Fracture, ...]:
     """Draw a person's fractures: none in 52.4 %, else one for each vertebra of a drawn set.
 
     Args:
         rng: Random generator.
         anatomy: The person, whose vertebrae give the sites of fractures.
+        mix: Distributions by visibility; the classic ones by default.
 
     Returns:
         At most one fracture per vertebra, in the order C1..C7.
@@ -51,7 +55,7 @@ def sample_fractures(rng: np.random.Generator, anatomy: Anatomy) -> tuple[Fractu
     if rng.uniform() >= PATIENT_PREVALENCE:
         return ()
     return tuple(
-        sample_fracture(name, rng, size=anatomy.shapes[name].size, scale=anatomy.scale)
+        sample_fracture(name, rng, size=anatomy.shapes[name].size, scale=anatomy.scale, mix=mix)
         for name in sample_levels(rng)
     )
 

@@ -8,12 +8,15 @@ import numpy as np
 
 from core.phantom.anatomy import Anatomy
 from core.phantom.grid import Grid
+from core.phantom.recipe import Protocol, Range
 
 STEPS_MM: Final = (0.6, 0.7, 0.8, 1.0, 1.0, 1.25, 1.25, 1.5, 2.0, 2.5, 2.63)
 """Slice distances of varied studies. The real set's go down to 0.31 mm and up to 1,082 slices;
 these limits keep a study from taking minutes."""
 
 MIN_SLICES, MAX_SLICES = 69, 240
+MIN_FREE: Final = 12
+"""Fewest slices of a scan that begins and ends anywhere."""
 
 
 def plain_grid(anatomy: Anatomy, rng: np.random.Generator, matrix: int) -> Grid:
@@ -36,6 +39,53 @@ def varied_grid(anatomy: Anatomy, rng: np.random.Generator, matrix: int) -> Grid
     corner, pixel = _field(float(rng.uniform(150, 260)), matrix, rng)
     overlap = float(rng.choice((1.0, 1.0, 1.25, 2.0))) if slice_mm <= 1.25 else 1.0
     return Grid(n, matrix, pixel, slice_mm, (*corner, top), slice_mm * overlap)
+
+
+def free_grid(
+    anatomy: Anatomy,
+    rng: np.random.Generator,
+    matrix: int,
+    protocol: Protocol,
+    shown: tuple[str, ...] = (),
+) -> Grid:
+    """A scan that begins and ends anywhere between the skull and T3.
+
+    Args:
+        anatomy: The person.
+        rng: Random generator.
+        matrix: Rows of most studies; others have up to three times as many.
+        protocol: Distributions.
+        shown: Levels of which at least one lies in the scan.
+    """
+    small = min(matrix / 256, 1.0)
+    factors, shares = zip(*protocol.sizes, strict=True)
+    rows = round(matrix * float(rng.choice(factors, p=np.asarray(shares) / sum(shares))))
+    pixel = np.clip(
+        protocol.field_mm.draw(rng) / rows,
+        protocol.pixel_mm.low / small, protocol.pixel_mm.high / small,
+    )  # fmt: skip
+    slice_mm = protocol.slice_mm.draw(rng)
+    most = int(protocol.megavoxels * 1e6 * small**2 / rows**2)
+    cover = protocol.cover_mm.draw(rng)
+    n = int(np.clip(cover / slice_mm, min(MIN_FREE, most), most))
+    top = _top(anatomy, n * slice_mm, shown, rng)
+    x, y = (-pixel * rows / 2 + protocol.off_center_mm.draw(rng) for _ in range(2))
+    corner = (float(x), float(y) - 12 + 0.06 * float(pixel) * rows, top)
+    return Grid(n, rows, float(pixel), slice_mm, corner, slice_mm * protocol.overlap.draw(rng))
+
+
+def _top(
+    anatomy: Anatomy, length_mm: float, shown: tuple[str, ...], rng: np.random.Generator
+) -> float:
+    """Height at which a scan begins, so that it shows bone and one of the given levels."""
+    first, last = _z(anatomy, "C1") + 45, _z(anatomy, "T2") - 15
+    span = Range(last + length_mm / 2, first)
+    if shown:
+        z = _z(anatomy, str(rng.choice(shown)))
+        return z + float(rng.uniform(0.12, 0.88)) * length_mm
+    if span.low >= span.high:
+        return first + float(rng.uniform(-25, 25))
+    return span.draw(rng)
 
 
 def _field(

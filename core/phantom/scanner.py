@@ -20,9 +20,11 @@ from core.phantom.kernels import (
     Kernel,
     blend_slices,
     correlated_noise,
+    mixed_kernel,
     sample_kernel,
     sharpen,
 )
+from core.phantom.recipe import ScannerMix
 from core.phantom.sdf import Field
 
 EARRING_SHARE, MOTION_SHARE = 0.06, 0.08
@@ -37,15 +39,30 @@ class Scanner:
         kernel: Sharpness and noise.
         earrings: Whether the person wears earrings; fillings are part of the teeth.
         motion: Whether the person moved.
+        motion_reach: (mm, number of slices) of the movement; None to draw a small one.
+        gain: Factor on HU above air.
+        offset_hu: HU added to everything.
     """
 
     kernel: Kernel
     earrings: bool = False
     motion: bool = False
+    motion_reach: tuple[float, int] | None = None
+    gain: float = 1.0
+    offset_hu: float = 0.0
 
 
-def sample_scanner(rng: np.random.Generator) -> Scanner:
-    """Draw an examination."""
+def sample_scanner(rng: np.random.Generator, mix: ScannerMix | None = None) -> Scanner:
+    """Draw an examination; without a mix the classic one."""
+    if mix is not None:
+        return Scanner(
+            kernel=mixed_kernel(rng, mix),
+            earrings=bool(rng.uniform() < mix.earrings),
+            motion=bool(rng.uniform() < mix.motion),
+            motion_reach=(mix.motion_mm.draw(rng), round(mix.motion_slices.draw(rng))),
+            gain=mix.gain.draw(rng),
+            offset_hu=mix.offset_hu.draw(rng),
+        )
     return Scanner(
         kernel=sample_kernel(rng),
         earrings=bool(rng.uniform() < EARRING_SHARE),
@@ -71,7 +88,7 @@ def acquire(
     if scanner.earrings:
         add_earrings(hu, grid)
     if scanner.motion:
-        add_motion(hu, grid, rng)
+        add_motion(hu, grid, rng, scanner.motion_reach)
     streaks = metal_streaks(hu, grid, rng)
     beam = beam_errors(hu, grid, anatomy)
     extra = grid.thickness_mm / grid.slice_mm - 1
@@ -82,4 +99,6 @@ def acquire(
     noise = correlated_noise(image.shape, scanner.kernel, grid.pixel_mm, rng)
     noise = blend_slices(noise, extra)
     image += np.float32(scanner.kernel.noise_hu) * streaky(noise, beam.noise, rng, grid.pixel_mm)
+    if scanner.gain != 1 or scanner.offset_hu:
+        image = (image + 1000) * np.float32(scanner.gain) + np.float32(scanner.offset_hu - 1000)
     return np.clip(np.rint(image), -1024, 3071).astype(np.int16)

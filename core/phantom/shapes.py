@@ -58,6 +58,21 @@ class Facets:
 
 
 @dataclass(frozen=True, slots=True)
+class Dens:
+    """A person's dens.
+
+    Attributes:
+        extra_mm: Height above the average.
+        lean: Way to the back per mm of height, above the average.
+        blend_mm: Width of the fillet that joins it to the body.
+    """
+
+    extra_mm: float = 0.0
+    lean: float = 0.0
+    blend_mm: float = 3.0
+
+
+@dataclass(frozen=True, slots=True)
 class VertebraShape:
     """One vertebra of one person; hashable, so that its field can be cached.
 
@@ -73,6 +88,10 @@ class VertebraShape:
         spurs: Osteophytes and bridges of bone.
         old_clefts: Gaps that are not fresh fractures.
         phases: Six phases of its surface's irregular waves.
+        rough_mm: Their amplitude.
+        skew_mm: Offset of the spinous process's tip to the left.
+        reach_mm: Extra length of the (right, left) transverse process.
+        dens: The dens of C2.
     """
 
     name: str
@@ -86,6 +105,10 @@ class VertebraShape:
     spurs: tuple[Spur, ...] = ()
     old_clefts: tuple[OldCleft, ...] = ()
     phases: tuple[float, ...] = (0.3, 1.1, 2.0, 0.7, 2.6, 1.5)
+    rough_mm: float = 0.22
+    skew_mm: float = 0.0
+    reach_mm: tuple[float, float] = (0.0, 0.0)
+    dens: Dens = Dens()
 
 
 DROOP = {"C2": 0.35, "C7": 0.42, "T1": 0.5, "T2": 0.62, "T3": 0.7}

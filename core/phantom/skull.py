@@ -11,6 +11,7 @@ from core.phantom.anatomy import Anatomy
 from core.phantom.brush import Brush, bone_shade, plain
 from core.phantom.canvas import Canvas
 from core.phantom.posture import Pose, rotation
+from core.phantom.scene import PLAIN, Scene
 from core.phantom.sdf import Field, Points, Vec3, ellipse, ellipsoid, wall
 from core.phantom.upper_cervical import CONDYLE_RISE
 
@@ -25,22 +26,31 @@ LOWER_ROW_MM, UPPER_ROW_MM = -21.0, -9.0
 """Heights of the necks of the lower and upper teeth."""
 
 
-def paint_head(brush: Brush, anatomy: Anatomy, nod: float) -> None:
+def paint_head(brush: Brush, anatomy: Anatomy, nod: float, scene: Scene = PLAIN) -> None:
     """Paint the head within the field of view.
 
     Args:
         brush: Brush on the volume.
         anatomy: The person.
         nod: Flexion of the head against its neutral pose over C1, radians.
+        scene: Surroundings; the classic ones by default.
     """
     pose = head_pose(anatomy, nod)
     s = anatomy.scale
     hard = anatomy.cortex_hu + 120
     _soften(brush, pose, s)
     brush.bone(_skull(), pose, s, bone_shade(hard, 560.0, 1.5))
-    brush.bone(_mandible(), pose, s, bone_shade(hard + 150, 380.0, 2.2))
+    jaws = jaw_pose(pose, scene, s)
+    brush.bone(_mandible(), jaws, s, bone_shade(hard + 150, 380.0, 2.2))
     _paint_cavities(brush, pose, s)
-    _paint_teeth(brush, anatomy, pose)
+    _paint_teeth(brush, anatomy, jaws)
+
+
+def jaw_pose(head: Pose, scene: Scene, scale: float) -> Pose:
+    """The frame of jaws and teeth: the head's, moved as in the scene."""
+    if not any(scene.jaw_mm):
+        return head
+    return Pose(head.world(scene.jaw_mm, scale), head.axes)
 
 
 def head_pose(anatomy: Anatomy, nod: float) -> Pose:

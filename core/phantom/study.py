@@ -10,17 +10,24 @@ from numpy.typing import NDArray
 
 from core.constants import HU_AIR, MASK_LABELS, VERTEBRAE
 from core.phantom.anatomy import Anatomy, sample_anatomy
+from core.phantom.findings import paint_findings
 from core.phantom.fractures import Fracture
 from core.phantom.grid import Grid
+from core.phantom.implants import paint_implant
+from core.phantom.neck_tissue import MUSCLES
 from core.phantom.painting import PaintedVolume, paint_disc, paint_vertebra
+from core.phantom.posture import dislocate
 from core.phantom.prevalence import sample_fractures
-from core.phantom.protocol import plain_grid, varied_grid
+from core.phantom.protocol import free_grid, plain_grid, varied_grid
 from core.phantom.quirks import CLEAN, Quirks, adapt_grid, plan_quirks
+from core.phantom.recipe import CLASSIC, DEFAULT_RECIPE, Range, Recipe, recipe_named
 from core.phantom.scanner import Scanner, acquire, sample_scanner
+from core.phantom.scene import PLAIN, Scene, sample_scene
 from core.phantom.sizes import LEVELS
 from core.phantom.soft_tissue import paint_soft_tissue
 from core.phantom.tilting import lean, upright
-from core.phantom.truth import boxes_of
+from core.phantom.truth import boxes_by_vertebra, boxes_of
+from core.phantom.visibility import Shown, Sight, Visibility, shown_slices, stratum_of
 
 LABELS = MASK_LABELS | {"T1": 8, "T2": 9, "T3": 10}
 
@@ -37,6 +44,7 @@ class PhantomStudy:
         fractures: Fractures.
         scanner: Scanner settings.
         quirks: Deliberate irregularities.
+        visibility: How well each fracture shows, in their order; empty where it was not measured.
     """
 
     hu: NDArray[np.int16]
@@ -46,6 +54,7 @@ class PhantomStudy:
     fractures: tuple[Fracture, ...]
     scanner: Scanner
     quirks: Quirks = CLEAN
+    visibility: tuple[Visibility, ...] = ()
 
     @property
     def labels(self) -> tuple[int, ...]:
@@ -54,12 +63,22 @@ class PhantomStudy:
         return tuple(int(name in broken) for name in VERTEBRAE)
 
     def boxes(self) -> list[tuple[int, tuple[int, int, int, int]]]:
-        """(slice index, xyxy) around the fracture lines, at most one per slice, as in RSNA."""
+        """(slice index, xyxy) around the fracture lines, at most one per slice, as in RSNA.
+
+        Where visibility was measured, two fractured vertebrae on a slice are two boxes.
+        """
+        if self.visibility:
+            return boxes_by_vertebra(self.clefts, self.grid.pixel_mm)
         return boxes_of(self.clefts, self.grid.pixel_mm)
 
 
 def make_study(
-    seed: int, index: int, *, matrix: int = 256, rsna_like: bool = False
+    seed: int,
+    index: int,
+    *,
+    matrix: int = 256,
+    rsna_like: bool = False,
+    recipe: str = DEFAULT_RECIPE,
 ) -> PhantomStudy:
     """Make study `index` of cohort `seed`; the same arguments give the same voxels.
 
@@ -68,15 +87,44 @@ def make_study(
         index: Study within the cohort, >= 0.
         matrix: Rows and columns of a slice.
         rsna_like: Draw spacing and coverage as widely as the real set's, and include its quirks.
+        recipe: Name of the distributions, see `recipe.RECIPES`.
+
+    Raises:
+        ConfigError: There is no such recipe.
     """
+    mix = recipe_named(recipe)
     rng = np.random.default_rng(np.random.SeedSequence([seed, index]))
-    anatomy = sample_anatomy(rng)
-    fractures = sample_fractures(rng, anatomy)
-    if not rsna_like:
-        return render_study(anatomy, fractures, rng, matrix=matrix)
-    quirks = plan_quirks(seed, index)
-    grid = adapt_grid(varied_grid(anatomy, rng, matrix), quirks)
-    return replace(render_study(anatomy, fractures, rng, grid=grid), quirks=quirks)
+    anatomy = _person(rng, mix)
+    fractures = sample_fractures(rng, anatomy, mix.fractures)
+    for fracture in fractures:
+        if fracture.slip_mm:
+            anatomy = replace(
+                anatomy,
+                poses=dislocate(anatomy.poses, fracture.vertebra, fracture.slip_mm, rng),
+            )
+    scene = sample_scene(rng, mix.surroundings, tuple(MUSCLES))
+    scanner = sample_scanner(rng, mix.scanner) if mix.scanner else None
+    grid, quirks = None, CLEAN
+    if rsna_like:
+        quirks = plan_quirks(seed, index)
+        grid = adapt_grid(varied_grid(anatomy, rng, matrix), quirks)
+    elif mix.protocol is not None:
+        shown = tuple(f.vertebra for f in fractures)
+        grid = free_grid(anatomy, rng, matrix, mix.protocol, shown)
+    study = render_study(
+        anatomy, fractures, rng, matrix=matrix, grid=grid, scanner=scanner, scene=scene,
+        recipe=mix,
+    )  # fmt: skip
+    return replace(study, quirks=quirks)
+
+
+def _person(rng: np.random.Generator, mix: Recipe) -> Anatomy:
+    """Draw a person, whose shoulders and girth follow the surroundings if those are varied."""
+    anatomy = sample_anatomy(rng, mix.bone)
+    around = mix.surroundings
+    if around is None:
+        return anatomy
+    return replace(anatomy, girth=around.girth.draw(rng), shoulder_mm=around.shoulder_mm.draw(rng))
 
 
 def render_study(
@@ -87,6 +135,8 @@ def render_study(
     matrix: int = 256,
     grid: Grid | None = None,
     scanner: Scanner | None = None,
+    scene: Scene = PLAIN,
+    recipe: Recipe = CLASSIC,
 ) -> PhantomStudy:
     """Scan a given person with given fractures.
 
@@ -97,13 +147,22 @@ def render_study(
         matrix: Rows and columns of a slice, if no grid is given.
         grid: Voxels; drawn by default.
         scanner: Kernel, metal and motion; drawn by default.
+        scene: Surroundings of the vertebrae; the classic ones by default.
+        recipe: If it has fractures by visibility, they get the contrast that they ask for, are
+            marked only where they show and left out where they do not, and are measured.
     """
     grid = grid or plain_grid(anatomy, rng, matrix)
     scanner = scanner or sample_scanner(rng)
     square = replace(grid, columns=0)
-    volume = _painted(upright(square), anatomy, fractures, rng)
+    measured = recipe.fractures is not None
+    sight = Sight(upright(square), scanner.kernel) if measured else None
+    volume, shown = _painted(upright(square), anatomy, fractures, scene, sight, recipe, rng)
     if square.tilt_deg:
         volume = lean(volume, square)
+    visibility = _visibility(volume, fractures, shown) if measured else ()
+    if measured:
+        seen = {one.vertebra for one in visibility}
+        fractures = tuple(f for f in fractures if f.vertebra in seen)
     image = acquire(volume.hu, volume.grid, anatomy, scanner, rng)
     more = {-1: (0, max(grid.columns - grid.matrix, 0))}
     return PhantomStudy(
@@ -113,12 +172,37 @@ def render_study(
         grid=grid,
         fractures=fractures,
         scanner=scanner,
+        visibility=visibility,
     )
 
 
+def _visibility(
+    volume: PaintedVolume, fractures: tuple[Fracture, ...], shown: dict[str, Shown]
+) -> tuple[Visibility, ...]:
+    """How well each fracture shows, without those that no slice shows; their marks are removed."""
+    found: list[Visibility] = []
+    for fracture in fractures:
+        marks = volume.clefts == LABELS[fracture.vertebra]
+        slices = shown_slices(np.nonzero(marks)[0]).size
+        if not slices:
+            volume.clefts[marks] = 0
+            continue
+        cnr, gap_px = shown[fracture.vertebra].cnr, fracture.gap_mm / volume.grid.pixel_mm
+        stratum = stratum_of(fracture.displacement_mm, cnr, gap_px)
+        found.append(Visibility(fracture.vertebra, stratum, cnr, gap_px, slices))
+    return tuple(found)
+
+
 def _painted(
-    grid: Grid, anatomy: Anatomy, fractures: tuple[Fracture, ...], rng: np.random.Generator
-) -> PaintedVolume:
+    grid: Grid,
+    anatomy: Anatomy,
+    fractures: tuple[Fracture, ...],
+    scene: Scene,
+    sight: Sight | None,
+    recipe: Recipe,
+    rng: np.random.Generator,
+) -> tuple[PaintedVolume, dict[str, Shown]]:
+    """Paint a person; also return what shows of each fracture, by vertebra."""
     broken = {f.vertebra: f for f in fractures}
     swellings = [
         (float(anatomy.poses[f.vertebra].origin[2]), f.swelling_mm)
@@ -126,13 +210,23 @@ def _painted(
         if f.swelling_mm
     ]
     # Swelling without a fracture: a haematoma of another cause, a confounder.
-    if rng.uniform() < 0.06:
-        swellings.append((float(rng.uniform(-30, 30)), float(rng.uniform(1, 4))))
-    hu = paint_soft_tissue(grid, anatomy, swellings, rng)
+    mix = recipe.fractures
+    if rng.uniform() < (mix.false_swelling if mix else 0.06):
+        deep = mix.swelling_mm if mix else Range(1, 4)
+        swellings.append((float(rng.uniform(-30, 30)), deep.draw(rng)))
+    hu = paint_soft_tissue(grid, anatomy, swellings, rng, scene)
     empty = np.zeros(hu.shape, dtype=np.uint8)
     volume = PaintedVolume(grid, hu, empty, empty.copy())
+    if recipe.bone is not None:
+        paint_findings(volume.hu, grid, anatomy, recipe.bone, rng)
     for upper, lower in pairwise(LEVELS[1:]):
         paint_disc(volume, upper, lower, anatomy)
+    shown: dict[str, Shown] = {}
     for name in reversed(LEVELS):
-        paint_vertebra(volume, name, LABELS[name], anatomy, broken.get(name))
-    return volume
+        one = paint_vertebra(volume, name, LABELS[name], anatomy, broken.get(name), sight)
+        if one is not None:
+            shown[name] = one
+    if scene.spinal_metal:
+        whole = [name for name in VERTEBRAE if name not in broken]
+        paint_implant(volume.hu, grid, anatomy, whole, rng)
+    return volume, shown

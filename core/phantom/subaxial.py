@@ -141,28 +141,32 @@ def _spinous_process(canvas: Canvas, shape: VertebraShape, thickness: float, mid
     fall = middle - shape.droop * size.spinous
     end = back - (3.0 if shape.fork_mm else 1.0)
     thick = {"C2": 2.9, "C6": 2.4}.get(shape.name, 2.1 if shape.fork_mm else 2.5)
-    canvas.strut((0, root, middle), (0, end, fall), thick, 0.82 * thick, flat=0.52, blend=2.5)
+    skew = shape.skew_mm
+    canvas.strut((0, root, middle), (skew, end, fall), thick, 0.82 * thick, flat=0.52, blend=2.5)
     if shape.fork_mm:
         for side in (-1, 1):
             canvas.strut(
-                (0, end - 1.5, fall - 0.8), (side * shape.fork_mm, back + 1.0, fall - 2.2),
+                (skew, end - 1.5, fall - 0.8),
+                (skew + side * shape.fork_mm, back + 1.0, fall - 2.2),
                 2.2, 1.9, flat=0.8, blend=1.0,
             )  # fmt: skip
     else:
         knob = 3.6 if shape.name in ("C7", "T1") else 2.8
-        canvas.strut((0, back - 2.5, fall - 0.5), (0, back, fall - 1.5), knob - 0.6, knob, flat=0.8)
+        tip = (skew, back, fall - 1.5)
+        canvas.strut((skew, back - 2.5, fall - 0.5), tip, knob - 0.6, knob, flat=0.8)
 
 
 def _transverse_process(canvas: Canvas, shape: VertebraShape, side: int) -> None:
     size = shape.size
     u, a = size.pillar_u, size.pillar_a
+    reach = size.transverse + shape.reach_mm[side > 0]
     if not size.foramina:
-        tip = (side * size.transverse, a + 5.5, 3.0)
+        tip = (side * reach, a + 5.5, 3.0)
         canvas.strut((side * (u - 1), a + 0.5, 1.5), tip, 4.0, 3.6, flat=0.85, blend=2.5)
         return
     long = shape.name == "C7"
     tubercle = (side * (size.foramen_u + 2.9), size.foramen_a - 4.4, -2.5)
-    tip = (side * size.transverse, size.foramen_a + (6.0 if long else 2.0), -2.0 if long else -4.0)
+    tip = (side * reach, size.foramen_a + (6.0 if long else 2.0), -2.0 if long else -4.0)
     front = {"C6": 2.6, "C7": 1.2}.get(shape.name, 1.9)
     canvas.strut(
         (side * (size.width / 2 - 1), size.foramen_a - 3.4, 0.0), tubercle, 2.1, front, flat=0.7

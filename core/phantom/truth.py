@@ -14,6 +14,18 @@ MIN_VOXELS: Final = 4
 Box = tuple[int, int, int, int]
 
 
+def boxes_by_vertebra(clefts: NDArray[np.integer[Any]], pixel_mm: float) -> list[tuple[int, Box]]:
+    """(slice index, xyxy) around the lines of each fractured vertebra, one per vertebra and slice.
+
+    Args:
+        clefts: Integers (z, y, x), label of the vertebra in voxels of a fracture line.
+        pixel_mm: In-plane spacing.
+    """
+    labels = [label for label in np.unique(clefts) if label > 0]
+    found = [box for label in labels for box in boxes_of(clefts == label, pixel_mm)]
+    return sorted(found)
+
+
 def boxes_of(clefts: NDArray[np.integer[Any]], pixel_mm: float) -> list[tuple[int, Box]]:
     """(slice index, xyxy) around the fracture lines, at most one per slice, as in RSNA.
 

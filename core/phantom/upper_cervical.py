@@ -7,7 +7,7 @@ import numpy as np
 from core.phantom.canvas import Canvas
 from core.phantom.sdf import Field, Points, capsule, cylinder, ellipse, ellipsoid
 from core.phantom.sdf import rounded_intersection as cut
-from core.phantom.shapes import VertebraShape
+from core.phantom.shapes import Dens, VertebraShape
 from core.phantom.subaxial import draw_body, draw_neural_arch, draw_pillar
 
 ATLAS_ORIGIN = (0.0, 5.5, 21.5)
@@ -65,7 +65,10 @@ def _lateral_mass(canvas: Canvas, side: int) -> None:
 def draw_axis(canvas: Canvas, shape: VertebraShape) -> None:
     """Draw C2; its middle lies at the middle of its body, the dens rises to about h = 29."""
     draw_body(canvas, shape)
-    canvas.add(_dens, (-6, -8, 4), (6, 5, 30), blend=3.0)
+    dens = shape.dens
+    canvas.add(
+        lambda p: _dens(p, dens), (-6, -8, 4), (6, 5, 30 + dens.extra_mm), blend=dens.blend_mm
+    )
     for side in (-1, 1):
         _shoulder(canvas, side)
         draw_pillar(canvas, shape, side)
@@ -84,13 +87,14 @@ def draw_axis(canvas: Canvas, shape: VertebraShape) -> None:
         _oblique_foramen(canvas, side, radius)
 
 
-def _dens(p: Points) -> Field:
+def _dens(p: Points, dens: Dens) -> Field:
     u, a, h = p
     waist = 1 - np.float32(0.1) * np.exp(-(((h - 12) / 3.5) ** 2))
-    lean = a + np.float32(1.4) + np.float32(0.03) * (h - 10)
+    lean = a + np.float32(1.4) + np.float32(0.03 - dens.lean) * (h - 10)
+    extra = dens.extra_mm
     plan = ellipse(u, lean, np.float32(5.2) * waist, np.float32(5.4) * waist)
-    shaft = cut(plan, np.abs(h - 12) - np.float32(10.5), 2.0)
-    tip = ellipsoid((u, lean, h), (0, 0, 22.6), (5.0, 5.2, 6.0))
+    shaft = cut(plan, np.abs(h - (12 + extra / 2)) - np.float32(10.5 + extra / 2), 2.0)
+    tip = ellipsoid((u, lean, h), (0, 0, 22.6 + extra), (5.0, 5.2, 6.0))
     return np.minimum(shaft, tip)
 
 

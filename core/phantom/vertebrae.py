@@ -44,7 +44,7 @@ def vertebra_field(shape: VertebraShape) -> Canvas:
     draw(canvas, shape)
     for spur in shape.spurs:
         canvas.strut(spur.start, spur.end, spur.r0, spur.r1, blend=2.0)
-    canvas.roughen(shape.phases, 0.22)
+    canvas.roughen(shape.phases, shape.rough_mm)
     for cleft in shape.old_clefts:
         canvas.carve(lambda p, cleft=cleft: _slab(p, cleft), cleft.low, cleft.high)
     canvas.distance.setflags(write=False)
@@ -57,14 +57,18 @@ def bounds(name: str, shape: VertebraShape | None = None) -> tuple[Vec3, Vec3]:
         return (-43.0, -25.0, -15.0), (43.0, 33.0, 14.0)
     shape = average_shape(name) if shape is None else shape
     size = shape.size
-    side = size.transverse + 5 + MARGIN_MM
+    side = size.transverse + max(shape.reach_mm) + 5 + MARGIN_MM
     back = size.depth / 2 + size.canal_depth + size.spinous + 4 + MARGIN_MM
     front = -size.depth / 2 - 7 - MARGIN_MM
     drop = -shape.droop * size.spinous - 9
     facets = shape.facets
     steep = [s * (5.5 + max(facets.bulk)) for s in (facets.slope_top, facets.slope_bottom)]
     low = min(drop - 3.0, facets.bottom - steep[1]) - MARGIN_MM
-    high = 30.0 if name == "C2" else max(facets.top + steep[0], size.height / 2 + size.uncus + 3)
+    high = (
+        30.0 + shape.dens.extra_mm
+        if name == "C2"
+        else max(facets.top + steep[0], size.height / 2 + size.uncus + 3)
+    )
     return (-side, front, low), (side, back, high + MARGIN_MM)
 
 

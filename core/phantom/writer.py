@@ -62,6 +62,15 @@ def write_study(study: PhantomStudy, out: Path, study_uid: str) -> None:
 def study_truth(study: PhantomStudy, numbering: Numbering | None = None) -> dict[str, Any]:
     """Return the truth: labels, boxes by file number, the kind of each fracture, the quirks."""
     numbers = (numbering or number_files(study.grid.n_slices, study.quirks)).of_slice
+    visible = {
+        v.vertebra: {
+            "stratum": v.stratum,
+            "cnr": round(v.cnr, 2),
+            "gap_px": round(v.gap_px, 2),
+            "slices": v.slices,
+        }
+        for v in study.visibility
+    }
     return {
         "labels": list(study.labels),
         "fractures": [
@@ -71,6 +80,7 @@ def study_truth(study: PhantomStudy, numbering: Numbering | None = None) -> dict
                 "gap_mm": [round(b.gap_mm, 2) for b in f.breaks],
                 "displacement_mm": round(f.displacement_mm, 2),
             }
+            | visible.get(f.vertebra, {})
             for f in study.fractures
         ],
         "boxes": [[numbers[i], *xyxy] for i, xyxy in study.boxes() if i in numbers],

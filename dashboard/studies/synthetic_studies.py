@@ -16,6 +16,7 @@ from core.evaluation.tables.truth import truth_from_parquet
 from core.experiments.cohorts import SHIPPED
 from core.models.bundles import BundleInfo
 from core.phantom.on_demand import CohortSeed, find_cohort_seed, materialise_study
+from core.phantom.recipe import CLASSIC
 from core.system import atomic_files
 from core.types import HuWindow, StudyId, StudyRecord
 from dashboard.session.access import check_allowed
@@ -39,7 +40,8 @@ def cohort_seeds(bundles: Iterable[BundleInfo]) -> dict[str, CohortSeed]:
             if isinstance(entry, dict):
                 seed, studies = entry.get("seed"), entry.get("studies")
                 if isinstance(seed, int) and isinstance(studies, int):
-                    found[cohort.truth_id] = CohortSeed(seed, studies)
+                    recipe = str(entry.get("recipe", CLASSIC.name))
+                    found[cohort.truth_id] = CohortSeed(seed, studies, recipe=recipe)
     return found
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from core.phantom.truth import BOX_MARGIN_MM, MIN_VOXELS, boxes_of
+from core.phantom.truth import BOX_MARGIN_MM, MIN_VOXELS, boxes_by_vertebra, boxes_of
 
 MASKS = arrays(np.uint8, (3, 12, 15), elements=st.sampled_from([0, 0, 0, 2, 6]))
 
@@ -45,3 +45,12 @@ def test_there_is_at_most_one_box_a_slice_and_it_encloses_all_marked_voxels(mask
         assert 0 <= x0 < x1 <= mask.shape[2]
         assert 0 <= y0 < y1 <= mask.shape[1]
         assert (mask[i, y0:y1, x0:x1] > 0).sum() == (mask[i] > 0).sum()
+
+
+def test_two_fractured_vertebrae_on_a_slice_are_two_boxes_if_asked_for_by_vertebra():
+    mask = np.zeros((3, 60, 60), np.uint8)
+    mask[1, 10:14, 10] = 3
+    mask[1, 40:44, 40] = 4
+    mask[2, 40:44, 40] = 4
+    found = boxes_by_vertebra(mask, 1.0)
+    assert found == [(1, (7, 7, 14, 17)), (1, (37, 37, 44, 47)), (2, (37, 37, 44, 47))]
