@@ -66,18 +66,24 @@ def made_slices(recipe: str, count: int, seed: int) -> Slices:
 
 
 def patches(slices: Slices, rng: np.random.Generator, *, blurred: bool) -> torch.Tensor:
-    """One random patch of each slice that shows some bone, float32 (n, 1, SIDE, SIDE)."""
+    """One random patch of each slice, with some bone if possible, float32 (n, 1, SIDE, SIDE)."""
     cut: Slices = []
     for plane in slices:
+        patch = _corner(plane, rng)
         for _ in range(8):
-            y, x = (int(rng.integers(0, n - SIDE + 1)) for n in plane.shape)
-            patch = plane[y : y + SIDE, x : x + SIDE]
             if (patch > 0.1).mean() > 0.01:
                 break
-        patch = patch[:, :: int(rng.choice((-1, 1)))]
-        patch = np.ascontiguousarray(patch)
-        cut.append(cv2.GaussianBlur(patch, (0, 0), BLUR_MM / PIXEL_MM) if blurred else patch)
+            patch = _corner(plane, rng)
+        patch = np.ascontiguousarray(patch[:, :: int(rng.choice((-1, 1)))])
+        if blurred:
+            patch = cv2.GaussianBlur(patch, (0, 0), BLUR_MM / PIXEL_MM).astype(np.float32)
+        cut.append(patch)
     return torch.from_numpy(np.stack(cut)[:, None])
+
+
+def _corner(plane: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    y, x = (int(rng.integers(0, n - SIDE + 1)) for n in plane.shape)
+    return plane[y : y + SIDE, x : x + SIDE]
 
 
 def network() -> nn.Module:
@@ -109,9 +115,9 @@ def trained_auc(
     model.eval()
     held = [*made[1], *real[1]]
     with torch.inference_mode():
-        logits = sum(model(patches(held, rng, blurred=blurred))[:, 0] for _ in range(PATCHES))
+        scores = [model(patches(held, rng, blurred=blurred))[:, 0] for _ in range(PATCHES)]
     truth = [0] * len(made[1]) + [1] * len(real[1])
-    return float(roc_auc_score(truth, logits.numpy()))
+    return float(roc_auc_score(truth, torch.stack(scores).mean(0).numpy()))
 
 
 def main() -> None:

@@ -54,7 +54,8 @@ def read_mask(path: Path) -> NDArray[np.float64]:
     """Sizes of the vertebrae in a NIfTI mask, by its own axes."""
     image = nib.as_closest_canonical(nib.load(path))
     labels = np.asarray(image.dataobj).astype(np.uint8)
-    return measure(labels, tuple(float(v) for v in image.header.get_zooms()[:3]))
+    left, back, up = (float(v) for v in image.header.get_zooms()[:3])
+    return measure(labels, (left, back, up))
 
 
 def person_mask(anatomy: Anatomy, step_mm: float = 1.0) -> NDArray[np.uint8]:
