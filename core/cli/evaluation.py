@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
 
@@ -37,6 +38,18 @@ def evaluate(
         float | None,
         typer.Option(help="Target of the rule, or cost of a miss relative to a false alarm."),
     ] = None,
+    sensitivity: Annotated[
+        float, typer.Option(help="For the rule 'within limits': least sensitivity.")
+    ] = 0.0,
+    precision: Annotated[float, typer.Option(help="For the same rule: least precision.")] = 0.0,
+    alarms: Annotated[
+        float | None,
+        typer.Option(help="For the same rule: most false alarms per 100 studies."),
+    ] = None,
+    prevalence: Annotated[
+        float | None,
+        typer.Option(help="For the rule 'lowest cost': share of fractured where it is used."),
+    ] = None,
     chosen_on: Annotated[
         Path | None,
         typer.Option(help="Predictions of other studies, on which thresholds are chosen."),
@@ -49,8 +62,10 @@ def evaluate(
     """Metrics at slice, vertebra and patient level, with 95 % patient-bootstrap intervals."""
     from core.evaluation.report import ChosenOn, evaluate_scores
     from core.evaluation.report_table import render_report
+    from core.evaluation.thresholds import Limits
 
-    chosen_rule = _rule(rule, asked)
+    limits = Limits(sensitivity, precision, alarms)
+    chosen_rule = replace(_rule(rule, asked), limits=limits, prevalence=prevalence)
     scores, notes = _scores(predictions, pooling)
     other = None
     if chosen_on is not None:

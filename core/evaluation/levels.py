@@ -48,6 +48,7 @@ class LevelReport:
             "threshold": self.operating_point.threshold,
             "threshold_rule": self.operating_point.rule,
             "threshold_asked": self.operating_point.asked,
+            "threshold_shortfall": self.operating_point.shortfall or None,
             "chosen_on": None if self.chosen_on is None else _counts_to_json(self.chosen_on),
             "undefined": self.metrics.undefined,
             "intervals": {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, get_args
 
 import numpy as np
@@ -166,7 +166,9 @@ def evaluate_scores(
         raise _nothing_shared(scores.n_studies, truth.n_studies)
     evaluated = align([scores], truth)
     measured = evaluated.models[0]
-    measuring = Measuring(given, replicates, seed, rule or Rule(), _curves(chosen_on, definition))
+    studies = measured.n_studies if chosen_on is None else chosen_on.scores.n_studies
+    used = replace(rule or Rule(), studies=studies)
+    measuring = Measuring(given, replicates, seed, used, _curves(chosen_on, definition))
     reasons = {
         level: reason
         for level in _LEVELS
@@ -257,6 +259,12 @@ def _note_thresholds(
             f"Thresholds chosen by {rule} on these same studies ({', '.join(chosen)}): figures "
             "at a threshold are optimistic there, and their intervals assume a fixed threshold."
         )
+    for name, level in levels.items():
+        if level.operating_point.shortfall:
+            notes.append(
+                f"No threshold keeps all limits at the {name} level; the nearest reaches "
+                f"{level.operating_point.shortfall}."
+            )
     if other_set:
         notes.append("Thresholds were chosen on another set; chosen_on holds the figures there.")
     default = [name for name, rule in rules.items() if rule == "default"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from typing import Final
 
 import numpy as np
@@ -15,7 +15,7 @@ from core.errors import PredictionsError
 from core.evaluation.confusion import ConfusionCounts
 from core.evaluation.curves import threshold_counts
 from core.evaluation.tables.evaluation_set import LevelItems
-from core.evaluation.thresholds import OperatingPoint, Rule, ThresholdRule, choose_threshold
+from core.evaluation.thresholds import Limits, OperatingPoint, Rule, ThresholdRule, choose_threshold
 from core.types import LevelName
 from dashboard.evaluation.results import BY_KEY, ModelAtLevel, curve, vertebra_curves
 from dashboard.evaluation.view import EvaluationView, RuleName, Thresholds
@@ -26,6 +26,7 @@ RULE_OF: Final[dict[RuleName, ThresholdRule]] = {
     "sensitivity": "target sensitivity",
     "specificity": "target specificity",
     "cost": "lowest cost",
+    "limits": "within limits",
 }
 
 
@@ -96,7 +97,8 @@ def rule_of(view: EvaluationView) -> Rule:
     asked = view.target if view.rule in ("sensitivity", "specificity", "cost") else None
     if asked is not None and view.rule != "cost":
         asked = min(asked, 1.0)
-    return Rule(name, asked)
+    limits = Limits(view.least_recall, view.least_precision, view.most_alarms)
+    return Rule(name, asked, prevalence=view.prevalence, limits=limits)
 
 
 def choose(
@@ -116,6 +118,7 @@ def choose(
     Raises:
         PredictionsError: The rule cannot choose on these studies.
     """
+    rule = replace(rule, studies=on.evaluated.data.truth.n_studies)
     if not by_vertebra:
         point = choose_threshold(curve(on), rule)
         return ChosenThresholds((point.threshold,), (point,), label, same_data)

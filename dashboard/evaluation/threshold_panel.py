@@ -7,6 +7,7 @@ from typing import Final
 
 import streamlit as st
 
+from core.constants import VERTEBRAE
 from core.evaluation.thresholds import RULE_MEANINGS
 from dashboard.evaluation.board.component import threshold_board
 from dashboard.evaluation.comparison import ComparisonTable, has_other_data
@@ -25,6 +26,7 @@ RULE_NAMES: Final[dict[RuleName, str]] = {
     "sensitivity": "Sensitivity ≥",
     "specificity": "Specificity ≥",
     "cost": "Cost FN : FP",
+    "limits": "Within limits",
 }
 
 
@@ -39,6 +41,8 @@ def rule_bar(comparison: ComparisonTable) -> None:
         )  # fmt: skip
         if view.rule in ("sensitivity", "specificity", "cost"):
             _target(view)
+        if view.rule == "limits":
+            _limits(view)
         if comparison.question.knows_vertebrae:
             bound(st.toggle, "by_vertebra", view.by_vertebra, "One for each of C1–C7")
         if has_other_data(comparison):
@@ -109,10 +113,32 @@ def _provenance(comparison: ComparisonTable) -> str:
         parts.append(f"Chosen on {', '.join(others)} and applied to the studies shown.")
     if any(own.same_data for own in chosen):
         parts.append("Chosen on the studies shown, so figures at the threshold are too optimistic.")
+    if "lowest cost" in {own.points[0].rule for own in chosen}:
+        share = evaluation_view().prevalence
+        where = "in the data" if share is None else f"given below, {share:.2%}"
+        parts.append(f"The cost counts fractures as often as {where}.")
+    parts += [
+        f"{name}: no threshold keeps all limits; the nearest reaches {own.points[0].shortfall}."
+        for name, own in comparison.chosen.items()
+        if len(own.points) == 1 and own.points[0].shortfall
+    ]
+    if short := sorted(_out_of_limits(comparison)):
+        parts.append(f"No threshold keeps all limits for {', '.join(short)}: the nearest is used.")
     fallbacks = sorted({vertebra for own in chosen for vertebra in own.fallbacks})
     if fallbacks:
         parts.append(f"Too few fractures for {', '.join(fallbacks)}: the shared threshold is used.")
     return " ".join(parts)
+
+
+def _out_of_limits(comparison: ComparisonTable) -> set[str]:
+    """Vertebrae, with their model, whose own threshold cannot keep the limits."""
+    return {
+        f"{vertebra} of {name}"
+        for name, own in comparison.chosen.items()
+        if len(own.points) == len(VERTEBRAE)
+        for vertebra, point in zip(VERTEBRAE, own.points, strict=True)
+        if point.shortfall
+    }
 
 
 def _target(view: EvaluationView) -> None:
@@ -125,6 +151,18 @@ def _target(view: EvaluationView) -> None:
         st.number_input, "target", float(view.target), label, 0.01, highest, step=step,
         format=digits, convert=float, width=190,
     )  # fmt: skip
+
+
+def _limits(view: EvaluationView) -> None:
+    for field, label, value, highest, step in (
+        ("least_recall", "Sensitivity ≥", view.least_recall, 1.0, 0.01),
+        ("least_precision", "Precision ≥", view.least_precision, 1.0, 0.01),
+        ("most_alarms", "Alarms per 100 studies ≤", view.most_alarms, None, 1.0),
+    ):
+        bound(
+            st.number_input, field, value, label, 0.0 if highest else 0.01, highest, step=step,
+            format="%.2f", width=190, placeholder="any",
+        )  # fmt: skip
 
 
 def _rule_changed() -> None:

@@ -13,7 +13,7 @@ from core.evaluation.wrong_calls import ErrorKind
 from core.inference.aggregation import POOLINGS, Pooling
 from core.types import LevelName
 
-RuleName = Literal["f1", "youden", "sensitivity", "specificity", "cost"]
+RuleName = Literal["f1", "youden", "sensitivity", "specificity", "cost", "limits"]
 RULES: Final[tuple[RuleName, ...]] = get_args(RuleName)
 LEVELS: Final[tuple[LevelName, ...]] = ("patient", "vertebra", "slice", "presence")
 Definition = Literal["visible", "boxed"]
@@ -39,6 +39,9 @@ class EvaluationView:
         rule: Threshold rule, used until the user moves a threshold.
         target: Sensitivity or specificity to reach, or the cost of a missed fracture in false
             alarms.
+        least_recall: For the rule "limits", least sensitivity.
+        least_precision: For the same rule.
+        most_alarms: For the same rule, false alarms per 100 studies; None for no limit.
         same_data: Choose thresholds on the data shown instead of other data.
         by_vertebra: One threshold for each of C1..C7 instead of one for all.
         focus: Id of the active model, whose threshold the sliders move; "" for the first.
@@ -58,6 +61,9 @@ class EvaluationView:
     without: tuple[str, ...] = ()
     rule: RuleName = "f1"
     target: float = 0.95
+    least_recall: float = 0.9
+    least_precision: float = 0.5
+    most_alarms: float | None = None
     same_data: bool = False
     by_vertebra: bool = False
     focus: str = ""
@@ -123,6 +129,11 @@ def _share(text: str) -> float | None:
     return value if value is not None and 0 < value < 1 else None
 
 
+def _share_or_end(text: str) -> float | None:
+    value = _number(text)
+    return value if value is not None and 0 <= value <= 1 else None
+
+
 def _fold(text: str) -> int | None:
     return int(text) if text.isdecimal() and len(text) < 4 else None
 
@@ -173,6 +184,9 @@ _WRITE: Final[dict[str, Callable[[Any], str]]] = {
     "without": _list,
     "spacing": lambda ends: f"{ends[0]!r}..{ends[1]!r}",
     "target": repr,
+    "least_recall": repr,
+    "least_precision": repr,
+    "most_alarms": repr,
     "prevalence": repr,
     "same_data": lambda _: "1",
     "by_vertebra": lambda _: "1",
@@ -190,6 +204,9 @@ READ: Final[dict[str, Callable[[str], Any]]] = {
     "without": _flags,
     "rule": _one_of(RULES),
     "target": _positive,
+    "least_recall": _share_or_end,
+    "least_precision": _share_or_end,
+    "most_alarms": _positive,
     "same_data": _yes,
     "by_vertebra": _yes,
     "focus": lambda text: text or None,
@@ -211,6 +228,9 @@ KNOWN: Final[dict[str, str]] = {
     "without": f"the flags are {', '.join(flag.column for flag in FLAGS)}",
     "rule": f"the rules are {', '.join(RULES)}",
     "target": "a target is a number above 0",
+    "least_recall": "a sensitivity is a number from 0 to 1",
+    "least_precision": "a precision is a number from 0 to 1",
+    "most_alarms": "a limit on false alarms is a number above 0",
     "same_data": "only 1 chooses on the studies shown",
     "by_vertebra": "only 1 sets one threshold per vertebra",
     "focus": "there is no such model",

@@ -114,6 +114,21 @@ def test_a_link_restores_level_rule_thresholds_and_filter(place):
 
 
 @pytest.mark.slow
+def test_limits_that_no_threshold_keeps_name_the_nearest(place):
+    app = open_evaluation(rule="limits", least_recall="0.5", least_precision="0.1")
+    assert not any("keeps all limits" in caption.value for caption in app.caption)
+    app.number_input(key="ev_least_recall").set_value(1.0).run()
+    app.number_input(key="ev_least_precision").set_value(1.0).run()
+    said = next(c.value for c in app.caption if "keeps all limits" in c.value)
+    assert NAMES[0].replace("_", r"\_") in said or NAMES[0] in said
+    assert "the nearest reaches sensitivity" in said
+    assert (app.query_params["least_recall"], app.query_params["rule"]) == ("1.0", "limits")
+    app.number_input(key="ev_most_alarms").set_value(2.0).run()
+    assert "false alarms per 100 studies" in next(
+        c.value for c in app.caption if "keeps all limits" in c.value
+    )
+
+
 @pytest.mark.parametrize("level", ["slice", "presence"])
 def test_slices_are_judged_by_masks_or_by_boxes(place, level):
     app = open_evaluation(level=level)
@@ -237,6 +252,7 @@ WRONG = {
     "data": ["nowhere"], "models": ["bundle.none", f"bundle.{NAMES[0]},bundle.none"],
     "level": ["body"], "definition": ["x"], "pooling": ["sum"], "vertebra": ["C0"],
     "fold": ["x", "-1"], "spacing": ["2..1", "1"], "without": ["flag_none"], "rule": ["best"],
+    "least_recall": ["1.2", "x"], "least_precision": ["-1"], "most_alarms": ["0"],
     "target": ["0", "x"], "same_data": ["0"], "by_vertebra": ["yes"], "focus": ["bundle.none"],
     "moved": ["bundle.none*0.5", f"bundle.{NAMES[0]}*1.5", f"bundle.{NAMES[0]}*0.1_0.2"],
     "prevalence": ["0", "1.5"], "errors": ["some"],

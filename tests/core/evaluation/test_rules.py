@@ -20,7 +20,7 @@ from core.evaluation.tables.cohort_filter import (
     read_study_facts,
 )
 from core.evaluation.tables.evaluation_set import align
-from core.evaluation.thresholds import Rule, choose_threshold
+from core.evaluation.thresholds import Limits, Rule, choose_threshold
 from core.inference.aggregation import POOLINGS
 from tests.core.evaluation.made_cohort import cohort, model, table
 
@@ -194,3 +194,66 @@ def test_facts_come_from_the_index(tmp_path):
         read_study_facts(tmp_path / "studies.parquet")
     with pytest.raises(DataRootError, match="does not exist"):
         read_study_facts(tmp_path / "none.parquet")
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.booleans()), min_size=1, max_size=30),
+    st.floats(0, 1), st.floats(0, 1), st.none() | st.floats(0, 60),
+)  # fmt: skip
+def test_limits_hold_at_the_best_f1_or_the_nearest_threshold_is_named(items, a, b, alarms):
+    scores = np.array([score / 9 for score, _ in items] + [0.2, 0.7])
+    truth = np.array([label for _, label in items] + [True, False])
+    curve = threshold_counts(scores, truth)
+    point = choose_threshold(curve, Rule("within limits", limits=Limits(a, b, alarms)))
+    allowed = np.inf if alarms is None else alarms / 100
+
+    def short(threshold: float) -> float:
+        found = curve.at(threshold)
+        rate = found.false_positives / len(scores)
+        return max(a - found.recall, b - found.precision, rate - allowed)
+
+    within = [cut for cut in curve.thresholds if short(cut) <= 1e-9]
+    if within:
+        assert point.shortfall == ""
+        assert short(point.threshold) <= 1e-9
+        best = max(curve.at(cut).f1 for cut in within)
+        assert curve.at(point.threshold).f1 == pytest.approx(best, abs=1e-12)
+    else:
+        assert short(point.threshold) == min(short(cut) for cut in curve.thresholds)
+        assert f"sensitivity {curve.at(point.threshold).recall:.3f}" in point.shortfall
+
+
+def test_false_alarms_are_counted_per_study_not_per_vertebra():
+    # Seven vertebrae of two studies; cuts falling: 1, 2, 3 false alarms after the one fracture.
+    curve = threshold_counts([0.9, 0.8, 0.7, 0.6, *[0.1] * 10], [1, 0, 0, 0, *[0] * 10])
+    limits = Limits(alarms=100.0)
+    point = choose_threshold(curve, Rule("within limits", limits=limits, studies=2))
+    assert (point.threshold, point.shortfall) == (0.9, "")
+    strict = Limits(sensitivity=1.0, precision=1.0, alarms=0.0)
+    worse = threshold_counts([0.9, 0.8, 0.7], [0, 1, 0])
+    found = choose_threshold(worse, Rule("within limits", limits=strict, studies=1))
+    assert found.shortfall == (
+        "sensitivity 1.000, precision 0.500, 100.0 false alarms per 100 studies"
+    )
+
+
+def test_the_cost_counts_positives_as_often_as_they_will_come():
+    # Two of four are fractured here; where one of a hundred is, a false alarm weighs 99 times more.
+    curve = threshold_counts([0.9, 0.6, 0.4, 0.1], [1, 0, 1, 0])
+    for share in (0.01, 0.3, 0.5, 0.9):
+        point = choose_threshold(curve, Rule("lowest cost", 3.0, prevalence=share))
+        cuts = [*curve.thresholds, 1.0]
+        cost = [
+            3.0 * share * (1 - curve.at(cut).recall) + (1 - share) * (1 - curve.at(cut).specificity)
+            for cut in cuts
+        ]
+        assert cost[cuts.index(point.threshold) if point.threshold in cuts else -1] == min(cost)
+    data = choose_threshold(curve, Rule("lowest cost", 3.0))
+    assert choose_threshold(curve, Rule("lowest cost", 3.0, prevalence=0.5)) == data
+
+
+@pytest.mark.parametrize("values", [(1.2, 0.0, None), (0.0, -0.1, None), (0.0, 0.0, -1.0)])
+def test_limits_that_nothing_can_keep_are_refused(values):
+    with pytest.raises(PredictionsError, match="from 0"):
+        Limits(*values)
