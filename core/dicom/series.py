@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -72,6 +72,42 @@ def read_series(
             hu = _read_pixels(placement, grid, pool, progress)
     logger.info("Read %d slices of %d x %d pixels.", *hu.shape)
     return placed_volume(placement, grid, hu, [*notes, *_notes(placement)])
+
+
+def read_one_slice(folder: Path, choose: Callable[[CTVolume], int]) -> tuple[CTVolume, int]:
+    """Read the headers of a series as `read_series` does, but the pixels of one slice alone.
+
+    A series that is stored in sagittal or coronal slices is decoded whole.
+
+    Args:
+        folder: As for `read_series`.
+        choose: Returns the index of the slice, from the series without pixels.
+
+    Returns:
+        The series, int16 HU (z, y, x) with 0 outside the slice, and the index of the slice.
+
+    Raises:
+        DicomSeriesError: As `read_series`, or there is no slice of this index.
+    """
+    with _naming(folder):
+        placement, notes = _placed(folder, list_files(folder), None)
+        grid = volume_grid(placement)
+        # Untouched pages of zeros take no memory.
+        hu = np.zeros(grid.shape, np.int16)
+        volume = placed_volume(placement, grid, hu, [*notes, *_notes(placement)])
+        index = choose(volume)
+        if not 0 <= index < volume.n_slices:
+            raise DicomSeriesError(
+                folder,
+                f"it has {volume.n_slices} slices, but slice {index} was asked for",
+                "predict the study again",
+            )
+        for k, plane in enumerate(to_file_order(hu, placement.axes)):
+            if np.may_share_memory(plane, hu[index]):
+                shift = None if placement.shift_px is None else placement.shift_px[k]
+                _read_straight(placement.headers[k], plane, shift)
+        hu.flags.writeable = False
+    return volume, index
 
 
 def place_series(folder: Path) -> tuple[Placement, list[str]]:

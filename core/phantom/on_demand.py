@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 import uuid
 from collections.abc import Iterable
@@ -15,6 +16,7 @@ from core.phantom.cohort import cohort_uids
 from core.phantom.recipe import DEFAULT_RECIPE
 from core.phantom.study import make_study
 from core.phantom.writer import write_study
+from core.types import StudyRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,11 @@ def materialise_study(study_id: str, cohorts: Iterable[CohortSeed], out: Path) -
     )
     try:
         write_study(study, scratch, study_id)
+        # The images come last, for they say that the study is complete.
+        for file in sorted(path for path in scratch.glob("*/*") if path.is_file()):
+            kept = out / file.relative_to(scratch)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            file.replace(kept)
         target.parent.mkdir(parents=True, exist_ok=True)
         # The rename fails if another caller was first; its copy is equal.
         with contextlib.suppress(OSError):
@@ -97,6 +104,30 @@ def materialise_study(study_id: str, cohorts: Iterable[CohortSeed], out: Path) -
     if not target.is_dir():
         raise StorageError(f"Cannot write {target}; check the permissions of the folder.")
     return target
+
+
+def made_record(folder: Path) -> StudyRecord:
+    """Record of a study that `materialise_study` made, with its truth, boxes and mask.
+
+    Args:
+        folder: Folder of its DICOM files.
+
+    Returns:
+        Without truth, boxes and mask where an earlier version, which did not keep them, made it.
+    """
+    study_id, out = folder.name, folder.parent.parent
+    try:
+        truth = json.loads((out / "phantom_truth" / f"{study_id}.json").read_text())
+        labels = tuple(bool(value) for value in truth["labels"])
+        boxes = tuple(
+            (int(number), (float(x0), float(y0), float(x1), float(y1)))
+            for number, x0, y0, x1, y1 in truth["boxes"]
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return StudyRecord(study_id, folder, names=(study_id,))
+    mask = out / "segmentations" / f"{study_id}.nii"
+    kept = mask if mask.is_file() else None
+    return StudyRecord(study_id, folder, labels, boxes, kept, (study_id,))
 
 
 @lru_cache(maxsize=8)

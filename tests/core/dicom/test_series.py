@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from pydicom.pixels.processing import apply_modality_lut
 
 from core.dicom import series
-from core.dicom.series import read_series
+from core.dicom.series import read_one_slice, read_series
 from core.errors import DicomSeriesError
 from tests.core.dicom.dicom_factory import SYNTAXES, made_hu, write_ct_series
+from tests.core.dicom.turned_series import ORDERS, write_turned
 
 OBLIQUE = (0.9602, 0.2793, 0.0, -0.2402, 0.8257, 0.5103)
 
@@ -265,3 +266,29 @@ def test_no_patient_text_in_logs_or_errors(tmp_path, caplog):
     for text in (caplog.text, str(caught.value)):
         assert "Made^Up" not in text
         assert "MADE-UP" not in text
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_one_slice_alone_is_that_of_the_series(tmp_path, reverse):
+    hu = made_hu(n=9)
+    z_mm = [100.0 - 2 * k for k in range(9)]
+    write_ct_series(tmp_path / "s", hu, z_mm=z_mm[::-1] if reverse else z_mm)
+    whole = read_series(tmp_path / "s")
+    found, index = read_one_slice(tmp_path / "s", lambda volume: volume.n_slices // 2 + 1)
+    assert index == 5
+    np.testing.assert_array_equal(found.hu[5], whole.hu[5])
+    assert not found.hu[[0, 1, 2, 3, 4, 6, 7, 8]].any()
+    assert found.affine == pytest.approx(whole.affine)
+    assert found.instance_numbers == whole.instance_numbers
+    with pytest.raises(DicomSeriesError, match="9 slices, but slice 9 was asked for"):
+        read_one_slice(tmp_path / "s", lambda volume: 9)
+
+
+@pytest.mark.parametrize("order", ORDERS[::5])
+def test_one_slice_of_a_turned_series_is_that_of_the_series(tmp_path, order):
+    hu = made_hu(n=9, rows=9, cols=9)
+    affine = np.array([[0, 0, 0.7, 0], [0, 0.6, 0, 0], [-2.0, 0, 0, 40], [0, 0, 0, 1]])
+    write_turned(tmp_path / "s", hu, affine, order)
+    whole = read_series(tmp_path / "s")
+    found, _ = read_one_slice(tmp_path / "s", lambda volume: 2)
+    np.testing.assert_array_equal(found.hu[2], whole.hu[2])

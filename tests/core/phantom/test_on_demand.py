@@ -5,10 +5,16 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from core.dataset.rsna import read_studies
 from core.dicom.series import read_series
 from core.errors import DataRootError, StorageError
 from core.phantom.cohort import cohort_uids, write_cohort
-from core.phantom.on_demand import CohortSeed, find_cohort_seed, materialise_study
+from core.phantom.on_demand import (
+    CohortSeed,
+    find_cohort_seed,
+    made_record,
+    materialise_study,
+)
 
 SEED = CohortSeed(seed=5, studies=2, matrix=64)
 
@@ -39,7 +45,22 @@ def test_a_study_that_is_there_is_left_alone_and_nothing_else_stays(tmp_path):
     stamps = {file: file.stat().st_mtime_ns for file in first.iterdir()}
     materialise_study(uid, [], tmp_path)
     assert {file: file.stat().st_mtime_ns for file in first.iterdir()} == stamps
-    assert [entry.name for entry in tmp_path.iterdir()] == ["train_images"]
+    kinds = {"train_images", "segmentations", "fracture_masks", "phantom_truth"}
+    assert {entry.name for entry in tmp_path.iterdir()} <= kinds
+    assert all(entry.name.split(".nii")[0].removesuffix(".json") == uid
+               for kind in tmp_path.iterdir() for entry in kind.iterdir())  # fmt: skip
+    # An earlier version kept the images alone.
+    (tmp_path / "phantom_truth" / f"{uid}.json").unlink()
+    assert made_record(materialise_study(uid, [], tmp_path)).fractured is None
+
+
+def test_the_record_of_a_study_made_again_is_that_of_the_cohort(cohort, tmp_path):
+    for uid in cohort_uids(studies=2, seed=5, matrix=64):
+        made = made_record(materialise_study(uid, [SEED], tmp_path))
+        (original,) = (one for one in read_studies(cohort) if one.study_id == uid)
+        assert (made.study_id, made.names) == (original.study_id, original.names)
+        assert (made.fractured, made.boxes) == (original.fractured, original.boxes)
+        assert made.mask_file.read_bytes() == original.mask_file.read_bytes()
 
 
 def test_a_study_of_no_cohort_is_refused_with_the_remedy(tmp_path):
