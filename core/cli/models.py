@@ -46,7 +46,7 @@ def predict(
 
 @app.command()
 def demo(jobs: Jobs = None) -> None:
-    """Prepare the embedded synthetic cohort that `make run` shows."""
+    """Prepare the demo cohort, the synthetic studies that `make run` shows."""
     from core.phantom.demo_cohort import prepare_demo
 
     with progress_bar("demo studies", "study") as progress:

@@ -18,6 +18,7 @@ from core.visualization.colors import BONE_COLOR, SUSPICION
 from core.visualization.film import turntable_frames, write_film
 from core.visualization.html_page import scene_page
 from core.visualization.mesh_files import glb_bytes, stl_bytes
+from core.visualization.plotter import SceneLook
 from core.visualization.scene import (
     SceneInfo,
     scene_info,
@@ -77,9 +78,17 @@ def export_scene(
     written.append(f"{out / 'spine_3d.html'}: the scene, opens in any browser")
     if film is not None:
         path = out / f"turntable.{film}"
-        write_film(path, list(turntable_frames(parts, shown_colors(info))))
+        write_film(path, list(turntable_frames(parts, film_look(info))))
         written.append(f"{path}: once around the neck")
     return written
+
+
+def film_look(info: SceneInfo) -> SceneLook:
+    """Look of a film: names, fracture lines and boxes over the vertebrae."""
+    return SceneLook(
+        shown_colors(info), names=True, true_boxes=info.true_boxes,
+        predicted_boxes=info.predicted_boxes,
+    )  # fmt: skip
 
 
 def shown_colors(info: SceneInfo) -> dict[str, str]:

@@ -11,20 +11,25 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.ImageColor import getrgb
 
 from core.errors import SceneError
 from core.system import atomic_files
 from core.types import Progress
+from core.visualization.colors import BONE_COLOR, DATA_COLORS, SUSPICION, VERTEBRA_COLORS
 from core.visualization.plotter import SIZE, SceneLook, look_from, picture_of, scene_plotter
 from core.visualization.scene_surfaces import SceneParts, read_parts
 
 FRAMES: Final = 36
 FRAMES_PER_SECOND: Final = 12
+_SAMPLED: Final = 6
+"""Frames that the palette of a GIF is chosen from."""
+_KEPT: Final = (*DATA_COLORS.values(), *VERTEBRA_COLORS.values(), SUSPICION, BONE_COLOR, "#FFFFFF")
 
 
 def turntable_frames(
     parts: SceneParts,
-    colors: Mapping[str, str],
+    look: SceneLook,
     *,
     frames: int = FRAMES,
     size: tuple[int, int] = SIZE,
@@ -33,7 +38,7 @@ def turntable_frames(
 
     Args:
         parts: The surfaces.
-        colors: "#RRGGBB" by the name of the vertebra.
+        look: Colours and what is shown.
         frames: How many.
         size: Width and height in pixels.
 
@@ -43,7 +48,7 @@ def turntable_frames(
     Raises:
         SceneError: This machine cannot draw off-screen, or there is nothing to draw.
     """
-    plotter = scene_plotter(parts, SceneLook(colors), size=size)
+    plotter = scene_plotter(parts, look, size=size)
     try:
         for k in range(frames):
             look_from(plotter, parts, 360.0 * k / frames)
@@ -56,7 +61,7 @@ def draw_film(request: Mapping[str, Any], progress: Progress) -> None:
     """Write a film of kept surfaces; a task for `core.system.sandbox`: VTK needs a main thread.
 
     Args:
-        request: "surfaces" and "out", paths; "colors", "#RRGGBB" by the name of the vertebra.
+        request: "surfaces" and "out", paths; "look", as by `SceneLook.to_json`.
         progress: Not reported to.
 
     Raises:
@@ -64,7 +69,8 @@ def draw_film(request: Mapping[str, Any], progress: Progress) -> None:
         StorageError: The file cannot be written.
     """
     del progress
-    frames = turntable_frames(read_parts(Path(request["surfaces"])), request["colors"])
+    look = SceneLook.from_json(request["look"])
+    frames = turntable_frames(read_parts(Path(request["surfaces"])), look)
     write_film(Path(request["out"]), list(frames))
 
 
@@ -75,8 +81,8 @@ def gif_bytes(frames: list[NDArray[np.uint8]]) -> bytes:
         frames: uint8 (height, width, 3), RGB.
     """
     # One palette for all frames, or the background flickers.
-    first = Image.fromarray(frames[0]).quantize(128, method=Image.Quantize.MEDIANCUT)
-    pictures = [Image.fromarray(frame).quantize(palette=first, dither=Image.Dither.NONE)
+    palette = _palette(frames)
+    pictures = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE)
                 for frame in frames]  # fmt: skip
     stream = io.BytesIO()
     pictures[0].save(
@@ -84,6 +90,21 @@ def gif_bytes(frames: list[NDArray[np.uint8]]) -> bytes:
         duration=round(1000 / FRAMES_PER_SECOND),
     )  # fmt: skip
     return stream.getvalue()
+
+
+def _palette(frames: list[NDArray[np.uint8]]) -> Image.Image:
+    """A palette for all frames, in which the colours of lines, boxes and names keep a place.
+
+    They cover so few pixels that the frames alone would leave them out.
+    """
+    step = max(len(frames) // _SAMPLED, 1)
+    sample = Image.fromarray(np.concatenate(frames[::step]))
+    rest = 256 - len(_KEPT)
+    found = sample.quantize(rest, method=Image.Quantize.MEDIANCUT).getpalette() or []
+    colors = [*found[: 3 * rest], *(value for color in _KEPT for value in getrgb(color))]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(colors)
+    return palette
 
 
 def write_film(path: Path, frames: list[NDArray[np.uint8]]) -> None:

@@ -13,7 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import SceneError
-from core.visualization.colors import PREDICTED_BOX_COLOR, TRUE_BOX_COLOR
+from core.visualization.colors import (
+    PREDICTED_BOX_COLOR,
+    TRUE_BOX_COLOR,
+    TRUE_LINE_COLOR,
+    UNKNOWN_COLOR,
+    VERTEBRA_COLORS,
+)
 from core.visualization.packing import vertex_normals
 from core.visualization.planes import CtPlane
 from core.visualization.scene_surfaces import SceneParts
@@ -24,12 +30,13 @@ if TYPE_CHECKING:
 
 SIZE: Final = (448, 560)
 """Width and height in pixels."""
-LINE_COLOR: Final = "#F2187B"
 NEUTRAL_BONE: Final = "#CFC9BC"
 REST_COLOR: Final = "#D8D2C4"
 REST_OPACITY: Final = 0.16
 PLANE_OPACITY: Final = 0.7
 """A vertebra that the plane crosses stays visible."""
+_IN_FRONT: Final = -66_000
+"""Shift in units of the depth buffer that is larger than any scene is deep."""
 _BACKGROUND: Final = ("#0B1825", "#2A4258")
 _VIEW_ANGLE_DEG: Final = 26.0
 _EDGES: Final = ((0, 1), (1, 2), (2, 3), (3, 0), (4, 5), (5, 6), (6, 7), (7, 4),
@@ -106,7 +113,8 @@ def scene_plotter(
     for name, surface in parts.vertebrae.items():
         _add(plotter, surface, color=look.colors.get(name, NEUTRAL_BONE), specular=0.2)
     for surface in parts.fractures.values():
-        _add(plotter, surface, color=LINE_COLOR, lighting=False)
+        # They are inside the bone, which would hide them.
+        _in_front(_add(plotter, surface, color=TRUE_LINE_COLOR, lighting=False))
     if look.rest and parts.rest is not None:
         _add(plotter, parts.rest, color=REST_COLOR, opacity=REST_OPACITY)
     for plane in look.planes:
@@ -116,13 +124,14 @@ def scene_plotter(
         (TRUE_BOX_COLOR, look.true_boxes), (PREDICTED_BOX_COLOR, look.predicted_boxes)
     ):  # fmt: skip
         for corners in boxes:
-            plotter.add_mesh(_edges(corners), color=color, line_width=3, lighting=False)
-    if look.names:
-        centers = np.array([surface.center for surface in parts.vertebrae.values()])
+            edges = plotter.add_mesh(_edges(corners), color=color, line_width=3, lighting=False)
+            _in_front(edges)
+    for name, surface in parts.vertebrae.items() if look.names else ():
         plotter.add_point_labels(
-            centers, list(parts.vertebrae), show_points=False, always_visible=True,
-            font_size=16, shape=None, text_color="white",
-        )  # fmt: skip
+                np.array([surface.center]), [name], show_points=False, always_visible=True,
+                font_size=13, bold=True, text_color="white", shape="rounded_rect", margin=3,
+                shape_color=VERTEBRA_COLORS.get(name, UNKNOWN_COLOR), shape_opacity=1.0,
+            )  # fmt: skip
     look_from(plotter, parts, 0.0)
     return plotter
 
@@ -174,8 +183,16 @@ def surface_mesh(surface: Surface) -> pv.PolyData:
     return mesh
 
 
-def _add(plotter: pv.Plotter, surface: Surface, **look: Any) -> None:  # noqa: ANN401 - pyvista's own
-    plotter.add_mesh(surface_mesh(surface), smooth_shading=True, **look)
+def _add(plotter: pv.Plotter, surface: Surface, **look: Any) -> pv.Actor:  # noqa: ANN401 - pyvista's own
+    return plotter.add_mesh(surface_mesh(surface), smooth_shading=True, **look)
+
+
+def _in_front(actor: pv.Actor) -> None:
+    """Draw an actor in front of everything, wherever it is."""
+    mapper: Any = actor.mapper
+    mapper.SetResolveCoincidentTopologyToPolygonOffset()
+    mapper.SetRelativeCoincidentTopologyPolygonOffsetParameters(0, _IN_FRONT)
+    mapper.SetRelativeCoincidentTopologyLineOffsetParameters(0, _IN_FRONT)
 
 
 def _textured(plane: CtPlane) -> tuple[pv.PolyData, pv.Texture]:

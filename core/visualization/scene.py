@@ -20,7 +20,7 @@ from core.dataset.true_boxes import boxes_on_volume
 from core.inference.study_scores import StudyScores
 from core.types import CTVolume, StudyRecord
 from core.visualization.boxes import Corners, join_boxes
-from core.visualization.colors import UNKNOWN_COLOR, VERTEBRA_COLORS
+from core.visualization.colors import DATA_COLORS, UNKNOWN_COLOR, VERTEBRA_COLORS
 from core.visualization.labels import VertebraLabels, labels_from_presence
 from core.visualization.scene_surfaces import (
     PackedParts,
@@ -118,6 +118,7 @@ class SceneInfo:
             "threshold": round(self.threshold, 4),
             "absent": list(self.absent),
             "synthetic": self.synthetic,
+            "colors": DATA_COLORS,
         }
 
     def with_parts(self, parts: SceneParts) -> SceneInfo:

@@ -53,7 +53,7 @@ def curve_section(comparison: ComparisonTable, slots: Slots) -> None:
             "Up and to the right is better; the dotted line is chance.",
         )
         slots.places["precision"] = _chart("ev_pr", pr_figure, curves, "Precision–recall curves")
-    title("Confusion matrix", "Shares of each row; amber cells are errors.")
+    title("Confusion matrix", "Shares of each row; red cells are errors.")
     slots.places["confusion"] = st.empty()
     title(
         "At the threshold",

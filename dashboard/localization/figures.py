@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from core.evaluation.detection.groups import BoxGroup
 from core.evaluation.detection.report import DetectionReport
-from core.visualization.colors import SUSPICION, VERTEBRA_COLORS
+from core.visualization.colors import MEASURE_COLOR, VERTEBRA_COLORS
 from dashboard.widgets.palette import CURRENT, NEUTRAL, with_alpha
 from dashboard.widgets.plot_area import LOW, lay_out
 
@@ -32,7 +32,7 @@ def iou_histogram(report: DetectionReport) -> go.Figure:
                 hovertemplate="no overlap: %{y} boxes<extra></extra>",
             ),
             go.Bar(
-                x=(_BINS[:-1] + _BINS[1:]) / 2, y=counts, width=0.046, marker_color=SUSPICION,
+                x=(_BINS[:-1] + _BINS[1:]) / 2, y=counts, width=0.046, marker_color=MEASURE_COLOR,
                 hovertemplate="IoU %{x:.2f}: %{y} boxes<extra></extra>",
             ),
         ]
@@ -56,7 +56,7 @@ def froc_figure(report: DetectionReport) -> go.Figure:
     """FROC: sensitivity against false marks per study, for boxes and for whole fractures."""
     figure = go.Figure()
     for name, curve, color, dash in (
-        ("boxes on slices", report.froc_boxes, SUSPICION, "solid"),
+        ("boxes on slices", report.froc_boxes, MEASURE_COLOR, "solid"),
         ("fractures (tracks)", report.froc_fractures, CURRENT, "dash"),
     ):
         rate = np.clip(curve.false_per_study, 0.05, None)
@@ -96,7 +96,7 @@ def group_figure(groups: Sequence[BoxGroup], title: str) -> go.Figure:
     figure = go.Figure(
         go.Bar(
             x=[group.counted_iou for group in ordered], y=names, orientation="h",
-            marker_color=[VERTEBRA_COLORS.get(group.name, SUSPICION) for group in ordered],
+            marker_color=[VERTEBRA_COLORS.get(group.name, MEASURE_COLOR) for group in ordered],
             text=[f"n {group.boxes} · found {group.sensitivity:.0%}" for group in ordered],
             textposition="outside", cliponaxis=False,
             hovertemplate="%{y}: overlap %{x:.2f}<extra></extra>",

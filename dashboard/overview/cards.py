@@ -20,9 +20,10 @@ from dashboard.studies.bundle_figures import (
     trained_on_synthetic,
 )
 from dashboard.studies.cohort import CurrentDataSet, all_bundles
-from dashboard.studies.current_set import cohort_title, current_cohort
+from dashboard.studies.current_set import current_cohort, current_set
+from dashboard.studies.data_sets import title_of
 from dashboard.tour.bar import tour_start
-from dashboard.widgets.frame import cohort_name, draw
+from dashboard.widgets.frame import draw
 from dashboard.widgets.html_table import html_table
 from dashboard.widgets.notices import show_error
 
@@ -60,7 +61,7 @@ def data_set_card() -> None:
     except DataRootError as error:
         show_error(error, icon=":material/database_off:")
         return
-    st.html(_no_data_set() if cohort is None else _data_set(cohort, cohort_title()))
+    st.html(_no_data_set() if cohort is None else _data_set(cohort))
 
 
 def next_steps() -> None:
@@ -111,8 +112,8 @@ def project_results_card() -> None:
     )
 
 
-def _data_set(cohort: CurrentDataSet, title: str | None) -> str:
-    """HTML of the data set card; `title` names a data set other than the one in use."""
+def _data_set(cohort: CurrentDataSet) -> str:
+    """HTML of the data set card."""
     labelled = cohort.n_labelled
     share = f"{100 * cohort.n_fractured / labelled:.0f} %" if labelled else "–"
     slices = "–" if cohort.n_slices is None else f"{cohort.n_slices:,}"
@@ -127,10 +128,11 @@ def _data_set(cohort: CurrentDataSet, title: str | None) -> str:
     warning, onward = "", "Chosen on the Dataset page."
     if cohort.synthetic:
         warning = f'<p class="lab-warning" role="note">{escape(SYNTHETIC_WARNING)}</p>'
-    if not title:
+    choice = current_set()
+    if choice is None or choice.in_use:
         onward = "To use another data set: <code>RSNA_ROOT=/data make run</code>."
     return (
-        f'<section class="lab-card"><h2>Data set in use: {escape(title or cohort_name(cohort))}'
+        f'<section class="lab-card"><h2>Data set in use: {escape(title_of(cohort.root))}'
         f'</h2><dl class="lab-figures">{figures}</dl>{warning}'
         f'<p class="lab-muted">{onward}</p></section>'
     )
@@ -139,8 +141,9 @@ def _data_set(cohort: CurrentDataSet, title: str | None) -> str:
 def _no_data_set() -> str:
     return (
         '<section class="lab-card"><h2>No data set yet</h2><p class="lab-muted"><code>make run'
-        "</code> prepares a synthetic cohort before it opens the dashboard; <code>python -m core "
-        "demo</code> does only that. <code>RSNA_ROOT=/data make run</code> uses the RSNA 2022 set."
+        "</code> prepares the demo cohort of synthetic studies before it opens the dashboard; "
+        "<code>python -m core demo</code> does only that. <code>RSNA_ROOT=/data make run</code> "
+        "uses the RSNA 2022 set."
         "</p></section>"
     )
 

@@ -8,7 +8,7 @@ from html import escape
 from typing import Final
 
 from core.constants import VERTEBRAE
-from core.visualization.colors import SUSPICION, VERTEBRA_COLORS
+from core.visualization.colors import MEASURE_COLOR, SUSPICION, VERTEBRA_COLORS
 
 _COLORS: Final = tuple(VERTEBRA_COLORS.values())
 
@@ -101,7 +101,7 @@ def _window() -> str:
     )
     return (
         '<path class="lab-axis" d="M30 18 V92 H172"/>'
-        f'<path d="M30 92 H72 L128 24 H170" fill="none" stroke="{SUSPICION}" stroke-width="3" '
+        f'<path d="M30 92 H72 L128 24 H170" fill="none" stroke="{MEASURE_COLOR}" stroke-width="3" '
         'stroke-linejoin="round"/>'
         '<path class="lab-dash" d="M72 92 V18 M128 92 V18"/>'
         f'{greys}<text x="176" y="96" class="lab-svg-text">HU</text>'

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from core.preprocessing.noise_reduction import NoiseResult
-from core.visualization.colors import SUSPICION
+from core.visualization.colors import MEASURE_COLOR
 from dashboard.widgets.palette import CURRENT, NEUTRAL
 from dashboard.widgets.plot_area import style_chart
 
@@ -31,8 +31,8 @@ def noise_histogram(result: NoiseResult) -> go.Figure:
     )
     for start in result.starts:
         figure.add_vline(
-            x=start - 0.5, line={"color": SUSPICION, "width": 2},
-            annotation={"text": f"{start}", "font": {"size": 11, "color": SUSPICION}},
+            x=start - 0.5, line={"color": MEASURE_COLOR, "width": 2},
+            annotation={"text": f"{start}", "font": {"size": 11, "color": MEASURE_COLOR}},
             annotation_position="top right",
         )  # fmt: skip
     if len(result.means) > 2:

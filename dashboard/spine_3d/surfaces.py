@@ -15,7 +15,7 @@ from core.inference.boxes.tracks import boxes_3d
 from core.system.process_limits import Limits
 from core.system.sandbox import ConfinedWorker
 from core.visualization.boxes import Corners, place_tracks
-from core.visualization.export import shown_colors
+from core.visualization.export import film_look
 from core.visualization.film import draw_film
 from core.visualization.scene import SceneInfo, SceneSources
 from core.visualization.scene_surfaces import (
@@ -88,7 +88,8 @@ def film_of(packed: PackedParts, info: SceneInfo, ending: str, *, session: str) 
         TaskError: Too many films are waiting already.
     """
     with _FILMS.turn(session):
-        return draw(draw_film, packed, f"film.{ending}", FILM_LIMIT_S, colors=shown_colors(info))
+        look = film_look(info).to_json()
+        return draw(draw_film, packed, f"film.{ending}", FILM_LIMIT_S, look=look)
 
 
 def draw(

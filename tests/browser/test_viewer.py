@@ -245,3 +245,73 @@ def test_uploads_good_corrupt_empty_and_nested(page, dashboard_url, workplace, h
     url = f"{dashboard_url}/pixels/{told[0]}/slice/0"
     assert page.request.get(url).status == 404
     assert page.request.get(url, headers={"X-Viewer-Session": told[1]}).status == 200
+
+
+TURNS = """(canvas, turns) => {
+    const pane = canvas.getRootNode().querySelector('.viewer').viewer.panes.axial;
+    return turns.map(([deltaY, deltaMode, wheelDeltaY]) => {
+        pane.reset();
+        const event = new WheelEvent('wheel', {
+            deltaY, deltaMode, ctrlKey: true, cancelable: true, clientX: 200, clientY: 300 });
+        Object.defineProperty(event, 'wheelDeltaY', { value: wheelDeltaY });
+        canvas.dispatchEvent(event);
+        return pane.view.zoom;
+    });
+}"""
+
+
+def test_a_notch_zooms_by_one_step_in_every_unit_and_a_touchpad_by_its_way(viewer):
+    # Pixels at scales of 100 %, 125 % and 300 %, lines of Firefox, pages; then two notches at once.
+    notches = [(-100, 0, 120), (-80, 0, 120), (-33.33, 0, 120), (-3, 1, 120), (-3, 1, 0),
+               (-1, 2, 120), (-1, 2, 0)]  # fmt: skip
+    zooms = axial(viewer).evaluate(TURNS, notches)
+    assert zooms == pytest.approx([1.25] * len(notches))
+    twice, back = axial(viewer).evaluate(TURNS, [(-200, 0, 240), (100, 0, -120)])
+    assert (twice, back) == (pytest.approx(1.25**2), pytest.approx(1 / 1.25))
+    # Pinching reports small steps, and scrolling with two fingers 3 for each pixel.
+    small, double, pinch = axial(viewer).evaluate(TURNS, [(-4, 0, 12), (-8, 0, 24), (-40, 0, 120)])
+    assert double == pytest.approx(small**2)
+    assert pinch == pytest.approx(small**10)
+    assert small > 1
+
+
+WRITTEN = """async canvas => {
+    const viewer = canvas.getRootNode().querySelector('.viewer').viewer;
+    const found = [];
+    const plain = CanvasRenderingContext2D.prototype.fillText;
+    CanvasRenderingContext2D.prototype.fillText = function (text, x, y, most) {
+        const { width, actualBoundingBoxAscent: up, actualBoundingBoxDescent: down } =
+            this.measureText(text);
+        const wide = Math.min(width, most ?? Infinity);
+        const left = { left: x, right: x - wide, center: x - wide / 2 }[this.textAlign];
+        const { a, e, f } = this.getTransform();
+        const [w, h] = [this.canvas.clientWidth, this.canvas.clientHeight];
+        if (this.canvas.className !== 'ribbon')
+            found.push([text, left + e / a, left + wide + e / a,
+                y - up + f / a, y + down + f / a, w, h]);
+        return plain.call(this, text, x, y, most);
+    };
+    viewer.panes.axial.zoomAt(5, 5, 3);
+    viewer.redraw();
+    await new Promise(done => setTimeout(done, 400));
+    CanvasRenderingContext2D.prototype.fillText = plain;
+    viewer.panes.axial.reset();
+    return found;
+}"""
+
+
+@pytest.mark.parametrize("width", [1440, 900, 620, 400])
+def test_everything_written_stays_within_its_pane(page, dashboard_url, artifacts, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(f"{dashboard_url}/dataset?study={FRACTURED}")
+    expect(axial(page)).to_have_attribute("data-drawn", "4", timeout=FIRST_TIME_MS)
+    page.locator('[data-panes="3"]').click()
+    expect(page.locator("canvas.coronal")).to_have_attribute("data-drawn", re.compile(r"\d"))
+    found = axial(page).evaluate(WRITTEN)
+    assert {text for text, *_ in found} >= {"sagittal", "coronal", "300 %"} or width < 620
+    for text, left, right, top, bottom, wide, high in found:
+        assert left >= 0, text
+        assert right <= wide, text
+        assert top >= 0, text
+        assert bottom <= high, text
+    page.screenshot(path=artifacts / f"viewer_written_{width}.png")

@@ -9,7 +9,7 @@ def test_the_page_shows_data_set_and_networks(at_work):
     app = open_page("overview")
     text = html(app)
     assert not app.exception
-    assert "Synthetic cohort" in text
+    assert "Demo cohort" in text
     assert "<dt>studies</dt><dd>2</dd>" in text
     assert "<dt>slices</dt><dd>24</dd>" in text
     assert "<dt>fractured</dt><dd>50 %</dd>" in text

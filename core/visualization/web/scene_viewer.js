@@ -19,6 +19,9 @@ class SceneViewer {
     // cube follow it.
     this.whole = false;
     this.drawn = new Promise((resolve) => { this.tellDrawn = resolve; });
+    for (const key of root.querySelectorAll("[data-key]")) {
+      key.style.background = this.info.colors[key.dataset.key];
+    }
     this.setUp();
     this.addSurfaces();
     this.addBoxes();
@@ -161,7 +164,7 @@ class SceneViewer {
     const [renderer, look, color] = {
       vertebra: [this.renderer, bone, null],
       rest: [this.renderer, { ...bone, opacity: 0.14 }, "#C9D3DA"],
-      fracture: [this.over, { ...bone, ambient: 0.75, diffuse: 0.4 }, "#F2187B"],
+      fracture: [this.over, { ...bone, ambient: 0.75, diffuse: 0.4 }, this.info.colors.fractures],
     }[entry.kind];
     const actor = this.addActor(renderer, mapper, look, color);
     actor.setPickable(entry.kind === "vertebra");
@@ -174,7 +177,8 @@ class SceneViewer {
   addBoxes() {
     const { vtk } = this;
     this.boxes = [];
-    for (const [kind, color] of [["true_boxes", "#2FBF71"], ["predicted_boxes", "#F2A93B"]]) {
+    for (const kind of ["true_boxes", "predicted_boxes"]) {
+      const color = this.info.colors[kind];
       for (const box of this.info[kind]) {
         const data = vtk.Common.DataModel.vtkPolyData.newInstance();
         data.getPoints().setData(Float32Array.from(box.corners.flat()), 3);
@@ -274,7 +278,7 @@ class SceneViewer {
       const painted = by === "slices" && known;
       piece.mapper.setScalarVisibility(painted);
       if (painted) this.paint(piece, level.slice_probs);
-      const flat = by === "label" ? SceneViewer.rgb(level ? level.color : "#8FA1AE")
+      const flat = by === "label" ? SceneViewer.rgb(level ? level.color : this.info.colors.unknown)
         : known ? this.suspicion(level.prob) : level ? unseen : plain;
       piece.actor.getProperty().setColor(...flat);
       piece.color = flat;

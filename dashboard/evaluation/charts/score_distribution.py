@@ -5,7 +5,7 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 from core.evaluation.histogram import ScoreHistogram
-from core.visualization.colors import SUSPICION
+from core.visualization.colors import POSITIVE_COLOR
 from dashboard.evaluation.charts.roc_pr import UNIT_AXIS
 from dashboard.widgets.palette import NEUTRAL, with_alpha
 from dashboard.widgets.plot_area import LOW, lay_out
@@ -23,7 +23,7 @@ def distribution_figure(histogram: ScoreHistogram, positive: str, negative: str)
     width = float(histogram.edges[1] - histogram.edges[0])
     figure = go.Figure()
     for name, share, counts, color, sign in (
-        (positive, histogram.positive_share, histogram.positives, SUSPICION, 1),
+        (positive, histogram.positive_share, histogram.positives, POSITIVE_COLOR, 1),
         (negative, histogram.negative_share, histogram.negatives, NEUTRAL, -1),
     ):
         figure.add_trace(

@@ -12,10 +12,14 @@ from numpy.typing import NDArray
 from core.constants import MASK_LABELS
 from core.prepared.planes import reduce_labels
 from core.types import BoxPrediction, CTVolume
-from core.visualization.colors import PREDICTED_BOX_COLOR, TRUE_BOX_COLOR, VERTEBRA_COLORS
+from core.visualization.colors import (
+    HEAT_STOPS,
+    PREDICTED_BOX_COLOR,
+    TRUE_BOX_COLOR,
+    TRUE_LINE_COLOR,
+    VERTEBRA_COLORS,
+)
 from dashboard.studies.served_bytes import PIXELS, PixelSource
-
-FRACTURE_COLOR = "#E8462F"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,6 +141,7 @@ class HeatOverlay:
             "kind": "heat",
             "source": PIXELS.register(f"heat {self.content}", source),
             "slices": sorted(maps),
+            "stops": list(HEAT_STOPS),
         } | _shared(self)
 
 
@@ -166,7 +171,7 @@ def fracture_mask(
     return MaskOverlay(
         "Fracture lines",
         labels,
-        {1: FRACTURE_COLOR},
+        {1: TRUE_LINE_COLOR},
         {1: "synthetic truth"},
         f"fracture {content}",
         opacity=0.7,

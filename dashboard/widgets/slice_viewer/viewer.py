@@ -15,7 +15,7 @@ from dashboard.session import state, viewer_place
 from dashboard.session.settings import settings
 from dashboard.studies.open_study import OpenStudy
 from dashboard.studies.served_bytes import PIXELS, PixelSource, proof_for
-from dashboard.studies.slice_image import edge_letters
+from dashboard.studies.slice_image import body_box, edge_letters
 from dashboard.widgets.palette import CURRENT
 from dashboard.widgets.slice_viewer.overlays import Overlay
 from dashboard.widgets.slice_viewer.ribbon import Ribbon
@@ -92,6 +92,7 @@ def _payload(
         "spacing": list(volume.spacing_mm),
         "zMm": np.round(volume.z_mm, 3).tolist(),
         "affine": np.round(volume.affine, 6).tolist(),
+        "body": list(body_box(volume)),
         "letters": {"left": left, "right": right, "upper": upper, "lower": lower},
         "planes": {"shape": list(grid.shape), "spacing": list(grid.spacing_mm), "top": grid.top_mm},
         "windows": {name: list(window) for name, window in DISPLAY_WINDOWS.items()},

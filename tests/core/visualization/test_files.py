@@ -13,12 +13,21 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from core.cli import app
+from core.constants import VERTEBRAE
 from core.errors import SceneError
 from core.phantom.study import make_study
 from core.phantom.writer import derived_uid, write_study
-from core.visualization.export import export_scene
+from core.visualization.colors import (
+    PREDICTED_BOX_COLOR,
+    TRUE_BOX_COLOR,
+    TRUE_LINE_COLOR,
+    VERTEBRA_COLORS,
+)
+from core.visualization.export import export_scene, film_look
 from core.visualization.film import gif_bytes, turntable_frames, write_film
 from core.visualization.mesh_files import glb_bytes, stl_archive, stl_bytes
+from core.visualization.plotter import SceneLook
+from core.visualization.scene import SceneInfo, SceneLevel
 from core.visualization.scene_surfaces import SceneParts
 from core.visualization.surfaces import SurfaceSettings, label_surfaces
 from tests.core.visualization.solids import affine
@@ -70,7 +79,8 @@ def test_glb_names_colours_and_places_each_vertebra(surfaces, tmp_path):
 def test_a_turntable_turns_without_a_display(surfaces, monkeypatch, tmp_path):
     monkeypatch.delenv("DISPLAY", raising=False)
     parts = SceneParts(surfaces, {}, None, "mask")
-    frames = list(turntable_frames(parts, {"C2": "#FF0000"}, frames=3, size=(96, 120)))
+    look = SceneLook({"C2": "#FF0000"})
+    frames = list(turntable_frames(parts, look, frames=3, size=(96, 120)))
     assert [frame.shape for frame in frames] == [(120, 96, 3)] * 3
     red = (frames[0][..., 0] > 120) & (frames[0][..., 1] < 60)
     assert red.sum() > 200
@@ -83,7 +93,37 @@ def test_a_turntable_turns_without_a_display(surfaces, monkeypatch, tmp_path):
     with pytest.raises(SceneError, match=r"\.gif or \.mp4"):
         write_film(tmp_path / "a.avi", frames)
     with pytest.raises(SceneError, match="no vertebra to draw"):
-        next(turntable_frames(SceneParts({}, {}, None, "mask"), {}))
+        next(turntable_frames(SceneParts({}, {}, None, "mask"), SceneLook({})))
+
+
+def near(picture, color):
+    """Number of pixels close to a colour."""
+    wanted = np.array([int(color[k : k + 2], 16) for k in (1, 3, 5)])
+    return int((np.abs(picture.astype(int) - wanted).max(axis=-1) < 24).sum())
+
+
+@pytest.mark.slow
+def test_a_film_shows_lines_boxes_and_names_in_their_colours(surfaces):
+    labels = np.zeros((20, 24, 24), np.uint8)
+    # Inside C5, so hidden by it unless it is drawn in front.
+    labels[13:15, 10:14, 10:14] = 1
+    grid = affine((2, 1, 1), (3, 4, 5))
+    (lines,) = label_surfaces(labels, grid, SurfaceSettings(triangles=200)).values()
+    parts = SceneParts(surfaces, {"C5": lines}, None, "mask")
+    spine = np.concatenate([surface.points for surface in surfaces.values()])
+    low, high = spine.min(axis=0), spine.max(axis=0)
+    ring = [(low[0], low[1]), (high[0], low[1]), (high[0], high[1]), (low[0], high[1])]
+    box = np.array([(x, y, z) for z in (high[2], low[2]) for x, y in ring])
+    levels = tuple(SceneLevel(name, VERTEBRA_COLORS[name], prob=0.1) for name in VERTEBRAE)
+    info = SceneInfo(levels, (0.0,), (0, 0, 0), {}, true_boxes=(box + 3,), predicted_boxes=(box,))
+    frames = list(turntable_frames(parts, film_look(info), frames=2, size=(240, 300)))
+    film = Image.open(io.BytesIO(gif_bytes(frames)))
+    for picture in (frames[0], np.asarray(film.convert("RGB"))):
+        for color in (TRUE_LINE_COLOR, TRUE_BOX_COLOR, PREDICTED_BOX_COLOR, VERTEBRA_COLORS["C2"],
+                      VERTEBRA_COLORS["C5"]):  # fmt: skip
+            assert near(picture, color) > 20, color
+        # No name of a level that the scene does not have.
+        assert near(picture, VERTEBRA_COLORS["C1"]) < 5
 
 
 @pytest.fixture(scope="module")

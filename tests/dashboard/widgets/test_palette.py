@@ -1,13 +1,24 @@
 from __future__ import annotations
 
+import re
+import tomllib
 from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
 
 from core.constants import VERTEBRAE
-from core.visualization.colors import SUSPICION, VERTEBRA_COLORS
-from dashboard.widgets.palette import MODEL_COLORS, model_styles, with_alpha
+from core.visualization.colors import (
+    DATA_COLORS,
+    HEAT_STOPS,
+    MEASURE_COLOR,
+    POSITIVE_COLOR,
+    PREDICTED_BOX_COLOR,
+    SUSPICION,
+    TRUE_BOX_COLOR,
+    VERTEBRA_COLORS,
+)
+from dashboard.widgets.palette import CURRENT, MODEL_COLORS, NEUTRAL, model_styles, with_alpha
 
 # Machado, Oliveira and Fernandes (2009), severity 1.0, on linear RGB.
 VISIONS = {
@@ -56,9 +67,52 @@ def test_every_vertebra_reads_on_both_themes(name, background):
     assert contrast(VERTEBRA_COLORS[name], background) >= 3
 
 
-def test_no_vertebra_wears_the_colour_of_suspicion():
+def test_no_data_wear_the_colour_of_suspicion():
     amber = oklab(linear(SUSPICION))
-    assert min(np.linalg.norm(oklab(linear(c)) - amber) for c in VERTEBRA_COLORS.values()) > 0.12
+    data = [*VERTEBRA_COLORS.values(), *MODEL_COLORS, *DATA_COLORS.values(), *HEAT_STOPS,
+            POSITIVE_COLOR, MEASURE_COLOR, CURRENT, NEUTRAL]  # fmt: skip
+    assert min(np.linalg.norm(oklab(linear(c)) - amber) for c in data) > 0.12
+
+
+def test_charts_of_the_theme_have_no_amber(repo_root):
+    theme = tomllib.loads((repo_root / ".streamlit" / "config.toml").read_text())["theme"]
+    colors = [c for kind in ("light", "dark") for c in theme[kind]["chartCategoricalColors"]]
+    amber = oklab(linear(SUSPICION))
+    assert min(np.linalg.norm(oklab(linear(c)) - amber) for c in colors) > 0.12
+
+
+@pytest.mark.parametrize("vision", VISIONS)
+def test_true_and_predicted_boxes_and_calls_are_distinguishable_for_every_vision(vision):
+    colors = (TRUE_BOX_COLOR, PREDICTED_BOX_COLOR, SUSPICION)
+    true, predicted, amber = (oklab(np.array(VISIONS[vision]) @ linear(c)) for c in colors)
+    assert np.linalg.norm(true - predicted) > 0.12
+    assert np.linalg.norm(predicted - amber) > 0.12
+
+
+AMBER_ROOMS = {
+    "core/visualization/colors.py", "core/visualization/export.py", "core/visualization/film.py",
+    "dashboard/diagnosis/z_profile.py", "dashboard/overview/pipeline.py",
+    "dashboard/overview/spine_mark.py", "dashboard/spine_3d/level_profile.py",
+    "dashboard/widgets/slice_viewer/ribbon.py",
+}  # fmt: skip
+"""Where fracture probabilities and calls are drawn."""
+
+
+def test_amber_and_the_colours_of_data_are_named_in_one_table(repo_root):
+    table = {*VERTEBRA_COLORS.values(), *MODEL_COLORS, *DATA_COLORS.values(), *HEAT_STOPS,
+             POSITIVE_COLOR, MEASURE_COLOR, CURRENT, SUSPICION}  # fmt: skip
+    files = [path for root in ("core", "dashboard") for kind in ("py", "js", "html")
+             for path in (repo_root / root).rglob(f"*.{kind}")]  # fmt: skip
+    tables = {"core/visualization/colors.py", "dashboard/widgets/palette.py",
+              "dashboard/evaluation/export.py"}  # fmt: skip
+    for file in files:
+        name = file.relative_to(repo_root).as_posix()
+        text = file.read_text(encoding="utf-8")
+        assert ("SUSPICION" in text and file.suffix == ".py") == (name in AMBER_ROOMS), name
+        if name in tables or name.startswith("core/report/"):
+            continue
+        literals = {f"#{digits.upper()}" for digits in re.findall(r"#([0-9a-fA-F]{6})\b", text)}
+        assert not literals & table, name
 
 
 def test_alpha_keeps_the_colour():

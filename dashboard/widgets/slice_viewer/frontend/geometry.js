@@ -10,6 +10,16 @@ class Geometry {
     this.zMm = data.zMm;
     this.affine = data.affine;
     this.letters = data.letters;
+    this.body = data.body;
+  }
+
+  /** Part of a pane's image to fit into the pane: [left, top, right, bottom] in its pixels. */
+  fitted(kind) {
+    const [left, top, right, bottom] = this.body;
+    if (kind === "axial") return this.body;
+    const [from, to] = kind === "sagittal" ? [top, bottom] : [left, right];
+    const place = (edge) => this.columnAt(kind, edge) + 0.5;
+    return [place(from), 0, place(to), this.planeZ];
   }
 
   /** Size of a pane's image in pixels and of one pixel in mm. */

@@ -2,11 +2,21 @@
 
 const STILL_PX = 4;
 const NOTCH_PX = 50;
+const NOTCH_COUNT = 120;
 const ZOOM_STEP = 1.25;
 /** Slices that a key moves. */
 const KEY_STEPS = {
   ArrowUp: -1, ArrowLeft: -1, ArrowDown: 1, ArrowRight: 1, PageUp: -10, PageDown: 10, Home: -1e6, End: 1e6,
 };
+
+/** Notches that a wheel was turned, down above 0; 0 for the small steps of a touchpad. */
+function turnedNotches({ deltaMode, deltaY, wheelDeltaY = 0 }) {
+  const told = Math.abs(wheelDeltaY);
+  // A wheel counts 120 a notch whatever the screen's scale; a touchpad reports 3 for each pixel.
+  const isWheel = told > 0 && told % NOTCH_COUNT === 0 && told !== 3 * Math.abs(deltaY);
+  if (!isWheel && deltaMode === 0 && Math.abs(deltaY) < NOTCH_PX) return 0;
+  return Math.sign(deltaY) * Math.max(isWheel ? told / NOTCH_COUNT : 1, 1);
+}
 
 class Gestures {
   constructor(viewer, pane, signal) {
@@ -28,16 +38,16 @@ class Gestures {
 
   turned(event) {
     event.preventDefault();
-    const px = event.deltaMode === 1 ? event.deltaY * NOTCH_PX : event.deltaY;
+    const notches = turnedNotches(event);
     if (event.ctrlKey || event.metaKey) {
       // A wheel's notch is one step of the keys; a touchpad zooms as far as the fingers move.
-      const factor = Math.abs(px) >= NOTCH_PX ? ZOOM_STEP ** -Math.sign(px) : Math.exp(-px / 100);
+      const factor = notches ? ZOOM_STEP ** -notches : Math.exp(-event.deltaY / 100);
       this.pane.zoomAt(event.offsetX, event.offsetY, factor);
       this.viewer.redraw();
       return;
     }
     // A wheel's notch is one slice however far the system says it turned; a touchpad adds up.
-    const step = Math.abs(px) >= NOTCH_PX ? Math.sign(px) : this.collected(px);
+    const step = notches || this.collected(event.deltaY);
     if (step) this.viewer.scroll(this.pane.kind, step);
   }
 

@@ -1,17 +1,21 @@
 // The text over a pane: corners, direction letters, scale bar and crosshair.
 
 const INK = "#f6e7c4";
+const EDGE_PX = 8;
+/** Room for the direction letter in the middle of the lower edge. */
+const LETTER_PX = 24;
 const minus = (text) => text.replace("-", "\u2212");
 
-function write(context, text, x, y, align = "left", weight = 500, size = 12) {
+/** Write a text, squeezed where it would be wider than `most` pixels. */
+function write(context, text, x, y, align = "left", weight = 500, size = 12, most = undefined) {
   context.font = `${weight} ${size}px system-ui, sans-serif`;
   context.textAlign = align;
   context.lineJoin = "round";
   context.lineWidth = 3;
   context.strokeStyle = "rgba(0, 0, 0, .8)";
-  context.strokeText(text, x, y);
+  context.strokeText(text, x, y, most);
   context.fillStyle = INK;
-  context.fillText(text, x, y);
+  context.fillText(text, x, y, most);
 }
 
 /** Length in mm for a bar of about a quarter of the pane: 1, 2 or 5 times a power of ten. */
@@ -57,13 +61,19 @@ function cornerTexts(viewer, kind) {
 
 function drawHud(context, viewer, kind, width, height, pxPerMm) {
   const [topLeft, topRight, bottomLeft] = cornerTexts(viewer, kind);
-  write(context, topLeft, 8, 17);
+  const most = Math.max(width - 2 * EDGE_PX, 1);
+  const corner = (text, x, y, align) => write(context, text, x, y, align, 500, 12, most);
   context.font = "500 12px system-ui, sans-serif";
-  const fits = context.measureText(topLeft).width + context.measureText(topRight).width + 24 < width;
-  write(context, topRight, fits ? width - 8 : 8, fits ? 17 : 33, fits ? "right" : "left");
-  write(context, bottomLeft, 8, height - 9);
+  const wide = (text) => context.measureText(text).width;
+  const fits = wide(topLeft) + wide(topRight) + 3 * EDGE_PX < width;
+  corner(topLeft, EDGE_PX, 17, "left");
+  corner(topRight, fits ? width - EDGE_PX : EDGE_PX, fits ? 17 : 33, fits ? "right" : "left");
   const zoom = viewer.panes[kind].view.zoom;
-  if (zoom !== 1) write(context, `${Math.round(zoom * 100)} %`, width - 8, height - 9, "right");
+  const percent = zoom === 1 ? "" : `${Math.round(zoom * 100)} %`;
+  const beside = (width - LETTER_PX) / 2 - EDGE_PX;
+  const low = height - 9;
+  corner(bottomLeft, EDGE_PX, wide(bottomLeft) < beside ? low : fits ? 33 : 49, "left");
+  if (percent && wide(percent) < beside) corner(percent, width - EDGE_PX, low, "right");
   drawLetters(context, width, height, viewer.geometry.edges(kind));
   drawScale(context, width, height, pxPerMm);
 }

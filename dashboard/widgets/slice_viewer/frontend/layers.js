@@ -41,7 +41,7 @@ class Layer {
     this.shown = spec.shown;
     this.pictures = { axial: new Picture(), sagittal: new Picture(), coronal: new Picture() };
     if (spec.kind !== "boxes") this.openStores();
-    this.table = spec.kind === "heat" ? HEAT_TABLE : this.maskTable();
+    this.table = this.colorTable();
   }
 
   openStores() {
@@ -59,6 +59,10 @@ class Layer {
     }
   }
 
+  colorTable() {
+    return this.spec.kind === "heat" ? heatTable(this.spec.stops) : this.maskTable();
+  }
+
   maskTable() {
     const table = new Uint32Array(256);
     for (const [label, color] of Object.entries(this.spec.colors ?? {})) {
@@ -73,7 +77,7 @@ class Layer {
       this.free();
       this.spec = spec;
       if (spec.kind !== "boxes") this.openStores();
-      this.table = spec.kind === "heat" ? HEAT_TABLE : this.maskTable();
+      this.table = this.colorTable();
     }
     this.spec = spec;
   }
@@ -189,13 +193,18 @@ class Layer {
     context.restore();
   }
 
+  /** Write a score above the upper left corner of a box, or as near to it as the pane allows. */
   drawScore(context, text, { x, y }) {
     context.textAlign = "left";
-    const width = context.measureText(text).width + 8;
+    const { clientWidth, clientHeight } = context.canvas;
+    const [width, height] = [context.measureText(text).width + 8, 16];
+    const within = (value, most) => Math.min(Math.max(value, 0), Math.max(most, 0));
+    const left = within(x - 1, clientWidth - width);
+    const top = within(y - 17, clientHeight - height);
     context.fillStyle = this.spec.color;
-    context.fillRect(x - 1, y - 17, width, 16);
+    context.fillRect(left, top, width, height);
     context.fillStyle = "#14100a";
-    context.fillText(text, x + 3, y - 5);
+    context.fillText(text, left + 4, top + 12);
   }
 
   free() {

@@ -20,11 +20,12 @@ class Pane {
   layout() {
     const { width, height, mmX, mmY } = this.viewer.geometry.image(this.kind);
     const { clientWidth, clientHeight } = this.canvas;
-    const fit = Math.min(clientWidth / (width * mmX), clientHeight / (height * mmY));
+    const [from, upper, to, lower] = this.viewer.geometry.fitted(this.kind);
+    const fit = Math.min(clientWidth / ((to - from) * mmX), clientHeight / ((lower - upper) * mmY));
     const pxPerMm = fit * this.view.zoom;
     const [sx, sy] = [pxPerMm * mmX, pxPerMm * mmY];
-    const left = (clientWidth - width * sx) / 2 + this.view.x;
-    const top = (clientHeight - height * sy) / 2 + this.view.y;
+    const left = clientWidth / 2 - ((from + to) / 2) * sx + this.view.x;
+    const top = clientHeight / 2 - ((upper + lower) / 2) * sy + this.view.y;
     return { width, height, sx, sy, left, top, pxPerMm };
   }
 

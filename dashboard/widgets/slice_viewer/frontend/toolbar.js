@@ -122,6 +122,6 @@ class Toolbar {
       return Object.entries(spec.colors).map(([k, color]) => swatch(color, spec.labels[k], "fill"));
     }
     if (spec.kind === "boxes") return [swatch(spec.color, "", spec.dashed ? "dash" : "line")];
-    return [swatch("", "low to high", "ramp")];
+    return [swatch(`linear-gradient(90deg, ${spec.stops.join(",")})`, "low to high", "ramp")];
   }
 }

@@ -26,12 +26,10 @@ function colorWord(hex, alpha) {
   return ((alpha << 24) | ((rgb & 0xff) << 16) | (rgb & 0xff00) | (rgb >> 16)) >>> 0;
 }
 
-const HEAT_STOPS = ["#1b0c41", "#781c6d", "#cf4446", "#fb9b06", "#fcffa4"];
-
-/** Heat colours by value 0..255; what is cold lets the picture through. */
-const HEAT_TABLE = (() => {
+/** Heat colours by value 0..255, between stops from low to high; what is low lets the picture through. */
+function heatTable(stops) {
   const table = new Uint32Array(256);
-  const parts = HEAT_STOPS.map((hex) => [1, 3, 5].map((k) => parseInt(hex.slice(k, k + 2), 16)));
+  const parts = stops.map((hex) => [1, 3, 5].map((k) => parseInt(hex.slice(k, k + 2), 16)));
   for (let value = 0; value < 256; value++) {
     const place = (value / 255) * (parts.length - 1);
     const stop = Math.min(Math.floor(place), parts.length - 2);
@@ -42,4 +40,4 @@ const HEAT_TABLE = (() => {
     table[value] = (alpha << 24) | (blue << 16) | (green << 8) | red;
   }
   return table;
-})();
+}
