@@ -44,7 +44,6 @@ def main() -> None:
         layout="wide",
         menu_items={},
     )
-    apply_style()
     st.logo(ASSETS / "logo.svg", size="large", icon_image=ASSETS / "icon.svg")
     shown = [
         st.Page(PAGES / f"{file}.py", title=title, icon=f":material/{icon}:", url_path=file)

@@ -28,6 +28,8 @@ from dashboard.widgets.plot_area import show_chart
 Mark = tuple[int, ...]
 Click = Callable[[StudyFilter, Mark], StudyFilter]
 
+CLICKED_AT: Final = "_clicked_at"
+"""Under it, the serial number of the filter that the last click on a chart set."""
 _ROWS: Final = (
     (("vertebrae", "n_fractured", "together"), (1, 1, 1)),
     (("n_slices", "spacing_mm", "n_boxes"), (1, 1, 1)),
@@ -125,7 +127,7 @@ def _of(shown: DataSetStatistics) -> str:
 def _clicked(key: str, data_set: str, wanted: StudyFilter, click: Click) -> None:
     mark = state.clicked_mark(key)
     if mark is not None:
-        state.filter_studies(data_set, click(wanted, mark))
+        state.remember(CLICKED_AT, state.filter_studies(data_set, click(wanted, mark)))
 
 
 def _toggle_vertebra(wanted: StudyFilter, mark: Mark) -> StudyFilter:

@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.dataset.statistics import summarise_studies
 from core.dataset.study_table import StudyFilter, select
-from dashboard.dataset.charts import dataset_charts
+from dashboard.dataset.charts import CLICKED_AT, dataset_charts
 from dashboard.dataset.facts import dataset_facts, filter_chips
 from dashboard.dataset.indexed_set import IndexedSet
 from dashboard.dataset.query import (
@@ -20,6 +20,7 @@ from dashboard.dataset.study import dataset_study
 from dashboard.dataset.table import dataset_table
 from dashboard.session import link, state
 from dashboard.studies.data_sets import DataSetChoice
+from dashboard.widgets.scrolling import keep_in_view
 
 
 def dataset_explorer(choice: DataSetChoice, data: IndexedSet) -> None:
@@ -46,12 +47,15 @@ def _explorer(choice: DataSetChoice, data: IndexedSet) -> None:
     filter_chips(choice.key, wanted)
     study = state.dataset_study(choice.key)
     dataset_charts(data, choice.key, wanted, serial, everything)
-    st.html('<h2 class="lab-plain">The studies</h2>')
-    dataset_table(data, choice.key, wanted, passes, serial)
+    with st.container(key="dataset_list"):
+        st.html('<h2 class="lab-plain">The studies</h2>')
+        dataset_table(data, choice.key, wanted, passes, serial)
     if study is None:
         link.show(state.STUDY_KEY, None)
     else:
         dataset_study(choice, data, study)
+    if state.recall(CLICKED_AT) == serial:
+        keep_in_view(".st-key-dataset_list", str(serial), "nearest", rest=2)
 
 
 def _filter_of(data_set: str) -> tuple[StudyFilter, int]:

@@ -19,6 +19,7 @@ from dashboard.studies.open_study import OpenStudy, open_study
 from dashboard.widgets.frame import panel_title
 from dashboard.widgets.html_table import html_table
 from dashboard.widgets.notices import show_error
+from dashboard.widgets.scrolling import keep_in_view
 from dashboard.widgets.slice_viewer.viewer import slice_viewer
 from dashboard.widgets.truth_layers import slice_with_box, truth_layers
 
@@ -56,6 +57,7 @@ def dataset_study(choice: DataSetChoice, data: IndexedSet, study_id: str) -> Non
         if study is not None:
             with facts:
                 _metadata(study)
+    keep_in_view(".st-key-dataset_study", f"{study_id} {state.dataset_openings()}")
 
 
 def _headline(choice: DataSetChoice, study_id: str, record: StudyRecord | None) -> None:

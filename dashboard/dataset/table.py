@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, cast
 
 import numpy as np
 import pandas as pd
@@ -14,11 +15,16 @@ from core.constants import VERTEBRAE
 from core.dataset.quality import FLAGS
 from core.dataset.study_table import StudyFilter
 from core.system.csv_text import frame_csv
+from core.types import StudyId
 from dashboard.dataset.indexed_set import IndexedSet
 from dashboard.session import state
+from dashboard.studies.pictures import WantedPicture
 from dashboard.widgets.frame import blank
+from dashboard.widgets.pictures import picture_url
 
+PICTURE: Final = "Picture"
 COLUMNS: Final = {
+    PICTURE: None,
     "Study": "study_id",
     "Fractured": "patient_overall",
     "Vertebrae": None,
@@ -34,10 +40,14 @@ COLUMNS: Final = {
     "Size (MiB)": None,
     "Flags": None,
 }
-"""Column of the index by heading; None where the values are computed."""
+"""Column of the index by heading; None where the values are computed.
+
+All but the picture are in the CSV file as well.
+"""
 
 SHOWN_AT_FIRST: Final = (
-    "Study", "Fractured", "Vertebrae", "Slices", "Slice distance (mm)", "Boxes", "Mask", "Flags",
+    PICTURE, "Study", "Fractured", "Vertebrae", "Slices", "Slice distance (mm)", "Boxes", "Mask",
+    "Flags",
 )  # fmt: skip
 
 
@@ -78,13 +88,14 @@ def dataset_table(data: IndexedSet, data_set: str, wanted: StudyFilter,
             state.open_dataset_study(data_set, str(rows["Study"].iloc[row]))
 
     st.dataframe(
-        rows,
+        _shown(rows, data.root),
         key=key,
         on_select=choose,
         selection_mode=state.ROW_CLICKS,
         hide_index=True,
         column_order=[name for name in COLUMNS if name in columns] or list(SHOWN_AT_FIRST),
-        height=min(38 + 35 * len(rows), 360),
+        row_height=_ROW_PX,
+        height=min(38 + _ROW_PX * len(rows), 440),
         column_config=_FORMATS,
     )
     st.caption("Click a row to open the study; click a heading to sort.")
@@ -102,11 +113,28 @@ def study_rows(data: IndexedSet, passes: NDArray[np.bool_]) -> pd.DataFrame:
     }
     return pd.DataFrame(
         {name: made[name] if source is None else studies[source]
-         for name, source in COLUMNS.items()}
+         for name, source in COLUMNS.items() if name != PICTURE}
     ).reset_index(drop=True)  # fmt: skip
 
 
+def _shown(rows: pd.DataFrame, root: Path) -> pd.DataFrame:
+    """The rows as they are listed: with pictures, and words where a box would invite a click."""
+    words = {name: rows[name].map(_word) for name in ("Fractured", "Mask")}
+    pictures = [picture_url(WantedPicture(StudyId(study), None, root, predicted=False))
+                for study in rows["Study"]]  # fmt: skip
+    return rows.assign(**words, **{PICTURE: pictures})
+
+
+def _word(value: object) -> str:
+    """“yes” or “no”; empty where it is not known."""
+    return "" if pd.isna(cast(Any, value)) else "yes" if value else "no"
+
+
+_ROW_PX: Final = 56
 _FORMATS: Final[dict[str, Any]] = {
+    PICTURE: st.column_config.ImageColumn(
+        width=70, help="Slice with the middle box, or the middle slice, in the bone window."
+    ),
     "Study": st.column_config.TextColumn(width="medium", pinned=True),
     "Slice distance (mm)": st.column_config.NumberColumn(format="%.2f"),
     "Thickness (mm)": st.column_config.NumberColumn(format="%.2f"),

@@ -1,34 +1,43 @@
-"""Gallery of wrong calls, the worst first, with pictures and links to Diagnosis."""
+"""Gallery of wrong calls, the worst first: pictures with boxes, and a way through on Diagnosis."""
 
 from __future__ import annotations
 
-import base64
-import time
 from dataclasses import replace
 from html import escape
 from typing import Final
 
 import numpy as np
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from core.constants import VERTEBRAE
+from core.errors import CSpineError
 from core.evaluation.wrong_calls import WrongCall, wrong_calls
+from core.models.pairs import vertebra_for
 from core.visualization.colors import VERTEBRA_COLORS
 from dashboard.evaluation.comparison import ComparisonTable
-from dashboard.evaluation.state import bound, errors_shown, evaluation_view, show_more_errors
+from dashboard.evaluation.state import (
+    ERRORS_PART,
+    bound,
+    errors_shown,
+    evaluation_view,
+    show_more_errors,
+)
 from dashboard.evaluation.tables import model_tag
 from dashboard.evaluation.threshold_counts import WORDS, threshold_scores
-from dashboard.session.urls import page_url
-from dashboard.session.wording import time_left
-from dashboard.studies.synthetic_studies import can_show, is_ready, try_picture
+from dashboard.evaluation.view import Thresholds
+from dashboard.session.settings import settings
+from dashboard.session.urls import PAGES
+from dashboard.session.worklist import WorkItem, Worklist, open_worklist
+from dashboard.studies.pictures import WantedPicture
+from dashboard.studies.synthetic_studies import can_show
 from dashboard.widgets.frame import draw
+from dashboard.widgets.pictures import picture_html
 
 AT_ONCE: Final = 6
 AT_MOST: Final = 60
 
 
-@st.fragment
+@st.fragment(key=ERRORS_PART)
 def error_gallery(comparison: ComparisonTable) -> None:
     """List false negatives or false positives of the active model at its thresholds."""
     view = evaluation_view()
@@ -38,32 +47,23 @@ def error_gallery(comparison: ComparisonTable) -> None:
         "missed": f"{words.positives} {words.missed}".capitalize(),
         "alarms": f"{words.negatives} {words.called}".capitalize(),
     }
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        bound(
-            st.segmented_control, "errors", view.errors, "Errors", list(names), required=True,
-            format_func=names.get, label_visibility="collapsed", keep_moved=True,
-        )  # fmt: skip
-        st.button(
-            "Update the list", icon=":material/sync:", key="ev_follow",
-            help="Lists the errors at the current thresholds.",
-        )  # fmt: skip
+    bound(
+        st.segmented_control, "errors", view.errors, "Errors", list(names), required=True,
+        format_func=names.get, label_visibility="collapsed", keep_moved=True,
+    )  # fmt: skip
     view = evaluation_view()
     thresholds = comparison.thresholds(view, name)
-    model = comparison.at_level(name)
-    asked = model.items()
-    limits = np.array(thresholds)
-    if len(thresholds) > 1 and bool((asked.vertebrae < 0).any()):
-        asked, scores, half = threshold_scores(model, thresholds)
-        asked, limits = replace(asked, scores=scores), np.array([half])
-    calls, total = wrong_calls(
-        comparison.evaluated.data, name, asked, limits, view.errors, at_most=AT_MOST
-    )
+    calls, total = _calls(comparison, name, thresholds)
     draw(_heading(comparison, name, total, thresholds))
     if not calls:
         st.html('<div class="lab-blank">No such error at this threshold.</div>')
         return
     shown = min(errors_shown(AT_ONCE), len(calls))
-    _rows(comparison, calls[:shown])
+    worklist = _worklist(comparison, name, names[view.errors], thresholds, calls)
+    columns = st.columns(2, gap="medium")
+    for k, call in enumerate(calls[:shown]):
+        with columns[k % 2], st.container(key=f"ev_error_{k}"):
+            _error(comparison, call, worklist)
     if shown < len(calls):
         st.button(
             f"Show {min(AT_ONCE, len(calls) - shown)} more", key="ev_more",
@@ -71,76 +71,80 @@ def error_gallery(comparison: ComparisonTable) -> None:
         )  # fmt: skip
 
 
-def _rows(comparison: ComparisonTable, calls: list[WrongCall]) -> None:
-    """Draw texts first, then pictures one by one, with the time left."""
-    places: list[DeltaGenerator] = []
-    columns = st.columns(2, gap="medium")
-    for k, call in enumerate(calls):
-        with columns[k % 2], st.container(key=f"ev_error_{k}"):
-            picture, text = st.columns([2, 5], vertical_alignment="center", gap="medium")
-            with picture:
-                places.append(st.empty())
-            with text:
-                draw(_row(comparison, call))
-                _link(comparison, call)
-    missing = [k for k, call in enumerate(calls) if not is_ready(call.study_id, call.slice_index)]
-    for k, call in enumerate(calls):
-        if k not in missing:
-            _picture(places[k], comparison, call)
-    _make_missing(comparison, calls, places, missing)
+def _calls(
+    comparison: ComparisonTable, name: str, thresholds: Thresholds
+) -> tuple[list[WrongCall], int]:
+    """The wrong calls of a model, the worst first, and how many there are in all."""
+    view = evaluation_view()
+    model = comparison.at_level(name)
+    asked = model.items()
+    limits = np.array(thresholds)
+    if len(thresholds) > 1 and bool((asked.vertebrae < 0).any()):
+        asked, scores, half = threshold_scores(model, thresholds)
+        asked, limits = replace(asked, scores=scores), np.array([half])
+    return wrong_calls(comparison.evaluated.data, name, asked, limits, view.errors, at_most=AT_MOST)
 
 
-def _make_missing(
-    comparison: ComparisonTable, calls: list[WrongCall], places: list[DeltaGenerator],
-    missing: list[int],
-) -> None:  # fmt: skip
-    if not missing:
-        return
-    note = st.empty()
-    start = time.monotonic()
-    for done, k in enumerate(missing):
-        rest = ""
-        if done:
-            each = (time.monotonic() - start) / done
-            rest = f" – {time_left(each * (len(missing) - done))}"
-        note.caption(f"Preparing pictures: {done} of {len(missing)}{rest}")
-        _picture(places[k], comparison, calls[k])
-    note.empty()
+def _worklist(
+    comparison: ComparisonTable, name: str, kind: str, thresholds: Thresholds,
+    calls: list[WrongCall],
+) -> Worklist:  # fmt: skip
+    """The errors that can be shown, for Diagnosis with the model's networks and thresholds."""
+    root, level = comparison.truth.root, comparison.question.level
+    items = tuple(
+        WorkItem(
+            call.study_id, _figures(call), call.slice_index,
+            None if call.vertebra is None else VERTEBRAE[call.vertebra],
+        )
+        for call in calls if can_show(call.study_id, root)
+    )  # fmt: skip
+    shared = thresholds[0] if len(thresholds) == 1 else None
+    return Worklist(
+        f"{kind}, {name}", items, "evaluation", _networks(comparison, name),
+        patient=shared if level == "patient" else None,
+        vertebra=shared if level == "vertebra" else None,
+    )  # fmt: skip
 
 
-def _picture(place: DeltaGenerator, comparison: ComparisonTable, call: WrongCall) -> None:
-    reasons: list[str] = []
-    path = try_picture(call.study_id, call.slice_index, comparison.truth.root, reasons.append)
-    if path is None:
-        place.html(f'<div class="lab-no-picture" title="{escape(reasons[0])}">no picture</div>')
-        return
-    where = "" if call.slice_index is None else f", slice {call.slice_index}"
-    encoded = base64.b64encode(path.read_bytes()).decode()
-    alt = f"Study …{call.study_id[-8:]}{where}, bone window"
-    place.markdown(
-        f'<a href="{diagnosis_link(call)}" target="_blank"><img class="lab-picture" '
-        f'src="data:image/png;base64,{encoded}" alt="{escape(alt)}"></a>',
-        unsafe_allow_html=True,
-    )
+def _networks(comparison: ComparisonTable, name: str) -> tuple[str, str] | None:
+    """Folder names of the bundles behind a model; None where Diagnosis cannot run them."""
+    bundle = comparison.models[name].bundle
+    if bundle is None or not bundle.config.gives_fractures:
+        return None
+    try:
+        return vertebra_for(bundle, settings().checkpoints).folder.name, bundle.folder.name
+    except CSpineError:
+        return None
 
 
-def _link(comparison: ComparisonTable, call: WrongCall) -> None:
-    if not can_show(call.study_id, comparison.truth.root):
-        st.caption("not on disk here")
-        return
-    draw(
-        f'<a class="lab-open" href="{diagnosis_link(call)}" target="_blank">Open in Diagnosis ↗</a>'
-    )
+def _error(comparison: ComparisonTable, call: WrongCall, worklist: Worklist) -> None:
+    """Draw one error: picture, text and a button."""
+    root = comparison.truth.root
+    places = [k for k, item in enumerate(worklist.items) if item.study_id == call.study_id
+              and item.text == _figures(call)]  # fmt: skip
+    picture, text = st.columns([2, 5], vertical_alignment="center", gap="medium")
+    with picture:
+        if places:
+            where = "" if call.slice_index is None else f", slice {call.slice_index}"
+            wanted = WantedPicture(call.study_id, call.slice_index, root)
+            draw(picture_html(wanted, f"Study …{call.study_id[-8:]}{where}, bone window"))
+        else:
+            st.html('<div class="lab-no-picture">no picture</div>')
+    with text:
+        draw(_row(comparison, call))
+        if not places:
+            st.caption("not on disk here")
+        elif st.button(
+            "Open in Diagnosis", key=_button_key(call), icon=":material/radiology:",
+            help="Opens this error there, with buttons to the next and the previous one.",
+        ):  # fmt: skip
+            open_worklist(worklist, places[0])
+            st.switch_page(PAGES / "diagnosis.py")
 
 
-def diagnosis_link(call: WrongCall) -> str:
-    """Link to Diagnosis at a study, slice and vertebra."""
-    query: dict[str, str] = {"study": call.study_id}
-    if call.slice_index is not None:
-        query["slice"] = str(call.slice_index)
-    if call.vertebra is not None:
-        query["vertebra"] = VERTEBRAE[call.vertebra]
-    return page_url("diagnosis", **query)
+def _button_key(call: WrongCall) -> str:
+    """Key by the error itself, so that a click is never taken for one on the error now there."""
+    return f"ev_open_{call.study_id}_{call.vertebra}_{call.slice_index}"
 
 
 def _row(comparison: ComparisonTable, call: WrongCall) -> str:
@@ -159,9 +163,12 @@ def _row(comparison: ComparisonTable, call: WrongCall) -> str:
     return (
         f'<div class="lab-error"><span>{chip}Study …{escape(call.study_id[-8:])}</span>'
         f'<span class="lab-muted">{where}{label}</span>'
-        f'<span class="lab-number">score {call.score:.3f}, threshold {call.threshold:.3f}, '
-        f"off by {call.margin:.3f}</span></div>"
+        f'<span class="lab-number">{_figures(call)}</span></div>'
     )
+
+
+def _figures(call: WrongCall) -> str:
+    return f"score {call.score:.3f}, threshold {call.threshold:.3f}, off by {call.margin:.3f}"
 
 
 def _heading(
@@ -173,5 +180,5 @@ def _heading(
         f'<div class="lab-panel-title">{model_tag(name, comparison.styles[name])}'
         f"<span>{total:,} at {at}, {order}. A picture shows the slice to look at first: for a miss "
         "the middle of the fractured vertebra, for a false alarm the slice of the highest "
-        "score.</span></div>"
+        "score. True boxes are dashed green, those of the localiser violet.</span></div>"
     )

@@ -15,6 +15,7 @@ from core.inference.outputs import find_slices
 from core.models.bundles import BundleInfo, list_bundles
 from core.phantom.on_demand import CohortSeed
 from dashboard.evaluation.imports import list_imports
+from dashboard.studies.data_sets import title_of
 from dashboard.studies.synthetic_studies import cohort_seeds
 
 IN_USE: Final = "data"
@@ -184,9 +185,7 @@ def _path_truth(truth_id: str, path: Path) -> TruthSource:
 
 
 def _data_root_truth(truth_id: str, root: Path) -> TruthSource:
-    synthetic = is_synthetic(root)
-    name = "Synthetic cohort" if synthetic else "RSNA layout"
-    return TruthSource(truth_id, f"{name} · {root.name}", root, synthetic, root=root)
+    return TruthSource(truth_id, title_of(root), root, is_synthetic(root), root=root)
 
 
 def _known(truths: Mapping[str, TruthSource], path: Path) -> str | None:

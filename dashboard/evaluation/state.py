@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from dashboard.evaluation.view import (
     KNOWN,
@@ -21,6 +23,9 @@ from dashboard.session import link, state
 _VIEW: Final = "_evaluation"
 _LINK: Final = "_evaluation_link"
 _SHOWN: Final = "_evaluation_errors"
+THRESHOLDS_PART: Final = "ev_thresholds"
+ERRORS_PART: Final = "ev_errors"
+"""Keys of the parts of the page that follow the thresholds."""
 
 
 def enter_evaluation_view(check: Callable[[EvaluationView], None]) -> None:
@@ -90,6 +95,13 @@ def bound(
 
     control(key, value)
     widget(*arguments, **{"key": key, "on_change": changed, **options})
+
+
+def redraw_followers() -> None:
+    """Redraw what follows the thresholds and nothing else; for the end of a callback."""
+    # The page may not have drawn all of them yet; then it will draw them at the new thresholds.
+    with contextlib.suppress(StreamlitAPIException):
+        st.rerun(scope=[THRESHOLDS_PART, ERRORS_PART])
 
 
 def errors_shown(start: int) -> int:

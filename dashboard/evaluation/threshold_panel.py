@@ -12,7 +12,13 @@ from core.evaluation.thresholds import RULE_MEANINGS
 from dashboard.evaluation.board.component import threshold_board
 from dashboard.evaluation.comparison import ComparisonTable, has_other_data
 from dashboard.evaluation.live_overlays import Slots, fill, fill_vertebrae
-from dashboard.evaluation.state import bound, evaluation_view, keep_evaluation_view
+from dashboard.evaluation.state import (
+    THRESHOLDS_PART,
+    bound,
+    evaluation_view,
+    keep_evaluation_view,
+    redraw_followers,
+)
 from dashboard.evaluation.tables import what_if_html
 from dashboard.evaluation.threshold_counts import RULE_OF, live_figures, pooled_figures
 from dashboard.evaluation.view import RULES, EvaluationView, RuleName, Thresholds
@@ -55,7 +61,7 @@ def rule_bar(comparison: ComparisonTable) -> None:
     st.caption(literal(_provenance(comparison)))
 
 
-@st.fragment
+@st.fragment(key=THRESHOLDS_PART)
 def threshold_panel(comparison: ComparisonTable, slots: Slots) -> None:
     """Draw the sliders and everything that follows them; a move redraws only this part."""
     view = evaluation_view()
@@ -89,6 +95,7 @@ def _sliders(comparison: ComparisonTable, view: EvaluationView, focus: str) -> N
     def released(moved_id: str, values: Thresholds) -> None:
         if moved_id in known:
             keep_evaluation_view(evaluation_view().with_moved(moved_id, values))
+            redraw_followers()
 
     with st.container(key="ev_sliders"):
         board, back = st.columns([12, 2], vertical_alignment="bottom")
@@ -175,3 +182,4 @@ def _back(source_id: str) -> None:
     view = evaluation_view()
     moved = tuple(pair for pair in view.moved if pair[0] != source_id)
     keep_evaluation_view(replace(view, moved=moved))
+    redraw_followers()

@@ -22,10 +22,11 @@ from dashboard.localization.figures import froc_figure, group_figure, iou_histog
 from dashboard.session.urls import page_url
 from dashboard.studies.localizer import (
     fused_boxes,
-    held_out_boxes,
     held_out_pictures,
     held_out_report,
 )
+from dashboard.studies.pictures import draw_boxes
+from dashboard.studies.shipped import held_out_boxes
 from dashboard.widgets.plot_area import CONFIG
 
 _EACH = 5
@@ -121,7 +122,7 @@ def _gallery(
         return
     order = np.argsort(report.counted_iou, kind="stable")
     for name, rows in (("Best", order[::-1]), ("Worst", order)):
-        st.markdown(f"**{name} boxes, one per study** – green: truth, amber: the localiser")
+        st.markdown(f"**{name} boxes, one per study** – dashed green: truth, violet: the localiser")
         _, first = np.unique(cohort.truth.study[rows], return_index=True)
         shown_rows = rows[np.sort(first)[:_EACH]].tolist()
         for column, row in zip(st.columns(_EACH), shown_rows, strict=False):
@@ -131,7 +132,7 @@ def _gallery(
                 continue
             with column:
                 shown = cast("pd.Series", pictures.loc[(study_id, index)]).to_dict()
-                st.image(_picture(shown, cohort, predicted, row, chosen))
+                st.image(_picture(shown, cohort, predicted, row, chosen), channels="BGR")
                 st.caption(
                     f"{cohort.vertebrae[row]} {cohort.kinds[row].replace('_', ' ')} · "
                     f"IoU {report.counted_iou[row]:.2f}"
@@ -149,14 +150,13 @@ def _picture(
     number: int,
     chosen: BoxChoice,
 ) -> NDArray[np.uint8]:
-    """The square around a true box with both boxes drawn, uint8 (h, w, 3) RGB."""
+    """The square around a true box with both boxes drawn, uint8 (h, w, 3) BGR."""
     grey = cast(
         "NDArray[np.uint8]",
         cv2.imdecode(np.frombuffer(row["jpeg"], np.uint8), cv2.IMREAD_GRAYSCALE),
     )
-    shown = cv2.cvtColor(cv2.resize(grey, (_SIDE, _SIDE)), cv2.COLOR_GRAY2RGB)
+    shown = cv2.cvtColor(cv2.resize(grey, (_SIDE, _SIDE)), cv2.COLOR_GRAY2BGR)
     square = np.array([row[name] for name in ("left", "top", "right", "bottom")])
-    scale = _SIDE / (square[2:] - square[:2])
     truth = cohort.truth
     on_slice = (
         (predicted.study == truth.study[number])
@@ -164,10 +164,7 @@ def _picture(
         & (predicted.scores >= chosen.threshold)
     )
     best = np.flatnonzero(on_slice)[:1]
-    for box, color in (
-        *((predicted.xyxy[k], (217, 130, 15)) for k in best),
-        (truth.xyxy[number], (60, 200, 90)),
-    ):
-        corner = np.rint((box - np.tile(square[:2], 2)) * np.tile(scale, 2)).astype(int)
-        cv2.rectangle(shown, tuple(corner[:2]), tuple(corner[2:]), color, 2)
-    return np.asarray(shown, dtype=np.uint8)
+    return draw_boxes(
+        np.asarray(shown, np.uint8), tuple(square.tolist()), truth.xyxy[[number]].tolist(),
+        predicted.xyxy[best].tolist(),
+    )  # fmt: skip

@@ -17,6 +17,8 @@ STUDY_KEY: Final = "study"
 PATIENT_THRESHOLD_KEY: Final = "patient_threshold"
 VERTEBRA_THRESHOLD_KEY: Final = "vertebra_threshold"
 EXPLAIN_KEY: Final = "explain"
+NETWORK_KEYS: Final = ("vertebra_bundle", "fracture_bundle")
+"""Keys of the pickers of the vertebra and the fracture network."""
 TRUTH_KEY: Final = "show_truth"
 MODE_KEY: Final = "diagnosis_mode"
 ONE_STUDY: Final = "One study"
@@ -33,11 +35,14 @@ ROW_CLICKS: Final = ("single-row", "single-cell")
 
 _ENTERED: Final = "_entered_study"
 _POINTS: Final = "_entered_points"
+_WANTED_SLICE: Final = "_wanted_slice"
+_WANTED_THRESHOLDS: Final = "_wanted_thresholds"
 _SESSION: Final = "_session"
 _MESSAGE: Final = "_message"
 _NEXT_SECTION: Final = "_next_section"
 _FILTER: Final = "_studies_filter"
 _DATASET_STUDY: Final = "_dataset_study"
+_OPENINGS: Final = "_dataset_openings"
 
 
 def session_name() -> str:
@@ -84,11 +89,22 @@ def choose_study(study_id: str) -> None:
     st.session_state[STUDY_KEY] = study_id
 
 
-def open_in_diagnosis(study_id: str) -> None:
-    """Show a study of the data set on Diagnosis; for callbacks."""
+def open_in_diagnosis(
+    study_id: str, slice_index: int | None = None, vertebra: str | None = None
+) -> None:
+    """Show a study on Diagnosis, of the data set or of a shipped cohort; for callbacks.
+
+    Args:
+        study_id: StudyInstanceUID.
+        slice_index: Slice to show; None for the one that the page chooses.
+        vertebra: Vertebra to explain; None leaves the choice.
+    """
     st.session_state[MODE_KEY] = ONE_STUDY
     st.session_state["source"] = "Data set"
     choose_study(study_id)
+    st.session_state[_WANTED_SLICE] = slice_index
+    if vertebra is not None:
+        st.session_state[EXPLAIN_KEY] = vertebra
 
 
 def open_folder_in_diagnosis(folder: str) -> None:
@@ -111,7 +127,10 @@ def enter_study(fingerprint: str, n_slices: int, start: int) -> None:
     """
     entered, earlier = st.session_state.get(_ENTERED, (None, None))
     current = st.session_state.get(SLICE_KEY)
-    if entered is None and (linked := _slice_from_url(n_slices)) is not None:
+    wanted = st.session_state.pop(_WANTED_SLICE, None)
+    if wanted is not None and wanted < n_slices:
+        st.session_state[SLICE_KEY] = wanted
+    elif entered is None and (linked := _slice_from_url(n_slices)) is not None:
         st.session_state[SLICE_KEY] = linked
     elif entered != fingerprint or current is None or current == earlier or current >= n_slices:
         st.session_state[SLICE_KEY] = start
@@ -147,6 +166,13 @@ def enter_points(bundle: str, *, patient: float, vertebra: float) -> None:
         if first:
             for key in (PATIENT_THRESHOLD_KEY, VERTEBRA_THRESHOLD_KEY):
                 st.session_state[key] = link.value(key, link.share, st.session_state[key])
+    st.session_state.update(st.session_state.pop(_WANTED_THRESHOLDS, {}))
+
+
+def want_thresholds(patient: float | None = None, vertebra: float | None = None) -> None:
+    """Set thresholds of the networks that are shown next; None leaves one; for callbacks."""
+    wanted = {PATIENT_THRESHOLD_KEY: patient, VERTEBRA_THRESHOLD_KEY: vertebra}
+    st.session_state[_WANTED_THRESHOLDS] = {k: v for k, v in wanted.items() if v is not None}
 
 
 def reset_thresholds() -> None:
@@ -266,11 +292,12 @@ def is_first_data_set() -> bool:
     return _FILTER not in st.session_state
 
 
-def filter_studies(data_set: str, wanted: StudyFilter) -> None:
-    """Set the filter of a data set's studies."""
+def filter_studies(data_set: str, wanted: StudyFilter) -> int:
+    """Set the filter of a data set's studies, and return how often it has changed by now."""
     _, _, serial = st.session_state.get(_FILTER, (None, None, 0))
     st.session_state[_FILTER] = (data_set, wanted, serial + 1)
     st.session_state[SEARCH_KEY] = wanted.text
+    return serial + 1
 
 
 def dataset_study(data_set: str) -> str | None:
@@ -282,6 +309,12 @@ def dataset_study(data_set: str) -> str | None:
 def open_dataset_study(data_set: str, study: str | None) -> None:
     """Open a study on the Dataset page; None closes it."""
     st.session_state[_DATASET_STUDY] = (data_set, study)
+    st.session_state[_OPENINGS] = dataset_openings() + 1
+
+
+def dataset_openings() -> int:
+    """How often a study was opened or closed on the Dataset page."""
+    return st.session_state.get(_OPENINGS, 0)
 
 
 def noise_choice() -> tuple[str, int, int]:

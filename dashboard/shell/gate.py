@@ -18,7 +18,7 @@ from dashboard.session.admission import admission
 from dashboard.session.urls import base_path
 
 HEALTH: Final = "/_stcore/health"
-PRIVATE: Final = ("/pixels", "/scenes", "/media", "/_stcore")
+PRIVATE: Final = ("/pixels", "/scenes", "/pictures", "/media", "/_stcore")
 """Paths with data below them; everything else is the program's own code and the login."""
 _PUBLIC: Final = (HEALTH, "/_stcore/host-config", "/_stcore/bidi-components")
 """Paths below `PRIVATE` that a browser needs before the login, and that hold no data."""

@@ -21,9 +21,3 @@ def current_cohort() -> CurrentDataSet | None:
     """
     choice = current_set()
     return find_cohort() if choice is None or choice.in_use else find_cohort(choice.root)
-
-
-def cohort_title() -> str | None:
-    """Title of a chosen data set; None for the one in use."""
-    choice = current_set()
-    return None if choice is None or choice.in_use else choice.title

@@ -14,6 +14,8 @@ from dashboard.background.process_tasks import SUPERVISOR
 from dashboard.background.processes import remove_folder
 from dashboard.session.settings import settings
 
+DEMO_TITLE: Final = "Demo cohort"
+"""Name of the embedded synthetic studies on all pages."""
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 
@@ -51,8 +53,14 @@ def data_sets() -> list[DataSetChoice]:
     demo = current.demo_root
     if (demo / LABELS_FILE).is_file():
         in_use = current.rsna_root is None
-        found.append(DataSetChoice("demo", "Demo cohort", demo, is_synthetic(demo), in_use=in_use))
+        found.append(DataSetChoice("demo", DEMO_TITLE, demo, is_synthetic(demo), in_use=in_use))
     return [*found, *_cohorts(cohorts_root())]
+
+
+def title_of(root: Path) -> str:
+    """Name of the data set in a folder on all pages."""
+    known = {choice.root.resolve(): choice.title for choice in data_sets()}
+    return known.get(root.resolve(), f"RSNA layout · {root.name}")
 
 
 def cohorts_root() -> Path:

@@ -13,7 +13,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from core.errors import PredictionsError
-from core.evaluation.detection.files import BoxTables, fused_table, read_box_cohort
+from core.evaluation.detection.files import fused_table
 from core.evaluation.detection.matching import BoxTable
 from core.evaluation.detection.report import DetectionReport, evaluate_detection
 from core.experiments.cohorts import PREDICTIONS_FOLDER
@@ -29,6 +29,7 @@ from dashboard.studies.cohort import bundles, files_signature
 from dashboard.studies.open_study import OpenStudy
 from dashboard.studies.predictions import prediction_slot
 from dashboard.studies.raw_boxes import find_raw, keep_raw, raw_file
+from dashboard.studies.shipped import held_out_boxes
 
 if TYPE_CHECKING:
     from core.inference.boxes.predictor import BoxPredictor
@@ -44,24 +45,6 @@ def localizers() -> list[BundleInfo]:
 def default_threshold(bundle: BundleInfo) -> float:
     """Minimum score at the operating point of the bundle; 0.5 without one."""
     return float((bundle.operating_points or {}).get("box", {}).get("threshold", 0.5))
-
-
-def held_out_boxes(bundle: BundleInfo) -> BoxTables | None:
-    """The held-out boxes that a bundle ships; None if it ships none.
-
-    Raises:
-        PredictionsError: The tables are damaged.
-    """
-    folder = bundle.folder / PREDICTIONS_FOLDER
-    if not (folder / "raw_boxes.parquet").is_file():
-        return None
-    return _cohort(str(folder), files_signature(*sorted(folder.iterdir())))
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _cohort(folder: str, signature: str) -> BoxTables:
-    del signature
-    return read_box_cohort(Path(folder))
 
 
 @st.cache_resource(max_entries=24, show_spinner="Fusing the boxes of the held-out studies …")

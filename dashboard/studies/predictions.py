@@ -31,6 +31,7 @@ from dashboard.session.settings import settings
 from dashboard.studies.cohort import files_signature
 from dashboard.studies.open_study import OpenStudy, cache_of
 from dashboard.studies.raw_boxes import find_raw, keep_raw, raw_file
+from dashboard.studies.shipped import shipped_scores
 
 if TYPE_CHECKING:
     from core.inference.predictor import StudyPredictor
@@ -39,11 +40,13 @@ SCORES: Final = Shelf[StudyScores](64)
 
 
 def find_scores(study: OpenStudy, pair: BundlePair) -> StudyScores | None:
-    """Scores of a study from memory or disk; None if the networks have not run.
+    """Scores of a study: shipped, from memory or disk; None if the networks have not run.
 
     Raises:
         PredictionsError: The stored table is damaged.
     """
+    if (shipped := shipped_scores(study.volume, pair)) is not None:
+        return shipped.scores
     return _scores_in(_predictions_folder(study, pair), study.owner)
 
 

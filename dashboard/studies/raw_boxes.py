@@ -14,18 +14,23 @@ from core.types import RawDetections
 from dashboard.background.shelf import Shelf
 from dashboard.studies.cohort import files_signature
 from dashboard.studies.open_study import OpenStudy, cache_of
+from dashboard.studies.shipped import shipped_raw
 
+BOXES_FOLDER: Final = "boxes"
+"""Folder of raw boxes in the cache."""
 _RAW: Final = Shelf[RawDetections](32)
 
 
 def raw_file(study: OpenStudy, bundle: BundleInfo) -> Path:
     """File of a localiser's raw boxes for a study."""
     name = f"{study.fingerprint}-{bundle.config.weights_sha256[:16]}.npz"
-    return cache_of(study) / "boxes" / name
+    return cache_of(study) / BOXES_FOLDER / name
 
 
 def find_raw(study: OpenStudy, bundle: BundleInfo) -> RawDetections | None:
-    """Raw boxes of a study from memory or disk; None if the localiser has not run."""
+    """Raw boxes of a study: shipped, from memory or disk; None if the localiser has not run."""
+    if (shipped := shipped_raw(study.volume, bundle)) is not None:
+        return shipped
     file = raw_file(study, bundle)
     if not file.is_file():
         return None

@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
-import cv2
-
-from core.constants import DISPLAY_WINDOWS
 from core.dataset.rsna import IMAGES_FOLDER
 from core.errors import CSpineError, DataRootError
 from core.evaluation.tables.truth import truth_from_parquet
 from core.experiments.cohorts import SHIPPED
 from core.models.bundles import BundleInfo
-from core.phantom.on_demand import CohortSeed, find_cohort_seed, materialise_study
+from core.phantom.on_demand import (
+    CohortSeed,
+    find_cohort_seed,
+    made_record,
+    materialise_study,
+)
 from core.phantom.recipe import CLASSIC
-from core.system import atomic_files
-from core.types import HuWindow, StudyId, StudyRecord
+from core.types import StudyId, StudyRecord
 from dashboard.session.access import check_allowed
 from dashboard.session.settings import settings
-from dashboard.studies.cohort import all_bundles
-from dashboard.studies.open_study import open_study
-from dashboard.studies.slice_image import display_image
-
-MADE_FOLDER: Final = "synthetic"
-PICTURE_SIDE: Final = 224
-"""Pixels of the longer side of a small picture."""
+from dashboard.studies.cohort import all_bundles, find_cohort
+from dashboard.studies.shipped import made_root
 
 
 def cohort_seeds(bundles: Iterable[BundleInfo]) -> dict[str, CohortSeed]:
@@ -45,13 +41,8 @@ def cohort_seeds(bundles: Iterable[BundleInfo]) -> dict[str, CohortSeed]:
     return found
 
 
-def made_root() -> Path:
-    """Folder of the studies made on demand, in RSNA's layout."""
-    return settings().cspine_var / MADE_FOLDER
-
-
-def study_folder(study_id: StudyId, root: Path | None = None) -> Path:
-    """Folder of a study's DICOM files; a shipped synthetic study is made if needed.
+def study_record(study_id: StudyId, root: Path | None = None) -> StudyRecord:
+    """A study with its truth; a shipped synthetic study is made if needed.
 
     Args:
         study_id: StudyInstanceUID.
@@ -61,16 +52,17 @@ def study_folder(study_id: StudyId, root: Path | None = None) -> Path:
         DataRootError: The study is neither on disk nor of a shipped synthetic cohort.
         StorageError: The study cannot be written.
     """
-    for place in (root, settings().data_root):
-        if place is not None and (folder := place / IMAGES_FOLDER / study_id).is_dir():
-            return folder
-    return materialise_study(study_id, _seeds(), made_root())
+    for place in _roots(root):
+        found = find_cohort(place)
+        known = () if found is None else found.studies
+        if record := next((one for one in known if one.study_id == study_id), None):
+            return record
+    return _made(study_id)
 
 
 def can_show(study_id: StudyId, root: Path | None = None) -> bool:
-    """Whether `study_folder` can find or make the study."""
-    places = [place for place in (root, settings().data_root) if place is not None]
-    on_disk = any((place / IMAGES_FOLDER / study_id).is_dir() for place in places)
+    """Whether `study_record` can find or make the study."""
+    on_disk = any((place / IMAGES_FOLDER / study_id).is_dir() for place in _roots(root))
     return on_disk or find_cohort_seed(study_id, _seeds()) is not None
 
 
@@ -91,54 +83,21 @@ def linked_study(study_id: str | None, known: Collection[str]) -> StudyRecord | 
     check_allowed("look", DataRootError, "to open studies")
     if study_id is None or study_id in known or find_cohort_seed(study_id, _seeds()) is None:
         return None
-    return StudyRecord(study_id, study_folder(StudyId(study_id)), _truth_of(study_id))
+    return _made(study_id)
 
 
-def picture(study_id: StudyId, slice_index: int | None, root: Path | None = None) -> Path:
-    """A small PNG of one slice in the bone window, made if it does not exist yet.
-
-    Args:
-        study_id: StudyInstanceUID.
-        slice_index: 0 the most cranial; None for the middle one.
-        root: Data root to look in first.
-
-    Raises:
-        CSpineError: The user may not use this server, or the study cannot be found, made or read.
-    """
-    check_allowed("look", DataRootError, "to see pictures")
-    file = _picture_file(study_id, slice_index)
-    if file.is_file():
-        return file
-    volume = open_study(study_folder(study_id, root)).volume
-    index = volume.n_slices // 2 if slice_index is None else slice_index
-    if not 0 <= index < volume.n_slices:
-        raise DataRootError(
-            f"Study {study_id} has {volume.n_slices} slices but slice {index} was asked for; "
-            "predict the study again."
-        )
-    bone = HuWindow(*DISPLAY_WINDOWS["bone"])
-    small = display_image(volume, index, bone, longer_side=PICTURE_SIDE)
-    done, encoded = cv2.imencode(".png", small)
-    if not done:
-        raise DataRootError(f"The picture of study {study_id} cannot be encoded; try another.")
-    atomic_files.write_bytes(file, encoded.tobytes())
-    return file
+def _roots(root: Path | None) -> list[Path]:
+    """Data roots to look in that hold studies."""
+    places = dict.fromkeys(place for place in (root, settings().data_root) if place is not None)
+    return [place for place in places if (place / IMAGES_FOLDER).is_dir()]
 
 
-def is_ready(study_id: StudyId, slice_index: int | None) -> bool:
-    """Whether the picture of a slice exists already."""
-    return _picture_file(study_id, slice_index).is_file()
-
-
-def try_picture(
-    study_id: StudyId, slice_index: int | None, root: Path | None, say: Callable[[str], None]
-) -> Path | None:
-    """The picture, or None after passing the reason to `say`."""
-    try:
-        return picture(study_id, slice_index, root)
-    except CSpineError as error:
-        say(str(error))
-        return None
+def _made(study_id: str) -> StudyRecord:
+    """A study of a shipped cohort, made if needed, with its truth."""
+    record = made_record(materialise_study(study_id, _seeds(), made_root()))
+    if record.fractured is not None:
+        return record
+    return replace(record, fractured=_truth_of(study_id))
 
 
 def _truth_of(study_id: str) -> tuple[bool, ...] | None:
@@ -150,11 +109,6 @@ def _truth_of(study_id: str) -> tuple[bool, ...] | None:
             if found:
                 return tuple(bool(value) for value in found[0].fractured)
     return None
-
-
-def _picture_file(study_id: StudyId, slice_index: int | None) -> Path:
-    place = "middle" if slice_index is None else str(slice_index)
-    return settings().rsna_cache / "pictures" / f"{study_id}-{place}-{PICTURE_SIDE}.png"
 
 
 def _seeds() -> list[CohortSeed]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from functools import partial
 from html import escape
@@ -17,6 +16,7 @@ from dashboard.studies.current_set import current_cohort
 from dashboard.tour import state
 from dashboard.tour.presenter import presenter_switch
 from dashboard.tour.stops import STOPS, TourStop, example_study, stop_at, stop_query
+from dashboard.widgets.scrolling import keep_in_view
 
 HOME: Final = "overview"
 Pages = Mapping[str, st.Page]
@@ -64,7 +64,7 @@ def tour_bar(page: st.Page, pages: Pages) -> None:
         with buttons:
             _buttons(place.number, here)
         if here and stop.focus:
-            _scroll_to(stop.focus, place.serial)
+            keep_in_view(stop.focus, f"{place.serial}")
 
 
 def tour_start(label: str = "Take the tour: seven stops for a class") -> None:
@@ -151,30 +151,3 @@ def _buttons(number: int, here: bool) -> None:
             on_click=state.ask_to_leave,
             help="Ends the tour and restores all pages to their state before it.",
         )  # fmt: skip
-
-
-def _scroll_to(selector: str, serial: int) -> None:
-    """Keep a part of the page in view while the page above it still grows, once for each entry.
-
-    The first input of the user ends it.
-    """
-    st.html(
-        "<script>(() => {"
-        f"const wanted = {json.dumps(selector)}, entry = {serial};"
-        "if (window.labTourEntry === entry) return; window.labTourEntry = entry;"
-        "let over = false, tries = 0, last = NaN, steady = 0;"
-        "for (const touch of ['wheel', 'pointerdown', 'keydown', 'touchstart'])"
-        "  addEventListener(touch, () => { over = true; }, {once: true, capture: true});"
-        "const look = () => {"
-        "  if (over || window.labTourEntry !== entry || ++tries > 150 || steady > 12) return;"
-        "  const part = document.querySelector(wanted);"
-        "  if (part) {"
-        "    part.style.scrollMarginTop = '5rem'; part.scrollIntoView();"
-        "    const top = part.getBoundingClientRect().top;"
-        "    steady = top === last ? steady + 1 : 0; last = top;"
-        "  }"
-        "  setTimeout(look, 200);"
-        "}; look();"
-        "})()</script>",
-        unsafe_allow_javascript=True,
-    )

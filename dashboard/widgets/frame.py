@@ -10,14 +10,14 @@ import streamlit as st
 
 from core.constants import NOT_FOR_CLINICAL_USE, SYNTHETIC_WARNING
 from core.errors import DataRootError
-from dashboard.studies.cohort import CurrentDataSet
-from dashboard.studies.current_set import cohort_title, current_cohort
+from dashboard.studies.current_set import current_cohort
+from dashboard.studies.data_sets import title_of
 
 _STYLES = Path(__file__).resolve().parent.parent
 
 
-def apply_style(name: str = "style.css") -> None:
-    """Add a stylesheet of the dashboard to the page."""
+def apply_style(name: str) -> None:
+    """Add a stylesheet to the page; that of every page is in it from the start."""
     st.html(_STYLES / name)
 
 
@@ -107,9 +107,4 @@ def _data_set() -> tuple[str, str, str]:
     warning = SYNTHETIC_WARNING if cohort.synthetic else ""
     count = len(cohort.studies)
     detail = f"{count} {'study' if count == 1 else 'studies'}"
-    return cohort_title() or cohort_name(cohort), detail, warning
-
-
-def cohort_name(cohort: CurrentDataSet) -> str:
-    """Name of a data set on the pages."""
-    return "Synthetic cohort" if cohort.synthetic else f"RSNA layout · {cohort.root.name}"
+    return title_of(cohort.root), detail, warning

@@ -9,6 +9,7 @@ from core.inference.study_scores import StudyScores
 from core.models.pairs import BundlePair
 from dashboard.studies.open_study import OpenStudy
 from dashboard.studies.predictions import find_job, find_scores, start_prediction
+from dashboard.studies.shipped import shipped_scores
 from dashboard.widgets.job_status import failed, job_progress, poll
 from dashboard.widgets.notices import show_warning
 from dashboard.widgets.series_facts import domain_warning, series_facts
@@ -39,6 +40,9 @@ def _scores_or_progress(study: OpenStudy, pair: BundlePair | None) -> StudyScore
     if pair is None:
         return None
     try:
+        if (shipped := shipped_scores(study.volume, pair)) is not None:
+            st.caption(f":material/inventory_2: {shipped.origin}")
+            return shipped.scores
         if (scores := find_scores(study, pair)) is not None:
             return scores
     except PredictionsError as error:

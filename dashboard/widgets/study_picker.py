@@ -15,10 +15,10 @@ from dashboard.session import link, state
 from dashboard.session.access import may_browse
 from dashboard.session.typed_path import typed_path
 from dashboard.studies.cohort import CurrentDataSet
-from dashboard.studies.current_set import cohort_title, current_cohort, current_set
+from dashboard.studies.current_set import current_cohort, current_set
+from dashboard.studies.data_sets import title_of
 from dashboard.studies.open_study import OpenStudy, open_study
 from dashboard.studies.synthetic_studies import linked_study
-from dashboard.widgets.frame import cohort_name
 from dashboard.widgets.notices import show_error
 from dashboard.widgets.upload_panel import upload_panel
 
@@ -108,7 +108,7 @@ def _cohort_study(messages: DeltaGenerator) -> StudyChoice | None:
         return None
     if cohort is None or not cohort.studies:
         messages.info(
-            "There are no studies yet. `make run` prepares the synthetic cohort before it opens "
+            "There are no studies yet. `make run` prepares the demo cohort before it opens "
             "the dashboard; `python -m core demo` does only that. You can already use a folder or "
             "an upload.",
             icon=":material/database:",
@@ -116,7 +116,8 @@ def _cohort_study(messages: DeltaGenerator) -> StudyChoice | None:
         return None
     records = {record.study_id: record for record in cohort.studies}
     try:
-        linked = linked_study(st.query_params.get(state.STUDY_KEY), records)
+        named = state.recall(state.STUDY_KEY) or st.query_params.get(state.STUDY_KEY)
+        linked = linked_study(named, records)
     except CSpineError as error:
         show_error(error, icon=":material/database_off:", place=messages)
         linked = None
@@ -146,12 +147,9 @@ def _telling(records: Mapping[str, StudyRecord]) -> int:
 
 
 def _label(cohort: CurrentDataSet) -> str:
-    title = cohort_title()
-    if title is not None:
-        return f"Study of {title} (chosen on the Dataset page)"
-    return (
-        f"Study of {f'the {cohort_name(cohort).lower()}' if cohort.synthetic else cohort.root.name}"
-    )
+    choice = current_set()
+    chosen = "" if choice is None or choice.in_use else " (chosen on the Dataset page)"
+    return f"Study of {title_of(cohort.root)}{chosen}"
 
 
 def _typed_folder(messages: DeltaGenerator) -> StudyChoice | None:

@@ -27,12 +27,33 @@ def test_a_click_on_a_bar_filters_and_a_second_one_removes_it(page, dashboard_ur
     chip = page.get_by_role("button", name="C5 fractured")
     expect(chip).to_be_visible()
     expect(page).to_have_url(re.compile("vertebrae=C5"))
+    listed = page.locator(".st-key-dataset_list").get_by_test_id("stDataFrame")
+    expect(listed).to_be_in_viewport(ratio=0.95)
     expect(page.get_by_role("button", name="Download 1 rows")).to_be_visible()
     page.screenshot(path=artifacts / "dataset_filtered.png", full_page=True)
     click_bar(page, 0, 4)
     expect(chip).to_have_count(0)
     expect(page).not_to_have_url(re.compile("vertebrae"))
     expect(page.get_by_role("button", name="Download 2 rows")).to_be_visible()
+
+
+def test_a_clicked_row_has_its_picture_and_opens_in_view(page, dashboard_url, artifacts):
+    pictures = []
+    page.on("response", lambda r: pictures.append(r.status) if "/pictures/" in r.url else None)
+    page.goto(f"{dashboard_url}/dataset")
+    listed = page.locator(".st-key-dataset_list").get_by_test_id("stDataFrame")
+    expect(listed).to_be_visible(timeout=FIRST_TIME_MS)
+    settle(page)
+    listed.scroll_into_view_if_needed()
+    listed.click(position={"x": 250, "y": 60})
+    study = page.locator(".st-key-dataset_study")
+    expect(study.locator("canvas.axial")).to_have_attribute("data-drawn", re.compile(r"\d+"))
+    top = "e => e.getBoundingClientRect().top"
+    page.wait_for_timeout(1500)
+    assert -5 <= study.evaluate(top) < 450
+    assert pictures
+    assert set(pictures) == {200}
+    page.screenshot(path=artifacts / "dataset_study.png")
 
 
 @pytest.mark.parametrize("name", ["dataset", "preprocessing"])

@@ -74,6 +74,10 @@ def test_a_threshold_moves_everything_and_its_link_restores_it(browser, evaluati
     assert places(page)[1] == before[1]
     for mark, expected in zip(places(page), ratios(page), strict=True):
         assert mark == pytest.approx(expected, abs=0.01)
+    # The list of errors follows by itself.
+    threshold = float(slider.input_value())
+    errors = page.locator(".lab-panel-title").filter(has_text="most confident error first")
+    expect(errors).to_contain_text(f"threshold {threshold:.3f}")
     line = page.locator(".lab-focus").inner_text()
     other = browser.new_context().new_page()
     other.goto(page.url)

@@ -70,7 +70,7 @@ def test_overview_and_the_presenters_note_show_the_chosen_set(two_sets):
     assert "<dt>study</dt><dd>1</dd>" in html(app)
     assert app.query_params["data"] == "cohort-single"
     app = open_page("overview")
-    assert "Data set in use: Synthetic cohort" in html(app)
+    assert "Data set in use: Demo cohort" in html(app)
     assert "<dt>studies</dt><dd>2</dd>" in html(app)
 
 

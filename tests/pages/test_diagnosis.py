@@ -9,7 +9,7 @@ import pytest
 from core.constants import VERTEBRAE
 from core.inference.plausibility import LevelPlausibility, check_levels
 from core.models.pairs import BundlePair
-from dashboard.diagnosis import batch, verdict
+from dashboard.diagnosis import batch, study_steps, verdict
 from dashboard.studies import cohort, open_study, predictions
 from dashboard.studies.served_bytes import PIXELS
 from tests.dashboard.workplace import FRACTURED, N_SLICES, SOUND
@@ -237,10 +237,23 @@ def test_steps_lead_through_the_studies_and_to_a_wrong_call(at_work):
     # Both studies are called fractured, so the sound one is the one wrong call.
     app.button(key="step_Previous").click().run()
     assert app.selectbox(key="study").value == FRACTURED
-    app.button(key="random_error").click().run()
+    app.button(key="errors").click().run()
     assert app.selectbox(key="study").value == SOUND
-    app.button(key="random_error").click().run()
+    captions = " ".join(caption.value for caption in app.caption)
+    assert "Errors of fracture-made: 1 of 1 – false alarm, patient score" in captions
+    assert app.button(key="step_Next").disabled
+    app.selectbox(key="study").set_value(FRACTURED).run()
+    app.button(key="step_back").click().run()
     assert app.selectbox(key="study").value == SOUND
+    app.button(key="leave_worklist").click().run()
+    assert not app.button(key="step_Previous").disabled
+
+
+def test_without_a_wrong_call_the_errors_are_not_opened(at_work, monkeypatch):
+    monkeypatch.setattr(study_steps, "stored_scores", lambda *_: None)
+    app = open_read_study()
+    app.button(key="errors").click().run()
+    assert app.selectbox(key="study").value == FRACTURED
     assert any("called wrongly" in info.value for info in app.info)
 
 

@@ -70,6 +70,7 @@ def test_the_routes_are_below_the_path_and_nowhere_else(lab_server, monkeypatch)
 @pytest.mark.parametrize(
     "path",
     ["/pixels", "/pixels/", "/pixels/a", "/pixels/a/b/c/d", f"/pixels/a/slice/{'9' * 5000}",
+     "/pictures", "/pictures/a/b",
      "/scenes", "/scenes/a/b/c", "/scenes/libraries", f"/scenes/a/axial?slice={'9' * 5000}"],
     ids=lambda path: path[:20],
 )  # fmt: skip

@@ -95,6 +95,7 @@ def test_pixels_go_to_those_who_may_look(login_server):
         "/media/a.png",
         "/scenes/a/parts",
         "/scenes",
+        "/pictures/a",
         "/pixels",
         "/_stcore/metrics",
         "/_stcore/agent/mcp",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from core.config import Settings
-from core.errors import DataRootError, PredictionsError
+from core.errors import DataRootError, DicomSeriesError, PredictionsError
 from core.evaluation.thresholds import Rule
 from core.experiments.cohorts import HELD_OUT
 from core.phantom.cohort import cohort_uids
@@ -22,6 +22,7 @@ from dashboard.evaluation.results import Evaluated, ModelAtLevel, Question
 from dashboard.evaluation.sources import find_sources
 from dashboard.evaluation.threshold_counts import choose, live_figures, what_if
 from dashboard.studies import synthetic_studies
+from dashboard.studies.pictures import WantedPicture, make_picture
 from tests.core.evaluation import made_cohort
 from tests.dashboard.made_predictions import NAMES, write_predictions_place
 
@@ -138,7 +139,7 @@ def test_a_read_only_dashboard_imports_nothing(settings, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_shipped_synthetic_study_gets_a_picture_once_and_others_a_sentence(settings):
+def test_a_shipped_synthetic_study_is_made_and_gets_a_picture_and_others_a_sentence(settings):
     bundle = settings.checkpoints / "b"
     bundle.mkdir(parents=True)
     (bundle / "model.safetensors").write_bytes(b"")
@@ -157,14 +158,13 @@ def test_a_shipped_synthetic_study_gets_a_picture_once_and_others_a_sentence(set
     assert record.folder == settings.cspine_var / "synthetic" / "train_images" / uid
     assert synthetic_studies.linked_study(uid, {uid}) is None
     assert synthetic_studies.linked_study("1.2.3", ()) is None
-    file = synthetic_studies.picture(uid, 3)
+    assert synthetic_studies.study_record(uid).folder == record.folder
+    with pytest.raises(DataRootError, match="set RSNA_ROOT"):
+        synthetic_studies.study_record("1.2.3")
+    file = make_picture(WantedPicture(uid, 3))
     assert file.read_bytes().startswith(b"\x89PNG")
-    assert synthetic_studies.is_ready(uid, 3)
-    reasons = []
-    assert synthetic_studies.try_picture("1.2.3", 3, None, reasons.append) is None
-    assert "set RSNA_ROOT" in reasons[0]
-    with pytest.raises(DataRootError, match="slices but slice 9999"):
-        synthetic_studies.picture(uid, 9999)
+    with pytest.raises(DicomSeriesError, match="slices, but slice 9999"):
+        make_picture(WantedPicture(uid, 9999))
 
 
 @pytest.fixture(scope="module")

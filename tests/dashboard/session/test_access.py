@@ -17,7 +17,14 @@ from dashboard.evaluation import imports, operating_points
 from dashboard.session import access, typed_path
 from dashboard.session.admission import Admission
 from dashboard.session.roles import role_rules
-from dashboard.studies import data_sets, localizer, predictions, synthetic_studies, upload_jobs
+from dashboard.studies import (
+    data_sets,
+    localizer,
+    pictures,
+    predictions,
+    synthetic_studies,
+    upload_jobs,
+)
 from dashboard.training import run_processes
 
 ISSUER = "https://id.b.c"
@@ -51,12 +58,12 @@ SERVICES = {
         "look", lambda f, p: f("k", (), archive=True, session=None, settings=None),
     ),
     synthetic_studies.linked_study: ("look", lambda f, p: f(None, ())),
-    synthetic_studies.picture: ("look", lambda f, p: f("1.2.3", 0)),
+    pictures.picture_name: ("look", lambda f, p: f(pictures.WantedPicture("1.2.3", 0))),
 }  # fmt: skip
 """Each function that a user can set off, what it needs, and a call of it."""
 INNER = {
     "predict_stored", "keep_raw", "start_reader", "unpack_upload", "store_files",
-    "discard_uploads", "hold_uploads", "remove_abandoned", "study_folder", "open_study",
+    "discard_uploads", "hold_uploads", "remove_abandoned", "study_record", "open_study",
     "stored_scores", "imports_root",
 }  # fmt: skip
 """Parts of the above, which run in threads that belong to no user."""
@@ -64,7 +71,7 @@ ROOMS = ("background/process_tasks", "diagnosis/batch", "evaluation/imports", "t
          "evaluation/operating_points", "session/typed_path", "studies/")  # fmt: skip
 VERBS = re.compile(
     r"(start|stop|resume|delete|remove|cancel|import|forget|save|undo|measure|discard|store|unpack"
-    r"|hold|write|predict|keep|open|typed|check|browsable|linked|study_folder|studies_below|picture)(_|$)"
+    r"|hold|write|predict|keep|open|typed|check|browsable|linked|study_record|studies_below|picture)(_|$)"
 )
 REFUSED = "You are not logged in|Your account has read access only|This dashboard is read-only"
 
