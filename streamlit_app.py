@@ -9,6 +9,7 @@ from dashboard.evaluation.board.routes import counts_routes
 from dashboard.shell.first_paint import FirstPaint
 from dashboard.shell.gate import Gate
 from dashboard.shell.startup import decide_admission, lifespan
+from dashboard.shell.traffic_limits import TrafficLimits
 from dashboard.shell.upload_route import UploadRoute, keep_uploads_on_disk
 from dashboard.spine_3d.routes import scene_routes
 from dashboard.widgets.pictures import picture_routes
@@ -19,6 +20,11 @@ keep_uploads_on_disk()
 app = st.App(
     "dashboard/app.py",
     routes=[*viewer_routes(), *scene_routes(), *counts_routes(), *picture_routes()],
-    middleware=[Middleware(Gate), Middleware(FirstPaint), Middleware(UploadRoute)],
+    middleware=[
+        Middleware(Gate),
+        Middleware(TrafficLimits),
+        Middleware(FirstPaint),
+        Middleware(UploadRoute),
+    ],
     lifespan=lifespan,
 )

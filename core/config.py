@@ -87,13 +87,23 @@ class Settings(BaseSettings):
         cspine_var: Folder for generated data (the demo cohort, uploads).
         checkpoints: Folder of bundles.
         max_upload_mib: Largest archive the dashboard accepts.
-        upload_memory_mib: Memory limit for reading one upload.
-        upload_seconds: Time limit for reading one upload.
-        upload_lanes: Number of uploads unpacked and read at the same time, each in its own process.
+        upload_memory_mib: Memory limit for reading one series, mask or table that a user names.
+        upload_seconds: Time limit for the same.
+        upload_lanes: Number of uploads unpacked and read at the same time, each in its own process;
+            folders of the server have as many processes.
         upload_quota_gib: Total size limit for the uploads of all sessions.
         min_free_gib: Disk space that caches and uploads leave free.
         max_predictions: Number of studies predicted at the same time.
         max_waiting: Maximum number of queued predictions; more are refused.
+        max_tasks: Number of tasks on data sets at the same time, of all server processes.
+        max_tasks_per_user: The same of one user.
+        max_imports: Number of imported models.
+        imports_quota_gib: Size of all imported models together.
+        max_sessions: Number of open pages (WebSockets) of one server process.
+        max_sessions_per_address: The same from one address.
+        max_requests: Number of HTTP requests that one server process answers at the same time.
+        max_requests_per_address: The same from one address.
+        pixel_rate: Requests per second for pixels and scenes from one address, on average.
         cache_limit_gib: Size of the slice store above which the least recently used entries go.
         dashboard_readonly: Whether the dashboard hides every action that changes something.
         dashboard_login: "required" refuses to start without a login.
@@ -120,6 +130,15 @@ class Settings(BaseSettings):
     min_free_gib: float = Field(default=1.0, ge=0)
     max_predictions: int = Field(default=1, ge=1, le=64)
     max_waiting: int = Field(default=64, ge=1)
+    max_tasks: int = Field(default=4, ge=1)
+    max_tasks_per_user: int = Field(default=2, ge=1)
+    max_imports: int = Field(default=200, ge=1)
+    imports_quota_gib: float = Field(default=2.0, gt=0)
+    max_sessions: int = Field(default=256, ge=1)
+    max_sessions_per_address: int = Field(default=128, ge=1)
+    max_requests: int = Field(default=512, ge=1)
+    max_requests_per_address: int = Field(default=128, ge=1)
+    pixel_rate: float = Field(default=500.0, gt=0)
     cache_limit_gib: float = Field(default=200.0, gt=0)
     dashboard_readonly: bool = False
     dashboard_login: Literal["auto", "required"] = "auto"

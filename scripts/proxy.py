@@ -30,6 +30,10 @@ _SBIN: Final = "/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin"
 """Debian's package installs there, which is not in every user's PATH."""
 _HOST: Final = re.compile(r"[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]")
 _PATH: Final = re.compile(r"(/[A-Za-z0-9._~-]+)*")
+CONNECTIONS: Final = 1024
+"""Connections from one address: a class of a hundred behind one router has six or seven each."""
+REQUESTS: Final = 20_000
+"""Requests from one address in 10 seconds; the workers' own limits are narrower."""
 _TEMPLATE: Final = """\
 global
     maxconn 4096
@@ -54,6 +58,19 @@ defaults
 moment; reload the page in a few seconds."
 frontend public
     bind {public}
+    # A flood from one address never reaches a worker. Behind another proxy, whose header names the
+    # address, this machine is the sender of all, and the workers count.
+    stick-table type ipv6 size 100k expire 60s store http_req_rate(10s),conn_cur
+    acl own_machine src 127.0.0.0/8 ::1
+    tcp-request connection track-sc0 src
+    # What a client says of its address is replaced; the workers count by it.
+    http-request set-header X-Forwarded-For %[src] if !own_machine
+    http-request return status 429 content-type text/plain hdr Retry-After 10 string \
+"Too many requests from your address; try again in ten seconds." \
+if !own_machine {{ sc0_http_req_rate gt {rate} }}
+    http-request return status 429 content-type text/plain hdr Retry-After 10 string \
+"Too many connections from your address; close some pages." \
+if !own_machine {{ sc0_conn_cur gt {connections} }}
     acl asks_health path {health}
     http-request return status 200 content-type text/plain string "ok" \
 if asks_health {{ nbsrv(workers) gt 0 }}
@@ -122,6 +139,8 @@ def haproxy_config(public: Endpoint, workers: Sequence[Endpoint], base_path: str
         raise SetupError(f"The base path {base_path!r} holds more than letters, digits, - . _ ~ /.")
     return _TEMPLATE.format(
         public=public,
+        rate=REQUESTS,
+        connections=CONNECTIONS,
         health=f"{HEALTH} {base_path}{HEALTH}" if base_path else HEALTH,
         cookie=f"cspine_worker_{public.port}",
         worker_health=base_path + WORKER_HEALTH,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,14 @@ BONE_HU: Final = 150
 _RAS_TO_LPS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
 _ALIGNED_VOXELS: Final = 0.25
 _CHUNK: Final = 1 << 20
+
+
+class MaskReader(Protocol):
+    """`load_vertebra_mask`, or what reads a mask as it does."""
+
+    def __call__(self, path: Path, volume: CTVolume, *, on_bone: bool = True) -> NDArray[np.uint8]:
+        """Read a mask on the grid of a volume."""
+        ...
 
 
 def load_vertebra_mask(path: Path, volume: CTVolume, *, on_bone: bool = True) -> NDArray[np.uint8]:

@@ -11,19 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from core.prepared.volumes import load_viewer_volume, stored_viewer_volume
-from core.system.process_limits import Limits
 from core.system.sandbox import ConfinedWorkers
 from core.types import CTVolume, Progress, Store, StudyRecord
-
-
-def confined_reader(limits: Limits, lanes: int = 1) -> ConfinedWorkers:
-    """Give workers for `read_confined`; a process starts with the first series.
-
-    Args:
-        limits: Limits for reading one series.
-        lanes: Number of series that are read at the same time.
-    """
-    return ConfinedWorkers(fill_store, limits, lanes)
 
 
 def read_confined(
@@ -46,7 +35,7 @@ def read_confined(
         StorageError: The store cannot be written.
     """
     where = {"folder": str(store.folder), "limit": store.limit_bytes, "free": store.keep_free_bytes}
-    worker.call({"folder": str(folder), "store": where}, progress)
+    worker.call({"what": "series", "folder": str(folder), "store": where}, progress)
     return stored_viewer_volume(StudyRecord(folder.name, folder), store=store)
 
 

@@ -16,6 +16,10 @@ from core.system.file_tree import path_below
 from core.types import CTVolume, Progress, Store, StudyRecord
 
 
+class _MissingError(Exception):
+    """The store does not hold an entry."""
+
+
 def load_viewer_volume(
     record: StudyRecord, *, store: Store, progress: Progress | None = None
 ) -> CTVolume:
@@ -44,14 +48,30 @@ def stored_viewer_volume(record: StudyRecord, *, store: Store) -> CTVolume:
         DataRootError: The study's folder is gone.
         StorageError: The store does not hold the volume, or cannot be read.
     """
-
-    def build() -> NoReturn:
+    found = find_viewer_volume(record, store=store)
+    if found is None:
         raise StorageError(
             f"{store.folder} does not hold the volume that was put there; free some space and open "
             "the study again."
         )
+    return found
 
-    return _volume(record, fetch_entry(store, "volumes", _key(record, store), build))
+
+def find_viewer_volume(record: StudyRecord, *, store: Store) -> CTVolume | None:
+    """Give a study's volume if the store holds it; decodes nothing.
+
+    Raises:
+        DataRootError: The study's folder is gone.
+        StorageError: The store cannot be read.
+    """
+
+    def build() -> NoReturn:
+        raise _MissingError
+
+    try:
+        return _volume(record, fetch_entry(store, "volumes", _key(record, store), build))
+    except _MissingError:
+        return None
 
 
 def _key(record: StudyRecord, store: Store) -> str:

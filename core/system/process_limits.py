@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import math
 import os
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import psutil
+
+from core.errors import WorkerError
 
 _KEPT: Final = frozenset(
     {"PATH", "HOME", "LANG", "TZ", "TMPDIR", "TEMP", "TMP", "LD_LIBRARY_PATH", "DISPLAY",
@@ -17,8 +27,9 @@ _KEPT_STARTS: Final = (
     "GALLIUM_", "EGL_", "__EGL_", "FONTCONFIG_", "MPL",
 )  # fmt: skip
 """Names of variables that a child keeps, or what they begin with: threads and drawing."""
-_MORE_PROCESSES: Final = 512
-"""Processes and threads beyond those of the user when the child starts."""
+_COUNT_SECONDS: Final = 0.25
+_NO_NEW_PRIVILEGES: Final = 38
+"""PR_SET_NO_NEW_PRIVS of `prctl`: no program that is started gains rights (setuid)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +42,14 @@ class Limits:
         seconds: Wall-clock time.
         cores: Average number of cores that a call may keep busy.
         file_bytes: Largest file that the child may write.
+        processes: Processes and threads that it may start.
     """
 
     memory_bytes: int
     seconds: float
     cores: int = 4
     file_bytes: int = 16 << 30
+    processes: int = 512
 
 
 def scrubbed_environment() -> dict[str, str]:
@@ -50,6 +63,8 @@ def scrubbed_environment() -> dict[str, str]:
 
 def limit_process(limits: Limits) -> None:
     """Limit memory, files and processes for good, where the system supports it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
     try:
         import resource
 
@@ -64,8 +79,84 @@ def limit_process(limits: Limits) -> None:
     _lower(resource.RLIMIT_AS, pages * resource.getpagesize() + limits.memory_bytes)
     _lower(resource.RLIMIT_FSIZE, limits.file_bytes)
     _lower(resource.RLIMIT_CORE, 0)
-    # Counts threads of all processes of the user; the superuser has no such limit.
-    _lower(resource.RLIMIT_NPROC, running + _MORE_PROCESSES)
+    # Counts threads of all processes of the user. It does not bind the superuser, whose child
+    # `ProcessCount` watches instead.
+    _lower(resource.RLIMIT_NPROC, running + limits.processes)
+
+
+class ProcessCount:
+    """Counts the processes and threads of a child of the superuser, whom no limit binds.
+
+    For other users the operating system refuses more than it may have, and nothing is counted.
+
+    Args:
+        pid: Process id of the child.
+        limits: Its limits.
+    """
+
+    def __init__(self, pid: int, limits: Limits) -> None:
+        self._pid, self._most = pid, limits.processes
+        self._due = 0.0 if hasattr(os, "geteuid") and os.geteuid() == 0 else math.inf
+
+    def check(self) -> None:
+        """Count, if the last time was a while ago.
+
+        Raises:
+            WorkerError: There are too many.
+        """
+        if time.monotonic() < self._due:
+            return
+        self._due = time.monotonic() + _COUNT_SECONDS
+        with contextlib.suppress(psutil.Error):
+            if sum(map(_threads, _with_children(self._pid))) > self._most:
+                raise WorkerError(
+                    f"The process that reads these files started more than {self._most} others "
+                    "and was ended; export the series again from its source."
+                )
+
+
+def has_ended(child: subprocess.Popen[str]) -> bool:
+    """Whether a child has ended; its process id stays taken until `end_with_children`."""
+    if child.returncode is not None or not hasattr(os, "waitid"):
+        return child.poll() is not None
+    try:
+        return os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
+    except ChildProcessError:
+        return True
+
+
+def end_with_children(child: subprocess.Popen[str]) -> None:
+    """Kill a child that leads its own session, and all that it has started.
+
+    It must not have been waited for: otherwise its id may be another process's by now.
+    """
+    if child.returncode is not None:
+        return
+    started: list[psutil.Process] = []
+    with contextlib.suppress(psutil.Error):
+        started = _with_children(child.pid)[1:]
+    if hasattr(os, "killpg"):
+        # All of its group in one step: what is being forked meanwhile ends too.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)
+    else:
+        child.kill()
+    for one in started:
+        with contextlib.suppress(psutil.Error):
+            one.kill()
+    child.wait()
+
+
+def _with_children(pid: int) -> list[psutil.Process]:
+    process = psutil.Process(pid)
+    return [process, *process.children(recursive=True)]
+
+
+def _threads(process: psutil.Process) -> int:
+    try:
+        return process.num_threads()
+    except psutil.Error:
+        return 0
 
 
 def _is_own(process: Path) -> bool:

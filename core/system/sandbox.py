@@ -9,11 +9,8 @@ child is unpickled.
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
-import os
 import queue
-import signal
 import subprocess
 import sys
 import threading
@@ -26,7 +23,13 @@ from typing import IO, Any, Final
 from core import errors
 from core.config import PROJECT_ROOT
 from core.errors import CSpineError, DicomSeriesError, WorkerError
-from core.system.process_limits import Limits, limit_cpu, limit_process, scrubbed_environment
+from core.system.process_limits import (
+    Limits,
+    ProcessCount,
+    end_with_children,
+    has_ended,
+    scrubbed_environment,
+)
 from core.types import Progress
 
 Task = Callable[[Mapping[str, Any], Progress], Any]
@@ -34,8 +37,6 @@ Task = Callable[[Mapping[str, Any], Progress], Any]
 
 _POLL_SECONDS: Final = 0.25
 _START_SECONDS: Final = 180.0
-_PATIENCE_SECONDS: Final = 5.0
-"""How long after its time limit a child ends itself, in case its parent is gone."""
 
 
 class ConfinedWorker:
@@ -99,15 +100,17 @@ class ConfinedWorker:
             self._kill()
 
     def _start(self) -> None:
-        if self._child is not None and self._child.poll() is None:
+        if self._child is not None and not has_ended(self._child):
             return
         self._kill()
         self._child = subprocess.Popen(
-            [sys.executable, "-m", "core.system.sandbox", self._name,
+            [sys.executable, "-m", "core.system.sandbox_child", self._name,
              json.dumps(asdict(self._limits))],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             cwd=PROJECT_ROOT, env=scrubbed_environment(), text=True, encoding="utf-8",
+            start_new_session=True,
         )  # fmt: skip
+        self._processes = ProcessCount(self._child.pid, self._limits)
         self._lines, self._ready = queue.SimpleQueue(), False
         threading.Thread(target=_pump, args=(self._child.stdout, self._lines), daemon=True).start()
 
@@ -148,6 +151,7 @@ class ConfinedWorker:
     def _next(self, deadline: float, reported: _RepeatedProgress | None) -> str | None:
         """Wait for a line from the child; None if it ended or the time is over."""
         while (left := deadline - time.monotonic()) > 0:
+            self._processes.check()
             try:
                 return self._lines.get(timeout=min(left, _POLL_SECONDS)) or None
             except queue.Empty:
@@ -159,8 +163,7 @@ class ConfinedWorker:
         child, self._child = self._child, None
         if child is None:
             return
-        child.kill()
-        child.wait()
+        end_with_children(child)
         for stream in (child.stdin, child.stdout):
             if stream is not None:
                 with contextlib.suppress(OSError):
@@ -246,54 +249,7 @@ def _error(kind: str, content: list[Any]) -> CSpineError:
         return known(*content)
     if kind == "MemoryError":
         return WorkerError(
-            "Reading these files needs more memory than an upload may use; give one series of "
-            "ordinary size."
+            "Reading these files needs more memory than it may take (UPLOAD_MEMORY_MIB); give one "
+            "series of ordinary size."
         )
     return _broken()
-
-
-def _serve(name: str, limits: Limits) -> None:
-    """Run as the child: answer each line of standard input with lines on standard output."""
-    module, _, function = name.partition(":")
-    # Codecs may print to standard output, which is therefore kept from them.
-    out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
-    with open(os.devnull, "w") as nowhere:  # noqa: PTH123
-        os.dup2(nowhere.fileno(), sys.stdout.fileno())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    task: Task = getattr(importlib.import_module(module), function)
-    limit_process(limits)
-
-    def send(*content: object) -> None:
-        out.write(json.dumps(content) + "\n")
-        out.flush()
-
-    def progress(done: int, total: int) -> None:
-        send("progress", done, total)
-
-    send("ready")
-    for line in sys.stdin:
-        _end_itself_after(limits.seconds + _PATIENCE_SECONDS)
-        limit_cpu(limits.seconds * limits.cores)
-        try:
-            answer: tuple[Any, ...] = ("value", task(json.loads(line), progress))
-        except CSpineError as error:
-            answer = (type(error).__name__, *(str(part or "") for part in _arguments(error)))
-        except BaseException as error:  # noqa: BLE001 - one codec raises a BaseException
-            # Only its type: a message may quote the file's content.
-            answer = ("MemoryError" if isinstance(error, MemoryError) else "Exception",)
-        _end_itself_after(0)
-        send(*answer)
-
-
-def _arguments(error: CSpineError) -> tuple[Any, ...]:
-    return error.__reduce__()[1] if isinstance(error, DicomSeriesError) else error.args
-
-
-def _end_itself_after(seconds: float) -> None:
-    """Have the operating system end this process after so many seconds; 0 cancels that."""
-    if hasattr(signal, "setitimer"):
-        signal.setitimer(signal.ITIMER_REAL, seconds)
-
-
-if __name__ == "__main__":
-    _serve(sys.argv[1], Limits(**json.loads(sys.argv[2])))

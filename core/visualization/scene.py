@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from core.cache.keys import file_digest, remembered_digest
 from core.constants import VERTEBRAE
-from core.dataset.masks import load_vertebra_mask
+from core.dataset.masks import MaskReader, load_vertebra_mask
 from core.dataset.rsna import lines_file
 from core.dataset.true_boxes import boxes_on_volume
 from core.inference.study_scores import StudyScores
@@ -241,8 +241,8 @@ class SceneSources:
             sources.append(self.presence.tobytes())
         return parts_key(self.fingerprint, *sources)
 
-    def build(self, cache: Path) -> PackedParts:
-        """Make the surfaces and keep them in `cache`.
+    def build(self, cache: Path, read_mask: MaskReader = load_vertebra_mask) -> PackedParts:
+        """Make the surfaces and keep them in `cache`; `read_mask` reads the masks.
 
         Raises:
             DataRootError: A mask cannot be read or lies elsewhere.
@@ -253,10 +253,10 @@ class SceneSources:
             assert self.presence is not None
             labels = labels_from_presence(volume, self.presence)
         else:
-            labels = VertebraLabels(load_vertebra_mask(self.mask, volume), "mask")
+            labels = VertebraLabels(read_mask(self.mask, volume), "mask")
         lines = None
         if self.lines is not None:
-            lines = load_vertebra_mask(self.lines, volume, on_bone=False)
+            lines = read_mask(self.lines, volume, on_bone=False)
         packed = pack_parts(build_parts(volume, labels, lines), self.key(cache), volume)
         keep_parts(cache, packed)
         return packed

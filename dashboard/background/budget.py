@@ -41,6 +41,10 @@ TRANSFERS: Final = Allowance(at_once=32, waiting=1_024, per_session=1_024)
 FILES_PER_SESSION: Final = 4_096
 """Files that one session may have announced or sent; RSNA's longest series has 1,082."""
 
+IMPORTS_PER_SESSION: Final = 32
+IMPORT_BYTES_PER_SESSION: Final = 512 << 20
+"""Imported models; `MAX_IMPORTS` and `IMPORTS_QUOTA_GIB` hold for all together."""
+
 
 class Turns:
     """Lets a few callers work at the same time, and a few more wait.

@@ -6,6 +6,7 @@ and a restart of the dashboard; the same task is not started twice at the same t
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import time
@@ -29,6 +30,7 @@ from dashboard.background.processes import (
     make_root,
     new_folder,
 )
+from dashboard.session.access import user_name
 from dashboard.session.settings import settings
 
 Kind = Literal["index", "phantom"]
@@ -211,11 +213,19 @@ def _start(kind: Kind, root: Path, options: list[str]) -> Task:
         known = find_task(kind, target)
         if known is not None and known.is_alive:
             return known
+        user = _user()
+        _check_number(user)
         _sweep()
         check_space(target, 0, settings().keep_free_bytes)
         folder = new_folder(_tasks_root(), f"{time.time_ns()}-{kind}")
         # Recorded before there is a process, so that no process is without a record.
-        request = {"kind": kind, "target": str(target), "options": options, "asked": time.time()}
+        request = {
+            "kind": kind,
+            "target": str(target),
+            "options": options,
+            "asked": time.time(),
+            "user": user,
+        }
         write_json(folder / REQUEST_FILE, request)
         progress = str(_work(folder).progress)
         try:
@@ -228,6 +238,32 @@ def _start(kind: Kind, root: Path, options: list[str]) -> Task:
     if task is None:
         raise TaskError(f"{folder} cannot be read back; check the disk.")
     return task
+
+
+def _check_number(user: str) -> None:
+    """Check that one more task may run; called under the lock of all tasks.
+
+    Raises:
+        TaskError: Too many run already.
+    """
+    limits, tasks = settings(), map(read_task, _folders())
+    running = [task.folder for task in tasks if task is not None and task.is_alive]
+    own = [one for one in running if (_read(one / REQUEST_FILE) or {}).get("user") == user]
+    for some, most, name in (
+        (running, limits.max_tasks, "MAX_TASKS"),
+        (own, limits.max_tasks_per_user, "MAX_TASKS_PER_USER"),
+    ):
+        if len(some) >= most:
+            whose = "You have" if some is own else "This installation has"
+            raise TaskError(
+                f"{whose} {len(some)} tasks on data sets running already ({name}); wait until one "
+                "has ended, or cancel one."
+            )
+
+
+def _user() -> str:
+    """Digest of who asks: names belong into no file here."""
+    return hashlib.sha256(user_name().encode()).hexdigest()[:16]
 
 
 def _work(folder: Path) -> FollowedWork:

@@ -17,7 +17,7 @@ from core.errors import CSpineError, TaskError
 from core.types import Progress
 from dashboard.background.budget import Allowance
 from dashboard.background.pace import Pace
-from dashboard.session.session_end import at_session_end, forget_session
+from dashboard.session.session_end import at_session_end, forget_session, has_ended
 
 Result = TypeVar("Result")
 
@@ -230,6 +230,9 @@ class JobPool:
             if (refusal := self._refusal(unfinished, session)) is not None:
                 job.ahead_of, job.work = (), None
                 job.future.set_exception(TaskError(refusal))
+            elif private and has_ended(session):
+                # Its page was still being drawn: what the job writes would be nobody's.
+                job.abandon()
             else:
                 self._pool.submit(job.run)
             return job

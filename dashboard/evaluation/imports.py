@@ -5,22 +5,30 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import tempfile
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from core.config import Settings
-from core.errors import PredictionsError, StorageError
-from core.evaluation.tables.outside_scores import read_outside_scores
-from core.evaluation.tables.score_files import read_score_table
+from core.errors import CSpineError, PredictionsError, StorageError
 from core.system import atomic_files
-from dashboard.background.processes import remove_folder
+from core.system.disk_space import check_space, tree_bytes
+from core.system.work_lock import WorkLock
+from dashboard.background.budget import IMPORT_BYTES_PER_SESSION, IMPORTS_PER_SESSION
+from dashboard.background.processes import make_root, remove_folder
+from dashboard.evaluation.named_tables import read_scores
 from dashboard.session.access import check_allowed
+from dashboard.session.session_end import asking_session
 from dashboard.session.typed_path import browsable
 
 MAX_CSV_MIB: Final = 64
 """The competition's format of the full set is below 2 MiB."""
+_GIB: Final = 1 << 30
+_WAIT_SECONDS: Final = 30.0
 _ENTRY: Final = "import.json"
 _SCORES: Final = "scores.csv"
 
@@ -86,14 +94,14 @@ def import_csv(
             f"The file is larger than {MAX_CSV_MIB} MiB; keep one row per study (or eight in the "
             "competition's format)."
         )
-    folder = _new_folder(settings, name, content)
-    atomic_files.write_bytes(folder / _SCORES, content)
-    try:
-        read_outside_scores(folder / _SCORES, name)
-    except PredictionsError:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    return _write_entry(folder, name, _SCORES, truth_id, truth_path)
+    with tempfile.TemporaryDirectory() as place:
+        table = Path(place) / _SCORES
+        table.write_bytes(content)
+        read_scores(table, name)
+    folder = _folder_of(settings, name, content)
+    with _room_for(settings, folder, len(content)):
+        atomic_files.write_bytes(folder / _SCORES, content)
+        return _write_entry(folder, name, _SCORES, truth_id, truth_path)
 
 
 def import_folder(
@@ -109,9 +117,10 @@ def import_folder(
     _check_allowed()
     path = browsable(path)
     truth_path = None if truth_path is None else browsable(truth_path)
-    read_score_table(path, name)
-    folder = _new_folder(settings, name, str(path).encode())
-    return _write_entry(folder, name, str(path), truth_id, truth_path)
+    read_scores(path, name)
+    folder = _folder_of(settings, name, str(path).encode())
+    with _room_for(settings, folder, 0):
+        return _write_entry(folder, name, str(path), truth_id, truth_path)
 
 
 def forget_import(settings: Settings, import_id: str) -> None:
@@ -137,20 +146,74 @@ def _check_allowed() -> None:
     check_allowed("change", PredictionsError, "to import predictions")
 
 
-def _new_folder(settings: Settings, name: str, content: bytes) -> Path:
+def _folder_of(settings: Settings, name: str, content: bytes) -> Path:
     if not name.strip():
         raise PredictionsError("The model needs a name; type one.")
     stem = "".join(c if c.isalnum() or c in "-_" else "-" for c in name.strip().lower())[:40]
     digest = hashlib.sha256(name.encode() + b"\0" + content).hexdigest()[:8]
-    folder = imports_root(settings) / f"{stem}-{digest}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
+    return imports_root(settings) / f"{stem}-{digest}"
+
+
+@contextmanager
+def _room_for(settings: Settings, folder: Path, size: int) -> Generator[None]:
+    """Make the folder of an import, if there is room for it among all server processes' imports."""
+    root = imports_root(settings)
+    make_root(root)
+    with WorkLock(root / ".lock").held(wait_s=_WAIT_SECONDS, judge=True):
+        _check_room(settings, folder, size)
+        was_there = folder.is_dir()
+        make_root(folder)
+        try:
+            yield
+        except CSpineError:
+            if not was_there:
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+
+def _check_room(settings: Settings, folder: Path, size: int) -> None:
+    """Check the number and the size of the imports, of this session and in all.
+
+    Raises:
+        PredictionsError: There are too many.
+        StorageError: They would be too large, or the disk is full.
+    """
+    root = imports_root(settings)
+    others = [one for one in root.glob("[!.]*") if one != folder]
+    session = _session()
+    own = [one for one in others if session and _added_by(one) == session]
+    if len(others) >= settings.max_imports:
+        raise PredictionsError(
+            f"There are {len(others)} imported models already (MAX_IMPORTS); remove one first."
+        )
+    if len(own) >= IMPORTS_PER_SESSION:
+        raise PredictionsError(
+            f"This session has added {len(own)} models already; remove one of them first."
+        )
+    if sum(map(tree_bytes, own)) + size > IMPORT_BYTES_PER_SESSION:
         raise StorageError(
-            f"{folder} cannot be made ({error.strerror}); set CSPINE_VAR to a folder you can "
-            "write to."
-        ) from error
-    return folder
+            f"The models that this session has added would take more than "
+            f"{IMPORT_BYTES_PER_SESSION >> 20} MiB; remove one of them first."
+        )
+    if sum(map(tree_bytes, others)) + size > settings.imports_quota_gib * _GIB:
+        raise StorageError(
+            "The imported models take all the room that they may (IMPORTS_QUOTA_GIB); remove one "
+            "first."
+        )
+    check_space(root, size, settings.keep_free_bytes)
+
+
+def _session() -> str:
+    """Digest of the session whose page is drawn; "" without one."""
+    session = asking_session()
+    return hashlib.sha256(session.encode()).hexdigest()[:16] if session else ""
+
+
+def _added_by(folder: Path) -> str:
+    try:
+        return str(json.loads((folder / _ENTRY).read_text()).get("session", ""))
+    except (OSError, ValueError, AttributeError):
+        return ""
 
 
 def _write_entry(
@@ -162,6 +225,7 @@ def _write_entry(
         "truth_id": truth_id,
         "truth_path": None if truth_path is None else str(truth_path),
         "created": time.time(),
+        "session": _session(),
     }
     atomic_files.write_json(folder / _ENTRY, entry)
     return ImportedModel(folder.name, name.strip(), folder / table, truth_id, truth_path)

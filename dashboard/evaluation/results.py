@@ -23,12 +23,11 @@ from core.evaluation.tables.cohort_filter import (
     read_study_facts,
 )
 from core.evaluation.tables.evaluation_set import EvaluationSet, LevelItems, SliceTruth, align
-from core.evaluation.tables.outside_scores import OUTSIDE_SUFFIXES, read_outside_scores
-from core.evaluation.tables.score_files import read_score_table, read_truth_table
 from core.evaluation.tables.score_table import ScoreTable
 from core.evaluation.tables.truth_table import TruthTable
 from core.inference.aggregation import Pooling
 from core.types import LevelName
+from dashboard.evaluation.named_tables import read_scores, read_truth
 from dashboard.evaluation.sources import PredictionSource, TruthSource
 from dashboard.evaluation.view import EvaluationView
 from dashboard.session.settings import settings
@@ -279,15 +278,13 @@ def _filtered(
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _truth_table(path: str, signature: str) -> TruthTable:
     del signature
-    return read_truth_table(Path(path))
+    return read_truth(Path(path))
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)
 def _table(path: str, signature: str, name: str) -> ScoreTable:
     del signature
-    if path.lower().endswith(OUTSIDE_SUFFIXES):
-        return read_outside_scores(Path(path), name).table
-    return read_score_table(Path(path), name)
+    return read_scores(Path(path), name)
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)

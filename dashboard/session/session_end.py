@@ -16,16 +16,20 @@ _log = logging.getLogger(__name__)
 GRACE_SECONDS: Final = 1.5
 """How long a lost connection may take to come back before the session has ended."""
 EVERY_SECONDS: Final = 0.5
-_AGAIN_SECONDS: Final = 1.5
-"""After this, removal is repeated: a page may have been half drawn when its session ended."""
+_AGAIN_SECONDS: Final = (1.5, 10.0, 60.0)
+"""After these, removal is repeated: a page may have been half drawn when its session ended."""
+_REMEMBERED: Final = 10_000
+"""Number of ended sessions that are remembered."""
 
 _actions: Final[list[Callable[[str], object]]] = []
 _tabs: Final[dict[str, str]] = {}
 """Streamlit's id by the name of the session, of sessions that hold data of their own."""
 _lost: Final[dict[str, float]] = {}
 """When a session's connection was first seen to be gone, on the monotonic clock."""
-_repeats: Final[dict[str, float]] = {}
+_repeats: Final[dict[str, list[float]]] = {}
 """When removal is repeated for an ended session."""
+_ended: Final[dict[str, None]] = {}
+"""Names of sessions that have ended, the latest last; none of them comes back."""
 
 
 def at_session_end(action: Callable[[str], object]) -> Callable[[str], object]:
@@ -79,6 +83,11 @@ def forget_session(session: str) -> None:
             _log.exception("What an ended session left could not be removed.")
 
 
+def has_ended(session: str) -> bool:
+    """Whether a session has ended, so that nothing may be made for it any more."""
+    return session in _ended
+
+
 def sweep_sessions(
     is_connected: Callable[[str], bool], close: Callable[[str], object], now: float
 ) -> None:
@@ -97,10 +106,15 @@ def sweep_sessions(
             del _tabs[session], _lost[session]
             close(tab)
             ended.append(session)
-            _repeats[session] = now + _AGAIN_SECONDS
-    due = [session for session, when in _repeats.items() if when <= now]
+            _ended[session] = None
+            _repeats[session] = [now + after for after in _AGAIN_SECONDS]
+    for session in list(_ended)[:-_REMEMBERED]:
+        del _ended[session]
+    due = [session for session, times in _repeats.items() if times[0] <= now]
     for session in due:
-        del _repeats[session]
+        _repeats[session] = [when for when in _repeats[session] if when > now]
+        if not _repeats[session]:
+            del _repeats[session]
     for session in (*ended, *due):
         forget_session(session)
     if ended or due:

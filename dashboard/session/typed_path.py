@@ -15,8 +15,8 @@ _MAX_PATH: Final = 4096
 _MAX_NAME: Final = 255
 """Limit of Linux in bytes; other systems allow fewer and report it themselves."""
 _OUTSIDE: Final = (
-    "Only files and folders below BROWSE_ROOTS can be opened from here; choose one of them, or add "
-    "its folder to BROWSE_ROOTS and restart the dashboard."
+    "Only files and folders below BROWSE_ROOTS (the data root and CSPINE_VAR where it is not set) "
+    "can be opened from here; start the dashboard with BROWSE_ROOTS=/folder:/another to allow more."
 )
 
 

@@ -24,6 +24,7 @@ from dashboard.background.processes import DELETED
 from dashboard.session.admission import admission
 from dashboard.session.session_end import sweep_until
 from dashboard.session.settings import settings
+from dashboard.studies.confined import start_reader
 from dashboard.studies.held_uploads import remove_abandoned
 from dashboard.studies.incoming_files import INCOMING
 
@@ -81,7 +82,10 @@ def modules_below(package: str) -> list[str]:
 
 
 def warm_up(stop: threading.Event) -> None:
-    """Import the whole dashboard, pausing while a page is being drawn."""
+    """Import the whole dashboard, pausing while a page is being drawn.
+
+    Then start the process that reads folders of the server.
+    """
     if stop.wait(START_AFTER_S):
         return
     _warming.set()
@@ -89,6 +93,8 @@ def warm_up(stop: threading.Event) -> None:
         _import_all(stop)
     finally:
         _warming.clear()
+    if not stop.is_set():
+        start_reader("folder", settings())
 
 
 def _import_all(stop: threading.Event) -> None:

@@ -29,6 +29,7 @@ from dashboard.background.budget import FILMS, SURFACES, Turns
 from dashboard.background.shelf import Shelf
 from dashboard.background.thread_jobs import Job, JobPool
 from dashboard.session.session_end import whose
+from dashboard.studies.confined import read_mask
 from dashboard.studies.localizer import default_threshold, first_detections
 from dashboard.studies.open_study import OpenStudy
 
@@ -51,7 +52,7 @@ def surfaces_job(sources: SceneSources, cache: Path, owner: str | None) -> Job[P
         return known
     if (stored := load_parts(cache, sources.key(cache))) is not None:
         return _pool().put(key, stored, **whose(owner))
-    return _pool().submit(key, lambda _: sources.build(cache), **whose(owner))
+    return _pool().submit(key, lambda _: sources.build(cache, read_mask), **whose(owner))
 
 
 def unpacked(packed: PackedParts, owner: str | None) -> SceneParts:

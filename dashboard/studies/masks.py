@@ -8,9 +8,9 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from core.dataset.masks import load_vertebra_mask
 from core.types import CTVolume
 from dashboard.studies.cohort import files_signature
+from dashboard.studies.confined import read_mask
 from dashboard.studies.open_study import OpenStudy
 
 
@@ -26,6 +26,6 @@ def mask_of(path: Path, study: OpenStudy) -> NDArray[np.uint8]:
 @st.cache_resource(max_entries=6, show_spinner=False)
 def _mask(path: str, signature: str, _volume: CTVolume) -> NDArray[np.uint8]:
     del signature
-    mask = load_vertebra_mask(Path(path), _volume)
+    mask = read_mask(Path(path), _volume)
     mask.setflags(write=False)
     return mask

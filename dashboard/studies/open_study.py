@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from core.cache.keys import fingerprint_folder
+from core.cache.keys import fingerprint_folder, remembered_digest
 from core.dicom.series import read_series
-from core.prepared.series_digests import oriented_digest, series_digest
-from core.prepared.volumes import load_viewer_volume
+from core.prepared.series_digests import oriented_digest
 from core.system.file_tree import files_below
-from core.types import CTVolume, Progress, StudyRecord
+from core.types import CTVolume, Progress
 from dashboard.background.shelf import Shelf
 from dashboard.session.settings import settings
 from dashboard.studies.cohort import files_signature
-from dashboard.studies.upload_series import derived_folder, read_upload
+from dashboard.studies.confined import derived_folder, read_folder, read_upload
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,15 +43,14 @@ def open_study(
 
     Args:
         folder: Holds the series, in itself or in sub-folders.
-        owner: Session that uploaded it: it is read in a separate process, and nothing of it is
-            kept in the store. None otherwise.
+        owner: Session that uploaded it, so that nothing of it is kept in the store. None otherwise.
         progress: Called with slices read and slices in all while an upload is read; what it raises
             ends the reading.
 
     Raises:
         DicomSeriesError: The folder does not hold a readable CT series.
         StorageError: The store cannot be written.
-        WorkerError: Reading an upload took too much memory or time, or broke its process.
+        WorkerError: Reading it took too much memory or time, or broke its process.
     """
     try:
         signature = files_signature(*files_below(folder))
@@ -76,8 +74,8 @@ def cache_of(study: OpenStudy) -> Path:
 def _read(path: Path, owner: str | None, progress: Progress | None) -> OpenStudy:
     if owner is not None:
         volume = read_upload(path, owner, settings(), progress)
-        return OpenStudy(oriented_digest(fingerprint_folder(path), volume.axes), volume, owner)
-    store = settings().store
-    volume = load_viewer_volume(StudyRecord(path.name, path), store=store)
-    fingerprint = series_digest(path, fingerprint_folder, store.folder)
-    return OpenStudy(fingerprint, volume)
+        digest = fingerprint_folder(path)
+    else:
+        volume = read_folder(path)
+        digest = remembered_digest(path, fingerprint_folder, settings().store.folder)
+    return OpenStudy(oriented_digest(digest, volume.axes), volume, owner)

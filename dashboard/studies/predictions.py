@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 import streamlit as st
 
 from core.cache.keys import fingerprint_folder
-from core.dicom.series import read_series
 from core.errors import PredictionsError
 from core.inference.outputs import SLICES_FILE, find_slices, read_slices, write_predictions
 from core.inference.study_scores import StudyScores, score_study
@@ -29,6 +28,7 @@ from dashboard.session.access import check_allowed
 from dashboard.session.session_end import whose
 from dashboard.session.settings import settings
 from dashboard.studies.cohort import files_signature
+from dashboard.studies.confined import passing_volume
 from dashboard.studies.open_study import OpenStudy, cache_of
 from dashboard.studies.raw_boxes import find_raw, keep_raw, raw_file
 from dashboard.studies.shipped import shipped_scores
@@ -89,13 +89,13 @@ def predict_stored(folder: Path, pair: BundlePair) -> None:
     """Run the networks on a study of the data set and store their predictions.
 
     Raises:
-        DicomSeriesError, DataRootError, BundleError, StorageError: The study, a bundle or the
-            cache cannot be read or written.
+        DicomSeriesError, DataRootError, BundleError, StorageError, WorkerError: The study, a
+            bundle or the cache cannot be read or written, or the study breaks a limit.
     """
-    volume = read_series(folder)
     fingerprint = series_digest(folder, fingerprint_folder, settings().rsna_cache)
-    study = OpenStudy(fingerprint, volume)
-    _predict(study, pair, _predictions_folder(study, pair), lambda done, total: None)
+    with passing_volume(folder) as volume:
+        study = OpenStudy(fingerprint, volume)
+        _predict(study, pair, _predictions_folder(study, pair), lambda done, total: None)
 
 
 def prediction_slot(kind: str, on_wait: Callable[[], None]) -> AbstractContextManager[None]:

@@ -15,8 +15,8 @@ from dashboard.background.budget import UPLOAD_JOBS
 from dashboard.background.thread_jobs import Job, JobCancelledError, JobPool
 from dashboard.session.access import check_allowed
 from dashboard.session.session_end import whose
+from dashboard.studies.confined import start_reader
 from dashboard.studies.open_study import open_study
-from dashboard.studies.upload_series import start_reader
 from dashboard.studies.uploads import (
     Arrived,
     discard_uploads,
@@ -80,7 +80,7 @@ def start_upload(
             raise
 
     def store(progress: Progress) -> Path:
-        start_reader(settings)
+        start_reader("upload", settings)
         if archive:
             folder = unpack_upload(files[0], session=session, settings=settings, progress=progress)
         else:

@@ -14,7 +14,14 @@ function loadVtk(url) {
 }
 
 async function fetched(url, proof, stop) {
-  const answer = await fetch(url, { signal: stop, headers: proof ? { "X-Viewer-Session": proof } : {} });
+  const ask = () => fetch(url, { signal: stop, headers: proof ? { "X-Viewer-Session": proof } : {} });
+  let answer = await ask();
+  // The server is busy, or this address asks faster than it may: it says when to ask again.
+  for (let tries = 0; tries < 5 && answer.headers.get("Retry-After"); tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 1000 * Math.min(Number(answer.headers.get("Retry-After")) || 1, 10)));
+    answer = await ask();
+  }
+  if (answer.headers.get("Retry-After")) throw new Error((await answer.text()).trim());
   if (!answer.ok) throw new Error(`${answer.status} for ${url.split("/").pop().split("?")[0]}`);
   return answer;
 }

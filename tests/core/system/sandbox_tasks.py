@@ -84,7 +84,30 @@ def _write(request, progress):
         return file.write(bytes(int(request["bytes"])))
 
 
+def _multiply(request, progress):
+    """Fork until it is refused or there are enough, and then wait for ever if asked to."""
+    del progress
+    made = 0
+    try:
+        while made < request["n"]:
+            if os.fork() == 0:
+                time.sleep(60)
+                os._exit(0)
+            made += 1
+    except OSError:
+        return made
+    while request["stay"]:
+        time.sleep(60)
+    return made
+
+
+def _status(request, progress):
+    del request, progress
+    return Path("/proc/self/status").read_text()
+
+
 _TASKS = {
+    "multiply": _multiply, "status": _status,
     "environment": _environment, "spin": _spin, "write": _write,
     "echo": _echo, "chatter": _chatter, "count": _count, "refuse": _refuse, "break": _break,
     "die": _die, "hang": _hang, "devour": _devour,

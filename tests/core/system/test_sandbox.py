@@ -156,6 +156,85 @@ def test_a_call_without_end_holds_one_lane_and_no_other():
         lanes.close()
 
 
+def members_of_group(group):
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process.pid)
+        except (ProcessLookupError, psutil.Error):
+            continue
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux enforces the limits")
+def test_a_child_that_multiplies_is_ended_with_all_that_it_started():
+    """As the superuser it is counted and killed; others are refused by the operating system."""
+    made = ConfinedWorker(do, Limits(MEMORY, 60, processes=20))
+    try:
+        pid = alive(made)["pid"]
+        if os.geteuid() == 0:
+            with pytest.raises(WorkerError, match="started more than 20 others"):
+                made.call({"what": "multiply", "n": 60, "stay": True})
+        else:
+            assert made.call({"what": "multiply", "n": 60, "stay": False}) <= 20
+            made.close()
+        assert members_of_group(pid) == []
+        assert alive(made)["pid"] != pid
+    finally:
+        made.close()
+
+
+AS_A_USER = """
+import os, sys, time
+from core.system.process_limits import Limits, limit_process
+if os.geteuid() == 0:
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+limit_process(Limits(1 << 29, 60, processes=20))
+made = []
+try:
+    while len(made) < 60:
+        child = os.fork()
+        if child == 0:
+            time.sleep(60)
+            os._exit(0)
+        made.append(child)
+except BlockingIOError:
+    pass
+for child in made:
+    os.kill(child, 9)
+print(len(made))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux enforces the limits")
+def test_the_operating_system_refuses_an_ordinary_users_child_more_processes(repo_root):
+    done = subprocess.run(
+        [sys.executable, "-c", AS_A_USER], capture_output=True, text=True, cwd=repo_root,
+        check=True,
+    )  # fmt: skip
+    assert 10 <= int(done.stdout) <= 21
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has the flag")
+def test_what_the_child_starts_gains_no_rights(worker):
+    assert "NoNewPrivs:\t1" in worker.call({"what": "status"})
+
+
+def test_what_a_child_left_goes_even_if_it_died_itself():
+    made = ConfinedWorker(do, Limits(MEMORY, 60))
+    try:
+        made.call({"what": "multiply", "n": 3, "stay": False})
+        pid = made.pid
+        with pytest.raises(WorkerError):
+            made.call({"what": "die"})
+        assert members_of_group(pid) == []
+    finally:
+        made.close()
+
+
 ORPHAN = """
 import os
 from core.system.process_limits import Limits

@@ -11,6 +11,7 @@ from core.errors import BundleError, TaskError
 from dashboard.background import thread_jobs
 from dashboard.background.budget import Allowance
 from dashboard.background.thread_jobs import JobCancelledError, JobPool
+from dashboard.session import session_end
 from dashboard.session.session_end import forget_session
 
 
@@ -264,3 +265,14 @@ def test_what_a_session_alone_may_see_ends_with_it_and_shared_work_goes_on():
     forget_session("mine")
     assert pool.find("running") is None
     assert pool.find("foreign") is foreign
+
+
+def test_no_private_work_begins_for_a_session_that_has_ended(monkeypatch):
+    monkeypatch.setattr(session_end, "_ended", {"gone": None})
+    pool, begun = JobPool("test", allowed()), []
+    job = pool.submit("a", begun.append, session="gone", private=True)
+    assert (job.finished, job.abandoned, job.error) == (True, True, str(JobCancelledError()))
+    assert begun == []
+    finish(pool.submit("b", begun.append, session="gone"))
+    finish(pool.submit("c", begun.append, session="here", private=True))
+    assert len(begun) == 2

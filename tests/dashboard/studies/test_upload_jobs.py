@@ -7,6 +7,7 @@ import time
 import pytest
 
 from core.dicom.series import read_series
+from dashboard.session import session_end
 from dashboard.studies import open_study, upload_jobs
 from dashboard.studies.upload_jobs import STAGES, start_upload
 from tests.dashboard.studies.test_uploads import settings, zipped
@@ -106,3 +107,44 @@ def test_copying_the_archive_can_be_cancelled_too(tmp_path, settings):
 def no_memory():
     upload_jobs._pool.clear()
     open_study.OPEN_STUDIES.clear()
+
+
+@pytest.fixture
+def closed(monkeypatch, settings):
+    """Ends a session as the server does."""
+    monkeypatch.setenv("CSPINE_VAR", str(settings.cspine_var))
+    monkeypatch.setattr(session_end, "_ended", {})
+
+    def close(session):
+        session_end._ended[session] = None
+        session_end.forget_session(session)
+
+    return close
+
+
+def test_an_upload_that_a_closed_page_still_starts_is_not_stored(tmp_path, settings, closed):
+    """The page's script may run on for seconds after its tab is gone."""
+    closed("late")
+    upload = start_upload(
+        "late", [zipped(tmp_path, 13)], archive=True, session="late", settings=settings
+    )
+    assert "cancelled" in ended(upload).job.error
+    assert upload.removed
+    assert not (settings.cspine_var / "uploads" / "late").exists()
+
+
+def test_what_is_written_while_a_session_ends_is_removed(tmp_path, settings, closed, monkeypatch):
+    def end(done, total):
+        if done == 2:
+            closed("going")
+
+    watched(monkeypatch, end)
+    upload = start_upload(
+        "going", [zipped(tmp_path, 14)], archive=True, session="going", settings=settings
+    )
+    ended(upload)
+    deadline = time.monotonic() + 10
+    while (settings.cspine_var / "uploads" / "going").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert upload.removed

@@ -14,8 +14,8 @@ from core.config import Settings
 from core.dicom.series import read_series
 from core.errors import DicomSeriesError, WorkerError
 from core.prepared import series_digests
+from dashboard.studies.confined import derived_folder, read_upload
 from dashboard.studies.held_uploads import HeldUploads, remove_abandoned
-from dashboard.studies.upload_series import derived_folder, read_upload
 from dashboard.studies.uploads import discard_uploads
 from tests.core.dicom.dicom_factory import made_hu, write_ct_series
 

@@ -1,6 +1,8 @@
 // Fetching slices: the one asked for first, then its neighbours in the direction of travel.
 
 const PARALLEL = 6;
+const BUSY = [429, 503];
+const BUSY_TRIES = 5;
 // Slices kept in memory; those farther away come back from the browser's disk cache.
 const SLICE_BYTES = 40e6;
 const OVERLAY_BYTES = 16e6;
@@ -14,12 +16,20 @@ class Fetcher {
   }
 
   async bytes(place) {
-    const answer = await fetch(`${this.path}/${place}`, {
-      headers: this.headers,
-      signal: this.stopper.signal,
-    });
+    let answer = await this.answer(place);
+    // The server is busy, or this address asks faster than it may: it says when to ask again.
+    for (let tries = 0; tries < BUSY_TRIES && BUSY.includes(answer.status); tries++) {
+      const seconds = Number(answer.headers.get("Retry-After")) || 1;
+      await new Promise((resolve) => setTimeout(resolve, 1000 * Math.min(seconds, 10)));
+      answer = await this.answer(place);
+    }
+    if (BUSY.includes(answer.status)) throw new Error((await answer.text()).trim() || "The server is busy; try again.");
     if (!answer.ok) throw new Error(`The server answered ${answer.status}.`);
     return answer.arrayBuffer();
+  }
+
+  answer(place) {
+    return fetch(`${this.path}/${place}`, { headers: this.headers, signal: this.stopper.signal });
   }
 
   stop() {
