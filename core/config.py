@@ -95,14 +95,12 @@ class Settings(BaseSettings):
         min_free_gib: Disk space that caches and uploads leave free.
         max_predictions: Number of studies predicted at the same time.
         max_waiting: Maximum number of queued predictions; more are refused.
-        max_tasks: Number of tasks on data sets at the same time, of all server processes.
-        max_tasks_per_user: The same of one user.
-        max_imports: Number of imported models.
-        imports_quota_gib: Size of all imported models together.
-        max_sessions: Number of open pages (WebSockets) of one server process.
-        max_sessions_per_address: The same from one address.
-        max_requests: Number of HTTP requests that one server process answers at the same time.
-        max_requests_per_address: The same from one address.
+        max_tasks, max_tasks_per_user: Number of tasks on data sets at the same time, of all server
+            processes.
+        max_imports, imports_quota_gib: Number and size of imported models.
+        max_sessions, max_sessions_per_address: Number of open pages of one server process.
+        max_requests, max_requests_per_address: Number of HTTP requests that one server process
+            answers at the same time.
         pixel_rate: Requests per second for pixels and scenes from one address, on average.
         cache_limit_gib: Size of the slice store above which the least recently used entries go.
         dashboard_readonly: Whether the dashboard hides every action that changes something.
