@@ -42,18 +42,19 @@ def read_mask_confined(
         DataRootError: The mask cannot be read, or takes too much memory or time.
     """
     with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / _MASK_FILE
         request = {
             "what": "mask", "mask": str(path.absolute()),
             # A grid without pixels has one value for all of them, until it is written to a file.
             "on_bone": on_bone and any(volume.hu.strides),
-            "out": str(Path(folder) / _MASK_FILE),
+            "out": str(out),
             "hu": str(_voxel_file(volume, Path(folder))),
             "affine": volume.affine.tolist(), "z_mm": volume.z_mm.tolist(),
             "spacing_mm": [float(step) for step in volume.spacing_mm],
         }  # fmt: skip
         try:
             worker.call(request)
-            mask = np.load(request["out"], allow_pickle=False)
+            mask = np.load(out, allow_pickle=False)
         except (WorkerError, OSError, ValueError) as error:
             raise DataRootError(
                 f"{path}: reading the mask took too much memory or time, or broke the process that "

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 WAIT = """
@@ -40,7 +39,7 @@ def run_together(script: str, folder: Path, root: Path, processes: int = 2) -> l
     return [_lines(one) for one in running]
 
 
-def _lines(process: subprocess.Popen[str]) -> Sequence[str]:
+def _lines(process: subprocess.Popen[str]) -> list[str]:
     out, _ = process.communicate(timeout=120)
     assert process.returncode == 0
     return out.splitlines()
