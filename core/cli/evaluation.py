@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from core.cli.common import app
-from core.errors import ConfigError
+from core.errors import BundleError, ConfigError
 from core.inference.aggregation import POOLINGS, Pooling
+from core.types import LevelName
 
 if TYPE_CHECKING:
     from core.evaluation.tables.score_table import ScoreTable
@@ -50,6 +51,10 @@ def evaluate(
         float | None,
         typer.Option(help="For the rule 'lowest cost': share of fractured where it is used."),
     ] = None,
+    points: Annotated[
+        Path | None,
+        typer.Option(help="Bundle whose operating points are used, instead of a rule."),
+    ] = None,
     chosen_on: Annotated[
         Path | None,
         typer.Option(help="Predictions of other studies, on which thresholds are chosen."),
@@ -73,8 +78,10 @@ def evaluate(
         other = ChosenOn(chosen_scores, _truth(chosen_on_truth or truth, chosen_scores))
         notes += more
     report = evaluate_scores(
-        scores, _truth(truth, scores), rule=chosen_rule, chosen_on=other, replicates=replicates
-    )
+        scores, _truth(truth, scores), rule=chosen_rule, chosen_on=other, replicates=replicates,
+        thresholds=None if points is None else _points(points),
+        points_of="" if points is None else points.name,
+    )  # fmt: skip
     if as_json:
         found = report.to_json()
         found["notes"] += notes
@@ -99,6 +106,26 @@ def _truth(path: Path, scores: ScoreTable) -> TruthTable:
 
     with_slices = scores.study_ids.tolist() if scores.presence is not None else []
     return read_truth_table(path, masks_of=with_slices)
+
+
+def _points(folder: Path) -> dict[LevelName, float]:
+    """The shipped operating points of a bundle, by level.
+
+    Raises:
+        BundleError: It cannot be read, or has none.
+    """
+    from core.models.bundles import read_bundle
+    from core.models.operating_points import has_operating_point, operating_point
+
+    bundle = read_bundle(folder)
+    found = {
+        level: operating_point(bundle, level).threshold
+        for level in get_args(LevelName)
+        if has_operating_point(bundle, level)
+    }
+    if not found:
+        raise BundleError(f"{folder} has no operating points; leave --points out and give a rule.")
+    return found
 
 
 def _rule(name: str, asked: float | None) -> Rule:

@@ -39,6 +39,7 @@ class EvaluationReport:
         n_patients: Studies evaluated.
         n_slices: Slices of the studies with masks.
         notes: Sentences about missing studies and chosen thresholds.
+        thresholds_from: Where the thresholds come from, as the end of a sentence.
         reasons: For each level that is None, the reason in one sentence.
     """
 
@@ -52,6 +53,7 @@ class EvaluationReport:
     n_patients: int
     n_slices: int
     notes: tuple[str, ...]
+    thresholds_from: str
     reasons: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
@@ -71,6 +73,7 @@ class EvaluationReport:
                 "per_vertebra": _by_name(self.presence_per_vertebra),
             }
         return {
+            "thresholds_from": self.thresholds_from,
             "slice": None if self.slice is None else self.slice.to_json(),
             "vertebra": self.vertebra.to_json(),
             "patient": self.patient.to_json(),
@@ -139,6 +142,7 @@ def evaluate_scores(
     truth: TruthTable,
     *,
     thresholds: Mapping[LevelName, float] | None = None,
+    points_of: str = "",
     rule: Rule | None = None,
     chosen_on: ChosenOn | None = None,
     definition: SliceTruth = "vertebra visible",
@@ -151,6 +155,7 @@ def evaluate_scores(
         scores: Scores of the model, with or without slices.
         truth: Truth of the studies; slice level and presence need its slice truth.
         thresholds: Operating points by level; where one is missing, `rule` chooses.
+        points_of: Name of the bundle that they are from.
         rule: Threshold rule; highest F1 if None.
         chosen_on: Set that the rule is applied to; None for the evaluated set, with a note.
         definition: Definition of slice truth.
@@ -199,6 +204,7 @@ def evaluate_scores(
         n_patients=measured.n_studies,
         n_slices=evaluated.n_slices_with_truth(measured.name),
         notes=tuple(notes),
+        thresholds_from=_thresholds_from(used, points_of, other=chosen_on is not None),
         reasons=reasons,
     )
 
@@ -277,6 +283,12 @@ def _nothing_shared(n_predicted: int, n_known: int) -> PredictionsError:
         f"None of the {n_predicted} predicted studies is among the {n_known} studies "
         "with truth; give the truth of the same data set."
     )
+
+
+def _thresholds_from(rule: Rule, points_of: str, *, other: bool) -> str:
+    if points_of:
+        return f"the operating points of {points_of}"
+    return f"{rule.name} on {'other' if other else 'these same'} studies"
 
 
 def _checked_thresholds(thresholds: Mapping[LevelName, float] | None) -> dict[LevelName, float]:

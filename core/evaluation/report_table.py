@@ -20,6 +20,7 @@ def render_report(report: EvaluationReport) -> str:
     lines = [
         f"{report.n_patients} patients, {report.n_slices} slices with mask truth; "
         "95 % intervals by patient bootstrap",
+        f"thresholds: {report.thresholds_from}",
         "",
         _heading("level"),
     ]

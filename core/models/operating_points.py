@@ -6,10 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from core.constants import VERTEBRAE
 from core.models.bundles import BundleInfo
 
 DEFAULT_THRESHOLD: Final = 0.5
-Level = Literal["slice", "patient", "vertebra", "box"]
+Level = Literal["slice", "patient", "vertebra", "presence", "box"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +21,13 @@ class SavedOperatingPoint:
         threshold: A score >= threshold is a call.
         rule: The rule that chose it; "" for the default threshold.
         origin: "shipped", or who set it and when; "" for the default threshold.
+        per_vertebra: Thresholds of C1..C7; None where one is shared.
     """
 
     threshold: float
     rule: str
     origin: str = ""
+    per_vertebra: tuple[float, ...] | None = None
 
 
 def operating_point(bundle: BundleInfo, level: Level) -> SavedOperatingPoint:
@@ -35,8 +38,21 @@ def operating_point(bundle: BundleInfo, level: Level) -> SavedOperatingPoint:
             threshold = number_or_nan(entry.get("threshold"))
             if 0 <= threshold <= 1:
                 rule = str(entry.get("rule") or "given")
-                return SavedOperatingPoint(threshold, rule, _origin(entry))
+                return SavedOperatingPoint(threshold, rule, _origin(entry), _per_vertebra(entry))
     return SavedOperatingPoint(DEFAULT_THRESHOLD, "")
+
+
+def has_operating_point(bundle: BundleInfo, level: Level) -> bool:
+    """Whether a threshold has been set for a level, here or where the bundle was made."""
+    return operating_point(bundle, level).rule != ""
+
+
+def _per_vertebra(entry: dict[str, Any]) -> tuple[float, ...] | None:
+    each = entry.get("per_vertebra")
+    if not isinstance(each, dict):
+        return None
+    values = tuple(number_or_nan(each.get(vertebra)) for vertebra in VERTEBRAE)
+    return values if all(0 <= value <= 1 for value in values) else None
 
 
 def _origin(entry: dict[str, Any]) -> str:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from core.constants import VERTEBRAE
 from core.errors import PredictionsError
+from core.evaluation.thresholds import OperatingPoint
+from core.models.bundles import with_team_points
+from core.models.operating_points import has_operating_point, operating_point
 from dashboard.evaluation.charts.roc_pr import DrawnCurve
 from dashboard.evaluation.results import (
     Evaluated,
@@ -22,6 +25,7 @@ from dashboard.evaluation.results import (
 from dashboard.evaluation.sources import PredictionSource, Sources, TruthSource
 from dashboard.evaluation.threshold_counts import ChosenThresholds, choose, rule_of
 from dashboard.evaluation.view import EvaluationView, Thresholds
+from dashboard.session.settings import settings
 from dashboard.widgets.palette import ModelStyle, model_styles
 
 
@@ -137,12 +141,30 @@ def _choose(
     sources: Sources, truth: TruthSource, model: PredictionSource, evaluated: Evaluated,
     question: Question, view: EvaluationView,
 ) -> ChosenThresholds:  # fmt: skip
+    if view.rule == "bundle":
+        return _bundle_points(model, question, many=by_vertebra(view, question))
     other = None if view.same_data else load_other(sources.truths, truth, model, view.pooling)
     label, on = other or ("the studies shown", evaluated)
     return choose(
         ModelAtLevel(on, model.label, question), rule_of(view),
         by_vertebra=by_vertebra(view, question), label=label, same_data=other is None,
     )  # fmt: skip
+
+
+def _bundle_points(model: PredictionSource, question: Question, *, many: bool) -> ChosenThresholds:
+    """The operating points that the model is used with.
+
+    Raises:
+        PredictionsError: It has none at this level.
+    """
+    bundle = model.bundle and with_team_points(model.bundle, settings().cspine_var)
+    if bundle is None or not has_operating_point(bundle, question.level):
+        raise PredictionsError(f"There is no operating point at {question.level} level.")
+    point = operating_point(bundle, question.level)
+    shared = (point.threshold,) * (len(VERTEBRAE) if many else 1)
+    values = (point.per_vertebra if many else None) or shared
+    points = tuple(OperatingPoint(value, "given") for value in values)
+    return ChosenThresholds(values, points, "", same_data=False, origin=point.origin)
 
 
 def has_other_data(comparison: ComparisonTable) -> bool:

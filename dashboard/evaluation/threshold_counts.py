@@ -65,6 +65,7 @@ class ChosenThresholds:
         on: Name of the studies they were chosen on.
         same_data: Whether those are the studies shown.
         fallbacks: Vertebrae without a threshold by their own curve, which take the shared one.
+        origin: "shipped", or who set them and when, for those of a bundle; "" for a rule's.
     """
 
     values: Thresholds
@@ -72,6 +73,7 @@ class ChosenThresholds:
     on: str
     same_data: bool
     fallbacks: tuple[str, ...] = ()
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)

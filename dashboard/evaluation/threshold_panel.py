@@ -33,7 +33,9 @@ RULE_NAMES: Final[dict[RuleName, str]] = {
     "specificity": "Specificity ≥",
     "cost": "Cost FN : FP",
     "limits": "Within limits",
+    "bundle": "As set",
 }
+_AS_SET: Final = "the operating point that each model is used with on Diagnosis"
 
 
 def rule_bar(comparison: ComparisonTable) -> None:
@@ -43,7 +45,7 @@ def rule_bar(comparison: ComparisonTable) -> None:
         bound(
             st.segmented_control, "rule", view.rule, "Threshold rule", RULES, required=True,
             format_func=RULE_NAMES.get, on_change=_rule_changed,
-            help=RULE_MEANINGS[RULE_OF[view.rule]],
+            help=_AS_SET if view.rule == "bundle" else RULE_MEANINGS[RULE_OF[view.rule]],
         )  # fmt: skip
         if view.rule in ("sensitivity", "specificity", "cost"):
             _target(view)
@@ -51,7 +53,7 @@ def rule_bar(comparison: ComparisonTable) -> None:
             _limits(view)
         if comparison.question.knows_vertebrae:
             bound(st.toggle, "by_vertebra", view.by_vertebra, "One for each of C1–C7")
-        if has_other_data(comparison):
+        if has_other_data(comparison) and view.rule != "bundle":
             bound(
                 st.toggle, "same_data", view.same_data, "Choose on the studies shown",
                 help="Off: chosen on the out-of-fold predictions of the training cohort. On: "
@@ -115,7 +117,14 @@ def _provenance(comparison: ComparisonTable) -> str:
     """Where the thresholds were chosen, and what that means for the figures."""
     chosen = comparison.chosen.values()
     parts: list[str] = []
-    others = sorted({own.on for own in chosen if not own.same_data})
+    if set_before := [
+        f"{name}: {own.origin}" for name, own in comparison.chosen.items() if own.origin
+    ]:
+        parts.append(
+            "Operating points as they are used, none chosen on the studies shown "
+            f"({'; '.join(set_before)})."
+        )
+    others = sorted({own.on for own in chosen if not own.same_data and not own.origin})
     if others:
         parts.append(f"Chosen on {', '.join(others)} and applied to the studies shown.")
     if any(own.same_data for own in chosen):

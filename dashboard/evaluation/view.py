@@ -13,7 +13,7 @@ from core.evaluation.wrong_calls import ErrorKind
 from core.inference.aggregation import POOLINGS, Pooling
 from core.types import LevelName
 
-RuleName = Literal["f1", "youden", "sensitivity", "specificity", "cost", "limits"]
+RuleName = Literal["f1", "youden", "sensitivity", "specificity", "cost", "limits", "bundle"]
 RULES: Final[tuple[RuleName, ...]] = get_args(RuleName)
 LEVELS: Final[tuple[LevelName, ...]] = ("patient", "vertebra", "slice", "presence")
 Definition = Literal["visible", "boxed"]

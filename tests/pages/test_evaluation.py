@@ -114,6 +114,18 @@ def test_a_link_restores_level_rule_thresholds_and_filter(place):
 
 
 @pytest.mark.slow
+def test_operating_points_are_used_as_they_are_set(place):
+    app = open_evaluation(rule="bundle")
+    said = next(c.value for c in app.caption if "as they are used" in c.value)
+    assert "shipped" in said
+    assert f"at {SHIPPED_POINT['threshold']:.3f}:" in consequences(app)
+    move(app, 0.25)
+    app.button(key="ev_save").click().run()
+    app.button(key="ev_back").click().run()
+    assert "at 0.250:" in consequences(app)
+    assert "set by" in next(c.value for c in app.caption if "as they are used" in c.value)
+
+
 def test_limits_that_no_threshold_keeps_name_the_nearest(place):
     app = open_evaluation(rule="limits", least_recall="0.5", least_precision="0.1")
     assert not any("keeps all limits" in caption.value for caption in app.caption)

@@ -187,6 +187,24 @@ def test_evaluate_chooses_thresholds_on_other_studies(run, tmp_path):
     assert not any("optimistic" in note for note in report["notes"])
 
 
+def test_evaluate_uses_the_operating_points_of_a_bundle(run, repo_root, tmp_path):
+    made, known = cohort_predictions(6), cohort_truths(6)
+    write_predictions(tmp_path, made, seconds=[0.0] * 6, single=False)
+    rows = pd.DataFrame([t.fractured for t in known], columns=list(VERTEBRAE))
+    rows.insert(0, "StudyInstanceUID", [t.study_id for t in known])
+    rows.astype({v: int for v in VERTEBRAE}).to_csv(tmp_path / "train.csv", index=False)
+    bundle = repo_root / "checkpoints" / "fracture_type2"
+    shipped = json.loads((bundle / "operating_points.json").read_text())
+    options = ("--truth", tmp_path / "train.csv", "--points", bundle, "--replicates", 5)
+    status, out, errors = run("evaluate", tmp_path, *options, "--json")
+    assert status == 0, errors
+    for level in ("vertebra", "patient"):
+        assert json.loads(out)[level]["threshold"] == shipped[level]["threshold"]
+    _, text, _ = run("evaluate", tmp_path, *options)
+    assert text.splitlines()[1] == "thresholds: the operating points of fracture_type2"
+    assert_one_sentence(run("evaluate", tmp_path, *options[:2], "--points", tmp_path))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -82,7 +82,7 @@ def test_json_has_every_level_and_no_nan():
     json.dumps(content, allow_nan=False)
     assert set(content) == {
         "slice", "vertebra", "patient", "per_vertebra", "presence", "competition", "n", "notes",
-        "reasons",
+        "reasons", "thresholds_from",
     }  # fmt: skip
     for level in (content["slice"], content["vertebra"], content["patient"]):
         assert {"auc", "f1", "recall", "precision", "accuracy", "threshold", "intervals"} <= set(
