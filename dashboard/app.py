@@ -17,7 +17,7 @@ with serialized_imports():
     from dashboard.shell.reconnect import redrawn_after_reconnect
     from dashboard.tour.bar import follow_tour, tour_bar
     from dashboard.tour.presenter import presenter_note, presenter_switch
-    from dashboard.tour.state import presents, show_layout_in_url, tour_place
+    from dashboard.tour.state import presents, show_layout_in_url, shows_pickers, tour_place
     from dashboard.widgets.frame import apply_style, sidebar_footer, sidebar_status
     from dashboard.widgets.study_picker import other_source
 
@@ -69,6 +69,8 @@ def main() -> None:
     show_layout_in_url()
     if presenting:
         apply_style("presenter.css")
+        if not shows_pickers():
+            apply_style("presenter_stage.css")
     else:
         with st.sidebar:
             account()
@@ -78,7 +80,7 @@ def main() -> None:
             presenter_switch("side")
     tour_bar(page, pages)
     if presenting:
-        presenter_note()
+        presenter_note(other_source(page.url_path))
     try:
         if wrong is not None:
             raise wrong

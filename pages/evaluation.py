@@ -6,6 +6,7 @@ import streamlit as st
 
 from dashboard.evaluation.calibration_section import more_section
 from dashboard.evaluation.curve_charts import (
+    confusion_section,
     curve_section,
     score_section,
     trust_section,
@@ -32,12 +33,16 @@ comparison = choices(sources)
 if comparison is None:
     st.stop()
 notices(comparison)
-section("Which model is better?")
-headline(comparison)
-section("At which threshold?")
-rule_bar(comparison)
-bar, slots = st.container(key="ev_bar"), Slots()
-curve_section(comparison, slots)
+with st.container(key="ev_headline"):
+    section("Which model is better?")
+    headline(comparison)
+slots = Slots()
+with st.container(key="ev_stage"):
+    section("At which threshold?")
+    rule_bar(comparison)
+    bar = st.container(key="ev_bar")
+    curve_section(comparison, slots)
+confusion_section(slots)
 section("Which vertebra?")
 vertebra_section(comparison, slots)
 section("Can the scores be trusted?")

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from tqdm import tqdm
 
-from core.cli.common import app, progress_bar
+from core.cli.common import ProgressFile, app, progress_bar
 from core.config import RunConfig, Settings, load_run_config
 from core.errors import ConfigError
 
@@ -62,6 +62,22 @@ def pace(
 
 
 @app.command()
+def score(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    progress_file: ProgressFile = None,
+) -> None:
+    """Predict the patients that a run held out, for the Evaluation page and `evaluate`."""
+    from core.experiments.run_scores import score_run
+
+    settings = Settings()
+    with progress_bar("held-out patients", "study", progress_file) as progress:
+        target = score_run(
+            run, store=settings.store, checkpoints=settings.checkpoints, progress=progress
+        )
+    typer.echo(f"Predictions in {target}")
+
+
+@app.command()
 def sweep(
     config: Annotated[Path, typer.Argument(help="YAML sweep config: base, space, trials.")],
     out: Annotated[Path, typer.Option(help="Folder of the search, shared by its workers.")],
@@ -97,7 +113,8 @@ def runs(
     for run in found:
         step = "–" if run.status is None else f"{run.status.step:,} / {run.status.total_steps:,}"
         auc = "–" if run.validation_auc is None else f"{run.validation_auc:.3f}"
-        typer.echo(f"{run.run_id:<56} {run.state:<11} {step:>15} {auc:>6}")
+        name = "" if run.name == run.run_id else f"  {run.name}"
+        typer.echo(f"{run.run_id:<56} {run.state:<11} {step:>15} {auc:>6}{name}")
 
 
 def _chosen_fold(text: str | None) -> int | str | None:

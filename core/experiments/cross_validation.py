@@ -146,7 +146,7 @@ def _pool(
     left_out: list[str] = []
     done = 0
     for fold, bundle in enumerate(bundles):
-        pair = _pair_of(config, bundle, checkpoints)
+        pair = pair_of(config, bundle, checkpoints)
         predictor = Predictor(pair.vertebra, pair.fracture, device=config.device)
         for record in (r for r in records if folds[r.study_id] == fold):
             start = time.perf_counter()
@@ -199,8 +199,17 @@ def _measure(
     return CrossValidation(spreads, pooled, len(found), tuple(left_out))
 
 
-def _pair_of(config: RunConfig, bundle: BundleInfo, checkpoints: Path) -> BundlePair:
-    """The fold's network and the shipped one that it is paired with."""
+def pair_of(config: RunConfig, bundle: BundleInfo, checkpoints: Path) -> BundlePair:
+    """The network of a run and the one that it is paired with.
+
+    Args:
+        config: Config of the run.
+        bundle: Bundle of the run.
+        checkpoints: Folder of the shipped bundles.
+
+    Raises:
+        BundleError: There is no bundle to pair it with.
+    """
     if config.task == "vertebra":
         return BundlePair(bundle, default_bundle(checkpoints, "fracture"))
     if config.vertebra_bundle is not None and not bundle.config.gives_presence:

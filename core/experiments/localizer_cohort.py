@@ -110,8 +110,14 @@ def _predictor(bundle: Path) -> tuple[BoxPredictor, BundleInfo]:
 
 
 def _kinds(root: Path, record: StudyRecord) -> dict[int, tuple[str, str]]:
-    """By slice, the vertebrae whose fracture lines cross it and the kinds of those fractures."""
-    truth = json.loads((root / "phantom_truth" / f"{record.study_id}.json").read_text())
+    """By slice, the vertebrae whose fracture lines cross it and the kinds of those fractures.
+
+    Empty where the generator's truth is missing, as for scanned studies.
+    """
+    file = root / "phantom_truth" / f"{record.study_id}.json"
+    if not file.is_file():
+        return {}
+    truth = json.loads(file.read_text())
     lines = load_vertebra_mask(
         root / "fracture_masks" / f"{record.study_id}.nii.gz",
         read_series(record.folder),

@@ -61,7 +61,8 @@ class Monitor:
         self.last = report
         state.recent_losses.append(report.loss)
         stops = state.stopping is not None and state.stopping.should_stop(report.loss)
-        if report.step % LOG_EVERY_STEPS == 0 or report.step == self.total_steps or stops:
+        at = report.step
+        if at in (1, self.total_steps) or at % LOG_EVERY_STEPS == 0 or stops:
             self._write_line(report)
         if self.run is not None:
             self.run.beat(step=report.step, epoch=state.epoch)

@@ -23,6 +23,8 @@ from core.training.run_status import RunStatus, is_alive, is_expected
 
 HANDOVER_SECONDS: Final = 1.0
 """Longest wait for a lock that is only held for a moment, by whoever starts or deletes a run."""
+LONGEST_NAME: Final = 80
+"""Characters of a run's name."""
 
 
 class RunFiles:
@@ -37,6 +39,7 @@ class RunFiles:
         self.folder = folder
         self.config_file = folder / "config.yaml"
         self.status_file = folder / "status.json"
+        self.name_file = folder / "name.txt"
         self.metrics_file = folder / "metrics.jsonl"
         self.log_file = folder / "train.log"
         self.checkpoint_file = folder / "last.ckpt"
@@ -45,8 +48,12 @@ class RunFiles:
         self.started_file = folder / "process.json"
         self.lock = WorkLock(folder / ".lock")
 
-    def request(self, config: RunConfig) -> None:
+    def request(self, config: RunConfig, name: str = "") -> None:
         """Write the config of a run that another process will start with `resume`.
+
+        Args:
+            config: Config of the run.
+            name: Name for display; "" for that of the folder.
 
         Raises:
             TrainingError: The folder already holds a run.
@@ -54,7 +61,17 @@ class RunFiles:
         """
         if self.config_file.exists():
             raise TrainingError(f"{self.folder} already holds a run; choose another name.")
+        if name:
+            write_text(self.name_file, name)
         write_text(self.config_file, yaml.safe_dump(config.model_dump(mode="json")))
+
+    def read_name(self) -> str:
+        """Name of the run for display; "" if it has none."""
+        try:
+            lines = self.name_file.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            return ""
+        return lines[0].strip()[:LONGEST_NAME] if lines else ""
 
     def announce(self) -> None:
         """Record that a process is about to be started for the run, so that it is listed at once.

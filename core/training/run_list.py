@@ -46,6 +46,7 @@ class RunSummary:
         validation_auc: Last AUC on the held-out fold; None if there is none.
         changed: Time of the last heartbeat, in seconds since 1970.
         problem: Why something cannot be read; "" if all can.
+        name: Name for display; that of the folder if the user gave none.
     """
 
     run_id: str
@@ -56,6 +57,7 @@ class RunSummary:
     validation_auc: float | None
     changed: float
     problem: str = ""
+    name: str = ""
 
     @property
     def is_alive(self) -> bool:
@@ -97,6 +99,7 @@ def summarise_run(folder: Path, root: Path | None = None) -> RunSummary:
         validation_auc=None if config and config.fold is None else _last_auc(run.metrics_file),
         changed=status.heartbeat if status else _changed(folder),
         problem=problem,
+        name=run.read_name() or run_id,
     )
 
 

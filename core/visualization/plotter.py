@@ -50,6 +50,7 @@ class SceneLook:
     Attributes:
         colors: "#RRGGBB" by the name of the vertebra.
         rest: Whether the bone of no vertebra is shown, translucent.
+        lines: Whether the true fracture lines are shown, where they are known.
         names: Whether pictures have each vertebra's name next to it; vtk.js leaves names out.
         planes: CT planes, each at its place.
         true_boxes: Boxes of the data set's table, each float64 (8, 3), LPS mm.
@@ -62,6 +63,7 @@ class SceneLook:
     planes: Sequence[CtPlane] = ()
     true_boxes: Sequence[NDArray[np.float64]] = ()
     predicted_boxes: Sequence[NDArray[np.float64]] = ()
+    lines: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for another process."""
@@ -69,6 +71,7 @@ class SceneLook:
             "colors": dict(self.colors),
             "rest": self.rest,
             "names": self.names,
+            "lines": self.lines,
             "planes": [
                 [base64.b64encode(plane.jpeg()).decode(), plane.corners.tolist()]
                 for plane in self.planes
@@ -85,7 +88,8 @@ class SceneLook:
             for kind in ("true_boxes", "predicted_boxes")
         }
         planes = [_plane(jpeg, corners) for jpeg, corners in values["planes"]]
-        return cls(values["colors"], values["rest"], values["names"], planes, **boxes)
+        shown = {name: values[name] for name in ("colors", "rest", "names", "lines")}
+        return cls(**shown, planes=planes, **boxes)
 
 
 def scene_plotter(
@@ -112,7 +116,7 @@ def scene_plotter(
     cast(Any, plotter).set_background(_BACKGROUND[0], top=_BACKGROUND[1])
     for name, surface in parts.vertebrae.items():
         _add(plotter, surface, color=look.colors.get(name, NEUTRAL_BONE), specular=0.2)
-    for surface in parts.fractures.values():
+    for surface in parts.fractures.values() if look.lines else ():
         # They are inside the bone, which would hide them.
         _in_front(_add(plotter, surface, color=TRUE_LINE_COLOR, lighting=False))
     if look.rest and parts.rest is not None:

@@ -1,4 +1,4 @@
-"""Tasks on data sets in separate processes: indexing, and making synthetic studies.
+"""Tasks in separate processes: indexing, making synthetic studies, and scoring runs.
 
 A task is a folder below `var/tasks` with its request and its progress. It outlives a browser tab
 and a restart of the dashboard; the same task is not started twice at the same time.
@@ -33,7 +33,7 @@ from dashboard.background.processes import (
 from dashboard.session.access import user_name
 from dashboard.session.settings import settings
 
-Kind = Literal["index", "phantom"]
+Kind = Literal["index", "phantom", "score"]
 State = Literal["running", "finished", "failed", "stopped"]
 
 REQUEST_FILE: Final = "task.json"
@@ -54,7 +54,7 @@ class Task:
     Attributes:
         folder: Folder of the task.
         kind: Kind of work.
-        target: Data root that it works on.
+        target: Data root, or folder of a run, that it works on.
         state: "stopped" if the process ended before the work was finished.
         done: Studies finished.
         total: Studies in all; 0 until that is known.
@@ -117,6 +117,16 @@ def start_index(root: Path) -> Task:
         StorageError: `var` cannot be written.
     """
     return _start("index", root, [])
+
+
+def start_score(run: Path) -> Task:
+    """Predict the held-out patients of a run in the background, or join the running task.
+
+    Raises:
+        TaskError: The dashboard is read-only, or the process cannot be started.
+        StorageError: `var` cannot be written.
+    """
+    return _start("score", run, [])
 
 
 def start_phantom(root: Path, *, studies: int, seed: int, matrix: int, rsna_like: bool) -> Task:

@@ -9,9 +9,10 @@ from core.inference.study_scores import StudyScores
 from core.models.pairs import BundlePair
 from dashboard.diagnosis.verdict import current_thresholds
 from dashboard.session.wording import literal
-from dashboard.studies.localizer import StudyBoxes, study_boxes
+from dashboard.studies.cohort import bundle_key
+from dashboard.studies.localizer import StudyBoxes, localizer_in_use, study_boxes
 from dashboard.studies.open_study import OpenStudy
-from dashboard.widgets.box_request import box_request
+from dashboard.widgets.box_request import box_progress, box_request
 from dashboard.widgets.slice_viewer.overlays import BoxOverlay, predicted_boxes
 
 
@@ -27,6 +28,11 @@ def box_layer(
     """
     found = study_boxes(study)
     if found is None:
+        chosen = localizer_in_use()
+        if chosen is not None and bundle_key(chosen).startswith("run."):
+            # Whoever comes from a run wants its boxes.
+            box_progress(study, chosen)
+            return None
         by_boxes = pair is not None and pair.fracture.config.gives_boxes
         # The localiser is running already for the verdict.
         if not by_boxes or scores is not None:

@@ -16,8 +16,9 @@ from dashboard.diagnosis.report_download import report_download
 from dashboard.diagnosis.second_opinions import opinions_panel
 from dashboard.diagnosis.verdict import verdict_panel
 from dashboard.diagnosis.z_profile import z_profile_figure
-from dashboard.session import link, state
+from dashboard.session import state
 from dashboard.studies.open_study import OpenStudy
+from dashboard.tour.reveal import hidden_note, reveal_switch
 from dashboard.widgets.frame import blank
 from dashboard.widgets.plot_area import show_chart
 from dashboard.widgets.slice_viewer.overlays import Overlay
@@ -49,22 +50,22 @@ def workbench(
         pair: The networks; None if there are none.
         choice: Source of the study, with its truth if it is known.
     """
-    link.choose(state.TRUTH_KEY, "truth", lambda text: text == "1" or None)
+    revealed = reveal_switch(study.fingerprint, labelled=choice.truth is not None)
+    if not revealed.verdict:
+        scores = None
     state.enter_study(study.fingerprint, study.volume.n_slices, _start(study, scores))
     with st.container(key="bench"):
-        picture, verdict = st.columns([16, 9], gap="medium")
+        picture, verdict = st.columns([16, 9 if revealed.verdict else 4], gap="medium")
         with picture:
             slices = st.container()
-            layers: list[Overlay] = truth_layers(
-                study, choice.record, reveal=bool(state.recall(state.TRUTH_KEY))
-            )
+            layers: list[Overlay] = truth_layers(study, choice.record, reveal=revealed.truth)
             by_boxes = pair is not None and pair.fracture.config.gives_boxes
             if scores is not None and pair is not None and by_boxes:
                 st.caption(BOXES_EXPLAIN)
             elif scores is not None and pair is not None:
                 heat = explanation_layer(study, scores, pair, explanation_picker())
                 layers += [] if heat is None else [heat]
-            boxes = box_layer(study, scores, pair)
+            boxes = box_layer(study, scores, pair) if revealed.verdict else None
             layers += [] if boxes is None else [boxes]
             with slices:
                 slice_viewer(
@@ -77,10 +78,12 @@ def workbench(
                     leads=True,
                 )
         with verdict, st.container(key="verdict"):
-            if scores is None or pair is None:
+            if not revealed.verdict:
+                hidden_note()
+            elif scores is None or pair is None:
                 _no_verdict(pair)
             else:
-                verdict_panel(scores, pair, choice.truth)
+                verdict_panel(scores, pair, choice.truth if revealed.truth else None)
     study_details(study, scores, pair, choice)
     state.show_slice_in_url()
 

@@ -11,7 +11,7 @@ from core.inference.plausibility import check_levels
 from core.inference.study_scores import Calls, StudyScores, call
 from core.models.operating_points import SavedOperatingPoint, operating_point
 from core.models.pairs import BundlePair
-from dashboard.session import link, state
+from dashboard.session import state
 from dashboard.session.wording import literal
 from dashboard.widgets.vertebra_table import vertebra_table
 
@@ -20,15 +20,20 @@ UNRELIABLE = "No reliable reading"
 
 
 def verdict_panel(scores: StudyScores, pair: BundlePair, truth: Sequence[bool] | None) -> None:
-    """Show the calls at the current thresholds, and the threshold sliders."""
+    """Show the calls at the current thresholds, and the threshold sliders.
+
+    Args:
+        scores: Scores of the networks.
+        pair: The networks.
+        truth: y_j for C1..C7, compared with the calls; None if unlabelled or hidden.
+    """
     patient_point = operating_point(pair.fracture, "patient")
     vertebra_point = operating_point(pair.fracture, "vertebra")
     patient, vertebra = current_thresholds(pair)
     calls = call(scores, patient=patient, vertebra=vertebra)
-    compare = _truth_toggle(truth)
-    st.html(_patient_card(scores, calls, patient, compare))
+    st.html(_patient_card(scores, calls, patient, truth))
     _threshold_slider("Patient threshold", state.PATIENT_THRESHOLD_KEY, patient_point)
-    st.html(vertebra_table(scores, calls, threshold=vertebra, truth=compare))
+    st.html(vertebra_table(scores, calls, threshold=vertebra, truth=truth))
     _jump_buttons(scores)
     _threshold_slider("Vertebra threshold", state.VERTEBRA_THRESHOLD_KEY, vertebra_point)
     st.button(
@@ -45,15 +50,6 @@ def current_thresholds(pair: BundlePair) -> tuple[float, float]:
     patient, vertebra = (operating_point(pair.fracture, level) for level in ("patient", "vertebra"))
     state.enter_points(pair.digest, patient=patient.threshold, vertebra=vertebra.threshold)
     return state.thresholds()
-
-
-def _truth_toggle(truth: Sequence[bool] | None) -> Sequence[bool] | None:
-    """The truth, if the study has labels and the user has switched it on."""
-    if truth is None:
-        return None
-    shown = st.toggle("Show the truth", key=state.TRUTH_KEY, persist_state="session")
-    link.show("truth", "1" if shown else None)
-    return truth if shown else None
 
 
 def _patient_card(

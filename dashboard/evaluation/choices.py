@@ -51,7 +51,8 @@ def check_linked_names(view: EvaluationView, sources: Sources) -> None:
     truths = [truth.truth_id for truth in sources.evaluable()]
     if view.data and view.data not in truths:
         raise LinkError("data", view.data, KNOWN["data"])
-    known = {model.source_id for model in sources.models_for(view.data or truths[0])}
+    data = view.data or _first_truth(sources, view).truth_id
+    known = {model.source_id for model in sources.models_for(data)}
     focus = (view.focus,) if view.focus else ()
     moved = tuple(model for model, _ in view.moved)
     for name, ids in (("models", view.models), ("focus", focus), ("moved", moved)):
@@ -63,12 +64,22 @@ def choose_truth(sources: Sources) -> TruthSource:
     """Let the user choose the data; `sources` has something to evaluate."""
     view = evaluation_view()
     found = {truth.truth_id: truth for truth in sources.evaluable()}
-    current = view.data if view.data in found else next(iter(found))
+    current = view.data if view.data in found else _first_truth(sources, view).truth_id
     bound(
         st.selectbox, "data", current, "Data", list(found),
         format_func=lambda truth_id: found[truth_id].label, on_change=_data_changed,
     )  # fmt: skip
     return found[current]
+
+
+def _first_truth(sources: Sources, view: EvaluationView) -> TruthSource:
+    """The first data that all models of the view have predictions for, else the first."""
+    truths = sources.evaluable()
+    fitting = (
+        truth for truth in truths
+        if set(view.models) <= {model.source_id for model in sources.models_for(truth.truth_id)}
+    )  # fmt: skip
+    return next(fitting, truths[0])
 
 
 def choose_models(sources: Sources, truth: TruthSource) -> list[PredictionSource]:

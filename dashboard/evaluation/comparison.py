@@ -15,6 +15,7 @@ from dashboard.evaluation.results import (
     Evaluated,
     ModelAtLevel,
     Question,
+    curve,
     drawn_points,
     load,
     load_other,
@@ -75,11 +76,15 @@ class ComparisonTable:
         return self.chosen[name].values if name in self.chosen else (0.5,) * expected
 
     def focus(self, view: EvaluationView) -> str:
-        """Name of the active model, whose threshold the sliders move."""
+        """Name of the active model, whose threshold the sliders move.
+
+        Without a choice of the user it is the model with the highest AUC at this level, the first
+        of equals.
+        """
         for name, model in self.models.items():
             if model.source_id == view.focus:
                 return name
-        return self.names[0]
+        return max(self.names, key=lambda name: curve(self.at_level(name)).auc() or 0.0)
 
 
 def by_vertebra(view: EvaluationView, question: Question) -> bool:

@@ -37,7 +37,7 @@ def title(text: str, aid: str) -> None:
 
 
 def curve_section(comparison: ComparisonTable, slots: Slots) -> None:
-    """ROC, precision–recall and the confusion matrices."""
+    """ROC and precision–recall."""
     draw(legend_html(comparison.names, comparison.styles))
     curves = [with_band(comparison, drawn) for drawn in drawn_curves(comparison)]
     roc, precision = st.columns(2, gap="medium")
@@ -53,6 +53,10 @@ def curve_section(comparison: ComparisonTable, slots: Slots) -> None:
             "Up and to the right is better; the dotted line is chance.",
         )
         slots.places["precision"] = _chart("ev_pr", pr_figure, curves, "Precision–recall curves")
+
+
+def confusion_section(slots: Slots) -> None:
+    """The confusion matrices, and every figure at the threshold."""
     title("Confusion matrix", "Shares of each row; red cells are errors.")
     slots.places["confusion"] = st.empty()
     title(

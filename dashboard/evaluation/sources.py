@@ -14,6 +14,7 @@ from core.experiments.cohorts import FOLDS, HELD_OUT, PREDICTIONS_FOLDER, SHIPPE
 from core.inference.outputs import find_slices
 from core.models.bundles import BundleInfo, list_bundles
 from core.phantom.on_demand import CohortSeed
+from core.training.run_files import RunFiles
 from dashboard.evaluation.imports import list_imports
 from dashboard.studies.data_sets import title_of
 from dashboard.studies.synthetic_studies import cohort_seeds
@@ -157,7 +158,7 @@ def _runs(settings: Settings, truths: dict[str, TruthSource]) -> list[Prediction
             continue
         truth_id = _known(truths, root) or f"root.{_safe(root.name)}.{_safe(folder.name)}"
         truths.setdefault(truth_id, _data_root_truth(truth_id, root))
-        label = f"run {folder.name}"
+        label = f"run {RunFiles(folder).read_name() or folder.name}"
         found.append(PredictionSource(f"run.{_safe(folder.name)}", label, "run", {truth_id: table}))
     return found
 

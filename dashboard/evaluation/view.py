@@ -44,7 +44,8 @@ class EvaluationView:
         most_alarms: For the same rule, false alarms per 100 studies; None for no limit.
         same_data: Choose thresholds on the data shown instead of other data.
         by_vertebra: One threshold for each of C1..C7 instead of one for all.
-        focus: Id of the active model, whose threshold the sliders move; "" for the first.
+        focus: Id of the active model, whose threshold the sliders move; "" for the one with the
+            highest AUC at the level.
         moved: Thresholds that the user has moved, by model id.
         prevalence: For PPV and NPV, in (0, 1); None takes that of the data.
         errors: Kind of errors in the gallery.

@@ -13,6 +13,7 @@ from core.inference.boxes.fusion import ScoreRule
 from core.inference.boxes.tracks import FusionMethod, FusionSettings
 from core.models.bundles import BundleInfo
 from dashboard.session import link, state
+from dashboard.studies.cohort import bundle_key, bundle_title
 from dashboard.studies.localizer import default_threshold, localizers
 
 METHODS: Final[dict[FusionMethod, str]] = {
@@ -89,12 +90,13 @@ def box_controls() -> BoxChoice | None:
             "<code>python -m core demo-localizer</code>.</div>"
         )
         return None
-    names = {bundle.config.name: bundle for bundle in found}
+    names = {bundle_key(bundle): bundle for bundle in found}
     _enter(names)
     with st.container(key="loc_controls", horizontal=True, vertical_alignment="bottom"):
         name = st.selectbox(
-            "Localiser", list(names), key="loc_bundle", width=280, persist_state="session"
-        )
+            "Localiser", list(names), key="loc_bundle", width=280, persist_state="session",
+            format_func=lambda key: bundle_title(names[key]),
+        )  # fmt: skip
         method = st.segmented_control(
             "Fusion", list(METHODS), required=True, key="loc_method", persist_state="session",
             format_func=lambda one: METHODS[one],
@@ -109,7 +111,8 @@ def box_controls() -> BoxChoice | None:
         )  # fmt: skip
     bundle = names[name]
     _enter_score(bundle)
-    columns = st.columns(4, gap="medium")
+    with st.container(key="loc_numbers"):
+        columns = st.columns(4, gap="medium")
     numbers = [
         column.slider(
             one.label, one.low, one.high, step=one.step, key=key, help=one.help,

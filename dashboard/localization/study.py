@@ -14,6 +14,7 @@ from dashboard.session import state
 from dashboard.studies.localizer import as_boxes
 from dashboard.studies.open_study import OpenStudy
 from dashboard.studies.raw_boxes import find_raw
+from dashboard.tour.reveal import hidden_note, reveal_switch
 from dashboard.widgets.box_request import box_progress
 from dashboard.widgets.slice_viewer.overlays import predicted_boxes, true_boxes
 from dashboard.widgets.slice_viewer.viewer import slice_viewer
@@ -42,7 +43,12 @@ def _viewers(
     chosen: BoxChoice,
 ) -> None:
     record = choice.record
-    truth = [] if record is None else boxes_on_volume(record.boxes, study.volume)
+    known = [] if record is None else boxes_on_volume(record.boxes, study.volume)
+    revealed = reveal_switch(study.fingerprint, labelled=record is not None, always_truth=True)
+    if not revealed.verdict:
+        _hidden(study)
+        return
+    truth = known if revealed.truth else []
     state.enter_study(study.fingerprint, study.volume.n_slices, _start(found, truth, study))
     kept = raw.scores >= chosen.settings.skip_below
     before = as_boxes(raw.slice_index[kept], raw.xyxy[kept], raw.scores[kept])
@@ -61,6 +67,17 @@ def _viewers(
                 leads=True,
             )  # fmt: skip
     _tracks(found)
+    state.show_slice_in_url()
+
+
+def _hidden(study: OpenStudy) -> None:
+    """Show the slices alone."""
+    state.enter_study(study.fingerprint, study.volume.n_slices, study.volume.n_slices // 2)
+    slice_viewer(
+        study, key=BEFORE, slice_index=state.current_slice(), height=_HEIGHT, leads=True,
+        panes=("axial", "sagittal"),
+    )  # fmt: skip
+    hidden_note()
     state.show_slice_in_url()
 
 

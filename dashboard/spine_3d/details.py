@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from core.constants import DISPLAY_WINDOWS, VERTEBRAE
 from core.inference.study_scores import StudyScores
 from core.preprocessing.intensity import window_to_uint8
-from core.types import CTVolume, HuWindow, StudyRecord
+from core.types import CTVolume, HuWindow
 from core.visualization.colors import UNKNOWN_COLOR
 from core.visualization.scene import SceneInfo, SceneLevel
 from core.visualization.scene_surfaces import PackedParts, SceneParts
@@ -38,7 +38,7 @@ def scene_details(
     info: SceneInfo,
     scores: StudyScores | None,
     chosen: str | None,
-    record: StudyRecord | None,
+    truth: tuple[bool, ...] | None,
     threshold: float,
 ) -> None:
     """Show the chosen vertebra's slices and probabilities, and the figures of all.
@@ -49,7 +49,7 @@ def scene_details(
         info: Probabilities of the scene.
         scores: Scores of the networks; None before they have run.
         chosen: Name of the selected or most suspicious vertebra; None without one.
-        record: Entry of the study in the data set.
+        truth: y_j for C1..C7; None if unlabelled or hidden.
         threshold: Vertebra threshold.
     """
     parts = unpacked(packed, study.owner)
@@ -61,7 +61,6 @@ def scene_details(
             "Vertebrae in figures",
             "volume and area of the surfaces, and volume of the voxels they were made from",
         )
-        truth = None if record is None else record.fractured
         st.html(figures_table(parts, info, threshold, truth))
         st.caption(literal(_provenance(packed, scores)))
 

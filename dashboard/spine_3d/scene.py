@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import streamlit as st
@@ -11,6 +12,7 @@ from core.inference.study_scores import StudyScores
 from core.models.operating_points import DEFAULT_THRESHOLD, operating_point
 from core.models.pairs import BundlePair
 from core.visualization.scene import (
+    SceneInfo,
     SceneSources,
     scene_info,
     scene_levels,
@@ -28,6 +30,7 @@ from dashboard.spine_3d.surfaces import predicted_boxes, surfaces_job, whole_inf
 from dashboard.spine_3d.viewer.component import scene_3d
 from dashboard.studies.open_study import OpenStudy, cache_of
 from dashboard.studies.served_bytes import proof_for
+from dashboard.tour.reveal import hidden_note, reveal_switch
 from dashboard.widgets.box_request import box_request
 from dashboard.widgets.frame import blank
 from dashboard.widgets.job_status import failed, poll
@@ -66,27 +69,23 @@ def _scene(
 
     The browser requests the surfaces while they are being built; the script does not wait.
     """
-    volume, cache, owner = study.volume, cache_of(study), study.owner
+    cache, owner = cache_of(study), study.owner
+    revealed = reveal_switch(study.fingerprint, labelled=choice.record is not None)
     threshold = _threshold(pair)
-    info = scene_info(
-        volume,
-        None,
-        scene_levels(scores),
-        true_boxes=true_boxes(choice.record, volume),
-        predicted_boxes=predicted_boxes(study),
-        start_slice=None if scores is None else scores.peak_slice,
-        threshold=threshold,
-        synthetic=choice.synthetic,
-    )
+    whole = _info(study, scores if revealed.verdict else None, choice, threshold)
+    info = whole if revealed.truth else replace(whole, true_boxes=())
+    if not revealed.verdict:
+        info = replace(info, predicted_boxes=())
+    lines = revealed.truth
     job = surfaces_job(sources, cache, owner)
     if failed(job, icon=":material/view_in_ar_off:", key="surfaces_again"):
         return
     key = sources.key(cache)
     events = scene_3d(
-        SCENES.register(key, ServedScene(job.future, volume, owner)),
+        SCENES.register(key, ServedScene(job.future, study.volume, owner)),
         INFOS.register(
-            key + info.digest(),
-            ServedInfo(job.future, partial(whole_info, info, owner=owner), owner),
+            f"{key}{info.digest()}{'' if lines else ' without lines'}",
+            ServedInfo(job.future, partial(whole_info, info, owner=owner, lines=lines), owner),
         ),
         proof=proof_for(owner, state.session_name()),
         built=job.finished,
@@ -94,6 +93,9 @@ def _scene(
         key=_KEY,
         on_threshold=_take_threshold,
     )
+    if not revealed.verdict:
+        hidden_note()
+        return
     box_request(study)
     if not events.settled:
         # Their chart would make the browser load megabytes before it draws the scene.
@@ -103,14 +105,31 @@ def _scene(
         poll(lambda: _late(job), every=1.0)
         return
     packed = job.future.result()
-    info = whole_info(info, packed, owner)
+    info = whole_info(info, packed, owner, lines=lines)
     second_renderer(study, packed, info, failure=events.failed)
     if events.chosen is not None:
         link.show(state.VERTEBRA_QUERY, events.chosen if events.chosen in VERTEBRAE else None)
     linked = state.linked_vertebra(VERTEBRAE)
     chosen = events.chosen or linked or (info.suspect.name if info.suspect else None)
-    scene_details(study, packed, info, scores, chosen, choice.record, threshold)
-    scene_files(study, packed, info)
+    truth = choice.truth if revealed.truth else None
+    scene_details(study, packed, info, scores, chosen, truth, threshold)
+    scene_files(study, packed, whole_info(whole, packed, owner))
+
+
+def _info(
+    study: OpenStudy, scores: StudyScores | None, choice: StudyChoice, threshold: float
+) -> SceneInfo:
+    """Everything that is known of a scene before its surfaces are."""
+    return scene_info(
+        study.volume,
+        None,
+        scene_levels(scores),
+        true_boxes=true_boxes(choice.record, study.volume),
+        predicted_boxes=predicted_boxes(study),
+        start_slice=None if scores is None else scores.peak_slice,
+        threshold=threshold,
+        synthetic=choice.synthetic,
+    )
 
 
 def _late(job: Job[PackedParts]) -> bool:

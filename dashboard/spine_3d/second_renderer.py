@@ -86,6 +86,7 @@ def look_of(info: SceneInfo, volume: CTVolume) -> SceneLook:
         shown_colors(info),
         rest=True,
         names=True,
+        lines=info.has_lines,
         planes=[axial_plane(volume, info.start_slice, _BONE)],
         true_boxes=info.true_boxes,
         predicted_boxes=info.predicted_boxes,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import FunctionType
 from typing import Any, Final
@@ -60,9 +61,19 @@ def unpacked(packed: PackedParts, owner: str | None) -> SceneParts:
     return _UNPACKED.get(packed.key, packed.unpack, owner=owner)
 
 
-def whole_info(info: SceneInfo, packed: PackedParts, owner: str | None) -> SceneInfo:
-    """Probabilities and boxes of a scene with its surfaces; `owner` as for `surfaces_job`."""
-    return info.with_parts(unpacked(packed, owner))
+def whole_info(
+    info: SceneInfo, packed: PackedParts, owner: str | None, *, lines: bool = True
+) -> SceneInfo:
+    """Probabilities and boxes of a scene with its surfaces.
+
+    Args:
+        info: The scene before its surfaces are known.
+        packed: Surfaces of the scene.
+        owner: As for `surfaces_job`.
+        lines: Whether the true fracture lines may be shown.
+    """
+    found = info.with_parts(unpacked(packed, owner))
+    return found if lines else replace(found, has_lines=False)
 
 
 def predicted_boxes(study: OpenStudy) -> tuple[Corners, ...]:

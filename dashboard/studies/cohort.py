@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
 
 from core.dataset.rsna import is_synthetic, read_studies
-from core.models.bundles import BundleInfo, list_bundles
+from core.errors import BundleError
+from core.models.bundles import BundleInfo, list_bundles, read_bundle, with_team_points
+from core.training.run_files import RunFiles
 from core.types import StudyRecord
 from dashboard.session.settings import settings
 
@@ -66,9 +69,40 @@ def all_bundles() -> list[BundleInfo]:
     return list_bundles(settings().checkpoints, settings().cspine_var)
 
 
+def usable_bundles() -> list[BundleInfo]:
+    """Every shipped bundle, then those of the training runs, by run."""
+    return [*all_bundles(), *_run_bundles()]
+
+
+def bundle_key(bundle: BundleInfo) -> str:
+    """Name of a bundle in links: that of its folder, or "run." and the run of a trained one."""
+    runs = settings().runs_root
+    if not bundle.folder.is_relative_to(runs):
+        return bundle.folder.name
+    return f"run.{bundle.folder.parent.relative_to(runs).as_posix()}"
+
+
+def bundle_title(bundle: BundleInfo) -> str:
+    """Name of a bundle on the pages."""
+    if not bundle.folder.is_relative_to(settings().runs_root):
+        return bundle.config.name
+    run = bundle.folder.parent
+    return f"run {RunFiles(run).read_name() or run.name}"
+
+
+def _run_bundles() -> list[BundleInfo]:
+    root, found = settings().runs_root, list[BundleInfo]()
+    for file in sorted([*root.glob("*/bundle/config.json"), *root.glob("*/*/bundle/config.json")]):
+        if file.relative_to(root).parts[0].startswith("."):
+            continue
+        with suppress(BundleError):
+            found.append(with_team_points(read_bundle(file.parent), settings().cspine_var))
+    return found
+
+
 def bundles(task: str) -> list[BundleInfo]:
-    """Bundles of one task, sorted by name."""
-    return [bundle for bundle in all_bundles() if bundle.config.task == task]
+    """Bundles of one task, in the order of `usable_bundles`."""
+    return [bundle for bundle in usable_bundles() if bundle.config.task == task]
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

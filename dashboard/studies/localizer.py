@@ -22,10 +22,11 @@ from core.models.bundles import BundleInfo, read_bundle
 from core.types import BoxPrediction, Progress
 from dashboard.background.budget import PREDICTIONS
 from dashboard.background.thread_jobs import Job, JobPool
+from dashboard.session import state
 from dashboard.session.access import check_allowed
 from dashboard.session.session_end import whose
 from dashboard.session.settings import settings
-from dashboard.studies.cohort import bundles, files_signature
+from dashboard.studies.cohort import bundle_key, bundles, files_signature
 from dashboard.studies.open_study import OpenStudy
 from dashboard.studies.predictions import prediction_slot
 from dashboard.studies.raw_boxes import find_raw, keep_raw, raw_file
@@ -37,9 +38,19 @@ if TYPE_CHECKING:
 PICTURES_FILE: Final = "pictures.parquet"
 
 
+BOXES_KEY: Final = "boxes_by"
+"""Key of the localiser whose boxes Diagnosis and 3D draw."""
+
+
 def localizers() -> list[BundleInfo]:
-    """Every localisation bundle, sorted by name."""
+    """Every localisation bundle, shipped ones first."""
     return bundles("localization")
+
+
+def localizer_in_use() -> BundleInfo | None:
+    """The chosen localiser, else the first; None if there is none."""
+    found = {bundle_key(bundle): bundle for bundle in localizers()}
+    return found.get(state.recall(BOXES_KEY)) or next(iter(found.values()), None)
 
 
 def default_threshold(bundle: BundleInfo) -> float:
@@ -99,7 +110,7 @@ class StudyBoxes:
 
 
 def study_boxes(study: OpenStudy) -> StudyBoxes | None:
-    """Boxes of the first localiser that has run on a study; None if none has."""
+    """Boxes of the localiser in use; None if it has not run on the study."""
     first = first_detections(study)
     if first is None:
         return None
@@ -111,11 +122,10 @@ def study_boxes(study: OpenStudy) -> StudyBoxes | None:
 
 
 def first_detections(study: OpenStudy) -> tuple[BundleInfo, Detections] | None:
-    """The first localiser that has run on a study, and its fused boxes at every score."""
-    for bundle in localizers():
-        if (raw := find_raw(study, bundle)) is not None:
-            return bundle, detect(raw, FusionSettings())
-    return None
+    """The localiser in use and its fused boxes at every score; None if it has not run."""
+    bundle = localizer_in_use()
+    raw = None if bundle is None else find_raw(study, bundle)
+    return None if bundle is None or raw is None else (bundle, detect(raw, FusionSettings()))
 
 
 def as_boxes(

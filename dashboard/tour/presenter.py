@@ -12,15 +12,30 @@ from dashboard.studies.current_set import current_cohort
 from dashboard.tour import state
 
 
-def presenter_note() -> None:
-    """Show the standing warnings, which the sidebar holds otherwise, and the way back."""
+def presenter_note(other_scan: str = "") -> None:
+    """Show the standing warnings, which the sidebar holds otherwise, and the way back.
+
+    Args:
+        other_scan: As for `sidebar_status`.
+    """
     try:
         cohort = current_cohort()
     except DataRootError:
         cohort = None
-    warning = SYNTHETIC_WARNING if cohort is not None and cohort.synthetic else ""
+    generated = cohort is not None and cohort.synthetic and not other_scan
+    warning = SYNTHETIC_WARNING if generated else ""
     with st.container(key="presenter_note", horizontal=True, vertical_alignment="center"):
         st.html(f"<b>{escape(warning)}</b> {escape(NOT_FOR_CLINICAL_USE)}")
+        shown = state.shows_pickers()
+        st.button(
+            "Hide the controls" if shown else "Show the controls",
+            key="tour_pickers",
+            type="tertiary",
+            icon=":material/tune:",
+            on_click=state.show_pickers,
+            args=(not shown,),
+            help="Choice of study, networks and settings.",
+        )
         if state.tour_place() is None:
             presenter_switch("note")
 
@@ -41,6 +56,6 @@ def presenter_switch(place: str) -> None:
         args=(not on,),
         help=None
         if on
-        else "Larger type for a projector, without the sidebar. F11 switches to full screen; in "
-        "the tour, Page Down and Page Up go forward and back.",
+        else "Larger type for a projector, without sidebar and controls. F11 switches to full "
+        "screen; in the tour, Page Down and Page Up go forward and back.",
     )

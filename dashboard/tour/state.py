@@ -22,6 +22,7 @@ _TOUR: Final = "_tour"
 _ASKED: Final = "_tour_asked"
 _LEAVING: Final = "_tour_leaving"
 _PRESENTS: Final = "_presents"
+_PICKERS: Final = "_presents_pickers"
 _KEPT: Final = ("_session", "_viewer_", "_tour", _PRESENTS, "upload", "_upload")
 
 
@@ -113,11 +114,29 @@ def presents() -> bool:
     return bool(st.session_state.get(_PRESENTS))
 
 
+def teaches() -> bool:
+    """Whether the pages are shown to a class: in the tour and in the presenter layout."""
+    return presents() or tour_place() is not None
+
+
 def present(on: bool) -> None:
     """Turn the presenter layout on or off; for callbacks."""
     st.session_state[_PRESENTS] = on
     # The URL as well: it still holds the previous layout and would turn it on again.
     link.show(PRESENT_KEY, "1" if on else None)
+    if on:
+        # Revealed for one viewer, not for a class.
+        link.show("truth", None)
+
+
+def shows_pickers() -> bool:
+    """Whether the presenter layout shows the pickers."""
+    return bool(st.session_state.get(_PICKERS))
+
+
+def show_pickers(on: bool) -> None:
+    """Show or hide the pickers in the presenter layout; for callbacks."""
+    st.session_state[_PICKERS] = on
 
 
 def show_layout_in_url() -> None:

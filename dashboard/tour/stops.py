@@ -11,7 +11,7 @@ from core.types import StudyRecord
 TOUR_KEY: Final = "tour"
 """Query parameter with the number of the stop, from 1."""
 
-Controls = tuple[tuple[str, str | bool], ...]
+Controls = tuple[tuple[str, str | bool | int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ STOPS: Final[tuple[TourStop, ...]] = (
         "so that both bone and soft tissue remain visible.",
         "Set the size to 128 px: could you still find a hairline fracture? Then open "
         "“Augmentation” and decide which of the examples are still anatomically plausible.",
-        controls=(("pre_channels", "windows"),),
+        controls=(("pre_channels", "windows"), ("pre_size", 512), ("pre_follow", False)),
         on_study=True,
     ),
     TourStop(
@@ -74,15 +74,15 @@ STOPS: Final[tuple[TourStop, ...]] = (
         "A training run is a list of choices, and each of them is shown here with its reason. One "
         "choice protects all others: folds are split by patient, so that no patient is used for "
         "training and testing at the same time.",
-        "Change the backbone or the batch size and watch the plan on the right. A run started now "
-        "continues after the page is closed; “Runs” shows its progress.",
+        "Change the backbone or, under “Optimisation”, the batch size, and watch the plan. A "
+        "run started now continues after the page is closed; “Runs” shows its progress.",
     ),
     TourStop(
         "Comparison",
         "evaluation",
         "Three types of fracture network, and a localiser whose boxes serve as evidence, on the "
-        "same studies, which none of them was trained on. The brackets are 95 % intervals over "
-        "patients: if two of them overlap, the order may be chance.",
+        "same studies, which none of them was trained on. Below each figure is its 95 % interval "
+        "over patients: if two of them overlap, the order may be chance.",
         "Ask the class for a winner. Then set the level to “Patient”: the ranking and the widths "
         "change, because there are far fewer patients than slices. Why does the model do best that "
         "was trained with the location of the fracture lines?",
@@ -91,6 +91,7 @@ STOPS: Final[tuple[TourStop, ...]] = (
             ("models", _FRACTURE_MODELS),
             ("level", "slice"),
         ),
+        focus=".st-key-ev_headline",
     ),
     TourStop(
         "Threshold",
@@ -98,23 +99,24 @@ STOPS: Final[tuple[TourStop, ...]] = (
         "A probability is not a decision yet. The rule here requires that 95 of 100 patients with "
         "a fracture are found, at the price of false alarms: a weak network has to call nearly "
         "everybody. A test that calls everyone misses no one.",
-        "Drag the slider and watch every curve follow. Which error is worse in an emergency room? "
-        "Then choose the rule “Cost FN : FP” and express your answer as a number.",
+        "Drag the slider: the mark of the active model moves along its curve, and its errors are "
+        "counted again. Which error is worse in an emergency room? Then choose the rule “Cost "
+        "FN : FP” and express your answer as a number.",
         query=(
             ("data", "held_out"),
             ("models", _FRACTURE_MODELS),
             ("rule", "sensitivity"),
         ),
-        focus=".st-key-ev_rules",
+        focus=".st-key-ev_stage",
     ),
     TourStop(
         "One patient",
         "diagnosis",
-        "Now one patient instead of a cohort. The networks score every slice; the curve shows the "
-        "fracture probability along the cervical spine. Let the class look at the slices before "
-        "you read out the verdict.",
-        "Scroll through the slices and vote: fractured or not, and where? Then switch on “Show the "
-        "truth”. Were the networks right, and for the right reason?",
+        "Now one patient instead of a cohort. The networks score every slice, but nothing of that "
+        "is shown yet: let the class look at the slices first. What is revealed is the verdict, "
+        "the fracture probability along the cervical spine, and the truth.",
+        "Scroll through the slices and vote: fractured or not, and where? Then press “Reveal "
+        "verdict, boxes and truth”. Were the networks right, and for the right reason?",
         on_study=True,
     ),
     TourStop(
@@ -122,8 +124,9 @@ STOPS: Final[tuple[TourStop, ...]] = (
         "spine_3d",
         "The same probabilities, on the bones themselves. A radiologist does not need a number but "
         "a location: which vertebra, and how is it aligned with its neighbours?",
-        "Rotate the spine with the mouse, click a vertebra, move the cut plane through it, and "
-        "lower the threshold until a second vertebra changes colour.",
+        "Rotate the spine with the mouse and vote: which vertebra? Then press “Reveal verdict, "
+        "boxes and truth”, click a vertebra, and move a cut plane through it. Lower the threshold: "
+        "which vertebra changes colour next?",
         on_study=True,
     ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -40,14 +40,14 @@ def schedule_figure(learning_rate: NDArray[np.float64]) -> go.Figure:
         go.Scatter(
             x=kept + 1,
             y=learning_rate[kept],
-            mode="lines",
+            mode=_mode(len(kept)),
             line={"color": CURRENT, "width": 2},
             fill="tozeroy",
             hovertemplate="step %{x}<br>learning rate %{y:.2e}<extra></extra>",
         )
     )
     style_chart(figure, 190, zoom=True)
-    figure.update_xaxes(title="step")
+    figure.update_xaxes(title="step", **_step_axis(len(learning_rate)))
     figure.update_yaxes(title="learning rate", exponentformat="e", rangemode="tozero")
     return figure
 
@@ -62,11 +62,15 @@ def curves_figure(curves: Curves) -> go.Figure:
         color = RUN_COLORS[number % len(RUN_COLORS)]
         for panel, (event, column, _, unit) in enumerate(_PANELS):
             _add_line(figure, panel, run, events.get(event), column, unit, color)
+    last = max((int(known["step"].max()) for known in _measured(curves)), default=1)
     for panel, (*_, unit) in enumerate(_PANELS):
         row, col = divmod(panel, 2)
-        figure.update_yaxes(title=unit, row=row + 1, col=col + 1)
-        figure.update_xaxes(title="step", rangemode="tozero", row=row + 1, col=col + 1)
+        figure.update_yaxes(title=unit, rangemode="tozero", row=row + 1, col=col + 1)
+        figure.update_xaxes(title="step", row=row + 1, col=col + 1, **_step_axis(last))
     figure.update_yaxes(exponentformat="e", row=2, col=1)
+    aucs = [float(known["auc"].min()) for known in _measured(curves) if "auc" in known]
+    lowest = min((auc for auc in aucs if auc == auc), default=0.5)  # NaN differs from itself.
+    figure.update_yaxes(range=[min(0.45, lowest - 0.05), 1.02], row=1, col=2)
     style_chart(figure, 560, zoom=True)
     figure.update_layout(
         showlegend=len(curves) > 1,
@@ -109,8 +113,7 @@ def _add_line(
             name=chart_text(run),
             legendgroup=run,
             showlegend=panel == 0,
-            # A line does not show a single point.
-            mode="lines+markers" if len(known) < 30 else "lines",
+            mode=_mode(len(known)),
             line={"color": color, "width": 2},
             marker={"size": 6},
             hovertemplate=f"{run}<br>step %{{x}}<br>{unit} %{{y:.4g}}<extra></extra>",
@@ -118,6 +121,21 @@ def _add_line(
         row=panel // 2 + 1,
         col=panel % 2 + 1,
     )
+
+
+def _measured(curves: Curves) -> list[pd.DataFrame]:
+    tables = [lines for events in curves.values() for lines in events.values()]
+    return [lines for lines in tables if "step" in lines and len(lines)]
+
+
+def _mode(points: int) -> str:
+    # A line does not show a single point.
+    return "lines+markers" if points < 30 else "lines"
+
+
+def _step_axis(last: int) -> dict[str, Any]:
+    """Range of the steps, from 0; without parts of a step where there are few."""
+    return {"range": [0, 1.04 * max(last, 1)]} | ({"dtick": 1} if last <= 10 else {})
 
 
 def _thinned(count: int) -> NDArray[np.int64]:

@@ -10,6 +10,7 @@ import streamlit as st
 from core.config import PROJECT_ROOT, RunConfig, SlicePreparation
 from core.errors import ConfigError, CSpineError
 from core.training.paces import read_paces
+from core.training.run_files import LONGEST_NAME
 from core.training.schedule import Estimate, estimate_run, one_cycle
 from dashboard.session import state
 from dashboard.session.access import may_change, read_only_reason
@@ -19,7 +20,13 @@ from dashboard.training import run_processes
 from dashboard.training.curves import schedule_figure
 from dashboard.training.form_choices import data_roots, data_size, vertebra_bundles
 from dashboard.training.form_fields import FIELDS, START_SIZE, FormField
-from dashboard.training.run_form import config_from, fold_choices, form_values, known_paces
+from dashboard.training.run_form import (
+    config_from,
+    fold_choices,
+    form_values,
+    known_paces,
+    usual_name,
+)
 from dashboard.widgets.frame import figures_list, panel_title
 from dashboard.widgets.notices import show_error, succeeds
 from dashboard.widgets.plot_area import show_chart
@@ -117,8 +124,14 @@ def _plan() -> None:
         st.caption("One-cycle learning rate: up, then down to almost zero.")
     if reason := read_only_reason():
         st.info(f"{reason}: runs can be looked at, not started.")
-    elif st.button("Start training", type="primary", icon=":material/play_arrow:"):
-        _start(config)
+        return
+    usual = usual_name(config, [run.name for run in run_processes.all_runs()])
+    typed = st.text_input(
+        "Name of the run", placeholder=usual, max_chars=LONGEST_NAME, key="run_name",
+        persist_state="session",
+    )  # fmt: skip
+    if st.button("Start training", type="primary", icon=":material/play_arrow:"):
+        _start(config, " ".join(typed.split()) or usual)
 
 
 def _figures(config: RunConfig, estimate: Estimate) -> None:
@@ -141,14 +154,14 @@ def _measure_button(config: RunConfig) -> None:
         st.rerun(scope="fragment")
 
 
-def _start(config: RunConfig) -> None:
+def _start(config: RunConfig, name: str) -> None:
     try:
         _check_bundle(config)
-        folder = run_processes.start_run(config)
+        folder = run_processes.start_run(config, name)
     except CSpineError as error:
         show_error(error)
         return
-    state.leave_message(f"Run {folder.name} has started.")
+    state.leave_message(f"Run “{name}” has started.")
     state.show_section("Runs")
     state.choose_run(folder.name)
     st.rerun(scope="app")

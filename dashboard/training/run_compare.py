@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboard.training import run_processes
 from dashboard.training.curves import RUN_COLORS, show_curves
-from dashboard.training.run_form import differences
+from dashboard.training.run_form import differences, labels_of
 from dashboard.training.run_progress import curves_of, in_order, standings
 from dashboard.widgets.frame import blank, panel_title
 
@@ -20,10 +20,12 @@ def compare_section() -> None:
             "“Runs” and change a setting."
         )
         return
+    labels = labels_of(list(runs.values()))
     names = st.multiselect(
         "Runs",
         list(runs),
         default=[name for name, run in runs.items() if curves_of(run)][:2],
+        format_func=lambda run_id: labels.get(run_id, run_id),
         max_selections=len(RUN_COLORS),
         key="compared_runs",
         persist_state="session",
@@ -32,7 +34,7 @@ def compare_section() -> None:
     if not chosen:
         blank("Choose at least one run above.")
         return
-    curves = {name: events for run in chosen for name, events in curves_of(run).items()}
+    curves = {labels[run.run_id]: events for run in chosen for events in curves_of(run).values()}
     if curves:
         show_curves(curves, "compared_curves")
     panel_title("Results", "only runs with the same held-out patients have comparable AUCs")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import count
 from typing import Any, Final
 
 import pandas as pd
@@ -61,6 +63,29 @@ def config_from(values: Mapping[str, Any]) -> RunConfig:
         raise ConfigError(f"{where}{problem}; correct that value.") from error
 
 
+def usual_name(config: RunConfig, taken: Collection[str]) -> str:
+    """A name for a run of this config, with a number if another run has it.
+
+    Args:
+        config: Config of the run.
+        taken: Names of other runs.
+    """
+    held_out = {"all": "all folds", None: "no fold held out"}.get(config.fold)
+    fold = f"fold {config.fold} held out" if held_out is None else held_out
+    plain = f"{config.facts.title_of(config.type)} · {config.backbone} · {fold}"
+    names = (plain if number == 1 else f"{plain} ({number})" for number in count(1))
+    return next(name for name in names if name not in taken)
+
+
+def labels_of(runs: Sequence[RunSummary]) -> dict[str, str]:
+    """Names of runs by run id; the id follows a name that several have."""
+    times = Counter(run.name for run in runs)
+    return {
+        run.run_id: run.name if times[run.name] == 1 else f"{run.name} ({run.run_id})"
+        for run in runs
+    }
+
+
 def _all_fields() -> Iterable[FormField]:
     return (field for group in FIELDS.values() for field in group)
 
@@ -83,7 +108,8 @@ def label_of(key: str) -> str:
 
 def differences(runs: Sequence[RunSummary]) -> pd.DataFrame:
     """Settings that differ between runs: one row per setting, one column per run."""
-    configs = {run.run_id: form_values(run.config) for run in runs if run.config is not None}
+    labels = labels_of(runs)
+    configs = {labels[r.run_id]: form_values(r.config) for r in runs if r.config is not None}
     # As text, because pandas would take the value None for a missing one.
     table = pd.DataFrame(
         {run: {key: str(value) for key, value in values.items()} for run, values in configs.items()}

@@ -41,11 +41,12 @@ def check_folders(config: RunConfig) -> None:
             browsable(folder, offered=offered)
 
 
-def start_run(config: RunConfig) -> Path:
+def start_run(config: RunConfig, name: str = "") -> Path:
     """Start a training run as a process; it waits for its turn on the device.
 
     Args:
         config: Config of the run.
+        name: Name for display; "" for that of the folder.
 
     Returns:
         The run's folder.
@@ -61,7 +62,7 @@ def start_run(config: RunConfig) -> Path:
     check_space(current.runs_root, 0, current.keep_free_bytes)
     kind = f"{config.task}{config.type}-{config.backbone}"
     folder = new_folder(settings().runs_root, f"{time.strftime('%Y%m%d-%H%M%S')}-{kind}")
-    RunFiles(folder).request(config)
+    RunFiles(folder).request(config, name)
     _launch(folder)
     return folder
 

@@ -14,6 +14,7 @@ from core.training.run_status import RunStatus
 from core.training.runs import RunFolder
 from dashboard.session.wording import number, time_left
 from dashboard.training.curves import Curves
+from dashboard.training.run_form import labels_of
 
 RECENT_LINES = 20
 """Number of last metrics from which the speed is estimated."""
@@ -134,6 +135,47 @@ def _left(seconds: float | None) -> str:
     return "" if seconds is None else f" · {time_left(seconds)}"
 
 
+@dataclass(frozen=True, slots=True)
+class HeldOutAuc:
+    """Held-out AUC over a run.
+
+    Attributes:
+        last: After the last epoch that was measured; None where it is undefined.
+        best: The highest; None where none is defined.
+        best_epoch: Epoch of the highest.
+        n: Held-out slices that it was measured on; None where that is not known.
+    """
+
+    last: float | None = None
+    best: float | None = None
+    best_epoch: int | None = None
+    n: int | None = None
+
+    @property
+    def on(self) -> str:
+        """The slices in words, to follow a label; "" where their number is not known."""
+        return "" if self.n is None else f" (n = {self.n:,} slices)"
+
+
+def held_out_auc(validation: pd.DataFrame) -> HeldOutAuc:
+    """The last and the best AUC of a run.
+
+    Args:
+        validation: Its lines of "validation", in the order of steps.
+    """
+    if "auc" not in validation or validation["auc"].isna().all():
+        return HeldOutAuc()
+    auc = validation["auc"].dropna()
+    best = validation.loc[auc.idxmax()]
+    sizes = validation["slices"].dropna() if "slices" in validation else pd.Series(dtype=float)
+    return HeldOutAuc(
+        last=float(auc.iloc[-1]),
+        best=float(best["auc"]),
+        best_epoch=int(best["epoch"]) if pd.notna(best.get("epoch")) else None,
+        n=None if sizes.empty else int(sizes.iloc[-1]),
+    )
+
+
 def standings(runs: Sequence[RunSummary]) -> pd.DataFrame:
     """Results of runs as text: one row per run.
 
@@ -141,13 +183,17 @@ def standings(runs: Sequence[RunSummary]) -> pd.DataFrame:
         runs: Runs in the order of the rows.
     """
     rows: list[dict[str, str]] = []
+    labels = labels_of(runs)
     for run in runs:
         steps = read_metrics(run.folder, "step")
+        auc = held_out_auc(read_metrics(run.folder, "validation"))
         last = {} if steps.empty else dict(steps.iloc[-1])
         rows.append(
             {
-                "Run": run.run_id,
-                "Held-out AUC": number(run.validation_auc),
+                "Run": labels[run.run_id],
+                "Last held-out AUC": number(auc.last),
+                "Best": number(auc.best),
+                "Held-out slices": "–" if auc.n is None else f"{auc.n:,}",
                 "Training loss": number(last.get("loss"), ".4f"),
                 "Steps": "–" if not last else f"{int(last['step']):,}",
                 "Images per second": number(last.get("images_per_second"), ".1f"),

@@ -20,7 +20,15 @@ from dashboard.training import run_processes
 from dashboard.training.curves import show_curves
 from dashboard.training.fold_table import fold_table
 from dashboard.training.run_form import form_values
-from dashboard.training.run_progress import at_work, curves_of, in_order, members_of, progress_of
+from dashboard.training.run_onward import onward
+from dashboard.training.run_progress import (
+    at_work,
+    curves_of,
+    held_out_auc,
+    in_order,
+    members_of,
+    progress_of,
+)
 from dashboard.widgets.frame import blank, figures_list, panel_title
 from dashboard.widgets.job_status import poll
 from dashboard.widgets.notices import show_error, succeeds
@@ -94,7 +102,10 @@ def _table(runs: Sequence[RunSummary]) -> None:
             "Progress": st.column_config.ProgressColumn(
                 format="percent", min_value=0, max_value=1, width="small"
             ),
-            "Held-out AUC": st.column_config.TextColumn(width="small"),
+            "Last AUC": st.column_config.TextColumn(
+                width="small", help="On the held-out slices; for a run over folds, pooled."
+            ),
+            "Id": st.column_config.TextColumn(width="small", help="Name of the run's folder."),
         },
     )
 
@@ -105,9 +116,10 @@ def _rows(runs: Sequence[RunSummary]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "Run": [_name_in_list(run, runs) for run in runs],
+            "Id": [run.run_id for run in runs],
             "State": [STATE_NAMES[run.state] for run in runs],
             "Progress": shares,
-            "Held-out AUC": [number(run.validation_auc) for run in runs],
+            "Last AUC": [number(run.validation_auc) for run in runs],
             "Last sign of life": [ago(now - run.changed) for run in runs],
         }
     )
@@ -115,7 +127,7 @@ def _rows(runs: Sequence[RunSummary]) -> pd.DataFrame:
 
 def _name_in_list(run: RunSummary, runs: Sequence[RunSummary]) -> str:
     parent, _, name = run.run_id.rpartition("/")
-    return f"↳ {name}" if any(other.run_id == parent for other in runs) else run.run_id
+    return f"↳ {name}" if any(other.run_id == parent for other in runs) else run.name
 
 
 def _detail(run: RunSummary, members: Sequence[RunSummary]) -> None:
@@ -129,6 +141,7 @@ def _detail(run: RunSummary, members: Sequence[RunSummary]) -> None:
             show_error(run.problem)
         elif run.state == "failed" and run.status is not None:
             show_error(run.status.message)
+        onward(run, members)
         _figures(run, members)
         _curves(run, members)
         _log(run, members)
@@ -137,7 +150,7 @@ def _detail(run: RunSummary, members: Sequence[RunSummary]) -> None:
 def _curves(run: RunSummary, members: Sequence[RunSummary]) -> None:
     curves = curves_of(run, members)
     if all(lines.empty for events in curves.values() for lines in events.values()):
-        blank("Nothing has been measured yet; the curves begin after ten steps.")
+        blank("Nothing has been measured yet; the curves begin with the first step.")
         return
     show_curves(curves, "run_curves")
 
@@ -147,7 +160,9 @@ def _headline(run: RunSummary) -> None:
     what = ""
     if run.config is not None:
         what = f"{run.config.task} · Type {run.config.type} · {run.config.backbone}"
-    title = f'{escape(run.run_id)} <b class="lab-pill {pill}">{STATE_NAMES[run.state]}</b>'
+    if run.name != run.run_id:
+        what = f"{run.run_id} · {what}"
+    title = f'{escape(run.name)} <b class="lab-pill {pill}">{STATE_NAMES[run.state]}</b>'
     panel_title(title, escape(what))
 
 
@@ -162,10 +177,13 @@ def _figures(run: RunSummary, members: Sequence[RunSummary]) -> None:
     if steps.empty or (current is not run and not current.is_alive):
         return
     last = steps.iloc[-1]
+    auc = held_out_auc(read_metrics(current.folder, "validation"))
+    epoch = "" if auc.best_epoch is None else f", epoch {auc.best_epoch}"
     figures_list(
         {
             "training loss": f"{last['loss']:.4f}",
-            "held-out AUC": number(current.validation_auc),
+            f"last held-out AUC{auc.on}": number(auc.last),
+            f"best held-out AUC{epoch}": number(auc.best),
             "learning rate": f"{last['learning_rate']:.1e}",
             "images per second": f"{last['images_per_second']:.1f}",
             "time waiting for data": number(last.get("loader_wait_share"), ".1%"),

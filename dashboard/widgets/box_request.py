@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.models.bundles import BundleInfo
-from dashboard.studies.localizer import find_box_job, localizers, start_boxes
+from dashboard.studies.localizer import find_box_job, localizer_in_use, start_boxes
 from dashboard.studies.open_study import OpenStudy
 from dashboard.studies.raw_boxes import find_raw
 from dashboard.widgets.job_status import failed, job_progress, poll
@@ -17,7 +17,7 @@ def box_request(study: OpenStudy) -> None:
     Args:
         study: Study on show.
     """
-    bundle = next(iter(localizers()), None)
+    bundle = localizer_in_use()
     if bundle is None or find_raw(study, bundle) is not None:
         return
     job = find_box_job(study, bundle)

@@ -8,7 +8,8 @@ from core.models.bundles import BundleInfo
 from core.models.pairs import DEFAULT_NAMES, BundlePair, preferred_fracture_bundle
 from dashboard.session import link, state
 from dashboard.studies.bundle_figures import headline
-from dashboard.studies.cohort import all_bundles
+from dashboard.studies.cohort import all_bundles, bundle_key, bundle_title, usable_bundles
+from dashboard.studies.localizer import BOXES_KEY, localizers
 
 
 def bundle_picker() -> BundlePair | None:
@@ -17,7 +18,7 @@ def bundle_picker() -> BundlePair | None:
     Raises:
         LinkError: The URL names a bundle that does not exist.
     """
-    known = all_bundles()
+    known = usable_bundles()
     fracture = [bundle for bundle in known if bundle.config.gives_fractures]
     found = {
         "vertebra": [bundle for bundle in known if bundle.config.task == "vertebra"],
@@ -34,15 +35,35 @@ def bundle_picker() -> BundlePair | None:
     with st.container(key="bundles", horizontal=True, vertical_alignment="bottom"):
         # A fracture network of Type 3 scores presence itself, so it can stand in both places.
         presence = [*found["vertebra"], *(b for b in fracture if b.config.gives_presence)]
-        default = preferred_fracture_bundle(fracture) or fracture[0]
-        return BundlePair(
+        default = preferred_fracture_bundle(all_bundles()) or fracture[0]
+        pair = BundlePair(
             vertebra=_choose("Vertebra network", "vertebra", presence, DEFAULT_NAMES["vertebra"]),
-            fracture=_choose("Fracture network", "fracture", fracture, default.folder.name),
+            fracture=_choose("Fracture network", "fracture", fracture, bundle_key(default)),
         )
+        _choose_localizer()
+    return pair
+
+
+def _choose_localizer() -> None:
+    """Let the user choose whose boxes are drawn, if there are several localisers."""
+    known = {bundle_key(bundle): bundle for bundle in localizers()}
+    link.check_one_of(BOXES_KEY, known, "the list of localisers")
+    if len(known) < 2:
+        return
+    link.choose(
+        BOXES_KEY, BOXES_KEY, lambda text: text if text in known else None, next(iter(known))
+    )
+    if state.recall(BOXES_KEY) not in known:
+        state.remember(BOXES_KEY, next(iter(known)))
+    chosen = st.selectbox(
+        "Boxes by", list(known), format_func=lambda key: bundle_title(known[key]), key=BOXES_KEY,
+        persist_state="session",
+    )  # fmt: skip
+    link.show(BOXES_KEY, chosen)
 
 
 def _choose(label: str, task: str, available: list[BundleInfo], default: str) -> BundleInfo:
-    by_name = {bundle.folder.name: bundle for bundle in available}
+    by_name = {bundle_key(bundle): bundle for bundle in available}
     key, name = f"{task}_bundle", f"{task}_network"
     link.check_one_of(name, by_name, f"the list of {task} networks")
     link.choose(key, name, lambda text: text if text in by_name else None, default)
@@ -64,4 +85,4 @@ def _label(bundle: BundleInfo) -> str:
         return f"Boxes of the localiser ({bundle.config.name})"
     figure = headline(bundle)
     suffix = "" if figure is None else f" · {figure.name} {figure.value:.3f}"
-    return f"{bundle.config.name} · {bundle.config.backbone}{suffix}"
+    return f"{bundle_title(bundle)} · {bundle.config.backbone}{suffix}"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from core.dataset.rsna import is_synthetic
 from core.errors import CSpineError, DataRootError
 from core.types import StudyRecord
 from dashboard.session import link, state
@@ -72,13 +74,24 @@ def study_picker() -> StudyChoice | None:
 
 
 def other_source(page: str) -> str:
-    """Where the scan on show comes from if it is not of the data set; "" if it is or there is none.
+    """Where the scan on show comes from if it may be a real one; "" otherwise.
 
     Args:
         page: Path of the page in the URL.
     """
     source = state.recall("source") if page in _PAGES else None
-    return {FOLDER: "a folder", UPLOAD: "an upload"}.get(str(source), "")
+    many = page == "diagnosis" and state.recall(state.MODE_KEY) == state.MANY_STUDIES
+    if source == FOLDER or many:
+        with suppress(DataRootError):
+            folder = typed_path(str(state.recall("batch_folder" if many else "folder") or ""))
+            return "" if folder is None or _is_generated(folder) else "a folder"
+        return ""
+    return "an upload" if source == UPLOAD and state.recall(state.UPLOAD_KEY) else ""
+
+
+def _is_generated(folder: Path) -> bool:
+    """Whether a folder is, or lies in, a data set that was generated."""
+    return any(is_synthetic(place) for place in (folder, *folder.parents))
 
 
 def open_choice(choice: StudyChoice | None) -> OpenStudy | None:
@@ -128,7 +141,7 @@ def _cohort_study(messages: DeltaGenerator) -> StudyChoice | None:
     chosen = st.selectbox(
         _label(cohort),
         list(records),
-        index=_telling(records),
+        index=telling_study(records.values()),
         format_func=lambda study_id: f"Study {numbers[study_id]} · UID …{study_id[-8:]}",
         key=state.STUDY_KEY,
         persist_state="session",
@@ -140,10 +153,9 @@ def _cohort_study(messages: DeltaGenerator) -> StudyChoice | None:
     return StudyChoice(records[chosen].folder, records[chosen], synthetic)
 
 
-def _telling(records: Mapping[str, StudyRecord]) -> int:
+def telling_study(records: Iterable[StudyRecord]) -> int:
     """Place of the first study with a fracture, which has something to show; else of the first."""
-    fractured = (k for k, record in enumerate(records.values()) if record.patient_fractured)
-    return next(fractured, 0)
+    return next((k for k, record in enumerate(records) if record.patient_fractured), 0)
 
 
 def _label(cohort: CurrentDataSet) -> str:
@@ -164,7 +176,7 @@ def _typed_folder(messages: DeltaGenerator) -> StudyChoice | None:
     except DataRootError as error:
         show_error(error, icon=":material/folder_off:", place=messages)
         return None
-    return None if folder is None else StudyChoice(folder)
+    return None if folder is None else StudyChoice(folder, synthetic=_is_generated(folder))
 
 
 def _uploaded(messages: DeltaGenerator) -> StudyChoice | None:

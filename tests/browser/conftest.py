@@ -9,6 +9,7 @@ from tests.browser.scene_place import write_scene_place
 from tests.browser.server import serve
 from tests.browser.waiting import refusals
 from tests.dashboard.fixtures import at_work, workplace
+from tests.dashboard.made_predictions import write_predictions_place
 
 __all__ = ["at_work", "workplace"]
 
@@ -38,6 +39,20 @@ def scene_url(repo_root, artifacts, tmp_path_factory):
     place = tmp_path_factory.mktemp("scene")
     environment = write_scene_place(place, repo_root / "checkpoints")
     with serve(repo_root, environment, artifacts / "scene_server.log") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def evaluation_url(repo_root, artifacts, tmp_path_factory):
+    """A server with two models and their predictions."""
+    root = tmp_path_factory.mktemp("evaluation")
+    write_predictions_place(root / "checkpoints", studies=30, slices=2_500, models=2)
+    environment = {
+        "CSPINE_VAR": str(root / "var"),
+        "RSNA_CACHE": str(root / "var" / "cache"),
+        "CHECKPOINTS": str(root / "checkpoints"),
+    }
+    with serve(repo_root, environment, artifacts / "evaluation_server.log") as url:
         yield url
 
 

@@ -18,8 +18,8 @@ WORTH_SHOWING = {
     "Training": ".st-key-plan .js-plotly-plot",
     "Comparison": ".lab-blank",  # The test's networks left no predictions.
     "Threshold": ".lab-blank",
-    "One patient": ".lab-call",
-    "3D": ".lab-facts",
+    "One patient": ".lab-blank",  # Hidden until it is revealed.
+    "3D": '[data-part="root"]',
 }
 
 
@@ -47,6 +47,10 @@ def test_a_lecturer_walks_the_seven_stops_and_finds_everything_as_before(
         if number == 3:
             bar(page).get_by_role("button", name="Presenter view").click()
             expect(page.get_by_test_id("stSidebar")).not_to_be_visible()
+        if number == 6:
+            page.get_by_text("Reveal verdict, boxes and truth", exact=True).click()
+            expect(page.locator(".lab-call")).to_be_visible(timeout=FIRST_TIME_MS)
+            expect(page.get_by_role("columnheader", name="Truth")).to_be_visible()
         if number < 7:
             bar(page).get_by_role("button", name="Next").click()
     # What is on the projector is readable and not cut off.

@@ -47,16 +47,6 @@ def test_implausible_levels_give_no_call(at_work, monkeypatch):
     assert "Fracture suspected" not in html(app)
 
 
-def test_the_warning_about_generated_studies_goes_with_another_scan(at_work):
-    app = open_page("diagnosis")
-    assert "lab-side-warning" in html(app)
-    app.button_group(key="source").set_value("Folder").run()
-    assert "lab-side-warning" not in html(app)
-    assert "the scan on show is from a folder" in html(app)
-    app.switch_page("../pages/overview.py").run()
-    assert "lab-side-warning" in html(app)
-
-
 def test_the_sliders_start_at_the_operating_points(at_work):
     app = open_read_study()
     assert slider(app, "patient_threshold").value == 0.6

@@ -9,6 +9,7 @@ from html import escape
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 from streamlit.testing.v1 import AppTest
 
 from core.config import Settings
@@ -52,6 +53,21 @@ def open_evaluation(**query: str) -> AppTest:
     return app
 
 
+def best(place, level: str = "patient") -> str:
+    """The model with the highest AUC, from the arrays themselves."""
+    folder = place / "checkpoints"
+    truth = read_truth_table(folder / "cohorts" / "held_out.parquet").fractured
+    aucs = {}
+    for name in NAMES[:2]:
+        scores = read_score_table(folder / name / "predictions" / "held_out.parquet")
+        aucs[name] = (
+            roc_auc_score(truth.any(axis=1), scores.patient_scores)
+            if level == "patient"
+            else roc_auc_score(truth.ravel(), scores.vertebra_scores.ravel())
+        )
+    return max(aucs, key=lambda name: aucs[name])
+
+
 def consequences(app) -> str:
     """The line of the active model."""
     line = re.search(r'<li class="lab-focus">(.*?)</li>', html(app)).group(1)
@@ -67,7 +83,7 @@ def move(app, *values: float, model: str = NAMES[0]) -> None:
 def expected(place, threshold: float) -> str:
     """The same line from the arrays themselves."""
     folder = place / "checkpoints"
-    scores = read_score_table(folder / NAMES[0] / "predictions" / "held_out.parquet")
+    scores = read_score_table(folder / best(place) / "predictions" / "held_out.parquet")
     truth = read_truth_table(folder / "cohorts" / "held_out.parquet").fractured.any(axis=1)
     called = scores.patient_scores >= threshold
     return (
@@ -85,17 +101,33 @@ def test_models_are_compared_and_a_moved_threshold_moves_everything(place):
     assert "Chosen on Training cohort" in " ".join(c.value for c in app.caption)
     assert len(app.get("plotly_chart")) == 7
     before = consequences(app), re.findall(r"lab-mark.*?left:([\d.]+)%", text)
-    move(app, 0.3)
+    move(app, 0.3, model=best(place))
     assert expected(place, 0.3) in consequences(app)
     after = re.findall(r"lab-mark.*?left:([\d.]+)%", html(app))
     assert before[0] != consequences(app)
     assert before[1] != after
-    assert app.query_params["moved"] == f"bundle.{NAMES[0]}*0.3"
-    move(app, 0.12345)
+    assert app.query_params["moved"] == f"bundle.{best(place)}*0.3"
+    move(app, 0.12345, model=best(place))
     assert expected(place, 0.12345) in consequences(app)
     app.button(key="ev_back").click().run()
     assert consequences(app) == before[0]
     assert "moved" not in app.query_params
+
+
+@pytest.mark.parametrize("level", ["patient", "vertebra"])
+@pytest.mark.parametrize("swapped", [False, True])
+def test_the_best_model_of_a_level_is_active(place, level, swapped):
+    if swapped:
+        first, second = (place / "checkpoints" / name / "predictions" for name in NAMES[:2])
+        first.rename(place / "other")
+        second.rename(first)
+        (place / "other").rename(second)
+    app = open_evaluation(level=level)
+    assert f"<span>{best(place, level)}</span>" in consequences(app)
+    assert app.selectbox(key="ev_focus").value == f"bundle.{best(place, level)}"
+    other = next(name for name in NAMES[:2] if name != best(place, level))
+    app.selectbox(key="ev_focus").set_value(f"bundle.{other}").run()
+    assert f"<span>{other}</span>" in consequences(app)
 
 
 @pytest.mark.slow
@@ -119,7 +151,7 @@ def test_operating_points_are_used_as_they_are_set(place):
     said = next(c.value for c in app.caption if "as they are used" in c.value)
     assert "shipped" in said
     assert f"at {SHIPPED_POINT['threshold']:.3f}:" in consequences(app)
-    move(app, 0.25)
+    move(app, 0.25, model=best(place))
     app.button(key="ev_save").click().run()
     app.button(key="ev_back").click().run()
     assert "at 0.250:" in consequences(app)
@@ -132,7 +164,7 @@ def test_limits_that_no_threshold_keeps_name_the_nearest(place):
     app.number_input(key="ev_least_recall").set_value(1.0).run()
     app.number_input(key="ev_least_precision").set_value(1.0).run()
     said = next(c.value for c in app.caption if "keeps all limits" in c.value)
-    assert NAMES[0].replace("_", r"\_") in said or NAMES[0] in said
+    assert best(place).replace("_", r"\_") in said or best(place) in said
     assert "the nearest reaches sensitivity" in said
     assert (app.query_params["least_recall"], app.query_params["rule"]) == ("1.0", "limits")
     app.number_input(key="ev_most_alarms").set_value(2.0).run()
@@ -153,18 +185,18 @@ def test_slices_are_judged_by_masks_or_by_boxes(place, level):
 
 
 def team_file(place):
-    """Where the team's points of the first model are kept."""
-    return team_points_file(place / "var", read_bundle(place / "checkpoints" / NAMES[0]).config)
+    """Where the team's points of the active model are kept."""
+    return team_points_file(place / "var", read_bundle(place / "checkpoints" / best(place)).config)
 
 
 @pytest.mark.slow
 def test_the_operating_point_is_saved_over_the_shipped_one_and_taken_back(place):
-    shipped = place / "checkpoints" / NAMES[0] / "operating_points.json"
+    shipped = place / "checkpoints" / best(place) / "operating_points.json"
     before = shipped.read_bytes()
     file = team_file(place)
     assert file.is_relative_to(place / "var")
     app = open_evaluation()
-    move(app, 0.25)
+    move(app, 0.25, model=best(place))
     app.button(key="ev_save").click().run()
     assert "0.250 (set by hand" in app.success[0].value
     saved = json.loads(file.read_text())

@@ -47,6 +47,17 @@ def test_sliders_move_the_study_and_the_held_out_figures(with_localizer):
     assert len(app.get("plotly_chart")) == 4
 
 
+def test_a_class_sees_no_box_until_they_are_revealed(with_localizer):
+    app = open_page("localization", present="1")
+    wait_for(app, lambda: app.get("bidi_component"))
+    (alone,) = app.get("bidi_component")
+    assert json.loads(alone.proto.json)["overlays"] == []
+    assert "After fusion" not in html(app)
+    app.toggle(key="show_truth").set_value(True).run()
+    assert len(app.get("bidi_component")) == 2
+    assert "After fusion" in html(app)
+
+
 def test_without_a_localiser_the_page_says_how_to_make_one(at_work):
     app = open_page("localization")
     assert not app.exception

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+
 import pytest
 
 from tests.pages.driver import html, open_page
@@ -27,6 +30,28 @@ def test_every_step_is_shown_and_named(at_work):
                  "black at −500 HU, white at 1300 HU", "Channel 3"):  # fmt: skip
         assert shown in html(app)
     assert len(app.get("image")) == 7
+
+
+def test_the_page_opens_with_the_input_of_the_default_network(at_work, tmp_path, monkeypatch):
+    shutil.copytree(at_work.checkpoints, tmp_path / "checkpoints")
+    monkeypatch.setenv("CHECKPOINTS", str(tmp_path / "checkpoints"))
+    file = tmp_path / "checkpoints" / "fracture-made" / "config.json"
+    config = json.loads(file.read_text())
+    config |= {"size": 144, "field_mm": 88.0, "window_center": 40.0, "window_width": 400.0}
+    config["channels"] = "neighbours"
+    file.write_text(json.dumps(config))
+    app = open_page("preprocessing")
+    assert not app.exception
+    assert "3 · Resized to 144²" in html(app)
+    assert "A square of 88 mm along the spine" in html(app)
+    assert widget(app.selectbox, "pre_window").value == "Soft tissue"
+    assert widget(app.selectbox, "pre_channels").value == "neighbours"
+    said = "This is the input of fracture-made"
+    assert any(said in caption.value for caption in app.caption)
+    small(app)
+    assert not any(said in caption.value for caption in app.caption)
+    app.button(key="pre_again").click().run()
+    assert widget(app.selectbox, "pre_size").value == 144
 
 
 @pytest.mark.slow

@@ -102,7 +102,7 @@ def test_leaving_restores_what_the_tour_and_the_class_have_changed(at_work):
     assert not app.exception
     assert widget(app, "selectbox", "pre_channels").value == "neighbours"
     assert widget(app, "toggle", "pre_follow").value is True
-    assert widget(app, "selectbox", "pre_size").value == 512
+    assert widget(app, "selectbox", "pre_size").value == 32
 
 
 @pytest.mark.slow

@@ -16,9 +16,9 @@ from core.training.run_list import summarise_run
 from core.training.run_status import STALE_SECONDS
 from core.training.runs import RunFolder
 from core.training.schedule import Pace
-from dashboard.training import run_processes
+from dashboard.training import run_onward, run_processes
 from dashboard.training.form_fields import FIELDS, START_SIZE
-from tests.pages.driver import APP, html, open_page
+from tests.pages.driver import APP, html, open_page, wait_for_verdict
 
 
 @pytest.fixture
@@ -237,7 +237,7 @@ def test_runs_are_compared_by_what_differs(at_work, launched):
     assert not app.exception
     standings, differences = (table.value for table in app.dataframe)
     assert standings["Run"].tolist() == ["two", "one"]
-    assert set(standings["Held-out AUC"]) == {"0.812"}
+    assert set(standings["Last held-out AUC"]) == {"0.812"}
     assert differences.index.tolist() == ["Epochs"]
     assert len(app.get("plotly_chart")) == 1
 
@@ -255,3 +255,83 @@ def test_a_read_only_dashboard_hides_what_changes_something(at_work, launched, m
     app = section(app, "Runs")
     assert [b.label for b in app.main.button] == []
     assert "one" in html(app)
+
+
+def finished_run(workplace, name, bundle="fracture-made", **changes):
+    """A finished run with a network and a name."""
+    run = made_run(workplace, name, state="finished", **changes)
+    run.name_file.write_text("My run")
+    shutil.copytree(workplace.checkpoints / bundle, run.bundle)
+    return run
+
+
+def test_a_run_gets_the_typed_name_or_a_usual_one(at_work, launched):
+    app = open_page("training")
+    usual = app.text_input(key="run_name").placeholder
+    assert usual.startswith("Fracture detection, Type 1 · mobilenet_v3_large · fold 0")
+    button(app, "Start training").click().run()
+    section(app, "New run")
+    assert app.text_input(key="run_name").placeholder == f"{usual} (2)"
+    app.text_input(key="run_name").set_value("  half the  slices ").run()
+    button(app, "Start training").click().run()
+    assert not app.exception
+    assert {run.name for run in run_processes.all_runs()} == {usual, "half the slices"}
+    shown = app.dataframe[0].value
+    assert set(shown["Run"]) == {usual, "half the slices"}
+    assert set(shown["Id"]) == {run.run_id for run in run_processes.all_runs()}
+
+
+def test_a_run_of_before_keeps_its_id(at_work, launched):
+    made_run(at_work, "20260101-120000-old")
+    app = section(open_page("training"), "Runs")
+    assert list(app.dataframe[0].value["Run"]) == ["20260101-120000-old"]
+
+
+def test_a_finished_network_is_used_in_diagnosis(at_work, launched):
+    finished_run(at_work, "one")
+    app = section(open_page("training"), "Runs")
+    app.button(key="run_use").click().run()
+    assert not app.exception
+    assert "<h1>Diagnosis</h1>" in html(app)
+    assert app.selectbox(key="fracture_bundle").value == "run.one"
+    assert app.query_params["fracture_network"] == "run.one"
+    wait_for_verdict(app)
+    linked = open_page("diagnosis", fracture_network="run.one")
+    assert linked.selectbox(key="fracture_bundle").value == "run.one"
+
+
+def test_a_finished_vertebra_network_takes_the_place_of_its_own_kind(at_work, launched):
+    finished_run(at_work, "two", bundle="vertebra-made", task="vertebra")
+    app = section(open_page("training"), "Runs")
+    app.button(key="run_use").click().run()
+    assert app.selectbox(key="vertebra_bundle").value == "run.two"
+    assert app.selectbox(key="fracture_bundle").value == "fracture-made"
+
+
+def test_a_scored_run_is_evaluated_on_its_own_data(at_work, launched):
+    run = finished_run(at_work, "three")
+    app = wait_for_verdict(open_page("diagnosis"))
+    table = next((at_work.var / "cache" / "predictions").rglob("slices.parquet"))
+    shutil.copytree(table.parent, run.folder / "predictions")
+    app = section(open_page("training"), "Runs")
+    app.button(key="run_evaluate").click().run()
+    assert not app.exception
+    assert "<h1>Evaluation</h1>" in html(app)
+    assert app.multiselect(key="ev_models").value == ["run.three"]
+    assert "run My run" in app.multiselect(key="ev_models").options
+
+
+def test_a_run_that_has_not_predicted_its_patients_does_so_first(at_work, launched, monkeypatch):
+    asked = []
+    monkeypatch.setattr(run_onward, "start_score", asked.append)
+    run = finished_run(at_work, "four")
+    app = section(open_page("training"), "Runs")
+    app.button(key="run_evaluate").click().run()
+    assert not app.exception
+    assert asked == [run.folder]
+
+
+def test_an_unfinished_run_leads_nowhere_yet(at_work, launched):
+    made_run(at_work, "five", state="stopped")
+    app = section(open_page("training"), "Runs")
+    assert not {button.key for button in app.button} & {"run_use", "run_evaluate"}

@@ -62,6 +62,11 @@ class SceneViewer {
     return Object.values(this.info.levels).some((level) => level.prob !== null);
   }
 
+  // The surfaces may have lines that the page does not show yet.
+  linesShown() {
+    return this.shown.fractures && !this.info.absent.includes("fractures");
+  }
+
   setUp() {
     const { vtk } = this;
     this.canvasBox = this.find("canvas");
@@ -288,7 +293,7 @@ class SceneViewer {
       const level = this.info.levels[piece.name];
       tag.classList.toggle("lab3d-hot", piece.called);
       tag.classList.toggle("lab3d-chosen", this.values.chosen === piece.name);
-      tag.title = !level ? "not judged" : level.prob === null ? "not seen by the networks"
+      tag.title = !level ? "not judged" : level.prob === null ? "no probability"
         : `fracture probability ${level.prob.toFixed(3)}`;
     }
     this.legend();
@@ -351,7 +356,7 @@ class SceneViewer {
   side(piece, target) {
     const near = (kind) => this.boxes.filter((box) => box.kind === kind && box.near === piece.name).map((box) => box.middle);
     const lines = this.pieces.filter((p) => p.kind === "fracture" && p.name === piece.name).map(SceneViewer.middle);
-    const known = [near("predicted_boxes"), this.shown.fractures ? lines : [], this.shown.true_boxes ? near("true_boxes") : []]
+    const known = [near("predicted_boxes"), this.linesShown() ? lines : [], this.shown.true_boxes ? near("true_boxes") : []]
       .find((places) => places.length) ?? [];
     const [x, y] = [0, 1].map((a) => known.reduce((sum, place) => sum + place[a] - target[a], 0) / (known.length || 1));
     const away = Math.hypot(x, y);
@@ -492,7 +497,7 @@ class SceneViewer {
     for (const piece of this.pieces) {
       const lift = piece.kind === "rest" ? 0 : offsets[piece.name] ?? 0;
       piece.actor.setPosition(0, 0, lift);
-      const visible = piece.kind === "vertebra" || (piece.kind === "rest" ? shown.rest && this.whole && values.explode < 0.02 : shown.fractures);
+      const visible = piece.kind === "vertebra" || (piece.kind === "rest" ? shown.rest && this.whole && values.explode < 0.02 : this.linesShown());
       piece.actor.setVisibility(visible);
       piece.mapper.removeAllClippingPlanes();
       const open = shown.clip && shown.cut && piece.kind !== "fracture";
@@ -619,7 +624,7 @@ class SceneViewer {
   offer(box) {
     box.disabled = this.info.absent.includes(box.dataset.show);
     box.checked = !box.disabled && this.shown[box.dataset.show];
-    box.parentElement.title = box.disabled ? "this study has none" : "";
+    box.parentElement.title = box.disabled ? "nothing to show" : "";
   }
 
   offerColors() {

@@ -86,10 +86,12 @@ def test_boxes_and_planes_are_drawn_where_they_are(parts):
 
 def test_a_look_travels_as_json(parts):
     plane = CtPlane(np.full((8, 8), 128, np.uint8), np.eye(3))
-    look = SceneLook({"C2": "#FF0000"}, True, True, [plane], [np.ones((8, 3))], [])
+    box = np.ones((8, 3))
+    look = SceneLook({"C2": "#FF0000"}, True, True, [plane], [box], [], lines=False)
     again = SceneLook.from_json(json.loads(json.dumps(look.to_json())))
     assert again.to_json()["true_boxes"] == look.to_json()["true_boxes"]
     assert (again.colors, again.rest, again.names) == ({"C2": "#FF0000"}, True, True)
+    assert again.lines is False
     assert np.abs(again.planes[0].image.astype(int) - 128).max() < 4
 
 

@@ -47,3 +47,19 @@ def test_two_runs_share_a_legend_and_keep_their_colours_across_panels():
 def test_an_unmeasured_auc_draws_nothing():
     curves = {"a": {"step": pd.DataFrame(), "validation": steps(2, auc=[None, None])}}
     assert len(curves_figure(curves).data) == 0
+
+
+def test_a_run_of_one_step_has_axes_around_its_point():
+    one = {"step": steps(1, loss=[0.7], learning_rate=[1e-4], images_per_second=[20.0])}
+    one["validation"] = pd.DataFrame({"step": [1], "auc": [0.4]})
+    figure = curves_figure({"a": one})
+    for axis in figure.select_xaxes():
+        assert axis.range[0] == 0
+        assert 1 < axis.range[1] < 2
+        assert axis.dtick == 1
+    low, high = figure.layout.yaxis2.range
+    assert low < 0.4
+    assert high > 1
+    assert all("markers" in trace.mode for trace in figure.data)
+    (line,) = schedule_figure(np.array([1e-4])).data
+    assert "markers" in line.mode

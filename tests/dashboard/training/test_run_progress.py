@@ -7,12 +7,15 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import pandas as pd
 import pytest
 
 from core.config import RunConfig
 from core.training.run_list import list_runs
 from core.training.runs import RunFolder
 from dashboard.training.run_progress import (
+    HeldOutAuc,
+    held_out_auc,
     at_work,
     curves_of,
     in_order,
@@ -140,3 +143,21 @@ def test_standings_give_the_last_of_each_figure_and_a_dash_for_none(tmp_path):
     table = standings(in_order(list_runs(tmp_path))).set_index("Run")
     assert table.loc["a"].tolist() == ["0.750", "0.0500", "20", "8.0"]
     assert set(table.loc["b"]) == {"–"}
+
+
+def test_the_best_and_the_last_auc_are_told_with_their_slices():
+    lines = pd.DataFrame(
+        {"step": [5, 9, 14], "epoch": [1, 2, 3], "auc": [0.7, 0.9, None], "slices": [40, 40, 40]}
+    )
+    found = held_out_auc(lines)
+    assert (found.last, found.best, found.best_epoch, found.n) == (0.9, 0.9, 2, 40)
+    lines["auc"] = [0.7, 0.9, 0.8]
+    found = held_out_auc(lines)
+    assert (found.last, found.best, found.on) == (0.8, 0.9, " (n = 40 slices)")
+
+
+def test_an_auc_that_is_not_there_is_none():
+    assert held_out_auc(pd.DataFrame()) == HeldOutAuc()
+    assert held_out_auc(pd.DataFrame({"step": [1], "auc": [None]})) == HeldOutAuc()
+    # Written by older versions, and for a run over folds.
+    assert held_out_auc(pd.DataFrame({"step": [1], "auc": [0.5]})) == HeldOutAuc(0.5, 0.5)

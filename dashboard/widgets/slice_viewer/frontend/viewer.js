@@ -32,7 +32,7 @@ class Viewer {
     this.data = data;
     if (fresh) this.openStudy();
     this.takeLayers();
-    this.root.style.setProperty("--height", `${data.height}px`);
+    this.root.style.setProperty("--height", `var(--lab-stage-height, ${data.height}px)`);
     if (this.serial !== data.goTo.serial) {
       this.serial = data.goTo.serial;
       this.reported = "";
