@@ -295,8 +295,7 @@ def test_a_finished_network_is_used_in_diagnosis(at_work, launched):
     assert "<h1>Diagnosis</h1>" in html(app)
     assert app.selectbox(key="fracture_bundle").value == "run.one"
     assert app.query_params["fracture_network"] == "run.one"
-    wait_for_verdict(app)
-    linked = open_page("diagnosis", fracture_network="run.one")
+    linked = wait_for_verdict(open_page("diagnosis", fracture_network="run.one"))
     assert linked.selectbox(key="fracture_bundle").value == "run.one"
 
 

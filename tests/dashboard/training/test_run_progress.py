@@ -15,9 +15,9 @@ from core.training.run_list import list_runs
 from core.training.runs import RunFolder
 from dashboard.training.run_progress import (
     HeldOutAuc,
-    held_out_auc,
     at_work,
     curves_of,
+    held_out_auc,
     in_order,
     members_of,
     progress_of,
@@ -141,7 +141,7 @@ def test_standings_give_the_last_of_each_figure_and_a_dash_for_none(tmp_path):
     make(tmp_path, "a").append_metrics("validation", step=20, auc=0.75)
     make(tmp_path, "b", lines=False)
     table = standings(in_order(list_runs(tmp_path))).set_index("Run")
-    assert table.loc["a"].tolist() == ["0.750", "0.0500", "20", "8.0"]
+    assert table.loc["a"].tolist() == ["0.750", "0.750", "–", "0.0500", "20", "8.0"]
     assert set(table.loc["b"]) == {"–"}
 
 
