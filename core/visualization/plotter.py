@@ -83,13 +83,20 @@ class SceneLook:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> SceneLook:
         """The look that `to_json` wrote."""
-        boxes = {
-            kind: [np.array(corners) for corners in values[kind]]
+        true_boxes, predicted_boxes = (
+            [np.array(corners) for corners in values[kind]]
             for kind in ("true_boxes", "predicted_boxes")
-        }
+        )
         planes = [_plane(jpeg, corners) for jpeg, corners in values["planes"]]
-        shown = {name: values[name] for name in ("colors", "rest", "names", "lines")}
-        return cls(**shown, planes=planes, **boxes)
+        return cls(
+            values["colors"],
+            values["rest"],
+            values["names"],
+            planes,
+            true_boxes=true_boxes,
+            predicted_boxes=predicted_boxes,
+            lines=values["lines"],
+        )
 
 
 def scene_plotter(

@@ -62,14 +62,19 @@ def curves_figure(curves: Curves) -> go.Figure:
         color = RUN_COLORS[number % len(RUN_COLORS)]
         for panel, (event, column, _, unit) in enumerate(_PANELS):
             _add_line(figure, panel, run, events.get(event), column, unit, color)
-    last = max((int(known["step"].max()) for known in _measured(curves)), default=1)
+    last = max((int(np.max(known["step"])) for known in _measured(curves)), default=1)
     for panel, (*_, unit) in enumerate(_PANELS):
         row, col = divmod(panel, 2)
         figure.update_yaxes(title=unit, rangemode="tozero", row=row + 1, col=col + 1)
         figure.update_xaxes(title="step", row=row + 1, col=col + 1, **_step_axis(last))
     figure.update_yaxes(exponentformat="e", row=2, col=1)
-    aucs = [float(known["auc"].min()) for known in _measured(curves) if "auc" in known]
-    lowest = min((auc for auc in aucs if auc == auc), default=0.5)  # NaN differs from itself.
+    aucs = [
+        float(auc)
+        for known in _measured(curves)
+        if "auc" in known
+        for auc in known["auc"].dropna().tolist()
+    ]
+    lowest = min(aucs, default=0.5)
     figure.update_yaxes(range=[min(0.45, lowest - 0.05), 1.02], row=1, col=2)
     style_chart(figure, 560, zoom=True)
     figure.update_layout(

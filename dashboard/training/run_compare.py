@@ -25,7 +25,7 @@ def compare_section() -> None:
         "Runs",
         list(runs),
         default=[name for name, run in runs.items() if curves_of(run)][:2],
-        format_func=lambda run_id: labels.get(run_id, run_id),
+        format_func=lambda run_id: labels[run_id],
         max_selections=len(RUN_COLORS),
         key="compared_runs",
         persist_state="session",

@@ -70,8 +70,9 @@ def usual_name(config: RunConfig, taken: Collection[str]) -> str:
         config: Config of the run.
         taken: Names of other runs.
     """
-    held_out = {"all": "all folds", None: "no fold held out"}.get(config.fold)
-    fold = f"fold {config.fold} held out" if held_out is None else held_out
+    fold = f"fold {config.fold} held out"
+    if not isinstance(config.fold, int):
+        fold = "all folds" if config.fold == "all" else "no fold held out"
     plain = f"{config.facts.title_of(config.type)} · {config.backbone} · {fold}"
     names = (plain if number == 1 else f"{plain} ({number})" for number in count(1))
     return next(name for name in names if name not in taken)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -163,17 +164,16 @@ def held_out_auc(validation: pd.DataFrame) -> HeldOutAuc:
     Args:
         validation: Its lines of "validation", in the order of steps.
     """
-    if "auc" not in validation or validation["auc"].isna().all():
+    rows = validation.reindex(columns=["auc", "epoch", "slices"]).astype(float)
+    rows = rows.dropna(subset=["auc"]).to_dict("records")
+    if not rows:
         return HeldOutAuc()
-    auc = validation["auc"].dropna()
-    best = validation.loc[auc.idxmax()]
-    sizes = validation["slices"].dropna() if "slices" in validation else pd.Series(dtype=float)
-    return HeldOutAuc(
-        last=float(auc.iloc[-1]),
-        best=float(best["auc"]),
-        best_epoch=int(best["epoch"]) if pd.notna(best.get("epoch")) else None,
-        n=None if sizes.empty else int(sizes.iloc[-1]),
-    )
+    best, last = max(rows, key=lambda row: row["auc"]), rows[-1]
+    return HeldOutAuc(last["auc"], best["auc"], _whole(best["epoch"]), _whole(last["slices"]))
+
+
+def _whole(value: float) -> int | None:
+    return None if math.isnan(value) else int(value)
 
 
 def standings(runs: Sequence[RunSummary]) -> pd.DataFrame:
