@@ -136,13 +136,15 @@ def _cohort_study(messages: DeltaGenerator) -> StudyChoice | None:
         linked = None
     if linked is not None:
         records[linked.study_id] = linked
-    numbers = {study_id: number for number, study_id in enumerate(records, start=1)}
+    names = {study_id: f"Study {number}" for number, study_id in enumerate(records, start=1)}
+    if linked is not None:
+        names[linked.study_id] = "Study of a shipped cohort"
     state.choose_from_url(state.STUDY_KEY, list(records), "the data set")
+    state.start_with(state.STUDY_KEY, list(records)[telling_study(records.values())])
     chosen = st.selectbox(
         _label(cohort),
         list(records),
-        index=telling_study(records.values()),
-        format_func=lambda study_id: f"Study {numbers[study_id]} · UID …{study_id[-8:]}",
+        format_func=lambda study_id: f"{names[study_id]} · UID …{study_id[-8:]}",
         key=state.STUDY_KEY,
         persist_state="session",
     )

@@ -14,6 +14,7 @@ from core.inference.outputs import write_slices
 from core.phantom.cohort import cohort_uids
 from core.types import SlicePredictions
 from dashboard.studies import predictions, synthetic_studies
+from dashboard.widgets import study_picker
 from tests.dashboard.made_predictions import NAMES, write_predictions_place
 from tests.pages.driver import html, open_page, wait_for
 
@@ -66,6 +67,8 @@ def caption(app):
 
 def test_an_error_opens_with_its_networks_and_next_leads_on(missed, monkeypatch):
     monkeypatch.setattr(predictions, "_predict", None)
+    # The list names another study than the one that the page would open by itself.
+    monkeypatch.setattr(study_picker, "telling_study", lambda records: 1)
     app = open_page("evaluation", focus=f"bundle.{NAMES[0]}", moved=f"bundle.{NAMES[0]}*0.9")
     assert not app.exception
     assert html(app).count('class="lab-picture"') == 2
