@@ -186,3 +186,50 @@ def test_the_second_renderer_asks_no_other_host_and_a_rerun_leaves_it_alone(
 def second_scene(page):
     """The canvas of the page that stpyvista shows in a frame."""
     return page.frame_locator("#stpyvistaframe").locator("canvas").first
+
+
+# A picture takes long here, as it does where a processor draws a large scene.
+SLOW = """root => {
+    const { viewer } = root;
+    viewer.scene.getInteractor().onRenderEvent(() => {
+        const end = performance.now() + 250;
+        while (performance.now() < end);
+    });
+}"""
+
+
+def drag(page, steps, pause_ms):
+    """Drag 200 px to the right, in steps; by how many degrees the camera turns."""
+    page.get_by_role("button", name="Anterior", exact=True).click()
+    at_rest(page)
+    box = page.locator('[data-part="canvas"]').bounding_box()
+    x, y = box["x"] + box["width"] / 2 - 100, box["y"] + box["height"] / 2
+    before = azimuth(page)
+    page.mouse.move(x, y)
+    page.wait_for_timeout(300)
+    page.mouse.down()
+    for step in range(1, steps + 1):
+        page.mouse.move(x + 200 * step / steps, y)
+        page.wait_for_timeout(pause_ms)
+    page.mouse.up()
+    at_rest(page)
+    return (before - azimuth(page)) % 360
+
+
+def azimuth(page):
+    camera = state_of(page)["camera"]
+    x, y = np.subtract(camera[:2], camera[3:5])
+    return np.degrees(np.arctan2(y, x))
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_a_drag_turns_by_its_length_at_any_pace_and_frame_rate(webgl, scene_url, slow):
+    page, _ = open_scene(webgl, scene_url)
+    if slow:
+        root_of(page).evaluate(SLOW)
+    width = page.locator('[data-part="canvas"]').bounding_box()["width"]
+    # vtk.js: 20 / width for each pixel, ten times.
+    expected = 200 * 200 / width
+    for steps, pause_ms in ((20, 20), (20, 50), (2, 0)):
+        assert drag(page, steps, pause_ms) == pytest.approx(expected, rel=0.05)
+    page.context.close()

@@ -671,7 +671,18 @@ class SceneViewer {
     });
     on(this.find("picture"), "click", () => this.save());
     this.pickOnClick(on);
+    this.followPointer();
     this.camera.onModified(() => this.render());
+  }
+
+  // vtk.js calls a move that comes 200 ms after the last one a start, and turns nothing by it: where
+  // a picture takes as long to draw, all of a drag would be lost, and the first step of any other.
+  followPointer() {
+    const interactor = this.scene.getInteractor();
+    const follow = (event) => interactor.getInteractorStyle().handleMouseMove(event);
+    const first = interactor.getInteractorStyle().getPriority() + 1;
+    interactor.onStartMouseMove(follow);
+    for (const button of ["Left", "Middle", "Right"]) interactor[`on${button}ButtonRelease`](follow, first);
   }
 
   showCut() {
