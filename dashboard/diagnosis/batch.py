@@ -17,7 +17,8 @@ from core.models.operating_points import operating_point
 from core.models.pairs import BundlePair
 from core.types import Progress, StudyRecord
 from dashboard.background.budget import BATCHES
-from dashboard.background.thread_jobs import Job, JobPool
+from dashboard.background.job import Job
+from dashboard.background.thread_jobs import JobPool
 from dashboard.diagnosis.verdict import UNRELIABLE
 from dashboard.session.access import check_allowed
 from dashboard.session.session_end import whose

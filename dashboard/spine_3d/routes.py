@@ -135,7 +135,7 @@ async def _once_made(
         await asyncio.wait({asyncio.wrap_future(coming)}, timeout=ANSWER_WITHIN_S)
     if not coming.done():
         return no_content(202)
-    if coming.exception() is not None:
+    if coming.cancelled() or coming.exception() is not None:
         return no_content(503)
     packed = await asyncio.to_thread(
         registry.packed, name, "", lambda: content(source, coming.result())

@@ -19,11 +19,13 @@ from core.visualization.plotter_page import draw_page
 from core.visualization.scene import SceneInfo
 from core.visualization.scene_surfaces import PackedParts
 from dashboard.background.budget import PYVISTA_PAGES
-from dashboard.background.thread_jobs import Job, JobPool
+from dashboard.background.job import Job, Wish
+from dashboard.background.thread_jobs import JobPool
 from dashboard.session import state
 from dashboard.session.session_end import whose
 from dashboard.spine_3d.routes import scenes_path
 from dashboard.spine_3d.surfaces import draw
+from dashboard.studies.on_screen import wish_for
 from dashboard.studies.open_study import OpenStudy
 from dashboard.widgets.frame import blank
 from dashboard.widgets.job_status import failed, poll
@@ -93,26 +95,32 @@ def look_of(info: SceneInfo, volume: CTVolume) -> SceneLook:
     )
 
 
-def page_job(packed: PackedParts, look: SceneLook, owner: str | None = None) -> Job[str]:
+def page_job(
+    packed: PackedParts, look: SceneLook, owner: str | None = None, wish: Wish | None = None
+) -> Job[str]:
     """Job that draws the page of a scene; a failed job is kept until it is forgotten.
 
     Args:
         packed: Surfaces of the scene.
         look: What is drawn of it.
         owner: The only session that may see the study; None if every session may.
+        wish: As for `JobPool.submit`.
     """
     values = look.to_json()
     content = json.dumps([_FORMAT, owner, packed.key, values, scenes_path()], sort_keys=True)
     key = hashlib.sha256(content.encode()).hexdigest()
     known = _pool().find(key)
-    return known or _pool().submit(key, lambda _: _drawn(packed, values), **whose(owner))
+    if known is not None and known.finished:
+        return known
+    return _pool().submit(key, lambda _: _drawn(packed, values), **whose(owner), wish=wish)
 
 
 def _view(study: OpenStudy, packed: PackedParts, info: SceneInfo) -> None:
     if find_spec("stpyvista") is None:
         show_error("The package stpyvista is not installed; run `make setup` to add it.")
         return
-    job = page_job(packed, look_of(info, study.volume), study.owner)
+    wish = wish_for(study, "page")
+    job = page_job(packed, look_of(info, study.volume), study.owner, wish)
     if failed(job, icon=":material/view_in_ar_off:", key="second_renderer_again"):
         return
     if job.finished:

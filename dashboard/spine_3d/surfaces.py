@@ -27,12 +27,14 @@ from core.visualization.scene_surfaces import (
     parts_file,
 )
 from dashboard.background.budget import FILMS, SURFACES, Turns
+from dashboard.background.job import Job
 from dashboard.background.shelf import Shelf
-from dashboard.background.thread_jobs import Job, JobPool
+from dashboard.background.thread_jobs import JobPool
 from dashboard.session.session_end import whose
 from dashboard.studies.confined import read_mask
 from dashboard.studies.localizer import default_threshold, first_detections
-from dashboard.studies.open_study import OpenStudy
+from dashboard.studies.on_screen import wish_for
+from dashboard.studies.open_study import OpenStudy, cache_of
 
 FILM_LIMIT_S: Final = 240.0
 _MEMORY_BYTES: Final = 16 << 30
@@ -40,24 +42,35 @@ _UNPACKED: Final = Shelf[SceneParts](4)
 _FILMS: Final = Turns("films", FILMS)
 
 
-def surfaces_job(sources: SceneSources, cache: Path, owner: str | None) -> Job[PackedParts]:
+def surfaces_job(study: OpenStudy, sources: SceneSources) -> Job[PackedParts]:
     """Job with the surfaces: from memory or disk, else built in the background.
 
     Args:
+        study: Study on the screen.
         sources: What they are built from.
-        cache: Folder where they are stored.
-        owner: The only session that may see the study; None if every session may.
     """
+    cache, owner = cache_of(study), study.owner
     key = f"{owner or ''} {sources.key(cache)}"
-    if (known := _pool().find(key)) is not None:
+    known = _pool().find(key)
+    if known is not None and known.finished:
         return known
-    if (stored := load_parts(cache, sources.key(cache))) is not None:
+    if known is None and (stored := load_parts(cache, sources.key(cache))) is not None:
         return _pool().put(key, stored, **whose(owner))
-    return _pool().submit(key, lambda _: sources.build(cache, read_mask), **whose(owner))
+    return _pool().submit(
+        key,
+        lambda _: sources.build(cache, read_mask),
+        **whose(owner),
+        wish=wish_for(study, "surfaces"),
+    )
 
 
 def unpacked(packed: PackedParts, owner: str | None) -> SceneParts:
-    """The surfaces as arrays, for figures and files; `owner` as for `surfaces_job`."""
+    """The surfaces as arrays, for figures and files.
+
+    Args:
+        packed: The surfaces.
+        owner: The only session that may see the study; None if every session may.
+    """
     return _UNPACKED.get(packed.key, packed.unpack, owner=owner)
 
 
@@ -69,7 +82,7 @@ def whole_info(
     Args:
         info: The scene before its surfaces are known.
         packed: Surfaces of the scene.
-        owner: As for `surfaces_job`.
+        owner: As for `unpacked`.
         lines: Whether the true fracture lines may be shown.
     """
     found = info.with_parts(unpacked(packed, owner))

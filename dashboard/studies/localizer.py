@@ -21,12 +21,14 @@ from core.inference.boxes.tracks import Detections, FusionSettings, detect
 from core.models.bundles import BundleInfo, read_bundle
 from core.types import BoxPrediction, Progress
 from dashboard.background.budget import PREDICTIONS
-from dashboard.background.thread_jobs import Job, JobPool
+from dashboard.background.job import Job
+from dashboard.background.thread_jobs import JobPool
 from dashboard.session import state
 from dashboard.session.access import check_allowed
-from dashboard.session.session_end import whose
+from dashboard.session.session_end import asking_session, whose
 from dashboard.session.settings import settings
 from dashboard.studies.cohort import bundle_key, bundles, files_signature
+from dashboard.studies.on_screen import wish_for
 from dashboard.studies.open_study import OpenStudy
 from dashboard.studies.predictions import prediction_slot
 from dashboard.studies.raw_boxes import find_raw, keep_raw, raw_file
@@ -161,7 +163,12 @@ def start_boxes(study: OpenStudy, bundle: BundleInfo) -> Job[None]:
                 predictor = _predictor(str(bundle.folder), bundle.config.weights_sha256)
                 keep_raw(file, predictor.predict(study.volume, progress=progress))
 
-    return _pool().submit(str(file), work, **whose(study.owner))
+    return _pool().submit(str(file), work, **whose(study.owner), wish=wish_for(study, "boxes"))
+
+
+def stop_boxes(study: OpenStudy, bundle: BundleInfo) -> None:
+    """End a run for this session; it goes on for other sessions that show the study."""
+    _pool().withdraw(asking_session(), str(raw_file(study, bundle)))
 
 
 def find_box_job(study: OpenStudy, bundle: BundleInfo) -> Job[None] | None:

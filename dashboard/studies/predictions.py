@@ -22,13 +22,15 @@ from core.prepared.series_digests import series_digest
 from core.system.shared_slots import shared_slot
 from core.types import Progress
 from dashboard.background.budget import PREDICTIONS
+from dashboard.background.job import Job
 from dashboard.background.shelf import Shelf
-from dashboard.background.thread_jobs import Job, JobPool
+from dashboard.background.thread_jobs import JobPool
 from dashboard.session.access import check_allowed
-from dashboard.session.session_end import whose
+from dashboard.session.session_end import asking_session, whose
 from dashboard.session.settings import settings
 from dashboard.studies.cohort import files_signature
 from dashboard.studies.confined import passing_volume
+from dashboard.studies.on_screen import wish_for
 from dashboard.studies.open_study import OpenStudy, cache_of
 from dashboard.studies.raw_boxes import find_raw, keep_raw, raw_file
 from dashboard.studies.shipped import shipped_scores
@@ -61,8 +63,13 @@ def stored_scores(folder: Path, pair: BundlePair) -> StudyScores | None:
     return _scores_in(settings().rsna_cache / "predictions" / f"{fingerprint}-{pair.digest}")
 
 
-def start_prediction(study: OpenStudy, pair: BundlePair) -> Job[None]:
+def start_prediction(study: OpenStudy, pair: BundlePair, *, beside: bool = False) -> Job[None]:
     """Run the networks on a study in the background and store their predictions.
+
+    Args:
+        study: Study on the screen.
+        pair: The networks.
+        beside: Whether their scores are shown beside those of the chosen networks, which go first.
 
     Raises:
         PredictionsError: The user may not use this server.
@@ -77,7 +84,13 @@ def start_prediction(study: OpenStudy, pair: BundlePair) -> Job[None]:
             if files_signature(folder / SLICES_FILE) == before:
                 _predict(study, pair, folder, progress)
 
-    return _pool().submit(str(folder), work, **whose(study.owner))
+    wish = wish_for(study, f"beside {pair.digest}" if beside else "verdict")
+    return _pool().submit(str(folder), work, **whose(study.owner), wish=wish, urgent=not beside)
+
+
+def stop_prediction(study: OpenStudy, pair: BundlePair) -> None:
+    """End a run for this session; it goes on for other sessions that show the study."""
+    _pool().withdraw(asking_session(), str(_predictions_folder(study, pair)))
 
 
 def find_job(study: OpenStudy, pair: BundlePair) -> Job[None] | None:

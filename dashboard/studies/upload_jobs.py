@@ -12,7 +12,8 @@ from core.config import Settings
 from core.errors import ArchiveError
 from core.types import Progress
 from dashboard.background.budget import UPLOAD_JOBS
-from dashboard.background.thread_jobs import Job, JobCancelledError, JobPool
+from dashboard.background.job import Job, JobCancelledError
+from dashboard.background.thread_jobs import JobPool
 from dashboard.session.access import check_allowed
 from dashboard.session.session_end import whose
 from dashboard.studies.confined import start_reader

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from core.models.bundles import BundleInfo
-from dashboard.studies.localizer import find_box_job, localizer_in_use, start_boxes
+from dashboard.studies.localizer import (
+    find_box_job,
+    localizer_in_use,
+    start_boxes,
+    stop_boxes,
+)
 from dashboard.studies.open_study import OpenStudy
 from dashboard.studies.raw_boxes import find_raw
-from dashboard.widgets.job_status import failed, job_progress, poll
+from dashboard.widgets.study_work import StudyWork, allow, study_work
 
 
 def box_request(study: OpenStudy) -> None:
@@ -33,16 +40,25 @@ def box_request(study: OpenStudy) -> None:
 
 
 def _start(study: OpenStudy, bundle: BundleInfo) -> None:
+    allow(_work(study, bundle))
     start_boxes(study, bundle)
 
 
 def box_progress(study: OpenStudy, bundle: BundleInfo) -> None:
     """Run the localiser on a study and show its progress; the page is drawn again at its end."""
-    if failed(find_box_job(study, bundle), icon=":material/select_all:", key="boxes_again"):
-        return
-    job = start_boxes(study, bundle)
-    poll(
-        lambda: job_progress(
-            job, "Predicting boxes: slice {done} of {total}", starting="Loading the localiser …"
-        )
+    study_work(_work(study, bundle))
+
+
+def _work(study: OpenStudy, bundle: BundleInfo) -> StudyWork:
+    return StudyWork(
+        key="boxes",
+        place=f"{study.fingerprint} {bundle.config.weights_sha256}",
+        icon=":material/select_all:",
+        find=partial(find_box_job, study, bundle),
+        start=partial(start_boxes, study, bundle),
+        stop=partial(stop_boxes, study, bundle),
+        counted="Predicting boxes: slice {done} of {total}",
+        starting="Loading the localiser …",
+        cancelled="The localiser has not run on this study: you cancelled it.",
+        again="Predict boxes",
     )

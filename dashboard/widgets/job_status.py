@@ -8,8 +8,8 @@ from typing import Any
 import streamlit as st
 
 from core.errors import CSpineError
+from dashboard.background.job import Job
 from dashboard.background.process_tasks import Task, cancel_task
-from dashboard.background.thread_jobs import Job
 from dashboard.session.access import may_change
 from dashboard.session.wording import place_in_line, time_left
 from dashboard.widgets.notices import show_error

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from core.errors import PredictionsError
 from core.inference.study_scores import StudyScores
 from core.models.pairs import BundlePair
 from dashboard.studies.open_study import OpenStudy
-from dashboard.studies.predictions import find_job, find_scores, start_prediction
+from dashboard.studies.predictions import (
+    find_job,
+    find_scores,
+    start_prediction,
+    stop_prediction,
+)
 from dashboard.studies.shipped import shipped_scores
-from dashboard.widgets.job_status import failed, job_progress, poll
 from dashboard.widgets.notices import show_warning
 from dashboard.widgets.series_facts import domain_warning, series_facts
 from dashboard.widgets.study_picker import StudyChoice, open_choice
-
-_ICON = ":material/neurology:"
+from dashboard.widgets.study_work import StudyWork, study_work
 
 
 def study_with_scores(
@@ -47,14 +52,19 @@ def _scores_or_progress(study: OpenStudy, pair: BundlePair | None) -> StudyScore
             return scores
     except PredictionsError as error:
         show_warning(f"{error} The networks are running again.", icon=":material/restart_alt:")
-    if not failed(find_job(study, pair), icon=_ICON, key="read_again"):
-        job = start_prediction(study, pair)
-        poll(
-            lambda: job_progress(
-                job,
-                "Scoring slice {done} of {total}",
-                starting="Loading the networks …",
-                note="You can browse the slices meanwhile.",
-            )
+    study_work(
+        StudyWork(
+            key="read",
+            place=f"{study.fingerprint} {pair.digest}",
+            icon=":material/neurology:",
+            find=partial(find_job, study, pair),
+            start=partial(start_prediction, study, pair),
+            stop=partial(stop_prediction, study, pair),
+            counted="Scoring slice {done} of {total}",
+            starting="Loading the networks …",
+            note="You can browse the slices meanwhile.",
+            cancelled="The networks have not scored this study: you cancelled it.",
+            again="Score this study",
         )
+    )
     return None

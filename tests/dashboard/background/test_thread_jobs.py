@@ -8,9 +8,10 @@ import weakref
 import pytest
 
 from core.errors import BundleError, TaskError
-from dashboard.background import thread_jobs
+from dashboard.background import job as job_module
 from dashboard.background.budget import Allowance
-from dashboard.background.thread_jobs import JobCancelledError, JobPool
+from dashboard.background.job import JobCancelledError, Wish
+from dashboard.background.thread_jobs import JobPool, show_only
 from dashboard.session import session_end
 from dashboard.session.session_end import forget_session
 
@@ -79,7 +80,7 @@ def test_a_finished_job_can_be_forgotten_and_a_running_one_cannot():
 
 def test_the_time_left_follows_the_pace_so_far(monkeypatch):
     now = [100.0]
-    monkeypatch.setattr(thread_jobs.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(job_module.time, "monotonic", lambda: now[0])
 
     def work(progress):
         now[0] = 105.0
@@ -111,7 +112,7 @@ def test_a_place_in_line_counts_down_as_others_end():
     for gate in gates:
         gate.set()
     finish(jobs[3])
-    assert (jobs[3].place, jobs[3].ahead_of) == (0, ())
+    assert jobs[3].place == 0
 
 
 def test_a_full_queue_turns_a_job_away_in_one_sentence_and_takes_it_later():
@@ -174,7 +175,7 @@ def test_a_failed_job_keeps_a_sentence_and_nothing_that_the_work_had_in_its_hand
     error, monkeypatch
 ):
     # pytest keeps what is logged, with its frames.
-    monkeypatch.setattr(thread_jobs._log, "error", lambda *_, **__: None)
+    monkeypatch.setattr(job_module._log, "error", lambda *_, **__: None)
     pool = JobPool("test", allowed())
 
     def job_of(held):
@@ -276,3 +277,128 @@ def test_no_private_work_begins_for_a_session_that_has_ended(monkeypatch):
     finish(pool.submit("b", begun.append, session="gone"))
     finish(pool.submit("c", begun.append, session="here", private=True))
     assert len(begun) == 2
+
+
+class Steps:
+    """Work that goes on in steps until it is let go, and notes the order of the begins."""
+
+    def __init__(self):
+        self.begun, self.gate = [], threading.Event()
+
+    def work(self, name):
+        def steps(progress):
+            self.begun.append(name)
+            while not self.gate.wait(0.01):
+                progress(1, 2)
+            return name
+
+        return steps
+
+    def wait_for(self, name):
+        deadline = time.monotonic() + 5
+        while name not in self.begun:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+
+
+@pytest.fixture
+def steps():
+    made = Steps()
+    yield made
+    made.gate.set()
+
+
+def verdict(study, session="tab"):
+    return Wish(session, study, "verdict")
+
+
+def test_urgent_work_goes_before_what_waits_already(steps):
+    pool = JobPool("test", allowed())
+    pool.submit("a", steps.work("a"))
+    steps.wait_for("a")
+    waiting = [pool.submit(key, steps.work(key)) for key in "bc"]
+    urgent = pool.submit("d", steps.work("d"), urgent=True)
+    assert [urgent.place, *(job.place for job in waiting)] == [1, 2, 3]
+    # What waits becomes urgent once it is asked for as such.
+    assert pool.submit("c", steps.work("c"), urgent=True) is waiting[1]
+    assert [urgent.place, *(job.place for job in waiting)] == [2, 3, 1]
+    steps.gate.set()
+    for job in (urgent, *waiting):
+        finish(job)
+    assert steps.begun == ["a", "c", "d", "b"]
+
+
+def test_the_study_on_the_screen_does_not_wait_for_those_that_were_skipped(steps):
+    pool = JobPool("test", allowed())
+    skipped = []
+    for study in "abc":
+        show_only("tab", study)
+        skipped.append(pool.submit(study, steps.work(study), wish=verdict(study)))
+        if study == "a":
+            steps.wait_for("a")
+    show_only("tab", "d")
+    shown = pool.submit("d", steps.work("d"), wish=verdict("d"))
+    steps.wait_for("d")
+    for job in skipped:
+        assert job.finished
+        assert job.error
+        # Opened again, a skipped study is scored; no error of before is in the way.
+        assert pool.find(job.key) is None
+    assert steps.begun[0] == "a"
+    assert steps.begun[-1] == "d"
+    assert "c" not in steps.begun
+    steps.gate.set()
+    assert shown.future.result(timeout=5) == "d"
+
+
+def test_a_run_that_nobody_looks_at_goes_on_until_another_one_waits(steps):
+    pool = JobPool("test", allowed())
+    left = pool.submit("a", steps.work("a"), wish=verdict("a"))
+    steps.wait_for("a")
+    show_only("tab", "b")
+    time.sleep(0.05)
+    assert not left.finished
+    assert pool.submit("a", steps.work("a"), wish=verdict("a")) is left
+    other = pool.submit("other", steps.work("other"))
+    time.sleep(0.05)
+    # It is on the screen again.
+    assert not left.finished
+    show_only("tab", "b")
+    steps.wait_for("other")
+    assert isinstance(left.future.exception(timeout=5), JobCancelledError)
+    assert not other.finished
+
+
+def test_what_another_session_shows_goes_on(steps):
+    pool = JobPool("test", allowed())
+    pool.submit("first", steps.work("first"))
+    shared = pool.submit("a", steps.work("a"), wish=verdict("a", "one"))
+    pool.submit("a", steps.work("a"), wish=verdict("a", "two"))
+    show_only("one", "b")
+    pool.withdraw("one", "a")
+    assert pool.find("a") is shared
+    assert not shared.finished
+    forget_session("two")
+    assert shared.finished
+    assert pool.find("a") is None
+
+
+def test_other_networks_replace_those_that_were_chosen_before_and_not_second_opinions(steps):
+    pool = JobPool("test", allowed())
+    pool.submit("first", steps.work("first"))
+    beside = pool.submit("a x", steps.work("x"), wish=Wish("tab", "a", "beside x"))
+    chosen = pool.submit("a y", steps.work("y"), wish=verdict("a"))
+    now = pool.submit("a z", steps.work("z"), wish=verdict("a"))
+    assert [job.finished for job in (beside, chosen, now)] == [False, True, False]
+
+
+def test_a_run_ends_at_once_if_its_only_session_cancels_it(steps):
+    pool = JobPool("test", allowed())
+    job = pool.submit("a", steps.work("a"), wish=verdict("a"))
+    steps.wait_for("a")
+    pool.withdraw("tab", "a")
+    assert pool.find("a") is None
+    assert isinstance(job.future.exception(timeout=5), JobCancelledError)
+    unwanted = pool.submit("b", steps.work("b"))
+    pool.withdraw("tab", "b")
+    assert not unwanted.finished

@@ -10,7 +10,7 @@ import pytest
 
 from core.inference.outputs import SLICES_FILE
 from core.system.shared_slots import shared_slot
-from dashboard.background.thread_jobs import JobCancelledError
+from dashboard.background.job import JobCancelledError
 from dashboard.studies import predictions
 
 STUDY = SimpleNamespace(owner=None)
