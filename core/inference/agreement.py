@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from core.constants import VERTEBRAE
 from core.inference.study_scores import StudyScores, call
-from core.models.operating_points import operating_point
+from core.models.operating_points import SavedOperatingPoint, operating_point
 from core.models.pairs import BundlePair
 
 
@@ -22,6 +22,8 @@ class Opinion:
         patient: Call for the patient.
         probs: p_j for C1..C7.
         vertebrae: Calls for C1..C7; None for a vertebra that was not seen.
+        patient_point: Threshold of the patient call.
+        vertebra_point: Threshold of the calls for C1..C7.
     """
 
     name: str
@@ -30,6 +32,8 @@ class Opinion:
     patient: bool
     probs: tuple[float, ...]
     vertebrae: tuple[bool | None, ...]
+    patient_point: SavedOperatingPoint
+    vertebra_point: SavedOperatingPoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +67,8 @@ class Agreement:
 
 def opinion(scores: StudyScores, pair: BundlePair) -> Opinion:
     """Make the calls of one pair at the operating points of its fracture bundle."""
-    calls = call(
-        scores,
-        patient=operating_point(pair.fracture, "patient").threshold,
-        vertebra=operating_point(pair.fracture, "vertebra").threshold,
-    )
+    patient, vertebra = (operating_point(pair.fracture, level) for level in ("patient", "vertebra"))
+    calls = call(scores, patient=patient.threshold, vertebra=vertebra.threshold)
     config = pair.fracture.config
     return Opinion(
         name=config.name,
@@ -76,6 +77,8 @@ def opinion(scores: StudyScores, pair: BundlePair) -> Opinion:
         patient=calls.patient,
         probs=tuple(float(p) for p in scores.patient.vertebra_probs),
         vertebrae=calls.vertebrae,
+        patient_point=patient,
+        vertebra_point=vertebra,
     )
 
 

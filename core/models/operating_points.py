@@ -29,6 +29,13 @@ class SavedOperatingPoint:
     origin: str = ""
     per_vertebra: tuple[float, ...] | None = None
 
+    @property
+    def described(self) -> str:
+        """The threshold with its rule and origin, in words."""
+        if not self.rule:
+            return f"{self.threshold:g}, as the bundle has no operating point"
+        return f"operating point {self.threshold:.3f}, {self.rule}, {self.origin}"
+
 
 def operating_point(bundle: BundleInfo, level: Level) -> SavedOperatingPoint:
     """The threshold that this installation has set for a level, else the shipped one, else 0.5."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from html import escape
 
 import streamlit as st
@@ -10,11 +11,16 @@ from core.constants import VERTEBRAE
 from core.errors import CSpineError
 from core.inference.agreement import Agreement, Opinion, agreement, opinion
 from core.models.pairs import BundlePair, vertebra_for
-from dashboard.background.thread_jobs import Job
+from dashboard.background.job import Job
 from dashboard.session.settings import settings
 from dashboard.studies.cohort import all_bundles
 from dashboard.studies.open_study import OpenStudy
-from dashboard.studies.predictions import find_job, find_scores, start_prediction
+from dashboard.studies.predictions import (
+    find_job,
+    find_scores,
+    start_prediction,
+    stop_prediction,
+)
 from dashboard.widgets.html_table import html_table
 from dashboard.widgets.job_status import job_progress, poll
 from dashboard.widgets.notices import show_error
@@ -25,7 +31,7 @@ def opinions_panel(study: OpenStudy) -> None:
     """Compare the calls of all fracture networks, each at its own operating points."""
     done, missing = _opinions(study, _pairs())
     if running := _running_jobs(study, missing):
-        poll(lambda: _progress(running), every=1.0)
+        poll(lambda: _progress(study, running), every=1.0)
     elif missing:
         _offer(study, missing)
     if done:
@@ -63,33 +69,37 @@ def _opinions(study: OpenStudy, pairs: list[BundlePair]) -> tuple[list[Opinion],
     return done, missing
 
 
-def _running_jobs(study: OpenStudy, missing: list[BundlePair]) -> dict[str, Job[None]]:
-    """Unfinished jobs by name of the network; errors of finished ones are shown."""
-    found: dict[str, Job[None]] = {}
+def _running_jobs(
+    study: OpenStudy, missing: list[BundlePair]
+) -> list[tuple[BundlePair, Job[None]]]:
+    """Unfinished jobs of pairs; errors of finished ones are shown."""
+    found: list[tuple[BundlePair, Job[None]]] = []
     for pair in missing:
         job, name = find_job(study, pair), pair.fracture.config.name
         if job is not None and job.error is not None:
             show_error(f"{name}: {job.error}", icon=":material/neurology:")
         elif job is not None and not job.finished:
-            found[name] = job
+            found.append((pair, job))
     return found
 
 
-def _progress(jobs: dict[str, Job[None]]) -> bool:
+def _progress(study: OpenStudy, jobs: list[tuple[BundlePair, Job[None]]]) -> bool:
     """Show the progress of the networks; True while all of them run."""
-    return all(
-        [
-            job_progress(job, f"{name}: {{done}} of {{total}}", starting=f"{name}: starting …")
-            for name, job in jobs.items()
-        ]
-    )
+    going = True
+    for pair, job in jobs:
+        name = pair.fracture.config.name
+        going &= job_progress(
+            job, f"{name}: {{done}} of {{total}}", starting=f"{name}: starting …",
+            cancel=partial(stop_prediction, study, pair), key=f"cancel_{pair.digest}",
+        )  # fmt: skip
+    return going
 
 
 def _offer(study: OpenStudy, missing: list[BundlePair]) -> None:
     label = "Run the other network" if len(missing) == 1 else "Run the other networks"
     if st.button(f"{label} ({len(missing)})", key="ask_others", icon=":material/groups:"):
         for pair in missing:
-            start_prediction(study, pair)
+            start_prediction(study, pair, beside=True)
         st.rerun()
 
 
@@ -109,4 +119,6 @@ def _table(found: Agreement) -> str:
 def _row(one: Opinion) -> list[str]:
     calls = [(one.patient, one.patient_prob), *zip(one.vertebrae, one.probs, strict=True)]
     cells = [f"{call_pill(called)}<br><small>{prob:.3f}</small>" for called, prob in calls]
-    return [f"{escape(one.name)}<br><small>{escape(one.title)}</small>", *cells]
+    points = (("Patient", one.patient_point), ("vertebrae", one.vertebra_point))
+    origins = "; ".join(f"{level}: {point.described}" for level, point in points)
+    return [f"{escape(one.name)}<br><small>{escape(f'{one.title}. {origins}')}</small>", *cells]

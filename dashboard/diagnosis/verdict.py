@@ -84,13 +84,8 @@ def _patient_card(
 
 
 def _threshold_slider(label: str, key: str, point: SavedOperatingPoint) -> None:
-    origin = (
-        f"operating point {point.threshold:.3f}, {point.rule}, {point.origin}"
-        if point.rule
-        else "0.5, as the bundle has no operating point"
-    )
     st.slider(
-        literal(f"{label} · {origin}"),
+        literal(f"{label} · {point.described}"),
         0.0,
         1.0,
         step=0.001,

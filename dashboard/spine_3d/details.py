@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from core.constants import DISPLAY_WINDOWS, VERTEBRAE
 from core.inference.study_scores import StudyScores
+from core.models.operating_points import SavedOperatingPoint
 from core.preprocessing.intensity import window_to_uint8
 from core.types import CTVolume, HuWindow
 from core.visualization.colors import UNKNOWN_COLOR
@@ -40,6 +41,7 @@ def scene_details(
     chosen: str | None,
     truth: tuple[bool, ...] | None,
     threshold: float,
+    point: SavedOperatingPoint | None,
 ) -> None:
     """Show the chosen vertebra's slices and probabilities, and the figures of all.
 
@@ -51,6 +53,7 @@ def scene_details(
         chosen: Name of the selected or most suspicious vertebra; None without one.
         truth: y_j for C1..C7; None if unlabelled or hidden.
         threshold: Vertebra threshold.
+        point: Vertebra threshold that the networks come with; None without networks.
     """
     parts = unpacked(packed, study.owner)
     left, right = st.columns([5, 6], gap="medium")
@@ -62,7 +65,7 @@ def scene_details(
             "volume and area of the surfaces, and volume of the voxels they were made from",
         )
         st.html(figures_table(parts, info, threshold, truth))
-        st.caption(literal(_provenance(packed, scores)))
+        st.caption(literal(_provenance(packed, scores) + _calls(threshold, point)))
 
 
 def figures_table(
@@ -176,6 +179,15 @@ def _figures(surface: Surface | None) -> tuple[str, str, str]:
         f"{surface.voxel_mm3 / 1000:.2f}",
         f"{surface.area_mm2 / 100:.1f}",
     )
+
+
+def _calls(threshold: float, point: SavedOperatingPoint | None) -> str:
+    if point is None:
+        return ""
+    origin = point.described
+    if threshold != point.threshold:
+        origin = f"moved by hand; {origin}"
+    return f" Calls: p ≥ {threshold:.3f} ({origin})."
 
 
 def _provenance(packed: PackedParts, scores: StudyScores | None) -> str:
