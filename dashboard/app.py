@@ -19,7 +19,7 @@ with serialized_imports():
     from dashboard.tour.presenter import presenter_note, presenter_switch
     from dashboard.tour.state import presents, show_layout_in_url, shows_pickers, tour_place
     from dashboard.widgets.frame import apply_style, sidebar_footer, sidebar_status
-    from dashboard.widgets.study_picker import other_source
+    from dashboard.widgets.study_picker import follow_back, other_source
 
 ASSETS = Path(__file__).resolve().parent / "assets"
 # File (also the path in the URL), title and icon of each page, in the order of the sidebar.
@@ -64,6 +64,7 @@ def main() -> None:
     if not inside:
         return
     redrawn_after_reconnect()
+    follow_back(page.url_path)
     wrong = wrong_link(page.url_path)
     follow_tour(page, pages)
     show_layout_in_url()

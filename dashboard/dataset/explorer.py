@@ -29,7 +29,10 @@ def dataset_explorer(choice: DataSetChoice, data: IndexedSet) -> None:
     Raises:
         LinkError: The URL names a study that the data set does not have, or a wrong filter.
     """
-    if state.is_first_data_set():
+    if link.came_back():
+        state.filter_studies(choice.key, filter_from_query(state.query(PARTS)))
+        state.open_dataset_study(choice.key, link.linked(state.STUDY_KEY))
+    elif state.is_first_data_set():
         check_filter_link()
         link.check_one_of(state.STUDY_KEY, set(data.table.studies["study_id"]), choice.title)
     _explorer(choice, data)

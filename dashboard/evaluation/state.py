@@ -29,7 +29,7 @@ ERRORS_PART: Final = "ev_errors"
 
 
 def enter_evaluation_view(check: Callable[[EvaluationView], None]) -> None:
-    """Take the view from a link that names another one; for the start of the page.
+    """Take the view from a link that names another one, after Back from any; for the page's start.
 
     Callbacks and fragments do not read the URL: the browser sends the one it had when the user
     moved a control, which may be older than the view.
@@ -41,7 +41,7 @@ def enter_evaluation_view(check: Callable[[EvaluationView], None]) -> None:
         LinkError: The link has an invalid value.
     """
     linked = {name: st.query_params[name] for name in VIEW_FIELDS if name in st.query_params}
-    if linked and linked != state.recall(_LINK):
+    if link.came_back() or (linked and linked != state.recall(_LINK)):
         for name in VIEW_FIELDS:
             link.check(name, READ[name], KNOWN[name])
         view = from_query(linked)

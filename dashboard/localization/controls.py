@@ -150,9 +150,10 @@ def _enter(names: Mapping[str, BundleInfo]) -> None:
 
 
 def _enter_score(bundle: BundleInfo) -> None:
-    """Start the minimum score at the operating point of another localiser."""
+    """Start the minimum score at the operating point of another localiser; Back restores one."""
     digest = bundle.config.weights_sha256
-    if state.recall("loc_score") is None or state.recall(_SCORED, digest) != digest:
+    other = state.recall(_SCORED, digest) != digest and not link.came_back()
+    if state.recall("loc_score") is None or other:
         state.remember("loc_score", default_threshold(bundle))
     state.remember(_SCORED, digest)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 from typing import Any, Final
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from core.constants import VERTEBRAE
 from core.errors import CSpineError
@@ -35,6 +36,12 @@ class LinkError(CSpineError):
 def linked(name: str) -> str | None:
     """Text of a query parameter; None if the URL does not have it."""
     return st.query_params.get(name)
+
+
+def came_back() -> bool:
+    """Whether this run was asked for by the browser's Back or Forward: then the URL leads."""
+    context = get_script_run_ctx()
+    return context is not None and context.is_history_navigation
 
 
 def check(name: str, read: Callable[[str], Any], known: str) -> None:
@@ -97,13 +104,15 @@ def value(name: str, read: Callable[[str], Any], otherwise: Any) -> Any:  # noqa
 def choose(key: str, name: str, read: Callable[[str], Any], start: object = None) -> None:
     """Give a widget the value in the URL, else its first value, unless it has one already.
 
+    After Back or Forward it gets that value in any case.
+
     Args:
         key: Key of the widget.
         name: The query parameter.
         read: Returns its value; None for a wrong one.
         start: Value without a link; None leaves that to the widget.
     """
-    if key in st.session_state:
+    if key in st.session_state and not came_back():
         return
     found = value(name, read, start)
     if found is not None:

@@ -51,7 +51,7 @@ def session_name() -> str:
 
 
 def choose_from_url(key: str, known: Sequence[str], what: str) -> None:
-    """Choose what the URL names, unless something is chosen already.
+    """Choose what the URL names, unless something is chosen already; after Back, in any case.
 
     Args:
         key: Name in the URL and key of the picker.
@@ -63,7 +63,7 @@ def choose_from_url(key: str, known: Sequence[str], what: str) -> None:
     """
     if key not in st.session_state:
         link.check_one_of(key, known, what)
-    chosen = st.session_state.get(key, st.query_params.get(key))
+    chosen = _led(key, known)
     if chosen in known:
         st.session_state[key] = chosen
     else:
@@ -73,15 +73,24 @@ def choose_from_url(key: str, known: Sequence[str], what: str) -> None:
 def chosen_of(key: str, known: Sequence[str]) -> str | None:
     """What is on show: the chosen one, else the one in the URL, else the first.
 
+    After Back or Forward, the one in the URL comes first.
+
     Args:
         key: Name in the URL and key of the choice, which is kept for other pages.
         known: What can be chosen; None is returned if it is empty.
     """
-    for named in (st.session_state.get(key), st.query_params.get(key)):
-        if named in known:
-            st.session_state[key] = named
-            return str(named)
+    named = _led(key, known)
+    if named in known:
+        st.session_state[key] = named
+        return str(named)
     return known[0] if known else None
+
+
+def _led(key: str, known: Sequence[str]) -> Any:  # noqa: ANN401 - any choice
+    """The chosen one, else the one in the URL; the other way round after Back."""
+    chosen, linked = st.session_state.get(key), st.query_params.get(key)
+    first, second = (linked, chosen) if link.came_back() else (chosen, linked)
+    return first if first in known else second
 
 
 def choose_study(study_id: str) -> None:
@@ -127,10 +136,11 @@ def enter_study(fingerprint: str, n_slices: int, start: int) -> None:
     """
     entered, earlier = st.session_state.get(_ENTERED, (None, None))
     current = st.session_state.get(SLICE_KEY)
+    leads = entered is None or link.came_back()
     wanted = st.session_state.pop(_WANTED_SLICE, None)
     if wanted is not None and wanted < n_slices:
         st.session_state[SLICE_KEY] = wanted
-    elif entered is None and (linked := _slice_from_url(n_slices)) is not None:
+    elif leads and (linked := _slice_from_url(n_slices)) is not None:
         st.session_state[SLICE_KEY] = linked
     elif entered != fingerprint or current is None or current == earlier or current >= n_slices:
         st.session_state[SLICE_KEY] = start
@@ -155,12 +165,13 @@ def show_slice_in_url() -> None:
 def enter_points(bundle: str, *, patient: float, vertebra: float) -> None:
     """Set the threshold sliders to a bundle's operating points when the bundle changes.
 
-    The first time, the thresholds in the URL take precedence.
+    The first time and after Back, the thresholds in the URL take precedence.
     """
     points = (bundle, patient, vertebra)
     drawn = {PATIENT_THRESHOLD_KEY, VERTEBRA_THRESHOLD_KEY} <= st.session_state.keys()
-    if st.session_state.get(_POINTS) != points or not drawn:
-        first = _POINTS not in st.session_state
+    back = link.came_back()
+    if st.session_state.get(_POINTS) != points or not drawn or back:
+        first = _POINTS not in st.session_state or back
         st.session_state[_POINTS] = points
         reset_thresholds()
         if first:
@@ -349,7 +360,7 @@ def take_message() -> str | None:
 def enter_vertebra(names: Sequence[str]) -> None:
     """Choose the vertebra to explain that the URL names, unless one is chosen already."""
     named = linked_vertebra(names)
-    if EXPLAIN_KEY not in st.session_state and named is not None:
+    if link.came_back() or (EXPLAIN_KEY not in st.session_state and named is not None):
         st.session_state[EXPLAIN_KEY] = named
 
 

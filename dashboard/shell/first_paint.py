@@ -1,4 +1,4 @@
-"""The page is sent with the styles of the dashboard, and is covered until it is laid out."""
+"""The page is sent with styles, a cover until it is laid out, and the order of its history."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _ROOT: Final = Path(__file__).resolve().parent.parent
 _END: Final = b"</body>"
+_DROPPED: Final = frozenset({b"accept-encoding", b"if-none-match", b"if-modified-since", b"range"})
 _LONGEST: Final = 1 << 20
 """Bytes of a page at most; anything longer is passed on as it is."""
 
 
 class FirstPaint:
-    """ASGI middleware that adds styles and cover to the HTML page of the application.
+    """ASGI middleware that adds styles and scripts to the HTML page of the application.
 
     Styles that a page sends as one of its elements arrive after its first text. Streamlit draws
-    sidebar, texts and placeholders one after the other, and each moves those before it.
+    sidebar, texts and placeholders one after the other, and each moves those before it. It also
+    makes its first entries in the browser's history before a component of a page could order them.
 
     Args:
         app: Application whose page it is.
@@ -33,8 +35,8 @@ class FirstPaint:
         if scope["type"] != "http" or not _asks_for_page(scope):
             await self._app(scope, receive, send)
             return
-        # Uncompressed, so that it can be changed.
-        kept = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
+        # Whole and uncompressed, so that it can be changed; what the browser kept may be older.
+        kept = [(name, value) for name, value in scope["headers"] if name not in _DROPPED]
         await self._app({**scope, "headers": kept}, receive, _Page(send))
 
 
@@ -82,8 +84,11 @@ def _is_page(message: Message) -> bool:
 
 @lru_cache(maxsize=1)
 def first_paint() -> bytes:
-    """Styles and cover, for the end of the page: what is later in the document wins."""
+    """Styles and scripts, for the end of the page: what is later in the document wins."""
     style = (_ROOT / "style.css").read_text(encoding="utf-8")
     cover = (_ROOT / "shell" / "cover.css").read_text(encoding="utf-8")
-    script = (_ROOT / "shell" / "cover.js").read_text(encoding="utf-8")
-    return f"<style>{style}{cover}</style><script>{script}</script>".encode()
+    scripts = [
+        (_ROOT / "shell" / name).read_text(encoding="utf-8") for name in ("cover.js", "history.js")
+    ]
+    added = "".join(f"<script>{script}</script>" for script in scripts)
+    return f"<style>{style}{cover}</style>{added}".encode()

@@ -20,14 +20,14 @@ from core.visualization.scene import (
     true_boxes,
 )
 from core.visualization.scene_surfaces import PackedParts
-from dashboard.background.thread_jobs import Job
+from dashboard.background.job import Job
 from dashboard.session import link, state
 from dashboard.spine_3d.details import scene_details
 from dashboard.spine_3d.files import scene_files
 from dashboard.spine_3d.routes import INFOS, SCENES, ServedInfo, ServedScene
 from dashboard.spine_3d.second_renderer import second_renderer
 from dashboard.spine_3d.surfaces import predicted_boxes, surfaces_job, whole_info
-from dashboard.spine_3d.viewer.component import scene_3d
+from dashboard.spine_3d.viewer.component import Wanted, scene_3d
 from dashboard.studies.open_study import OpenStudy, cache_of
 from dashboard.studies.served_bytes import proof_for
 from dashboard.tour.reveal import hidden_note, reveal_switch
@@ -37,6 +37,7 @@ from dashboard.widgets.job_status import failed, poll
 from dashboard.widgets.study_picker import StudyChoice
 
 _KEY = "scene_3d"
+_WANTED = "_scene_wanted"
 
 
 def spine_scene(
@@ -77,7 +78,7 @@ def _scene(
     if not revealed.verdict:
         info = replace(info, predicted_boxes=())
     lines = revealed.truth
-    job = surfaces_job(sources, cache, owner)
+    job = surfaces_job(study, sources)
     if failed(job, icon=":material/view_in_ar_off:", key="surfaces_again"):
         return
     key = sources.key(cache)
@@ -90,6 +91,7 @@ def _scene(
         proof=proof_for(owner, state.session_name()),
         built=job.finished,
         threshold=threshold,
+        wanted=_wanted(),
         key=_KEY,
         on_threshold=_take_threshold,
     )
@@ -107,12 +109,14 @@ def _scene(
     packed = job.future.result()
     info = whole_info(info, packed, owner, lines=lines)
     second_renderer(study, packed, info, failure=events.failed)
-    if events.chosen is not None:
-        link.show(state.VERTEBRA_QUERY, events.chosen if events.chosen in VERTEBRAE else None)
+    clicked = None if link.came_back() else events.chosen
+    if clicked is not None:
+        link.show(state.VERTEBRA_QUERY, clicked if clicked in VERTEBRAE else None)
     linked = state.linked_vertebra(VERTEBRAE)
-    chosen = events.chosen or linked or (info.suspect.name if info.suspect else None)
+    chosen = clicked or linked or (info.suspect.name if info.suspect else None)
     truth = choice.truth if revealed.truth else None
-    scene_details(study, packed, info, scores, chosen, truth, threshold)
+    point = None if pair is None else operating_point(pair.fracture, "vertebra")
+    scene_details(study, packed, info, scores, chosen, truth, threshold, point)
     scene_files(study, packed, whole_info(whole, packed, owner))
 
 
@@ -130,6 +134,15 @@ def _info(
         threshold=threshold,
         synthetic=choice.synthetic,
     )
+
+
+def _wanted() -> Wanted:
+    """Vertebra that the viewer has to choose after Back or Forward."""
+    wanted: Wanted = state.recall(_WANTED, Wanted(None, 0))
+    if link.came_back():
+        wanted = Wanted(state.linked_vertebra(VERTEBRAE), wanted.serial + 1)
+        state.remember(_WANTED, wanted)
+    return wanted
 
 
 def _late(job: Job[PackedParts]) -> bool:

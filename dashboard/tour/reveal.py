@@ -47,7 +47,7 @@ def reveal_switch(study: str, *, labelled: bool, always_truth: bool = False) -> 
             return Reveal(truth=labelled, verdict=True)
         if not labelled:
             return Reveal(truth=False, verdict=True)
-    link.choose(state.TRUTH_KEY, _QUERY, lambda text: text == "1" or None)
+    link.choose(state.TRUTH_KEY, _QUERY, lambda text: text == "1" or None, start=False)
     with st.container(key="reveal"):
         shown = st.toggle(
             "Reveal verdict, boxes and truth" if teaching else "Show the truth",

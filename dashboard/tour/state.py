@@ -109,8 +109,9 @@ def linked_query() -> dict[str, str]:
 
 def presents() -> bool:
     """Whether the presenter layout is on; a link turns it on for the session."""
-    if st.query_params.get(PRESENT_KEY) == "1":
-        st.session_state[_PRESENTS] = True
+    linked = st.query_params.get(PRESENT_KEY) == "1"
+    if linked or link.came_back():
+        st.session_state[_PRESENTS] = linked
     return bool(st.session_state.get(_PRESENTS))
 
 

@@ -19,6 +19,7 @@ from dashboard.session.typed_path import typed_path
 from dashboard.studies.cohort import CurrentDataSet
 from dashboard.studies.current_set import current_cohort, current_set
 from dashboard.studies.data_sets import title_of
+from dashboard.studies.on_screen import put_on_screen
 from dashboard.studies.open_study import OpenStudy, open_study
 from dashboard.studies.synthetic_studies import linked_study
 from dashboard.widgets.notices import show_error
@@ -73,6 +74,21 @@ def study_picker() -> StudyChoice | None:
         return _cohort_study(messages)
 
 
+def follow_back(page: str) -> None:
+    """After Back or Forward, choose where the study comes from as the URL says.
+
+    Args:
+        page: Path of the page in the URL.
+    """
+    if page not in _PAGES or not link.came_back():
+        return
+    if link.linked(state.STUDY_KEY) is not None:
+        state.remember("source", COHORT)
+    if link.linked(state.DATA_SET_KEY) is None:
+        # The URL of a study page leaves the data set in use out.
+        state.remember(state.DATA_SET_KEY, None)
+
+
 def other_source(page: str) -> str:
     """Where the scan on show comes from if it may be a real one; "" otherwise.
 
@@ -109,6 +125,7 @@ def open_choice(choice: StudyChoice | None) -> OpenStudy | None:
         show_error(error, icon=":material/folder_off:")
         return None
     link.check_slice(study.volume.n_slices)
+    put_on_screen(study)
     link.show(state.STUDY_KEY, choice.record.study_id if choice.record else None)
     return study
 

@@ -11,6 +11,8 @@ from dashboard.studies import predictions
 from tests.dashboard.workplace import FRACTURED, SOUND
 from tests.pages.driver import html, open_page, wait_for, wait_for_verdict
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def held(at_work, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import pytest
@@ -11,8 +12,10 @@ from core.dataset.index import build_index
 from core.dataset.study_table import StudyFilter
 from core.experiments.shipped_localizer import NAME
 from core.system.parallel import Workers
+from dashboard.spine_3d import scene as spine_scene
+from dashboard.spine_3d.viewer.component import SceneEvents
 from tests.dashboard.workplace import FRACTURED, SOUND
-from tests.pages.driver import expect_refused, html, open_page, wait_for_verdict
+from tests.pages.driver import expect_refused, html, open_page, wait_for, wait_for_verdict
 
 SHIPPED = PROJECT_ROOT / "checkpoints" / NAME
 EVERY_PAGE = {"tour": ["99"], "present": ["yes"], "data": ["nowhere"]}
@@ -72,6 +75,80 @@ def test_the_page_opens_without_the_wrong_value(at_work):
     app.button(key="link_without").click().run()
     assert not app.error
     assert app.selectbox(key="study").value == SOUND
+
+
+@pytest.fixture
+def two_fracture_networks(at_work, monkeypatch, tmp_path):
+    """A second fracture network whose thresholds this installation has set."""
+    shutil.copytree(at_work.checkpoints, tmp_path / "checkpoints")
+    other = tmp_path / "checkpoints" / "fracture-other"
+    shutil.copytree(tmp_path / "checkpoints" / "fracture-made", other)
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps(config | {"name": "fracture-other"}))
+    point = {"threshold": 0.7, "rule": "Youden", "saved": "2026-05-04T10:00:00Z", "by": "chief"}
+    (other / "operating_points.json").write_text(json.dumps({"vertebra": point}))
+    monkeypatch.setenv("CHECKPOINTS", str(tmp_path / "checkpoints"))
+
+
+@pytest.mark.slow
+def test_a_link_shows_the_same_scene(two_fracture_networks, monkeypatch):
+    shown = []
+
+    def drawn(scene, info, **options):
+        shown.append((scene, info, options["threshold"]))
+        return SceneEvents(drawn=True, failed=None, chosen=None)
+
+    monkeypatch.setattr(spine_scene, "scene_3d", drawn)
+
+    def figures(app):
+        wait_for(app, lambda: "Vertebrae in figures" in html(app) and "Calls: p" in captions(app))
+        assert not app.error
+        table = next(part for part in html(app).split("\n") if "lab-vertebrae" in part)
+        return table, captions(app), shown[-1]
+
+    app = open_page("spine_3d", study=SOUND, vertebra="C4")
+    figures(app)
+    app.selectbox(key="fracture_bundle").set_value("fracture-other").run()
+    assert "operating point 0.700, Youden, set by chief on 2026-05-04" in figures(app)[1]
+    link = dict(app.query_params) | {"vertebra_threshold": "0.123"}
+    again = open_page("spine_3d", **link)
+    table, words, (scene, info, threshold) = figures(again)
+    assert again.selectbox(key="study").value == SOUND
+    assert again.selectbox(key="fracture_bundle").value == "fracture-other"
+    assert dict(again.query_params) == link
+    assert link["vertebra"] == "C4"
+    assert threshold == 0.123
+    assert "p ≥ 0.123 (moved by hand; operating point 0.700" in words
+    third = open_page("spine_3d", **dict(again.query_params))
+    assert figures(third) == (table, words, (scene, info, threshold))
+
+
+@pytest.mark.slow
+def test_a_link_shows_the_same_boxes(at_work, monkeypatch, tmp_path):
+    shutil.copytree(SHIPPED, tmp_path / NAME)
+    monkeypatch.setenv("CHECKPOINTS", str(tmp_path))
+
+    def viewers(app):
+        wait_for(app, lambda: len(app.get("bidi_component")) == 2)
+        told = [json.loads(one.proto.json) for one in app.get("bidi_component")]
+        titles = [text.value for text in app.markdown if "fusion · " in text.value]
+        return titles, [(one["overlays"], one["goTo"]["slice"]) for one in told]
+
+    app = open_page("localization", study=SOUND)
+    start = viewers(app)
+    app.button_group(key="loc_method").set_value("nms").run()
+    for key, value in (("loc_score", 0.031), ("loc_iou", 0.2), ("loc_skip", 0.04)):
+        app.slider(key=key).set_value(value).run()
+    shown = viewers(app)
+    assert shown != start
+    link = dict(app.query_params)
+    again = open_page("localization", **link)
+    assert viewers(again) == shown
+    assert dict(again.query_params) == link
+
+
+def captions(app):
+    return " ".join(caption.value for caption in app.caption)
 
 
 @pytest.mark.slow

@@ -83,6 +83,12 @@ export default function (component) {
       known.threshold = data.threshold;
       known.viewer?.setThreshold(data.threshold);
     }
+    const [name, serial] = data.wanted;
+    if (known.wanted !== serial) {
+      known.wanted = serial;
+      known.viewer?.choose(name, false);
+      setStateValue("chosen", name);
+    }
     return known.leave;
   }
   known?.leave();
@@ -112,7 +118,7 @@ export default function (component) {
   const draws = () => { clearInterval(clock); within(data.limit_s, "scene"); };
   if (data.built) within(data.limit_s, "scene");
   else within(data.build_limit_s, "surfaces");
-  const mount = { scene: data.scene, info: data.info, threshold: data.threshold, late: false, viewer: null };
+  const mount = { scene: data.scene, info: data.info, threshold: data.threshold, wanted: data.wanted[1], late: false, viewer: null };
   const report = (event) => {
     if (event.threshold !== undefined) {
       mount.threshold = event.threshold;

@@ -40,6 +40,19 @@ class SceneEvents:
         return self.drawn or self.failed is not None
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Vertebra that the viewer has to choose; it follows each serial number once.
+
+    Attributes:
+        name: Its name; None for none.
+        serial: Number of the request; 0 before the first.
+    """
+
+    name: str | None
+    serial: int
+
+
 def scene_3d(
     scene: str,
     info: str,
@@ -47,6 +60,7 @@ def scene_3d(
     proof: str,
     built: bool,
     threshold: float,
+    wanted: Wanted,
     key: str,
     on_threshold: Callable[[], None],
 ) -> SceneEvents:
@@ -60,6 +74,7 @@ def scene_3d(
         proof: Header value that proves that the browser may read them.
         built: Whether the surfaces are ready, so that no wait is shown.
         threshold: Vertebra threshold.
+        wanted: Vertebra to choose.
         key: Key of the component; its state has "threshold" once the user has moved it.
         on_threshold: Called when the user has moved the threshold.
     """
@@ -72,6 +87,7 @@ def scene_3d(
             "info": info,
             "proof": proof,
             "threshold": threshold,
+            "wanted": [wanted.name, wanted.serial],
             "built": built,
             "limit_s": TIME_LIMIT_S,
             "build_limit_s": BUILD_LIMIT_S,

@@ -6,7 +6,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.responses import HTMLResponse, JSONResponse, StreamingResponse
+from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
@@ -18,7 +18,9 @@ BROWSER = {"accept": "text/html,application/xhtml+xml", "accept-encoding": "gzip
 
 @pytest.fixture
 def client():
-    async def page(_request):
+    async def page(request):
+        if "if-none-match" in request.headers:
+            return Response(status_code=304)
         return HTMLResponse(PAGE, headers={"etag": "x", "cache-control": "no-cache"})
 
     async def pieces(_request):
@@ -45,6 +47,12 @@ def test_the_page_has_styles_and_cover_at_its_end(client, path):
     assert "etag" not in answer.headers
     assert "--lab-ink" in added
     assert "lab-covered" in added
+    assert "history.pushState" in added
+
+
+def test_a_page_that_the_browser_kept_is_sent_again(client):
+    answer = client.get("/", headers=BROWSER | {"if-none-match": "x", "range": "bytes=0-9"})
+    assert (answer.status_code, answer.text.count("<script>")) == (200, 2)
 
 
 def test_everything_else_passes_unchanged(client):
