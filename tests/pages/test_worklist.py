@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from core.dicom.series import read_series
 from core.experiments.cohorts import HELD_OUT
 from core.inference.outputs import write_slices
 from core.phantom.cohort import cohort_uids
@@ -52,7 +53,7 @@ def missed(place, monkeypatch):
     found = []
     for k, uid in enumerate(uids):
         folder = synthetic_studies.study_record(uid).folder
-        z_mm = predictions.read_series(folder).z_mm
+        z_mm = read_series(folder).z_mm
         presence = np.full((len(z_mm), 7), 0.9, np.float32)
         fracture = np.full((len(z_mm), 7), 0.01 * (k + 1), np.float32)
         found.append(SlicePredictions(uid, z_mm, presence, fracture, 1, (), (NAMES[1], NAMES[0])))
