@@ -16,6 +16,7 @@ from dashboard.evaluation.deferred import compute_deferred
 from dashboard.evaluation.downloads import downloads
 from dashboard.evaluation.error_gallery import error_gallery
 from dashboard.evaluation.headline import headline
+from dashboard.evaluation.kept_settings import kept_settings
 from dashboard.evaluation.live_overlays import Slots
 from dashboard.evaluation.page import choices, empty_state, notices, section
 from dashboard.evaluation.save_section import save_section
@@ -43,6 +44,7 @@ with st.container(key="ev_stage"):
     bar = st.container(key="ev_bar")
     curve_section(comparison, slots)
 confusion_section(slots)
+kept_settings(comparison)
 section("Which vertebra?")
 vertebra_section(comparison, slots)
 section("Can the scores be trusted?")

@@ -83,6 +83,23 @@ class ModelComparison:
     best: Mapping[str, str | None]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Setting:
+    """Calls of a model at its threshold or thresholds.
+
+    Attributes:
+        name: Name of the setting.
+        items: Items of the level; those of all settings that are compared are the same.
+        scores: float64 (n,), which with `threshold` give the calls.
+        threshold: A score >= threshold is a call.
+    """
+
+    name: str
+    items: LevelItems
+    scores: NDArray[np.float64]
+    threshold: float
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's step-down adjustment (Holm, 1979), in the order given.
 
@@ -141,6 +158,34 @@ def compare_models(
         for metric in metrics
     }
     return ModelComparison(tuple(pairs), best)
+
+
+def compare_settings(
+    settings: Sequence[Setting], *, metrics: Sequence[str], replicates: int = 1000, seed: int = 0
+) -> tuple[PairComparison, ...]:
+    """Compare every setting with the first, on the same draws of patients.
+
+    Args:
+        settings: The settings.
+        metrics: Some of `THRESHOLD_METRICS`.
+        replicates: Bootstrap replicates over patients.
+        seed: Seed of the bootstrap.
+
+    Returns:
+        One comparison per setting but the first, each "setting minus first"; p-values are adjusted
+        over them by Holm's method.
+
+    Raises:
+        PredictionsError: They do not have the same items, or a threshold is NaN.
+    """
+    measured = [
+        _measure(
+            one.name, replace(one.items, scores=one.scores), {one.name: one.threshold}, metrics,
+            replicates, seed,
+        )
+        for one in settings
+    ]  # fmt: skip
+    return tuple(_adjusted([_compare(other, measured[0], metrics) for other in measured[1:]]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.constants import VERTEBRAE
 from core.errors import PredictionsError
@@ -154,6 +154,19 @@ def _choose(
         ModelAtLevel(on, model.label, question), rule_of(view),
         by_vertebra=by_vertebra(view, question), label=label, same_data=other is None,
     )  # fmt: skip
+
+
+def with_points_as_set(comparison: ComparisonTable, view: EvaluationView) -> ComparisonTable:
+    """The same with the operating points as they are now: one may have been saved since."""
+    if view.rule != "bundle":
+        return comparison
+    many = by_vertebra(view, comparison.question)
+    now = {
+        name: _bundle_points(model, comparison.question, many=many)
+        for name, model in comparison.models.items()
+        if name in comparison.chosen
+    }
+    return replace(comparison, chosen=now)
 
 
 def _bundle_points(model: PredictionSource, question: Question, *, many: bool) -> ChosenThresholds:

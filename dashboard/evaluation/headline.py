@@ -19,7 +19,7 @@ from dashboard.evaluation.headline_rows import (
     headline_rows,
     pair_tests,
 )
-from dashboard.evaluation.tables import model_tag
+from dashboard.evaluation.tables import difference_text, model_tag
 from dashboard.widgets.frame import draw
 from dashboard.widgets.html_table import html_table
 from dashboard.widgets.job_status import poll
@@ -111,19 +111,13 @@ def _pair(pair: PairComparison) -> list[str]:
     auc, f1 = pair.delong, pair.differences["f1"]
     return [
         f"{escape(pair.first)} − {escape(pair.second)}",
-        "–" if auc is None else _difference(auc.difference, auc.low, auc.high),
+        "–" if auc is None else difference_text(auc.difference, auc.low, auc.high),
         _p(pair.delong_adjusted_p),
-        _difference(f1.value, f1.low, f1.high),
+        difference_text(f1.value, f1.low, f1.high),
         _p(f1.adjusted_p),
         f"{pair.mcnemar.first_only:,} : {pair.mcnemar.second_only:,}",
         _p(pair.mcnemar_adjusted_p),
     ]
-
-
-def _difference(value: float | None, low: float | None, high: float | None) -> str:
-    if value is None or low is None or high is None:
-        return "–"
-    return f"{value:+.3f} ({low:+.3f} to {high:+.3f})"
 
 
 def _row(

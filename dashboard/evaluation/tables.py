@@ -39,6 +39,13 @@ def model_tag(name: str, style: ModelStyle) -> str:
     )
 
 
+def difference_text(value: float | None, low: float | None, high: float | None) -> str:
+    """A difference with its interval."""
+    if value is None or low is None or high is None:
+        return "–"
+    return f"{value:+.3f} ({low:+.3f} to {high:+.3f})"
+
+
 def what_if_html(
     question: Question, figures: Mapping[str, LiveFigures], styles: Mapping[str, ModelStyle],
     focus: str,

@@ -10,7 +10,7 @@ import streamlit as st
 from core.constants import VERTEBRAE
 from core.evaluation.thresholds import RULE_MEANINGS
 from dashboard.evaluation.board.component import threshold_board
-from dashboard.evaluation.comparison import ComparisonTable, has_other_data
+from dashboard.evaluation.comparison import ComparisonTable, has_other_data, with_points_as_set
 from dashboard.evaluation.live_overlays import Slots, fill, fill_vertebrae
 from dashboard.evaluation.state import (
     THRESHOLDS_PART,
@@ -67,6 +67,7 @@ def rule_bar(comparison: ComparisonTable) -> None:
 def threshold_panel(comparison: ComparisonTable, slots: Slots) -> None:
     """Draw the sliders and everything that follows them; a move redraws only this part."""
     view = evaluation_view()
+    comparison = with_points_as_set(comparison, view)
     focus = comparison.focus(view)
     _sliders(comparison, view, focus)
     asked = {n: (comparison.at_level(n), comparison.thresholds(view, n)) for n in comparison.names}

@@ -21,6 +21,36 @@ Definition = Literal["visible", "boxed"]
 Thresholds = tuple[float, ...]
 """One value for all items, or seven for C1..C7."""
 
+MOST_KEPT: Final = 6
+_LONGEST_NAME: Final = 24
+
+
+@dataclass(frozen=True, slots=True)
+class KeptSetting:
+    """A setting that the user keeps to compare others with.
+
+    Attributes:
+        name: Letters, digits, spaces, dots and hyphens.
+        level: Level of the thresholds.
+        model: Id of the model.
+        thresholds: Its thresholds.
+    """
+
+    name: str
+    level: LevelName
+    model: str
+    thresholds: Thresholds
+
+    def __str__(self) -> str:
+        """As in a link."""
+        return f"{self.name}*{self.level}*{self.model}*{'_'.join(map(repr, self.thresholds))}"
+
+
+def plain_name(text: str) -> str:
+    """A name for a setting that can stand in a link."""
+    kept = "".join(c for c in text if c.isalnum() or c in " .-")
+    return " ".join(kept[:_LONGEST_NAME].split())
+
 
 @dataclass(frozen=True, slots=True)
 class EvaluationView:
@@ -47,6 +77,7 @@ class EvaluationView:
         focus: Id of the active model, whose threshold the sliders move; "" for the one with the
             highest AUC at the level.
         moved: Thresholds that the user has moved, by model id.
+        kept: Settings that the user keeps, the first to be compared with the others.
         prevalence: For PPV and NPV, in (0, 1); None takes that of the data.
         errors: Kind of errors in the gallery.
     """
@@ -69,6 +100,7 @@ class EvaluationView:
     by_vertebra: bool = False
     focus: str = ""
     moved: tuple[tuple[str, Thresholds], ...] = ()
+    kept: tuple[KeptSetting, ...] = ()
     prevalence: float | None = None
     errors: ErrorKind = "missed"
 
@@ -172,6 +204,19 @@ def _moved(text: str) -> tuple[tuple[str, Thresholds], ...] | None:
     return tuple(sorted(found.items()))
 
 
+def _kept(text: str) -> tuple[KeptSetting, ...] | None:
+    found: list[KeptSetting] = []
+    for part in text.split(","):
+        name, _, rest = part.partition("*")
+        level, _, rest = rest.partition("*")
+        moved = _moved(rest)
+        if level not in LEVELS or moved is None or name != plain_name(name) or not name:
+            return None
+        found.append(KeptSetting(name, level, *moved[0]))
+    names = {one.name for one in found}
+    return tuple(found) if len(names) == len(found) <= MOST_KEPT else None
+
+
 def _one_of(allowed: tuple[str, ...]) -> Callable[[str], str | None]:
     return lambda text: text if text in allowed else None
 
@@ -192,6 +237,7 @@ _WRITE: Final[dict[str, Callable[[Any], str]]] = {
     "same_data": lambda _: "1",
     "by_vertebra": lambda _: "1",
     "moved": _write_moved,
+    "kept": lambda kept: ",".join(map(str, kept)),
 }
 READ: Final[dict[str, Callable[[str], Any]]] = {
     "data": lambda text: text or None,
@@ -212,6 +258,7 @@ READ: Final[dict[str, Callable[[str], Any]]] = {
     "by_vertebra": _yes,
     "focus": lambda text: text or None,
     "moved": _moved,
+    "kept": _kept,
     "prevalence": _share,
     "errors": _one_of(get_args(ErrorKind)),
 }
@@ -236,6 +283,7 @@ KNOWN: Final[dict[str, str]] = {
     "by_vertebra": "only 1 sets one threshold per vertebra",
     "focus": "there is no such model",
     "moved": "thresholds are model*0.5, from 0 to 1, one or seven with _ between them",
+    "kept": "settings are name*level*model*0.5, at most six, with commas between them",
     "prevalence": "a prevalence is above 0 and below 1",
     "errors": f"the kinds are {', '.join(get_args(ErrorKind))}",
 }

@@ -155,7 +155,32 @@ def test_operating_points_are_used_as_they_are_set(place):
     app.button(key="ev_save").click().run()
     app.button(key="ev_back").click().run()
     assert "at 0.250:" in consequences(app)
+    app.run()
     assert "set by" in next(c.value for c in app.caption if "as they are used" in c.value)
+
+
+def test_kept_settings_are_compared_used_and_forgotten(place):
+    app = open_evaluation(moved=f"bundle.{NAMES[0]}*0.3")
+    app.button(key="ev_keep").click().run()
+    move(app, 0.6)
+    app.text_input(key="ev_keep_name").set_value("strict, <b>1</b>").run()
+    app.button(key="ev_keep").click().run()
+    assert app.query_params["kept"] == (
+        f"A*patient*bundle.{NAMES[0]}*0.3,strict b1b*patient*bundle.{NAMES[0]}*0.6"
+    )
+    folder = place / "checkpoints"
+    scores = read_score_table(folder / NAMES[0] / "predictions" / "held_out.parquet").patient_scores
+    truth = read_truth_table(folder / "cohorts" / "held_out.parquet").fractured.any(axis=1)
+    recalls = [(scores[truth] >= at).mean() for at in (0.3, 0.6)]
+    rows = re.findall(r"<tr><td>(A|strict b1b)</td>.*?</tr>", html(app))
+    assert rows == ["A", "strict b1b"]
+    row = re.search(r"<tr><td>strict b1b</td>.*?</tr>", html(app))[0]
+    assert f"<b>{recalls[1]:.3f}</b><span>{recalls[1] - recalls[0]:+.3f} (" in row
+    app.button(key="ev_use_A").click().run()
+    assert "at 0.300:" in consequences(app)
+    app.button(key="ev_forget_A").click().run()
+    assert app.query_params["kept"].startswith("strict b1b*")
+    assert not app.exception
 
 
 def test_limits_that_no_threshold_keeps_name_the_nearest(place):
@@ -299,6 +324,7 @@ WRONG = {
     "least_recall": ["1.2", "x"], "least_precision": ["-1"], "most_alarms": ["0"],
     "target": ["0", "x"], "same_data": ["0"], "by_vertebra": ["yes"], "focus": ["bundle.none"],
     "moved": ["bundle.none*0.5", f"bundle.{NAMES[0]}*1.5", f"bundle.{NAMES[0]}*0.1_0.2"],
+    "kept": ["A", "A*body*m*0.5", "A*patient*m*2", "A*patient*m*0.5,A*patient*m*0.6"],
     "prevalence": ["0", "1.5"], "errors": ["some"],
 }  # fmt: skip
 

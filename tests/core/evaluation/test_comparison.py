@@ -10,7 +10,7 @@ from scipy.stats import norm
 from sklearn.metrics import f1_score, roc_auc_score
 
 from core.errors import PredictionsError
-from core.evaluation.comparison import compare_models, holm
+from core.evaluation.comparison import Setting, compare_models, compare_settings, holm
 from core.evaluation.delong import delong_test
 from core.evaluation.mcnemar import mcnemar_test
 from core.evaluation.resampling import resample_patients
@@ -265,3 +265,26 @@ def test_one_class_has_no_difference_of_areas():
 def test_a_model_without_a_threshold_is_named():
     with pytest.raises(PredictionsError, match="b has no threshold"):
         compare_models(cohort(12, models=2), "patient", {"a": 0.5})
+
+
+def test_settings_are_compared_with_the_first_on_the_same_draws():
+    evaluated = cohort(12, models=2)
+    items = {name: evaluated.items(name, "vertebra") for name in ("a", "b")}
+    asked = [("A", "a", 0.4), ("same", "a", 0.4), ("high", "a", 0.7), ("other", "b", 0.4)]
+    made = [Setting(label, items[m], items[m].scores, at) for label, m, at in asked]
+    found = compare_settings(made, metrics=["recall", "f1"], replicates=200)
+
+    assert [pair.first for pair in found] == ["same", "high", "other"]
+    assert {pair.second for pair in found} == {"A"}
+    assert found[0].differences["recall"].value == 0
+    assert (found[0].differences["f1"].low, found[0].differences["f1"].high) == (0, 0)
+    truth, scores = items["a"].truth, items["a"].scores
+    lost = f1_score(truth, scores >= 0.7) - f1_score(truth, scores >= 0.4)
+    assert found[1].differences["f1"].value == pytest.approx(lost, abs=1e-12)
+    models = compare_models(
+        evaluated, "vertebra", {"a": 0.4, "b": 0.4}, metrics=["recall", "f1"], replicates=200
+    ).pairs[0]
+    for metric in ("recall", "f1"):
+        one, pair = found[2].differences[metric], models.differences[metric]
+        assert one.value == -pair.value
+        assert (one.low, one.high) == pytest.approx((-pair.high, -pair.low), abs=1e-12)
