@@ -23,6 +23,7 @@ from dashboard.evaluation.charts.small_multiples import small_multiples_figure
 from dashboard.evaluation.comparison import ComparisonTable, drawn_curves
 from dashboard.evaluation.deferred import Pending, deferred
 from dashboard.evaluation.live_overlays import Slots
+from dashboard.evaluation.page import section
 from dashboard.evaluation.results import BY_KEY, ModelAtLevel, curve
 from dashboard.evaluation.state import bound, evaluation_view
 from dashboard.evaluation.tables import legend_html, model_tag
@@ -70,6 +71,7 @@ def confusion_section(slots: Slots) -> None:
 
 def vertebra_section(comparison: ComparisonTable, slots: Slots) -> None:
     """Small multiples and the table of C1–C7."""
+    section("Which vertebra?")
     question = comparison.question
     panels, table = st.columns([10, 9], gap="medium")
     with table:
@@ -107,6 +109,7 @@ def panels_figure(comparison: ComparisonTable) -> go.Figure:
 
 def score_section(comparison: ComparisonTable, slots: Slots) -> None:
     """Score distributions, one chart per model."""
+    section("Can the scores be trusted?")
     title(
         "Scores of positives and negatives",
         "The less the two overlap, the better; scores right of the line are called.",
