@@ -295,6 +295,8 @@ class SlicePredictions:
         fracture_type: 1, 2, 3, or 4 for boxes; determines the formula for p_i.
         instance_numbers: int per slice; empty where the slices have no file of their own.
         models: Names of the bundles that produced them.
+        distribution_score: Distance of the study from those the networks were made for, where 1 is
+            the 99th percentile of reference studies; None without a reference.
     """
 
     study_id: str
@@ -304,6 +306,7 @@ class SlicePredictions:
     fracture_type: int
     instance_numbers: tuple[int, ...] = ()
     models: tuple[str, ...] = ()
+    distribution_score: float | None = None
 
     @property
     def n_slices(self) -> int:

@@ -18,15 +18,20 @@ import numpy as np
 from core.config import PROJECT_ROOT
 from core.evaluation.tables.score_files import read_truth_table
 from core.experiments.cohorts import FOLDS, HELD_OUT, LEVELS_FILE, PREDICTIONS_FOLDER
+from core.experiments.real_scan_text import level_table, scan_table, stored_checks
 from core.experiments.shipped_localizer import NAME as LOCALIZER
 from core.models.bundles import BundleInfo, list_bundles, read_bundle
 from core.system.atomic_files import write_text
 from core.training.box_card import stages_before
-from scripts.results_experiments import experiment_tables
+from scripts.results_experiments import abstention_table, experiment_tables
 
 BEGIN = "<!-- figures: begin (python -m scripts.results) -->"
 END = "<!-- figures: end -->"
 EXPERIMENTS_BEGIN = "<!-- experiments: begin (python -m scripts.results) -->"
+REAL_BEGIN = "<!-- real scans: begin (python -m scripts.results) -->"
+REAL_END = "<!-- real scans: end -->"
+ABSTENTION_BEGIN = "<!-- abstention: begin (python -m scripts.results) -->"
+ABSTENTION_END = "<!-- abstention: end -->"
 EXPERIMENTS_END = "<!-- experiments: end -->"
 README = PROJECT_ROOT / "README.md"
 RESULTS = PROJECT_ROOT / "docs" / "results.md"
@@ -221,18 +226,32 @@ def with_figures(text: str, figures: str, begin: str = BEGIN, end: str = END) ->
     return f"{before}{begin}\n{figures}\n{end}{after}"
 
 
+def with_parts(text: str, *parts: tuple[str, str, str]) -> str:
+    """The text with figures between several pairs of markers."""
+    for figures, begin, end in parts:
+        text = with_figures(text, figures, begin, end)
+    return text
+
+
 def documents() -> dict[Path, str]:
     """Expected text of the files."""
     bundles = scored_bundles()
+    checkpoints = PROJECT_ROOT / "checkpoints"
+    checks = stored_checks(checkpoints)
     localizer = read_bundle(PROJECT_ROOT / "checkpoints" / LOCALIZER)
     return {
         LOCALISATION: with_figures(LOCALISATION.read_text(), localisation_tables(localizer)),
-        README: with_figures(README.read_text(), readme_table(bundles)),
-        RESULTS: with_figures(
-            with_figures(RESULTS.read_text(), results_tables(bundles)),
-            experiment_tables(PROJECT_ROOT / "checkpoints"),
-            EXPERIMENTS_BEGIN,
-            EXPERIMENTS_END,
+        README: with_parts(
+            README.read_text(),
+            (readme_table(bundles), BEGIN, END),
+            (scan_table(checks, pairs=1), REAL_BEGIN, REAL_END),
+        ),
+        RESULTS: with_parts(
+            RESULTS.read_text(),
+            (results_tables(bundles), BEGIN, END),
+            (experiment_tables(checkpoints), EXPERIMENTS_BEGIN, EXPERIMENTS_END),
+            (f"{scan_table(checks)}\n\n{level_table(checks)}", REAL_BEGIN, REAL_END),
+            (abstention_table(checkpoints), ABSTENTION_BEGIN, ABSTENTION_END),
         ),
     }
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from core.experiments.ablations import load_experiments
+from core.experiments.abstention_measures import MEASURED_FILE
 from core.experiments.cohorts import FOLDS, HELD_OUT
 from core.experiments.type_comparison import TYPES_FILE
-from core.models.bundles import EXPERIMENTS_FOLDER
+from core.models.bundles import EXPERIMENTS_FOLDER, list_bundles
 
 LEVELS = ("presence", "slice", "vertebra", "patient")
 
@@ -94,3 +95,49 @@ def _range(low: float | None, high: float | None, sign: str = "") -> str:
         return ""
     middle = " to " if sign else "–"
     return f" ({low:{sign}.3f}{middle}{high:{sign}.3f})"
+
+
+def abstention_table(checkpoints: Path) -> str:
+    """Limits of every bundle, then what the default networks do on fresh studies.
+
+    Args:
+        checkpoints: Folder of the bundles.
+    """
+    rows = [
+        "| bundle | reference studies | distribution limit | fractured from | not fractured to |",
+        "|---|---|---|---|---|",
+    ]
+    for bundle in list_bundles(checkpoints):
+        reference, region = bundle.reference, bundle.region
+        seen = ("–", "–") if reference is None else (
+            str(reference.studies), f"{reference.distance:.3f}"
+        )  # fmt: skip
+        answers = ("–", "–") if region is None else (
+            f"{region.fractured_from:.3f}", f"{region.not_fractured_to:.3f}"
+        )  # fmt: skip
+        rows.append(f"| {' | '.join((bundle.config.name, *seen, *answers))} |")
+    file = checkpoints / EXPERIMENTS_FOLDER / MEASURED_FILE
+    if not file.is_file():
+        return "\n".join(rows)
+    rows += [
+        "",
+        "| cohort | studies | out of distribution | implausible levels | uncertain | certain, "
+        "right | region covers the truth | … of fractured | … of not fractured |",
+        "|---|---|---|---|---|---|---|---|---|",
+        *(_abstention_row(one) for one in json.loads(file.read_text())["cohorts"]),
+    ]
+    return "\n".join(rows)
+
+
+def _abstention_row(found: Mapping[str, Any]) -> str:
+    n, positive = found["studies"], found["fractured"]
+    refused = found["out_of_distribution"]
+    cells = [
+        found["cohort"], str(n), "–" if refused is None else f"{refused} ({refused / n:.1%})",
+        str(found["implausible_levels"]), str(found["uncertain"]),
+        f"{found['certain_and_right']} of {found['certain']}",
+        f"{found['covered']} of {n} ({found['covered'] / n:.1%})",
+        f"{found.get('covered_fractured', 0)} of {positive}",
+        f"{found.get('covered_not_fractured', 0)} of {n - positive}",
+    ]  # fmt: skip
+    return f"| {' | '.join(cells)} |"

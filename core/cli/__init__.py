@@ -11,11 +11,21 @@ import sys
 
 import typer
 
-from core.cli import data, evaluation, models, report, scene, training
+from core.cli import data, evaluation, models, real_scans, report, scene, training
 from core.cli.common import app
 from core.errors import CSpineError
 
-__all__ = ["app", "data", "evaluation", "main", "models", "report", "scene", "training"]
+__all__ = [
+    "app",
+    "data",
+    "evaluation",
+    "main",
+    "models",
+    "real_scans",
+    "report",
+    "scene",
+    "training",
+]
 
 
 def main() -> None:

@@ -64,10 +64,11 @@ def demo_models(
     jobs: Jobs = None,
 ) -> None:
     """Train the shipped bundles again and score them on held-out synthetic studies."""
+    from core.experiments.abstention import fit_abstention, shipped_bundles
     from core.experiments.shipped_networks import build_bundles
 
     with progress_bar("", "step") as progress:
-        build_bundles(
+        written = build_bundles(
             Settings(),
             work,
             only=only or [],
@@ -77,6 +78,8 @@ def demo_models(
             progress=progress,
             say=tqdm.write,
         )
+        bundles = shipped_bundles(Settings().checkpoints, written)
+        fit_abstention(bundles, work, jobs=jobs, progress=progress, say=tqdm.write)
 
 
 @app.command()
@@ -91,6 +94,7 @@ def demo_localizer(
     jobs: Jobs = None,
 ) -> None:
     """Train the shipped localiser again and score it on held-out synthetic studies."""
+    from core.experiments.abstention import fit_abstention
     from core.experiments.shipped_localizer import build_localizer
 
     with progress_bar("", "step") as progress:
@@ -98,9 +102,42 @@ def demo_localizer(
             Settings(), work, score_only=score_only, studies=studies, jobs=jobs,
             progress=progress, say=tqdm.write,
         )  # fmt: skip
+        fit_abstention([bundle], work, jobs=jobs, progress=progress, say=tqdm.write)
     held = (bundle.metrics or {})["held_out"]
     for name, value in held.items():
         typer.echo(f"{name}: {value}")
+
+
+@app.command()
+def demo_abstention(
+    bundle: Annotated[
+        list[Path] | None, typer.Argument(help="Bundles; all shipped ones unless named.")
+    ] = None,
+    work: Annotated[Path, typer.Option(help="Folder for cohorts.")] = Path("var/training"),
+    measure_only: Annotated[bool, typer.Option(help="Only measure, without fitting.")] = False,
+    studies: Annotated[
+        int, typer.Option(min=0, help="Fresh studies to measure on; 0 to measure nothing.")
+    ] = 40,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of these studies.")] = 71,
+    jobs: Jobs = None,
+) -> None:
+    """Fit what makes the bundles abstain, and measure it on fresh synthetic studies."""
+    from core.experiments.abstention import fit_abstention, shipped_bundles
+    from core.experiments.abstention_measures import fresh_cohort, measure_abstention
+
+    checkpoints = Settings().checkpoints
+    with progress_bar("", "study") as progress:
+        if not measure_only:
+            bundles = shipped_bundles(checkpoints, bundle or [])
+            for line in fit_abstention(bundles, work, jobs=jobs, progress=progress, say=tqdm.write):
+                tqdm.write(line)
+        if studies:
+            found = measure_abstention(
+                checkpoints, work, fresh_cohort(studies, seed), jobs=jobs, progress=progress,
+                say=tqdm.write,
+            )  # fmt: skip
+            for name, value in found.items():
+                tqdm.write(f"{name}: {value}")
 
 
 @app.command()

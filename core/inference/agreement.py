@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.constants import VERTEBRAE
-from core.inference.study_scores import StudyScores, call
+from core.inference.study_scores import StudyScores
+from core.inference.verdict import StudyVerdict, judge
 from core.models.operating_points import SavedOperatingPoint, operating_point
 from core.models.pairs import BundlePair
 
@@ -18,20 +19,18 @@ class Opinion:
     Attributes:
         name: Name of the fracture bundle or localiser.
         title: Title of that bundle.
-        patient_prob: p.
-        patient: Call for the patient.
+        verdict: The verdict, with the calls for the patient and C1..C7.
         probs: p_j for C1..C7.
-        vertebrae: Calls for C1..C7; None for a vertebra that was not seen.
+        seen: Whether each of C1..C7 was seen.
         patient_point: Threshold of the patient call.
         vertebra_point: Threshold of the calls for C1..C7.
     """
 
     name: str
     title: str
-    patient_prob: float
-    patient: bool
+    verdict: StudyVerdict
     probs: tuple[float, ...]
-    vertebrae: tuple[bool | None, ...]
+    seen: tuple[bool, ...]
     patient_point: SavedOperatingPoint
     vertebra_point: SavedOperatingPoint
 
@@ -42,22 +41,23 @@ class Agreement:
 
     Attributes:
         opinions: In the order given.
-        patient_votes: Number of opinions that call a fracture.
-        vertebra_votes: The same for C1..C7, and the number of opinions that saw the vertebra.
+        patient_votes: Number of opinions that call a fracture, and of those that make a call.
+        vertebra_votes: The same for C1..C7, where a vertebra that was not seen gets no call.
     """
 
     opinions: tuple[Opinion, ...]
-    patient_votes: int
+    patient_votes: tuple[int, int]
     vertebra_votes: tuple[tuple[int, int], ...]
 
     @property
     def unanimous(self) -> bool:
-        """Whether all opinions agree on the patient."""
-        return self.patient_votes in (0, len(self.opinions))
+        """Whether all opinions that make a call agree on the patient."""
+        votes, calls = self.patient_votes
+        return votes in (0, calls)
 
     @property
     def disputed(self) -> tuple[str, ...]:
-        """Vertebrae that only some of the opinions that saw them call fractured."""
+        """Vertebrae that only some of the opinions with a call for them call fractured."""
         return tuple(
             name
             for name, (votes, seen) in zip(VERTEBRAE, self.vertebra_votes, strict=True)
@@ -66,17 +66,15 @@ class Agreement:
 
 
 def opinion(scores: StudyScores, pair: BundlePair) -> Opinion:
-    """Make the calls of one pair at the operating points of its fracture bundle."""
+    """The verdict of one pair at the operating points of its fracture bundle."""
     patient, vertebra = (operating_point(pair.fracture, level) for level in ("patient", "vertebra"))
-    calls = call(scores, patient=patient.threshold, vertebra=vertebra.threshold)
     config = pair.fracture.config
     return Opinion(
         name=config.name,
         title=config.title,
-        patient_prob=float(scores.patient.patient_prob),
-        patient=calls.patient,
+        verdict=judge(scores, pair, patient=patient.threshold, vertebra=vertebra.threshold),
         probs=tuple(float(p) for p in scores.patient.vertebra_probs),
-        vertebrae=calls.vertebrae,
+        seen=tuple(span is not None for span in scores.ranges),
         patient_point=patient,
         vertebra_point=vertebra,
     )
@@ -90,12 +88,16 @@ def agreement(opinions: Sequence[Opinion]) -> Agreement:
     """
     if not opinions:
         raise ValueError("Agreement needs at least one opinion.")
-    columns = [[one.vertebrae[j] for one in opinions] for j in range(len(VERTEBRAE))]
+    calls = [one.verdict.calls for one in opinions]
     return Agreement(
         opinions=tuple(opinions),
-        patient_votes=sum(one.patient for one in opinions),
+        patient_votes=_votes([one.patient for one in calls]),
         vertebra_votes=tuple(
-            (sum(c is True for c in column), sum(c is not None for c in column))
-            for column in columns
+            _votes([one.vertebrae[j] for one in calls]) for j in range(len(VERTEBRAE))
         ),
     )
+
+
+def _votes(calls: Sequence[bool | None]) -> tuple[int, int]:
+    """Number of fracture calls, and of calls."""
+    return sum(c is True for c in calls), sum(c is not None for c in calls)

@@ -17,7 +17,7 @@ from core.inference.boxes.predictor import BoxPredictor
 from core.inference.boxes.study_scores import load_predictor
 from core.inference.outputs import write_predictions
 from core.inference.partial_results import PredictionParts, StudyResult, part_key
-from core.inference.predictor import StudyPredictor
+from core.inference.study_predictor import StudyPredictor
 from core.models.bundles import BundleInfo, read_bundle
 from core.models.pairs import BundlePair
 from core.system.parallel import Workers, run_over
@@ -132,7 +132,7 @@ def predict_studies(
         predictor = load_predictor(pair, device=device, batch_size=batch_size)
         boxes = _box_predictor(pair, localizer, device)
         results = [_predict_study(record, predictor, boxes, progress=progress)]
-        return _finish(out, results, found.notes, single=True)
+        return _finish(out, results, found.notes, pair, single=True)
     networks = _Networks(
         vertebra=pair.vertebra.folder.absolute(),
         fracture=pair.fracture.folder.absolute(),
@@ -149,7 +149,7 @@ def predict_studies(
         raise next(iter(errors.values()))
     results, repeated = _once([done[study] for study in sorted(done)])
     left_out = [f"Left out: {errors[study]}" for study in sorted(errors)]
-    summary = _finish(out, results, (*left_out, *found.notes, *repeated), single=False)
+    summary = _finish(out, results, (*left_out, *found.notes, *repeated), pair, single=False)
     if not errors:
         parts.discard()
     return summary
@@ -273,7 +273,12 @@ def _id_of(study: StudyRecord, volume: CTVolume) -> str:
 
 
 def _finish(
-    out: Path, results: Sequence[StudyResult], first_notes: Sequence[str], *, single: bool
+    out: Path,
+    results: Sequence[StudyResult],
+    first_notes: Sequence[str],
+    pair: BundlePair,
+    *,
+    single: bool,
 ) -> PredictionSummary:
     """Write the joined files and sum up."""
     write_predictions(
@@ -282,6 +287,7 @@ def _finish(
         seconds=[result.seconds for result in results],
         single=single,
         boxes={result.predictions.study_id: result.boxes for result in results},
+        pair=pair,
     )
     notes = [note for result in results for note in result.notes]
     slices = sum(result.predictions.n_slices for result in results)

@@ -14,8 +14,11 @@ from numpy.typing import NDArray
 
 from core.constants import VERTEBRAE
 from core.errors import PredictionsError, StorageError
-from core.inference.aggregation import aggregate, check_slice_predictions
+from core.inference.aggregation import check_slice_predictions
 from core.inference.boxes.boxes_csv import BOXES_FILE, write_boxes
+from core.inference.study_scores import score_study
+from core.inference.verdict import judge
+from core.models.pairs import BundlePair
 from core.system.atomic_files import hidden_folder, move_into_place, sync_folder, write_json
 from core.system.parquet import read_parquet, write_parquet
 from core.types import FileBox, SlicePredictions
@@ -39,13 +42,14 @@ def write_predictions(
     single: bool,
     folds: Mapping[str, int] | None = None,
     boxes: Mapping[str, Sequence[FileBox]] | None = None,
+    pair: BundlePair | None = None,
 ) -> None:
     """Write the three files, which become visible together; other files in the folder stay.
 
     `slices.parquet` has one row per slice: study_id, slice_index, instance_number, z_mm, v_C1..v_C7
-    and f_C1..f_C7 (float32), fold, model, fracture_type. `predictions.json` holds one object, or
-    with `single=False` a list of objects. `boxes.csv` has one row per box, none if no localiser
-    ran.
+    and f_C1..f_C7 (float32), fold, model, fracture_type, distribution_score. `predictions.json`
+    holds one object, or with `single=False` a list of objects. `boxes.csv` has one row per box,
+    none if no localiser ran.
 
     Args:
         folder: Output folder, made if missing.
@@ -54,6 +58,7 @@ def write_predictions(
         single: Whether `predictions.json` is one object; needs exactly one study.
         folds: Held-out fold by study_id, if the networks were trained on the other folds.
         boxes: A localiser's boxes by study_id.
+        pair: The networks, whose operating points make the calls; None to write no calls.
 
     Raises:
         PredictionsError: There is no study, one comes twice, or its arrays are invalid.
@@ -65,7 +70,9 @@ def write_predictions(
     if single and len(predictions) != 1:
         raise ValueError(f"single=True takes one study, not {len(predictions)}.")
     _check_studies_once([study.study_id for study in predictions], folder)
-    summaries = [_summary(*pair) for pair in zip(predictions, seconds, strict=True)]
+    summaries = [
+        _summary(study, taken, pair) for study, taken in zip(predictions, seconds, strict=True)
+    ]
     table = pd.concat([_slice_rows(study, folds or {}) for study in predictions])
     with _together(folder) as staging:
         write_parquet(staging / SLICES_FILE, table)
@@ -160,11 +167,13 @@ def _replace_files(staging: Path, folder: Path) -> None:
     sync_folder(folder)
 
 
-def _summary(study: SlicePredictions, seconds: float) -> dict[str, Any]:
+def _summary(study: SlicePredictions, seconds: float, pair: BundlePair | None) -> dict[str, Any]:
     """One study's object in `predictions.json`; checks its arrays."""
-    patient = aggregate(study)
+    scores = score_study(study)
+    patient = scores.patient
     return {
         "study_id": study.study_id,
+        **({} if pair is None else judge(scores, pair).to_json()),
         "patient": patient.patient_prob,
         "vertebrae": dict(zip(VERTEBRAE, patient.vertebra_probs.tolist(), strict=True)),
         "not_seen": [
@@ -194,6 +203,8 @@ def _slice_rows(study: SlicePredictions, folds: Mapping[str, int]) -> pd.DataFra
     columns["fold"] = pd.array([fold] * n_slices, dtype="Int16")
     columns["model"] = pd.array([_MODEL_SEPARATOR.join(study.models)] * n_slices, dtype="string")
     columns["fracture_type"] = np.full(n_slices, study.fracture_type, dtype=np.int8)
+    score = pd.NA if study.distribution_score is None else study.distribution_score
+    columns["distribution_score"] = pd.array([score] * n_slices, dtype="Float64")
     return pd.DataFrame(columns)
 
 
@@ -236,6 +247,7 @@ def _study_from_rows(study_id: str, rows: pd.DataFrame, file: Path) -> SlicePred
         fracture_type=int(types[0]),
         instance_numbers=_instance_numbers(rows),
         models=_models(rows),
+        distribution_score=_distribution_score(rows),
     )
 
 
@@ -245,6 +257,14 @@ def _instance_numbers(rows: pd.DataFrame) -> tuple[int, ...]:
         return ()
     numbers: NDArray[np.int64] = rows["instance_number"].to_numpy(dtype=np.int64)
     return tuple(numbers.tolist())
+
+
+def _distribution_score(rows: pd.DataFrame) -> float | None:
+    """The study's distribution score, None if the column is missing, empty or not a number."""
+    column = rows.get("distribution_score")
+    if column is None or not pd.api.types.is_numeric_dtype(column) or bool(column.isna().any()):
+        return None
+    return float(column.iloc[0])
 
 
 def _models(rows: pd.DataFrame) -> tuple[str, ...]:

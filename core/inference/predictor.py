@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
 import numpy as np
@@ -14,17 +13,22 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from core.constants import N_VERTEBRAE
-from core.errors import BundleError
+from core.errors import BundleError, PredictionsError
 from core.inference.aggregation import check_slice_predictions
 from core.inference.context import in_context
 from core.inference.device import pick_device, smaller_batch
+from core.inference.distribution import LevelFeatures, level_features, study_distance
+from core.inference.study_predictor import SeenLevels, StudyPredictor
+from core.models.abstention import load_statistics
 from core.models.bundles import BundleInfo
 from core.models.fast_model import load_fast_model
+from core.models.feature_tap import FeatureTap
+from core.models.slice_model import SliceModel
 from core.preprocessing.geometry import center_crop_xyxy
 from core.preprocessing.metadata import slice_metadata
 from core.preprocessing.network_input import batch_for_network
 from core.preprocessing.spine_field import SpineField, spine_field_of
-from core.types import CTVolume, FileBox, Progress, RawDetections, SlicePredictions
+from core.types import CTVolume, Progress, SlicePredictions
 
 Probabilities = NDArray[np.float32]
 
@@ -36,67 +40,6 @@ _OUTPUTS: Final[dict[tuple[str, int], int]] = {
     ("fracture", 3): 2 * N_VERTEBRAE,
 }
 """Logits per slice by task and type."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class StudyPrediction:
-    """The prediction of one study.
-
-    Attributes:
-        predictions: Probabilities of its slices.
-        raw: The localiser's boxes before fusion that they are based on; None without a localiser.
-    """
-
-    predictions: SlicePredictions
-    raw: RawDetections | None = None
-
-
-class StudyPredictor(ABC):
-    """Networks that predict a study together."""
-
-    @abstractmethod
-    def predict(self, volume: CTVolume, *, progress: Progress | None = None) -> SlicePredictions:
-        """Run the networks over every slice.
-
-        Args:
-            volume: int16 HU, (z, y, x); slice 0 the most cranial.
-            progress: Called after each batch with slices done and the total.
-
-        Returns:
-            float32 probabilities (n_slices, 7); a Type 1 fracture model repeats its single value.
-
-        Raises:
-            BundleError: A network gives NaN, infinity or another number of outputs.
-            DeviceError: The device's memory is too small for one slice.
-            PredictionsError: The volume has no slice.
-            ValueError: There is no fracture bundle.
-        """
-
-    def predict_with_boxes(
-        self,
-        volume: CTVolume,
-        *,
-        raw: RawDetections | None = None,
-        progress: Progress | None = None,
-    ) -> StudyPrediction:
-        """As `predict`, with the boxes that the probabilities are based on.
-
-        Args:
-            volume: As for `predict`.
-            raw: The localiser's boxes of the study if it has run before; ignored without a
-                localiser.
-            progress: As for `predict`.
-
-        Raises:
-            BundleError, DeviceError, PredictionsError: As for `predict`.
-        """
-        del raw
-        return StudyPrediction(self.predict(volume, progress=progress))
-
-    def boxes_of(self, prediction: StudyPrediction, volume: CTVolume) -> tuple[FileBox, ...]:
-        """The fused boxes at or above the localiser's operating point; none without a localiser."""
-        del prediction, volume
-        return ()
 
 
 class Predictor(StudyPredictor):
@@ -137,10 +80,14 @@ class Predictor(StudyPredictor):
         fracture = fracture or vertebra
         self._vertebra, self._fracture = vertebra, fracture
         self._fracture_model = load_fast_model(fracture, self.device, bfloat16=bfloat16)
-        self._vertebra_model: nn.Module = self._fracture_model
+        self._vertebra_model: SliceModel = self._fracture_model
         if not _same_network(vertebra, fracture):
             self._vertebra_model = load_fast_model(vertebra, self.device, bfloat16=bfloat16)
         self._batch_size = batch_size
+        self._reference = vertebra.reference
+        self._statistics = (
+            None if self._reference is None else load_statistics(vertebra.folder, self._reference)
+        )
 
     def predict(self, volume: CTVolume, *, progress: Progress | None = None) -> SlicePredictions:
         """As `StudyPredictor.predict`."""
@@ -150,10 +97,16 @@ class Predictor(StudyPredictor):
         presence = np.empty((n_slices, N_VERTEBRAE), dtype=np.float32)
         fracture = np.empty((n_slices, N_VERTEBRAE), dtype=np.float32)
         metadata = torch.from_numpy(slice_metadata(volume.z_mm, volume.slice_thickness_mm))
-        for batch, inputs in self._batches(volume):
-            presence[batch], fracture[batch] = self._probabilities(*inputs, metadata[batch])
-            if progress is not None:
-                progress(batch.stop, n_slices)
+        with self._tapped() as tap:
+            for batch, inputs in self._batches(volume):
+                presence[batch], fracture[batch] = self._probabilities(
+                    *inputs, metadata[batch], tap
+                )
+                if progress is not None:
+                    progress(batch.stop, n_slices)
+        levels = None
+        if tap is not None and n_slices:
+            levels = level_features(tap.features(), presence)
         if (context := self._fracture.config.context) is not None:
             fracture = in_context(
                 fracture, presence, context, shared=self._fracture.config.type == 1
@@ -167,33 +120,52 @@ class Predictor(StudyPredictor):
             fracture_type=self._fracture.config.type,
             instance_numbers=volume.slice_instance_numbers,
             models=tuple(dict.fromkeys(names)),
+            distribution_score=self._score_of(levels),
         )
         check_slice_predictions(predictions)
         return predictions
 
-    def presence(
-        self, volume: CTVolume, *, progress: Progress | None = None
-    ) -> NDArray[np.float32]:
+    def see(
+        self, volume: CTVolume, *, features: bool = False, progress: Progress | None = None
+    ) -> SeenLevels:
         """Run only the vertebra network over every slice.
 
         Args:
             volume: As for `predict`.
+            features: Whether the levels' features are wanted; otherwise they are gathered only for
+                a distribution score.
             progress: As for `predict`.
 
-        Returns:
-            v_ij, float32 (n_slices, 7).
-
         Raises:
-            BundleError, DeviceError: As for `predict`.
+            BundleError, DeviceError, PredictionsError: As for `predict`.
         """
+        if not volume.n_slices:
+            raise PredictionsError(f"Study {volume.study_uid} has no slice; predict it again.")
         presence = np.empty((volume.n_slices, N_VERTEBRAE), dtype=np.float32)
         metadata = torch.from_numpy(slice_metadata(volume.z_mm, volume.slice_thickness_mm))
-        for batch, (images, _) in self._batches(volume):
-            outputs = self._run(self._vertebra_model, self._vertebra, images, metadata[batch])
-            presence[batch] = outputs[:, -N_VERTEBRAE:].numpy()
-            if progress is not None:
-                progress(batch.stop, volume.n_slices)
-        return presence
+        with self._tapped(always=features) as tap:
+            for batch, (images, _) in self._batches(volume):
+                outputs = self._run(
+                    self._vertebra_model, self._vertebra, images, metadata[batch], tap=tap
+                )
+                presence[batch] = outputs[:, -N_VERTEBRAE:].numpy()
+                if progress is not None:
+                    progress(batch.stop, volume.n_slices)
+        levels = None if tap is None else level_features(tap.features(), presence)
+        return SeenLevels(presence, levels, self._score_of(levels))
+
+    def _tapped(self, *, always: bool = False) -> AbstractContextManager[FeatureTap | None]:
+        """Take the vertebra network's features while it runs; None where nothing needs them."""
+        if self._reference is None and not always:
+            return nullcontext()
+        return FeatureTap(self._vertebra_model)
+
+    def _score_of(self, levels: LevelFeatures | None) -> float | None:
+        """Distance in units of the reference's limit; None without reference or levels."""
+        if levels is None or self._reference is None or self._statistics is None:
+            return None
+        distance = study_distance(levels, self._statistics)
+        return None if distance is None else distance / self._reference.distance
 
     def _batches(self, volume: CTVolume) -> Iterator[tuple[slice, tuple[Tensor, Tensor]]]:
         """Yield both networks' images in slice order; the next batch is prepared in a thread."""
@@ -222,10 +194,10 @@ class Predictor(StudyPredictor):
         return for_vertebra, _prepared(hu, batch, self._fracture, fields)
 
     def _probabilities(
-        self, for_vertebra: Tensor, for_fracture: Tensor, metadata: Tensor
+        self, for_vertebra: Tensor, for_fracture: Tensor, metadata: Tensor, tap: FeatureTap | None
     ) -> tuple[Probabilities, Probabilities]:
         """Return v (n, 7) and f (n, 7), or (n, 1) for Type 1."""
-        outputs = self._run(self._vertebra_model, self._vertebra, for_vertebra, metadata)
+        outputs = self._run(self._vertebra_model, self._vertebra, for_vertebra, metadata, tap=tap)
         # A Type 3 model gives seven f_ij, then seven v_ij.
         presence = outputs[:, -N_VERTEBRAE:]
         if self._vertebra_model is not self._fracture_model:
@@ -241,8 +213,9 @@ class Predictor(StudyPredictor):
         images: Tensor,
         metadata: Tensor,
         presence: Tensor | None = None,
+        tap: FeatureTap | None = None,
     ) -> Tensor:
-        """Return probabilities, float32 (n, outputs), on the CPU."""
+        """Return probabilities, float32 (n, outputs), on the CPU; a tap keeps the features."""
         inputs = (images, metadata, presence)
         done: list[Tensor] = []
         start = 0
@@ -256,6 +229,8 @@ class Predictor(StudyPredictor):
                     part.stop - part.start, self.device, bundle.config.name, error
                 )
                 continue
+            if tap is not None:
+                tap.keep()
             start = part.stop
         logits = torch.cat(done)
         config = bundle.config

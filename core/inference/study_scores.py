@@ -44,11 +44,11 @@ class Calls:
     """Yes or no at given thresholds.
 
     Attributes:
-        patient: Whether the patient is called fractured.
-        vertebrae: The same for C1..C7; None for a vertebra that is not seen.
+        patient: Whether the patient is called fractured; None if no call is made on the study.
+        vertebrae: The same for C1..C7; None also for a vertebra that is not seen.
     """
 
-    patient: bool
+    patient: bool | None
     vertebrae: tuple[bool | None, ...]
 
 

@@ -21,6 +21,12 @@ from core.config import (
     first_fault,
 )
 from core.errors import BundleError
+from core.models.abstention import (
+    Abstention,
+    CallRegion,
+    DistributionReference,
+    read_abstention,
+)
 
 WEIGHTS_FILE: Final = "model.safetensors"
 CONFIG_FILE: Final = "config.json"
@@ -158,6 +164,7 @@ class BundleInfo:
         metrics: Content of `metrics.json`, None if there is none.
         operating_points: Content of `operating_points.json`, None if there is none.
         team_points: Operating points that this installation uses instead, None if there are none.
+        abstention: Content of `abstention.json`, None if there is none for these weights.
     """
 
     folder: Path
@@ -165,6 +172,17 @@ class BundleInfo:
     metrics: dict[str, Any] | None = None
     operating_points: dict[str, Any] | None = None
     team_points: dict[str, Any] | None = None
+    abstention: Abstention | None = None
+
+    @property
+    def reference(self) -> DistributionReference | None:
+        """Reference studies to compare a study with; None without a distribution reference."""
+        return None if self.abstention is None else self.abstention.distribution
+
+    @property
+    def region(self) -> CallRegion | None:
+        """Conformal region of the patient's call; None without one."""
+        return None if self.abstention is None else self.abstention.region
 
     @property
     def weights_file(self) -> Path:
@@ -193,6 +211,7 @@ def read_bundle(folder: Path) -> BundleInfo:
         config=config,
         metrics=read_json_object(folder / METRICS_FILE),
         operating_points=read_json_object(folder / OPERATING_POINTS_FILE),
+        abstention=read_abstention(folder, config.weights_sha256),
     )
 
 

@@ -31,8 +31,14 @@ class BundlePair(NamedTuple):
 
     @property
     def digest(self) -> str:
-        """16 hex digits that change with weights, preprocessing or name of either network."""
+        """16 hex digits that change with weights, preprocessing or name of either network.
+
+        They change with the distribution reference as well, so that predictions stored without a
+        distribution score are made again.
+        """
         configs = "\n".join(bundle.config.model_dump_json() for bundle in self)
+        if (reference := self.vertebra.reference) is not None:
+            configs += f"\n{reference.arrays_sha256} {reference.distance}"
         return hashlib.sha256(configs.encode()).hexdigest()[:16]
 
 

@@ -52,6 +52,7 @@ _HEAD: Final = ParagraphStyle(
     spaceBefore=9,
     spaceAfter=4,
 )
+_MUTED_PROBABILITIES: Final = ("TEXTCOLOR", (2, 1), (2, -1), colors.HexColor("#7d8d99"))
 _WIDTH: Final = A4[0] - 36 * mm
 
 
@@ -76,8 +77,10 @@ def _story(report: StudyReport) -> list[Flowable]:
     ]
     if report.synthetic:
         story += [Spacer(1, 2 * mm), _callout(SYNTHETIC_WARNING, _AMBER, _AMBER_SOFT)]
-    tone = (_AMBER, _AMBER_SOFT) if report.patient_called else (_TEAL, _TEAL_SOFT)
+    called = report.verdict.calls.patient
+    tone = (_AMBER, _AMBER_SOFT) if called else (_TEAL, _TEAL_SOFT)
     said = f"<b>{escape(_plain(wording.verdict(report)))}</b> {wording.comparison(report)}"
+    said += "".join(f"<br/>{escape(_plain(line))}" for line in wording.remarks(report))
     story += [Spacer(1, 2 * mm), _callout(said, *tone)]
     story += [Paragraph("Vertebrae", _HEAD), _vertebrae(report)]
     story += [KeepTogether([Paragraph("Along the cervical spine", _HEAD), _profile(report)])]
@@ -109,6 +112,7 @@ def _vertebrae(report: StudyReport) -> Table:
         ("FONT", (0, 1), (-1, -1), "Helvetica", 9),
         ("LINEBELOW", (0, 0), (-1, -1), 0.5, _LINE),
         ("TEXTCOLOR", (0, 0), (-1, -1), _INK),
+        *([] if report.verdict.calls.patient is not None else [_MUTED_PROBABILITIES]),
         ("TOPPADDING", (0, 0), (-1, -1), 2.5),
         ("BOTTOMPADDING", (0, 0), (-1, -1), 2.5),
     ]

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from core.constants import VERTEBRAE
 from core.inference.boxes.tracks import FusionSettings, detect
-from core.inference.study_scores import StudyScores, call, score_study
+from core.inference.study_scores import StudyScores, score_study
+from core.inference.verdict import StudyVerdict, judge
 from core.models.bundles import BundleInfo
 from core.models.operating_points import SavedOperatingPoint, operating_point
 from core.models.pairs import BundlePair
@@ -32,10 +33,12 @@ class ReportVertebra:
     Attributes:
         name: C1..C7.
         prob: p_j.
-        called: Whether p_j reaches the threshold; None for a vertebra that was not seen.
+        called: Whether p_j reaches the threshold; None for a vertebra that was not seen, and where
+            no call is made on the study.
         slices: First and last slice that show it; None where it was not seen.
         peak: Slice with the highest f_ij v_ij.
         truth: y_j; None where unknown.
+        compared: Whether calls are made on the study.
     """
 
     name: str
@@ -44,11 +47,12 @@ class ReportVertebra:
     slices: tuple[int, int] | None
     peak: int
     truth: bool | None
+    compared: bool = True
 
     @property
     def differs(self) -> bool:
         """Whether the call is wrong; a vertebra that was not seen is not called."""
-        return self.truth is not None and bool(self.called) != self.truth
+        return self.compared and self.truth is not None and bool(self.called) != self.truth
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,8 +65,7 @@ class StudyReport:
         synthetic: Whether the study is known to be generated.
         facts: Name and value of the series' properties.
         bundles: The networks.
-        patient_prob: p.
-        patient_called: Whether p reaches the threshold.
+        verdict: The verdict, with p and its threshold.
         patient_truth: Truth of the patient; None where unknown.
         points: Operating points for patient, vertebrae and slices.
         vertebrae: C1..C7.
@@ -76,8 +79,7 @@ class StudyReport:
     synthetic: bool
     facts: tuple[tuple[str, str], ...]
     bundles: tuple[BundleInfo, ...]
-    patient_prob: float
-    patient_called: bool
+    verdict: StudyVerdict
     patient_truth: bool | None
     points: dict[str, SavedOperatingPoint]
     vertebrae: tuple[ReportVertebra, ...]
@@ -117,17 +119,16 @@ def build_report(
         "vertebra": operating_point(pair.fracture, "vertebra"),
         "slice": operating_point(pair.fracture, "slice"),
     }
-    calls = call(
-        reading, patient=points["patient"].threshold, vertebra=points["vertebra"].threshold
-    )
+    verdict = judge(reading, pair)
     rows = tuple(
         ReportVertebra(
             name=name,
             prob=float(reading.patient.vertebra_probs[j]),
-            called=calls.vertebrae[j],
+            called=verdict.calls.vertebrae[j],
             slices=reading.ranges[j],
             peak=reading.peaks[j],
             truth=None if truth is None else bool(truth[j]),
+            compared=verdict.calls.patient is not None,
         )
         for j, name in enumerate(VERTEBRAE)
     )
@@ -137,8 +138,7 @@ def build_report(
         synthetic=synthetic,
         facts=_facts(volume),
         bundles=_once(pair),
-        patient_prob=reading.patient.patient_prob,
-        patient_called=calls.patient,
+        verdict=verdict,
         patient_truth=None if truth is None else any(truth),
         points=points,
         vertebrae=rows,

@@ -10,19 +10,35 @@ TABLE_HEAD = ("Level", "Slices", "Probability", "Threshold", "Call", "Truth")
 
 
 def verdict(report: StudyReport) -> str:
-    """The patient's call in one sentence."""
-    word = "Fracture suspected" if report.patient_called else "No fracture called"
-    sign = "≥" if report.patient_called else "<"
+    """The patient's call in one sentence, or that none is made."""
+    found = report.verdict
+    if found.calls.patient is None:
+        return found.headline
+    sign = "≥" if found.calls.patient else "<"
     point = _point(report.points["patient"])
-    return f"{word}: probability {report.patient_prob:.3f} {sign} threshold {point}."
+    return f"{found.headline}: probability {found.prob:.3f} {sign} threshold {point}."
+
+
+def remarks(report: StudyReport) -> tuple[str, ...]:
+    """Sentences below the verdict: why no call is made, or how certain the call is."""
+    found = report.verdict
+    if found.calls.patient is None:
+        return (
+            found.reason,
+            f"The probabilities below, and {found.prob:.3f} for the patient, say nothing about "
+            "this scan.",
+        )
+    scan = f"{found.distribution[0].upper()}{found.distribution[1:]}."
+    return (found.uncertainty, scan) if found.uncertainty else (scan,)
 
 
 def comparison(report: StudyReport) -> str:
     """How the call compares with the truth; "" where that is unknown."""
-    if report.patient_truth is None:
+    called = report.verdict.calls.patient
+    if report.patient_truth is None or called is None:
         return ""
     truth = "fractured" if report.patient_truth else "not fractured"
-    agrees = report.patient_truth == report.patient_called
+    agrees = report.patient_truth == called
     return f"Truth: {truth}; the call {'agrees' if agrees else 'differs'}."
 
 
@@ -33,7 +49,7 @@ def vertebra_cells(row: ReportVertebra, point: SavedOperatingPoint) -> tuple[str
         truth += " – the call differs"
     if row.slices is None:
         return (row.name, "–", "–", f"{point.threshold:.3f}", "not seen", truth)
-    called = "fracture" if row.called else "none"
+    called = {True: "fracture", False: "none", None: "no call"}[row.called]
     first, last = row.slices
     return (row.name, f"{first}–{last}", f"{row.prob:.3f}", f"{point.threshold:.3f}", called, truth)
 

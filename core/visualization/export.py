@@ -10,10 +10,10 @@ from core.dicom.series import read_series
 from core.errors import SceneError
 from core.inference.outputs import SLICES_FILE, read_slices
 from core.inference.study_scores import StudyScores, score_study
+from core.inference.verdict import NO_CALL, gives_a_call
 from core.prepared.series_digests import oriented_digest
 from core.system import atomic_files
 from core.system.csv_text import table_csv
-from core.types import StudyRecord
 from core.visualization.colors import BONE_COLOR, SUSPICION
 from core.visualization.film import turntable_frames, write_film
 from core.visualization.html_page import scene_page
@@ -59,7 +59,10 @@ def export_scene(
         raise SceneError(f"{film!r} is no kind of film; choose gif or mp4.")
     volume = read_series(folder)
     record, synthetic = record_of(folder)
-    scores = None if predictions is None else _scores_of(predictions, volume.study_uid, record)
+    names = {volume.study_uid} if record is None else {volume.study_uid, record.study_id}
+    names |= set(() if record is None else record.names)
+    scores = None if predictions is None else _scores_of(predictions, names)
+    judged = scores is None or gives_a_call(scores)
     fingerprint = oriented_digest(fingerprint_folder(folder), volume.axes)
     sources = scene_sources(volume, fingerprint, record, scores)
     if sources is None:
@@ -70,7 +73,7 @@ def export_scene(
     packed = load_parts(cache, sources.key(cache)) or sources.build(cache)
     parts = packed.unpack()
     info = scene_info(
-        volume, parts, scene_levels(scores), true_boxes=true_boxes(record, volume),
+        volume, parts, scene_levels(scores, judged=judged), true_boxes=true_boxes(record, volume),
         threshold=threshold, synthetic=synthetic,
     )  # fmt: skip
     written = _write_surfaces(out, packed, parts, info)
@@ -80,6 +83,8 @@ def export_scene(
         path = out / f"turntable.{film}"
         write_film(path, list(turntable_frames(parts, film_look(info))))
         written.append(f"{path}: once around the neck")
+    if not judged:
+        written.append(f"{NO_CALL} The vertebrae have no probabilities.")
     return written
 
 
@@ -139,8 +144,7 @@ def _write_surfaces(
     ]
 
 
-def _scores_of(predictions: Path, study_uid: str, record: StudyRecord | None) -> StudyScores:
-    names = {study_uid} if record is None else {study_uid, record.study_id, *record.names}
+def _scores_of(predictions: Path, names: set[str]) -> StudyScores:
     for said in read_slices(predictions / SLICES_FILE):
         if said.study_id in names:
             return score_study(said)

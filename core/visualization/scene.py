@@ -281,9 +281,14 @@ def true_boxes(record: StudyRecord | None, volume: CTVolume) -> tuple[Corners, .
     return join_boxes(boxes_on_volume(record.boxes, volume), volume)
 
 
-def scene_levels(scores: StudyScores | None) -> dict[str, SceneLevel]:
-    """C1..C7 as the networks see them; without probabilities before they have run."""
-    if scores is None:
+def scene_levels(scores: StudyScores | None, *, judged: bool = True) -> dict[str, SceneLevel]:
+    """C1..C7 as the networks see them; without probabilities before they have run.
+
+    Args:
+        scores: Scores of the study.
+        judged: Whether a call is made; otherwise the scene shows no probabilities either.
+    """
+    if scores is None or not judged:
         return {name: SceneLevel(name, color) for name, color in VERTEBRA_COLORS.items()}
     slice_probs = tuple(float(p) for p in scores.patient.slice_probs)
     return {

@@ -12,14 +12,12 @@ import streamlit as st
 
 from core.constants import VERTEBRAE
 from core.errors import CSpineError, PredictionsError
-from core.inference.plausibility import check_levels
-from core.models.operating_points import operating_point
+from core.inference.verdict import NO_CALL, judge
 from core.models.pairs import BundlePair
 from core.types import Progress, StudyRecord
 from dashboard.background.budget import BATCHES
 from dashboard.background.job import Job
 from dashboard.background.thread_jobs import JobPool
-from dashboard.diagnosis.verdict import UNRELIABLE
 from dashboard.session.access import check_allowed
 from dashboard.session.session_end import whose
 from dashboard.studies.predictions import predict_stored, prediction_slot, stored_scores
@@ -88,16 +86,16 @@ def batch_table(batch: StudyBatch) -> pd.DataFrame:
     """Results so far, one row per study that was scored or failed.
 
     Returns:
-        Columns Study, Patient (p), Call, Truth and Right (empty if unknown), p of C1..C7, Problem.
+        Columns Study, Patient (p), Call, Truth and Right (empty if unknown), p of C1..C7,
+        Distribution (score, empty without a reference), Problem.
     """
-    threshold = operating_point(batch.pair.fracture, "patient").threshold
     failures = _failures(batch.key)
     rows = [
         row
         for record in batch.records
-        if (row := _row(record, batch.pair, threshold, failures.get(record.study_id))) is not None
+        if (row := _row(record, batch.pair, failures.get(record.study_id))) is not None
     ]
-    columns = ["Study", "Patient", "Call", "Truth", "Right", *VERTEBRAE, "Problem"]
+    columns = ["Study", "Patient", "Call", "Truth", "Right", *VERTEBRAE, "Distribution", "Problem"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -107,10 +105,8 @@ def correct_calls(table: pd.DataFrame) -> tuple[int, int]:
     return sum(1 for value in known if value == "yes"), len(known)
 
 
-def _row(
-    record: StudyRecord, pair: BundlePair, threshold: float, problem: str | None
-) -> Sequence[object] | None:
-    blank = [None] * len(VERTEBRAE)
+def _row(record: StudyRecord, pair: BundlePair, problem: str | None) -> Sequence[object] | None:
+    blank = [None] * (len(VERTEBRAE) + 1)
     if problem is not None:
         return [record.study_id, None, None, None, None, *blank, problem]
     try:
@@ -119,15 +115,17 @@ def _row(
         return [record.study_id, None, None, None, None, *blank, str(error)]
     if scores is None:
         return None
-    prob = float(scores.patient.patient_prob)
-    truth = record.patient_fractured
-    # No call where the levels are not those of a spine: it would be neither right nor wrong.
-    called = prob >= threshold if check_levels(scores).plausible else None
+    verdict = judge(scores, pair)
+    truth, called = record.patient_fractured, verdict.calls.patient
     words = {True: "fracture", False: "none", None: None}
+    # A study without a call is neither right nor wrong.
     right = None if truth is None or called is None else ("yes" if truth == called else "no")
     probs = [float(p) for p in scores.patient.vertebra_probs]
-    note = "" if called is not None else UNRELIABLE
-    return [record.study_id, prob, words[called], words[truth], right, *probs, note]
+    note = f"{NO_CALL} {verdict.reason}" if called is None else verdict.uncertainty
+    return [
+        record.study_id, verdict.prob, words[called], words[truth], right, *probs, verdict.score,
+        note,
+    ]  # fmt: skip
 
 
 @st.cache_resource(show_spinner=False)

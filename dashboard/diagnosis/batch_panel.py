@@ -99,6 +99,9 @@ def _results(batch: StudyBatch) -> None:
         name: st.column_config.ProgressColumn(name, min_value=0.0, max_value=1.0, format="%.2f")
         for name in ("Patient", *VERTEBRAE)
     }
+    probabilities["Distribution"] = st.column_config.NumberColumn(
+        format="%.2f", help="Distribution score: above 1, no call is made."
+    )
     st.dataframe(
         table, hide_index=True, column_config=probabilities, key="batch_rows",
         on_select=lambda: _open(batch), selection_mode=state.ROW_CLICKS,

@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.constants import VERTEBRAE
 from core.inference.study_scores import StudyScores
+from core.inference.verdict import judge
 from core.models.pairs import BundlePair
 from dashboard.diagnosis.verdict import current_thresholds
 from dashboard.session.wording import literal
@@ -40,7 +41,10 @@ def box_layer(
         return None
     st.caption(literal(_summary(found)))
     if found.boxes and scores is not None and pair is not None:
-        st.caption(literal(scores_sentence(found, scores, pair, current_thresholds(pair))))
+        patient, vertebra = current_thresholds(pair)
+        # The sentence is about calls.
+        if judge(scores, pair, patient=patient, vertebra=vertebra).calls.patient is not None:
+            st.caption(literal(scores_sentence(found, scores, pair, (patient, vertebra))))
     return predicted_boxes(found.boxes) if found.boxes else None
 
 

@@ -24,7 +24,7 @@ from dashboard.studies.predictions import (
 from dashboard.widgets.html_table import html_table
 from dashboard.widgets.job_status import job_progress, poll
 from dashboard.widgets.notices import show_error
-from dashboard.widgets.vertebra_table import call_pill
+from dashboard.widgets.vertebra_table import MUTED, call_pill
 
 
 def opinions_panel(study: OpenStudy) -> None:
@@ -105,20 +105,34 @@ def _offer(study: OpenStudy, missing: list[BundlePair]) -> None:
 
 def _table(found: Agreement) -> str:
     n = len(found.opinions)
+    votes_by_column = (found.patient_votes, *found.vertebra_votes)
+    calls = found.patient_votes[1]
     verdict = "all agree" if found.unanimous else "not unanimous"
+    if calls < n:
+        verdict = f"{verdict} · {n - calls} of {n} make no call" if calls else "no call is made"
     dispute = f" · disputed: {', '.join(found.disputed)}" if found.disputed else ""
     votes = [
         f"<b>Fracture votes</b> · {verdict}{dispute}",
-        f"{found.patient_votes} of {n}",
-        *(f"{votes} of {seen}" for votes, seen in found.vertebra_votes),
+        *(f"{count} of {called}" for count, called in votes_by_column),
     ]
     rows = [*(_row(one) for one in found.opinions), votes]
     return html_table(("Fracture network", "Patient", *VERTEBRAE), rows, looks="")
 
 
 def _row(one: Opinion) -> list[str]:
-    calls = [(one.patient, one.patient_prob), *zip(one.vertebrae, one.probs, strict=True)]
-    cells = [f"{call_pill(called)}<br><small>{prob:.3f}</small>" for called, prob in calls]
+    verdict, calls = one.verdict, one.verdict.calls
+    made = calls.patient is not None
+    columns = [
+        (True, calls.patient, verdict.prob),
+        *zip(one.seen, calls.vertebrae, one.probs, strict=True),
+    ]
+    cells = [
+        f"{call_pill(called, seen=seen)}<br><small{'' if made else MUTED}>{prob:.3f}</small>"
+        for seen, called, prob in columns
+    ]
+    cells[0] += f"<br><small>{verdict.call}</small>" if verdict.uncertainty else ""
     points = (("Patient", one.patient_point), ("vertebrae", one.vertebra_point))
     origins = "; ".join(f"{level}: {point.described}" for level, point in points)
-    return [f"{escape(one.name)}<br><small>{escape(f'{one.title}. {origins}')}</small>", *cells]
+    title = f"{escape(one.name)}<br><small>{escape(f'{one.title}. {origins}')}</small>"
+    note = verdict.uncertainty if made else f"{verdict.headline} {verdict.reason}"
+    return [title + (f"<br><small>{escape(note)}</small>" if note else ""), *cells]

@@ -8,6 +8,7 @@ from typing import Final
 import streamlit as st
 
 from core.errors import CSpineError
+from core.inference.verdict import judge
 from core.models.operating_points import operating_point
 from core.models.pairs import BundlePair
 from core.types import StudyRecord
@@ -117,11 +118,12 @@ def _errors(records: list[StudyRecord], pair: BundlePair, threshold: float) -> l
             continue
         if scores is None:
             continue
-        prob = float(scores.patient.patient_prob)
-        if (prob >= threshold) == record.patient_fractured:
+        verdict = judge(scores, pair, patient=threshold)
+        # Where no call is made there is no error either.
+        if verdict.calls.patient is not (not record.patient_fractured):
             continue
         kind = "missed" if record.patient_fractured else "false alarm"
-        text = f"{kind}, patient score {prob:.3f}, threshold {threshold:.3f}"
+        text = f"{kind}, patient score {verdict.prob:.3f}, threshold {threshold:.3f}"
         item = WorkItem(record.study_id, text, scores.peak_slice)
-        found.append((abs(prob - threshold), item))
+        found.append((abs(verdict.prob - threshold), item))
     return [item for _, item in sorted(found, key=lambda pair: (-pair[0], pair[1].study_id))]

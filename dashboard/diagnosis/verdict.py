@@ -7,16 +7,14 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.constants import VERTEBRAE
-from core.inference.plausibility import check_levels
-from core.inference.study_scores import Calls, StudyScores, call
+from core.inference.study_scores import StudyScores
+from core.inference.verdict import judge
 from core.models.operating_points import SavedOperatingPoint, operating_point
 from core.models.pairs import BundlePair
 from dashboard.session import state
 from dashboard.session.wording import literal
+from dashboard.widgets.verdict_card import verdict_card
 from dashboard.widgets.vertebra_table import vertebra_table
-
-SUSPECTED, NOT_CALLED = "Fracture suspected", "No fracture called"
-UNRELIABLE = "No reliable reading"
 
 
 def verdict_panel(scores: StudyScores, pair: BundlePair, truth: Sequence[bool] | None) -> None:
@@ -30,10 +28,10 @@ def verdict_panel(scores: StudyScores, pair: BundlePair, truth: Sequence[bool] |
     patient_point = operating_point(pair.fracture, "patient")
     vertebra_point = operating_point(pair.fracture, "vertebra")
     patient, vertebra = current_thresholds(pair)
-    calls = call(scores, patient=patient, vertebra=vertebra)
-    st.html(_patient_card(scores, calls, patient, truth))
+    verdict = judge(scores, pair, patient=patient, vertebra=vertebra)
+    st.html(verdict_card(verdict, fractured=None if truth is None else any(truth)))
     _threshold_slider("Patient threshold", state.PATIENT_THRESHOLD_KEY, patient_point)
-    st.html(vertebra_table(scores, calls, threshold=vertebra, truth=truth))
+    st.html(vertebra_table(scores, verdict.calls, threshold=vertebra, truth=truth))
     _jump_buttons(scores)
     _threshold_slider("Vertebra threshold", state.VERTEBRA_THRESHOLD_KEY, vertebra_point)
     st.button(
@@ -50,37 +48,6 @@ def current_thresholds(pair: BundlePair) -> tuple[float, float]:
     patient, vertebra = (operating_point(pair.fracture, level) for level in ("patient", "vertebra"))
     state.enter_points(pair.digest, patient=patient.threshold, vertebra=vertebra.threshold)
     return state.thresholds()
-
-
-def _patient_card(
-    scores: StudyScores, calls: Calls, threshold: float, truth: Sequence[bool] | None
-) -> str:
-    prob = scores.patient.patient_prob
-    problems = check_levels(scores).problems
-    if problems:
-        reasons = "; ".join(problem.text for problem in problems)
-        return (
-            '<section class="lab-verdict lab-calm" aria-live="polite">'
-            f'<span class="lab-eyebrow">Patient</span><strong class="lab-call">{UNRELIABLE}'
-            "</strong><span>The levels that the vertebra network sees are not those of one "
-            f"cervical spine: {reasons}. The probabilities below, and {prob:.3f} for the patient, "
-            "say nothing about this scan.</span></section>"
-        )
-    tone, words = ("hot", SUSPECTED) if calls.patient else ("calm", NOT_CALLED)
-    comparison = ""
-    if truth is not None:
-        agrees = any(truth) == calls.patient
-        comparison = (
-            f'<span class="lab-truth {"lab-agree" if agrees else "lab-differ"}">Truth: '
-            f"{'fractured' if any(truth) else 'not fractured'} – the call "
-            f"{'agrees' if agrees else 'differs'}.</span>"
-        )
-    return (
-        f'<section class="lab-verdict lab-{tone}" aria-live="polite">'
-        f'<span class="lab-eyebrow">Patient</span><strong class="lab-call">{words}</strong>'
-        f'<span class="lab-prob"><b>{prob:.3f}</b> probability, {"≥" if calls.patient else "<"} '
-        f"threshold {threshold:.3f}</span>{comparison}</section>"
-    )
 
 
 def _threshold_slider(label: str, key: str, point: SavedOperatingPoint) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from core.constants import DISPLAY_WINDOWS, VERTEBRAE
 from core.inference.study_scores import StudyScores
+from core.inference.verdict import StudyVerdict
 from core.models.operating_points import SavedOperatingPoint
 from core.preprocessing.intensity import window_to_uint8
 from core.types import CTVolume, HuWindow
@@ -26,7 +27,7 @@ from dashboard.studies.open_study import OpenStudy
 from dashboard.widgets.frame import blank, panel_title
 from dashboard.widgets.html_table import html_table
 from dashboard.widgets.plot_area import show_chart
-from dashboard.widgets.vertebra_table import call_pill, color_chip
+from dashboard.widgets.vertebra_table import MUTED, call_pill, color_chip
 
 _STRIP: Final = 5
 _MARGIN_MM: Final = 14.0
@@ -38,6 +39,7 @@ def scene_details(
     packed: PackedParts,
     info: SceneInfo,
     scores: StudyScores | None,
+    verdict: StudyVerdict | None,
     chosen: str | None,
     truth: tuple[bool, ...] | None,
     threshold: float,
@@ -50,6 +52,7 @@ def scene_details(
         packed: Surfaces of the scene.
         info: Probabilities of the scene.
         scores: Scores of the networks; None before they have run.
+        verdict: The verdict on these scores.
         chosen: Name of the selected or most suspicious vertebra; None without one.
         truth: y_j for C1..C7; None if unlabelled or hidden.
         threshold: Vertebra threshold.
@@ -64,39 +67,58 @@ def scene_details(
             "Vertebrae in figures",
             "volume and area of the surfaces, and volume of the voxels they were made from",
         )
-        st.html(figures_table(parts, info, threshold, truth))
+        st.html(figures_table(parts, info, scores, verdict, truth))
         st.caption(literal(_provenance(packed, scores) + _calls(threshold, point)))
 
 
 def figures_table(
-    parts: SceneParts, info: SceneInfo, threshold: float, truth: tuple[bool, ...] | None
+    parts: SceneParts,
+    info: SceneInfo,
+    scores: StudyScores | None,
+    verdict: StudyVerdict | None,
+    truth: tuple[bool, ...] | None,
 ) -> str:
     """The table of vertebrae as HTML.
 
     Args:
         parts: Surfaces of the scene.
-        info: Probabilities of the scene.
-        threshold: Vertebra threshold.
+        info: Colours of the scene.
+        scores: Scores of the networks; None before they have run.
+        verdict: The verdict on these scores.
         truth: y_j for C1..C7; None if unlabelled.
     """
     levels = {level.name: level for level in info.levels}
     rows: list[list[str]] = []
     for name in dict.fromkeys((*VERTEBRAE, *parts.vertebrae)):
         level = levels.get(name, SceneLevel(name, UNKNOWN_COLOR))
-        called = None if level.prob is None else level.prob >= threshold
+        j = VERTEBRAE.index(name) if name in VERTEBRAE else None
+        prob, call = _prob_and_call(scores, verdict, j)
         row = [
             color_chip(level.color) + escape(name),
             *_figures(parts.vertebrae.get(name)),
-            number(level.prob),
-            call_pill(called) if level.slice_probs else "–",
+            prob,
+            call,
         ]
         if truth is not None:
-            known = VERTEBRAE.index(name) if name in VERTEBRAE else None
-            row.append("" if known is None else "fracture" if truth[known] else "none")
+            row.append("" if j is None else "fracture" if truth[j] else "none")
         rows.append(row)
     head = ("Level", "Volume (cm³)", "Voxels (cm³)", "Area (cm²)", "p", "Call", "Truth")
     columns = head if truth is not None else head[:-1]
     return html_table(columns, rows, looks="lab-vertebrae lab-number")
+
+
+def _prob_and_call(
+    scores: StudyScores | None, verdict: StudyVerdict | None, j: int | None
+) -> tuple[str, str]:
+    """HTML of p_j and the call of a vertebra; the former is muted where no call is made."""
+    if scores is None or verdict is None:
+        return "–", "–"
+    if j is None or scores.ranges[j] is None:
+        return "–", call_pill(None, seen=False)
+    prob = number(float(scores.patient.vertebra_probs[j]))
+    if verdict.calls.patient is None:
+        prob = f"<span{MUTED}>{prob}</span>"
+    return prob, call_pill(verdict.calls.vertebrae[j], seen=True)
 
 
 def vertebra_strip(

@@ -9,6 +9,7 @@ import streamlit as st
 
 from core.constants import VERTEBRAE
 from core.inference.study_scores import StudyScores
+from core.inference.verdict import StudyVerdict, judge
 from core.models.operating_points import DEFAULT_THRESHOLD, operating_point
 from core.models.pairs import BundlePair
 from core.visualization.scene import (
@@ -35,6 +36,7 @@ from dashboard.widgets.box_request import box_request
 from dashboard.widgets.frame import blank
 from dashboard.widgets.job_status import failed, poll
 from dashboard.widgets.study_picker import StudyChoice
+from dashboard.widgets.verdict_card import verdict_card
 
 _KEY = "scene_3d"
 _WANTED = "_scene_wanted"
@@ -73,7 +75,13 @@ def _scene(
     cache, owner = cache_of(study), study.owner
     revealed = reveal_switch(study.fingerprint, labelled=choice.record is not None)
     threshold = _threshold(pair)
-    whole = _info(study, scores if revealed.verdict else None, choice, threshold)
+    verdict = _verdict(scores, pair) if revealed.verdict else None
+    with st.container(key="scene_verdict"):
+        if verdict is not None:
+            st.html(verdict_card(verdict))
+    # No vertebra is coloured as fractured where no call is made.
+    judged = verdict is None or verdict.calls.patient is not None
+    whole = _info(study, scores if revealed.verdict else None, choice, threshold, judged=judged)
     info = whole if revealed.truth else replace(whole, true_boxes=())
     if not revealed.verdict:
         info = replace(info, predicted_boxes=())
@@ -116,18 +124,23 @@ def _scene(
     chosen = clicked or linked or (info.suspect.name if info.suspect else None)
     truth = choice.truth if revealed.truth else None
     point = None if pair is None else operating_point(pair.fracture, "vertebra")
-    scene_details(study, packed, info, scores, chosen, truth, threshold, point)
+    scene_details(study, packed, info, scores, verdict, chosen, truth, threshold, point)
     scene_files(study, packed, whole_info(whole, packed, owner))
 
 
 def _info(
-    study: OpenStudy, scores: StudyScores | None, choice: StudyChoice, threshold: float
+    study: OpenStudy,
+    scores: StudyScores | None,
+    choice: StudyChoice,
+    threshold: float,
+    *,
+    judged: bool,
 ) -> SceneInfo:
     """Everything that is known of a scene before its surfaces are."""
     return scene_info(
         study.volume,
         None,
-        scene_levels(scores),
+        scene_levels(scores, judged=judged),
         true_boxes=true_boxes(choice.record, study.volume),
         predicted_boxes=predicted_boxes(study),
         start_slice=None if scores is None else scores.peak_slice,
@@ -160,6 +173,14 @@ def _threshold(pair: BundlePair | None) -> float:
     patient, vertebra = (operating_point(pair.fracture, level) for level in ("patient", "vertebra"))
     state.enter_points(pair.digest, patient=patient.threshold, vertebra=vertebra.threshold)
     return state.thresholds()[1]
+
+
+def _verdict(scores: StudyScores | None, pair: BundlePair | None) -> StudyVerdict | None:
+    """The verdict at the current thresholds; None before the networks have run."""
+    if scores is None or pair is None:
+        return None
+    patient, vertebra = state.thresholds()
+    return judge(scores, pair, patient=patient, vertebra=vertebra)
 
 
 def _take_threshold() -> None:

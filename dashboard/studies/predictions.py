@@ -36,7 +36,7 @@ from dashboard.studies.raw_boxes import find_raw, keep_raw, raw_file
 from dashboard.studies.shipped import shipped_scores
 
 if TYPE_CHECKING:
-    from core.inference.predictor import StudyPredictor
+    from core.inference.study_predictor import StudyPredictor
 
 SCORES: Final = Shelf[StudyScores](64)
 
@@ -132,7 +132,7 @@ def _predict(study: OpenStudy, pair: BundlePair, folder: Path, progress: Progres
     if raw is None and found.raw is not None:
         keep_raw(raw_file(study, pair.fracture), found.raw)
     seconds = time.monotonic() - start
-    write_predictions(folder, [found.predictions], seconds=[seconds], single=True)
+    write_predictions(folder, [found.predictions], seconds=[seconds], single=True, pair=pair)
 
 
 @lru_cache(maxsize=2)

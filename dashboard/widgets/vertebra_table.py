@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from core.constants import VERTEBRAE
 from core.inference.study_scores import Calls, StudyScores
 from core.visualization.colors import VERTEBRA_COLORS
 from dashboard.widgets.html_table import html_table
+
+MUTED: Final = ' class="lab-muted"'
+"""Attribute of a probability that says nothing about the scan."""
 
 
 def vertebra_table(
@@ -17,7 +21,7 @@ def vertebra_table(
     threshold: float,
     truth: Sequence[bool] | None = None,
 ) -> str:
-    """The table as HTML.
+    """The table as HTML; its probabilities are muted where no call is made on the study.
 
     Args:
         scores: Scores of the study.
@@ -32,12 +36,15 @@ def vertebra_table(
             color_chip(VERTEBRA_COLORS[name]) + name,
             "–" if span is None else f"{span[0]}–{span[1]}",
             _bar(float(scores.patient.vertebra_probs[j]), threshold, called),
-            call_pill(called),
+            call_pill(called, seen=span is not None),
         ]
-        rows.append(row if truth is None else [*row, _truth_mark(called, truth[j])])
+        if truth is not None:
+            row.append(_truth_mark(called, truth[j], compared=calls.patient is not None))
+        rows.append(row)
     head = ("Level", "Slices", "Fracture probability", "Call", "Truth")
     columns = head[:-1] if truth is None else head
-    return html_table(columns, rows, looks="lab-vertebrae lab-calls")
+    muted = " lab-no-call" if calls.patient is None else ""
+    return html_table(columns, rows, looks=f"lab-vertebrae lab-calls{muted}")
 
 
 def color_chip(color: str) -> str:
@@ -45,10 +52,11 @@ def color_chip(color: str) -> str:
     return f'<span class="lab-chip" style="background:{color}"></span>'
 
 
-def call_pill(called: bool | None) -> str:
-    """A call for one vertebra as HTML; None is shown as "not seen"."""
-    if called is None:
-        return '<span class="lab-pill lab-pill-muted">not seen</span>'
+def call_pill(called: bool | None, *, seen: bool) -> str:
+    """A call as HTML: "not seen" for a vertebra that is not, "no call" where none is made."""
+    if not seen or called is None:
+        word = "no call" if seen else "not seen"
+        return f'<span class="lab-pill lab-pill-muted">{word}</span>'
     if called:
         return '<span class="lab-pill lab-pill-amber">fracture</span>'
     return '<span class="lab-pill lab-pill-quiet">none</span>'
@@ -64,9 +72,11 @@ def _bar(prob: float, threshold: float, called: bool | None) -> str:
     )
 
 
-def _truth_mark(called: bool | None, truth: bool) -> str:
+def _truth_mark(called: bool | None, truth: bool, *, compared: bool) -> str:
     """What is true, and after it, where the call differs, which error that is."""
     word = "fracture" if truth else "none"
+    if not compared:
+        return word
     if bool(called) == truth:
         return f'<span class="lab-agree" title="agrees">{word}</span>'
     error = "missed" if truth else "false alarm"

@@ -7,9 +7,10 @@ import zipfile
 import pytest
 
 from core.constants import VERTEBRAE
+from core.inference import verdict
 from core.inference.plausibility import LevelPlausibility, check_levels
 from core.models.pairs import BundlePair
-from dashboard.diagnosis import batch, study_steps, verdict
+from dashboard.diagnosis import study_steps
 from dashboard.studies import cohort, open_study, predictions
 from dashboard.studies.served_bytes import PIXELS
 from tests.dashboard.workplace import FRACTURED, N_SLICES, SOUND
@@ -23,8 +24,7 @@ def slider(app, key):
 @pytest.fixture(autouse=True)
 def plausible(monkeypatch):
     """The made networks see levels at random; what follows from that is tested elsewhere."""
-    for module in (verdict, batch):
-        monkeypatch.setattr(module, "check_levels", lambda _: LevelPlausibility(()))
+    monkeypatch.setattr(verdict, "check_levels", lambda _: LevelPlausibility(()))
 
 
 def test_a_study_is_read_and_called(at_work):
@@ -43,7 +43,8 @@ def test_a_study_is_read_and_called(at_work):
 def test_implausible_levels_give_no_call(at_work, monkeypatch):
     monkeypatch.setattr(verdict, "check_levels", check_levels)
     app = open_read_study()
-    assert verdict.UNRELIABLE in html(app)
+    assert verdict.NO_CALL in html(app)
+    assert "lab-no-call" in html(app)
     assert "Fracture suspected" not in html(app)
 
 

@@ -51,6 +51,11 @@ class BoxPredictor:
         self._batch_size = BATCH_SIZE
 
     @property
+    def threshold(self) -> float:
+        """Lowest score of a box that counts: the first bundle's operating point."""
+        return operating_point(self._bundles[0], "box").threshold
+
+    @property
     def n_sources(self) -> int:
         """Number of passes over every slice."""
         return len(self._models) * len(FLIPS)
@@ -89,8 +94,7 @@ class BoxPredictor:
             volume: The study.
         """
         found = detect(raw, FusionSettings())
-        threshold = operating_point(self._bundles[0], "box").threshold
-        return file_boxes(found.above(threshold), volume)
+        return file_boxes(found.above(self.threshold), volume)
 
     def predict_prepared(self, study: BoxSlices) -> RawDetections:
         """Run the first localiser over prepared squares.

@@ -11,7 +11,8 @@ from core.errors import BundleError
 from core.inference.aggregation import check_slice_predictions
 from core.inference.boxes.evidence import box_outputs
 from core.inference.boxes.predictor import BoxPredictor
-from core.inference.predictor import Predictor, StudyPrediction, StudyPredictor
+from core.inference.predictor import Predictor
+from core.inference.study_predictor import StudyPrediction, StudyPredictor
 from core.models.bundles import BundleInfo
 from core.models.pairs import BundlePair
 from core.types import CTVolume, FileBox, Progress, RawDetections, SlicePredictions
@@ -69,7 +70,7 @@ class BoxEvidencePredictor(StudyPredictor):
 
             return inner
 
-        presence = self._presence.presence(volume, progress=count(0))
+        levels = self._presence.see(volume, progress=count(0))
         if raw is None:
             raw = self._boxes.predict(volume, progress=count(1))
         elif raw.study_id != volume.study_uid:
@@ -78,11 +79,12 @@ class BoxEvidencePredictor(StudyPredictor):
         seen = SlicePredictions(
             study_id=raw.study_id,
             z_mm=volume.z_mm,
-            vertebra_probs=presence,
+            vertebra_probs=levels.presence,
             fracture_probs=np.zeros((n_slices, N_VERTEBRAE), np.float32),
             fracture_type=BOXES_TYPE,
             instance_numbers=volume.slice_instance_numbers,
             models=(self._vertebra_name,),
+            distribution_score=levels.distribution_score,
         )
         predictions = box_outputs(raw, seen, self._weights)
         check_slice_predictions(predictions)

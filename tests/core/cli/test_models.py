@@ -223,3 +223,23 @@ def test_evaluate_names_an_option_that_it_does_not_know(run, tmp_path, options, 
 
     assert message in outcome[2]
     assert_one_sentence(outcome)
+
+
+def test_real_check_prints_the_calls_or_json(run, phantom_root):
+    study = next((phantom_root / "train_images").iterdir())
+    status, out, _ = run("real-check", study)
+    assert status == 0
+    assert f"{study.name}: " in out
+    assert "no distribution reference" in out
+    status, out, _ = run("real-check", study, "--json")
+    (found,) = json.loads(out)
+    assert status == 0
+    assert found["networks"][0]["call"] in (
+        "fractured", "not fractured", "uncertain", "out of distribution",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("folder", ["missing", "empty"])
+def test_real_check_refuses_a_folder_without_a_scan(run, tmp_path, folder):
+    (tmp_path / "empty").mkdir()
+    assert_one_sentence(run("real-check", tmp_path / folder))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,8 @@ from core.inference.aggregation import aggregate
 from core.inference.outputs import SLICES_FILE, find_slices, read_slices, write_predictions
 from core.system import atomic_files
 from core.types import SlicePredictions
+from tests.core.inference.test_study_scores import two_vertebrae
+from tests.core.inference.test_verdict import pair as verdict_pair
 
 
 def made(study_id: str = "1.2.3", n_slices: int = 4, fracture_type: int = 1, seed: int = 0):
@@ -72,6 +75,30 @@ def test_one_study_leaves_three_files(tmp_path):
     }
 
 
+def test_with_the_networks_every_study_gets_its_call(tmp_path):
+    inside = replace(two_vertebrae(), study_id="1.1", distribution_score=0.5)
+    outside = replace(inside, study_id="1.2", distribution_score=1.5)
+    write_predictions(
+        tmp_path, [inside, outside], seconds=[1, 1], single=False, pair=verdict_pair()
+    )
+    first, second = json.loads((tmp_path / "predictions.json").read_text())
+    assert (first["call"], second["call"]) == ("fractured", "out of distribution")
+    assert (first["in_distribution"], second["in_distribution"]) == (True, False)
+    assert (first["distribution_score"], second["distribution_score"]) == (0.5, 1.5)
+    assert second["patient"] == first["patient"] > 0
+    # The score comes back from the table, from which pages read it.
+    stored = read_slices(tmp_path / "slices.parquet")
+    assert [study.distribution_score for study in stored] == [0.5, 1.5]
+
+
+def test_a_table_of_before_has_no_distribution_score(tmp_path):
+    write_predictions(tmp_path, [made()], seconds=[1], single=True)
+    file = tmp_path / "slices.parquet"
+    assert read_slices(file)[0].distribution_score is None
+    pd.read_parquet(file).drop(columns="distribution_score").to_parquet(file)
+    assert read_slices(file)[0].distribution_score is None
+
+
 def test_the_table_has_the_documented_columns_and_types(tmp_path):
     studies = [made("1.1"), made("1.2", fracture_type=2)]
     write_predictions(tmp_path, studies, seconds=[1, 2], single=False, folds={"1.2": 3})
@@ -80,7 +107,7 @@ def test_the_table_has_the_documented_columns_and_types(tmp_path):
     assert table.columns.tolist() == [
         "study_id", "slice_index", "instance_number", "z_mm",
         *(f"v_{name}" for name in VERTEBRAE), *(f"f_{name}" for name in VERTEBRAE),
-        "fold", "model", "fracture_type",
+        "fold", "model", "fracture_type", "distribution_score",
     ]  # fmt: skip
     assert {str(table[name].dtype) for name in table.columns if name[:2] in ("v_", "f_")} == {
         "float32"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -9,6 +10,9 @@ from reportlab import rl_config
 
 from core.constants import NOT_FOR_CLINICAL_USE, SYNTHETIC_WARNING, VERTEBRAE
 from core.errors import ConfigError
+from core.inference import verdict
+from core.inference.plausibility import LevelPlausibility
+from core.inference.verdict import NO_CALL
 from core.models.bundles import BundleConfig, BundleInfo
 from core.models.pairs import BundlePair
 from core.report.html import render_html
@@ -44,22 +48,31 @@ def volume():
     )  # fmt: skip
 
 
-@pytest.fixture
-def report(volume):
+def report_predictions(volume):
     presence, fracture = np.zeros((N, 7), np.float32), np.zeros((N, 7), np.float32)
     for j in range(6):
         presence[j, j] = 1.0
     fracture[4, 4] = 0.875
     fracture[1, 1] = 0.25
-    predictions = SlicePredictions(UID, volume.z_mm, presence, fracture, 2)
-    pair = BundlePair(
+    return SlicePredictions(UID, volume.z_mm, presence, fracture, 2)
+
+
+def report_pair():
+    return BundlePair(
         bundle("vertebra"),
         bundle("fracture", 2, {"patient": {"threshold": 0.5, "rule": "highest F1"},
                                "vertebra": {"threshold": 0.25, "rule": "highest F1"},
                                "slice": {"threshold": 0.35, "rule": "Youden"}}),
     )  # fmt: skip
+
+
+@pytest.fixture
+def report(volume):
     truth = [name == "C5" for name in VERTEBRAE]
-    return build_report(volume, predictions, pair, truth=truth, synthetic=True, explain=False)
+    return build_report(
+        volume, report_predictions(volume), report_pair(), truth=truth, synthetic=True,
+        explain=False,
+    )  # fmt: skip
 
 
 def test_the_figures_are_those_of_the_aggregation(report):
@@ -70,14 +83,15 @@ def test_the_figures_are_those_of_the_aggregation(report):
     assert rows["C2"].called is True  # equal to the threshold
     assert rows["C1"].called is False
     assert rows["C7"].called is None
-    assert report.patient_prob == pytest.approx(1 - 0.125 * 0.75)
-    assert report.patient_called
+    assert report.verdict.prob == pytest.approx(1 - 0.125 * 0.75)
+    assert report.verdict.calls.patient
     assert report.patient_truth
     assert np.isnan(report.slice_probs[5]) == (report.slice_probs[5] != report.slice_probs[5])
     assert [row.name for row in report.vertebrae if row.differs] == ["C2"]
 
 
-def test_every_called_vertebra_has_its_picture_from_c1_down(volume):
+def test_every_called_vertebra_has_its_picture_from_c1_down(volume, monkeypatch):
+    monkeypatch.setattr(verdict, "check_levels", lambda _: LevelPlausibility(()))
     presence, fracture = np.zeros((N, 7), np.float32), np.zeros((N, 7), np.float32)
     # C1, C3 and C6 alone on a slice, C4 and C5 together; the probabilities fall out of order.
     for j, index, prob in ((0, 1, 0.6), (2, 2, 0.9), (3, 3, 0.7), (4, 3, 0.8), (5, 4, 0.95)):
@@ -131,6 +145,27 @@ def test_pdf_says_the_same_and_warns_on_each_page(report, monkeypatch):
     assert pages >= 1
     assert footers >= pages
     assert pdf == render_pdf(report)
+
+
+def test_a_scan_out_of_distribution_gets_no_call_in_either_form(volume, report, monkeypatch):
+    monkeypatch.setattr(rl_config, "pageCompression", 0)
+    predictions = replace(report_predictions(volume), distribution_score=2.5)
+    refused = build_report(
+        volume, predictions, report_pair(), truth=[True] * 7, synthetic=True, explain=False
+    )
+    text = render_html(refused)
+    assert NO_CALL in text
+    assert "suspected:" not in text
+    assert "Truth:" not in text
+    assert "the call" not in text.replace("the call is", "")
+    assert 'class="no-call"' in text
+    assert "<td>0.875</td><td>0.250</td><td>no call</td>" in text
+    assert 'class="no-call"' not in render_html(report)
+    pdf = render_pdf(refused)
+    assert b"unlike what the networks learnt" in pdf
+    assert b"no call" in pdf
+    assert b"suspected:" not in pdf
+    assert [row.called for row in refused.vertebrae] == [None] * 7
 
 
 def test_pictures_keep_the_true_aspect(volume):

@@ -4,12 +4,15 @@ import numpy as np
 import pytest
 
 from core.inference.study_scores import score_study
+from core.inference.verdict import judge
 from core.types import SlicePredictions
-from core.visualization.scene import SceneLevel, scene_levels
+from core.visualization.scene import SceneInfo, SceneLevel, scene_levels
+from core.visualization.scene_surfaces import SceneParts
 from core.visualization.surfaces import Surface
 from dashboard.diagnosis.z_profile import z_profile_figure
-from dashboard.spine_3d.details import vertebra_strip
+from dashboard.spine_3d.details import figures_table, vertebra_strip
 from dashboard.spine_3d.level_profile import level_profile_figure
+from tests.core.inference import test_verdict as made
 from tests.core.visualization.solids import volume_of
 
 
@@ -55,3 +58,17 @@ def test_the_probability_along_z_is_that_of_diagnosis(fracture_type):
         assert dict(zip(bars.x, bars.y, strict=True)) == pytest.approx(
             {i: along[i] for i in bars.x}
         )
+
+
+@pytest.mark.parametrize(("score", "called"), [(0.5, True), (2.0, False)])
+def test_without_a_call_the_scene_has_no_probabilities_and_the_table_mutes_them(score, called):
+    scores = made.scores(score)
+    verdict = judge(scores, made.pair())
+    levels = scene_levels(scores, judged=called)
+    assert any(level.prob is not None for level in levels.values()) is called
+    info = SceneInfo(tuple(levels.values()), (), (0.0, 0.0, 0.0), {})
+    table = figures_table(SceneParts({}, {}, None, "presence"), info, scores, verdict, None)
+    assert "0.367" in table
+    assert ('lab-muted">0.367' in table) is not called
+    assert table.count("no call</span>") == (0 if called else 2)
+    assert table.count("not seen") == 5

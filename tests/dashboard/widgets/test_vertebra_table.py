@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 
 from core.inference.study_scores import call, score_study
+from core.inference.verdict import NO_CALLS
 from dashboard.overview.pipeline import pipeline_picture
 from dashboard.overview.spine_mark import spine_mark
 from dashboard.widgets.vertebra_table import vertebra_table
@@ -41,6 +42,16 @@ def test_truth_is_compared_only_when_it_is_given():
     assert not re.search("[✓✗]", "".join(marked))
     assert re.search(r"none <span[^>]*>false alarm<", marked[1])
     assert re.search(r"fracture <span[^>]*>missed<", marked[2])
+
+
+def test_without_a_call_probabilities_stay_and_are_muted():
+    scores = score_study(two_vertebrae())
+    shown = vertebra_table(scores, NO_CALLS, threshold=0.3, truth=(True,) * 7)
+    assert "lab-no-call" in shown
+    assert "0.367" in shown
+    assert shown.count("no call") == 2
+    assert shown.count("not seen") == 5
+    assert not re.search("missed|false alarm|agrees|lab-hot", shown)
 
 
 def test_the_tick_is_at_the_threshold():
