@@ -66,8 +66,8 @@ def build_bundles(
         raise BundleError(f"{unknown[0]} has no config in {CONFIGS}; choose one of {[*configs]}.")
     for cohort in (TRAIN, FOLDS, HELD_OUT):
         root = work / cohort.name
-        if discard_outdated(root):
-            say(f"{root} was made by an earlier generator and is made again")
+        if discard_outdated(root, cohort.recipe):
+            say(f"{root} was made by an earlier generator or recipe and is made again")
         say(
             f"Cohort {cohort.name}: {cohort.studies} synthetic studies, seed {cohort.seed}, "
             f"{cohort.role}"

@@ -30,6 +30,11 @@ FORK_SHARE = {"C2": 0.95, "C3": 0.8, "C4": 0.85, "C5": 0.85, "C6": 0.5}
 """How often a spinous process is forked (Duray et al. 1999, Am J Phys Anthropol 110:369-377)."""
 
 
+STOUT = (1.0, 1.4)
+"""Thickness of arches and processes of people whose bones differ more. The real mask of
+docs/data.md has thicker ones than the average adult of `sizes`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dentition:
     """Teeth from right to left, sixteen per jaw: 0 missing, 1 sound, 2 with a metal filling.
@@ -137,6 +142,7 @@ def _with_own_bone(anatomy: Anatomy, rng: np.random.Generator, mix: BoneMix) -> 
     return replace(
         anatomy,
         shapes=shapes,
+        cortex_hu=mix.cortex_hu.draw(rng),
         cortex_mm=mix.cortex_mm.draw(rng) * (1 - 0.15 * (anatomy.age_years - 18) / 74),
         look=sample_look(rng, mix, anatomy.age_years),
         disc_looks=sample_discs(rng, anatomy.disc_wear, mix),
@@ -153,12 +159,17 @@ def _uneven(shape: VertebraShape, rng: np.random.Generator) -> VertebraShape:
         float(np.clip(rng.normal(0, 1.5), -2.5, 3.5)), float(rng.normal(0.02, 0.05)),
         float(rng.uniform(3, 7)),
     )  # fmt: skip
+    atlas = shape.name == "C1"
+    shorter = rng.uniform(0.72, 1.0) if shape.name in ("C3", "C4", "C5") else rng.uniform(0.82, 1)
+    wide = replace(wide, spinous=size.spinous * float(shorter))
+    extra = 2.0 if atlas else 0.0
     return replace(
         shape,
-        size=size if shape.name == "C1" else wide,
+        size=size if atlas else wide,
+        stout=float(rng.uniform(*STOUT)),
         rough_mm=float(rng.uniform(0.2, 0.5)),
         skew_mm=float(np.clip(rng.normal(0, 2.0), -5, 5)),
-        reach_mm=(float(right), float(left)),
+        reach_mm=(float(right) + extra, float(left) + extra),
         dens=dens if shape.name == "C2" else shape.dens,
     )
 

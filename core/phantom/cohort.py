@@ -132,11 +132,12 @@ def cohort_uids(
     ]
 
 
-def discard_outdated(out: Path) -> bool:
-    """Remove a cohort that an earlier generator wrote, and nothing else.
+def discard_outdated(out: Path, recipe: str = DEFAULT_RECIPE) -> bool:
+    """Remove a cohort that an earlier generator or another recipe wrote, and nothing else.
 
     Args:
         out: Data root, of a cohort or not.
+        recipe: Name of the recipe that the cohort should have.
 
     Returns:
         Whether an outdated cohort was removed.
@@ -150,7 +151,8 @@ def discard_outdated(out: Path) -> bool:
         return False
     generated = isinstance(found, dict) and found.get("synthetic") is True
     version = found.get("generator_version") if generated else None
-    if not isinstance(version, int) or version >= GENERATOR_VERSION:
+    same = isinstance(found, dict) and found.get("recipe", CLASSIC.name) == recipe
+    if not isinstance(version, int) or (same and version >= GENERATOR_VERSION):
         return False
     try:
         for name in WRITTEN:
@@ -161,8 +163,8 @@ def discard_outdated(out: Path) -> bool:
                 path.unlink(missing_ok=True)
     except OSError as error:
         raise StorageError(
-            f"{out} holds synthetic studies of an earlier generator that cannot be removed "
-            f"({error.strerror}); delete the folder."
+            f"{out} holds synthetic studies of an earlier generator or another recipe that cannot "
+            f"be removed ({error.strerror}); delete the folder."
         ) from error
     return True
 

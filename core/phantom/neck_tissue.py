@@ -57,7 +57,8 @@ def paint_muscles(brush: Brush, neck: NeckFrame, anatomy: Anatomy, scene: Scene 
             turn = side * np.radians(degrees)
             size = scene.muscle_size.get((name, side), 1.0)
             if name != "longus":
-                brush.tube(x, y, ru * size + 1.0, ra * size + 1.0, scene.fat_hu * 0.6, turn, seen)
+                rim = scene.fascia_mm
+                brush.tube(x, y, ru * size + rim, ra * size + rim, scene.fat_hu * 0.6, turn, seen)
             flesh = scene.muscle_hu + 6 * np.sin(len(name))
             brush.tube(x, y, ru * size, ra * size, flesh, turn, seen)
 

@@ -57,6 +57,8 @@ class Surroundings:
         airway_step_mm: Distance of two draws along the airway.
         airway_side_mm: Offset of the airway to a side.
         prevertebral_mm: Soft tissue between bodies and airway.
+        marbling: Contrast of the fat between the fibres of all flesh, 1 as in classic studies.
+        fascia_mm: Fat around each muscle.
         shift_mm: How far larynx, hyoid, tongue, muscles, vessels and glands each are moved up or
             down from the level where they belong.
         stretch: By how much each is stretched along the neck.
@@ -86,6 +88,8 @@ class Surroundings:
     airway_step_mm: float = 18.0
     airway_side_mm: Range = Range(-12.0, 12.0)
     prevertebral_mm: Range = Range(3.0, 18.0)
+    marbling: Range = Range(0.0, 1.2)
+    fascia_mm: Range = Range(0.2, 2.2)
     shift_mm: Range = Range(-60.0, 60.0)
     stretch: Range = Range(0.7, 1.5)
     jaw_shift_mm: Range = Range(-45.0, 30.0)
@@ -219,6 +223,7 @@ class BoneMix:
     Attributes:
         size_spread: Factor on the spread of each person's proportions.
         cortex_mm: Mean thickness of the shell.
+        cortex_hu: HU of compact bone.
         cortex_waves: Relative variation of the shell's thickness along the surface.
         end_plate: Thickness of the shell at end plates and pedicles over that elsewhere.
         grain_hu: Standard deviation of the trabecular texture of a young person.
@@ -236,7 +241,8 @@ class BoneMix:
     """
 
     size_spread: float = 1.7
-    cortex_mm: Range = Range(0.6, 1.6)
+    cortex_mm: Range = Range(0.5, 1.4)
+    cortex_hu: Range = Range(850.0, 1600.0)
     cortex_waves: Range = Range(0.2, 0.6)
     end_plate: Range = Range(0.4, 0.8)
     grain_hu: Range = Range(35.0, 110.0)

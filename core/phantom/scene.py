@@ -92,6 +92,9 @@ class Scene:
         skin_fat_mm: Fat below the skin; None for the classic one.
         muscle_hu: Density of muscles.
         fat_hu: Density of fat.
+        marbling: Contrast of the fat within all flesh.
+        grain_px: Distance of its knots in pixels.
+        fascia_mm: Fat around each muscle.
         muscle_size: Relative width by (muscle, side).
         blood_hu: Density of arteries and veins; None for the person's contrast.
         collar: Whether a collar is worn.
@@ -116,6 +119,9 @@ class Scene:
     skin_fat_mm: float | None = None
     muscle_hu: float = HU_MUSCLE
     fat_hu: float = HU_FAT
+    marbling: float = 1.0
+    grain_px: int = 7
+    fascia_mm: float = 1.0
     muscle_size: dict[tuple[str, int], float] = field(default_factory=dict)
     blood_hu: tuple[float, float] | None = None
     collar: bool = False
@@ -152,7 +158,7 @@ def sample_scene(
         vessels=move[3],
         glands=move[4],
         skin=move[5],
-        lungs=Move(move[6].shift_mm),
+        lungs=Move(0.4 * move[6].shift_mm),
         jaw_mm=(
             float(rng.normal(0, 4)), float(rng.normal(0, 10)), mix.jaw_shift_mm.draw(rng)
         ),
@@ -161,6 +167,9 @@ def sample_scene(
         skin_fat_mm=mix.skin_fat_mm.draw(rng),
         muscle_hu=mix.muscle_hu.draw(rng),
         fat_hu=mix.fat_hu.draw(rng),
+        marbling=mix.marbling.draw(rng),
+        grain_px=int(rng.integers(4, 22)),
+        fascia_mm=mix.fascia_mm.draw(rng),
         muscle_size={(n, side): mix.muscle_size.draw(rng) for n in muscles for side in (-1, 1)},
         blood_hu=(blood[0].draw(rng), blood[1].draw(rng)),
         collar=bool(rng.uniform() < mix.collar),

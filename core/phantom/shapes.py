@@ -92,6 +92,7 @@ class VertebraShape:
         skew_mm: Offset of the spinous process's tip to the left.
         reach_mm: Extra length of the (right, left) transverse process.
         dens: The dens of C2.
+        stout: Thickness of arch, pillars and processes relative to the average.
     """
 
     name: str
@@ -109,6 +110,7 @@ class VertebraShape:
     skew_mm: float = 0.0
     reach_mm: tuple[float, float] = (0.0, 0.0)
     dens: Dens = Dens()
+    stout: float = 1.0
 
 
 DROOP = {"C2": 0.35, "C7": 0.42, "T1": 0.5, "T2": 0.62, "T3": 0.7}

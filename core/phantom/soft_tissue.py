@@ -171,13 +171,14 @@ def _waves(u: Field, a: Field, z: float, scene: Scene) -> Field:
 
 def _paint_ground(hu: Field, skin: Field, rng: np.random.Generator, scene: Scene) -> None:
     """Flesh marbled with fat everywhere below the skin."""
-    edge = max(skin.shape[1] // 7, 8)
+    edge = max(skin.shape[1] // scene.grain_px, 8)
     for k, plane in enumerate(skin):
         noise = rng.standard_normal((edge, edge), dtype=np.float32)
         grain = cv2.resize(noise, plane.shape[::-1], interpolation=cv2.INTER_LINEAR)
         seam = np.clip(1 - np.abs(grain) * 5, 0, 1) * np.float32(0.6)
-        marbled = seam * np.float32(scene.fat_hu - scene.muscle_hu)
-        flesh = np.float32(scene.muscle_hu - 14) + 6 * grain + marbled
+        marbled = seam * np.float32(scene.marbling * (scene.fat_hu - scene.muscle_hu))
+        uneven = np.float32(6 * scene.marbling) * grain
+        flesh = np.float32(scene.muscle_hu - 14) + uneven + marbled
         np.copyto(hu[k], flesh, where=plane < 3)
 
 

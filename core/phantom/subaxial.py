@@ -77,7 +77,8 @@ def draw_pillar(canvas: Canvas, shape: VertebraShape, side: int) -> None:
     """Articular pillar between its two sloping joint surfaces; C2 has only the lower one."""
     size, facets = shape.size, shape.facets
     bulk = facets.bulk[side > 0]
-    ru, ra = np.float32(5.9 + bulk), np.float32(5.0 + 0.5 * bulk)
+    stout = shape.stout
+    ru, ra = np.float32(stout * (5.9 + bulk)), np.float32(stout * (5.0 + 0.5 * bulk))
     slope = np.float32(facets.slope_top), np.float32(facets.slope_bottom)
     top = -3.0 if shape.name == "C2" else facets.top
 
@@ -104,6 +105,7 @@ def draw_neural_arch(
 ) -> None:
     """Laminae between two heights behind the canal, the spinous process, and the canal itself."""
     size = shape.size
+    thickness, low, high = (shape.stout * v for v in (thickness, low, high))
     center = size.depth / 2 + size.canal_depth / 2
     ru, ra = size.canal_width / 2, size.canal_depth / 2
     middle = (low + high) / 2
@@ -140,7 +142,7 @@ def _spinous_process(canvas: Canvas, shape: VertebraShape, thickness: float, mid
     back = size.depth / 2 + size.canal_depth + size.spinous
     fall = middle - shape.droop * size.spinous
     end = back - (3.0 if shape.fork_mm else 1.0)
-    thick = {"C2": 2.9, "C6": 2.4}.get(shape.name, 2.1 if shape.fork_mm else 2.5)
+    thick = {"C2": 2.9, "C6": 2.4}.get(shape.name, 2.1 if shape.fork_mm else 2.5) * shape.stout
     skew = shape.skew_mm
     canvas.strut((0, root, middle), (skew, end, fall), thick, 0.82 * thick, flat=0.52, blend=2.5)
     if shape.fork_mm:
@@ -168,8 +170,9 @@ def _transverse_process(canvas: Canvas, shape: VertebraShape, side: int) -> None
     tubercle = (side * (size.foramen_u + 2.9), size.foramen_a - 4.4, -2.5)
     tip = (side * reach, size.foramen_a + (6.0 if long else 2.0), -2.0 if long else -4.0)
     front = {"C6": 2.6, "C7": 1.2}.get(shape.name, 1.9)
-    canvas.strut(
-        (side * (size.width / 2 - 1), size.foramen_a - 3.4, 0.0), tubercle, 2.1, front, flat=0.7
-    )
-    canvas.strut((side * u, a - 3.5, -0.5), tip, 3.3, 2.5 if long else 1.9, flat=0.72, blend=2.5)
-    canvas.strut(tubercle, tip, 1.9, 2.0, flat=0.8)
+    stout = shape.stout
+    root = (side * (size.width / 2 - 1), size.foramen_a - 3.4, 0.0)
+    canvas.strut(root, tubercle, 2.1 * stout, front * stout, flat=0.7)
+    thin = 2.5 if long else 1.9
+    canvas.strut((side * u, a - 3.5, -0.5), tip, 3.3 * stout, thin * stout, flat=0.72, blend=2.5)
+    canvas.strut(tubercle, tip, 1.9 * stout, 2.0 * stout, flat=0.8)

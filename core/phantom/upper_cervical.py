@@ -30,11 +30,12 @@ def draw_atlas(canvas: Canvas, shape: VertebraShape) -> None:
             (14.6, 18.0, 0.2, 2.6), (9.5, 21.6, 0.0, 2.8), (4.5, 23.7, -0.1, 2.9),
             (0.0, 24.3, -0.3, 3.0)]  # fmt: skip
     for side in (-1, 1):
-        canvas.chain([(side * u, a, h, r) for u, a, h, r in back], flat=0.68)
+        canvas.chain([(side * u, a, h, r * shape.stout) for u, a, h, r in back], flat=0.68)
         _lateral_mass(canvas, side)
+        tip = (side * (36.5 + shape.reach_mm[side > 0]), 2.5, -2.5)
         canvas.strut((side * 23, -4, -2), (side * 33, -2.5, -1.5), 2.4, 2.2, flat=0.7)
-        canvas.strut((side * 22.5, 1, -2), (side * 36.5, 2.5, -2.5), 3.0, 2.4, flat=0.7)
-        canvas.strut((side * 33, -2.5, -1.5), (side * 36.5, 2.5, -2.5), 2.2, 2.6, flat=0.7)
+        canvas.strut((side * 22.5, 1, -2), tip, 3.0 * shape.stout, 2.4 * shape.stout, flat=0.7)
+        canvas.strut((side * 33, -2.5, -1.5), tip, 2.2, 2.6 * shape.stout, flat=0.7)
     canvas.strut((0, 24.5, -0.5), (0, 27.0, -1.5), 2.6, 1.8, flat=0.8)
     for side, radius in zip((-1, 1), shape.foramen_mm, strict=True):
         hole = (side * 28.3, -0.6)

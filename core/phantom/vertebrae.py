@@ -57,8 +57,9 @@ def bounds(name: str, shape: VertebraShape | None = None) -> tuple[Vec3, Vec3]:
         return (-43.0, -25.0, -15.0), (43.0, 33.0, 14.0)
     shape = average_shape(name) if shape is None else shape
     size = shape.size
-    side = size.transverse + max(shape.reach_mm) + 5 + MARGIN_MM
-    back = size.depth / 2 + size.canal_depth + size.spinous + 4 + MARGIN_MM
+    grown = 10 * (shape.stout - 1)
+    side = size.transverse + max(shape.reach_mm) + 5 + MARGIN_MM + grown
+    back = size.depth / 2 + size.canal_depth + size.spinous + 4 + MARGIN_MM + grown
     front = -size.depth / 2 - 7 - MARGIN_MM
     drop = -shape.droop * size.spinous - 9
     facets = shape.facets
@@ -69,7 +70,7 @@ def bounds(name: str, shape: VertebraShape | None = None) -> tuple[Vec3, Vec3]:
         if name == "C2"
         else max(facets.top + steep[0], size.height / 2 + size.uncus + 3)
     )
-    return (-side, front, low), (side, back, high + MARGIN_MM)
+    return (-side, front, low - grown), (side, back, high + MARGIN_MM)
 
 
 def reach(name: str, shape: VertebraShape | None = None) -> tuple[float, float, float]:

@@ -66,6 +66,8 @@ def test_a_person_without_a_mix_has_plain_bones():
     assert plain.disc_looks == {}
     assert own.look is not None
     assert own.shapes["C2"].dens != plain.shapes["C2"].dens
+    assert plain.shapes["C5"].stout == 1
+    assert own.shapes["C5"].stout > 1
     assert own.shapes["C5"].reach_mm[0] != own.shapes["C5"].reach_mm[1]
 
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from core.cli import app
 from core.errors import ConfigError, DataRootError
-from core.phantom.cohort import STRATA, cohort_uids, write_cohort
+from core.phantom.cohort import STRATA, cohort_uids, discard_outdated, write_cohort
 from core.phantom.on_demand import CohortSeed, find_cohort_seed
 from core.phantom.recipe import CLASSIC, DEFAULT_RECIPE, RECIPES, VARIED, Odds, Range, recipe_named
 from core.phantom.study import make_study
@@ -86,6 +86,13 @@ def test_a_cohort_of_before_there_were_recipes_is_a_classic_one(tmp_path):
     assert write_cohort(tmp_path, **made) == uids
     with pytest.raises(DataRootError, match="recipe"):
         write_cohort(tmp_path, **made, recipe="varied")
+
+
+def test_a_cohort_of_another_recipe_is_outdated_and_one_of_the_same_is_not(tmp_path):
+    write_cohort(tmp_path, studies=1, seed=3, matrix=64, jobs=1)
+    assert not discard_outdated(tmp_path, "classic")
+    assert discard_outdated(tmp_path, "varied")
+    assert not any(tmp_path.iterdir())
 
 
 def test_each_fracture_has_a_row_with_its_stratum_next_to_the_tables(cohort):
