@@ -82,7 +82,7 @@ def main() -> None:
     """Print the table in Markdown."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("mask", type=Path)
-    parser.add_argument("--people", type=int, default=24)
+    parser.add_argument("--people", type=int, default=16)
     parser.add_argument("--seed", type=int, default=7)
     options = parser.parse_args()
     real = read_mask(options.mask)
