@@ -1,22 +1,24 @@
-"""The process that decodes what a user names: series and masks."""
+"""The process that decodes what a user names: series, slices and masks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from core.prepared.sandboxed_masks import write_mask
-from core.prepared.sandboxed_series import fill_store
+from core.prepared.sandboxed_series import fill_store, write_slice
 from core.system.process_limits import Limits
-from core.system.sandbox import ConfinedWorkers
+from core.system.sandbox import ConfinedWorkers, Task
 from core.types import Progress
+
+_TASKS: Final[dict[str, Task]] = {"series": fill_store, "slice": write_slice, "mask": write_mask}
 
 
 def confined_reader(limits: Limits, lanes: int = 1) -> ConfinedWorkers:
-    """Give workers for `read_confined` and `read_mask_confined`; each starts with its first call.
+    """Give workers for the functions named `…_confined`; each starts with its first call.
 
     Args:
-        limits: Limits for reading one series or mask.
+        limits: Limits for reading one of them.
         lanes: Number of calls at the same time.
     """
     return ConfinedWorkers(read_file, limits, lanes)
@@ -24,4 +26,4 @@ def confined_reader(limits: Limits, lanes: int = 1) -> ConfinedWorkers:
 
 def read_file(request: Mapping[str, Any], progress: Progress) -> None:
     """Do what a request asks for: the task of the workers."""
-    (fill_store if request["what"] == "series" else write_mask)(request, progress)
+    _TASKS[request["what"]](request, progress)

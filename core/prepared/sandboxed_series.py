@@ -6,10 +6,15 @@ nothing but a file of plain numbers comes back.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from core.dicom.series import read_one_slice
 from core.prepared.volumes import load_viewer_volume, stored_viewer_volume
 from core.system.sandbox import ConfinedWorkers
 from core.types import CTVolume, Progress, Store, StudyRecord
@@ -48,3 +53,32 @@ def fill_store(request: Mapping[str, Any], progress: Progress) -> None:
     # Reported at once, so that the caller can cancel before the first slice.
     progress(0, 0)
     load_viewer_volume(record, store=store, progress=progress)
+
+
+def read_slice_confined(folder: Path, index: int, worker: ConfinedWorkers) -> NDArray[np.int16]:
+    """Read the pixels of one slice as `read_one_slice` does, without decoding them in this process.
+
+    Args:
+        folder: Holds the series.
+        index: Slice index, 0 the most cranial.
+        worker: From `confined_reader`.
+
+    Returns:
+        int16 HU (y, x).
+
+    Raises:
+        DicomSeriesError: The folder does not hold a readable CT series with this slice.
+        WorkerError: Reading it took too much memory or time, or broke the process.
+    """
+    with tempfile.TemporaryDirectory() as place:
+        out = Path(place) / "slice.npy"
+        request = {"what": "slice", "folder": str(folder), "index": index, "out": str(out)}
+        worker.call(request)
+        return np.load(out, allow_pickle=False)
+
+
+def write_slice(request: Mapping[str, Any], progress: Progress) -> None:
+    """Read slice `index` of the series in `folder` and write it to `out`: what the worker does."""
+    del progress
+    volume, index = read_one_slice(Path(request["folder"]), lambda _: request["index"])
+    np.save(request["out"], volume.hu[index], allow_pickle=False)

@@ -20,6 +20,8 @@ from dashboard.shell.upload_route import UPLOADS
 
 BURST_SECONDS: Final = 4
 """A viewer that fetches a whole study comes ahead of its average."""
+COMPUTED: Final = ("pixels", "scenes", "pictures", "counts")
+"""Routes whose answers are computed, which have a rate."""
 PAGE_AGAIN_S: Final = 15
 """After this a page that found no place asks again by itself."""
 _SOCKETS: Final = {
@@ -98,7 +100,7 @@ class TrafficLimits:
         full = self._sockets.refusal(address)
         if full is not None and _is_page(scope):
             return _page(full)
-        if _is_below(scope["path"], ("pixels", "scenes")):
+        if _is_below(scope["path"], COMPUTED):
             wait_s = self._pixels.wait_s(address)
             if wait_s:
                 return _answer(429, _TOO_FAST, wait_s)

@@ -5,7 +5,7 @@ An upload that takes long thus holds up other uploads at most, and no folder of 
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +16,10 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from core.config import Settings
+from core.dicom.series_grid import series_grid
 from core.prepared.sandboxed_masks import read_mask_confined
 from core.prepared.sandboxed_reader import confined_reader
-from core.prepared.sandboxed_series import read_confined
+from core.prepared.sandboxed_series import read_confined, read_slice_confined
 from core.prepared.volumes import find_viewer_volume
 from core.system.atomic_files import hidden_folder
 from core.system.process_limits import Limits
@@ -90,6 +91,31 @@ def passing_volume(folder: Path) -> Generator[CTVolume]:
     with hidden_folder(current.store.folder / _PASSING, folder.name) as place:
         store = replace(current.store, folder=place)
         yield read_confined(record.folder, _workers_of("folder", current), store=store)
+
+
+def read_slice(folder: Path, choose: Callable[[CTVolume], int]) -> tuple[CTVolume, int]:
+    """Read the headers of a series of the server, and the pixels of one slice in another process.
+
+    Args:
+        folder: Holds the series.
+        choose: Returns the index of the slice, from the series without pixels.
+
+    Returns:
+        The series, int16 HU (z, y, x) with 0 outside the slice, and the index of the slice.
+
+    Raises:
+        DicomSeriesError: The folder does not hold a readable CT series with this slice.
+        WorkerError: Reading it took too much memory or time, or broke the process.
+    """
+    grid = series_grid(folder)
+    index = choose(grid)
+    workers = _workers_of("folder", settings())
+    pixels = read_slice_confined(folder.absolute(), index, workers)
+    # Untouched pages of zeros take no memory.
+    hu = np.zeros(grid.hu.shape, np.int16)
+    hu[index] = pixels
+    hu.flags.writeable = False
+    return replace(grid, hu=hu), index
 
 
 def read_mask(path: Path, volume: CTVolume, *, on_bone: bool = True) -> NDArray[np.uint8]:

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from core.cache.keys import fingerprint_folder
 from core.constants import DISPLAY_WINDOWS
 from core.dataset.true_boxes import boxes_on_volume
-from core.dicom.series import read_one_slice
 from core.errors import DataRootError
 from core.inference.boxes.tracks import FusionSettings, detect
 from core.prepared.series_digests import series_digest
@@ -29,6 +28,7 @@ from core.visualization.colors import PREDICTED_BOX_COLOR, TRUE_BOX_COLOR
 from dashboard.session.access import check_allowed
 from dashboard.session.settings import settings
 from dashboard.studies.cohort import files_signature
+from dashboard.studies.confined import read_slice
 from dashboard.studies.localizer import default_threshold, localizers
 from dashboard.studies.open_study import OpenStudy
 from dashboard.studies.raw_boxes import BOXES_FOLDER, find_raw
@@ -94,7 +94,7 @@ def make_picture(wanted: WantedPicture) -> Path:
     file = folder / f"{_digest(record, wanted)}.png"
     if file.is_file():
         return file
-    volume, index = read_one_slice(record.folder, lambda volume: _index(volume, record, wanted))
+    volume, index = read_slice(record.folder, lambda volume: _index(volume, record, wanted))
     true = [box.xyxy for box in boxes_on_volume(record.boxes, volume) if box.slice_index == index]
     predicted = _predicted(volume, record, index) if wanted.predicted else []
     done, encoded = cv2.imencode(".png", draw_slice(volume, index, true, predicted))

@@ -108,7 +108,7 @@ def test_open_pages_are_counted_and_a_further_one_is_a_page_that_says_so():
     asyncio.run(check())
 
 
-@pytest.mark.parametrize("path", ["/pixels/n/slice/1", "/scenes/n/parts"])
+@pytest.mark.parametrize("path", ["/pixels/n/slice/1", "/scenes/n/parts", "/pictures/n"])
 def test_pixels_have_a_rate_per_address(path):
     async def check():
         server = Server()

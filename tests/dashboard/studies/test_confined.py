@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from core.dataset.masks import BONE_HU
-from core.dicom.series import read_series
+from core.dicom.series import read_one_slice, read_series
 from core.errors import CSpineError, WorkerError
 from core.models.pairs import BundlePair
 from core.types import StudyRecord
@@ -112,6 +112,18 @@ def test_masks_and_surfaces_are_read_elsewhere(at_work, apart):
     sources = scene_sources(study.volume, study.fingerprint, record, None)
     job = surfaces_job(sources, settings().rsna_cache, None)
     assert job.future.exception(timeout=120) is None
+
+
+def test_one_slice_is_read_elsewhere_as_it_would_be_here(at_work, apart, monkeypatch):
+    write_ct_series(apart / "s", made_hu())
+    here, _ = read_one_slice(apart / "s", lambda volume: volume.n_slices - 2)
+    monkeypatch.setattr("core.prepared.sandboxed_series.read_one_slice", None)
+    there, index = confined.read_slice(apart / "s", lambda volume: volume.n_slices - 2)
+    assert index == 3
+    np.testing.assert_array_equal(there.hu, here.hu)
+    np.testing.assert_array_equal(there.affine, here.affine)
+    with pytest.raises(CSpineError, match="slice 9 was asked for"):
+        confined.read_slice(apart / "s", lambda _: 9)
 
 
 def test_a_folder_waits_for_no_upload(at_work, apart, monkeypatch):

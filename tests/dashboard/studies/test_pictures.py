@@ -68,7 +68,7 @@ def test_a_picture_of_the_data_set_is_made_once(at_work, monkeypatch, tmp_path):
     middle = (rows.min() + rows.max()) / 2, (columns.min() + columns.max()) / 2
     assert middle == (pytest.approx(SIDE / 2, abs=3), pytest.approx(SIDE / 2, abs=3))
     assert np.ptp(rows) / np.ptp(columns) == pytest.approx(28 / 20, abs=0.1)
-    monkeypatch.setattr(pictures, "read_one_slice", None)
+    monkeypatch.setattr(pictures, "read_slice", None)
     assert make_picture(wanted) == file
     with pytest.raises(TypeError):
         make_picture(WantedPicture(FRACTURED, 5, predicted=False))
