@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -14,6 +17,12 @@ LIMITS = Settings(
     max_sessions=3, max_sessions_per_address=2, max_requests=4, max_requests_per_address=2,
     pixel_rate=1,
 )  # fmt: skip
+
+
+def completed(check: Coroutine[Any, Any, None]) -> None:
+    """Run a check in a thread: Playwright's loop may run in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, check).result()
 
 
 class Server:
@@ -81,7 +90,7 @@ def test_requests_are_counted_per_address_and_in_all():
         await asyncio.sleep(0.01)
         assert await server.status(forwarded="203.0.113.1") == 200
 
-    asyncio.run(check())
+    completed(check())
 
 
 def test_open_pages_are_counted_and_a_further_one_is_a_page_that_says_so():
@@ -105,7 +114,7 @@ def test_open_pages_are_counted_and_a_further_one_is_a_page_that_says_so():
         await asyncio.sleep(0.01)
         assert await server.status("/diagnosis", forwarded="203.0.113.1", **page) == 200
 
-    asyncio.run(check())
+    completed(check())
 
 
 @pytest.mark.parametrize("path", ["/pixels/n/slice/1", "/scenes/n/parts", "/pictures/n"])
@@ -119,7 +128,7 @@ def test_pixels_have_a_rate_per_address(path):
         assert await server.status(path, forwarded="203.0.113.2") == 200
         assert await server.status("/static/a.js", forwarded="203.0.113.1") == 200
 
-    asyncio.run(check())
+    completed(check())
 
 
 def test_only_a_proxy_of_ones_own_may_name_the_address():
@@ -134,7 +143,7 @@ def test_only_a_proxy_of_ones_own_may_name_the_address():
         assert await server.status(forwarded="203.0.113.9, 203.0.113.7") is None
         assert await server.status(forwarded="203.0.113.10, 203.0.113.7") == 429
 
-    asyncio.run(check())
+    completed(check())
 
 
 def test_a_request_that_fails_gives_its_place_back():
@@ -148,4 +157,4 @@ def test_a_request_that_fails_gives_its_place_back():
             with pytest.raises(RuntimeError):
                 await app(scope, None, None)
 
-    asyncio.run(check())
+    completed(check())
