@@ -77,7 +77,7 @@ def drawn(page, kind="axial"):
 
 def inner(picture):
     """Away from the writing at the edges and corners, and from the scale bar."""
-    return picture[8:54, 14:50]
+    return picture[10:52, 14:50]
 
 
 def expect_drawn(page, expected):

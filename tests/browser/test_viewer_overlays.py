@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
+from core.visualization.colors import HEAT_STOPS
 from dashboard.widgets.slice_viewer.overlays import PREDICTED_BOX_COLOR, TRUE_BOX_COLOR
 from tests.browser.server import serve
 from tests.browser.waiting import FIRST_TIME_MS, settle
@@ -14,7 +15,7 @@ from tests.dashboard.workplace import made_neck
 
 pytestmark = pytest.mark.browser
 
-HOTTEST = "#FCFFA4"
+HOTTEST = HEAT_STOPS[-1]
 INNER = """
 import numpy as np
 import streamlit as st
