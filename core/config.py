@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal
 
 import yaml
 from pydantic import (
@@ -20,61 +19,20 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from core.constants import NETWORK_WINDOWS
+from core.constants import (
+    NETWORK_WINDOWS,
+    TASK_FACTS,
+    BackboneName,
+    ChannelMode,
+    FractureTarget,
+    TaskFacts,
+    TaskName,
+)
 from core.errors import ConfigError
 from core.types import HuWindow, NoiseMethod, NoiseReduction, Store
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 _GIB = 1 << 30
-BackboneName = Literal[
-    "alexnet", "vgg16_bn", "resnet50", "resnext50_32x4d", "googlenet", "inception_v3",
-    "densenet121", "efficientnet_v2_s", "mobilenet_v3_large", "convnext_small", "mnasnet1_3",
-    "shufflenet_v2_x2_0", "swin_s", "regnet_y_8gf",
-]  # fmt: skip
-FractureTarget = Literal["vertebra", "line"]
-"""Definition of y_ij: fractured vertebra j is in view on slice i, or a box marks its line there."""
-ChannelMode = Literal["grey", "windows", "neighbours"]
-"""The three input channels: one grey slice repeated, three HU windows, or slices i-1, i, i+1."""
-
-TaskName = Literal["vertebra", "fracture", "localization"]
-
-
-@dataclass(frozen=True, slots=True)
-class TaskFacts:
-    """Purpose of the networks of a task and the options of its runs.
-
-    Attributes:
-        title: Name of the task for display.
-        gives: Kind of output.
-        types: Available types of the method.
-        max_lr: Default peak learning rate.
-        backbones: Available backbones.
-        channels: Available channel modes.
-    """
-
-    title: str
-    gives: Literal["presence", "fractures", "boxes"]
-    types: tuple[int, ...]
-    max_lr: float
-    backbones: tuple[BackboneName, ...] = get_args(BackboneName)
-    channels: tuple[ChannelMode, ...] = get_args(ChannelMode)
-
-    def title_of(self, type: int) -> str:
-        """The title, with the type if the task has several."""
-        return self.title if len(self.types) == 1 else f"{self.title}, Type {type}"
-
-
-TASK_FACTS: Final[dict[TaskName, TaskFacts]] = {
-    "vertebra": TaskFacts("Vertebra detection", "presence", (1, 2), 1e-3),
-    "fracture": TaskFacts("Fracture detection", "fractures", (1, 2, 3), 1e-4),
-    "localization": TaskFacts(
-        "Fracture localisation by boxes", "boxes", (1,), 1e-3,
-        backbones=("mobilenet_v3_large", "resnet50"), channels=("grey", "neighbours"),
-    ),
-}  # fmt: skip
-"""Facts by task; `core.training.trainer` defines how each is trained."""
-
-
 _PREPARATION: Final = "preparation"
 
 
@@ -261,9 +219,12 @@ class RunConfig(PreparedConfig):
     loss. `vertebra_bundle` predicts v_ij for studies without a mask. `fold` is held out; "all"
     trains each in turn, None trains on every study. `gradient_clip` limits the norm of the
     gradient; 0 means no limit. `checkpoint_every_s` is the longest training time that is lost when
-    the process is killed. A localiser is trained on boxed slices with `negatives` slices without a
-    fracture for each, and fits `anchors_per_level` anchors to its boxes. The `augment_*` limit how
-    far a slice is changed if `augment` is set, as in
+    the process is killed. `loader_workers` and `precision` are chosen for the machine unless set.
+    A batch passes through the network in `accumulate` parts. `backbone_lr_share` scales the
+    backbone's learning rate, `ema_decay` is that of a moving average of the weights (0: none), and
+    `keep_epoch` names the epoch whose weights the bundle holds. A localiser is trained on boxed
+    slices with `negatives` slices without a fracture for each, and fits `anchors_per_level` anchors
+    to its boxes. The `augment_*` limit how far a slice is changed if `augment` is set, as in
     `core.preprocessing.augmentation.AugmentationRanges`.
     """
 
@@ -288,7 +249,10 @@ class RunConfig(PreparedConfig):
     slices_per_study: int = Field(default=0, ge=0)
     epochs: int = Field(default=1, ge=1, le=1_000_000)
     batch_size: int = Field(default=32, ge=1, le=65_536)
+    accumulate: int = Field(default=1, ge=1, le=65_536)
+    optimizer: Literal["adam", "adamw"] = "adam"
     max_lr: float | None = Field(default=None, gt=0, le=1e3)
+    backbone_lr_share: float = Field(default=1.0, gt=0, le=100)
     pct_start: float = Field(default=0.3, gt=0, lt=1)
     weight_decay: float = Field(default=0.0, ge=0, le=1e3)
     alpha: float = Field(default=2.0, gt=0, le=1e6)
@@ -299,15 +263,21 @@ class RunConfig(PreparedConfig):
     anchors_per_level: int = Field(default=3, ge=1, le=9)
     gradient_clip: float = Field(default=1.0, ge=0)
     deterministic: bool = True
-    loader_workers: int = Field(default=0, ge=0)
+    loader_workers: int | None = Field(default=None, ge=0, le=1024)
+    augment_on: Literal["auto", "loader", "device"] = "auto"
     checkpoint_every_s: float = Field(default=60.0, ge=0)
+    ema_decay: float = Field(default=0.0, ge=0, lt=1)
+    keep_epoch: Literal["best", "last"] = "best"
     early_stopping: bool = False
+    early_stopping_loss: Literal["training", "validation"] = "training"
     early_stopping_delta: float = Field(default=0.01, ge=0)
     early_stopping_patience: int = Field(default=5, ge=1)
     early_stopping_every: int = Field(default=500, ge=1)
     folds: int = Field(default=5, ge=2)
     fold: Annotated[int, Field(ge=0)] | Literal["all"] | None = 0
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    sync_batch_norm: bool = True
+    compile_network: bool = False
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     seed: int = Field(default=0, ge=0, lt=1 << 32)
 
@@ -327,6 +297,17 @@ class RunConfig(PreparedConfig):
         if isinstance(self.fold, int) and self.fold >= self.folds:
             raise ValueError(
                 f"fold must be below folds ({self.folds}); set it to 0..{self.folds - 1}"
+            )
+        if self.accumulate > self.batch_size:
+            raise ValueError(
+                f"accumulate splits a batch into parts of one slice or more; set it to "
+                f"{self.batch_size} (batch_size) or less"
+            )
+        watches_fold = self.early_stopping and self.early_stopping_loss == "validation"
+        if watches_fold and self.fold is None:
+            raise ValueError(
+                "early_stopping_loss: validation needs a held-out fold; set fold, or "
+                "early_stopping_loss: training"
             )
         return self
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
 
 VERTEBRAE: Final[tuple[str, ...]] = ("C1", "C2", "C3", "C4", "C5", "C6", "C7")
 N_VERTEBRAE: Final = len(VERTEBRAE)
@@ -54,3 +55,51 @@ SYNTHETIC_WARNING: Final = (
 NOT_FOR_CLINICAL_USE: Final = (
     "For research and teaching only. Not a medical device; not for clinical use."
 )
+
+BackboneName = Literal[
+    "alexnet", "vgg16_bn", "resnet50", "resnext50_32x4d", "googlenet", "inception_v3",
+    "densenet121", "efficientnet_v2_s", "mobilenet_v3_large", "convnext_small", "mnasnet1_3",
+    "shufflenet_v2_x2_0", "swin_s", "regnet_y_8gf",
+]  # fmt: skip
+FractureTarget = Literal["vertebra", "line"]
+"""Definition of y_ij: fractured vertebra j is in view on slice i, or a box marks its line there."""
+ChannelMode = Literal["grey", "windows", "neighbours"]
+"""The three input channels: one grey slice repeated, three HU windows, or slices i-1, i, i+1."""
+
+TaskName = Literal["vertebra", "fracture", "localization"]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFacts:
+    """Purpose of the networks of a task and the options of its runs.
+
+    Attributes:
+        title: Name of the task for display.
+        gives: Kind of output.
+        types: Available types of the method.
+        max_lr: Default peak learning rate.
+        backbones: Available backbones.
+        channels: Available channel modes.
+    """
+
+    title: str
+    gives: Literal["presence", "fractures", "boxes"]
+    types: tuple[int, ...]
+    max_lr: float
+    backbones: tuple[BackboneName, ...] = get_args(BackboneName)
+    channels: tuple[ChannelMode, ...] = get_args(ChannelMode)
+
+    def title_of(self, type: int) -> str:
+        """The title, with the type if the task has several."""
+        return self.title if len(self.types) == 1 else f"{self.title}, Type {type}"
+
+
+TASK_FACTS: Final[dict[TaskName, TaskFacts]] = {
+    "vertebra": TaskFacts("Vertebra detection", "presence", (1, 2), 1e-3),
+    "fracture": TaskFacts("Fracture detection", "fractures", (1, 2, 3), 1e-4),
+    "localization": TaskFacts(
+        "Fracture localisation by boxes", "boxes", (1,), 1e-3,
+        backbones=("mobilenet_v3_large", "resnet50"), channels=("grey", "neighbours"),
+    ),
+}  # fmt: skip
+"""Facts by task; `core.training.trainer` defines how each is trained."""

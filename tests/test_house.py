@@ -25,6 +25,7 @@ MAY_IMPORT_TORCH = (
     "core/experiments/subsampled_predictions.py",
     "core/prepared/slice_dataset.py",
     "core/prepared/box_dataset.py",
+    "core/prepared/deferred_augmentation.py",
 )
 NOT_IMPORTED = {
     "authlib": "Streamlit's login imports it",

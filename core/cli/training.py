@@ -57,7 +57,7 @@ def pace(
     keep_pace(Settings().cspine_var, measured)
     typer.echo(
         f"{measured.backbone} at {measured.size} px: {measured.images_per_second:.1f} images "
-        "per second"
+        f"per second, {measured.loader_share:.0%} of the time waiting for the loader"
     )
 
 

@@ -71,6 +71,7 @@ def write_measures(bundle: BundleInfo, slice_model: BundleInfo) -> BundleInfo:
     content: dict[str, Any] = {
         "synthetic": True,
         "warning": SYNTHETIC_WARNING,
+        "epoch": bundle.config.trained_on.get("epoch"),
         "cohort": {"train": BOXES.made_from(), HELD_OUT.name: HELD_OUT.made_from()},
         "measured_on": {
             "studies": len(cohort.raw),

@@ -234,6 +234,7 @@ def _write_scores(
         "synthetic": True,
         "cohort": {cohort.name: cohort.made_from() for cohort in (TRAIN, FOLDS, HELD_OUT)},
         "partner": partner.config.name,
+        "epoch": bundle.config.trained_on.get("epoch"),
         "headline": {
             "name": "slice fracture AUC" if level_name == "slice" else "vertebra presence AUC",
             "value": level.metrics.auc,

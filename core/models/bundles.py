@@ -11,15 +11,8 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from core.config import (
-    TASK_FACTS,
-    BackboneName,
-    PreparedConfig,
-    SlicePreparation,
-    TaskFacts,
-    TaskName,
-    first_fault,
-)
+from core.config import PreparedConfig, SlicePreparation, first_fault
+from core.constants import TASK_FACTS, BackboneName, TaskFacts, TaskName
 from core.errors import BundleError
 from core.models.abstention import (
     Abstention,

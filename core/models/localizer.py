@@ -94,13 +94,27 @@ class PyramidBackbone(nn.Module):
             if isinstance(layer, nn.BatchNorm2d):
                 layer.momentum = BATCH_NORM_MOMENTUM
         self.fpn = FeaturePyramidNetwork(list(spec.channels), spec.width)
+        # A map without anchors is never used: the block that makes it would get no gradient, and
+        # processes that train together would wait for one.
+        for unused in range(spec.levels, len(spec.taps)):
+            self.fpn.layer_blocks[unused] = nn.Identity()
+        self.register_load_state_dict_pre_hook(_without_unused_blocks)
         self.out_channels = spec.width
-        self._levels = spec.levels
+        self.levels = spec.levels
 
     def forward(self, images: Tensor) -> OrderedDict[str, Tensor]:
         """Turn normalised images (n, 3, s, s) into maps (n, width, s/4, s/4), finest first."""
-        maps = list(self.fpn(self.body(images)).values())[: self._levels]
+        maps = list(self.fpn(self.body(images)).values())[: self.levels]
         return OrderedDict((str(level), map_) for level, map_ in enumerate(maps))
+
+
+def _without_unused_blocks(
+    pyramid: PyramidBackbone, state: dict[str, Any], prefix: str, *_: object
+) -> None:
+    """Drop the weights of output blocks without a map, which older bundles and checkpoints hold."""
+    for level in range(pyramid.levels, len(pyramid.fpn.layer_blocks)):
+        for name in [n for n in state if n.startswith(f"{prefix}fpn.layer_blocks.{level}.")]:
+            del state[name]
 
 
 class FittedAnchors(AnchorGenerator):

@@ -25,9 +25,14 @@ class TensorBatch:
         """Number of slices."""
         return len(self.index)
 
-    def to(self, device: str | torch.device) -> Self:
-        """The same on another device."""
-        return self._each(lambda tensor: tensor.to(device))
+    def to(self, device: str | torch.device, *, non_blocking: bool = False) -> Self:
+        """The same on another device.
+
+        Args:
+            device: The device.
+            non_blocking: Go on while the copy is made; only from page-locked memory to a GPU.
+        """
+        return self._each(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> Self:
         """The same in page-locked memory, from which a GPU can copy beside its work."""

@@ -14,7 +14,9 @@ from torch import Tensor
 
 from core.prepared.batch import TensorBatch
 from core.prepared.box_slices import BoxSlices
+from core.prepared.deferred_augmentation import deferred
 from core.preprocessing.augmentation import (
+    Augmentation,
     AugmentationRanges,
     apply_augmentation,
     draw_augmentation,
@@ -123,26 +125,38 @@ class BoxDataset:
         return np.sort(self.training_order(seed=seed, negatives=negatives))
 
     def batch(
-        self, rows: NDArray[np.int64], augment_seed: tuple[int, ...] | None = None
+        self,
+        rows: NDArray[np.int64],
+        augment_seed: tuple[int, ...] | None = None,
+        *,
+        defer: bool = False,
     ) -> BoxBatch:
         """Collect some slices; with a seed each is changed by a draw of its own.
 
         What a slice is changed by depends on the seed and its index alone.
+
+        Args:
+            rows: int64 (n,), indices into the data set.
+            augment_seed: Of the changes; None for none.
+            defer: Leave the changes of the images to the move to another device.
         """
         images: list[NDArray[np.uint8]] = []
         boxes: list[Tensor] = []
+        changes: list[Augmentation] = []
         for row in rows.tolist():
             image, found = self._slice(row)
             if augment_seed is not None:
                 rng = np.random.default_rng((*augment_seed, row))
                 change = draw_augmentation(rng, RANGES)
-                image = apply_augmentation(image, change)
+                changes.append(change)
+                image = image if defer else apply_augmentation(image, change)
                 found = move_boxes(found, change, image.shape[-2:])
             boxes.append(_kept(found, image.shape[-1]))
             images.append(image)
-        return BoxBatch(
+        batch = BoxBatch(
             torch.from_numpy(np.stack(images)), tuple(boxes), torch.from_numpy(rows.copy())
         )
+        return deferred(batch, changes) if defer and changes else batch
 
     def _slice(self, row: int) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
         study, index = self.studies[self._study_of[row]], int(self._slice_of[row])
@@ -159,15 +173,17 @@ class AugmentedBoxes:
     Attributes:
         dataset: The slices.
         seed: Of the changes; None leaves the slices as they are.
+        deferred: Leave the changes of the images to the move to another device.
     """
 
     dataset: BoxDataset
     seed: tuple[int, ...] | None = None
+    deferred: bool = False
 
     def batch(self, rows: NDArray[np.int64], change: None = None) -> BoxBatch:
         """Collect some slices."""
         del change
-        return self.dataset.batch(rows, self.seed)
+        return self.dataset.batch(rows, self.seed, defer=self.deferred)
 
 
 def _boxed(study: BoxSlices) -> NDArray[np.bool_]:

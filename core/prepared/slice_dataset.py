@@ -11,8 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core.config import ChannelMode, FractureTarget
-from core.constants import N_VERTEBRAE
+from core.constants import N_VERTEBRAE, ChannelMode, FractureTarget
 from core.prepared.batch import TensorBatch
 from core.prepared.slices import StudySlices
 from core.preprocessing.metadata import N_METADATA, slice_metadata

@@ -15,7 +15,8 @@ from core.cache.keys import (
     entry_key,
     named_folder_digest,
 )
-from core.config import ChannelMode, SlicePreparation
+from core.config import SlicePreparation
+from core.constants import ChannelMode
 from core.dataset.masks import load_vertebra_mask, presence_from_mask
 from core.dataset.slice_table import volume_file_numbers
 from core.dataset.true_boxes import place_boxes

@@ -138,7 +138,7 @@ def apply_augmentation(image: NDArray[np.uint8], augmentation: Augmentation) -> 
         return _regraded(_moved(image, augmentation), augmentation)
     moved = np.stack([_moved(channel, augmentation) for channel in image])
     if augmentation.hue_deg != 0.0 or augmentation.saturation != 1.0:
-        turned = cv2.transform(moved.transpose(1, 2, 0), _color_matrix(augmentation))
+        turned = cv2.transform(moved.transpose(1, 2, 0), color_matrix(augmentation))
         moved = np.ascontiguousarray(turned.transpose(2, 0, 1), dtype=np.uint8)
     rows = moved.reshape(-1, moved.shape[-1])
     return _regraded(rows, augmentation).reshape(moved.shape)
@@ -199,7 +199,7 @@ def pixel_matrix(augmentation: Augmentation, width: int, height: int) -> NDArray
     return np.asarray(matrix, dtype=np.float64)
 
 
-def _color_matrix(augmentation: Augmentation) -> NDArray[np.float32]:
+def color_matrix(augmentation: Augmentation) -> NDArray[np.float32]:
     """Turn about the grey axis and stretch away from it, float32 (3, 3).
 
     Saturation times the rotation about (1, 1, 1) (Rodrigues' formula), and the grey part kept
@@ -215,10 +215,10 @@ def _color_matrix(augmentation: Augmentation) -> NDArray[np.float32]:
 
 def _regraded(image: NDArray[np.uint8], augmentation: Augmentation) -> NDArray[np.uint8]:
     """Change brightness and contrast, uint8 (h, w)."""
-    return cv2.LUT(image, _grey_table(augmentation)).astype(np.uint8, copy=False)
+    return cv2.LUT(image, grey_table(augmentation)).astype(np.uint8, copy=False)
 
 
-def _grey_table(augmentation: Augmentation) -> NDArray[np.uint8]:
+def grey_table(augmentation: Augmentation) -> NDArray[np.uint8]:
     """New grey level of each old one, uint8 (256,)."""
     levels = np.arange(256, dtype=np.float64)
     changed = (levels - 127.5) * augmentation.contrast + 127.5 + 255.0 * augmentation.brightness

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.config import ChannelMode, SlicePreparation
-from core.constants import NETWORK_WINDOWS
+from core.config import SlicePreparation
+from core.constants import NETWORK_WINDOWS, ChannelMode
 from core.preprocessing.augmentation import Augmentation, apply_augmentation
 from core.preprocessing.box_geometry import boxes_to_square
 from core.preprocessing.geometry import center_crop, center_crop_xyxy, resize_slices

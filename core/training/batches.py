@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.prepared.batch import TensorBatch
+from core.prepared.deferred_augmentation import deferred
 from core.preprocessing.augmentation import (
     AugmentationRanges,
     apply_augmentations,
@@ -52,6 +53,7 @@ class Batches(Generic[BatchKind]):
         batch_size: Slices per batch, over all processes.
         augment_seed: Seed of the augmentations; None for none.
         augment_ranges: Ranges of the augmentations; None for the default ones.
+        augment_on_device: Leave the augmentation to the move to the network's device.
         drop_last: Leave out an incomplete last batch, unless it is the only one: batch norm
             cannot train on a single slice, and poorly on a few.
         workers: Threads that prepare batches in advance; 0 prepares each on request.
@@ -71,6 +73,7 @@ class Batches(Generic[BatchKind]):
     batch_size: int
     augment_seed: tuple[int, ...] | None = None
     augment_ranges: AugmentationRanges | None = None
+    augment_on_device: bool = False
     drop_last: bool = False
     workers: int = 0
     first: int = 0
@@ -135,11 +138,14 @@ class Batches(Generic[BatchKind]):
     def _make(self, number: int) -> BatchKind:
         rows = self.order[number * self.batch_size : (number + 1) * self.batch_size]
         rank, world = self.shard
-        change = None
+        change, draws = None, None
         if self.augment_seed is not None:
             # Drawn for the whole batch, so that a slice is augmented alike in every process.
             drawn = draws_of_batch(self.augment_seed, number, len(rows), self.augment_ranges)
             draws = drawn[rank::world]
-            change = partial(apply_augmentations, augmentations=draws)
+            if not self.augment_on_device:
+                change = partial(apply_augmentations, augmentations=draws)
         batch = self.dataset.batch(rows[rank::world], change)
+        if draws is not None and change is None:
+            batch = deferred(batch, draws)
         return batch.pin_memory() if self.pin_memory else batch

@@ -11,7 +11,7 @@ import torch
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
-from torch import nn
+from torch import Tensor, nn
 from torchvision.ops import box_iou
 
 from core.models.localizer import RawBoxes
@@ -41,6 +41,11 @@ class BoxMeasures(Measures):
     boxed_slices: int
 
     @property
+    def deficit(self) -> float:
+        """What the mean IoU lacks of 1: in eval mode, Faster R-CNN gives boxes and no loss."""
+        return 1.0 - self.mean_iou
+
+    @property
     def curves(self) -> dict[str, float | None]:
         """AUC and mean IoU."""
         return {"auc": self.auc, "mean_iou": self.mean_iou}
@@ -52,11 +57,12 @@ class BoxMeasures(Measures):
 
 def add_box_gradients(
     fabric: Fabric, model: nn.Module, batch: BoxBatch, parts: int
-) -> tuple[float, int]:
+) -> tuple[Tensor, int]:
     """As `engine.AddGradients`: the sum of Faster R-CNN's four losses.
 
-    Each part counts by its share of the slices. The losses are means over proposals, which are
-    drawn again for every part, so that parts only approximate the gradient of the batch.
+    Each part counts by its share of the slices, and each process alike. The losses are means over
+    proposals, which are drawn again for every part, so that parts only approximate the gradient of
+    the batch.
 
     Args:
         fabric: Device and precision.
@@ -71,14 +77,17 @@ def add_box_gradients(
         TrainingError: As for `in_parts`.
     """
 
-    def attempt(count: int) -> float:
-        value = 0.0
-        for rows in torch.arange(len(batch)).tensor_split(count):
+    def attempt(count: int) -> Tensor:
+        value = torch.zeros((), device=fabric.device)
+        for number, rows in enumerate(torch.arange(len(batch)).tensor_split(count), start=1):
             first, last = int(rows[0]), int(rows[-1]) + 1
-            losses = model(batch.images[first:last], batch.boxes[first:last])
-            loss = torch.stack(list(losses.values())).sum() * (len(rows) / len(batch))
-            fabric.backward(loss)
-            value += loss.item()
+            with fabric.no_backward_sync(model, enabled=number < count):
+                losses = model(batch.images[first:last], batch.boxes[first:last])
+                loss = torch.stack(list(losses.values())).sum() * (len(rows) / len(batch))
+                fabric.backward(loss)
+            value += loss.detach()
+        if fabric.world_size > 1:
+            value = cast(Tensor, fabric.all_reduce(value, reduce_op="mean"))
         return value
 
     return in_parts(fabric, model, len(batch), parts, attempt)
@@ -95,7 +104,7 @@ def measure_boxes(
 
     Args:
         fabric: Device and precision.
-        model: A localiser, set up by `fabric`.
+        model: A localiser itself, as for `measure_slices`.
         batches: With at least one boxed slice over all processes.
         on_batch: Called after each batch.
     """
@@ -104,7 +113,9 @@ def measure_boxes(
     for batch in batches:
         if not len(batch):
             continue
-        found = cast(list[RawBoxes], model(batch.to(fabric.device).images))
+        images = batch.images.to(fabric.device, non_blocking=True)
+        with fabric.autocast():
+            found = cast(list[RawBoxes], model(images))
         rows += [_measure(raw, boxes) for raw, boxes in zip(found, batch.boxes, strict=True)]
         on_batch()
     return _summary(np.array(gather_rows(fabric, rows), dtype=np.float64))
@@ -115,7 +126,7 @@ def _measure(raw: RawBoxes, truth: torch.Tensor) -> tuple[float, bool, float, bo
     score = float(raw.scores[0]) if len(raw.scores) else 0.0
     if not len(truth) or not len(raw.scores):
         return score, len(truth) > 0, 0.0, False
-    best = raw.xyxy[:1].cpu()
+    best = raw.xyxy[:1].float().cpu()
     middle = (best[:, :2] + best[:, 2:]) / 2
     inside = ((middle >= truth[:, :2]) & (middle <= truth[:, 2:])).all(dim=1).any()
     return score, True, float(box_iou(best, truth).max()), bool(inside)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
 from core.config import RunConfig, SlicePreparation
-from core.dataset.rsna import read_studies
 from core.errors import TrainingError
 from core.models.anchors import Anchors, fit_anchors
 from core.models.bundles import read_bundle
@@ -27,7 +26,7 @@ from core.training.cohort import TrainingCohort, prepare_studies, split_cohort
 from core.training.engine import AddGradients
 from core.training.runs import RunFolder
 from core.training.task import ORDER_STREAM, Measure, TrainingTask
-from core.types import Store
+from core.types import Store, StudyRecord
 
 FIELD_MM: Final = 88.0
 """Default side of the square: it contains every box of the synthetic cohort."""
@@ -56,14 +55,21 @@ class BoxTask(TrainingTask[BoxDataset, BoxBatch]):
         _log.info("Anchors (width, height) in pixels by level: %s.", self.anchors)
 
     @classmethod
-    def load(cls, config: RunConfig, store: Store, run: RunFolder, *, device: str) -> Self:
+    def load(
+        cls,
+        config: RunConfig,
+        records: Sequence[StudyRecord],
+        store: Store,
+        run: RunFolder,
+        *,
+        device: str,
+    ) -> Self:
         """As `TrainingTask.load`.
 
         A fractured study without boxes, as 726 of RSNA's 961, is left out without a warning: the
         location of its fracture is not annotated.
         """
         del device
-        records = read_studies(config.data_root)
         known = [r for r in records if r.boxes or r.patient_fractured is False]
         prepare = partial(load_box_slices, preparation=localizer_preparation(config), store=store)
         studies = prepare_studies(known, prepare, run)
@@ -84,6 +90,10 @@ class BoxTask(TrainingTask[BoxDataset, BoxBatch]):
             _log.info("%d tensors start from %s.", taken, config.init_from.name)
         return model
 
+    def compiled_part(self, network: nn.Module) -> nn.Module:
+        """Backbone and pyramid: the rest of Faster R-CNN has another shape for every batch."""
+        return cast(Localizer, network).detector.backbone
+
     def training_batches(self, epoch: int) -> Batches[BoxBatch]:
         """As `TrainingTask.training_batches`."""
         config, slices = self.config, self.cohort.training
@@ -91,7 +101,9 @@ class BoxTask(TrainingTask[BoxDataset, BoxBatch]):
             seed=(config.seed, epoch, ORDER_STREAM), negatives=config.negatives
         )
         augment = (config.seed, epoch, _AUGMENT_STREAM) if config.augment else None
-        return self._batches(AugmentedBoxes(slices, augment), order, drop_last=True)
+        return self._batches(
+            AugmentedBoxes(slices, augment, deferred=self.augments_on_device), order, drop_last=True
+        )
 
     def validation_batches(self, held_out: BoxDataset) -> Batches[BoxBatch]:
         """As `TrainingTask.validation_batches`."""
@@ -103,10 +115,7 @@ class BoxTask(TrainingTask[BoxDataset, BoxBatch]):
     def _batches(
         self, slices: AugmentedBoxes, order: NDArray[np.int64], *, drop_last: bool = False
     ) -> Batches[BoxBatch]:
-        return Batches(
-            slices, order, self.config.batch_size,
-            drop_last=drop_last, workers=self.config.loader_workers,
-        )  # fmt: skip
+        return Batches(slices, order, self.config.batch_size, drop_last=drop_last)
 
     @property
     def add_gradients(self) -> AddGradients[BoxBatch]:

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from core.models.bundles import UNSAVED_SHA256, BundleConfig, read_bundle
+from core.models.bundles import METRICS_FILE, UNSAVED_SHA256, BundleConfig, read_bundle
 from core.models.checkpoint import save_bundle
+from core.system.atomic_files import write_json
 from core.training.provenance import Provenance
 from core.training.state import TrainingState
 from core.training.task import TrainingTask
@@ -22,10 +23,17 @@ def write_bundle(
 ) -> None:
     """Write the model as a bundle with a description of how it was made.
 
+    The weights are those of the best epoch where one was kept, else the last ones; `metrics.json`
+    names the epoch with its measures on the held-out fold.
+
     Raises:
         StorageError: The folder cannot be written.
     """
-    config, cohort = task.config, task.cohort
+    config, cohort, network = task.config, task.cohort, state.scored
+    epoch, validation = state.epoch, state.validation
+    if state.best is not None:
+        epoch, validation = state.best.epoch, state.best.validation
+        network.load_state_dict(state.best.weights)
     study_ids = sorted(cohort.training.study_ids)
     trained_on: dict[str, Any] = {
         "synthetic": cohort.synthetic,
@@ -38,8 +46,9 @@ def write_bundle(
         "steps": state.step,
         "init_from": bundle_name(config.init_from),
         "run": config.model_dump(mode="json", exclude=_PLACES),
-        "validation": state.validation,
-        **task.finish(state.model),
+        "epoch": epoch,
+        "validation": validation,
+        **task.finish(network),
     }
     description = BundleConfig(
         task=config.task,
@@ -51,7 +60,9 @@ def write_bundle(
         trained_on=trained_on,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    save_bundle(folder, state.model, description)
+    save_bundle(folder, network, description)
+    if validation is not None:
+        write_json(folder / METRICS_FILE, {"epoch": epoch, "validation": validation})
 
 
 def bundle_name(bundle: Path | None) -> str | None:

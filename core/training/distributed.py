@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import torch
+from joblib import cpu_count
 from lightning_fabric import Fabric
-from torch import Tensor, distributed
+from torch import Tensor, distributed, nn
 
 from core.config import RunConfig
 from core.errors import DeviceError
+
+MAX_WORKERS: Final = 16
+"""Loader threads for one GPU: more than feed the fastest network, and copies share one memory."""
 
 Row = TypeVar("Row")
 
@@ -47,6 +51,53 @@ def processes_of_torchrun() -> Processes:
     )
 
 
+def chosen_precision(config: RunConfig) -> str:
+    """The config's precision; for "auto" the fastest that the device is built for.
+
+    A GPU with bfloat16 in hardware (NVIDIA from 2020 on) needs no scaling of the loss; an older one
+    takes float16. Elsewhere only float32 gives the same result on every machine.
+    """
+    if config.precision != "auto":
+        return config.precision
+    if config.device not in ("auto", "cuda") or not torch.cuda.is_available():
+        return "32-true"
+    has_bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    return "bf16-mixed" if has_bfloat16 else "16-mixed"
+
+
+def chosen_workers(config: RunConfig, processes: Processes, device: torch.device) -> int:
+    """The config's loader threads; if it leaves them open, as many as the machine can feed.
+
+    A GPU waits for nothing else, so that every core of its process but one prepares batches. On the
+    CPU the network takes the cores itself, and one thread suffices to stay ahead of it.
+    """
+    if config.loader_workers is not None:
+        return config.loader_workers
+    cores = cpu_count() // processes.per_node
+    if device.type == "cpu":
+        return min(cores - 1, 1) if cores else 0
+    return max(min(cores - 1, MAX_WORKERS), 1)
+
+
+def with_synced_norms(
+    network: nn.Module, config: RunConfig, processes: Processes, device: torch.device
+) -> nn.Module:
+    """Have batch norm take its statistics from the slices of all processes, on GPUs only.
+
+    torch has no such layer for the CPU.
+    """
+    if processes.world == 1 or device.type != "cuda" or not config.sync_batch_norm:
+        return network
+    return cast(nn.Module, nn.SyncBatchNorm.convert_sync_batchnorm(network))
+
+
+def share_buffers(fabric: Fabric, network: nn.Module) -> None:
+    """Give all processes rank 0's batch norm statistics, so that they measure one network."""
+    if fabric.world_size > 1:
+        for buffer in network.buffers():
+            distributed.broadcast(buffer, src=0)
+
+
 def start_fabric(config: RunConfig, processes: Processes) -> Fabric:
     """Set up seeds, determinism, precision and devices.
 
@@ -64,7 +115,7 @@ def start_fabric(config: RunConfig, processes: Processes) -> Fabric:
         devices=processes.per_node,
         num_nodes=processes.world // processes.per_node,
         strategy="ddp" if processes.world > 1 else "auto",
-        precision=config.precision,
+        precision=cast(Any, chosen_precision(config)),
     )
     fabric.launch()
     torch.manual_seed(config.seed)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
+import torch
 from lightning_fabric import Fabric
-from torch import nn
+from torch import Tensor, nn
 
 from core.errors import TrainingError
 from core.training.batches import Batches, BatchKind
@@ -18,30 +19,38 @@ from core.training.state import TrainingState
 GRADIENT_NORM_LIMIT: Final = 1.0
 """Default limit of the gradient's norm over all weights."""
 
-AddGradients = Callable[[Fabric, nn.Module, BatchKind, int], tuple[float, int]]
+AddGradients = Callable[[Fabric, nn.Module, BatchKind, int], tuple[Tensor, int]]
 """Adds a batch's gradient to the weights', in the given number of parts or in more if memory is too
-small; returns the loss of the batch and the number of parts used."""
+small; returns the loss over all processes' slices, on the device, and the number of parts used."""
 
 
 @dataclass(frozen=True, slots=True)
 class StepReport:
-    """One training step.
+    """The training steps since the last report.
 
     Attributes:
         step: Batches trained so far in the run.
-        batch: Number of the batch within its epoch, from 1.
-        loss: Loss of this batch.
-        learning_rate: Learning rate of this step.
+        batch: Number of the last batch within its epoch, from 1.
+        losses: Losses of the batches since the last report.
+        learning_rate: Learning rate of the last step; the highest if parts of the network differ.
         images_per_second: Mean over the epoch so far.
         loader_wait_share: Share of the epoch's time so far spent waiting for batches.
     """
 
     step: int
     batch: int
-    loss: float
+    losses: tuple[float, ...]
     learning_rate: float
     images_per_second: float
     loader_wait_share: float
+
+
+class _Unread(NamedTuple):
+    """Loss and gradient norm of a batch, still on the device."""
+
+    batch: int
+    loss: Tensor
+    norm: Tensor
 
 
 def train_one_epoch(
@@ -52,64 +61,78 @@ def train_one_epoch(
     *,
     on_step: Callable[[StepReport], bool],
     gradient_clip: float = GRADIENT_NORM_LIMIT,
+    parts: int = 1,
+    read_every: int = 1,
 ) -> None:
     """Train on each batch once; several processes share every batch.
+
+    A loss is read from the device only every `read_every` steps, at the end of the epoch, and where
+    early stopping decides: reading makes the processor wait for all work on a GPU.
 
     Args:
         fabric: Device and precision.
         state: Model, optimizer and schedule, set up by `fabric`; its counters are updated.
         batches: Batches of the epoch.
         add_gradients: The task's loss and its gradient.
-        on_step: Called after each step; returning True ends the epoch.
+        on_step: Called whenever losses were read; returning True ends the epoch.
         gradient_clip: Largest norm of the gradient, beyond which it is scaled down; 0 for none.
+        parts: Parts in which a batch passes through the network.
+        read_every: Steps between two readings of the loss.
 
     Raises:
         TrainingError: The loss or the gradient of a batch is not finite, or memory is too small for
             a single slice.
     """
     state.model.train()
-    started, seen, parts = time.perf_counter(), 0, 1
+    started, seen = time.perf_counter(), 0
+    unread: list[_Unread] = []
     for number, batch in enumerate(batches, start=batches.first + 1):
-        learning_rate = float(state.optimizer.param_groups[0]["lr"])
-        on_device: BatchKind = fabric.to_device(batch)
+        learning_rate = max(float(group["lr"]) for group in state.optimizer.param_groups)
+        on_device = batch.to(fabric.device, non_blocking=True)
         state.optimizer.zero_grad()
-        value, parts = add_gradients(fabric, state.model, on_device, parts)
-        _check_finite("loss", value, state, number)
-        _check_finite("gradient", _descend(fabric, state, gradient_clip), state, number)
-        state.step += 1
+        loss, parts = add_gradients(fabric, state.model, on_device, parts)
+        unread.append(_Unread(number, loss, _clipped(fabric, state, gradient_clip, loss)))
+        reads = number == batches.total or (state.step + 1) % read_every == 0
+        if reads or state.decides_after(len(unread)):
+            losses = _read(unread, state)
+            unread.clear()
+        else:
+            losses = ()
+        state.descend()
         state.batch = number
         seen += len(batch)
         elapsed = time.perf_counter() - started
         speed, waiting = seen / elapsed, batches.waited_s / elapsed
-        if on_step(StepReport(state.step, number, value, learning_rate, speed, waiting)):
+        report = StepReport(state.step, number, losses, learning_rate, speed, waiting)
+        if losses and on_step(report):
             return
 
 
-def _check_finite(what: str, value: float, state: TrainingState, batch: int) -> None:
-    if not math.isfinite(value):
-        raise TrainingError(
-            f"The {what} of batch {batch} in epoch {state.epoch + 1} (step {state.step + 1}) is "
-            "not a finite number; lower `max_lr`, or set `precision: 32-true`. The checkpoint "
-            "before it is kept."
-        )
+def _read(unread: Sequence[_Unread], state: TrainingState) -> tuple[float, ...]:
+    """Wait for the device and read the losses; the weights have not yet changed by the last batch.
+
+    Raises:
+        TrainingError: A loss or a gradient is not finite.
+    """
+    values = torch.stack([torch.stack((one.loss, one.norm)) for one in unread]).tolist()
+    for behind, (one, found) in enumerate(zip(unread, values, strict=True), 1 - len(unread)):
+        for what, value in zip(("loss", "gradient"), found, strict=True):
+            if not math.isfinite(value):
+                raise TrainingError(
+                    f"The {what} of batch {one.batch} in epoch {state.epoch + 1} (step "
+                    f"{state.step + 1 + behind}) is not a finite number; lower `max_lr`, or set "
+                    "`precision: 32-true`. The checkpoint before it is kept."
+                )
+    return tuple(loss for loss, _ in values)
 
 
-def _descend(fabric: Fabric, state: TrainingState, gradient_clip: float) -> float:
-    """Clip the gradient, then step the optimizer and the schedule.
+def _clipped(fabric: Fabric, state: TrainingState, gradient_clip: float, loss: Tensor) -> Tensor:
+    """Clip the gradient; return its norm before clipping, a scalar like `loss`.
 
-    With a gradient that is not finite the weights do not change.
-
-    Returns:
-        The gradient's norm before clipping; 0 with float16's scaler, which skips steps whose
-        gradient is out of range.
+    It is 0 with float16's scaler, which skips steps whose gradient is out of range.
     """
     norm = fabric.clip_gradients(
         state.model, state.optimizer, max_norm=gradient_clip or math.inf, error_if_nonfinite=False
     )
-    length = 0.0 if norm is None else float(norm)
     scaled = getattr(state.precision, "scaler", None) is not None
-    if not math.isfinite(length) and not scaled:
-        return length
-    state.optimizer.step()
-    state.scheduler.step()
-    return 0.0 if scaled else length
+    return torch.zeros_like(loss) if norm is None or scaled else norm.to(loss)

@@ -88,6 +88,11 @@ class Criterion:
 
     terms: tuple[Term, ...]
 
+    @property
+    def outputs(self) -> int:
+        """Number of logits."""
+        return self.terms[-1].columns.stop
+
     def __call__(self, logits: Tensor, presence: Tensor, fractured: Tensor) -> Tensor:
         """Return the loss of a batch.
 
@@ -112,10 +117,9 @@ class Criterion:
         Raises:
             ValueError: A shape does not fit the model.
         """
-        outputs = self.terms[-1].columns.stop
-        if logits.ndim != 2 or logits.shape[1] != outputs:
+        if logits.ndim != 2 or logits.shape[1] != self.outputs:
             raise ValueError(
-                f"Logits need the shape (n, {outputs}), but have {tuple(logits.shape)}."
+                f"Logits need the shape (n, {self.outputs}), but have {tuple(logits.shape)}."
             )
         parts = [
             term.bce.sums(logits[:, term.columns], _truth(term.target, presence, fractured))

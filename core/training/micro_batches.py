@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import torch
 from lightning_fabric import Fabric
-from torch import nn
+from torch import Tensor, nn
 
 from core.errors import TrainingError
 
@@ -15,15 +15,16 @@ _log = logging.getLogger("core.training")
 
 
 def in_parts(
-    fabric: Fabric, model: nn.Module, slices: int, parts: int, attempt: Callable[[int], float]
-) -> tuple[float, int]:
+    fabric: Fabric, model: nn.Module, slices: int, parts: int, attempt: Callable[[int], Tensor]
+) -> tuple[Tensor, int]:
     """Add a batch's gradient to the weights', in more parts if memory is too small.
 
     Args:
         fabric: Device of the batch.
         model: The model; its gradients are cleared before another attempt.
         slices: Number of slices in the batch.
-        parts: Number of parts to start with; 1 for the whole batch.
+        parts: Number of parts to start with; 1 for the whole batch, more than `slices` counts as
+            `slices`.
         attempt: Adds the gradient in the given number of parts and returns the loss of the batch.
 
     Returns:
@@ -33,6 +34,7 @@ def in_parts(
         TrainingError: Memory is too small for a single slice, or one of several processes ran out
             of it, for which the others would wait forever.
     """
+    parts = max(min(parts, slices), 1)
     while True:
         try:
             return attempt(parts), parts

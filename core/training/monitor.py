@@ -20,7 +20,7 @@ _log = logging.getLogger("core.training")
 
 @dataclass(slots=True, eq=False)
 class Monitor:
-    """Callback of the training loop after each step; returns whether the run ends there.
+    """Callback of the training loop whenever losses were read; returns whether the run ends there.
 
     Attributes:
         run: Run folder for metrics and heartbeat; None in a process that does not write.
@@ -49,7 +49,7 @@ class Monitor:
     last: StepReport | None = None
 
     def __call__(self, report: StepReport) -> bool:
-        """Record one step.
+        """Record the steps since the last report.
 
         Returns:
             Whether early stopping ends the run here.
@@ -59,8 +59,8 @@ class Monitor:
         """
         state = self.state
         self.last = report
-        state.recent_losses.append(report.loss)
-        stops = state.stopping is not None and state.stopping.should_stop(report.loss)
+        state.recent_losses += report.losses
+        stops = self._should_stop(report)
         at = report.step
         if at in (1, self.total_steps) or at % LOG_EVERY_STEPS == 0 or stops:
             self._write_line(report)
@@ -76,6 +76,12 @@ class Monitor:
             self.checkpoint()
             raise KeyboardInterrupt
         return stops
+
+    def _should_stop(self, report: StepReport) -> bool:
+        stopping = self.state.stopping
+        if stopping is None or stopping.watches != "training":
+            return False
+        return any([stopping.should_stop(loss) for loss in report.losses])
 
     def end_epoch(self) -> None:
         """Count the epoch as finished, and record the speed since the run started or resumed."""
@@ -95,7 +101,7 @@ class Monitor:
     def _write_line(self, report: StepReport) -> None:
         """Write a line of metrics, whose loss is the mean since the previous line."""
         recent = self.state.recent_losses
-        values = asdict(report) | {
+        values = {key: value for key, value in asdict(report).items() if key != "losses"} | {
             "loss": sum(recent) / len(recent),
             "epoch": self.state.epoch + 1,
             "total_steps": self.total_steps,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -73,13 +73,19 @@ class Estimate:
         steps: Batches of all epochs (of one fold).
         seconds: Training time of all folds without evaluation; None if it is unknown.
         basis: Basis of the estimate, as a clause for the user.
-        is_measured: Whether this network was timed at this size and precision.
+        loader_share: Share of the time spent waiting for the loader; None unless this network was
+            timed at this size and precision.
     """
 
     steps: int
     seconds: float | None
     basis: str
-    is_measured: bool = False
+    loader_share: float | None = None
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether this network was timed at this size and precision."""
+        return self.loader_share is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +96,16 @@ class Pace:
         backbone: Name of the backbone.
         size: Side of the input in pixels.
         precision: Number format.
-        images_per_second: Images trained per second.
+        images_per_second: Images trained per second, loading included.
+        loader_share: Share of the time spent waiting for the loader; 0 in files of older versions,
+            which did not measure it.
     """
 
     backbone: str
     size: int
     precision: str
     images_per_second: float
+    loader_share: float = 0.0
 
 
 def estimate_run(config: RunConfig, slices: int, studies: int, paces: Sequence[Pace]) -> Estimate:
@@ -116,21 +125,23 @@ def estimate_run(config: RunConfig, slices: int, studies: int, paces: Sequence[P
     steps = config.epochs * max(per_epoch // config.batch_size, min(per_epoch, 1))
     images = steps * config.batch_size * (config.folds if config.fold == "all" else 1)
     pace, basis = _expected_pace(config, paces)
-    seconds = images / pace if pace else None
-    return Estimate(steps, seconds, basis, is_measured=basis == MEASURED)
+    seconds = images / pace.images_per_second if pace else None
+    share = pace.loader_share if pace is not None and basis == MEASURED else None
+    return Estimate(steps, seconds, basis, share)
 
 
-def _expected_pace(config: RunConfig, paces: Sequence[Pace]) -> tuple[float | None, str]:
+def _expected_pace(config: RunConfig, paces: Sequence[Pace]) -> tuple[Pace | None, str]:
     for pace in paces:
-        same = (pace.backbone, pace.size, pace.precision)
-        if same == (config.backbone, config.preparation.size, config.precision):
-            return pace.images_per_second, MEASURED
+        same = (pace.backbone, pace.size) == (config.backbone, config.preparation.size)
+        # What "auto" becomes on this machine is known where torch is, and was when it was measured.
+        if same and config.precision in ("auto", pace.precision):
+            return pace, MEASURED
     if not paces:
         return None, "unknown until the pace of a network has been measured on this machine"
     pace = paces[0]
     ratio = _cost(pace.backbone, pace.size) / _cost(config.backbone, config.preparation.size)
     basis = f"roughly, from the pace of {pace.backbone} at {pace.size} px"
-    return pace.images_per_second * ratio, basis
+    return replace(pace, images_per_second=pace.images_per_second * ratio), basis
 
 
 def _cost(backbone: str, size: int) -> float:

@@ -46,6 +46,11 @@ class SliceMeasures(Measures):
     slices: int
 
     @property
+    def deficit(self) -> float:
+        """The loss."""
+        return self.loss
+
+    @property
     def curves(self) -> dict[str, float | None]:
         """Loss and AUC."""
         return {"loss": self.loss, "auc": self.auc}
@@ -57,7 +62,7 @@ class SliceMeasures(Measures):
 
 def add_slice_gradients(
     fabric: Fabric, model: nn.Module, batch: SliceBatch, parts: int, criterion: Criterion
-) -> tuple[float, int]:
+) -> tuple[Tensor, int]:
     """As `engine.AddGradients`: the weighted cross-entropy of a slice network.
 
     Parts have the gradient of the whole batch, but batch normalisation sees smaller groups.
@@ -76,52 +81,28 @@ def add_slice_gradients(
         TrainingError: As for `in_parts`.
     """
 
-    def attempt(count: int) -> float:
-        if count > 1:
-            return _by_parts(fabric, model, batch, criterion, count)
-        logits = model(batch.images, batch.metadata, batch.presence)
-        loss, value = _loss(fabric, criterion, logits, batch)
-        fabric.backward(loss)
-        return value
+    def attempt(count: int) -> Tensor:
+        # A weighted mean over parts or processes is not the mean of their means: each part is
+        # divided by the weights of the whole batch. Gradients of processes are averaged afterwards.
+        unused = batch.presence.new_zeros((len(batch), criterion.outputs))
+        weights = _summed(fabric, criterion.sums(unused, batch.presence, batch.fractured)[1])
+        value = weights.new_zeros(())
+        for number, rows in enumerate(torch.arange(len(batch)).tensor_split(count), start=1):
+            part = slice(int(rows[0]), int(rows[-1]) + 1)
+            with fabric.no_backward_sync(model, enabled=number < count):
+                logits = model(batch.images[part], batch.metadata[part], batch.presence[part])
+                totals, _ = criterion.sums(logits, batch.presence[part], batch.fractured[part])
+                loss = criterion.combine(totals, weights)
+                fabric.backward(loss * fabric.world_size)
+            value += loss.detach()
+        return _summed(fabric, value)
 
     return in_parts(fabric, model, len(batch), parts, attempt)
 
 
-def _by_parts(
-    fabric: Fabric, model: nn.Module, batch: SliceBatch, criterion: Criterion, parts: int
-) -> float:
-    weights: Tensor | None = None
-    value = 0.0
-    rows = torch.arange(len(batch), device=batch.images.device).tensor_split(parts)
-    for part in rows:
-        logits = model(batch.images[part], batch.metadata[part], batch.presence[part])
-        if weights is None:
-            blank = logits.new_zeros((len(batch), *logits.shape[1:]))
-            weights = criterion.sums(blank, batch.presence, batch.fractured)[1]
-        totals, _ = criterion.sums(logits, batch.presence[part], batch.fractured[part])
-        loss = criterion.combine(totals, weights)
-        fabric.backward(loss)
-        value += loss.item()
-    return value
-
-
-def _loss(
-    fabric: Fabric, criterion: Criterion, logits: Tensor, batch: SliceBatch
-) -> tuple[Tensor, float]:
-    """Return the loss to differentiate, and its value over the whole batch.
-
-    A weighted mean over several processes is not the mean of their means, so the weights are summed
-    first; the gradients, which are averaged afterwards, then equal that of a single process.
-    """
-    if fabric.world_size == 1:
-        loss = criterion(logits, batch.presence, batch.fractured)
-        return loss, loss.item()
-    totals, weights = criterion.sums(logits, batch.presence, batch.fractured)
-    part = criterion.combine(totals, _summed(fabric, weights))
-    return part * fabric.world_size, _summed(fabric, part.detach()).item()
-
-
 def _summed(fabric: Fabric, value: Tensor) -> Tensor:
+    if fabric.world_size == 1:
+        return value
     return cast(Tensor, fabric.all_reduce(value.clone(), reduce_op="sum"))
 
 
@@ -147,7 +128,8 @@ def measure_slices(
 
     Args:
         fabric: Device and precision.
-        model: Set up by `fabric`.
+        model: The network itself, not as set up by `fabric`: processes have unequal numbers of
+            batches, so that none may wait for another.
         batches: With at least one slice over all processes.
         on_batch: Called after each batch.
         criterion: The loss.
@@ -157,8 +139,9 @@ def measure_slices(
     for batch in batches:
         if not len(batch):
             continue
-        on_device: SliceBatch = fabric.to_device(batch)
-        logits = model(on_device.images, on_device.metadata, on_device.presence)
+        on_device = batch.to(fabric.device, non_blocking=True)
+        with fabric.autocast():
+            logits = model(on_device.images, on_device.metadata, on_device.presence)
         truth = on_device.presence, on_device.fractured
         totals, weights = criterion.sums(logits, *truth)
         targets = criterion.targets(*truth)

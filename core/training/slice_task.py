@@ -12,7 +12,6 @@ import torch
 from torch import nn
 
 from core.config import RunConfig
-from core.dataset.rsna import read_studies
 from core.errors import TrainingError
 from core.models.bundles import read_bundle
 from core.models.checkpoint import start_from_bundle
@@ -46,13 +45,20 @@ class SliceTask(TrainingTask[SliceDataset, SliceBatch]):
         self.criterion = loss_for(config.task, config.type, config.alpha)
 
     @classmethod
-    def load(cls, config: RunConfig, store: Store, run: RunFolder, *, device: str) -> Self:
+    def load(
+        cls,
+        config: RunConfig,
+        records: Sequence[StudyRecord],
+        store: Store,
+        run: RunFolder,
+        *,
+        device: str,
+    ) -> Self:
         """As `TrainingTask.load`.
 
         Fracture models are trained on studies without masks, too, if `vertebra_bundle` predicts the
         presence of their vertebrae.
         """
-        records = read_studies(config.data_root)
         prepare = partial(load_study_slices, preparation=config.preparation, store=store)
         studies = prepare_studies(records, prepare, run)
         presence_of: Presences = {}
@@ -92,13 +98,13 @@ class SliceTask(TrainingTask[SliceDataset, SliceBatch]):
             augment_seed=augmentation_seed(config.seed, epoch) if config.augment else None,
             augment_ranges=AugmentationRanges.of(config),
             drop_last=True,
-            workers=config.loader_workers,
+            augment_on_device=self.augments_on_device,
         )
 
     def validation_batches(self, held_out: SliceDataset) -> Batches[SliceBatch]:
         """As `TrainingTask.validation_batches`."""
         order = held_out.evaluation_order(slices_per_study=self.config.slices_per_study)
-        return Batches(held_out, order, self.config.batch_size, workers=self.config.loader_workers)
+        return Batches(held_out, order, self.config.batch_size)
 
     @property
     def add_gradients(self) -> AddGradients[SliceBatch]:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins import Precision
 from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
-from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from core.config import RunConfig
 from core.errors import TrainingError
 from core.system.atomic_files import atomic_path
 from core.training.early_stopping import EarlyStopping
-from core.training.schedule import rising_share, scheduled_steps
+from core.training.optimization import WeightAverage, optimizer_for, schedule_for
 
 _PLAIN: Final = (
     "epoch", "batch", "step", "recent_losses", "stopped_early", "finished", "validation",
@@ -29,6 +29,23 @@ _DAMAGE: Final = (
     AttributeError, EOFError, AssertionError,
 )  # fmt: skip
 """Errors that reading a damaged or altered file can raise, in torch and here."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BestEpoch:
+    """The epoch with the best measures on the held-out fold so far.
+
+    Attributes:
+        epoch: Its number, from 1.
+        loss: What the epochs are compared by; the lowest is the best.
+        validation: Its measures.
+        weights: The weights after it, on the CPU.
+    """
+
+    epoch: int
+    loss: float
+    validation: dict[str, Any]
+    weights: dict[str, Tensor]
 
 
 @dataclass(slots=True)
@@ -48,6 +65,8 @@ class TrainingState:
         stopped_early: Whether early stopping ended the current epoch.
         finished: Whether no epoch is to follow.
         validation: Last measures on the held-out fold, None if there are none.
+        average: Moving average of the weights, None if it is off.
+        best: The best epoch so far, None if the last epoch is kept.
     """
 
     model: nn.Module
@@ -62,6 +81,42 @@ class TrainingState:
     stopped_early: bool = False
     finished: bool = False
     validation: dict[str, Any] | None = None
+    average: WeightAverage | None = None
+    best: BestEpoch | None = None
+
+    @property
+    def network(self) -> nn.Module:
+        """The network itself, as it was before `fabric` set it up."""
+        return cast(nn.Module, getattr(self.model, "module", self.model))
+
+    @property
+    def scored(self) -> nn.Module:
+        """The network that is measured and kept: the average, if there is one."""
+        return self.network if self.average is None else self.average.network
+
+    def decides_after(self, unread: int) -> bool:
+        """Whether early stopping decides once so many further losses are read."""
+        stopping = self.stopping
+        return (
+            stopping is not None
+            and stopping.watches == "training"
+            and stopping.window_count + unread >= stopping.every
+        )
+
+    def descend(self) -> None:
+        """Change the weights by their gradient, and step the schedule and the average."""
+        self.optimizer.step()
+        self.scheduler.step()
+        self.step += 1
+        if self.average is not None:
+            self.average.update(self.network, self.step)
+
+    def keep_if_best(self, loss: float) -> None:
+        """Keep a copy of the weights if no epoch before had so low a `loss`."""
+        if self.validation is None or (self.best is not None and self.best.loss <= loss):
+            return
+        weights = {k: v.detach().cpu().clone() for k, v in self.scored.state_dict().items()}
+        self.best = BestEpoch(self.epoch, loss, self.validation, weights)
 
 
 def save_training_state(path: Path, state: TrainingState) -> None:
@@ -76,6 +131,8 @@ def save_training_state(path: Path, state: TrainingState) -> None:
         "scheduler": state.scheduler.state_dict(),
         "precision": state.precision.state_dict(),
         "stopping": None if state.stopping is None else state.stopping.state_dict(),
+        "average": None if state.average is None else state.scored.state_dict(),
+        "best": None if state.best is None else _fields(state.best),
         **{name: getattr(state, name) for name in _PLAIN},
         **_generators(),
     }
@@ -121,12 +178,16 @@ def load_training_state(path: Path, state: TrainingState) -> None:
     try:
         content = _checked(_read_tensors(path))
         state.model.load_state_dict(content["model"])
-        state.optimizer.load_state_dict(content["optimizer"])
+        state.optimizer.load_state_dict(_fitting_optimizer(content, state.network))
         state.scheduler.load_state_dict(content["scheduler"])
         state.precision.load_state_dict(content["precision"])
         # A localiser's run of an older version has none, even if its config asks for it.
         if state.stopping is not None and content["stopping"] is not None:
             state.stopping.load_state_dict(content["stopping"])
+        if state.average is not None:
+            state.scored.load_state_dict(content["average"])
+        if content.get("best") is not None:  # Checkpoints of older versions have none.
+            state.best = BestEpoch(**content["best"])
         for name in _PLAIN:
             setattr(state, name, content[name])
         torch.set_rng_state(content["rng_cpu"])
@@ -154,8 +215,31 @@ def _checked(content: dict[str, Any]) -> dict[str, Any]:
     return content
 
 
+def _fields(best: BestEpoch) -> dict[str, Any]:
+    return {one.name: getattr(best, one.name) for one in fields(best)}
+
+
+def _fitting_optimizer(content: dict[str, Any], network: nn.Module) -> dict[str, Any]:
+    """The optimizer's state without weights that the network no longer has.
+
+    An optimizer knows its weights by number, in the network's order; a checkpoint of an older
+    version has one group of them.
+    """
+    optimizer, own = content["optimizer"], network.state_dict()
+    trained = {name for name, _ in network.named_parameters()}
+    saved = [name for name in content["model"] if name in trained or name not in own]
+    kept = [number for number, name in enumerate(saved) if name in trained]
+    if len(kept) == len(saved):
+        return optimizer
+    (group,) = optimizer["param_groups"]
+    state = {new: optimizer["state"][old] for new, old in enumerate(kept)}
+    return {"state": state, "param_groups": [group | {"params": list(range(len(kept)))}]}
+
+
 def _generators() -> dict[str, Any]:
-    return {"rng_cpu": torch.get_rng_state(), "rng_cuda": torch.cuda.get_rng_state_all()}
+    """State of this process's generators: of the CPU and of its own GPU, if it has one."""
+    own = [torch.cuda.get_rng_state()] if torch.cuda.is_available() else []
+    return {"rng_cpu": torch.get_rng_state(), "rng_cuda": own}
 
 
 def _read_tensors(path: Path) -> dict[str, Any]:
@@ -164,8 +248,10 @@ def _read_tensors(path: Path) -> dict[str, Any]:
 
 
 def _set_cuda_rng(states: list[Tensor]) -> None:
-    for device, generator in enumerate(states[: torch.cuda.device_count()]):
-        torch.cuda.set_rng_state(generator, device)
+    """Restore the generator of this process's GPU; older versions saved those of all GPUs."""
+    if states and torch.cuda.is_available():
+        own = torch.cuda.current_device() if len(states) > 1 else 0
+        torch.cuda.set_rng_state(states[min(own, len(states) - 1)])
 
 
 def fresh_state(
@@ -175,7 +261,7 @@ def fresh_state(
     total_steps: int,
     stopping: EarlyStopping | None = None,
 ) -> TrainingState:
-    """Set up a network for training: Adam, one-cycle learning rate, channels last.
+    """Set up a network for training, channels last.
 
     Args:
         fabric: Device, precision and processes.
@@ -186,12 +272,11 @@ def fresh_state(
     """
     # Channels last is about twice as fast for convolutions on CPUs and on tensor cores.
     model = model.to(memory_format=torch.channels_last)
-    optimizer = Adam(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    scheduler = OneCycleLR(
-        optimizer,
-        max_lr=config.learning_rate,
-        total_steps=scheduled_steps(total_steps),
-        pct_start=rising_share(total_steps, config.pct_start),
-    )
+    optimizer = optimizer_for(config, model)
+    scheduler = schedule_for(config, optimizer, total_steps)
     wrapped, wrapped_optimizer = fabric.setup(model, optimizer)
-    return TrainingState(wrapped, wrapped_optimizer, scheduler, fabric.strategy.precision, stopping)
+    precision = fabric.strategy.precision
+    state = TrainingState(wrapped, wrapped_optimizer, scheduler, precision, stopping)
+    if config.ema_decay:
+        state.average = WeightAverage(state.network, config.ema_decay)
+    return state

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Self
 
@@ -16,7 +16,7 @@ from core.training.batches import Batches, BatchKind
 from core.training.cohort import DatasetKind, TrainingCohort
 from core.training.engine import AddGradients
 from core.training.runs import RunFolder
-from core.types import Store
+from core.types import Store, StudyRecord
 
 ORDER_STREAM: int = 0
 """Third part of the seed for the order of an epoch."""
@@ -25,6 +25,11 @@ ORDER_STREAM: int = 0
 @dataclass(frozen=True, slots=True)
 class Measures(ABC):
     """Measures on held-out slices: fields of JSON values, and a clause for the log."""
+
+    @property
+    @abstractmethod
+    def deficit(self) -> float:
+        """What epochs are compared by, and early stopping may watch; lower is better."""
 
     @property
     @abstractmethod
@@ -43,7 +48,13 @@ class TrainingTask(ABC, Generic[DatasetKind, BatchKind]):
     Args:
         config: Config of the run.
         cohort: Training and validation slices.
+
+    Attributes:
+        augments_on_device: Whether training slices are augmented on the device of the network, a
+            batch at a time, instead of by the loader.
     """
+
+    augments_on_device: bool = False
 
     def __init__(self, config: RunConfig, cohort: TrainingCohort[DatasetKind]) -> None:
         self.config = config
@@ -51,13 +62,22 @@ class TrainingTask(ABC, Generic[DatasetKind, BatchKind]):
 
     @classmethod
     @abstractmethod
-    def load(cls, config: RunConfig, store: Store, run: RunFolder, *, device: str) -> Self:
+    def load(
+        cls,
+        config: RunConfig,
+        records: Sequence[StudyRecord],
+        store: Store,
+        run: RunFolder,
+        *,
+        device: str,
+    ) -> Self:
         """Prepare the studies of the config's data root and split them.
 
         A study that cannot be read is left out and named in the log.
 
         Args:
             config: Config of the run; its `fold` is a number or None.
+            records: All studies of the data root.
             store: Store of prepared slices.
             run: Run folder, whose status shows the progress.
             device: Device of networks that the preparation needs.
@@ -77,6 +97,10 @@ class TrainingTask(ABC, Generic[DatasetKind, BatchKind]):
             BundleError: `init_from` cannot be used.
             ConfigError: There is no such network.
         """
+
+    def compiled_part(self, network: nn.Module) -> nn.Module:
+        """The part of the network that `torch.compile` takes: all of it, unless said otherwise."""
+        return network
 
     @abstractmethod
     def training_batches(self, epoch: int) -> Batches[BatchKind]:

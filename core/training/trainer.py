@@ -6,32 +6,38 @@ import contextlib
 import logging
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 
 import torch
 from lightning_fabric import Fabric
-from torch import nn
 
-from core.config import RunConfig, TaskName
+from core.config import RunConfig
+from core.constants import TaskName
 from core.errors import ConfigError, TrainingError
 from core.models.backbone_table import check_batch, check_input_size
 from core.system.atomic_files import write_json
 from core.training.batches import Batches
 from core.training.box_task import BoxTask
 from core.training.bundle_export import write_bundle
-from core.training.distributed import Processes, agree, processes_of_torchrun, start_fabric
-from core.training.early_stopping import EarlyStopping
-from core.training.engine import train_one_epoch
+from core.training.distributed import (
+    Processes,
+    agree,
+    chosen_precision,
+    processes_of_torchrun,
+    share_buffers,
+    start_fabric,
+)
+from core.training.job_setup import initial_state, shared_batches, train_batches
 from core.training.monitor import Monitor
 from core.training.provenance import Provenance, provenance
 from core.training.runs import FollowerRun, RunFolder
 from core.training.slice_task import SliceTask
+from core.training.start_up import load_together
 from core.training.state import (
     TrainingState,
-    fresh_state,
     load_generators,
     load_training_state,
     save_generators,
@@ -92,12 +98,13 @@ def train(
     if config.fold == "all":
         raise ConfigError("One run holds out one fold; train all folds with `train --fold all`.")
     processes = processes_of_torchrun()
+    config = config.model_copy(update={"precision": chosen_precision(config)})
     _check_sizes(config, processes)
     run = RunFolder(run_dir) if processes.is_first else FollowerRun(run_dir)
     run.start(config, resume=resume)
     with run.recorded():
         fabric = start_fabric(config, processes)
-        task = TRAINING_TASKS[config.task].load(config, store, run, device=str(fabric.device))
+        task = load_together(TRAINING_TASKS[config.task], config, store, run, fabric, processes)
         origin = provenance(task.cohort.fingerprint)
         if processes.is_first:
             write_json(run.folder / PROVENANCE_FILE, asdict(origin))
@@ -109,7 +116,8 @@ def _check_sizes(config: RunConfig, processes: Processes) -> None:
     """Refuse what would fail at the first batch, after the data were prepared for hours."""
     size = config.preparation.size
     check_input_size(config.backbone, size)
-    check_batch(config.backbone, size, max(config.batch_size // processes.world, 1))
+    smallest = config.batch_size // (processes.world * config.accumulate)
+    check_batch(config.backbone, size, max(smallest, 1))
 
 
 def _check_measures(measures: Mapping[str, Any], epoch: int) -> None:
@@ -141,7 +149,7 @@ class _Job:
         """Train from the last checkpoint, or the start, to the bundle."""
         run, config, first = self.run, self.task.config, self.processes.is_first
         total_steps = config.epochs * self._epoch_batches(0).total
-        state = self._initial_state(total_steps)
+        state = initial_state(self.task, self.fabric, self.processes, total_steps)
         if resume and run.checkpoint_file.exists():
             self._load(state)
         run.drop_metrics_after(state.step, state.epoch)
@@ -169,23 +177,15 @@ class _Job:
 
     def _epoch(self, state: TrainingState, monitor: Monitor, curves: CurvesLog | None) -> None:
         """Train the rest of the epoch, then measure."""
-        config = self.task.config
         if not state.stopped_early:
             batches = self._epoch_batches(state.epoch, first=state.batch)
             # With several processes a signal reaches all of them, so none may wait for a step.
             alone = self.processes.world == 1
             with self.run.stops.deferred() if alone else contextlib.nullcontext():
-                train_one_epoch(
-                    self.fabric,
-                    state,
-                    batches,
-                    self.task.add_gradients,
-                    on_step=monitor,
-                    gradient_clip=config.gradient_clip,
-                )
+                train_batches(self.task, self.fabric, state, batches, monitor)
         monitor.end_epoch()
         ended = self._validate(state, curves)
-        state.finished = ended or state.stopped_early or state.epoch >= config.epochs
+        state.finished = ended or state.stopped_early or state.epoch >= self.task.config.epochs
 
     def _validate(self, state: TrainingState, curves: CurvesLog | None) -> bool:
         """Measure on the held-out fold, if there is one; return whether that ends the run."""
@@ -194,16 +194,22 @@ class _Job:
             return False
         batches = self._shared(self.task.validation_batches(held_out))
         beat = partial(self.run.beat, step=state.step, epoch=state.epoch)
-        measures = self.task.measure(self.fabric, state.model, batches, beat)
+        share_buffers(self.fabric, state.scored)
+        measures = self.task.measure(self.fabric, state.scored, batches, beat)
         result = asdict(measures)
         _check_measures(result, state.epoch)
         state.validation = result
+        if self.task.config.keep_epoch == "best":
+            state.keep_if_best(measures.deficit)
         self.run.append_metrics("validation", step=state.step, epoch=state.epoch, **result)
         if curves is not None:
             shown = {f"validation__{name}": value for name, value in measures.curves.items()}
             curves.write(state.step, **shown)
         _log.info("Epoch %d: %s.", state.epoch, measures)
         asked = self.on_evaluation is not None and self.on_evaluation(state.epoch, result)
+        stopping = state.stopping
+        if stopping is not None and stopping.watches == "validation":
+            asked = stopping.should_stop(measures.deficit) or asked
         return agree(self.fabric, self.processes, asked)
 
     def _epoch_batches(self, epoch: int, *, first: int = 0) -> Batches[Any]:
@@ -223,27 +229,7 @@ class _Job:
 
     def _shared(self, batches: Batches[Any], *, first: int = 0) -> Batches[Any]:
         """This process's share of the batches from `first` on."""
-        on_gpu = self.fabric.device.type == "cuda"
-        shard = self.processes.rank, self.processes.world
-        return replace(batches, first=first, shard=shard, pin_memory=on_gpu)
-
-    def _initial_state(self, total_steps: int) -> TrainingState:
-        config, processes = self.task.config, self.processes
-        model: nn.Module = self.task.network()
-        if processes.world > 1 and self.fabric.device.type == "cuda":
-            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
-        stopping = None
-        if config.early_stopping:
-            stopping = EarlyStopping(
-                config.early_stopping_delta,
-                config.early_stopping_patience,
-                config.early_stopping_every,
-            )
-        state = fresh_state(self.fabric, config, model, total_steps, stopping)
-        # Dropout differs between processes; the weights were drawn from one seed above.
-        if processes.rank:
-            torch.manual_seed(config.seed + processes.rank)
-        return state
+        return shared_batches(batches, self.task.config, self.fabric, self.processes, first=first)
 
     def _save(self, state: TrainingState) -> None:
         if self.processes.is_first:

@@ -8,8 +8,8 @@ from typing import Final, get_args
 
 import streamlit as st
 
-from core.config import ChannelMode, RunConfig, SlicePreparation
-from core.constants import DISPLAY_WINDOWS
+from core.config import RunConfig, SlicePreparation
+from core.constants import DISPLAY_WINDOWS, ChannelMode
 from core.models.pairs import preferred_fracture_bundle
 from core.preprocessing.augmentation import AugmentationRanges
 from dashboard.preprocessing.preview import STRENGTHS, only

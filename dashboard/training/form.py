@@ -71,12 +71,14 @@ def _widget(field: FormField) -> None:
         st.toggle(**common)
     elif field.kind == "whole":
         low, high = (None if bound is None else int(bound) for bound in (field.low, field.high))
-        st.number_input(step=1, min_value=low, max_value=high, **common)
+        st.number_input(
+            step=1, min_value=low, max_value=high, placeholder=field.empty, **common
+        )  # fmt: skip
     elif field.kind == "number":
         form = "%.1e" if field.step < 1e-3 else "%.4g"
         st.number_input(
             step=field.step, min_value=field.low, max_value=field.high, format=form,
-            placeholder="by task" if field.key == "max_lr" else None, **common,
+            placeholder=field.empty, **common,
         )  # fmt: skip
     else:
         st.text_input(**common)
@@ -137,7 +139,10 @@ def _plan() -> None:
 def _figures(config: RunConfig, estimate: Estimate) -> None:
     time = "unknown" if estimate.seconds is None else f"about {duration(estimate.seconds)}"
     folds = f" × {config.folds} folds" if config.fold == "all" else ""
-    figures_list({f"steps{folds}": f"{estimate.steps:,}", "training time": time})
+    figures = {f"steps{folds}": f"{estimate.steps:,}", "training time": time}
+    if estimate.loader_share is not None:
+        figures["of it waiting for data"] = f"{estimate.loader_share:.0%}"
+    figures_list(figures)
     st.html(
         f'<p class="lab-muted">Time {estimate.basis}. '
         "Plus the time of measuring on held-out slices.</p>"
@@ -148,7 +153,7 @@ def _measure_button(config: RunConfig) -> None:
     """Offer to replace the estimate of the time by a measurement."""
     if not st.button("Measure the pace here", icon=":material/speed:"):
         return
-    with st.spinner("Training on three batches of random images, usually 10 to 60 s"):
+    with st.spinner("Training on three batches of random slices, usually 10 to 60 s"):
         measured = succeeds(lambda: run_processes.measure_pace(config))
     if measured:
         st.rerun(scope="fragment")

@@ -41,13 +41,18 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
     ),
     "Optimisation": (
         "epochs", "batch_size", "max_lr", "pct_start", "weight_decay", "gradient_clip",
+        "keep_epoch",
     ),
     "Early stopping": (
-        "early_stopping", "early_stopping_delta", "early_stopping_patience",
-        "early_stopping_every",
+        "early_stopping", "early_stopping_loss", "early_stopping_delta",
+        "early_stopping_patience", "early_stopping_every",
     ),
     "Machine": (
         "precision", "device", "seed", "deterministic", "loader_workers", "checkpoint_every_s",
+    ),
+    "Advanced": (
+        "optimizer", "backbone_lr_share", "ema_decay", "accumulate", "compile_network",
+        "augment_on", "sync_batch_norm",
     ),
 }  # fmt: skip
 """Keys of a run config by group, in the order of the page."""
@@ -102,18 +107,36 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "max_lr": ("Peak learning rate", "Maximum of the one-cycle schedule."),
     "pct_start": ("Rising share", "Share of the steps in which the learning rate rises."),
     "weight_decay": ("Weight decay", "Regularisation that shrinks the weights."),
+    "keep_epoch": ("Epoch to keep", "The bundle holds the epoch with the lowest loss on the "
+                   "held-out fold (localisation: highest mean IoU), or the last one."),
+    "optimizer": ("Optimizer", "Adam as in the method, or AdamW, whose weight decay leaves norms "
+                  "and biases alone."),
+    "backbone_lr_share": ("Backbone rate", "Learning rate of the backbone as a share of the peak "
+                          "learning rate."),
+    "ema_decay": ("Weight averaging", "Decay of a moving average of the weights, which is measured "
+                  "and kept, such as 0.999; 0 is off."),
+    "accumulate": ("Batch in parts", "Parts in which a batch passes through the network, to save "
+                   "memory; batch norm sees one part at a time."),
+    "compile_network": ("Compile", "Compile the network with torch.compile: a minute or more at "
+                        "the start, then faster, mostly on a GPU."),
+    "augment_on": ("Augment on", "The loader (processor) or the network's device, a batch at a "
+                   "time; auto uses the device on a GPU."),
+    "sync_batch_norm": ("Shared batch norm", "Several GPUs: statistics over the slices of all of "
+                        "them."),
+    "early_stopping_loss": ("Watch", "The loss of training batches, or after each epoch the one on "
+                            "the held-out fold (localisation: 1 - mean IoU)."),
     "gradient_clip": ("Gradient limit", "Largest norm of the gradient; 0 is no limit."),
     "early_stopping": ("Stop early", "End the run when the loss no longer falls."),
     "early_stopping_delta": ("Least decrease", "Smallest decrease of the loss that counts."),
     "early_stopping_patience": ("Patience", "Checks without such a decrease before the run ends."),
     "early_stopping_every": ("Check every (batches)", "Batches between checks."),
-    "precision": ("Precision", "Mixed precision is about twice as fast where the processor has "
-                  "bfloat16."),
+    "precision": ("Precision", "auto uses mixed precision on a GPU and 32 bits elsewhere; bf16 is "
+                  "faster on processors that have bfloat16."),
     "device": ("Device", "auto uses the fastest available."),
     "seed": ("Seed", "The same seed and data give the same model."),
     "deterministic": ("Deterministic", "Reproducible kernels, slower on a GPU."),
     "loader_workers": ("Loader workers", "Threads that prepare batches ahead; 0 prepares them "
-                       "between steps."),
+                       "between steps, empty chooses for the machine."),
     "checkpoint_every_s": ("Checkpoint every (s)", "Most work that is lost if the run is killed."),
 }  # fmt: skip
 """Label and one-line explanation by key; other fields use their own description."""
@@ -121,15 +144,18 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
 _STEPS: Final = {
     "alpha": 0.5, "crop": 0.05, "window_center": 50.0, "window_width": 50.0, "max_lr": 1e-4,
     "pct_start": 0.05, "weight_decay": 1e-4, "gradient_clip": 0.5, "early_stopping_delta": 0.005,
+    "backbone_lr_share": 0.1, "ema_decay": 0.001,
     "checkpoint_every_s": 10.0,
 }  # fmt: skip
+_EMPTY: Final = {"max_lr": "by task", "loader_workers": "by machine"}
+"""What an empty number means."""
 _KINDS: Final[dict[str, Kind]] = {
     "fold": "choice", "data_root": "data_root", "vertebra_bundle": "bundle", "init_from": "bundle",
 }  # fmt: skip
 START_SIZE: Final = 192
 """Input size of a new run, that of the shipped networks; 512 takes seven times as long."""
 _DEFAULTS: Final = {
-    "max_lr": AS_TASK, "data_root": "the data set in use",
+    "max_lr": AS_TASK, "loader_workers": "by machine", "data_root": "the data set in use",
     "size": f"{START_SIZE}, or {SlicePreparation().size} in a config file",
 }  # fmt: skip
 
@@ -149,6 +175,7 @@ class FormField:
         high: Largest value, likewise.
         step: Step of a "number".
         optional: Whether it may be empty.
+        empty: What it means if it is empty, in a word or two; None if nothing special.
     """
 
     key: str
@@ -161,6 +188,7 @@ class FormField:
     high: float | None = None
     step: float = 0.1
     optional: bool = False
+    empty: str | None = None
 
     @property
     def explanation(self) -> str:
@@ -198,6 +226,7 @@ def _field(key: str, info: FieldInfo) -> FormField:
         high=high,
         step=_STEPS.get(key) or _step(info.default),
         optional=optional,
+        empty=_EMPTY.get(key),
     )
 
 

@@ -129,6 +129,15 @@ def known_paces(runs: Iterable[RunSummary], measured: Iterable[Pace] = ()) -> li
         steps = read_metrics(run.folder, "step")
         if "images_per_second" in steps and len(steps):
             speed = float(steps["images_per_second"].iloc[-1])
+            waits = steps.get("loader_wait_share", pd.Series([0.0]))
             config = run.config
-            paces.append(Pace(config.backbone, config.preparation.size, config.precision, speed))
+            paces.append(
+                Pace(
+                    config.backbone,
+                    config.preparation.size,
+                    config.precision,
+                    speed,
+                    float(waits.iloc[-1]),
+                )
+            )
     return [*paces, *measured]

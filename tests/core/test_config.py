@@ -107,3 +107,23 @@ def test_a_run_without_a_preparation_takes_the_usual_one():
 def test_three_windows_take_the_place_of_the_one():
     how = SlicePreparation(channels="windows", window_center=-500)
     assert [window.center for window in how.windows] == [400, 40, 300]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_size": 4, "accumulate": 5}, "accumulate splits a batch"),
+        (
+            {"early_stopping": True, "early_stopping_loss": "validation", "fold": None},
+            "early_stopping_loss: validation needs a held-out fold",
+        ),
+        ({"ema_decay": 1.0}, "less than 1"),
+        ({"backbone_lr_share": 0.0}, "greater than 0"),
+        ({"optimizer": "sgd"}, "'adam' or 'adamw'"),
+        ({"keep_epoch": "first"}, "'best' or 'last'"),
+        ({"loader_workers": -1}, "greater than or equal to 0"),
+    ],
+)
+def test_an_option_of_training_that_makes_no_sense_is_refused(options, message):
+    with pytest.raises(ValidationError, match=message):
+        RunConfig(task="fracture", data_root=Path(), **options)

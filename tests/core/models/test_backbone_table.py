@@ -4,7 +4,7 @@ import typing
 
 import pytest
 
-from core.config import BackboneName
+from core.constants import BackboneName
 from core.errors import ConfigError
 from core.models.backbone_table import BACKBONES, backbone_spec, check_input_size
 

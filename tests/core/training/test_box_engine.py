@@ -47,7 +47,7 @@ def gradients(most):
     model = Toy(most)
     wrapped = FABRIC.setup(model)
     value, parts = add_box_gradients(FABRIC, wrapped, made_batch(), 1)
-    return value, parts, model.weight.grad, model.seen
+    return float(value), parts, model.weight.grad, model.seen
 
 
 @pytest.mark.parametrize(("most", "expected"), [(4, [4, 3]), (3, [2, 2, 2, 1]), (1, [1] * 7)])

@@ -174,6 +174,46 @@ def test_a_checkpoint_from_before_early_stopping_is_gone_on_with(phantom_root, s
     assert RunFolder(tmp_path / "run").read_status().state == "finished"
 
 
+def test_a_checkpoint_with_the_unused_block_is_gone_on_with(phantom_root, store, tmp_path):
+    """Older localisers had a block of the pyramid that nothing used and no gradient reached."""
+    made = config(phantom_root)
+
+    def cut(done, total):
+        if done == 2:
+            raise CutError
+
+    train(made, tmp_path / "whole", store=store)
+    with pytest.raises(CutError):
+        train(made, tmp_path / "run", store=store, progress=cut)
+    checkpoint = RunFolder(tmp_path / "run").checkpoint_file
+    content = torch.load(checkpoint, weights_only=True)  # noqa: TID251 - the run's own
+    torch.save(content | with_unused_block(content), checkpoint)
+    train(made, tmp_path / "run", store=store, resume=True)
+    whole, parts = (read_bundle(tmp_path / name / "bundle") for name in ("whole", "run"))
+    assert whole.config.weights_sha256 == parts.config.weights_sha256
+
+
+def with_unused_block(content):
+    """Model and optimizer as an older version saved them."""
+    last = "detector.backbone.fpn.layer_blocks.2.0.bias"
+    model = {}
+    for name, tensor in content["model"].items():
+        model[name] = tensor
+        if name == last:
+            model |= {
+                "detector.backbone.fpn.layer_blocks.3.0.weight": torch.ones(64, 64, 3, 3),
+                "detector.backbone.fpn.layer_blocks.3.0.bias": torch.ones(64),
+            }
+    trained = [name for name in content["model"] if not name.endswith(
+        ("running_mean", "running_var", "num_batches_tracked"))]  # fmt: skip
+    place = trained.index(last) + 1
+    state, (group,) = content["optimizer"]["state"], content["optimizer"]["param_groups"]
+    assert len(state) == len(trained)
+    later = {k if k < place else k + 2: one for k, one in state.items()}
+    groups = [group | {"params": list(range(len(trained) + 2))}]
+    return {"model": model, "optimizer": {"state": later, "param_groups": groups}}
+
+
 def test_the_held_out_fold_is_measured(phantom_root, store, tmp_path):
     boxed = [r.study_id for r in read_studies(phantom_root) if r.boxes]
     assert boxed

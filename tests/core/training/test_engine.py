@@ -7,11 +7,13 @@ import torch
 from lightning_fabric import Fabric
 from sklearn.metrics import roc_auc_score
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from core.errors import TrainingError
 from core.prepared.slice_dataset import SliceBatch, SliceDataset
 from core.prepared.slices import StudySlices
 from core.training.batches import Batches
+from core.training.early_stopping import EarlyStopping
 from core.training.engine import GRADIENT_NORM_LIMIT, train_one_epoch
 from core.training.losses import loss_for
 from core.training.slice_engine import add_slice_gradients, measure_slices
@@ -216,3 +218,92 @@ def test_a_memory_too_small_for_one_slice_is_one_sentence():
         train_one_epoch(FABRIC, state, _batches(_dataset()), LEARN, on_step=lambda _: False)
     for now, then in zip(state.model.parameters(), before, strict=True):
         torch.testing.assert_close(now, then)
+
+
+def _trained(read_every, dataset=None, **options):
+    reports, state = [], _state(_Linear(1))
+    train_one_epoch(
+        FABRIC, state, _batches(dataset or _dataset(40)), LEARN, read_every=read_every,
+        on_step=lambda report: bool(reports.append(report)), **options,
+    )  # fmt: skip
+    return reports, [p.detach().clone() for p in state.model.parameters()]
+
+
+def test_losses_read_at_intervals_are_those_read_at_each_step():
+    (each, weights), (seldom, same) = _trained(1), _trained(2)
+    assert [report.step for report in seldom] == [2, 4, 5]
+    assert [loss for r in seldom for loss in r.losses] == [loss for r in each for loss in r.losses]
+    for one, other in zip(weights, same, strict=True):
+        assert torch.equal(one, other)
+
+
+class _Reads(TorchDispatchMode):
+    """Counts the operations that make the processor wait for a device."""
+
+    WAITING = ("_local_scalar_dense", "is_nonzero", "nonzero", "equal")
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += func.overloadpacket.__name__ in self.WAITING
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_step_does_not_wait_for_the_device():
+    with _Reads() as reads:
+        torch.zeros(()).item()
+        assert reads.count == 1
+        _trained(100)
+    assert reads.count == 1
+
+
+def test_a_batch_moves_without_waiting(monkeypatch):
+    seen, plain = [], torch.Tensor.to
+
+    def spy(self, *args, **kwargs):
+        seen.append(kwargs)
+        return plain(self, *args, **kwargs)
+
+    batch = _dataset().batch(np.arange(3))
+    monkeypatch.setattr(torch.Tensor, "to", spy)
+    moved = batch.to("meta", non_blocking=True)
+    assert moved.images.device.type == "meta"
+    assert seen
+    assert all(options == {"non_blocking": True} for options in seen)
+
+
+def test_a_loss_read_late_names_the_batch_it_is_of():
+    class Diverges(_Linear):
+        calls = 0
+
+        def forward(self, images, metadata=None, presence=None):
+            self.calls += 1
+            return super().forward(images) * (math.nan if self.calls == 2 else 1)
+
+    state = _state(Diverges(1))
+    with pytest.raises(TrainingError, match=r"loss of batch 2 in epoch 1 \(step 2\)"):
+        train_one_epoch(
+            FABRIC, state, _batches(_dataset(40)), LEARN, on_step=lambda _: False, read_every=4
+        )
+
+
+def test_early_stopping_decides_where_its_window_ends_however_seldom_losses_are_read():
+    state = _state(_Linear(1))
+    state.stopping = EarlyStopping(delta=10.0, patience=1, every=2)
+    steps = []
+
+    def on_step(report):
+        steps.append(report.step)
+        return any([state.stopping.should_stop(loss) for loss in report.losses])
+
+    batches = _batches(_dataset(80))
+    train_one_epoch(FABRIC, state, batches, LEARN, on_step=on_step, read_every=100)
+    assert steps == [2, 4]
+
+
+@pytest.mark.parametrize("parts", [2, 3, 8])
+def test_a_batch_in_parts_gives_the_weights_of_the_whole(parts):
+    for one, other in zip(_trained(1)[1], _trained(1, parts=parts)[1], strict=True):
+        torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)

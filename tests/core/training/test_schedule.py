@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch.optim.lr_scheduler import OneCycleLR
 
-from core.config import BackboneName, RunConfig
+from core.config import RunConfig
+from core.constants import BackboneName
 from core.training.schedule import (
     COST_GMAC,
     Pace,

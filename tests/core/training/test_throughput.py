@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from core.config import RunConfig
+from core.prepared.slice_dataset import SliceDataset
 from core.training.throughput import measure_pace
 
 
@@ -17,3 +20,32 @@ def test_the_pace_of_a_network_is_measured_without_data(type, channels):
     pace = measure_pace(config, steps=1)
     assert (pace.backbone, pace.size, pace.precision) == ("shufflenet_v2_x2_0", 32, "32-true")
     assert 0 < pace.images_per_second < 1e6
+    assert 0 <= pace.loader_share < 1
+
+
+def test_the_pace_of_a_localiser_is_measured_too():
+    config = RunConfig(
+        task="localization", data_root="/nowhere", size=64, batch_size=4, channels="neighbours",
+        augment=True, device="cpu", loader_workers=0,
+    )  # fmt: skip
+    pace = measure_pace(config, steps=1)
+    assert (pace.backbone, pace.precision) == ("mobilenet_v3_large", "32-true")
+    # Without a thread ahead, the time of the loader is never nothing.
+    assert 0 < pace.loader_share < 1
+
+
+def test_a_slow_loader_slows_the_pace(monkeypatch):
+    config = RunConfig(
+        task="vertebra", data_root="/nowhere", size=32, batch_size=4, device="cpu",
+        backbone="shufflenet_v2_x2_0", loader_workers=0,
+    )  # fmt: skip
+    gather = SliceDataset.batch
+
+    def slow(*args):
+        time.sleep(1.0)
+        return gather(*args)
+
+    monkeypatch.setattr(SliceDataset, "batch", slow)
+    pace = measure_pace(config, steps=1)
+    assert pace.images_per_second < 4
+    assert pace.loader_share > 0.5

@@ -1,6 +1,7 @@
 import json
 import math
 import signal
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -8,7 +9,8 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from core.config import TASK_FACTS, RunConfig, SlicePreparation, TaskName
+from core.config import RunConfig, SlicePreparation
+from core.constants import TASK_FACTS, TaskName
 from core.errors import ConfigError, DataRootError, DeviceError, StorageError, TrainingError
 from core.models import registry
 from core.models.bundles import read_bundle
@@ -484,3 +486,97 @@ def test_a_task_takes_what_its_facts_list_and_nothing_else(task, data_root):
             else:
                 with pytest.raises(ValidationError, match=f"set {key} to that"):
                     RunConfig(task=task, data_root=data_root, **{key: choice})
+
+
+class _Losses:
+    """Replaces the loss on the held-out fold after each epoch by the next of a list."""
+
+    def __init__(self, monkeypatch, losses):
+        self.left = list(losses)
+        real = slice_task.measure_slices
+
+        def measured(*args, **kwargs):
+            return replace(real(*args, **kwargs), loss=self.left.pop(0))
+
+        monkeypatch.setattr(slice_task, "measure_slices", measured)
+
+
+def _until(last):
+    return lambda epoch, _: epoch == last
+
+
+@pytest.mark.parametrize("ema_decay", [0.0, 0.9])
+def test_the_bundle_holds_the_epoch_with_the_lowest_loss(make, tiny, monkeypatch, ema_decay):
+    options = {"epochs": 4, "ema_decay": ema_decay}
+    _Losses(monkeypatch, [0.5, 0.3, 0.4, 0.3])
+    best = make("best", **options)
+    _Losses(monkeypatch, [0.5, 0.3])
+    second = make("second", keep_epoch="last", on_evaluation=_until(2), **options)
+    _Losses(monkeypatch, [0.5, 0.3, 0.4, 0.3])
+    last = make("last", keep_epoch="last", **options)
+    assert _digest(best) == _digest(second) != _digest(last)
+    kept = read_bundle(best.bundle)
+    assert kept.metrics["epoch"] == kept.config.trained_on["epoch"] == 2
+    assert kept.metrics["validation"]["loss"] == 0.3
+    assert read_bundle(last.bundle).metrics["epoch"] == 4
+
+
+def test_the_best_epoch_survives_a_stop(make, tiny, monkeypatch):
+    _Losses(monkeypatch, [0.5, 0.3, 0.4])
+    whole = make("whole", epochs=3)
+    _Losses(monkeypatch, [0.5, 0.3])
+    with pytest.raises(KeyboardInterrupt):
+        make("parts", epochs=3, progress=_StopAt(16), checkpoint_every_s=0)
+    _Losses(monkeypatch, [0.4])
+    parts = make("parts", epochs=3, resume=True, checkpoint_every_s=0)
+    assert _digest(parts) == _digest(whole)
+    assert read_bundle(parts.bundle).metrics["epoch"] == 2
+
+
+def test_early_stopping_can_watch_the_held_out_fold(make, tiny, monkeypatch):
+    _Losses(monkeypatch, [0.5, 0.4, 0.395, 0.41, 0.1])
+    run = make(
+        epochs=5, early_stopping=True, early_stopping_loss="validation",
+        early_stopping_patience=2,
+    )  # fmt: skip
+    assert [line["epoch"] for line in _metrics(run, "validation")] == [1, 2, 3, 4]
+    assert run.read_status().state == "finished"
+
+
+@pytest.mark.parametrize("options", [
+    {"ema_decay": 0.9}, {"optimizer": "adamw", "weight_decay": 0.1, "backbone_lr_share": 0.5},
+    {"accumulate": 2, "augment_on": "device"},
+], ids=str)  # fmt: skip
+def test_every_way_to_train_resumes_to_the_same_weights(make, tiny, options):
+    whole = make("whole", **options)
+    with pytest.raises(KeyboardInterrupt):
+        make("parts", progress=_StopAt(3), **options)
+    assert _digest(make("parts", resume=True, **options)) == _digest(whole)
+    assert _digest(whole) != _digest(make("plain"))
+
+
+def test_a_compiled_network_trains_to_the_same_weights(make, tiny, monkeypatch):
+    monkeypatch.setattr("core.training.compilation.BACKEND", "eager")
+    compiled = []
+    real = nn.Module.compile
+    monkeypatch.setattr(
+        nn.Module, "compile", lambda self, **how: (compiled.append(how), real(self, **how))
+    )
+    run = make("compiled", compile_network=True, ema_decay=0.5)
+    assert compiled == [{"backend": "eager"}]
+    assert _digest(run) == _digest(make("plain", ema_decay=0.5))
+
+
+def test_a_machine_without_a_compiler_says_so(make, tiny, monkeypatch):
+    def lacks_one(graph, inputs):
+        raise RuntimeError("no C++ compiler")
+
+    monkeypatch.setattr("core.training.compilation.BACKEND", lacks_one)
+    with pytest.raises(DeviceError, match="`compile_network: false`"):
+        make(compile_network=True)
+
+
+def test_the_precision_of_a_run_is_written_as_it_was_chosen(make, tiny):
+    run = make()
+    assert read_bundle(run.bundle).config.trained_on["run"]["precision"] == "32-true"
+    assert "precision: 32-true" in run.config_file.read_text()
