@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -81,7 +81,7 @@ def add_box_gradients(
         value = torch.zeros((), device=fabric.device)
         for number, rows in enumerate(torch.arange(len(batch)).tensor_split(count), start=1):
             first, last = int(rows[0]), int(rows[-1]) + 1
-            with fabric.no_backward_sync(model, enabled=number < count):
+            with fabric.no_backward_sync(cast(Any, model), enabled=number < count):
                 losses = model(batch.images[first:last], batch.boxes[first:last])
                 loss = torch.stack(list(losses.values())).sum() * (len(rows) / len(batch))
                 fabric.backward(loss)

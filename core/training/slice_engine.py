@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -89,7 +89,7 @@ def add_slice_gradients(
         value = weights.new_zeros(())
         for number, rows in enumerate(torch.arange(len(batch)).tensor_split(count), start=1):
             part = slice(int(rows[0]), int(rows[-1]) + 1)
-            with fabric.no_backward_sync(model, enabled=number < count):
+            with fabric.no_backward_sync(cast(Any, model), enabled=number < count):
                 logits = model(batch.images[part], batch.metadata[part], batch.presence[part])
                 totals, _ = criterion.sums(logits, batch.presence[part], batch.fractured[part])
                 loss = criterion.combine(totals, weights)

@@ -129,7 +129,8 @@ def known_paces(runs: Iterable[RunSummary], measured: Iterable[Pace] = ()) -> li
         steps = read_metrics(run.folder, "step")
         if "images_per_second" in steps and len(steps):
             speed = float(steps["images_per_second"].iloc[-1])
-            waits = steps.get("loader_wait_share", pd.Series([0.0]))
+            known = "loader_wait_share" in steps
+            waits = float(steps["loader_wait_share"].iloc[-1]) if known else 0.0
             config = run.config
             paces.append(
                 Pace(
@@ -137,7 +138,7 @@ def known_paces(runs: Iterable[RunSummary], measured: Iterable[Pace] = ()) -> li
                     config.preparation.size,
                     config.precision,
                     speed,
-                    float(waits.iloc[-1]),
+                    waits,
                 )
             )
     return [*paces, *measured]
