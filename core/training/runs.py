@@ -198,9 +198,8 @@ class RunFolder(RunFiles):
         # A run that began before an option was added used its default.
         defaults = RunConfig(task=config.task, data_root=config.data_root).model_dump(mode="json")
         before = defaults | written
-        if (
-            before["precision"] == "auto"
-        ):  # Written before the device was known, as of a queued run.
+        # A queued run is written before its device is known.
+        if before["precision"] == "auto":
             before["precision"] = current["precision"]
         free = {"data_root", "device"}
         changed = sorted(key for key in current if key not in free and current[key] != before[key])
