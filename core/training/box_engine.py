@@ -17,7 +17,7 @@ from torchvision.ops import box_iou
 from core.models.localizer import RawBoxes
 from core.prepared.box_dataset import BoxBatch
 from core.training.distributed import gather_rows
-from core.training.micro_batches import in_parts
+from core.training.micro_batches import in_parts, parts_of
 from core.training.task import Measures
 
 
@@ -79,11 +79,11 @@ def add_box_gradients(
 
     def attempt(count: int) -> Tensor:
         value = torch.zeros((), device=fabric.device)
-        for number, rows in enumerate(torch.arange(len(batch)).tensor_split(count), start=1):
-            first, last = int(rows[0]), int(rows[-1]) + 1
+        for number, part in enumerate(parts_of(len(batch), count), start=1):
+            boxes = batch.boxes[part]
             with fabric.no_backward_sync(cast(Any, model), enabled=number < count):
-                losses = model(batch.images[first:last], batch.boxes[first:last])
-                loss = torch.stack(list(losses.values())).sum() * (len(rows) / len(batch))
+                losses = model(batch.images[part], boxes)
+                loss = torch.stack(list(losses.values())).sum() * (len(boxes) / len(batch))
                 fabric.backward(loss)
             value += loss.detach()
         if fabric.world_size > 1:

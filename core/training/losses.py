@@ -53,7 +53,8 @@ class WeightedBCE:
                 f"Logits {tuple(logits.shape)} and targets {tuple(targets.shape)} must have "
                 "one shape."
             )
-        ratio = torch.tensor(self.positive / self.negative, device=logits.device)
+        # Filled on the device: to send a number there waits for all work on a GPU.
+        ratio = logits.new_full((), self.positive / self.negative, dtype=torch.float32)
         total = functional.binary_cross_entropy_with_logits(
             logits.float(), targets, pos_weight=ratio, reduction="sum"
         )
@@ -137,9 +138,10 @@ class Criterion:
             totals: Float (terms,), sum(w BCE).
             weights: Float (terms,), sum(w).
         """
-        factors = totals.new_tensor([term.factor for term in self.terms])
         floor = torch.finfo(weights.dtype).tiny
-        return (factors * (totals / torch.clamp(weights, min=floor))).sum()
+        means = totals / torch.clamp(weights, min=floor)
+        weighted = [term.factor * mean for term, mean in zip(self.terms, means, strict=True)]
+        return torch.stack(weighted).sum()
 
     def targets(self, presence: Tensor, fractured: Tensor) -> Tensor:
         """The truth of each logit, float32 (n, outputs)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from lightning_fabric import Fabric
@@ -12,6 +13,18 @@ from torch import Tensor, nn
 from core.errors import TrainingError
 
 _log = logging.getLogger("core.training")
+
+
+def parts_of(slices: int, parts: int) -> list[slice]:
+    """Split a batch into parts of almost equal size, the larger ones first.
+
+    Args:
+        slices: Number of slices in the batch.
+        parts: Number of parts, at most `slices`.
+    """
+    size, larger = divmod(slices, parts)
+    edges = [size * k + min(k, larger) for k in range(parts + 1)]
+    return [slice(first, last) for first, last in pairwise(edges)]
 
 
 def in_parts(

@@ -17,7 +17,7 @@ from core.constants import VERTEBRAE
 from core.prepared.slice_dataset import SliceBatch
 from core.training.distributed import gather_rows
 from core.training.losses import Criterion
-from core.training.micro_batches import in_parts
+from core.training.micro_batches import in_parts, parts_of
 from core.training.task import Measures
 
 _OUTPUT_NAMES = {
@@ -87,8 +87,7 @@ def add_slice_gradients(
         unused = batch.presence.new_zeros((len(batch), criterion.outputs))
         weights = _summed(fabric, criterion.sums(unused, batch.presence, batch.fractured)[1])
         value = weights.new_zeros(())
-        for number, rows in enumerate(torch.arange(len(batch)).tensor_split(count), start=1):
-            part = slice(int(rows[0]), int(rows[-1]) + 1)
+        for number, part in enumerate(parts_of(len(batch), count), start=1):
             with fabric.no_backward_sync(cast(Any, model), enabled=number < count):
                 logits = model(batch.images[part], batch.metadata[part], batch.presence[part])
                 totals, _ = criterion.sums(logits, batch.presence[part], batch.fractured[part])
