@@ -146,6 +146,6 @@ class Batches(Generic[BatchKind]):
             if not self.augment_on_device:
                 change = partial(apply_augmentations, augmentations=draws)
         batch = self.dataset.batch(rows[rank::world], change)
-        if draws is not None and change is None:
+        if draws and change is None:
             batch = deferred(batch, draws)
         return batch.pin_memory() if self.pin_memory else batch

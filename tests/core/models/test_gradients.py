@@ -23,8 +23,8 @@ def lacking(network):
 def test_each_weight_of_a_slice_network_has_a_gradient(task, type, backbone):
     if (task, type) != ("fracture", 3) and backbone != "mobilenet_v3_large":
         pytest.skip("the heads are the same on every backbone")
+    network = build_model(task, type, backbone).to("meta")
     with torch.device("meta"):
-        network = build_model(task, type, backbone)
         spec = BACKBONES[backbone]
         size = max(-(-spec.min_size // spec.multiple) * spec.multiple, 96)
         images = torch.zeros(2, size, size, dtype=torch.uint8)
@@ -34,8 +34,8 @@ def test_each_weight_of_a_slice_network_has_a_gradient(task, type, backbone):
 
 @pytest.mark.parametrize("backbone", PYRAMIDS)
 def test_each_weight_of_a_pyramid_has_a_gradient(backbone):
+    network = PyramidBackbone(backbone).to("meta")
     with torch.device("meta"):
-        network = PyramidBackbone(backbone)
         maps = network(torch.zeros(2, 3, 64, 64))
         torch.stack([one.sum() for one in maps.values()]).sum().backward()
     assert len(maps) == PYRAMIDS[backbone].levels

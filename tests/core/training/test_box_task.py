@@ -241,12 +241,12 @@ def _seed_with_both(root):
 
 
 def test_a_cohort_without_boxes_names_the_missing_table(phantom_root, store, tmp_path, monkeypatch):
-    from core.training import box_task
+    from core.training import start_up
 
     intact = [
         replace(record, boxes=(), fractured=(False,) * 7) for record in read_studies(phantom_root)
     ]
-    monkeypatch.setattr(box_task, "read_studies", lambda root: intact)
+    monkeypatch.setattr(start_up, "read_studies", lambda root: intact)
     with pytest.raises(TrainingError, match=r"no box for training; add train_bounding_boxes\.csv"):
         train(config(phantom_root), tmp_path / "run", store=store)
 

@@ -84,7 +84,7 @@ def test_the_average_is_the_weighted_sum_of_all_weights_so_far():
     model = nn.BatchNorm1d(1)
     values = np.random.default_rng(0).normal(size=30)
     average = WeightAverage(model, decay=0.8)
-    expected = float(model.weight)
+    expected = model.weight.item()
     for step, value in enumerate(values, start=1):
         with torch.no_grad():
             model.weight.fill_(value)
@@ -92,7 +92,7 @@ def test_the_average_is_the_weighted_sum_of_all_weights_so_far():
         average.update(model, step)
         kept = min(0.8, (1 + step) / (10 + step))
         expected = kept * expected + (1 - kept) * value
-    assert float(average.network.weight) == pytest.approx(expected, rel=1e-5)
-    assert float(average.network.running_mean) == 30
+    assert average.network.weight.item() == pytest.approx(expected, rel=1e-5)
+    assert average.network.running_mean.item() == 30
     assert not average.network.weight.requires_grad
-    assert float(model.weight) == pytest.approx(values[-1])
+    assert model.weight.item() == pytest.approx(values[-1])

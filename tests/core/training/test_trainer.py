@@ -17,6 +17,7 @@ from core.models.bundles import read_bundle
 from core.models.checkpoint import load_model
 from core.training import slice_task
 from core.training.runs import RunFolder
+from core.training.slice_engine import measure_slices
 from core.training.trainer import TRAINING_TASKS, train
 from tests.core.training.made_data_root import write_data_root
 from tests.stores import made_store
@@ -493,10 +494,9 @@ class _Losses:
 
     def __init__(self, monkeypatch, losses):
         self.left = list(losses)
-        real = slice_task.measure_slices
 
         def measured(*args, **kwargs):
-            return replace(real(*args, **kwargs), loss=self.left.pop(0))
+            return replace(measure_slices(*args, **kwargs), loss=self.left.pop(0))
 
         monkeypatch.setattr(slice_task, "measure_slices", measured)
 

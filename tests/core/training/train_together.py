@@ -18,7 +18,7 @@ SLICES = {
 }  # fmt: skip
 BOXES = {
     "task": "localization", "size": 64, "field_mm": 120, "channels": "neighbours", "epochs": 2,
-    "batch_size": 4, "folds": 2, "negatives": 0.5, "augment": True, "accumulate": 2,
+    "batch_size": 4, "folds": 2, "negatives": 6, "augment": True, "accumulate": 2,
     "ema_decay": 0.9, "optimizer": "adamw", "weight_decay": 1e-3,
 }  # fmt: skip
 
