@@ -66,8 +66,9 @@ def train_one_epoch(
 ) -> None:
     """Train on each batch once; several processes share every batch.
 
-    A loss is read from the device only every `read_every` steps, at the end of the epoch, and where
-    early stopping decides: reading makes the processor wait for all work on a GPU.
+    A loss is read from the device only at the run's first step, every `read_every` steps, at the
+    end of the epoch, and where early stopping decides: reading makes the processor wait for all
+    work on a GPU.
 
     Args:
         fabric: Device and precision.
@@ -92,7 +93,8 @@ def train_one_epoch(
         state.optimizer.zero_grad()
         loss, parts = add_gradients(fabric, state.model, on_device, parts)
         unread.append(_Unread(number, loss, _clipped(fabric, state, gradient_clip, loss)))
-        reads = number == batches.total or (state.step + 1) % read_every == 0
+        is_edge = state.step == 0 or number == batches.total
+        reads = is_edge or (state.step + 1) % read_every == 0
         if reads or state.decides_after(len(unread)):
             losses = _read(unread, state)
             unread.clear()
