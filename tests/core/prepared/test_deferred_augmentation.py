@@ -72,7 +72,8 @@ def test_batches_leave_the_augmentation_to_the_move():
     for one, later in zip(plain, moved, strict=True):
         assert len(one) == len(later)
         other = later.to("cpu", non_blocking=True)
-        assert (one.images.int() - other.images.int()).abs().max() <= 2
+        # The second process has no slice of the last batch.
+        torch.testing.assert_close(one.images.int(), other.images.int(), atol=2, rtol=0)
         for name in ("metadata", "presence", "fractured", "index"):
             assert torch.equal(getattr(one, name), getattr(other, name))
 
