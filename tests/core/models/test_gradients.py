@@ -19,8 +19,10 @@ def lacking(network):
 
 
 # The heads are the same on every backbone.
-NETWORKS = [(*kind, "mobilenet_v3_large") for kind in MODELS]
-NETWORKS += [("fracture", 3, name) for name in BACKBONES if name != "mobilenet_v3_large"]
+NETWORKS = [
+    *((*kind, "mobilenet_v3_large") for kind in MODELS),
+    *(("fracture", 3, name) for name in BACKBONES if name != "mobilenet_v3_large"),
+]
 
 
 @pytest.mark.parametrize(("task", "type", "backbone"), NETWORKS)
