@@ -13,6 +13,7 @@ from core.inference.agreement import Agreement, Opinion, agreement, opinion
 from core.models.pairs import BundlePair, vertebra_for
 from dashboard.background.job import Job
 from dashboard.session.settings import settings
+from dashboard.session.wording import literal
 from dashboard.studies.cohort import all_bundles
 from dashboard.studies.open_study import OpenStudy
 from dashboard.studies.predictions import (
@@ -40,6 +41,8 @@ def opinions_panel(study: OpenStudy) -> None:
             "Each network calls at the operating points of its own bundle. If networks disagree, "
             "look at the slices: a majority is no proof."
         )
+        # Below the table, whose first column is narrow.
+        st.caption("\n".join(f"- {literal(_origins(one))}" for one in done))
 
 
 def _pairs() -> list[BundlePair]:
@@ -131,8 +134,14 @@ def _row(one: Opinion) -> list[str]:
         for seen, called, prob in columns
     ]
     cells[0] += f"<br><small>{verdict.call}</small>" if verdict.uncertainty else ""
-    points = (("Patient", one.patient_point), ("vertebrae", one.vertebra_point))
-    origins = "; ".join(f"{level}: {point.described}" for level, point in points)
-    title = f"{escape(one.name)}<br><small>{escape(f'{one.title}. {origins}')}</small>"
+    title = f"{escape(one.name)}<br><small>{escape(one.title)}</small>"
     note = verdict.uncertainty if made else f"{verdict.headline} {verdict.reason}"
     return [title + (f"<br><small>{escape(note)}</small>" if note else ""), *cells]
+
+
+def _origins(one: Opinion) -> str:
+    """Where the thresholds of an opinion come from."""
+    return (
+        f"{one.name} – patient: {one.patient_point.described}; "
+        f"vertebrae: {one.vertebra_point.described}"
+    )

@@ -329,3 +329,12 @@ def test_a_real_scan_opens_as_a_typed_folder(at_work, real_ct, monkeypatch):
     assert not app.error
     assert "65 slices" in html(app)
     assert "synthetic studies only" in app.warning[0].value
+
+
+@pytest.mark.slow
+def test_second_opinions_name_the_origin_of_their_thresholds(at_work):
+    app = open_read_study()
+    # The sentence shows special characters with a backslash.
+    words = " ".join(caption.value for caption in app.caption).replace("\\", "")
+    assert "fracture-made – patient: operating point 0.600, highest F1, shipped" in words
+    assert "vertebrae: operating point 0.300, highest F1, shipped" in words
