@@ -25,10 +25,11 @@ from core.constants import (
     BackboneName,
     ChannelMode,
     FractureTarget,
+    HeadName,
     TaskFacts,
     TaskName,
 )
-from core.errors import ConfigError
+from core.errors import ConfigError, first_fault
 from core.types import HuWindow, NoiseMethod, NoiseReduction, Store
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
@@ -214,7 +215,9 @@ class RunConfig(PreparedConfig):
     `preparation` determines how slices are prepared. `fracture_target` defines when a slice of a
     fractured vertebra is positive: when the vertebra is in view, or when the slice has a box
     (studies with a fracture but no box are then left out). `init_from` is a bundle with initial
-    weights for layers of equal name and shape. `slices_per_study` limits the slices drawn from a
+    weights for layers of equal name and shape. `head` is "dense" for fracture networks with a map
+    of the line, which the boxes of the data supervise; `freeze_backbone` trains the head alone.
+    `slices_per_study` limits the slices drawn from a
     study per epoch; 0 means all. `alpha` weights the fracture loss of Type 3 against its vertebra
     loss. `vertebra_bundle` predicts v_ij for studies without a mask. `fold` is held out; "all"
     trains each in turn, None trains on every study. `gradient_clip` limits the norm of the
@@ -233,6 +236,8 @@ class RunConfig(PreparedConfig):
     task: TaskName
     type: Literal[1, 2, 3] = 1
     backbone: BackboneName = "mobilenet_v3_large"
+    head: HeadName = "pooled"
+    freeze_backbone: bool = False
     pretrained: bool = False
     data_root: Path
     preparation: SlicePreparation = SlicePreparation()
@@ -283,17 +288,18 @@ class RunConfig(PreparedConfig):
 
     @model_validator(mode="after")
     def _fits_together(self) -> RunConfig:
-        asked = {
-            "type": self.type,
-            "backbone": self.backbone,
-            "channels": self.preparation.channels,
-        }
-        facts = self.facts
-        known = {"type": facts.types, "backbone": facts.backbones, "channels": facts.channels}
-        for key, choices in known.items():
-            if asked[key] not in choices:
+        facts, dense = self.facts, self.head == "dense"
+        backbones = TASK_FACTS["localization"].backbones if dense else facts.backbones
+        for key, value, choices in (
+            ("type", self.type, facts.types), ("head", self.head, facts.heads),
+            ("backbone", self.backbone, backbones),
+            ("channels", self.preparation.channels, facts.channels),
+        ):  # fmt: skip
+            if value not in choices:
                 named = " or ".join(str(choice) for choice in choices)
                 raise ValueError(f"the {key} of {facts.title} is {named}; set {key} to that")
+        if dense and self.preparation.field_mm is None:
+            raise ValueError("a dense head takes a square that follows the spine; set field_mm")
         if isinstance(self.fold, int) and self.fold >= self.folds:
             raise ValueError(
                 f"fold must be below folds ({self.folds}); set it to 0..{self.folds - 1}"
@@ -352,10 +358,3 @@ def load_run_config(path: Path, **overrides: Any) -> RunConfig:  # noqa: ANN401 
         return RunConfig(**content)
     except ValidationError as error:
         raise ConfigError(f"{path}: {first_fault(error)}; correct that value.") from error
-
-
-def first_fault(error: ValidationError) -> str:
-    """Describe the first fault that pydantic found, by its key in the file: "size: ..."."""
-    first = error.errors()[0]
-    parts = [str(part) for part in first["loc"] if part != _PREPARATION]
-    return f"{'.'.join(parts) or 'the config'}: {first['msg']}"

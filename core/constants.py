@@ -61,6 +61,8 @@ BackboneName = Literal[
     "densenet121", "efficientnet_v2_s", "mobilenet_v3_large", "convnext_small", "mnasnet1_3",
     "shufflenet_v2_x2_0", "swin_s", "regnet_y_8gf",
 ]  # fmt: skip
+HeadName = Literal["pooled", "dense"]
+"""What a slice network's logits come from: pooled features, or maps of the fracture line."""
 FractureTarget = Literal["vertebra", "line"]
 """Definition of y_ij: fractured vertebra j is in view on slice i, or a box marks its line there."""
 ChannelMode = Literal["grey", "windows", "neighbours"]
@@ -78,6 +80,7 @@ class TaskFacts:
         gives: Kind of output.
         types: Available types of the method.
         max_lr: Default peak learning rate.
+        heads: Available heads.
         backbones: Available backbones.
         channels: Available channel modes.
     """
@@ -86,6 +89,7 @@ class TaskFacts:
     gives: Literal["presence", "fractures", "boxes"]
     types: tuple[int, ...]
     max_lr: float
+    heads: tuple[HeadName, ...] = ("pooled",)
     backbones: tuple[BackboneName, ...] = get_args(BackboneName)
     channels: tuple[ChannelMode, ...] = get_args(ChannelMode)
 
@@ -96,7 +100,7 @@ class TaskFacts:
 
 TASK_FACTS: Final[dict[TaskName, TaskFacts]] = {
     "vertebra": TaskFacts("Vertebra detection", "presence", (1, 2), 1e-3),
-    "fracture": TaskFacts("Fracture detection", "fractures", (1, 2, 3), 1e-4),
+    "fracture": TaskFacts("Fracture detection", "fractures", (1, 2, 3), 1e-4, get_args(HeadName)),
     "localization": TaskFacts(
         "Fracture localisation by boxes", "boxes", (1,), 1e-3,
         backbones=("mobilenet_v3_large", "resnet50"), channels=("grey", "neighbours"),

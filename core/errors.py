@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class CSpineError(Exception):
@@ -104,3 +108,11 @@ class WorkerError(CSpineError):
 
 class SceneError(CSpineError):
     """A 3D scene cannot be built, drawn or written."""
+
+
+def first_fault(error: ValidationError) -> str:
+    """Describe the first fault that pydantic found, by its key in the file: "size: ..."."""
+    first = error.errors()[0]
+    # `preparation` is no key of a file: its fields are.
+    parts = [str(part) for part in first["loc"] if part != "preparation"]
+    return f"{'.'.join(parts) or 'the config'}: {first['msg']}"

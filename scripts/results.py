@@ -145,7 +145,7 @@ def localisation_tables(bundle: BundleInfo) -> str:
                  f"{gated['slice_threshold']:.3f})", gated)
     )  # fmt: skip
     rows.append(
-        f"| Grad-CAM of {heat['bundle']}, no training on boxes, slices given | "
+        f"| Line map of {heat['bundle']}, slices given | "
         f"{heat['mean_iou_best_scored']:.3f} | {heat['hit_rate']:.3f} | – | – | – | – | – |"
     )
     rows += [
@@ -157,7 +157,7 @@ def localisation_tables(bundle: BundleInfo) -> str:
         f"{_range(held['box_sensitivity_interval'])}, fractures found "
         f"{held['fracture_sensitivity_at_1_false_track_a_study']:.3f} "
         f"{_range(held['fracture_sensitivity_interval'])}. Mean IoU of the box that overlaps most: "
-        f"{held['mean_iou_best_overlap']:.3f}. Grad-CAM: mean IoU "
+        f"{held['mean_iou_best_overlap']:.3f}. Line map: mean IoU "
         f"{_with_interval(heat, 'mean_iou_best_scored')}.",
         "",
         f"The shipped threshold, {false_alarms['threshold']:g}, was chosen on "

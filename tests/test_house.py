@@ -20,6 +20,7 @@ MAY_IMPORT_TORCH = (
     "core/models/",
     "core/training/",
     "core/inference/predictor.py",
+    "core/inference/one_trunk.py",
     "core/inference/explain.py",
     "core/inference/boxes/predictor.py",
     "core/experiments/subsampled_predictions.py",

@@ -19,9 +19,9 @@ from core.cli.common import (
     parsed_window,
     progress_bar,
 )
-from core.config import Settings, SlicePreparation, first_fault, load_run_config
+from core.config import Settings, SlicePreparation, load_run_config
 from core.constants import ChannelMode
-from core.errors import ConfigError, DataRootError
+from core.errors import ConfigError, DataRootError, first_fault
 from core.phantom.recipe import DEFAULT_RECIPE
 from core.system.parallel import Workers
 

@@ -61,6 +61,9 @@ def demo_models(
         list[int] | None, typer.Option(help="Folds to train and predict; all unless given.")
     ] = None,
     score_only: Annotated[bool, typer.Option(help="Only score again, without training.")] = False,
+    keep_vertebra: Annotated[
+        bool, typer.Option(help="Keep the shipped vertebra networks; make the fracture networks.")
+    ] = False,
     jobs: Jobs = None,
 ) -> None:
     """Train the shipped bundles again and score them on held-out synthetic studies."""
@@ -74,6 +77,7 @@ def demo_models(
             only=only or [],
             folds=fold,
             score_only=score_only,
+            keep_vertebra=keep_vertebra,
             jobs=jobs,
             progress=progress,
             say=tqdm.write,

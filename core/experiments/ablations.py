@@ -15,8 +15,8 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from core.config import PROJECT_ROOT, RunConfig, Settings, first_fault, read_yaml
-from core.errors import ConfigError
+from core.config import PROJECT_ROOT, RunConfig, Settings, read_yaml
+from core.errors import ConfigError, first_fault
 from core.experiments.ablation_scores import SUBSAMPLED_FILE, TrainedArm, measure_arms
 from core.experiments.arm_comparison import write_figures
 from core.experiments.cohorts import FRESH, HELD_OUT, TRAIN

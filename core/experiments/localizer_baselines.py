@@ -29,7 +29,7 @@ def heat_boxes(
     cohort: BoxTables,
     progress: Progress | None = None,
 ) -> BoxTable:
-    """The box around the hot part of a Grad-CAM map, for each slice with a true box.
+    """The box around the hot part of a heat map, for each slice with a true box.
 
     The slices are given by the truth, so the table measures location only, not detection.
 

@@ -44,7 +44,7 @@ STAGES: Final = (
 """Config and cohort of each stage, which starts from the previous one."""
 NAME: Final = "localization_mobilenet_v3_large"
 SLICE_MODEL: Final = "fracture_type1"
-"""Network whose Grad-CAM and slice probabilities the localiser is compared with."""
+"""Network whose heat map and slice probabilities the localiser is compared with."""
 
 
 def build_localizer(
@@ -140,7 +140,7 @@ def _score(
         bundle, work / HELD_OUT.name, held_out, settings.store, jobs=jobs, progress=progress
     )
     write_box_cohort(bundle.folder / PREDICTIONS_FOLDER, cohort)
-    say("Boxes of Grad-CAM, for comparison")
+    say("Boxes of heat maps, for comparison")
     slice_model = read_bundle(settings.checkpoints / SLICE_MODEL)
     heat = heat_boxes(slice_model, held_out, cohort, progress)
     write_json(

@@ -19,14 +19,15 @@ from core.constants import VERTEBRAE
 from core.dataset.rsna import read_studies
 from core.dataset.splits import assign_folds
 from core.dataset.true_boxes import boxes_on_volume
-from core.dicom.series import read_series
 from core.dicom.series_grid import series_grid
 from core.evaluation.report import EvaluationReport, evaluate_predictions
 from core.evaluation.tables.truth import StudyTruth, truth_from_data_root
-from core.experiments.cohorts import FOLDS, HELD_OUT, TRAIN, ShippedCohort
-from core.inference.context import fit_context, in_context
+from core.experiments.cohort_outputs import BundleByFold, CohortOutputs, Outputs, outputs_of
+from core.experiments.cohorts import BOXES, FOLDS, HELD_OUT, TRAIN, ShippedCohort
+from core.inference.context import fit_context
+from core.inference.line_tracks import fit_tracks
 from core.inference.outputs import read_slices, write_slices
-from core.inference.predictor import Predictor
+from core.inference.predictor import along_the_study
 from core.models.bundles import (
     CONFIG_FILE,
     METRICS_FILE,
@@ -39,14 +40,10 @@ from core.models.pairs import DEFAULT_NAMES
 from core.system import atomic_files
 from core.system.parquet import write_parquet
 from core.training.trainer import TRAINING_TASKS
-from core.types import LevelName, Progress, Say, SlicePredictions, StudyRecord
+from core.types import LevelName, Progress, Say, StudyRecord
 
 TOP_K: Final = 3
 """Slices that represent a vertebra in its context: a fracture line crosses a few."""
-
-BundleByFold = Mapping[int, BundleInfo]
-Outputs = dict[str, list[SlicePredictions]]
-"""Outputs of every study by bundle name, with the same order of studies."""
 
 
 def score_bundles(
@@ -71,44 +68,61 @@ def score_bundles(
         Folders of the shipped bundles.
     """
     first = next(iter(configs.values()))
-    in_folds = read_studies(work / FOLDS.name)
-    assigned = assign_folds(in_folds, first.folds, first.seed)
-    folds = sorted(next(iter(trained.values())))
-    asked = [r for r in in_folds if assigned[r.study_id] in folds]
-    say(f"Out-of-fold predictions of {len(asked)} studies")
-    raw: Outputs = {name: [] for name in trained}
-    for fold in folds:
-        members = [record for record in asked if assigned[record.study_id] == fold]
-        networks = {name: by_fold[fold] for name, by_fold in trained.items()}
-        for name, found in _run(networks, members, progress).items():
-            raw[name] += found
+    chosen_on, measured_on = outputs_of(trained, first, work, progress, say)
+    shipped = {name: by_fold[min(by_fold)] for name, by_fold in trained.items()}
+    return score_outputs(shipped, first, work, checkpoints, chosen_on, measured_on, say)
+
+
+def score_outputs(
+    shipped: Mapping[str, BundleInfo], config: RunConfig, work: Path, checkpoints: Path,
+    chosen_on: CohortOutputs, measured_on: CohortOutputs,
+    say: Say = lambda _: None,
+) -> list[Path]:  # fmt: skip
+    """Choose contexts and thresholds, measure, and write the bundles to ship.
+
+    Args:
+        shipped: Bundles by name: newly trained ones, or those of `checkpoints`, which keep their
+            weights.
+        config: Run config with the folds and their seed.
+        work: Folder of the cohorts, each in a folder of its name.
+        checkpoints: Folder of the shipped bundles.
+        chosen_on: Out-of-fold outputs on `FOLDS`.
+        measured_on: Outputs on `HELD_OUT`.
+        say: Called with one line per bundle.
+
+    Returns:
+        Folders of the shipped bundles.
+    """
+    assigned = assign_folds(read_studies(work / FOLDS.name), config.folds, config.seed)
+    asked, raw = chosen_on.records, chosen_on.raw
+    folds = {assigned[record.study_id] for record in asked}
     truth = truth_from_data_root(work / FOLDS.name, {record.study_id for record in asked})
-    shipped = {name: by_fold[folds[0]] for name, by_fold in trained.items()}
-    contexts = _contexts(shipped, raw, truth)
-    for name, bundle in shipped.items():
-        shipped[name] = _install(bundle, checkpoints / name, name, contexts.get(name))
+    weights = _study_weights(shipped, raw, truth)
+    shipped = {
+        name: _install(bundle, checkpoints / name, name, weights.get(name, {}))
+        for name, bundle in shipped.items()
+    }
     out_of_fold = _joined(shipped, raw)
-    records = read_studies(work / HELD_OUT.name)
-    say(f"Held-out predictions of {len(records)} studies")
-    held_out = _joined(shipped, _run(shipped, records, progress))
+    held_out = _joined(shipped, measured_on.raw)
     held_out_truth = truth_from_data_root(work / HELD_OUT.name)
-    origin = f"out-of-fold predictions of {len(asked)} studies, {len(folds)} of {first.folds} folds"
+    of_folds = f"{len(folds)} of {config.folds} folds"
+    origin = f"out-of-fold predictions of {len(asked)} studies, {of_folds}"
     for name, bundle in shipped.items():
         say(f"Scoring {name}")
         files = [cohort.predictions_file(bundle.folder) for cohort in (FOLDS, HELD_OUT)]
         write_slices(files[0], out_of_fold[name], folds=assigned)
         write_slices(files[1], held_out[name])
         # Measured on the rounded values of the files, so that the figures can be reproduced.
-        own, measured_on = read_slices(files[0]), read_slices(files[1])
+        own, measured = read_slices(files[0]), read_slices(files[1])
         chosen = evaluate_predictions(own, truth)
         thresholds: dict[LevelName, float] = {
             level: report.operating_point.threshold for level, report in chosen.levels.items()
         }
-        measured = evaluate_predictions(measured_on, held_out_truth, thresholds=thresholds)
+        report = evaluate_predictions(measured, held_out_truth, thresholds=thresholds)
         partner = shipped[_partner(shipped[name])]
-        _write_scores(bundle, partner, chosen, measured, origin)
+        _write_scores(bundle, partner, chosen, report, origin)
     write_truth(checkpoints, FOLDS, asked, truth)
-    write_truth(checkpoints, HELD_OUT, records, held_out_truth)
+    write_truth(checkpoints, HELD_OUT, measured_on.records, held_out_truth)
     return [bundle.folder for bundle in shipped.values()]
 
 
@@ -119,56 +133,16 @@ def _partner(bundle: BundleInfo) -> str:
     return DEFAULT_NAMES["fracture" if bundle.config.task == "vertebra" else "vertebra"]
 
 
-def _run(
-    networks: Mapping[str, BundleInfo], records: Sequence[StudyRecord], progress: Progress | None
-) -> Outputs:
-    """Run every network once over each study, without the context of vertebrae."""
-    plain = {name: _without_context(bundle) for name, bundle in networks.items()}
-    pairs = _pairs(plain)
-    predictors = {pair: Predictor(plain[pair[0]], plain[pair[1]]) for pair in pairs}
-    found: Outputs = {name: [] for name in networks}
-    for number, record in enumerate(records):
-        volume = read_series(record.folder)
-        for pair, predictor in predictors.items():
-            prediction = predictor.predict(volume)
-            for name in pair:
-                if len(found[name]) == number:
-                    found[name].append(prediction)
-        if progress is not None:
-            progress(number + 1, len(records))
-    return found
-
-
-def _pairs(networks: Mapping[str, BundleInfo]) -> list[tuple[str, str]]:
-    """Pair the networks so that each runs once and Type 2 gets its presence."""
-    alone = [n for n, b in networks.items() if b.config.task == "fracture" and b.config.type == 3]
-    vertebra = [name for name, bundle in networks.items() if bundle.config.task == "vertebra"]
-    fracture = [
-        name for name, bundle in networks.items()
-        if bundle.config.task == "fracture" and name not in alone
-    ]  # fmt: skip
-    # The default vertebra network goes with Type 2, which was trained on such presence.
-    vertebra.sort(key=lambda name: name != DEFAULT_NAMES["vertebra"])
-    fracture.sort(key=lambda name: -networks[name].config.type)
-    longest = max(len(vertebra), len(fracture))
-    joined = [
-        (vertebra[min(k, len(vertebra) - 1)], fracture[min(k, len(fracture) - 1)])
-        for k in range(longest)
-    ]
-    return joined + [(name, name) for name in alone]
-
-
-def _without_context(bundle: BundleInfo) -> BundleInfo:
-    return replace(bundle, config=bundle.config.model_copy(update={"context": None}))
-
-
-def _contexts(
+def _study_weights(
     shipped: Mapping[str, BundleInfo], raw: Outputs, truth: Sequence[StudyTruth]
-) -> dict[str, Any]:
-    """Fit the context of each fracture network on its out-of-fold outputs."""
+) -> dict[str, dict[str, Any]]:
+    """Fit what combines slices along a study on each fracture network's out-of-fold outputs.
+
+    A dense network's lines have tracks, as boxes have; others get the context of a vertebra.
+    """
     fractured = {study.study_id: study for study in truth}
     default = DEFAULT_NAMES["vertebra"]
-    found: dict[str, Any] = {}
+    found: dict[str, dict[str, Any]] = {}
     for name, bundle in shipped.items():
         if bundle.config.task != "fracture":
             continue
@@ -179,7 +153,11 @@ def _contexts(
             if known.presence is not None:
                 target = known.presence & known.fractured[np.newaxis]
                 rows.append((own.fracture_probs, seen.vertebra_probs, target))
-        found[name] = fit_context(rows, top_k=TOP_K, shared=bundle.config.type == 1)
+        shared = bundle.config.type == 1
+        if bundle.config.gives_maps:
+            found[name] = {"track_weights": fit_tracks(rows, shared=shared)}
+        else:
+            found[name] = {"context": fit_context(rows, top_k=TOP_K, shared=shared)}
     return found
 
 
@@ -195,25 +173,24 @@ def _joined(shipped: Mapping[str, BundleInfo], raw: Outputs) -> Outputs:
             replace(
                 f, vertebra_probs=v.vertebra_probs, models=tuple(dict.fromkeys((v_name, f_name))),
                 fracture_type=fracture.type,
-                fracture_probs=f.fracture_probs if fracture.context is None else in_context(
-                    f.fracture_probs, v.vertebra_probs, fracture.context, shared=fracture.type == 1
-                ),
+                fracture_probs=along_the_study(fracture, f.fracture_probs, v.vertebra_probs),
             )
             for v, f in zip(raw[v_name], raw[f_name], strict=True)
         ]  # fmt: skip
     return joined
 
 
-def _install(bundle: BundleInfo, target: Path, name: str, context: Any) -> BundleInfo:  # noqa: ANN401
-    """Copy a run's bundle to the shipped ones, with its config's name and its context."""
-    changes: dict[str, Any] = {"name": name, "context": context}
-    if bundle.config.vertebra_bundle is not None:
+def _install(bundle: BundleInfo, target: Path, name: str, weights: Mapping[str, Any]) -> BundleInfo:
+    """Copy a run's bundle to the shipped ones, with its config's name and the study's weights."""
+    changes: dict[str, Any] = {"name": name, "context": None, "track_weights": None, **weights}
+    if bundle.config.takes_presence:
         changes["vertebra_bundle"] = DEFAULT_NAMES["vertebra"]
     config = bundle.config.model_copy(update=changes)
+    payload = bundle.weights_file.read_bytes()
     target.mkdir(parents=True, exist_ok=True)
-    for stale in target.glob("*.json"):
+    for stale in target.glob("*.json") if bundle.folder != target else ():
         stale.unlink()
-    atomic_files.write_bytes(target / bundle.weights_file.name, bundle.weights_file.read_bytes())
+    atomic_files.write_bytes(target / bundle.weights_file.name, payload)
     atomic_files.write_text(target / CONFIG_FILE, config.model_dump_json(indent=2) + "\n")
     return read_bundle(target)
 
@@ -230,9 +207,10 @@ def _write_scores(
     level_name: LevelName = "slice" if bundle.config.task == "fracture" else "presence"
     level = measured.levels[level_name]
     interval = level.intervals["auc"]
+    start = BOXES if bundle.config.gives_maps else TRAIN
     metrics = {
         "synthetic": True,
-        "cohort": {cohort.name: cohort.made_from() for cohort in (TRAIN, FOLDS, HELD_OUT)},
+        "cohort": {cohort.name: cohort.made_from() for cohort in (start, FOLDS, HELD_OUT)},
         "partner": partner.config.name,
         "epoch": bundle.config.trained_on.get("epoch"),
         "headline": {

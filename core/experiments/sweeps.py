@@ -20,8 +20,8 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import Trial, TrialState
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from core.config import RunConfig, first_fault, read_yaml
-from core.errors import ConfigError, CSpineError, TrainingError
+from core.config import RunConfig, read_yaml
+from core.errors import ConfigError, CSpineError, TrainingError, first_fault
 from core.training.run_list import summarise_run
 from core.training.runs import RunFolder
 from core.training.trainer import train

@@ -1,4 +1,4 @@
-"""Grad-CAM: which parts of a slice raise a network's output."""
+"""Which parts of a slice raise a network's output: its own line map, or Grad-CAM."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from core.errors import BundleError
 from core.inference.predictor import prepared_images
 from core.models.bundles import BundleInfo, read_bundle
 from core.models.checkpoint import load_model
+from core.models.dense import DenseModel
 from core.preprocessing.metadata import slice_metadata
 from core.types import CTVolume
 
@@ -26,11 +27,12 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Explanation:
-    """Grad-CAM of one output of a network on one slice.
+    """Heat map of one output of a network on one slice.
 
     Attributes:
-        heat: float32 (h, w) on the slice, in [0, 1]; 0 outside the network's input region, and
-            everywhere if nothing raises the output.
+        heat: float32 (h, w) on the slice, in [0, 1]; 0 outside the network's input region. Of a
+            dense network the probability of a line; else Grad-CAM, 0 everywhere if nothing raises
+            the output.
         xyxy: The input region, in pixel edges of the slice; it may extend past the slice.
         prob: The network's probability for that output, before any context of the vertebra.
         slice_index: Index of the slice.
@@ -52,7 +54,9 @@ def explain_slice(
     *,
     presence: NDArray[np.float32] | None = None,
 ) -> Explanation:
-    """Explain a bundle's score of one vertebra on one slice by Grad-CAM.
+    """Explain a bundle's score of one vertebra on one slice.
+
+    A dense network's own map is shown; other networks are explained by Grad-CAM.
 
     Args:
         volume: The study.
@@ -79,11 +83,12 @@ def explain_slice(
         None if presence is None else torch.from_numpy(presence[None].astype(np.float32)),
     )
     single = bundle.config.task == "fracture" and bundle.config.type == 1
-    cam, logit = grad_cam(
-        _model(str(bundle.folder), bundle.config.weights_sha256),
-        lambda model: model(*inputs),
-        output=0 if single else vertebra,
-    )
+    output = 0 if single else vertebra
+    model = _model(str(bundle.folder), bundle.config.weights_sha256)
+    if isinstance(model, DenseModel):
+        cam, logit = line_map(model, inputs[0], inputs[2], output=output)
+    else:
+        cam, logit = grad_cam(model, lambda network: network(*inputs), output=output)
     return Explanation(
         heat=resized_to_slice(cam, xyxy, volume.hu.shape[1:]),
         xyxy=xyxy,
@@ -133,6 +138,25 @@ def grad_cam(
     largest = float(cam.max())
     scaled = cam / largest if largest > 0 else np.zeros_like(cam)
     return scaled.astype(np.float32), float(logit.detach())
+
+
+@torch.inference_mode()
+def line_map(
+    model: DenseModel, images: Tensor, presence: Tensor | None, *, output: int
+) -> tuple[NDArray[np.float32], float]:
+    """A dense network's map of one output, as probabilities.
+
+    Args:
+        model: In eval mode.
+        images: One slice, as `SliceModel.forward` takes it.
+        presence: float32 (1, 7), v_ij; used by Type 2 only.
+        output: Which map.
+
+    Returns:
+        float32 (rows, columns) in [0, 1], and the logit of the slice.
+    """
+    found = model(images, None, presence, with_maps=True)
+    return torch.sigmoid(found.maps[0, output]).float().numpy(), float(found.logits[0, output])
 
 
 def resized_to_slice(

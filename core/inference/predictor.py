@@ -18,9 +18,10 @@ from core.inference.aggregation import check_slice_predictions
 from core.inference.context import in_context
 from core.inference.device import pick_device, smaller_batch
 from core.inference.distribution import LevelFeatures, level_features, study_distance
+from core.inference.line_tracks import with_tracks
 from core.inference.study_predictor import SeenLevels, StudyPredictor
 from core.models.abstention import load_statistics
-from core.models.bundles import BundleInfo
+from core.models.bundles import BundleConfig, BundleInfo
 from core.models.fast_model import load_fast_model
 from core.models.feature_tap import FeatureTap
 from core.models.slice_model import SliceModel
@@ -107,10 +108,7 @@ class Predictor(StudyPredictor):
         levels = None
         if tap is not None and n_slices:
             levels = level_features(tap.features(), presence)
-        if (context := self._fracture.config.context) is not None:
-            fracture = in_context(
-                fracture, presence, context, shared=self._fracture.config.type == 1
-            )
+        fracture = along_the_study(self._fracture.config, fracture, presence)
         names = (self._vertebra.config.name, self._fracture.config.name)
         predictions = SlicePredictions(
             study_id=volume.study_uid,
@@ -252,6 +250,24 @@ class Predictor(StudyPredictor):
             None if t is None else (t if part == slice(0, len(t)) else t[part]).to(self.device)
             for t in inputs
         ]
+
+
+def along_the_study(
+    config: BundleConfig, fracture: Probabilities, presence: Probabilities
+) -> Probabilities:
+    """Combine a network's f_ij with the whole study as its bundle says, float32 (n, 7).
+
+    Args:
+        config: Config of the fracture network's bundle.
+        fracture: float32 (n, 7), f_ij of single slices.
+        presence: float32 (n, 7), v_ij.
+    """
+    shared = config.type == 1
+    if config.track_weights is not None:
+        return with_tracks(fracture, presence, config.track_weights, shared=shared)
+    if config.context is not None:
+        return in_context(fracture, presence, config.context, shared=shared)
+    return fracture
 
 
 def prepared_images(

@@ -20,8 +20,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as arrays_from_bytes
 from safetensors.numpy import save as arrays_to_bytes
 
-from core.config import first_fault
-from core.errors import BundleError
+from core.errors import BundleError, first_fault
 from core.system.atomic_files import write_bytes, write_text
 
 ABSTENTION_FILE: Final = "abstention.json"

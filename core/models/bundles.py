@@ -11,9 +11,9 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from core.config import PreparedConfig, SlicePreparation, first_fault
-from core.constants import TASK_FACTS, BackboneName, TaskFacts, TaskName
-from core.errors import BundleError
+from core.config import PreparedConfig, SlicePreparation
+from core.constants import TASK_FACTS, BackboneName, HeadName, TaskFacts, TaskName
+from core.errors import BundleError, first_fault
 from core.models.abstention import (
     Abstention,
     CallRegion,
@@ -77,10 +77,13 @@ class BundleConfig(PreparedConfig):
     """Everything needed to rebuild a bundle's model, prepare its input, and trace its origin.
 
     `preparation` is how slices are prepared for the network.
+    `head` is "dense" for a network with line maps.
     `alpha` is the weight of a Type 3 model's fracture loss. `vertebra_bundle` names the bundle
     whose presence a Type 2 fracture model takes as input, None if it was trained on masks alone.
     `context` combines a slice's fracture probability with that of its vertebra; None: not combined.
     `box_weights` turn a localiser's boxes into fracture probabilities; None: not fitted.
+    `track_weights` combine a slice's fracture probability with the tracks of lines along the study,
+    instead of `context`: `core.inference.line_tracks`; None: not combined.
     `created` is ISO 8601 in UTC.
     """
 
@@ -91,12 +94,14 @@ class BundleConfig(PreparedConfig):
     task: TaskName
     type: Literal[1, 2, 3]
     backbone: BackboneName
+    head: HeadName = "pooled"
     preparation: SlicePreparation
     alpha: float = Field(default=2.0, gt=0)
     vertebra_bundle: str | None = None
     anchors: tuple[tuple[tuple[float, float], ...], ...] | None = None
     context: VertebraContext | None = None
     box_weights: BoxWeights | None = None
+    track_weights: BoxWeights | None = None
     weights_sha256: str = Field(pattern="^[0-9a-f]{64}$")
     parameters: int = Field(ge=1)
     trained_on: dict[str, Any]
@@ -140,6 +145,11 @@ class BundleConfig(PreparedConfig):
         return self.facts.gives == "fractures" or (
             self.gives_boxes and self.box_weights is not None
         )
+
+    @property
+    def gives_maps(self) -> bool:
+        """Whether the model gives a map of the fracture line."""
+        return self.head == "dense"
 
     @property
     def takes_presence(self) -> bool:

@@ -27,6 +27,14 @@ _UNFIT: Final = (RuntimeError, LookupError, ValueError, TypeError, ConfigError)
 """Errors that loading altered weights can raise."""
 
 
+_OF_LOCALIZER: Final = {
+    "detector.backbone.": "backbone.",
+    "detector.rpn.head.conv.0.0.": "backbone.evidence.0.",
+    "detector.rpn.head.cls_logits.": "backbone.scores.",
+}
+"""Parts of a localiser and their places in a dense model."""
+
+
 def save_bundle(
     folder: Path, model: nn.Module, config: BundleConfig, *, half: bool = True
 ) -> BundleConfig:
@@ -76,7 +84,9 @@ def load_model(bundle: BundleInfo, device: str | torch.device = "cpu") -> SliceM
     """
     config = bundle.config
     size = config.preparation.size
-    build = partial(build_model, config.task, config.type, config.backbone, size=size)
+    build = partial(
+        build_model, config.task, config.type, config.backbone, head=config.head, size=size
+    )
     return with_weights(build, bundle, device)
 
 
@@ -109,7 +119,8 @@ def with_weights(
 def start_from_bundle(model: SliceModel, bundle: BundleInfo) -> tuple[int, int]:
     """Copy a bundle's weights into a fresh model wherever a layer has the same name and shape.
 
-    The heads of another type or task keep their random weights.
+    The heads of another type or task keep their random weights. A dense model takes the trunk of a
+    localiser.
 
     Returns:
         Number of tensors copied, and number of tensors of the model.
@@ -118,9 +129,12 @@ def start_from_bundle(model: SliceModel, bundle: BundleInfo) -> tuple[int, int]:
         BundleError: The weights are missing or altered, or the bundle has another backbone.
     """
     own = model.state_dict()
+    given = float32_weights(bundle)
+    if bundle.config.gives_boxes:
+        given = trunk_of_localizer(given)
     taken = {
         name: tensor
-        for name, tensor in float32_weights(bundle).items()
+        for name, tensor in given.items()
         if name in own and tensor.shape == own[name].shape
     }
     lacking = [name for name in own if name.startswith("backbone.") and name not in taken]
@@ -128,6 +142,16 @@ def start_from_bundle(model: SliceModel, bundle: BundleInfo) -> tuple[int, int]:
         raise other_backbone(bundle)
     model.load_state_dict(_versioned(taken, model), strict=False)
     return len(taken), len(own)
+
+
+def trunk_of_localizer(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A localiser's backbone, pyramid and proposal head, by their names in a dense model."""
+    found: dict[str, Tensor] = {}
+    for name, tensor in weights.items():
+        for theirs, ours in _OF_LOCALIZER.items():
+            if name.startswith(theirs):
+                found[ours + name.removeprefix(theirs)] = tensor
+    return found
 
 
 def other_backbone(bundle: BundleInfo) -> BundleError:

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from core.constants import N_VERTEBRAE
-from core.models.slice_model import ImageModel, JoinedModel, SliceModel, last_linear, prelu_head
+from core.models.slice_model import (
+    ImageModel,
+    JoinedModel,
+    OutputLayer,
+    SliceModel,
+    last_linear,
+    prelu_head,
+)
 from core.preprocessing.metadata import N_METADATA
 
 
@@ -51,6 +58,6 @@ class FractureDetectorType3(SliceModel):
         return torch.cat([self.fracture_head(features), self.vertebra_head(features)], dim=1)
 
     @property
-    def output_layers(self) -> tuple[nn.Linear, ...]:
+    def output_layers(self) -> tuple[OutputLayer, ...]:
         """The layers that give f_C1..f_C7 and v_C1..v_C7."""
         return (last_linear(self.fracture_head), last_linear(self.vertebra_head))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -24,9 +24,12 @@ class HalfBackbone(nn.Module):
         super().__init__()
         self.network = network.to(torch.bfloat16)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Turn float32 (n, 3, s, s) into float32 (n, features)."""
-        return self.network(images.to(torch.bfloat16)).float()
+    def forward(self, images: Tensor) -> Tensor | dict[str, Tensor]:
+        """Turn float32 (n, 3, s, s) into float32 (n, features), or a dense trunk's float32 maps."""
+        found: Tensor | Mapping[str, Tensor] = self.network(images.to(torch.bfloat16))
+        if isinstance(found, Tensor):
+            return found.float()
+        return {name: maps.float() for name, maps in found.items()}
 
 
 def load_fast_model(bundle: BundleInfo, device: str, *, bfloat16: bool | None = None) -> SliceModel:

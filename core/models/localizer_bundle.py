@@ -61,12 +61,15 @@ def start_localizer(model: nn.Module, bundle: BundleInfo) -> int:
     for name in wanted:
         part = name.removeprefix(start)
         source = (
-            given.get(name)
-            if whole
-            else given.get(f"backbone.features.{part}", given.get(f"backbone.{part}"))
+            given.get(name) if whole else next((given[k] for k in _named(part) if k in given), None)
         )
         if source is None or source.shape != own[name].shape:
             raise other_backbone(bundle)
         taken[name] = source
     model.load_state_dict(taken, strict=False)
     return len(taken)
+
+
+def _named(part: str) -> tuple[str, ...]:
+    """Names that a part of the backbone may have in a slice network, pooled or dense."""
+    return (f"backbone.features.{part}", f"backbone.{part}", f"backbone.body.{part}")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from core.constants import HeadName
 from core.errors import ConfigError
 from core.models.backbone_table import check_input_size
+from core.models.dense import DenseFractureType1, DenseFractureType2, DenseFractureType3
 from core.models.detectors import (
     FractureDetectorType1,
     FractureDetectorType2,
@@ -22,17 +24,26 @@ MODELS: Final[dict[tuple[str, int], type[SliceModel]]] = {
     ("fracture", 2): FractureDetectorType2,
     ("fracture", 3): FractureDetectorType3,
 }
+"""Models with pooled features."""
+DENSE_MODELS: Final[dict[tuple[str, int], type[SliceModel]]] = {
+    ("fracture", 1): DenseFractureType1,
+    ("fracture", 2): DenseFractureType2,
+    ("fracture", 3): DenseFractureType3,
+}
+"""Models with maps of the fracture line."""
 
 
 def build_model(
-    task: str, type: int, backbone: str, *, size: int | None = None, pretrained: bool = False
-) -> SliceModel:
+    task: str, type: int, backbone: str,
+    *, head: HeadName = "pooled", size: int | None = None, pretrained: bool = False,
+) -> SliceModel:  # fmt: skip
     """Make a model with fresh weights.
 
     Args:
         task: "vertebra" or "fracture".
         type: The method's model type, 1 to 3.
         backbone: A key of `core.models.backbone_table.BACKBONES`.
+        head: Pooled features, or maps of the fracture line.
         size: Side of the input images, checked if given.
         pretrained: Start the backbone from torchvision's ImageNet weights.
 
@@ -44,9 +55,12 @@ def build_model(
         ConfigError: No such model or backbone, or the backbone does not take that size.
         TrainingError: The pretrained weights can be neither found nor downloaded.
     """
-    if (task, type) not in MODELS:
-        known = ", ".join(f"{name} type {number}" for name, number in MODELS)
-        raise ConfigError(f"There is no {task} model of type {type}; choose one of: {known}.")
+    models = DENSE_MODELS if head == "dense" else MODELS
+    if (task, type) not in models:
+        known = ", ".join(f"{name} type {number}" for name, number in models)
+        raise ConfigError(
+            f"There is no {head} {task} model of type {type}; choose one of: {known}."
+        )
     if size is not None:
         check_input_size(backbone, size)
-    return MODELS[task, type](backbone, pretrained=pretrained)
+    return models[task, type](backbone, pretrained=pretrained)

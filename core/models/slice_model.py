@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Final, Literal, Protocol, Self
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,20 @@ from core.models.backbones import build_backbone
 HIDDEN_UNITS: Final = 256
 DROPOUT: Final = 0.2
 EMBEDDING_UNITS: Final = 32
+
+
+class OutputLayer(Protocol):
+    """A layer that gives logits, each with a bias of its own."""
+
+    @property
+    def out_features(self) -> int:
+        """Number of logits."""
+        ...
+
+    @property
+    def bias(self) -> Tensor:
+        """Float (out_features,), added to the logits."""
+        ...
 
 
 class SliceModel(nn.Module, ABC):
@@ -35,8 +49,8 @@ class SliceModel(nn.Module, ABC):
         super().__init__()
         spec = backbone_spec(backbone)
         self.image_input = ImageInput(*spec.mean_std)
-        self.backbone = build_backbone(backbone, pretrained=pretrained)
-        self.n_features = spec.features
+        self.backbone, self.n_features = self._make_backbone(backbone, pretrained=pretrained)
+        self._is_frozen = False
 
     @abstractmethod
     def forward(
@@ -56,8 +70,27 @@ class SliceModel(nn.Module, ABC):
             ValueError: An input that this type needs is missing.
         """
 
+    @staticmethod
+    def _make_backbone(backbone: str, *, pretrained: bool) -> tuple[nn.Module, int]:
+        """The image network below the head, and the number of its features."""
+        made = build_backbone(backbone, pretrained=pretrained)
+        return made, backbone_spec(backbone).features
+
+    def freeze_backbone(self) -> None:
+        """Train the head alone: the backbone keeps its weights and batch statistics."""
+        self._is_frozen = True
+        self.backbone.requires_grad_(requires_grad=False)
+        self.backbone.eval()
+
+    def train(self, mode: bool = True) -> Self:
+        """As `nn.Module.train`; a frozen backbone stays in eval mode."""
+        super().train(mode)
+        if self._is_frozen:
+            self.backbone.eval()
+        return self
+
     @property
-    def output_layers(self) -> tuple[nn.Linear, ...]:
+    def output_layers(self) -> tuple[OutputLayer, ...]:
         """The layers that give the logits, in the order of the logits: here the head's last."""
         return (last_linear(self.head),)
 

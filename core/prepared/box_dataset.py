@@ -180,9 +180,11 @@ class AugmentedBoxes:
     seed: tuple[int, ...] | None = None
     deferred: bool = False
 
-    def batch(self, rows: NDArray[np.int64], change: None = None) -> BoxBatch:
+    def batch(
+        self, rows: NDArray[np.int64], changes: None = None, *, defer: bool = False
+    ) -> BoxBatch:
         """Collect some slices."""
-        del change
+        del changes, defer
         return self.dataset.batch(rows, self.seed, defer=self.deferred)
 
 

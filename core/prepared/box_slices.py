@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from core.cache.entries import fetch_entry
 from core.config import SlicePreparation
 from core.dataset.true_boxes import by_slice, place_boxes
 from core.dicom.series import read_series
-from core.prepared.slices import series_arrays, series_key
+from core.prepared.slices import StudySlices, series_arrays, series_key
 from core.prepared.stored_mapping import mapping_from, mapping_values
 from core.preprocessing.box_geometry import boxes_to_square
 from core.preprocessing.network_input import slices_for_network
@@ -94,6 +94,26 @@ def load_box_slices(
         fractured=record.patient_fractured,
         z_mm=np.array(arrays["z_mm"]),
     )
+
+
+def with_boxes(
+    study: StudySlices, record: StudyRecord, preparation: SlicePreparation, *, store: Store
+) -> StudySlices:
+    """Add the boxes of a study to its prepared slices.
+
+    Args:
+        study: The slices, prepared alike.
+        record: The study.
+        preparation: As for `load_box_slices`.
+        store: As for `load_box_slices`.
+
+    Raises:
+        DicomSeriesError, DataRootError, StorageError: As for `load_box_slices`.
+    """
+    if not record.boxes:
+        return study
+    found = load_box_slices(record, preparation, store=store)
+    return replace(study, boxes={i: box / preparation.size for i, box in found.boxes.items()})
 
 
 def squares_of(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 import torch
@@ -14,9 +14,12 @@ from torch import Tensor
 from core.constants import N_VERTEBRAE, ChannelMode, FractureTarget
 from core.prepared.batch import TensorBatch
 from core.prepared.slices import StudySlices
+from core.preprocessing.augmentation import Augmentation, apply_augmentations
+from core.preprocessing.box_geometry import clip_boxes, move_boxes
 from core.preprocessing.metadata import N_METADATA, slice_metadata
 from core.preprocessing.network_input import N_CHANNELS, stack_neighbours
 
+_NO_BOXES: Final = np.zeros((0, 4))
 Task = Literal["vertebra", "fracture"]
 Presences = Mapping[str, NDArray[np.float32]]
 """By study id: v_ij in [0, 1], float32 (n, 7)."""
@@ -32,6 +35,8 @@ class SliceBatch(TensorBatch):
         presence: float32 (n, 7), v_ij in [0, 1]; 0 where unknown.
         fractured: float32 (n, 7), y_ij = y_j v_ij; 0 where unknown.
         index: int64 (n,), position in the data set.
+        boxes: One float32 (k, 4) per slice, xyxy as fractions of the image's sides; k is 0 where
+            there is none, or where the studies came without.
     """
 
     images: Tensor
@@ -39,6 +44,7 @@ class SliceBatch(TensorBatch):
     presence: Tensor
     fractured: Tensor
     index: Tensor
+    boxes: tuple[Tensor, ...]
 
 
 def fractured_by_vertebra(
@@ -135,6 +141,11 @@ class SliceDataset:
             truth.setflags(write=False)
         counts = [study.n_slices for study in known]
         self._starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        self._boxes = {
+            int(start) + index: found
+            for start, study in zip(self._starts[:-1], known, strict=True)
+            for index, found in study.boxes.items()
+        }
 
     def __len__(self) -> int:
         """Number of slices."""
@@ -148,23 +159,31 @@ class SliceDataset:
     def batch(
         self,
         indices: NDArray[np.int64],
-        change: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None,
+        changes: Sequence[Augmentation] | None = None,
+        *,
+        defer: bool = False,
     ) -> SliceBatch:
         """Gather slices into fresh tensors.
 
         Args:
             indices: int64 (n,).
-            change: Applied to the gathered images, as they stand in `SliceBatch`.
+            changes: One per slice, applied to the gathered images and their boxes; None for none.
+            defer: Whether the images are changed later, on the device, and only boxes here.
         """
         images = self._gather(indices)
-        if change is not None:
-            images = change(images)
+        if changes is not None and not defer:
+            images = apply_augmentations(images, changes)
+        boxes = [self._boxes.get(index, _NO_BOXES) for index in indices.tolist()]
+        if changes is not None:
+            size = images.shape[-1]
+            boxes = [_moved(one, change, size) for one, change in zip(boxes, changes, strict=True)]
         return SliceBatch(
             images=torch.from_numpy(images),
             metadata=torch.from_numpy(self._metadata[indices]),
             presence=torch.from_numpy(self.presence[indices]),
             fractured=torch.from_numpy(self.fractured[indices]),
             index=torch.from_numpy(np.array(indices, np.int64)),
+            boxes=tuple(torch.from_numpy(one.astype(np.float32)) for one in boxes),
         )
 
     def _gather(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -227,6 +246,14 @@ class SliceDataset:
                 candidates = rng.choice(candidates, limit, replace=False)
             drawn.append(candidates)
         return np.concatenate(drawn)
+
+
+def _moved(boxes: NDArray[np.float64], change: Augmentation, size: int) -> NDArray[np.float64]:
+    """Boxes in fractions of the sides after a change, cut at the edge, without those outside."""
+    if not len(boxes):
+        return boxes
+    moved = clip_boxes(move_boxes(boxes * size, change, (size, size)), size, size) / size
+    return moved[(moved[:, 2:] > moved[:, :2]).all(axis=1)]
 
 
 def _no_rows(columns: int) -> NDArray[np.float32]:

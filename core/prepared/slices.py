@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,8 @@ class StudySlices:
         channels: What the network's three channels hold.
         boxed: bool (n,), whether a box of `train_bounding_boxes.csv` lies on the slice; None where
             nothing is known of boxes: a fractured or unlabelled study without any.
+        boxes: By slice index, xyxy float64 (k, 4) as fractions of the image's sides; empty unless
+            a task has added them, see `core.prepared.box_slices.with_boxes`.
     """
 
     images: NDArray[np.uint8]
@@ -55,6 +57,7 @@ class StudySlices:
     spacing_mm: tuple[float, float, float] = (math.nan, math.nan, math.nan)
     channels: ChannelMode = "grey"
     boxed: NDArray[np.bool_] | None = None
+    boxes: Mapping[int, NDArray[np.float64]] = field(default_factory=dict[int, NDArray[np.float64]])
 
     @property
     def n_slices(self) -> int:

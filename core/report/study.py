@@ -107,7 +107,7 @@ def build_report(
         raw: The localiser's boxes, where the pair judges by boxes.
         truth: y_j for C1..C7, None where unlabelled.
         synthetic: Whether the study is known to be generated.
-        explain: Whether Grad-CAM pictures are made, which runs the fracture network again.
+        explain: Whether heat maps are made, which runs the fracture network again.
 
     Raises:
         PredictionsError: The arrays are unusable.
@@ -202,7 +202,8 @@ def _pictures(
             VERTEBRAE.index(names.partition(" ")[0]),
             presence=reading.predictions.vertebra_probs[index],
         )
-        caption = f"{names}, slice {index}: where the fracture network looked (Grad-CAM)"
+        how = "saw a line" if pair.fracture.config.gives_maps else "looked (Grad-CAM)"
+        caption = f"{names}, slice {index}: where the fracture network {how}"
         pictures.append(heat_picture(volume, index, found.heat, caption))
     return tuple(pictures)
 

@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -15,11 +14,7 @@ from numpy.typing import NDArray
 
 from core.prepared.batch import TensorBatch
 from core.prepared.deferred_augmentation import deferred
-from core.preprocessing.augmentation import (
-    AugmentationRanges,
-    apply_augmentations,
-    draws_of_batch,
-)
+from core.preprocessing.augmentation import AugmentationRanges, draws_of_batch
 
 BATCHES_AHEAD: Final = 2
 """Batches in preparation or ready, per worker."""
@@ -30,10 +25,17 @@ BatchKindCo = TypeVar("BatchKindCo", bound=TensorBatch, covariant=True)
 
 
 class BatchSource(Protocol[BatchKindCo]):
-    """A data set that collects slices by index and applies a change to their pixels."""
+    """A data set that collects slices by index and changes each as drawn."""
 
-    def batch(self, rows: NDArray[np.int64], change: Any = None, /) -> BatchKindCo:  # noqa: ANN401
-        """Collect some slices."""
+    def batch(
+        self,
+        rows: NDArray[np.int64],
+        changes: Any = None,  # noqa: ANN401
+        /,
+        *,
+        defer: bool = False,
+    ) -> BatchKindCo:
+        """Collect some slices; with `defer`, their pixels are changed later."""
         ...
 
 
@@ -138,14 +140,12 @@ class Batches(Generic[BatchKind]):
     def _make(self, number: int) -> BatchKind:
         rows = self.order[number * self.batch_size : (number + 1) * self.batch_size]
         rank, world = self.shard
-        change, draws = None, None
+        draws = None
         if self.augment_seed is not None:
             # Drawn for the whole batch, so that a slice is augmented alike in every process.
             drawn = draws_of_batch(self.augment_seed, number, len(rows), self.augment_ranges)
             draws = drawn[rank::world]
-            if not self.augment_on_device:
-                change = partial(apply_augmentations, augmentations=draws)
-        batch = self.dataset.batch(rows[rank::world], change)
-        if draws and change is None:
+        batch = self.dataset.batch(rows[rank::world], draws, defer=self.augment_on_device)
+        if draws and self.augment_on_device:
             batch = deferred(batch, draws)
         return batch.pin_memory() if self.pin_memory else batch

@@ -15,8 +15,9 @@ from core.config import RunConfig, SlicePreparation
 from core.errors import TrainingError
 from core.models.anchors import Anchors, fit_anchors
 from core.models.bundles import read_bundle
-from core.models.localizer import Localizer, pyramid_spec
+from core.models.localizer import Localizer
 from core.models.localizer_bundle import start_localizer
+from core.models.pyramid import pyramid_spec
 from core.prepared.box_dataset import AugmentedBoxes, BoxBatch, BoxDataset
 from core.prepared.box_slices import BoxSlices, load_box_slices
 from core.training.batches import Batches

@@ -54,6 +54,7 @@ def write_bundle(
         task=config.task,
         type=config.type,
         backbone=config.backbone,
+        head=config.head,
         **task.bundle_fields(),
         weights_sha256=UNSAVED_SHA256,
         parameters=1,

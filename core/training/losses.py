@@ -15,8 +15,10 @@ from core.constants import (
     WEIGHT_PATIENT_POSITIVE,
     WEIGHT_VERTEBRA_NEGATIVE,
     WEIGHT_VERTEBRA_POSITIVE,
+    HeadName,
 )
 from core.errors import ConfigError
+from core.training.map_loss import MapLoss
 
 Target = Literal["presence", "fractured", "any fractured"]
 DEFAULT_ALPHA: Final = 2.0
@@ -85,9 +87,11 @@ class Criterion:
 
     Attributes:
         terms: Parts of the loss; together they cover all logits.
+        map_loss: Loss of a dense model's maps; None for other models.
     """
 
     terms: tuple[Term, ...]
+    map_loss: MapLoss | None = None
 
     @property
     def outputs(self) -> int:
@@ -95,7 +99,7 @@ class Criterion:
         return self.terms[-1].columns.stop
 
     def __call__(self, logits: Tensor, presence: Tensor, fractured: Tensor) -> Tensor:
-        """Return the loss of a batch.
+        """Return the loss of a batch, without that of maps.
 
         Args:
             logits: Float (n, outputs) of the model.
@@ -135,20 +139,30 @@ class Criterion:
         their scale, so that one threshold of early stopping means the same for every model.
 
         Args:
-            totals: Float (terms,), sum(w BCE).
-            weights: Float (terms,), sum(w).
+            totals: Float (terms,), sum(w BCE); for maps one more, the sum of their loss.
+            weights: Float (terms,), sum(w); for maps one more, the number of cells with a line.
         """
-        floor = torch.finfo(weights.dtype).tiny
-        means = totals / torch.clamp(weights, min=floor)
-        weighted = [term.factor * mean for term, mean in zip(self.terms, means, strict=True)]
+        floor = weights.new_full(weights.shape, torch.finfo(weights.dtype).tiny)
+        # Without a cell that shows a line, the sum over the others stands by itself.
+        floor[len(self.terms) :] = 1.0
+        means = totals / torch.maximum(weights, floor)
+        factors = self._factors[: len(totals)]
+        weighted = [factor * mean for factor, mean in zip(factors, means, strict=True)]
         return torch.stack(weighted).sum()
+
+    @property
+    def _factors(self) -> tuple[float, ...]:
+        of_maps = () if self.map_loss is None else (self.map_loss.factor,)
+        return (*(term.factor for term in self.terms), *of_maps)
 
     def targets(self, presence: Tensor, fractured: Tensor) -> Tensor:
         """The truth of each logit, float32 (n, outputs)."""
         return torch.cat([_truth(term.target, presence, fractured) for term in self.terms], dim=1)
 
 
-def loss_for(task: str, type: int, alpha: float = DEFAULT_ALPHA) -> Criterion:
+def loss_for(
+    task: str, type: int, alpha: float = DEFAULT_ALPHA, head: HeadName = "pooled"
+) -> Criterion:
     """Look up the loss of a model.
 
     Terms about a vertebra weigh 1 (absent) and 2 (present), terms about the slice as a whole 7 and
@@ -163,6 +177,7 @@ def loss_for(task: str, type: int, alpha: float = DEFAULT_ALPHA) -> Criterion:
         task: "vertebra" or "fracture".
         type: The model's type.
         alpha: Weight of Type 3's fracture loss; unused for other types.
+        head: A dense model's maps have a loss of their own, weighted as the fracture loss.
 
     Raises:
         ConfigError: There is no such model, or `alpha` is not above 0.
@@ -185,7 +200,8 @@ def loss_for(task: str, type: int, alpha: float = DEFAULT_ALPHA) -> Criterion:
             )
         case _:
             raise ConfigError(f"There is no {task} model of type {type}, so it has no loss.")
-    return Criterion(terms)
+    maps = terms[0].columns.stop
+    return Criterion(terms, MapLoss(maps, terms[0].factor) if head == "dense" else None)
 
 
 def _truth(target: Target, presence: Tensor, fractured: Tensor) -> Tensor:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+
+from core.models.slice_model import OutputLayer
 
 
 def prior_shifts(
@@ -48,7 +49,7 @@ def prior_shifts(
     )
 
 
-def shift_logits(layers: Sequence[nn.Linear], shifts: NDArray[np.float64]) -> None:
+def shift_logits(layers: Sequence[OutputLayer], shifts: NDArray[np.float64]) -> None:
     """Add a shift to each logit, in place.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from core.config import RunConfig, SlicePreparation
 from core.constants import NETWORK_WINDOWS, NOT_FOR_CLINICAL_USE, SYNTHETIC_WARNING
@@ -26,6 +26,15 @@ _READS_AND_GIVES = {
 }
 
 
+_FOCAL: Final = "weighted binary cross-entropy plus the focal loss of the map on the boxes"
+_DENSE_LOSSES: Final = {
+    1: f"Loss: {_FOCAL}.",
+    2: f"The line map and its loss are those of Type 1: {_FOCAL}.",
+    3: f"The line map and its loss are those of Type 1: {_FOCAL}. The vertebra head is trained on "
+    "the same views by weighted binary cross-entropy.",
+}
+
+
 def slice_card(bundle: BundleInfo, metrics: Mapping[str, Any]) -> str:
     """As `TrainingTask.card`."""
     b, cohort = bundle.config, metrics["cohort"]
@@ -38,7 +47,7 @@ def slice_card(bundle: BundleInfo, metrics: Mapping[str, Any]) -> str:
         f"> **{SYNTHETIC_WARNING}**",
         f"> {NOT_FOR_CLINICAL_USE}",
         "",
-        f"{b.title}: {_READS_AND_GIVES[b.task, b.type]}. "
+        f"{b.title}: {_READS_AND_GIVES[b.task, b.type]}{_maps(b)}. "
         f"Backbone {b.backbone}, {b.parameters:,} parameters, "
         f"{'ImageNet' if config.pretrained else 'random'} initialisation, weights stored in half "
         "precision.",
@@ -48,11 +57,11 @@ def slice_card(bundle: BundleInfo, metrics: Mapping[str, Any]) -> str:
         f"{_channels(how)}, {_field(how)}, resized to {how.size} × {how.size} pixels, 0–255.",
         *_presence(b),
         *_context(b),
+        *_tracks(b),
         "",
         "## Data",
         "",
-        f"- Started from a network trained to detect fracture lines on "
-        f"{cohort['train']['studies']} synthetic studies (seed {cohort['train']['seed']}), then "
+        f"- Started from {_start(b, cohort)}, then "
         f"trained on {cohort['folds']['studies']} others (seed {cohort['folds']['seed']})"
         f"{_left_out(config)}.",
         f"- Measured once on {cohort['held_out']['studies']} further synthetic studies (seed "
@@ -61,13 +70,13 @@ def slice_card(bundle: BundleInfo, metrics: Mapping[str, Any]) -> str:
         "",
         "## Training",
         "",
-        f"Adam, one cycle to {config.learning_rate:g} (pct_start {config.pct_start}), batch "
-        f"{config.batch_size}, {_epochs(config)}"
+        f"Adam{'W' if b.gives_maps else ''}, one cycle to {config.learning_rate:g} "
+        f"(pct_start {config.pct_start}), batch {config.batch_size}, {_epochs(config)}"
         f"{', positives and negatives balanced' if config.balanced else ''}, "
         f"{'augmented' if config.augment else 'not augmented'}, {config.precision}, seed "
         f"{config.seed}. {_loss(b)}",
         "",
-        "Repeat it with `make demo-models`.",
+        f"Repeat it with `{_command(b)}`.",
         "",
         "## Held-out figures (synthetic)",
         "",
@@ -82,10 +91,14 @@ def slice_card(bundle: BundleInfo, metrics: Mapping[str, Any]) -> str:
         "- Not trained on patients. On scanner data its probabilities mean nothing until it is "
         "trained on such data; `core train` takes the RSNA 2022 set in the same layout.",
         "- A slice counts as fractured wherever a fractured vertebra is visible, also above and "
-        "below the fracture line; the context along the vertebra finds those slices.",
+        f"below the fracture line; {_finder(b)} along the study finds those slices.",
         "",
     ]
     return "\n".join(lines)
+
+
+def _maps(b: BundleConfig) -> str:
+    return ", pooled from maps of the fracture line" if b.gives_maps else ""
 
 
 def _field(how: SlicePreparation) -> str:
@@ -115,6 +128,8 @@ def _presence(b: BundleConfig) -> list[str]:
 
 
 def _context_origin(b: BundleConfig) -> str:
+    if b.track_weights is not None:
+        return " and the weights of the tracks"
     return "" if b.context is None else " and the weights of the context along a vertebra"
 
 
@@ -130,6 +145,39 @@ def _context(b: BundleConfig) -> list[str]:
     ]
 
 
+def _tracks(b: BundleConfig) -> list[str]:
+    w = b.track_weights
+    if w is None:
+        return []
+    return [
+        "",
+        "A slice's score is combined with the tracks of lines along the study, each of which "
+        f"belongs to the vertebra in view on most of its slices: log odds {w.intercept:+.2f} "
+        f"{w.local:+.2f} × those of the slice {w.vertebra:+.2f} × those of the vertebra's tracks "
+        f"(owner power {w.owner_power:g}, score power {w.score_power:g}).",
+    ]
+
+
+def _start(b: BundleConfig, cohort: Mapping[str, Any]) -> str:
+    if b.gives_maps:
+        return (
+            f"the localiser {b.trained_on['init_from']}, trained on boxes of "
+            f"{cohort['boxes']['studies']} synthetic studies (seed {cohort['boxes']['seed']})"
+        )
+    return (
+        "a network trained to detect fracture lines on "
+        f"{cohort['train']['studies']} synthetic studies (seed {cohort['train']['seed']})"
+    )
+
+
+def _command(b: BundleConfig) -> str:
+    return f"make demo-models{' ARGS=--keep-vertebra' if b.gives_maps else ''}"
+
+
+def _finder(b: BundleConfig) -> str:
+    return "the tracks of lines" if b.gives_maps else "the context of the vertebra"
+
+
 def _left_out(config: RunConfig) -> str:
     if not isinstance(config.fold, int):
         return ""
@@ -137,12 +185,16 @@ def _left_out(config: RunConfig) -> str:
 
 
 def _epochs(config: RunConfig) -> str:
+    if config.head == "dense":
+        return f"{config.epochs} views of each boxed slice and as many of others, the trunk frozen"
     slices = f"at most {config.slices_per_study}" if config.slices_per_study else "all"
     plural = "epoch" if config.epochs == 1 else "epochs"
     return f"{config.epochs} {plural} of {slices} slices per study"
 
 
 def _loss(b: BundleConfig) -> str:
+    if b.gives_maps:
+        return _DENSE_LOSSES[b.type]
     if (b.task, b.type) == ("fracture", 3):
         return f"Weighted binary cross-entropy, {b.alpha:g} × fracture + vertebra."
     return "Weighted binary cross-entropy."

@@ -14,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
 from core.constants import VERTEBRAE
+from core.models.dense import DenseOutputs
 from core.prepared.slice_dataset import SliceBatch
 from core.training.distributed import gather_rows
 from core.training.losses import Criterion
@@ -84,19 +85,38 @@ def add_slice_gradients(
     def attempt(count: int) -> Tensor:
         # A weighted mean over parts or processes is not the mean of their means: each part is
         # divided by the weights of the whole batch. Gradients of processes are averaged afterwards.
-        unused = batch.presence.new_zeros((len(batch), criterion.outputs))
-        weights = _summed(fabric, criterion.sums(unused, batch.presence, batch.fractured)[1])
+        weights = _summed(fabric, _weights(criterion, batch))
         value = weights.new_zeros(())
         for number, part in enumerate(parts_of(len(batch), count), start=1):
             with fabric.no_backward_sync(cast(Any, model), enabled=number < count):
-                logits = model(batch.images[part], batch.metadata[part], batch.presence[part])
-                totals, _ = criterion.sums(logits, batch.presence[part], batch.fractured[part])
-                loss = criterion.combine(totals, weights)
+                loss = criterion.combine(_sums(model, criterion, batch, part), weights)
                 fabric.backward(loss * fabric.world_size)
             value += loss.detach()
         return _summed(fabric, value)
 
     return in_parts(fabric, model, len(batch), parts, attempt)
+
+
+def _weights(criterion: Criterion, batch: SliceBatch) -> Tensor:
+    """The weights of the sums of a batch, which do not depend on the network's outputs."""
+    unused = batch.presence.new_zeros((len(batch), criterion.outputs))
+    weights = criterion.sums(unused, batch.presence, batch.fractured)[1]
+    if criterion.map_loss is None:
+        return weights
+    of_maps = criterion.map_loss.weight(batch.images.shape[-1], batch.boxes, batch.fractured)
+    return torch.cat([weights, of_maps[None]])
+
+
+def _sums(model: nn.Module, criterion: Criterion, batch: SliceBatch, part: slice) -> Tensor:
+    """Sums of the terms of the loss over a part of a batch, of maps where there are any."""
+    inputs = (batch.images[part], batch.metadata[part], batch.presence[part])
+    truth = (batch.presence[part], batch.fractured[part])
+    if criterion.map_loss is None:
+        return criterion.sums(model(*inputs), *truth)[0]
+    outputs: DenseOutputs = model(*inputs, with_maps=True)
+    totals = criterion.sums(outputs.logits, *truth)[0]
+    of_maps = criterion.map_loss.sums(outputs.maps, batch.boxes[part], batch.fractured[part])[0]
+    return torch.cat([totals, of_maps[None]])
 
 
 def _summed(fabric: Fabric, value: Tensor) -> Tensor:

@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from core.config import RunConfig
+from core.config import RunConfig, SlicePreparation
 from core.errors import TrainingError
 from core.models.bundles import read_bundle
 from core.models.checkpoint import start_from_bundle
 from core.models.registry import build_model
 from core.models.slice_model import SliceModel
+from core.prepared.box_slices import with_boxes
 from core.prepared.slice_dataset import Presences, SliceBatch, SliceDataset
 from core.prepared.slices import StudySlices, load_study_slices
 from core.preprocessing.augmentation import AugmentationRanges, augmentation_seed
@@ -42,7 +43,7 @@ class SliceTask(TrainingTask[SliceDataset, SliceBatch]):
 
     def __init__(self, config: RunConfig, cohort: TrainingCohort[SliceDataset]) -> None:
         super().__init__(config, cohort)
-        self.criterion = loss_for(config.task, config.type, config.alpha)
+        self.criterion = loss_for(config.task, config.type, config.alpha, config.head)
 
     @classmethod
     def load(
@@ -59,7 +60,8 @@ class SliceTask(TrainingTask[SliceDataset, SliceBatch]):
         Fracture models are trained on studies without masks, too, if `vertebra_bundle` predicts the
         presence of their vertebrae.
         """
-        prepare = partial(load_study_slices, preparation=config.preparation, store=store)
+        load = _load_with_boxes if config.head == "dense" else load_study_slices
+        prepare = partial(load, preparation=config.preparation, store=store)
         studies = prepare_studies(records, prepare, run)
         presence_of: Presences = {}
         if config.vertebra_bundle is not None and config.task == "fracture":
@@ -77,11 +79,13 @@ class SliceTask(TrainingTask[SliceDataset, SliceBatch]):
         config = self.config
         model = build_model(
             config.task, config.type, config.backbone,
-            size=config.preparation.size, pretrained=config.pretrained,
+            head=config.head, size=config.preparation.size, pretrained=config.pretrained,
         )  # fmt: skip
         if config.init_from is not None:
             taken = start_from_bundle(model, read_bundle(config.init_from))
             _log.info("%d of %d tensors start from %s.", *taken, config.init_from.name)
+        if config.freeze_backbone:
+            model.freeze_backbone()
         return model
 
     def training_batches(self, epoch: int) -> Batches[SliceBatch]:
@@ -120,7 +124,8 @@ class SliceTask(TrainingTask[SliceDataset, SliceBatch]):
         """As `TrainingTask.bundle_fields`."""
         config, vertebra = self.config, self.config.vertebra_bundle
         return {
-            "name": f"{config.task}_type{config.type}_{config.backbone}",
+            "name": f"{config.task}_type{config.type}_{config.backbone}"
+            f"{'_dense' if config.head == 'dense' else ''}",
             "preparation": config.preparation,
             "alpha": config.alpha,
             "vertebra_bundle": None if vertebra is None else read_bundle(vertebra).config.name,
@@ -138,6 +143,14 @@ class SliceTask(TrainingTask[SliceDataset, SliceBatch]):
         shifts = prior_shifts(truth.numpy(), slices.positive)
         shift_logits(cast(SliceModel, model).output_layers, shifts)
         return {"prior_shift_logits": [round(float(shift), 6) for shift in shifts]}
+
+
+def _load_with_boxes(
+    record: StudyRecord, preparation: SlicePreparation, *, store: Store
+) -> StudySlices:
+    """A study's prepared slices with their boxes, which supervise a dense model's maps."""
+    study = load_study_slices(record, preparation, store=store)
+    return with_boxes(study, record, preparation, store=store)
 
 
 def _reported(records: Sequence[StudyRecord], run: RunFolder) -> Iterator[StudyRecord]:

@@ -1,4 +1,4 @@
-"""Grad-CAM of the slice on show for a chosen vertebra."""
+"""Heat map of the slice on show for a chosen vertebra: the network's own map, or Grad-CAM."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from core.constants import VERTEBRAE
 from core.errors import CSpineError
 from core.inference.study_scores import StudyScores
+from core.models.bundles import BundleInfo
 from core.models.pairs import BundlePair
 from dashboard.background.shelf import Shelf
 from dashboard.session import link, state
@@ -21,11 +22,13 @@ from dashboard.widgets.slice_viewer.overlays import HeatOverlay
 _HEAT: Final = Shelf[NDArray[np.float32]](64)
 
 
-def explanation_picker() -> str | None:
+def explanation_picker(fracture: BundleInfo) -> str | None:
     """Let the user choose the vertebra whose fracture score is explained; None for none."""
     state.enter_vertebra(VERTEBRAE)
     chosen = st.pills(
-        "Grad-CAM: which regions of this slice raised the fracture score of",
+        "Line map: where this slice shows a fracture line of"
+        if fracture.config.gives_maps
+        else "Grad-CAM: which regions of this slice raised the fracture score of",
         VERTEBRAE,
         key=state.EXPLAIN_KEY,
         persist_state="session",
@@ -57,7 +60,8 @@ def explanation_layer(
     if not heat.any():
         st.caption(f"No region of slice {index} raised the score of {vertebra}.")
     content = f"{study.fingerprint} {pair.digest} {index} {j}"
-    return HeatOverlay(f"Grad-CAM {vertebra}", {index: heat}, content)
+    name = "Line map" if pair.fracture.config.gives_maps else "Grad-CAM"
+    return HeatOverlay(f"{name} {vertebra}", {index: heat}, content)
 
 
 def _heat(

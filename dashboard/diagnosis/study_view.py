@@ -31,7 +31,7 @@ VIEWER_KEY: Final = "viewer"
 BOXES_EXPLAIN: Final = (
     "The verdict is based on the localiser's boxes, which are drawn on the slices: each box counts "
     "for the vertebrae on its slice, together with the other slices of each vertebra. For a "
-    "Grad-CAM map, choose another fracture network above."
+    "heat map, choose another fracture network above."
 )
 
 
@@ -63,7 +63,7 @@ def workbench(
             if scores is not None and pair is not None and by_boxes:
                 st.caption(BOXES_EXPLAIN)
             elif scores is not None and pair is not None:
-                heat = explanation_layer(study, scores, pair, explanation_picker())
+                heat = explanation_layer(study, scores, pair, explanation_picker(pair.fracture))
                 layers += [] if heat is None else [heat]
             boxes = box_layer(study, scores, pair) if revealed.verdict else None
             layers += [] if boxes is None else [boxes]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
-from core.config import Settings, first_fault
-from core.errors import ConfigError
+from core.config import Settings
+from core.errors import ConfigError, first_fault
 
 
 def settings() -> Settings:

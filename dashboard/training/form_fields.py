@@ -26,7 +26,7 @@ OTHER: Final = "More"
 
 GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "What to train": (
-        "task", "type", "backbone", "pretrained", "init_from", "alpha",
+        "task", "type", "backbone", "head", "freeze_backbone", "pretrained", "init_from", "alpha",
         "fracture_target", "vertebra_bundle", "anchors_per_level",
     ),
     "Data": ("data_root", "folds", "fold", "slices_per_study", "balanced", "negatives"),
@@ -62,6 +62,9 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "type": ("Type", "1: image alone. 2: image and metadata or vertebra probabilities. "
              "3: fracture and vertebra together."),
     "backbone": ("Backbone", "The image network below the head."),
+    "head": ("Head", "Pooled features, or maps of the fracture line that boxes supervise; dense "
+             "networks start best from a localiser."),
+    "freeze_backbone": ("Freeze the backbone", "Train the head alone."),
     "pretrained": ("ImageNet start", "torchvision's weights instead of random ones; needs a "
                    "download or torch's hub cache."),
     "alpha": ("Alpha", "Type 3: weight of the fracture loss against the vertebra loss."),

@@ -9,7 +9,7 @@ from core.errors import BundleError
 from core.inference.explain import explain_slice, grad_cam, resized_to_slice
 from core.inference.predictor import prepared_images
 from core.models.bundles import BundleConfig, read_bundle
-from core.models.checkpoint import save_bundle
+from core.models.checkpoint import load_model, save_bundle
 from core.models.registry import build_model
 from core.types import CTVolume
 
@@ -46,7 +46,7 @@ def made_bundle(folder, task, type, size=96, **changes):
         crop=0.5, window_center=400, window_width=1800, weights_sha256="0" * 64, parameters=1,
         trained_on={}, created="2026-01-01T00:00:00Z", **changes,
     )  # fmt: skip
-    save_bundle(folder, build_model(task, type, config.backbone), config)
+    save_bundle(folder, build_model(task, type, config.backbone, head=config.head), config)
     return read_bundle(folder)
 
 
@@ -127,3 +127,23 @@ def test_invalid_arguments_are_refused(tmp_path):
         explain_slice(volume, bundle, 0, 0)
     with pytest.raises(ValueError, match="no slice 2"):
         explain_slice(volume, bundle, 2, 0)
+
+
+@pytest.mark.parametrize("type", [1, 2, 3])
+def test_a_dense_networks_own_map_is_shown_instead_of_grad_cam(tmp_path, type):
+    hu = np.full((4, 96, 96), -1000, np.int16)
+    hu[:, 20:40, 50:70] = 900
+    changes = {"head": "dense", "field_mm": 40.0}
+    bundle = made_bundle(tmp_path / "b", "fracture", type, **changes)
+    presence = np.linspace(0, 1, 7).astype(np.float32)
+    found = explain_slice(volume_of(hu), bundle, 2, 5, presence=presence)
+    images, xyxy = prepared_images(volume_of(hu), 2, bundle)
+    with torch.no_grad():
+        outputs = load_model(bundle)(images, None, torch.from_numpy(presence[None]), with_maps=True)
+    j = 0 if type == 1 else 5
+    own = torch.sigmoid(outputs.maps[0, j]).numpy()
+    assert own.shape == (24, 24)
+    np.testing.assert_allclose(
+        found.heat, resized_to_slice(own, xyxy, (96, 96)), rtol=1e-5, atol=1e-7
+    )
+    assert found.prob == pytest.approx(torch.sigmoid(outputs.logits[0, j]).item(), rel=1e-5)

@@ -145,8 +145,9 @@ def _numbered(presence, fractured=None, batch_size=4):
         rows = torch.arange(start, min(start + batch_size, len(presence)))
         images = rows.to(torch.uint8)[:, None, None].expand(-1, 4, 4)
         yield SliceBatch(
-            images, torch.zeros(len(rows), 3), presence[rows], fractured[rows].float(), rows
-        )
+            images, torch.zeros(len(rows), 3), presence[rows], fractured[rows].float(), rows,
+            tuple(torch.zeros(0, 4) for _ in rows),
+        )  # fmt: skip
 
 
 def _only_c2(flags):
