@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from core.models.backbone_table import BACKBONES
-from core.models.localizer import PYRAMIDS, Localizer, PyramidBackbone
+from core.models.localizer import Localizer
+from core.models.pyramid import PYRAMIDS, PyramidBackbone
 from core.models.registry import MODELS, build_model
 
 
