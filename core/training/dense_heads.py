@@ -155,7 +155,8 @@ def _train_line(
 ) -> float:
     """Train a head on each view once; return the mean loss of the last quarter of the steps."""
     order = np.random.default_rng((config.seed, 2)).permutation(kept)
-    batches = [order[i : i + BATCH] for i in range(0, len(order) - BATCH + 1, BATCH)]
+    whole = [order[i : i + BATCH] for i in range(0, len(order) - BATCH + 1, BATCH)]
+    batches = whole or [order]
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     optimizer = AdamW(weights, lr=config.learning_rate, weight_decay=config.weight_decay)
     schedule = OneCycleLR(

@@ -162,12 +162,12 @@ class _Slow(SliceDataset):
         super().__init__([study], "fracture")
         self.made = 0
 
-    def batch(self, indices, change=None):
+    def batch(self, indices, changes=None, *, defer=False):
         time.sleep(0.01)
         self.made += 1
         if self.made > 1000:
             raise OSError("gone")
-        return super().batch(indices, change)
+        return super().batch(indices, changes, defer=defer)
 
 
 def test_batches_are_made_while_the_model_works_and_no_further_than_needed():
