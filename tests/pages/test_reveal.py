@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from core.inference import verdict
+from core.inference.plausibility import LevelPlausibility
 from dashboard.spine_3d import scene
 from dashboard.spine_3d.viewer.component import SceneEvents
 from tests.dashboard.workplace import FRACTURED, SOUND
@@ -71,6 +73,8 @@ def served(monkeypatch):
     """The scenes that the browser gets: information and whether true lines may be shown."""
     found = []
     known = scene.ServedInfo
+    # The made network's levels are implausible, so that it would make no call.
+    monkeypatch.setattr(verdict, "check_levels", lambda _: LevelPlausibility(()))
 
     def serve(future, make, owner):
         found.append((make.args[0], make.keywords["lines"]))

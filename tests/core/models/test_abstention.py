@@ -65,7 +65,7 @@ def test_distances_are_the_same_after_storing_where_most_directions_hardly_vary(
     stored = load_statistics(tmp_path, read_abstention(tmp_path, SHA).distribution)
     for one in (study() for _ in range(5)):
         assert study_distance(one, stored) == pytest.approx(
-            study_distance(one, statistics), rel=0.01
+            study_distance(one, statistics), rel=0.02
         )
 
 

@@ -29,6 +29,6 @@ def test_the_curves_begin_with_the_first_step_and_end_with_the_last():
         checkpoint_every_s=1e9, agree=bool, stops=lambda: False,
     )  # fmt: skip
     for step in range(1, 13):
-        monitor(StepReport(step, step, float(step), 1e-3, 1.0, 0.0))
+        monitor(StepReport(step, step, (float(step),), 1e-3, 1.0, 0.0))
     # Each line is the mean since the one before it.
     assert run.lines == [(1, 1.0), (10, 6.0), (12, 11.5)]

@@ -111,6 +111,6 @@ def test_cohort_takes_in_what_a_bundle_makes_of_use(
     )  # fmt: skip
     run = RunFolder(tmp_path / "run")
     run.start(config, resume=False)
-    cohort = SliceTask.load(config, store, run, device="cpu").cohort
+    cohort = SliceTask.load(config, read_studies(root), store, run, device="cpu").cohort
     assert list(cohort.training.study_ids) == used
     assert bool(cohort.training.presence[-1].any()) == (used[-1] == "1.2.4" or type == 2)

@@ -32,6 +32,7 @@ RUN = SimpleNamespace(folder=None)
 CONFIG = SimpleNamespace(data_root="/nowhere", vertebra_bundle=None, init_from=None)
 SERVICES = {
     process_tasks.start_index: ("change", lambda f, p: f(p)),
+    process_tasks.start_score: ("change", lambda f, p: f(p)),
     process_tasks.start_phantom: (
         "change", lambda f, p: f(p, studies=1, seed=0, matrix=8, rsna_like=False),
     ),
@@ -64,7 +65,7 @@ SERVICES = {
 INNER = {
     "predict_stored", "keep_raw", "start_reader", "unpack_upload", "store_files",
     "discard_uploads", "hold_uploads", "remove_abandoned", "study_record", "open_study",
-    "stored_scores", "imports_root",
+    "stored_scores", "imports_root", "stop_prediction", "stop_boxes",
 }  # fmt: skip
 """Parts of the above, which run in threads that belong to no user."""
 ROOMS = ("background/process_tasks", "diagnosis/batch", "evaluation/imports", "training/run_proc",

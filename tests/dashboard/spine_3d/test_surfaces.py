@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -33,7 +34,9 @@ def study():
 
 
 def localiser(monkeypatch, raw, threshold=0.5):
-    bundle = SimpleNamespace(operating_points={"box": {"threshold": threshold}})
+    bundle = SimpleNamespace(
+        operating_points={"box": {"threshold": threshold}}, folder=Path("made")
+    )
     monkeypatch.setattr(localizer, "localizers", lambda: [bundle])
     monkeypatch.setattr(localizer, "find_raw", lambda *_: raw)
 

@@ -110,7 +110,7 @@ def test_masks_and_surfaces_are_read_elsewhere(at_work, apart):
     record = replace(record, mask_file=mask_file(apart, study.volume, labels))
     np.testing.assert_array_equal(masks.mask_of(record.mask_file, study), labels)
     sources = scene_sources(study.volume, study.fingerprint, record, None)
-    job = surfaces_job(sources, settings().rsna_cache, None)
+    job = surfaces_job(study, sources)
     assert job.future.exception(timeout=120) is None
 
 
