@@ -5,7 +5,7 @@
   const SOON_MS = 1000;
   // Steps of a slider, of the wheel or of arrow keys within this time are one action.
   const SAME_MOVE_MS = 2000;
-  const PRESSED = 'button, a, label, [role="option"], [role="radio"], [role="tab"], [role="switch"], [role="checkbox"]';
+  const PRESSED = '[data-testid="stDataFrame"], .js-plotly-plot, button, a, label, [role="option"], [role="radio"], [role="tab"], [role="switch"], [role="checkbox"]';
   const push = history.pushState.bind(history), replace = history.replaceState.bind(history);
   // What the user did last that no entry stands for yet: "press", "move" or null.
   let action = null, over = 0, last = { names: "", at: -Infinity };

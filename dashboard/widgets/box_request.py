@@ -40,7 +40,7 @@ def box_request(study: OpenStudy) -> None:
 
 
 def _start(study: OpenStudy, bundle: BundleInfo) -> None:
-    allow(_work(study, bundle))
+    allow(_work(study, bundle).place)
     start_boxes(study, bundle)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,7 +16,7 @@ from dashboard.widgets.job_status import failed, job_progress, poll
 _CANCELLED: Final = "_cancelled_work"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class StudyWork:
     """Work on a study.
 
@@ -55,14 +56,17 @@ def study_work(work: StudyWork) -> None:
             st.caption(work.cancelled)
             st.button(
                 work.again, key=f"{work.key}_resume", icon=":material/play_circle:",
-                on_click=allow, args=(work,),
+                on_click=allow, args=(work.place,),
             )  # fmt: skip
         return
     job = work.start()
+    # Streamlit keeps callbacks for a while after the session: they must not keep its voxels.
+    place, shown = work.place, weakref.ref(work)
 
     def cancel() -> None:
-        _cancelled().add(work.place)
-        work.stop()
+        _cancelled().add(place)
+        if (known := shown()) is not None:
+            known.stop()
 
     poll(
         lambda: work.place not in _cancelled()
@@ -73,9 +77,9 @@ def study_work(work: StudyWork) -> None:
     )  # fmt: skip
 
 
-def allow(work: StudyWork) -> None:
-    """Let the work start again after a cancellation; for callbacks."""
-    _cancelled().discard(work.place)
+def allow(place: str) -> None:
+    """Let the work at `StudyWork.place` start again after a cancellation; for callbacks."""
+    _cancelled().discard(place)
 
 
 def _cancelled() -> set[str]:

@@ -27,7 +27,7 @@ def test_a_click_on_a_bar_filters_and_a_second_one_removes_it(page, dashboard_ur
     chip = page.get_by_role("button", name="C5 fractured")
     expect(chip).to_be_visible()
     expect(page).to_have_url(re.compile("vertebrae=C5"))
-    listed = page.locator(".st-key-dataset_list").get_by_test_id("stDataFrame")
+    listed = page.locator(".st-key-dataset_list").get_by_test_id("stDataFrame").first
     expect(listed).to_be_in_viewport(ratio=0.95)
     expect(page.get_by_role("button", name="Download 1 rows")).to_be_visible()
     page.screenshot(path=artifacts / "dataset_filtered.png", full_page=True)
@@ -41,7 +41,7 @@ def test_a_clicked_row_has_its_picture_and_opens_in_view(page, dashboard_url, ar
     pictures = []
     page.on("response", lambda r: pictures.append(r.status) if "/pictures/" in r.url else None)
     page.goto(f"{dashboard_url}/dataset")
-    listed = page.locator(".st-key-dataset_list").get_by_test_id("stDataFrame")
+    listed = page.locator(".st-key-dataset_list").get_by_test_id("stDataFrame").first
     expect(listed).to_be_visible(timeout=FIRST_TIME_MS)
     settle(page)
     listed.scroll_into_view_if_needed()

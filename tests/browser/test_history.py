@@ -179,8 +179,10 @@ def test_the_run_shown_before_comes_back(tab, history_url):
     title = tab.locator(".st-key-run_detail")
     expect(title).to_contain_text("first-run", timeout=FIRST_TIME_MS)
     settle(tab)
-    table = tab.get_by_test_id("stDataFrame").first.bounding_box()
+    listed = tab.get_by_test_id("stDataFrame").first
     for row in (0, 1):
+        listed.scroll_into_view_if_needed()
+        table = listed.bounding_box()
         # The table is drawn on a canvas below the area that scrolls it.
         tab.mouse.click(table["x"] + 60, table["y"] + 38 + 35 * row + 15)
         tab.wait_for_timeout(500)

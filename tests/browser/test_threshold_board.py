@@ -141,7 +141,7 @@ def test_a_drag_moves_the_page_without_the_server_and_its_end_moves_the_link(bro
     page = context.new_page()
     page.on("request", lambda request: sent.append(request.url))
     page.on("websocket", lambda socket: socket.on("framesent", lambda _: sent.append("frame")))
-    page.goto(f"{url}/evaluation")
+    page.goto(f"{url}/evaluation?focus=bundle.{NAMES[0]}")
     expect(page.locator(".board[data-ready=yes]")).to_be_visible(timeout=FIRST_TIME_MS)
     expect(page.locator(".st-key-ev_csv_out")).to_be_visible(timeout=FIRST_TIME_MS)
     settle(page)

@@ -22,6 +22,7 @@ BUNDLES = [
     if bundle.config.type == 1
     and bundle.config.backbone in LAST
     and bundle.config.task != "localization"
+    and bundle.config.head != "dense"
 ]
 
 

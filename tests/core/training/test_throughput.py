@@ -41,9 +41,9 @@ def test_a_slow_loader_slows_the_pace(monkeypatch):
     )  # fmt: skip
     gather = SliceDataset.batch
 
-    def slow(*args):
+    def slow(*args, **options):
         time.sleep(1.0)
-        return gather(*args)
+        return gather(*args, **options)
 
     monkeypatch.setattr(SliceDataset, "batch", slow)
     pace = measure_pace(config, steps=1)

@@ -2,7 +2,8 @@
 
 const PARALLEL = 6;
 const BUSY = [429, 503];
-const BUSY_TRIES = 5;
+// Several slices are asked for at once and take turns, so one may be told to wait again and again.
+const BUSY_TRIES = 30;
 // Slices kept in memory; those farther away come back from the browser's disk cache.
 const SLICE_BYTES = 40e6;
 const OVERLAY_BYTES = 16e6;
