@@ -127,7 +127,8 @@ def _of(shown: DataSetStatistics) -> str:
 def _clicked(key: str, data_set: str, wanted: StudyFilter, click: Click) -> None:
     mark = state.clicked_mark(key)
     if mark is not None:
-        state.remember(CLICKED_AT, state.filter_studies(data_set, click(wanted, mark)))
+        state.filter_studies(data_set, click(wanted, mark))
+        state.remember(CLICKED_AT, state.filter_changes())
 
 
 def _toggle_vertebra(wanted: StudyFilter, mark: Mark) -> StudyFilter:

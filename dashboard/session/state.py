@@ -303,12 +303,16 @@ def is_first_data_set() -> bool:
     return _FILTER not in st.session_state
 
 
-def filter_studies(data_set: str, wanted: StudyFilter) -> int:
-    """Set the filter of a data set's studies, and return how often it has changed by now."""
-    _, _, serial = st.session_state.get(_FILTER, (None, None, 0))
-    st.session_state[_FILTER] = (data_set, wanted, serial + 1)
+def filter_studies(data_set: str, wanted: StudyFilter) -> None:
+    """Set the filter of a data set's studies."""
+    st.session_state[_FILTER] = (data_set, wanted, filter_changes() + 1)
     st.session_state[SEARCH_KEY] = wanted.text
-    return serial + 1
+
+
+def filter_changes() -> int:
+    """How often the filter has been set by now."""
+    _, _, serial = st.session_state.get(_FILTER, (None, None, 0))
+    return serial
 
 
 def dataset_study(data_set: str) -> str | None:
