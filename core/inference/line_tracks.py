@@ -13,12 +13,17 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
-from sklearn.metrics import log_loss
 
-from core.errors import TrainingError
-from core.inference.boxes.evidence import NO_BOX, POWERS, BoxEvidence, vertebra_evidence
+from core.inference.boxes.evidence import (
+    NO_BOX,
+    POWERS,
+    BoxEvidence,
+    best_weights,
+    rows_seen,
+    vertebra_evidence,
+)
 from core.inference.boxes.tracks import TRACK_DEPTH
-from core.inference.context import SEEN, log_odds, rising_fit
+from core.inference.context import SEEN, log_odds
 from core.models.bundles import BoxWeights
 from core.types import FloatArray
 
@@ -104,30 +109,17 @@ def fit_tracks(studies: Sequence[FitRow], *, shared: bool) -> BoxWeights:
     seen = [v.max(axis=1, keepdims=True) >= SEEN if shared else v >= SEEN for _, v, _ in studies]
     truth = [np.any(t, axis=1, keepdims=True) if shared else t for _, _, t in studies]
     y = np.concatenate([t[s] for t, s in zip(truth, seen, strict=True)] or [np.zeros(0, np.bool_)])
-    if not len(y) or y.all() or not y.any():
-        raise TrainingError(
-            "Weights of tracks cannot be fitted to slices of one class; give studies with and "
-            "without fractures."
-        )
     found = [line_evidence(f, v) for f, v, _ in studies]
     local = _rows([log_odds(f.astype(np.float64)) for f, _, _ in studies], seen)
-    fits: list[tuple[float, BoxWeights]] = []
-    for owner, score in product(POWERS, POWERS):
-        wholes = [
+
+    def whole(owner: float, score: float) -> FloatArray:
+        each = [
             _whole(evidence, v, owner, score, shared=shared)
             for evidence, (_, v, _) in zip(found, studies, strict=True)
         ]
-        x = np.stack([local, _rows(wholes, seen)], axis=1)
-        slopes, intercept = rising_fit(x, y)
-        weights = BoxWeights(
-            owner_power=owner,
-            score_power=score,
-            local=round(float(slopes[0]), 6),
-            vertebra=round(float(slopes[1]), 6),
-            intercept=round(intercept, 6),
-        )
-        fits.append((float(log_loss(y, expit(x @ slopes + intercept))), weights))
-    return min(fits, key=lambda each: each[0])[1]
+        return _rows(each, seen)
+
+    return best_weights(y, local, whole, product(POWERS, POWERS))
 
 
 def _around(strength: FloatArray, peak: int) -> slice:
@@ -155,6 +147,6 @@ def _whole(
 
 def _rows(values: Sequence[FloatArray], seen: Sequence[NDArray[np.bool_]]) -> FloatArray:
     """Values of all studies where a vertebra is seen; the first column stands for a shared one."""
-    return np.concatenate(
-        [value[:, : kept.shape[1]][kept] for value, kept in zip(values, seen, strict=True)]
+    return rows_seen(
+        [value[:, : kept.shape[1]] for value, kept in zip(values, seen, strict=True)], seen
     )

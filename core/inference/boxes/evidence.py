@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Final
@@ -163,19 +163,43 @@ def fit_box_weights(
     y = np.concatenate(
         [t[s] for (_, _, t), s in zip(studies, seen, strict=True)] or [np.zeros(0, np.bool_)]
     )
-    if not len(y) or y.all() or not y.any():
-        raise TrainingError(
-            "Box weights cannot be fitted to slices of one class; give studies with and without "
-            "fractures."
-        )
-    local = _rows([log_odds(e.slices)[:, np.newaxis] for e, _, _ in studies], seen)
-    found: list[tuple[float, BoxWeights]] = []
-    for owner, score in product(owners, POWERS):
-        wholes = [
+    local = rows_seen([log_odds(e.slices)[:, np.newaxis] for e, _, _ in studies], seen)
+
+    def whole(owner: float, score: float) -> FloatArray:
+        each = [
             log_odds(vertebra_evidence(e, owner_power=owner, score_power=score))
             for e, _, _ in studies
         ]
-        x = np.stack([local, _rows(wholes, seen)], axis=1)
+        return rows_seen(each, seen)
+
+    return best_weights(y, local, whole, product(owners, POWERS))
+
+
+def best_weights(
+    y: NDArray[np.bool_],
+    local: FloatArray,
+    whole: Callable[[float, float], FloatArray],
+    powers: Iterable[tuple[float, float]],
+) -> BoxWeights:
+    """Fit a logistic regression for each pair of powers; the lowest log loss wins.
+
+    Args:
+        y: bool (k,), truth.
+        local: float64 (k,), log odds of the slice.
+        whole: Returns the log odds of the vertebra, float64 (k,), for an owner and a score power.
+        powers: Pairs of owner and score powers.
+
+    Raises:
+        TrainingError: All rows are of one class.
+    """
+    if not len(y) or y.all() or not y.any():
+        raise TrainingError(
+            "Weights of evidence cannot be fitted to slices of one class; give studies with and "
+            "without fractures."
+        )
+    found: list[tuple[float, BoxWeights]] = []
+    for owner, score in powers:
+        x = np.stack([local, whole(owner, score)], axis=1)
         slopes, intercept = rising_fit(x, y)
         weights = BoxWeights(
             owner_power=owner,
@@ -188,8 +212,9 @@ def fit_box_weights(
     return min(found, key=lambda each: each[0])[1]
 
 
-def _rows(values: Sequence[FloatArray], seen: Sequence[NDArray[np.bool_]]) -> FloatArray:
+def rows_seen(values: Sequence[FloatArray], seen: Sequence[NDArray[np.bool_]]) -> FloatArray:
     """Values of all studies, broadcast to (n, 7), where a vertebra is seen."""
-    return np.concatenate(
-        [np.broadcast_to(value, kept.shape)[kept] for value, kept in zip(values, seen, strict=True)]
-    )
+    rows = [
+        np.broadcast_to(value, kept.shape)[kept] for value, kept in zip(values, seen, strict=True)
+    ]
+    return np.concatenate(rows or [np.zeros(0)])
