@@ -187,11 +187,6 @@ class IncomingFiles:
             self._sessions.pop(session, None)
         shutil.rmtree(self.folder / session, ignore_errors=True)
 
-    def bytes_held(self) -> int:
-        """Bytes of all files, arriving or arrived."""
-        with self._lock:
-            return sum(files.total for files in self._sessions.values())
-
     def settle(self, session: str, file_id: str, surplus: int) -> None:
         """Give back bytes that were reserved and did not come."""
         with self._lock:
