@@ -161,15 +161,17 @@ def compare_models(
 
 
 def compare_settings(
-    settings: Sequence[Setting], *, metrics: Sequence[str], replicates: int = 1000, seed: int = 0
-) -> tuple[PairComparison, ...]:
+    settings: Sequence[Setting], *, metrics: Sequence[str], replicates: int = 1000, seed: int = 0,
+    first_minus_others: bool = False,
+) -> tuple[PairComparison, ...]:  # fmt: skip
     """Compare every setting with the first, on the same draws of patients.
 
     Args:
         settings: The settings.
-        metrics: Some of `THRESHOLD_METRICS`.
+        metrics: Some of `COMPARED_METRICS`.
         replicates: Bootstrap replicates over patients.
         seed: Seed of the bootstrap.
+        first_minus_others: Whether differences are "first minus setting".
 
     Returns:
         One comparison per setting but the first, each "setting minus first"; p-values are adjusted
@@ -185,7 +187,10 @@ def compare_settings(
         )
         for one in settings
     ]  # fmt: skip
-    return tuple(_adjusted([_compare(other, measured[0], metrics) for other in measured[1:]]))
+    pairs = [(other, measured[0]) for other in measured[1:]]
+    if first_minus_others:
+        pairs = [(first, other) for other, first in pairs]
+    return tuple(_adjusted([_compare(*pair, metrics) for pair in pairs]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

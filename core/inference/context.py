@@ -7,7 +7,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 
 from core.errors import TrainingError
 from core.models.bundles import VertebraContext
@@ -114,21 +113,34 @@ def fit_context(
     )
 
 
-def rising_fit(x: FloatArray, y: NDArray[np.bool_]) -> tuple[FloatArray, float]:
-    """Fit slopes (2,), none negative, and the intercept; features with negative slopes are dropped.
+def rising_fit(
+    x: FloatArray, y: NDArray[np.bool_], sample_weight: FloatArray | None = None
+) -> tuple[FloatArray, float]:
+    """Fit slopes (m,), none negative, and the intercept.
 
-    The intercept is refitted with the remaining features: with none, it is the log odds of y.
+    The feature with the most negative slope is dropped until none is. The intercept is fitted again
+    with the remaining features: with none, it is the log odds of y.
+
+    Args:
+        x: float64 (n, m), features.
+        y: bool (n,), both classes.
+        sample_weight: float64 (n,); equal if None.
     """
-    slopes = np.zeros(2)
-    used = np.array([True, True])
+    # Importing scikit-learn takes a second; what fits nothing does not pay for it.
+    from sklearn.linear_model import LogisticRegression
+
+    slopes = np.zeros(x.shape[1])
+    used = np.full(x.shape[1], fill_value=True)
     while used.any():
-        model = LogisticRegression(C=1 / _RIDGE, max_iter=1000).fit(x[:, used], y)
+        model = LogisticRegression(C=1 / _RIDGE, max_iter=1000)
+        model.fit(x[:, used], y, sample_weight=sample_weight)
         found = np.asarray(model.coef_[0], np.float64)
-        if not (found < 0).any():
+        if found.min() >= 0:
             slopes[used] = found
             return slopes, float(np.asarray(model.intercept_)[0])
-        used[np.flatnonzero(used)[found < 0]] = False
-    return slopes, float(log_odds(np.asarray([y.mean()]))[0])
+        used[np.flatnonzero(used)[found.argmin()]] = False
+    share = np.average(y, weights=sample_weight)
+    return slopes, float(log_odds(np.asarray([share]))[0])
 
 
 def log_odds(probability: FloatArray) -> FloatArray:
