@@ -84,6 +84,7 @@ def module_level_imports(tree: ast.AST) -> Iterator[str]:
         yield from module_level_imports(node)
 
 
+@pytest.mark.slow
 def test_importing_the_dashboard_does_not_load_torch(repo_root: Path) -> None:
     # dashboard.app is Streamlit's script: importing it would draw the page.
     code = (
@@ -113,6 +114,7 @@ def test_torch_is_imported_at_module_level_only_where_networks_live(repo_root: P
 SETTINGS_EDGES = ("core/cli/", "core/__main__.py", "dashboard/session/settings.py")
 
 
+@pytest.mark.slow
 def test_settings_are_read_at_the_edges_and_handed_down(repo_root: Path) -> None:
     """Library code that asked the environment itself would ignore what its caller asked for."""
     readers = {
@@ -203,6 +205,7 @@ def test_constraints_hold_every_requirement_at_its_pin(repo_root: Path) -> None:
     assert [name for name in constraints if PLATFORM_SPECIFIC.match(name)] == []
 
 
+@pytest.mark.slow
 def test_every_pin_is_imported_or_has_its_reason(repo_root: Path) -> None:
     distributions: dict[str, set[str]] = {}
     for package, names in metadata.packages_distributions().items():

@@ -74,6 +74,7 @@ def test_overview_and_the_presenters_note_show_the_chosen_set(two_sets):
     assert "<dt>studies</dt><dd>2</dd>" in html(app)
 
 
+@pytest.mark.slow
 def test_a_link_names_the_data_set(two_sets):
     app = open_page("preprocessing", data="cohort-single", study=MADE)
     assert not app.exception

@@ -27,6 +27,7 @@ def plausible(monkeypatch):
     monkeypatch.setattr(verdict, "check_levels", lambda _: LevelPlausibility(()))
 
 
+@pytest.mark.slow
 def test_a_study_is_read_and_called(at_work):
     app = open_read_study()
     text = html(app)
@@ -73,6 +74,7 @@ def test_moving_the_threshold_changes_the_call_without_the_networks(at_work, mon
     assert not app.exception
 
 
+@pytest.mark.slow
 def test_thresholds_go_back_to_the_operating_points(at_work):
     app = open_read_study()
     slider(app, "patient_threshold").set_value(0.9).run()
@@ -107,6 +109,7 @@ def test_another_study_can_be_chosen(at_work):
     assert app.query_params["study"] == SOUND
 
 
+@pytest.mark.slow
 def test_a_link_opens_its_study_at_its_slice(at_work):
     app = open_page("overview")
     app.switch_page("../pages/diagnosis.py")
@@ -118,6 +121,7 @@ def test_a_link_opens_its_study_at_its_slice(at_work):
     assert viewer(app)["goTo"]["slice"] == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("typed", ["/no/such/folder", "/etc/hostname", "a\0b", "x" * 5000])
 def test_a_bad_folder_is_one_sentence_and_the_page_stays(at_work, typed):
     app = open_page("diagnosis")
@@ -182,6 +186,7 @@ def test_an_upload_that_is_no_series_is_one_sentence(at_work, content, word):
     assert not list((at_work.var / "uploads").rglob("*.zip"))
 
 
+@pytest.mark.slow
 def test_an_upload_is_seen_by_its_own_session_only(at_work):
     series = at_work.var / "demo" / "train_images" / FRACTURED
     files = [(f"deep/er/{path.name}", path.read_bytes()) for path in series.iterdir()]
@@ -205,6 +210,7 @@ def test_the_truth_is_drawn_over_the_slices_only_on_request(at_work):
     assert layers["True boxes"]["boxes"] == [[4, 10.0, 12.0, 30.0, 40.0, 1.0]]
 
 
+@pytest.mark.slow
 def test_grad_cam_of_a_vertebra_is_drawn_over_its_slice(at_work):
     app = open_read_study()
     app.button_group(key="explain").set_value("C4").run()

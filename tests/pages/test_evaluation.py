@@ -114,6 +114,7 @@ def test_models_are_compared_and_a_moved_threshold_moves_everything(place):
     assert "moved" not in app.query_params
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", ["patient", "vertebra"])
 @pytest.mark.parametrize("swapped", [False, True])
 def test_the_best_model_of_a_level_is_active(place, level, swapped):
@@ -159,6 +160,7 @@ def test_operating_points_are_used_as_they_are_set(place):
     assert "set by" in next(c.value for c in app.caption if "as they are used" in c.value)
 
 
+@pytest.mark.slow
 def test_kept_settings_are_compared_used_and_forgotten(place):
     app = open_evaluation(moved=f"bundle.{NAMES[0]}*0.3", focus=f"bundle.{NAMES[0]}")
     app.button(key="ev_keep").click().run()
@@ -183,6 +185,7 @@ def test_kept_settings_are_compared_used_and_forgotten(place):
     assert not app.exception
 
 
+@pytest.mark.slow
 def test_limits_that_no_threshold_keeps_name_the_nearest(place):
     app = open_evaluation(rule="limits", least_recall="0.5", least_precision="0.1")
     assert not any("keeps all limits" in caption.value for caption in app.caption)
@@ -198,6 +201,7 @@ def test_limits_that_no_threshold_keeps_name_the_nearest(place):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", ["slice", "presence"])
 def test_slices_are_judged_by_masks_or_by_boxes(place, level):
     app = open_evaluation(level=level)

@@ -47,6 +47,7 @@ def test_sliders_move_the_study_and_the_held_out_figures(with_localizer):
     assert len(app.get("plotly_chart")) == 4
 
 
+@pytest.mark.slow
 def test_a_class_sees_no_box_until_they_are_revealed(with_localizer):
     app = open_page("localization", present="1")
     wait_for(app, lambda: app.get("bidi_component"))

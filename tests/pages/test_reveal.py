@@ -30,6 +30,7 @@ def scored(at_work):
     open_read_study()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("query", TEACHING)
 def test_diagnosis_hides_everything_until_it_is_revealed(scored, query):
     app = open_page("diagnosis", **query)
@@ -48,6 +49,7 @@ def test_diagnosis_hides_everything_until_it_is_revealed(scored, query):
     assert "True boxes" in overlays(app)
 
 
+@pytest.mark.slow
 def test_the_next_patient_is_hidden_again_and_a_link_may_reveal(scored):
     app = open_page("diagnosis", present="1", truth="1")
     wait_for_verdict(app)
@@ -59,6 +61,7 @@ def test_the_next_patient_is_hidden_again_and_a_link_may_reveal(scored):
     assert switch(app).value is False
 
 
+@pytest.mark.slow
 def test_what_one_viewer_revealed_is_hidden_from_a_class(scored):
     app = wait_for_verdict(open_page("diagnosis", truth="1"))
     assert switch(app).label == "Show the truth"
@@ -93,6 +96,7 @@ def told(served):
     return judged, bool(info.true_boxes), lines
 
 
+@pytest.mark.slow
 def test_the_scene_of_a_class_has_no_probability_and_no_truth(scored, served):
     app = open_page("spine_3d", present="1")
     assert not app.exception
@@ -108,6 +112,7 @@ def test_the_scene_of_a_class_has_no_probability_and_no_truth(scored, served):
     assert told(served) == (True, True, True)
 
 
+@pytest.mark.slow
 def test_elsewhere_the_scene_shows_the_verdict_and_the_truth_on_request(scored, served):
     app = open_page("spine_3d")
     assert told(served) == (True, False, False)

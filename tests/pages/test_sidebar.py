@@ -35,6 +35,7 @@ def scan(at_work, tmp_path, monkeypatch):
     return tmp_path / "scan"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_a_scan_from_a_folder_is_not_called_generated(scan, page):
     app = in_folder(open_page(page), scan)
@@ -60,6 +61,7 @@ def test_the_presenter_layout_says_the_same(scan):
     assert SYNTHETIC_WARNING not in html(app)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [*PAGES, "overview", "dataset", "training", "evaluation"])
 def test_no_page_calls_a_real_data_set_generated(at_work, tmp_path, monkeypatch, page):
     write_cohort(tmp_path / "rsna")

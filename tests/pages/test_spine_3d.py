@@ -107,6 +107,7 @@ def test_the_second_renderer_opens_by_its_button_and_is_drawn_once_a_scene(at_wo
     assert len(shown) == count
 
 
+@pytest.mark.slow
 def test_a_second_renderer_that_fails_gives_the_reason_and_can_be_tried_again(
     at_work, drawn, shown, monkeypatch
 ):
@@ -168,6 +169,7 @@ def test_only_so_many_surfaces_stay_in_memory():
     surfaces._pool.clear()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["gif"])
 def test_a_film_that_fails_says_why_in_one_sentence(at_work, ending):
     from core.errors import SceneError

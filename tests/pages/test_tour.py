@@ -36,6 +36,7 @@ def widget(app, kind, key):
     return next(w for w in app.get(kind) if w.key == key)
 
 
+@pytest.mark.slow
 def test_the_overview_leads_to_the_first_stop(at_work):
     app = open_page("overview")
     (link,) = [e for e in app.get("page_link") if "tour" in e.proto.label]
@@ -124,6 +125,7 @@ def test_another_page_shows_the_way_back_to_the_stop(at_work):
     assert (stop(app), title(app)) == ("Preprocessing", "Preprocessing")
 
 
+@pytest.mark.slow
 def test_the_last_stop_finishes_the_tour(at_work):
     app = open_page("spine_3d", tour="7")
     press(app, "tour_finish")

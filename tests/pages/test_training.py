@@ -265,6 +265,7 @@ def finished_run(workplace, name, bundle="fracture-made", **changes):
     return run
 
 
+@pytest.mark.slow
 def test_a_run_gets_the_typed_name_or_a_usual_one(at_work, launched):
     app = open_page("training")
     usual = app.text_input(key="run_name").placeholder
@@ -287,6 +288,7 @@ def test_a_run_of_before_keeps_its_id(at_work, launched):
     assert list(app.dataframe[0].value["Run"]) == ["20260101-120000-old"]
 
 
+@pytest.mark.slow
 def test_a_finished_network_is_used_in_diagnosis(at_work, launched):
     finished_run(at_work, "one")
     app = section(open_page("training"), "Runs")
@@ -299,6 +301,7 @@ def test_a_finished_network_is_used_in_diagnosis(at_work, launched):
     assert linked.selectbox(key="fracture_bundle").value == "run.one"
 
 
+@pytest.mark.slow
 def test_a_finished_vertebra_network_takes_the_place_of_its_own_kind(at_work, launched):
     finished_run(at_work, "two", bundle="vertebra-made", task="vertebra")
     app = section(open_page("training"), "Runs")
@@ -307,6 +310,7 @@ def test_a_finished_vertebra_network_takes_the_place_of_its_own_kind(at_work, la
     assert app.selectbox(key="fracture_bundle").value == "fracture-made"
 
 
+@pytest.mark.slow
 def test_a_scored_run_is_evaluated_on_its_own_data(at_work, launched):
     run = finished_run(at_work, "three")
     app = wait_for_verdict(open_page("diagnosis"))
@@ -320,6 +324,7 @@ def test_a_scored_run_is_evaluated_on_its_own_data(at_work, launched):
     assert "run My run" in app.multiselect(key="ev_models").options
 
 
+@pytest.mark.slow
 def test_a_run_that_has_not_predicted_its_patients_does_so_first(at_work, launched, monkeypatch):
     asked = []
     monkeypatch.setattr(run_onward, "start_score", asked.append)

@@ -66,6 +66,7 @@ def caption(app):
     return " ".join(one.value for one in app.caption)
 
 
+@pytest.mark.slow
 def test_an_error_opens_with_its_networks_and_next_leads_on(missed, monkeypatch):
     monkeypatch.setattr(predictions, "_predict", None)
     # The list names another study than the one that the page would open by itself.

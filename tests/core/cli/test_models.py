@@ -34,6 +34,7 @@ def test_phantom_then_predict_then_evaluate_runs_through(run, phantom_root, tmp_
     assert set(report["per_vertebra"]) == set(VERTEBRAE)
 
 
+@pytest.mark.slow
 def test_evaluate_without_json_prints_a_table(run, phantom_root, tmp_path):
     run("predict", phantom_root, "--out", tmp_path)
     status, out, _ = run("evaluate", tmp_path, "--truth", phantom_root, "--replicates", 20)
@@ -225,6 +226,7 @@ def test_evaluate_names_an_option_that_it_does_not_know(run, tmp_path, options, 
     assert_one_sentence(outcome)
 
 
+@pytest.mark.slow
 def test_real_check_prints_the_calls_or_json(run, phantom_root):
     study = next((phantom_root / "train_images").iterdir())
     status, out, _ = run("real-check", study)

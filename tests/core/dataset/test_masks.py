@@ -330,6 +330,7 @@ def shifted(affine, i=0.0, j=0.0, k=0.0):
     return moved
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codes", [(1, 0), (2, 0), (4, 0), (0, 1), (0, 2), (2, 1), (1, 1)])
 def test_the_forms_that_are_set_place_the_mask(tmp_path, codes):
     volume = volume_at(tmp_path / "s")

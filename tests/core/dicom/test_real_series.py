@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
+import pytest
 import SimpleITK
 
 from core.dicom.series import read_series
@@ -22,6 +23,7 @@ def test_the_real_series_is_read_in_order_with_its_geometry(real_ct: Path):
     assert volume.notes == ()
 
 
+@pytest.mark.slow
 def test_the_real_series_agrees_with_pydicom_and_simpleitk(real_ct: Path):
     volume = read_series(real_ct)
     reader = SimpleITK.ImageSeriesReader()

@@ -53,6 +53,7 @@ def test_every_metric_agrees_with_scikit_learn(case):
     assert ours.undefined is None
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(scored())
 def test_auc_and_ap_depend_on_the_order_of_scores_only(case):

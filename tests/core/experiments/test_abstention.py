@@ -69,6 +69,7 @@ def fitted(untrained_bundles, phantom_root, tmp_path_factory):
         yield checkpoints, lines, volumes
 
 
+@pytest.mark.slow
 def test_each_bundle_gets_the_parts_that_apply_to_it(fitted):
     checkpoints, lines, _ = fitted
     vertebra = read_bundle(checkpoints / "vertebra-untrained")
@@ -81,6 +82,7 @@ def test_each_bundle_gets_the_parts_that_apply_to_it(fitted):
     assert len(lines) == 2
 
 
+@pytest.mark.slow
 def test_the_networks_score_a_study_in_the_same_pass(fitted, monkeypatch):
     checkpoints, _, volumes = fitted
     found = BundlePair(

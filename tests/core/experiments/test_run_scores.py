@@ -38,6 +38,7 @@ def score(at_work, folder, store):
     return target, calls
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fold", [0, 1])
 def test_the_held_out_fold_alone_is_predicted(at_work, tmp_path, fold):
     store = Store(tmp_path / "cache", 1 << 30, 0)

@@ -90,6 +90,7 @@ def test_a_run_that_was_cut_off_reads_only_what_it_had_not_finished(
     pd.testing.assert_frame_equal(slices(tmp_path / "out"), slices(tmp_path / "whole"))
 
 
+@pytest.mark.slow
 def test_parts_go_when_all_is_joined(phantom_root, pair, tmp_path):
     predict_folder(phantom_root, tmp_path, pair)
     assert sorted(file.name for file in tmp_path.iterdir()) == [

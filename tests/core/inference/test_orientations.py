@@ -100,6 +100,7 @@ def test_networks_give_the_same_scores_for_every_order_of_the_axes(studies, monk
         np.testing.assert_allclose(found.z_mm, expected.z_mm, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_masks_land_on_the_same_voxels(studies):
     masks = [load_vertebra_mask(r.mask_file, read_series(r.folder, jobs=1)) for r in studies]
     assert masks[0].max() == 7

@@ -377,6 +377,7 @@ def test_bfloat16_stays_close_to_float32(real_bundles, pair):
     assert not np.array_equal(half.vertebra_probs, full.vertebra_probs)
 
 
+@pytest.mark.slow
 def test_a_bundle_whose_weights_were_altered_is_refused(real_bundles, tmp_path):
     vertebra, fracture = real_bundles["vertebra", 1], real_bundles["fracture", 1]
     folder = tmp_path / "altered"

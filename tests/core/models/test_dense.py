@@ -224,6 +224,7 @@ def made_lines(n, size, rng):
     return grey[:, None].repeat(1, 3, 1, 1), boxes
 
 
+@pytest.mark.slow
 def test_a_head_on_the_frozen_trunk_learns_a_tiny_set_and_its_map_peaks_in_the_box():
     torch.manual_seed(0)
     slices, boxes = made_lines(12, 72, np.random.default_rng(0))

@@ -26,6 +26,7 @@ NETWORKS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task", "type", "backbone"), NETWORKS)
 def test_each_weight_of_a_slice_network_has_a_gradient(task, type, backbone):
     network = build_model(task, type, backbone).to("meta")

@@ -73,6 +73,7 @@ def test_boxes_come_best_first_and_inside_the_slice(localizer):
         assert len(raw.xyxy) == 0 or (raw.xyxy.min() >= 0 and raw.xyxy.max() <= 64)
 
 
+@pytest.mark.slow
 def test_a_bundle_gives_the_same_boxes_back(localizer, tmp_path):
     localizer.eval()
     config = _config(anchors=ANCHORS)

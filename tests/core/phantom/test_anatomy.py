@@ -31,6 +31,7 @@ def test_levels_run_from_c1_to_t3_and_stand_in_order(people):
         assert set(person.shapes) == set(person.poses) == set(LEVELS)
 
 
+@pytest.mark.slow
 def test_every_pose_is_a_rotation(people):
     for person in people[:20]:
         for pose in person.poses.values():

@@ -69,12 +69,14 @@ def test_masks_map_onto_the_dicom_grid_by_their_affines(cohort, by_content):
         assert presence_from_mask(mask).any(axis=0).all()
 
 
+@pytest.mark.slow
 def test_masks_are_stored_sagittally_like_the_real_ones(cohort):
     root, uids, _ = cohort
     image = nib.load(root / "segmentations" / f"{uids[0]}.nii")
     assert nib.aff2axcodes(image.affine) == ("A", "S", "L")
 
 
+@pytest.mark.slow
 def test_tables_agree_with_what_was_planted(cohort, by_content):
     root, uids, _ = cohort
     labels = pd.read_csv(root / "train.csv").set_index("StudyInstanceUID")

@@ -54,6 +54,7 @@ def test_a_study_that_is_there_is_left_alone_and_nothing_else_stays(tmp_path):
     assert made_record(materialise_study(uid, [], tmp_path)).fractured is None
 
 
+@pytest.mark.slow
 def test_the_record_of_a_study_made_again_is_that_of_the_cohort(cohort, tmp_path):
     for uid in cohort_uids(studies=2, seed=5, matrix=64):
         made = made_record(materialise_study(uid, [SEED], tmp_path))

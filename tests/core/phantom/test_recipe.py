@@ -32,6 +32,7 @@ def cohort(tmp_path_factory):
     return root, uids
 
 
+@pytest.mark.slow
 def test_the_classic_recipe_is_the_default_and_draws_what_it_always_drew():
     study = make_study(5, 0, matrix=64)
     assert CLASSIC.name == DEFAULT_RECIPE
@@ -44,6 +45,7 @@ def test_the_classic_recipe_is_the_default_and_draws_what_it_always_drew():
     assert study.visibility == ()
 
 
+@pytest.mark.slow
 def test_a_varied_study_repeats_by_seed_and_is_another_than_the_classic_one():
     first, again = (make_study(5, 1, matrix=64, recipe="varied") for _ in range(2))
     assert first.hu.tobytes() == again.hu.tobytes()
@@ -70,6 +72,7 @@ def test_classic_studies_keep_their_ids_and_varied_ones_have_their_own():
     assert find_cohort_seed(classic[1], [seed]) is None
 
 
+@pytest.mark.slow
 def test_a_folder_of_one_recipe_is_not_filled_with_the_other(cohort):
     root, _ = cohort
     assert json.loads((root / "phantom.json").read_text())["recipe"] == "varied"
@@ -77,6 +80,7 @@ def test_a_folder_of_one_recipe_is_not_filled_with_the_other(cohort):
         write_cohort(root, studies=4, seed=12, matrix=64, jobs=1)
 
 
+@pytest.mark.slow
 def test_a_cohort_of_before_there_were_recipes_is_a_classic_one(tmp_path):
     made = {"studies": 1, "seed": 3, "matrix": 64, "jobs": 1}
     uids = write_cohort(tmp_path, **made)

@@ -63,6 +63,7 @@ def test_the_index_reports_exactly_what_was_planted(index, planted):
         assert raised == set(planted.get(str(uid), [])), uid
 
 
+@pytest.mark.slow
 def test_the_truth_file_of_each_study_names_its_quirks(cohort, planted):
     for path in (cohort / "phantom_truth").iterdir():
         assert json.loads(path.read_text())["quirks"] == planted.get(path.stem, [])

@@ -47,6 +47,7 @@ def spread_by_level(rows):
     return np.var(means) / np.var(rows[:, 2])
 
 
+@pytest.mark.slow
 def test_the_airway_shows_the_level_in_classic_studies_and_not_in_varied_ones():
     classic, varied = airway_areas(varied=False), airway_areas(varied=True)
     assert spread_by_level(classic) > 0.12

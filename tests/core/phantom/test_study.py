@@ -34,6 +34,7 @@ def test_seven_vertebrae_stand_in_order_from_head_to_chest(healthy):
     assert np.all(np.diff(heights) > 0)
 
 
+@pytest.mark.slow
 def test_the_atlas_is_a_ring_without_a_body_and_the_dens_stands_inside_it(healthy):
     atlas = healthy.mask == MASK_LABELS["C1"]
     middle = int(np.median(np.flatnonzero(atlas.any(axis=(1, 2)))))

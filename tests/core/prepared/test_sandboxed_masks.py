@@ -78,6 +78,7 @@ def test_what_is_wrong_with_a_file_is_said_in_the_readers_words(tmp_path, reader
         read_mask_confined(tmp_path / "absent.nii", volume(), reader)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux enforces the limit")
 def test_a_file_that_unpacks_to_a_gibibyte_costs_the_child_alone(tmp_path, reader):
     """Every voxel is labelled: counting them would take 24 bytes for each."""

@@ -227,6 +227,7 @@ def test_what_the_child_starts_gains_no_rights(worker):
     assert "NoNewPrivs:\t1" in worker.call({"what": "status"})
 
 
+@pytest.mark.slow
 def test_what_a_child_left_goes_even_if_it_died_itself():
     made = ConfinedWorker(do, Limits(MEMORY, 60))
     try:

@@ -50,6 +50,7 @@ def boxed(phantom_root, tmp_path_factory):
     return SliceDataset(studies, "fracture", target="line"), squares
 
 
+@pytest.mark.slow
 def test_a_batch_has_the_boxes_of_its_slices_as_fractions(boxed):
     data, squares = boxed
     first = squares[0]

@@ -44,6 +44,7 @@ def test_bone_cut_by_presence_lies_where_the_vertebrae_are(phantom):
         assert 2 * (own & true).sum() / (own.sum() + true.sum()) > 0.5, j
 
 
+@pytest.mark.slow
 def test_bone_far_from_the_spine_has_no_label_even_where_a_vertebra_is_present(phantom):
     volume, mask = phantom
     hu = volume.hu.copy()

@@ -60,6 +60,7 @@ def test_each_vertebra_has_its_colour_and_names_change_the_picture(parts):
     assert np.abs(named - picture).max() > 60
 
 
+@pytest.mark.slow
 def test_boxes_and_planes_are_drawn_where_they_are(parts):
     plain = drawn(parts, SceneLook({}))
     low = np.min([s.points.min(axis=0) for s in parts.vertebrae.values()], axis=0) - 2

@@ -46,6 +46,7 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "start",
     [
@@ -63,6 +64,7 @@ def test_a_task_that_two_processes_start_at_once_runs_once(place, repo_root, sta
     assert int(first[-1]) + int(second[-1]) == 12
 
 
+@pytest.mark.slow
 def test_the_number_of_tasks_holds_for_both_processes_together(place, repo_root, monkeypatch):
     monkeypatch.setenv("MAX_TASKS", "3")
     start = "process_tasks.start_index(folder / f'{sys.argv[1]}-{number}')"
@@ -76,6 +78,7 @@ def test_the_number_of_tasks_holds_for_both_processes_together(place, repo_root,
     )
 
 
+@pytest.mark.slow
 def test_one_user_has_fewer_tasks_than_all(place, repo_root, monkeypatch):
     monkeypatch.setenv("MAX_TASKS_PER_USER", "2")
     start = "process_tasks.start_index(folder / f'{sys.argv[1]}-{number}')"

@@ -83,6 +83,7 @@ def test_one_session_may_add_fewer_than_all(settings, monkeypatch):
     assert not any(b"one" in file.read_bytes() for file in settings.cspine_var.rglob("*.json"))
 
 
+@pytest.mark.slow
 def test_two_processes_keep_one_limit(settings, repo_root, tmp_path, monkeypatch):
     monkeypatch.setenv("MAX_IMPORTS", "3")
     first, second = run_together(ADD, tmp_path / "meet", repo_root)

@@ -86,6 +86,7 @@ def test_a_folder_that_needs_too_much_memory_is_refused_in_words(at_work, apart,
     assert open_study.open_study(apart / "s").volume.n_slices == 5
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux enforces the limit")
 def test_a_batch_goes_on_after_a_study_that_breaks_its_process(at_work, apart, monkeypatch):
     monkeypatch.setenv("UPLOAD_MEMORY_MIB", "256")

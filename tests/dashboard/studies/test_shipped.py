@@ -54,6 +54,7 @@ def bundle_pair() -> BundlePair:
     return BundlePair(second, first)
 
 
+@pytest.mark.slow
 def test_shipped_scores_are_found_for_their_networks_alone(made, monkeypatch):
     pair = bundle_pair()
     study, probs = made(HELD_OUT, 5, (NAMES[1], NAMES[0]))
@@ -66,6 +67,7 @@ def test_shipped_scores_are_found_for_their_networks_alone(made, monkeypatch):
     assert predictions.find_scores(study, pair) is None
 
 
+@pytest.mark.slow
 def test_scores_out_of_fold_name_their_fold(made):
     study, _ = made(FOLDS, 6, (NAMES[1], NAMES[0]), fold=3)
     assert "out of fold 3" in shipped_scores(study.volume, bundle_pair()).origin

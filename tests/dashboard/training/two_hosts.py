@@ -1,14 +1,13 @@
 """One of two machines that share a disk: a dashboard with trainers; run in a process by the tests.
 
 Its name, its boot and its clock are its own. Trainers are forks that train nothing. Independent of
-the code that is tested, each tries a kernel lock, which two trainers of one run cannot both have,
-and every signal is noted with its target.
+the code that is tested, each writes its name once it has begun, and must not take a step any more
+when it reads another's; every signal is noted with its target.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import platform
@@ -97,19 +96,25 @@ class Machine:
 
 
 def train(folder: Path) -> int:
-    """Train nothing until asked to stop; return 0, or 1 if another trainer was there too."""
+    """Train nothing until asked to stop; leave a note for a step taken after another has begun.
+
+    A trainer that the machine has frozen for longer than the lease is replaced, and that is right:
+    it must only not take another step. So what counts is a step, not that both processes exist.
+    """
     run = RunFolder(folder)
     config = RunConfig(task="fracture", backbone="googlenet", data_root="/d")
     run.start(config, resume=True)
-    with run.recorded(), (folder / "oracle").open("a") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            (folder / f"double-{os.getpid()}").write_text("")
+    own, latest = f"{platform.node()} {os.getpid()}", folder / "latest"
+    with run.recorded():
+        latest.write_text(own)
         step = 0
         while True:
             step += 1
+            is_replaced = latest.read_text() not in (own, "")
             run.beat(step=step, epoch=0)
+            run.append_metrics("step", step=step)
+            if is_replaced:
+                (folder / f"double-{os.getpid()}").write_text("")
             time.sleep(0.01)
 
 

@@ -80,6 +80,7 @@ def test_what_is_wrong_is_said_in_the_readers_words(tmp_path, reader):
         read_truth_confined(tmp_path / "absent.csv", reader)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux enforces the limit")
 def test_a_small_file_of_very_many_rows_costs_the_child_alone(tmp_path, reader, place):
     """A column of one value is a few bytes on disk, whatever its number of rows."""
