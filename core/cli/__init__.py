@@ -11,13 +11,14 @@ import sys
 
 import typer
 
-from core.cli import data, evaluation, models, real_scans, report, scene, training
+from core.cli import data, ensembles, evaluation, models, real_scans, report, scene, training
 from core.cli.common import app
 from core.errors import CSpineError
 
 __all__ = [
     "app",
     "data",
+    "ensembles",
     "evaluation",
     "main",
     "models",

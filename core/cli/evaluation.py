@@ -71,14 +71,14 @@ def evaluate(
 
     limits = Limits(sensitivity, precision, alarms)
     chosen_rule = replace(_rule(rule, asked), limits=limits, prevalence=prevalence)
-    scores, notes = _scores(predictions, pooling)
+    scores, notes = read_scores(predictions, pooling)
     other = None
     if chosen_on is not None:
-        chosen_scores, more = _scores(chosen_on, pooling)
-        other = ChosenOn(chosen_scores, _truth(chosen_on_truth or truth, chosen_scores))
+        chosen_scores, more = read_scores(chosen_on, pooling)
+        other = ChosenOn(chosen_scores, read_truth(chosen_on_truth or truth, chosen_scores))
         notes += more
     report = evaluate_scores(
-        scores, _truth(truth, scores), rule=chosen_rule, chosen_on=other, replicates=replicates,
+        scores, read_truth(truth, scores), rule=chosen_rule, chosen_on=other, replicates=replicates,
         thresholds=None if points is None else _points(points),
         points_of="" if points is None else points.name,
     )  # fmt: skip
@@ -90,7 +90,7 @@ def evaluate(
     typer.echo("\n".join([render_report(report), *(f"note: {note}" for note in notes)]))
 
 
-def _scores(path: Path, pooling: str) -> tuple[ScoreTable, list[str]]:
+def read_scores(path: Path, pooling: str) -> tuple[ScoreTable, list[str]]:
     """Read a model's scores, and notes about them."""
     from core.evaluation.tables.outside_scores import OUTSIDE_SUFFIXES, read_outside_scores
     from core.evaluation.tables.score_files import read_score_table
@@ -101,7 +101,8 @@ def _scores(path: Path, pooling: str) -> tuple[ScoreTable, list[str]]:
     return read_score_table(path, pooling=_pooling(pooling)), []
 
 
-def _truth(path: Path, scores: ScoreTable) -> TruthTable:
+def read_truth(path: Path, scores: ScoreTable) -> TruthTable:
+    """Read the truth of a model's studies, with their masks if it has slices."""
     from core.evaluation.tables.score_files import read_truth_table
 
     with_slices = scores.study_ids.tolist() if scores.presence is not None else []

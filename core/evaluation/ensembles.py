@@ -29,11 +29,11 @@ from core.evaluation.tables.score_table import (
 from core.inference.aggregation import patient_scores
 from core.inference.context import SEEN, log_odds, rising_fit
 from core.inference.ensemble import (
-    MIXED_TYPE,
     Combination,
     RankReference,
     combine,
     combine_outputs,
+    shared_type,
 )
 from core.models.ensemble_recipe import EnsembleMethod
 from core.types import FloatArray, LevelName
@@ -341,7 +341,7 @@ def _table(
         kinds.add(kind)
     return table_from_slices(
         name, first.study_ids, first.offsets, presence, fracture,
-        kinds.pop() if len(kinds) == 1 else MIXED_TYPE,
+        shared_type(kinds),
         fold=_known_fold(first) if fold is None else fold, pooling=first.pooling or "mean",
     )  # fmt: skip
 

@@ -19,6 +19,7 @@ from core.inference.outputs import write_predictions
 from core.inference.partial_results import PredictionParts, StudyResult, part_key
 from core.inference.study_predictor import StudyPredictor
 from core.models.bundles import BundleInfo, read_bundle
+from core.models.ensembles import networks_of
 from core.models.pairs import BundlePair
 from core.system.parallel import Workers, run_over
 from core.types import CTVolume, Progress, StudyRecord
@@ -237,7 +238,7 @@ def _box_predictor(
     pair: BundlePair, localizer: BundleInfo | None, device: str
 ) -> BoxPredictor | None:
     """The localiser to run in addition to the pair; None if the pair gives the boxes itself."""
-    if localizer is None or localizer.config == pair.fracture.config:
+    if localizer is None or localizer.config in [one.config for one in networks_of(pair.fracture)]:
         return None
     return BoxPredictor([localizer], device=device)
 

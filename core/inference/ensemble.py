@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from core.constants import BOXES_TYPE
 from core.errors import PredictionsError
 from core.inference.context import log_odds
 from core.models.ensemble_recipe import METHODS, EnsembleMethod, EnsembleRecipe
 from core.types import FloatArray, SlicePredictions
 
-MIXED_TYPE: Final = 2
-"""Fracture type of members of several types: p_i is the mean of f_ij weighted by v_ij."""
+_MIXED_TYPE: Final = 2
+"""Fracture type of slice networks of several types: p_i is the mean of f_ij weighted by v_ij."""
 _QUANTILES: Final = 512
 Scores = NDArray[np.floating[Any]]
 
@@ -165,15 +166,14 @@ def combine_outputs(
         combination: Method and weights.
 
     Returns:
-        v_ij float32 (n, 7), f_ij float32 (n, 7) or (n, 1), and the fracture type: that of the
-        members with a weight, `MIXED_TYPE` where they differ.
+        v_ij float32 (n, 7), f_ij float32 (n, 7) or (n, 1), and the `shared_type` of the members
+        with a weight.
     """
     used = np.flatnonzero(combination.weights).tolist()
     shares = combination.shares
     seen = np.zeros(presence[0].shape)
     for m in used:
         seen += shares[m] * presence[m]
-    kinds = {types[m] for m in used} or {MIXED_TYPE}
     first = presence[used[0]] if len(used) else presence[0]
     # Members that share a vertebra network keep its v_ij to the last digit.
     if all(np.array_equal(first, presence[m]) for m in used[1:]):
@@ -181,8 +181,18 @@ def combine_outputs(
     return (
         np.clip(seen, 0.0, 1.0).astype(np.float32),
         combine(fracture, combination).astype(np.float32),
-        kinds.pop() if len(kinds) == 1 else MIXED_TYPE,
+        shared_type({types[m] for m in used}),
     )
+
+
+def shared_type(types: Collection[int]) -> int:
+    """The fracture type of members of these types: their own, that of boxes, or 2.
+
+    With a localiser, p_i is the highest f_ij v_ij, since its boxes are of one vertebra.
+    """
+    if BOXES_TYPE in types:
+        return BOXES_TYPE
+    return next(iter(types)) if len(types) == 1 else _MIXED_TYPE
 
 
 def combine_predictions(

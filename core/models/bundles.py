@@ -7,7 +7,7 @@ import logging
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -20,6 +20,7 @@ from core.models.abstention import (
     DistributionReference,
     read_abstention,
 )
+from core.models.ensemble_recipe import EnsembleRecipe
 
 WEIGHTS_FILE: Final = "model.safetensors"
 CONFIG_FILE: Final = "config.json"
@@ -156,6 +157,63 @@ class BundleConfig(PreparedConfig):
         """Whether the model takes v_ij as input in addition to the image: fracture Type 2."""
         return self.facts.gives == "fractures" and self.type == 2
 
+    @property
+    def uses_boxes(self) -> bool:
+        """Whether its scores are based on a localiser's boxes."""
+        return self.gives_boxes
+
+    @property
+    def explains_slices(self) -> bool:
+        """Whether a heat map can explain its score of a slice."""
+        return not self.gives_boxes
+
+    @property
+    def built_as(self) -> str:
+        """What computes the scores, in words."""
+        return self.backbone
+
+
+class EnsembleConfig(BundleConfig):
+    """An ensemble of bundles that predicts fractures: `core.inference.ensemble`.
+
+    It has no weights of its own: `weights_sha256` is the digest of the recipe, `parameters` the sum
+    over its members, and `backbone` and `preparation` are those of the member with the largest
+    weight. `vertebra_bundle` names the vertebra network that the members were measured with.
+    """
+
+    ensemble: EnsembleRecipe
+
+    @model_validator(mode="after")
+    def _predicts_fractures(self) -> Self:
+        if (self.task, self.type) != ("fracture", 2):
+            raise ValueError("an ensemble has the task fracture and the type 2")
+        return self
+
+    @property
+    def title(self) -> str:
+        """What the model does, as a title."""
+        return f"Ensemble of {len(self.ensemble.members)} networks"
+
+    @property
+    def takes_presence(self) -> bool:
+        """Its members take what they need."""
+        return False
+
+    @property
+    def uses_boxes(self) -> bool:
+        """Whether a member is a localiser."""
+        return any(member.gives_boxes for member in self.ensemble.members)
+
+    @property
+    def explains_slices(self) -> bool:
+        """A heat map explains a single network."""
+        return False
+
+    @property
+    def built_as(self) -> str:
+        """Method, members and weights."""
+        return self.ensemble.described
+
 
 @dataclass(frozen=True, slots=True)
 class BundleInfo:
@@ -200,11 +258,13 @@ def read_bundle(folder: Path) -> BundleInfo:
         BundleError: A file is missing or has invalid content.
     """
     content = read_json_object(folder / CONFIG_FILE)
-    if content is None or not (folder / WEIGHTS_FILE).is_file():
+    kind = EnsembleConfig if content is not None and "ensemble" in content else BundleConfig
+    has_weights = kind is EnsembleConfig or (folder / WEIGHTS_FILE).is_file()
+    if content is None or not has_weights:
         missing = CONFIG_FILE if content is None else WEIGHTS_FILE
         raise BundleError(f"{folder} has no {missing}; name a bundle's folder, or train it again.")
     try:
-        config = BundleConfig(**content)
+        config = kind(**content)
     except ValidationError as error:
         raise BundleError(
             f"{folder / CONFIG_FILE}: {first_fault(error)}; correct it or train the bundle again."

@@ -20,7 +20,7 @@ class EnsembleMember(BaseModel):
 
     `folder` is relative to that of the ensemble. `config_sha256` is the digest of the member's
     `config.json`, which holds that of its weights. `quantiles` are those of its scores on the
-    studies of the fit, for the rank mean.
+    studies of the fit, for the rank mean. `gives_boxes` says whether it is a localiser.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -29,6 +29,7 @@ class EnsembleMember(BaseModel):
     folder: str
     config_sha256: str = Field(pattern="^[0-9a-f]{64}$")
     weight: float = Field(allow_inf_nan=False)
+    gives_boxes: bool = False
     quantiles: tuple[float, ...] = ()
 
 

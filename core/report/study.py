@@ -183,7 +183,7 @@ def _pictures(
     ]
     if raw is not None:
         return (*pictures, *_box_pictures(volume, _by_slice(shown), pair, raw))
-    if not explain or pair.fracture.config.gives_boxes:
+    if not explain or not pair.fracture.config.explains_slices:
         plain = (
             slice_picture(volume, index, f"{names}, slice {index}: its most suspicious slice")
             for names, index in _by_slice(shown)

@@ -68,7 +68,7 @@ def bundle_line(bundle: BundleInfo) -> str:
     """Name, kind and version of a network."""
     config = bundle.config
     return (
-        f"{config.name}: {config.title}, {config.backbone}, weights "
+        f"{config.name}: {config.title}, {config.built_as}, weights "
         f"{config.weights_sha256[:12]}, made {config.created[:10]}"
     )
 

@@ -11,9 +11,11 @@ from core.errors import BundleError
 from core.inference.aggregation import check_slice_predictions
 from core.inference.boxes.evidence import box_outputs
 from core.inference.boxes.predictor import BoxPredictor
+from core.inference.ensemble_predictor import EnsemblePredictor
 from core.inference.predictor import Predictor
 from core.inference.study_predictor import StudyPrediction, StudyPredictor
-from core.models.bundles import BundleInfo
+from core.models.bundles import BundleInfo, EnsembleConfig
+from core.models.ensembles import read_members
 from core.models.pairs import BundlePair
 from core.types import CTVolume, FileBox, Progress, RawDetections, SlicePredictions
 
@@ -100,8 +102,19 @@ def load_predictor(
 ) -> StudyPredictor:
     """Load the networks of a pair, according to the kind of its fracture bundle.
 
+    A member of an ensemble that scores presence itself keeps its own v_ij, as it was measured; the
+    others take those of the pair's vertebra network.
+
     Raises:
-        BundleError, DeviceError: As the predictors raise them.
+        BundleError: As the predictors raise it, or a member of an ensemble is missing or changed.
+        DeviceError: As the predictors raise it.
     """
+    if isinstance(pair.fracture.config, EnsembleConfig):
+        members = [
+            BundlePair(one if one.config.gives_presence else pair.vertebra, one)
+            for one in read_members(pair.fracture)
+        ]
+        loaded = [load_predictor(one, device=device, batch_size=batch_size) for one in members]
+        return EnsemblePredictor(pair, members, loaded)
     predictor = BoxEvidencePredictor if pair.fracture.config.gives_boxes else Predictor
     return predictor(pair.vertebra, pair.fracture, device=device, batch_size=batch_size)

@@ -110,6 +110,8 @@ def test_outputs_keep_a_shared_presence_and_mix_types():
     assert kind == 2
     assert combine_outputs([v, v], f, [1, 2], made("log_odds", (1.0, 0.0)))[2] == 1
     assert combine_outputs([v, v], f[1:] * 2, [4, 4], equal)[2] == 4
+    assert combine_outputs([v, v], f[1:] * 2, [2, 4], equal)[2] == 4
+    assert combine_outputs([v, v], f[1:] * 2, [2, 4], made("log_odds", (1.0, 0.0)))[2] == 2
     other, _, _ = combine_outputs([v, v / 2], f, [2, 3], made("log_odds", (3.0, 1.0)))
     np.testing.assert_allclose(other, 0.875 * v, atol=1e-6)
 
