@@ -15,7 +15,8 @@ import time
 from pathlib import Path
 
 from core.phantom.study import make_study
-from core.phantom.writer import derived_uid, write_study
+from core.phantom.writer import write_study
+from core.system.uids import derived_uid
 
 LIMIT_S = 4.0
 COHORT_STUDIES, COHORT_LIMIT_S, COHORT_CORES = 400, 1200.0, 2

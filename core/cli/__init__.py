@@ -11,13 +11,24 @@ import sys
 
 import typer
 
-from core.cli import data, ensembles, evaluation, models, real_scans, report, scene, training
+from core.cli import (
+    data,
+    dicom_objects,
+    ensembles,
+    evaluation,
+    models,
+    real_scans,
+    report,
+    scene,
+    training,
+)
 from core.cli.common import app
 from core.errors import CSpineError
 
 __all__ = [
     "app",
     "data",
+    "dicom_objects",
     "ensembles",
     "evaluation",
     "main",

@@ -1,4 +1,4 @@
-"""NIfTI files of labels: whole numbers, and where they lie by the form that applies to the scan."""
+"""Files of labels, NIfTI or DICOM: whole numbers, and where they lie by the form for the scan."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
+from core.dataset.dicom_masks import MAX_MASK_BYTES, has_preamble, read_segmentation
 from core.errors import DataRootError
 
 MAX_LABEL: Final = 19
 """T12; 1..7 are C1..C7 and 8..19 T1..T12."""
 
-MAX_MASK_BYTES: Final = 1 << 30
-"""At one byte per voxel, RSNA's largest mask takes a quarter of it."""
-
 ROUNDING: Final = 0.05
 """Distance from a whole number that scaled storage can cause: 19 / 255 / 2 for labels in a byte."""
 
 _GZIP: Final = b"\x1f\x8b"
+_HEAD_BYTES: Final = 132
+_PLANES: Final = "planes"
 _NIFTI: Final = {348: nib.Nifti1Image, 540: nib.Nifti2Image}
 """By sizeof_hdr, the first number of the file."""
 _TEMPLATE_CODES: Final = (3, 4, 5)
@@ -46,8 +46,8 @@ class LabelFile:
 
     Attributes:
         labels: uint8 (i, j, k), 0..19.
-        forms: By name, "sform" or "qform", float64 (4, 4) from (i, j, k, 1) to RAS mm, the one that
-            the standard prefers first. Two only where they disagree.
+        forms: By name, "sform" or "qform", or "planes" of DICOM, float64 (4, 4) from (i, j, k, 1)
+            to RAS mm, the one that the standard prefers first. Two only where they disagree.
     """
 
     labels: NDArray[np.uint8]
@@ -55,7 +55,7 @@ class LabelFile:
 
 
 def read_labels_file(path: Path) -> LabelFile:
-    """Read a NIfTI mask, compressed or not, whatever its name.
+    """Read a mask, NIfTI (compressed or not) or a DICOM segmentation, whatever its name.
 
     NIfTI-1 gives two forms, each with a code. A code of 0 means that the form is not set. The sform
     goes first (method 3 of nifti1.h), but a form that places the image in a template's space does
@@ -67,8 +67,12 @@ def read_labels_file(path: Path) -> LabelFile:
     try:
         with contextlib.ExitStack() as opened:
             stream: Any = opened.enter_context(path.open("rb"))
-            packed = stream.read(len(_GZIP)) == _GZIP
+            head = stream.read(_HEAD_BYTES)
+            packed = head.startswith(_GZIP)
             stream.seek(0)
+            if has_preamble(head):
+                labels, affine = read_segmentation(path)
+                return LabelFile(labels, {_PLANES: affine})
             if packed:
                 stream = opened.enter_context(gzip.GzipFile(fileobj=stream))
             image = _image(stream)

@@ -1,4 +1,4 @@
-"""Vertebra masks: NIfTI voxels resampled to the grid of a CT volume by their affines."""
+"""Vertebra masks, NIfTI or DICOM, resampled to the grid of a CT volume by their affines."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ class MaskReader(Protocol):
 
 
 def load_vertebra_mask(path: Path, volume: CTVolume, *, on_bone: bool = True) -> NDArray[np.uint8]:
-    """Read a NIfTI mask as labels on the grid of `volume`.
+    """Read a NIfTI mask or a DICOM segmentation as labels on the grid of `volume`.
 
     Voxels are matched by position in the patient, whatever their order in the mask; voxels that the
     mask does not cover are 0.
 
     Args:
-        path: NIfTI, compressed or not; its form maps (i, j, k) to RAS mm.
+        path: NIfTI, compressed or not, whose form maps (i, j, k) to RAS mm; or DICOM.
         volume: Its affine maps (z, y, x) to LPS mm; slices may be unevenly spaced.
         on_bone: Whether labels must lie on bone; not checked where `volume` has no pixels, as
             `series_grid` makes it.

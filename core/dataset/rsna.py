@@ -232,10 +232,10 @@ def lines_file(record: StudyRecord) -> Path | None:
 
 
 def _find_masks(folder: Path, ids: Mapping[str, str]) -> tuple[dict[str, Path], list[TableProblem]]:
-    """Return mask files by study, and problems; a plain `.nii` takes precedence over `.nii.gz`."""
+    """Return mask files by study, and problems; of several, `.nii`, `.nii.gz`, then `.dcm`."""
     found: dict[str, Path] = {}
     problems: list[TableProblem] = []
-    for ending in (".nii.gz", ".nii"):
+    for ending in (".dcm", ".nii.gz", ".nii"):
         for path in sorted(folder.glob(f"*{ending}")):
             if path.name.startswith("."):
                 continue

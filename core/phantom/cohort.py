@@ -17,9 +17,10 @@ from core.constants import SYNTHETIC_WARNING, VERTEBRAE
 from core.errors import ConfigError, DataRootError, StorageError
 from core.phantom.recipe import CLASSIC, DEFAULT_RECIPE, recipe_named
 from core.phantom.study import PhantomStudy, make_study
-from core.phantom.writer import derived_uid, write_study
+from core.phantom.writer import write_study
 from core.system import atomic_files
 from core.system.csv_text import frame_csv
+from core.system.uids import derived_uid
 
 GENERATOR_VERSION = 2
 """Increase it when the same seed gives other voxels than before."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.uid import UID
 
 from core.errors import StorageError
 from core.phantom.grid import Grid
@@ -20,21 +18,13 @@ from core.phantom.quirks import Numbering, number_files
 from core.phantom.slice_dataset import SliceWriter
 from core.phantom.study import PhantomStudy
 from core.system import atomic_files
-
-UID_ROOT = "2.25."
-"""Root for UIDs derived from 128-bit numbers (DICOM PS3.5, B.2)."""
+from core.system.uids import derived_uid
 
 CUT_SHARE = 0.6
 """Bytes that remain of a truncated file."""
 
 THICK_FACTOR = 5
 """Number of slices averaged into one of the second, thick series."""
-
-
-def derived_uid(*parts: object) -> UID:
-    """Return a UID that depends only on `parts`."""
-    digest = hashlib.sha256("/".join(str(part) for part in parts).encode()).digest()
-    return UID(UID_ROOT + str(int.from_bytes(digest[:16], "big")))
 
 
 def write_study(study: PhantomStudy, out: Path, study_uid: str) -> None:

@@ -72,6 +72,16 @@ def test_studies_come_sorted_with_labels_boxes_and_masks(tmp_path):
     assert second.mask_file == root / "segmentations" / "1.2.nii"
 
 
+def test_a_dicom_segmentation_is_a_mask_where_there_is_no_nifti(tmp_path):
+    root = data_root(tmp_path)
+    (root / "segmentations").mkdir()
+    for name in ("1.1.dcm", "1.2.dcm", "1.2.nii.gz"):
+        (root / "segmentations" / name).touch()
+    first, second = read_studies(root)
+    assert first.mask_file == root / "segmentations" / "1.1.dcm"
+    assert second.mask_file == root / "segmentations" / "1.2.nii.gz"
+
+
 def test_without_train_csv_every_study_is_unlabelled(tmp_path):
     records = read_studies(data_root(tmp_path))
     assert [record.fractured for record in records] == [None, None]

@@ -16,7 +16,8 @@ from core.cli import app
 from core.constants import VERTEBRAE
 from core.errors import SceneError
 from core.phantom.study import make_study
-from core.phantom.writer import derived_uid, write_study
+from core.phantom.writer import write_study
+from core.system.uids import derived_uid
 from core.visualization.colors import (
     PREDICTED_BOX_COLOR,
     TRUE_BOX_COLOR,

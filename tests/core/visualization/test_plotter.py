@@ -7,7 +7,8 @@ import pytest
 
 from core.errors import SceneError
 from core.phantom.study import make_study
-from core.phantom.writer import derived_uid, write_study
+from core.phantom.writer import write_study
+from core.system.uids import derived_uid
 from core.visualization.planes import CtPlane
 from core.visualization.plotter import SceneLook, look_from, scene_plotter
 from core.visualization.plotter_page import draw_page

@@ -1,0 +1,46 @@
+"""The command that writes one study's findings as DICOM objects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.cli.common import Bundles, Device, app, progress_bar
+from core.config import Settings
+
+
+@app.command()
+def export_dicom(
+    study: Annotated[Path, typer.Argument(help="Folder with one study's DICOM files.")],
+    out: Annotated[Path, typer.Option(help="Folder for the objects.")],
+    seg: Annotated[bool, typer.Option("--seg", help="Vertebrae as a segmentation.")] = False,
+    sr: Annotated[bool, typer.Option("--sr", help="Boxes and scores as a report.")] = False,
+    pdf: Annotated[bool, typer.Option("--pdf", help="The report as encapsulated PDF.")] = False,
+    key_slices: Annotated[
+        bool, typer.Option("--key-slices", help="Slices with boxes as secondary captures.")
+    ] = False,
+    mask: Annotated[
+        Path | None, typer.Option(help="Mask of the vertebrae; the data root's by default.")
+    ] = None,
+    bundle: Bundles = None,
+    device: Device = "auto",
+) -> None:
+    """Write one study's findings as DICOM objects, all kinds unless some are named."""
+    from core.models.bundles import with_team_points
+    from core.models.pairs import BundlePair, choose_pair
+    from core.report.objects.export import KINDS, Kind, export_objects
+
+    named: dict[Kind, bool] = {"seg": seg, "sr": sr, "pdf": pdf, "key-slices": key_slices}
+    kinds: list[Kind] = [kind for kind, wanted in named.items() if wanted] or list(KINDS)
+    pair = None
+    if kinds != ["seg"]:
+        settings = Settings()
+        found = choose_pair(settings.checkpoints, bundle or [])
+        pair = BundlePair(found.vertebra, with_team_points(found.fracture, settings.cspine_var))
+    with progress_bar("prediction", "slice") as progress:
+        files = export_objects(
+            study, out, pair, kinds=kinds, mask=mask, device=device, progress=progress
+        )
+    typer.echo(f"{len(files)} DICOM objects in {out}: {', '.join(file.name for file in files)}")

@@ -1,0 +1,1 @@
+"""One study's findings as DICOM objects: segmentation, structured report, PDF and key slices."""
