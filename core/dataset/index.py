@@ -52,7 +52,8 @@ class DataIndex:
             thickness_mm, rows, cols, transfer_syntax, bytes, mtime_ns, sha256, of the file itself.
         studies: One row per study, of its volume as `read_series` turns it: study_id, n_files,
             n_slices, rows, cols, row_mm, z_spacing_mm, z_min_step_mm, z_max_step_mm,
-            thickness_mm, coverage_mm, labelled, patient_overall and C1..C7 (nullable boolean),
+            thickness_mm, coverage_mm, kernel ("" if no header names one), labelled,
+            patient_overall and C1..C7 (nullable boolean),
             n_boxes, has_mask, error (None if `read_series` can read the study), and
             `core.dataset.quality.FLAG_COLUMNS`.
         folder: Folder of `index.parquet` and `studies.parquet`.

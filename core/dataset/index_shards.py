@@ -30,6 +30,8 @@ from core.dataset.index_files import (
     read_file,
     to_row,
 )
+from core.dataset.index_kernel import commonest, kernel_of_rows
+from core.dataset.tables import SLICE_ROLES
 from core.dicom.geometry import Placement
 from core.dicom.headers import SliceHeader
 from core.dicom.volume_grid import VolumeGrid, volume_grid
@@ -142,7 +144,10 @@ def read_shard(path: Path) -> Shard | None:
     if file is None:
         return None
     table = file.read(INDEX_SCHEMA.names).replace_schema_metadata(None)
-    return Shard(table, json.loads(file.schema_arrow.metadata[_FACTS]))
+    facts = json.loads(file.schema_arrow.metadata[_FACTS])
+    if "kernel" not in facts:
+        facts["kernel"] = kernel_of_rows(file.read(["role", "header"]).to_pylist())
+    return Shard(table, facts)
 
 
 def _open(path: Path) -> pq.ParquetFile | None:
@@ -221,11 +226,12 @@ def _facts(
     series = [
         file.header
         for file in files
-        if file.header is not None and places[file.key].role in ("slice", "duplicate")
+        if file.header is not None and places[file.key].role in SLICE_ROLES
     ]
     return {
         "n_files": len({file.path for file in files}),
         "error": error or None,
+        "kernel": commonest(header.scan.kernel for header in series),
         **_geometry(placement),
         "flag_duplicate_positions": roles["duplicate"] > 0,
         "flag_mixed_series": any(roles[r] for r in ("localizer", "other series", "not CT"))

@@ -22,6 +22,7 @@ STUDIES_SCHEMA: Final = pa.schema(
         *((name, pa.int32()) for name in ("n_files", "n_slices", "rows", "cols")),
         *((f"{name}_mm", pa.float64()) for name in ("row", "z_spacing", "z_min_step")),
         *((f"{name}_mm", pa.float64()) for name in ("z_max_step", "thickness", "coverage")),
+        ("kernel", pa.string()),
         ("labelled", pa.bool_()),
         *((name, pa.bool_()) for name in LABEL_COLUMNS),
         ("n_boxes", pa.int32()),
@@ -91,6 +92,6 @@ def _absent_row(study_id: str) -> dict[str, Any]:
     flags = dict.fromkeys(quality.FLAG_COLUMNS, False) | {"flag_missing_files": True}
     error = f"{study_id}: a table names it, but it has no folder; copy the study."
     return {
-        "study_id": study_id, "error": error, "labelled": False, "has_mask": False,
+        "study_id": study_id, "error": error, "kernel": "", "labelled": False, "has_mask": False,
         **empty, **flags,
     }  # fmt: skip

@@ -27,7 +27,8 @@ def made_index(studies: int, slices: int, seed: int = 0) -> DataIndex:
     table = table.assign(
         rows=512, cols=512, row_mm=rng.uniform(0.2, 0.6, studies).round(3),
         z_spacing_mm=rng.uniform(0.31, 2.63, studies).round(2), z_min_step_mm=0.3,
-        z_max_step_mm=2.7, thickness_mm=1.0, coverage_mm=200.0, labelled=known,
+        z_max_step_mm=2.7, thickness_mm=1.0, coverage_mm=200.0, kernel="B60f",
+        labelled=known,
     )  # fmt: skip
     values = {"patient_overall": labels.any(axis=1)} | dict(zip(VERTEBRAE, labels.T, strict=True))
     for name in LABEL_COLUMNS:

@@ -40,8 +40,8 @@ SLICE_COLUMNS = [
 ]  # fmt: skip
 STUDY_COLUMNS = [
     "study_id", "n_files", "n_slices", "rows", "cols", "row_mm", "z_spacing_mm", "z_min_step_mm",
-    "z_max_step_mm", "thickness_mm", "coverage_mm", "labelled", "patient_overall", "C1", "C2",
-    "C3", "C4", "C5", "C6", "C7", "n_boxes", "has_mask", "error", *FLAG_COLUMNS,
+    "z_max_step_mm", "thickness_mm", "coverage_mm", "kernel", "labelled", "patient_overall", "C1",
+    "C2", "C3", "C4", "C5", "C6", "C7", "n_boxes", "has_mask", "error", *FLAG_COLUMNS,
 ]  # fmt: skip
 
 
