@@ -41,7 +41,7 @@ class CohortSeed:
 def find_cohort_seed(study_id: str, cohorts: Iterable[CohortSeed]) -> tuple[CohortSeed, int] | None:
     """Find the cohort of a study and its number there; None if it is in none."""
     for cohort in cohorts:
-        number = _numbers(cohort).get(study_id)
+        number = cohort_numbers(cohort).get(study_id)
         if number is not None:
             return cohort, number
     return None
@@ -131,7 +131,8 @@ def made_record(folder: Path) -> StudyRecord:
 
 
 @lru_cache(maxsize=8)
-def _numbers(cohort: CohortSeed) -> dict[str, int]:
+def cohort_numbers(cohort: CohortSeed) -> dict[str, int]:
+    """Number of each study of a cohort by StudyInstanceUID."""
     uids = cohort_uids(
         studies=cohort.studies,
         seed=cohort.seed,
