@@ -15,6 +15,8 @@ from core.inference.aggregation import POOLINGS, Pooling
 from core.types import LevelName
 
 if TYPE_CHECKING:
+    from core.evaluation.report import EvaluationReport
+    from core.evaluation.subgroup_report import Findings
     from core.evaluation.tables.score_table import ScoreTable
     from core.evaluation.tables.truth_table import TruthTable
     from core.evaluation.thresholds import Rule
@@ -63,10 +65,19 @@ def evaluate(
         Path | None, typer.Option(help="Truth of those studies; that of --truth if left out.")
     ] = None,
     pooling: Annotated[str, typer.Option(help=f"Over slices: {', '.join(POOLINGS)}.")] = "mean",
+    subgroups: Annotated[
+        str | None,
+        typer.Option(help="Level whose errors are compared between groups of studies."),
+    ] = None,
+    attributes: Annotated[
+        Path | None,
+        typer.Option(help="CSV with StudyInstanceUID and columns that make more such groups."),
+    ] = None,
 ) -> None:
     """Metrics at slice, vertebra and patient level, with 95 % patient-bootstrap intervals."""
     from core.evaluation.report import ChosenOn, evaluate_scores
     from core.evaluation.report_table import render_report
+    from core.evaluation.subgroup_report import render_findings
     from core.evaluation.thresholds import Limits
 
     limits = Limits(sensitivity, precision, alarms)
@@ -77,17 +88,61 @@ def evaluate(
         chosen_scores, more = read_scores(chosen_on, pooling)
         other = ChosenOn(chosen_scores, read_truth(chosen_on_truth or truth, chosen_scores))
         notes += more
+    known = read_truth(truth, scores)
     report = evaluate_scores(
-        scores, read_truth(truth, scores), rule=chosen_rule, chosen_on=other, replicates=replicates,
+        scores, known, rule=chosen_rule, chosen_on=other, replicates=replicates,
         thresholds=None if points is None else _points(points),
         points_of="" if points is None else points.name,
     )  # fmt: skip
+    findings = None
+    if subgroups is not None or attributes is not None:
+        level = _level(subgroups or "patient")
+        findings = _findings(report, scores, known, level, truth, attributes)
     if as_json:
         found = report.to_json()
         found["notes"] += notes
+        if findings is not None:
+            found["subgroups"] = findings.to_json()
         typer.echo(json.dumps(found, indent=2, allow_nan=False))
         return
     typer.echo("\n".join([render_report(report), *(f"note: {note}" for note in notes)]))
+    if findings is not None:
+        typer.echo("\n" + render_findings(findings))
+
+
+def _findings(
+    report: EvaluationReport, scores: ScoreTable, truth: TruthTable, level: LevelName,
+    truth_path: Path, added: Path | None,
+) -> Findings:  # fmt: skip
+    """Subgroups of the evaluated studies at the level's operating point.
+
+    Raises:
+        PredictionsError: The input does not support the level.
+        DataRootError: The index or the added columns cannot be read.
+    """
+    from core.config import Settings
+    from core.dataset.index import STUDIES_FILE, index_folder
+    from core.evaluation.subgroup_report import find_subgroups
+    from core.evaluation.subgroups import Calls
+    from core.evaluation.tables.evaluation_set import align
+    from core.evaluation.tables.known_attributes import (
+        FactPlaces,
+        added_attributes,
+        known_attributes,
+    )
+
+    evaluated = align([scores], truth)
+    items = evaluated.items(evaluated.models[0].name, level)
+    root = truth_path if truth_path.is_dir() else None
+    table = None if root is None else index_folder(root, Settings().rsna_cache) / STUDIES_FILE
+    known = known_attributes(evaluated.truth, FactPlaces(table, root))
+    notes: list[str] = []
+    if added is not None:
+        more, notes = added_attributes(added, evaluated.truth)
+        known += more
+    called = items.scores >= report.levels[level].operating_point.threshold
+    calls = Calls(items, called, by_vertebra=level == "vertebra")
+    return find_subgroups(calls, known, level, notes)
 
 
 def read_scores(path: Path, pooling: str) -> tuple[ScoreTable, list[str]]:
@@ -127,6 +182,13 @@ def _points(folder: Path) -> dict[LevelName, float]:
     if not found:
         raise BundleError(f"{folder} has no operating points; leave --points out and give a rule.")
     return found
+
+
+def _level(name: str) -> LevelName:
+    for known in get_args(LevelName):
+        if known == name:
+            return known
+    raise ConfigError(f"{name!r} is not a level; choose one of {', '.join(get_args(LevelName))}.")
 
 
 def _rule(name: str, asked: float | None) -> Rule:

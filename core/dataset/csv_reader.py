@@ -40,6 +40,7 @@ def read_table(
     *,
     optional: Sequence[str] = (),
     aliases: Mapping[str, Sequence[str]] = NO_ALIASES,
+    others: bool = False,
     remedy: str = "add it to the heading",
 ) -> pd.DataFrame | None:
     """Read a table with a heading as text, however a spreadsheet or a script has written it.
@@ -50,9 +51,10 @@ def read_table(
 
     Args:
         path: UTF-8, or UTF-16 with a byte-order mark.
-        columns: Required columns; others are ignored.
+        columns: Required columns; others are ignored unless `others`.
         optional: Columns that are read where they are there.
         aliases: Other names of a column, by its name.
+        others: Whether columns of any other name are read too, each under its heading.
         remedy: What to do where a required column is not there.
 
     Returns:
@@ -69,6 +71,9 @@ def read_table(
     separator = _separator(text, names)
     (first, heading), *rows = _records(path, text, separator) or [(1, [])]
     heading = [_clean(name) for name in heading]
+    if others:
+        known = {folded(name) for every in names.values() for name in every}
+        names |= {name: (name,) for name in heading if name and folded(name) not in known}
     places = _places(f"{path}, line {first}", heading, names, separator)
     if missing := [name for name in columns if name not in places]:
         raise DataRootError(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from core.errors import PredictionsError
 from core.evaluation.curves import checked_scores
+from core.evaluation.estimates import wilson_interval
 from core.types import FloatArray
 
 Binning = Literal["equal width", "equal count"]
@@ -69,19 +70,11 @@ def reliability(
     return Reliability(
         mean_score=mean,
         positive_share=share,
-        interval=_wilson_interval(share, counts),
+        interval=wilson_interval(share, counts),
         counts=counts,
         brier=float(np.mean((values - labels) ** 2)),
         expected_error=float((np.abs(share - mean) * counts).sum() / len(values)),
     )
-
-
-def _wilson_interval(share: FloatArray, counts: NDArray[np.integer[Any]]) -> FloatArray:
-    """95 % interval of a share (Wilson, 1927), float64 (2, b), lower and upper ends."""
-    z = 1.959963984540054
-    centre = (share + z**2 / (2 * counts)) / (1 + z**2 / counts)
-    half = z * np.sqrt(share * (1 - share) / counts + z**2 / (4 * counts**2)) / (1 + z**2 / counts)
-    return np.clip([centre - half, centre + half], 0.0, 1.0)
 
 
 def equal_edges(bins: int) -> FloatArray:

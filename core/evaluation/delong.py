@@ -1,4 +1,4 @@
-"""DeLong's test of two AUCs, for patients with several items each."""
+"""DeLong's test of two AUCs and the interval of one, for patients with several items each."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit, logit
 from scipy.stats import norm, rankdata
 
 from core.evaluation.curves import checked_scores
+from core.evaluation.estimates import Z_95, Estimate
 from core.evaluation.resampling import patient_places
 from core.types import FloatArray
 
@@ -81,6 +83,38 @@ def delong_test(
         high=min(difference + half, 1.0),
         p_value=float(2 * norm.sf(z)),
     )
+
+
+def auc_estimate(
+    scores: ArrayLike, truth: ArrayLike, patients: ArrayLike | None = None
+) -> Estimate | None:
+    """AUC with its 95 % interval on the scale of log-odds, which stays within [0, 1].
+
+    Variance as in `delong_test`; interval as Pepe, 2003, section 5.2.
+
+    Args:
+        scores: (n,) finite scores.
+        truth: (n,) of 0/1.
+        patients: (n,) patient of each item; None makes every item a separate patient.
+
+    Returns:
+        None where a class has fewer than two patients; without an interval where every pair is
+        in order, or none.
+
+    Raises:
+        PredictionsError: As `checked_scores` describes, or `patients` has another length.
+    """
+    values, labels = checked_scores(scores, truth)
+    found = _areas(values[None], labels, patient_places(patients, len(values)))
+    if found is None:
+        return None
+    area, error = float(found[0][0]), math.sqrt(max(float(found[1][0, 0]), 0.0))
+    if error < _NOTHING or not 0 < area < 1:
+        return Estimate(area, None, None)
+    half = Z_95 * error / (area * (1 - area))
+    ends = logit(area) + np.array([-half, half])
+    low, high = expit(ends)
+    return Estimate(area, float(low), float(high))
 
 
 def _areas(
