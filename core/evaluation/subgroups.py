@@ -177,7 +177,8 @@ def units_of(calls: Calls, *, single: bool) -> Units:
         return Units(residuals, items.truth.astype(np.intp))
     _, places = np.unique(items.patients, return_inverse=True)
     positive = np.bincount(places, items.truth) > 0
-    return Units(np.bincount(places, residuals), positive.astype(np.intp))
+    summed = np.bincount(places, residuals).astype(np.float64)
+    return Units(summed, positive.astype(np.intp))
 
 
 def class_rates(calls: Calls) -> FloatArray:

@@ -207,7 +207,7 @@ def from_vertebrae(
         if found
         else np.zeros((len(names), N_VERTEBRAE, 0), np.bool_)
     )
-    members = own.any(axis=1)
+    members = np.asarray(own.any(axis=1))
     return Attribute(key, title, source, tuple(found), frozen(members), frozen(own))
 
 
