@@ -212,6 +212,7 @@ class PreparedConfig(BaseModel):
 class RunConfig(PreparedConfig):
     """Complete config of one training run: besides the data nothing else changes the result.
 
+    `annotations` is a folder of annotations, which replace boxes and labels of their studies.
     `preparation` determines how slices are prepared. `fracture_target` defines when a slice of a
     fractured vertebra is positive: when the vertebra is in view, or when the slice has a box
     (studies with a fracture but no box are then left out). `init_from` is a bundle with initial
@@ -240,6 +241,7 @@ class RunConfig(PreparedConfig):
     freeze_backbone: bool = False
     pretrained: bool = False
     data_root: Path
+    annotations: Path | None = None
     preparation: SlicePreparation = SlicePreparation()
     augment: bool = False
     augment_rotation_deg: float = Field(default=10.0, ge=0, le=180)

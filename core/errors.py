@@ -52,6 +52,14 @@ class DataRootError(CSpineError):
     """A data root lacks a table or folder of RSNA's layout, or a row of it is wrong."""
 
 
+class AnnotationError(CSpineError):
+    """An annotation cannot be read or saved."""
+
+
+class AnnotationConflictError(AnnotationError):
+    """Somebody saved a newer version of the same annotation."""
+
+
 class ConfigError(CSpineError):
     """A settings or run-config value is unknown or out of range."""
 

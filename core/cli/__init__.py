@@ -20,6 +20,7 @@ from core.cli import (
     real_scans,
     report,
     scene,
+    study_annotations,
     training,
 )
 from core.cli.common import app
@@ -36,6 +37,7 @@ __all__ = [
     "real_scans",
     "report",
     "scene",
+    "study_annotations",
     "training",
 ]
 

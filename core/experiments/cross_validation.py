@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from core.annotations.corrections import studies_of
 from core.config import RunConfig
-from core.dataset.rsna import read_studies
 from core.dicom.series import read_series
 from core.errors import ConfigError, DicomSeriesError, TrainingError
 from core.evaluation.report import EvaluationReport, evaluate_predictions
@@ -139,7 +139,7 @@ def _pool(
     config: RunConfig, run: RunFolder, bundles: list[BundleInfo], progress: Progress | None,
     replicates: int, store: Store, checkpoints: Path,
 ) -> CrossValidation:  # fmt: skip
-    records = read_studies(config.data_root)
+    records = studies_of(config.data_root, config.annotations)
     folds = saved_folds(records, config, store)
     found: list[SlicePredictions] = []
     seconds: list[float] = []

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from core.annotations.corrections import studies_of
 from core.config import RunConfig, load_run_config
-from core.dataset.rsna import read_studies
 from core.dicom.series import read_series
 from core.errors import ConfigError, DicomSeriesError, TrainingError
 from core.evaluation.detection.files import write_box_cohort
@@ -43,7 +43,7 @@ def score_run(folder: Path, *, store: Store, checkpoints: Path, progress: Progre
     config, bundle = load_run_config(run.config_file), read_bundle(run.bundle)
     if not isinstance(config.fold, int):
         raise ConfigError(f"{folder} has no single held-out fold; choose a run that has one.")
-    records = read_studies(config.data_root)
+    records = studies_of(config.data_root, config.annotations)
     folds = saved_folds(records, config, store)
     held_out = [record for record in records if folds[record.study_id] == config.fold]
     if bundle.config.gives_boxes:

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from core.annotations.corrections import annotations_sha256
+from core.config import RunConfig
 from core.models.bundles import METRICS_FILE, UNSAVED_SHA256, BundleConfig, read_bundle
 from core.models.checkpoint import save_bundle
 from core.system.atomic_files import write_json
@@ -14,7 +16,7 @@ from core.training.provenance import Provenance
 from core.training.state import TrainingState
 from core.training.task import TrainingTask
 
-_PLACES: Final = {"data_root", "device", "vertebra_bundle", "init_from"}
+_PLACES: Final = {"data_root", "annotations", "device", "vertebra_bundle", "init_from"}
 """Config fields about where a run happened, which the bundle leaves out."""
 
 
@@ -46,6 +48,7 @@ def write_bundle(
         "steps": state.step,
         "init_from": bundle_name(config.init_from),
         "run": config.model_dump(mode="json", exclude=_PLACES),
+        **_corrections(config),
         "epoch": epoch,
         "validation": validation,
         **task.finish(network),
@@ -69,3 +72,10 @@ def write_bundle(
 def bundle_name(bundle: Path | None) -> str | None:
     """The name in a bundle's config, which may differ from its folder's."""
     return None if bundle is None else read_bundle(bundle).config.name
+
+
+def _corrections(config: RunConfig) -> dict[str, str]:
+    """What the run's annotations held, if it used any."""
+    if config.annotations is None:
+        return {}
+    return {"annotations_sha256": annotations_sha256(config.annotations)}

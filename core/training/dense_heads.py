@@ -112,7 +112,7 @@ def write_heads(
         if fold != config.fold
     )
     described = config.model_dump(
-        mode="json", exclude={"data_root", "device", "vertebra_bundle", "init_from"}
+        mode="json", exclude={"data_root", "annotations", "device", "vertebra_bundle", "init_from"}
     )
     save_bundle(
         folder,

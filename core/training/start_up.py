@@ -12,9 +12,9 @@ from typing import Any, Final, TypeVar
 
 from lightning_fabric import Fabric
 
+from core.annotations.corrections import studies_of
 from core.cache.keys import one_walk
 from core.config import RunConfig
-from core.dataset.rsna import read_studies
 from core.errors import CSpineError, TrainingError
 from core.system.atomic_files import write_json
 from core.training.distributed import Processes
@@ -56,7 +56,8 @@ def load_together(
     device = str(fabric.device)
     if processes.world == 1:
         with one_walk():
-            return kind.load(config, read_studies(config.data_root), store, run, device=device)
+            records = studies_of(config.data_root, config.annotations)
+            return kind.load(config, records, store, run, device=device)
     # A name of its own for each start: the file of an earlier one may be left.
     file = run.folder / _FILES.format(fabric.broadcast(secrets.token_hex(8)))
     if processes.is_first:
@@ -64,7 +65,7 @@ def load_together(
             left.unlink(missing_ok=True)
         try:
             with one_walk() as digests:
-                records = read_studies(config.data_root)
+                records = studies_of(config.data_root, config.annotations)
                 task = kind.load(config, records, store, run, device=device)
         except BaseException as error:
             reason = str(error) if isinstance(error, CSpineError) else "the run was stopped"

@@ -29,7 +29,9 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
         "task", "type", "backbone", "head", "freeze_backbone", "pretrained", "init_from", "alpha",
         "fracture_target", "vertebra_bundle", "anchors_per_level",
     ),
-    "Data": ("data_root", "folds", "fold", "slices_per_study", "balanced", "negatives"),
+    "Data": (
+        "data_root", "annotations", "folds", "fold", "slices_per_study", "balanced", "negatives",
+    ),
     "Input": (
         "size", "crop", "field_mm", "window_center", "window_width", "channels", "noise_reduction",
         "noise_threshold", "noise_clusters",
@@ -75,6 +77,8 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "vertebra_bundle": ("Vertebra bundle", "Predicts the visible vertebrae of studies without a "
                         "mask."),
     "data_root": ("Data root", "Folder in RSNA's layout; another one can be typed."),
+    "annotations": ("Annotations", "Folder of annotations, such as var/annotations, whose boxes "
+                    "and verdicts replace those of the data set."),
     "folds": ("Folds", "Groups of patients with equal shares of fractures."),
     "fold": ("Held-out fold", "Used for measuring, never for training."),
     "slices_per_study": ("Slices per study", "Most slices of a study per epoch; 0 uses all."),

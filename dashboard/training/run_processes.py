@@ -35,8 +35,9 @@ def check_folders(config: RunConfig) -> None:
     """
     current = settings()
     offered = [current.data_root, current.demo_root, current.checkpoints, current.runs_root]
-    offered += [current.cspine_var / name for name in ("cohorts", "training")]
-    for folder in (config.data_root, config.vertebra_bundle, config.init_from):
+    offered += [current.cspine_var / name for name in ("cohorts", "training", "annotations")]
+    named = (config.data_root, config.annotations, config.vertebra_bundle, config.init_from)
+    for folder in named:
         if folder is not None:
             browsable(folder, offered=offered)
 

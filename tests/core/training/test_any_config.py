@@ -32,6 +32,7 @@ pytestmark = pytest.mark.training
 STEPS = 2
 """Batches of a run before it is stopped."""
 CHOSEN: dict[str, st.SearchStrategy[Any]] = {
+    "annotations": st.none(),
     "init_from": st.none(),
     "vertebra_bundle": st.none(),
     "pretrained": st.just(False),

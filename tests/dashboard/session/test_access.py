@@ -29,7 +29,9 @@ from dashboard.training import run_processes
 
 ISSUER = "https://id.b.c"
 RUN = SimpleNamespace(folder=None)
-CONFIG = SimpleNamespace(data_root="/nowhere", vertebra_bundle=None, init_from=None)
+CONFIG = SimpleNamespace(
+    data_root="/nowhere", annotations=None, vertebra_bundle=None, init_from=None
+)
 SERVICES = {
     process_tasks.start_index: ("change", lambda f, p: f(p)),
     process_tasks.start_score: ("change", lambda f, p: f(p)),
