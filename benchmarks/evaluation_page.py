@@ -45,18 +45,18 @@ IMPORTS_MS = 12_000
 DRAG = """async frames => {
   const find = (root) => root.querySelector('.board') ?? [...root.querySelectorAll('*')]
     .map((one) => one.shadowRoot && find(one.shadowRoot)).find(Boolean);
-  const { board } = find(document);
-  const [slider] = board.sliders;
+  const { sliders } = find(document).board;
+  const [slider] = sliders.ranges;
   const work = [], pause = () => new Promise(requestAnimationFrame);
-  board.held = true;
+  sliders.held = true;
   for (let k = 0; k < frames; k++) {
     await pause();
     slider.value = 0.1 + 0.8 * Math.abs(Math.sin(k / 40));
     const start = performance.now();
     slider.dispatchEvent(new Event('input'));
-    cancelAnimationFrame(board.frame);
-    board.frame = 0;
-    board.show();
+    cancelAnimationFrame(sliders.frame);
+    sliders.frame = 0;
+    sliders.show();
     document.body.getBoundingClientRect();
     work.push(performance.now() - start);
   }

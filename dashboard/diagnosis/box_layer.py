@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from html import escape
+from typing import Final
+
 import streamlit as st
 
 from core.constants import VERTEBRAE
@@ -9,12 +12,23 @@ from core.inference.study_scores import StudyScores
 from core.inference.verdict import judge
 from core.models.pairs import BundlePair
 from dashboard.diagnosis.verdict import current_thresholds
+from dashboard.session.state import PATIENT_THRESHOLD_KEY, VERTEBRA_THRESHOLD_KEY
 from dashboard.session.wording import literal
 from dashboard.studies.cohort import bundle_key
 from dashboard.studies.localizer import StudyBoxes, localizer_in_use, study_boxes
 from dashboard.studies.open_study import OpenStudy
 from dashboard.widgets.box_request import box_progress, box_request
 from dashboard.widgets.slice_viewer.overlays import BoxOverlay, predicted_boxes
+from dashboard.widgets.threshold_slider.live_parts import (
+    Either,
+    at_threshold,
+    live_part,
+    live_parts,
+    live_selector,
+)
+
+_CALLED: Final = "called"
+_NOT_CALLED: Final = "not called"
 
 
 def box_layer(
@@ -41,17 +55,23 @@ def box_layer(
         return None
     st.caption(literal(_summary(found)))
     if found.boxes and scores is not None and pair is not None:
-        patient, vertebra = current_thresholds(pair)
-        # The sentence is about calls.
-        if judge(scores, pair, patient=patient, vertebra=vertebra).calls.patient is not None:
-            st.caption(literal(scores_sentence(found, scores, pair, (patient, vertebra))))
+        _scores_line(found, scores, pair)
     return predicted_boxes(found.boxes) if found.boxes else None
+
+
+def _scores_line(found: StudyBoxes, scores: StudyScores, pair: BundlePair) -> None:
+    """Draw `scores_sentence`, which is about calls, where one is made."""
+    if judge(scores, pair).calls.patient is None:
+        return
+    sentence = scores_sentence(found, scores, pair, current_thresholds(pair))
+    st.html(f'<p class="lab-fine">{sentence}</p>')
+    live_parts("boxes", scores_parts(scores))
 
 
 def scores_sentence(
     found: StudyBoxes, scores: StudyScores, pair: BundlePair, thresholds: tuple[float, float]
 ) -> str:
-    """One sentence on how the scores of box, slice, vertebra and patient belong together.
+    """One sentence on how the scores of box, slice, vertebra and patient belong together, as HTML.
 
     Args:
         found: Boxes at or above the operating point, at least one.
@@ -63,24 +83,37 @@ def scores_sentence(
     patient, vertebra = thresholds
     probs = scores.patient.vertebra_probs
     top = int(probs.argmax())
+    highest = _called(float(probs[top]), VERTEBRA_THRESHOLD_KEY, vertebra)
+    patients = _called(scores.patient.patient_prob, PATIENT_THRESHOLD_KEY, patient)
     how = (
         "which the verdict weighs with the other slices of each vertebra"
         if pair.fracture.config.gives_boxes
-        else f"of which the verdict by {pair.fracture.config.name} takes no account"
+        else f"of which the verdict by {escape(pair.fracture.config.name)} takes no account"
     )
     return (
         f"A box score rates one box on one slice, {how}: the highest box score "
         f"{best.score:.2f} (threshold {found.threshold:.2f}) is on slice {best.slice_index}, whose "
         f"fracture probability is {scores.patient.slice_probs[best.slice_index]:.3f}; the highest "
-        f"fracture probability of a vertebra is {_called(float(probs[top]), vertebra)} for "
-        f"{VERTEBRAE[top]}, and that of the patient "
-        f"{_called(scores.patient.patient_prob, patient)}."
+        f"fracture probability of a vertebra is "
+        f"{highest} for {VERTEBRAE[top]}, and that of the patient {patients}."
     )
 
 
-def _called(prob: float, threshold: float) -> str:
-    word = "called" if prob >= threshold else "not called"
-    return f"{prob:.3f} (threshold {threshold:.3f}: {word})"
+def scores_parts(scores: StudyScores) -> list[Either]:
+    """The words of `scores_sentence` that follow the thresholds."""
+    best = {
+        PATIENT_THRESHOLD_KEY: float(scores.patient.patient_prob),
+        VERTEBRA_THRESHOLD_KEY: float(scores.patient.vertebra_probs.max()),
+    }
+    return [
+        Either(name, live_selector(f"word:{name}"), prob, _CALLED, _NOT_CALLED)
+        for name, prob in best.items()
+    ]
+
+
+def _called(prob: float, name: str, threshold: float) -> str:
+    word = live_part(f"word:{name}", _CALLED if prob >= threshold else _NOT_CALLED)
+    return f"{prob:.3f} (threshold {at_threshold(name, threshold)}: {word})"
 
 
 def _summary(found: StudyBoxes) -> str:

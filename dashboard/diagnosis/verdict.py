@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import streamlit as st
 
@@ -12,13 +13,14 @@ from core.inference.verdict import judge
 from core.models.operating_points import SavedOperatingPoint, operating_point
 from core.models.pairs import BundlePair
 from dashboard.session import state
-from dashboard.session.wording import literal
-from dashboard.widgets.verdict_card import verdict_card
-from dashboard.widgets.vertebra_table import vertebra_table
+from dashboard.widgets.threshold_slider.live_parts import live_part, live_parts
+from dashboard.widgets.threshold_slider.slider import threshold_slider
+from dashboard.widgets.verdict_card import VERDICT_PART, verdict_card, verdict_parts
+from dashboard.widgets.vertebra_table import vertebra_parts, vertebra_table
 
 
 def verdict_panel(scores: StudyScores, pair: BundlePair, truth: Sequence[bool] | None) -> None:
-    """Show the calls at the current thresholds, and the threshold sliders.
+    """Show the calls at the current thresholds, which follow the sliders while they are dragged.
 
     Args:
         scores: Scores of the networks.
@@ -29,11 +31,20 @@ def verdict_panel(scores: StudyScores, pair: BundlePair, truth: Sequence[bool] |
     vertebra_point = operating_point(pair.fracture, "vertebra")
     patient, vertebra = current_thresholds(pair)
     verdict = judge(scores, pair, patient=patient, vertebra=vertebra)
-    st.html(verdict_card(verdict, fractured=None if truth is None else any(truth)))
-    _threshold_slider("Patient threshold", state.PATIENT_THRESHOLD_KEY, patient_point)
+    fractured = None if truth is None else any(truth)
+    card = live_part(VERDICT_PART, verdict_card(verdict, fractured=fractured))
+    st.html(f'<div aria-live="polite">{card}</div>')
+    _threshold_slider("Patient threshold", state.PATIENT_THRESHOLD_KEY, patient_point, pair)
     st.html(vertebra_table(scores, verdict.calls, threshold=vertebra, truth=truth))
     _jump_buttons(scores)
-    _threshold_slider("Vertebra threshold", state.VERTEBRA_THRESHOLD_KEY, vertebra_point)
+    _threshold_slider("Vertebra threshold", state.VERTEBRA_THRESHOLD_KEY, vertebra_point, pair)
+    live_parts(
+        "verdict",
+        [
+            *verdict_parts(verdict, fractured=fractured),
+            *vertebra_parts(scores, verdict.calls, threshold=vertebra, truth=truth),
+        ],
+    )
     st.button(
         "Reset to the operating points",
         on_click=state.reset_thresholds,
@@ -50,16 +61,11 @@ def current_thresholds(pair: BundlePair) -> tuple[float, float]:
     return state.thresholds()
 
 
-def _threshold_slider(label: str, key: str, point: SavedOperatingPoint) -> None:
-    st.slider(
-        literal(f"{label} · {point.described}"),
-        0.0,
-        1.0,
-        step=0.001,
-        format="%.3f",
-        key=key,
-        persist_state="session",
-    )
+def _threshold_slider(label: str, key: str, point: SavedOperatingPoint, pair: BundlePair) -> None:
+    threshold_slider(
+        f"{label} · {point.described}", name=key, value=float(state.recall(key)),
+        on_release=partial(state.remember, key), source=pair.digest,
+    )  # fmt: skip
 
 
 def _jump_buttons(scores: StudyScores) -> None:

@@ -15,6 +15,7 @@ from core.models.bundles import BundleInfo
 from dashboard.session import link, state
 from dashboard.studies.cohort import bundle_key, bundle_title
 from dashboard.studies.localizer import default_threshold, localizers
+from dashboard.widgets.threshold_slider.slider import threshold_slider
 
 METHODS: Final[dict[FusionMethod, str]] = {
     "wbf": "Weighted fusion", "nms": "NMS", "soft-nms": "Soft-NMS", "none": "None",
@@ -35,8 +36,10 @@ class _Number:
     help: str
 
 
+SCORE: Final = "loc_score"
+"""Key of the minimum score, and the name that what follows it in the browser knows."""
 _NUMBERS: Final = {
-    "loc_score": _Number(
+    SCORE: _Number(
         "Minimum score", 0.0, 1.0, 0.001, None,
         "Boxes with a lower score are neither drawn nor counted. Starts at the operating point, "
         "which was chosen on other studies.",
@@ -56,7 +59,7 @@ _NUMBERS: Final = {
 }  # fmt: skip
 _PARAMETERS: Final = {
     "loc_bundle": "localiser", "loc_method": "fusion", "loc_rule": "score_rule",
-    "loc_score": "min_score", "loc_iou": "iou", "loc_skip": "skip", "loc_neighbours": "neighbours",
+    SCORE: "min_score", "loc_iou": "iou", "loc_skip": "skip", "loc_neighbours": "neighbours",
 }  # fmt: skip
 """Query parameter of each control, by its key."""
 _SCORED: Final = "_loc_scored"
@@ -113,14 +116,10 @@ def box_controls() -> BoxChoice | None:
     _enter_score(bundle)
     with st.container(key="loc_numbers"):
         columns = st.columns(4, gap="medium")
-    numbers = [
-        column.slider(
-            one.label, one.low, one.high, step=one.step, key=key, help=one.help,
-            persist_state="session", format="%.3f" if one.step < 0.01 else "%.2f",
-        )
-        for column, (key, one) in zip(columns, _NUMBERS.items(), strict=True)
-    ]  # fmt: skip
-    threshold, iou, skip, neighbours = numbers
+    for column, (key, one) in zip(columns, _NUMBERS.items(), strict=True):
+        with column:
+            _slider(key, one, bundle)
+    threshold, iou, skip, neighbours = (float(state.recall(key)) for key in _NUMBERS)
     for key, parameter in _PARAMETERS.items():
         link.show(parameter, str(state.recall(key)))
     settings = FusionSettings(
@@ -131,6 +130,19 @@ def box_controls() -> BoxChoice | None:
         neighbour_weight=neighbours,
     )
     return BoxChoice(bundle, settings, threshold)
+
+
+def _slider(key: str, one: _Number, bundle: BundleInfo) -> None:
+    if key == SCORE:
+        threshold_slider(
+            one.label, name=key, value=float(state.recall(key)), help=one.help,
+            on_release=partial(state.remember, key), source=bundle.config.weights_sha256,
+        )  # fmt: skip
+        return
+    st.slider(
+        one.label, one.low, one.high, step=one.step, key=key, help=one.help,
+        persist_state="session", format="%.2f",
+    )  # fmt: skip
 
 
 def _enter(names: Mapping[str, BundleInfo]) -> None:
@@ -153,8 +165,8 @@ def _enter_score(bundle: BundleInfo) -> None:
     """Start the minimum score at the operating point of another localiser; Back restores one."""
     digest = bundle.config.weights_sha256
     other = state.recall(_SCORED, digest) != digest and not link.came_back()
-    if state.recall("loc_score") is None or other:
-        state.remember("loc_score", default_threshold(bundle))
+    if state.recall(SCORE) is None or other:
+        state.remember(SCORE, default_threshold(bundle))
     state.remember(_SCORED, digest)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import cv2
 import numpy as np
@@ -17,24 +17,31 @@ from core.evaluation.detection.groups import by_group
 from core.evaluation.detection.matching import BoxTable
 from core.evaluation.detection.report import DetectionReport
 from core.evaluation.intervals import Interval
-from dashboard.localization.controls import BoxChoice
+from dashboard.localization.controls import SCORE, BoxChoice
 from dashboard.localization.figures import froc_figure, group_figure, iou_histogram
 from dashboard.session.urls import page_url
 from dashboard.studies.localizer import (
     fused_boxes,
+    held_out_overlaps,
     held_out_pictures,
     held_out_report,
 )
 from dashboard.studies.pictures import draw_boxes
 from dashboard.studies.shipped import held_out_boxes
 from dashboard.widgets.plot_area import CONFIG
+from dashboard.widgets.threshold_slider.live_parts import Tabled, live_parts
+from dashboard.widgets.threshold_slider.slider import POSITIONS
 
+_COUNTED: Final = '.st-key-loc_tile_mean_counted_iou [data-testid="stMetricValue"]'
 _EACH = 5
 _SIDE = 288
 
 
 def held_out_results(chosen: BoxChoice) -> None:
-    """Draw figures, charts and the gallery; all of them follow the sliders."""
+    """Draw figures, charts and the gallery; all of them follow the sliders.
+
+    The overlap from the minimum score does so while its slider is dragged.
+    """
     cohort = held_out_boxes(chosen.bundle)
     if cohort is None:
         st.html(
@@ -52,6 +59,15 @@ def held_out_results(chosen: BoxChoice) -> None:
         "patients."
     )
     _tiles(report)
+    overlaps = held_out_overlaps(*key, chosen.settings, tuple(POSITIONS.tolist()))
+    live_parts("loc_tiles", [Tabled(SCORE, _COUNTED, [f"{value:.3f}" for value in overlaps])])
+    with st.container(key="loc_late"):
+        _follow_up(chosen, cohort, report)
+
+
+def _follow_up(chosen: BoxChoice, cohort: BoxTables, report: DetectionReport) -> None:
+    """Draw what follows the minimum score once its slider is let go."""
+    key = str(chosen.bundle.folder), chosen.bundle.config.weights_sha256
     _chart_row(
         (
             "**How much do the boxes overlap?**", iou_histogram(report), "loc_iou_chart",
@@ -92,7 +108,7 @@ def _tiles(report: DetectionReport) -> None:
          "without a box. Overview and the model card give the same figure."),
         ("Centre inside", report.hit_rate, "hit_rate",
          "Share of true boxes that contain the centre of the best-scored box, whatever its score."),
-        (f"Overlap from score {report.threshold:.3f}", report.mean_counted_iou, "mean_counted_iou",
+        ("Overlap from the minimum score", report.mean_counted_iou, "mean_counted_iou",
          "Mean IoU if only boxes from the minimum score count: a true box whose best-scored box "
          "has a lower score counts as 0."),
         ("Boxes found at 1 false box per study", report.froc_boxes.sensitivity_at(1.0),
@@ -104,7 +120,7 @@ def _tiles(report: DetectionReport) -> None:
     with st.container(key="loc_tiles"):
         columns = st.columns(len(tiles))
     for column, (label, value, name, explanation) in zip(columns, tiles, strict=True):
-        with column:
+        with column, st.container(key=f"loc_tile_{name}" if name else None):
             st.metric(label, f"{value:.3f}", help=explanation)
             st.caption(_interval(report.intervals.get(name)))
 

@@ -4,24 +4,35 @@ from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
 import streamlit as st
 
 from core.dataset.true_boxes import boxes_on_volume
 from core.inference.boxes.tracks import Detections, boxes_3d, detect
 from core.types import BoxPrediction, RawDetections
-from dashboard.localization.controls import BoxChoice
+from dashboard.localization.controls import SCORE, BoxChoice
 from dashboard.session import state
 from dashboard.studies.localizer import as_boxes
 from dashboard.studies.open_study import OpenStudy
 from dashboard.studies.raw_boxes import find_raw
 from dashboard.tour.reveal import hidden_note, reveal_switch
 from dashboard.widgets.box_request import box_progress
+from dashboard.widgets.frame import draw
 from dashboard.widgets.slice_viewer.overlays import predicted_boxes, true_boxes
 from dashboard.widgets.slice_viewer.viewer import slice_viewer
 from dashboard.widgets.study_picker import StudyChoice
+from dashboard.widgets.threshold_slider.live_parts import (
+    Tabled,
+    at_threshold,
+    live_part,
+    live_parts,
+    live_selector,
+)
+from dashboard.widgets.threshold_slider.slider import POSITIONS
 
 BEFORE, AFTER = "loc_before", "loc_after"
 _HEIGHT: Final = 430
+_COUNT: Final = "loc_count"
 
 
 def study_boxes(study: OpenStudy, choice: StudyChoice, chosen: BoxChoice) -> None:
@@ -30,8 +41,7 @@ def study_boxes(study: OpenStudy, choice: StudyChoice, chosen: BoxChoice) -> Non
     if raw is None:
         box_progress(study, chosen.bundle)
         return
-    found = detect(raw, chosen.settings).above(chosen.threshold)
-    _viewers(study, choice, raw, found, chosen)
+    _viewers(study, choice, raw, detect(raw, chosen.settings), chosen)
 
 
 @st.fragment
@@ -39,9 +49,10 @@ def _viewers(
     study: OpenStudy,
     choice: StudyChoice,
     raw: RawDetections,
-    found: Detections,
+    fused: Detections,
     chosen: BoxChoice,
 ) -> None:
+    found = fused.above(chosen.threshold)
     record = choice.record
     known = [] if record is None else boxes_on_volume(record.boxes, study.volume)
     revealed = reveal_switch(study.fingerprint, labelled=record is not None, always_truth=True)
@@ -52,20 +63,27 @@ def _viewers(
     state.enter_study(study.fingerprint, study.volume.n_slices, _start(found, truth, study))
     kept = raw.scores >= chosen.settings.skip_below
     before = as_boxes(raw.slice_index[kept], raw.xyxy[kept], raw.scores[kept])
-    after = as_boxes(found.slice_index, found.xyxy, found.scores)
-    least = chosen.threshold
+    after = as_boxes(fused.slice_index, fused.xyxy, fused.scores)
+    count = live_part(_COUNT, str(len(found)))
+    least = at_threshold(SCORE, chosen.threshold)
     left, right = st.columns(2, gap="medium")
     for place, key, title, boxes in (
-        (left, BEFORE, f"Before fusion · {len(before)} raw boxes", before),
-        (right, AFTER, f"After fusion · {len(after)} boxes with score ≥ {least:.3f}", after),
-    ):
+        (left, BEFORE, f"Before fusion · {len(before)} raw boxes", predicted_boxes(before)),
+        (
+            right, AFTER,
+            f'<span aria-live="polite">After fusion · {count} boxes with score ≥ {least}</span>',
+            predicted_boxes(after, (SCORE, chosen.threshold)),
+        ),
+    ):  # fmt: skip
         with place:
-            st.markdown(f"**{title}**")
+            draw(f"**{title}**")
             slice_viewer(
                 study, key=key, slice_index=state.current_slice(), height=_HEIGHT,
-                overlays=[true_boxes(truth), predicted_boxes(boxes)],
+                overlays=[true_boxes(truth), boxes],
                 leads=True,
             )  # fmt: skip
+    counts = len(fused) - np.searchsorted(np.sort(fused.scores), POSITIONS)
+    live_parts("loc_study", [Tabled(SCORE, live_selector(_COUNT), [str(n) for n in counts])])
     _tracks(found)
     state.show_slice_in_url()
 

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from core.errors import PredictionsError
 from core.evaluation.detection.files import fused_table
 from core.evaluation.detection.matching import BoxTable
-from core.evaluation.detection.report import DetectionReport, evaluate_detection
+from core.evaluation.detection.report import DetectionReport, evaluate_detection, overlap_at
 from core.experiments.cohorts import PREDICTIONS_FOLDER
 from core.inference.boxes.tracks import Detections, FusionSettings, detect
 from core.models.bundles import BundleInfo, read_bundle
-from core.types import BoxPrediction, Progress
+from core.types import BoxPrediction, FloatArray, Progress
 from dashboard.background.budget import PREDICTIONS
 from dashboard.background.job import Job
 from dashboard.background.thread_jobs import JobPool
@@ -82,6 +82,18 @@ def held_out_report(
         fused_boxes(bundle, digest, chosen), cohort.truth, cohort.n_slices, threshold=threshold,
         replicates=60,
     )  # fmt: skip
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def held_out_overlaps(
+    bundle: str, digest: str, chosen: FusionSettings, thresholds: tuple[float, ...]
+) -> FloatArray:
+    """Mean overlap of the held-out boxes from each of several minimum scores; float64 (t,)."""
+    cohort = held_out_boxes(read_bundle(Path(bundle)))
+    if cohort is None:
+        raise ValueError("The bundle ships no boxes.")
+    fused = fused_boxes(bundle, digest, chosen)
+    return overlap_at(fused, cohort.truth, np.asarray(thresholds))
 
 
 def held_out_pictures(bundle: BundleInfo) -> pd.DataFrame | None:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html import escape
+from typing import Final
 
 from core.inference.verdict import StudyVerdict
+from dashboard.session.state import PATIENT_THRESHOLD_KEY
+from dashboard.widgets.threshold_slider.live_parts import Either, at_threshold, live_selector
+
+VERDICT_PART: Final = "verdict"
+"""Name of the live part that holds the card."""
 
 
 def verdict_card(verdict: StudyVerdict, *, fractured: bool | None = None) -> str:
@@ -24,7 +31,7 @@ def verdict_card(verdict: StudyVerdict, *, fractured: bool | None = None) -> str
         sign = "≥" if called else "<"
         below = (
             f'<span class="lab-prob"><b>{verdict.prob:.3f}</b> probability, {sign} threshold '
-            f"{verdict.threshold:.3f}</span>"
+            f"{at_threshold(PATIENT_THRESHOLD_KEY, verdict.threshold)}</span>"
         )
         if verdict.uncertainty:
             below += f"<span>{escape(verdict.uncertainty)}</span>"
@@ -35,6 +42,25 @@ def verdict_card(verdict: StudyVerdict, *, fractured: bool | None = None) -> str
         f'<span class="lab-eyebrow">Patient</span><strong class="lab-call">{verdict.headline}'
         f"</strong>{below}</section>"
     )
+
+
+def verdict_parts(verdict: StudyVerdict, *, fractured: bool | None = None) -> list[Either]:
+    """The card with either call; none where no call is made.
+
+    Args:
+        verdict: The verdict.
+        fractured: As for `verdict_card`.
+    """
+    if verdict.calls.patient is None:
+        return []
+    reached, below = (
+        verdict_card(
+            replace(verdict, calls=replace(verdict.calls, patient=called)), fractured=fractured
+        )
+        for called in (True, False)
+    )
+    selector = live_selector(VERDICT_PART)
+    return [Either(PATIENT_THRESHOLD_KEY, selector, verdict.prob, reached, below)]
 
 
 def _distribution(verdict: StudyVerdict) -> str:

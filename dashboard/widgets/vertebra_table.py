@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from core.constants import VERTEBRAE
 from core.inference.study_scores import Calls, StudyScores
 from core.visualization.colors import VERTEBRA_COLORS
+from dashboard.session.state import VERTEBRA_THRESHOLD_KEY
 from dashboard.widgets.html_table import html_table
+from dashboard.widgets.threshold_slider.live_parts import (
+    Either,
+    live_part,
+    live_selector,
+    tick_at,
+)
 
 MUTED: Final = ' class="lab-muted"'
 """Attribute of a probability that says nothing about the scan."""
@@ -31,20 +39,62 @@ def vertebra_table(
     """
     rows: list[list[str]] = []
     for j, name in enumerate(VERTEBRAE):
-        span, called = scores.ranges[j], calls.vertebrae[j]
-        row = [
-            color_chip(VERTEBRA_COLORS[name]) + name,
-            "–" if span is None else f"{span[0]}–{span[1]}",
-            _bar(float(scores.patient.vertebra_probs[j]), threshold, called),
-            call_pill(called, seen=span is not None),
-        ]
-        if truth is not None:
-            row.append(_truth_mark(called, truth[j], compared=calls.patient is not None))
-        rows.append(row)
+        span = scores.ranges[j]
+        cells = _live_cells(scores, calls, j, threshold, truth)
+        rows.append(
+            [
+                color_chip(VERTEBRA_COLORS[name]) + name,
+                "–" if span is None else f"{span[0]}–{span[1]}",
+                *(live_part(f"{name}:{part}", html) for part, html in cells.items()),
+            ]
+        )
     head = ("Level", "Slices", "Fracture probability", "Call", "Truth")
     columns = head[:-1] if truth is None else head
     muted = " lab-no-call" if calls.patient is None else ""
     return html_table(columns, rows, looks=f"lab-vertebrae lab-calls{muted}")
+
+
+def vertebra_parts(
+    scores: StudyScores,
+    calls: Calls,
+    *,
+    threshold: float,
+    truth: Sequence[bool] | None = None,
+) -> list[Either]:
+    """The cells of the table with either call; arguments as for `vertebra_table`."""
+    parts: list[Either] = []
+    for j, name in enumerate(VERTEBRAE):
+        if calls.vertebrae[j] is None:
+            continue
+        reached, below = (
+            _live_cells(scores, _with_call(calls, j, called), j, threshold, truth)
+            for called in (True, False)
+        )
+        prob = float(scores.patient.vertebra_probs[j])
+        parts += [
+            Either(VERTEBRA_THRESHOLD_KEY, live_selector(f"{name}:{part}"), prob, html, below[part])
+            for part, html in reached.items()
+        ]
+    return parts
+
+
+def _with_call(calls: Calls, j: int, called: bool) -> Calls:
+    vertebrae = (*calls.vertebrae[:j], called, *calls.vertebrae[j + 1 :])
+    return replace(calls, vertebrae=vertebrae)
+
+
+def _live_cells(
+    scores: StudyScores, calls: Calls, j: int, threshold: float, truth: Sequence[bool] | None
+) -> dict[str, str]:
+    """HTML of the cells of a vertebra that depend on its call."""
+    called = calls.vertebrae[j]
+    cells = {
+        "bar": _bar(float(scores.patient.vertebra_probs[j]), threshold, called),
+        "call": call_pill(called, seen=scores.ranges[j] is not None),
+    }
+    if truth is not None:
+        cells["truth"] = _truth_mark(called, truth[j], compared=calls.patient is not None)
+    return cells
 
 
 def color_chip(color: str) -> str:
@@ -67,7 +117,7 @@ def _bar(prob: float, threshold: float, called: bool | None) -> str:
     return (
         f'<span class="lab-bar-cell{tone}"><span class="lab-bar">'
         f'<span class="lab-bar-fill" style="width:{100 * prob:.1f}%"></span>'
-        f'<span class="lab-bar-tick" style="left:{100 * threshold:.1f}%"></span>'
+        f'<span class="lab-bar-tick" {tick_at(VERTEBRA_THRESHOLD_KEY, threshold)}></span>'
         f'</span><span class="lab-number">{prob:.3f}</span></span>'
     )
 

@@ -15,9 +15,10 @@ from core.constants import VERTEBRAE
 from core.evaluation.confusion import ConfusionCounts
 from core.evaluation.tables.score_files import read_score_table, read_truth_table
 from dashboard.evaluation.board import counts as board
-from dashboard.evaluation.board.counts import STEPS, board_counts
+from dashboard.evaluation.board.counts import board_counts
 from dashboard.evaluation.results import Evaluated, ModelAtLevel, Question
 from dashboard.evaluation.threshold_counts import live_figures, what_if
+from dashboard.widgets.threshold_slider.slider import STEPS, script
 from tests.browser.server import serve
 from tests.browser.waiting import FIRST_TIME_MS, settle
 from tests.core.evaluation import made_cohort
@@ -25,7 +26,7 @@ from tests.dashboard.made_predictions import NAMES, write_predictions_place
 
 pytestmark = pytest.mark.browser
 
-FIGURES = Path(board.__file__).parent / "frontend" / "figures.js"
+FIGURES = (Path(board.__file__).parent / "frontend" / "figures.js").read_text()
 FIELDS = ("recall", "specificity", "precision", "f1", "accuracy", "balanced_accuracy", "mcc")
 
 
@@ -34,7 +35,8 @@ def page(browser):
     """A page with the board's arithmetic and nothing else."""
     page = browser.new_page()
     names = "{ Counts, Tables, fixed, sentence }"
-    page.add_script_tag(content=f"{FIGURES.read_text()}\nObject.assign(globalThis, {names});")
+    parts = (script("moved.js"), FIGURES, f"Object.assign(globalThis, {names});")
+    page.add_script_tag(content="\n".join(parts))
     yield page
     page.close()
 

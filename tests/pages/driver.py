@@ -77,8 +77,28 @@ def html(app: AppTest) -> str:
 
 def viewer(app: AppTest) -> dict:
     """What the page tells the viewer's browser side."""
-    (element,) = app.get("bidi_component")
-    return json.loads(element.proto.json)
+    (one,) = viewers(app)
+    return one
+
+
+def viewers(app: AppTest) -> list[dict]:
+    """What the page tells each slice viewer's browser side."""
+    return [one for one in _components(app) if "shape" in one]
+
+
+def slider(app: AppTest, name: str) -> dict:
+    """What the page tells the browser side of a threshold's slider."""
+    return next(one for one in _components(app) if one.get("name") == name)
+
+
+def release(app: AppTest, name: str, value: float) -> AppTest:
+    """Set a threshold as its slider does when it is let go; AppTest cannot move components."""
+    app.session_state[name] = value
+    return app.run()
+
+
+def _components(app: AppTest) -> list[dict]:
+    return [json.loads(element.proto.json) for element in app.get("bidi_component")]
 
 
 def _widgets(app: AppTest) -> list:

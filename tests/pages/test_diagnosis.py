@@ -14,11 +14,17 @@ from dashboard.diagnosis import study_steps
 from dashboard.studies import cohort, open_study, predictions
 from dashboard.studies.served_bytes import PIXELS
 from tests.dashboard.workplace import FRACTURED, N_SLICES, SOUND
-from tests.pages.driver import html, open_page, open_read_study, viewer, wait_for, wait_for_verdict
-
-
-def slider(app, key):
-    return app.slider(key=key)
+from tests.pages.driver import (
+    html,
+    open_page,
+    open_read_study,
+    release,
+    slider,
+    viewer,
+    viewers,
+    wait_for,
+    wait_for_verdict,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -51,9 +57,9 @@ def test_implausible_levels_give_no_call(at_work, monkeypatch):
 
 def test_the_sliders_start_at_the_operating_points(at_work):
     app = open_read_study()
-    assert slider(app, "patient_threshold").value == 0.6
-    assert slider(app, "vertebra_threshold").value == 0.3
-    assert "operating point 0.600, highest F1" in slider(app, "patient_threshold").label
+    assert slider(app, "patient_threshold")["values"][0] == 0.6
+    assert slider(app, "vertebra_threshold")["values"][0] == 0.3
+    assert "operating point 0.600, highest F1" in slider(app, "patient_threshold")["labels"][0]
 
 
 @pytest.mark.slow
@@ -64,11 +70,11 @@ def test_moving_the_threshold_changes_the_call_without_the_networks(at_work, mon
         raise AssertionError("the networks ran again")
 
     monkeypatch.setattr(predictions, "_predict", forbidden)
-    slider(app, "patient_threshold").set_value(1.0).run()
+    release(app, "patient_threshold", 1.0)
     assert "No fracture called" in html(app)
-    slider(app, "patient_threshold").set_value(0.0).run()
+    release(app, "patient_threshold", 0.0)
     assert "Fracture suspected" in html(app)
-    slider(app, "vertebra_threshold").set_value(1.0).run()
+    release(app, "vertebra_threshold", 1.0)
     table = next(e.proto.body for e in app.get("html") if "lab-vertebrae" in e.proto.body)
     assert "lab-pill-amber" not in table
     assert not app.exception
@@ -77,9 +83,9 @@ def test_moving_the_threshold_changes_the_call_without_the_networks(at_work, mon
 @pytest.mark.slow
 def test_thresholds_go_back_to_the_operating_points(at_work):
     app = open_read_study()
-    slider(app, "patient_threshold").set_value(0.9).run()
+    release(app, "patient_threshold", 0.9)
     next(b for b in app.button if b.label == "Reset to the operating points").click().run()
-    assert slider(app, "patient_threshold").value == 0.6
+    assert slider(app, "patient_threshold")["values"][0] == 0.6
 
 
 def test_a_jump_shows_the_most_suspicious_slice(at_work):
@@ -193,7 +199,7 @@ def test_an_upload_is_seen_by_its_own_session_only(at_work):
     app = open_page("diagnosis")
     app.button_group(key="source").set_value("Upload").run()
     app.file_uploader[0].upload("study.zip", zipped(*files), "application/zip").run()
-    wait_for(app, lambda: app.get("bidi_component"))
+    wait_for(app, lambda: viewers(app))
     told = viewer(app)
     assert told["shape"] == [N_SLICES, 64, 64]
     assert PIXELS.find(told["source"], "") is None

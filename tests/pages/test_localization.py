@@ -9,7 +9,7 @@ import pytest
 
 from core.config import PROJECT_ROOT
 from core.experiments.shipped_localizer import NAME
-from tests.pages.driver import html, open_page, wait_for
+from tests.pages.driver import html, open_page, release, viewers, wait_for
 
 SHIPPED = PROJECT_ROOT / "checkpoints" / NAME
 
@@ -28,18 +28,17 @@ def tile(app, label):
 def test_sliders_move_the_study_and_the_held_out_figures(with_localizer):
     app = open_page("localization")
     assert not app.exception
-    wait_for(app, lambda: len(app.get("bidi_component")) == 2)
+    wait_for(app, lambda: len(viewers(app)) == 2)
     assert "After fusion" in html(app)
     metrics = json.loads((SHIPPED / "metrics.json").read_text())
-    headline, overlap = metrics["headline"]["value"], "Overlap from score"
+    headline, overlap = metrics["headline"]["value"], "Overlap from the minimum score"
     # The figure that Overview shows, whatever counts here.
     assert tile(app, "Mean IoU") == pytest.approx(headline, abs=5e-4)
     before = tile(app, overlap)
     assert 0 < before < headline
-    (score,) = [slider for slider in app.slider if slider.key == "loc_score"]
-    score.set_value(0.0).run()
+    release(app, "loc_score", 0.0)
     assert tile(app, overlap) == tile(app, "Mean IoU") == pytest.approx(headline, abs=5e-4)
-    score.set_value(1.0).run()
+    release(app, "loc_score", 1.0)
     assert tile(app, overlap) < before
     assert tile(app, "Mean IoU") == pytest.approx(headline, abs=5e-4)
     assert not app.exception
@@ -50,12 +49,12 @@ def test_sliders_move_the_study_and_the_held_out_figures(with_localizer):
 @pytest.mark.slow
 def test_a_class_sees_no_box_until_they_are_revealed(with_localizer):
     app = open_page("localization", present="1")
-    wait_for(app, lambda: app.get("bidi_component"))
-    (alone,) = app.get("bidi_component")
-    assert json.loads(alone.proto.json)["overlays"] == []
+    wait_for(app, lambda: viewers(app))
+    (alone,) = viewers(app)
+    assert alone["overlays"] == []
     assert "After fusion" not in html(app)
     app.toggle(key="show_truth").set_value(True).run()
-    assert len(app.get("bidi_component")) == 2
+    assert len(viewers(app)) == 2
     assert "After fusion" in html(app)
 
 

@@ -17,7 +17,7 @@ from core.types import SlicePredictions
 from dashboard.studies import predictions, synthetic_studies
 from dashboard.widgets import study_picker
 from tests.dashboard.made_predictions import NAMES, write_predictions_place
-from tests.pages.driver import html, open_page, wait_for
+from tests.pages.driver import html, open_page, slider, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def test_an_error_opens_with_its_networks_and_next_leads_on(missed, monkeypatch)
     wait_for(app, lambda: "lab-verdict" in html(app))
     assert app.selectbox(key="study").value == missed[0]
     assert app.selectbox(key="fracture_bundle").value == NAMES[0]
-    assert app.slider(key="patient_threshold").value == 0.9
+    assert slider(app, "patient_threshold")["values"] == [0.9]
     assert "1 of 2" in caption(app)
     assert "not trained on this study" in caption(app)
     assert app.button(key="step_Previous").disabled

@@ -151,6 +151,24 @@ def evaluate_detection(
     )
 
 
+def overlap_at(predicted: BoxTable, truth: BoxTable, thresholds: FloatArray) -> FloatArray:
+    """`mean_counted_iou` at each of several thresholds.
+
+    Args:
+        predicted: All predicted boxes, whatever their score.
+        truth: The true boxes, at least one.
+        thresholds: float64 (t,).
+
+    Returns:
+        float64 (t,).
+    """
+    pairs = pair_boxes(predicted, truth)
+    top, _, _ = best_matches(pairs, predicted, len(truth))
+    best = np.full(len(truth), -np.inf)
+    np.maximum.at(best, pairs.true, predicted.scores[pairs.predicted])
+    return np.where(best >= thresholds[:, np.newaxis], top, 0.0).mean(axis=1)
+
+
 def box_average_precision(matched: NDArray[np.bool_], scores: FloatArray, n_true: int) -> float:
     """Mean over 101 recalls of the highest precision at that recall or beyond, as in COCO.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, cast
@@ -10,18 +10,24 @@ from typing import Any, Final, cast
 import streamlit as st
 
 from core.constants import N_VERTEBRAE, VERTEBRAE
-from dashboard.evaluation.board.counts import STEPS, board_counts
+from dashboard.evaluation.board.counts import board_counts
 from dashboard.evaluation.board.routes import COUNTS, ServedCounts, counts_path
 from dashboard.evaluation.charts.small_multiples import panel
 from dashboard.evaluation.results import ModelAtLevel
 from dashboard.evaluation.threshold_counts import WORDS
 from dashboard.evaluation.view import Thresholds
-from dashboard.session import state
+from dashboard.widgets.threshold_slider.slider import (
+    STEPS,
+    are_thresholds,
+    moved,
+    script,
+    slider_style,
+)
 
 KEY: Final = "ev_board"
 _FRONTEND: Final = Path(__file__).resolve().parent / "frontend"
 _SCRIPTS: Final = ("figures.js", "board.js")
-"""One module in the browser, in this order; `board.js` exports what Streamlit calls."""
+"""After the scripts of the sliders, in this order; `board.js` exports what Streamlit calls."""
 
 
 def threshold_board(
@@ -49,8 +55,9 @@ def threshold_board(
             "steps": STEPS,
             "model": model.name,
             "source": source_id,
+            "labels": list(VERTEBRAE) if len(values) > 1 else [f"Threshold of {model.name}"],
             "values": list(values),
-            "serial": _report().get("serial", 0),
+            "serial": moved(KEY).get("serial", 0),
             "prevalence": prevalence,
             "words": asdict(WORDS[model.question.level]),
             "panels": {vertebra: panel(j) for j, vertebra in enumerate(VERTEBRAE)},
@@ -60,26 +67,20 @@ def threshold_board(
     )
 
 
-def _report() -> Mapping[str, Any]:
-    return (state.recall(KEY) or {}).get("moved") or {}
-
-
 def _released(on_release: Callable[[str, Thresholds], None]) -> None:
     """Hand over what the browser reports, if it can be thresholds."""
-    report = _report()
-    values = report.get("values")
-    if not isinstance(values, list) or len(values) not in (1, N_VERTEBRAE):
-        return
-    numbers = [float(one) for one in values if isinstance(one, int | float)]
-    if len(numbers) == len(values) and all(0.0 <= one <= 1.0 for one in numbers):
-        on_release(str(report.get("source", "")), tuple(numbers))
+    report = moved(KEY)
+    values: Any = report.get("values")
+    if are_thresholds(values) and len(values) in (1, N_VERTEBRAE):
+        on_release(str(report.get("source", "")), tuple(map(float, values)))
 
 
 @st.cache_resource(show_spinner=False)
 def _mount() -> Any:  # noqa: ANN401 - Streamlit's mounting command has no public type
     return cast(Any, st.components).v2.component(
         "cspine_threshold_board",
-        html='<section class="board" aria-label="Thresholds"></section>',
-        css=(_FRONTEND / "board.css").read_text(encoding="utf-8"),
-        js="\n".join((_FRONTEND / name).read_text(encoding="utf-8") for name in _SCRIPTS),
+        html='<section class="sliders board" aria-label="Thresholds"></section>',
+        css=slider_style(),
+        js=script("moved.js", "sliders.js")
+        + "".join((_FRONTEND / name).read_text(encoding="utf-8") for name in _SCRIPTS),
     )

@@ -12,10 +12,9 @@ from core.constants import N_VERTEBRAE, VERTEBRAE
 from core.evaluation.curves import SortedScores, ThresholdCounts
 from core.types import FloatArray
 from dashboard.evaluation.results import ModelAtLevel, curve, vertebra_curves
+from dashboard.widgets.threshold_slider.slider import POSITIONS
 
-STEPS: Final = 1000
-"""Steps of a slider from 0 to 1."""
-POSITIONS: Final[FloatArray] = np.arange(STEPS, -1, -1) / STEPS
+FALLING: Final[FloatArray] = POSITIONS[::-1]
 """Thresholds that a slider can stand at, falling."""
 
 
@@ -24,7 +23,7 @@ class BoardCounts:
     """What the browser needs to count calls at any position of one or seven sliders.
 
     Attributes:
-        pooled: Counts of all items at `POSITIONS`; None with seven thresholds.
+        pooled: Counts of all items at `FALLING`; None with seven thresholds.
         each: The same for C1..C7, or none where the level knows no vertebrae. Where `strata`, of
             the patients in whom the vertebra is fractured.
         strata: Whether `each` counts patients.
@@ -71,14 +70,14 @@ def board_counts(model: ModelAtLevel, n_thresholds: int) -> BoardCounts:
     Raises:
         PredictionsError: The level is not supported.
     """
-    pooled = curve(model).at_each(POSITIONS) if n_thresholds == 1 else None
+    pooled = curve(model).at_each(FALLING) if n_thresholds == 1 else None
     patient = model.question.level == "patient"
     if pooled is not None and patient:
         return BoardCounts(pooled, _strata(model), strata=True)
     if not model.question.knows_vertebrae:
         return BoardCounts(pooled, ())
     curves = vertebra_curves(model.of_vertebrae)
-    each = tuple(curves[vertebra].scores.at_each(POSITIONS) for vertebra in VERTEBRAE)
+    each = tuple(curves[vertebra].scores.at_each(FALLING) for vertebra in VERTEBRAE)
     if pooled is not None or not patient:
         return BoardCounts(pooled, each)
     scores = model.evaluated.data.model(model.name).vertebra_scores
@@ -91,6 +90,6 @@ def _strata(model: ModelAtLevel) -> tuple[ThresholdCounts, ...]:
     fractured = model.evaluated.data.truth.fractured
     none = np.empty(0)
     return tuple(
-        SortedScores(np.sort(scores[fractured[:, j]]), none).at_each(POSITIONS)
+        SortedScores(np.sort(scores[fractured[:, j]]), none).at_each(FALLING)
         for j in range(N_VERTEBRAE)
     )

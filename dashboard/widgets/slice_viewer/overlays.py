@@ -78,6 +78,8 @@ class BoxOverlay:
         dashed: Whether the line is dashed, so that two kinds differ without colour.
         opacity: As in `MaskOverlay`.
         shown: As in `MaskOverlay`.
+        least: Name of a threshold slider and where it stands: boxes with a lower score are not
+            drawn, in the browser while it is dragged; None draws all.
     """
 
     name: str
@@ -87,6 +89,7 @@ class BoxOverlay:
     dashed: bool = False
     opacity: float = 1.0
     shown: bool = True
+    least: tuple[str, float] | None = None
 
     def payload(self, volume: CTVolume, owner: str | None) -> dict[str, Any]:
         """Return the description for the browser."""
@@ -96,6 +99,7 @@ class BoxOverlay:
             "color": self.color,
             "scores": self.scores,
             "dashed": self.dashed,
+            "least": self.least and {"name": self.least[0], "score": self.least[1]},
             "boxes": [
                 [box.slice_index, *(round(float(edge), 2) for edge in box.xyxy), box.score]
                 for box in self.boxes
@@ -183,9 +187,11 @@ def true_boxes(boxes: Sequence[BoxPrediction]) -> BoxOverlay:
     return BoxOverlay("True boxes", boxes, TRUE_BOX_COLOR, dashed=True)
 
 
-def predicted_boxes(boxes: Sequence[BoxPrediction]) -> BoxOverlay:
-    """Boxes of a localiser, with their scores."""
-    return BoxOverlay("Predicted boxes", boxes, PREDICTED_BOX_COLOR, scores=True)
+def predicted_boxes(
+    boxes: Sequence[BoxPrediction], least: tuple[str, float] | None = None
+) -> BoxOverlay:
+    """Boxes of a localiser, with their scores; `least` as in `BoxOverlay`."""
+    return BoxOverlay("Predicted boxes", boxes, PREDICTED_BOX_COLOR, scores=True, least=least)
 
 
 def _shared(overlay: Overlay) -> dict[str, Any]:

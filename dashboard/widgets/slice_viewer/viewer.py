@@ -20,6 +20,7 @@ from dashboard.widgets.palette import CURRENT
 from dashboard.widgets.slice_viewer.overlays import Overlay
 from dashboard.widgets.slice_viewer.ribbon import Ribbon
 from dashboard.widgets.slice_viewer.routes import pixels_path
+from dashboard.widgets.threshold_slider.slider import script
 
 Pane = Literal["axial", "sagittal", "coronal"]
 
@@ -28,7 +29,8 @@ _SCRIPTS: Final = (
     "windowing.js", "pixels.js", "geometry.js", "layers.js", "hud.js", "pane.js", "gestures.js",
     "ribbon.js", "toolbar.js", "viewer.js",
 )  # fmt: skip
-"""One module in the browser, in this order; `viewer.js` exports what Streamlit calls."""
+"""One module in the browser, after `moved.js` and in this order; `viewer.js` exports what Streamlit
+calls."""
 
 
 def slice_viewer(
@@ -124,5 +126,6 @@ def _mount() -> Any:  # noqa: ANN401 - Streamlit's mounting command has no publi
         "cspine_slice_viewer",
         html=(_FRONTEND / "viewer.html").read_text(encoding="utf-8"),
         css=(_FRONTEND / "viewer.css").read_text(encoding="utf-8"),
-        js="\n".join((_FRONTEND / name).read_text(encoding="utf-8") for name in _SCRIPTS),
+        js=script("moved.js")
+        + "\n".join((_FRONTEND / name).read_text(encoding="utf-8") for name in _SCRIPTS),
     )

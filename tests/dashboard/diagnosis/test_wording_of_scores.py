@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -21,7 +22,8 @@ def pair(*, boxes):
 def test_one_sentence_joins_box_slice_vertebra_and_patient(boxes, how):
     scores = score_study(two_vertebrae())
     found = StudyBoxes((BoxPrediction((0, 0, 4, 4), 3, 0.86),), 0.85, "localiser")
-    text = scores_sentence(found, scores, pair(boxes=boxes), (0.5, 0.2))
+    html = scores_sentence(found, scores, pair(boxes=boxes), (0.5, 0.2))
+    text = re.sub("<[^>]*>", "", html)
     assert text.count(". ") == 0
     assert how in text
     assert "box score 0.86 (threshold 0.85) is on slice 3" in text

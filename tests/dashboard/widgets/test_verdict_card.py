@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from core.inference.verdict import NO_CALL, judge
-from dashboard.widgets.verdict_card import verdict_card
+from dashboard.widgets.verdict_card import verdict_card, verdict_parts
 from tests.core.inference.test_verdict import pair, region, scores, upside_down
 
 
@@ -30,6 +30,17 @@ def test_the_call_stays_the_headline_where_it_is_uncertain():
     assert "Uncertain: at 90% coverage, both answers" in card
     assert "the call agrees" in card
     assert "Uncertain" not in verdict_card(judge(scores(0.5), pair(region(0.1, 0.2))))
+
+
+def test_the_card_of_either_call_is_the_one_at_such_a_threshold():
+    answers = pair(region(0.1, 0.2))
+    (part,) = verdict_parts(judge(scores(0.5), answers, patient=0.9), fractured=True)
+    prob = judge(scores(0.5), answers).prob
+    assert (part.follows, part.score) == ("patient_threshold", prob)
+    for threshold, html in ((prob, part.reached), (prob + 1e-9, part.below)):
+        card = verdict_card(judge(scores(0.5), answers, patient=threshold), fractured=True)
+        assert html.replace("0.900", f"{threshold:.3f}") == card
+    assert verdict_parts(judge(upside_down(), pair())) == []
 
 
 def test_networks_without_a_reference_say_so():

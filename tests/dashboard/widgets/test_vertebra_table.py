@@ -6,7 +6,7 @@ from core.inference.study_scores import call, score_study
 from core.inference.verdict import NO_CALLS
 from dashboard.overview.pipeline import pipeline_picture
 from dashboard.overview.spine_mark import spine_mark
-from dashboard.widgets.vertebra_table import vertebra_table
+from dashboard.widgets.vertebra_table import vertebra_parts, vertebra_table
 from tests.core.inference.test_study_scores import two_vertebrae
 
 
@@ -52,6 +52,26 @@ def test_without_a_call_probabilities_stay_and_are_muted():
     assert shown.count("no call") == 2
     assert shown.count("not seen") == 5
     assert not re.search("missed|false alarm|agrees|lab-hot", shown)
+
+
+def test_cells_with_either_call_are_those_of_the_table_at_such_a_threshold():
+    scores, truth = score_study(two_vertebrae()), (True, False) + (False,) * 5
+
+    def at(threshold):
+        calls = call(scores, patient=0.5, vertebra=threshold)
+        return calls, vertebra_table(scores, calls, threshold=threshold, truth=truth)
+
+    calls, _ = at(0.3)
+    parts = vertebra_parts(scores, calls, threshold=0.3, truth=truth)
+    # Vertebrae that are not seen have no call.
+    assert {part.selector for part in parts} == {
+        f'[data-live="{name}:{cell}"]' for name in ("C1", "C2") for cell in ("bar", "call", "truth")
+    }
+    for threshold in (0.0, 0.1, 0.1000001, 0.36, 1.0):
+        _, table = at(threshold)
+        for part in parts:
+            html = part.reached if part.score >= threshold else part.below
+            assert html.replace("30.0%", f"{100 * threshold:.1f}%") in table
 
 
 def test_the_tick_is_at_the_threshold():

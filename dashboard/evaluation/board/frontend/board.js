@@ -1,29 +1,23 @@
 // Sliders of the active model. While one is moved, the page is rewritten from counts that the
-// browser has; Python learns of it when the slider is let go.
+// browser has.
 
 const BOARDS = new WeakMap();
-const KEYS_REST_MS = 350;
 
 class Board {
   constructor(root) {
     this.root = root;
-    this.sent = 0;
+    this.sliders = new Sliders(root);
   }
 
   /** Apply the data from Python; called at the first drawing and at every rerun. */
   update(data, setStateValue) {
-    this.setStateValue = setStateValue;
     const fresh = this.data?.url !== data.url;
-    const rebuilt = this.data?.values.length !== data.values.length || this.data?.source !== data.source;
     this.data = data;
     if (fresh) this.fetchTables();
-    // What Python says of a report before the last one is older than the hand.
-    const older = !rebuilt && (this.held || this.waiting || data.serial < this.sent);
-    this.sent = Math.max(this.sent, data.serial);
-    if (older) { this.draw(); return; }
-    this.values = [...data.values];
-    if (rebuilt || !this.sliders) this.build();
-    this.show();
+    this.sliders.update(data, {
+      drawn: (values, ahead) => { if (ahead) this.draw(values); },
+      released: (values, serial) => setStateValue("moved", { source: data.source, values, serial }),
+    });
   }
 
   async fetchTables() {
@@ -40,86 +34,18 @@ class Board {
     this.root.dataset.ready = this.tables ? "yes" : "no";
   }
 
-  build() {
-    const many = this.values.length > 1;
-    this.root.classList.toggle("many", many);
-    this.root.replaceChildren(...this.values.map((_, j) => {
-      const label = document.createElement("label");
-      const title = document.createElement("span");
-      title.textContent = many ? VERTEBRAE[j] : `Threshold of ${this.data.model}`;
-      const range = Object.assign(document.createElement("input"), {
-        type: "range", min: 0, max: 1, step: 1 / this.data.steps,
-      });
-      range.setAttribute("aria-label", title.textContent);
-      const typed = Object.assign(document.createElement("input"), {
-        type: "number", min: 0, max: 1, step: 1 / this.data.steps,
-      });
-      typed.setAttribute("aria-label", `${title.textContent}, typed`);
-      range.addEventListener("input", () => this.move(j, Number(range.value)));
-      range.addEventListener("pointerdown", () => { this.held = true; this.rest = 0; });
-      range.addEventListener("keydown", () => { this.rest = KEYS_REST_MS; });
-      for (const end of ["change", "pointerup", "pointercancel"]) {
-        range.addEventListener(end, () => this.release(this.rest));
-      }
-      typed.addEventListener("change", () => {
-        const value = Number(typed.value);
-        if (typed.value === "" || !(value >= 0 && value <= 1)) {
-          typed.value = fixed(this.values[j], 3);
-          return;
-        }
-        this.move(j, value);
-        this.release(0);
-      });
-      label.append(title, range, typed);
-      return label;
-    }));
-    this.sliders = [...this.root.querySelectorAll("input[type=range]")];
-    this.fields = [...this.root.querySelectorAll("input[type=number]")];
-  }
-
-  move(j, value) {
-    if (this.values[j] === value) return;
-    this.values[j] = value;
-    this.moved = true;
-    if (!this.frame) this.frame = requestAnimationFrame(() => { this.frame = 0; this.show(); });
-  }
-
-  /** Tell Python, at once or when no key has been pressed for a while. */
-  release(after) {
-    this.held = false;
-    if (!this.moved) return;
-    clearTimeout(this.waiting);
-    this.waiting = setTimeout(() => {
-      this.waiting = 0;
-      this.moved = false;
-      this.sent += 1;
-      this.setStateValue("moved", { source: this.data.source, values: [...this.values], serial: this.sent });
-    }, after);
-  }
-
-  show() {
-    this.values.forEach((value, j) => {
-      const text = fixed(value, 3);
-      if (Number(this.sliders[j].value) !== value) this.sliders[j].value = value;
-      if (this.root.getRootNode().activeElement !== this.fields[j]) this.fields[j].value = text;
-      this.sliders[j].setAttribute("aria-valuetext", text);
-    });
-    this.draw();
-  }
-
   /** Rewrite the page; thresholds between two positions are left to Python. */
-  draw() {
-    const { steps } = this.data;
-    if (!this.tables || !this.moved && !this.waiting) return;
-    if (this.values.some((value) => Math.round(value * steps) / steps !== value)) return;
-    const found = this.tables.figures(this.values);
-    const text = texts(found, this.values, this.data);
-    if (this.values.length === 1) this.sliders[0].setAttribute("aria-valuetext", `${text.at} ${text["what-if"]}`);
+  draw(values) {
+    if (!this.tables || values.some((value) => this.sliders.position(value) === null)) return;
+    const found = this.tables.figures(values);
+    const text = texts(found, values, this.data);
+    const single = values.length === 1;
+    if (single) this.sliders.ranges[0].setAttribute("aria-valuetext", `${text.at} ${text["what-if"]}`);
     for (const one of document.querySelectorAll("[data-live]")) {
       const [kind, part] = one.dataset.live.split(":");
       if (one.dataset.live in text) setText(one, text[one.dataset.live]);
       else if (kind === "c") this.drawCell(one, found.all, part);
-      else if (kind === "line") drawLine(one, this.values[part], this.values.length === 1);
+      else if (kind === "line") drawLine(one, values[part], single);
       else if (kind === "pr") markPr(one, found.all);
       else if (kind === "roc") markRoc(one, found.all, [0, 0, 1, 1]);
       else if (kind === "panel" && found.each[part]) markRoc(one, found.each[part], this.data.panels[part]);
@@ -133,12 +59,6 @@ class Board {
     setText(cell.querySelector("b"), grouped(all[part]));
     setText(cell.querySelector("span"), percent(share));
   }
-}
-
-function setText(element, text) {
-  // Only the text node is written: React keeps what it has drawn.
-  const node = element.firstChild;
-  if (node?.nodeType === 3) { if (node.data !== text) node.data = text; } else element.textContent = text;
 }
 
 const place = (share) => `${fixed(100 * Math.min(Math.max(share, 0), 1), 3)}%`;
@@ -169,7 +89,7 @@ function drawLine(element, value, named) {
 }
 
 export default function ({ data, parentElement, setStateValue }) {
-  const root = parentElement.querySelector(".board");
+  const root = parentElement.querySelector(".sliders");
   let board = BOARDS.get(root);
   if (!board) {
     board = new Board(root);
@@ -178,7 +98,7 @@ export default function ({ data, parentElement, setStateValue }) {
   }
   board.update(data, setStateValue);
   return () => {
-    cancelAnimationFrame(board.frame);
+    board.sliders.close();
     BOARDS.delete(root);
     delete root.board;
   };

@@ -103,19 +103,6 @@ class Tables {
   }
 }
 
-/** As Python's format: of two equally near decimals the even one. */
-function fixed(value, digits) {
-  const exact = Math.abs(value).toFixed(60);
-  const [whole, fraction] = exact.split(".");
-  const rest = fraction.slice(digits);
-  const last = digits ? fraction[digits - 1] : whole.at(-1);
-  if (/^50*$/.test(rest) && Number(last) % 2 === 0) {
-    const cut = digits ? `${whole}.${fraction.slice(0, digits)}` : whole;
-    return value < 0 ? `-${cut}` : cut;
-  }
-  return value.toFixed(digits);
-}
-
 const grouped = (n) => n.toLocaleString("en-US");
 const percent = (share) => `${fixed(100 * share, 1)}%`;
 

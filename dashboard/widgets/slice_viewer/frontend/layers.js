@@ -104,16 +104,24 @@ class Layer {
     return this.pictures[kind].paint(`${index}`, values, width, height, this.table);
   }
 
+  /** The boxes from the least score, where a hand moves it from the hand's. */
+  get boxes() {
+    const { boxes, least } = this.spec;
+    if (!least) return boxes;
+    const from = AHEAD.get(least.name) ?? least.score;
+    return boxes.filter(([, , , , , score]) => score >= from);
+  }
+
   /** Draw the boxes of slice z; `place` turns pixels (u, v) into the canvas's. */
   drawBoxes(context, z, place) {
-    const { boxes, color, dashed, scores } = this.spec;
+    const { color, dashed, scores } = this.spec;
     context.save();
     context.globalAlpha = this.opacity;
     context.strokeStyle = color;
     context.lineWidth = 2;
     context.setLineDash(dashed ? [7, 4] : []);
     context.font = "600 12px system-ui, sans-serif";
-    for (const [slice, left, top, right, bottom, score] of boxes) {
+    for (const [slice, left, top, right, bottom, score] of this.boxes) {
       if (slice !== z) continue;
       // A box's edges lie between pixels: 0 is the outer edge of the first one.
       const from = place(left - 0.5, top - 0.5);
@@ -153,7 +161,7 @@ class Layer {
   bandsAcross(kind, at, place) {
     const { geometry } = this.viewer;
     const bands = [];
-    for (const [slice, left, top, right, bottom, score] of this.spec.boxes) {
+    for (const [slice, left, top, right, bottom, score] of this.boxes) {
       const [from, to, near, far] =
         kind === "sagittal" ? [left, right, top, bottom] : [top, bottom, left, right];
       const cut = (kind === "sagittal" ? at.x : at.y) + 0.5;

@@ -21,6 +21,9 @@ class Viewer {
     }
     this.ribbon = new RibbonStrip(this, root.querySelector("canvas.ribbon"), signal);
     this.toolbar = new Toolbar(this, root, signal);
+    followThresholds((name) => {
+      if (this.layers.some(({ spec }) => spec.least?.name === name)) this.redraw();
+    }, signal);
     this.sizes = new ResizeObserver(() => this.redraw());
     for (const canvas of root.querySelectorAll("canvas")) this.sizes.observe(canvas);
   }

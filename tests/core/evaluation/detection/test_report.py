@@ -18,7 +18,11 @@ from core.evaluation.detection.froc import (
     sensitivity_at_draws,
 )
 from core.evaluation.detection.matching import BoxTable, best_matches, match_greedily, pair_boxes
-from core.evaluation.detection.report import box_average_precision, evaluate_detection
+from core.evaluation.detection.report import (
+    box_average_precision,
+    evaluate_detection,
+    overlap_at,
+)
 from core.evaluation.resampling import resample_patients
 
 
@@ -119,6 +123,23 @@ def test_a_true_box_is_found_once():
     predicted = table([[0, 0, 0, 0, 10, 10, 0.8, 0], [0, 0, 0, 0, 10, 9, 0.9, 1]])
     matched = match_greedily(pair_boxes(predicted, truth), predicted.scores, iou=0.5)
     assert matched.tolist() == [False, True]
+
+
+def test_the_overlap_at_many_thresholds_is_that_of_a_report_at_each():
+    rng = np.random.default_rng(3)
+    truth = table([[s, z, 0, 0, 10, 10, 1, 0] for s in range(4) for z in range(3)], truth=True)
+    predicted = table(
+        [[s, z, 0, 0, 10, int(rng.integers(2, 11)), float(rng.integers(0, 9)) / 8, z]
+         for s in range(4) for z in range(5) for _ in range(2)]
+    )  # fmt: skip
+    thresholds = np.linspace(0, 1.1, 23)
+    found = overlap_at(predicted, truth, thresholds)
+    expected = [
+        evaluate_detection(predicted, truth, [9] * 4, threshold=t, replicates=0).mean_counted_iou
+        for t in thresholds
+    ]
+    assert found.tolist() == expected
+    assert len(set(expected)) > 3
 
 
 def test_report_by_hand():

@@ -1,0 +1,1 @@
+"""Sliders of thresholds that the page follows in the browser while they are dragged."""
