@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, cast
 
 import yaml
 from pydantic import (
@@ -22,10 +22,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from core.constants import (
     NETWORK_WINDOWS,
     TASK_FACTS,
-    BackboneName,
     ChannelMode,
     FractureTarget,
     HeadName,
+    NetworkName,
     TaskFacts,
     TaskName,
 )
@@ -172,6 +172,11 @@ class SlicePreparation(BaseModel):
         return (HuWindow(self.window_center, self.window_width),)
 
     @property
+    def voxel_mm(self) -> float | None:
+        """Width of a pixel in a field along the spine; None without a field."""
+        return self.field_mm / self.size if self.field_mm else None
+
+    @property
     def noise(self) -> NoiseReduction:
         """Noise reduction of the prepared slice."""
         return NoiseReduction(self.noise_reduction, self.noise_threshold, self.noise_clusters)
@@ -236,7 +241,7 @@ class RunConfig(PreparedConfig):
 
     task: TaskName
     type: Literal[1, 2, 3] = 1
-    backbone: BackboneName = "mobilenet_v3_large"
+    backbone: NetworkName = "mobilenet_v3_large"
     head: HeadName = "pooled"
     freeze_backbone: bool = False
     pretrained: bool = False
@@ -288,6 +293,14 @@ class RunConfig(PreparedConfig):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     seed: int = Field(default=0, ge=0, lt=1 << 32)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_task(cls, content: Any) -> Any:  # noqa: ANN401 - any input
+        if not isinstance(content, dict) or _PREPARATION in content:
+            return content
+        facts = TASK_FACTS.get(cast(TaskName, str(content.get("task"))))
+        return content if facts is None else {**facts.defaults, **content}
+
     @model_validator(mode="after")
     def _fits_together(self) -> RunConfig:
         facts, dense = self.facts, self.head == "dense"
@@ -302,6 +315,9 @@ class RunConfig(PreparedConfig):
                 raise ValueError(f"the {key} of {facts.title} is {named}; set {key} to that")
         if dense and self.preparation.field_mm is None:
             raise ValueError("a dense head takes a square that follows the spine; set field_mm")
+        voxel_mm = self.preparation.voxel_mm
+        if facts.gives == "labels" and not (voxel_mm and 1.0 <= voxel_mm <= 4.0):
+            raise ValueError("a segmenter's voxel is 1 to 4 mm wide; set field_mm to 1 to 4 × size")
         if isinstance(self.fold, int) and self.fold >= self.folds:
             raise ValueError(
                 f"fold must be below folds ({self.folds}); set it to 0..{self.folds - 1}"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, get_args
 
 VERTEBRAE: Final[tuple[str, ...]] = ("C1", "C2", "C3", "C4", "C5", "C6", "C7")
 N_VERTEBRAE: Final = len(VERTEBRAE)
@@ -61,6 +62,9 @@ BackboneName = Literal[
     "densenet121", "efficientnet_v2_s", "mobilenet_v3_large", "convnext_small", "mnasnet1_3",
     "shufflenet_v2_x2_0", "swin_s", "regnet_y_8gf",
 ]  # fmt: skip
+SegmenterName = Literal["unet3d"]
+NetworkName = Literal[BackboneName, SegmenterName]
+"""What a run config or a bundle names as its backbone."""
 HeadName = Literal["pooled", "dense"]
 """What a slice network's logits come from: pooled features, or maps of the fracture line."""
 FractureTarget = Literal["vertebra", "line"]
@@ -68,7 +72,7 @@ FractureTarget = Literal["vertebra", "line"]
 ChannelMode = Literal["grey", "windows", "neighbours"]
 """The three input channels: one grey slice repeated, three HU windows, or slices i-1, i, i+1."""
 
-TaskName = Literal["vertebra", "fracture", "localization"]
+TaskName = Literal["vertebra", "fracture", "localization", "segmentation"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +87,17 @@ class TaskFacts:
         heads: Available heads.
         backbones: Available backbones.
         channels: Available channel modes.
+        defaults: Config fields whose default differs from that of other tasks.
     """
 
     title: str
-    gives: Literal["presence", "fractures", "boxes"]
+    gives: Literal["presence", "fractures", "boxes", "labels"]
     types: tuple[int, ...]
     max_lr: float
     heads: tuple[HeadName, ...] = ("pooled",)
-    backbones: tuple[BackboneName, ...] = get_args(BackboneName)
+    backbones: tuple[NetworkName, ...] = get_args(BackboneName)
     channels: tuple[ChannelMode, ...] = get_args(ChannelMode)
+    defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def title_of(self, type: int) -> str:
         """The title, with the type if the task has several."""
@@ -104,6 +110,15 @@ TASK_FACTS: Final[dict[TaskName, TaskFacts]] = {
     "localization": TaskFacts(
         "Fracture localisation by boxes", "boxes", (1,), 1e-3,
         backbones=("mobilenet_v3_large", "resnet50"), channels=("grey", "neighbours"),
+    ),
+    "segmentation": TaskFacts(
+        "Segmentation of vertebrae", "labels", (1,), 2e-3,
+        backbones=get_args(SegmenterName), channels=("grey",),
+        # Voxels of 2 mm; below the window lies everything that is no bone, air included.
+        defaults={
+            "backbone": "unet3d", "size": 56, "field_mm": 112.0,
+            "window_center": 650.0, "window_width": 1200.0,
+        },
     ),
 }  # fmt: skip
 """Facts by task; `core.training.trainer` defines how each is trained."""

@@ -18,7 +18,12 @@ import numpy as np
 from core.config import PROJECT_ROOT
 from core.evaluation.tables.score_files import read_truth_table
 from core.experiments.cohorts import FOLDS, HELD_OUT, LEVELS_FILE, PREDICTIONS_FOLDER
-from core.experiments.real_scan_text import level_table, scan_table, stored_checks
+from core.experiments.real_scan_text import (
+    level_table,
+    scan_table,
+    segmenter_table,
+    stored_checks,
+)
 from core.experiments.shipped_localizer import NAME as LOCALIZER
 from core.models.bundles import BundleInfo, list_bundles, read_bundle
 from core.system.atomic_files import write_text
@@ -233,6 +238,12 @@ def with_parts(text: str, *parts: tuple[str, str, str]) -> str:
     return text
 
 
+def real_tables(checks: list[dict[str, Any]]) -> str:
+    """Calls, presence by level and the segmenter's levels on real scans."""
+    tables = (scan_table(checks), level_table(checks), segmenter_table(checks))
+    return "\n\n".join(table for table in tables if table)
+
+
 def documents() -> dict[Path, str]:
     """Expected text of the files."""
     bundles = scored_bundles()
@@ -250,7 +261,7 @@ def documents() -> dict[Path, str]:
             RESULTS.read_text(),
             (results_tables(bundles), BEGIN, END),
             (experiment_tables(checkpoints), EXPERIMENTS_BEGIN, EXPERIMENTS_END),
-            (f"{scan_table(checks)}\n\n{level_table(checks)}", REAL_BEGIN, REAL_END),
+            (real_tables(checks), REAL_BEGIN, REAL_END),
             (abstention_table(checkpoints), ABSTENTION_BEGIN, ABSTENTION_END),
         ),
     }

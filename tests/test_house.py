@@ -21,11 +21,13 @@ MAY_IMPORT_TORCH = (
     "core/training/",
     "core/inference/predictor.py",
     "core/inference/one_trunk.py",
+    "core/inference/segmentation.py",
     "core/inference/explain.py",
     "core/inference/boxes/predictor.py",
     "core/experiments/subsampled_predictions.py",
     "core/prepared/slice_dataset.py",
     "core/prepared/box_dataset.py",
+    "core/prepared/grid_dataset.py",
     "core/prepared/deferred_augmentation.py",
 )
 NOT_IMPORTED = {

@@ -20,6 +20,7 @@ from core.cli import (
     real_scans,
     report,
     scene,
+    segmentation,
     study_annotations,
     training,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "real_scans",
     "report",
     "scene",
+    "segmentation",
     "study_annotations",
     "training",
 ]

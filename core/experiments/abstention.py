@@ -110,12 +110,15 @@ def made_cohort(
 ) -> list[StudyRecord]:
     """Generate a cohort unless it is there, and list its studies."""
     root = work / cohort.name
-    discard_outdated(root)
+    discard_outdated(root, cohort.recipe)
     say(
         f"Cohort {cohort.name}: {cohort.studies} synthetic studies, seed {cohort.seed}, "
         f"{cohort.role}"
     )
-    write_cohort(root, studies=cohort.studies, seed=cohort.seed, jobs=jobs, progress=progress)
+    write_cohort(
+        root, studies=cohort.studies, seed=cohort.seed, jobs=jobs, recipe=cohort.recipe,
+        progress=progress,
+    )  # fmt: skip
     return read_studies(root)
 
 

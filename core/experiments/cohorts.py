@@ -81,5 +81,15 @@ HELD_OUT: Final = ShippedCohort(
     "held_out", 120, 23, "to measure on, once",
     title="Held-out synthetic cohort", truth_id="held_out", table="held_out",
 )  # fmt: skip
+SEGMENTED: Final = (
+    GeneratedCohort("segmented_varied", 56, 81, "for the segmenter", recipe="varied"),
+    GeneratedCohort("segmented_classic", 30, 82, "for the segmenter", recipe="classic"),
+    GeneratedCohort("segmented_long", 80, 85, "for the segmenter", recipe="varied_long"),
+)
+SEGMENTED_FRESH: Final = (
+    GeneratedCohort("fresh_classic", 20, 84, "to measure the segmenter", recipe="classic"),
+    GeneratedCohort("fresh_long", 30, 86, "to measure the segmenter", recipe="varied_long"),
+    GeneratedCohort("fresh_varied", 30, 83, "to measure the segmenter", recipe="varied"),
+)
 SHIPPED: Final = (HELD_OUT, FOLDS)
 """In the order of display."""

@@ -93,9 +93,9 @@ def cross_validate(
         TrainingError: A fold cannot be trained, or is being trained elsewhere.
         ConfigError, DataRootError, BundleError, StorageError: As the parts raise them.
     """
-    if config.facts.gives == "boxes":
+    if config.facts.gives in ("boxes", "labels"):
         raise ConfigError(
-            "A localiser is trained one fold at a time; give --fold 0, then 1, and so on."
+            f"{config.facts.title} is trained one fold at a time; give --fold 0, then 1, and so on."
         )
     run = RunFolder(run_dir)
     whole = config.model_copy(update={"fold": "all"})

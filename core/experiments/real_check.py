@@ -13,23 +13,29 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 
 from core.constants import VERTEBRAE
 from core.dataset.csv_reader import numbers, read_table
 from core.dicom.series import read_series
 from core.errors import DataRootError
+from core.experiments.presence_auc import presence_auc
+from core.experiments.real_segmentation import SegmenterCheck, check_segmenter
 from core.inference.boxes.predictor import BoxPredictor
 from core.inference.boxes.study_scores import load_predictor
+from core.inference.segmentation import SegmentationPredictor
 from core.inference.study_scores import score_study
 from core.inference.verdict import StudyVerdict, judge
 from core.models.bundles import list_bundles
-from core.models.pairs import BundlePair, choose_localizer, choose_pair, vertebra_for
-from core.types import CTVolume, FloatArray, Progress
+from core.models.pairs import (
+    BundlePair,
+    choose_localizer,
+    choose_pair,
+    find_segmenters,
+    vertebra_for,
+)
+from core.types import CTVolume, Progress
 
 LEVELS_TABLE: Final = "levels.csv"
-EDGE: Final = 2
-"""Slices left out on both sides of the first and the last slice of a level."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +78,7 @@ class RealCheck:
         box_threshold: That threshold; None without a localiser.
         networks: Every pair of networks, the default one first.
         notes: Choices made while reading.
+        segmenter: The segmenter; None without one.
     """
 
     scan: str
@@ -80,6 +87,7 @@ class RealCheck:
     box_threshold: float | None
     networks: tuple[NetworkCheck, ...]
     notes: tuple[str, ...]
+    segmenter: SegmenterCheck | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -90,6 +98,7 @@ class RealCheck:
             "box_threshold": self.box_threshold,
             "networks": [one.to_json() for one in self.networks],
             "notes": list(self.notes),
+            "segmenter": None if self.segmenter is None else self.segmenter.to_json(),
         }
 
 
@@ -111,6 +120,7 @@ def check_scans(
     pairs = fracture_pairs(checkpoints)
     localizer = choose_localizer(checkpoints)
     boxes = None if localizer is None else BoxPredictor([localizer])
+    segmenters = [SegmentationPredictor(b) for b in find_segmenters(list_bundles(checkpoints))]
     # All tables are read first: a wrong one should not show after minutes of work.
     tables = {folder: read_levels(folder) for folder in folders}
     found: list[RealCheck] = []
@@ -145,6 +155,7 @@ def check_scans(
                 box_threshold=None if boxes is None else boxes.threshold,
                 networks=tuple(checks),
                 notes=volume.notes,
+                segmenter=check_segmenter(segmenters[0], volume, present) if segmenters else None,
             )
         )
     return found
@@ -190,40 +201,6 @@ def read_levels(folder: Path) -> pd.DataFrame | None:
             f"{file}, line {line}: slice_index counts slices and C1 to C7 are 0 or 1; correct it."
         )
     return table.sort_values("slice_index")
-
-
-def presence_auc(probs: NDArray[np.float32], present: NDArray[np.bool_]) -> dict[str, float]:
-    """AUC of presence by level and pooled, without the slices around a level's two ends.
-
-    Args:
-        probs: float32 (n_slices, 7), v_ij.
-        present: bool (n_slices, 7).
-
-    Returns:
-        By name of a level that has slices of both classes, and "pooled" over these levels.
-    """
-    found: dict[str, float] = {}
-    pooled: list[tuple[FloatArray, NDArray[np.bool_]]] = []
-    for j, name in enumerate(VERTEBRAE):
-        truth = present[:, j]
-        kept = ~_near_edges(truth)
-        if truth[kept].all() or not truth[kept].any():
-            continue
-        scores = probs[kept, j].astype(np.float64)
-        found[name] = float(roc_auc_score(truth[kept], scores))
-        pooled.append((scores, truth[kept]))
-    if pooled:
-        scores, truth = (np.concatenate(part) for part in zip(*pooled, strict=True))
-        found["pooled"] = float(roc_auc_score(truth, scores))
-    return found
-
-
-def _near_edges(truth: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Slices within `EDGE` slices of a change between absent and present."""
-    near = np.zeros(len(truth), np.bool_)
-    for place in np.flatnonzero(truth[1:] != truth[:-1]) + 1:
-        near[max(place - EDGE, 0) : place + EDGE] = True
-    return near
 
 
 def _fitting(

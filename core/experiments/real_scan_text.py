@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from core.constants import VERTEBRAE
-from core.experiments.real_check import EDGE, RealCheck
+from core.experiments.presence_auc import EDGE
+from core.experiments.real_check import RealCheck
 from core.models.bundles import (
     EXPERIMENTS_FOLDER,
     MODEL_CARD_FILE,
@@ -39,6 +40,8 @@ def check_text(check: RealCheck) -> str:
         for one in _by_vertebra(check)
         if one.presence_auc
     ]
+    if check.segmenter is not None:
+        lines += [f"  {line}" for line in _segmenter_lines(check.segmenter.to_json())]
     return "\n".join([*lines, *(f"  note: {note}" for note in check.notes)])
 
 
@@ -156,6 +159,31 @@ def level_table(measurements: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(rows)
 
 
+def segmenter_table(measurements: Sequence[Mapping[str, Any]]) -> str:
+    """Levels of the segmenter at the middles of marked levels, one row per scan; "" without one."""
+    rows = [
+        "| networks of | scan | levels labelled | right at the middle of | "
+        "presence AUC of its labels, pooled |",
+        "|---|---|---|---|---|",
+    ]
+    for measured in measurements:
+        for scan in measured["scans"]:
+            one = scan.get("segmenter")
+            if one is None:
+                continue
+            levels, area = one["levels"], one["presence_auc"].get("pooled")
+            right = sum(name == level for name, level in levels.items())
+            cells = [
+                measured["newest"],
+                scan["scan"],
+                ", ".join(one["found"]) or "none",
+                f"{right} of {len(levels)}" if levels else "–",
+                "–" if area is None else f"{area:.3f}",
+            ]
+            rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows) if len(rows) > 2 else ""
+
+
 def _card_rows(bundle: BundleInfo, scan: Mapping[str, Any]) -> list[str]:
     name = bundle.config.name
     rows: list[str] = []
@@ -179,7 +207,25 @@ def _card_rows(bundle: BundleInfo, scan: Mapping[str, Any]) -> list[str]:
         )
     if bundle.config.gives_boxes:
         rows.append(f"- {scan['scan']}: {_boxes(scan)}.")
+    segmenter = scan.get("segmenter")  # Measurements of before there was one have none.
+    if segmenter is not None and segmenter["name"] == name:
+        rows += [f"- {scan['scan']}: {line}." for line in _segmenter_lines(segmenter)]
     return rows
+
+
+def _segmenter_lines(segmenter: Mapping[str, Any]) -> list[str]:
+    """What a segmenter found in a scan, and how that agrees with the marked levels."""
+    lines = [f"{segmenter['name']} labels {', '.join(segmenter['found']) or 'no vertebra'}"]
+    levels = segmenter["levels"]
+    if levels:
+        right = sum(name == level for name, level in levels.items())
+        pairs = ", ".join(f"{name} as {level}" for name, level in levels.items())
+        lines.append(
+            f"at the middle of {right} of {len(levels)} marked levels the right one ({pairs})"
+        )
+    if segmenter["presence_auc"]:
+        lines.append(f"presence from its labels: AUC {_areas(segmenter['presence_auc'])}")
+    return lines
 
 
 def _areas(areas: Mapping[str, float]) -> str:

@@ -43,6 +43,11 @@ def score_run(folder: Path, *, store: Store, checkpoints: Path, progress: Progre
     config, bundle = load_run_config(run.config_file), read_bundle(run.bundle)
     if not isinstance(config.fold, int):
         raise ConfigError(f"{folder} has no single held-out fold; choose a run that has one.")
+    if bundle.config.gives_labels:
+        raise ConfigError(
+            f"{folder} is a segmenter's run, whose figures on the held-out fold are in its "
+            "metrics.json; choose a run of another task."
+        )
     records = studies_of(config.data_root, config.annotations)
     folds = saved_folds(records, config, store)
     held_out = [record for record in records if folds[record.study_id] == config.fold]

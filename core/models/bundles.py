@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from core.config import PreparedConfig, SlicePreparation
-from core.constants import TASK_FACTS, BackboneName, HeadName, TaskFacts, TaskName
+from core.constants import TASK_FACTS, HeadName, NetworkName, TaskFacts, TaskName
 from core.errors import BundleError, first_fault
 from core.models.abstention import (
     Abstention,
@@ -94,7 +94,7 @@ class BundleConfig(PreparedConfig):
     name: str
     task: TaskName
     type: Literal[1, 2, 3]
-    backbone: BackboneName
+    backbone: NetworkName
     head: HeadName = "pooled"
     preparation: SlicePreparation
     alpha: float = Field(default=2.0, gt=0)
@@ -136,6 +136,11 @@ class BundleConfig(PreparedConfig):
     def gives_boxes(self) -> bool:
         """Whether the model is a localiser."""
         return self.facts.gives == "boxes"
+
+    @property
+    def gives_labels(self) -> bool:
+        """Whether the model labels voxels: a segmenter."""
+        return self.facts.gives == "labels"
 
     @property
     def gives_fractures(self) -> bool:

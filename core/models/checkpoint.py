@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from core.errors import BundleError, ConfigError
 from core.models.bundles import CONFIG_FILE, WEIGHTS_FILE, BundleConfig, BundleInfo
+from core.models.memory_format import channels_last
 from core.models.registry import build_model
 from core.models.slice_model import SliceModel
 from core.system.atomic_files import write_bytes, write_text
@@ -113,7 +114,7 @@ def with_weights(
             f"{bundle.weights_file} does not fit its {CONFIG_FILE}; train the bundle again."
         ) from error
     model.requires_grad_(requires_grad=False)
-    return model.to(memory_format=torch.channels_last).eval().to(device)
+    return channels_last(model).eval().to(device)
 
 
 def start_from_bundle(model: SliceModel, bundle: BundleInfo) -> tuple[int, int]:

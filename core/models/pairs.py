@@ -124,6 +124,27 @@ def default_bundle(checkpoints: Path, task: Literal["vertebra", "fracture"]) -> 
     return next((b for b in found if b.config.name == DEFAULT_NAMES[task]), found[0])
 
 
+def choose_segmenter(checkpoints: Path, folders: Sequence[Path] = ()) -> BundleInfo:
+    """Take the named segmentation bundle, else the first of `checkpoints`.
+
+    Raises:
+        BundleError: There is none, or a named folder is not a bundle.
+    """
+    named = [bundle for bundle in map(read_bundle, folders) if bundle.config.gives_labels]
+    found = named or find_segmenters(list_bundles(checkpoints))
+    if not found:
+        raise BundleError(
+            f"{checkpoints} holds no segmentation bundle; run `python -m core demo-segmenter` or "
+            "name one."
+        )
+    return found[0]
+
+
+def find_segmenters(bundles: Sequence[BundleInfo]) -> list[BundleInfo]:
+    """The segmenters among some bundles."""
+    return [bundle for bundle in bundles if bundle.config.gives_labels]
+
+
 def choose_localizer(checkpoints: Path, folders: Sequence[Path] = ()) -> BundleInfo | None:
     """Take the named localisation bundle, else the first of `checkpoints`, else None.
 

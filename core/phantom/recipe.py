@@ -7,14 +7,14 @@ and draws fractures by how well they show. A part that is None in a recipe keeps
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
 
 from core.errors import ConfigError
 
-RecipeName = Literal["classic", "varied"]
+RecipeName = Literal["classic", "varied", "varied_long"]
 DEFAULT_RECIPE: Final[RecipeName] = "classic"
 """The recipe of every cohort that names none."""
 
@@ -284,7 +284,16 @@ CLASSIC: Final = Recipe("classic")
 VARIED: Final = Recipe(
     "varied", Surroundings(), Protocol(), ScannerMix(), FractureMix(), BoneMix()
 )  # fmt: skip
+LONG: Final = replace(
+    VARIED,
+    name="varied_long",
+    protocol=Protocol(
+        sizes=((1.0, 1.0),), slice_mm=Range(1.4, 3.0, log=True), cover_mm=Range(150.0, 260.0)
+    ),
+)
+"""As `varied`, in thicker slices that cover most of a neck: for networks that count vertebrae."""
 RECIPES: Final[dict[str, Recipe]] = {recipe.name: recipe for recipe in (CLASSIC, VARIED)}
+_NAMED: Final = RECIPES | {LONG.name: LONG}
 
 
 def recipe_named(name: str) -> Recipe:
@@ -293,6 +302,6 @@ def recipe_named(name: str) -> Recipe:
     Raises:
         ConfigError: There is no such recipe.
     """
-    if name not in RECIPES:
-        raise ConfigError(f"There is no recipe {name!r}; choose one of {', '.join(RECIPES)}.")
-    return RECIPES[name]
+    if name not in _NAMED:
+        raise ConfigError(f"There is no recipe {name!r}; choose one of {', '.join(_NAMED)}.")
+    return _NAMED[name]

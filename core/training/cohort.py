@@ -14,6 +14,7 @@ from core.dataset.rsna import is_synthetic
 from core.dataset.splits import assign_folds, load_or_make_folds
 from core.errors import DicomSeriesError
 from core.prepared.box_dataset import BoxDataset
+from core.prepared.grid_dataset import GridDataset
 from core.prepared.series_digests import study_digests
 from core.prepared.slice_dataset import SliceDataset
 from core.training.provenance import fingerprint_keys
@@ -25,7 +26,7 @@ _log = logging.getLogger("core.training")
 StudyKind = TypeVar("StudyKind")
 
 
-DatasetKind = TypeVar("DatasetKind", bound=SliceDataset | BoxDataset)
+DatasetKind = TypeVar("DatasetKind", bound=SliceDataset | BoxDataset | GridDataset)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from core.config import RunConfig
 from core.errors import TrainingError
+from core.models.memory_format import channels_last
 from core.system.atomic_files import atomic_path
 from core.training.early_stopping import EarlyStopping
 from core.training.optimization import WeightAverage, optimizer_for, schedule_for
@@ -270,8 +271,7 @@ def fresh_state(
         total_steps: Batches of the whole run.
         stopping: Early stopping; None for none.
     """
-    # Channels last is about twice as fast for convolutions on CPUs and on tensor cores.
-    model = model.to(memory_format=torch.channels_last)
+    model = channels_last(model)
     optimizer = optimizer_for(config, model)
     scheduler = schedule_for(config, optimizer, total_steps)
     wrapped, wrapped_optimizer = fabric.setup(model, optimizer)

@@ -8,10 +8,13 @@ from typing import Any, Final
 import numpy as np
 
 from core.config import RunConfig
+from core.models.segmenter import N_CLASSES
 from core.prepared.box_dataset import BoxDataset
 from core.prepared.box_slices import BoxSlices
+from core.prepared.grid_dataset import GridDataset
 from core.prepared.slice_dataset import SliceDataset
 from core.prepared.slices import StudySlices
+from core.prepared.study_grids import StudyGrid
 from core.preprocessing.network_input import N_CHANNELS
 from core.training.cohort import TrainingCohort
 from core.training.distributed import Processes, chosen_precision, start_fabric
@@ -21,6 +24,8 @@ from core.training.schedule import Pace
 from core.training.trainer import TRAINING_TASKS
 
 STEPS: Final = 3
+NOISE_PLANES: Final = 96
+"""Planes of a segmenter's grid of random voxels: 192 mm at 2 mm."""
 MAX_BATCH: Final = 16
 """On a processor a larger batch takes longer without a better measurement."""
 
@@ -89,6 +94,8 @@ def _noise(config: RunConfig, count: int) -> TrainingCohort[Any]:
     """A cohort of two studies of random slices, the first with boxes, the second intact."""
     rng = np.random.default_rng(0)
     size = config.preparation.size
+    if config.facts.gives == "labels":
+        return TrainingCohort(_grids(rng, count, size), None, synthetic=True, fingerprint="")
     channels = config.preparation.channels
     shape = (N_CHANNELS, size, size) if channels == "windows" else (size, size)
     images = rng.integers(0, 256, (max(count, 16), *shape), dtype=np.uint8)
@@ -114,3 +121,10 @@ def _noise(config: RunConfig, count: int) -> TrainingCohort[Any]:
         task = "vertebra" if config.task == "vertebra" else "fracture"
         dataset = SliceDataset([study], task, target=config.fracture_target)
     return TrainingCohort(dataset, None, synthetic=True, fingerprint="")
+
+
+def _grids(rng: np.random.Generator, count: int, size: int) -> GridDataset:
+    """Grids of random voxels, as many as are timed."""
+    images = rng.integers(0, 256, (count, NOISE_PLANES, size, size), dtype=np.uint8)
+    labels = rng.integers(0, N_CLASSES, images.shape, dtype=np.uint8)
+    return GridDataset([StudyGrid(str(k), image, labels[k]) for k, image in enumerate(images)])

@@ -30,6 +30,7 @@ from core.training.distributed import (
     share_buffers,
     start_fabric,
 )
+from core.training.grid_task import GridTask
 from core.training.job_setup import initial_state, shared_batches, train_batches
 from core.training.monitor import Monitor
 from core.training.provenance import Provenance, provenance
@@ -53,6 +54,7 @@ TRAINING_TASKS: Final[dict[TaskName, type[TrainingTask[Any, Any]]]] = {
     "vertebra": SliceTask,
     "fracture": SliceTask,
     "localization": BoxTask,
+    "segmentation": GridTask,
 }
 """Training task class by task name."""
 PROVENANCE_FILE: Final = "provenance.json"
@@ -114,6 +116,8 @@ def train(
 
 def _check_sizes(config: RunConfig, processes: Processes) -> None:
     """Refuse what would fail at the first batch, after the data were prepared for hours."""
+    if config.facts.gives == "labels":
+        return  # Grids of any size are filled up, and instance norm takes them one by one.
     size = config.preparation.size
     check_input_size(config.backbone, size)
     smallest = config.batch_size // (processes.world * config.accumulate)

@@ -26,13 +26,13 @@ from dashboard.widgets.notices import show_error, succeeds
 
 
 def onward(run: RunSummary, members: Sequence[RunSummary]) -> None:
-    """Draw "Evaluate" and "Use in Diagnosis" for a finished run.
+    """Draw "Evaluate" and "Use in Diagnosis" for a finished run; a segmenter's has neither page.
 
     Args:
         run: The run.
         members: Its folds.
     """
-    if run.state != "finished" or run.config is None:
+    if run.state != "finished" or run.config is None or run.config.facts.gives == "labels":
         return
     bundle = _bundle(run, members)
     with st.container(key="run_onward", horizontal=True, vertical_alignment="center"):

@@ -7,7 +7,8 @@ import pytest
 from core.config import PROJECT_ROOT
 from core.constants import VERTEBRAE
 from core.dicom.series import read_series
-from core.experiments.real_check import presence_auc, read_levels
+from core.experiments.presence_auc import presence_auc
+from core.experiments.real_check import read_levels
 from core.inference.boxes.study_scores import load_predictor
 from core.inference.study_scores import score_study
 from core.inference.verdict import judge

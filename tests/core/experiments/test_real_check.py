@@ -9,7 +9,8 @@ from sklearn.metrics import roc_auc_score
 
 from core.constants import VERTEBRAE
 from core.errors import BundleError, DataRootError, DicomSeriesError
-from core.experiments.real_check import check_scans, presence_auc, read_levels
+from core.experiments.presence_auc import presence_auc
+from core.experiments.real_check import check_scans, read_levels
 from core.experiments.real_scan_text import (
     check_text,
     keep_checks,

@@ -34,6 +34,16 @@ def test_the_pace_of_a_localiser_is_measured_too():
     assert 0 < pace.loader_share < 1
 
 
+def test_the_pace_of_a_segmenter_is_measured_too():
+    config = RunConfig(
+        task="segmentation", data_root="/nowhere", size=32, field_mm=64, batch_size=2,
+        augment=True, device="cpu",
+    )  # fmt: skip
+    pace = measure_pace(config, steps=1)
+    assert (pace.backbone, pace.size) == ("unet3d", 32)
+    assert pace.images_per_second > 0
+
+
 def test_a_slow_loader_slows_the_pace(monkeypatch):
     config = RunConfig(
         task="vertebra", data_root="/nowhere", size=32, batch_size=4, device="cpu",

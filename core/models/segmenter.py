@@ -1,0 +1,112 @@
+"""A small 3D U-Net that labels the voxels of a grid along the spine."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from core.constants import N_VERTEBRAE
+from core.errors import BundleError
+from core.models.bundles import BundleInfo
+from core.models.checkpoint import with_weights
+
+N_CLASSES: Final = N_VERTEBRAE + 2
+"""Background, C1..C7, and any vertebra below."""
+WIDTHS: Final = (10, 24, 56, 96)
+"""Channels at strides 1, 2, 4 and 8."""
+DILATIONS: Final = (1, 2, 4)
+"""Along z at stride 8: voxels of 16 mm, so that each sees the neck from end to end."""
+STRIDE: Final = 2 ** (len(WIDTHS) - 1)
+
+
+class Segmenter(nn.Module):
+    """U-Net after Ronneberger et al. 2015 and Çiçek et al. 2016, with instance norm.
+
+    Instance norm (Ulyanov et al. 2016) works alike for batches of one. Which vertebra is which
+    shows only from the whole neck, so the coarsest level has convolutions dilated along z.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down = nn.ModuleList()
+        inputs = 1
+        for level, width in enumerate(WIDTHS):
+            stride = 1 if level == 0 else 2
+            self.down.append(
+                nn.Sequential(_Layer(inputs, width, stride=stride), _Layer(width, width))
+            )
+            inputs = width
+        self.context = nn.ModuleList(
+            _Layer(inputs, inputs, dilation=dilation) for dilation in DILATIONS
+        )
+        self.narrow, self.up = nn.ModuleList(), nn.ModuleList()
+        for width in reversed(WIDTHS[:-1]):
+            self.narrow.append(nn.Conv3d(inputs, width, 1, bias=False))
+            self.up.append(nn.Sequential(_Layer(2 * width, width), _Layer(width, width)))
+            inputs = width
+        self.head = nn.Conv3d(inputs, N_CLASSES, 1)
+
+    def forward(self, grids: Tensor) -> Tensor:
+        """Score the classes of each voxel.
+
+        Args:
+            grids: uint8 (n, z, y, x), grey levels of the bundle's HU window, z downwards.
+
+        Returns:
+            float (n, 9, z, y, x) logits: background, C1..C7, other vertebra.
+        """
+        sizes = grids.shape[1:]
+        # Zero is the lower end of the window: soft tissue.
+        missing = [side for size in reversed(sizes) for side in (0, -size % STRIDE)]
+        x = functional.pad(grids.unsqueeze(1).float() / 127.5, missing)
+        kept: list[Tensor] = []
+        for block in self.down:
+            x = block(x)
+            kept.append(x)
+        for layer in self.context:
+            x = x + layer(x)
+        for narrow, block, skip in zip(self.narrow, self.up, reversed(kept[:-1]), strict=True):
+            wider = functional.interpolate(narrow(x), scale_factor=2.0, mode="nearest")
+            x = block(torch.cat([wider, skip], dim=1))
+        depth, height, width = sizes
+        return self.head(x)[..., :depth, :height, :width]
+
+
+class _Layer(nn.Sequential):
+    """Convolution, instance norm and leaky ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, *, stride: int = 1, dilation: int = 1) -> None:
+        super().__init__(
+            nn.Conv3d(
+                inputs, outputs, 3, stride=stride, padding=(dilation, 1, 1),
+                dilation=(dilation, 1, 1), bias=False,
+            ),
+            nn.InstanceNorm3d(outputs, affine=True),
+            nn.LeakyReLU(0.01, inplace=True),
+        )  # fmt: skip
+
+
+def load_segmenter(bundle: BundleInfo, device: str | torch.device = "cpu") -> Segmenter:
+    """Rebuild a bundle's segmenter.
+
+    Args:
+        bundle: From `read_bundle`, of the task "segmentation".
+        device: Device of the returned model.
+
+    Returns:
+        The model in eval mode with float32 weights, needing no gradients.
+
+    Raises:
+        BundleError: The bundle is for another task, or its weights are missing, altered or do not
+            fit.
+    """
+    if not bundle.config.gives_labels:
+        raise BundleError(
+            f"Bundle {bundle.config.name} is for {bundle.config.task}, but a segmentation bundle "
+            "is needed here; choose another bundle."
+        )
+    return with_weights(partial(Segmenter), bundle, device)
