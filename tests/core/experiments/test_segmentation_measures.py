@@ -67,8 +67,9 @@ def test_a_cohort_is_measured_against_its_masks(phantom_root, untrained_segmente
 
 def test_cohorts_are_joined_without_copies(phantom_root, tmp_path):
     write_cohort(tmp_path / "other", studies=1, seed=2, jobs=1, matrix=64)
-    for _ in range(2):
-        joined = join_cohorts(tmp_path / "joined", [phantom_root, tmp_path / "other"])
+    roots = [phantom_root, tmp_path / "other"]
+    join_cohorts(tmp_path / "joined", roots)
+    joined = join_cohorts(tmp_path / "joined", roots)
     records = read_studies(joined)
     assert len(records) == 4
     assert all(record.mask_file is not None for record in records)
