@@ -14,7 +14,6 @@ from dashboard.evaluation.curve_charts import (
 )
 from dashboard.evaluation.deferred import compute_deferred
 from dashboard.evaluation.downloads import downloads
-from dashboard.evaluation.error_gallery import error_gallery
 from dashboard.evaluation.headline import headline
 from dashboard.evaluation.kept_settings import kept_settings
 from dashboard.evaluation.live_overlays import Slots
@@ -22,6 +21,7 @@ from dashboard.evaluation.page import choices, empty_state, notices, section
 from dashboard.evaluation.save_section import save_section
 from dashboard.evaluation.sources import find_sources
 from dashboard.evaluation.threshold_panel import rule_bar, threshold_panel
+from dashboard.evaluation.where_wrong import where_wrong
 from dashboard.session.settings import settings
 from dashboard.widgets.frame import page_header
 
@@ -52,8 +52,7 @@ more_section(comparison)
 with bar:
     threshold_panel(comparison, slots)
 slots.draw_the_rest()
-section("Where is it wrong?")
-error_gallery(comparison)
+where_wrong(comparison)
 section("Save and share")
 save_section(comparison)
 downloads(comparison)

@@ -52,16 +52,15 @@ def clustered_share(hits: NDArray[np.bool_], patients: NDArray[np.integer[Any]])
 
     Args:
         hits: bool (m,).
-        patients: int (m,), patient of each item.
+        patients: int (m,), number of each item's patient, not negative.
 
     Returns:
         None without an item.
     """
     if not len(hits):
         return None
-    _, places = np.unique(patients, return_inverse=True)
-    totals = np.bincount(places)
-    own = np.bincount(places, hits)
+    totals, own = np.bincount(patients), np.bincount(patients, hits)
+    own, totals = own[totals > 0], totals[totals > 0]
     n, k = len(hits), len(totals)
     share = float(own.sum()) / n
     effective = float(n)

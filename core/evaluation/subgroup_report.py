@@ -17,7 +17,7 @@ from core.evaluation.subgroups import (
     SubgroupReport,
     measure_subgroups,
 )
-from core.evaluation.tables.attributes import Attribute
+from core.evaluation.tables.attributes import HOLDS, Attribute, Condition
 from core.evaluation.worst_slices import WorstSlice, worst_slices
 from core.types import LevelName
 
@@ -101,9 +101,14 @@ def csv_rows(report: SubgroupReport) -> list[list[object]]:
     return [_csv_row(group) for group in (report.overall, *report.groups)]
 
 
+def condition_name(title: str, condition: Condition) -> str:
+    """A condition with the title of its attribute."""
+    return title if condition.group in ("", HOLDS) else f"{title}: {condition.group}"
+
+
 def group_name(group: Subgroup) -> str:
-    """Attribute and group."""
-    return f"{group.title}: {group.condition.group}" if group.condition.group else group.title
+    """Attribute and group; the attribute alone where it either holds or not."""
+    return condition_name(group.title, group.condition)
 
 
 def sentence(group: Subgroup) -> str:
@@ -120,20 +125,17 @@ def sentence(group: Subgroup) -> str:
     )
     if group.difference is None or group.adjusted_p is None or group.expected_error is None:
         return f"{lead}."
-    than = "more" if group.difference > 0 else "fewer"
+    than = "More" if group.difference > 0 else "Fewer"
     judged = "by more than chance" if group.weakness or group.strength else "within chance"
     return (
-        f"{lead}; at the rates of the others {group.expected_error:.1%} would be: {than} errors, "
-        f"{judged} (Holm-adjusted p {p_text(group.adjusted_p)})."
+        f"{lead}; by the rates of the others it would be {group.expected_error:.1%}. "
+        f"{than} errors, {judged} (Holm-adjusted p {p_text(group.adjusted_p)})."
     )
 
 
 def slice_name(part: WorstSlice) -> str:
     """Conditions of a part."""
-    return " and ".join(
-        f"{title}: {condition.group}"
-        for title, condition in zip(part.titles, part.conditions, strict=True)
-    )
+    return " and ".join(map(condition_name, part.titles, part.conditions))
 
 
 def slice_sentence(part: WorstSlice) -> str:

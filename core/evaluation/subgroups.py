@@ -202,14 +202,12 @@ def unit_members(calls: Calls, attribute: Attribute) -> NDArray[np.bool_]:
 
 def _of_attribute(calls: Calls, attribute: Attribute, fewest: int) -> list[Subgroup]:
     groups = attribute.of_items(calls.items, by_vertebra=calls.by_vertebra)
-    n_studies = len(np.unique(calls.items.patients))
+    patients = calls.items.patients
     found: list[Subgroup] = []
     for k, name in enumerate(attribute.groups):
         inside, condition = groups[:, k], Condition(attribute.key, name)
-        studies = len(np.unique(calls.items.patients[inside]))
-        # A group of positives alone is compared with the other positives.
-        left = len(np.unique(calls.items.patients[~inside]))
-        if studies < fewest or min(left, n_studies) < fewest:
+        studies = _n_studies(patients[inside])
+        if min(studies, _n_studies(patients[~inside])) < fewest:
             few = Subgroup(
                 condition, attribute.title, attribute.source, studies,
                 _counts(calls, inside), dict.fromkeys(MEASURES), enough=False,
@@ -232,8 +230,12 @@ def _measured(
         "specificity": clustered_share(~called[~truth], patients[~truth]),
         "auc": auc_estimate(items.scores[inside], truth, patients),
     }
-    studies = len(np.unique(patients))
+    studies = _n_studies(patients)
     return Subgroup(condition, title, source, studies, _counts(calls, inside), estimates)
+
+
+def _n_studies(patients: NDArray[np.int64]) -> int:
+    return int((np.bincount(patients) > 0).sum())
 
 
 def _counts(calls: Calls, inside: NDArray[np.bool_]) -> ConfusionCounts:

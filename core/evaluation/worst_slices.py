@@ -186,7 +186,7 @@ def _search(
         finder.fit(codes, errors)
         scores = [float(one["slice_score"]) for one in finder.top_slices_statistics_ or ()]
         top: NDArray[Any] = np.asarray(finder.top_slices_, dtype=object)
-        rows = top.reshape(len(scores), -1)
+        rows = top.reshape(len(scores), len(meanings))
         named = [_places(row, meanings) for row in rows]
         found = [
             (places, score)

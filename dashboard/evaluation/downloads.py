@@ -7,6 +7,7 @@ from functools import partial
 
 import streamlit as st
 
+from dashboard.evaluation.charts.forest import forest_figure
 from dashboard.evaluation.charts.roc_pr import pr_figure, roc_figure
 from dashboard.evaluation.comparison import ComparisonTable, drawn_curves
 from dashboard.evaluation.curve_charts import panels_figure, title, with_band
@@ -14,7 +15,13 @@ from dashboard.evaluation.export import csv_text, figures_now, html_report, json
 from dashboard.evaluation.headline import table_html
 from dashboard.evaluation.headline_rows import HeadlineRow, headline_rows, pair_tests
 from dashboard.evaluation.state import evaluation_view
-from dashboard.evaluation.tables import confusion_html, metrics_html, vertebra_html
+from dashboard.evaluation.subgroup_results import findings_now
+from dashboard.evaluation.tables import (
+    confusion_html,
+    metrics_html,
+    subgroups_html,
+    vertebra_html,
+)
 from dashboard.evaluation.view import EvaluationView
 
 
@@ -50,9 +57,15 @@ def report(comparison: ComparisonTable) -> str:
         tables["By vertebra"] = "".join(
             vertebra_html(name, own, styles[name]) for name, own in live.items()
         )
+    findings = findings_now(comparison, view)
+    if findings is not None:
+        tables["Subgroups"] = subgroups_html(findings)
     figures = {"ROC": roc_figure(curves), "Precision–recall": pr_figure(curves)}
     if question.knows_vertebrae:
         figures["C1–C7 one by one"] = panels_figure(comparison)
+    if findings is not None:
+        found = findings.report
+        figures["Subgroups"] = forest_figure(found.groups, found.overall, view.measure)
     return html_report(comparison, view, tables, figures)
 
 

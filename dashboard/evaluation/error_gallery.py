@@ -20,17 +20,21 @@ from dashboard.evaluation.state import (
     bound,
     errors_shown,
     evaluation_view,
+    show_group,
     show_more_errors,
 )
+from dashboard.evaluation.subgroup_results import condition_text, facts_shown, only_group
 from dashboard.evaluation.tables import model_tag
 from dashboard.evaluation.threshold_counts import WORDS, threshold_scores
-from dashboard.evaluation.view import Thresholds
+from dashboard.evaluation.view import EvaluationView, Thresholds
 from dashboard.session.settings import settings
 from dashboard.session.urls import PAGES
+from dashboard.session.wording import literal
 from dashboard.session.worklist import WorkItem, Worklist, open_worklist
 from dashboard.studies.pictures import WantedPicture
 from dashboard.studies.synthetic_studies import can_show
 from dashboard.widgets.frame import draw
+from dashboard.widgets.notices import show_error
 from dashboard.widgets.pictures import picture_html
 
 AT_ONCE: Final = 6
@@ -39,7 +43,7 @@ AT_MOST: Final = 60
 
 @st.fragment(key=ERRORS_PART)
 def error_gallery(comparison: ComparisonTable) -> None:
-    """List false negatives or false positives of the active model at its thresholds."""
+    """List false negatives or false positives of the active model, of all studies or a group."""
     view = evaluation_view()
     name = comparison.focus(view)
     words = WORDS[comparison.question.level]
@@ -53,7 +57,12 @@ def error_gallery(comparison: ComparisonTable) -> None:
     )  # fmt: skip
     view = evaluation_view()
     thresholds = comparison.thresholds(view, name)
-    calls, total = _calls(comparison, name, thresholds)
+    try:
+        _group_filter(comparison, view)
+        calls, total = _calls(comparison, name, thresholds)
+    except CSpineError as error:
+        show_error(error, icon=":material/error:")
+        return
     draw(_heading(comparison, name, total, thresholds))
     if not calls:
         st.html('<div class="lab-blank">No such error at this threshold.</div>')
@@ -71,6 +80,16 @@ def error_gallery(comparison: ComparisonTable) -> None:
         )  # fmt: skip
 
 
+def _group_filter(comparison: ComparisonTable, view: EvaluationView) -> None:
+    """Name the group that the errors are filtered to, with a button that shows all again."""
+    if view.group:
+        text = condition_text(facts_shown(comparison), view.group)
+        st.button(
+            f"Only {literal(text)}", key="ev_group_clear", icon=":material/filter_alt_off:",
+            help="Shows the errors of all studies again.", on_click=show_group, args=((),),
+        )  # fmt: skip
+
+
 def _calls(
     comparison: ComparisonTable, name: str, thresholds: Thresholds
 ) -> tuple[list[WrongCall], int]:
@@ -82,6 +101,7 @@ def _calls(
     if len(thresholds) > 1 and bool((asked.vertebrae < 0).any()):
         asked, scores, half = threshold_scores(model, thresholds)
         asked, limits = replace(asked, scores=scores), np.array([half])
+    asked = only_group(comparison, asked, view.group)
     return wrong_calls(comparison.evaluated.data, name, asked, limits, view.errors, at_most=AT_MOST)
 
 

@@ -15,6 +15,7 @@ from core.evaluation.confusion import ConfusionCounts
 from core.system.csv_text import table_csv
 from dashboard.evaluation.comparison import ComparisonTable
 from dashboard.evaluation.headline_rows import HeadlineRow
+from dashboard.evaluation.subgroup_results import findings_now
 from dashboard.evaluation.threshold_counts import LiveFigures, live_figures, what_if
 from dashboard.evaluation.view import EvaluationView, to_query
 from dashboard.session.urls import page_url
@@ -33,6 +34,7 @@ def json_text(
     """The figures shown as the text of a JSON file; an undefined one is null."""
     live = figures_now(comparison, view)
     truth = comparison.evaluated.data.truth
+    findings = findings_now(comparison, view)
     content = {
         "data": comparison.truth.label,
         "synthetic": comparison.truth.synthetic,
@@ -43,6 +45,7 @@ def json_text(
         "fractured_studies": int(truth.fractured.any(axis=1).sum()),
         "view": to_query(view),
         "models": {row.name: _model(comparison, row, live[row.name]) for row in rows},
+        "subgroups": None if findings is None else findings.to_json(),
         "notes": comparison.notes,
     }
     return json.dumps(content, indent=2, allow_nan=False) + "\n"

@@ -29,7 +29,7 @@ MAX_CSV_MIB: Final = 64
 """The competition's format of the full set is below 2 MiB."""
 _GIB: Final = 1 << 30
 _WAIT_SECONDS: Final = 30.0
-_ENTRY: Final = "import.json"
+ENTRY: Final = "import.json"
 _SCORES: Final = "scores.csv"
 
 
@@ -58,7 +58,7 @@ def list_imports(settings: Settings) -> list[ImportedModel]:
     # A name with a dot is an import whose removal was interrupted.
     for folder in imports_root(settings).glob("[!.]*"):
         try:
-            entry = json.loads((folder / _ENTRY).read_text())
+            entry = json.loads((folder / ENTRY).read_text())
             path = entry["truth_path"]
             model = ImportedModel(
                 folder.name, str(entry["name"]), folder / entry["table"],
@@ -87,7 +87,7 @@ def import_csv(
         DataRootError: The user may not open the truth.
         StorageError: It cannot be written.
     """
-    _check_allowed()
+    check_import_allowed()
     truth_path = None if truth_path is None else browsable(truth_path)
     if len(content) > MAX_CSV_MIB << 20:
         raise PredictionsError(
@@ -98,8 +98,8 @@ def import_csv(
         table = Path(place) / _SCORES
         table.write_bytes(content)
         read_scores(table, name)
-    folder = _folder_of(settings, name, content)
-    with _room_for(settings, folder, len(content)):
+    folder = import_folder_of(settings, name, content)
+    with room_for(settings, folder, len(content)):
         atomic_files.write_bytes(folder / _SCORES, content)
         return _write_entry(folder, name, _SCORES, truth_id, truth_path)
 
@@ -114,12 +114,12 @@ def import_folder(
         DataRootError: The user may not open the folder or the truth.
         StorageError: The entry cannot be written.
     """
-    _check_allowed()
+    check_import_allowed()
     path = browsable(path)
     truth_path = None if truth_path is None else browsable(truth_path)
     read_scores(path, name)
-    folder = _folder_of(settings, name, str(path).encode())
-    with _room_for(settings, folder, 0):
+    folder = import_folder_of(settings, name, str(path).encode())
+    with room_for(settings, folder, 0):
         return _write_entry(folder, name, str(path), truth_id, truth_path)
 
 
@@ -130,7 +130,7 @@ def forget_import(settings: Settings, import_id: str) -> None:
         PredictionsError: The dashboard is read-only, or there is no such import.
         StorageError: It cannot be removed.
     """
-    _check_allowed()
+    check_import_allowed()
     known = {entry.import_id for entry in list_imports(settings)}
     if import_id not in known:
         raise PredictionsError(f"There is no import {import_id}; reload the page.")
@@ -142,21 +142,36 @@ def imports_root(settings: Settings) -> Path:
     return settings.cspine_var / "imports"
 
 
-def _check_allowed() -> None:
+def check_import_allowed() -> None:
+    """Check that the user may import.
+
+    Raises:
+        PredictionsError: The dashboard is read-only.
+    """
     check_allowed("change", PredictionsError, "to import predictions")
 
 
-def _folder_of(settings: Settings, name: str, content: bytes) -> Path:
+def import_folder_of(settings: Settings, name: str, content: bytes) -> Path:
+    """Folder of an import, by its name and content.
+
+    Raises:
+        PredictionsError: The name is empty.
+    """
     if not name.strip():
-        raise PredictionsError("The model needs a name; type one.")
+        raise PredictionsError("The import needs a name; type one.")
     stem = "".join(c if c.isalnum() or c in "-_" else "-" for c in name.strip().lower())[:40]
     digest = hashlib.sha256(name.encode() + b"\0" + content).hexdigest()[:8]
     return imports_root(settings) / f"{stem}-{digest}"
 
 
 @contextmanager
-def _room_for(settings: Settings, folder: Path, size: int) -> Generator[None]:
-    """Make the folder of an import, if there is room for it among all server processes' imports."""
+def room_for(settings: Settings, folder: Path, size: int) -> Generator[None]:
+    """Make the folder of an import, if there is room for it among all server processes' imports.
+
+    Raises:
+        PredictionsError: There are too many imports.
+        StorageError: They would be too large, or the disk is full.
+    """
     root = imports_root(settings)
     make_root(root)
     with WorkLock(root / ".lock").held(wait_s=_WAIT_SECONDS, judge=True):
@@ -180,7 +195,7 @@ def _check_room(settings: Settings, folder: Path, size: int) -> None:
     """
     root = imports_root(settings)
     others = [one for one in root.glob("[!.]*") if one != folder]
-    session = _session()
+    session = import_session()
     own = [one for one in others if session and _added_by(one) == session]
     if len(others) >= settings.max_imports:
         raise PredictionsError(
@@ -203,7 +218,7 @@ def _check_room(settings: Settings, folder: Path, size: int) -> None:
     check_space(root, size, settings.keep_free_bytes)
 
 
-def _session() -> str:
+def import_session() -> str:
     """Digest of the session whose page is drawn; "" without one."""
     session = asking_session()
     return hashlib.sha256(session.encode()).hexdigest()[:16] if session else ""
@@ -211,7 +226,7 @@ def _session() -> str:
 
 def _added_by(folder: Path) -> str:
     try:
-        return str(json.loads((folder / _ENTRY).read_text()).get("session", ""))
+        return str(json.loads((folder / ENTRY).read_text()).get("session", ""))
     except (OSError, ValueError, AttributeError):
         return ""
 
@@ -225,7 +240,7 @@ def _write_entry(
         "truth_id": truth_id,
         "truth_path": None if truth_path is None else str(truth_path),
         "created": time.time(),
-        "session": _session(),
+        "session": import_session(),
     }
-    atomic_files.write_json(folder / _ENTRY, entry)
+    atomic_files.write_json(folder / ENTRY, entry)
     return ImportedModel(folder.name, name.strip(), folder / table, truth_id, truth_path)

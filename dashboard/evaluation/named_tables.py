@@ -7,8 +7,10 @@ from typing import Final
 
 import streamlit as st
 
+from core.evaluation.tables.attribute_columns import ColumnTable
 from core.evaluation.tables.sandboxed_tables import (
     confined_tables,
+    read_columns_confined,
     read_scores_confined,
     read_truth_confined,
 )
@@ -44,6 +46,15 @@ def read_truth(path: Path) -> TruthTable:
     if _is_of_installation(path):
         return read_truth_table(path)
     return read_truth_confined(path, _workers(limits_of(settings())))
+
+
+def read_added_columns(path: Path) -> ColumnTable:
+    """Columns that a user adds to the studies.
+
+    Raises:
+        DataRootError: The table cannot be read, or takes too much memory or time.
+    """
+    return read_columns_confined(path, _workers(limits_of(settings())))
 
 
 def _is_of_installation(path: Path) -> bool:

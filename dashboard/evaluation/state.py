@@ -10,6 +10,7 @@ from typing import Any, Final
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
+from core.evaluation.tables.attributes import Condition
 from dashboard.evaluation.view import (
     KNOWN,
     READ,
@@ -25,6 +26,7 @@ _LINK: Final = "_evaluation_link"
 _SHOWN: Final = "_evaluation_errors"
 THRESHOLDS_PART: Final = "ev_thresholds"
 ERRORS_PART: Final = "ev_errors"
+SUBGROUPS_PART: Final = "ev_subgroup_part"
 """Keys of the parts of the page that follow the thresholds."""
 
 
@@ -99,9 +101,20 @@ def bound(
 
 def redraw_followers() -> None:
     """Redraw what follows the thresholds and nothing else; for the end of a callback."""
-    # The page may not have drawn all of them yet; then it will draw them at the new thresholds.
+    subgroups = [SUBGROUPS_PART] if evaluation_view().subgroups else []
+    _redraw(THRESHOLDS_PART, ERRORS_PART, *subgroups)
+
+
+def show_group(conditions: tuple[Condition, ...]) -> None:
+    """List the errors of a group of studies only, () all of them; for the end of a callback."""
+    keep_evaluation_view(replace(evaluation_view(), group=conditions))
+    _redraw(SUBGROUPS_PART, ERRORS_PART)
+
+
+def _redraw(*parts: str) -> None:
+    # The page may not have drawn all of them yet; then it will draw them in the new state.
     with contextlib.suppress(StreamlitAPIException):
-        st.rerun(scope=[THRESHOLDS_PART, ERRORS_PART])
+        st.rerun(scope=list(parts))
 
 
 def errors_shown(start: int) -> int:

@@ -8,6 +8,7 @@ from typing import Final
 
 from core.constants import VERTEBRAE
 from core.evaluation.confusion import ConfusionCounts
+from core.evaluation.subgroup_report import METHOD, Findings, sentence, slice_sentence
 from core.visualization.colors import VERTEBRA_COLORS
 from dashboard.evaluation.results import Question
 from dashboard.evaluation.threshold_counts import LiveFigures, what_if
@@ -195,3 +196,18 @@ def _at(figures: LiveFigures) -> str:
     if len(figures.thresholds) == 1:
         return f"at {figures.thresholds[0]:.3f}:"
     return "at its seven thresholds:"
+
+
+def subgroups_html(findings: Findings) -> str:
+    """Every group and the worst slices in sentences."""
+    report = findings.report
+    lines = [sentence(group) for group in (report.overall, *report.groups)]
+    parts = [slice_sentence(part) for part in findings.worst]
+    return (
+        f"<p>{escape(METHOD)}</p><ul>{_points(lines)}</ul><p>The worst slices of the data:</p>"
+        f"<ul>{_points(parts or ['No part of the data stands out.'])}</ul>"
+    )
+
+
+def _points(lines: Sequence[str]) -> str:
+    return "".join(f"<li>{escape(line)}</li>" for line in lines)

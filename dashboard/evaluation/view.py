@@ -9,9 +9,12 @@ from typing import Any, Final, Literal, get_args
 
 from core.constants import N_VERTEBRAE, VERTEBRAE
 from core.dataset.quality import FLAGS
+from core.evaluation.subgroups import MEASURES, Measure
+from core.evaluation.tables.attributes import Condition
 from core.evaluation.wrong_calls import ErrorKind
 from core.inference.aggregation import POOLINGS, Pooling
 from core.types import LevelName
+from dashboard.evaluation.view_groups import read_conditions, read_keys, write_conditions
 
 RuleName = Literal["f1", "youden", "sensitivity", "specificity", "cost", "limits", "bundle"]
 RULES: Final[tuple[RuleName, ...]] = get_args(RuleName)
@@ -80,6 +83,9 @@ class EvaluationView:
         kept: Settings that the user keeps, the first to be compared with the others.
         prevalence: For PPV and NPV, in (0, 1); None takes that of the data.
         errors: Kind of errors in the gallery.
+        subgroups: Keys of the attributes whose groups are compared, `EVERY` for all; () hides them.
+        measure: Figure of the groups.
+        group: Conditions that the errors in the gallery meet; () shows all.
     """
 
     data: str = ""
@@ -103,6 +109,9 @@ class EvaluationView:
     kept: tuple[KeptSetting, ...] = ()
     prevalence: float | None = None
     errors: ErrorKind = "missed"
+    subgroups: tuple[str, ...] = ()
+    measure: Measure = "error"
+    group: tuple[Condition, ...] = ()
 
     def moved_of(self, model: str) -> Thresholds | None:
         """Thresholds that the user has moved for a model; None for those of the rule."""
@@ -238,6 +247,8 @@ _WRITE: Final[dict[str, Callable[[Any], str]]] = {
     "by_vertebra": lambda _: "1",
     "moved": _write_moved,
     "kept": lambda kept: ",".join(map(str, kept)),
+    "subgroups": _list,
+    "group": write_conditions,
 }
 READ: Final[dict[str, Callable[[str], Any]]] = {
     "data": lambda text: text or None,
@@ -261,6 +272,9 @@ READ: Final[dict[str, Callable[[str], Any]]] = {
     "kept": _kept,
     "prevalence": _share,
     "errors": _one_of(get_args(ErrorKind)),
+    "subgroups": read_keys,
+    "measure": _one_of(MEASURES),
+    "group": read_conditions,
 }
 """Reader of each field from its query parameter; None for a wrong value."""
 
@@ -286,5 +300,8 @@ KNOWN: Final[dict[str, str]] = {
     "kept": "settings are name*level*model*0.5, at most six, with commas between them",
     "prevalence": "a prevalence is above 0 and below 1",
     "errors": f"the kinds are {', '.join(get_args(ErrorKind))}",
+    "subgroups": "it names columns, or all of them by all",
+    "measure": f"the figures are {', '.join(MEASURES)}",
+    "group": "groups are column*group, at most two, with a comma between them",
 }
 """What there is, for a wrong value of each query parameter."""

@@ -17,7 +17,7 @@ from core.errors import DataRootError
 from core.evaluation.tables.attributes import Attribute, from_names, from_numbers
 
 MOST_COLUMNS: Final = 40
-MOST_ROWS: Final = 200_000
+MOST_ROWS: Final = 20_000
 LONGEST_NAME: Final = 60
 """Longer cells are text, which makes no groups."""
 _TEXT_SHARE: Final = 0.5
@@ -31,7 +31,8 @@ class ColumnTable:
     Attributes:
         names: Headings, without that of the study.
         study_ids: str (n,), each once.
-        cells: str (n, columns), without blanks around them; "" is not known.
+        cells: str (n, columns), without blanks around them, cut after `LONGEST_NAME` + 1
+            characters; "" is not known.
         decimal_comma: Whether a comma in a number is its decimal point.
     """
 
@@ -73,7 +74,11 @@ def read_columns(path: Path) -> ColumnTable:
     return ColumnTable(
         names=tuple(names),
         study_ids=np.array(table[UID].to_list(), np.str_),
-        cells=np.array(table[names].to_numpy(object).tolist(), np.str_).reshape(len(table), -1),
+        # One longer character says that a cell is text; the rest would take memory in every row.
+        cells=np.array(
+            [[cell[: LONGEST_NAME + 1] for cell in row] for row in table[names].to_numpy(object)],
+            np.str_,
+        ),
         decimal_comma=table.attrs["separator"] != ",",
     )
 

@@ -33,6 +33,8 @@ from core.system.parquet import read_parquet
 SPACING_LIMITS_MM: Final = (0.75, 1.25, 2.0)
 """Thin slices for bone, the usual ones, and thick ones."""
 TRUTH_FOLDER: Final = "phantom_truth"
+_LARGEST_TRUTH: Final = 1 << 20
+"""Bytes; a study's truth takes a few thousand."""
 _STRATA: Final = ("displaced", "clear", "faint", "hard")
 _NUMBERED: Final = re.compile(r"([A-Za-z]+?)(\d+)")
 
@@ -209,6 +211,8 @@ def without_doubles(attributes: Sequence[Attribute]) -> list[Attribute]:
 
 def _planted(path: Path) -> PlantedTruth | None:
     try:
+        if path.stat().st_size > _LARGEST_TRUTH:
+            return None
         truth = json.loads(path.read_text(encoding="utf-8"))
         scanner: Mapping[str, Any] = truth.get("scanner", {})
         return PlantedTruth(

@@ -21,6 +21,8 @@ MOST_GROUPS: Final = 20
 FEW_VALUES: Final = 6
 """Numbers with at most so many distinct values are groups as they are."""
 QUARTERS: Final = 4
+HOLDS: Final = "yes"
+"""The group of an attribute that either holds or not."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -186,7 +188,7 @@ def from_numbers(
 
 def from_flag(key: str, title: str, source: AttributeSource, holds: NDArray[np.bool_]) -> Attribute:
     """An attribute of one group, the studies of which something holds, bool (n,)."""
-    return Attribute(key, title, source, ("yes",), frozen(holds[:, None]))
+    return Attribute(key, title, source, (HOLDS,), frozen(holds[:, None]))
 
 
 def from_vertebrae(

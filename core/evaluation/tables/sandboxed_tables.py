@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 import zipfile
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from core.errors import CSpineError, DataRootError, PredictionsError, WorkerError
 from core.evaluation.arrays import frozen
+from core.evaluation.tables.attribute_columns import ColumnTable, read_columns
 from core.evaluation.tables.outside_scores import OUTSIDE_SUFFIXES, read_outside_scores
 from core.evaluation.tables.score_files import read_score_table, read_truth_table
 from core.evaluation.tables.score_table import ScoreTable
@@ -26,7 +27,7 @@ from core.system.process_limits import Limits
 from core.system.sandbox import ConfinedWorkers
 from core.types import Progress
 
-AnyTable = TypeVar("AnyTable", ScoreTable, TruthTable)
+AnyTable = TypeVar("AnyTable", ScoreTable, TruthTable, ColumnTable)
 
 _ARRAYS_FILE: Final = "table.npz"
 
@@ -60,8 +61,18 @@ def read_truth_confined(path: Path, worker: ConfinedWorkers) -> TruthTable:
     return _read(TruthTable, "truth", path, None, worker, DataRootError)
 
 
+def read_columns_confined(path: Path, worker: ConfinedWorkers) -> ColumnTable:
+    """Read columns that a user adds as `read_columns` does.
+
+    Raises:
+        DataRootError: It cannot be read, or takes too much memory or time.
+    """
+    found = _read(ColumnTable, "columns", path, None, worker, DataRootError)
+    return replace(found, names=tuple(found.names))
+
+
 def _read(
-    kind: type[AnyTable], what: Literal["scores", "truth"], path: Path, name: str | None,
+    kind: type[AnyTable], what: Literal["scores", "truth", "columns"], path: Path, name: str | None,
     worker: ConfinedWorkers, error_type: type[CSpineError],
 ) -> AnyTable:  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
@@ -84,7 +95,9 @@ def write_table(request: Mapping[str, Any], progress: Progress) -> dict[str, Any
     del progress
     path, name = Path(request["path"]), request["name"]
     if request["what"] == "truth":
-        table: ScoreTable | TruthTable = read_truth_table(path)
+        table: ScoreTable | TruthTable | ColumnTable = read_truth_table(path)
+    elif request["what"] == "columns":
+        table = read_columns(path)
     elif path.name.lower().endswith(OUTSIDE_SUFFIXES):
         table = read_outside_scores(path, name).table
     else:

@@ -59,7 +59,7 @@ def test_text_says_the_same_in_sentences(run, place):
     options = ("--subgroups", "patient", "--attributes", str(place / "sites.csv"))
     _, text, _ = evaluate(run, place, *options)
     assert "Site: hospital 2: " in text
-    assert "more errors, by more than chance" in text
+    assert "More errors, by more than chance" in text
     assert "worst slices" in text
 
 

@@ -101,6 +101,14 @@ def test_nothing_wrong_and_no_large_group_give_no_part():
     assert worst_slices(calls, []) == ()
 
 
+def test_errors_that_are_even_everywhere_give_no_part():
+    groups = np.arange(200) % 4
+    wrong = np.arange(200) % 8 < 4
+    calls = Calls(level_items(wrong * 1.0, np.zeros(200)), wrong, by_vertebra=False)
+    members = groups[:, None] == np.arange(4)
+    assert worst_slices(calls, [Attribute("a", "A", "added", tuple("wxyz"), members)]) == ()
+
+
 def test_studies_are_the_units_of_their_slices():
     owners = np.repeat(np.arange(80), 10)
     bad = np.arange(80) < 25

@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.constants import VERTEBRAE
+from core.evaluation.subgroups import MEASURES
+from core.evaluation.tables.attributes import Condition
 from core.evaluation.wrong_calls import ErrorKind
 from core.inference.aggregation import POOLINGS
 from dashboard.evaluation.view import (
@@ -44,6 +46,11 @@ VIEWS = st.builds(
     moved=st.dictionaries(IDS, THRESHOLDS, max_size=3).map(lambda d: tuple(sorted(d.items()))),
     prevalence=st.one_of(st.none(), st.floats(0, 1, exclude_min=True, exclude_max=True)),
     errors=st.sampled_from(get_args(ErrorKind)),
+    subgroups=st.sampled_from([(), ("all",), ("spacing", "csv.site.2")]),
+    measure=st.sampled_from(MEASURES),
+    group=st.dictionaries(
+        st.sampled_from(["kernel", "csv.site"]), st.text(min_size=1, max_size=12), max_size=2
+    ).map(lambda d: tuple(Condition(*pair) for pair in d.items())),
 )
 
 

@@ -11,9 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from core.errors import DataRootError, PredictionsError
+from core.evaluation.tables.attribute_columns import read_columns
 from core.evaluation.tables.outside_scores import read_outside_scores
 from core.evaluation.tables.sandboxed_tables import (
     confined_tables,
+    read_columns_confined,
     read_scores_confined,
     read_truth_confined,
 )
@@ -96,3 +98,15 @@ def test_a_small_file_of_very_many_rows_costs_the_child_alone(tmp_path, reader, 
     assert str(caught.value).count(". ") == 0
     good = place / "predictions" / "held_out.parquet"
     check_same(read_scores_confined(good, "m", reader), read_score_table(good, "m"))
+
+
+def test_added_columns_are_what_this_process_would_read(reader, tmp_path):
+    path = tmp_path / "columns.csv"
+    path.write_text("uid;Site;Dose\n1.2.3;Zürich;0,5\n1.2.4;;\n", encoding="utf-8")
+    found, expected = read_columns_confined(path, reader), read_columns(path)
+    check_same(found, expected)
+    assert found.names == ("Site", "Dose")
+    assert found.decimal_comma
+    path.write_text("uid\n1.2.3\n")
+    with pytest.raises(DataRootError, match="0 columns"):
+        read_columns_confined(path, reader)
