@@ -116,7 +116,7 @@ def _choose_columns(view: EvaluationView, titles: dict[str, str]) -> None:
 
     control(key, chosen)
     st.multiselect(
-        "By", list(titles), key=key, format_func=titles.get, on_change=changed,
+        "By", list(titles), key=key, format_func=titles.__getitem__, on_change=changed,
         placeholder="everything known", width=320,
     )  # fmt: skip
 

@@ -103,3 +103,20 @@ def test_key_presses_at_any_pace_leave_slider_and_box_at_one_threshold(
         expect(slider).to_have_value(f"{threshold:g}")
         expect(box).to_have_value(f"{threshold:.3f}")
     page.context.close()
+
+
+def test_a_click_on_a_group_filters_the_errors_and_the_button_shows_all(browser, evaluation_url):
+    page = browser.new_context(viewport={"width": 1440, "height": 1000}).new_page()
+    page.goto(f"{evaluation_url}/evaluation?subgroups=vertebra&level=vertebra")
+    marks = page.locator("[class*=st-key-ev_forest] .scatterlayer .point")
+    expect(marks.first).to_be_visible(timeout=FIRST_TIME_MS)
+    expect(page.locator(".st-key-ev_csv_out")).to_be_visible(timeout=FIRST_TIME_MS)
+    expect(page.locator(".st-key-ev_group_clear")).to_have_count(0)
+    settle(page)
+    marks.first.click(force=True)
+    only = page.locator(".st-key-ev_group_clear button").first
+    expect(only).to_contain_text("Only Vertebra: C")
+    assert "group=vertebra" in page.url
+    only.click()
+    expect(page.locator(".st-key-ev_group_clear")).to_have_count(0)
+    assert "group=" not in page.url
