@@ -36,6 +36,7 @@ NOT_IMPORTED = {
     "httpx": "Streamlit's login and starlette's test client import it",
     "import-linter": "a command line tool",
     "mutmut": "a command line tool",
+    "onnxscript": "torch imports it to export ONNX",
     "pip-audit": "a command line tool",
     "pre-commit": "a command line tool",
     "pyright": "a command line tool",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from tqdm import tqdm
@@ -11,6 +11,8 @@ from tqdm import tqdm
 from core.cli.common import Bundles, Dask, Device, Jobs, app, chosen_workers, progress_bar
 from core.config import Settings
 from core.experiments.cohorts import HELD_OUT
+
+Runtime = Literal["torch", "onnx"]
 
 
 @app.command()
@@ -24,6 +26,10 @@ def predict(
         int | None, typer.Option(min=1, help="Processes; 1 by default, which uses every core.")
     ] = None,
     dask: Dask = None,
+    runtime: Annotated[
+        Runtime,
+        typer.Option(help="What computes slice networks; onnx on the CPU only, exported when new."),
+    ] = "torch",
 ) -> None:
     """Predict every slice of a study, or of all studies of a data root."""
     from core.dataset.study_search import studies_at
@@ -34,14 +40,34 @@ def predict(
     pair = choose_pair(Settings().checkpoints, bundle or [])
     localizer = choose_localizer(Settings().checkpoints, bundle or [])
     found = studies_at(study_or_root)
+    onnx_folder = Settings().rsna_cache / "onnx" if runtime == "onnx" else None
     with progress_bar("prediction", "slice" if found.single else "study") as progress:
         summary = predict_studies(
-            found, out, pair, localizer=localizer, device=device,
-            batch_size=batch_size, workers=workers, progress=progress,
+            found, out, pair, localizer=localizer, device=device, batch_size=batch_size,
+            onnx_folder=onnx_folder, workers=workers, progress=progress,
         )  # fmt: skip
     for note in summary.notes:
         typer.echo(note)
     typer.echo(f"{summary.n_studies} studies, {summary.n_slices} slices in {out}")
+
+
+@app.command()
+def export(
+    bundle: Annotated[Path, typer.Argument(help="Folder of a bundle.")],
+    onnx: Annotated[
+        Path | None, typer.Option(help="File to write; the bundle's name in this folder unless named.")
+    ] = None,
+) -> None:
+    """Write a bundle's network as ONNX, with its preparation, and compare it with torch."""
+    from core.models.bundles import read_bundle
+    from core.models.onnx_export import export_onnx
+
+    info = read_bundle(bundle)
+    done = export_onnx(info, onnx or Path(f"{info.config.name}.onnx"))
+    typer.echo(
+        f"{done.file}: {', '.join(done.inputs)} to {', '.join(done.outputs)}; differs from torch by "
+        f"{done.largest_difference:.1e} at most"
+    )
 
 
 @app.command()

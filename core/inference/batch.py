@@ -16,7 +16,12 @@ from core.errors import CSpineError, DicomSeriesError, WorkerError
 from core.inference.boxes.predictor import BoxPredictor
 from core.inference.boxes.study_scores import load_predictor
 from core.inference.outputs import write_predictions
-from core.inference.partial_results import PredictionParts, StudyResult, part_key
+from core.inference.partial_results import (
+    PredictionParts,
+    StudyResult,
+    part_key,
+    without_repeats,
+)
 from core.inference.study_predictor import StudyPredictor
 from core.models.bundles import BundleInfo, read_bundle
 from core.models.ensembles import networks_of
@@ -59,6 +64,7 @@ class _Networks:
     localizer: Path | None
     device: str
     batch_size: int
+    onnx_folder: Path | None
     reading_threads: int | None
 
 
@@ -70,6 +76,7 @@ def predict_folder(
     localizer: BundleInfo | None = None,
     device: str = "auto",
     batch_size: int = 32,
+    onnx_folder: Path | None = None,
     workers: Workers = THIS_PROCESS,
     progress: Progress | None = None,
 ) -> PredictionSummary:
@@ -82,6 +89,7 @@ def predict_folder(
         localizer: Localiser for the boxes.
         device: Device of each worker.
         batch_size: Slices in one pass.
+        onnx_folder: As for `load_predictor`.
         workers: Where studies are predicted.
         progress: Counts slices for one study and studies for many.
 
@@ -91,7 +99,7 @@ def predict_folder(
     """
     return predict_studies(
         studies_at(path), out, pair, localizer=localizer, device=device, batch_size=batch_size,
-        workers=workers, progress=progress,
+        onnx_folder=onnx_folder, workers=workers, progress=progress,
     )  # fmt: skip
 
 
@@ -103,6 +111,7 @@ def predict_studies(
     localizer: BundleInfo | None = None,
     device: str = "auto",
     batch_size: int = 32,
+    onnx_folder: Path | None = None,
     workers: Workers = THIS_PROCESS,
     progress: Progress | None = None,
 ) -> PredictionSummary:
@@ -120,6 +129,7 @@ def predict_studies(
         localizer: Localiser for the boxes; without it `boxes.csv` has its header only.
         device: Device of each worker, as for `pick_device`.
         batch_size: Slices in one pass.
+        onnx_folder: As for `load_predictor`.
         workers: Where studies are predicted; each worker loads the networks once. One study is
             always predicted in this process.
         progress: Counts slices for one study and studies for many.
@@ -130,17 +140,22 @@ def predict_studies(
     """
     if found.single:
         (record,) = found.records
-        predictor = load_predictor(pair, device=device, batch_size=batch_size)
+        predictor = load_predictor(
+            pair, device=device, batch_size=batch_size, onnx_folder=onnx_folder
+        )
         boxes = _box_predictor(pair, localizer, device)
         results = [_predict_study(record, predictor, boxes, progress=progress)]
         return _finish(out, results, found.notes, pair, single=True)
     networks = _Networks(
         vertebra=pair.vertebra.folder.absolute(),
         fracture=pair.fracture.folder.absolute(),
-        pair_digest=pair.digest + ("" if localizer is None else localizer.config.weights_sha256),
+        pair_digest=pair.digest
+        + ("" if localizer is None else localizer.config.weights_sha256)
+        + ("" if onnx_folder is None else "onnx"),
         localizer=None if localizer is None else localizer.folder.absolute(),
         device=device,
         batch_size=batch_size,
+        onnx_folder=None if onnx_folder is None else onnx_folder.absolute(),
         reading_threads=None if workers == THIS_PROCESS else 1,
     )
     parts = PredictionParts(out)
@@ -148,29 +163,12 @@ def predict_studies(
     done, errors = _predict_many(studies, networks, parts, workers, progress)
     if not done:
         raise next(iter(errors.values()))
-    results, repeated = _once([done[study] for study in sorted(done)])
+    results, repeated = without_repeats([done[study] for study in sorted(done)])
     left_out = [f"Left out: {errors[study]}" for study in sorted(errors)]
     summary = _finish(out, results, (*left_out, *found.notes, *repeated), pair, single=False)
     if not errors:
         parts.discard()
     return summary
-
-
-def _once(results: Sequence[StudyResult]) -> tuple[list[StudyResult], list[str]]:
-    """Keep the result with most slices of a study that came twice, and say so."""
-    best: dict[str, StudyResult] = {}
-    notes: list[str] = []
-    for result in results:
-        study_id = result.predictions.study_id
-        other = best.get(study_id)
-        if other is not None:
-            notes.append(
-                f"Study {study_id} was found twice, with {other.predictions.n_slices} and "
-                f"{result.predictions.n_slices} slices; the longer one is written."
-            )
-        if other is None or result.predictions.n_slices > other.predictions.n_slices:
-            best[study_id] = result
-    return list(best.values()), notes
 
 
 def _predict_many(
@@ -229,7 +227,10 @@ def _predict_with(networks: _Networks, study: StudyRecord) -> StudyResult:
 def _predictors(networks: _Networks) -> tuple[StudyPredictor, BoxPredictor | None]:
     """Load the networks once per process."""
     pair = BundlePair(read_bundle(networks.vertebra), read_bundle(networks.fracture))
-    predictor = load_predictor(pair, device=networks.device, batch_size=networks.batch_size)
+    predictor = load_predictor(
+        pair, device=networks.device, batch_size=networks.batch_size,
+        onnx_folder=networks.onnx_folder,
+    )  # fmt: skip
     localizer = None if networks.localizer is None else read_bundle(networks.localizer)
     return predictor, _box_predictor(pair, localizer, networks.device)
 

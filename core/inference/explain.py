@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from core.constants import N_VERTEBRAE
 from core.errors import BundleError
-from core.inference.predictor import prepared_images
+from core.inference.slice_inputs import prepared_images
 from core.models.bundles import BundleInfo, read_bundle
 from core.models.checkpoint import load_model
 from core.models.dense import DenseModel

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -88,3 +89,20 @@ def part_key(folder: Path, pair_digest: str) -> str:
     """
     state = json.dumps([pair_digest, str(folder), folder_state(folder)])
     return hashlib.sha256(state.encode()).hexdigest()[:24]
+
+
+def without_repeats(results: Sequence[StudyResult]) -> tuple[list[StudyResult], list[str]]:
+    """Keep the result with most slices of a study that came twice, and say so."""
+    best: dict[str, StudyResult] = {}
+    notes: list[str] = []
+    for result in results:
+        study_id = result.predictions.study_id
+        other = best.get(study_id)
+        if other is not None:
+            notes.append(
+                f"Study {study_id} was found twice, with {other.predictions.n_slices} and "
+                f"{result.predictions.n_slices} slices; the longer one is written."
+            )
+        if other is None or result.predictions.n_slices > other.predictions.n_slices:
+            best[study_id] = result
+    return list(best.values()), notes

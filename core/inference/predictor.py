@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from core.constants import N_VERTEBRAE
 from core.errors import BundleError, PredictionsError
@@ -19,15 +20,16 @@ from core.inference.context import in_context
 from core.inference.device import pick_device, smaller_batch
 from core.inference.distribution import LevelFeatures, level_features, study_distance
 from core.inference.line_tracks import with_tracks
+from core.inference.onnx_networks import onnx_network
+from core.inference.slice_inputs import prepared_batch
 from core.inference.study_predictor import SeenLevels, StudyPredictor
 from core.models.abstention import load_statistics
 from core.models.bundles import BundleConfig, BundleInfo
 from core.models.fast_model import load_fast_model
 from core.models.feature_tap import FeatureTap
+from core.models.onnx_model import OnnxModel
 from core.models.slice_model import SliceModel
-from core.preprocessing.geometry import center_crop_xyxy
 from core.preprocessing.metadata import slice_metadata
-from core.preprocessing.network_input import batch_for_network
 from core.preprocessing.spine_field import SpineField, spine_field_of
 from core.types import CTVolume, Progress, SlicePredictions
 
@@ -57,9 +59,13 @@ class Predictor(StudyPredictor):
         batch_size: Slices in one pass, >= 1.
         bfloat16: Compute the backbones in bfloat16; probabilities then differ by about 0.001 on
             average, AUCs by less than 0.001. None: if the device does so in hardware.
+        onnx_folder: Where exported networks are kept, for ONNX Runtime to compute a fracture
+            network of its own in float32; None: torch computes it. The network that gives the
+            presence stays in torch, as its features are needed too.
 
     Raises:
         BundleError: A bundle is invalid or not of the kind needed.
+        ConfigError: `onnx_folder` is given and the device is not the CPU.
         DeviceError: The device is not available.
         ValueError: `batch_size` is below 1.
     """
@@ -72,6 +78,7 @@ class Predictor(StudyPredictor):
         device: str = "auto",
         batch_size: int = 32,
         bfloat16: bool | None = None,
+        onnx_folder: Path | None = None,
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"A batch holds at least one slice, but batch_size is {batch_size}.")
@@ -80,10 +87,14 @@ class Predictor(StudyPredictor):
         self._has_fracture = fracture is not None
         fracture = fracture or vertebra
         self._vertebra, self._fracture = vertebra, fracture
-        self._fracture_model = load_fast_model(fracture, self.device, bfloat16=bfloat16)
-        self._vertebra_model: SliceModel = self._fracture_model
+        self._vertebra_model = load_fast_model(vertebra, self.device, bfloat16=bfloat16)
+        self._fracture_model: SliceModel | OnnxModel = self._vertebra_model
         if not _same_network(vertebra, fracture):
-            self._vertebra_model = load_fast_model(vertebra, self.device, bfloat16=bfloat16)
+            self._fracture_model = (
+                load_fast_model(fracture, self.device, bfloat16=bfloat16)
+                if onnx_folder is None
+                else onnx_network(fracture, onnx_folder, self.device)
+            )
         self._batch_size = batch_size
         self._reference = vertebra.reference
         self._statistics = (
@@ -186,10 +197,10 @@ class Predictor(StudyPredictor):
         self, hu: NDArray[np.int16], batch: slice, fields: Mapping[float | None, SpineField | None]
     ) -> tuple[Tensor, Tensor]:
         """Return the vertebra and the fracture network's images; one tensor if they are equal."""
-        for_vertebra = _prepared(hu, batch, self._vertebra, fields)
+        for_vertebra = prepared_batch(hu, batch, self._vertebra, fields)
         if self._vertebra.config.preparation == self._fracture.config.preparation:
             return for_vertebra, for_vertebra
-        return for_vertebra, _prepared(hu, batch, self._fracture, fields)
+        return for_vertebra, prepared_batch(hu, batch, self._fracture, fields)
 
     def _probabilities(
         self, for_vertebra: Tensor, for_fracture: Tensor, metadata: Tensor, tap: FeatureTap | None
@@ -206,7 +217,7 @@ class Predictor(StudyPredictor):
 
     def _run(
         self,
-        model: nn.Module,
+        model: SliceModel | OnnxModel,
         bundle: BundleInfo,
         images: Tensor,
         metadata: Tensor,
@@ -270,24 +281,6 @@ def along_the_study(
     return fracture
 
 
-def prepared_images(
-    volume: CTVolume, index: int, bundle: BundleInfo
-) -> tuple[Tensor, tuple[int, int, int, int]]:
-    """Prepare one slice for a bundle's network, and give the region of the slice that it shows.
-
-    Returns:
-        Images of one slice as `SliceModel.forward` takes them, and the region they show as left,
-        top, right, bottom in pixel edges of the slice; it may extend past the slice.
-    """
-    preparation = bundle.config.preparation
-    field = spine_field_of(volume, preparation.field_mm)
-    one = slice(index, index + 1)
-    images = torch.from_numpy(batch_for_network(volume.hu, one, preparation, field))
-    if field is not None:
-        return images, field.box_xyxy(index)
-    return images, center_crop_xyxy(volume.hu.shape[1:], preparation.crop)
-
-
 def _check_roles(vertebra: BundleInfo, fracture: BundleInfo | None) -> None:
     if not vertebra.config.gives_presence:
         raise BundleError(
@@ -303,14 +296,3 @@ def _check_roles(vertebra: BundleInfo, fracture: BundleInfo | None) -> None:
 
 def _same_network(one: BundleInfo, other: BundleInfo) -> bool:
     return (one.folder, one.config) == (other.folder, other.config)
-
-
-def _prepared(
-    hu: NDArray[np.int16],
-    batch: slice,
-    bundle: BundleInfo,
-    fields: Mapping[float | None, SpineField | None],
-) -> Tensor:
-    """Return the network's images of some slices of a series, on the CPU."""
-    preparation = bundle.config.preparation
-    return torch.from_numpy(batch_for_network(hu, batch, preparation, fields[preparation.field_mm]))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -98,23 +100,36 @@ class BoxEvidencePredictor(StudyPredictor):
 
 
 def load_predictor(
-    pair: BundlePair, *, device: str = "auto", batch_size: int = 32
+    pair: BundlePair,
+    *,
+    device: str = "auto",
+    batch_size: int = 32,
+    onnx_folder: Path | None = None,
 ) -> StudyPredictor:
     """Load the networks of a pair, according to the kind of its fracture bundle.
 
     A member of an ensemble that scores presence itself keeps its own v_ij, as it was measured; the
     others take those of the pair's vertebra network.
 
+    Args:
+        pair: The networks.
+        device: As for `Predictor`, like the others.
+        batch_size: Slices in one pass.
+        onnx_folder: For fracture networks; a localiser always runs in torch.
+
     Raises:
         BundleError: As the predictors raise it, or a member of an ensemble is missing or changed.
-        DeviceError: As the predictors raise it.
+        ConfigError, DeviceError: As the predictors raise it.
     """
     if isinstance(pair.fracture.config, EnsembleConfig):
         members = [
             BundlePair(one if one.config.gives_presence else pair.vertebra, one)
             for one in read_members(pair.fracture)
         ]
-        loaded = [load_predictor(one, device=device, batch_size=batch_size) for one in members]
-        return EnsemblePredictor(pair, members, loaded)
-    predictor = BoxEvidencePredictor if pair.fracture.config.gives_boxes else Predictor
-    return predictor(pair.vertebra, pair.fracture, device=device, batch_size=batch_size)
+        load = partial(
+            load_predictor, device=device, batch_size=batch_size, onnx_folder=onnx_folder
+        )
+        return EnsemblePredictor(pair, members, [load(one) for one in members])
+    if pair.fracture.config.gives_boxes:
+        return BoxEvidencePredictor(*pair, device=device, batch_size=batch_size)
+    return Predictor(*pair, device=device, batch_size=batch_size, onnx_folder=onnx_folder)

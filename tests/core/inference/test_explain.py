@@ -7,7 +7,7 @@ from torch import nn
 
 from core.errors import BundleError
 from core.inference.explain import explain_slice, grad_cam, resized_to_slice
-from core.inference.predictor import prepared_images
+from core.inference.slice_inputs import prepared_images
 from core.models.bundles import BundleConfig, read_bundle
 from core.models.checkpoint import load_model, save_bundle
 from core.models.registry import build_model
