@@ -55,7 +55,8 @@ def predict(
 def export(
     bundle: Annotated[Path, typer.Argument(help="Folder of a bundle.")],
     onnx: Annotated[
-        Path | None, typer.Option(help="File to write; the bundle's name in this folder unless named.")
+        Path | None,
+        typer.Option(help="File to write; the bundle's name in this folder unless named."),
     ] = None,
 ) -> None:
     """Write a bundle's network as ONNX, with its preparation, and compare it with torch."""
@@ -65,8 +66,8 @@ def export(
     info = read_bundle(bundle)
     done = export_onnx(info, onnx or Path(f"{info.config.name}.onnx"))
     typer.echo(
-        f"{done.file}: {', '.join(done.inputs)} to {', '.join(done.outputs)}; differs from torch by "
-        f"{done.largest_difference:.1e} at most"
+        f"{done.file}: {', '.join(done.inputs)} to {', '.join(done.outputs)}; differs from torch "
+        f"by {done.largest_difference:.1e} at most"
     )
 
 

@@ -30,7 +30,8 @@ def onnx_network(bundle: BundleInfo, folder: Path, device: str) -> OnnxModel:
     if device != CPU:
         raise ConfigError(f"ONNX Runtime computes on the CPU here, not on {device}; use torch.")
     config = bundle.config
-    file = folder / f"{re.sub(r'[^\w.-]', '-', config.name)}-{config.weights_sha256[:12]}.onnx"
+    name = re.sub(r"[^\w.-]", "-", config.name)
+    file = folder / f"{name}-{config.weights_sha256[:12]}.onnx"
     try:
         return OnnxModel(bundle, file)
     except BundleError:  # Missing, damaged, or of another version.

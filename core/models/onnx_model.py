@@ -75,9 +75,7 @@ def open_session(file: Path) -> onnxruntime.InferenceSession:
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(
-            str(file), options, providers=["CPUExecutionProvider"]
-        )
+        return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     except _BROKEN as error:
         raise BundleError(f"{file} cannot be read as ONNX; export the bundle again.") from error
 
