@@ -20,6 +20,7 @@ MAY_IMPORT_TORCH = (
     "core/models/",
     "core/training/",
     "core/inference/predictor.py",
+    "core/inference/slice_inputs.py",
     "core/inference/one_trunk.py",
     "core/inference/segmentation.py",
     "core/inference/explain.py",

@@ -11,6 +11,7 @@ from torch import nn
 from core.config import SlicePreparation
 from core.errors import BundleError, DeviceError, PredictionsError
 from core.inference import predictor as module
+from core.inference import slice_inputs
 from core.inference.predictor import Predictor
 from core.models.bundles import BundleConfig, BundleInfo, read_bundle
 from core.models.checkpoint import load_model, save_bundle
@@ -135,13 +136,13 @@ def test_the_last_batch_may_be_short_and_progress_reaches_the_total(networks):
 
 def test_slices_are_prepared_once_where_both_networks_see_the_same(networks, monkeypatch):
     calls = []
-    real = module.batch_for_network
+    real = slice_inputs.batch_for_network
 
     def counted(hu, batch, preparation, field):
         calls.append(preparation)
         return real(hu, batch, preparation, field)
 
-    monkeypatch.setattr(module, "batch_for_network", counted)
+    monkeypatch.setattr(slice_inputs, "batch_for_network", counted)
     Predictor(info("vertebra"), info("fracture"), device="cpu").predict(volume(3))
     assert len(calls) == 1
     assert networks["vertebra"].batches[0] is networks["fracture"].batches[0]
