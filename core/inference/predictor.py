@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -225,14 +225,18 @@ class Predictor(StudyPredictor):
         tap: FeatureTap | None = None,
     ) -> Tensor:
         """Return probabilities, float32 (n, outputs), on the CPU; a tap keeps the features."""
-        inputs = (images, metadata, presence)
         done: list[Tensor] = []
         start = 0
         while start < len(images):
             part = slice(start, min(start + self._batch_size, len(images)))
             try:
                 with torch.inference_mode():
-                    done.append(model(*self._on_device(inputs, part)).float().cpu())
+                    outputs = model(
+                        self._on_device(images, part),
+                        self._on_device(metadata, part),
+                        None if presence is None else self._on_device(presence, part),
+                    )
+                    done.append(outputs.float().cpu())
             except torch.OutOfMemoryError as error:
                 self._batch_size = smaller_batch(
                     part.stop - part.start, self.device, bundle.config.name, error
@@ -255,12 +259,9 @@ class Predictor(StudyPredictor):
             )
         return torch.sigmoid(logits)
 
-    def _on_device(self, inputs: Sequence[Tensor | None], part: slice) -> list[Tensor | None]:
-        """The inputs of some slices, on the device; whole tensors are not sliced."""
-        return [
-            None if t is None else (t if part == slice(0, len(t)) else t[part]).to(self.device)
-            for t in inputs
-        ]
+    def _on_device(self, tensor: Tensor, part: slice) -> Tensor:
+        """The values of some slices, on the device; a whole tensor is not sliced."""
+        return (tensor if part == slice(0, len(tensor)) else tensor[part]).to(self.device)
 
 
 def along_the_study(
