@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import count
 from typing import Final
 
 import pandas as pd
@@ -89,7 +90,7 @@ def _groups(comparison: ComparisonTable) -> None:
     if not isinstance(found.worst, Pending):
         _worst(found.worst)
     if found.pending:
-        poll(_computing, every=1.0)
+        poll(_waiting(), every=1.0)
     for note in facts.notes:
         st.caption(literal(note))
 
@@ -201,10 +202,21 @@ def _worst(parts: Sequence[WorstSlice]) -> None:
     )  # fmt: skip
 
 
-def _computing() -> bool:
-    compute_deferred()
-    st.caption(":material/hourglass_top: Groups are being compared and searched …")
-    return computing()
+def _waiting() -> Callable[[], bool]:
+    """Say that groups are being computed; from the second drawing on, see to it that they are.
+
+    The first drawing is part of the page's, whose end starts all deferred work; a redrawing of this
+    section alone has no such end.
+    """
+    drawings = count()
+
+    def draw_waiting() -> bool:
+        if next(drawings):
+            compute_deferred()
+        st.caption(":material/hourglass_top: Groups are being compared and searched …")
+        return computing()
+
+    return draw_waiting
 
 
 def _clicked_mark(key: str, rows: Sequence[Subgroup]) -> None:

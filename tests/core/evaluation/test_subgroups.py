@@ -12,7 +12,7 @@ from sklearn.metrics import confusion_matrix, roc_auc_score
 from core.constants import VERTEBRAE
 from core.errors import PredictionsError
 from core.evaluation.comparison import holm
-from core.evaluation.subgroups import Calls, measure_subgroups
+from core.evaluation.subgroups import Calls, measure_subgroups, units_of
 from core.evaluation.tables.attributes import Attribute, from_names, from_vertebrae
 from core.evaluation.tables.evaluation_set import LevelItems
 from tests.core.evaluation.planted import level_items, patients
@@ -113,6 +113,35 @@ def test_more_fractured_studies_alone_are_no_weakness():
     assert first.error_rate in (0.4, 0.05)
     assert first.difference == pytest.approx(0)
     assert first.p_value > 0.9
+
+
+def test_patients_with_several_fractures_are_no_weakness_by_their_number():
+    """Half of the fractured vertebrae are missed everywhere; some patients have three of them."""
+    n, rng = 160, np.random.default_rng(8)
+    fractured = np.zeros((n, 7), bool)
+    fractured[:, 0] = True
+    fractured[:60, 1:3] = True
+    called = fractured & (rng.random((n, 7)) < 0.5)
+    items = level_items(called.ravel() * 1.0, fractured.ravel(), np.repeat(np.arange(n), 7))
+    names = ["several"] * 60 + ["one"] * 100
+    attribute = from_names("number", "Number", "labels", names)
+    calls = Calls(items, called.ravel(), by_vertebra=False)
+    report = measure_subgroups(calls, [attribute], permutations=999)
+    assert all(group.p_value > 0.05 for group in report.groups)
+
+
+def test_studies_are_exchanged_among_those_with_and_those_without_a_positive():
+    truth = np.array([0, 1, 0, 0, 1, 1, 0, 0], bool)
+    wrong = np.array([1, 1, 0, 0, 0, 1, 0, 0], bool)
+    owners = np.array([3, 3, 5, 5, 6, 6, 9, 9])
+    calls = Calls(level_items(wrong * 1.0, truth, owners), truth ^ wrong, by_vertebra=False)
+    units = units_of(calls, single=False)
+    # A fifth of the negatives and two thirds of the positives are wrong.
+    assert units.residuals == pytest.approx([2 - 1 / 5 - 2 / 3, -2 / 5, 1 - 4 / 3, -2 / 5])
+    assert units.strata.tolist() == [1, 0, 1, 0]
+    single = units_of(calls, single=True)
+    assert single.residuals == pytest.approx(wrong - np.where(truth, 2 / 3, 1 / 5))
+    assert single.strata.tolist() == truth.astype(int).tolist()
 
 
 def test_kinds_of_fracture_are_compared_with_the_other_fractures():
