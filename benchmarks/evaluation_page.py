@@ -4,7 +4,8 @@ Run with `make bench ARGS=evaluation_page`. A made-up set of 2,019 studies and 7
 four models is opened at slice level. While the slider is dragged, a frame is the time in which the
 browser counts, rewrites the page and lays it out; nothing is sent. A release is a press of an arrow
 key until the server has answered: the button that takes the move back is enabled. The peers are the
-limits of the design: 16 ms for a frame, 3 s for the page, 1 GiB.
+limits of the design: 16 ms for a frame, 2 s until the board can be used (its counts are in the
+browser, its marks on the curves), 1 GiB. A busy machine misses them, so its load is printed.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import WebSocket
 
 ROOT = Path(__file__).resolve().parent.parent
-LOAD_LIMIT_S, FRAME_LIMIT_MS, MEMORY_LIMIT_MIB = 3.0, 16.0, 1024.0
+LOAD_LIMIT_S, FRAME_LIMIT_MS, MEMORY_LIMIT_MIB = 2.0, 16.0, 1024.0
 IMPORTS_MS = 12_000
 """By then the pages' modules are imported, which begins some seconds after the first page."""
 DRAG = """async frames => {
@@ -142,13 +143,13 @@ def measure(url: str, moves: int, level: str) -> dict[str, Any]:
         page.goto(f"{url}/evaluation?level={level}")
         page.locator(".lab-what-if").wait_for(timeout=120_000)
         page.locator(".st-key-ev_pr_stack .lab-mark").first.wait_for(timeout=120_000)
+        page.locator(".board[data-ready=yes]").wait_for(timeout=120_000)
         loaded = time.perf_counter() - start
         page.locator(".st-key-ev_csv_out").wait_for(timeout=600_000)
         complete = time.perf_counter() - start
         # Intervals are computed in the background; a move is measured once they are there.
         page.get_by_text("resamples are being drawn").wait_for(state="hidden", timeout=900_000)
         page.wait_for_timeout(3000)
-        page.locator(".board[data-ready=yes]").wait_for(timeout=60_000)
         sent: list[str] = []
         page.on("request", lambda request: sent.append(request.url))
         sockets[0].on("framesent", lambda _: sent.append("frame"))
@@ -185,7 +186,7 @@ def main() -> None:
     frames = sorted(found["frames_ms"])
     median, p95 = statistics.median(frames), frames[int(0.95 * (len(frames) - 1))]
     size = f"{options.slices:,} slices, four models"
-    print(f"{size}: headline, curves, markers after {found['load_s']:.2f} s at the first load,")
+    print(f"{size}: a usable board after {found['load_s']:.2f} s at the first load,")
     print(
         f"all charts after {found['complete_s']:.2f} s; at a second load {found['reload_s']:.2f} s"
     )

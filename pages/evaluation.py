@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import streamlit as st
 
+from dashboard.evaluation import curve_charts
 from dashboard.evaluation.calibration_section import more_section
-from dashboard.evaluation.curve_charts import (
-    confusion_section,
-    curve_section,
-    score_section,
-    trust_section,
-    vertebra_section,
-)
 from dashboard.evaluation.deferred import compute_deferred
 from dashboard.evaluation.downloads import downloads
 from dashboard.evaluation.headline import headline
 from dashboard.evaluation.kept_settings import kept_settings
 from dashboard.evaluation.live_overlays import Slots
-from dashboard.evaluation.page import choices, empty_state, notices, section
+from dashboard.evaluation.page import choices, empty_state, folded, notices, section
 from dashboard.evaluation.save_section import save_section
 from dashboard.evaluation.sources import find_sources
-from dashboard.evaluation.threshold_panel import rule_bar, threshold_panel
+from dashboard.evaluation.threshold_panel import active_model, rule_bar, threshold_panel
 from dashboard.evaluation.where_wrong import where_wrong
 from dashboard.session.settings import settings
 from dashboard.widgets.frame import page_header
@@ -34,23 +28,26 @@ comparison = choices(sources)
 if comparison is None:
     st.stop()
 notices(comparison)
-with st.container(key="ev_headline"):
-    section("Which model is better?")
-    headline(comparison)
 slots = Slots()
 with st.container(key="ev_stage"):
-    section("At which threshold?")
     rule_bar(comparison)
-    bar = st.container(key="ev_bar")
-    curve_section(comparison, slots)
-confusion_section(slots)
+    board = curve_charts.curve_section(comparison, slots)
+curve_charts.confusion_section(slots)
 kept_settings(comparison)
-vertebra_section(comparison, slots)
-score_section(comparison, slots)
-trust_section(comparison, slots)
-more_section(comparison)
-with bar:
+models = st.container(key="ev_headline")
+curve_charts.vertebra_section(comparison, slots)
+trust = folded("Can the scores be trusted?", "trust")
+if trust.open:
+    with trust:
+        curve_charts.score_section(comparison, slots)
+        curve_charts.trust_section(comparison, slots)
+        more_section(comparison)
+with board:
+    active_model(comparison)
     threshold_panel(comparison, slots)
+with models:
+    section("Which model is better?")
+    headline(comparison)
 slots.draw_the_rest()
 where_wrong(comparison)
 section("Save and share")

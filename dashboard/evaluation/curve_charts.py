@@ -26,7 +26,7 @@ from dashboard.evaluation.live_overlays import Slots
 from dashboard.evaluation.page import section
 from dashboard.evaluation.results import BY_KEY, ModelAtLevel, curve
 from dashboard.evaluation.state import bound, evaluation_view
-from dashboard.evaluation.tables import legend_html, model_tag
+from dashboard.evaluation.tables import model_tag
 from dashboard.evaluation.threshold_counts import WORDS
 from dashboard.widgets.frame import draw
 from dashboard.widgets.plot_area import CONFIG
@@ -37,23 +37,20 @@ def title(text: str, aid: str) -> None:
     st.html(f'<div class="lab-panel-title">{text}<span>{aid}</span></div>')
 
 
-def curve_section(comparison: ComparisonTable, slots: Slots) -> None:
-    """ROC and precision–recall."""
-    draw(legend_html(comparison.names, comparison.styles))
+def curve_section(comparison: ComparisonTable, slots: Slots) -> DeltaGenerator:
+    """ROC and precision–recall, and beside them room for the board, which is returned."""
     curves = [with_band(comparison, drawn) for drawn in drawn_curves(comparison)]
-    roc, precision = st.columns(2, gap="medium")
+    board, roc, precision = st.columns([6, 5, 5], gap="small")
     with roc:
-        title(
-            "ROC: the cost of a higher recall",
-            "Up and to the left is better: more positives found for the same false alarms.",
-        )
+        title("ROC: the cost of a higher recall", "Up and to the left is better.")
         slots.places["roc"] = _chart("ev_roc", roc_figure, curves, "ROC curves")
     with precision:
         title(
-            "Precision–recall: can a call be believed?",
-            "Up and to the right is better; the dotted line is chance.",
+            "Precision–recall: is a call right?",
+            "Up and to the right is better; dotted: chance.",
         )
         slots.places["precision"] = _chart("ev_pr", pr_figure, curves, "Precision–recall curves")
+    return board.container(key="ev_bar")
 
 
 def confusion_section(slots: Slots) -> None:
@@ -109,7 +106,6 @@ def panels_figure(comparison: ComparisonTable) -> go.Figure:
 
 def score_section(comparison: ComparisonTable, slots: Slots) -> None:
     """Score distributions, one chart per model."""
-    section("Can the scores be trusted?")
     title(
         "Scores of positives and negatives",
         "The less the two overlap, the better; scores right of the line are called.",

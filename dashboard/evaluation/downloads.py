@@ -9,12 +9,12 @@ import streamlit as st
 
 from dashboard.evaluation.charts.forest import forest_figure
 from dashboard.evaluation.charts.roc_pr import pr_figure, roc_figure
-from dashboard.evaluation.comparison import ComparisonTable, drawn_curves
+from dashboard.evaluation.comparison import ComparisonTable, drawn_curves, with_points_as_set
 from dashboard.evaluation.curve_charts import panels_figure, title, with_band
 from dashboard.evaluation.export import csv_text, figures_now, html_report, json_text
 from dashboard.evaluation.headline import table_html
 from dashboard.evaluation.headline_rows import HeadlineRow, headline_rows, pair_tests
-from dashboard.evaluation.state import evaluation_view
+from dashboard.evaluation.state import evaluation_view, latest_view
 from dashboard.evaluation.subgroup_results import findings_now
 from dashboard.evaluation.tables import (
     confusion_html,
@@ -26,9 +26,15 @@ from dashboard.evaluation.view import EvaluationView
 
 
 def downloads(comparison: ComparisonTable) -> None:
-    """Three buttons; a file is made when its button is pressed."""
+    """Three buttons; a file is made when its button is pressed, outside a run of the session."""
     title("Download", "At the thresholds of the moment of the click.")
     stem = f"evaluation-{comparison.truth.truth_id}-{comparison.question.level}"
+    latest = latest_view()
+
+    def made(text: Callable[[ComparisonTable], str]) -> str:
+        with latest.pinned() as view:
+            return text(with_points_as_set(comparison, view))
+
     with st.container(horizontal=True):
         for label, ending, mime, icon, text in (
             ("CSV", "csv", "text/csv", "table", partial(_figures, csv_text)),
@@ -36,7 +42,7 @@ def downloads(comparison: ComparisonTable) -> None:
             ("HTML report", "html", "text/html", "article", report),
         ):
             st.download_button(
-                label, data=partial(text, comparison), file_name=f"{stem}.{ending}", mime=mime,
+                label, data=partial(made, text), file_name=f"{stem}.{ending}", mime=mime,
                 icon=f":material/{icon}:", key=f"ev_{ending}_out", on_click="ignore",
             )  # fmt: skip
 

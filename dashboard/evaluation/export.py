@@ -15,6 +15,7 @@ from core.evaluation.confusion import ConfusionCounts
 from core.system.csv_text import table_csv
 from dashboard.evaluation.comparison import ComparisonTable
 from dashboard.evaluation.headline_rows import HeadlineRow
+from dashboard.evaluation.provenance import applied_rule, provenance
 from dashboard.evaluation.subgroup_results import findings_now
 from dashboard.evaluation.threshold_counts import LiveFigures, live_figures, what_if
 from dashboard.evaluation.view import EvaluationView, to_query
@@ -44,6 +45,8 @@ def json_text(
         "studies": truth.n_studies,
         "fractured_studies": int(truth.fractured.any(axis=1).sum()),
         "view": to_query(view),
+        "active_model": comparison.focus(view),
+        "thresholds_from": provenance(comparison),
         "models": {row.name: _model(comparison, row, live[row.name]) for row in rows},
         "subgroups": None if findings is None else findings.to_json(),
         "notes": comparison.notes,
@@ -54,6 +57,7 @@ def json_text(
 def csv_text(comparison: ComparisonTable, view: EvaluationView, rows: Sequence[HeadlineRow]) -> str:
     """One CSV row per model for all items together, and one for each of C1..C7."""
     live = figures_now(comparison, view)
+    active = comparison.focus(view)
     free = ("auc", "average_precision", "brier", "expected_calibration_error")
     lines: list[list[object]] = []
     for row in rows:
@@ -63,12 +67,14 @@ def csv_text(comparison: ComparisonTable, view: EvaluationView, rows: Sequence[H
         ends = ["", ""] if interval is None else [interval.low, interval.high]
         threshold = own.thresholds[0] if len(own.thresholds) == 1 else ""
         values = ["" if row.values[name] is None else row.values[name] for name in free]
-        lines.append([*lead, "all", threshold, *_cells(own.counts), *values, *ends])
+        rule = applied_rule(own.thresholds, comparison.chosen.get(row.name))
+        origin = [rule, "yes" if row.name == active else "no"]
+        lines.append([*lead, "all", threshold, *origin, *_cells(own.counts), *values, *ends])
         for j, (name, counts) in enumerate(own.per_vertebra.items()):
             at = own.thresholds[j if len(own.thresholds) > 1 else 0]
-            lines.append([*lead, name, at, *_cells(counts), *[""] * (len(free) + 2)])
-    heading = ["data", "level", "model", "part", "threshold", *COUNTS, *RATIOS, *free]
-    return table_csv([*heading, "auc_low", "auc_high"], lines)
+            lines.append([*lead, name, at, *origin, *_cells(counts), *[""] * (len(free) + 2)])
+    heading = ["data", "level", "model", "part", "threshold", "rule", "active", *COUNTS, *RATIOS]
+    return table_csv([*heading, *free, "auc_low", "auc_high"], lines)
 
 
 def html_report(
@@ -105,15 +111,25 @@ def html_report(
         f"{comparison.question.level}. Made {now}."
     )
     lines = "".join(
-        f"<li><b>{escape(name)}</b>: {escape(what_if(comparison.question.level, own.counts))}.</li>"
+        _report_line(comparison, name, own, active=name == comparison.focus(view))
         for name, own in figures_now(comparison, view).items()
     )
     return (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'><title>Evaluation</title>"
         f"<style>{_STYLE}</style></head><body><h1>Evaluation</h1><p>{summary}</p>"
         f"<p class='warning'>{escape(warning)} {escape(NOT_FOR_CLINICAL_USE)}</p><p>{legend}</p>"
-        f"<ul>{lines}</ul>{''.join(parts)}<p class='small'>Page of this view: "
-        f"{escape(page_url('evaluation', **to_query(view)))}</p></body></html>"
+        f"<p>{escape(provenance(comparison))}</p><ul>{lines}</ul>{''.join(parts)}<p class='small'>"
+        f"Page of this view: {escape(page_url('evaluation', **to_query(view)))}</p></body></html>"
+    )
+
+
+def _report_line(comparison: ComparisonTable, name: str, live: LiveFigures, *, active: bool) -> str:
+    """A model's thresholds, what set them, and what they lead to."""
+    at = " · ".join(f"{value:.3f}" for value in live.thresholds)
+    rule = applied_rule(live.thresholds, comparison.chosen.get(name))
+    return (
+        f"<li><b>{escape(name)}</b>{' (active model)' if active else ''} at {at} "
+        f"({escape(rule)}): {escape(what_if(comparison.question.level, live.counts))}.</li>"
     )
 
 
@@ -129,6 +145,7 @@ def _model(comparison: ComparisonTable, row: HeadlineRow, live: LiveFigures) -> 
     chosen = comparison.chosen.get(row.name)
     return {
         "thresholds": list(live.thresholds),
+        "applied": applied_rule(live.thresholds, chosen),
         "rule": None if chosen is None else chosen.points[0].rule,
         "rule_thresholds": None if chosen is None else list(chosen.values),
         "chosen_on": None if chosen is None else chosen.on,

@@ -15,11 +15,13 @@ from dashboard.evaluation.comparison import ComparisonTable
 from dashboard.evaluation.deferred import Pending, computing, deferred
 from dashboard.evaluation.headline_rows import REPLICATES
 from dashboard.evaluation.results import curve
+from dashboard.evaluation.save_section import save_thresholds
 from dashboard.evaluation.state import evaluation_view, keep_evaluation_view
 from dashboard.evaluation.tables import difference_text, model_tag
 from dashboard.evaluation.threshold_counts import pooled_figures, threshold_scores
 from dashboard.evaluation.view import MOST_KEPT, KeptSetting, Thresholds, plain_name
 from dashboard.session import state
+from dashboard.session.access import may_change
 from dashboard.session.wording import literal
 from dashboard.widgets.frame import draw
 from dashboard.widgets.html_table import html_table
@@ -54,12 +56,26 @@ def kept_settings(comparison: ComparisonTable) -> None:
                     "Use it", key=f"ev_use_{one.name}", icon=":material/undo:",
                     on_click=_use, args=(one,),
                 )  # fmt: skip
+                _save_button(comparison, one)
                 st.button(
                     "Forget it", key=f"ev_forget_{one.name}", icon=":material/delete:",
                     on_click=_forget, args=(one,),
                 )  # fmt: skip
     if shown:
         _table(comparison, shown)
+
+
+def _save_button(comparison: ComparisonTable, kept: KeptSetting) -> None:
+    """Make a kept setting the operating point of its model, where that may be changed."""
+    name = _name_of(comparison, kept)
+    bundle = comparison.models[name].bundle
+    if bundle is None or not may_change():
+        return
+    if st.button(
+        "Save as the operating point", key=f"ev_save_{kept.name}", icon=":material/save:",
+        help="Diagnosis, 3D and the reports of this installation use it then.",
+    ):  # fmt: skip
+        save_thresholds(comparison, name, bundle, kept.thresholds)
 
 
 def _table(comparison: ComparisonTable, shown: Sequence[KeptSetting]) -> None:

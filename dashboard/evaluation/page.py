@@ -5,8 +5,8 @@ from __future__ import annotations
 from html import escape
 
 import streamlit as st
+from streamlit.elements.lib.mutable_expander_container import ExpanderContainer
 
-from core.constants import SYNTHETIC_WARNING
 from core.errors import CSpineError
 from dashboard.evaluation.choices import (
     check_linked_names,
@@ -21,6 +21,7 @@ from dashboard.evaluation.import_popover import import_popover
 from dashboard.evaluation.sources import Sources
 from dashboard.evaluation.state import enter_evaluation_view, evaluation_view
 from dashboard.session.wording import literal
+from dashboard.widgets.frame import synthetic_badge
 from dashboard.widgets.notices import show_error, show_left_message
 
 
@@ -53,11 +54,14 @@ def choices(sources: Sources) -> ComparisonTable | None:
             choose_level()
         with detail:
             choose_details()
-        models, cohort, imports = st.columns([10, 3, 3], gap="medium", vertical_alignment="bottom")
-        with models:
-            chosen = choose_models(sources, truth)
-        with imports:
-            import_popover(sources)
+        with st.expander("Models, cohort filter and imports", icon=":material/tune:"):
+            models, cohort, imports = st.columns(
+                [10, 3, 3], gap="medium", vertical_alignment="bottom"
+            )
+            with models:
+                chosen = choose_models(sources, truth)
+            with imports:
+                import_popover(sources)
     show_left_message()
     comparison, problem = None, ""
     try:
@@ -86,12 +90,18 @@ def notices(comparison: ComparisonTable) -> None:
     if len(truth.presence):
         facts.append(f"<li>{len(truth.presence):,} slices with truth</li>")
     if comparison.truth.synthetic:
-        facts.append(f'<li class="lab-differ">{escape(SYNTHETIC_WARNING)}</li>')
+        badge = synthetic_badge("synthetic: no figure says anything about patients")
+        facts.append(f"<li>{badge}</li>")
     st.html(f'<ul class="lab-facts">{"".join(facts)}</ul>')
     if notes := comparison.notes:
         with st.expander(f"{len(notes)} notes on what is left out", icon=":material/info:"):
             for sentence in notes:
                 st.markdown(f"- {literal(sentence)}")
+
+
+def folded(question: str, key: str) -> ExpanderContainer:
+    """A section that is computed once it is opened; draw it where its `open` is true."""
+    return st.expander(f"**{question}**", key=f"ev_fold_{key}", on_change="rerun")
 
 
 def section(question: str) -> None:

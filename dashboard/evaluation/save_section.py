@@ -10,6 +10,7 @@ from dashboard.evaluation.comparison import ComparisonTable
 from dashboard.evaluation.curve_charts import title
 from dashboard.evaluation.operating_points import past_points, point_to_save, save_point, undo_point
 from dashboard.evaluation.state import evaluation_view
+from dashboard.evaluation.view import Thresholds
 from dashboard.session.access import may_change
 from dashboard.session.wording import literal
 from dashboard.widgets.notices import show_success, succeeds
@@ -40,7 +41,9 @@ def save_section(comparison: ComparisonTable) -> None:
             key="ev_save",
         ):  # fmt: skip
             with note:
-                _save(comparison, name, bundle, level)
+                # Read again: the sliders are in another fragment and may have moved since.
+                now = comparison.thresholds(evaluation_view(), name)
+                save_thresholds(comparison, name, bundle, now)
         history = past_points(bundle, level)
         if st.button(
             "Undo", icon=":material/undo:", key="ev_undo", disabled=not history,
@@ -66,9 +69,11 @@ def _level(comparison: ComparisonTable, n_thresholds: int) -> PointLevel:
     return "vertebra" if level == "patient" and n_thresholds > 1 else level
 
 
-def _save(comparison: ComparisonTable, name: str, bundle: BundleInfo, level: PointLevel) -> None:
-    # Read again: the sliders are in another fragment and may have moved since.
-    thresholds = comparison.thresholds(evaluation_view(), name)
+def save_thresholds(
+    comparison: ComparisonTable, name: str, bundle: BundleInfo, thresholds: Thresholds
+) -> None:
+    """Make thresholds of a model its operating point at the level shown, and say so."""
+    level = _level(comparison, len(thresholds))
     point = point_to_save(
         thresholds, comparison.chosen.get(name), comparison.truth.label,
         comparison.evaluated.data.truth.n_studies,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Generator
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import streamlit as st
@@ -22,6 +23,8 @@ from dashboard.evaluation.view import (
 from dashboard.session import link, state
 
 _VIEW: Final = "_evaluation"
+_PINNED: Final[ContextVar[EvaluationView | None]] = ContextVar("evaluation_view", default=None)
+_LATEST: Final = "_evaluation_latest"
 _LINK: Final = "_evaluation_link"
 _SHOWN: Final = "_evaluation_errors"
 THRESHOLDS_PART: Final = "ev_thresholds"
@@ -54,13 +57,41 @@ def enter_evaluation_view(check: Callable[[EvaluationView], None]) -> None:
 
 def evaluation_view() -> EvaluationView:
     """The current view."""
-    return state.recall(_VIEW) or EvaluationView()
+    return _PINNED.get() or state.recall(_VIEW) or EvaluationView()
+
+
+@dataclass(slots=True)
+class LatestView:
+    """The view of a browser session by now, for work outside its runs, such as a download.
+
+    Attributes:
+        view: The view.
+    """
+
+    view: EvaluationView
+
+    @contextlib.contextmanager
+    def pinned(self) -> Generator[EvaluationView]:
+        """Make it the one that `evaluation_view` gives, as no run of the session does here."""
+        token = _PINNED.set(self.view)
+        try:
+            yield self.view
+        finally:
+            _PINNED.reset(token)
+
+
+def latest_view() -> LatestView:
+    """Follows the view of this session; valid after the run has ended."""
+    known: LatestView = state.recall(_LATEST) or LatestView(evaluation_view())
+    state.remember(_LATEST, known)
+    return known
 
 
 def keep_evaluation_view(view: EvaluationView) -> None:
     """Make this the current view, and the URL a link to it."""
     query = to_query(view)
     state.remember(_VIEW, view)
+    latest_view().view = view
     state.remember(_LINK, query)
     for name in VIEW_FIELDS:
         link.show(name, query.get(name))

@@ -115,12 +115,6 @@ def vertebra_html(
     return f'<div class="lab-panel-title">{model_tag(name, style)}</div>{table}'
 
 
-def legend_html(names: Sequence[str], styles: Mapping[str, ModelStyle]) -> str:
-    """Legend: the symbol of each model."""
-    tags = "".join(model_tag(name, styles[name]) for name in names)
-    return f'<div class="lab-legend">{tags}</div>'
-
-
 def _vertebra_row(
     vertebra: str, counts: ConfusionCounts, strata: bool, threshold: float, moving: bool
 ) -> list[str]:

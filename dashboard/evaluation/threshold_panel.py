@@ -7,11 +7,11 @@ from typing import Final
 
 import streamlit as st
 
-from core.constants import VERTEBRAE
 from core.evaluation.thresholds import RULE_MEANINGS
 from dashboard.evaluation.board.component import threshold_board
 from dashboard.evaluation.comparison import ComparisonTable, has_other_data, with_points_as_set
 from dashboard.evaluation.live_overlays import Slots, fill, fill_vertebrae
+from dashboard.evaluation.provenance import provenance
 from dashboard.evaluation.state import (
     THRESHOLDS_PART,
     bound,
@@ -52,15 +52,17 @@ def rule_bar(comparison: ComparisonTable) -> None:
         if view.rule == "limits":
             _limits(view)
         if comparison.question.knows_vertebrae:
-            bound(st.toggle, "by_vertebra", view.by_vertebra, "One for each of C1–C7")
+            bound(
+                st.toggle, "by_vertebra", view.by_vertebra, "Per vertebra",
+                help="One threshold for each of C1–C7.",
+            )  # fmt: skip
         if has_other_data(comparison) and view.rule != "bundle":
             bound(
-                st.toggle, "same_data", view.same_data, "Choose on the studies shown",
-                help="Off: chosen on the out-of-fold predictions of the training cohort. On: "
-                "chosen on the evaluated studies, which makes every figure look better.",
+                st.toggle, "same_data", view.same_data, "On the studies shown",
+                help="Where the rule chooses. Off: on the out-of-fold predictions of the training "
+                "cohort. On: on the evaluated studies, which makes every figure look better.",
             )  # fmt: skip
-        _focus(comparison, view)
-    st.caption(literal(_provenance(comparison)))
+    st.caption(literal(provenance(comparison)))
 
 
 @st.fragment(key=THRESHOLDS_PART)
@@ -79,15 +81,16 @@ def threshold_panel(comparison: ComparisonTable, slots: Slots) -> None:
     fill_vertebrae(comparison, focus, figures, slots)
 
 
-def _focus(comparison: ComparisonTable, view: EvaluationView) -> None:
+def active_model(comparison: ComparisonTable) -> None:
     """Let the user choose the active model of sliders, table of C1–C7 and gallery."""
+    view = evaluation_view()
     ids = {model.source_id: name for name, model in comparison.models.items()}
     if len(ids) < 2:
         return
     bound(
         st.selectbox, "focus", comparison.models[comparison.focus(view)].source_id,
-        "Active model, whose threshold the sliders move", list(ids), format_func=ids.get,
-        keep_moved=True, width=300,
+        "Active model", list(ids), format_func=ids.get, keep_moved=True,
+        help="The model whose threshold the sliders move.",
     )  # fmt: skip
 
 
@@ -101,61 +104,14 @@ def _sliders(comparison: ComparisonTable, view: EvaluationView, focus: str) -> N
             redraw_followers()
 
     with st.container(key="ev_sliders"):
-        board, back = st.columns([12, 2], vertical_alignment="bottom")
-        with board:
-            threshold_board(
-                comparison.at_level(focus), source_id, comparison.thresholds(view, focus),
-                prevalence=view.prevalence, on_release=released,
-            )  # fmt: skip
-        with back:
-            st.button(
-                "Back to the rule", key="ev_back", on_click=_back, args=(source_id,),
-                disabled=view.moved_of(source_id) is None, width="stretch",
-            )  # fmt: skip
-
-
-def _provenance(comparison: ComparisonTable) -> str:
-    """Where the thresholds were chosen, and what that means for the figures."""
-    chosen = comparison.chosen.values()
-    parts: list[str] = []
-    if set_before := [
-        f"{name}: {own.origin}" for name, own in comparison.chosen.items() if own.origin
-    ]:
-        parts.append(
-            "Operating points as they are used, none chosen on the studies shown "
-            f"({'; '.join(set_before)})."
-        )
-    others = sorted({own.on for own in chosen if not own.same_data and not own.origin})
-    if others:
-        parts.append(f"Chosen on {', '.join(others)} and applied to the studies shown.")
-    if any(own.same_data for own in chosen):
-        parts.append("Chosen on the studies shown, so figures at the threshold are too optimistic.")
-    if "lowest cost" in {own.points[0].rule for own in chosen}:
-        share = evaluation_view().prevalence
-        where = "in the data" if share is None else f"given below, {share:.2%}"
-        parts.append(f"The cost counts fractures as often as {where}.")
-    parts += [
-        f"{name}: no threshold keeps all limits; the nearest reaches {own.points[0].shortfall}."
-        for name, own in comparison.chosen.items()
-        if len(own.points) == 1 and own.points[0].shortfall
-    ]
-    if short := sorted(_out_of_limits(comparison)):
-        parts.append(f"No threshold keeps all limits for {', '.join(short)}: the nearest is used.")
-    fallbacks = sorted({vertebra for own in chosen for vertebra in own.fallbacks})
-    if fallbacks:
-        parts.append(f"Too few fractures for {', '.join(fallbacks)}: the shared threshold is used.")
-    return " ".join(parts)
-
-
-def _out_of_limits(comparison: ComparisonTable) -> set[str]:
-    """Vertebrae, with their model, whose own threshold cannot keep the limits."""
-    return {
-        f"{vertebra} of {name}"
-        for name, own in comparison.chosen.items()
-        if len(own.points) == len(VERTEBRAE)
-        for vertebra, point in zip(VERTEBRAE, own.points, strict=True)
-        if point.shortfall
-    }
+        threshold_board(
+            comparison.at_level(focus), source_id, comparison.thresholds(view, focus),
+            prevalence=view.prevalence, on_release=released,
+        )  # fmt: skip
+    st.button(
+        "Back to the rule", key="ev_back", on_click=_back, args=(source_id,), type="tertiary",
+        disabled=view.moved_of(source_id) is None, icon=":material/undo:",
+    )  # fmt: skip
 
 
 def _target(view: EvaluationView) -> None:

@@ -37,7 +37,7 @@ class PlotArea:
         return f"{self.top}px {self.right}px {self.bottom}px {self.left}px"
 
 
-WIDE: Final = PlotArea(height=400)
+WIDE: Final = PlotArea(height=364)
 LOW: Final = PlotArea(height=300)
 GRID: Final = PlotArea(height=400, left=40, top=24, bottom=40)
 

@@ -81,6 +81,20 @@ def test_a_threshold_moves_everything_and_its_link_restores_it(browser, evaluati
     page.context.close()
 
 
+def test_the_board_is_in_view_when_the_page_opens(browser, evaluation_url):
+    page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    page.goto(f"{evaluation_url}/evaluation")
+    expect(page.locator(".st-key-ev_csv_out")).to_be_visible(timeout=FIRST_TIME_MS)
+    settle_marks(page)
+    for part in ("ev_rule", "ev_bar", "ev_roc_stack", "ev_pr_stack"):
+        box = page.locator(f".st-key-{part}").bounding_box()
+        assert box["y"] >= 0, part
+        assert box["y"] + box["height"] <= 900, part
+    # Levels, models, studies: what they start with; the other tables follow below.
+    assert page.locator(".st-key-ev_headline").bounding_box()["y"] > 900
+    page.context.close()
+
+
 @pytest.mark.parametrize("pause_ms", [50, 200])
 def test_key_presses_at_any_pace_leave_slider_and_box_at_one_threshold(
     browser, evaluation_url, pause_ms

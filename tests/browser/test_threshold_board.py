@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import csv
+import json
 import re
 from dataclasses import astuple
 from pathlib import Path
@@ -27,6 +29,7 @@ from tests.dashboard.made_predictions import NAMES, write_predictions_place
 pytestmark = pytest.mark.browser
 
 FIGURES = (Path(board.__file__).parent / "frontend" / "figures.js").read_text()
+COUNTED = ("true_positives", "false_positives", "true_negatives", "false_negatives")
 FIELDS = ("recall", "specificity", "precision", "f1", "accuracy", "balanced_accuracy", "mcc")
 
 
@@ -206,6 +209,44 @@ def test_seven_sliders_move_their_own_vertebra(browser, place):
         name: page.locator(f'[data-live="v:{name}:threshold"]').inner_text() for name in VERTEBRAE
     }
     assert after == before | {"C3": "0.001"}
+    page.context.close()
+
+
+def test_exports_have_the_thresholds_of_the_board_its_rule_and_active_model(browser, place):
+    url, checkpoints = place
+    page = opened(browser, url, f"focus=bundle.{NAMES[1]}&rule=youden")
+    slider = page.get_by_role("slider").first
+    slider.focus()
+    page.keyboard.press("PageUp")
+    expect(page).to_have_url(re.compile("moved="))
+    settle(page)
+    at = float(slider.input_value())
+
+    def downloaded(name: str) -> str:
+        with page.expect_download() as waited:
+            page.get_by_role("button", name=name, exact=True).click()
+        return Path(waited.value.path()).read_text()
+
+    rows = [row for row in csv.DictReader(downloaded("CSV").splitlines()) if row["part"] == "all"]
+    other, active = rows
+    assert (active["model"], float(active["threshold"])) == (NAMES[1], at)
+    assert (active["rule"], active["active"]) == ("set by hand", "yes")
+    assert (other["rule"], other["active"]) == ("highest Youden index", "no")
+    found = json.loads(downloaded("JSON"))
+    assert found["active_model"] == NAMES[1]
+    assert found["view"]["rule"] == "youden"
+    assert "Chosen on Training cohort" in found["thresholds_from"]
+    model = found["models"][NAMES[1]]
+    assert (model["thresholds"], model["applied"]) == ([at], "set by hand")
+    scores = read_score_table(checkpoints / NAMES[1] / "predictions" / "held_out.parquet")
+    truth = read_truth_table(checkpoints / "cohorts" / "held_out.parquet").fractured.any(axis=1)
+    called = scores.patient_scores >= at
+    assert model["at_threshold"]["true_positives"] == int((truth & called).sum())
+    assert int(active["false_positives"]) == int((~truth & called).sum())
+    report = downloaded("HTML report")
+    assert f"<b>{NAMES[1]}</b> (active model) at {at:.3f} (set by hand): " in report
+    assert what_if("patient", ConfusionCounts(*(int(active[f]) for f in COUNTED))) in report
+    assert "Chosen on Training cohort" in report
     page.context.close()
 
 

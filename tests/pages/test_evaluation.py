@@ -99,6 +99,10 @@ def test_models_are_compared_and_a_moved_threshold_moves_everything(place):
     assert all(name in text for name in NAMES[:2])
     assert "another data set" in text
     assert "Chosen on Training cohort" in " ".join(c.value for c in app.caption)
+    assert len(app.get("plotly_chart")) == 3
+    # Whether scores can be trusted is computed once it is asked for.
+    app.session_state["ev_fold_trust"] = True
+    text = html(app.run())
     assert len(app.get("plotly_chart")) == 7
     before = consequences(app), re.findall(r"lab-mark.*?left:([\d.]+)%", text)
     move(app, 0.3, model=best(place))
@@ -180,6 +184,10 @@ def test_kept_settings_are_compared_used_and_forgotten(place):
     assert f"<b>{recalls[1]:.3f}</b><span>{recalls[1] - recalls[0]:+.3f} (" in row
     app.button(key="ev_use_A").click().run()
     assert "at 0.300:" in consequences(app)
+    app.button(key="ev_save_strict b1b").click().run()
+    assert "0.600 (set by hand" in app.success[0].value
+    bundle = with_team_points(read_bundle(folder / NAMES[0]), place / "var")
+    assert operating_point(bundle, "patient").threshold == 0.6
     app.button(key="ev_forget_A").click().run()
     assert app.query_params["kept"].startswith("strict b1b*")
     assert not app.exception

@@ -50,6 +50,7 @@ class Sliders {
     const label = document.createElement("label");
     if (this.help) label.title = this.help;
     const title = Object.assign(document.createElement("span"), { textContent: name });
+    if (this.help) title.append(Object.assign(document.createElement("i"), { textContent: "?", ariaHidden: "true" }));
     const bounds = { min: 0, max: 1, step: 1 / this.steps };
     const range = Object.assign(document.createElement("input"), { type: "range", ...bounds });
     range.setAttribute("aria-label", name);
