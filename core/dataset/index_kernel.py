@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+from typing import Final
+
+import pyarrow.parquet as pq
 
 from core.dataset.tables import SLICE_ROLES
 from core.dicom.scan_facts import ScanFacts
+
+_PLACE: Final = ScanFacts._fields.index("kernel")
 
 
 def commonest(names: Iterable[str]) -> str:
@@ -15,15 +19,16 @@ def commonest(names: Iterable[str]) -> str:
     return max(Counter(filter(None, names)).items(), key=lambda one: one[1], default=("", 0))[0]
 
 
-def kernel_of_rows(rows: Iterable[Mapping[str, Any]]) -> str:
-    """The kernel from the rows of a shard that was written before it was one of the facts.
+def kernel_in(shard: pq.ParquetFile) -> str:
+    """The kernel from a shard that was written before it was one of the facts.
 
-    Args:
-        rows: With `role` and `header` of each file; None for a file without a header.
+    Only the columns that it needs are read: the others take longer than the rest of an index.
     """
-    place = ScanFacts._fields.index("kernel")
+    table = shard.read(["role", "header.scan"])
+    headers = table["header"].combine_chunks()
+    scans = headers.field("scan").to_pylist()
     return commonest(
-        row["header"]["scan"][place]
-        for row in rows
-        if row["role"] in SLICE_ROLES and row["header"] is not None
+        scan[_PLACE]
+        for role, scan in zip(table["role"].to_pylist(), scans, strict=True)
+        if role in SLICE_ROLES and scan is not None
     )

@@ -30,7 +30,7 @@ from core.dataset.index_files import (
     read_file,
     to_row,
 )
-from core.dataset.index_kernel import commonest, kernel_of_rows
+from core.dataset.index_kernel import commonest, kernel_in
 from core.dataset.tables import SLICE_ROLES
 from core.dicom.geometry import Placement
 from core.dicom.headers import SliceHeader
@@ -146,7 +146,7 @@ def read_shard(path: Path) -> Shard | None:
     table = file.read(INDEX_SCHEMA.names).replace_schema_metadata(None)
     facts = json.loads(file.schema_arrow.metadata[_FACTS])
     if "kernel" not in facts:
-        facts["kernel"] = kernel_of_rows(file.read(["role", "header"]).to_pylist())
+        facts["kernel"] = kernel_in(file)
     return Shard(table, facts)
 
 

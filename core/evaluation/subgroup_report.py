@@ -1,4 +1,4 @@
-"""Subgroups and worst slices of one model at one level, as JSON, rows and text."""
+"""Subgroups and worst parts of one model at one level, as JSON, rows and text."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from core.evaluation.subgroups import (
     measure_subgroups,
 )
 from core.evaluation.tables.attributes import HOLDS, Attribute, Condition
-from core.evaluation.worst_slices import WorstSlice, worst_slices
+from core.evaluation.worst_parts import WorstPart, worst_parts
 from core.types import LevelName
 
 MEASURE_NAMES: Final[dict[Measure, str]] = {
@@ -54,7 +54,7 @@ class Findings:
 
     level: LevelName
     report: SubgroupReport
-    worst: tuple[WorstSlice, ...]
+    worst: tuple[WorstPart, ...]
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
@@ -67,7 +67,7 @@ class Findings:
             "fewest_studies": FEWEST_STUDIES,
             "overall": _to_json(self.report.overall),
             "groups": [_to_json(group) for group in self.report.groups],
-            "worst_slices": [
+            "worst_parts": [
                 {
                     "conditions": {
                         title: condition.group
@@ -87,13 +87,13 @@ class Findings:
 def find_subgroups(
     calls: Calls, attributes: Sequence[Attribute], level: LevelName, notes: Sequence[str] = ()
 ) -> Findings:
-    """Measure every group and search for the worst slices.
+    """Measure every group and search for the worst parts.
 
     Raises:
         PredictionsError: There is no item.
     """
     report = measure_subgroups(calls, attributes)
-    return Findings(level, report, worst_slices(calls, attributes), tuple(notes))
+    return Findings(level, report, worst_parts(calls, attributes), tuple(notes))
 
 
 def csv_rows(report: SubgroupReport) -> list[list[object]]:
@@ -133,16 +133,16 @@ def sentence(group: Subgroup) -> str:
     )
 
 
-def slice_name(part: WorstSlice) -> str:
+def part_name(part: WorstPart) -> str:
     """Conditions of a part."""
     return " and ".join(map(condition_name, part.titles, part.conditions))
 
 
-def slice_sentence(part: WorstSlice) -> str:
+def part_sentence(part: WorstPart) -> str:
     """What a part shows, in words."""
     judged = "more than chance" if part.weakness else "within chance"
     return (
-        f"{slice_name(part)}: {part.error_rate:.1%} wrong of {part.units:,}, {judged} "
+        f"{part_name(part)}: {part.error_rate:.1%} wrong of {part.units:,}, {judged} "
         f"(p {p_text(part.adjusted_p)})."
     )
 
@@ -161,8 +161,8 @@ def render_findings(findings: Findings) -> str:
     ]
     if len(report.groups) > _SHOWN:
         lines.append(f"… and {len(report.groups) - _SHOWN} more; --json has all of them")
-    lines += ["", "worst slices (SliceLine, p-values corrected over all that were searched):"]
-    lines += [slice_sentence(one) for one in findings.worst] or ["none"]
+    lines += ["", "worst parts (SliceLine, p-values corrected over all that were searched):"]
+    lines += [part_sentence(one) for one in findings.worst] or ["none"]
     return "\n".join([*lines, *(f"note: {note}" for note in findings.notes)])
 
 

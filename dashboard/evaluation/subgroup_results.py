@@ -1,4 +1,4 @@
-"""Subgroups of the active model: facts of the studies shown, figures, and the worst slices."""
+"""Subgroups of the active model: facts of the studies shown, figures, and the worst parts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from core.evaluation.tables.attribute_sources import without_doubles
 from core.evaluation.tables.attributes import Attribute, Condition, items_of
 from core.evaluation.tables.evaluation_set import LevelItems
 from core.evaluation.tables.known_attributes import FactPlaces, known_attributes
-from core.evaluation.worst_slices import WorstSlice, worst_slices
+from core.evaluation.worst_parts import WorstPart, worst_parts
 from dashboard.evaluation.added_columns import AddedColumns, list_added
 from dashboard.evaluation.comparison import ComparisonTable
 from dashboard.evaluation.deferred import INLINE_UP_TO, Pending, deferred
@@ -55,11 +55,11 @@ class SubgroupResults:
 
     Attributes:
         report: Every group; `Pending` while it is computed.
-        worst: The worst slices; `Pending` while they are searched.
+        worst: The worst parts; `Pending` while they are searched.
     """
 
     report: SubgroupReport | Pending
-    worst: tuple[WorstSlice, ...] | Pending
+    worst: tuple[WorstPart, ...] | Pending
 
     @property
     def pending(self) -> bool:
@@ -83,7 +83,7 @@ def facts_shown(comparison: ComparisonTable) -> Facts:
 def subgroup_results(
     comparison: ComparisonTable, name: str, thresholds: Thresholds, facts: Facts
 ) -> SubgroupResults:
-    """Groups and worst slices of a model at its thresholds, computed in the background.
+    """Groups and worst parts of a model at its thresholds, computed in the background.
 
     Raises:
         CSpineError: They cannot be computed.
@@ -93,7 +93,7 @@ def subgroup_results(
     calls = partial(calls_of, comparison, name, thresholds)
     return SubgroupResults(
         deferred(f"subgroups|{key}", _with(measure_subgroups, calls, facts), items=_LATER),
-        deferred(f"worst|{key}", _with(worst_slices, calls, facts), items=_LATER),
+        deferred(f"worst|{key}", _with(worst_parts, calls, facts), items=_LATER),
     )
 
 

@@ -1,4 +1,4 @@
-"""On which studies is the active model worse? A forest plot, its table, and the worst slices."""
+"""On which studies is the active model worse? A forest plot, its table, and the worst parts."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from core.evaluation.subgroup_report import (
     csv_rows,
     group_name,
     p_text,
+    part_name,
     sentence,
-    slice_name,
 )
 from core.evaluation.subgroups import FEWEST_STUDIES, MEASURES, Measure, Subgroup, SubgroupReport
 from core.evaluation.tables.attributes import Condition
-from core.evaluation.worst_slices import WorstSlice
+from core.evaluation.worst_parts import WorstPart
 from core.system.csv_text import table_csv
 from dashboard.evaluation.charts.forest import forest_figure
 from dashboard.evaluation.columns_popover import columns_popover
@@ -175,9 +175,9 @@ def _table(groups: Sequence[Subgroup]) -> None:
     )  # fmt: skip
 
 
-def _worst(parts: Sequence[WorstSlice]) -> None:
+def _worst(parts: Sequence[WorstPart]) -> None:
     title(
-        "The worst slices of the data",
+        "The worst parts of the data",
         "Found by a search over one and two facts at once (SliceLine); p-values are corrected for "
         "everything that was searched. A click shows a part’s errors only.",
     )
@@ -186,7 +186,7 @@ def _worst(parts: Sequence[WorstSlice]) -> None:
         return
     rows = [
         {
-            "Part": slice_name(part),
+            "Part": part_name(part),
             "Size": part.units,
             "Wrong": f"{part.error_rate:.1%}",
             "Score": round(part.score, 3),

@@ -8,7 +8,7 @@ from typing import Final
 
 from core.constants import VERTEBRAE
 from core.evaluation.confusion import ConfusionCounts
-from core.evaluation.subgroup_report import METHOD, Findings, sentence, slice_sentence
+from core.evaluation.subgroup_report import METHOD, Findings, part_sentence, sentence
 from core.visualization.colors import VERTEBRA_COLORS
 from dashboard.evaluation.results import Question
 from dashboard.evaluation.threshold_counts import LiveFigures, what_if
@@ -193,12 +193,12 @@ def _at(figures: LiveFigures) -> str:
 
 
 def subgroups_html(findings: Findings) -> str:
-    """Every group and the worst slices in sentences."""
+    """Every group and the worst parts in sentences."""
     report = findings.report
     lines = [sentence(group) for group in (report.overall, *report.groups)]
-    parts = [slice_sentence(part) for part in findings.worst]
+    parts = [part_sentence(part) for part in findings.worst]
     return (
-        f"<p>{escape(METHOD)}</p><ul>{_points(lines)}</ul><p>The worst slices of the data:</p>"
+        f"<p>{escape(METHOD)}</p><ul>{_points(lines)}</ul><p>The worst parts of the data:</p>"
         f"<ul>{_points(parts or ['No part of the data stands out.'])}</ul>"
     )
 

@@ -71,7 +71,7 @@ def test_subgroups_are_folded_until_they_are_asked_for(place):
 
 
 @pytest.mark.slow
-def test_the_ward_with_the_errors_is_named_and_is_the_worst_slice(place):
+def test_the_ward_with_the_errors_is_named_and_is_the_worst_part(place):
     root, members = place
     app = opened(root, subgroups="all")
     assert not app.exception

@@ -50,7 +50,7 @@ def test_the_site_with_corrupted_labels_is_first_in_both_lists(run, place):
     assert first["weakness"]
     assert first["error"]["low"] > found["overall"]["error"]["value"]
     assert not any(group["weakness"] for group in found["groups"][1:])
-    worst = found["worst_slices"][0]
+    worst = found["worst_parts"][0]
     assert worst["conditions"] == {"Site": "hospital 2"}
     assert worst["adjusted_p"] < 0.01
 
@@ -60,7 +60,7 @@ def test_text_says_the_same_in_sentences(run, place):
     _, text, _ = evaluate(run, place, *options)
     assert "Site: hospital 2: " in text
     assert "More errors, by more than chance" in text
-    assert "worst slices" in text
+    assert "worst parts" in text
 
 
 def test_without_columns_the_labels_alone_make_groups(run, place):

@@ -74,5 +74,5 @@ def test_the_report_lists_every_group_and_part_as_text():
     assert text.count("<li>") == 1 + len(findings.report.groups) + len(findings.worst)
     content = findings.to_json()
     assert content["groups"][0]["group"] == "kernel 2"
-    assert content["worst_slices"][0]["conditions"]["Kernel"] == "kernel 2"
+    assert content["worst_parts"][0]["conditions"]["Kernel"] == "kernel 2"
     json.dumps(content, allow_nan=False)

@@ -1,4 +1,4 @@
-"""The search for the worst slices of the data against a search of everything."""
+"""The search for the worst parts of the data against a search of everything."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from core.evaluation.subgroups import Calls
 from core.evaluation.tables.attributes import Attribute, Condition, from_vertebrae
-from core.evaluation.worst_slices import slice_score, worst_slices
+from core.evaluation.worst_parts import part_score, worst_parts
 from tests.core.evaluation.planted import level_items, patients
 
 PAIR = (("site", "site 1"), ("pad", "pad 3"))
@@ -46,7 +46,7 @@ def test_the_parts_and_scores_are_those_of_an_exhaustive_search(seed):
         # A study may be in several groups of one attribute.
         both = np.random.default_rng(seed).random((400, 3)) < 0.4
         attributes.append(Attribute("kind", "Kind", "phantom", ("x", "y", "z"), both))
-    found = worst_slices(calls, attributes, at_most=8, smallest=12, permutations=19)
+    found = worst_parts(calls, attributes, at_most=8, smallest=12, permutations=19)
     expected = exhaustive(calls, attributes, 12, 8)
     assert [one.score for one in found] == pytest.approx([score for score, _ in expected])
     assert {frozenset(one.conditions) for one in found} == {frozenset(p) for _, p in expected}
@@ -58,7 +58,7 @@ def test_the_parts_and_scores_are_those_of_an_exhaustive_search(seed):
 @pytest.mark.parametrize("planted", [PAIR[:1], PAIR])
 def test_planted_corruption_of_labels_is_found_first(planted):
     calls, attributes = patients(11, 800, corrupted=planted, share=0.7)
-    (first, *others) = worst_slices(calls, attributes)
+    (first, *others) = worst_parts(calls, attributes)
     assert {(c.attribute, c.group) for c in first.conditions} == set(planted)
     assert first.weakness
     assert first.adjusted_p <= min(one.adjusted_p for one in others) + 1e-12
@@ -69,14 +69,14 @@ def test_chance_is_called_a_finding_in_at_most_one_cohort_of_twenty():
     findings = 0
     for seed in range(40):
         calls, attributes = patients(seed, 200)
-        found = worst_slices(calls, attributes, permutations=199, seed=seed)
+        found = worst_parts(calls, attributes, permutations=199, seed=seed)
         findings += any(one.weakness for one in found)
     # Of 40 at 5 % two are expected; more than five have a probability of 1.4 %.
     assert findings <= 5
 
 
 def test_the_score_is_zero_for_everything_and_weighs_error_against_size():
-    score = slice_score(np.array([100.0, 10.0, 50.0]), np.array([20.0, 10.0, 20.0]), 100, 20.0)
+    score = part_score(np.array([100.0, 10.0, 50.0]), np.array([20.0, 10.0, 20.0]), 100, 20.0)
     assert score == pytest.approx([0, 0.95 * 4 - 0.05 * 9, 0.95 - 0.05])
 
 
@@ -90,15 +90,15 @@ def test_many_misses_alone_make_no_part_of_the_fractured():
         Attribute("fractures", "Fractures", "labels", ("one",), truth[:, None]),
         Attribute("site", "Site", "added", ("a", "b"), np.column_stack([site, ~site])),
     ]
-    assert not any(one.weakness for one in worst_slices(calls, attributes))
+    assert not any(one.weakness for one in worst_parts(calls, attributes))
 
 
 def test_nothing_wrong_and_no_large_group_give_no_part():
     calls, attributes = patients(1, 60)
     right = Calls(calls.items, calls.items.truth.copy(), by_vertebra=False)
-    assert worst_slices(right, attributes) == ()
-    assert worst_slices(calls, attributes, smallest=61) == ()
-    assert worst_slices(calls, []) == ()
+    assert worst_parts(right, attributes) == ()
+    assert worst_parts(calls, attributes, smallest=61) == ()
+    assert worst_parts(calls, []) == ()
 
 
 def test_errors_that_are_even_everywhere_give_no_part():
@@ -106,7 +106,7 @@ def test_errors_that_are_even_everywhere_give_no_part():
     wrong = np.arange(200) % 8 < 4
     calls = Calls(level_items(wrong * 1.0, np.zeros(200)), wrong, by_vertebra=False)
     members = groups[:, None] == np.arange(4)
-    assert worst_slices(calls, [Attribute("a", "A", "added", tuple("wxyz"), members)]) == ()
+    assert worst_parts(calls, [Attribute("a", "A", "added", tuple("wxyz"), members)]) == ()
 
 
 def test_studies_are_the_units_of_their_slices():
@@ -115,7 +115,7 @@ def test_studies_are_the_units_of_their_slices():
     wrong = np.repeat(bad, 10) & (np.arange(800) % 2 == 0)
     calls = Calls(level_items(wrong * 1.0, np.zeros(800), owners + 3), wrong, by_vertebra=False)
     members = np.concatenate([np.zeros(3, bool), bad])[:, None]
-    (found,) = worst_slices(calls, [Attribute("a", "A", "added", ("bad",), members)])
+    (found,) = worst_parts(calls, [Attribute("a", "A", "added", ("bad",), members)])
     assert (found.units, found.error_rate, found.weakness) == (25, 0.5, True)
 
 
@@ -133,7 +133,7 @@ def test_facts_of_vertebrae_and_of_studies_are_combined():
         from_vertebrae("vertebra", "Vertebra", "labels", level, [f"C{j + 1}" for j in range(7)]),
         Attribute("kernel", "Kernel", "headers", ("sharp",), sharp[:, None]),
     ]
-    (first, *_) = worst_slices(calls, attributes)
+    (first, *_) = worst_parts(calls, attributes)
     assert set(first.conditions) == {Condition("vertebra", "C5"), Condition("kernel", "sharp")}
     assert first.weakness
     assert first.units == sharp.sum()

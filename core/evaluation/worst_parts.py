@@ -44,7 +44,7 @@ _MOST_ASKED: Final = 4_096
 
 
 @dataclass(frozen=True, slots=True)
-class WorstSlice:
+class WorstPart:
     """A part of the data.
 
     Attributes:
@@ -80,7 +80,7 @@ class _Column:
     single: bool
 
 
-def worst_slices(
+def worst_parts(
     calls: Calls,
     attributes: Sequence[Attribute],
     *,
@@ -88,7 +88,7 @@ def worst_slices(
     smallest: int | None = None,
     permutations: int = PERMUTATIONS,
     seed: int = 0,
-) -> tuple[WorstSlice, ...]:
+) -> tuple[WorstPart, ...]:
     """Find the parts with the highest scores, the highest first.
 
     Units are the studies, each with the mean error of its items; for single vertebrae the units are
@@ -116,7 +116,7 @@ def worst_slices(
     found = _search(columns, errors, least, at_most)
     p_values = _p_values(calls, columns, found, least, permutations, seed)
     return tuple(
-        WorstSlice(
+        WorstPart(
             conditions=tuple(columns[k].condition for k in places),
             titles=tuple(columns[k].title for k in places),
             units=int(_inside(columns, places).sum()),
@@ -128,7 +128,7 @@ def worst_slices(
     )
 
 
-def slice_score(sizes: FloatArray, error_sums: FloatArray, n: int, total: float) -> FloatArray:
+def part_score(sizes: FloatArray, error_sums: FloatArray, n: int, total: float) -> FloatArray:
     """SliceLine's score of parts (s,) from their sizes and sums of errors.
 
     Args:
