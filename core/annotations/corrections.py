@@ -20,12 +20,16 @@ logger = logging.getLogger(__name__)
 def corrected(record: StudyRecord, annotation: StudyAnnotation | None) -> StudyRecord:
     """Give a study with the boxes that were kept or drawn, and the labels of its verdict.
 
-    Without an annotation nothing changes; without a verdict the labels stay as they are.
+    Boxes of a file that the annotation judges are replaced, those of other files stay, unless the
+    verdict calls the whole study intact. Without a verdict the labels stay as they are.
     """
     if annotation is None:
         return record
     fractured = record.fractured if annotation.fractured is None else annotation.fractured
-    return replace(record, boxes=annotation.table_boxes, fractured=fractured)
+    judged = {box.slice_number for box in annotation.boxes}
+    intact = annotation.fractured is not None and not any(annotation.fractured)
+    others = () if intact else (row for row in record.boxes if row[0] not in judged)
+    return replace(record, boxes=(*others, *annotation.table_boxes), fractured=fractured)
 
 
 def corrected_studies(records: Iterable[StudyRecord], store: AnnotationStore) -> list[StudyRecord]:

@@ -73,13 +73,14 @@ class AnnotationDraft(BaseModel):
 
     @model_validator(mode="after")
     def _agrees(self) -> AnnotationDraft:
-        for box in self.boxes:
-            if not box.kept or box.vertebra is None or self.fractured is None:
-                continue
-            if not self.fractured[VERTEBRAE.index(box.vertebra)]:
-                raise ValueError(
-                    f"a box of {box.vertebra} is kept, but the verdict calls {box.vertebra} intact"
-                )
+        kept = [box.vertebra for box in self.boxes if box.kept]
+        if self.fractured is None or not kept:
+            return self
+        if not any(self.fractured):
+            raise ValueError("a box is kept, but the verdict calls every vertebra intact")
+        for name in kept:
+            if name is not None and not self.fractured[VERTEBRAE.index(name)]:
+                raise ValueError(f"a box of {name} is kept, but the verdict calls {name} intact")
         return self
 
 
@@ -92,12 +93,28 @@ def drafted(**values: Any) -> AnnotationDraft:  # noqa: ANN401 - any field value
     try:
         return AnnotationDraft(**values)
     except ValidationError as error:
-        first = error.errors()[0]
-        names = {"author": "the initials must be 1 to 4 capital letters"}
-        said = names.get(str(first["loc"][0]) if first["loc"] else "", str(first["msg"]))
-        raise AnnotationError(
-            f"This annotation cannot be saved: {said.removeprefix('Value error, ')}; correct it."
-        ) from error
+        raise _refused(error) from error
+
+
+def drafted_box(**values: Any) -> AnnotatedBox:  # noqa: ANN401 - any field value
+    """Make a box of values that a person entered.
+
+    Raises:
+        AnnotationError: A value is out of range.
+    """
+    try:
+        return AnnotatedBox(**values)
+    except ValidationError as error:
+        raise _refused(error) from error
+
+
+def _refused(error: ValidationError) -> AnnotationError:
+    first = error.errors()[0]
+    names = {"author": "the initials must be 1 to 4 capital letters"}
+    said = names.get(str(first["loc"][0]) if first["loc"] else "", str(first["msg"]))
+    return AnnotationError(
+        f"This annotation cannot be saved: {said.removeprefix('Value error, ')}; correct it."
+    )
 
 
 class StudyAnnotation(AnnotationDraft):

@@ -16,6 +16,7 @@ from dashboard.dataset.query import (
     filter_from_query,
     filter_to_query,
 )
+from dashboard.dataset.review_panel import review_panel
 from dashboard.dataset.study import dataset_study
 from dashboard.dataset.table import dataset_table
 from dashboard.session import link, state
@@ -48,6 +49,7 @@ def _explorer(choice: DataSetChoice, data: IndexedSet) -> None:
     shown = summarise_studies(data.table, passes, data.edges)
     dataset_facts(shown, everything, data)
     filter_chips(choice.key, wanted)
+    review_panel(data)
     study = state.dataset_study(choice.key)
     dataset_charts(data, choice.key, wanted, serial, everything)
     with st.container(key="dataset_list"):

@@ -29,7 +29,7 @@ from dashboard.widgets.study_picker import StudyChoice
 
 MAX_SEARCHED: Final = 400
 """Most studies searched for errors; listing the files of more takes seconds."""
-_ORIGINS: Final = {"evaluation": "Back to Evaluation"}
+_ORIGINS: Final = {"evaluation": "Back to Evaluation", "dataset": "Back to Dataset"}
 
 
 def study_steps(choice: StudyChoice | None, pair: BundlePair | None) -> None:

@@ -17,8 +17,10 @@ from dashboard.diagnosis.second_opinions import opinions_panel
 from dashboard.diagnosis.verdict import verdict_panel
 from dashboard.diagnosis.z_profile import z_profile_figure
 from dashboard.session import state
+from dashboard.studies.localizer import study_boxes
 from dashboard.studies.open_study import OpenStudy
 from dashboard.tour.reveal import hidden_note, reveal_switch
+from dashboard.widgets.annotation_panel import annotation_panel
 from dashboard.widgets.frame import blank
 from dashboard.widgets.plot_area import show_chart
 from dashboard.widgets.slice_viewer.overlays import Overlay
@@ -84,6 +86,10 @@ def workbench(
                 _no_verdict(pair)
             else:
                 verdict_panel(scores, pair, choice.truth if revealed.truth else None)
+    if revealed.verdict:
+        found = study_boxes(study)
+        boxes_found = () if found is None else found.boxes
+        annotation_panel(study, choice, boxes_found, truth=revealed.truth)
     study_details(study, scores, pair, choice)
     state.show_slice_in_url()
 

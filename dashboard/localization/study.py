@@ -16,6 +16,7 @@ from dashboard.studies.localizer import as_boxes
 from dashboard.studies.open_study import OpenStudy
 from dashboard.studies.raw_boxes import find_raw
 from dashboard.tour.reveal import hidden_note, reveal_switch
+from dashboard.widgets.annotation_panel import annotation_panel
 from dashboard.widgets.box_request import box_progress
 from dashboard.widgets.frame import draw
 from dashboard.widgets.slice_viewer.overlays import predicted_boxes, true_boxes
@@ -85,6 +86,7 @@ def _viewers(
     counts = len(fused) - np.searchsorted(np.sort(fused.scores), POSITIONS)
     live_parts("loc_study", [Tabled(SCORE, live_selector(_COUNT), [str(n) for n in counts])])
     _tracks(found)
+    annotation_panel(study, choice, after, truth=revealed.truth)
     state.show_slice_in_url()
 
 

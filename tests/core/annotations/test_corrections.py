@@ -7,16 +7,24 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
-from core.annotations.corrections import annotations_sha256, corrected_studies, studies_of
+from core.annotations.corrections import (
+    annotations_sha256,
+    corrected,
+    corrected_studies,
+    studies_of,
+)
 from core.annotations.export import write_tables
 from core.annotations.records import AnnotatedBox, AnnotationDraft
 from core.annotations.store import AnnotationStore
 from core.config import RunConfig
+from core.dataset.label_table import read_boxes
 from core.dataset.rsna import read_data_set, read_studies
 from core.errors import AnnotationError
 from core.training.start_up import load_together
+from core.types import StudyRecord
 
 ONLY_C3 = tuple(name == 2 for name in range(7))
 
@@ -47,16 +55,16 @@ def test_an_annotated_study_comes_back_equal_through_the_tables(phantom_root, st
     saved = store.save(record.study_id, annotated(record))
     rejected = min(max(len(record.boxes) - 1, 0), 1)
     assert len(saved.table_boxes) == len(record.boxes) - rejected + 1
-    corrected = corrected_studies(read_studies(phantom_root), store)
+    better = corrected_studies(read_studies(phantom_root), store)
     other = tmp_path / "root"
     other.mkdir()
     (other / "train_images").symlink_to(phantom_root / "train_images")
-    write_tables(corrected, other)
+    write_tables(better, other)
     data_set = read_data_set(other)
     assert data_set.problems == []
     back = {one.study_id: one for one in data_set.studies}
     assert back[record.study_id].boxes == saved.table_boxes
-    for one in corrected:
+    for one in better:
         assert back[one.study_id].fractured == one.fractured
         if one.study_id != record.study_id:
             assert back[one.study_id].boxes == one.boxes
@@ -73,6 +81,33 @@ def test_a_verdict_replaces_the_labels_and_others_stay(phantom_root, store):
     assert [found[one.study_id] for one in records if one != record] == [
         one for one in records if one != record
     ]
+
+
+def test_boxes_of_files_that_nobody_judged_stay(store):
+    record = StudyRecord("1.2", Path("x"), (True,) * 7, ((3, (1, 1, 5, 5)), (4, (2, 2, 6, 6))))
+    rejected = AnnotatedBox(slice_number=4, xyxy=(2, 2, 6, 6), status="rejected")
+    draft = AnnotationDraft(base=0, author="AB", boxes=(rejected,))
+    assert corrected(record, store.save("1.2", draft)).boxes == ((3, (1, 1, 5, 5)),)
+    intact = AnnotationDraft(base=1, author="AB", boxes=(rejected,), fractured=(False,) * 7)
+    assert corrected(record, store.save("1.2", intact)).boxes == ()
+
+
+def test_any_box_comes_back_equal_through_the_table(store, tmp_path):
+    rng = np.random.default_rng(0)
+    corners = np.sort(rng.uniform(0, 500, (300, 2, 2)), axis=1).reshape(-1, 4)
+    corners[:, 2:] += 1
+    boxes = tuple(
+        AnnotatedBox(slice_number=k, xyxy=tuple(edges), status="added")
+        for k, edges in enumerate(corners.tolist())
+    )
+    saved = store.save("1.2", AnnotationDraft(base=0, author="AB", boxes=boxes))
+    record = corrected(StudyRecord("1.2", tmp_path, (True,) * 7), saved)
+    write_tables([record], tmp_path)
+    table, problems = read_boxes(tmp_path / "train_bounding_boxes.csv")
+    assert problems == []
+    edges = table[["left", "top", "right", "bottom"]].to_numpy()
+    assert np.array_equal(edges, [xyxy for _, xyxy in saved.table_boxes])
+    assert np.abs(edges - corners).max() <= 1 / 128
 
 
 def test_an_unlabelled_study_gets_a_label(phantom_root, store, tmp_path):

@@ -136,6 +136,7 @@ def test_an_id_is_no_path(store):
             },
             "a box of C3 is kept, but the verdict calls C3 intact",
         ),
+        ({"boxes": (BOX,), "fractured": (False,) * 7}, "calls every vertebra intact"),
         ({"note": "x" * 501}, "500"),
     ],
 )

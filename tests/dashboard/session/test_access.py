@@ -22,6 +22,7 @@ from dashboard.studies import (
     localizer,
     pictures,
     predictions,
+    study_annotations,
     synthetic_studies,
     upload_jobs,
 )
@@ -54,6 +55,7 @@ SERVICES = {
     imports.forget_import: ("change", lambda f, p: f(Settings(), "m")),
     typed_path.typed_path: ("browse", lambda f, p: f(str(p))),
     typed_path.browsable: ("browse", lambda f, p: f(p)),
+    study_annotations.save_annotation: ("change", lambda f, p: f("1.2", None)),
     batch.start_batch: ("browse", lambda f, p: f(None)),
     predictions.start_prediction: ("look", lambda f, p: f(None, None)),
     localizer.start_boxes: ("look", lambda f, p: f(None, None)),
