@@ -49,9 +49,9 @@ def _explorer(choice: DataSetChoice, data: IndexedSet) -> None:
     shown = summarise_studies(data.table, passes, data.edges)
     dataset_facts(shown, everything, data)
     filter_chips(choice.key, wanted)
-    review_panel(data)
     study = state.dataset_study(choice.key)
     dataset_charts(data, choice.key, wanted, serial, everything)
+    review_panel(data)
     with st.container(key="dataset_list"):
         st.html('<h2 class="lab-plain">The studies</h2>')
         dataset_table(data, choice.key, wanted, passes, serial)

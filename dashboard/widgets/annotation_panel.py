@@ -127,7 +127,12 @@ def _form(
         given = current is not None and current.fractured is not None
         verdict, named = st.columns([1, 3], vertical_alignment="bottom")
         with verdict:
-            st.checkbox("Verdict on the study", value=given, key=f"{key}_verdict")
+            st.checkbox(
+                "Verdict",
+                value=given,
+                key=f"{key}_verdict",
+                help="On the whole study; naming a vertebra is one as well.",
+            )
         with named:
             st.pills(
                 "Fractured vertebrae (none: not fractured)", VERTEBRAE, selection_mode="multi",
