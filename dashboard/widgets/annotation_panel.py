@@ -96,7 +96,7 @@ def _history(log: AnnotationLog) -> None:
     st.caption(
         literal(
             f"Revision {current.revision} by {current.author}, {current.at:%Y-%m-%d %H:%M} UTC: "
-            f"{len(current.boxes)} boxes judged, {_verdict(current)}.{refused}"
+            f"boxes judged: {len(current.boxes)}; {_verdict(current)}.{refused}"
         )
     )
 
