@@ -103,7 +103,9 @@ def test_any_box_comes_back_equal_through_the_table(store, tmp_path):
     saved = store.save("1.2", AnnotationDraft(base=0, author="AB", boxes=boxes))
     record = corrected(StudyRecord("1.2", tmp_path, (True,) * 7), saved)
     write_tables([record], tmp_path)
-    table, problems = read_boxes(tmp_path / "train_bounding_boxes.csv")
+    found = read_boxes(tmp_path / "train_bounding_boxes.csv")
+    assert found is not None
+    table, problems = found
     assert problems == []
     edges = table[["left", "top", "right", "bottom"]].to_numpy()
     assert np.array_equal(edges, [xyxy for _, xyxy in saved.table_boxes])
