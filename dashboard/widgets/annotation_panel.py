@@ -32,7 +32,7 @@ from dashboard.widgets.annotation_rows import (
     rows_frame,
     slice_rows,
 )
-from dashboard.widgets.notices import show_error, show_success
+from dashboard.widgets.notices import show_error, show_success, show_warning
 from dashboard.widgets.study_picker import StudyChoice
 
 _INITIALS: Final = "annotator"
@@ -87,7 +87,7 @@ def _told() -> None:
 
 def _history(log: AnnotationLog) -> None:
     for problem in log.problems:
-        st.warning(literal(problem))
+        show_warning(problem)
     current = log.current
     if current is None:
         st.caption("Nobody has annotated this study yet.")
