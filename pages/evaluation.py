@@ -8,6 +8,7 @@ from dashboard.evaluation import curve_charts
 from dashboard.evaluation.calibration_section import more_section
 from dashboard.evaluation.deferred import compute_deferred
 from dashboard.evaluation.downloads import downloads
+from dashboard.evaluation.ensemble_section import ensemble_section
 from dashboard.evaluation.headline import headline
 from dashboard.evaluation.kept_settings import kept_settings
 from dashboard.evaluation.live_overlays import Slots
@@ -49,6 +50,7 @@ with models:
     section("Which model is better?")
     headline(comparison)
 slots.draw_the_rest()
+ensemble_section(comparison)
 where_wrong(comparison)
 section("Save and share")
 save_section(comparison)

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Final
 
 from core.errors import BundleError
 from core.models.bundles import (
@@ -17,9 +16,6 @@ from core.models.bundles import (
     read_json_object,
 )
 from core.models.ensemble_recipe import EnsembleMember
-
-ENSEMBLES_FOLDER: Final = "ensembles"
-"""Folder below `var/`: ensembles that an installation has made."""
 
 
 def new_member(

@@ -48,7 +48,7 @@ def box_layer(
             # Whoever comes from a run wants its boxes.
             box_progress(study, chosen)
             return None
-        by_boxes = pair is not None and pair.fracture.config.gives_boxes
+        by_boxes = pair is not None and pair.fracture.config.uses_boxes
         # The localiser is running already for the verdict.
         if not by_boxes or scores is not None:
             box_request(study)
@@ -87,7 +87,7 @@ def scores_sentence(
     patients = _called(scores.patient.patient_prob, PATIENT_THRESHOLD_KEY, patient)
     how = (
         "which the verdict weighs with the other slices of each vertebra"
-        if pair.fracture.config.gives_boxes
+        if pair.fracture.config.uses_boxes
         else f"of which the verdict by {escape(pair.fracture.config.name)} takes no account"
     )
     return (

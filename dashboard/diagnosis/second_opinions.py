@@ -14,7 +14,7 @@ from core.models.pairs import BundlePair, vertebra_for
 from dashboard.background.job import Job
 from dashboard.session.settings import settings
 from dashboard.session.wording import literal
-from dashboard.studies.cohort import all_bundles
+from dashboard.studies.cohort import all_bundles, saved_ensembles
 from dashboard.studies.open_study import OpenStudy
 from dashboard.studies.predictions import (
     find_job,
@@ -48,7 +48,8 @@ def opinions_panel(study: OpenStudy) -> None:
 def _pairs() -> list[BundlePair]:
     """Every bundle that predicts fractures, with its vertebra bundle."""
     found: list[BundlePair] = []
-    for bundle in (b for b in all_bundles() if b.config.gives_fractures):
+    known = [*all_bundles(), *saved_ensembles()]
+    for bundle in (b for b in known if b.config.gives_fractures):
         try:
             found.append(BundlePair(vertebra_for(bundle, settings().checkpoints), bundle))
         except CSpineError:

@@ -30,6 +30,10 @@ from dashboard.widgets.study_picker import StudyChoice
 from dashboard.widgets.truth_layers import truth_layers
 
 VIEWER_KEY: Final = "viewer"
+MEMBERS_EXPLAIN: Final = (
+    "An ensemble has no heat map of its own: choose one of its members as the fracture network to "
+    "see what it looked at."
+)
 BOXES_EXPLAIN: Final = (
     "The verdict is based on the localiser's boxes, which are drawn on the slices: each box counts "
     "for the vertebrae on its slice, together with the other slices of each vertebra. For a "
@@ -61,12 +65,8 @@ def workbench(
         with picture:
             slices = st.container()
             layers: list[Overlay] = truth_layers(study, choice.record, reveal=revealed.truth)
-            by_boxes = pair is not None and pair.fracture.config.gives_boxes
-            if scores is not None and pair is not None and by_boxes:
-                st.caption(BOXES_EXPLAIN)
-            elif scores is not None and pair is not None:
-                heat = explanation_layer(study, scores, pair, explanation_picker(pair.fracture))
-                layers += [] if heat is None else [heat]
+            if scores is not None and pair is not None:
+                layers += _explanation(study, scores, pair)
             boxes = box_layer(study, scores, pair) if revealed.verdict else None
             layers += [] if boxes is None else [boxes]
             with slices:
@@ -92,6 +92,16 @@ def workbench(
         annotation_panel(study, choice, boxes_found, truth=revealed.truth)
     study_details(study, scores, pair, choice)
     state.show_slice_in_url()
+
+
+def _explanation(study: OpenStudy, scores: StudyScores, pair: BundlePair) -> list[Overlay]:
+    """The heat map of a chosen vertebra, or why there is none to choose."""
+    config = pair.fracture.config
+    if not config.explains_slices:
+        st.caption(BOXES_EXPLAIN if config.gives_boxes else MEMBERS_EXPLAIN)
+        return []
+    heat = explanation_layer(study, scores, pair, explanation_picker(pair.fracture))
+    return [] if heat is None else [heat]
 
 
 def _start(study: OpenStudy, scores: StudyScores | None) -> int:

@@ -13,10 +13,10 @@ from core.constants import VERTEBRAE
 from core.dataset.quality import FLAGS
 from core.evaluation.tables.cohort_filter import StudyFacts
 from core.inference.aggregation import POOLINGS
-from core.models.bundles import BundleConfig
+from core.models.bundles import BundleConfig, EnsembleConfig
 from core.types import LevelName
 from dashboard.evaluation.results import Evaluated, facts_of, folds_of
-from dashboard.evaluation.sources import PredictionSource, Sources, TruthSource
+from dashboard.evaluation.sources import ENSEMBLE_ID, PredictionSource, Sources, TruthSource
 from dashboard.evaluation.state import bound, evaluation_view, keep_evaluation_view
 from dashboard.evaluation.view import KNOWN, LEVELS, EvaluationView
 from dashboard.session import state
@@ -53,10 +53,14 @@ def check_linked_names(view: EvaluationView, sources: Sources) -> None:
         raise LinkError("data", view.data, KNOWN["data"])
     data = view.data or _first_truth(sources, view).truth_id
     known = {model.source_id for model in sources.models_for(data)}
+    shown = known | ({ENSEMBLE_ID} if view.ensemble else set())
     focus = (view.focus,) if view.focus else ()
-    moved = tuple(model for model, _ in view.moved)
-    for name, ids in (("models", view.models), ("focus", focus), ("moved", moved)):
-        for unknown in (source_id for source_id in ids if source_id not in known):
+    moved, weights = (tuple(model for model, _ in each) for each in (view.moved, view.weights))
+    for name, ids, allowed in (
+        ("models", view.models, known), ("weights", weights, known), ("focus", focus, shown),
+        ("moved", moved, shown),
+    ):  # fmt: skip
+        for unknown in (source_id for source_id in ids if source_id not in allowed):
             raise LinkError(name, unknown, "there are no predictions of such a model for this data")
 
 
@@ -100,13 +104,16 @@ def default_models(available: Sequence[PredictionSource], level: LevelName) -> l
     """Ids of the models that suit a level, four at most.
 
     A bundle's predictions may come from two networks; bundles whose own outputs the level
-    evaluates come first.
+    evaluates come first. Saved ensembles are left to the user.
     """
     fitting = [m for m in available if m.bundle is None or _fits(m.bundle.config, level)]
     return [model.source_id for model in (fitting or list(available))[:4]]
 
 
 def _fits(config: BundleConfig, level: LevelName) -> bool:
+    if isinstance(config, EnsembleConfig):
+        # Saving one must not change what the page combines.
+        return False
     return config.task == "vertebra" if level == "presence" else config.gives_fractures
 
 

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from core.constants import VERTEBRAE
-from core.errors import PredictionsError
+from core.errors import CSpineError, PredictionsError
 from core.evaluation.thresholds import OperatingPoint
 from core.models.bundles import with_team_points
 from core.models.operating_points import has_operating_point, operating_point
+from core.models.pairs import vertebra_for
 from dashboard.evaluation.charts.roc_pr import DrawnCurve
+from dashboard.evaluation.ensemble import ShownEnsemble, combined
 from dashboard.evaluation.results import (
     Evaluated,
     ModelAtLevel,
@@ -23,10 +25,16 @@ from dashboard.evaluation.results import (
     supported,
     vertebra_curves,
 )
-from dashboard.evaluation.sources import PredictionSource, Sources, TruthSource
+from dashboard.evaluation.sources import (
+    ENSEMBLE_NAME,
+    PredictionSource,
+    Sources,
+    TruthSource,
+)
 from dashboard.evaluation.threshold_counts import ChosenThresholds, choose, rule_of
 from dashboard.evaluation.view import EvaluationView, Thresholds
 from dashboard.session.settings import settings
+from dashboard.studies.cohort import bundle_key
 from dashboard.widgets.palette import ModelStyle, model_styles
 
 
@@ -42,6 +50,7 @@ class ComparisonTable:
         styles: Style of every available model, by name.
         chosen: Thresholds of the rule, by name; absent where it could not choose.
         problems: Sentences about missing levels and thresholds.
+        ensemble: The ensemble among the models; None without one.
     """
 
     truth: TruthSource
@@ -51,6 +60,7 @@ class ComparisonTable:
     styles: Mapping[str, ModelStyle]
     chosen: Mapping[str, ChosenThresholds]
     problems: tuple[str, ...]
+    ensemble: ShownEnsemble | None = None
 
     @property
     def notes(self) -> list[str]:
@@ -102,25 +112,34 @@ def compare(
         DataRootError: The truth cannot be read.
     """
     evaluated = load(truth, models, view)
+    ensemble, refusals = None, list[str]()
+    if view.ensemble:
+        try:
+            ensemble = combined(sources, truth, models, evaluated, view)
+        except PredictionsError as error:
+            refusals.append(f"{ENSEMBLE_NAME}: {error}")
+        else:
+            models, evaluated = [*models, ensemble.source], ensemble.evaluated
     question = question_of(view)
     able, problems = supported(evaluated, [model.label for model in models], question)
+    problems += refusals
     if not able:
         raise PredictionsError(problems[0])
     by_name = {model.label: model for model in models if model.label in able}
     chosen: dict[str, ChosenThresholds] = {}
     for name, model in by_name.items():
         try:
-            chosen[name] = _choose(sources, truth, model, evaluated, question, view)
+            chosen[name] = _choose(sources, truth, model, evaluated, ensemble, view)
         except PredictionsError as error:
             problems.append(f"{name}: {error} The threshold is 0.5 until you move it.")
     return ComparisonTable(
-        truth, evaluated, question, by_name, styles_of(sources), chosen, tuple(problems)
+        truth, evaluated, question, by_name, styles_of(sources), chosen, tuple(problems), ensemble
     )
 
 
 def styles_of(sources: Sources) -> dict[str, ModelStyle]:
     """Style of every model by name; bundles come first, so that theirs do not change."""
-    return model_styles([model.label for model in sources.models.values()])
+    return model_styles([*(model.label for model in sources.models.values()), ENSEMBLE_NAME])
 
 
 def drawn_curves(comparison: ComparisonTable, vertebra: int | None = None) -> list[DrawnCurve]:
@@ -144,11 +163,16 @@ def drawn_curves(comparison: ComparisonTable, vertebra: int | None = None) -> li
 
 def _choose(
     sources: Sources, truth: TruthSource, model: PredictionSource, evaluated: Evaluated,
-    question: Question, view: EvaluationView,
+    ensemble: ShownEnsemble | None, view: EvaluationView,
 ) -> ChosenThresholds:  # fmt: skip
+    question = question_of(view)
     if view.rule == "bundle":
         return _bundle_points(model, question, many=by_vertebra(view, question))
-    other = None if view.same_data else load_other(sources.truths, truth, model, view.pooling)
+    other = None
+    if ensemble is not None and model == ensemble.source:
+        other = ensemble.other
+    elif not view.same_data:
+        other = load_other(sources.truths, truth, [model], view.pooling)
     label, on = other or ("the studies shown", evaluated)
     return choose(
         ModelAtLevel(on, model.label, question), rule_of(view),
@@ -188,4 +212,17 @@ def _bundle_points(model: PredictionSource, question: Question, *, many: bool) -
 def has_other_data(comparison: ComparisonTable) -> bool:
     """Whether any model could have its thresholds chosen on other data."""
     truth_id = comparison.truth.truth_id
+    if comparison.ensemble is not None and comparison.ensemble.other is not None:
+        return True
     return any(model.other_table(truth_id) for model in comparison.models.values())
+
+
+def networks_behind(model: PredictionSource) -> tuple[str, str] | None:
+    """Keys of the bundles behind a model; None where Diagnosis cannot run them."""
+    bundle = model.bundle
+    if bundle is None or not bundle.config.gives_fractures:
+        return None
+    try:
+        return bundle_key(vertebra_for(bundle, settings().checkpoints)), bundle_key(bundle)
+    except CSpineError:
+        return None

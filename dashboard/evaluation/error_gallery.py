@@ -12,9 +12,8 @@ import streamlit as st
 from core.constants import VERTEBRAE
 from core.errors import CSpineError
 from core.evaluation.wrong_calls import WrongCall, wrong_calls
-from core.models.pairs import vertebra_for
 from core.visualization.colors import VERTEBRA_COLORS
-from dashboard.evaluation.comparison import ComparisonTable
+from dashboard.evaluation.comparison import ComparisonTable, networks_behind
 from dashboard.evaluation.state import (
     ERRORS_PART,
     bound,
@@ -27,7 +26,6 @@ from dashboard.evaluation.subgroup_results import condition_text, facts_shown, o
 from dashboard.evaluation.tables import model_tag
 from dashboard.evaluation.threshold_counts import WORDS, threshold_scores
 from dashboard.evaluation.view import EvaluationView, Thresholds
-from dashboard.session.settings import settings
 from dashboard.session.urls import PAGES
 from dashboard.session.wording import literal
 from dashboard.session.worklist import WorkItem, Worklist, open_worklist
@@ -120,21 +118,10 @@ def _worklist(
     )  # fmt: skip
     shared = thresholds[0] if len(thresholds) == 1 else None
     return Worklist(
-        f"{kind}, {name}", items, "evaluation", _networks(comparison, name),
+        f"{kind}, {name}", items, "evaluation", networks_behind(comparison.models[name]),
         patient=shared if level == "patient" else None,
         vertebra=shared if level == "vertebra" else None,
     )  # fmt: skip
-
-
-def _networks(comparison: ComparisonTable, name: str) -> tuple[str, str] | None:
-    """Folder names of the bundles behind a model; None where Diagnosis cannot run them."""
-    bundle = comparison.models[name].bundle
-    if bundle is None or not bundle.config.gives_fractures:
-        return None
-    try:
-        return vertebra_for(bundle, settings().checkpoints).folder.name, bundle.folder.name
-    except CSpineError:
-        return None
 
 
 def _error(comparison: ComparisonTable, call: WrongCall, worklist: Worklist) -> None:

@@ -112,11 +112,11 @@ def _pair(pair: PairComparison) -> list[str]:
     return [
         f"{escape(pair.first)} − {escape(pair.second)}",
         "–" if auc is None else difference_text(auc.difference, auc.low, auc.high),
-        _p(pair.delong_adjusted_p),
+        p_text(pair.delong_adjusted_p),
         difference_text(f1.value, f1.low, f1.high),
-        _p(f1.adjusted_p),
+        p_text(f1.adjusted_p),
         f"{pair.mcnemar.first_only:,} : {pair.mcnemar.second_only:,}",
-        _p(pair.mcnemar_adjusted_p),
+        p_text(pair.mcnemar_adjusted_p),
     ]
 
 
@@ -158,7 +158,8 @@ def _project_row(comparison: ComparisonTable, n_columns: int) -> str:
     )
 
 
-def _p(value: float | None) -> str:
+def p_text(value: float | None) -> str:
+    """A p-value with three digits."""
     if value is None:
         return "–"
     return "< 0.001" if value < 0.001 else f"{value:.3f}"

@@ -146,19 +146,23 @@ def load(truth: TruthSource, models: Sequence[PredictionSource], view: Evaluatio
 
 
 def load_other(
-    truths: Mapping[str, TruthSource], truth: TruthSource, model: PredictionSource, pooling: Pooling
-) -> tuple[str, Evaluated] | None:
-    """Name and content of the other studies on which thresholds are chosen; None without any.
+    truths: Mapping[str, TruthSource], truth: TruthSource, models: Sequence[PredictionSource],
+    pooling: Pooling,
+) -> tuple[str, Evaluated] | None:  # fmt: skip
+    """Name and content of the other studies that the models have; None if one lacks them.
+
+    Thresholds and weights are chosen on them.
 
     Raises:
         PredictionsError, DataRootError: As `load`.
     """
-    other = model.other_table(truth.truth_id)
-    if other is None:
+    others = [model.other_table(truth.truth_id) for model in models]
+    tables = [other for other in others if other is not None]
+    if not tables or len(tables) < len(others):
         return None
-    other_id, table = other
-    on = truths[other_id]
-    return on.label, _aligned_of(on.path, [(model.label, table)], pooling)
+    on = truths[tables[0][0]]
+    named = [(model.label, table) for model, (_, table) in zip(models, tables, strict=True)]
+    return on.label, _aligned_of(on.path, named, pooling)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -20,8 +20,11 @@ from dashboard.studies.data_sets import title_of
 from dashboard.studies.synthetic_studies import cohort_seeds
 
 IN_USE: Final = "data"
+ENSEMBLE_ID: Final = "ensemble"
+"""Id of the ensemble of the models shown, which has no tables of its own."""
+ENSEMBLE_NAME: Final = "Ensemble"
 
-SourceKind = Literal["bundle", "run", "import"]
+SourceKind = Literal["bundle", "run", "import", "ensemble"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,9 @@ def find_sources(settings: Settings) -> Sources:
     truths = {truth.truth_id: truth for truth in _cohorts(settings, bundles)}
     if (settings.data_root / LABELS_FILE).is_file():
         truths[IN_USE] = _data_root_truth(IN_USE, settings.data_root)
-    models = [_bundle_source(bundle, truths) for bundle in bundles]
+    made = list_bundles(settings.ensembles_root)
+    models = [_bundle_source(bundle, truths, "bundle") for bundle in bundles]
+    models += [_bundle_source(bundle, truths, "saved") for bundle in made]
     models += _runs(settings, truths)
     models += _imports(settings, truths)
     found = [model for model in models if model.tables]
@@ -131,14 +136,16 @@ def _cohorts(settings: Settings, bundles: Iterable[BundleInfo]) -> list[TruthSou
     ]
 
 
-def _bundle_source(bundle: BundleInfo, truths: Mapping[str, TruthSource]) -> PredictionSource:
+def _bundle_source(
+    bundle: BundleInfo, truths: Mapping[str, TruthSource], prefix: str
+) -> PredictionSource:
     tables = {
         cohort.truth_id: file
         for cohort in SHIPPED
         if cohort.truth_id in truths and (file := cohort.predictions_file(bundle.folder)).is_file()
     }
     name = bundle.folder.name
-    return PredictionSource(f"bundle.{_safe(name)}", name, "bundle", tables, bundle)
+    return PredictionSource(f"{prefix}.{_safe(name)}", name, "bundle", tables, bundle)
 
 
 def _runs(settings: Settings, truths: dict[str, TruthSource]) -> list[PredictionSource]:

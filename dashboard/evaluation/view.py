@@ -13,6 +13,7 @@ from core.evaluation.subgroups import MEASURES, Measure
 from core.evaluation.tables.attributes import Condition
 from core.evaluation.wrong_calls import ErrorKind
 from core.inference.aggregation import POOLINGS, Pooling
+from core.models.ensemble_recipe import METHODS, EnsembleMethod
 from core.types import LevelName
 from dashboard.evaluation.view_groups import read_conditions, read_keys, write_conditions
 
@@ -62,6 +63,8 @@ class EvaluationView:
     Attributes:
         data: Id of the truth; "" for the first one.
         models: Ids of the models; () for the page's default.
+        ensemble: How the models are combined into one more; "" does not combine them.
+        weights: Weights of the models by id, set by hand; () fits them.
         level: Level of the evaluation.
         definition: Definition of slice truth: a fractured vertebra is visible, or there is a box.
         pooling: How p_j is pooled over slices.
@@ -90,6 +93,8 @@ class EvaluationView:
 
     data: str = ""
     models: tuple[str, ...] = ()
+    ensemble: EnsembleMethod | Literal[""] = ""
+    weights: tuple[tuple[str, float], ...] = ()
     level: LevelName = "patient"
     definition: Definition = "visible"
     pooling: Pooling = "mean"
@@ -213,6 +218,17 @@ def _moved(text: str) -> tuple[tuple[str, Thresholds], ...] | None:
     return tuple(sorted(found.items()))
 
 
+def _weights(text: str) -> tuple[tuple[str, float], ...] | None:
+    found: dict[str, float] = {}
+    for part in text.split(","):
+        model, _, value = part.rpartition("*")
+        weight = _share_or_end(value)
+        if not model or weight is None:
+            return None
+        found[model] = weight
+    return tuple(sorted(found.items()))
+
+
 def _kept(text: str) -> tuple[KeptSetting, ...] | None:
     found: list[KeptSetting] = []
     for part in text.split(","):
@@ -236,6 +252,7 @@ def _yes(text: str) -> bool | None:
 
 _WRITE: Final[dict[str, Callable[[Any], str]]] = {
     "models": _list,
+    "weights": lambda weights: ",".join(f"{model}*{weight!r}" for model, weight in weights),
     "without": _list,
     "spacing": lambda ends: f"{ends[0]!r}..{ends[1]!r}",
     "target": repr,
@@ -253,6 +270,8 @@ _WRITE: Final[dict[str, Callable[[Any], str]]] = {
 READ: Final[dict[str, Callable[[str], Any]]] = {
     "data": lambda text: text or None,
     "models": _strings,
+    "ensemble": _one_of(METHODS),
+    "weights": _weights,
     "level": _one_of(LEVELS),
     "definition": _one_of(get_args(Definition)),
     "pooling": _one_of(POOLINGS),
@@ -281,6 +300,8 @@ READ: Final[dict[str, Callable[[str], Any]]] = {
 KNOWN: Final[dict[str, str]] = {
     "data": "there is no such data",
     "models": "it names no model",
+    "ensemble": f"the methods are {', '.join(METHODS)}",
+    "weights": "weights are model*0.5, from 0 to 1, with commas between them",
     "level": f"the levels are {', '.join(LEVELS)}",
     "definition": f"the definitions are {', '.join(get_args(Definition))}",
     "pooling": f"the poolings are {', '.join(POOLINGS)}",

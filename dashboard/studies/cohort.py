@@ -65,18 +65,28 @@ def find_cohort(root: Path | None = None) -> CurrentDataSet | None:
 
 
 def all_bundles() -> list[BundleInfo]:
-    """Every readable bundle with this installation's operating points, sorted by name."""
+    """Every readable shipped bundle with this installation's operating points, sorted by name."""
     return list_bundles(settings().checkpoints, settings().cspine_var)
 
 
+def saved_ensembles() -> list[BundleInfo]:
+    """The ensembles that this installation has saved, with its operating points, by name."""
+    return list_bundles(settings().ensembles_root, settings().cspine_var)
+
+
 def usable_bundles() -> list[BundleInfo]:
-    """Every shipped bundle, then those of the training runs, by run."""
-    return [*all_bundles(), *_run_bundles()]
+    """Every shipped bundle, then the saved ensembles and the bundles of the training runs."""
+    return [*all_bundles(), *saved_ensembles(), *_run_bundles()]
 
 
 def bundle_key(bundle: BundleInfo) -> str:
-    """Name of a bundle in links: that of its folder, or "run." and the run of a trained one."""
+    """Name of a bundle in links: that of its folder, with a prefix for those made here.
+
+    That is "ensemble.", or "run." and the run of a trained one.
+    """
     runs = settings().runs_root
+    if bundle.folder.is_relative_to(settings().ensembles_root):
+        return f"ensemble.{bundle.folder.name}"
     if not bundle.folder.is_relative_to(runs):
         return bundle.folder.name
     return f"run.{bundle.folder.parent.relative_to(runs).as_posix()}"

@@ -17,6 +17,7 @@ from core.errors import PredictionsError
 from core.inference.outputs import SLICES_FILE, find_slices, read_slices, write_predictions
 from core.inference.study_scores import StudyScores, score_study
 from core.models.bundles import read_bundle
+from core.models.ensembles import networks_of
 from core.models.pairs import BundlePair
 from core.prepared.series_digests import series_digest
 from core.system.shared_slots import shared_slot
@@ -127,10 +128,12 @@ def _predict(study: OpenStudy, pair: BundlePair, folder: Path, progress: Progres
     predictor = _predictor(str(pair.vertebra.folder), str(pair.fracture.folder), pair.digest)
     start = time.monotonic()
     # Stored boxes of the localiser are not computed again.
-    raw = find_raw(study, pair.fracture)
+    networks = networks_of(pair.fracture)
+    localizer = next((one for one in networks if one.config.gives_boxes), pair.fracture)
+    raw = find_raw(study, localizer)
     found = predictor.predict_with_boxes(study.volume, raw=raw, progress=progress)
     if raw is None and found.raw is not None:
-        keep_raw(raw_file(study, pair.fracture), found.raw)
+        keep_raw(raw_file(study, localizer), found.raw)
     seconds = time.monotonic() - start
     write_predictions(folder, [found.predictions], seconds=[seconds], single=True, pair=pair)
 

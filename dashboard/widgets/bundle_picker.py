@@ -85,4 +85,4 @@ def _label(bundle: BundleInfo) -> str:
         return f"Boxes of the localiser ({bundle.config.name})"
     figure = headline(bundle)
     suffix = "" if figure is None else f" · {figure.name} {figure.value:.3f}"
-    return f"{bundle_title(bundle)} · {bundle.config.backbone}{suffix}"
+    return f"{bundle_title(bundle)} · {bundle.config.built_as}{suffix}"

@@ -12,6 +12,7 @@ from core.evaluation.subgroups import MEASURES
 from core.evaluation.tables.attributes import Condition
 from core.evaluation.wrong_calls import ErrorKind
 from core.inference.aggregation import POOLINGS
+from core.models.ensemble_recipe import METHODS
 from dashboard.evaluation.view import (
     LEVELS,
     READ,
@@ -29,6 +30,8 @@ VIEWS = st.builds(
     EvaluationView,
     data=st.one_of(st.just(""), IDS),
     models=st.lists(IDS, max_size=4, unique=True).map(tuple),
+    ensemble=st.sampled_from(["", *METHODS]),
+    weights=st.dictionaries(IDS, UNIT, max_size=3).map(lambda d: tuple(sorted(d.items()))),
     level=st.sampled_from(LEVELS),
     definition=st.sampled_from(get_args(Definition)),
     pooling=st.sampled_from(POOLINGS),
