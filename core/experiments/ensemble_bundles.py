@@ -109,8 +109,7 @@ def save_ensemble(folder: Path, new: NewEnsemble, *, replicates: int = 1000) -> 
             for cohort, table in new.tables.items():
                 _write_predictions(staging, new, config, cohort, table)
             write_json(staging / METRICS_FILE, _metrics(new, figures))
-            points = new.built.operating_points() | {"chosen_on": new.about[0]}
-            write_json(staging / OPERATING_POINTS_FILE, points)
+            write_json(staging / OPERATING_POINTS_FILE, _points(new, config.created))
             write_text(staging / CONFIG_FILE, config.model_dump_json(indent=2) + "\n")
             move_into_place(staging, folder)
     except OSError as error:
@@ -164,6 +163,13 @@ def _config(folder: Path, new: NewEnsemble) -> EnsembleConfig:
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         ensemble=recipe,
     )
+
+
+def _points(new: NewEnsemble, saved: str) -> dict[str, Any]:
+    """Thresholds of the highest F1 by level, with when they were set."""
+    points = new.built.operating_points()
+    entries = {level: point | {"saved": saved} for level, point in points.items()}
+    return entries | {"chosen_on": new.about[0]}
 
 
 def _metrics(new: NewEnsemble, figures: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from core.models.abstention import (
     DistributionReference,
     read_abstention,
 )
-from core.models.ensemble_recipe import EnsembleRecipe
+from core.models.ensemble_recipe import METHOD_NAMES, EnsembleRecipe
 
 WEIGHTS_FILE: Final = "model.safetensors"
 CONFIG_FILE: Final = "config.json"
@@ -197,7 +197,7 @@ class EnsembleConfig(BundleConfig):
     @property
     def title(self) -> str:
         """What the model does, as a title."""
-        return f"Ensemble of {len(self.ensemble.members)} networks"
+        return "Ensemble for fracture detection"
 
     @property
     def takes_presence(self) -> bool:
@@ -216,8 +216,8 @@ class EnsembleConfig(BundleConfig):
 
     @property
     def built_as(self) -> str:
-        """Method, members and weights."""
-        return self.ensemble.described
+        """Method and number of members."""
+        return f"{METHOD_NAMES[self.ensemble.method]} of {len(self.ensemble.members)} networks"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.models.bundles import BundleInfo
+from core.models.bundles import BundleInfo, EnsembleConfig
 from core.models.operating_points import SavedOperatingPoint
 from core.report.study import ReportVertebra, StudyReport
 
@@ -67,8 +67,11 @@ def slice_threshold(report: StudyReport) -> str:
 def bundle_line(bundle: BundleInfo) -> str:
     """Name, kind and version of a network."""
     config = bundle.config
+    made_of = config.built_as
+    if isinstance(config, EnsembleConfig):
+        made_of = config.ensemble.described
     return (
-        f"{config.name}: {config.title}, {config.built_as}, weights "
+        f"{config.name}: {config.title}, {made_of}, weights "
         f"{config.weights_sha256[:12]}, made {config.created[:10]}"
     )
 

@@ -35,7 +35,7 @@ from dashboard.evaluation.threshold_counts import ChosenThresholds, choose, rule
 from dashboard.evaluation.view import EvaluationView, Thresholds
 from dashboard.session.settings import settings
 from dashboard.studies.cohort import bundle_key
-from dashboard.widgets.palette import ModelStyle, model_styles
+from dashboard.widgets.palette import ENSEMBLE_STYLE, ModelStyle, model_styles
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,7 +139,8 @@ def compare(
 
 def styles_of(sources: Sources) -> dict[str, ModelStyle]:
     """Style of every model by name; bundles come first, so that theirs do not change."""
-    return model_styles([*(model.label for model in sources.models.values()), ENSEMBLE_NAME])
+    styles = model_styles([model.label for model in sources.models.values()])
+    return {ENSEMBLE_NAME: ENSEMBLE_STYLE} | styles
 
 
 def drawn_curves(comparison: ComparisonTable, vertebra: int | None = None) -> list[DrawnCurve]:

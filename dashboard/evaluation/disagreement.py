@@ -111,11 +111,8 @@ def _can_show(comparison: ComparisonTable, place: int | np.intp) -> bool:
 
 def _legend() -> str:
     parts = (("fractured", POSITIVE_COLOR), ("not fractured", NEUTRAL))
-    return (
-        '<p class="lab-muted">'
-        + " ".join(
-            f'<span class="lab-chip" style="background:{color}"></span>{label}'
-            for label, color in parts
-        )
-        + "</p>"
+    tags = "".join(
+        f'<span><span class="lab-chip" style="background:{color}"></span>{label}</span>'
+        for label, color in parts
     )
+    return f'<div class="lab-legend">{tags}</div>'

@@ -44,7 +44,7 @@ def save_ensemble_form(comparison: ComparisonTable, ensemble: ShownEnsemble) -> 
             "Save as", key=_NAME, placeholder="my-ensemble", max_chars=60, width=260
         )
         if st.button(
-            "Save as a bundle", key="ev_save_ensemble", icon=":material/save:", type="primary",
+            "Save as a bundle", key="ev_save_ensemble", icon=":material/save:",
             disabled=not name.strip(),
             help="Diagnosis, second opinions and `predict --bundle` can then use it. Its "
             "thresholds are those of the highest F1.",

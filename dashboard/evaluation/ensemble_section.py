@@ -9,7 +9,7 @@ from typing import Final
 
 import streamlit as st
 
-from core.evaluation.comparison import PairComparison, PairedDifference
+from core.evaluation.comparison import PairComparison
 from core.evaluation.ensembles import compare_with_members
 from core.models.ensemble_recipe import METHOD_NAMES, METHODS
 from dashboard.evaluation.comparison import ComparisonTable
@@ -22,7 +22,7 @@ from dashboard.evaluation.headline_rows import REPLICATES
 from dashboard.evaluation.results import curve
 from dashboard.evaluation.sources import ENSEMBLE_ID, ENSEMBLE_NAME, PredictionSource
 from dashboard.evaluation.state import bound, control, evaluation_view, keep_evaluation_view
-from dashboard.evaluation.tables import difference_text, model_tag
+from dashboard.evaluation.tables import model_tag
 from dashboard.session import state
 from dashboard.session.wording import literal
 from dashboard.widgets.frame import draw
@@ -148,8 +148,8 @@ def _table(
 ) -> str:
     by_name = {pair.second: pair for pair in pairs}
     headings = (
-        "Model", "Weight", "AUC difference", "adjusted p", "Average precision difference",
-        "adjusted p", ("Brier difference", "Below 0 the ensemble is better."), "adjusted p",
+        "Model", "Weight", "AUC difference", "Average precision difference",
+        ("Brier difference", "Below 0 the ensemble is better."),
     )  # fmt: skip
     rows = [
         [
@@ -159,7 +159,7 @@ def _table(
         ]
         for k, one in enumerate(ensemble.members)
     ]
-    return html_table(headings, rows, looks="lab-numbers")
+    return html_table(headings, rows, looks="lab-numbers lab-headline")
 
 
 def _weight(ensemble: ShownEnsemble, place: int) -> str:
@@ -173,15 +173,20 @@ def _weight(ensemble: ShownEnsemble, place: int) -> str:
 
 def _cells(pair: PairComparison | None) -> list[str]:
     if pair is None:
-        return ["…"] * 6
-    auc = pair.delong
+        return ["…"] * 3
+    auc, others = pair.delong, pair.differences
+    by_delong = (None, None, None) if auc is None else (auc.difference, auc.low, auc.high)
     return [
-        "–" if auc is None else difference_text(auc.difference, auc.low, auc.high),
-        p_text(pair.delong_adjusted_p),
-        *_bootstrap(pair.differences["average_precision"]),
-        *_bootstrap(pair.differences["brier"]),
+        _cell(*by_delong, pair.delong_adjusted_p),
+        *(
+            _cell(one.value, one.low, one.high, one.adjusted_p)
+            for one in (others["average_precision"], others["brier"])
+        ),
     ]
 
 
-def _bootstrap(found: PairedDifference) -> list[str]:
-    return [difference_text(found.value, found.low, found.high), p_text(found.adjusted_p)]
+def _cell(value: float | None, low: float | None, high: float | None, p: float | None) -> str:
+    """A difference, and below it its interval and the adjusted p."""
+    if value is None or low is None or high is None:
+        return "–"
+    return f"<b>{value:+.3f}</b><span>{low:+.3f} to {high:+.3f}, p {p_text(p)}</span>"

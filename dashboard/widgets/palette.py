@@ -36,6 +36,9 @@ class ModelStyle:
 MODEL_COLORS: Final = ("#1E78B4", "#B44B0F", "#879600", "#965A78", "#1E87FF", "#B47878")
 """Found by search like those of the vertebrae: 3:1 on both backgrounds, distinguishable."""
 
+ENSEMBLE_STYLE: Final = ModelStyle("#D830D8", "longdash", "star")
+"""Of the ensemble of the models on show, whatever their number."""
+
 _DASHES: Final = ("solid", "dash", "dot", "dashdot")
 _SYMBOLS: Final = ("circle", "square", "diamond", "triangle-up", "pentagon", "star")
 

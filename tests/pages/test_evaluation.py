@@ -331,10 +331,12 @@ def test_a_broken_table_is_one_sentence(place):
 
 WRONG = {
     "data": ["nowhere"], "models": ["bundle.none", f"bundle.{NAMES[0]},bundle.none"],
+    "ensemble": ["median"], "weights": ["bundle.none*0.5", f"bundle.{NAMES[0]}*2.0"],
     "level": ["body"], "definition": ["x"], "pooling": ["sum"], "vertebra": ["C0"],
     "fold": ["x", "-1"], "spacing": ["2..1", "1"], "without": ["flag_none"], "rule": ["best"],
     "least_recall": ["1.2", "x"], "least_precision": ["-1"], "most_alarms": ["0"],
-    "target": ["0", "x"], "same_data": ["0"], "by_vertebra": ["yes"], "focus": ["bundle.none"],
+    "target": ["0", "x"], "same_data": ["0"], "by_vertebra": ["yes"],
+    "focus": ["bundle.none", "ensemble"],
     "moved": ["bundle.none*0.5", f"bundle.{NAMES[0]}*1.5", f"bundle.{NAMES[0]}*0.1_0.2"],
     "kept": ["A", "A*body*m*0.5", "A*patient*m*2", "A*patient*m*0.5,A*patient*m*0.6"],
     "prevalence": ["0", "1.5"], "errors": ["some"], "subgroups": ["A B"], "measure": ["f1"],

@@ -9,6 +9,7 @@ from core.errors import BundleError
 from core.models.bundles import EnsembleConfig, list_bundles, read_bundle
 from core.models.ensembles import networks_of, new_member, read_members
 from core.models.pairs import BundlePair, choose_pair, vertebra_for
+from core.report.wording import bundle_line
 from tests.core.ensembles import write_ensemble
 
 
@@ -33,8 +34,11 @@ def test_an_ensemble_reads_like_a_fracture_bundle(ensemble, checkpoints):
     assert config.gives_fractures
     lacks = ("gives_presence", "gives_boxes", "takes_presence", "explains_slices", "uses_boxes")
     assert [name for name in lacks if getattr(config, name)] == []
-    assert config.title == "Ensemble of 2 networks"
-    assert config.built_as == "log-odds mean of fracture-untrained (0.25), second (0.75)"
+    assert config.title == "Ensemble for fracture detection"
+    assert config.built_as == "log-odds mean of 2 networks"
+    wanted = "log-odds mean of fracture-untrained (0.25), second (0.75)"
+    assert config.ensemble.described == wanted
+    assert wanted in bundle_line(ensemble)
     assert [one.config.name for one in list_bundles(ensemble.folder.parent)] == ["both"]
     pair = choose_pair(checkpoints, [ensemble.folder])
     assert (pair.vertebra.config.name, pair.fracture) == ("vertebra-untrained", ensemble)

@@ -14,7 +14,7 @@ from tests.core.inference.test_study_scores import two_vertebrae
 
 def pair(*, boxes):
     return SimpleNamespace(
-        fracture=SimpleNamespace(config=SimpleNamespace(gives_boxes=boxes, name="type1"))
+        fracture=SimpleNamespace(config=SimpleNamespace(uses_boxes=boxes, name="type1"))
     )
 
 

@@ -18,7 +18,14 @@ from core.visualization.colors import (
     TRUE_BOX_COLOR,
     VERTEBRA_COLORS,
 )
-from dashboard.widgets.palette import CURRENT, MODEL_COLORS, NEUTRAL, model_styles, with_alpha
+from dashboard.widgets.palette import (
+    CURRENT,
+    ENSEMBLE_STYLE,
+    MODEL_COLORS,
+    NEUTRAL,
+    model_styles,
+    with_alpha,
+)
 
 # Machado, Oliveira and Fernandes (2009), severity 1.0, on linear RGB.
 VISIONS = {
@@ -31,6 +38,7 @@ VISIONS = {
                [0.004733, 0.691367, 0.303900]],
 }  # fmt: skip
 LIGHT, DARK = "#FFFFFF", "#0B1621"
+OF_MODELS = (*MODEL_COLORS, ENSEMBLE_STYLE.color)
 
 
 def linear(color: str) -> np.ndarray:
@@ -69,7 +77,7 @@ def test_every_vertebra_reads_on_both_themes(name, background):
 
 def test_no_data_wear_the_colour_of_suspicion():
     amber = oklab(linear(SUSPICION))
-    data = [*VERTEBRA_COLORS.values(), *MODEL_COLORS, *DATA_COLORS.values(), *HEAT_STOPS,
+    data = [*VERTEBRA_COLORS.values(), *OF_MODELS, *DATA_COLORS.values(), *HEAT_STOPS,
             POSITIVE_COLOR, MEASURE_COLOR, CURRENT, NEUTRAL]  # fmt: skip
     assert min(np.linalg.norm(oklab(linear(c)) - amber) for c in data) > 0.12
 
@@ -99,7 +107,7 @@ AMBER_ROOMS = {
 
 
 def test_amber_and_the_colours_of_data_are_named_in_one_table(repo_root):
-    table = {*VERTEBRA_COLORS.values(), *MODEL_COLORS, *DATA_COLORS.values(), *HEAT_STOPS,
+    table = {*VERTEBRA_COLORS.values(), *OF_MODELS, *DATA_COLORS.values(), *HEAT_STOPS,
              POSITIVE_COLOR, MEASURE_COLOR, CURRENT, SUSPICION}  # fmt: skip
     files = [path for root in ("core", "dashboard") for kind in ("py", "js", "html")
              for path in (repo_root / root).rglob(f"*.{kind}")]  # fmt: skip
@@ -121,12 +129,12 @@ def test_alpha_keeps_the_colour():
 
 @pytest.mark.parametrize("vision", VISIONS)
 def test_models_are_distinguishable_for_every_kind_of_vision(vision):
-    seen = [oklab(np.array(VISIONS[vision]) @ linear(color)) for color in MODEL_COLORS]
+    seen = [oklab(np.array(VISIONS[vision]) @ linear(color)) for color in OF_MODELS]
     assert min(np.linalg.norm(a - b) for a, b in combinations(seen, 2)) > 0.085
 
 
 @pytest.mark.parametrize("background", [LIGHT, DARK])
-@pytest.mark.parametrize("color", MODEL_COLORS)
+@pytest.mark.parametrize("color", OF_MODELS)
 def test_every_model_reads_on_both_themes(color, background):
     assert contrast(color, background) >= 3
 
