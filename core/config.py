@@ -128,11 +128,6 @@ class Settings(BaseSettings):
         return self.cspine_var / "runs"
 
     @property
-    def ensembles_root(self) -> Path:
-        """The ensembles saved from the dashboard, one bundle each."""
-        return self.cspine_var / "ensembles"
-
-    @property
     def data_root(self) -> Path:
         """The data set in use: `rsna_root` if set, else the embedded one."""
         return self.rsna_root or self.demo_root

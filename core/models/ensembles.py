@@ -18,6 +18,15 @@ from core.models.bundles import (
 from core.models.ensemble_recipe import EnsembleMember
 
 
+def ensembles_root(var: Path) -> Path:
+    """Folder of the ensembles that an installation has saved, one bundle each.
+
+    Args:
+        var: Folder of the installation's own data.
+    """
+    return var / "ensembles"
+
+
 def new_member(
     bundle: BundleInfo, ensemble: Path, weight: float, quantiles: tuple[float, ...] = ()
 ) -> EnsembleMember:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 import streamlit as st
@@ -11,6 +12,7 @@ from core.evaluation.tables.score_table import ScoreTable
 from core.experiments.cohorts import SHIPPED, ShippedCohort
 from core.experiments.ensemble_bundles import NewEnsemble, save_ensemble
 from core.models.bundles import BundleInfo, EnsembleConfig
+from core.models.ensembles import ensembles_root
 from dashboard.evaluation.comparison import ComparisonTable
 from dashboard.evaluation.ensemble import ShownEnsemble
 from dashboard.session import state
@@ -50,8 +52,7 @@ def save_ensemble_form(comparison: ComparisonTable, ensemble: ShownEnsemble) -> 
             "thresholds are those of the highest F1.",
         ) and succeeds(lambda: save_shown(comparison, ensemble, name.strip())):  # fmt: skip
             state.leave_message(
-                f"Saved as {settings().ensembles_root / name.strip()}; choose it on Diagnosis as "
-                "the fracture network."
+                f"Saved as {_folder(name.strip())}; choose it on Diagnosis as the fracture network."
             )
             st.rerun()
 
@@ -71,7 +72,11 @@ def save_shown(comparison: ComparisonTable, ensemble: ShownEnsemble, name: str) 
         ensemble.built, members, settings().checkpoints, (other, label),
         synthetic=comparison.truth.synthetic, tables=_tables(comparison, ensemble),
     )  # fmt: skip
-    return save_ensemble(settings().ensembles_root / name, new)
+    return save_ensemble(_folder(name), new)
+
+
+def _folder(name: str) -> Path:
+    return ensembles_root(settings().cspine_var) / name
 
 
 def _tables(

@@ -13,6 +13,7 @@ from core.errors import ConfigError
 from core.experiments.cohorts import FOLDS, HELD_OUT, PREDICTIONS_FOLDER, SHIPPED
 from core.inference.outputs import find_slices
 from core.models.bundles import BundleInfo, list_bundles
+from core.models.ensembles import ensembles_root
 from core.phantom.on_demand import CohortSeed
 from core.training.run_files import RunFiles
 from dashboard.evaluation.imports import list_imports
@@ -104,7 +105,7 @@ def find_sources(settings: Settings) -> Sources:
     truths = {truth.truth_id: truth for truth in _cohorts(settings, bundles)}
     if (settings.data_root / LABELS_FILE).is_file():
         truths[IN_USE] = _data_root_truth(IN_USE, settings.data_root)
-    made = list_bundles(settings.ensembles_root)
+    made = list_bundles(ensembles_root(settings.cspine_var))
     models = [_bundle_source(bundle, truths, "bundle") for bundle in bundles]
     models += [_bundle_source(bundle, truths, "saved") for bundle in made]
     models += _runs(settings, truths)

@@ -12,6 +12,7 @@ import streamlit as st
 from core.dataset.rsna import is_synthetic, read_studies
 from core.errors import BundleError
 from core.models.bundles import BundleInfo, list_bundles, read_bundle, with_team_points
+from core.models.ensembles import ensembles_root
 from core.training.run_files import RunFiles
 from core.types import StudyRecord
 from dashboard.session.settings import settings
@@ -71,7 +72,7 @@ def all_bundles() -> list[BundleInfo]:
 
 def saved_ensembles() -> list[BundleInfo]:
     """The ensembles that this installation has saved, with its operating points, by name."""
-    return list_bundles(settings().ensembles_root, settings().cspine_var)
+    return list_bundles(ensembles_root(settings().cspine_var), settings().cspine_var)
 
 
 def usable_bundles() -> list[BundleInfo]:
@@ -85,7 +86,7 @@ def bundle_key(bundle: BundleInfo) -> str:
     That is "ensemble.", or "run." and the run of a trained one.
     """
     runs = settings().runs_root
-    if bundle.folder.is_relative_to(settings().ensembles_root):
+    if bundle.folder.is_relative_to(ensembles_root(settings().cspine_var)):
         return f"ensemble.{bundle.folder.name}"
     if not bundle.folder.is_relative_to(runs):
         return bundle.folder.name
