@@ -19,6 +19,7 @@ from dashboard.evaluation.ensemble import PLAIN_WEIGHT, ShownEnsemble, sets_weig
 from dashboard.evaluation.ensemble_saving import save_ensemble_form
 from dashboard.evaluation.headline import p_text
 from dashboard.evaluation.headline_rows import REPLICATES
+from dashboard.evaluation.page import folded
 from dashboard.evaluation.results import curve
 from dashboard.evaluation.sources import ENSEMBLE_ID, ENSEMBLE_NAME, PredictionSource
 from dashboard.evaluation.state import bound, control, evaluation_view, keep_evaluation_view
@@ -30,7 +31,6 @@ from dashboard.widgets.html_table import html_table
 from dashboard.widgets.job_status import poll
 from dashboard.widgets.notices import show_error
 
-_PANEL: Final = "ev_ensemble_panel"
 _NAMES: Final = {"": "None", **{method: METHOD_NAMES[method].capitalize() for method in METHODS}}
 _HAND: Final = "ev_weights_by_hand"
 
@@ -41,9 +41,9 @@ def ensemble_section(comparison: ComparisonTable) -> None:
     members = [m for name, m in comparison.models.items() if name != ENSEMBLE_NAME]
     if view.level == "presence" or len(members) < 2:
         return
-    panel = st.expander(
-        "Combine the models, and see where they disagree", expanded=bool(view.ensemble),
-        key=_PANEL, icon=":material/join:", on_change="rerun",
+    panel = folded(
+        "Do the models agree, and are they better together?", "ensemble",
+        expanded=bool(view.ensemble),
     )  # fmt: skip
     if not panel.open:
         return

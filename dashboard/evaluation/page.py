@@ -99,9 +99,17 @@ def notices(comparison: ComparisonTable) -> None:
                 st.markdown(f"- {literal(sentence)}")
 
 
-def folded(question: str, key: str) -> ExpanderContainer:
-    """A section that is computed once it is opened; draw it where its `open` is true."""
-    return st.expander(f"**{question}**", key=f"ev_fold_{key}", on_change="rerun")
+def folded(question: str, key: str, *, expanded: bool = False) -> ExpanderContainer:
+    """A section that is computed once it is opened; draw it where its `open` is true.
+
+    Args:
+        question: Heading of the section.
+        key: Part of its key.
+        expanded: Whether it is open at first.
+    """
+    return st.expander(
+        f"**{question}**", expanded=expanded, key=f"ev_fold_{key}", on_change="rerun"
+    )
 
 
 def section(question: str) -> None:
