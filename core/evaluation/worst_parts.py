@@ -128,18 +128,6 @@ def worst_parts(
     )
 
 
-def part_score(sizes: FloatArray, error_sums: FloatArray, n: int, total: float) -> FloatArray:
-    """SliceLine's score of parts (s,) from their sizes and sums of errors.
-
-    Args:
-        sizes: float64 (s,), above 0.
-        error_sums: float64 (s,).
-        n: Number of all units.
-        total: Sum of all errors, above 0.
-    """
-    return WEIGHT * (error_sums / sizes * n / total - 1) - (1 - WEIGHT) * (n / sizes - 1)
-
-
 def weighted_errors(calls: Calls) -> FloatArray:
     """Errors of the items, float64 (m,), with the mean 1 among positives and among negatives.
 

@@ -9,7 +9,7 @@ import pytest
 
 from core.evaluation.subgroups import Calls
 from core.evaluation.tables.attributes import Attribute, Condition, from_vertebrae
-from core.evaluation.worst_parts import part_score, worst_parts
+from core.evaluation.worst_parts import worst_parts
 from tests.core.evaluation.planted import level_items, patients
 
 PAIR = (("site", "site 1"), ("pad", "pad 3"))
@@ -73,11 +73,6 @@ def test_chance_is_called_a_finding_in_at_most_one_cohort_of_twenty():
         findings += any(one.weakness for one in found)
     # Of 40 at 5 % two are expected; more than five have a probability of 1.4 %.
     assert findings <= 5
-
-
-def test_the_score_is_zero_for_everything_and_weighs_error_against_size():
-    score = part_score(np.array([100.0, 10.0, 50.0]), np.array([20.0, 10.0, 20.0]), 100, 20.0)
-    assert score == pytest.approx([0, 0.95 * 4 - 0.05 * 9, 0.95 - 0.05])
 
 
 def test_many_misses_alone_make_no_part_of_the_fractured():
