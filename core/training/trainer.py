@@ -205,7 +205,9 @@ class _Job:
         state.validation = result
         if self.task.config.keep_epoch == "best":
             state.keep_if_best(measures.deficit)
-        self.run.append_metrics("validation", step=state.step, epoch=state.epoch, **result)
+        self.run.append_metrics(
+            "validation", step=state.step, epoch=state.epoch, deficit=measures.deficit, **result
+        )
         if curves is not None:
             shown = {f"validation__{name}": value for name, value in measures.curves.items()}
             curves.write(state.step, **shown)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.training import run_processes
-from dashboard.training.curves import RUN_COLORS, show_curves
+from dashboard.training.curve_section import show_curves
+from dashboard.training.curves import RUN_COLORS
 from dashboard.training.run_form import differences, labels_of
 from dashboard.training.run_progress import curves_of, in_order, standings
 from dashboard.widgets.frame import blank, panel_title

@@ -14,7 +14,7 @@ from core.training.run_list import RunSummary, last_metrics, read_metrics
 from core.training.run_status import RunStatus
 from core.training.runs import RunFolder
 from dashboard.session.wording import number, time_left
-from dashboard.training.curves import Curves
+from dashboard.training.curves import Curves, RunLines
 from dashboard.training.run_form import labels_of
 
 RECENT_LINES = 20
@@ -50,14 +50,19 @@ def members_of(run: RunSummary, runs: Iterable[RunSummary]) -> list[RunSummary]:
 
 
 def curves_of(run: RunSummary, members: Sequence[RunSummary] = ()) -> Curves:
-    """Measured curves by event; for a run over folds one line per fold."""
+    """Measured lines of a run; of a run over folds, those of each fold."""
     if not members and run.config is not None and run.config.fold == "all":
         return {}
     shown = {member.run_id.rpartition("/")[2]: member for member in members} or {run.run_id: run}
-    return {
-        name: {event: read_metrics(each.folder, event) for event in ("step", "validation")}
-        for name, each in shown.items()
-    }
+    return {name: _lines_of(each) for name, each in shown.items()}
+
+
+def _lines_of(run: RunSummary) -> RunLines:
+    return RunLines(
+        step=read_metrics(run.folder, "step"),
+        validation=read_metrics(run.folder, "validation"),
+        keep="best" if run.config is None else run.config.keep_epoch,
+    )
 
 
 def at_work(run: RunSummary, members: Sequence[RunSummary] = ()) -> RunSummary:

@@ -17,7 +17,7 @@ from dashboard.session import link, state
 from dashboard.session.access import may_change
 from dashboard.session.wording import ago, literal, number
 from dashboard.training import run_processes
-from dashboard.training.curves import show_curves
+from dashboard.training.curve_section import show_curves
 from dashboard.training.fold_table import fold_table
 from dashboard.training.run_form import form_values
 from dashboard.training.run_onward import onward
@@ -149,7 +149,7 @@ def _detail(run: RunSummary, members: Sequence[RunSummary]) -> None:
 
 def _curves(run: RunSummary, members: Sequence[RunSummary]) -> None:
     curves = curves_of(run, members)
-    if all(lines.empty for events in curves.values() for lines in events.values()):
+    if all(lines.is_empty for lines in curves.values()):
         blank("Nothing has been measured yet; the curves begin with the first step.")
         return
     show_curves(curves, "run_curves")

@@ -132,7 +132,7 @@ def test_the_curves_of_a_run_over_folds_are_those_of_its_folds(tmp_path):
     runs = runs_of(tmp_path)
     curves = curves_of(runs["cv"], members_of(runs["cv"], runs.values()))
     assert list(curves) == ["fold-0"]
-    assert curves["fold-0"]["step"]["step"].tolist() == [10, 20]
+    assert curves["fold-0"].step["step"].tolist() == [10, 20]
     assert curves_of(runs["cv"]) == {}
     assert list(curves_of(runs["cv/fold-0"])) == ["cv/fold-0"]
 
