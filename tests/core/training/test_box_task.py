@@ -246,7 +246,7 @@ def test_a_cohort_without_boxes_names_the_missing_table(phantom_root, store, tmp
     intact = [
         replace(record, boxes=(), fractured=(False,) * 7) for record in read_studies(phantom_root)
     ]
-    monkeypatch.setattr(start_up, "read_studies", lambda root: intact)
+    monkeypatch.setattr(start_up, "studies_of", lambda *_: intact)
     with pytest.raises(TrainingError, match=r"no box for training; add train_bounding_boxes\.csv"):
         train(config(phantom_root), tmp_path / "run", store=store)
 
