@@ -47,7 +47,8 @@ def scores_of(place, cohort):
 
 def auc_shown(app, model):
     """AUC of a model in the headline table."""
-    row = next(r for r in re.findall(r"<tr>.*?</tr>", html(app)) if f"<span>{model}</span>" in r)
+    table = next(t for t in re.findall(r"<table.*?</table>", html(app)) if "ROC AUC" in t)
+    row = next(r for r in re.findall(r"<tr>.*?</tr>", table) if f"<span>{model}</span>" in r)
     return float(re.search(r"<b>([\d.]+)</b>", row)[1])
 
 
