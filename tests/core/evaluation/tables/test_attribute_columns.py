@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from core.errors import DataRootError
 from core.evaluation.tables import attribute_columns
@@ -96,3 +98,15 @@ def test_too_many_rows_and_a_missing_file_are_sentences(tmp_path, monkeypatch):
         read(tmp_path, "uid,site\n1,a\n2,b\n3,a\n")
     with pytest.raises(DataRootError, match="does not exist"):
         read_columns(tmp_path / "none.csv")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.text(alphabet='uid,;\t\n"1.2 pq\0é-,', max_size=120))
+def test_any_text_gives_attributes_or_a_sentence(tmp_path, text):
+    try:
+        found, _ = read(tmp_path, f"uid,a,n_values\n{text}", np.array(["1", "2", "1.2"]))
+    except DataRootError:
+        return
+    for one in found.values():
+        assert one.members.shape == (3, len(one.groups))
+        assert len(set(one.groups)) == len(one.groups)
