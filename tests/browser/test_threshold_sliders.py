@@ -188,6 +188,25 @@ def test_keys_typed_values_and_reset_of_a_slider(browser, place):
     page.context.close()
 
 
+def test_a_finger_sets_a_threshold(browser, place):
+    url, pair, scores, _ = place
+    context = browser.new_context(has_touch=True, viewport={"width": 900, "height": 1200})
+    context.set_default_timeout(90_000)
+    page = context.new_page()
+    page.goto(f"{url}/diagnosis")
+    expect(page.locator(".lab-call")).to_be_visible(timeout=FIRST_TIME_MS)
+    settle(page)
+    slider = page.get_by_role("slider", name="Patient threshold")
+    slider.scroll_into_view_if_needed()
+    box = slider.bounding_box()
+    page.touchscreen.tap(box["x"] + box["width"] * 0.97, box["y"] + box["height"] / 2)
+    expect(page).to_have_url(re.compile(r"patient_threshold=0\.9\d*(&|$)"))
+    at = float(slider.input_value())
+    assert at > scores.patient.patient_prob
+    expect(page.locator(".lab-call")).to_have_text(judge(scores, pair, patient=at).headline)
+    context.close()
+
+
 def test_boxes_follow_the_minimum_score_without_the_server(browser, place):
     url, pair, _, fused = place
     hand = Hand(browser, f"{url}/localization", ".st-key-loc_tiles")
