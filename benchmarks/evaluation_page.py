@@ -155,6 +155,7 @@ def measure(url: str, pid: int, moves: int, level: str) -> dict[str, Any]:
         complete = time.perf_counter() - start
         # Intervals are computed in the background; a move is measured once they are there.
         page.get_by_text("resamples are being drawn").wait_for(state="hidden", timeout=900_000)
+        page.locator(".board[data-whole=yes]").wait_for(timeout=60_000)
         page.wait_for_timeout(3000)
         sent: list[str] = []
         page.on("request", lambda request: sent.append(request.url))

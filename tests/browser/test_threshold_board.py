@@ -131,7 +131,7 @@ def place(repo_root, artifacts, tmp_path_factory):
 def opened(browser, url: str, query: str = ""):
     page = browser.new_context(viewport={"width": 1440, "height": 1000}).new_page()
     page.goto(f"{url}/evaluation?{query}")
-    expect(page.locator(".board[data-ready=yes]")).to_be_visible(timeout=FIRST_TIME_MS)
+    expect(page.locator(".board[data-whole=yes]")).to_be_visible(timeout=FIRST_TIME_MS)
     expect(page.locator(".st-key-ev_csv_out")).to_be_visible(timeout=FIRST_TIME_MS)
     settle(page)
     return page
@@ -140,14 +140,15 @@ def opened(browser, url: str, query: str = ""):
 def test_a_drag_moves_the_page_without_the_server_and_its_end_moves_the_link(browser, place):
     url, checkpoints = place
     scores = read_score_table(checkpoints / NAMES[0] / "predictions" / "held_out.parquet")
-    truth = read_truth_table(checkpoints / "cohorts" / "held_out.parquet").fractured.any(axis=1)
+    fractured = read_truth_table(checkpoints / "cohorts" / "held_out.parquet").fractured
+    truth = fractured.any(axis=1)
     sent: list[str] = []
     context = browser.new_context(viewport={"width": 1440, "height": 1000})
     page = context.new_page()
     page.on("request", lambda request: sent.append(request.url))
     page.on("websocket", lambda socket: socket.on("framesent", lambda _: sent.append("frame")))
     page.goto(f"{url}/evaluation?focus=bundle.{NAMES[0]}")
-    expect(page.locator(".board[data-ready=yes]")).to_be_visible(timeout=FIRST_TIME_MS)
+    expect(page.locator(".board[data-whole=yes]")).to_be_visible(timeout=FIRST_TIME_MS)
     expect(page.locator(".st-key-ev_csv_out")).to_be_visible(timeout=FIRST_TIME_MS)
     settle(page)
     slider = page.get_by_role("slider").first
@@ -172,6 +173,8 @@ def test_a_drag_moves_the_page_without_the_server_and_its_end_moves_the_link(bro
         assert f"at {threshold:.3f}:" in line
         assert what_if("patient", counts) in line
         assert page.locator('[data-live="m:f1"]').inner_text() == f"{counts.f1:.3f}"
+        with_c3 = int((fractured[:, VERTEBRAE.index("C3")] & called).sum())
+        assert page.locator('[data-live="v:C3:found"]').inner_text() == f"{with_c3}"
         assert page.locator('[data-live="c:tp"] b').inner_text() == f"{counts.true_positives}"
         mark = page.locator('[data-live="roc"]').get_attribute("style")
         assert float(re.search(r"bottom: ?([\d.]+)%", mark)[1]) == pytest.approx(

@@ -60,6 +60,15 @@ class BoardCounts:
         return b"".join(parts)
 
 
+def pooled_counts(model: ModelAtLevel) -> BoardCounts:
+    """Count a model's calls of all items at every position of one slider.
+
+    Raises:
+        PredictionsError: The level is not supported.
+    """
+    return BoardCounts(curve(model).at_each(FALLING), ())
+
+
 def board_counts(model: ModelAtLevel, n_thresholds: int) -> BoardCounts:
     """Count a model's calls at every position.
 
@@ -70,7 +79,7 @@ def board_counts(model: ModelAtLevel, n_thresholds: int) -> BoardCounts:
     Raises:
         PredictionsError: The level is not supported.
     """
-    pooled = curve(model).at_each(FALLING) if n_thresholds == 1 else None
+    pooled = pooled_counts(model).pooled if n_thresholds == 1 else None
     patient = model.question.level == "patient"
     if pooled is not None and patient:
         return BoardCounts(pooled, _strata(model), strata=True)

@@ -11,7 +11,7 @@ class Board {
 
   /** Apply the data from Python; called at the first drawing and at every rerun. */
   update(data, setStateValue) {
-    const fresh = this.data?.url !== data.url;
+    const fresh = this.data?.urls.join() !== data.urls.join();
     this.data = data;
     if (fresh) this.fetchTables();
     this.sliders.update(data, {
@@ -20,18 +20,24 @@ class Board {
     });
   }
 
+  /** Fetch the counts of all items and those with C1 to C7; the latter take the former's place. */
   async fetchTables() {
-    const { data } = this;
+    const { urls } = this.data;
     this.tables = null;
-    try {
-      const answer = await fetch(data.url);
-      if (!answer.ok) throw new Error(answer.status);
-      const bytes = await answer.arrayBuffer();
-      if (this.data.url === data.url) this.tables = new Tables(bytes, data);
-    } catch {
-      // The sliders still work: Python answers when one is let go.
+    this.root.dataset.ready = "no";
+    for (const url of urls) {
+      try {
+        const answer = await fetch(url);
+        if (!answer.ok) throw new Error(answer.status);
+        const bytes = await answer.arrayBuffer();
+        if (this.data.urls !== urls && this.data.urls.join() !== urls.join()) return;
+        this.tables = new Tables(bytes, this.data);
+        this.root.dataset.ready = "yes";
+      } catch {
+        // The sliders still work: Python answers when one is let go.
+      }
     }
-    this.root.dataset.ready = this.tables ? "yes" : "no";
+    this.root.dataset.whole = this.tables ? "yes" : "no";
   }
 
   /** Rewrite the page; thresholds between two positions are left to Python. */
