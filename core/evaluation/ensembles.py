@@ -334,7 +334,9 @@ def _table(
     fracture = np.empty((first.n_slices, N_VERTEBRAE), np.float32)
     kinds: set[int] = set()
     for places, combination in parts:
-        rows = rows_of_studies(first.offsets, places)
+        # All rows are taken as a view instead of a copy.
+        whole = len(places) == first.n_studies
+        rows = slice(None) if whole else rows_of_studies(first.offsets, places)
         v, f = zip(*(_slices_of(model, rows) for model in models), strict=True)
         types = [model.fracture_type or 0 for model in models]
         presence[rows], fracture[rows], kind = combine_outputs(v, f, types, combination)

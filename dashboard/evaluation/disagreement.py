@@ -112,7 +112,7 @@ def _can_show(comparison: ComparisonTable, place: int | np.intp) -> bool:
 def _legend() -> str:
     parts = (("fractured", POSITIVE_COLOR), ("not fractured", NEUTRAL))
     tags = "".join(
-        f'<span><span class="lab-chip" style="background:{color}"></span>{label}</span>'
+        f'<li><span class="lab-chip" style="background:{color}"></span>{label}</li>'
         for label, color in parts
     )
-    return f'<div class="lab-legend">{tags}</div>'
+    return f'<ul class="lab-facts">{tags}</ul>'

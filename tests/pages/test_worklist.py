@@ -90,3 +90,28 @@ def test_an_error_opens_with_its_networks_and_next_leads_on(missed, monkeypatch)
     assert app.selectbox(key="study").value == missed[1]
     assert "2 of 2" in caption(app)
     assert app.button(key="step_Next").disabled
+
+
+@pytest.mark.slow
+def test_the_largest_disagreement_of_two_models_opens_on_diagnosis(missed, place, monkeypatch):
+    monkeypatch.setattr(predictions, "_predict", None)
+    monkeypatch.setattr(study_picker, "telling_study", lambda records: 0)
+    a, b = (f"bundle.{name}" for name in NAMES[:2])
+    # The vertebra bundle's table puts both studies level; the other one ranks the second higher.
+    table = HELD_OUT.predictions_file(place / "checkpoints" / NAMES[1])
+    rows = pd.read_parquet(table)
+    rows[[f"f_C{j}" for j in range(1, 8)]] = 0.5
+    rows.to_parquet(table)
+    app = open_page(
+        "evaluation", models=f"{a},{b}", ensemble="log_odds", weights=f"{a}*1.0,{b}*1.0"
+    )
+    assert not app.exception
+    app.selectbox(key="ev_up").set_value("Ensemble").run()
+    app.selectbox(key="ev_up").set_value(NAMES[1]).run()
+    app.button(key="ev_open_disagreement").click().run()
+    assert not app.exception
+    app.switch_page("../pages/diagnosis.py").run()
+    wait_for(app, lambda: "lab-verdict" in html(app))
+    assert app.selectbox(key="study").value in missed
+    assert app.selectbox(key="fracture_bundle").value == NAMES[0]
+    assert "1 of 2" in caption(app)
