@@ -11,12 +11,12 @@ import numpy as np
 from core.errors import PredictionsError
 from core.evaluation.comparison import PairComparison
 from core.evaluation.curves import threshold_counts
+from core.evaluation.ensemble_weights import with_weights
 from core.evaluation.ensembles import (
     add_model,
     compare_with_members,
     ensemble_table,
     fit_out_of_fold,
-    with_weights,
 )
 from core.evaluation.intervals import bootstrap_intervals
 from core.evaluation.tables.evaluation_set import EvaluationSet

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from core.evaluation.ensembles import ensemble_table, fit_weights
+from core.evaluation.ensemble_weights import fit_weights
+from core.evaluation.ensembles import ensemble_table
 from core.evaluation.tables.evaluation_set import align
 from core.evaluation.tables.score_files import read_score_table, read_truth_table
 from core.experiments.cohorts import FOLDS, HELD_OUT

@@ -9,7 +9,8 @@ from sklearn.metrics import roc_auc_score
 from core.errors import PredictionsError
 from core.evaluation.built_ensemble import EnsembleChoice, build_ensemble
 from core.evaluation.curves import threshold_counts
-from core.evaluation.ensembles import ensemble_table, fit_weights
+from core.evaluation.ensemble_weights import fit_weights
+from core.evaluation.ensembles import ensemble_table
 from core.evaluation.thresholds import Rule, choose_threshold
 from tests.core.evaluation.made_cohort import cohort
 

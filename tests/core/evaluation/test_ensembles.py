@@ -9,14 +9,12 @@ from sklearn.linear_model import LogisticRegression
 from core.errors import PredictionsError
 from core.evaluation.comparison import holm
 from core.evaluation.delong import delong_test
+from core.evaluation.ensemble_weights import fit_weights, have_slices, with_weights
 from core.evaluation.ensembles import (
     add_model,
     compare_with_members,
     ensemble_table,
     fit_out_of_fold,
-    fit_weights,
-    have_slices,
-    with_weights,
 )
 from core.evaluation.tables.evaluation_set import align
 from core.evaluation.tables.score_table import table_without_slices
