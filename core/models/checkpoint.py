@@ -16,7 +16,13 @@ from safetensors.torch import save as tensors_to_bytes
 from torch import Tensor, nn
 
 from core.errors import BundleError, ConfigError
-from core.models.bundles import CONFIG_FILE, WEIGHTS_FILE, BundleConfig, BundleInfo
+from core.models.bundles import (
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    BundleConfig,
+    BundleInfo,
+    EnsembleConfig,
+)
 from core.models.memory_format import channels_last
 from core.models.registry import build_model
 from core.models.slice_model import SliceModel
@@ -178,8 +184,13 @@ def float32_weights(bundle: BundleInfo) -> dict[str, Tensor]:
 
     Raises:
         BundleError: The file is missing, is not the one its config was written for, or is not in
-            safetensors format.
+            safetensors format, or the bundle is an ensemble.
     """
+    if isinstance(bundle.config, EnsembleConfig):
+        raise BundleError(
+            f"{bundle.config.name} is an ensemble without weights of its own; name one of its "
+            "members."
+        )
     try:
         payload = bundle.weights_file.read_bytes()
     except OSError as error:

@@ -7,6 +7,7 @@ import pytest
 
 from core.errors import BundleError
 from core.models.bundles import EnsembleConfig, list_bundles, read_bundle
+from core.models.checkpoint import load_model
 from core.models.ensembles import networks_of, new_member, read_members
 from core.models.pairs import BundlePair, choose_pair, vertebra_for
 from core.report.wording import bundle_line
@@ -81,6 +82,11 @@ def test_a_changed_member_is_refused_in_one_sentence(ensemble, checkpoints):
     # Another order of the same content is no change.
     file.write_text(json.dumps(dict(reversed(content.items())), indent=7))
     assert len(read_members(ensemble)) == 2
+
+
+def test_an_ensemble_is_not_loaded_as_a_network(ensemble):
+    with pytest.raises(BundleError, match="without weights of its own; name one of its members"):
+        load_model(ensemble)
 
 
 def test_only_bundles_that_predict_fractures_become_members(ensemble, checkpoints, tmp_path):
