@@ -22,25 +22,35 @@ def export_dicom(
         bool, typer.Option("--key-slices", help="Slices with boxes as secondary captures.")
     ] = False,
     mask: Annotated[
-        Path | None, typer.Option(help="Mask of the vertebrae; the data root's by default.")
+        Path | None,
+        typer.Option(
+            help="Mask of the vertebrae; by default the data root's, else a segmenter draws them."
+        ),
+    ] = None,
+    annotations: Annotated[
+        Path | None, typer.Option(help="Folder of annotations, whose boxes replace predicted ones.")
     ] = None,
     bundle: Bundles = None,
     device: Device = "auto",
 ) -> None:
     """Write one study's findings as DICOM objects, all kinds unless some are named."""
-    from core.models.bundles import with_team_points
-    from core.models.pairs import BundlePair, choose_pair
+    from core.annotations.store import AnnotationStore
+    from core.models.bundles import list_bundles, read_bundle, with_team_points
+    from core.models.pairs import BundlePair, choose_pair, find_segmenters
     from core.report.objects.export import KINDS, Kind, export_objects
 
     named: dict[Kind, bool] = {"seg": seg, "sr": sr, "pdf": pdf, "key-slices": key_slices}
     kinds: list[Kind] = [kind for kind, wanted in named.items() if wanted] or list(KINDS)
+    settings, named_bundles = Settings(), list_bundles(Settings().checkpoints)
+    segmenters = find_segmenters([*map(read_bundle, bundle or []), *named_bundles])
     pair = None
     if kinds != ["seg"]:
-        settings = Settings()
         found = choose_pair(settings.checkpoints, bundle or [])
         pair = BundlePair(found.vertebra, with_team_points(found.fracture, settings.cspine_var))
     with progress_bar("prediction", "slice") as progress:
         files = export_objects(
-            study, out, pair, kinds=kinds, mask=mask, device=device, progress=progress
-        )
+            study, out, pair, kinds=kinds, mask=mask, segmenter=next(iter(segmenters), None),
+            annotations=None if annotations is None else AnnotationStore(annotations),
+            device=device, progress=progress,
+        )  # fmt: skip
     typer.echo(f"{len(files)} DICOM objects in {out}: {', '.join(file.name for file in files)}")

@@ -86,7 +86,8 @@ def _viewers(
     counts = len(fused) - np.searchsorted(np.sort(fused.scores), POSITIONS)
     live_parts("loc_study", [Tabled(SCORE, live_selector(_COUNT), [str(n) for n in counts])])
     _tracks(found)
-    annotation_panel(study, choice, after, truth=revealed.truth)
+    shown = as_boxes(found.slice_index, found.xyxy, found.scores)
+    annotation_panel(study, choice, shown, truth=revealed.truth)
     state.show_slice_in_url()
 
 

@@ -97,7 +97,9 @@ def _capture(
         made.BurnedInAnnotation = "NO"
         made.ImageComments = comment(source)
         made.DerivationDescription = (
-            f"Slice {index} in the bone window with {int(here.sum())} predicted boxes"
+            f"Slice {index} in the bone window, predicted boxes drawn: {int(here.sum())}"
+            if not findings.found.author
+            else f"Slice {index} in the bone window, judged boxes drawn: {int(here.sum())}"
         )
         plane = source.plane_of_slice(index)
         if plane is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal, get_args
 
@@ -13,13 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
+from core.annotations.store import AnnotationStore
+from core.constants import N_VERTEBRAE
 from core.dataset.masks import load_vertebra_mask
 from core.dataset.rsna import record_of
 from core.dicom.series import read_series
 from core.errors import ConfigError
+from core.models.bundles import BundleInfo
 from core.models.pairs import BundlePair
 from core.report.objects.documents import encapsulated_pdf, key_slices
-from core.report.objects.findings import Findings, gather_findings
+from core.report.objects.findings import Findings, annotated_boxes, gather_findings
 from core.report.objects.measurements import measurement_report
 from core.report.objects.segmentation import segmentation
 from core.report.objects.source import SourceSeries, read_source
@@ -104,6 +107,8 @@ def export_objects(
     *,
     kinds: Collection[Kind] = KINDS,
     mask: Path | None = None,
+    segmenter: BundleInfo | None = None,
+    annotations: AnnotationStore | None = None,
     device: str = "auto",
     progress: Progress | None = None,
 ) -> list[Path]:
@@ -115,6 +120,8 @@ def export_objects(
         pair: The networks; None for a segmentation alone.
         kinds: What is wanted.
         mask: Mask of the vertebrae; None for that of the data root around the study, if it has one.
+        segmenter: Draws the vertebrae of a study without a mask.
+        annotations: Boxes that people judged, in place of the predicted ones where there are any.
         device: As `pick_device` takes it.
         progress: Called with slices predicted and slices in all.
 
@@ -122,27 +129,54 @@ def export_objects(
         The files.
 
     Raises:
-        ConfigError: A segmentation alone is wanted, but the study has no mask.
+        ConfigError: A segmentation alone is wanted, but there is neither mask nor segmenter.
+        AnnotationError: The study's annotation cannot be opened.
         DicomSeriesError, DataRootError: Series or mask cannot be read or referred to.
         BundleError, DeviceError, StorageError: As their parts raise them.
     """
     record, synthetic = record_of(folder)
     mask = mask or (None if record is None else record.mask_file)
-    if mask is None and set(kinds) == {"seg"}:
-        raise ConfigError(f"{folder} has no mask of its vertebrae; name one with --mask.")
+    if mask is None and segmenter is None and set(kinds) == {"seg"}:
+        raise ConfigError(
+            f"{folder} has no mask of its vertebrae, and there is no segmentation bundle; name a "
+            "mask with --mask, or make a bundle by `python -m core demo-segmenter`."
+        )
     volume = read_series(folder)
     source = read_source(folder, volume, synthetic=synthetic)
-    vertebrae = None
-    if mask is not None and "seg" in kinds:
-        vertebrae = Vertebrae(load_vertebra_mask(mask, volume))
+    vertebrae = _vertebrae(volume, mask, segmenter, device) if "seg" in kinds else None
     findings = None
     if pair is not None and set(kinds) - {"seg"}:
         truth = None if record is None else record.fractured
         findings = _findings(volume, pair, truth, synthetic, device, progress)
+        findings = _judged(findings, volume, annotations)
     objects = made_objects(source, findings, vertebrae, kinds=kinds)
     for name, made in objects.items():
         write_bytes(out / name, file_bytes(made))
     return [out / name for name in objects]
+
+
+def _vertebrae(
+    volume: CTVolume, mask: Path | None, segmenter: BundleInfo | None, device: str
+) -> Vertebrae | None:
+    """The mask's vertebrae, else C1 to C7 as a network draws them."""
+    if mask is not None:
+        return Vertebrae(load_vertebra_mask(mask, volume))
+    if segmenter is None:
+        return None
+    from core.inference.segmentation import SegmentationPredictor
+
+    labels = SegmentationPredictor(segmenter, device=device).segment(volume).volume_labels()
+    # The network's last class is any vertebra below C7, for which there is no code.
+    labels[labels > N_VERTEBRAE] = 0
+    return Vertebrae(labels, segmenter.config.name)
+
+
+def _judged(findings: Findings, volume: CTVolume, annotations: AnnotationStore | None) -> Findings:
+    """Put judged boxes in the place of predicted ones, where somebody judged any."""
+    current = None if annotations is None else annotations.current(volume.study_uid)
+    if current is None or not current.boxes:
+        return findings
+    return replace(findings, found=annotated_boxes(current, volume))
 
 
 def _findings(

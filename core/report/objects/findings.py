@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from core.annotations.records import StudyAnnotation
 from core.constants import VERTEBRAE
+from core.dataset.true_boxes import boxes_on_volume
 from core.dicom.box_mapping import PlaneBoxes
 from core.inference.boxes.evidence import track_owners
 from core.inference.boxes.tracks import FusionSettings, detect
@@ -16,7 +18,7 @@ from core.inference.study_scores import PRESENT
 from core.models.operating_points import operating_point
 from core.models.pairs import BundlePair
 from core.report.study import StudyReport
-from core.types import RawDetections, SlicePredictions
+from core.types import BoxPrediction, CTVolume, RawDetections, SlicePredictions
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,10 +28,12 @@ class LeveledBoxes:
     Attributes:
         boxes: Planes are slices.
         levels: "C1".."C7" for each box, "" where it is unknown.
+        author: Initials of who judged or drew them; "" for boxes of a network.
     """
 
     boxes: PlaneBoxes
     levels: tuple[str, ...]
+    author: str = ""
 
     def of(self, level: str) -> PlaneBoxes:
         """The boxes of one vertebra, or of none for ""."""
@@ -91,6 +95,22 @@ def gather_findings(
     sure = fused.scores >= operating_point(pair.fracture, "box").threshold
     kept = PlaneBoxes(fused.slice_index[sure], fused.xyxy[sure], fused.scores[sure])
     return Findings(report, LeveledBoxes(kept, _levels(owners, fused.track[sure].tolist())))
+
+
+def annotated_boxes(annotation: StudyAnnotation, volume: CTVolume) -> LeveledBoxes:
+    """The boxes that somebody accepted or drew, on the slices of the volume."""
+    placed, levels = list[BoxPrediction](), list[str]()
+    for box in annotation.boxes:
+        if box.kept:
+            found = boxes_on_volume([(box.slice_number, box.xyxy)], volume)
+            placed += found
+            levels += [box.vertebra or ""] * len(found)
+    boxes = PlaneBoxes(
+        np.array([box.slice_index for box in placed], np.int64),
+        np.array([box.xyxy for box in placed], np.float64).reshape(-1, 4),
+        np.array([box.score for box in placed], np.float64),
+    )
+    return LeveledBoxes(boxes, tuple(levels), annotation.author)
 
 
 def _levels(owners: NDArray[np.float64], tracks: Sequence[int]) -> tuple[str, ...]:

@@ -82,7 +82,8 @@ def _evidence(source: SourceSeries, findings: Findings) -> list[Dataset]:
 def _boxes(
     source: SourceSeries, findings: Findings, algorithm: hd.sr.AlgorithmIdentification
 ) -> Iterator[hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations]:
-    number = 0
+    number, author = 0, findings.found.author
+    by = f", judged by {author}" if author else ""
     for level in (*VERTEBRAE, ""):
         placed = source.boxes_of(findings.found.of(level))
         for plane, xyxy, score in zip(
@@ -91,16 +92,18 @@ def _boxes(
             number += 1
             yield hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations(
                 tracking_identifier=hd.sr.TrackingIdentifier(
-                    uid=new_uid(), identifier=f"Box {number}"
+                    uid=new_uid(), identifier=f"Box {number}{by}"
                 ),
                 referenced_region=_region(source, plane, xyxy),
                 finding_type=FRACTURE,
                 finding_sites=_sites(level),
-                algorithm_id=algorithm,
-                measurements=[
-                    hd.sr.Measurement(BOX_SCORE, round(score, 6), codes.UCUM.NoUnits)
-                ],
+                algorithm_id=None if author else algorithm,
+                measurements=None if author else _score(score),
             )  # fmt: skip
+
+
+def _score(value: float) -> list[hd.sr.Measurement]:
+    return [hd.sr.Measurement(BOX_SCORE, round(value, 6), codes.UCUM.NoUnits)]
 
 
 def _region(source: SourceSeries, plane: int, xyxy: np.ndarray) -> hd.sr.ImageRegion:

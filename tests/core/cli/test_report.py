@@ -66,6 +66,7 @@ def test_a_segmentation_alone_needs_a_mask_and_no_network(run, phantom_root, tmp
     lone = tmp_path / "lone"
     shutil.copytree(study, lone)
     assert_one_sentence(run("export-dicom", lone, "--out", tmp_path / "none", "--seg"))
+    assert not (tmp_path / "none").exists()
     status, _, errors = run(
         "export-dicom", lone, "--out", tmp_path / "again", "--seg",
         "--mask", tmp_path / "seg" / "vertebrae_seg.dcm",

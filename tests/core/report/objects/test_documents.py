@@ -53,7 +53,7 @@ def test_key_slices_show_the_best_boxes_and_name_their_image(write_series):
     for found, index, boxes in ((first, 3, 1), (second, 6, 1)):
         image = source.images[source.plane_of_slice(index)]
         assert found.SourceImageSequence[0].ReferencedSOPInstanceUID == image.SOPInstanceUID
-        assert f"{boxes} predicted boxes" in found.DerivationDescription
+        assert found.DerivationDescription.endswith(f"predicted boxes drawn: {boxes}")
         pixels = pydicom.dcmread(io.BytesIO(file_bytes(found))).pixel_array
         drawn = pixels[(np.ptp(pixels.astype(int), axis=2) > 50)]
         assert len(drawn) > 100
@@ -67,7 +67,7 @@ def test_without_boxes_the_peaks_are_shown(write_series):
     source = read_source(made.folder, made.volume)
     shown = key_slices(source, made_findings(made.volume, boxes=False))
     assert len(shown) >= 1
-    assert "0 predicted boxes" in shown[0].DerivationDescription
+    assert "predicted boxes drawn: 0" in shown[0].DerivationDescription
 
 
 def test_an_archive_holds_every_object(objects):

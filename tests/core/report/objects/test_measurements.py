@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
+
 import highdicom as hd
 import numpy as np
 import pytest
 
+from core.annotations.records import AnnotatedBox, StudyAnnotation
 from core.dicom.box_mapping import BoxMapping
 from core.report.objects.export import file_bytes
+from core.report.objects.findings import annotated_boxes
 from core.report.objects.measurements import measurement_report
 from core.report.objects.source import read_source
 from tests.core.report.objects.conftest import GEOMETRIES, made_findings
@@ -64,6 +69,34 @@ def test_vertebrae_have_their_probability_and_call(write_series, tmp_path):
         call = group.get_qualitative_evaluations()[0].value.meaning
         assert call == {True: "Present", False: "Absent", None: "Indeterminate"}[row.called]
         assert group.finding_sites[0].value.meaning == f"{row.name} vertebra"
+
+
+def test_judged_boxes_have_their_author_and_no_score(write_series, tmp_path):
+    made = write_series("turned")
+    number = made.volume.instance_numbers[4]
+    box = {"slice_number": number, "xyxy": (2.0, 3.0, 9.5, 11.25)}
+    annotation = StudyAnnotation(
+        study_id=made.volume.study_uid, revision=1, base=0, author="AB", at=datetime.now(UTC),
+        boxes=(
+            AnnotatedBox(**box, status="accepted", vertebra="C2"),
+            AnnotatedBox(**box | {"slice_number": number + 1}, status="rejected"),
+        ),
+    )  # fmt: skip
+    source = read_source(made.folder, made.volume)
+    found = annotated_boxes(annotation, made.volume)
+    assert len(found.boxes) == 1
+    findings = replace(made_findings(made.volume), found=found)
+    path = tmp_path / "sr.dcm"
+    path.write_bytes(file_bytes(measurement_report(source, findings)))
+    (group,) = hd.sr.srread(path).content.get_planar_roi_measurement_groups()
+    assert group.tracking_identifier == "Box 1, judged by AB"
+    assert group.get_measurements() == []
+    assert group.finding_sites[0].value.meaning == "C2 vertebra"
+    points = group.roi.value
+    assert (*points.min(axis=0), *points.max(axis=0)) == pytest.approx(box["xyxy"])
+    image = source.images[made.volume.instance_numbers.index(number)]
+    uid = group.roi.ContentSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+    assert uid == image.SOPInstanceUID
 
 
 def test_a_report_without_boxes_refers_to_the_series(write_series, tmp_path):

@@ -10,9 +10,11 @@ import pytest
 from core.dataset.masks import load_vertebra_mask
 from core.dicom.series import read_series
 from core.errors import DataRootError
+from core.inference.segmentation import SegmentationPredictor
+from core.models.pairs import choose_segmenter
 from core.prepared.sandboxed_masks import read_mask_confined
 from core.prepared.sandboxed_reader import confined_reader
-from core.report.objects.export import file_bytes
+from core.report.objects.export import export_objects, file_bytes
 from core.report.objects.segmentation import segmentation
 from core.report.objects.source import read_source
 from core.system.process_limits import Limits
@@ -159,3 +161,20 @@ def test_the_confined_reader_takes_it_like_any_mask(write_series, tmp_path):
     finally:
         reader.close()
     assert np.array_equal(found, labels)
+
+
+def test_a_network_draws_c1_to_c7_of_a_study_without_a_mask(
+    write_series, tmp_path, untrained_segmenter
+):
+    made = write_series("anisotropic")
+    bundle = choose_segmenter(untrained_segmenter)
+    (path,) = export_objects(
+        made.folder, tmp_path / "out", None, kinds=["seg"], segmenter=bundle, device="cpu"
+    )
+    seg = hd.seg.segread(path)
+    described = seg.get_segment_description(1)
+    assert described.algorithm_type == hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC
+    assert described.algorithm_identification.name == bundle.config.name
+    labels = SegmentationPredictor(bundle, device="cpu").segment(made.volume).volume_labels()
+    back = load_vertebra_mask(path, made.volume, on_bone=False)
+    assert np.array_equal(back, np.where(labels > 7, 0, labels))
