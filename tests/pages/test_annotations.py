@@ -10,7 +10,7 @@ from core.annotations.records import AnnotationDraft
 from core.annotations.store import AnnotationStore
 from core.config import PROJECT_ROOT, Settings
 from core.experiments.shipped_localizer import NAME
-from tests.pages.driver import open_page, wait_for
+from tests.pages.driver import open_page, viewers, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +26,7 @@ def store(at_work, monkeypatch, tmp_path):
 
 def opened():
     app = open_page("localization")
-    wait_for(app, lambda: len(app.get("bidi_component")) == 2)
+    wait_for(app, lambda: len(viewers(app)) == 2)
     assert not app.exception
     return app
 
@@ -74,12 +74,3 @@ def test_who_may_change_nothing_sees_no_form(store, monkeypatch):
     app = opened()
     assert any("read-only" in one.value for one in app.info)
     assert not [one for one in app.button if one.label == "Save"]
-
-
-def test_the_queue_of_the_data_set_starts_with_the_unreviewed(store):
-    app = open_page("dataset")
-    wait_for(app, lambda: any(one.key == "show_review_queue" for one in app.toggle))
-    app.toggle(key="show_review_queue").set_value(True).run()
-    assert not app.exception
-    assert any("studies annotated" in str(one.proto) for one in app.get("progress"))
-    assert any(one.key == "start_review" for one in app.button)
