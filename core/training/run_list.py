@@ -15,6 +15,7 @@ import pandas as pd
 from core.config import RunConfig, load_run_config
 from core.errors import ConfigError, TrainingError
 from core.system.movement import MOVEMENT
+from core.training.run_notes import RunNotes, read_notes
 from core.training.run_status import STALE_SECONDS, RunStatus
 from core.training.runs import RunFolder
 
@@ -47,6 +48,7 @@ class RunSummary:
         changed: Time of the last heartbeat, in seconds since 1970.
         problem: Why something cannot be read; "" if all can.
         name: Name for display; that of the folder if the user gave none.
+        notes: What people have written about it.
     """
 
     run_id: str
@@ -58,6 +60,7 @@ class RunSummary:
     changed: float
     problem: str = ""
     name: str = ""
+    notes: RunNotes = RunNotes()  # noqa: RUF009 - frozen
 
     @property
     def is_alive(self) -> bool:
@@ -82,11 +85,12 @@ def summarise_run(folder: Path, root: Path | None = None) -> RunSummary:
     """Read one run's folder; `problem` names what cannot be read."""
     run = RunFolder(folder)
     run_id = folder.name if root is None else folder.relative_to(root).as_posix()
-    config, status, problem = None, None, ""
+    config, status, notes, problem = None, None, RunNotes(), ""
     try:
         status = run.read_status()
         config = load_run_config(run.config_file)
         status = _with_member_heartbeat(status, config, folder)
+        notes = read_notes(folder)
     except (ConfigError, TrainingError) as error:
         problem = str(error)
     return RunSummary(
@@ -100,6 +104,7 @@ def summarise_run(folder: Path, root: Path | None = None) -> RunSummary:
         changed=status.heartbeat if status else _changed(folder),
         problem=problem,
         name=run.read_name() or run_id,
+        notes=notes,
     )
 
 

@@ -14,6 +14,7 @@ from core.errors import TrainingError
 from core.system.disk_space import check_space
 from core.training.run_files import RunFiles
 from core.training.run_list import RunSummary, list_runs, summarise_run
+from core.training.run_notes import RunNotes, write_notes
 from dashboard.background.processes import ProcessSupervisor, new_folder, remove_folder, run_core
 from dashboard.session.settings import settings
 from dashboard.session.typed_path import browsable
@@ -121,6 +122,17 @@ def delete_run(run: RunSummary) -> None:
         raise TrainingError(f"Run {run.run_id} is still active; stop it first.")
     with RunFiles(run.folder).reserved():
         remove_folder(run.folder, f"Run {run.run_id}")
+
+
+def save_notes(run: RunSummary, notes: RunNotes) -> None:
+    """Replace the notes on a run, whether it is active or not, and of whichever machine it is.
+
+    Raises:
+        TrainingError: The dashboard is read-only, or the run is gone.
+        StorageError: They cannot be written.
+    """
+    _SUPERVISOR.check_allowed()
+    write_notes(run.folder, notes)
 
 
 def measure_pace(config: RunConfig) -> None:

@@ -19,7 +19,9 @@ from dashboard.session.wording import ago, literal, number
 from dashboard.training import run_processes
 from dashboard.training.curve_section import show_curves
 from dashboard.training.fold_table import fold_table
+from dashboard.training.run_filter import filtered
 from dashboard.training.run_form import form_values
+from dashboard.training.run_notes_panel import notes_button, show_notes
 from dashboard.training.run_onward import onward
 from dashboard.training.run_progress import (
     at_work,
@@ -75,6 +77,10 @@ def _live(was_alive: bool) -> bool:
     if any(run.is_alive for run in runs) != was_alive or not runs:
         # The last run has ended, or the first begun: the page changes its refreshing.
         return False
+    runs = filtered(runs)
+    if not runs:
+        blank("No run matches; change the search.")
+        return True
     _table(runs)
     chosen = state.chosen_of(state.RUN_KEY, [run.run_id for run in runs])
     link.show(state.RUN_KEY, chosen)
@@ -98,6 +104,7 @@ def _table(runs: Sequence[RunSummary]) -> None:
         height=min(38 + 35 * len(runs), 285),
         column_config={
             "Run": st.column_config.TextColumn(width="medium"),
+            "Tags": st.column_config.TextColumn(width="small"),
             "State": st.column_config.TextColumn(width="small"),
             "Progress": st.column_config.ProgressColumn(
                 format="percent", min_value=0, max_value=1, width="small"
@@ -117,6 +124,7 @@ def _rows(runs: Sequence[RunSummary]) -> pd.DataFrame:
         {
             "Run": [_name_in_list(run, runs) for run in runs],
             "Id": [run.run_id for run in runs],
+            "Tags": [", ".join(run.notes.tags) for run in runs],
             "State": [STATE_NAMES[run.state] for run in runs],
             "Progress": shares,
             "Last AUC": [number(run.validation_auc) for run in runs],
@@ -135,6 +143,7 @@ def _detail(run: RunSummary, members: Sequence[RunSummary]) -> None:
         head, buttons = st.columns([3, 2], vertical_alignment="center")
         with head:
             _headline(run)
+            show_notes(run)
         with buttons:
             run_actions(run)
         if run.problem:
@@ -212,6 +221,7 @@ def run_actions(run: RunSummary) -> None:
             _act(run_processes.stop_run, run, f"Run {run.run_id} was asked to stop.")
         if run.can_resume and st.button("Resume", icon=":material/play_arrow:", type="primary"):
             _act(run_processes.resume_run, run, f"Run {run.run_id} was resumed.")
+        notes_button(run)
         if run.config is not None and st.button(
             "Duplicate", icon=":material/content_copy:",
             help="Open the form with this run's values.",

@@ -13,6 +13,7 @@ from core.config import RunConfig
 from core.system import atomic_files, movement
 from core.training.paces import keep_pace
 from core.training.run_list import summarise_run
+from core.training.run_notes import read_notes
 from core.training.run_status import STALE_SECONDS
 from core.training.runs import RunFolder
 from core.training.schedule import Pace
@@ -227,6 +228,32 @@ def test_deleting_needs_a_second_click(at_work, launched):
     button(app, "Delete for good").click().run()
     assert not run.folder.exists()
     assert "No run yet" in html(app)
+
+
+def test_notes_are_kept_shown_and_found(at_work, launched):
+    made_run(at_work, "one")
+    made_run(at_work, "two")
+    app = section(open_page("training"), "Runs")
+    run_id = app.dataframe[0].value["Id"].iloc[0]
+    app.text_input(key=f"tags_{run_id}").set_value("baseline, <b>odd</b>")
+    app.text_area(key=f"note_{run_id}").set_value("wide window")
+    button(app, "Save").click().run()
+    assert not app.exception
+    assert read_notes(at_work.var / "runs" / run_id).tags == ("baseline", "<b>odd</b>")
+    assert "&lt;b&gt;odd" in html(app)
+    assert "wide window" in [text.value for text in app.text]
+    app.text_input(key="run_search").set_value("baseline").run()
+    assert list(app.dataframe[0].value["Id"]) == [run_id]
+    app.text_input(key="run_search").set_value("nothing such").run()
+    assert "No run matches" in html(app)
+    app.text_input(key="run_search").set_value("").run()
+    app.checkbox(key=f"archived_{run_id}").check()
+    button(app, "Save").click().run()
+    other = ({"one", "two"} - {run_id}).pop()
+    app = section(open_page("training", run=other), "Runs")
+    assert list(app.dataframe[0].value["Id"]) == [other]
+    app.toggle(key="run_archived").set_value(True).run()
+    assert set(app.dataframe[0].value["Id"]) == {"one", "two"}
 
 
 def test_runs_are_compared_by_what_differs(at_work, launched):

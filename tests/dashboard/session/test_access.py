@@ -13,7 +13,7 @@ from core.errors import CSpineError
 from dashboard.background import process_tasks
 from dashboard.background.processes import ProcessSupervisor
 from dashboard.diagnosis import batch
-from dashboard.evaluation import imports, operating_points
+from dashboard.evaluation import added_columns, ensemble_saving, imports, operating_points
 from dashboard.session import access, typed_path
 from dashboard.session.admission import Admission
 from dashboard.session.roles import role_rules
@@ -45,6 +45,7 @@ SERVICES = {
     run_processes.resume_run: ("change", lambda f, p: f(RUN)),
     run_processes.stop_run: ("change", lambda f, p: f(RUN)),
     run_processes.delete_run: ("change", lambda f, p: f(RUN)),
+    run_processes.save_notes: ("change", lambda f, p: f(RUN, None)),
     run_processes.measure_pace: ("change", lambda f, p: f(CONFIG)),
     run_processes.check_folders: ("browse", lambda f, p: f(CONFIG)),
     data_sets.remove_cohort: ("change", lambda f, p: f(None)),
@@ -53,6 +54,12 @@ SERVICES = {
     imports.import_csv: ("change", lambda f, p: f(Settings(), "m", b"", truth_id="")),
     imports.import_folder: ("change", lambda f, p: f(Settings(), "m", p, truth_id="")),
     imports.forget_import: ("change", lambda f, p: f(Settings(), "m")),
+    imports.check_import_allowed: ("change", lambda f, p: f()),
+    added_columns.add_columns: (
+        "change", lambda f, p: f(Settings(), "m", b"", truth_id="", study_ids=()),
+    ),
+    added_columns.forget_columns: ("change", lambda f, p: f(Settings(), RUN)),
+    ensemble_saving.save_shown: ("change", lambda f, p: f(None, None, "m")),
     typed_path.typed_path: ("browse", lambda f, p: f(str(p))),
     typed_path.browsable: ("browse", lambda f, p: f(p)),
     study_annotations.save_annotation: ("change", lambda f, p: f("1.2", None)),
@@ -70,12 +77,14 @@ INNER = {
     "predict_stored", "keep_raw", "start_reader", "unpack_upload", "store_files",
     "discard_uploads", "hold_uploads", "remove_abandoned", "study_record", "open_study",
     "stored_scores", "imports_root", "stop_prediction", "stop_boxes",
+    "import_folder_of", "import_session", "save_ensemble_form",
 }  # fmt: skip
 """Parts of the above, which run in threads that belong to no user."""
 ROOMS = ("background/process_tasks", "diagnosis/batch", "evaluation/imports", "training/run_proc",
-         "evaluation/operating_points", "session/typed_path", "studies/")  # fmt: skip
+         "evaluation/operating_points", "evaluation/added_columns", "evaluation/ensemble_saving",
+         "session/typed_path", "studies/")  # fmt: skip
 VERBS = re.compile(
-    r"(start|stop|resume|delete|remove|cancel|import|forget|save|undo|measure|discard|store|unpack"
+    r"(start|stop|add|resume|delete|remove|cancel|import|forget|save|undo|measure|discard|store|unpack"
     r"|hold|write|predict|keep|open|typed|check|browsable|linked|study_record|studies_below|picture)(_|$)"
 )
 REFUSED = "You are not logged in|Your account has read access only|This dashboard is read-only"
