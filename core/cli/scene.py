@@ -22,10 +22,13 @@ def scene(
     threshold: Annotated[float, typer.Option(min=0, max=1)] = 0.5,
 ) -> None:
     """Write a study's vertebrae as GLB, STL and one HTML page, and a table of their figures."""
+    from core.models.bundles import list_bundles
+    from core.models.pairs import find_segmenters
     from core.visualization.export import export_scene
 
+    segmenters = find_segmenters(list_bundles(Settings().checkpoints))
     for line in export_scene(
         study, out, cache=Settings().rsna_cache, predictions=predictions, film=film,
-        threshold=threshold,
+        threshold=threshold, segmenter=next(iter(segmenters), None),
     ):  # fmt: skip
         typer.echo(line)

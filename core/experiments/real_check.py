@@ -179,6 +179,8 @@ def fracture_pairs(checkpoints: Path) -> list[BundlePair]:
     ]
     used = {bundle.folder for pair in pairs for bundle in pair}
     left = [one for one in bundles if one.config.gives_presence and one.folder not in used]
+    if default.fracture.config.gives_boxes:
+        left += find_segmenters(bundles)
     return pairs + [BundlePair(one, default.fracture) for one in left]
 
 

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from core.constants import N_VERTEBRAE
 from core.errors import BundleError, DeviceError, PredictionsError
 from core.inference.device import pick_device
+from core.inference.study_predictor import SeenLevels
 from core.inference.vertebra_order import in_order
 from core.models.bundles import BundleInfo
 from core.models.segmenter import N_CLASSES, load_segmenter
 from core.preprocessing.spine_grid import SpineGrid, spine_grid_of
-from core.types import CTVolume
+from core.types import CTVolume, Progress
 
 FEW_VOXELS: Final = 4
 """v_ij is the mean of so many voxels with the highest probabilities: one alone may be noise."""
@@ -95,6 +96,21 @@ class SegmentationPredictor:
             raise PredictionsError(f"Study {volume.study_uid} has no slice; segment it again.")
         grid, image = spine_grid_of(volume, self.bundle.config.preparation)
         return Segmentation(grid, in_order(self._probabilities(image)))
+
+    def see(self, volume: CTVolume, *, progress: Progress | None = None) -> SeenLevels:
+        """Presence from the labels, without a distribution score; as `Predictor.see`.
+
+        Args:
+            volume: As for `segment`.
+            progress: Called once, with all slices done.
+
+        Raises:
+            BundleError, DeviceError, PredictionsError: As for `segment`.
+        """
+        presence = self.segment(volume).presence()
+        if progress is not None:
+            progress(volume.n_slices, volume.n_slices)
+        return SeenLevels(presence, features=None, distribution_score=None)
 
     def _probabilities(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """float32 (9, z, y, x) on the CPU."""

@@ -22,7 +22,8 @@ class BundlePair(NamedTuple):
 
     Attributes:
         vertebra: Predicts v_ij: a vertebra bundle, or a fracture bundle of Type 3, which scores
-            presence itself. A Type 3 bundle alone fills both places.
+            presence itself. A Type 3 bundle alone fills both places. Beside a localiser it may be a
+            segmenter.
         fracture: Predicts f_ij: a fracture bundle, or a localiser with box weights.
     """
 
@@ -51,6 +52,7 @@ def choose_pair(checkpoints: Path, folders: Sequence[Path] = ()) -> BundlePair:
       together with its f_ij. For Type 2, the bundle it was trained with, next to it or in
       `checkpoints`, if present. Otherwise the default one.
     - A vertebra bundle is named: it predicts v_ij for any fracture type.
+    - A segmenter is named: its labels give v_ij to a localiser.
 
     Raises:
         BundleError: Two bundles share a task, a folder is not a bundle, or a place stays empty.
@@ -69,7 +71,10 @@ def choose_pair(checkpoints: Path, folders: Sequence[Path] = ()) -> BundlePair:
     if boxes is not None and not boxes.config.gives_fractures:
         boxes = None
     fracture = named.get("fractures") or boxes or default_fracture_bundle(checkpoints)
-    return BundlePair(named.get("presence") or vertebra_for(fracture, checkpoints), fracture)
+    presence = named.get("presence")
+    if presence is None and fracture.config.gives_boxes:
+        presence = named.get("labels")
+    return BundlePair(presence or vertebra_for(fracture, checkpoints), fracture)
 
 
 def vertebra_for(fracture: BundleInfo, checkpoints: Path) -> BundleInfo:

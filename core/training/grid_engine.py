@@ -67,15 +67,18 @@ def grid_loss(logits: Tensor, labels: Tensor) -> Tensor:
         logits: float (n, 9, z, y, x).
         labels: uint8 (n, z, y, x), 0..8; `NO_LABEL` does not count.
     """
-    logits, known = logits.float(), labels != NO_LABEL
-    weights = torch.ones(N_CLASSES, device=logits.device)
-    weights[0] = BACKGROUND_WEIGHT
-    entropy = functional.cross_entropy(logits, labels.long(), weights, ignore_index=NO_LABEL)
-    probs = logits.softmax(dim=1).movedim(1, -1)[known]
-    truth = functional.one_hot(labels[known].long(), N_CLASSES).to(probs.dtype)
-    both, sums, shown = (probs * truth).sum(0), (probs + truth).sum(0), truth.sum(0) > 0
-    dice = 2.0 * both[1:] / sums[1:].clamp(min=1e-6)
-    lack = ((1.0 - dice) * shown[1:]).sum() / shown[1:].sum().clamp(min=1)
+    known = labels != NO_LABEL
+    truth = labels.long().masked_fill(~known, 0)
+    log_probs = functional.log_softmax(logits.float(), dim=1)
+    own = log_probs.gather(1, truth.unsqueeze(1)).squeeze(1)
+    weights = torch.where(truth == 0, BACKGROUND_WEIGHT, 1.0) * known
+    entropy = -(own * weights).sum() / weights.sum()
+    # One-hot labels would take as much memory as the logits and more time than the network.
+    counts = torch.bincount(truth[known], minlength=N_CLASSES)
+    both = own.new_zeros(N_CLASSES).index_add(0, truth[known], own[known].exp())
+    sums = (log_probs.exp() * known.unsqueeze(1)).sum(dim=(0, 2, 3, 4)) + counts
+    dice, shown = 2.0 * both[1:] / sums[1:].clamp(min=1e-6), counts[1:] > 0
+    lack = ((1.0 - dice) * shown).sum() / shown.sum().clamp(min=1)
     return entropy + lack
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from core.cache.keys import fingerprint_folder
 from core.dataset.rsna import record_of
@@ -11,22 +12,30 @@ from core.errors import SceneError
 from core.inference.outputs import SLICES_FILE, read_slices
 from core.inference.study_scores import StudyScores, score_study
 from core.inference.verdict import NO_CALL, gives_a_call
+from core.models.bundles import BundleInfo
 from core.prepared.series_digests import oriented_digest
 from core.system import atomic_files
 from core.system.csv_text import table_csv
 from core.visualization.colors import BONE_COLOR, SUSPICION
 from core.visualization.film import turntable_frames, write_film
 from core.visualization.html_page import scene_page
+from core.visualization.labels import LabelSource
 from core.visualization.mesh_files import glb_bytes, stl_bytes
 from core.visualization.plotter import SceneLook
 from core.visualization.scene import (
     SceneInfo,
     scene_info,
     scene_levels,
-    scene_sources,
     true_boxes,
 )
+from core.visualization.scene_sources import scene_sources
 from core.visualization.scene_surfaces import PackedParts, SceneParts, load_parts
+
+_CUT_FROM: Final[dict[LabelSource, str]] = {
+    "mask": "its mask",
+    "segmenter": "labels that a network predicted",
+    "presence": "bone cut by presence along z",
+}
 
 
 def export_scene(
@@ -37,6 +46,7 @@ def export_scene(
     predictions: Path | None = None,
     film: str | None = None,
     threshold: float = 0.5,
+    segmenter: BundleInfo | None = None,
 ) -> list[str]:
     """Write GLB, STL, HTML, a table of figures and, if asked for, a film.
 
@@ -44,9 +54,11 @@ def export_scene(
         folder: The study's DICOM files; in a data root its mask and boxes are used.
         out: Where the files go.
         cache: Where surfaces are kept.
-        predictions: Folder with `slices.parquet`; needed where the study has no mask.
+        predictions: Folder with `slices.parquet`; needed where the study has no mask and there is
+            no segmenter.
         film: "gif", "mp4" or None.
         threshold: From which a vertebra counts as fractured.
+        segmenter: Network that segments a study without a mask.
 
     Returns:
         One sentence a file.
@@ -64,7 +76,7 @@ def export_scene(
     scores = None if predictions is None else _scores_of(predictions, names)
     judged = scores is None or gives_a_call(scores)
     fingerprint = oriented_digest(fingerprint_folder(folder), volume.axes)
-    sources = scene_sources(volume, fingerprint, record, scores)
+    sources = scene_sources(volume, fingerprint, record, scores, segmenter)
     if sources is None:
         raise SceneError(
             f"{folder.name} has no vertebra mask, so the networks must say where the vertebrae "
@@ -136,7 +148,7 @@ def _write_surfaces(
     for surface in parts.vertebrae.values():
         atomic_files.write_bytes(out / "stl" / f"{surface.name}.stl", stl_bytes(surface))
     atomic_files.write_text(out / "figures.csv", figures_csv(parts, info))
-    cut = "its mask" if packed.source == "mask" else "bone cut by presence along z"
+    cut = _CUT_FROM[packed.source]
     return [
         f"{out / 'spine_3d.glb'}: {len(parts.surfaces)} surfaces, vertebrae from {cut}",
         f"{out / 'stl'}: {len(parts.vertebrae)} vertebrae, LPS mm",

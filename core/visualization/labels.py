@@ -1,6 +1,6 @@
-"""Which vertebra a voxel belongs to: from a mask, else from bone cut along z by presence.
+"""Which vertebra a voxel belongs to: a mask, a segmenter, or bone cut along z by presence.
 
-Both give a `VertebraLabels`; a segmentation network will be a third source of the same thing.
+All give a `VertebraLabels`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from core.constants import N_VERTEBRAE
+from core.models.bundles import BundleInfo
 from core.preprocessing.spine_field import find_spine_field
 from core.types import CTVolume
 from core.visualization.bone import bone_mask
 
-LabelSource = Literal["mask", "presence"]
+LabelSource = Literal["mask", "segmenter", "presence"]
 
 SPINE_RADIUS_MM: Final = 38.0
 """Half-width of the column in which bone counts as vertebra; C1's processes reach about 40 mm."""
@@ -31,11 +32,29 @@ class VertebraLabels:
 
     Attributes:
         labels: uint8 (z, y, x), 0 background, 1..7 C1..C7, 8..19 T1..T12.
-        source: "mask" for a segmentation; "presence" for bone cut into slabs.
+        source: "mask" for a true segmentation, "segmenter" for a network's, "presence" for bone cut
+            into slabs.
     """
 
     labels: NDArray[np.uint8]
     source: LabelSource
+
+
+def labels_from_segmenter(volume: CTVolume, bundle: BundleInfo) -> VertebraLabels | None:
+    """Label a series by a network; None if it finds none of C1..C7.
+
+    Args:
+        volume: The series.
+        bundle: A segmentation bundle.
+
+    Raises:
+        BundleError: The bundle cannot be used.
+    """
+    from core.inference.segmentation import SegmentationPredictor
+
+    labels = SegmentationPredictor(bundle, device="cpu").segment(volume).volume_labels()
+    labels[labels > N_VERTEBRAE] = 0  # Vertebrae below C7 have one label, and no names.
+    return VertebraLabels(labels, "segmenter") if labels.any() else None
 
 
 def labels_from_presence(volume: CTVolume, presence: NDArray[np.floating]) -> VertebraLabels:

@@ -6,30 +6,18 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.cache.keys import file_digest, remembered_digest
 from core.constants import VERTEBRAE
-from core.dataset.masks import MaskReader, load_vertebra_mask
-from core.dataset.rsna import lines_file
 from core.dataset.true_boxes import boxes_on_volume
 from core.inference.study_scores import StudyScores
 from core.types import CTVolume, StudyRecord
 from core.visualization.boxes import Corners, join_boxes
 from core.visualization.colors import DATA_COLORS, UNKNOWN_COLOR, VERTEBRA_COLORS
-from core.visualization.labels import VertebraLabels, labels_from_presence
-from core.visualization.scene_surfaces import (
-    PackedParts,
-    SceneParts,
-    build_parts,
-    keep_parts,
-    pack_parts,
-    parts_key,
-)
+from core.visualization.scene_surfaces import SceneParts
 
 DEFAULT_THRESHOLD: Final = 0.5
 
@@ -206,72 +194,6 @@ def _level_json(level: SceneLevel) -> dict[str, Any]:
 def _triple(values: NDArray[np.float64]) -> tuple[float, float, float]:
     x, y, z = (float(v) for v in values)
     return x, y, z
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SceneSources:
-    """What the surfaces of a study are made from.
-
-    Attributes:
-        volume: The series.
-        fingerprint: sha256 of the series' files.
-        mask: Segmentation of the vertebrae; None without one.
-        lines: Mask of the fracture voxels, for synthetic studies only.
-        presence: float32 (n_slices, 7), v_ij; used without a segmentation.
-    """
-
-    volume: CTVolume
-    fingerprint: str
-    mask: Path | None
-    lines: Path | None
-    presence: NDArray[np.float32] | None
-
-    def key(self, cache: Path) -> str:
-        """Name of the surfaces: digest of the content of all sources.
-
-        Args:
-            cache: Folder where digests of files are remembered.
-
-        Raises:
-            DataRootError: A mask cannot be read.
-        """
-        files = [path for path in (self.mask, self.lines) if path is not None]
-        sources = [bytes.fromhex(remembered_digest(path, file_digest, cache)) for path in files]
-        if self.mask is None and self.presence is not None:
-            sources.append(self.presence.tobytes())
-        return parts_key(self.fingerprint, *sources)
-
-    def build(self, cache: Path, read_mask: MaskReader = load_vertebra_mask) -> PackedParts:
-        """Make the surfaces and keep them in `cache`; `read_mask` reads the masks.
-
-        Raises:
-            DataRootError: A mask cannot be read or lies elsewhere.
-            StorageError: The cache cannot be written.
-        """
-        volume = self.volume
-        if self.mask is None:
-            assert self.presence is not None
-            labels = labels_from_presence(volume, self.presence)
-        else:
-            labels = VertebraLabels(read_mask(self.mask, volume), "mask")
-        lines = None
-        if self.lines is not None:
-            lines = read_mask(self.lines, volume, on_bone=False)
-        packed = pack_parts(build_parts(volume, labels, lines), self.key(cache), volume)
-        keep_parts(cache, packed)
-        return packed
-
-
-def scene_sources(
-    volume: CTVolume, fingerprint: str, record: StudyRecord | None, scores: StudyScores | None
-) -> SceneSources | None:
-    """Sources of the surfaces of a study; None where there is neither a mask nor scores."""
-    mask = None if record is None else record.mask_file
-    if mask is None and scores is None:
-        return None
-    presence = None if scores is None else scores.predictions.vertebra_probs
-    lines = None if record is None else lines_file(record)
-    return SceneSources(volume, fingerprint, mask, lines, presence)
 
 
 def true_boxes(record: StudyRecord | None, volume: CTVolume) -> tuple[Corners, ...]:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,10 +126,11 @@ def load_parts(cache: Path, key: str) -> PackedParts | None:
     """Surfaces kept earlier; None where there are none or the file is damaged."""
     try:
         payload = parts_file(cache, key).read_bytes()
-        exact = read_header(payload)[0]["source"] == "mask"
-        packed = PackedParts(key, payload, "mask" if exact else "presence")
+        named = read_header(payload)[0]["source"]
+        source = next(one for one in get_args(LabelSource) if one == named)
+        packed = PackedParts(key, payload, source)
         packed.unpack()
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, StopIteration):
         return None
     return packed
 

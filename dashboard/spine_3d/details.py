@@ -17,6 +17,7 @@ from core.models.operating_points import SavedOperatingPoint
 from core.preprocessing.intensity import window_to_uint8
 from core.types import CTVolume, HuWindow
 from core.visualization.colors import UNKNOWN_COLOR
+from core.visualization.labels import LabelSource
 from core.visualization.scene import SceneInfo, SceneLevel
 from core.visualization.scene_surfaces import PackedParts, SceneParts
 from core.visualization.surfaces import Surface
@@ -29,6 +30,14 @@ from dashboard.widgets.html_table import html_table
 from dashboard.widgets.plot_area import show_chart
 from dashboard.widgets.vertebra_table import MUTED, call_pill, color_chip
 
+_MADE_FROM: Final[dict[LabelSource, str]] = {
+    "mask": "The vertebrae come from the study's segmentation mask.",
+    "segmenter": "This study has no mask: the segmentation network labelled the vertebrae in "
+    "voxels of about 2 mm. Levels and outlines are predicted, and the volumes are approximate.",
+    "presence": "This study has no mask: bone was segmented by HU and cut across z where the "
+    "vertebra network sees each level, so each part contains the tips of its neighbours' "
+    "processes. The volumes are approximate.",
+}
 _STRIP: Final = 5
 _MARGIN_MM: Final = 14.0
 _CROP_PX: Final = 300
@@ -213,12 +222,6 @@ def _calls(threshold: float, point: SavedOperatingPoint | None) -> str:
 
 
 def _provenance(packed: PackedParts, scores: StudyScores | None) -> str:
-    made = (
-        "The vertebrae come from the study's segmentation mask."
-        if packed.source == "mask"
-        else "This study has no mask: bone was segmented by HU and cut across z where the vertebra "
-        "network sees each level, so each part contains the tips of its neighbours' processes. "
-        "The volumes are approximate."
-    )
+    made = _MADE_FROM[packed.source]
     models = "" if scores is None else f" Probabilities: {', '.join(scores.predictions.models)}."
     return made + models

@@ -14,12 +14,11 @@ from core.models.operating_points import DEFAULT_THRESHOLD, operating_point
 from core.models.pairs import BundlePair
 from core.visualization.scene import (
     SceneInfo,
-    SceneSources,
     scene_info,
     scene_levels,
-    scene_sources,
     true_boxes,
 )
+from core.visualization.scene_sources import SceneSources, scene_sources
 from core.visualization.scene_surfaces import PackedParts
 from dashboard.background.job import Job
 from dashboard.session import link, state
@@ -29,6 +28,7 @@ from dashboard.spine_3d.routes import INFOS, SCENES, ServedInfo, ServedScene
 from dashboard.spine_3d.second_renderer import second_renderer
 from dashboard.spine_3d.surfaces import predicted_boxes, surfaces_job, whole_info
 from dashboard.spine_3d.viewer.component import Wanted, scene_3d
+from dashboard.studies.cohort import shipped_segmenter
 from dashboard.studies.open_study import OpenStudy, cache_of
 from dashboard.studies.served_bytes import proof_for
 from dashboard.tour.reveal import hidden_note, reveal_switch
@@ -53,7 +53,9 @@ def spine_scene(
         pair: The networks; None if there are none.
         choice: Source of the study.
     """
-    sources = scene_sources(study.volume, study.fingerprint, choice.record, scores)
+    sources = scene_sources(
+        study.volume, study.fingerprint, choice.record, scores, shipped_segmenter()
+    )
     if sources is None:
         blank(_waits_for(pair))
         return

@@ -18,7 +18,8 @@ from core.system.sandbox import ConfinedWorker
 from core.visualization.boxes import Corners, place_tracks
 from core.visualization.export import film_look
 from core.visualization.film import draw_film
-from core.visualization.scene import SceneInfo, SceneSources
+from core.visualization.scene import SceneInfo
+from core.visualization.scene_sources import SceneSources
 from core.visualization.scene_surfaces import (
     PackedParts,
     SceneParts,

@@ -13,6 +13,7 @@ from core.dataset.rsna import is_synthetic, read_studies
 from core.errors import BundleError
 from core.models.bundles import BundleInfo, list_bundles, read_bundle, with_team_points
 from core.models.ensembles import ensembles_root
+from core.models.pairs import find_segmenters
 from core.training.run_files import RunFiles
 from core.types import StudyRecord
 from dashboard.session.settings import settings
@@ -73,6 +74,11 @@ def all_bundles() -> list[BundleInfo]:
 def saved_ensembles() -> list[BundleInfo]:
     """The ensembles that this installation has saved, with its operating points, by name."""
     return list_bundles(ensembles_root(settings().cspine_var), settings().cspine_var)
+
+
+def shipped_segmenter() -> BundleInfo | None:
+    """The network that labels vertebrae where there is no mask; None if none is shipped."""
+    return next(iter(find_segmenters(all_bundles())), None)
 
 
 def usable_bundles() -> list[BundleInfo]:

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from core.visualization.scene import SceneSources
+from core.visualization.scene_sources import SceneSources
 from core.visualization.scene_surfaces import PackedParts
 from dashboard.spine_3d import scene, second_renderer, surfaces
 from dashboard.spine_3d.viewer.component import SceneEvents

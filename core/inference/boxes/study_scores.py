@@ -15,6 +15,7 @@ from core.inference.boxes.evidence import box_outputs
 from core.inference.boxes.predictor import BoxPredictor
 from core.inference.ensemble_predictor import EnsemblePredictor
 from core.inference.predictor import Predictor
+from core.inference.segmentation import SegmentationPredictor
 from core.inference.study_predictor import StudyPrediction, StudyPredictor
 from core.models.bundles import BundleInfo, EnsembleConfig
 from core.models.ensembles import read_members
@@ -26,7 +27,7 @@ class BoxEvidencePredictor(StudyPredictor):
     """Presence by a vertebra network, fractures by a localiser's boxes; loaded once.
 
     Args:
-        vertebra: Bundle that gives presence.
+        vertebra: Bundle that gives presence, or a segmenter.
         localizer: Localisation bundle with weights for its boxes.
         device: As for `pick_device`.
         batch_size: Slices in one pass of the vertebra network, >= 1.
@@ -47,7 +48,11 @@ class BoxEvidencePredictor(StudyPredictor):
                 "predict fractures; choose another bundle."
             )
         self._weights = weights
-        self._presence = Predictor(vertebra, None, device=device, batch_size=batch_size)
+        self._presence = (
+            SegmentationPredictor(vertebra, device=device)
+            if vertebra.config.gives_labels
+            else Predictor(vertebra, None, device=device, batch_size=batch_size)
+        )
         self._boxes = BoxPredictor([localizer], device=device)
         self._vertebra_name = vertebra.config.name
 

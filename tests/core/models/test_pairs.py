@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from core.errors import BundleError
-from core.models.pairs import DEFAULT_NAMES, choose_pair
+from core.models.pairs import DEFAULT_NAMES, choose_pair, choose_segmenter
 
 
 def test_without_names_each_task_has_its_bundle(untrained_bundles):
@@ -85,3 +85,20 @@ def test_type_2_without_any_vertebra_bundle_says_how_to_get_one(tmp_path):
     fracture = _bundle(tmp_path, "f", "fracture", 2)
     with pytest.raises(BundleError, match="no vertebra bundle"):
         choose_pair(tmp_path, [fracture])
+
+
+def test_a_segmenter_gives_presence_to_a_localiser_alone(tmp_path, checkpoints):
+    segmenter = _bundle(
+        tmp_path, "segmenter", "segmentation", 1, backbone="unet3d", size=56, field_mm=112.0
+    )
+    weights = {"owner_power": 1, "score_power": 1, "local": 1, "vertebra": 1, "intercept": 0}
+    localizer = _bundle(
+        tmp_path, "localizer", "localization", 1, backbone="resnet50", box_weights=weights
+    )
+    assert choose_pair(checkpoints, [segmenter, localizer]).vertebra.folder == segmenter
+    fracture = _bundle(tmp_path, "f", "fracture", 1)
+    assert choose_pair(checkpoints, [segmenter, fracture]).vertebra.config.task == "vertebra"
+    named = choose_pair(checkpoints, [segmenter, localizer, checkpoints / "vertebra_type2"])
+    assert named.vertebra.config.name == "vertebra_type2"
+    assert choose_segmenter(tmp_path).folder == segmenter
+    assert choose_segmenter(checkpoints, [segmenter]).folder == segmenter

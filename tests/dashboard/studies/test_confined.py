@@ -15,7 +15,7 @@ from core.dicom.series import read_one_slice, read_series
 from core.errors import CSpineError, WorkerError
 from core.models.pairs import BundlePair
 from core.types import StudyRecord
-from core.visualization.scene import scene_sources
+from core.visualization.scene_sources import scene_sources
 from dashboard.diagnosis import batch
 from dashboard.session.settings import settings
 from dashboard.spine_3d.surfaces import surfaces_job

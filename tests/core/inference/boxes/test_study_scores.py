@@ -21,8 +21,9 @@ from core.inference.boxes.predictor import BoxPredictor
 from core.inference.boxes.study_scores import BoxEvidencePredictor, load_predictor
 from core.inference.outputs import SLICES_FILE, read_slices
 from core.inference.predictor import Predictor
+from core.inference.segmentation import SegmentationPredictor
 from core.models.bundles import read_bundle
-from core.models.pairs import BundlePair, choose_pair
+from core.models.pairs import BundlePair, choose_pair, choose_segmenter
 
 SHIPPED = PROJECT_ROOT / "checkpoints"
 
@@ -135,3 +136,15 @@ def test_without_a_localiser_a_fracture_network_is_the_default(tmp_path):
         for file in ("config.json", "model.safetensors"):
             shutil.copy(SHIPPED / name / file, tmp_path / name / file)
     assert choose_pair(tmp_path).fracture.folder.name == "fracture_type2"
+
+
+@pytest.mark.slow
+def test_a_segmenter_may_say_where_the_vertebrae_are(pair, volume, prediction, untrained_segmenter):
+    segmenter = choose_segmenter(untrained_segmenter)
+    found = load_predictor(BundlePair(segmenter, pair.fracture), device="cpu").predict_with_boxes(
+        volume, raw=prediction.raw
+    )
+    presence = SegmentationPredictor(segmenter, device="cpu").segment(volume).presence()
+    assert found.predictions.models == ("segmentation-untrained", NAME)
+    assert np.array_equal(found.predictions.vertebra_probs, presence)
+    assert found.predictions.distribution_score is None
