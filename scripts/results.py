@@ -26,8 +26,10 @@ from core.experiments.real_scan_text import (
 )
 from core.experiments.shipped_localizer import NAME as LOCALIZER
 from core.models.bundles import BundleInfo, list_bundles, read_bundle
+from core.models.pairs import find_segmenters
 from core.system.atomic_files import write_text
 from core.training.box_card import stages_before
+from core.training.grid_card import measures_table
 from scripts.results_experiments import abstention_table, experiment_tables
 
 BEGIN = "<!-- figures: begin (python -m scripts.results) -->"
@@ -37,6 +39,8 @@ REAL_BEGIN = "<!-- real scans: begin (python -m scripts.results) -->"
 REAL_END = "<!-- real scans: end -->"
 ABSTENTION_BEGIN = "<!-- abstention: begin (python -m scripts.results) -->"
 ABSTENTION_END = "<!-- abstention: end -->"
+SEGMENTATION_BEGIN = "<!-- segmentation: begin (python -m scripts.results) -->"
+SEGMENTATION_END = "<!-- segmentation: end -->"
 EXPERIMENTS_END = "<!-- experiments: end -->"
 README = PROJECT_ROOT / "README.md"
 RESULTS = PROJECT_ROOT / "docs" / "results.md"
@@ -244,6 +248,12 @@ def real_tables(checks: list[dict[str, Any]]) -> str:
     return "\n\n".join(table for table in tables if table)
 
 
+def segmentation_table(checkpoints: Path) -> str:
+    """Figures of the shipped segmenter on fresh studies; "" without one."""
+    found = find_segmenters(list_bundles(checkpoints))
+    return measures_table(found[0].metrics or {}) if found else ""
+
+
 def documents() -> dict[Path, str]:
     """Expected text of the files."""
     bundles = scored_bundles()
@@ -263,6 +273,7 @@ def documents() -> dict[Path, str]:
             (experiment_tables(checkpoints), EXPERIMENTS_BEGIN, EXPERIMENTS_END),
             (real_tables(checks), REAL_BEGIN, REAL_END),
             (abstention_table(checkpoints), ABSTENTION_BEGIN, ABSTENTION_END),
+            (segmentation_table(checkpoints), SEGMENTATION_BEGIN, SEGMENTATION_END),
         ),
     }
 

@@ -108,6 +108,8 @@ def abstention_table(checkpoints: Path) -> str:
         "|---|---|---|---|---|",
     ]
     for bundle in list_bundles(checkpoints):
+        if bundle.config.gives_labels:
+            continue
         reference, region = bundle.reference, bundle.region
         seen = ("–", "–") if reference is None else (
             str(reference.studies), f"{reference.distance:.3f}"

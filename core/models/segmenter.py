@@ -29,9 +29,10 @@ STRIDE: Final = FOLD * 2 ** (len(WIDTHS) - 1)
 class Segmenter(nn.Module):
     """U-Net after Ronneberger et al. 2015 and Çiçek et al. 2016, with instance norm.
 
-    It works on blocks of 2 x 2 x 2 voxels and scores each of their voxels (Shi et al. 2016, sub-pixel
-    convolution). Instance norm (Ulyanov et al. 2016) works alike for batches of one. Which vertebra is which
-    shows only from the whole neck, so the coarsest level has convolutions dilated along z.
+    It works on blocks of 2 x 2 x 2 voxels and scores each of their voxels (sub-pixel convolution,
+    Shi et al. 2016). Instance norm (Ulyanov et al. 2016) works alike for batches of one. Which
+    vertebra is which shows only from the whole neck, so the coarsest level has convolutions dilated
+    along z.
     """
 
     def __init__(self) -> None:
