@@ -23,6 +23,8 @@ WIDTHS: Final = (24, 56, 96)
 """Channels at strides 2, 4 and 8."""
 DILATIONS: Final = (1, 2, 4)
 """Along z at stride 8: voxels of 16 mm, so that each sees the neck from end to end."""
+NORM_EPSILON: Final = 1e-3
+"""Added to a channel's variance, which is nearly none in a scan that shows no bone."""
 STRIDE: Final = FOLD * 2 ** (len(WIDTHS) - 1)
 
 
@@ -110,7 +112,7 @@ class _Layer(nn.Sequential):
                 inputs, outputs, 3, stride=stride, padding=(dilation, 1, 1),
                 dilation=(dilation, 1, 1), bias=False,
             ),
-            nn.InstanceNorm3d(outputs, affine=True),
+            nn.InstanceNorm3d(outputs, eps=NORM_EPSILON, affine=True),
             nn.LeakyReLU(0.01, inplace=True),
         )  # fmt: skip
 

@@ -19,6 +19,9 @@ SHIFT: Final = 4.0
 """Largest shift in plane, in voxels: the course of the field is uncertain by as much."""
 LOG_SCALE: Final = 0.16
 FLOOR_SHARE: Final = 0.6
+LEAST_NOISE: Final = 0.006
+MOST_NOISE: Final = 0.05
+"""Standard deviations, as a share of the window."""
 HIGHEST_FLOOR: Final = 36.0
 """Grey level up to which everything may become equal, so that no air shows."""
 
@@ -94,9 +97,9 @@ def _disturbed(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np
         np.maximum(grey, rng.uniform(0, HIGHEST_FLOOR) / 255.0, out=grey)
     grey = grey ** np.exp(rng.uniform(-0.35, 0.35))
     grey = grey * np.exp(rng.uniform(-0.3, 0.3)) + rng.uniform(-0.06, 0.06)
-    if rng.uniform() < 0.5:
-        noise = rng.standard_normal(grey.shape, dtype=np.float32)
-        if rng.uniform() < 0.5:
-            noise = gaussian_filter(noise, 0.7) * 2.5
-        grey += noise * np.float32(rng.uniform(0, 0.06))
+    noise = rng.standard_normal(grey.shape, dtype=np.float32)
+    if rng.uniform() < 0.3:
+        noise = gaussian_filter(noise, 0.7) * 2.5
+    # Never none: a grid of one grey level has no variance, and the norm's gradient would explode.
+    grey += noise * np.float32(rng.uniform(LEAST_NOISE, MOST_NOISE))
     return np.rint(np.clip(grey, 0, 1) * 255).astype(np.uint8)
