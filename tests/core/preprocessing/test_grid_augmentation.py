@@ -69,3 +69,11 @@ def test_the_same_draw_gives_the_same_voxels_and_leaves_the_study_alone():
         np.testing.assert_array_equal(a, b)
     np.testing.assert_array_equal(image, before[0])
     np.testing.assert_array_equal(labels, before[1])
+
+
+def test_a_scan_without_bone_still_has_contrast():
+    """The norm of a grid of one grey level has no variance, and its gradient explodes."""
+    empty = np.zeros((30, 48, 48), np.uint8)
+    for seed in range(20):
+        changed, _ = augment_grid(empty, empty, np.random.default_rng(seed))
+        assert changed.std() > 0.3
