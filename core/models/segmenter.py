@@ -25,6 +25,8 @@ DILATIONS: Final = (1, 2, 4)
 """Along z at stride 8: voxels of 16 mm, so that each sees the neck from end to end."""
 NORM_EPSILON: Final = 1e-3
 """Added to a channel's variance, which is nearly none in a scan that shows no bone."""
+MIDDLE_LEVEL: Final = 4.5
+LEAST_SHARPNESS: Final = 0.2
 STRIDE: Final = FOLD * 2 ** (len(WIDTHS) - 1)
 
 
@@ -55,7 +57,7 @@ class Segmenter(nn.Module):
             self.narrow.append(nn.Conv3d(inputs, width, 1, bias=False))
             self.up.append(nn.Sequential(_Layer(2 * width, width), _Layer(width, width)))
             inputs = width
-        self.head = nn.Conv3d(inputs + FOLD**3, N_CLASSES * FOLD**3, 1)
+        self.head = nn.Conv3d(inputs + FOLD**3, 3 * FOLD**3, 1)
 
     def forward(self, grids: Tensor) -> Tensor:
         """Score the classes of each voxel.
@@ -64,7 +66,7 @@ class Segmenter(nn.Module):
             grids: uint8 (n, z, y, x), grey levels of the bundle's HU window, z downwards.
 
         Returns:
-            float (n, 9, z, y, x) logits: background, C1..C7, other vertebra.
+            float32 (n, 9, z, y, x), log probabilities: background, C1..C7, other vertebra.
         """
         sizes = grids.shape[1:]
         # Zero is the lower end of the window: soft tissue.
@@ -81,8 +83,25 @@ class Segmenter(nn.Module):
             wider = functional.interpolate(narrow(x), scale_factor=2.0, mode="nearest")
             x = block(torch.cat([wider, skip], dim=1))
         depth, height, width = sizes
-        scores = _unfolded(self.head(torch.cat([x, blocks], dim=1)))
-        return scores[..., :depth, :height, :width]
+        outputs = _unfolded(self.head(torch.cat([x, blocks], dim=1)))
+        return _class_scores(outputs[..., :depth, :height, :width].float())
+
+
+def _class_scores(outputs: Tensor) -> Tensor:
+    """Log probabilities of the classes from bone or not, a place along the spine, and its certainty.
+
+    The place is one number, 1 at C1 and 8 below C7: to be a level wrong costs less than to be four
+    wrong, and doubt about the level is no doubt about the bone.
+
+    Args:
+        outputs: float32 (n, 3, z, y, x).
+    """
+    bone, place, certainty = outputs.split(1, dim=1)
+    levels = torch.arange(1.0, N_CLASSES, device=outputs.device).view(1, -1, 1, 1, 1)
+    away = (place + MIDDLE_LEVEL - levels) ** 2
+    sharpness = functional.softplus(certainty) + LEAST_SHARPNESS
+    level = functional.log_softmax(-sharpness * away, dim=1)
+    return torch.cat([functional.logsigmoid(-bone), functional.logsigmoid(bone) + level], dim=1)
 
 
 def _folded(voxels: Tensor) -> Tensor:

@@ -10,9 +10,9 @@ from scipy.ndimage import affine_transform, gaussian_filter
 
 MAX_PLANES: Final = 112
 """A longer grid is cut to so many planes: a step then costs at most so much."""
-SHORTEST: Final = 24
+SHORTEST: Final = 32
 """Planes of the shortest scan that is imitated."""
-CUT_SHARE: Final = 0.5
+CUT_SHARE: Final = 0.3
 ROTATION: Final = 0.16
 """Largest angle about each axis in radians, one standard deviation being half of it."""
 SHIFT: Final = 4.0
