@@ -88,7 +88,7 @@ class Segmenter(nn.Module):
 
 
 def _class_scores(outputs: Tensor) -> Tensor:
-    """Log probabilities of the classes from bone or not, a place along the spine, and its certainty.
+    """Log probabilities of the classes, from bone, a place along the spine and its certainty.
 
     The place is one number, 1 at C1 and 8 below C7: to be a level wrong costs less than to be four
     wrong, and doubt about the level is no doubt about the bone.
