@@ -97,6 +97,11 @@ def export_onnx(bundle: BundleInfo, target: Path) -> OnnxExport:
             f"Bundle {bundle.config.name} is an ensemble, which has no network of its own; export "
             "its members."
         )
+    if bundle.config.gives_labels:
+        raise BundleError(
+            f"Bundle {bundle.config.name} is a segmenter, which has no ONNX form yet; export a "
+            "slice network or a localiser."
+        )
     with atomic_path(target) as file:
         export = _export_boxes if bundle.config.gives_boxes else _export_slices
         done = export(bundle, file)

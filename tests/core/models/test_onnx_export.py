@@ -158,3 +158,10 @@ def test_an_ensemble_has_no_network_to_export(exported, tmp_path):
     ensemble = replace(bundle, config=EnsembleConfig.model_construct(name="both"))
     with pytest.raises(BundleError, match="both is an ensemble"):
         export_onnx(ensemble, tmp_path / "made.onnx")
+
+
+def test_a_segmenter_is_refused(untrained_segmenter, tmp_path):
+    bundle = read_bundle(untrained_segmenter / "segmentation-untrained")
+    with pytest.raises(BundleError, match="is a segmenter"):
+        export_onnx(bundle, tmp_path / "made.onnx")
+    assert not (tmp_path / "made.onnx").exists()
