@@ -25,7 +25,7 @@ from core.experiments.real_scan_text import (
     stored_checks,
 )
 from core.experiments.shipped_localizer import NAME as LOCALIZER
-from core.models.bundles import BundleInfo, list_bundles, read_bundle
+from core.models.bundles import EXPERIMENTS_FOLDER, BundleInfo, list_bundles, read_bundle
 from core.models.pairs import find_segmenters
 from core.system.atomic_files import write_text
 from core.training.box_card import stages_before
@@ -249,8 +249,8 @@ def real_tables(checks: list[dict[str, Any]]) -> str:
 
 
 def segmentation_table(checkpoints: Path) -> str:
-    """Figures of the shipped segmenter on fresh studies; "" without one."""
-    found = find_segmenters(list_bundles(checkpoints))
+    """Figures of the segmenter on fresh studies; "" without one."""
+    found = find_segmenters(list_bundles(checkpoints / EXPERIMENTS_FOLDER))
     return measures_table(found[0].metrics or {}) if found else ""
 
 

@@ -1,4 +1,4 @@
-"""The commands that segment vertebrae, and that train the shipped segmenter."""
+"""The commands that segment vertebrae, and that train a segmenter."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def demo_segmenter(
     score_only: Annotated[bool, typer.Option(help="Only measure again, without training.")] = False,
     jobs: Jobs = None,
 ) -> None:
-    """Train the shipped segmenter again and measure it on held-out synthetic studies."""
+    """Train the segmenter again and measure it on fresh synthetic studies."""
     from core.experiments.shipped_segmenter import build_segmenter
 
     with progress_bar("", "step") as progress:

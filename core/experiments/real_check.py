@@ -25,7 +25,7 @@ from core.inference.boxes.study_scores import load_predictor
 from core.inference.segmentation import SegmentationPredictor
 from core.inference.study_scores import score_study
 from core.inference.verdict import StudyVerdict, judge
-from core.models.bundles import list_bundles
+from core.models.bundles import EXPERIMENTS_FOLDER, list_bundles
 from core.models.pairs import (
     BundlePair,
     choose_localizer,
@@ -120,7 +120,9 @@ def check_scans(
     pairs = fracture_pairs(checkpoints)
     localizer = choose_localizer(checkpoints)
     boxes = None if localizer is None else BoxPredictor([localizer])
-    segmenters = [SegmentationPredictor(b) for b in find_segmenters(list_bundles(checkpoints))]
+    trials = list_bundles(checkpoints / EXPERIMENTS_FOLDER)
+    found_segmenters = find_segmenters([*list_bundles(checkpoints), *trials])
+    segmenters = [SegmentationPredictor(bundle) for bundle in found_segmenters[:1]]
     # All tables are read first: a wrong one should not show after minutes of work.
     tables = {folder: read_levels(folder) for folder in folders}
     found: list[RealCheck] = []

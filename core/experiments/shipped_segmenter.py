@@ -1,4 +1,8 @@
-"""Training and measuring of the shipped segmenter."""
+"""Training and measuring of the segmenter.
+
+Its bundle is among the experiments, where no page and no default finds it, until it keeps its aims:
+a mean Dice coefficient of 0.90 and 95 % of the vertebrae at the right level.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,13 @@ from core.experiments.finished_runs import finished_run
 from core.experiments.joined_cohort import join_cohorts
 from core.experiments.segmentation_measures import measure_studies, summary_of
 from core.inference.segmentation import SegmentationPredictor
-from core.models.bundles import METRICS_FILE, MODEL_CARD_FILE, BundleInfo, read_bundle
+from core.models.bundles import (
+    EXPERIMENTS_FOLDER,
+    METRICS_FILE,
+    MODEL_CARD_FILE,
+    BundleInfo,
+    read_bundle,
+)
 from core.system.atomic_files import write_json, write_text
 from core.training.grid_card import grid_card
 from core.types import Progress, Say
@@ -32,7 +42,7 @@ def build_segmenter(
     progress: Progress | None = None,
     say: Say = lambda _: None,
 ) -> BundleInfo:
-    """Train the shipped segmenter, measure it on fresh studies and write the bundle.
+    """Train the segmenter, measure it on fresh studies and write the bundle.
 
     Args:
         settings: Folders of bundles and caches.
@@ -48,7 +58,7 @@ def build_segmenter(
     Raises:
         CSpineError: As the parts raise it.
     """
-    target = settings.checkpoints / NAME
+    target = settings.checkpoints / EXPERIMENTS_FOLDER / NAME
     if not score_only:
         for cohort in SEGMENTED:
             made_cohort(cohort, work, jobs=jobs, progress=progress, say=say)

@@ -139,8 +139,8 @@ def choose_segmenter(checkpoints: Path, folders: Sequence[Path] = ()) -> BundleI
     found = named or find_segmenters(list_bundles(checkpoints))
     if not found:
         raise BundleError(
-            f"{checkpoints} holds no segmentation bundle; run `python -m core demo-segmenter` or "
-            "name one."
+            f"{checkpoints} holds no segmentation bundle; name one by --bundle, for example that "
+            "of `python -m core demo-segmenter` in experiments/segmentation_unet3d."
         )
     return found[0]
 
