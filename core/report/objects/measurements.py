@@ -25,11 +25,12 @@ FRACTURE: Final = Code("72704001", "SCT", "Fracture")
 BOX_SCORE: Final = Code("C25338", "NCIt", "Score")
 """A box's score ranks it; only the probability of a vertebra is calibrated."""
 CALLED: Final = {
-    True: Code("52101004", "SCT", "Present"),
-    False: Code("2667000", "SCT", "Absent"),
-    None: Code("82334004", "SCT", "Indeterminate"),
+    True: codes.cid240.Present,
+    False: codes.cid240.Absent,
+    None: codes.cid240.Undetermined,
 }
-"""The call on a vertebra; none is made on a scan unlike those the networks were made for."""
+"""The call on a vertebra, by context group 240 of DICOM PS3.16; none is made on a scan unlike those
+the networks were made for."""
 
 
 def measurement_report(source: SourceSeries, findings: Findings) -> hd.sr.ComprehensiveSR:

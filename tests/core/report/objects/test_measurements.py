@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import highdicom as hd
 import numpy as np
 import pytest
+from pydicom.sr.codedict import codes
 
 from core.annotations.records import AnnotatedBox, StudyAnnotation
 from core.dicom.box_mapping import BoxMapping
@@ -66,8 +67,9 @@ def test_vertebrae_have_their_probability_and_call(write_series, tmp_path):
     assert [group.tracking_identifier for group in groups] == [row.name for row in seen]
     for group, row in zip(groups, seen, strict=True):
         assert group.get_measurements()[0].value == pytest.approx(row.prob, abs=1e-6)
-        call = group.get_qualitative_evaluations()[0].value.meaning
-        assert call == {True: "Present", False: "Absent", None: "Indeterminate"}[row.called]
+        call = group.get_qualitative_evaluations()[0].value
+        expected = {True: codes.cid240.Present, False: codes.cid240.Absent}[row.called]
+        assert (call.scheme_designator, call.value) == ("SCT", expected.value)
         assert group.finding_sites[0].value.meaning == f"{row.name} vertebra"
 
 
