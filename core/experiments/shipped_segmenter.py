@@ -28,7 +28,9 @@ from core.system.atomic_files import write_json, write_text
 from core.training.grid_card import grid_card
 from core.types import Progress, Say
 
-CONFIG: Final = PROJECT_ROOT / "configs" / "segmentation" / "unet3d.yaml"
+_CONFIGS: Final = PROJECT_ROOT / "configs" / "segmentation"
+STAGES: Final = (_CONFIGS / "unet3d.yaml", _CONFIGS / "unet3d_more.yaml")
+"""Config of each stage, which starts from the previous one."""
 NAME: Final = "segmentation_unet3d"
 JOINED: Final = "segmented"
 
@@ -63,9 +65,12 @@ def build_segmenter(
         for cohort in SEGMENTED:
             made_cohort(cohort, work, jobs=jobs, progress=progress, say=say)
         joined = join_cohorts(work / JOINED, [work / cohort.name for cohort in SEGMENTED])
-        config = load_run_config(CONFIG, data_root=joined)
-        run = work / "runs" / NAME
-        made = finished_run(config, run, settings.store, progress, say).folder
+        made: Path | None = None
+        for file in STAGES:
+            config = load_run_config(file, data_root=joined, init_from=made)
+            run = work / "runs" / f"segmentation_{file.stem}"
+            made = finished_run(config, run, settings.store, progress, say).folder
+        assert made is not None
         target.mkdir(parents=True, exist_ok=True)
         for file in made.iterdir():
             shutil.copy2(file, target / file.name)

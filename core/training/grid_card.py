@@ -21,11 +21,17 @@ def grid_card(bundle: BundleInfo, metrics: Mapping[str, Any]) -> str:
         f"{how.window_center:g}/{how.window_width:g}, so that air and soft tissue look alike.\n\n"
         f"**{SYNTHETIC_WARNING}**\n\n"
         f"Trained on {config.trained_on['studies']} synthetic studies on one CPU core; the weights "
-        f"are a moving average after epoch {config.trained_on['epoch']} of {run['epochs']}. "
+        f"are a moving average after epoch {config.trained_on['epoch']} of {run['epochs']}"
+        f"{_stage_of(config.trained_on)}. "
         "Measured after decoding, with 95 % intervals by a bootstrap over studies:\n\n"
         f"{measures_table(metrics)}\n\n"
         "Made by `python -m core demo-segmenter`.\n"
     )
+
+
+def _stage_of(trained_on: Mapping[str, Any]) -> str:
+    """Says that the run began with another run's weights, as the end of a sentence; or ""."""
+    return " of a second stage" if trained_on["init_from"] else ""
 
 
 def measures_table(metrics: Mapping[str, Any]) -> str:
