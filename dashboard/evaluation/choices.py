@@ -59,6 +59,8 @@ def check_linked_names(view: EvaluationView, sources: Sources) -> None:
     for name, ids, allowed in (
         ("models", view.models, known), ("weights", weights, known), ("focus", focus, shown),
         ("moved", moved, shown),
+        # A kept setting of the ensemble outlasts it.
+        ("kept", tuple(one.model for one in view.kept), known | {ENSEMBLE_ID}),
     ):  # fmt: skip
         for unknown in (source_id for source_id in ids if source_id not in allowed):
             raise LinkError(name, unknown, "there are no predictions of such a model for this data")

@@ -11,7 +11,7 @@ from typing import Final
 import pandas as pd
 import streamlit as st
 
-from core.errors import CSpineError
+from core.errors import CSpineError, PredictionsError
 from core.evaluation.subgroup_report import (
     HEADING,
     MEASURE_NAMES,
@@ -80,6 +80,11 @@ def _groups(comparison: ComparisonTable) -> None:
     name = comparison.focus(view)
     _choices(comparison, facts)
     view = evaluation_view()
+    known = {one.key for one in facts.attributes} | {EVERY}
+    if unknown := [key for key in view.subgroups if key not in known]:
+        raise PredictionsError(
+            f"The studies shown have no column “{unknown[0]}” to be compared by; choose others."
+        )
     found = subgroup_results(comparison, name, comparison.thresholds(view, name), facts)
     draw(
         f'<div class="lab-panel-title">{model_tag(name, comparison.styles[name])}'

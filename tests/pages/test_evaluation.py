@@ -338,7 +338,10 @@ WRONG = {
     "target": ["0", "x"], "same_data": ["0"], "by_vertebra": ["yes"],
     "focus": ["bundle.none", "ensemble"],
     "moved": ["bundle.none*0.5", f"bundle.{NAMES[0]}*1.5", f"bundle.{NAMES[0]}*0.1_0.2"],
-    "kept": ["A", "A*body*m*0.5", "A*patient*m*2", "A*patient*m*0.5,A*patient*m*0.6"],
+    "kept": [
+        "A", "A*patient*bundle.none*0.5", "A*body*m*0.5", "A*patient*m*2",
+        "A*patient*m*0.5,A*patient*m*0.6",
+    ],
     "prevalence": ["0", "1.5"], "errors": ["some"], "subgroups": ["A B"], "measure": ["f1"],
     "group": ["kernel", "kernel*", "a*x,a*y", "a*x,b*x,c*x"],
 }  # fmt: skip

@@ -111,6 +111,13 @@ def test_a_group_that_is_not_there_is_one_sentence_with_a_way_out(place):
 
 
 @pytest.mark.slow
+def test_a_column_that_is_not_there_is_one_sentence(place):
+    app = opened(place[0], subgroups="csv.none")
+    assert [one.value for one in app.error] == [
+        "The studies shown have no column “csv.none” to be compared by; choose others."
+    ]
+
+
 def test_a_link_chooses_the_columns_and_the_figure(place):
     root, _ = place
     app = opened(root, subgroups="csv.ward", measure="sensitivity")
