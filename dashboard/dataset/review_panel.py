@@ -71,7 +71,7 @@ def _cells(item: ReviewItem) -> tuple[str, ...]:
         escape(f"…{item.study.study_id[-12:]}"),
         item.state,
         "not scored" if prob is None else f"{prob:.3f}",
-        "" if item.annotation is None else item.annotation.author,
+        "–" if item.annotation is None else escape(item.annotation.author),
     )
 
 

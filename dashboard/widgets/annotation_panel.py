@@ -58,7 +58,7 @@ def annotation_panel(
     record, volume = choice.record, study.volume
     if record is None or not volume.axes.keeps_slices:
         return
-    with st.expander("Correct the boxes of this slice", icon=":material/rule:", key="annotate"):
+    with st.expander("Correct boxes, give a verdict", icon=":material/rule:", key="annotate"):
         _told()
         try:
             log = annotation_store().read(record.study_id)
@@ -120,6 +120,11 @@ def _form(
     key = f"annotation_{study.fingerprint[:12]}_{index}_{base}"
     with st.form(key, border=False):
         st.markdown(f"**Slice {index}** – a box is judged once it is accepted or rejected")
+        if not rows:
+            st.caption(
+                "No box on this slice. To add one, fill the empty row: its edges in pixels, and "
+                "the vertebra."
+            )
         st.data_editor(
             rows_frame(rows), key=f"{key}_rows", hide_index=True, num_rows="dynamic",
             column_config=_columns(study), disabled=[SCORE, SOURCE],
