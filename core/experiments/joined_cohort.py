@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from core.constants import SYNTHETIC_WARNING
+from core.constants import SYNTHETIC_WARNING, VERTEBRAE
+from core.dataset.csv_reader import read_table
 from core.dataset.rsna import IMAGES_FOLDER, LABELS_FILE, MASKS_FOLDER
+from core.dataset.tables import UID
 from core.errors import StorageError
 from core.phantom.cohort import MANIFEST
 from core.system.atomic_files import keep_text, write_json
@@ -41,9 +43,10 @@ def join_cohorts(out: Path, roots: Sequence[Path]) -> Path:
             f"Cannot write {out}: {error.strerror or 'the write failed'}; choose a folder you can "
             "write to."
         ) from error
-    labels = pd.concat(
-        [pd.read_csv(root / LABELS_FILE, dtype={"StudyInstanceUID": str}) for root in roots]
-    )
+    columns = [UID, "patient_overall", *VERTEBRAE]
+    read = (read_table(root / LABELS_FILE, columns) for root in roots)
+    tables = [table for table in read if table is not None]
+    labels = pd.concat([table.filter(columns) for table in tables])
     keep_text(out / LABELS_FILE, frame_csv(labels))
     parts = [root.name for root in roots]
     write_json(

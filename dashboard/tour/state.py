@@ -13,7 +13,9 @@ from dashboard.session.state import TRUTH_KEY
 from dashboard.tour.stops import TOUR_KEY, Controls, stop_number
 
 PRESENT_KEY: Final = "present"
-SWITCHES: Final = (TRUTH_KEY, "pre_follow", "pre_truth")
+SWITCHES: Final = (
+    TRUTH_KEY, "pre_follow", "pre_truth", "run_archived", "run_curves_log", "compared_curves_log",
+)  # fmt: skip
 """Switches that outlive their page. Of all on/off widgets only these are restored: the value of
 a button must not be set."""
 SWITCH_PREFIX: Final = "train_"

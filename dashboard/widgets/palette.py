@@ -39,6 +39,9 @@ MODEL_COLORS: Final = ("#1E78B4", "#B44B0F", "#879600", "#965A78", "#1E87FF", "#
 ENSEMBLE_STYLE: Final = ModelStyle("#D830D8", "longdash", "star")
 """Of the ensemble of the models on show, whatever their number."""
 
+WEAK: Final = MODEL_COLORS[1]
+"""A group of studies with more errors than the others, by more than chance."""
+
 _DASHES: Final = ("solid", "dash", "dot", "dashdot")
 _SYMBOLS: Final = ("circle", "square", "diamond", "triangle-up", "pentagon", "star")
 

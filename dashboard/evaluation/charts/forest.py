@@ -12,11 +12,9 @@ from core.evaluation.subgroup_report import MEASURE_NAMES, group_name, sentence
 from core.evaluation.subgroups import Measure, Subgroup
 from dashboard.evaluation.charts.roc_pr import UNIT_AXIS
 from dashboard.session.wording import chart_text
-from dashboard.widgets.palette import CURRENT, NEUTRAL
+from dashboard.widgets.palette import CURRENT, NEUTRAL, WEAK
 from dashboard.widgets.plot_area import style_chart
 
-WEAK: Final = "#B44B0F"
-"""A group with more errors than the others, by more than chance."""
 ROW_PX: Final = 24
 _WIDE: Final = 60
 _LONGEST_LABEL: Final = 34

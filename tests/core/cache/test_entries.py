@@ -165,9 +165,9 @@ def test_what_a_killed_process_left_is_cleared_by_the_next_builder(tmp_path):
 
 @pytest.fixture
 def few_open_files():
-    """A limit of 100 open files, given back afterwards."""
+    """A limit of 80 more open files than other tests have left, given back afterwards."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (100, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_open_files() + 80, hard))
     entries._allow_more_open_files.cache_clear()
     yield
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
@@ -208,6 +208,11 @@ def _only_free(count):
         for stream in taken[:count]:
             stream.close()
         yield
+
+
+def _open_files():
+    """How many files this process has open, by the largest number among them."""
+    return max(int(path.name) for path in Path("/dev/fd").iterdir()) + 1
 
 
 def _free_files():

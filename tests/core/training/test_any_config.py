@@ -56,6 +56,9 @@ class Tiny(nn.Module):
         )
         self.head = nn.Linear(4, outputs)
 
+    def freeze_backbone(self):
+        self.layers.requires_grad_(requires_grad=False)
+
     def forward(self, images, metadata=None, presence=None):
         grey = images.float().flatten(1, -3).mean(1, keepdim=True) if images.ndim == 4 else images
         return self.head(self.layers(grey.float().reshape(len(images), 1, *images.shape[-2:])))
