@@ -29,7 +29,9 @@ from core.training.grid_card import grid_card
 from core.types import Progress, Say
 
 _CONFIGS: Final = PROJECT_ROOT / "configs" / "segmentation"
-STAGES: Final = (_CONFIGS / "unet3d.yaml", _CONFIGS / "unet3d_more.yaml")
+STAGES: Final = tuple(
+    _CONFIGS / f"{name}.yaml" for name in ("unet3d", "unet3d_more", "unet3d_long")
+)
 """Config of each stage, which starts from the previous one."""
 NAME: Final = "segmentation_unet3d"
 JOINED: Final = "segmented"
