@@ -31,7 +31,7 @@ def grid_card(bundle: BundleInfo, metrics: Mapping[str, Any]) -> str:
 
 def _stage_of(trained_on: Mapping[str, Any]) -> str:
     """Says that the run began with another run's weights, as the end of a sentence; or ""."""
-    return " of a second stage" if trained_on["init_from"] else ""
+    return ", a run that went on from the weights of another" if trained_on["init_from"] else ""
 
 
 def measures_table(metrics: Mapping[str, Any]) -> str:
