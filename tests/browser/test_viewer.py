@@ -130,6 +130,8 @@ def test_wheel_keys_and_ribbon_move_the_slice_and_python_follows(page, dashboard
 
 
 def test_dragging_windows_and_a_double_click_resets(viewer):
+    # While the networks load, the middle of the pane is below the window.
+    axial(viewer).scroll_into_view_if_needed()
     box = axial(viewer).bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     viewer.locator(".viewer").evaluate(
