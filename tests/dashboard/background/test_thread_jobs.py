@@ -233,7 +233,7 @@ def test_one_session_may_not_fill_the_queue_of_all():
 
 
 def test_what_a_session_alone_may_see_ends_with_it_and_shared_work_goes_on():
-    begun, gate = threading.Event(), threading.Event()
+    begun, gate, started = threading.Event(), threading.Event(), threading.Semaphore(0)
     pool = JobPool("test", allowed(at_once=4))
 
     def stepwise(progress):
@@ -243,6 +243,7 @@ def test_what_a_session_alone_may_see_ends_with_it_and_shared_work_goes_on():
         return "pixels"
 
     def unstoppable(progress):
+        started.release()
         gate.wait(5)
         return "pixels"
 
@@ -252,6 +253,8 @@ def test_what_a_session_alone_may_see_ends_with_it_and_shared_work_goes_on():
     shared = pool.submit("shared", unstoppable, session="mine")
     foreign = pool.submit("foreign", unstoppable, session="other", private=True)
     begun.wait(5)
+    # A job that still waits for a thread would be cancelled instead.
+    assert all(started.acquire(timeout=5) for _ in range(3))
     forget_session("mine")
     gate.set()
     for job in (running, deaf, shared, foreign):
