@@ -23,7 +23,7 @@ from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from core.dataset.rsna import read_studies
 from core.dicom.series import read_series
-from core.visualization.scene import scene_sources
+from core.visualization.scene_sources import scene_sources
 from core.visualization.scene_surfaces import parts_file
 from scripts.find_chromium import find_chromium
 from tests.browser.scene_place import write_scene_place
