@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
@@ -20,18 +20,19 @@ from core.inference.context import in_context
 from core.inference.device import pick_device, smaller_batch
 from core.inference.distribution import LevelFeatures, level_features, study_distance
 from core.inference.line_tracks import with_tracks
-from core.inference.onnx_networks import onnx_network
 from core.inference.slice_inputs import prepared_batch
 from core.inference.study_predictor import SeenLevels, StudyPredictor
 from core.models.abstention import load_statistics
 from core.models.bundles import BundleConfig, BundleInfo
 from core.models.fast_model import load_fast_model
 from core.models.feature_tap import FeatureTap
-from core.models.onnx_model import OnnxModel
 from core.models.slice_model import SliceModel
 from core.preprocessing.metadata import slice_metadata
 from core.preprocessing.spine_field import SpineField, spine_field_of
 from core.types import CTVolume, Progress, SlicePredictions
+
+if TYPE_CHECKING:
+    from core.models.onnx_model import OnnxModel
 
 Probabilities = NDArray[np.float32]
 
@@ -93,7 +94,7 @@ class Predictor(StudyPredictor):
             self._fracture_model = (
                 load_fast_model(fracture, self.device, bfloat16=bfloat16)
                 if onnx_folder is None
-                else onnx_network(fracture, onnx_folder, self.device)
+                else _in_onnx(fracture, onnx_folder, self.device)
             )
         self._batch_size = batch_size
         self._reference = vertebra.reference
@@ -262,6 +263,13 @@ class Predictor(StudyPredictor):
     def _on_device(self, tensor: Tensor, part: slice) -> Tensor:
         """The values of some slices, on the device; a whole tensor is not sliced."""
         return (tensor if part == slice(0, len(tensor)) else tensor[part]).to(self.device)
+
+
+def _in_onnx(bundle: BundleInfo, folder: Path, device: str) -> OnnxModel:
+    # The exporter and its runtime are loaded only where they are asked for.
+    from core.inference.onnx_networks import onnx_network
+
+    return onnx_network(bundle, folder, device)
 
 
 def along_the_study(
