@@ -146,6 +146,7 @@ def wait_for_turn(folder: Path, device_name: str, run_dir: Path) -> Iterator[Non
         try:
             # While waiting, too, a request to stop comes from the user and is not a crash.
             with run.held(judge=True), run.stops.interrupting():
+                run.stops.check()
                 device.enter_context(turn(folder, device_name, on_wait=show_position))
             yield
         except KeyboardInterrupt:

@@ -156,6 +156,7 @@ class RunFolder(RunFiles):
             _log.addHandler(handler)
             _log.setLevel(logging.INFO)
             try:
+                self.stops.check()
                 yield
             except KeyboardInterrupt:
                 _log.info("Stopped by the user.")

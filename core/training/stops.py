@@ -30,8 +30,7 @@ class Stops:
             yield
         finally:
             self._deferred = False
-        if self.asked:
-            raise KeyboardInterrupt
+        self.check()
 
     @contextmanager
     def interrupting(self) -> Iterator[None]:
@@ -53,6 +52,15 @@ class Stops:
                 self._interrupts = False
             for number, handler in previous.items():
                 signal.signal(number, handler)
+
+    def check(self) -> None:
+        """Interrupt by a request that came before `interrupting`; called within its block.
+
+        Raises:
+            KeyboardInterrupt: There is one.
+        """
+        if self.asked:
+            raise KeyboardInterrupt
 
     def ask(self) -> None:
         """Make a request from another thread of this process."""

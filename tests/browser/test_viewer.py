@@ -130,8 +130,9 @@ def test_wheel_keys_and_ribbon_move_the_slice_and_python_follows(page, dashboard
 
 
 def test_dragging_windows_and_a_double_click_resets(viewer):
-    # While the networks load, the middle of the pane is below the window.
-    axial(viewer).scroll_into_view_if_needed()
+    # Until the networks have answered, the page may still move under the pointer.
+    expect(viewer.locator(".lab-verdict").first).to_be_visible(timeout=FIRST_TIME_MS)
+    axial(viewer).hover()  # In the window, and not moving any more.
     box = axial(viewer).bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     viewer.locator(".viewer").evaluate(

@@ -141,6 +141,13 @@ def test_a_signal_stops_the_run_in_good_order(run, name):
     assert signal.getsignal(signal.SIGTERM) == before
 
 
+def test_a_request_between_the_lock_and_the_work_is_not_lost(run):
+    run.stops.ask()  # What the thread of the lock does with a request.
+    with pytest.raises(KeyboardInterrupt), run.recorded():
+        pytest.fail("The run began although it had been asked to stop.")
+    assert run.read_status().state == "stopped"
+
+
 def test_a_run_from_before_an_option_goes_on_without_it(tmp_path):
     config = RunConfig(task="vertebra", data_root=tmp_path)
     run = RunFolder(tmp_path / "run")
