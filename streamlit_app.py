@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 from starlette.middleware import Middleware
 
+from core.system.freed_memory import limit_malloc_arenas
 from dashboard.evaluation.board.routes import counts_routes
 from dashboard.shell.first_paint import FirstPaint
 from dashboard.shell.gate import Gate
@@ -15,6 +16,7 @@ from dashboard.spine_3d.routes import scene_routes
 from dashboard.widgets.pictures import picture_routes
 from dashboard.widgets.slice_viewer.routes import viewer_routes
 
+limit_malloc_arenas(2)
 decide_admission()
 keep_uploads_on_disk()
 app = st.App(

@@ -10,6 +10,7 @@ from threading import Lock
 from typing import Any, Final, TypeVar
 
 from core.errors import TaskError
+from core.system.freed_memory import return_freed_memory
 from core.types import Progress
 from dashboard.background.budget import Allowance
 from dashboard.background.job import Job, Wish
@@ -176,6 +177,8 @@ class JobPool:
                 self._waiting.remove(ahead[0])
         if ahead:
             ahead[0].run()
+            if not self.busy:
+                return_freed_memory()
 
     def _drop(self, is_over: Callable[[Wish], bool], kept: str = "") -> None:
         """Drop the wishes that are over, except for the job of the key `kept`."""

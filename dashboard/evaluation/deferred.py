@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final, TypeVar
 
 import streamlit as st
 
+from core.types import Progress
 from dashboard.background.budget import FIGURES
 from dashboard.background.thread_jobs import JobPool
 from dashboard.session.session_end import whose
@@ -14,6 +17,8 @@ from dashboard.session.session_end import whose
 T = TypeVar("T")
 INLINE_UP_TO: Final = 60_000
 """Number of items that takes well under a second."""
+HEAD_START_S: Final = 1.0
+"""The work takes both cores of a small machine, and a page draws in less."""
 
 
 class Pending:
@@ -45,10 +50,17 @@ def deferred(key: str, work: Callable[[], T], *, items: int) -> T | Pending:
 
 
 def compute_deferred() -> None:
-    """Start the deferred work of the page, after everything else is drawn."""
+    """Start the deferred work of the page, once the browser has had time to draw the rest."""
+    pause_s = 0.0 if pool().busy else HEAD_START_S
     for key in list(_held):
         if (work := _held.pop(key, None)) is not None:
-            pool().submit(key, lambda _, work=work: work(), **whose(None))
+            pool().submit(key, partial(_after, pause_s, work), **whose(None))
+            pause_s = 0.0  # One after another, so the first one's pause holds for all.
+
+
+def _after(pause_s: float, work: Callable[[], T], _progress: Progress) -> T:
+    time.sleep(pause_s)
+    return work()
 
 
 def computing() -> bool:

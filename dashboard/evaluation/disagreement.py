@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
@@ -17,7 +18,7 @@ from dashboard.evaluation.curve_charts import title
 from dashboard.session import state
 from dashboard.session.urls import PAGES
 from dashboard.session.worklist import WorkItem, Worklist, open_worklist
-from dashboard.studies.synthetic_studies import can_show
+from dashboard.studies.synthetic_studies import shown_here
 from dashboard.widgets.palette import NEUTRAL
 from dashboard.widgets.plot_area import show_chart
 
@@ -41,7 +42,7 @@ def disagreement(comparison: ComparisonTable) -> None:
         order = by_disagreement(comparison, pair)
         opened = st.button(
             "Open the largest disagreement", key="ev_open_disagreement",
-            icon=":material/radiology:", disabled=not _can_show(comparison, order[0]),
+            icon=":material/radiology:", disabled=not _shown_here(comparison, [int(order[0])]),
             help="Opens it on Diagnosis, with buttons to the next and the previous one.",
         )  # fmt: skip
     st.html(_legend())
@@ -85,10 +86,10 @@ def _open(
     comparison: ComparisonTable, pair: tuple[str, str], order: NDArray[np.intp], place: int
 ) -> None:
     """Open a study on Diagnosis, in a worklist of those with the largest disagreement."""
-    if not _can_show(comparison, place):
+    if not _shown_here(comparison, [place]):
         st.caption("This study is not on disk here, so it cannot be opened.")
         return
-    listed = [int(k) for k in order[:AT_MOST] if _can_show(comparison, k)]
+    listed = _shown_here(comparison, map(int, order[:AT_MOST]))
     listed = listed if place in listed else [place, *listed]
     ids = comparison.evaluated.data.truth.study_ids
     one, other = _scores(comparison, pair)
@@ -104,9 +105,12 @@ def _open(
     st.switch_page(PAGES / "diagnosis.py")
 
 
-def _can_show(comparison: ComparisonTable, place: int | np.intp) -> bool:
-    study = StudyId(comparison.evaluated.data.truth.study_ids[place])
-    return can_show(study, comparison.truth.root)
+def _shown_here(comparison: ComparisonTable, places: Iterable[int]) -> list[int]:
+    """Those of the studies, by index, that can be opened here."""
+    ids = comparison.evaluated.data.truth.study_ids
+    studies = {place: StudyId(ids[place]) for place in places}
+    here = shown_here(studies.values(), comparison.truth.root)
+    return [place for place, study in studies.items() if study in here]
 
 
 def _legend() -> str:

@@ -30,7 +30,7 @@ from dashboard.session.urls import PAGES
 from dashboard.session.wording import literal
 from dashboard.session.worklist import WorkItem, Worklist, open_worklist
 from dashboard.studies.pictures import WantedPicture
-from dashboard.studies.synthetic_studies import can_show
+from dashboard.studies.synthetic_studies import shown_here
 from dashboard.widgets.frame import draw
 from dashboard.widgets.notices import show_error
 from dashboard.widgets.pictures import picture_html
@@ -109,12 +109,13 @@ def _worklist(
 ) -> Worklist:  # fmt: skip
     """The errors that can be shown, for Diagnosis with the model's networks and thresholds."""
     root, level = comparison.truth.root, comparison.question.level
+    here = shown_here((call.study_id for call in calls), root)
     items = tuple(
         WorkItem(
             call.study_id, _figures(call), call.slice_index,
             None if call.vertebra is None else VERTEBRAE[call.vertebra],
         )
-        for call in calls if can_show(call.study_id, root)
+        for call in calls if call.study_id in here
     )  # fmt: skip
     shared = thresholds[0] if len(thresholds) == 1 else None
     return Worklist(

@@ -11,6 +11,9 @@ from typing import Final, TypedDict
 
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from core.system.freed_memory import return_freed_memory
+from core.system.lasting_objects import ImportedModules
+
 _log = logging.getLogger(__name__)
 
 GRACE_SECONDS: Final = 1.5
@@ -120,11 +123,15 @@ def sweep_sessions(
     if ended or due:
         # Pages and their fragments hold each other in circles, with arrays in them.
         gc.collect()
+        return_freed_memory()
 
 
 def sweep_until(
     stop: threading.Event, is_connected: Callable[[str], bool], close: Callable[[str], object]
 ) -> None:
     """Sweep twice a second until the event is set; a thread of the server."""
+    modules = ImportedModules()
     while not stop.wait(EVERY_SECONDS):
         sweep_sessions(is_connected, close, time.monotonic())
+        # Streamlit collects garbage after every answer, and sweeping above does.
+        modules.set_aside_once_settled()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from functools import lru_cache
+
 from pydantic import ValidationError
 
 from core.config import Settings
@@ -14,6 +17,12 @@ def settings() -> Settings:
     Raises:
         ConfigError: A variable has a value that it cannot have.
     """
+    # A page asks some hundred times, and to check all values takes half a millisecond.
+    return _settings(tuple(os.environ.items()))
+
+
+@lru_cache(maxsize=4)
+def _settings(_environment: tuple[tuple[str, str], ...]) -> Settings:
     try:
         return Settings()
     except ValidationError as error:

@@ -60,10 +60,19 @@ def study_record(study_id: StudyId, root: Path | None = None) -> StudyRecord:
     return _made(study_id)
 
 
-def can_show(study_id: StudyId, root: Path | None = None) -> bool:
-    """Whether `study_record` can find or make the study."""
-    on_disk = any((place / IMAGES_FOLDER / study_id).is_dir() for place in _roots(root))
-    return on_disk or find_cohort_seed(study_id, _seeds()) is not None
+def shown_here(study_ids: Iterable[StudyId], root: Path | None = None) -> set[StudyId]:
+    """Those of the studies that `study_record` can find or make.
+
+    Args:
+        study_ids: StudyInstanceUIDs.
+        root: As for `study_record`.
+    """
+    folders = [place / IMAGES_FOLDER for place in _roots(root)]
+    missing = dict.fromkeys(study_ids)
+    found = {one for one in missing if any((folder / one).is_dir() for folder in folders)}
+    missing = [one for one in missing if one not in found]
+    seeds = _seeds() if missing else []
+    return found | {one for one in missing if find_cohort_seed(one, seeds) is not None}
 
 
 def linked_study(study_id: str | None, known: Collection[str]) -> StudyRecord | None:
