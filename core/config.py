@@ -48,29 +48,27 @@ class Settings(BaseSettings):
         max_upload_mib: Largest archive the dashboard accepts.
         upload_memory_mib: Memory limit for reading one series, mask or table that a user names.
         upload_seconds: Time limit for the same.
-        upload_lanes: Number of uploads unpacked and read at the same time, each in its own process;
-            folders of the server have as many processes.
+        upload_lanes: Number of processes that read uploads; folders of the server have as many.
         upload_quota_gib: Total size limit for the uploads of all sessions.
         min_free_gib: Disk space that caches and uploads leave free.
         max_predictions: Number of studies predicted at the same time.
         max_waiting: Maximum number of queued predictions; more are refused.
-        max_tasks, max_tasks_per_user: Number of tasks on data sets at the same time, of all server
-            processes.
+        max_tasks, max_tasks_per_user: Tasks on data sets at once, of all server processes.
         max_imports, imports_quota_gib: Number and size of imported models.
         max_sessions, max_sessions_per_address: Number of open pages of one server process.
-        max_requests, max_requests_per_address: Number of HTTP requests that one server process
-            answers at the same time.
+        max_requests, max_requests_per_address: HTTP requests that one process answers at once.
         pixel_rate: Requests per second for pixels and scenes from one address, on average.
         cache_limit_gib: Size of the slice store above which the least recently used entries go.
         dashboard_readonly: Whether the dashboard hides every action that changes something.
         dashboard_login: "required" refuses to start without a login.
         dashboard_open: Whether visitors without a login may view, on any address.
         dashboard_issuer: Issuer (`iss`) of the identities that rules without one are about.
-        dashboard_operators: Rules for who may change things if a login is configured, separated by
-            commas; `dashboard.session.roles` has their forms.
+        dashboard_operators: Rules for who may change things; forms: `dashboard.session.roles`.
         dashboard_viewers: Rules for who may view, in the same form; nobody unless set.
         browse_roots: Folders that a visitor may name, with everything below them, separated as in
             PATH; "" for the data root and `cspine_var`.
+        dicomweb_servers, dicomweb_secrets, dicomweb_ca: DICOMweb servers, file of their logins,
+            PEM certificates for them; `core.dicomweb.servers` has the rules.
     """
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
@@ -104,6 +102,9 @@ class Settings(BaseSettings):
     dashboard_operators: str = ""
     dashboard_viewers: str = ""
     browse_roots: str = ""
+    dicomweb_servers: str = ""
+    dicomweb_secrets: Path = PROJECT_ROOT / ".streamlit" / "secrets.toml"
+    dicomweb_ca: Path | None = None
 
     @property
     def store(self) -> Store:
@@ -223,17 +224,17 @@ class RunConfig(PreparedConfig):
     (studies with a fracture but no box are then left out). `init_from` is a bundle with initial
     weights for layers of equal name and shape. `head` is "dense" for fracture networks with a map
     of the line, which the boxes of the data supervise; `freeze_backbone` trains the head alone.
-    `slices_per_study` limits the slices drawn from a
-    study per epoch; 0 means all. `alpha` weights the fracture loss of Type 3 against its vertebra
-    loss. `vertebra_bundle` predicts v_ij for studies without a mask. `fold` is held out; "all"
-    trains each in turn, None trains on every study. `gradient_clip` limits the norm of the
-    gradient; 0 means no limit. `checkpoint_every_s` is the longest training time that is lost when
-    the process is killed. `loader_workers` and `precision` are chosen for the machine unless set.
-    A batch passes through the network in `accumulate` parts. `backbone_lr_share` scales the
-    backbone's learning rate, `ema_decay` is that of a moving average of the weights (0: none), and
-    `keep_epoch` names the epoch whose weights the bundle holds. A localiser is trained on boxed
-    slices with `negatives` slices without a fracture for each, and fits `anchors_per_level` anchors
-    to its boxes. The `augment_*` limit how far a slice is changed if `augment` is set, as in
+    `slices_per_study` limits the slices drawn from a study per epoch; 0 means all. `alpha` weights
+    the fracture loss of Type 3 against its vertebra loss. `vertebra_bundle` predicts v_ij for
+    studies without a mask. `fold` is held out; "all" trains each in turn, None trains on every
+    study. `gradient_clip` limits the norm of the gradient; 0 means no limit. `checkpoint_every_s`
+    is the longest training time that is lost when the process is killed. `loader_workers` and
+    `precision` are chosen for the machine unless set. A batch passes through the network in
+    `accumulate` parts. `backbone_lr_share` scales the backbone's learning rate, `ema_decay` is that
+    of a moving average of the weights (0: none), and `keep_epoch` names the epoch whose weights the
+    bundle holds. A localiser is trained on boxed slices with `negatives` slices without a fracture
+    for each, and fits `anchors_per_level` anchors to its boxes. The `augment_*` limit how far a
+    slice is changed if `augment` is set, as in
     `core.preprocessing.augmentation.AugmentationRanges`.
     """
 

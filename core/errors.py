@@ -52,6 +52,10 @@ class DataRootError(CSpineError):
     """A data root lacks a table or folder of RSNA's layout, or a row of it is wrong."""
 
 
+class DicomWebError(CSpineError):
+    """A DICOMweb server is unknown, cannot be reached, refuses or answers wrongly."""
+
+
 class AnnotationError(CSpineError):
     """An annotation cannot be read or saved."""
 

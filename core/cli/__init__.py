@@ -14,6 +14,7 @@ import typer
 from core.cli import (
     data,
     dicom_objects,
+    dicomweb,
     ensembles,
     evaluation,
     models,
@@ -31,6 +32,7 @@ __all__ = [
     "app",
     "data",
     "dicom_objects",
+    "dicomweb",
     "ensembles",
     "evaluation",
     "main",

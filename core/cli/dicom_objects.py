@@ -30,11 +30,16 @@ def export_dicom(
     annotations: Annotated[
         Path | None, typer.Option(help="Folder of annotations, whose boxes replace predicted ones.")
     ] = None,
+    send: Annotated[
+        str, typer.Option(metavar="SERVER", help="Store them on this one of DICOMWEB_SERVERS too.")
+    ] = "",
     bundle: Bundles = None,
     device: Device = "auto",
 ) -> None:
     """Write one study's findings as DICOM objects, all kinds unless some are named."""
     from core.annotations.store import AnnotationStore
+    from core.dicomweb.servers import find_server
+    from core.dicomweb.store import send_objects
     from core.models.bundles import list_bundles, read_bundle, with_team_points
     from core.models.pairs import BundlePair, choose_pair, find_segmenters
     from core.report.objects.export import KINDS, Kind, export_objects
@@ -42,6 +47,7 @@ def export_dicom(
     named: dict[Kind, bool] = {"seg": seg, "sr": sr, "pdf": pdf, "key-slices": key_slices}
     kinds: list[Kind] = [kind for kind, wanted in named.items() if wanted] or list(KINDS)
     settings, named_bundles = Settings(), list_bundles(Settings().checkpoints)
+    server = find_server(settings, send) if send else None
     segmenters = find_segmenters([*map(read_bundle, bundle or []), *named_bundles])
     pair = None
     if kinds != ["seg"]:
@@ -54,3 +60,7 @@ def export_dicom(
             device=device, progress=progress,
         )  # fmt: skip
     typer.echo(f"{len(files)} DICOM objects in {out}: {', '.join(file.name for file in files)}")
+    if server is not None:
+        with progress_bar("sending", "object") as progress:
+            send_objects(server, [file.read_bytes() for file in files], progress)
+        typer.echo(f"{len(files)} DICOM objects stored on {server.name}")

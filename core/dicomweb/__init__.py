@@ -1,0 +1,1 @@
+"""DICOMweb servers: search for studies, fetch a series, send objects."""
