@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -86,6 +86,9 @@ class EvaluationSet:
     truth: TruthTable
     models: tuple[ScoreTable, ...]
     coverage: tuple[Coverage, ...]
+    _places: dict[tuple[bytes, bytes], _SlicePlaces] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     def model(self, name: str) -> ScoreTable:
         """The model called `name`.
@@ -194,16 +197,22 @@ class EvaluationSet:
         return self.truth.has_slices & (np.diff(self.truth.offsets) == np.diff(model.offsets))
 
     def _slice_rows(self, model: ScoreTable) -> _SlicePlaces:
-        places = np.flatnonzero(self._masked(model))
-        lengths = np.diff(model.offsets)[places]
+        """Rows of a model's slices; kept, as a page asks for every vertebra of every model."""
+        masked = self._masked(model)
+        # Models of the same studies have the same slices as a rule, and then share the arrays.
+        key = (masked.tobytes(), model.offsets.tobytes())
+        if (known := self._places.get(key)) is not None:
+            return known
+        places = np.flatnonzero(masked)
         rows = rows_of_studies(model.offsets, places)
-        patients = np.repeat(places, lengths)
-        return _SlicePlaces(
+        patients = np.repeat(places, np.diff(model.offsets)[places])
+        found = _SlicePlaces(
             score=_whole(rows, model.n_slices),
             truth=_whole(rows_of_studies(self.truth.offsets, places), len(self.truth.presence)),
-            patients=patients,
-            slices=(rows - model.offsets[:-1][patients]).astype(np.int32),
+            patients=frozen(patients),
+            slices=frozen((rows - model.offsets[:-1][patients]).astype(np.int32)),
         )
+        return self._places.setdefault(key, found)
 
     def _slices(
         self, model: ScoreTable, vertebra: int | None, definition: SliceTruth

@@ -64,6 +64,19 @@ def test_one_vertebra_is_the_pooled_items_of_that_vertebra():
         assert np.array_equal(pooled.truth[chosen], alone.truth)
 
 
+def test_where_the_slices_lie_is_kept_once_for_models_of_the_same_slices():
+    other = replace(model(), name="b")
+    evaluated = align([model(), other], table())
+    first, second = evaluated.items("a", "slice"), evaluated.items("b", "slice", 2)
+    assert np.shares_memory(first.patients, second.patients)
+    assert not first.patients.flags.writeable
+    short = model()
+    longer = replace(short, name="c", offsets=short.offsets + (np.arange(len(short.offsets)) > 0))
+    evaluated = align([short, longer], table())
+    assert len(evaluated.items("c", "patient").patients) == len(short.study_ids)
+    assert evaluated.n_slices_with_truth("c") < evaluated.n_slices_with_truth("a")
+
+
 def test_studies_of_one_side_are_reported_and_never_just_dropped():
     evaluated = align([model("a", 8), model("b", 5, seed=1)], table(12).take(np.arange(2, 12)))
     a, b = evaluated.coverage
