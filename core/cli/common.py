@@ -78,8 +78,8 @@ class progress_bar:  # noqa: N801 - reads as a noun in `with progress_bar(...)`
         title: Name of the work.
         unit: Unit of the count.
         file: Updated for other processes, which may stop the work (see `FollowedWork`): {"state":
-            "running" | "finished" | "failed", "done", "total", "first_done" (done at the start),
-            "started" and "updated" in seconds since 1970, "message"}.
+            "running" | "finished" | "failed" | "stopped", "done", "total", "first_done" (done at
+            the start), "started" and "updated" in seconds since 1970, "message"}.
     """
 
     def __init__(self, title: str, unit: str, file: Path | None = None) -> None:
@@ -103,6 +103,8 @@ class progress_bar:  # noqa: N801 - reads as a noun in `with progress_bar(...)`
             self._shown.close()
         if error is None:
             self._write("finished")
+        elif isinstance(error, KeyboardInterrupt):
+            self._write("stopped")
         else:
             # Only a typed error's sentence is shown; others may contain patient text.
             message = str(error) if isinstance(error, CSpineError) else type(error).__name__

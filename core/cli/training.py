@@ -61,6 +61,19 @@ def pace(
     )
 
 
+@app.command("try")
+def try_run(
+    config: Annotated[Path, typer.Argument(help="YAML run config.")],
+) -> None:
+    """Train and measure one batch of a few studies, to find a run's first error in seconds."""
+    from core.training.trial_batch import try_batch
+
+    tried = try_batch(load_run_config(config))
+    typer.echo(
+        f"One batch of {tried.studies} studies in {tried.seconds:.1f} s, loss {tried.loss:.4f}"
+    )
+
+
 @app.command()
 def score(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
@@ -80,18 +93,31 @@ def score(
 @app.command()
 def sweep(
     config: Annotated[Path, typer.Argument(help="YAML sweep config: base, space, trials.")],
-    out: Annotated[Path, typer.Option(help="Folder of the search, shared by its workers.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the search, shared by its workers; by default one named for the config "
+            "among the dashboard's."
+        ),
+    ] = None,
+    progress_file: ProgressFile = None,
 ) -> None:
     """Search hyper-parameters with Optuna; start it several times on one folder for speed."""
-    from core.experiments.sweeps import load_sweep_config, run_sweep
+    from core.experiments.sweep_config import load_sweep_config
+    from core.experiments.sweep_files import SweepFiles
+    from core.experiments.sweeps import run_sweep
 
     wanted = load_sweep_config(config)
-    with progress_bar("sweep", "trial") as progress:
-        found = run_sweep(wanted, out, store=Settings().store, progress=progress)
-    typer.echo(f"{found.finished} finished, {found.pruned} pruned, {found.failed} failed")
-    if found.best_value is not None:
-        typer.echo(f"Best {found.metric} {found.best_value:.4f} in {found.best_run}")
-        for name, value in found.best_values.items():
+    folder = out or Settings().runs_root / config.stem
+    SweepFiles(folder).keep(wanted)
+    followed = progress_file or SweepFiles(folder).new_worker().progress
+    with progress_bar("sweep", "trial", followed) as progress:
+        found = run_sweep(wanted, folder, store=Settings().store, progress=progress)
+    counts = {name: found.count(name) for name in ("finished", "pruned", "failed")}
+    typer.echo(", ".join(f"{count} {name}" for name, count in counts.items()))
+    if found.best is not None:
+        typer.echo(f"Best {wanted.metric} {found.best.value:.4f} in {found.best.run}")
+        for name, value in found.best.values.items():
             typer.echo(f"  {name}: {value}")
 
 

@@ -101,7 +101,7 @@ def train(
         raise ConfigError("One run holds out one fold; train all folds with `train --fold all`.")
     processes = processes_of_torchrun()
     config = config.model_copy(update={"precision": chosen_precision(config)})
-    _check_sizes(config, processes)
+    check_sizes(config, processes)
     run = RunFolder(run_dir) if processes.is_first else FollowerRun(run_dir)
     run.start(config, resume=resume)
     with run.recorded():
@@ -114,8 +114,12 @@ def train(
         return job.carry_out(progress, resume=resume)
 
 
-def _check_sizes(config: RunConfig, processes: Processes) -> None:
-    """Refuse what would fail at the first batch, after the data were prepared for hours."""
+def check_sizes(config: RunConfig, processes: Processes) -> None:
+    """Refuse sizes that would fail at the first batch, after the data were prepared for hours.
+
+    Raises:
+        ConfigError: The backbone does not take this input or this batch.
+    """
     if config.facts.gives == "labels":
         return  # Grids of any size are filled up, and instance norm takes them one by one.
     size = config.preparation.size

@@ -25,6 +25,7 @@ ONE_STUDY: Final = "One study"
 MANY_STUDIES: Final = "Many studies"
 TRAINING_SECTION_KEY: Final = "training_section"
 RUN_KEY: Final = "run"
+SWEEP_KEY: Final = "sweep"
 DATA_SET_KEY: Final = "data"
 SEARCH_KEY: Final = "dataset_search"
 UPLOAD_KEY: Final = "_upload"
@@ -243,9 +244,9 @@ def enter_section() -> None:
         st.session_state[TRAINING_SECTION_KEY] = st.session_state.pop(_NEXT_SECTION)
 
 
-def run_is_linked() -> bool:
-    """Whether the URL names a run and the page is drawn for the first time."""
-    return RUN_KEY in st.query_params and TRAINING_SECTION_KEY not in st.session_state
+def is_linked(key: str) -> bool:
+    """Whether the URL names a run or a search and the training page is drawn for the first time."""
+    return key in st.query_params and TRAINING_SECTION_KEY not in st.session_state
 
 
 def choose_run(run_id: str | None) -> None:

@@ -52,6 +52,14 @@ def number(value: float | None, form: str = ".3f") -> str:
     return "–" if value is None else format(value, form)
 
 
+def file_size(size: float) -> str:
+    """Format a number of bytes, for example "1.5 GiB"."""
+    mib = size / 2**20
+    if mib >= 1024:
+        return f"{mib / 1024:.1f} GiB"
+    return f"{mib:.0f} MiB" if mib >= 10 else f"{mib:.1f} MiB"
+
+
 def place_in_line(ahead: int) -> str:
     """Sentence on how many other jobs come first."""
     others = "1 other" if ahead == 1 else f"{ahead} others"

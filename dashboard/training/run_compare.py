@@ -7,6 +7,7 @@ import streamlit as st
 from dashboard.training import run_processes
 from dashboard.training.curve_section import show_curves
 from dashboard.training.curves import RUN_COLORS
+from dashboard.training.paired_section import paired_section
 from dashboard.training.run_form import differences, labels_of
 from dashboard.training.run_progress import curves_of, in_order, standings
 from dashboard.widgets.frame import blank, panel_title
@@ -40,6 +41,7 @@ def compare_section() -> None:
         show_curves(curves, "compared_curves")
     panel_title("Results", "only runs with the same held-out patients have comparable AUCs")
     st.dataframe(standings(chosen), hide_index=True)
+    paired_section(chosen)
     panel_title("Differing settings", "settings that are equal in all runs are left out")
     table = differences(chosen)
     if table.empty:

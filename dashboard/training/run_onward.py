@@ -60,7 +60,7 @@ def _bundle(run: RunSummary, members: Sequence[RunSummary]) -> BundleInfo | None
 
 def _evaluate(run: RunSummary) -> None:
     assert run.config is not None
-    scored, one_fold = _is_scored(run), isinstance(run.config.fold, int)
+    scored, one_fold = is_scored(run), isinstance(run.config.fold, int)
     if not scored and not (one_fold and may_change()):
         return
     pressed = st.button(
@@ -78,7 +78,7 @@ def _evaluate(run: RunSummary) -> None:
 def _scoring(run: RunSummary) -> None:
     """Show that the held-out patients are being predicted, or why they could not be."""
     task = find_task("score", run.folder)
-    if task is None or _is_scored(run):
+    if task is None or is_scored(run):
         return
     if task.is_alive:
         poll(lambda: _progress(task.folder), every=1.0)
@@ -93,7 +93,8 @@ def _progress(folder: Path) -> bool:
     return task_progress(now, "Predicting the held-out patients")
 
 
-def _is_scored(run: RunSummary) -> bool:
+def is_scored(run: RunSummary) -> bool:
+    """Whether the patients that a run held out are predicted."""
     if run.config is not None and run.config.facts.gives == "boxes":
         return (run.folder / "bundle" / PREDICTIONS_FOLDER / RAW_FILE).is_file()
     return find_slices(run.folder / PREDICTIONS_FOLDER) is not None

@@ -20,7 +20,7 @@ from dashboard.session.settings import settings
 from dashboard.session.typed_path import browsable
 
 PACE_SECONDS: Final = 180.0
-_SUPERVISOR: Final = ProcessSupervisor(TrainingError, "to train from it")
+SUPERVISOR: Final = ProcessSupervisor(TrainingError, "to train from it")
 
 
 def all_runs() -> list[RunSummary]:
@@ -58,7 +58,7 @@ def start_run(config: RunConfig, name: str = "") -> Path:
         DataRootError: The user may not use a folder of the config.
         StorageError: The folder cannot be written.
     """
-    _SUPERVISOR.check_allowed()
+    SUPERVISOR.check_allowed()
     check_folders(config)
     current = settings()
     check_space(current.runs_root, 0, current.keep_free_bytes)
@@ -79,7 +79,7 @@ def resume_run(run: RunSummary) -> None:
             its process cannot be killed.
         StorageError: The folder cannot be written.
     """
-    _SUPERVISOR.check_allowed()
+    SUPERVISOR.check_allowed()
     now = summarise_run(run.folder)
     if not now.can_resume:
         raise TrainingError(
@@ -88,7 +88,7 @@ def resume_run(run: RunSummary) -> None:
     if now.state == "stalled" and now.status is not None:
         known = RunFiles(run.folder)
         process = known.lock.holder() or known.read_started() or now.status.process
-        _SUPERVISOR.end(process, f"Run {run.run_id}", at_once=True)
+        SUPERVISOR.end(process, f"Run {run.run_id}", at_once=True)
     _launch(run.folder)
 
 
@@ -100,14 +100,14 @@ def stop_run(run: RunSummary) -> None:
             it is of an older version, and belongs to another user or machine.
         StorageError: The request cannot be written.
     """
-    _SUPERVISOR.check_allowed()
+    SUPERVISOR.check_allowed()
     now = summarise_run(run.folder)
     if not now.is_alive or now.status is None:
         return
     files = RunFiles(run.folder)
     files.ask_to_stop()
     if now.status.pid and not files.lock.was_used:
-        _SUPERVISOR.end(now.status.process, f"Run {run.run_id}", at_once=False)
+        SUPERVISOR.end(now.status.process, f"Run {run.run_id}", at_once=False)
 
 
 def delete_run(run: RunSummary) -> None:
@@ -117,7 +117,7 @@ def delete_run(run: RunSummary) -> None:
         TrainingError: The dashboard is read-only, or the run is still active.
         StorageError: The folder cannot be removed.
     """
-    _SUPERVISOR.check_allowed()
+    SUPERVISOR.check_allowed()
     if summarise_run(run.folder).is_alive:
         raise TrainingError(f"Run {run.run_id} is still active; stop it first.")
     with RunFiles(run.folder).reserved():
@@ -131,7 +131,7 @@ def save_notes(run: RunSummary, notes: RunNotes) -> None:
         TrainingError: The dashboard is read-only, or the run is gone.
         StorageError: They cannot be written.
     """
-    _SUPERVISOR.check_allowed()
+    SUPERVISOR.check_allowed()
     write_notes(run.folder, notes)
 
 
@@ -142,20 +142,34 @@ def measure_pace(config: RunConfig) -> None:
         TrainingError: The dashboard is read-only, or the process failed or took too long.
         DataRootError: The user may not use a folder of the config.
     """
-    _SUPERVISOR.check_allowed()
+    _run_on(config, "pace", "The pace could not be measured", "choose a smaller input size")
+
+
+def try_batch(config: RunConfig) -> None:
+    """Train one batch of a few studies in a separate process, which keeps nothing.
+
+    Raises:
+        TrainingError: The dashboard is read-only, or the batch failed, or took too long.
+        DataRootError: The user may not use a folder of the config.
+    """
+    _run_on(config, "try", "One batch could not be trained", "try a smaller input size")
+
+
+def _run_on(config: RunConfig, command: str, failed: str, remedy: str) -> None:
+    """Run a short command on a config, to its end."""
+    SUPERVISOR.check_allowed()
     check_folders(config)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "config.yaml"
         path.write_text(yaml.safe_dump(config.model_dump(mode="json")))
         try:
-            problem = run_core("pace", str(path), seconds=PACE_SECONDS)
+            problem = run_core(command, str(path), seconds=PACE_SECONDS)
         except OSError as error:
             raise TrainingError(
-                f"The pace could not be measured within {PACE_SECONDS:g} s; choose a smaller "
-                "input size or batch."
+                f"{failed} within {PACE_SECONDS:g} s; {remedy} or batch."
             ) from error
     if problem is not None:
-        raise TrainingError(f"The pace could not be measured: {problem}")
+        raise TrainingError(f"{failed}: {problem}")
 
 
 def _launch(folder: Path) -> None:
@@ -165,7 +179,7 @@ def _launch(folder: Path) -> None:
     files.announce()
     options = ["--run-dir", str(folder), "--resume", "--queue"]
     try:
-        pid = _SUPERVISOR.start(folder, "train", str(files.config_file), *options)
+        pid = SUPERVISOR.start(folder, "train", str(files.config_file), *options)
     except TrainingError as error:
         files.note_failed(str(error))
         raise

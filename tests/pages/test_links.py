@@ -50,7 +50,7 @@ WRONG = {
         "iou": ["0", "x"], "skip": ["1"], "neighbours": ["-1"],
     },
     "spine_3d": EVERY_PAGE | STUDY | NETWORKS,
-    "training": EVERY_PAGE | {"run": ["20200101-none"]},
+    "training": EVERY_PAGE | {"run": ["20200101-none"], "sweep": ["20200101-none"]},
 }  # fmt: skip
 CASES = [
     (page, name, value)

@@ -9,7 +9,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from core.config import RunConfig
+from core.config import RunConfig, load_run_config
 from core.system import atomic_files, movement
 from core.training.paces import keep_pace
 from core.training.run_list import summarise_run
@@ -19,6 +19,8 @@ from core.training.runs import RunFolder
 from core.training.schedule import Pace
 from dashboard.training import run_onward, run_processes
 from dashboard.training.form_fields import FIELDS, START_SIZE
+from dashboard.training.form_layout import fields_of
+from dashboard.training.form_state import first_config
 from tests.pages.driver import APP, html, open_page, wait_for_verdict
 
 
@@ -98,10 +100,67 @@ def test_starting_writes_the_config_as_asked_and_turns_to_the_runs(at_work, laun
 
 def test_values_that_do_not_fit_are_reported_and_nothing_starts(at_work, launched):
     app = open_page("training")
-    field(app, "selectbox", "task").set_value("vertebra").run()
-    field(app, "selectbox", "type").set_value(3).run()
-    assert "the type of Vertebra detection is 1 or 2" in app.error[0].value
+    field(app, "selectbox", "head").set_value("dense").run()
+    assert "a dense head takes a square that follows the spine" in app.error[0].value
     assert button(app, "Start training") is None
+
+
+def test_the_task_decides_which_fields_there_are_and_what_they_begin_with(at_work, launched):
+    app = open_page("training")
+    keys = {w.key for w in [*app.selectbox, *app.number_input, *app.toggle]}
+    assert {"train_type", "train_head", "train_balanced"} <= keys
+    assert not {"train_negatives", "train_augment_shift", "train_early_stopping_loss"} & keys
+    field(app, "selectbox", "type").set_value(3).run()
+    field(app, "selectbox", "task").set_value("segmentation").run()
+    assert not app.exception
+    assert not app.error
+    keys = {w.key for w in [*app.selectbox, *app.number_input, *app.toggle]}
+    assert not {"train_type", "train_head", "train_balanced", "train_channels"} & keys
+    assert field(app, "number_input", "size").value == 56
+    assert field(app, "number_input", "field_mm").value == 112
+    field(app, "selectbox", "task").set_value("localization").run()
+    assert field(app, "selectbox", "backbone").options == ["mobilenet_v3_large", "resnet50"]
+    field(app, "toggle", "early_stopping").set_value(True).run()
+    assert field(app, "selectbox", "early_stopping_loss").value == "training"
+    button(app, "Start training").click().run()
+    (run,) = run_processes.all_runs()
+    assert (run.config.task, run.config.type, run.config.backbone) == (
+        "localization", 1, "mobilenet_v3_large",
+    )  # fmt: skip
+
+
+def test_a_recipe_fills_the_form_and_a_preset_keeps_what_was_asked(at_work, launched):
+    app = open_page("training")
+    app.selectbox(key="recipe").set_value("Dense").run()
+    assert not app.exception
+    assert (field(app, "selectbox", "head").value, field(app, "number_input", "size").value) == (
+        "dense", 144,
+    )  # fmt: skip
+    assert field(app, "selectbox", "data_root").value == str(at_work.var / "demo")
+    field(app, "number_input", "epochs").set_value(9).run()
+    app.text_input(key="preset_name").set_value("  dense, nine  ")
+    button(app, "Save").click().run()
+    assert "“" in app.success[0].value
+    assert load_run_config(at_work.var / "presets" / "dense, nine.yaml").epochs == 9
+    app.selectbox(key="recipe").set_value("The method").run()
+    assert field(app, "number_input", "epochs").value == 1
+    app.selectbox(key="recipe").set_value("dense, nine").run()
+    assert field(app, "number_input", "epochs").value == 9
+    app.button(key="preset_delete").click().run()
+    assert not list((at_work.var / "presets").iterdir())
+
+
+def test_one_batch_is_tried_and_its_first_error_reported(at_work, launched, monkeypatch):
+    asked = []
+    monkeypatch.setattr(run_processes, "run_core", lambda *words, seconds: asked.append(words[0]))
+    app = open_page("training")
+    button(app, "Try one batch").click().run()
+    assert "without an error" in app.success[0].value
+    monkeypatch.setattr(run_processes, "run_core", lambda *_, seconds: "No box; add some.")
+    button(app, "Try one batch").click().run()
+    assert "could not be trained: No box" in app.error[0].value
+    assert asked == ["try"]
+    assert launched == []
 
 
 def test_a_data_root_that_does_not_exist_is_reported(at_work, launched, monkeypatch):
@@ -118,8 +177,9 @@ def test_a_data_root_that_does_not_exist_is_reported(at_work, launched, monkeypa
 
 def test_every_setting_is_explained_on_the_page_with_its_default(at_work, launched):
     captions = {caption.value for caption in open_page("training").caption}
-    wanted = {field.explanation for group in FIELDS.values() for field in group}
+    wanted = {field.explanation for field in fields_of(first_config())}
     assert wanted <= captions
+    assert len(wanted) > 40
 
 
 def test_data_and_bundles_of_this_machine_are_offered(at_work, launched):

@@ -13,7 +13,11 @@ import yaml
 from core.config import RunConfig
 from core.errors import ConfigError, TrainingError
 from core.experiments import sweeps
-from core.experiments.sweeps import SweepConfig, load_sweep_config, run_sweep, sweep_result
+from core.experiments.sweep_config import SweepConfig, load_sweep_config
+from core.experiments.sweep_files import SweepFiles
+from core.experiments.sweep_results import sweep_result
+from core.experiments.sweeps import run_sweep
+from core.system.atomic_files import write_json
 from core.training.runs import RunFolder
 from tests import forked
 from tests.stores import made_store
@@ -46,7 +50,7 @@ def pretend(config, folder, *, store, on_evaluation):
 def test_the_best_trial_is_the_one_with_the_best_last_value(tmp_path):
     seen = []
     result = search(
-        sweep_of(prune=False, trials=12), tmp_path, train_one=pretend,
+        sweep_of(pruner="none", trials=12), tmp_path, train_one=pretend,
         progress=lambda done, total: seen.append((done, total)),
     )  # fmt: skip
     values = {
@@ -54,9 +58,9 @@ def test_the_best_trial_is_the_one_with_the_best_last_value(tmp_path):
         for folder in tmp_path.glob("trial-*")
     }
     nearest = min(values, key=lambda name: abs(1e-3 - values[name]))
-    assert result.best_run == tmp_path / nearest
-    assert result.best_values["max_lr"] == values[nearest]
-    assert (result.finished, len(values)) == (12, 12)
+    assert result.best.run == tmp_path / nearest
+    assert result.best.values["max_lr"] == values[nearest]
+    assert (result.count("finished"), len(values)) == (12, 12)
     assert seen[0] == (0, 12)
     assert seen[-1] == (12, 12)
 
@@ -73,16 +77,16 @@ def test_poor_trials_are_pruned(tmp_path):
         return folder
 
     result = search(sweep_of(warmup_trials=2), tmp_path, train_one=losing)
-    assert (result.finished, result.pruned) == (2, 4)
+    assert (result.count("finished"), result.count("pruned")) == (2, 4)
     assert calls.count(4) == 2
 
 
 def test_an_interrupted_search_is_continued(tmp_path):
     search(sweep_of(trials=3), tmp_path, train_one=pretend)
-    result = search(sweep_of(trials=5, prune=False), tmp_path / "b", train_one=pretend)
-    assert result.finished == 5
+    result = search(sweep_of(trials=5, pruner="none"), tmp_path / "b", train_one=pretend)
+    assert result.count("finished") == 5
     more = search(sweep_of(trials=7), tmp_path, train_one=pretend)
-    assert more.finished + more.pruned == 7
+    assert more.count("finished") + more.count("pruned") == 7
 
 
 def die(folder):
@@ -99,7 +103,7 @@ def die(folder):
 def test_a_killed_workers_trial_counts_as_failed(tmp_path):
     assert forked.finish(forked.start(die, tmp_path, log=tmp_path / "log")) == 9
     result = search(sweep_of(trials=3), tmp_path, train_one=pretend)
-    assert (result.failed, result.finished + result.pruned) == (1, 2)
+    assert (result.count("failed"), result.count("finished") + result.count("pruned")) == (1, 2)
 
 
 def share(folder):
@@ -111,7 +115,7 @@ def share(folder):
             time.sleep(0.05)
         return pretend(config, run, **options)
 
-    search(sweep_of(trials=8, prune=False), folder, train_one=train_one)
+    search(sweep_of(trials=8, pruner="none"), folder, train_one=train_one)
 
 
 @pytest.mark.slow
@@ -123,8 +127,8 @@ def test_two_workers_share_one_search_and_try_each_trial_once(tmp_path):
     takers = [path.name.split("-by-") for path in folder.glob("trial-*-by-*")]
     assert sorted(trial for trial, _ in takers) == [f"trial-{k:04d}" for k in range(8)]
     assert {int(pid) for _, pid in takers} == {worker.pid for worker in workers}
-    result = sweep_result(sweep_of(trials=8, prune=False), folder)
-    assert (result.finished, result.failed) == (8, 0)
+    result = sweep_result(sweep_of(trials=8, pruner="none"), folder)
+    assert (result.count("finished"), result.count("failed")) == (8, 0)
 
 
 def test_a_trial_that_cannot_be_trained_does_not_end_the_search(tmp_path):
@@ -134,7 +138,7 @@ def test_a_trial_that_cannot_be_trained_does_not_end_the_search(tmp_path):
         return pretend(config, folder, **options)
 
     result = search(sweep_of(trials=3), tmp_path, train_one=fails_at_first)
-    assert (result.failed, result.finished) == (1, 2)
+    assert (result.count("failed"), result.count("finished")) == (1, 2)
 
 
 def test_a_missing_metric_fails_the_trial_with_its_name(tmp_path):
@@ -143,13 +147,13 @@ def test_a_missing_metric_fails_the_trial_with_its_name(tmp_path):
         return folder
 
     result = search(sweep_of(trials=1), tmp_path, train_one=one_class)
-    assert (result.failed, result.best_value, result.best_run) == (1, None, None)
+    assert (result.count("failed"), result.best) == (1, None)
 
 
 def test_a_folder_with_another_search_is_refused(tmp_path):
     search(sweep_of(trials=1), tmp_path, train_one=pretend)
     with pytest.raises(ConfigError, match="another search"):
-        sweep_result(sweep_of(metric="loss"), tmp_path)
+        search(sweep_of(metric="loss"), tmp_path, train_one=pretend)
 
 
 @pytest.mark.parametrize(
@@ -161,6 +165,8 @@ def test_a_folder_with_another_search_is_refused(tmp_path):
         ({"base": BASE | {"fold": "all"}}, "held-out fold"),
         ({"base": BASE | {"speed": 1}}, "speed"),
         ({"trial": 5}, "trial"),
+        ({"metric": "dice"}, "auc or auc_macro or loss"),
+        ({"space": {"epochs": []}}, "no value"),
     ],
 )
 def test_a_bad_sweep_file_is_named_with_its_key(tmp_path, change, message):
@@ -174,3 +180,89 @@ def test_a_bad_sweep_file_is_named_with_its_key(tmp_path, change, message):
 def test_a_missing_sweep_file_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"nothing\.yaml"):
         load_sweep_config(tmp_path / "nothing.yaml")
+
+
+def test_what_the_user_stops_is_tried_again_and_does_not_count(tmp_path):
+    def stopped_at_first(config, folder, **options):
+        if folder.name.endswith("0"):
+            RunFolder(folder).start(config, resume=False)
+            raise KeyboardInterrupt
+        return pretend(config, folder, **options)
+
+    with pytest.raises(KeyboardInterrupt):
+        search(sweep_of(trials=2), tmp_path, train_one=stopped_at_first)
+    stopped = sweep_result(sweep_of(trials=2), tmp_path)
+    assert (stopped.ended, stopped.count("stopped")) == (0, 1)
+    result = search(sweep_of(trials=2), tmp_path, train_one=stopped_at_first)
+    assert [trial.outcome for trial in result.trials] == ["stopped", "finished", "finished"]
+    assert result.trials[1].values == result.trials[0].values
+    assert result.is_complete
+
+
+@pytest.mark.parametrize(
+    ("options", "kind"),
+    [
+        ({"sampler": "random"}, "RandomSampler"),
+        ({"sampler": "tpe"}, "TPESampler"),
+        ({"pruner": "hyperband"}, "HyperbandPruner"),
+        ({"pruner": "median"}, "MedianPruner"),
+        ({"pruner": "none"}, "NopPruner"),
+    ],
+)
+def test_sampler_and_pruner_are_the_ones_asked_for(options, kind):
+    sweep = sweep_of(**options)
+    made = {type(sweeps._sampler(sweep, 0)).__name__, type(sweeps._pruner(sweep)).__name__}
+    assert kind in made
+
+
+def test_a_result_has_the_curve_of_each_trial_the_history_and_what_matters(tmp_path):
+    """The loss is `max_lr`'s distance alone, so all importance is that key's."""
+    sweep = sweep_of(trials=8, metric="loss", pruner="none", sampler="random", name="Rates")
+    result = search(sweep, tmp_path, train_one=pretend)
+    assert sweep_result(load_sweep_config(tmp_path / "sweep.yaml"), tmp_path) == result
+    losses = [abs(1e-3 - trial.values["max_lr"]) for trial in result.trials]
+    assert [trial.measured for trial in result.trials] == [
+        dict.fromkeys(range(1, 5), loss) for loss in losses
+    ]
+    best = [min(losses[: k + 1]) for k in range(8)]
+    assert result.history() == list(zip(range(8), losses, best, strict=True))
+    assert result.best.number == losses.index(min(losses))
+    assert result.importances["max_lr"] > 0.9
+    assert sum(result.importances.values()) == pytest.approx(1)
+    assert (result.best.run / "name.txt").read_text() == f"Rates · trial {result.best.number}"
+
+
+def test_a_search_that_has_not_begun_has_no_trial(tmp_path):
+    result = sweep_result(sweep_of(), tmp_path)
+    assert (result.trials, result.best, result.ended, result.history()) == ((), None, 0, [])
+
+
+def test_a_search_of_an_older_version_is_continued(tmp_path):
+    sweep = sweep_of(trials=2, pruner="none")
+    search(sweep, tmp_path, train_one=pretend)
+    # It had no file of its own, and `prune` where there is a choice of pruners.
+    (tmp_path / "sweep.yaml").unlink()
+    journal = tmp_path / "optuna.journal"
+    new = '\\"sampler\\":\\"tpe\\",\\"pruner\\":\\"none\\"'
+    text = journal.read_text()
+    assert new in text
+    journal.write_text(text.replace(new, '\\"prune\\":false'))
+    more = search(sweep_of(trials=3, pruner="none"), tmp_path, train_one=pretend)
+    assert more.count("finished") == 3
+    with pytest.raises(ConfigError, match="another search"):
+        search(sweep_of(trials=3), tmp_path, train_one=pretend)
+
+
+def test_workers_are_alive_by_their_locks_and_asked_to_stop_by_files(tmp_path):
+    files = SweepFiles(tmp_path)
+    first, second = files.new_worker(), files.new_worker()
+    assert files.living_workers() == []
+    with first.lock.held():
+        (alive,) = files.living_workers()
+        assert alive == first
+        files.ask_to_stop()
+        assert (first.stop_file.is_file(), second.stop_file.exists()) == (True, False)
+    files.note_started(second, os.getpid())
+    assert files.living_workers() == [second]
+    write_json(first.progress, {"state": "failed", "message": "No disk.", "updated": 2})
+    assert files.problem() == "No disk."

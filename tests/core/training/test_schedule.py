@@ -49,6 +49,18 @@ def test_a_known_pace_gives_images_over_pace():
     assert found.is_measured
 
 
+def test_measuring_the_held_out_slices_counts_a_third_per_image():
+    """200 of 1,000 slices are held out and seen twice; no gradient, so 150 of them per second."""
+    paces = [Pace("googlenet", 192, "32-true", 50.0)]
+    found = estimate_run(config(batch_size=10, epochs=2), 1000, 10, paces)
+    assert found.measuring_seconds == pytest.approx(2 * 200 / 150)
+    assert found.total_seconds == pytest.approx(1600 / 50 + 2 * 200 / 150)
+    every = estimate_run(config(batch_size=10, epochs=2, fold="all"), 1000, 10, paces)
+    assert every.measuring_seconds == pytest.approx(5 * found.measuring_seconds)
+    assert estimate_run(config(fold=None), 1000, 10, paces).measuring_seconds == 0
+    assert estimate_run(config(), 1000, 10, []).total_seconds is None
+
+
 def test_all_folds_take_as_many_times_as_there_are_folds():
     paces = [Pace("googlenet", 192, "32-true", 50.0)]
     one, every = (estimate_run(config(fold=f), 1000, 10, paces) for f in (0, "all"))

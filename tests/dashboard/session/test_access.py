@@ -10,6 +10,7 @@ import pytest
 
 from core.config import PROJECT_ROOT, Settings
 from core.errors import CSpineError
+from core.experiments.sweep_config import SweepConfig
 from dashboard.background import process_tasks
 from dashboard.background.processes import ProcessSupervisor
 from dashboard.diagnosis import batch
@@ -26,12 +27,16 @@ from dashboard.studies import (
     synthetic_studies,
     upload_jobs,
 )
-from dashboard.training import run_processes
+from dashboard.training import presets, run_processes, sweep_processes
+from dashboard.training.form_state import first_config
 
 ISSUER = "https://id.b.c"
 RUN = SimpleNamespace(folder=None)
 CONFIG = SimpleNamespace(
     data_root="/nowhere", annotations=None, vertebra_bundle=None, init_from=None
+)
+SWEEP = SweepConfig(
+    base={"task": "fracture", "data_root": "/nowhere"}, space={"balanced": [True, False]}
 )
 SERVICES = {
     process_tasks.start_index: ("change", lambda f, p: f(p)),
@@ -47,6 +52,13 @@ SERVICES = {
     run_processes.delete_run: ("change", lambda f, p: f(RUN)),
     run_processes.save_notes: ("change", lambda f, p: f(RUN, None)),
     run_processes.measure_pace: ("change", lambda f, p: f(CONFIG)),
+    run_processes.try_batch: ("change", lambda f, p: f(CONFIG)),
+    sweep_processes.start_sweep: ("change", lambda f, p: f(SWEEP, 1)),
+    sweep_processes.resume_sweep: ("change", lambda f, p: f(RUN, 1, 1)),
+    sweep_processes.stop_sweep: ("change", lambda f, p: f(RUN)),
+    sweep_processes.delete_sweep: ("change", lambda f, p: f(RUN)),
+    presets.save_preset: ("change", lambda f, p: f("mine", first_config())),
+    presets.delete_preset: ("change", lambda f, p: f("mine")),
     run_processes.check_folders: ("browse", lambda f, p: f(CONFIG)),
     data_sets.remove_cohort: ("change", lambda f, p: f(None)),
     operating_points.save_point: ("change", lambda f, p: f(None, "patient", None)),
@@ -81,10 +93,11 @@ INNER = {
 }  # fmt: skip
 """Parts of the above, which run in threads that belong to no user."""
 ROOMS = ("background/process_tasks", "diagnosis/batch", "evaluation/imports", "training/run_proc",
+         "training/sweep_proc", "training/presets",
          "evaluation/operating_points", "evaluation/added_columns", "evaluation/ensemble_saving",
          "session/typed_path", "studies/")  # fmt: skip
 VERBS = re.compile(
-    r"(start|stop|add|resume|delete|remove|cancel|import|forget|save|undo|measure|discard|store|unpack"
+    r"(start|try|stop|add|resume|delete|remove|cancel|import|forget|save|undo|measure|discard|store|unpack"
     r"|hold|write|predict|keep|open|typed|check|browsable|linked|study_record|studies_below|picture)(_|$)"
 )
 REFUSED = "You are not logged in|Your account has read access only|This dashboard is read-only"

@@ -75,12 +75,15 @@ def test_defaults_and_bounds_are_those_of_the_config():
     fields = {field.key: field for group in FIELDS.values() for field in group}
     assert (
         fields["size"].explanation
-        == "Side of the square input of the network. Default: 192, or 512 in a config file."
+        == "Side of the square input of the network. Default: 192, or 512 in a config file. "
+        "Range: 32 to 1,024."
     )
     assert (fields["size"].low, fields["size"].high) == (32, 1024)
     assert fields["pct_start"].default == "0.3"
     assert "1e-4 for fractures" in fields["max_lr"].explanation
     assert fields["deterministic"].default == "on"
+    assert fields["gradient_clip"].explanation.endswith("Default: 1. Range: at least 0.")
+    assert fields["field_mm"].explanation.endswith("Default: none. Range: 20 to 400.")
 
 
 @pytest.mark.parametrize(

@@ -189,7 +189,7 @@ def play_yaml(number: int, place: Path) -> Verdict:
 
     def act() -> Verdict:
         if sweep:
-            from core.experiments.sweeps import load_sweep_config
+            from core.experiments.sweep_config import load_sweep_config
 
             load_sweep_config(path)
             return Verdict("read")
@@ -205,8 +205,8 @@ CSV: Final = Family("CSV tables", 160, 4, play_csv)
 
 
 def _prepare() -> None:
-    """Import what imports torch."""
-    importlib.import_module("core.experiments.sweeps")
+    """Import what the family uses."""
+    importlib.import_module("core.experiments.sweep_config")
 
 
 YAML: Final = Family("YAML configs", 80, 3, play_yaml, _prepare)
