@@ -22,9 +22,9 @@ def recipe_bar() -> None:
     saved = presets()
     with st.container(horizontal=True, vertical_alignment="bottom", key="recipe_bar"):
         st.selectbox(
-            "Start from", [*RECIPES, *saved], index=None, key=_KEY, on_change=_fill, width=320,
-            placeholder="a recipe or a preset",
-            help="Fills the form; the data root stays where the recipe's is not here. Recipes are "
+            "Recipe or preset", [*RECIPES, *saved], index=None, key=_KEY, on_change=_fill, width=320,
+            placeholder="Fill the form from …",
+            help="A recipe keeps the data root. Recipes are "
             "the settings of the method and of the shipped networks.",
         )  # fmt: skip
         if may_change():

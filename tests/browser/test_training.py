@@ -52,7 +52,7 @@ def test_a_sweep_of_three_trials_is_planned_run_and_compared(browser, place, art
     page = browser.new_page(viewport={"width": 1440, "height": 900})
     refused = refusals(page)
     page.goto(f"{url}/training")
-    start = page.get_by_test_id("stSelectbox").filter(has_text="Start from").locator("input")
+    start = page.get_by_test_id("stSelectbox").filter(has_text="Recipe or preset").locator("input")
     expect(start).to_be_visible(timeout=FIRST_TIME_MS)
     start.click()
     page.get_by_role("option", name="tiny").click()
