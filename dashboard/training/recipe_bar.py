@@ -22,10 +22,10 @@ def recipe_bar() -> None:
     saved = presets()
     with st.container(horizontal=True, vertical_alignment="bottom", key="recipe_bar"):
         st.selectbox(
-            "Recipe or preset", [*RECIPES, *saved], index=None, key=_KEY, on_change=_fill, width=320,
-            placeholder="Fill the form from …",
-            help="A recipe keeps the data root. Recipes are "
-            "the settings of the method and of the shipped networks.",
+            "Recipe or preset", [*RECIPES, *saved], index=None, key=_KEY, on_change=_fill,
+            placeholder="Fill the form from …", width=320,
+            help="Recipes are the settings of the method and of the shipped networks, on the data "
+            "set in use.",
         )  # fmt: skip
         if may_change():
             _save_button(list(saved))
