@@ -36,9 +36,7 @@ def test_a_difference_is_that_of_the_metrics_on_the_shared_patients(place):
     found = compare_runs(root / "a", root / "b", root)
     assert found.studies == 18
     truth = [number % 2 == 0 for number in range(6, 24)]
-    one, other = (
-        [aggregate(study).patient_prob for study in scored[name][6:]] for name in "ab"
-    )
+    one, other = ([aggregate(study).patient_prob for study in scored[name][6:]] for name in "ab")
     pair = found.pairs["patient"]
     for metric, oracle in (
         ("auc", roc_auc_score),
