@@ -28,7 +28,7 @@ def first_config(task: Any = "fracture") -> RunConfig:  # noqa: ANN401 - a widge
     own = TASK_FACTS[task].defaults
     size = int(own.get("size", START_SIZE))
     others = {key: own[key] for key in SlicePreparation.model_fields if key in own}
-    preparation = SlicePreparation(**others | {"size": size})
+    preparation = SlicePreparation.model_validate(others | {"size": size})
     rest = {key: value for key, value in own.items() if key not in others}
     if task == "segmentation":
         rest["batch_size"] = 2  # It counts studies.

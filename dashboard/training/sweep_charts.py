@@ -98,7 +98,7 @@ def slice_figure(result: SweepResult) -> go.Figure:
         label = chart_text(label_of(key))
         figure.add_scatter(
             row=row + 1, col=column + 1,
-            x=[_shown(trial.values.get(key), result, key) for trial in trials],
+            x=[_place(trial.values.get(key), result, key) for trial in trials],
             y=[trial.value for trial in trials],
             customdata=[trial.number for trial in trials],
             mode="markers",
@@ -127,7 +127,7 @@ def parallel_figure(result: SweepResult) -> go.Figure:
         heights = [_height(trial.values.get(key), result, key) for key in keys]
         heights.append((trial.value or 0.0) - low if high == low else _share(trial, low, high))
         told = "<br>".join(
-            f"{chart_text(label_of(key))}: {chart_text(str(_shown(trial.values.get(key), result)))}"
+            f"{chart_text(label_of(key))}: {chart_text(value_text(trial.values.get(key)))}"
             for key in keys
         )
         figure.add_scatter(
@@ -163,17 +163,18 @@ def _share(trial: TrialRow, low: float, high: float) -> float:
     return ((trial.value or 0.0) - low) / (high - low)
 
 
-def _shown(value: Choice, result: SweepResult, key: str | None = None) -> Any:  # noqa: ANN401
-    """A value as it stands on an axis: choices as text."""
-    if key is not None and isinstance(result.sweep.space[key], Range):
-        return value
+def value_text(value: Choice) -> str:
+    """A hyper-parameter's value in words."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
     if isinstance(value, float):
-        return f"{value:.3g}"
-    return {True: "on", False: "off", None: "none"}.get(value, value) if _is_word(value) else value
+        return f"{value:.4g}"
+    return "none" if value is None else str(value)
 
 
-def _is_word(value: Choice) -> bool:
-    return value is None or isinstance(value, bool)
+def _place(value: Choice, result: SweepResult, key: str) -> Choice:
+    """A value on the axis of its setting: choices as text."""
+    return value if isinstance(result.sweep.space[key], Range) else value_text(value)
 
 
 def _height(value: Choice, result: SweepResult, key: str) -> float:
@@ -190,7 +191,7 @@ def _height(value: Choice, result: SweepResult, key: str) -> float:
 def _ends(result: SweepResult, key: str) -> tuple[str, str]:
     space = result.sweep.space[key]
     if isinstance(space, list):
-        return str(_shown(space[0], result)), str(_shown(space[-1], result))
+        return value_text(space[0]), value_text(space[-1])
     return f"{space.low:g}", f"{space.high:g}"
 
 

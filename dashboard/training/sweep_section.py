@@ -25,6 +25,7 @@ from dashboard.training.sweep_charts import (
     importance_figure,
     parallel_figure,
     slice_figure,
+    value_text,
 )
 from dashboard.training.sweep_form import sweep_form
 from dashboard.training.sweep_processes import MOST_WORKERS, SweepSummary
@@ -226,7 +227,7 @@ def _best(result: SweepResult) -> None:
     except CSpineError:
         show_error(f"The run of trial {best.number} was deleted; its values are in the table.")
         return
-    values = {label_of(key): _text(value) for key, value in best.values.items()}
+    values = {label_of(key): value_text(value) for key, value in best.values.items()}
     panel_title(f"The best trial: {best.number}", "a run with its own weights, like any other")
     figures_list({escape(name): escape(value) for name, value in values.items()})
     with st.container(horizontal=True, key="sweep_best"):
@@ -279,20 +280,12 @@ def trial_rows(result: SweepResult) -> pd.DataFrame:
             "Outcome": {"pruned": "ended early"}.get(trial.outcome, trial.outcome),
             METRIC_NAMES[sweep.metric]: number(trial.value, ".4f"),
             "Epochs": len(trial.measured),
-            **{label_of(key): _text(trial.values.get(key)) for key in sweep.space},
+            **{label_of(key): value_text(trial.values.get(key)) for key in sweep.space},
             "Problem": trial.problem,
         }
         for trial in result.trials
     ]
     return pd.DataFrame(rows)
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return "none" if value is None else str(value)
 
 
 def _act(action: Callable[[], None], message: str) -> None:
