@@ -52,7 +52,7 @@ def compare_runs(first: Path, second: Path, data_root: Path) -> RunComparison:
     tables = [_scores(folder, name) for folder, name in ((first, "first"), (second, "second"))]
     shared = align(tables, read_truth_table(data_root / LABELS_FILE))
     thresholds = {table.name: _THRESHOLD for table in tables}
-    pairs = {
+    pairs: dict[LevelName, PairComparison] = {
         level: compare_models(shared, level, thresholds, metrics=METRICS).pairs[0]
         for level in LEVELS
     }

@@ -71,8 +71,8 @@ def some_studies(records: Sequence[StudyRecord], config: RunConfig) -> list[Stud
     """Studies of both classes, those first that have the truth that the task needs."""
 
     def lacks(record: StudyRecord) -> tuple[bool, bool]:
-        without = (record.mask_file is None, not record.boxes)
-        return without if config.facts.gives != "boxes" else without[::-1]
+        mask, box = record.mask_file is None, not record.boxes
+        return (box, mask) if config.facts.gives == "boxes" else (mask, box)
 
     labelled = [record for record in records if record.fractured is not None]
     chosen: list[StudyRecord] = []

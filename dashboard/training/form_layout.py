@@ -56,7 +56,7 @@ def _stops_early(values: Values) -> bool:
 
 _APPLIES: Final[dict[str, Callable[[Values], bool]]] = {
     "type": lambda v: len(_facts(v).types) > 1,
-    "backbone": lambda v: len(choices_of("backbone", v)) > 1,
+    "backbone": lambda v: len(choices_of("backbone", v) or ()) > 1,
     "head": lambda v: len(_facts(v).heads) > 1,
     "channels": lambda v: len(_facts(v).channels) > 1,
     "freeze_backbone": _trains_slices,
