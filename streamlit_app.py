@@ -6,6 +6,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 
 from core.system.freed_memory import limit_malloc_arenas
+from dashboard.api.routes import api_routes
 from dashboard.evaluation.board.routes import counts_routes
 from dashboard.shell.first_paint import FirstPaint
 from dashboard.shell.gate import Gate
@@ -21,7 +22,13 @@ decide_admission()
 keep_uploads_on_disk()
 app = st.App(
     "dashboard/app.py",
-    routes=[*viewer_routes(), *scene_routes(), *counts_routes(), *picture_routes()],
+    routes=[
+        *viewer_routes(),
+        *scene_routes(),
+        *counts_routes(),
+        *picture_routes(),
+        *api_routes(),
+    ],
     middleware=[
         Middleware(Gate),
         Middleware(TrafficLimits),

@@ -71,13 +71,42 @@ def write_predictions(
         raise ValueError(f"single=True takes one study, not {len(predictions)}.")
     _check_studies_once([study.study_id for study in predictions], folder)
     summaries = [
-        _summary(study, taken, pair) for study, taken in zip(predictions, seconds, strict=True)
+        study_summary(study, taken, pair) for study, taken in zip(predictions, seconds, strict=True)
     ]
     table = pd.concat([_slice_rows(study, folds or {}) for study in predictions])
     with _together(folder) as staging:
         write_parquet(staging / SLICES_FILE, table)
         write_boxes(staging, boxes or {})
         write_json(staging / SUMMARY_FILE, summaries[0] if single else summaries)
+
+
+def study_summary(
+    study: SlicePredictions, seconds: float, pair: BundlePair | None
+) -> dict[str, Any]:
+    """One study's object in `predictions.json`.
+
+    Args:
+        study: The networks' outputs.
+        seconds: Time taken.
+        pair: As for `write_predictions`.
+
+    Raises:
+        PredictionsError: The arrays are invalid.
+    """
+    scores = score_study(study)
+    patient = scores.patient
+    return {
+        "study_id": study.study_id,
+        **({} if pair is None else judge(scores, pair).to_json()),
+        "patient": patient.patient_prob,
+        "vertebrae": dict(zip(VERTEBRAE, patient.vertebra_probs.tolist(), strict=True)),
+        "not_seen": [
+            name for name, seen in zip(VERTEBRAE, patient.vertebra_seen, strict=True) if not seen
+        ],
+        "n_slices": study.n_slices,
+        "bundles": list(study.models),
+        "seconds": float(seconds),
+    }
 
 
 def find_slices(folder: Path) -> Path | None:
@@ -165,24 +194,6 @@ def _replace_files(staging: Path, folder: Path) -> None:
     for name in (SLICES_FILE, BOXES_FILE, SUMMARY_FILE):
         (staging / name).replace(folder / name)
     sync_folder(folder)
-
-
-def _summary(study: SlicePredictions, seconds: float, pair: BundlePair | None) -> dict[str, Any]:
-    """One study's object in `predictions.json`; checks its arrays."""
-    scores = score_study(study)
-    patient = scores.patient
-    return {
-        "study_id": study.study_id,
-        **({} if pair is None else judge(scores, pair).to_json()),
-        "patient": patient.patient_prob,
-        "vertebrae": dict(zip(VERTEBRAE, patient.vertebra_probs.tolist(), strict=True)),
-        "not_seen": [
-            name for name, seen in zip(VERTEBRAE, patient.vertebra_seen, strict=True) if not seen
-        ],
-        "n_slices": study.n_slices,
-        "bundles": list(study.models),
-        "seconds": float(seconds),
-    }
 
 
 def _slice_rows(study: SlicePredictions, folds: Mapping[str, int]) -> pd.DataFrame:

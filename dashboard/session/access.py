@@ -15,6 +15,7 @@ from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_N
 
 from core.errors import CSpineError
 from dashboard.session.admission import admission
+from dashboard.session.program import program_session
 from dashboard.session.roles import Identity, Role
 from dashboard.session.settings import settings
 
@@ -41,11 +42,16 @@ def identity() -> Identity | None:
 
 
 def role() -> Role | None:
-    """Role of the user whose page is being drawn; None for a user without access.
+    """Role of the user whose page is being drawn, or of the program that work is done for.
+
+    None for a user without access.
 
     Raises:
         ConfigError: The login is not the one that was decided at the start.
     """
+    if program_session() is not None:
+        admission().check_holds()
+        return "viewer"
     return _role_of(identity)
 
 

@@ -13,6 +13,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from core.system.freed_memory import return_freed_memory
 from core.system.lasting_objects import ImportedModules
+from dashboard.session.program import program_session
 
 _log = logging.getLogger(__name__)
 
@@ -54,9 +55,10 @@ def watch_tab(tab: str) -> None:
 
 
 def asking_session(owner: str | None = None) -> str:
-    """The owner of the data, else Streamlit's id of the session whose page is drawn, else ""."""
-    if owner is not None:
-        return owner
+    """The owner of the data, else the session of the program or of the page that asks, else ""."""
+    asking = owner or program_session()
+    if asking is not None:
+        return asking
     context = get_script_run_ctx()
     return "" if context is None else context.session_id
 
@@ -86,6 +88,17 @@ def forget_session(session: str) -> None:
             _log.exception("What an ended session left could not be removed.")
 
 
+def end_session(session: str) -> None:
+    """End a session that has no page, and remove what belongs to it."""
+    _note_end(session, time.monotonic())
+    forget_session(session)
+
+
+def _note_end(session: str, now: float) -> None:
+    _ended[session] = None
+    _repeats[session] = [now + after for after in _AGAIN_SECONDS]
+
+
 def has_ended(session: str) -> bool:
     """Whether a session has ended, so that nothing may be made for it any more."""
     return session in _ended
@@ -109,8 +122,7 @@ def sweep_sessions(
             del _tabs[session], _lost[session]
             close(tab)
             ended.append(session)
-            _ended[session] = None
-            _repeats[session] = [now + after for after in _AGAIN_SECONDS]
+            _note_end(session, now)
     for session in list(_ended)[:-_REMEMBERED]:
         del _ended[session]
     due = [session for session, times in _repeats.items() if times[0] <= now]

@@ -7,7 +7,7 @@ from typing import Final
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 from streamlit.web.server.starlette.starlette_websocket import is_host_allowed
@@ -15,6 +15,7 @@ from streamlit.web.server.starlette.starlette_websocket import is_host_allowed
 from core.errors import ConfigError
 from dashboard.session.access import role_by_cookies
 from dashboard.session.admission import admission
+from dashboard.session.refusals import refusal_answer
 from dashboard.session.urls import base_path
 
 HEALTH: Final = "/_stcore/health"
@@ -96,13 +97,13 @@ def _refuse(request: HTTPConnection) -> Response | None:
     if path == HEALTH:
         return None
     if not is_host_allowed(request.headers.get("host")):
-        return _answer(400, _UNKNOWN_HOST)
+        return refusal_answer(request.scope["path"], 400, _UNKNOWN_HOST)
     if refused := _unsafe(request.scope):
         return refused
     if not _is_below(path, PRIVATE) or _is_below(path, _PUBLIC):
         return None
     if role_by_cookies(request.cookies) is None:
-        return _answer(401, "Log in first.")
+        return refusal_answer(request.scope["path"], 401, "Log in first.")
     return None
 
 
@@ -112,9 +113,9 @@ def _unsafe(scope: Scope) -> Response | None:
         decided = admission()
         decided.check_holds()
     except ConfigError as error:
-        return _answer(503, str(error))
+        return refusal_answer(scope["path"], 503, str(error))
     if decided.mode == "own machine" and not _is_own(scope):
-        return _answer(403, _OWN_MACHINE)
+        return refusal_answer(scope["path"], 403, _OWN_MACHINE)
     return None
 
 
@@ -135,7 +136,3 @@ def _below_base(path: str) -> str:
 
 def _is_below(path: str, places: tuple[str, ...]) -> bool:
     return any(path == place or path.startswith(f"{place}/") for place in places)
-
-
-def _answer(status: int, text: str) -> Response:
-    return PlainTextResponse(f"{text}\n", status_code=status, headers={"Cache-Control": "no-store"})

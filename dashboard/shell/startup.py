@@ -23,7 +23,7 @@ from core.system.atomic_files import LEFT_SECONDS, sweep_leftovers
 from dashboard.background.processes import DELETED
 from dashboard.session.admission import admission
 from dashboard.session.session_end import sweep_until
-from dashboard.session.settings import settings
+from dashboard.session.settings import api_settings, settings
 from dashboard.studies.confined import start_reader
 from dashboard.studies.held_uploads import remove_abandoned
 from dashboard.studies.incoming_files import INCOMING
@@ -42,10 +42,12 @@ def decide_admission() -> None:
     """Decide who is admitted, before the server answers; exit with status 2 if it must not start.
 
     Raises:
-        SystemExit: The login is not complete, or others could reach the server without one.
+        SystemExit: The login is not complete, others could reach the server without one, or a
+            variable has a wrong value.
     """
     try:
         admission()
+        api_settings()
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(2) from error

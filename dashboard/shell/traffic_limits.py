@@ -7,12 +7,13 @@ from html import escape
 from typing import Final
 
 from starlette.datastructures import Headers
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from core.config import Settings
 from dashboard.background.traffic import Places, Rate, Refused, address_key
+from dashboard.session.refusals import refusal_answer
 from dashboard.session.settings import settings
 from dashboard.session.urls import path_of
 from dashboard.shell.gate import HEALTH, PRIVATE
@@ -77,7 +78,7 @@ class TrafficLimits:
     async def _socket(self, address: str, scope: Scope, receive: Receive, send: Send) -> None:
         refused = self._sockets.take(address)
         if refused is not None:
-            answer = _answer(_STATUS[refused], _SOCKETS[refused], PAGE_AGAIN_S)
+            answer = _answer(scope, _STATUS[refused], _SOCKETS[refused], PAGE_AGAIN_S)
             await WebSocket(scope, receive, send).send_denial_response(answer)
             return
         try:
@@ -103,9 +104,9 @@ class TrafficLimits:
         if _is_below(scope["path"], COMPUTED):
             wait_s = self._pixels.wait_s(address)
             if wait_s:
-                return _answer(429, _TOO_FAST, wait_s)
+                return _answer(scope, 429, _TOO_FAST, wait_s)
         refused = self._requests.take(address)
-        return None if refused is None else _answer(_STATUS[refused], _REQUESTS[refused], 1)
+        return None if refused is None else _answer(scope, _STATUS[refused], _REQUESTS[refused], 1)
 
 
 def _is_counted_elsewhere(scope: Scope) -> bool:
@@ -134,8 +135,8 @@ def _page(refused: Refused) -> Response:
     return HTMLResponse(text, _STATUS[refused], _headers(PAGE_AGAIN_S))
 
 
-def _answer(status: int, sentence: str, wait_s: int) -> Response:
-    return PlainTextResponse(f"{sentence}\n", status, _headers(wait_s))
+def _answer(scope: Scope, status: int, sentence: str, wait_s: int) -> Response:
+    return refusal_answer(scope["path"], status, sentence, _headers(wait_s))
 
 
 def _headers(wait_s: int) -> dict[str, str]:

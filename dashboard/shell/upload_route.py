@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from typing import Final
@@ -25,11 +24,9 @@ from dashboard.background.budget import TRANSFERS
 from dashboard.session.session_end import watch_tab
 from dashboard.session.urls import path_of
 from dashboard.studies.incoming_files import INCOMING, Transfer, TransferRefusedError
+from dashboard.studies.request_body import body_pieces, declared_bytes, too_large
 
 UPLOADS: Final = "_stcore/upload_file"
-_SILENCE_SECONDS: Final = 60.0
-_SLOWEST: Final = 4 << 10
-"""Bytes a second below which a transfer is given up once it has lasted for a minute."""
 _PIECE: Final = 1 << 20
 _OVERHEAD: Final = 64 << 10
 """Bytes of a request beyond those of its file: boundaries and headers of the form."""
@@ -126,14 +123,11 @@ def _check(request: Request, session: str) -> None:
     if not get_instance().is_active_session(session):
         raise TransferRefusedError(400, "There is no such session; open the page again.")
     if _declared(request) > st.get_option("server.maxUploadSize") << 20:
-        raise TransferRefusedError(413, "File too large")
+        raise too_large()
 
 
 def _declared(request: Request) -> int:
-    text = request.headers.get("content-length", "0")
-    if not (text.isdecimal() and len(text) < 20):
-        raise TransferRefusedError(400, "Invalid Content-Length header")
-    return max(int(text) - _OVERHEAD, 0)
+    return max(declared_bytes(request) - _OVERHEAD, 0)
 
 
 class _Form:
@@ -172,15 +166,11 @@ class _Form:
         transfer = self._transfer = await asyncio.to_thread(
             INCOMING.begin, self._session, self._file_id, _declared(self._request)
         )
-        limit, began, received = st.get_option("server.maxUploadSize") << 20, time.monotonic(), 0
-        async for piece in _pieces(self._request):
-            received += len(piece)
-            lasted = time.monotonic() - began
-            if lasted > _SILENCE_SECONDS and received < _SLOWEST * lasted:
-                raise TransferRefusedError(408, "The upload is too slow; try again later.")
+        limit = st.get_option("server.maxUploadSize") << 20
+        async for piece in body_pieces(self._request, limit + _OVERHEAD):
             self._parser.write(piece)
-            if transfer.size + len(self._pending) > limit or received > limit + _OVERHEAD:
-                raise TransferRefusedError(413, "File too large")
+            if transfer.size + len(self._pending) > limit:
+                raise too_large()
             if len(self._pending) >= _PIECE:
                 await self._flush(transfer)
         self._parser.finalize()
@@ -234,15 +224,3 @@ class _Form:
 
     def _end(self) -> None:
         self._ended = True
-
-
-async def _pieces(request: Request) -> AsyncGenerator[bytes]:
-    """Pieces of the body; a sender that is silent for a minute is given up."""
-    stream = request.stream()
-    while True:
-        try:
-            yield await asyncio.wait_for(anext(stream), _SILENCE_SECONDS)
-        except StopAsyncIteration:
-            return
-        except TimeoutError:
-            raise TransferRefusedError(408, "The upload has stopped; send it again.") from None

@@ -53,6 +53,12 @@ def find_scores(study: OpenStudy, pair: BundlePair) -> StudyScores | None:
     return _scores_in(_predictions_folder(study, pair), study.owner)
 
 
+def stored_predictions(study: OpenStudy, pair: BundlePair) -> Path | None:
+    """Folder of the predictions of a study; None if the networks have not run here."""
+    folder = _predictions_folder(study, pair)
+    return None if find_slices(folder) is None else folder
+
+
 def stored_scores(folder: Path, pair: BundlePair) -> StudyScores | None:
     """Stored scores of a study of the data set, without opening it; None if there are none.
 

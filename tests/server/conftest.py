@@ -15,6 +15,7 @@ from tests.dashboard.fixtures import at_work, workplace
 
 __all__ = ["at_work", "workplace"]
 
+API_TOKEN = "a-token-of-these-tests-0123456789"
 SECRET = "an-only-key-of-these-tests-0123456789"
 ORIGIN = "http://127.0.0.1:8501"
 ISSUER = "https://id.lab.example/realms/lab"
@@ -56,9 +57,9 @@ def signed_cookie(secret: str, origin: str, claims: Mapping[str, object]) -> dic
 
 @pytest.fixture(scope="session")
 def open_server(workplace, repo_root, tmp_path_factory) -> Iterator[str]:
-    """As `make run` starts it, with uploads of up to 1 MiB."""
+    """As `make run` starts it, with uploads of up to 1 MiB and the interface for programs."""
     log = tmp_path_factory.mktemp("log") / "open.log"
-    more = {"MAX_UPLOAD_MIB": "1"}
+    more = {"MAX_UPLOAD_MIB": "1", "API_TOKEN": API_TOKEN}
     limit = ("--server.maxUploadSize", "1")
     with serve(repo_root, workplace.environment | more, log, extra=limit) as url:
         yield url
@@ -66,11 +67,12 @@ def open_server(workplace, repo_root, tmp_path_factory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def login_server(workplace, repo_root, tmp_path_factory) -> Iterator[LoginServer]:
-    """Asks for a login; operators by address, viewers by domain or group."""
+    """Asks for a login; operators by address, viewers by domain or group; programs by a token."""
     folder = tmp_path_factory.mktemp("login")
     secrets = write_secrets(folder)
     options = ("--secrets.files", str(secrets))
-    with serve(repo_root, workplace.environment | ROLES, folder / "log", extra=options) as url:
+    environment = workplace.environment | ROLES | {"API_TOKEN": API_TOKEN}
+    with serve(repo_root, environment, folder / "log", extra=options) as url:
         yield LoginServer(url, secrets)
 
 

@@ -13,10 +13,10 @@ from core.dataset.slice_table import volume_file_numbers
 from core.dataset.tables import BOX_COLUMNS, UID
 from core.dicom.box_mapping import BoxMapping, PlaneBoxes
 from core.errors import DataRootError, PredictionsError
-from core.inference.boxes.tracks import Detections
+from core.inference.boxes.tracks import Detections, FusionSettings, detect
 from core.system.atomic_files import write_text
 from core.system.csv_text import table_csv
-from core.types import CTVolume, FileBox
+from core.types import CTVolume, FileBox, RawDetections
 
 BOXES_FILE: Final = "boxes.csv"
 BOXES_COLUMNS: Final = (UID, *BOX_COLUMNS, "score")
@@ -40,6 +40,17 @@ def file_boxes(found: Detections, volume: CTVolume) -> tuple[FileBox, ...]:
             boxes.index.tolist(), boxes.xyxy.tolist(), boxes.scores.tolist(), strict=True
         )
     )
+
+
+def boxes_from(raw: RawDetections, volume: CTVolume, threshold: float) -> tuple[FileBox, ...]:
+    """Fuse raw boxes and map those that score at least `threshold` to the original files.
+
+    Args:
+        raw: Raw boxes of the study, in pixels of the volume's slices.
+        volume: The study.
+        threshold: Lowest score of a box that counts.
+    """
+    return file_boxes(detect(raw, FusionSettings()).above(threshold), volume)
 
 
 def write_boxes(folder: Path, boxes: Mapping[str, Sequence[FileBox]]) -> None:

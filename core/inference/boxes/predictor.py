@@ -10,8 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from core.errors import BundleError
-from core.inference.boxes.boxes_csv import file_boxes
-from core.inference.boxes.tracks import FusionSettings, detect
+from core.inference.boxes.boxes_csv import boxes_from
 from core.inference.device import pick_device, smaller_batch
 from core.models.bundles import BundleInfo
 from core.models.localizer import Localizer, RawBoxes
@@ -93,8 +92,7 @@ class BoxPredictor:
             raw: Raw boxes of the study, from `predict`.
             volume: The study.
         """
-        found = detect(raw, FusionSettings())
-        return file_boxes(found.above(self.threshold), volume)
+        return boxes_from(raw, volume, self.threshold)
 
     def predict_prepared(self, study: BoxSlices) -> RawDetections:
         """Run the first localiser over prepared squares.
