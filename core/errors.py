@@ -64,6 +64,10 @@ class AnnotationConflictError(AnnotationError):
     """Somebody saved a newer version of the same annotation."""
 
 
+class ReaderStudyError(CSpineError):
+    """A reader study cannot be made, joined, answered or analysed."""
+
+
 class ConfigError(CSpineError):
     """A settings or run-config value is unknown or out of range."""
 
