@@ -33,6 +33,7 @@ _PAGES = (
     ("spine_3d", "3D spine", "view_in_ar"),
     ("training", "Training", "model_training"),
     ("evaluation", "Evaluation", "monitoring"),
+    ("reader_study", "Reader study", "school"),
 )
 
 

@@ -66,6 +66,7 @@ SHOTS: Final = (
         "evaluation", "/evaluation?level=slice", ".st-key-ev_roc_stack .js-plotly-plot", 1400, 4000
     ),
     Shot("tour", "/dataset?tour=1&present=1", ".st-key-dataset_charts .js-plotly-plot"),
+    Shot("reader_study", "/reader_study", ".st-key-reader_join"),
     Shot("preprocessing", "/preprocessing", ".st-key-preview img", 1100, on_study=True),
     Shot("diagnosis", "/diagnosis", ".lab-call", 1100, 4000, on_study=True),
     # After Diagnosis, which runs the networks on the study.

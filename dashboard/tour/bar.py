@@ -67,7 +67,7 @@ def tour_bar(page: st.Page, pages: Pages) -> None:
             keep_in_view(stop.focus, f"{place.serial}")
 
 
-def tour_start(label: str = "Take the tour: seven stops for a class") -> None:
+def tour_start(label: str = "Take the tour: eight stops for a class") -> None:
     """Draw a link to the first stop."""
     st.page_link(
         PAGES / f"{stop_at(1).page}.py",

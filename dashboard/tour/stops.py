@@ -1,4 +1,4 @@
-"""The seven stops of the guided tour: what to say and try at each, and where it opens."""
+"""The eight stops of the guided tour: what to say and try at each, and where it opens."""
 
 from __future__ import annotations
 
@@ -128,6 +128,16 @@ STOPS: Final[tuple[TourStop, ...]] = (
         "boxes and truth”, click a vertebra, and move a cut plane through it. Lower the threshold: "
         "which vertebra changes colour next?",
         on_study=True,
+    ),
+    TourStop(
+        "You against the model",
+        "reader_study",
+        "A curve on a page convinces nobody who has not tried it. In a reader study everybody calls "
+        "the same cases without their names, and stands as a point beside the model’s curve. In a "
+        "crossover half of the class sees the model’s scores, then the other half.",
+        "Make a study of eight cases as a crossover and let the class join by its code. After “End "
+        "and show the results”: did help change the calls, or only the confidence? Which case "
+        "fooled most of you?",
     ),
 )
 

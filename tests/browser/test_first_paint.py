@@ -29,7 +29,7 @@ look();
 @pytest.mark.parametrize(
     "name",
     ["overview", "dataset", "preprocessing", "diagnosis", "localization", "spine_3d", "training",
-     "evaluation"],
+     "evaluation", "reader_study"],
 )  # fmt: skip
 def test_a_cold_page_is_styled_and_keeps_still(browser, dashboard_url, name):
     context = browser.new_context(viewport={"width": 1440, "height": 900})

@@ -1,4 +1,4 @@
-"""A lecturer walks the seven stops in a real browser; the `page` fixture forbids any other host."""
+"""A lecturer walks the eight stops in a real browser; the `page` fixture forbids any other host."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ WORTH_SHOWING = {
     "Threshold": ".lab-blank",
     "One patient": ".lab-blank",  # Hidden until it is revealed.
     "3D": '[data-part="root"]',
+    "You against the model": ".st-key-reader_join",
 }
 
 
@@ -27,7 +28,7 @@ def bar(page):
     return page.locator(".st-key-tour_bar")
 
 
-def test_a_lecturer_walks_the_seven_stops_and_finds_everything_as_before(
+def test_a_lecturer_walks_the_eight_stops_and_finds_everything_as_before(
     page, dashboard_url, artifacts
 ):
     page.goto(f"{dashboard_url}/training")
@@ -37,7 +38,7 @@ def test_a_lecturer_walks_the_seven_stops_and_finds_everything_as_before(
     page.get_by_role("link", name="Take the tour").click()
 
     for number, stop in enumerate(STOPS, start=1):
-        expect(bar(page)).to_contain_text(f"Stop {number} of 7", timeout=FIRST_TIME_MS)
+        expect(bar(page)).to_contain_text(f"Stop {number} of 8", timeout=FIRST_TIME_MS)
         expect(bar(page)).to_contain_text(stop.say)
         expect(page).to_have_url(re.compile(f"/{stop.page}[?].*tour={number}"))
         shown = page.locator(WORTH_SHOWING[stop.title]).first
@@ -51,7 +52,7 @@ def test_a_lecturer_walks_the_seven_stops_and_finds_everything_as_before(
             page.get_by_text("Reveal verdict, boxes and truth", exact=True).click()
             expect(page.locator(".lab-call")).to_be_visible(timeout=FIRST_TIME_MS)
             expect(page.get_by_role("columnheader", name="Truth")).to_be_visible()
-        if number < 7:
+        if number < 8:
             bar(page).get_by_role("button", name="Next").click()
     # What is on the projector is readable and not cut off.
     size = page.locator(".lab-tour p").first.evaluate(
@@ -61,7 +62,7 @@ def test_a_lecturer_walks_the_seven_stops_and_finds_everything_as_before(
     main = page.get_by_test_id("stMain")
     assert main.evaluate("e => e.scrollWidth <= e.clientWidth")
     page.keyboard.press("PageUp")
-    expect(bar(page)).to_contain_text("Stop 6 of 7")
+    expect(bar(page)).to_contain_text("Stop 7 of 8")
 
     settle(page)
     bar(page).get_by_role("button", name="Normal view").click()

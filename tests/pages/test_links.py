@@ -37,7 +37,7 @@ NETWORKS = {
     "vertebra_threshold": ["-0.1", "half"],
 }  # fmt: skip
 WRONG = {
-    "overview": EVERY_PAGE | {"tour": ["0", "8", "one", "-1", "1.5", "²"], "data": ["../../etc"]},
+    "overview": EVERY_PAGE | {"tour": ["0", "9", "one", "-1", "1.5", "²"], "data": ["../../etc"]},
     "dataset": EVERY_PAGE | {
         "study": ["1.2.unknown", SOUND[:-1]], "fractured": ["maybe"], "vertebrae": ["C9", "C2,C9"],
         "n_fractured": ["8", "x"], "flags": ["odd", "gap,odd"], "n_boxes": ["5"],

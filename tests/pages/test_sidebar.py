@@ -62,7 +62,9 @@ def test_the_presenter_layout_says_the_same(scan):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", [*PAGES, "overview", "dataset", "training", "evaluation"])
+@pytest.mark.parametrize(
+    "page", [*PAGES, "overview", "dataset", "training", "evaluation", "reader_study"]
+)
 def test_no_page_calls_a_real_data_set_generated(at_work, tmp_path, monkeypatch, page):
     write_cohort(tmp_path / "rsna")
     (tmp_path / "rsna" / "phantom.json").unlink()

@@ -22,7 +22,7 @@ def title(app):
     """The page on show."""
     text = html(app)
     return next((page for page in ("Dataset", "Preprocessing", "Training", "Evaluation",
-                "Diagnosis", "3D spine") if f"<h1>{page}</h1>" in text), "Overview")  # fmt: skip
+                "Diagnosis", "3D spine", "Reader study") if f"<h1>{page}</h1>" in text), "Overview")  # fmt: skip
 
 
 def stop(app):
@@ -45,14 +45,14 @@ def test_the_overview_leads_to_the_first_stop(at_work):
 
 
 @pytest.mark.slow
-def test_next_leads_through_all_seven_stops_and_back_again(at_work):
+def test_next_leads_through_all_eight_stops_and_back_again(at_work):
     app = open_page("dataset", tour="1")
     seen = []
-    for number in range(1, 8):
+    for number in range(1, 9):
         assert not app.exception
         seen.append((stop(app), title(app)))
         assert app.query_params["tour"] == str(number)
-        if number < 7:
+        if number < 8:
             press(app, "tour_next")
     assert seen == [
         ("Data", "Dataset"),
@@ -62,7 +62,9 @@ def test_next_leads_through_all_seven_stops_and_back_again(at_work):
         ("Threshold", "Evaluation"),
         ("One patient", "Diagnosis"),
         ("3D", "3D spine"),
+        ("You against the model", "Reader study"),
     ]
+    press(app, "tour_back")
     press(app, "tour_back")
     assert stop(app) == "One patient"
     assert app.query_params["study"] == FRACTURED

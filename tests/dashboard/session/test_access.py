@@ -15,6 +15,7 @@ from dashboard.background import process_tasks
 from dashboard.background.processes import ProcessSupervisor
 from dashboard.diagnosis import batch
 from dashboard.evaluation import added_columns, ensemble_saving, imports, operating_points
+from dashboard.reader_study import model_scores, services
 from dashboard.session import access, typed_path
 from dashboard.session.admission import Admission
 from dashboard.session.roles import role_rules
@@ -72,6 +73,19 @@ SERVICES = {
     ),
     added_columns.forget_columns: ("change", lambda f, p: f(Settings(), RUN)),
     ensemble_saving.save_shown: ("change", lambda f, p: f(None, None, "m")),
+    services.start_study: ("change", lambda f, p: f(None)),
+    services.stop_study: ("change", lambda f, p: f("AAAAAA")),
+    services.delete_study: ("change", lambda f, p: f("AAAAAA")),
+    services.open_studies: ("browse", lambda f, p: f()),
+    services.open_progress: ("browse", lambda f, p: f("AAAAAA")),
+    services.open_results: ("browse", lambda f, p: f("AAAAAA")),
+    services.write_answers: ("browse", lambda f, p: f("AAAAAA")),
+    services.add_reader: ("look", lambda f, p: f("AAAAAA")),
+    services.open_place: ("look", lambda f, p: f("AAAAAA", "t")),
+    services.open_case: ("look", lambda f, p: f("AAAAAA", "t", 0)),
+    services.keep_answer: ("look", lambda f, p: f("AAAAAA", "t", 0, None)),
+    services.open_own_results: ("look", lambda f, p: f("AAAAAA", "t")),
+    model_scores.start_scoring: ("change", lambda f, p: f(None, None)),
     typed_path.typed_path: ("browse", lambda f, p: f(str(p))),
     typed_path.browsable: ("browse", lambda f, p: f(p)),
     study_annotations.save_annotation: ("change", lambda f, p: f("1.2", None)),
@@ -95,7 +109,8 @@ INNER = {
 ROOMS = ("background/process_tasks", "diagnosis/batch", "evaluation/imports", "training/run_proc",
          "training/sweep_proc", "training/presets",
          "evaluation/operating_points", "evaluation/added_columns", "evaluation/ensemble_saving",
-         "session/typed_path", "studies/")  # fmt: skip
+         "reader_study/services", "reader_study/model_scores", "session/typed_path",
+         "studies/")  # fmt: skip
 VERBS = re.compile(
     r"(start|try|stop|add|resume|delete|remove|cancel|import|forget|save|undo|measure|discard|store|unpack"
     r"|hold|write|predict|keep|open|typed|check|browsable|linked|study_record|studies_below|picture)(_|$)"

@@ -21,10 +21,11 @@ def record(name: str, *, fractured: bool | None, boxes: int = 0) -> StudyRecord:
     return StudyRecord(name, Path(name), truth, ((1, (0.0, 0.0, 1.0, 1.0)),) * boxes)
 
 
-def test_the_seven_stops_are_in_order():
+def test_the_eight_stops_are_in_order():
     titles = [stop.title for stop in STOPS]
     assert titles == [
         "Data", "Preprocessing", "Training", "Comparison", "Threshold", "One patient", "3D",
+        "You against the model",
     ]  # fmt: skip
 
 

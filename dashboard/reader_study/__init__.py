@@ -1,0 +1,1 @@
+"""Reader study: a class reads cases blinded and is compared with the model."""
