@@ -132,9 +132,9 @@ STOPS: Final[tuple[TourStop, ...]] = (
     TourStop(
         "You against the model",
         "reader_study",
-        "A curve on a page convinces nobody who has not tried it. In a reader study everybody calls "
-        "the same cases without their names, and stands as a point beside the model’s curve. In a "
-        "crossover half of the class sees the model’s scores, then the other half.",
+        "A curve convinces nobody who has not tried it. In a reader study everybody calls the same "
+        "cases without their names, and stands as a point beside the model’s curve. In a crossover "
+        "half of the class sees the model’s scores, then the other half.",
         "Make a study of eight cases as a crossover and let the class join by its code. After “End "
         "and show the results”: did help change the calls, or only the confidence? Which case "
         "fooled most of you?",
