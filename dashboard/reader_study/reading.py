@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from functools import partial
 
@@ -18,7 +19,7 @@ from dashboard.reader_study.box_drawing import box_drawing, drawn_boxes
 from dashboard.reader_study.help_card import help_card
 from dashboard.reader_study.model_scores import case_folder
 from dashboard.reader_study.place import ReaderPlace, forget_place, leave_problem, show_problem
-from dashboard.reader_study.services import keep_answer, open_case
+from dashboard.reader_study.services import has_ended, keep_answer, open_case
 from dashboard.session import state, viewer_place
 from dashboard.session.wording import duration
 from dashboard.studies.on_screen import put_on_screen
@@ -33,6 +34,7 @@ from dashboard.widgets.slice_viewer.viewer import slice_viewer
 _VIEWER = "reader_viewer"
 _LATE_S = 0.5
 """The page is drawn again this long after the time is over, so that it is over by then."""
+_EVERY_S = 10.0
 
 
 def read_case(place: ReaderPlace, case: int) -> None:
@@ -96,10 +98,13 @@ def _heading(place: ReaderPlace, left: float | None) -> None:
         f'<div class="lab-panel-title">Case {done + 1} of {total}<span>You are reader '
         f"{place.log.number}.</span></div>"
     )
+    over = left is not None and left <= 0
+    every = _EVERY_S if left is None or over else min(left + _LATE_S, _EVERY_S)
+    st.fragment(_watch, run_every=every)(place, None if over else left, time.monotonic())
     if left is None:
         return
     limit = place.study.limit_s or 1
-    if left <= 0:
+    if over:
         st.html('<div class="lab-countdown" role="timer">Time is over</div>')
         return
     st.html(
@@ -107,12 +112,12 @@ def _heading(place: ReaderPlace, left: float | None) -> None:
         f'animation-delay:-{limit - left:.1f}s"></i><span>{duration(limit)} for each scan</span>'
         "</div>"
     )
-    st.fragment(_watch, run_every=left + _LATE_S)(datetime.now(UTC).timestamp() + left)
 
 
-def _watch(ends: float) -> None:
-    """Draw the page again once the time is over; the bar itself runs in the browser."""
-    if datetime.now(UTC).timestamp() >= ends:
+def _watch(place: ReaderPlace, left: float | None, since: float) -> None:
+    """Draw the page again once time or study are over; the bar itself runs in the browser."""
+    over = left is not None and time.monotonic() - since >= left
+    if over or has_ended(place.study.code, place.token):
         st.rerun(scope="app")
 
 

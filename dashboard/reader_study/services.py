@@ -123,6 +123,15 @@ def open_place(code: str, token: str) -> tuple[ReaderStudy, ReaderLog]:
     return store.read(code), store.reader(code, token)
 
 
+def has_ended(code: str, token: str) -> bool:
+    """Whether a reader's study has ended, or is not there any more."""
+    try:
+        study, _ = open_place(code, token)
+    except ReaderStudyError:
+        return True
+    return study.ended is not None
+
+
 def open_case(code: str, token: str, case: int) -> datetime:
     """Begin a case, or go on with it; return when it was shown first.
 

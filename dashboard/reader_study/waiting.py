@@ -9,7 +9,7 @@ import streamlit as st
 from core.errors import CSpineError
 from dashboard.reader_study.place import ReaderPlace, forget_place, show_problem
 from dashboard.reader_study.results_view import results_view
-from dashboard.reader_study.services import open_own_results, open_place
+from dashboard.reader_study.services import has_ended, open_own_results
 from dashboard.widgets.frame import blank
 from dashboard.widgets.notices import show_error
 
@@ -43,13 +43,8 @@ def own_results(place: ReaderPlace) -> None:
 
 
 def _watch(place: ReaderPlace) -> None:
-    try:
-        study, _ = open_place(place.study.code, place.token)
-    except CSpineError:
+    if has_ended(place.study.code, place.token):
         st.rerun(scope="app")
-    else:
-        if study.ended is not None:
-            st.rerun(scope="app")
 
 
 def _leave() -> None:

@@ -22,7 +22,8 @@ def title(app):
     """The page on show."""
     text = html(app)
     return next((page for page in ("Dataset", "Preprocessing", "Training", "Evaluation",
-                "Diagnosis", "3D spine", "Reader study") if f"<h1>{page}</h1>" in text), "Overview")  # fmt: skip
+                "Diagnosis", "3D spine", "Reader study")
+                if f"<h1>{page}</h1>" in text), "Overview")  # fmt: skip
 
 
 def stop(app):
