@@ -55,7 +55,7 @@ lint: setup-dev  ## check style, types and import layers
 faults: setup-dev  ## kill 200 writes half-way and look at what they left
 	@$(venv) -m tests.faults.kill_writes $(ARGS)
 
-load: setup-dev  ## load a server by 20 sessions: errors, leaks, times, memory
+load: setup-dev  ## load a server by 20 sessions (ARGS='--readers 30 --workers 2': a class): errors, leaks, times
 	@$(venv) -m benchmarks.load_test $(ARGS)
 
 uploads: setup-dev  ## send a server 500 uploads, half of them bad, and measure the memory it keeps

@@ -7,6 +7,7 @@ each other, so that what the server keeps after they have ended shows as a slope
     .venv/bin/python -m benchmarks.load_test                      20 sessions, 50 interactions
     .venv/bin/python -m benchmarks.load_test --sessions 4 --interactions 6 --rounds 2
     .venv/bin/python -m benchmarks.load_test --workers 1 2        both, side by side
+    .venv/bin/python -m benchmarks.load_test --readers 30 --workers 2    a class in a reader study
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
+from benchmarks.load_readers import ClassFinding, hold_class, write_class
 from benchmarks.load_sessions import Finding, load
 from tests.browser.server import port_of, serve
 from tests.dashboard.workplace import Workplace, write_bundles, write_cohort
@@ -89,6 +91,32 @@ def measure(
     return LoadReport(whole, tuple(memory), minutes)
 
 
+def measure_class(root: Path, readers: int, workers: int) -> ClassFinding:
+    """Serve the dashboard and have a class take part in a reader study at the same time.
+
+    Args:
+        root: The project's folder.
+        readers: Number of readers.
+        workers: Server processes; several stand behind HAProxy.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        place = Workplace(Path(folder))
+        code = write_class(place.var)
+        with serve(root, place.environment, Path(folder) / "log", workers=workers) as url:
+            return hold_class(url, place.var, code, readers)
+
+
+def _print_class(found: ClassFinding, readers: int, workers: int) -> None:
+    print(f"{readers} readers at once on {workers} workers: {len(found.errors)} errors, "
+          f"{len(found.lost)} answers lost or read by others")  # fmt: skip
+    for step, seconds in found.seconds.items():
+        if seconds:
+            median, p95 = np.percentile(seconds, [50, 95])
+            print(f"  {step:8} n = {len(seconds):4}  median {median:.2f} s  p95 {p95:.2f} s")
+    for text in [*dict.fromkeys(found.errors), *found.lost][:20]:
+        print("  " + text[:300])
+
+
 def server_at(port: int) -> psutil.Process:
     """The process that listens on a port; a child of this one or below one."""
     for child in psutil.Process().children(recursive=True):
@@ -123,8 +151,19 @@ def main() -> int:
         "--workers", type=int, nargs="+", default=[1], metavar="N",
         help="numbers of server processes to measure, one after the other",
     )  # fmt: skip
+    parser.add_argument(
+        "--readers", type=int, default=0, metavar="N",
+        help="measure a class of N in a reader study instead",
+    )  # fmt: skip
     given = parser.parse_args()
     root = Path(__file__).resolve().parent.parent
+    if given.readers:
+        failed = False
+        for workers in given.workers:
+            found = measure_class(root, given.readers, workers)
+            _print_class(found, given.readers, workers)
+            failed = failed or bool(found.errors or found.lost)
+        return int(failed)
     reports: dict[int, LoadReport] = {}
     for workers in given.workers:
         with tempfile.TemporaryDirectory() as folder:

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Self
+from urllib.parse import parse_qsl
 
 import httpx
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -139,6 +140,11 @@ class PageClient:
         """Close the tab."""
         self._open.close()
         self.http.close()
+
+    @property
+    def query(self) -> dict[str, str]:
+        """Query parameters of the address, as the page has set them."""
+        return dict(parse_qsl(self._query))
 
     def open(self, page_name: str, query: str = "") -> Page:
         """Go to a page; returns it once it is drawn."""

@@ -23,8 +23,10 @@ def difference_text(found: ReaderMean | None) -> str:
     """A mean difference with sign, interval and p value."""
     if found is None:
         return "–"
-    p_value = "" if found.p_value is None else f", p = {found.p_value:.3f}"
-    return f"{estimate_text(found, '+.2f')}{p_value}"
+    text = estimate_text(found, "+.2f").replace("-", "−")
+    if found.p_value is None:
+        return text
+    return f"{text}, p < 0.001" if found.p_value < 0.001 else f"{text}, p = {found.p_value:.3f}"
 
 
 def arm_name(helped: bool) -> str:

@@ -24,8 +24,8 @@ def help_card(model: ModelScores, case: int) -> None:
         "</span></div>"
     )
     rows = [
-        (name, f"{p:.2f}", str(index))
-        for name, p, index in zip(VERTEBRAE, scores.vertebrae, scores.slices, strict=True)
+        ("p", *(f"{p:.2f}" for p in scores.vertebrae)),
+        ("slice", *map(str, scores.slices)),
     ]
-    with st.expander("Its probabilities by vertebra", expanded=called):
-        st.html(html_table(["Vertebra", "p", "Most suspicious slice"], rows))
+    slice_note = ("", "p: probability of a fracture; slice: the most suspicious one")
+    st.html(html_table([slice_note, *VERTEBRAE], rows))

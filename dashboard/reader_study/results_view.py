@@ -38,7 +38,7 @@ def results_view(results: StudyResults, study: ReaderStudy, own: int | None = No
     with st.container(key="reader_results"):
         if mine is not None:
             _own(mine, results)
-        chart, table = st.columns([1, 1], gap="large")
+        chart, table = st.columns([4, 5], gap="medium")
         with chart:
             panel_title("The class and the model", "each point is a reader, the line is the model")
             show_chart(
@@ -46,7 +46,10 @@ def results_view(results: StudyResults, study: ReaderStudy, own: int | None = No
                 "ROC curve of the model, with each reader as a point",
             )  # fmt: skip
         with table:
-            panel_title("On average over readers", "95 % intervals for other readers and cases")
+            panel_title(
+                "On average over readers",
+                "with 95 % intervals for other readers and cases; median time of an answer",
+            )
             st.html(_arms(results))
             _tests(results)
         panel_title("The cases that fooled most", _wrong(results))
@@ -94,7 +97,7 @@ def _short(figures: CallFigures) -> str:
 
 
 def _arms(results: StudyResults) -> str:
-    names = {False: "Readers without help", True: "Readers with help"}
+    names = {False: "Without help", True: "With help"}
     rows = [
         (
             names[arm.helped], *(estimate_text(arm.means[name]) for name in FIGURES),
@@ -106,7 +109,7 @@ def _arms(results: StudyResults) -> str:
         model = results.model.figures
         cells = (model.auc, model.sensitivity, model.specificity)
         rows.append(("Model", *(estimate_text(cell) for cell in cells), "–"))
-    return html_table(["", "AUC", "Sensitivity", "Specificity", "Median time"], rows)
+    return html_table(["", "AUC", "Sensitivity", "Specificity", "Time"], rows)
 
 
 def _tests(results: StudyResults) -> None:

@@ -14,7 +14,7 @@ from dashboard.widgets.plot_area import WIDE, lay_out
 
 _AXIS: Final = {"range": [-0.03, 1.03], "dtick": 0.2, "tickformat": ".1f"}
 _STYLES: Final = {
-    "without help": (MODEL_COLORS[1], "circle"), "with help": (MODEL_COLORS[3], "diamond"),
+    "without help": (MODEL_COLORS[1], "circle-open"), "with help": (MODEL_COLORS[3], "diamond"),
 }  # fmt: skip
 
 
@@ -99,14 +99,19 @@ def _add_readers(
             x=[x for x, _ in places], y=[y for _, y in places], name=f"readers {name}",
             mode="markers", customdata=said,
             marker={
-                "symbol": symbol, "color": color, "opacity": 0.75,
-                "size": [min(9 + 2.5 * (counts[point] - 1), 26) for point in places],
-                "line": {"width": 1, "color": "white"},
+                # Open and larger, or filled: both stay visible at the same place.
+                "symbol": symbol, "color": color, "opacity": 0.85,
+                "size": [_size(counts[point], is_open=symbol.endswith("open")) for point in places],
+                "line": {"width": 2.2 if symbol.endswith("open") else 0},
             },
             hovertemplate=f"<b>%{{customdata}}</b> {name}<br>sensitivity %{{y:.2f}}, false "
             "positive rate %{x:.2f}<extra></extra>",
         )
     )  # fmt: skip
+
+
+def _size(n_readers: int, *, is_open: bool) -> float:
+    return min(8 + 2 * (n_readers - 1), 22) + 5 * is_open
 
 
 def _point(figures: CallFigures) -> tuple[float, float] | None:
