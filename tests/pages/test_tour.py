@@ -130,7 +130,7 @@ def test_another_page_shows_the_way_back_to_the_stop(at_work):
 
 @pytest.mark.slow
 def test_the_last_stop_finishes_the_tour(at_work):
-    app = open_page("spine_3d", tour="7")
+    app = open_page("reader_study", tour="8")
     press(app, "tour_finish")
     assert (stop(app), title(app)) == (None, "Overview")
 
