@@ -7,6 +7,7 @@ a reader did is shown to whoever has the reader's token, and to lecturers.
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 
 import streamlit as st
 
@@ -180,4 +181,4 @@ def _results(code: str) -> StudyResults | None:
 def _analysed(folder: str, signature: str) -> StudyResults | None:
     """Results by the state of the files: a class asks for them all at once."""
     del signature
-    return analyse(_answers(folder.rpartition("/")[2]))
+    return analyse(_answers(Path(folder).name))
