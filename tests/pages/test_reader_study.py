@@ -156,7 +156,6 @@ def test_an_answer_that_came_too_late_is_refused_in_a_sentence(store):
     next(one for one in app.radio if "fractured" in one.label).set_value(2).run()
     store.answer(study.code, token, 0, drafted_answer(rating=1))
     next(one for one in app.button if one.label == "Answer and go on").click().run()
-    app.run()
     assert any("answered already" in one.value for one in app.error)
     assert "Case 2 of 2" in html(app)
     assert store.reader(study.code, token).answers[0].rating == 1
