@@ -105,8 +105,8 @@ class Reader:
         for index in _SLICES:
             answer = client.http.get(f"{viewer['path']}/{viewer['source']}/slice/{index}")
             answer.raise_for_status()
-        radio = client.find("radio", "reader_rating")
-        self._timed("choose", lambda: client.set(radio.id, int_value=rating - 1), client)
+        radio, words = client.find("radio", "reader_rating"), RATINGS[rating - 1].capitalize()
+        self._timed("choose", lambda: client.set(radio.id, string_value=words), client)
         button = client.find("button", "reader_answer")
         self._timed("answer", lambda: client.set(button.id, trigger_value=True), client)
         self.ratings.append(rating)
