@@ -44,8 +44,9 @@ def reader_place() -> ReaderPlace | None:
         lambda token: token if code and reader_studies().knows(code, token) else None,
         "nobody joined this reader study with it",
     )
-    kept = state.recall(_PLACE)
-    named = (code, link.linked(TOKEN)) if code and link.linked(TOKEN) else None
+    kept: tuple[str, str] | None = state.recall(_PLACE)
+    token = link.linked(TOKEN)
+    named = (code, token) if code and token else None
     found = named if kept is None or link.came_back() else kept
     if found is None:
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Final
+from typing import Any, Final
 
 import plotly.graph_objects as go
 
@@ -12,7 +12,7 @@ from dashboard.session.wording import chart_text
 from dashboard.widgets.palette import CURRENT, MODEL_COLORS, NEUTRAL
 from dashboard.widgets.plot_area import WIDE, lay_out
 
-_AXIS: Final = {"range": [-0.03, 1.03], "dtick": 0.2, "tickformat": ".1f"}
+_AXIS: Final[dict[str, Any]] = {"range": [-0.03, 1.03], "dtick": 0.2, "tickformat": ".1f"}
 _STYLES: Final = {
     "without help": (MODEL_COLORS[1], "circle-open"), "with help": (MODEL_COLORS[3], "diamond"),
 }  # fmt: skip
