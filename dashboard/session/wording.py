@@ -53,11 +53,11 @@ def number(value: float | None, form: str = ".3f") -> str:
 
 
 def file_size(size: float) -> str:
-    """Format a number of bytes, for example "1.5 GiB"."""
+    """Format a number of bytes, for example "1.5 GiB" or "12 MiB"."""
     mib = size / 2**20
     if mib >= 1024:
         return f"{mib / 1024:.1f} GiB"
-    return f"{mib:.0f} MiB" if mib >= 10 else f"{mib:.1f} MiB"
+    return f"{mib:.0f} MiB" if mib >= 1 else "less than 1 MiB"
 
 
 def place_in_line(ahead: int) -> str:

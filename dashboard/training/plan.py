@@ -64,9 +64,9 @@ def _figures(config: RunConfig, estimate: Estimate, needs: RunNeeds) -> None:
         figures["of it measuring"] = _about(estimate.measuring_seconds)
     if estimate.loader_share is not None:
         figures["waiting for data"] = f"{estimate.loader_share:.0%}"
-    figures["memory of the network"] = f"about {file_size(needs.memory_bytes)}"
-    figures["disk"] = f"about {file_size(needs.disk_bytes)}"
-    figures_list(figures)
+    figures["memory of the network"] = file_size(needs.memory_bytes)
+    figures["disk"] = file_size(needs.disk_bytes)
+    figures_list(figures, "lab-figures-small")
     st.html(
         f'<p class="lab-muted">Time {estimate.basis}. Studies that were never read before take '
         f"longer once: their slices are prepared first ({file_size(needs.prepared_bytes)} of the "

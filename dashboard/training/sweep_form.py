@@ -139,7 +139,8 @@ def _plan(config: RunConfig, space: dict[str, Any]) -> None:
             "trials": f"{sweep.trials:,}",
             "one trial": "unknown" if seconds is None else f"about {duration(seconds)}",
             "at most, one after another": "unknown" if whole is None else duration(whole),
-        }
+        },
+        "lab-figures-small",
     )
     if st.button("Start the sweep", type="primary", icon=":material/travel_explore:"):
         _start(sweep, workers)

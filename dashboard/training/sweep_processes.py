@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from core.config import RunConfig
-from core.errors import ConfigError, TrainingError
+from core.errors import ConfigError, StorageError, TrainingError
 from core.experiments.sweep_config import SweepConfig, load_sweep_config
 from core.experiments.sweep_files import SweepFiles
-from core.system.disk_space import check_space
+from core.experiments.sweep_results import TrialRow
+from core.system.atomic_files import hidden_folder, move_into_place, write_text
+from core.system.disk_space import check_space, tree_bytes
 from dashboard.background.processes import new_folder, remove_folder
 from dashboard.session.settings import settings
 from dashboard.training.run_processes import SUPERVISOR, check_folders
@@ -142,6 +145,40 @@ def delete_sweep(summary: SweepSummary) -> None:
     if read_sweep(summary.folder).is_alive:
         raise TrainingError(f"Sweep {summary.sweep_id} is still searching; stop it first.")
     remove_folder(summary.folder, f"Sweep {summary.sweep_id}")
+
+
+def keep_trial(trial: TrialRow, name: str) -> Path:
+    """Copy the run of a finished trial out of its sweep, to evaluate and keep it like any other.
+
+    Args:
+        trial: The trial.
+        name: Name of the run.
+
+    Returns:
+        The folder of the run.
+
+    Raises:
+        TrainingError: The dashboard is read-only, or the run is gone.
+        StorageError: It cannot be copied.
+    """
+    SUPERVISOR.check_allowed()
+    current = settings()
+    if not (trial.run / "status.json").is_file():
+        raise TrainingError(f"The run of trial {trial.number} was deleted; keep another one.")
+    check_space(current.runs_root, tree_bytes(trial.run), current.keep_free_bytes)
+    target = new_folder(current.runs_root, f"{trial.run.parent.name}-{trial.run.name}")
+    try:
+        with hidden_folder(current.runs_root, target.name) as copy:
+            # Locks and requests were the worker's.
+            left = shutil.ignore_patterns(".*", "stop.request")
+            shutil.copytree(trial.run, copy, dirs_exist_ok=True, ignore=left)
+            write_text(copy / "name.txt", name)
+            move_into_place(copy, target)
+    except OSError as error:
+        raise StorageError(
+            f"The run cannot be copied ({error.strerror}); free some space."
+        ) from error
+    return target
 
 
 def _add_workers(folder: Path, workers: int) -> None:

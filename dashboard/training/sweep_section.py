@@ -9,16 +9,14 @@ from typing import Final
 import pandas as pd
 import streamlit as st
 
-from core.config import RunConfig, load_run_config
-from core.errors import CSpineError
 from core.experiments.sweep_config import SweepConfig
-from core.experiments.sweep_results import SweepResult, TrialRow, sweep_result
+from core.experiments.sweep_results import SweepResult, sweep_result
 from dashboard.session import link, state
 from dashboard.session.access import may_change
-from dashboard.session.settings import settings
 from dashboard.session.wording import duration, literal, number
 from dashboard.training import sweep_processes
-from dashboard.training.run_form import form_values, label_of
+from dashboard.training.run_form import label_of
+from dashboard.training.sweep_best import show_best
 from dashboard.training.sweep_charts import (
     METRIC_NAMES,
     history_figure,
@@ -126,7 +124,7 @@ def _detail(summary: SweepSummary, result: SweepResult | None) -> None:
         if result is not None:
             _progress(summary, result)
             _charts(result)
-            _best(result)
+            show_best(result)
             _trials(result)
 
 
@@ -193,7 +191,8 @@ def _progress(summary: SweepSummary, result: SweepResult) -> None:
             "ended early": f"{result.count('pruned'):,}",
             "failed": f"{result.count('failed'):,}",
             "mean time of a trial": duration(sum(taken) / len(taken)) if taken else "–",
-        }
+        },
+        "lab-figures-small",
     )
 
 
@@ -218,54 +217,6 @@ def _charts(result: SweepResult) -> None:
     show_chart(slice_figure(result), "sweep_slices", "Metric against each setting")
 
 
-def _best(result: SweepResult) -> None:
-    best = result.best
-    if best is None:
-        return
-    try:
-        config = load_run_config(best.run / "config.yaml")
-    except CSpineError:
-        show_error(f"The run of trial {best.number} was deleted; its values are in the table.")
-        return
-    values = {label_of(key): value_text(value) for key, value in best.values.items()}
-    panel_title(f"The best trial: {best.number}", "a run with its own weights, like any other")
-    figures_list({escape(name): escape(value) for name, value in values.items()})
-    with st.container(horizontal=True, key="sweep_best"):
-        if st.button("Open its run", icon=":material/show_chart:", type="primary"):
-            _open(best)
-        st.download_button(
-            "Config file", (best.run / "config.yaml").read_bytes(),
-            file_name=f"{best.run.parent.name}-{best.run.name}.yaml", mime="application/yaml",
-            icon=":material/download:", on_click="ignore",
-            help="For `python -m core train`.",
-        )  # fmt: skip
-        if may_change() and st.button(
-            "New run with these values", icon=":material/content_copy:",
-            help="Fills the form, to train on all folds or for longer.",
-        ):  # fmt: skip
-            _fill(config)
-    bundle = best.run / "bundle"
-    if bundle.is_dir():
-        shown = bundle.relative_to(settings().cspine_var) if _is_ours(best) else bundle
-        st.caption(f"Its network is the bundle `{shown}`; “Use in Diagnosis” is with its run.")
-
-
-def _is_ours(trial: TrialRow) -> bool:
-    return trial.run.is_relative_to(settings().cspine_var)
-
-
-def _open(trial: TrialRow) -> None:
-    state.show_section("Runs")
-    state.choose_run(f"{trial.run.parent.name}/{trial.run.name}")
-    st.rerun(scope="app")
-
-
-def _fill(config: RunConfig) -> None:
-    state.fill_form(form_values(config), overwrite=True)
-    state.show_section("New run")
-    st.rerun(scope="app")
-
-
 def _trials(result: SweepResult) -> None:
     with st.expander("All trials", icon=":material/table_rows:"):
         st.dataframe(trial_rows(result), hide_index=True)
@@ -288,7 +239,7 @@ def trial_rows(result: SweepResult) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _act(action: Callable[[], None], message: str) -> None:
+def _act(action: Callable[[], object], message: str) -> None:
     if succeeds(action):
         state.leave_message(message)
         st.rerun(scope="app")

@@ -67,9 +67,11 @@ def test_a_sweep_of_three_trials_is_planned_run_and_compared(browser, place, art
     section(page, "Sweeps")
     set_number(page, "Trials", 3)
     page.get_by_role("button", name="Start the sweep").click()
-    pill = page.locator(".st-key-sweep_detail .lab-pill")
-    expect(pill).to_have_text("searching")
-    expect(pill).to_have_text("finished", timeout=FIRST_TIME_MS)
+    detail = page.locator(".st-key-sweep_detail")
+    # While the page is drawn again, both states are there for a moment.
+    expect(detail.locator(".lab-pill-live").first).to_have_text("searching")
+    expect(detail.locator(".lab-pill-live")).to_have_count(0, timeout=FIRST_TIME_MS)
+    expect(detail.locator(".lab-pill-quiet")).to_have_text("finished")
     expect(page.locator(".st-key-sweep_detail .js-plotly-plot").first).to_be_visible()
     settle(page)
     page.screenshot(path=artifacts / "training_sweep.png", full_page=True)
@@ -78,6 +80,9 @@ def test_a_sweep_of_three_trials_is_planned_run_and_compared(browser, place, art
     assert {run.state for run in trials.values()} == {"finished"}
     assert len({run.config.max_lr for run in trials.values()}) == 3
 
+    page.get_by_role("button", name="Keep as a run").click()
+    expect(page.get_by_text("was kept as a run")).to_be_visible()
+    assert len(list_runs(runs)) == 4
     page.get_by_role("button", name="Open its run").click()
     detail = page.locator(".st-key-run_detail")
     expect(detail).to_contain_text("· trial ")

@@ -10,7 +10,7 @@ from core.config import RunConfig
 from core.experiments.sweep_config import SweepConfig, load_sweep_config
 from core.experiments.sweep_files import SweepFiles
 from core.experiments.sweep_results import sweep_result
-from core.training.run_list import list_runs
+from core.training.run_list import list_runs, summarise_run
 from dashboard.training import sweep_processes
 from tests.core.experiments.test_sweeps import pretend, search
 from tests.pages.driver import expect_refused, html, open_page
@@ -89,6 +89,12 @@ def test_a_finished_sweep_is_drawn_and_its_best_trial_is_a_run(at_work, launched
     assert len(app.get("plotly_chart")) == 4
     assert f"The best trial: {best.number}" in html(app)
     assert button(app, "Resume") is None
+    button(app, "Keep as a run").click().run()
+    assert not app.exception
+    kept = at_work.var / "runs" / f"made-{best.run.name}"
+    summary = summarise_run(kept)
+    assert (summary.state, summary.name) == ("finished", f"Learning rates · trial {best.number}")
+    assert summary.config == summarise_run(best.run).config
     button(app, "Open its run").click().run()
     assert not app.exception
     assert app.button_group(key="training_section").value == "Runs"

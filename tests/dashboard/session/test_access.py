@@ -11,6 +11,7 @@ import pytest
 from core.config import PROJECT_ROOT, Settings
 from core.errors import CSpineError
 from core.experiments.sweep_config import SweepConfig
+from core.experiments.sweep_results import TrialRow
 from dashboard.background import process_tasks
 from dashboard.background.processes import ProcessSupervisor
 from dashboard.diagnosis import batch
@@ -58,6 +59,7 @@ SERVICES = {
     sweep_processes.resume_sweep: ("change", lambda f, p: f(RUN, 1, 1)),
     sweep_processes.stop_sweep: ("change", lambda f, p: f(RUN)),
     sweep_processes.delete_sweep: ("change", lambda f, p: f(RUN)),
+    sweep_processes.keep_trial: ("change", lambda f, p: f(TrialRow(0, "finished", {}, {}, p), "x")),
     presets.save_preset: ("change", lambda f, p: f("mine", first_config())),
     presets.delete_preset: ("change", lambda f, p: f("mine")),
     run_processes.check_folders: ("browse", lambda f, p: f(CONFIG)),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from markdown_it import MarkdownIt
 
-from dashboard.session.wording import ago, chart_text, duration, literal, number
+from dashboard.session.wording import ago, chart_text, duration, file_size, literal, number
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,11 @@ def test_a_chart_shows_a_name_as_it_is():
 
 def test_a_missing_number_is_a_dash():
     assert (number(0.12345), number(1234, ",d"), number(None)) == ("0.123", "1,234", "–")
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [(0, "less than 1 MiB"), (2**20, "1 MiB"), (1023 * 2**20, "1023 MiB"), (3 * 2**29, "1.5 GiB")],
+)
+def test_sizes_of_files_are_in_binary_units(size, words):
+    assert file_size(size) == words
