@@ -57,7 +57,7 @@ class SweepFiles:
             raise ConfigError(
                 f"{self.folder} holds another search; choose another folder or remove it."
             )
-        write_text(self.config_file, yaml.safe_dump(sweep.model_dump(mode="json")))
+        write_text(self.config_file, yaml.safe_dump(sweep.model_dump(mode="json"), sort_keys=False))
 
     @contextmanager
     def alone(self) -> Iterator[None]:

@@ -53,7 +53,7 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "Machine": (
         "precision", "device", "seed", "deterministic", "loader_workers", "checkpoint_every_s",
     ),
-    "Advanced": (
+    "Training engine": (
         "optimizer", "backbone_lr_share", "ema_decay", "accumulate", "compile_network",
         "augment_on", "sync_batch_norm",
     ),

@@ -60,7 +60,7 @@ def show_plan() -> None:
 def _figures(config: RunConfig, estimate: Estimate, needs: RunNeeds) -> None:
     folds = f" × {config.folds} folds" if config.fold == "all" else ""
     figures = {f"steps{folds}": f"{estimate.steps:,}", "time": _about(estimate.total_seconds)}
-    if estimate.measuring_seconds:
+    if (estimate.measuring_seconds or 0) >= 1:
         figures["of it measuring"] = _about(estimate.measuring_seconds)
     if estimate.loader_share is not None:
         figures["waiting for data"] = f"{estimate.loader_share:.0%}"

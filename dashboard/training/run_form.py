@@ -117,7 +117,20 @@ def differences(runs: Sequence[RunSummary]) -> pd.DataFrame:
     )
     if table.empty:
         return table
-    return table.loc[table.nunique(axis=1) > 1].rename(index=label_of)
+    differing = table.index[table.nunique(axis=1) > 1]
+    return pd.DataFrame(
+        {run: [value_text(values[key]) for key in differing] for run, values in configs.items()},
+        index=[label_of(key) for key in differing],
+    )
+
+
+def value_text(value: object) -> str:
+    """A setting's value in words."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "none" if value in (None, "") else str(value)
 
 
 def known_paces(runs: Iterable[RunSummary], measured: Iterable[Pace] = ()) -> list[Pace]:

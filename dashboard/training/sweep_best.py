@@ -14,8 +14,7 @@ from dashboard.session import state
 from dashboard.session.access import may_change
 from dashboard.session.settings import settings
 from dashboard.training import sweep_processes
-from dashboard.training.run_form import form_values, label_of
-from dashboard.training.sweep_charts import value_text
+from dashboard.training.run_form import form_values, label_of, value_text
 from dashboard.widgets.frame import figures_list, panel_title
 from dashboard.widgets.notices import show_error, succeeds
 

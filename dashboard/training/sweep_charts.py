@@ -12,7 +12,7 @@ from plotly.subplots import make_subplots
 from core.experiments.sweep_config import Choice, Range
 from core.experiments.sweep_results import SweepResult, TrialRow
 from dashboard.session.wording import chart_text
-from dashboard.training.run_form import label_of
+from dashboard.training.run_form import label_of, value_text
 from dashboard.widgets.palette import CURRENT, MODEL_COLORS, NEUTRAL, with_alpha
 from dashboard.widgets.plot_area import style_chart
 
@@ -143,8 +143,13 @@ def parallel_figure(result: SweepResult) -> go.Figure:
                 x=place, y=height, text=chart_text(text), showarrow=False,
                 yanchor="top" if height < 0 else "bottom", font={"size": 11},
             )  # fmt: skip
+        # Not a grid line, which would go through the labels at its ends.
+        figure.add_shape(
+            type="line", x0=place, x1=place, y0=0, y1=1, layer="below",
+            line={"color": NEUTRAL, "width": 1},
+        )  # fmt: skip
     style_chart(figure, HEIGHT + 40)
-    figure.update_xaxes(showgrid=True, gridcolor=NEUTRAL, title=None, range=[-0.4, len(keys) + 0.4])
+    figure.update_xaxes(showgrid=False, title=None, range=[-0.4, len(keys) + 0.4])
     figure.update_yaxes(visible=False, range=[-0.16, 1.16])
     return figure
 
@@ -161,15 +166,6 @@ def _color(result: SweepResult, trial: TrialRow) -> str:
 
 def _share(trial: TrialRow, low: float, high: float) -> float:
     return ((trial.value or 0.0) - low) / (high - low)
-
-
-def value_text(value: Choice) -> str:
-    """A hyper-parameter's value in words."""
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return "none" if value is None else str(value)
 
 
 def _place(value: Choice, result: SweepResult, key: str) -> Choice:
@@ -199,7 +195,8 @@ def _axis(space: Range | Sequence[Choice]) -> dict[str, Any]:
     if not isinstance(space, Range):
         return {"type": "category"}
     if space.log:
-        return {"type": "log", "nticks": 5}
+        ends = [math.log10(space.low) - 0.1, math.log10(space.high) + 0.1]
+        return {"type": "log", "dtick": 1, "tickformat": ".0e", "range": ends}
     return {"tickformat": "d"} if isinstance(space.low, int) else {}
 
 

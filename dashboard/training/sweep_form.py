@@ -22,7 +22,7 @@ from dashboard.session.access import may_change
 from dashboard.session.wording import duration
 from dashboard.training import sweep_processes
 from dashboard.training.form_fields import FormField
-from dashboard.training.form_layout import fields_of
+from dashboard.training.form_layout import choices_of, fields_of
 from dashboard.training.form_state import asked_config, expected, start_form
 from dashboard.training.sweep_charts import METRIC_NAMES
 from dashboard.widgets.frame import figures_list, panel_title
@@ -31,14 +31,18 @@ from dashboard.widgets.notices import show_error
 _FIXED: Final = {"task", "fold", "folds", "device", "checkpoint_every_s", "loader_workers"}
 """Fields that say what is measured, or where; trials that differ in them cannot be compared."""
 _LOG: Final = {"max_lr", "weight_decay", "alpha", "backbone_lr_share"}
+_USUAL: Final = {
+    "weight_decay": 1e-3, "field_mm": 90.0, "ema_decay": 0.49, "slices_per_study": 16.0,
+}  # fmt: skip
+"""Middle of the range of fields that are off in the form."""
 _SAMPLER_NAMES: Final = {
-    "tpe": "TPE: learns from the trials before",
-    "gp": "Gaussian process: fewer, longer trials",
+    "tpe": "TPE",
+    "gp": "Gaussian process",
     "random": "Random",
 }
 _PRUNER_NAMES: Final = {
-    "median": "Below the median of the others",
-    "hyperband": "Hyperband: successive halving",
+    "median": "Median rule",
+    "hyperband": "Hyperband",
     "none": "Never",
 }
 
@@ -71,27 +75,35 @@ def _space(config: RunConfig) -> dict[str, Any]:
         persist_state="session",
     )  # fmt: skip
     plain = config.model_dump(mode="json") | {"max_lr": config.learning_rate}
-    return {key: _values(fields[key], plain[key]) for key in chosen if key in fields}
+    # Choices that the task does not have would only make trials fail.
+    return {
+        key: _values(fields[key], plain[key], choices_of(key, plain) or fields[key].choices)
+        for key in chosen
+        if key in fields
+    }
 
 
 def _can_vary(field: FormField) -> bool:
     return field.key not in _FIXED and field.kind in ("choice", "switch", "whole", "number")
 
 
-def _values(field: FormField, current: Choice) -> list[Choice] | dict[str, Any]:
+def _values(
+    field: FormField, current: Choice, choices: tuple[Any, ...]
+) -> list[Choice] | dict[str, Any]:
     if field.kind == "switch":
         st.caption(f"{field.label}: off and on.")
         return [False, True]
     if field.kind == "choice":
         return st.multiselect(
-            field.label, field.choices, default=[current], key=f"sweep_{field.key}",
+            field.label, choices, default=[current], key=f"sweep_{field.key}",
             persist_state="session",
         )  # fmt: skip
     return _range(field, current)
 
 
 def _range(field: FormField, current: Choice) -> dict[str, Any]:
-    is_whole, usual = field.kind == "whole", float(current or 0) or 1.0
+    is_whole = field.kind == "whole"
+    usual = float(current or 0) or _USUAL.get(field.key, 1.0)
     in_log = field.key in _LOG
     factor = 10 if in_log else 2
     low = max(usual / factor, field.low or 0)
@@ -124,7 +136,7 @@ def _plan(config: RunConfig, space: dict[str, Any]) -> None:
     try:
         base = config.model_dump(mode="json")
         sweep = checked_sweep({"base": base, "space": space, **options}, "The sweep")
-        seconds = expected(config).seconds
+        seconds = expected(config).total_seconds
     except CSpineError as error:
         show_error(error, icon=":material/edit_note:")
         return
@@ -162,6 +174,8 @@ def _options(config: RunConfig) -> dict[str, Any]:
         sampler = st.selectbox(
             "Next values", SAMPLERS, format_func=_SAMPLER_NAMES.__getitem__, key="sweep_sampler",
             persist_state="session",
+            help="TPE learns from the trials before; a Gaussian process needs fewer of them, and "
+            "more time between them; random values do not learn.",
         )  # fmt: skip
     with right:
         trials = st.number_input(
@@ -170,7 +184,8 @@ def _options(config: RunConfig) -> dict[str, Any]:
         pruner = st.selectbox(
             "End a trial early", PRUNERS, format_func=_PRUNER_NAMES.__getitem__,
             key="sweep_pruner", persist_state="session",
-            help="After an epoch, where its measure promises little.",
+            help="The median rule ends a trial that is below the median of the others at the same "
+            "epoch, Hyperband all but the best at each halving.",
         )  # fmt: skip
     return {
         "name": " ".join(name.split()) or usual, "metric": metric, "sampler": sampler,

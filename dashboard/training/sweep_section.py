@@ -15,7 +15,7 @@ from dashboard.session import link, state
 from dashboard.session.access import may_change
 from dashboard.session.wording import duration, literal, number
 from dashboard.training import sweep_processes
-from dashboard.training.run_form import label_of
+from dashboard.training.run_form import label_of, value_text
 from dashboard.training.sweep_best import show_best
 from dashboard.training.sweep_charts import (
     METRIC_NAMES,
@@ -23,7 +23,6 @@ from dashboard.training.sweep_charts import (
     importance_figure,
     parallel_figure,
     slice_figure,
-    value_text,
 )
 from dashboard.training.sweep_form import sweep_form
 from dashboard.training.sweep_processes import MOST_WORKERS, SweepSummary

@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 import time
 
+import numpy as np
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from core.config import RunConfig, load_run_config
+from core.inference.outputs import write_predictions
 from core.system import atomic_files, movement
 from core.training.paces import keep_pace
 from core.training.run_list import summarise_run
@@ -17,10 +19,12 @@ from core.training.run_notes import read_notes
 from core.training.run_status import STALE_SECONDS
 from core.training.runs import RunFolder
 from core.training.schedule import Pace
-from dashboard.training import run_onward, run_processes
+from core.types import SlicePredictions
+from dashboard.training import paired_section, run_onward, run_processes
 from dashboard.training.form_fields import FIELDS, START_SIZE
 from dashboard.training.form_layout import fields_of
 from dashboard.training.form_state import first_config
+from tests.dashboard.workplace import FRACTURED, SOUND
 from tests.pages.driver import APP, html, open_page, wait_for_verdict
 
 
@@ -327,6 +331,32 @@ def test_runs_are_compared_by_what_differs(at_work, launched):
     assert set(standings["Last held-out AUC"]) == {"0.812"}
     assert differences.index.tolist() == ["Epochs"]
     assert len(app.get("plotly_chart")) == 1
+
+
+def test_two_runs_are_compared_on_the_patients_that_both_held_out(at_work, launched, monkeypatch):
+    asked = []
+    monkeypatch.setattr(paired_section, "start_score", asked.append)
+    runs = [made_run(at_work, name, epochs=epochs) for name, epochs in (("one", 1), ("two", 2))]
+    app = section(open_page("training"), "Compare")
+    app.button(key="paired_predict").click().run()
+    assert not app.exception
+    assert sorted(asked) == [run.folder for run in runs]
+    for run, score in zip(runs, (0.9, 0.2), strict=True):
+        found = [
+            SlicePredictions(uid, -np.arange(3.0), flat(0.5), flat(value), 2)
+            for uid, value in ((FRACTURED, score), (SOUND, 0.4))
+        ]
+        write_predictions(run.folder / "predictions", found, seconds=[0, 0], single=False)
+    app.run()
+    assert not app.exception
+    (paired,) = [table.value for table in app.dataframe if "95 % interval" in table.value]
+    # The first listed is the last one active: its fractured patient is below the sound one.
+    row = next(r for r in paired.to_dict("records") if r["Metric"] == "ROC AUC")
+    assert (row["Level"], row["two − one"]) == ("fractured patient", "-1.000")
+
+
+def flat(value):
+    return np.full((3, 7), value, np.float32)
 
 
 def test_one_run_cannot_be_compared(at_work, launched):

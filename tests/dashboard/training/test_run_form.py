@@ -21,6 +21,7 @@ from dashboard.training.run_form import (
     fold_choices,
     form_values,
     known_paces,
+    value_text,
 )
 
 
@@ -135,7 +136,16 @@ def test_only_what_differs_tells_runs_apart(tmp_path):
         RunFolder(tmp_path / name).start(config(max_lr=lr), resume=False)
     table = differences(list_runs(tmp_path))
     assert list(table.index) == ["Peak learning rate"]
-    assert table.loc["Peak learning rate", "a"] == "0.001"
+    assert table.loc["Peak learning rate"].to_dict() == {"a": "0.001", "b": "none"}
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(True, "on"), (False, "off"), (None, "none"), ("", "none"), (0.00026713837, "0.0002671"),
+     (64, "64"), ("adamw", "adamw")],
+)  # fmt: skip
+def test_values_of_settings_are_in_words(value, words):
+    assert value_text(value) == words
 
 
 def test_no_runs_differ_in_nothing():
