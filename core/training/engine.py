@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +19,12 @@ from core.training.state import TrainingState
 
 GRADIENT_NORM_LIMIT: Final = 1.0
 """Default limit of the gradient's norm over all weights."""
+SKIPPED_IN_A_ROW: Final = 3
+"""So many batches whose gradient is not finite may be left out one after another.
+
+One such batch is no fault of the weights: the norm of an image without any contrast divides by
+almost nothing in every layer. Several are.
+"""
 
 AddGradients = Callable[[Fabric, nn.Module, BatchKind, int], tuple[Tensor, int]]
 """Adds a batch's gradient to the weights', in the given number of parts or in more if memory is too
@@ -35,6 +42,7 @@ class StepReport:
         learning_rate: Learning rate of the last step; the highest if parts of the network differ.
         images_per_second: Mean over the epoch so far.
         loader_wait_share: Share of the epoch's time so far spent waiting for batches.
+        skipped: Batches of the epoch so far that were left out, as their gradient was not finite.
     """
 
     step: int
@@ -43,6 +51,10 @@ class StepReport:
     learning_rate: float
     images_per_second: float
     loader_wait_share: float
+    skipped: int = 0
+
+
+_log = logging.getLogger("core.training")
 
 
 class _Unread(NamedTuple):
@@ -51,6 +63,30 @@ class _Unread(NamedTuple):
     batch: int
     loss: Tensor
     norm: Tensor
+
+
+@dataclass(slots=True)
+class _Skips:
+    """Batches of an epoch that are left out, if any may be."""
+
+    allowed: bool
+    count: int = 0
+    in_a_row: int = 0
+
+    def takes(self, result: _Unread, step: int) -> bool:
+        """Whether a batch is left out; waits for the device."""
+        if not self.allowed:
+            return False
+        loss, norm = float(result.loss), float(result.norm)
+        lost = math.isfinite(loss) and not math.isfinite(norm)
+        self.in_a_row = self.in_a_row + 1 if lost else 0
+        if not lost or self.in_a_row > SKIPPED_IN_A_ROW:
+            return False
+        self.count += 1
+        _log.warning(
+            "Step %d is skipped: the gradient of a loss of %.3f is not a finite number.", step, loss
+        )
+        return True
 
 
 def train_one_epoch(
@@ -68,7 +104,8 @@ def train_one_epoch(
 
     A loss is read from the device only at the run's first step, every `read_every` steps, at the
     end of the epoch, and where early stopping decides: reading makes the processor wait for all
-    work on a GPU.
+    work on a GPU. Where every loss is read, a batch whose loss is finite but whose gradient is not
+    leaves the weights as they are, up to `SKIPPED_IN_A_ROW` times one after another.
 
     Args:
         fabric: Device and precision.
@@ -85,14 +122,16 @@ def train_one_epoch(
             a single slice.
     """
     state.model.train()
-    started, seen = time.perf_counter(), 0
+    started, seen, skips = time.perf_counter(), 0, _Skips(read_every == 1)
     unread: list[_Unread] = []
     for number, batch in enumerate(batches, start=batches.first + 1):
         learning_rate = max(float(group["lr"]) for group in state.optimizer.param_groups)
         on_device = batch.to(fabric.device, non_blocking=True)
         state.optimizer.zero_grad()
         loss, parts = add_gradients(fabric, state.model, on_device, parts)
-        unread.append(_Unread(number, loss, _clipped(fabric, state, gradient_clip, loss)))
+        result = _Unread(number, loss, _clipped(fabric, state, gradient_clip, loss))
+        skipped = skips.takes(result, state.step + 1)
+        unread.append(result._replace(norm=torch.zeros_like(loss)) if skipped else result)
         is_edge = state.step == 0 or number == batches.total
         reads = is_edge or (state.step + 1) % read_every == 0
         if reads or state.decides_after(len(unread)):
@@ -100,12 +139,14 @@ def train_one_epoch(
             unread.clear()
         else:
             losses = ()
-        state.descend()
+        state.descend(skipped=skipped)
         state.batch = number
         seen += len(batch)
         elapsed = time.perf_counter() - started
         speed, waiting = seen / elapsed, batches.waited_s / elapsed
-        report = StepReport(state.step, number, losses, learning_rate, speed, waiting)
+        report = StepReport(
+            state.step, number, losses, learning_rate, speed, waiting, skips.count
+        )
         if losses and on_step(report):
             return
 

@@ -104,12 +104,19 @@ class TrainingState:
             and stopping.window_count + unread >= stopping.every
         )
 
-    def descend(self) -> None:
-        """Change the weights by their gradient, and step the schedule and the average."""
-        self.optimizer.step()
+    def descend(self, *, skipped: bool = False) -> None:
+        """Change the weights by their gradient, and step the schedule and the average.
+
+        Args:
+            skipped: Only the schedule goes on.
+        """
+        if skipped:
+            self.optimizer.zero_grad()
+        else:
+            self.optimizer.step()
         self.scheduler.step()
         self.step += 1
-        if self.average is not None:
+        if self.average is not None and not skipped:
             self.average.update(self.network, self.step)
 
     def keep_if_best(self, loss: float) -> None:

@@ -308,3 +308,43 @@ def test_early_stopping_decides_where_its_window_ends_however_seldom_losses_are_
 def test_a_batch_in_parts_gives_the_weights_of_the_whole(parts):
     for one, other in zip(_trained(1)[1], _trained(1, parts=parts)[1], strict=True):
         torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
+
+
+class _Steep(_Linear):
+    """Has a finite loss and no finite gradient in some calls."""
+
+    def __init__(self, calls):
+        super().__init__(1)
+        self.calls, self.count = calls, 0
+
+    def forward(self, images, metadata=None, presence=None):
+        self.count += 1
+        extra = (0 * self.layer.weight.sum()).sqrt() if self.count in self.calls else 0
+        return super().forward(images) + extra
+
+
+def test_a_batch_whose_gradient_is_not_finite_leaves_the_weights_and_is_counted(caplog):
+    state, reports, weights = _state(_Steep({2})), [], []
+
+    def keep(report):
+        reports.append(report)
+        weights.append(state.network.layer.weight.detach().clone())
+        return False
+
+    with caplog.at_level("WARNING", "core.training"):
+        train_one_epoch(FABRIC, state, _batches(_dataset()), LEARN, on_step=keep)
+    assert [report.skipped for report in reports] == [0, 1, 1]
+    assert [report.step for report in reports] == [1, 2, 3]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[1], weights[2])
+    assert reports[2].learning_rate < reports[1].learning_rate < reports[0].learning_rate
+    assert ["Step 2 is skipped" in line for line in caplog.messages] == [True]
+
+
+def test_gradients_that_are_never_finite_end_the_run_although_the_loss_is():
+    state = _state(_Steep({2, 3, 4, 5, 6}))
+    with pytest.raises(TrainingError, match=r"The gradient of batch 5 in epoch 1"):
+        train_one_epoch(
+            FABRIC, state, _batches(_dataset(), batch_size=4), LEARN, on_step=lambda _: False
+        )
+    assert all(torch.isfinite(p).all() for p in state.model.parameters())
