@@ -116,7 +116,8 @@ class SliceBySlice:
     def __init__(self, pair: BundlePair) -> None:
         self._pair = pair
         self._models = [
-            load_model(bundle, "cpu").to(memory_format=torch.contiguous_format) for bundle in pair
+            load_model(bundle, "cpu").to(memory_format=torch.contiguous_format)
+            for bundle in pair.bundles
         ]
 
     def predict(self, volume: CTVolume) -> SlicePredictions:
@@ -216,14 +217,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         pair = chosen_pair(Path(folder), arguments.size)
         predictor = Predictor(
-            *pair,
+            *pair[:2],
             device="cpu",
             batch_size=arguments.batch_size,
             bfloat16=False if arguments.float32 else None,
         )
         peer = SliceBySlice(pair)
     ours, theirs, difference = measured(predictor, peer, volume, arguments.rounds)
-    for bundle in pair:
+    for bundle in pair.bundles:
         config = bundle.config
         print(f"{config.task}: {config.name}, {config.backbone}, {config.preparation.size} px")
     print(

@@ -25,11 +25,11 @@ from core.experiments.real_scan_text import (
     stored_checks,
 )
 from core.experiments.shipped_localizer import NAME as LOCALIZER
-from core.models.bundles import EXPERIMENTS_FOLDER, BundleInfo, list_bundles, read_bundle
+from core.models.bundles import BundleInfo, list_bundles, read_bundle
 from core.models.pairs import find_segmenters
 from core.system.atomic_files import write_text
 from core.training.box_card import stages_before
-from core.training.grid_card import measures_table
+from core.training.grid_card import measures_table, sources_text
 from scripts.results_experiments import abstention_table, experiment_tables
 
 BEGIN = "<!-- figures: begin (python -m scripts.results) -->"
@@ -250,8 +250,9 @@ def real_tables(checks: list[dict[str, Any]]) -> str:
 
 def segmentation_table(checkpoints: Path) -> str:
     """Figures of the segmenter on fresh studies; "" without one."""
-    found = find_segmenters(list_bundles(checkpoints / EXPERIMENTS_FOLDER))
-    return measures_table(found[0].metrics or {}) if found else ""
+    found = find_segmenters(list_bundles(checkpoints))
+    metrics = found[0].metrics or {} if found else {}
+    return f"{measures_table(metrics)}\n\n{sources_text(metrics)}".rstrip() if found else ""
 
 
 def documents() -> dict[Path, str]:

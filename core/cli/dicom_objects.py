@@ -41,7 +41,7 @@ def export_dicom(
     from core.dicomweb.servers import find_server
     from core.dicomweb.store import send_objects
     from core.models.bundles import list_bundles, read_bundle, with_team_points
-    from core.models.pairs import BundlePair, choose_pair, find_segmenters
+    from core.models.pairs import choose_pair, find_segmenters
     from core.report.objects.export import KINDS, Kind, export_objects
 
     named: dict[Kind, bool] = {"seg": seg, "sr": sr, "pdf": pdf, "key-slices": key_slices}
@@ -52,7 +52,7 @@ def export_dicom(
     pair = None
     if kinds != ["seg"]:
         found = choose_pair(settings.checkpoints, bundle or [])
-        pair = BundlePair(found.vertebra, with_team_points(found.fracture, settings.cspine_var))
+        pair = found._replace(fracture=with_team_points(found.fracture, settings.cspine_var))
     with progress_bar("prediction", "slice") as progress:
         files = export_objects(
             study, out, pair, kinds=kinds, mask=mask, segmenter=next(iter(segmenters), None),

@@ -20,12 +20,12 @@ def report(
 ) -> None:
     """Write the scores of one study, with pictures, as HTML or PDF."""
     from core.models.bundles import with_team_points
-    from core.models.pairs import BundlePair, choose_pair
+    from core.models.pairs import choose_pair
     from core.report.write import write_report
 
     settings = Settings()
     found = choose_pair(settings.checkpoints, bundle or [])
-    pair = BundlePair(found.vertebra, with_team_points(found.fracture, settings.cspine_var))
+    pair = found._replace(fracture=with_team_points(found.fracture, settings.cspine_var))
     with progress_bar("prediction", "slice") as progress:
         write_report(study, out, pair, device=device, progress=progress)
     typer.echo(f"Report in {out}")

@@ -71,7 +71,7 @@ def measure_abstention(
     file = checkpoints / EXPERIMENTS_FOLDER / MEASURED_FILE
     stored = read_json_object(file) or {}
     about = {
-        "networks": [bundle.config.name for bundle in pair],
+        "networks": [bundle.config.name for bundle in pair.bundles],
         "pair": pair.digest,
         "region": None if pair.fracture.region is None else pair.fracture.region.model_dump(),
     }

@@ -86,6 +86,10 @@ SEGMENTED: Final = (
     GeneratedCohort("segmented_classic", 30, 82, "for the segmenter", recipe="classic"),
     GeneratedCohort("segmented_long", 80, 85, "for the segmenter", recipe="varied_long"),
 )
+SEGMENTED_MORE: Final = (
+    *SEGMENTED,
+    GeneratedCohort("segmented_other", 90, 87, "for the segmenter's last stage", recipe="varied"),
+)
 SEGMENTED_FRESH: Final = (
     GeneratedCohort("fresh_classic", 20, 84, "to measure the segmenter", recipe="classic"),
     GeneratedCohort("fresh_long", 30, 86, "to measure the segmenter", recipe="varied_long"),

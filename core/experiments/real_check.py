@@ -25,13 +25,13 @@ from core.inference.boxes.study_scores import load_predictor
 from core.inference.segmentation import SegmentationPredictor
 from core.inference.study_scores import score_study
 from core.inference.verdict import StudyVerdict, judge
-from core.models.bundles import EXPERIMENTS_FOLDER, list_bundles
+from core.models.bundles import list_bundles
 from core.models.pairs import (
     BundlePair,
     choose_localizer,
     choose_pair,
+    default_pair,
     find_segmenters,
-    vertebra_for,
 )
 from core.types import CTVolume, Progress
 
@@ -120,9 +120,9 @@ def check_scans(
     pairs = fracture_pairs(checkpoints)
     localizer = choose_localizer(checkpoints)
     boxes = None if localizer is None else BoxPredictor([localizer])
-    trials = list_bundles(checkpoints / EXPERIMENTS_FOLDER)
-    found_segmenters = find_segmenters([*list_bundles(checkpoints), *trials])
-    segmenters = [SegmentationPredictor(bundle) for bundle in found_segmenters[:1]]
+    segmenters = [
+        SegmentationPredictor(bundle) for bundle in find_segmenters(list_bundles(checkpoints))[:1]
+    ]
     # All tables are read first: a wrong one should not show after minutes of work.
     tables = {folder: read_levels(folder) for folder in folders}
     found: list[RealCheck] = []
@@ -141,7 +141,7 @@ def check_scans(
             checks.append(
                 NetworkCheck(
                     name=pair.fracture.config.name,
-                    vertebra=pair.vertebra.config.name,
+                    vertebra=pair.presence.config.name,
                     verdict=judge(scores, pair),
                     presence_auc=areas,
                 )
@@ -167,23 +167,27 @@ def fracture_pairs(checkpoints: Path) -> list[BundlePair]:
     """The default pair, then every other bundle in a pair: none is left out.
 
     A fracture bundle comes with the vertebra bundle that it would have by default, a vertebra
-    bundle that is in no other pair with the default fracture bundle.
+    bundle that is in no other pair with the default fracture bundle. Each fracture bundle comes
+    with and without the labels of the segmenter.
     """
     default = choose_pair(checkpoints)
     bundles = list_bundles(checkpoints)
     pairs = [
         default,
         *(
-            BundlePair(vertebra_for(one, checkpoints), one)
+            default_pair(one, checkpoints)
             for one in bundles
             if one.config.gives_fractures and one.folder != default.fracture.folder
         ),
     ]
-    used = {bundle.folder for pair in pairs for bundle in pair}
+    used = {bundle.folder for pair in pairs for bundle in pair.bundles}
     left = [one for one in bundles if one.config.gives_presence and one.folder not in used]
-    if default.fracture.config.gives_boxes:
-        left += find_segmenters(bundles)
-    return pairs + [BundlePair(one, default.fracture) for one in left]
+    others = [
+        pair._replace(segmenter=None if pair.segmenter == one else one)
+        for one in find_segmenters(bundles)
+        for pair in pairs
+    ]
+    return [*pairs, *(BundlePair(one, default.fracture) for one in left), *others]
 
 
 def read_levels(folder: Path) -> pd.DataFrame | None:

@@ -200,7 +200,7 @@ def _card_rows(bundle: BundleInfo, scan: Mapping[str, Any]) -> list[str]:
                 f"threshold {one['threshold']:.3f}{distance}."
             )
     areas = next((one["presence_auc"] for one in scan["networks"] if one["vertebra"] == name), {})
-    if areas:
+    if areas and not bundle.config.gives_labels:  # A segmenter's are in its own lines.
         rows.append(
             f"- {scan['scan']}: presence AUC {_areas(areas)}; slices within {EDGE} of a level's "
             "end left out."

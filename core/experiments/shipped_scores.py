@@ -24,10 +24,10 @@ from core.evaluation.report import EvaluationReport, evaluate_predictions
 from core.evaluation.tables.truth import StudyTruth, truth_from_data_root
 from core.experiments.cohort_outputs import BundleByFold, CohortOutputs, Outputs, outputs_of
 from core.experiments.cohorts import BOXES, FOLDS, HELD_OUT, TRAIN, ShippedCohort
+from core.inference.along_study import along_the_study
 from core.inference.context import fit_context
 from core.inference.line_tracks import fit_tracks
 from core.inference.outputs import read_slices, write_slices
-from core.inference.predictor import along_the_study
 from core.models.bundles import (
     CONFIG_FILE,
     METRICS_FILE,

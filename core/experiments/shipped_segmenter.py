@@ -1,40 +1,61 @@
-"""Training and measuring of the segmenter.
-
-Its bundle is among the experiments, where no page and no default finds it, until it keeps its aims:
-a mean Dice coefficient of 0.90 and 95 % of the vertebrae at the right level.
-"""
+"""Training and measuring of the shipped segmenter."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from core.config import PROJECT_ROOT, Settings, load_run_config
 from core.experiments.abstention import made_cohort
-from core.experiments.cohorts import SEGMENTED, SEGMENTED_FRESH
+from core.experiments.cohorts import (
+    SEGMENTED,
+    SEGMENTED_FRESH,
+    SEGMENTED_MORE,
+    GeneratedCohort,
+)
 from core.experiments.finished_runs import finished_run
 from core.experiments.joined_cohort import join_cohorts
-from core.experiments.segmentation_measures import measure_studies, summary_of
-from core.inference.segmentation import SegmentationPredictor
-from core.models.bundles import (
-    EXPERIMENTS_FOLDER,
-    METRICS_FILE,
-    MODEL_CARD_FILE,
-    BundleInfo,
-    read_bundle,
+from core.experiments.presence_sources import ComparedStudy, compare_sources, source_figures
+from core.experiments.segmentation_measures import (
+    MeasuredStudy,
+    measure_studies,
+    summary_of,
 )
+from core.inference.segmentation import SegmentationPredictor
+from core.models.bundles import METRICS_FILE, MODEL_CARD_FILE, BundleInfo, read_bundle
+from core.models.pairs import choose_pair
 from core.system.atomic_files import write_json, write_text
 from core.training.grid_card import grid_card
-from core.types import Progress, Say
+from core.types import Progress, Say, StudyRecord
 
 _CONFIGS: Final = PROJECT_ROOT / "configs" / "segmentation"
-STAGES: Final = tuple(
-    _CONFIGS / f"{name}.yaml" for name in ("unet3d", "unet3d_more", "unet3d_long")
-)
-"""Config of each stage, which starts from the previous one."""
 NAME: Final = "segmentation_unet3d"
-JOINED: Final = "segmented"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A run that starts from the weights of the previous one.
+
+    Attributes:
+        name: Name of its config in `configs/segmentation`.
+        root: Folder of the joined cohorts.
+        cohorts: What it is trained on.
+    """
+
+    name: str
+    root: str
+    cohorts: tuple[GeneratedCohort, ...]
+
+
+STAGES: Final = (
+    Stage("unet3d", "segmented", SEGMENTED),
+    Stage("unet3d_more", "segmented", SEGMENTED),
+    Stage("unet3d_long", "segmented", SEGMENTED),
+    Stage("unet3d_other", "segmented_more", SEGMENTED_MORE),
+)
 
 
 def build_segmenter(
@@ -62,29 +83,86 @@ def build_segmenter(
     Raises:
         CSpineError: As the parts raise it.
     """
-    target = settings.checkpoints / EXPERIMENTS_FOLDER / NAME
+    target = settings.checkpoints / NAME
+    steps = _Steps(settings, work, jobs, progress, say)
     if not score_only:
-        for cohort in SEGMENTED:
-            made_cohort(cohort, work, jobs=jobs, progress=progress, say=say)
-        joined = join_cohorts(work / JOINED, [work / cohort.name for cohort in SEGMENTED])
-        made: Path | None = None
-        for file in STAGES:
-            config = load_run_config(file, data_root=joined, init_from=made)
-            run = work / "runs" / f"segmentation_{file.stem}"
-            made = finished_run(config, run, settings.store, progress, say).folder
-        assert made is not None
+        made = steps.trained()
         target.mkdir(parents=True, exist_ok=True)
         for file in made.iterdir():
             shutil.copy2(file, target / file.name)
     bundle = read_bundle(target)
-    predictor = SegmentationPredictor(bundle, device="cpu")
-    measured: list[dict[str, Any]] = []
-    for cohort in SEGMENTED_FRESH:
-        records = made_cohort(cohort, work, jobs=jobs, progress=progress, say=say)
-        found = summary_of(measure_studies(predictor, records, progress))
-        measured.append({"cohort": cohort.name, **cohort.made_from(), **found})
     kept = {k: v for k, v in (bundle.metrics or {}).items() if k in ("epoch", "validation")}
-    metrics = {**kept, "synthetic": True, "measured": measured}
+    metrics = {**kept, "synthetic": True, **steps.measured(bundle)}
     write_json(bundle.folder / METRICS_FILE, metrics)
     write_text(bundle.folder / MODEL_CARD_FILE, grid_card(bundle, metrics))
     return read_bundle(target)
+
+
+@dataclass(frozen=True, slots=True)
+class _Steps:
+    """Training and measuring with the arguments of `build_segmenter`."""
+
+    settings: Settings
+    work: Path
+    jobs: int | None
+    progress: Progress | None
+    say: Say
+
+    def trained(self) -> Path:
+        """Train all stages; return the folder of the last one's bundle."""
+        for cohort in SEGMENTED_MORE:
+            self._studies(cohort)
+        made: Path | None = None
+        for stage in STAGES:
+            root = join_cohorts(
+                self.work / stage.root, [self.work / one.name for one in stage.cohorts]
+            )
+            file = _CONFIGS / f"{stage.name}.yaml"
+            config = load_run_config(file, data_root=root, init_from=made)
+            run = self.work / "runs" / f"segmentation_{stage.name}"
+            store = self.settings.store
+            made = finished_run(config, run, store, self.progress, self.say).folder
+        assert made is not None
+        return made
+
+    def measured(self, bundle: BundleInfo) -> dict[str, Any]:
+        """Figures on fresh studies, for `metrics.json`."""
+        predictor = SegmentationPredictor(bundle, device="cpu")
+        pair = choose_pair(self.settings.checkpoints)
+        rows: list[dict[str, Any]] = []
+        every: list[MeasuredStudy] = []
+        compared: list[ComparedStudy] = []
+        for cohort in SEGMENTED_FRESH:
+            records = self._studies(cohort)
+            studies = measure_studies(predictor, records, self.progress)
+            rows.append({"cohort": cohort.name, **cohort.made_from(), **summary_of(studies)})
+            every += studies
+            if pair.fracture.config.gives_boxes:
+                self.say(f"Presence by {pair.vertebra.config.name} on {cohort.name}")
+                sources = compare_sources(pair, records, studies, self.progress)
+                rows[-1]["sources"] = source_figures(sources)
+                compared += sources
+        metrics: dict[str, Any] = {"headline": _headline(every), "measured": rows}
+        if compared:
+            metrics["sources"] = {
+                "networks": [pair.vertebra.config.name, bundle.config.name],
+                "boxes": pair.fracture.config.name,
+                **source_figures(compared),
+            }
+        return metrics
+
+    def _studies(self, cohort: GeneratedCohort) -> list[StudyRecord]:
+        return made_cohort(cohort, self.work, jobs=self.jobs, progress=self.progress, say=self.say)
+
+
+def _headline(studies: Sequence[MeasuredStudy]) -> dict[str, Any]:
+    """The mean Dice coefficient over all fresh studies, as the pages show a bundle's figure."""
+    found = summary_of(studies)
+    low, high = found["dice_interval"]
+    return {
+        "name": "mean Dice of C1–C7",
+        "value": found["dice"],
+        "low": low,
+        "high": high,
+        "n_patients": len(studies),
+    }

@@ -25,7 +25,7 @@ from core.inference.partial_results import (
 from core.inference.study_predictor import StudyPredictor
 from core.models.bundles import BundleInfo, read_bundle
 from core.models.ensembles import networks_of
-from core.models.pairs import BundlePair
+from core.models.pairs import BundlePair, read_pair
 from core.system.parallel import Workers, run_over
 from core.types import CTVolume, Progress, StudyRecord
 
@@ -60,6 +60,7 @@ class _Networks:
 
     vertebra: Path
     fracture: Path
+    segmenter: Path | None
     pair_digest: str
     localizer: Path | None
     device: str
@@ -149,6 +150,7 @@ def predict_studies(
     networks = _Networks(
         vertebra=pair.vertebra.folder.absolute(),
         fracture=pair.fracture.folder.absolute(),
+        segmenter=None if pair.segmenter is None else pair.segmenter.folder.absolute(),
         pair_digest=pair.digest
         + ("" if localizer is None else localizer.config.weights_sha256)
         + ("" if onnx_folder is None else "onnx"),
@@ -226,7 +228,7 @@ def _predict_with(networks: _Networks, study: StudyRecord) -> StudyResult:
 @functools.lru_cache(maxsize=1)
 def _predictors(networks: _Networks) -> tuple[StudyPredictor, BoxPredictor | None]:
     """Load the networks once per process."""
-    pair = BundlePair(read_bundle(networks.vertebra), read_bundle(networks.fracture))
+    pair = read_pair(networks.vertebra, networks.fracture, networks.segmenter)
     predictor = load_predictor(
         pair, device=networks.device, batch_size=networks.batch_size,
         onnx_folder=networks.onnx_folder,

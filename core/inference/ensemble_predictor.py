@@ -33,7 +33,7 @@ class EnsemblePredictor(StudyPredictor):
         if not isinstance(config, EnsembleConfig):
             raise BundleError(f"{config.name} is not an ensemble; load it as a network.")
         self._combination = combination_of(config.ensemble)
-        self._names = (pair.vertebra.config.name, config.name)
+        self._names = tuple(bundle.config.name for bundle in pair.bundles)
         self._predictors = tuple(predictors)
         self._by_boxes = [one.fracture.config.gives_boxes for one in members]
         # The distribution score is one of the pair's vertebra network.

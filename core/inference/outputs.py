@@ -105,6 +105,7 @@ def study_summary(
         ],
         "n_slices": study.n_slices,
         "bundles": list(study.models),
+        "presence_from": next(iter(study.models), None),
         "seconds": float(seconds),
     }
 

@@ -16,14 +16,14 @@ from torch import Tensor
 from core.constants import N_VERTEBRAE
 from core.errors import BundleError, PredictionsError
 from core.inference.aggregation import check_slice_predictions
-from core.inference.context import in_context
+from core.inference.along_study import Probabilities, along_the_study
 from core.inference.device import pick_device, smaller_batch
 from core.inference.distribution import LevelFeatures, level_features, study_distance
-from core.inference.line_tracks import with_tracks
+from core.inference.segmentation import SegmentationPredictor
 from core.inference.slice_inputs import prepared_batch
 from core.inference.study_predictor import SeenLevels, StudyPredictor
 from core.models.abstention import load_statistics
-from core.models.bundles import BundleConfig, BundleInfo
+from core.models.bundles import BundleInfo
 from core.models.fast_model import load_fast_model
 from core.models.feature_tap import FeatureTap
 from core.models.slice_model import SliceModel
@@ -33,8 +33,6 @@ from core.types import CTVolume, Progress, SlicePredictions
 
 if TYPE_CHECKING:
     from core.models.onnx_model import OnnxModel
-
-Probabilities = NDArray[np.float32]
 
 _OUTPUTS: Final[dict[tuple[str, int], int]] = {
     ("vertebra", 1): N_VERTEBRAE,
@@ -49,13 +47,15 @@ _OUTPUTS: Final[dict[tuple[str, int], int]] = {
 class Predictor(StudyPredictor):
     """Slice networks that predict a study together, loaded once, run over any number of series.
 
-    Presence v_ij always comes from `vertebra`: a vertebra bundle of either type, or a fracture
-    bundle of Type 3, which scores presence itself. Given twice, a Type 3 bundle runs once and
-    gives both; with a vertebra bundle, its own v_ij are not used.
+    Presence v_ij comes from `vertebra`: a vertebra bundle of either type, or a fracture bundle of
+    Type 3, which scores presence itself. Given twice, a Type 3 bundle runs once and gives both;
+    with a vertebra bundle, its own v_ij are not used. With a segmenter, v_ij come from its labels,
+    and `vertebra` gives the distribution score alone.
 
     Args:
         vertebra: Bundle that predicts presence.
         fracture: Bundle of a fracture detection model; None to predict presence only.
+        segmenter: Segmentation bundle; None for none.
         device: As for `pick_device`.
         batch_size: Slices in one pass, >= 1.
         bfloat16: Compute the backbones in bfloat16; probabilities then differ by about 0.001 on
@@ -76,6 +76,7 @@ class Predictor(StudyPredictor):
         vertebra: BundleInfo,
         fracture: BundleInfo | None,
         *,
+        segmenter: BundleInfo | None = None,
         device: str = "auto",
         batch_size: int = 32,
         bfloat16: bool | None = None,
@@ -85,6 +86,9 @@ class Predictor(StudyPredictor):
             raise ValueError(f"A batch holds at least one slice, but batch_size is {batch_size}.")
         _check_roles(vertebra, fracture)
         self.device = pick_device(device)
+        self._segmenter = (
+            None if segmenter is None else SegmentationPredictor(segmenter, device=device)
+        )
         self._has_fracture = fracture is not None
         fracture = fracture or vertebra
         self._vertebra, self._fracture = vertebra, fracture
@@ -107,21 +111,23 @@ class Predictor(StudyPredictor):
         if not self._has_fracture:
             raise ValueError("Without a fracture bundle, only presence can be predicted.")
         n_slices = volume.n_slices
-        presence = np.empty((n_slices, N_VERTEBRAE), dtype=np.float32)
+        seen = np.empty((n_slices, N_VERTEBRAE), dtype=np.float32)
         fracture = np.empty((n_slices, N_VERTEBRAE), dtype=np.float32)
+        labelled = self._labelled(volume)
         metadata = torch.from_numpy(slice_metadata(volume.z_mm, volume.slice_thickness_mm))
         with self._tapped() as tap:
             for batch, inputs in self._batches(volume):
-                presence[batch], fracture[batch] = self._probabilities(
-                    *inputs, metadata[batch], tap
+                given = None if labelled is None else torch.from_numpy(labelled[batch])
+                seen[batch], fracture[batch] = self._probabilities(
+                    *inputs, metadata[batch], tap, given
                 )
                 if progress is not None:
                     progress(batch.stop, n_slices)
         levels = None
         if tap is not None and n_slices:
-            levels = level_features(tap.features(), presence)
+            levels = level_features(tap.features(), seen)
+        presence = seen if labelled is None else labelled
         fracture = along_the_study(self._fracture.config, fracture, presence)
-        names = (self._vertebra.config.name, self._fracture.config.name)
         predictions = SlicePredictions(
             study_id=volume.study_uid,
             z_mm=volume.z_mm,
@@ -129,7 +135,7 @@ class Predictor(StudyPredictor):
             fracture_probs=fracture,
             fracture_type=self._fracture.config.type,
             instance_numbers=volume.slice_instance_numbers,
-            models=tuple(dict.fromkeys(names)),
+            models=tuple(dict.fromkeys((*self.names, self._fracture.config.name))),
             distribution_score=self._score_of(levels),
         )
         check_slice_predictions(predictions)
@@ -138,7 +144,7 @@ class Predictor(StudyPredictor):
     def see(
         self, volume: CTVolume, *, features: bool = False, progress: Progress | None = None
     ) -> SeenLevels:
-        """Run only the vertebra network over every slice.
+        """Run only the vertebra network over every slice, and the segmenter if there is one.
 
         Args:
             volume: As for `predict`.
@@ -151,6 +157,7 @@ class Predictor(StudyPredictor):
         """
         if not volume.n_slices:
             raise PredictionsError(f"Study {volume.study_uid} has no slice; predict it again.")
+        labelled = self._labelled(volume)
         presence = np.empty((volume.n_slices, N_VERTEBRAE), dtype=np.float32)
         metadata = torch.from_numpy(slice_metadata(volume.z_mm, volume.slice_thickness_mm))
         with self._tapped(always=features) as tap:
@@ -162,7 +169,20 @@ class Predictor(StudyPredictor):
                 if progress is not None:
                     progress(batch.stop, volume.n_slices)
         levels = None if tap is None else level_features(tap.features(), presence)
-        return SeenLevels(presence, levels, self._score_of(levels))
+        seen = presence if labelled is None else labelled
+        return SeenLevels(seen, levels, self._score_of(levels))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the networks that `see` runs, that of the presence first."""
+        labels = () if self._segmenter is None else (self._segmenter.bundle.config.name,)
+        return (*labels, self._vertebra.config.name)
+
+    def _labelled(self, volume: CTVolume) -> Probabilities | None:
+        """v_ij from the segmenter's labels; None without one or without a slice."""
+        if self._segmenter is None or not volume.n_slices:
+            return None
+        return self._segmenter.segment(volume).presence()
 
     def _tapped(self, *, always: bool = False) -> AbstractContextManager[FeatureTap | None]:
         """Take the vertebra network's features while it runs; None where nothing needs them."""
@@ -204,16 +224,18 @@ class Predictor(StudyPredictor):
         return for_vertebra, prepared_batch(hu, batch, self._fracture, fields)
 
     def _probabilities(
-        self, for_vertebra: Tensor, for_fracture: Tensor, metadata: Tensor, tap: FeatureTap | None
-    ) -> tuple[Probabilities, Probabilities]:
-        """Return v (n, 7) and f (n, 7), or (n, 1) for Type 1."""
+        self, for_vertebra: Tensor, for_fracture: Tensor, metadata: Tensor, tap: FeatureTap | None,
+        given: Tensor | None,
+    ) -> tuple[Probabilities, Probabilities]:  # fmt: skip
+        """Return v (n, 7) and f (n, 7), or (n, 1) for Type 1; `given` is the presence for f."""
         outputs = self._run(self._vertebra_model, self._vertebra, for_vertebra, metadata, tap=tap)
         # A Type 3 model gives seven f_ij, then seven v_ij.
         presence = outputs[:, -N_VERTEBRAE:]
         if self._vertebra_model is not self._fracture_model:
             outputs = self._run(
-                self._fracture_model, self._fracture, for_fracture, metadata, presence
-            )
+                self._fracture_model, self._fracture, for_fracture, metadata,
+                presence if given is None else given,
+            )  # fmt: skip
         return presence.numpy(), outputs[:, :N_VERTEBRAE].numpy()
 
     def _run(
@@ -270,24 +292,6 @@ def _in_onnx(bundle: BundleInfo, folder: Path, device: str) -> OnnxModel:
     from core.inference.onnx_networks import onnx_network
 
     return onnx_network(bundle, folder, device)
-
-
-def along_the_study(
-    config: BundleConfig, fracture: Probabilities, presence: Probabilities
-) -> Probabilities:
-    """Combine a network's f_ij with the whole study as its bundle says, float32 (n, 7).
-
-    Args:
-        config: Config of the fracture network's bundle.
-        fracture: float32 (n, 7), f_ij of single slices.
-        presence: float32 (n, 7), v_ij.
-    """
-    shared = config.type == 1
-    if config.track_weights is not None:
-        return with_tracks(fracture, presence, config.track_weights, shared=shared)
-    if config.context is not None:
-        return in_context(fracture, presence, config.context, shared=shared)
-    return fracture
 
 
 def _check_roles(vertebra: BundleInfo, fracture: BundleInfo | None) -> None:

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from core.constants import N_VERTEBRAE
 from core.errors import BundleError, DeviceError, PredictionsError
 from core.inference.device import pick_device
-from core.inference.study_predictor import SeenLevels
 from core.inference.vertebra_order import in_order
 from core.models.bundles import BundleInfo
 from core.models.segmenter import N_CLASSES, load_segmenter
 from core.preprocessing.spine_grid import SpineGrid, spine_grid_of
-from core.types import CTVolume, Progress
+from core.types import CTVolume
 
 FEW_VOXELS: Final = 4
 """v_ij is the mean of so many voxels with the highest probabilities: one alone may be noise."""
@@ -97,28 +96,18 @@ class SegmentationPredictor:
         grid, image = spine_grid_of(volume, self.bundle.config.preparation)
         return Segmentation(grid, in_order(self._probabilities(image)))
 
-    def see(self, volume: CTVolume, *, progress: Progress | None = None) -> SeenLevels:
-        """Presence from the labels, without a distribution score; as `Predictor.see`.
-
-        Args:
-            volume: As for `segment`.
-            progress: Called once, with all slices done.
-
-        Raises:
-            BundleError, DeviceError, PredictionsError: As for `segment`.
-        """
-        presence = self.segment(volume).presence()
-        if progress is not None:
-            progress(volume.n_slices, volume.n_slices)
-        return SeenLevels(presence, features=None, distribution_score=None)
-
     def _probabilities(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """float32 (9, z, y, x) on the CPU."""
+        """float32 (9, z, y, x) on the CPU, from the mean scores of the grid and its mirror image.
+
+        Left and right are interchangeable. The mirror image raised the mean Dice coefficient by
+        0.01 on 13 studies held out in training, and by 0.001 on 80 fresh ones.
+        """
         name = self.bundle.config.name
         try:
             with torch.inference_mode():
                 grids = torch.from_numpy(image)[None].to(self.device)
-                probs = self._model(grids)[0].float().softmax(dim=0).cpu()
+                scores = self._model(grids)[0] + self._model(grids.flip(-1))[0].flip(-1)
+                probs = (scores.float() / 2).softmax(dim=0).cpu()
         except torch.OutOfMemoryError as error:
             raise DeviceError(
                 f"The memory of {self.device} is too small for {name}; choose the device cpu."

@@ -21,26 +21,47 @@ class BundlePair(NamedTuple):
     """The networks that predict a study together.
 
     Attributes:
-        vertebra: Predicts v_ij: a vertebra bundle, or a fracture bundle of Type 3, which scores
-            presence itself. A Type 3 bundle alone fills both places. Beside a localiser it may be a
-            segmenter.
+        vertebra: Predicts v_ij and the distribution score: a vertebra bundle, or a fracture bundle
+            of Type 3, which scores presence itself. A Type 3 bundle alone fills both places.
         fracture: Predicts f_ij: a fracture bundle, or a localiser with box weights.
+        segmenter: Its labels give v_ij instead of `vertebra`; None for none.
     """
 
     vertebra: BundleInfo
     fracture: BundleInfo
+    segmenter: BundleInfo | None = None
+
+    @property
+    def presence(self) -> BundleInfo:
+        """The bundle that v_ij comes from."""
+        return self.segmenter or self.vertebra
+
+    @property
+    def bundles(self) -> tuple[BundleInfo, ...]:
+        """The networks, that of the presence first."""
+        return (*(() if self.segmenter is None else (self.segmenter,)), *self[:2])
 
     @property
     def digest(self) -> str:
-        """16 hex digits that change with weights, preprocessing or name of either network.
+        """16 hex digits that change with weights, preprocessing or name of any network.
 
         They change with the distribution reference as well, so that predictions stored without a
         distribution score are made again.
         """
-        configs = "\n".join(bundle.config.model_dump_json() for bundle in self)
+        configs = "\n".join(bundle.config.model_dump_json() for bundle in self.bundles)
         if (reference := self.vertebra.reference) is not None:
             configs += f"\n{reference.arrays_sha256} {reference.distance}"
         return hashlib.sha256(configs.encode()).hexdigest()[:16]
+
+
+def read_pair(vertebra: Path, fracture: Path, segmenter: Path | None = None) -> BundlePair:
+    """Read the bundles of a pair from their folders.
+
+    Raises:
+        BundleError: As for `read_bundle`.
+    """
+    labels = None if segmenter is None else read_bundle(segmenter)
+    return BundlePair(read_bundle(vertebra), read_bundle(fracture), labels)
 
 
 def choose_pair(checkpoints: Path, folders: Sequence[Path] = ()) -> BundlePair:
@@ -52,7 +73,8 @@ def choose_pair(checkpoints: Path, folders: Sequence[Path] = ()) -> BundlePair:
       together with its f_ij. For Type 2, the bundle it was trained with, next to it or in
       `checkpoints`, if present. Otherwise the default one.
     - A vertebra bundle is named: it predicts v_ij for any fracture type.
-    - A segmenter is named: its labels give v_ij to a localiser.
+    - A segmenter is named: its labels give v_ij for any fracture type. Neither a segmenter nor a
+      vertebra bundle is named: as for `default_pair`.
 
     Raises:
         BundleError: Two bundles share a task, a folder is not a bundle, or a place stays empty.
@@ -71,10 +93,24 @@ def choose_pair(checkpoints: Path, folders: Sequence[Path] = ()) -> BundlePair:
     if boxes is not None and not boxes.config.gives_fractures:
         boxes = None
     fracture = named.get("fractures") or boxes or default_fracture_bundle(checkpoints)
-    presence = named.get("presence")
-    if presence is None and fracture.config.gives_boxes:
-        presence = named.get("labels")
-    return BundlePair(presence or vertebra_for(fracture, checkpoints), fracture)
+    labels, presence = named.get("labels"), named.get("presence")
+    if labels is None and presence is None:
+        return default_pair(fracture, checkpoints)
+    return BundlePair(presence or vertebra_for(fracture, checkpoints), fracture, labels)
+
+
+def default_pair(fracture: BundleInfo, checkpoints: Path) -> BundlePair:
+    """The networks that a fracture bundle is used with if the user names no others.
+
+    A localiser takes v_ij from the labels of the segmenter of `checkpoints`, if there is one: on
+    fresh synthetic studies and on a real scan they say better than the vertebra networks which
+    slices show which vertebra. Slice networks and ensembles keep what they were measured with.
+
+    Raises:
+        BundleError: As for `vertebra_for`.
+    """
+    segmenters = find_segmenters(list_bundles(checkpoints)) if fracture.config.gives_boxes else []
+    return BundlePair(vertebra_for(fracture, checkpoints), fracture, next(iter(segmenters), None))
 
 
 def vertebra_for(fracture: BundleInfo, checkpoints: Path) -> BundleInfo:
@@ -139,8 +175,8 @@ def choose_segmenter(checkpoints: Path, folders: Sequence[Path] = ()) -> BundleI
     found = named or find_segmenters(list_bundles(checkpoints))
     if not found:
         raise BundleError(
-            f"{checkpoints} holds no segmentation bundle; name one by --bundle, for example that "
-            "of `python -m core demo-segmenter` in experiments/segmentation_unet3d."
+            f"{checkpoints} holds no segmentation bundle; name one by --bundle, or make one by "
+            "`python -m core demo-segmenter`."
         )
     return found[0]
 

@@ -151,7 +151,7 @@ def build_report(
 def _once(pair: BundlePair) -> tuple[BundleInfo, ...]:
     """The networks of a pair; a Type 3 bundle stands in both places but is one."""
     same = pair.vertebra.config == pair.fracture.config
-    return (pair.fracture,) if same else (pair.vertebra, pair.fracture)
+    return (*pair.bundles[:-2], pair.fracture) if same else pair.bundles
 
 
 def _facts(volume: CTVolume) -> tuple[tuple[str, str], ...]:

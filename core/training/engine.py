@@ -144,9 +144,7 @@ def train_one_epoch(
         seen += len(batch)
         elapsed = time.perf_counter() - started
         speed, waiting = seen / elapsed, batches.waited_s / elapsed
-        report = StepReport(
-            state.step, number, losses, learning_rate, speed, waiting, skips.count
-        )
+        report = StepReport(state.step, number, losses, learning_rate, speed, waiting, skips.count)
         if losses and on_step(report):
             return
 

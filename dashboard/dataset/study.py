@@ -21,7 +21,7 @@ from dashboard.widgets.html_table import html_table
 from dashboard.widgets.notices import show_error
 from dashboard.widgets.scrolling import keep_in_view
 from dashboard.widgets.slice_viewer.viewer import slice_viewer
-from dashboard.widgets.truth_layers import slice_with_box, truth_layers
+from dashboard.widgets.study_layers import slice_with_box, study_layers
 
 
 def dataset_study(choice: DataSetChoice, data: IndexedSet, study_id: str) -> None:
@@ -52,7 +52,7 @@ def dataset_study(choice: DataSetChoice, data: IndexedSet, study_id: str) -> Non
                     key=f"dataset_viewer_{study_id}",
                     slice_index=slice_with_box(record, study.volume),
                     panes=("axial", "sagittal"),
-                    overlays=truth_layers(study, record, reveal=True, mask_shown=True),
+                    overlays=study_layers(study, record, reveal=True, mask_shown=True),
                 )
         if study is not None:
             with facts:

@@ -10,7 +10,7 @@ import streamlit as st
 from core.constants import VERTEBRAE
 from core.errors import CSpineError
 from core.inference.agreement import Agreement, Opinion, agreement, opinion
-from core.models.pairs import BundlePair, vertebra_for
+from core.models.pairs import BundlePair, default_pair
 from dashboard.background.job import Job
 from dashboard.session.settings import settings
 from dashboard.session.wording import literal
@@ -51,7 +51,7 @@ def _pairs() -> list[BundlePair]:
     known = [*all_bundles(), *saved_ensembles()]
     for bundle in (b for b in known if b.config.gives_fractures):
         try:
-            found.append(BundlePair(vertebra_for(bundle, settings().checkpoints), bundle))
+            found.append(default_pair(bundle, settings().checkpoints))
         except CSpineError:
             continue
     return found

@@ -26,8 +26,8 @@ from dashboard.widgets.plot_area import show_chart
 from dashboard.widgets.slice_viewer.overlays import Overlay
 from dashboard.widgets.slice_viewer.ribbon import Ribbon
 from dashboard.widgets.slice_viewer.viewer import slice_viewer
+from dashboard.widgets.study_layers import study_layers
 from dashboard.widgets.study_picker import StudyChoice
-from dashboard.widgets.truth_layers import truth_layers
 
 VIEWER_KEY: Final = "viewer"
 MEMBERS_EXPLAIN: Final = (
@@ -64,7 +64,7 @@ def workbench(
         picture, verdict = st.columns([16, 9 if revealed.verdict else 4], gap="medium")
         with picture:
             slices = st.container()
-            layers: list[Overlay] = truth_layers(study, choice.record, reveal=revealed.truth)
+            layers: list[Overlay] = study_layers(study, choice.record, reveal=revealed.truth)
             if scores is not None and pair is not None:
                 layers += _explanation(study, scores, pair)
             boxes = box_layer(study, scores, pair) if revealed.verdict else None

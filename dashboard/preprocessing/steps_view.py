@@ -49,8 +49,8 @@ from dashboard.widgets.frame import panel_title
 from dashboard.widgets.notices import show_warning
 from dashboard.widgets.plot_area import show_chart
 from dashboard.widgets.slice_viewer.viewer import slice_viewer
+from dashboard.widgets.study_layers import slice_with_box, study_layers
 from dashboard.widgets.study_picker import StudyChoice
-from dashboard.widgets.truth_layers import slice_with_box, truth_layers
 
 PARTS: Final = ("Step by step", "Augmentation", "Noise reduction")
 VIEWER_KEY: Final = "pre_viewer"
@@ -96,7 +96,7 @@ def _choose_slice(study: OpenStudy, choice: StudyChoice) -> int:
     state.enter_study(study.fingerprint, n_slices, n_slices // 2 if boxed is None else boxed)
     slice_viewer(
         study, key=VIEWER_KEY, slice_index=state.current_slice(), panes=("axial", "sagittal"),
-        overlays=truth_layers(study, choice.record, reveal=True), height=380, leads=True,
+        overlays=study_layers(study, choice.record, reveal=True), height=380, leads=True,
     )  # fmt: skip
     state.show_slice_in_url()
     return state.current_slice()

@@ -16,9 +16,8 @@ from core.cache.keys import fingerprint_folder
 from core.errors import PredictionsError
 from core.inference.outputs import SLICES_FILE, find_slices, read_slices, write_predictions
 from core.inference.study_scores import StudyScores, score_study
-from core.models.bundles import read_bundle
 from core.models.ensembles import networks_of
-from core.models.pairs import BundlePair
+from core.models.pairs import BundlePair, read_pair
 from core.prepared.series_digests import series_digest
 from core.system.shared_slots import shared_slot
 from core.types import Progress
@@ -131,7 +130,8 @@ def prediction_slot(kind: str, on_wait: Callable[[], None]) -> AbstractContextMa
 
 
 def _predict(study: OpenStudy, pair: BundlePair, folder: Path, progress: Progress) -> None:
-    predictor = _predictor(str(pair.vertebra.folder), str(pair.fracture.folder), pair.digest)
+    segmenter = None if pair.segmenter is None else pair.segmenter.folder
+    predictor = _predictor(pair.vertebra.folder, pair.fracture.folder, segmenter, pair.digest)
     start = time.monotonic()
     # Stored boxes of the localiser are not computed again.
     networks = networks_of(pair.fracture)
@@ -145,13 +145,15 @@ def _predict(study: OpenStudy, pair: BundlePair, folder: Path, progress: Progres
 
 
 @lru_cache(maxsize=2)
-def _predictor(vertebra: str, fracture: str, digest: str) -> StudyPredictor:
+def _predictor(
+    vertebra: Path, fracture: Path, segmenter: Path | None, digest: str
+) -> StudyPredictor:
     """A loaded pair; `digest` is part of the key only."""
     del digest
     # Here because it imports torch, which takes seconds; a page that predicts nothing skips it.
     from core.inference.boxes.study_scores import load_predictor
 
-    return load_predictor(BundlePair(read_bundle(Path(vertebra)), read_bundle(Path(fracture))))
+    return load_predictor(read_pair(vertebra, fracture, segmenter))
 
 
 def _predictions_folder(study: OpenStudy, pair: BundlePair) -> Path:

@@ -62,14 +62,14 @@ def shipped_scores(volume: CTVolume, pair: BundlePair) -> ShippedScores | None:
 
     Args:
         volume: Series of the study.
-        pair: Networks; another vertebra network than that of the shipped scores gives None.
+        pair: Networks; another source of presence than that of the shipped scores gives None.
 
     Raises:
         PredictionsError: A shipped table is damaged.
     """
     if not _is_made(volume):
         return None
-    names = {bundle.config.name for bundle in pair}
+    names = {bundle.config.name for bundle in pair.bundles}
     for cohort in SHIPPED:
         table = cohort.predictions_file(pair.fracture.folder)
         if not table.is_file():

@@ -5,8 +5,15 @@ from __future__ import annotations
 import streamlit as st
 
 from core.models.bundles import BundleInfo
-from core.models.pairs import DEFAULT_NAMES, BundlePair, preferred_fracture_bundle
+from core.models.pairs import (
+    BundlePair,
+    default_pair,
+    find_segmenters,
+    preferred_fracture_bundle,
+    vertebra_for,
+)
 from dashboard.session import link, state
+from dashboard.session.settings import settings
 from dashboard.studies.bundle_figures import headline
 from dashboard.studies.cohort import all_bundles, bundle_key, bundle_title, usable_bundles
 from dashboard.studies.localizer import BOXES_KEY, localizers
@@ -34,14 +41,19 @@ def bundle_picker() -> BundlePair | None:
         return None
     with st.container(key="bundles", horizontal=True, vertical_alignment="bottom"):
         # A fracture network of Type 3 scores presence itself, so it can stand in both places.
-        presence = [*found["vertebra"], *(b for b in fracture if b.config.gives_presence)]
+        presence = [
+            *found["vertebra"],
+            *(bundle for bundle in fracture if bundle.config.gives_presence),
+            *find_segmenters(known),
+        ]
         default = preferred_fracture_bundle(all_bundles()) or fracture[0]
-        pair = BundlePair(
-            vertebra=_choose("Vertebra network", "vertebra", presence, DEFAULT_NAMES["vertebra"]),
-            fracture=_choose("Fracture network", "fracture", fracture, bundle_key(default)),
-        )
+        usual = default_pair(default, settings().checkpoints).presence
+        seeing = _choose("Vertebra network", "vertebra", presence, bundle_key(usual))
+        chosen = _choose("Fracture network", "fracture", fracture, bundle_key(default))
         _choose_localizer()
-    return pair
+    if not seeing.config.gives_labels:
+        return BundlePair(seeing, chosen)
+    return BundlePair(vertebra_for(chosen, settings().checkpoints), chosen, seeing)
 
 
 def _choose_localizer() -> None:
@@ -81,6 +93,8 @@ def _choose(label: str, task: str, available: list[BundleInfo], default: str) ->
 
 
 def _label(bundle: BundleInfo) -> str:
+    if bundle.config.gives_labels:
+        return f"Labels of the segmenter ({bundle_title(bundle)})"
     if bundle.config.gives_boxes:
         return f"Boxes of the localiser ({bundle.config.name})"
     figure = headline(bundle)

@@ -38,7 +38,7 @@ def domain_warning(choice: StudyChoice, pair: BundlePair | None) -> None:
     """Warn if networks trained on synthetic studies score a study that may be real."""
     if pair is None or choice.synthetic:
         return
-    if any(trained_on_synthetic(bundle) for bundle in (pair.vertebra, pair.fracture)):
+    if any(trained_on_synthetic(bundle) for bundle in pair.bundles):
         st.warning(
             "These networks were trained on synthetic studies only. Their scores for a real scan "
             "show that the software works; they say nothing about the patient.",

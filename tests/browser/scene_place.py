@@ -47,7 +47,7 @@ def write_scene_place(root: Path, checkpoints: Path) -> dict[str, str]:
         fracture_probs=probs,
         fracture_type=BOXES_TYPE if by_boxes else pair.fracture.config.type,
         instance_numbers=volume.instance_numbers,
-        models=tuple(bundle.config.name for bundle in pair),
+        models=tuple(bundle.config.name for bundle in pair.bundles),
     )
     folder = f"{fingerprint_folder(record.folder)}-{pair.digest}"
     write_predictions(

@@ -18,8 +18,8 @@ from core.experiments.cohorts import (
     FOLDS,
     FRESH,
     HELD_OUT,
-    SEGMENTED,
     SEGMENTED_FRESH,
+    SEGMENTED_MORE,
     SHIPPED,
     TRAIN,
 )
@@ -71,7 +71,7 @@ def test_the_recorded_folds_are_reproduced(bundle):
 
 
 def test_no_cohort_shares_a_seed_with_another():
-    learnt_from = [TRAIN, BOXES, FRESH, *SEGMENTED, *SEGMENTED_FRESH]
+    learnt_from = [TRAIN, BOXES, FRESH, *SEGMENTED_MORE, *SEGMENTED_FRESH]
     seeds = [DEMO_SEED, HELD_OUT.seed, FOLDS.seed]
     assert len({*seeds, *(cohort.seed for cohort in learnt_from)}) == 3 + len(
         {cohort.seed for cohort in learnt_from}

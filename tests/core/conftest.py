@@ -10,8 +10,8 @@ from filelock import FileLock
 from core.models.bundles import BundleConfig
 from core.models.checkpoint import save_bundle
 from core.models.registry import build_model
-from core.models.segmenter import Segmenter
 from core.phantom.cohort import write_cohort
+from tests.core.models.made_segmenter import write_untrained_segmenter
 from tests.core.system.cluster import LoopbackCluster, loopback_cluster
 
 
@@ -70,14 +70,4 @@ def cluster(tmp_path_factory) -> Iterator[LoopbackCluster]:
 @pytest.fixture(scope="session")
 def untrained_segmenter(made_once) -> Path:
     """A checkpoints folder with a segmenter of random weights."""
-    return made_once("segmenter", _write_untrained_segmenter)
-
-
-def _write_untrained_segmenter(folder: Path) -> None:
-    torch.manual_seed(0)
-    config = BundleConfig(
-        name="segmentation-untrained", task="segmentation", type=1, backbone="unet3d", size=32,
-        crop=1.0, field_mm=96.0, window_center=650, window_width=1200, weights_sha256="0" * 64,
-        parameters=1, trained_on={}, created="2026-01-01T00:00:00+00:00",
-    )  # fmt: skip
-    save_bundle(folder / config.name, Segmenter(), config)
+    return made_once("segmenter", write_untrained_segmenter)

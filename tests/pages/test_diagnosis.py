@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 import zipfile
 
@@ -13,6 +14,7 @@ from core.models.pairs import BundlePair
 from dashboard.diagnosis import study_steps
 from dashboard.studies import cohort, open_study, predictions
 from dashboard.studies.served_bytes import PIXELS
+from tests.core.models.made_segmenter import write_untrained_segmenter
 from tests.dashboard.workplace import FRACTURED, N_SLICES, SOUND
 from tests.pages.driver import (
     html,
@@ -350,3 +352,20 @@ def test_second_opinions_name_the_origin_of_their_thresholds(at_work):
     words = " ".join(caption.value for caption in app.caption).replace("\\", "")
     assert "fracture-made – patient: operating point 0.600, highest F1, shipped" in words
     assert "vertebrae: operating point 0.300, highest F1, shipped" in words
+
+
+@pytest.mark.slow
+def test_the_labels_of_a_segmenter_may_give_the_presence(at_work, monkeypatch, tmp_path):
+    shutil.copytree(at_work.checkpoints, tmp_path / "checkpoints")
+    write_untrained_segmenter(tmp_path / "checkpoints")
+    monkeypatch.setenv("CHECKPOINTS", str(tmp_path / "checkpoints"))
+    monkeypatch.setenv("RSNA_CACHE", str(tmp_path / "cache"))
+    app = open_page("diagnosis", study=FRACTURED, vertebra_network="segmentation-untrained")
+    wait_for_verdict(app)
+    assert not app.exception
+    assert app.selectbox(key="vertebra_bundle").value == "segmentation-untrained"
+    (written,) = (tmp_path / "cache" / "predictions").glob("*/predictions.json")
+    told = json.loads(written.read_text())
+    assert told["presence_from"] == "segmentation-untrained"
+    assert told["bundles"] == ["segmentation-untrained", "vertebra-made", "fracture-made"]
+    assert "Predicted vertebrae" in [layer["name"] for layer in viewer(app)["overlays"]]

@@ -15,7 +15,6 @@ from core.inference.boxes.evidence import box_outputs
 from core.inference.boxes.predictor import BoxPredictor
 from core.inference.ensemble_predictor import EnsemblePredictor
 from core.inference.predictor import Predictor
-from core.inference.segmentation import SegmentationPredictor
 from core.inference.study_predictor import StudyPrediction, StudyPredictor
 from core.models.bundles import BundleInfo, EnsembleConfig
 from core.models.ensembles import read_members
@@ -27,8 +26,9 @@ class BoxEvidencePredictor(StudyPredictor):
     """Presence by a vertebra network, fractures by a localiser's boxes; loaded once.
 
     Args:
-        vertebra: Bundle that gives presence, or a segmenter.
+        vertebra: Bundle that gives presence and the distribution score.
         localizer: Localisation bundle with weights for its boxes.
+        segmenter: As for `Predictor`.
         device: As for `pick_device`.
         batch_size: Slices in one pass of the vertebra network, >= 1.
 
@@ -38,8 +38,8 @@ class BoxEvidencePredictor(StudyPredictor):
     """
 
     def __init__(
-        self, vertebra: BundleInfo, localizer: BundleInfo, *, device: str = "auto",
-        batch_size: int = 32,
+        self, vertebra: BundleInfo, localizer: BundleInfo, *,
+        segmenter: BundleInfo | None = None, device: str = "auto", batch_size: int = 32,
     ) -> None:  # fmt: skip
         weights = localizer.config.box_weights
         if not localizer.config.gives_boxes or weights is None:
@@ -48,13 +48,10 @@ class BoxEvidencePredictor(StudyPredictor):
                 "predict fractures; choose another bundle."
             )
         self._weights = weights
-        self._presence = (
-            SegmentationPredictor(vertebra, device=device)
-            if vertebra.config.gives_labels
-            else Predictor(vertebra, None, device=device, batch_size=batch_size)
+        self._presence = Predictor(
+            vertebra, None, segmenter=segmenter, device=device, batch_size=batch_size
         )
         self._boxes = BoxPredictor([localizer], device=device)
-        self._vertebra_name = vertebra.config.name
 
     def predict(self, volume: CTVolume, *, progress: Progress | None = None) -> SlicePredictions:
         """As `StudyPredictor.predict`."""
@@ -92,10 +89,12 @@ class BoxEvidencePredictor(StudyPredictor):
             fracture_probs=np.zeros((n_slices, N_VERTEBRAE), np.float32),
             fracture_type=BOXES_TYPE,
             instance_numbers=volume.slice_instance_numbers,
-            models=(self._vertebra_name,),
+            models=self._presence.names,
             distribution_score=levels.distribution_score,
         )
-        predictions = box_outputs(raw, seen, self._weights)
+        predictions = replace(
+            box_outputs(raw, seen, self._weights), models=(*seen.models, *raw.models)
+        )
         check_slice_predictions(predictions)
         return StudyPrediction(predictions, raw)
 
@@ -113,8 +112,8 @@ def load_predictor(
 ) -> StudyPredictor:
     """Load the networks of a pair, according to the kind of its fracture bundle.
 
-    A member of an ensemble that scores presence itself keeps its own v_ij, as it was measured; the
-    others take those of the pair's vertebra network.
+    Without a segmenter, a member of an ensemble that scores presence itself keeps its own v_ij, as
+    it was measured; the others take those of the pair's vertebra network.
 
     Args:
         pair: The networks.
@@ -128,7 +127,9 @@ def load_predictor(
     """
     if isinstance(pair.fracture.config, EnsembleConfig):
         members = [
-            BundlePair(one if one.config.gives_presence else pair.vertebra, one)
+            pair._replace(
+                vertebra=one if one.config.gives_presence else pair.vertebra, fracture=one
+            )
             for one in read_members(pair.fracture)
         ]
         load = partial(
@@ -136,5 +137,11 @@ def load_predictor(
         )
         return EnsemblePredictor(pair, members, [load(one) for one in members])
     if pair.fracture.config.gives_boxes:
-        return BoxEvidencePredictor(*pair, device=device, batch_size=batch_size)
-    return Predictor(*pair, device=device, batch_size=batch_size, onnx_folder=onnx_folder)
+        return BoxEvidencePredictor(
+            pair.vertebra, pair.fracture, segmenter=pair.segmenter, device=device,
+            batch_size=batch_size,
+        )  # fmt: skip
+    return Predictor(
+        pair.vertebra, pair.fracture, segmenter=pair.segmenter, device=device,
+        batch_size=batch_size, onnx_folder=onnx_folder,
+    )  # fmt: skip

@@ -153,7 +153,11 @@ Overlay = MaskOverlay | BoxOverlay | HeatOverlay
 
 
 def vertebra_mask(
-    labels: NDArray[np.uint8] | Callable[[], NDArray[np.uint8]], content: str, *, shown: bool = True
+    labels: NDArray[np.uint8] | Callable[[], NDArray[np.uint8]],
+    content: str,
+    *,
+    name: str = "Vertebrae",
+    shown: bool = True,
 ) -> MaskOverlay:
     """C1 to C7 in their fixed colours.
 
@@ -161,11 +165,12 @@ def vertebra_mask(
         labels: uint8 (z, y, x), labels as `load_vertebra_mask` returns them, or a function that
             returns them.
         content: Digest of the content of `labels`.
-        shown: As in `MaskOverlay`.
+        name: As in `MaskOverlay`, like `shown`.
+        shown: Whether they are drawn at first.
     """
     names = {label: name for name, label in MASK_LABELS.items()}
     colors = {label: VERTEBRA_COLORS[name] for label, name in names.items()}
-    return MaskOverlay("Vertebrae", labels, colors, names, f"vertebrae {content}", shown=shown)
+    return MaskOverlay(name, labels, colors, names, f"vertebrae {content}", shown=shown)
 
 
 def fracture_mask(

@@ -26,7 +26,10 @@ def test_a_study_is_segmented_into_a_mask(
     assert mask.max() <= 8
 
 
-def test_a_missing_bundle_folder_or_suffix_ends_in_one_sentence(run, phantom_root, tmp_path):
+def test_a_missing_bundle_folder_or_suffix_ends_in_one_sentence(
+    run, phantom_root, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("CHECKPOINTS", str(tmp_path / "checkpoints"))
     study = study_of(phantom_root)
     assert_one_sentence(run("segment", study, "--out", tmp_path / "mask.nii"))
     assert_one_sentence(run("segment", study, "--out", tmp_path / "mask.png"))

@@ -71,6 +71,7 @@ def test_one_study_leaves_three_files(tmp_path):
         "not_seen": [],
         "n_slices": 4,
         "bundles": ["vertebra-a", "fracture-b"],
+        "presence_from": "vertebra-a",
         "seconds": 1.5,
     }
 

@@ -13,8 +13,10 @@ from core.errors import BundleError, DeviceError, PredictionsError
 from core.inference import predictor as module
 from core.inference import slice_inputs
 from core.inference.predictor import Predictor
+from core.inference.segmentation import SegmentationPredictor
 from core.models.bundles import BundleConfig, BundleInfo, read_bundle
 from core.models.checkpoint import load_model, save_bundle
+from core.models.pairs import choose_segmenter
 from core.models.registry import MODELS, build_model
 from core.preprocessing.metadata import slice_metadata
 from core.preprocessing.network_input import slices_for_network
@@ -364,6 +366,30 @@ def test_the_numbers_are_those_of_the_plain_models(real_bundles):
         v, f = (torch.sigmoid(load_model(b)(torch.from_numpy(images))).numpy() for b in bundles)
     assert found.vertebra_probs == pytest.approx(v, abs=1e-5)
     assert found.fracture_probs == pytest.approx(np.repeat(f, 7, axis=1), abs=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pair", [PAIRS[1], PAIRS[6]], ids=lambda pair: str(pair))
+def test_the_presence_of_a_segmenter_replaces_that_of_the_vertebra_network(
+    real_bundles, untrained_segmenter, pair
+):
+    bundles, series = [real_bundles[key] for key in pair], volume(4, side=64)
+    segmenter = choose_segmenter(untrained_segmenter)
+    how = {"device": "cpu", "bfloat16": False}
+    found = Predictor(*bundles, segmenter=segmenter, **how).predict(series)
+    presence = SegmentationPredictor(segmenter, device="cpu").segment(series).presence()
+    np.testing.assert_array_equal(found.vertebra_probs, presence)
+    names = dict.fromkeys(one.config.name for one in (segmenter, *bundles))
+    assert found.models == tuple(names)
+    fracture = bundles[1]
+    images = slices_for_network(series.hu, fracture.config.preparation)
+    metadata = torch.from_numpy(slice_metadata(series.z_mm, series.slice_thickness_mm))
+    with torch.inference_mode():
+        logits = load_model(fracture)(
+            torch.from_numpy(images), metadata, torch.from_numpy(presence)
+        )
+    expected = torch.sigmoid(logits)[:, :7].numpy()
+    assert found.fracture_probs == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.slow

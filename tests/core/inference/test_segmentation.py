@@ -53,6 +53,18 @@ def test_an_untrained_segmenter_labels_every_slice(untrained_segmenter):
     np.testing.assert_array_equal(found.slice_labels(7), labels[7])
 
 
+def test_a_mirrored_grid_gets_mirrored_labels(untrained_segmenter):
+    predictor = SegmentationPredictor(choose_segmenter(untrained_segmenter), device="cpu")
+    grid = np.random.default_rng(0).integers(0, 255, (12, 32, 32), dtype=np.uint8)
+    found = predictor._probabilities(grid)
+    np.testing.assert_allclose(found.sum(axis=0), 1, atol=1e-5)
+    mirrored = predictor._probabilities(np.ascontiguousarray(grid[..., ::-1]))
+    np.testing.assert_allclose(mirrored[..., ::-1], found, atol=1e-6)
+    with torch.inference_mode():
+        alone = predictor._model(torch.from_numpy(grid)[None])[0].softmax(dim=0).numpy()
+    assert not np.allclose(alone, found, atol=1e-3)
+
+
 def test_a_volume_without_slices_is_named(untrained_segmenter):
     predictor = SegmentationPredictor(choose_segmenter(untrained_segmenter), device="cpu")
     with pytest.raises(PredictionsError, match="no slice"):

@@ -1,12 +1,13 @@
 """A vertebra and a fracture bundle are chosen together, or the error names what is missing."""
 
+import hashlib
 import json
 import shutil
 
 import pytest
 
 from core.errors import BundleError
-from core.models.pairs import DEFAULT_NAMES, choose_pair, choose_segmenter
+from core.models.pairs import DEFAULT_NAMES, choose_pair, choose_segmenter, read_pair
 
 
 def test_without_names_each_task_has_its_bundle(untrained_bundles):
@@ -17,6 +18,13 @@ def test_without_names_each_task_has_its_bundle(untrained_bundles):
 def test_a_named_bundle_wins_over_the_default(untrained_bundles, tmp_path):
     shutil.copytree(untrained_bundles / "fracture-untrained", tmp_path / "mine")
     assert choose_pair(untrained_bundles, [tmp_path / "mine"]).fracture.folder == tmp_path / "mine"
+
+
+def test_the_digest_of_two_networks_is_that_of_earlier_versions(untrained_bundles):
+    """Predictions stored before there were segmenters keep their names."""
+    pair = choose_pair(untrained_bundles)
+    text = "\n".join(one.config.model_dump_json() for one in (pair.vertebra, pair.fracture))
+    assert pair.digest == hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def test_two_bundles_of_one_task_are_refused(untrained_bundles):
@@ -87,7 +95,7 @@ def test_type_2_without_any_vertebra_bundle_says_how_to_get_one(tmp_path):
         choose_pair(tmp_path, [fracture])
 
 
-def test_a_segmenter_gives_presence_to_a_localiser_alone(tmp_path, checkpoints):
+def test_a_named_segmenter_gives_presence_to_any_fracture_network(tmp_path, checkpoints):
     segmenter = _bundle(
         tmp_path, "segmenter", "segmentation", 1, backbone="unet3d", size=56, field_mm=112.0
     )
@@ -95,10 +103,19 @@ def test_a_segmenter_gives_presence_to_a_localiser_alone(tmp_path, checkpoints):
     localizer = _bundle(
         tmp_path, "localizer", "localization", 1, backbone="resnet50", box_weights=weights
     )
-    assert choose_pair(checkpoints, [segmenter, localizer]).vertebra.folder == segmenter
     fracture = _bundle(tmp_path, "f", "fracture", 1)
-    assert choose_pair(checkpoints, [segmenter, fracture]).vertebra.config.task == "vertebra"
+    for one in (localizer, fracture):
+        pair = choose_pair(checkpoints, [segmenter, one])
+        assert pair.presence.folder == segmenter
+        assert pair.vertebra.config.name == DEFAULT_NAMES["vertebra"]
+        assert [bundle.folder for bundle in pair.bundles] == [
+            segmenter, checkpoints / DEFAULT_NAMES["vertebra"], one,
+        ]  # fmt: skip
+        assert read_pair(pair.vertebra.folder, one, segmenter) == pair
+        plain = choose_pair(checkpoints, [one])
+        assert plain.presence == plain.vertebra
+        assert plain.digest != pair.digest
     named = choose_pair(checkpoints, [segmenter, localizer, checkpoints / "vertebra_type2"])
-    assert named.vertebra.config.name == "vertebra_type2"
+    assert (named.vertebra.config.name, named.presence.folder) == ("vertebra_type2", segmenter)
     assert choose_segmenter(tmp_path).folder == segmenter
     assert choose_segmenter(checkpoints, [segmenter]).folder == segmenter

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 
@@ -19,7 +20,7 @@ from core.inference.boxes.boxes_csv import read_boxes
 from core.inference.boxes.evidence import box_outputs
 from core.inference.boxes.predictor import BoxPredictor
 from core.inference.boxes.study_scores import BoxEvidencePredictor, load_predictor
-from core.inference.outputs import SLICES_FILE, read_slices
+from core.inference.outputs import SLICES_FILE, read_slices, write_predictions
 from core.inference.predictor import Predictor
 from core.inference.segmentation import SegmentationPredictor
 from core.models.bundles import read_bundle
@@ -122,6 +123,10 @@ def test_without_a_fracture_bundle_only_presence_is_predicted(pair, volume):
 def test_the_shipped_localiser_is_the_default():
     pair = choose_pair(SHIPPED)
     assert (pair.vertebra.folder.name, pair.fracture.folder.name) == ("vertebra_type1", NAME)
+    assert pair.presence.folder.name == "segmentation_unet3d"
+    slices = choose_pair(SHIPPED, [SHIPPED / "fracture_type2"])
+    assert slices.presence == slices.vertebra
+    assert choose_pair(SHIPPED, [SHIPPED / "vertebra_type1"]).segmenter is None
 
 
 def test_a_named_fracture_network_comes_before_a_localiser():
@@ -139,12 +144,22 @@ def test_without_a_localiser_a_fracture_network_is_the_default(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_segmenter_may_say_where_the_vertebrae_are(pair, volume, prediction, untrained_segmenter):
+def test_the_labels_of_a_segmenter_own_the_boxes(
+    pair, volume, prediction, untrained_segmenter, tmp_path
+):
     segmenter = choose_segmenter(untrained_segmenter)
-    found = load_predictor(BundlePair(segmenter, pair.fracture), device="cpu").predict_with_boxes(
-        volume, raw=prediction.raw
-    )
+    labelled = pair._replace(segmenter=segmenter)
+    found = load_predictor(labelled, device="cpu").predict_with_boxes(volume, raw=prediction.raw)
     presence = SegmentationPredictor(segmenter, device="cpu").segment(volume).presence()
-    assert found.predictions.models == ("segmentation-untrained", NAME)
-    assert np.array_equal(found.predictions.vertebra_probs, presence)
-    assert found.predictions.distribution_score is None
+    scores, plain = found.predictions, prediction.predictions
+    assert scores.models == ("segmentation-untrained", "vertebra_type1", NAME)
+    assert np.array_equal(scores.vertebra_probs, presence)
+    expected = box_outputs(
+        replace(prediction.raw, study_id=plain.study_id), replace(plain, vertebra_probs=presence),
+        pair.fracture.config.box_weights,
+    )  # fmt: skip
+    np.testing.assert_array_equal(scores.fracture_probs, expected.fracture_probs)
+    assert scores.distribution_score == pytest.approx(plain.distribution_score)
+    write_predictions(tmp_path, [scores], seconds=[1.0], single=True, pair=labelled)
+    written = json.loads((tmp_path / "predictions.json").read_text())
+    assert written["presence_from"] == "segmentation-untrained"
