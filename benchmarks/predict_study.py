@@ -139,7 +139,7 @@ class SliceBySlice:
         self, which: int, volume: CTVolume, presence: NDArray[np.float32] | None
     ) -> NDArray[np.float32]:
         """Outputs of one network, float32 (n_slices, outputs)."""
-        model, config = self._models[which], self._pair[which].config
+        model, config = self._models[which], self._pair.bundles[which].config
         metadata = torch.from_numpy(slice_metadata(volume.z_mm, volume.slice_thickness_mm))
         rows: list[NDArray[np.float32]] = []
         field = spine_field_of(volume, config.preparation.field_mm)

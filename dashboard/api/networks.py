@@ -55,7 +55,7 @@ def choose_networks(names: Sequence[str]) -> Networks:
     pair = choose_pair(current.checkpoints, folders)
     localizer = choose_localizer(current.checkpoints, folders)
     return Networks(
-        BundlePair(*(with_team_points(bundle, current.cspine_var) for bundle in pair)),
+        pair._replace(fracture=with_team_points(pair.fracture, current.cspine_var)),
         None if localizer is None else with_team_points(localizer, current.cspine_var),
     )
 
