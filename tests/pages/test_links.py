@@ -50,6 +50,7 @@ WRONG = {
         "iou": ["0", "x"], "skip": ["1"], "neighbours": ["-1"],
     },
     "spine_3d": EVERY_PAGE | STUDY | NETWORKS,
+    "reader_study": EVERY_PAGE | {"code": ["AAAAAA", "../x", "abcdef"], "reader": ["", "x" * 22]},
     "training": EVERY_PAGE | {"run": ["20200101-none"], "sweep": ["20200101-none"]},
 }  # fmt: skip
 CASES = [
