@@ -1,7 +1,7 @@
 # Every target sets up what it needs; start with `make run`.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test check check-tests fuzz mutants lint audit bench demo-models screenshots clean faults load uploads
+.PHONY: mlflow-server help setup setup-dev run test check check-tests fuzz mutants lint audit bench demo-models screenshots clean faults load uploads
 
 ADDRESS ?= 127.0.0.1
 PORT ?= 8501
@@ -64,6 +64,10 @@ uploads: setup-dev  ## send a server 500 uploads, half of them bad, and measure 
 mutants: setup-dev  ## change the formulas one operator at a time and list what no test notices
 	@$(venv) -m pip install -q -r requirements-mutants.txt
 	@OMP_NUM_THREADS=1 $(venv) -m mutmut run $(ARGS) && $(venv) -m mutmut results
+
+mlflow-server: setup  ## install an MLflow server below var/, for the test that reports to a real one
+	@$(venv) -m venv var/mlflow-server
+	@var/mlflow-server/bin/python -m pip install -q -r requirements-mlflow.txt
 
 audit: setup-dev  ## list known vulnerabilities and the licences of all packages
 	@$(venv) -m pip install -q -r requirements-audit.txt || echo "pip-audit cannot be installed; is there a network?"

@@ -36,6 +36,7 @@ NOT_IMPORTED = {
     "bokeh": "its scripts are served to the second renderer's page, found by its folder",
     "httpx": "Streamlit's login and starlette's test client import it",
     "import-linter": "a command line tool",
+    "mlflow": "a server that tests start, in an environment of its own",
     "mutmut": "a command line tool",
     "onnxscript": "torch imports it to export ONNX",
     "pip-audit": "a command line tool",

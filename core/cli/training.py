@@ -38,7 +38,8 @@ def train(
     run_config = load_run_config(config, fold=_chosen_fold(fold))
     name = f"{config.stem}-{time.strftime('%Y%m%d-%H%M%S')}"
     target = run_dir or Settings().runs_root / name
-    with _turn(run_config, target) if queue else contextlib.nullcontext():
+    turn = _turn(run_config, target) if queue else contextlib.nullcontext()
+    with turn, _tracked(target):
         if run_config.fold == "all":
             _train_folds(run_config, target, resume=resume)
         else:
@@ -111,7 +112,7 @@ def sweep(
     folder = out or Settings().runs_root / config.stem
     SweepFiles(folder).keep(wanted)
     followed = progress_file or SweepFiles(folder).new_worker().progress
-    with progress_bar("sweep", "trial", followed) as progress:
+    with _tracked(folder), progress_bar("sweep", "trial", followed) as progress:
         found = run_sweep(wanted, folder, store=Settings().store, progress=progress)
     counts = {name: found.count(name) for name in ("finished", "pruned", "failed")}
     typer.echo(", ".join(f"{count} {name}" for name, count in counts.items()))
@@ -157,6 +158,13 @@ def _turn(config: RunConfig, run_dir: Path) -> contextlib.AbstractContextManager
 
     device = pick_device(config.device).split(":")[0]
     return wait_for_turn(Settings().runs_root / ".queue", device, run_dir)
+
+
+def _tracked(folder: Path) -> contextlib.AbstractContextManager[None]:
+    """Report the runs of this process in a folder to the tracker that TRACKER names."""
+    from core.training.tracker import TrackerSettings, tracked
+
+    return tracked(folder, TrackerSettings().address(Settings().cspine_var))
 
 
 def _train_one(config: RunConfig, run_dir: Path, *, resume: bool) -> None:
