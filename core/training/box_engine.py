@@ -17,6 +17,7 @@ from torchvision.ops import box_iou
 from core.models.localizer import RawBoxes
 from core.prepared.box_dataset import BoxBatch
 from core.training.distributed import gather_rows
+from core.training.epoch_scores import score_counts
 from core.training.micro_batches import in_parts, parts_of
 from core.training.task import Measures
 
@@ -32,6 +33,8 @@ class BoxMeasures(Measures):
         hit_rate: Share of boxed slices whose best-scored box has its centre in a true one.
         slices: Number of slices.
         boxed_slices: Number of slices with a true box.
+        score_counts: Best scores of slices, boxed ones as positives, as
+            `core.training.epoch_scores` counts them.
     """
 
     auc: float | None
@@ -39,6 +42,7 @@ class BoxMeasures(Measures):
     hit_rate: float
     slices: int
     boxed_slices: int
+    score_counts: dict[str, list[int]]
 
     @property
     def deficit(self) -> float:
@@ -142,4 +146,5 @@ def _summary(rows: NDArray[np.float64]) -> BoxMeasures:
         hit_rate=float(hit[is_boxed].mean()),
         slices=len(rows),
         boxed_slices=int(is_boxed.sum()),
+        score_counts=score_counts(scores, is_boxed),
     )

@@ -113,7 +113,7 @@ def read_metrics(folder: Path, event: str) -> pd.DataFrame:
 
     Args:
         folder: Folder of the run.
-        event: "step", "validation" or "epoch".
+        event: "step", "validation", "epoch" or "resources".
 
     Returns:
         One row per line; empty if there are none. A line cut off by a crash is left out.

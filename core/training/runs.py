@@ -102,6 +102,11 @@ class RunFolder(RunFiles):
         if self._hold is not None:
             self._hold.check()
 
+    @property
+    def last_status(self) -> RunStatus:
+        """The status as this process knows it; on disk it may be a heartbeat older."""
+        return self._last_status
+
     def write_status(self, state: RunState, **changes: Any) -> None:  # noqa: ANN401 - RunStatus fields
         """Replace `status.json`; fields not named keep their value."""
         fields = {"state": state, "heartbeat": time.time(), "message": ""} | changes

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
+from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
@@ -17,6 +18,7 @@ from core.constants import VERTEBRAE
 from core.models.dense import DenseOutputs
 from core.prepared.slice_dataset import SliceBatch
 from core.training.distributed import gather_rows
+from core.training.epoch_scores import score_counts
 from core.training.losses import Criterion
 from core.training.micro_batches import in_parts, parts_of
 from core.training.task import Measures
@@ -38,6 +40,7 @@ class SliceMeasures(Measures):
         auc_macro: Mean of the AUCs of single outputs, over those that have both classes.
         auc_by_output: AUC by vertebra, or {"slice": ...} for a single output, or f_C1..v_C7.
         slices: Number of slices.
+        score_counts: Probabilities of all outputs, as `core.training.epoch_scores` counts them.
     """
 
     loss: float
@@ -45,6 +48,7 @@ class SliceMeasures(Measures):
     auc_macro: float | None
     auc_by_output: dict[str, float | None]
     slices: int
+    score_counts: dict[str, list[int]]
 
     @property
     def deficit(self) -> float:
@@ -193,6 +197,7 @@ def _summary(loss: float, logits: NDArray[np.float32], truth: NDArray[np.bool_])
         auc_macro=float(np.mean(defined)) if defined else None,
         auc_by_output=by_output,
         slices=len(truth),
+        score_counts=score_counts(expit(logits), truth),
     )
 
 

@@ -30,10 +30,12 @@ from core.training.distributed import (
     share_buffers,
     start_fabric,
 )
+from core.training.epoch_scores import SCORES_KEY
 from core.training.grid_task import GridTask
 from core.training.job_setup import initial_state, shared_batches, train_batches
 from core.training.monitor import Monitor
 from core.training.provenance import Provenance, provenance
+from core.training.resources import sampled
 from core.training.runs import FollowerRun, RunFolder
 from core.training.slice_task import SliceTask
 from core.training.start_up import load_together
@@ -162,7 +164,7 @@ class _Job:
             self._load(state)
         run.drop_metrics_after(state.step, state.epoch)
         run.write_status("running", step=state.step, total_steps=total_steps, epoch=state.epoch)
-        with open_curves(run, state.step) as curves:
+        with open_curves(run, state.step) as curves, sampled(run, self._gpu):
             monitor = Monitor(
                 run if first else None,
                 state,
@@ -206,12 +208,15 @@ class _Job:
         measures = self.task.measure(self.fabric, state.scored, batches, beat)
         result = asdict(measures)
         _check_measures(result, state.epoch)
+        # Of use in the epochs' own lines only.
+        scores = {SCORES_KEY: result.pop(SCORES_KEY)} if SCORES_KEY in result else {}
         state.validation = result
         if self.task.config.keep_epoch == "best":
             state.keep_if_best(measures.deficit)
         self.run.append_metrics(
-            "validation", step=state.step, epoch=state.epoch, deficit=measures.deficit, **result
-        )
+            "validation", step=state.step, epoch=state.epoch, deficit=measures.deficit, **result,
+            **scores,
+        )  # fmt: skip
         if curves is not None:
             shown = {f"validation__{name}": value for name, value in measures.curves.items()}
             curves.write(state.step, **shown)
@@ -255,6 +260,12 @@ class _Job:
             # This process was stopped before it could save its generators.
             torch.manual_seed(self.task.config.seed + self.processes.rank + state.step)
         _log.info("Resumed after step %d, epoch %d.", state.step, state.epoch + 1)
+
+    @property
+    def _gpu(self) -> int | None:
+        """Index of the GPU; None on other devices."""
+        device = self.fabric.device
+        return (device.index or 0) if device.type == "cuda" else None
 
     @property
     def _generators_file(self) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -46,11 +46,13 @@ class RunLines:
         step: Lines of "step".
         validation: Lines of "validation".
         keep: "best" or "last": the run's `keep_epoch`.
+        resources: Lines of "resources".
     """
 
     step: pd.DataFrame
     validation: pd.DataFrame
     keep: Any = "best"
+    resources: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def is_empty(self) -> bool:

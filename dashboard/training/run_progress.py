@@ -10,6 +10,7 @@ from itertools import islice
 
 import pandas as pd
 
+from core.training.resources import EVENT
 from core.training.run_list import RunSummary, last_metrics, read_metrics
 from core.training.run_status import RunStatus
 from core.training.runs import RunFolder
@@ -62,6 +63,7 @@ def _lines_of(run: RunSummary) -> RunLines:
         step=read_metrics(run.folder, "step"),
         validation=read_metrics(run.folder, "validation"),
         keep="best" if run.config is None else run.config.keep_epoch,
+        resources=read_metrics(run.folder, EVENT),
     )
 
 

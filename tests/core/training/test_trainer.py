@@ -104,6 +104,9 @@ def test_run_ends_with_a_loadable_bundle_that_records_its_origin(make, task, dat
     assert bundle.config.trained_on["studies"] == 4
     assert bundle.config.trained_on["run"]["fold"] == 0
     assert bundle.config.trained_on["validation"]["slices"] == 28
+    (line,) = _metrics(run, "validation")
+    assert sum(map(sum, line["score_counts"].values())) == 28 * (7 if task == "vertebra" else 1)
+    assert "score_counts" not in bundle.config.trained_on["validation"]
     assert str(data_root) not in (run.bundle / "config.json").read_text()
     with torch.inference_mode():
         logits = load_model(bundle)(torch.zeros(2, 32, 32, dtype=torch.uint8))
