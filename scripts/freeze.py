@@ -22,8 +22,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
-PLATFORM_SPECIFIC = re.compile(r"nvidia-|cuda-|triton$")
-"""CUDA parts differ by platform and by build of torch, which pins them itself."""
+PLATFORM_SPECIFIC = re.compile(r"nvidia-(?!ml-py$)|cuda-|triton$")
+"""CUDA parts (nvidia-ml-py is none) differ by platform and by build of torch, which pins them."""
 HEADER = """\
 # Everything requirements*.txt pull in, so that each machine gets the same set.
 # Written by: .venv/bin/python -m scripts.freeze
