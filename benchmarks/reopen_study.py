@@ -26,7 +26,7 @@ TIMEOUT_MS = 120_000
 
 def opened(page: Page, number: int) -> float:
     """Seconds from choosing a study to its slice, verdict and profile on the page."""
-    page.get_by_test_id("stSelectbox").filter(has_text="Study of").locator("input").click()
+    page.locator(".st-key-study input").click()
     option = page.get_by_role("option", name=f"Study {number} ", exact=False).first
     option.wait_for()
     old = page.url

@@ -65,7 +65,7 @@ def write_studies(root: Path) -> list[str]:
 def first_picture(page: Page, number: int) -> float:
     """Seconds from choosing a study to its first slice on the canvas."""
     before = page.url
-    page.get_by_test_id("stSelectbox").filter(has_text="Study of").locator("input").click()
+    page.locator(".st-key-study input").click()
     option = page.get_by_role("option", name=f"Study {number} ", exact=False).first
     option.wait_for()
     old = page.locator(".viewer").evaluate("root => root.viewer.data.source")

@@ -18,7 +18,7 @@ with serialized_imports():
     from dashboard.tour.bar import follow_tour, tour_bar
     from dashboard.tour.presenter import presenter_note, presenter_switch
     from dashboard.tour.state import presents, show_layout_in_url, shows_pickers, tour_place
-    from dashboard.widgets.frame import apply_style, sidebar_footer, sidebar_status
+    from dashboard.widgets.frame import apply_style, folded_note, sidebar_footer, sidebar_status
     from dashboard.widgets.study_picker import follow_back, other_source
 
 ASSETS = Path(__file__).resolve().parent / "assets"
@@ -80,6 +80,7 @@ def main() -> None:
             sidebar_footer()
             glossary_button()
             presenter_switch("side")
+        folded_note(other_source(page.url_path))
     tour_bar(page, pages)
     if presenting:
         presenter_note(other_source(page.url_path))

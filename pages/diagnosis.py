@@ -5,24 +5,25 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.diagnosis.batch_panel import batch_panel, many_studies_chosen
-from dashboard.diagnosis.study_steps import study_steps
+from dashboard.diagnosis.errors_list import errors_button, errors_message
 from dashboard.diagnosis.study_view import workbench
-from dashboard.widgets.bundle_picker import bundle_picker
 from dashboard.widgets.frame import page_header
 from dashboard.widgets.prediction_status import study_with_scores
-from dashboard.widgets.study_picker import study_picker
+from dashboard.widgets.study_bar import networks_bar, study_bar
 
-page_header(
+with page_header(
     "Diagnosis",
     "Does this patient have a cervical fracture – in which vertebra, and on which slices?",
-)
-if many_studies_chosen():
-    batch_panel(bundle_picker())
+):
+    many = many_studies_chosen()
+if many:
+    batch_panel(networks_bar())
     st.stop()
-choice = study_picker()
-pair = bundle_picker()
-study_steps(choice, pair)
-opened = study_with_scores(choice, pair)
-if choice is not None and opened is not None:
+bar = study_bar(networks=True)
+with bar.more:
+    errors_button(bar.choice, bar.pair)
+errors_message()
+opened = study_with_scores(bar.choice, bar.pair)
+if bar.choice is not None and opened is not None:
     with st.container():
-        workbench(*opened, pair, choice)
+        workbench(*opened, bar.pair, bar.choice)

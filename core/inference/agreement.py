@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from core.constants import VERTEBRAE
 from core.inference.study_scores import StudyScores
 from core.inference.verdict import StudyVerdict, judge
+from core.models.names import short_name
 from core.models.operating_points import SavedOperatingPoint, operating_point
 from core.models.pairs import BundlePair
 
@@ -70,7 +71,7 @@ def opinion(scores: StudyScores, pair: BundlePair) -> Opinion:
     patient, vertebra = (operating_point(pair.fracture, level) for level in ("patient", "vertebra"))
     config = pair.fracture.config
     return Opinion(
-        name=config.name,
+        name=short_name(config.name),
         title=config.title,
         verdict=judge(scores, pair, patient=patient.threshold, vertebra=vertebra.threshold),
         probs=tuple(float(p) for p in scores.patient.vertebra_probs),

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from core.constants import VERTEBRAE
 from core.models.bundles import BundleInfo
 
 DEFAULT_THRESHOLD: Final = 0.5
+BY_HAND: Final = "set by hand"
+"""Rule of a threshold that a person chose on a slider."""
+_SHIPPED: Final = "shipped"
 Level = Literal["slice", "patient", "vertebra", "presence", "box"]
 
 
@@ -21,12 +24,14 @@ class SavedOperatingPoint:
         threshold: A score >= threshold is a call.
         rule: The rule that chose it; "" for the default threshold.
         origin: "shipped", or who set it and when; "" for the default threshold.
+        data: What it was chosen on, in words; "" where that is unknown.
         per_vertebra: Thresholds of C1..C7; None where one is shared.
     """
 
     threshold: float
     rule: str
     origin: str = ""
+    data: str = ""
     per_vertebra: tuple[float, ...] | None = None
 
     @property
@@ -35,6 +40,33 @@ class SavedOperatingPoint:
         if not self.rule:
             return f"{self.threshold:g}, as the bundle has no operating point"
         return f"operating point {self.threshold:.3f}, {self.rule}, {self.origin}"
+
+    @property
+    def named(self) -> str:
+        """Rule and origin in a few words."""
+        if not self.rule:
+            return "no operating point"
+        return self.origin if self.rule == BY_HAND else f"{self.rule}, {self.origin}"
+
+    @property
+    def set_here(self) -> bool:
+        """Whether this installation has set it over the shipped one."""
+        return self.origin not in ("", _SHIPPED)
+
+    @property
+    def history(self) -> str:
+        """One sentence on the threshold: by whom, when, by which rule and on which data."""
+        if not self.rule:
+            return f"{self.threshold:g}, as the network has no operating point."
+        start = f"Set {self.origin.removeprefix('set ')}" if self.set_here else "Shipped"
+        how = "by hand" if self.rule == BY_HAND else f"by the rule “{self.rule}”"
+        data = f" on {self.data}" if self.data else ""
+        return f"{start}: {self.threshold:.3f}, chosen {how}{data}."
+
+
+def shipped_point(bundle: BundleInfo, level: Level) -> SavedOperatingPoint:
+    """The threshold that a bundle comes with, whatever this installation has set; 0.5 without."""
+    return operating_point(replace(bundle, team_points=None), level)
 
 
 def operating_point(bundle: BundleInfo, level: Level) -> SavedOperatingPoint:
@@ -45,7 +77,12 @@ def operating_point(bundle: BundleInfo, level: Level) -> SavedOperatingPoint:
             threshold = number_or_nan(entry.get("threshold"))
             if 0 <= threshold <= 1:
                 rule = str(entry.get("rule") or "given")
-                return SavedOperatingPoint(threshold, rule, _origin(entry), _per_vertebra(entry))
+                data = (
+                    entry.get("data") or entry.get("chosen_on") or (points or {}).get("chosen_on")
+                )
+                return SavedOperatingPoint(
+                    threshold, rule, _origin(entry), str(data or ""), _per_vertebra(entry)
+                )
     return SavedOperatingPoint(DEFAULT_THRESHOLD, "")
 
 
@@ -65,7 +102,7 @@ def _per_vertebra(entry: dict[str, Any]) -> tuple[float, ...] | None:
 def _origin(entry: dict[str, Any]) -> str:
     saved = entry.get("saved")
     if not isinstance(saved, str):
-        return "shipped"
+        return _SHIPPED
     return f"set by {entry.get('by') or 'an operator'} on {saved[:10]}"
 
 

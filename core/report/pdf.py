@@ -16,6 +16,7 @@ from reportlab.platypus import (
     Flowable,
     Image,
     KeepTogether,
+    PageBreak,
     Paragraph,
     SimpleDocTemplate,
     Spacer,
@@ -83,8 +84,10 @@ def _story(report: StudyReport) -> list[Flowable]:
     said += "".join(f"<br/>{escape(_plain(line))}" for line in wording.remarks(report))
     story += [Spacer(1, 2 * mm), _callout(said, *tone)]
     story += [Paragraph("Vertebrae", _HEAD), _vertebrae(report)]
+    story += [Paragraph(escape(line), _SMALL) for line in wording.measured(report)]
+    story += [Paragraph(escape(wording.HOW_TO_READ), _SMALL)]
     story += [KeepTogether([Paragraph("Along the cervical spine", _HEAD), _profile(report)])]
-    story += [Paragraph("Pictures", _HEAD), _pictures(report.pictures)]
+    story += [PageBreak(), Paragraph("Pictures", _HEAD), _pictures(report.pictures)]
     story += [Paragraph("Series", _HEAD), _facts(report)]
     story += [Paragraph(escape(_plain(note)), _SMALL) for note in report.notes]
     story += [Paragraph("How it was made", _HEAD)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +19,7 @@ SIDE: Final = 420
 """Pixels along the longer side."""
 _BONE: Final = HuWindow(*DISPLAY_WINDOWS["bone"])
 _AMBER_BGR: Final = (15, 130, 217)
+_TEAL_BGR: Final = (212, 198, 98)
 _STRENGTH: Final = 0.55
 
 Grey = NDArray[np.uint8]
@@ -81,15 +82,33 @@ def box_picture(volume: CTVolume, index: int, xyxy: NDArray[np.float64], caption
     return _picture(np.asarray(picture, dtype=np.uint8), caption)
 
 
-def sagittal_picture(volume: CTVolume, slices: Sequence[int]) -> Picture:
-    """The middle sagittal plane with lines where `slices` cross it."""
+def sagittal_picture(
+    volume: CTVolume, slices: Sequence[int], levels: Mapping[str, tuple[int, int]] | None = None
+) -> Picture:
+    """The middle sagittal plane with lines where `slices` cross it.
+
+    Args:
+        volume: The study.
+        slices: Slices to mark.
+        levels: First and last slice of each vertebra that is seen, whose name stands at its middle.
+    """
     grid = planes_grid(volume)
     plane = reduce_volume(volume)[:, :, grid.shape[2] // 2]
     grey = _true_aspect(window_to_uint8(np.ascontiguousarray(plane), _BONE), grid.spacing_mm[:2])
     picture = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
     height_mm = grid.shape[0] * grid.spacing_mm[0]
+
+    def row_of(index: int) -> int:
+        below = grid.top_mm - float(volume.z_mm[index])
+        return round(below / height_mm * grey.shape[0])
+
+    for name, (first, last) in (levels or {}).items():
+        y = row_of((first + last) // 2)
+        cv2.line(picture, (0, y), (10, y), _TEAL_BGR, 2)
+        cv2.putText(picture, name, (14, y + 5), cv2.FONT_HERSHEY_SIMPLEX, 0.45, _TEAL_BGR, 1,
+                    cv2.LINE_AA)  # fmt: skip
     for index in slices:
-        y = round((grid.top_mm - float(volume.z_mm[index])) / height_mm * grey.shape[0])
+        y = row_of(index)
         cv2.line(picture, (0, y), (grey.shape[1], y), _AMBER_BGR, 2)
     which = ", ".join(str(index) for index in slices)
     caption = f"Middle sagittal plane, slices {which} marked; front to the left"

@@ -178,7 +178,11 @@ def _pictures(
     shown = [row for row in rows if row.called]
     peak = reading.peak_slice
     pictures = [
-        sagittal_picture(volume, sorted({row.peak for row in shown} or {peak})),
+        sagittal_picture(
+            volume,
+            sorted({row.peak for row in shown} or {peak}),
+            {row.name: row.slices for row in rows if row.slices is not None},
+        ),
         slice_picture(volume, peak, f"Slice {peak}, the most suspicious of the study"),
     ]
     if raw is not None:

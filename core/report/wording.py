@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from core.models.bundles import BundleInfo, EnsembleConfig
+from core.models.measured import measured_at
+from core.models.names import full_name
 from core.models.operating_points import SavedOperatingPoint
 from core.report.study import ReportVertebra, StudyReport
 
@@ -54,6 +56,22 @@ def vertebra_cells(row: ReportVertebra, point: SavedOperatingPoint) -> tuple[str
     return (row.name, f"{first}–{last}", f"{row.prob:.3f}", f"{point.threshold:.3f}", called, truth)
 
 
+HOW_TO_READ = (
+    "How to read this: a probability is a score of the networks between 0 and 1, no chance of "
+    "disease; a call says whether it reaches the threshold. In the pictures, orange boxes are the "
+    "localiser's, and lines on the sagittal plane are slices."
+)
+
+
+def measured(report: StudyReport) -> tuple[str, ...]:
+    """What the thresholds achieve on other studies, one sentence per level that was measured."""
+    bundle = report.bundles[-1]
+    patients = measured_at(bundle, "patient", report.points["patient"].threshold)
+    vertebrae = measured_at(bundle, "vertebra", report.points["vertebra"].threshold)
+    found = ((patients, "patients"), (vertebrae, "vertebrae"))
+    return tuple(one.sentence(what) for one, what in found if one is not None)
+
+
 def written(report: StudyReport) -> str:
     """When the report was made."""
     return f"Report of {report.written:%Y-%m-%d %H:%M} UTC"
@@ -71,7 +89,7 @@ def bundle_line(bundle: BundleInfo) -> str:
     if isinstance(config, EnsembleConfig):
         made_of = config.ensemble.described
     return (
-        f"{config.name}: {config.title}, {made_of}, weights "
+        f"{full_name(config.name)}: {config.title}, {made_of}, weights "
         f"{config.weights_sha256[:12]}, made {config.created[:10]}"
     )
 

@@ -30,7 +30,7 @@ def dataset_facts(
     }
     figures_list(figures, "lab-figures-small")
     if data.table.synthetic:
-        st.html(synthetic_badge("synthetic: generated, not scanned"))
+        st.html(synthetic_badge())
     if data.problems:
         with st.expander(f"Wrong rows in the tables ({len(data.problems)})"):
             for problem in data.problems[:50]:

@@ -14,7 +14,7 @@ from core.models.pairs import BundlePair
 from dashboard.diagnosis.verdict import current_thresholds
 from dashboard.session.state import PATIENT_THRESHOLD_KEY, VERTEBRA_THRESHOLD_KEY
 from dashboard.session.wording import literal
-from dashboard.studies.cohort import bundle_key
+from dashboard.studies.cohort import bundle_key, bundle_title
 from dashboard.studies.localizer import StudyBoxes, localizer_in_use, study_boxes
 from dashboard.studies.open_study import OpenStudy
 from dashboard.widgets.box_request import box_progress, box_request
@@ -88,7 +88,7 @@ def scores_sentence(
     how = (
         "which the verdict weighs with the other slices of each vertebra"
         if pair.fracture.config.uses_boxes
-        else f"of which the verdict by {escape(pair.fracture.config.name)} takes no account"
+        else f"of which the verdict by {escape(bundle_title(pair.fracture))} takes no account"
     )
     return (
         f"A box score rates one box on one slice, {how}: the highest box score "

@@ -14,7 +14,7 @@ from core.models.pairs import BundlePair, default_pair
 from dashboard.background.job import Job
 from dashboard.session.settings import settings
 from dashboard.session.wording import literal
-from dashboard.studies.cohort import all_bundles, saved_ensembles
+from dashboard.studies.cohort import all_bundles, bundle_title, saved_ensembles
 from dashboard.studies.open_study import OpenStudy
 from dashboard.studies.predictions import (
     find_job,
@@ -79,7 +79,7 @@ def _running_jobs(
     """Unfinished jobs of pairs; errors of finished ones are shown."""
     found: list[tuple[BundlePair, Job[None]]] = []
     for pair in missing:
-        job, name = find_job(study, pair), pair.fracture.config.name
+        job, name = find_job(study, pair), bundle_title(pair.fracture)
         if job is not None and job.error is not None:
             show_error(f"{name}: {job.error}", icon=":material/neurology:")
         elif job is not None and not job.finished:
@@ -91,7 +91,7 @@ def _progress(study: OpenStudy, jobs: list[tuple[BundlePair, Job[None]]]) -> boo
     """Show the progress of the networks; True while all of them run."""
     going = True
     for pair, job in jobs:
-        name = pair.fracture.config.name
+        name = bundle_title(pair.fracture)
         going &= job_progress(
             job, f"{name}: {{done}} of {{total}}", starting=f"{name}: starting …",
             cancel=partial(stop_prediction, study, pair), key=f"cancel_{pair.digest}",

@@ -23,6 +23,7 @@ from dashboard.tour.reveal import hidden_note, reveal_switch
 from dashboard.widgets.annotation_panel import annotation_panel
 from dashboard.widgets.frame import blank
 from dashboard.widgets.plot_area import show_chart
+from dashboard.widgets.series_facts import facts_line, series_facts
 from dashboard.widgets.slice_viewer.overlays import Overlay
 from dashboard.widgets.slice_viewer.ribbon import Ribbon
 from dashboard.widgets.slice_viewer.viewer import slice_viewer
@@ -56,7 +57,9 @@ def workbench(
         pair: The networks; None if there are none.
         choice: Source of the study, with its truth if it is known.
     """
-    revealed = reveal_switch(study.fingerprint, labelled=choice.truth is not None)
+    with facts_line():
+        series_facts(study, choice)
+        revealed = reveal_switch(study.fingerprint, labelled=choice.truth is not None)
     if not revealed.verdict:
         scores = None
     state.enter_study(study.fingerprint, study.volume.n_slices, _start(study, scores))

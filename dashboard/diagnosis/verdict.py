@@ -10,9 +10,10 @@ import streamlit as st
 from core.constants import VERTEBRAE
 from core.inference.study_scores import StudyScores
 from core.inference.verdict import judge
-from core.models.operating_points import SavedOperatingPoint, operating_point
+from core.models.operating_points import SavedOperatingPoint, operating_point, shipped_point
 from core.models.pairs import BundlePair
 from dashboard.session import state
+from dashboard.session.wording import literal
 from dashboard.widgets.threshold_slider.live_parts import live_part, live_parts
 from dashboard.widgets.threshold_slider.slider import threshold_slider
 from dashboard.widgets.verdict_card import VERDICT_PART, verdict_card, verdict_parts
@@ -45,13 +46,16 @@ def verdict_panel(scores: StudyScores, pair: BundlePair, truth: Sequence[bool] |
             *vertebra_parts(scores, verdict.calls, threshold=vertebra, truth=truth),
         ],
     )
-    st.button(
-        "Reset to the operating points",
-        on_click=state.reset_thresholds,
-        icon=":material/restart_alt:",
-        disabled=(patient, vertebra) == (patient_point.threshold, vertebra_point.threshold),
-        type="tertiary",
-    )
+    _origins(pair, patient_point, vertebra_point)
+    moved = (patient, vertebra) != (patient_point.threshold, vertebra_point.threshold)
+    with st.container(key="points", horizontal=True, vertical_alignment="center"):
+        st.button(
+            "Reset", key="points_reset", on_click=state.reset_thresholds, disabled=not moved,
+            icon=":material/restart_alt:", type="tertiary", help="Back to the operating points",
+        )  # fmt: skip
+        with st.popover("Where from?", key="points_origin", type="tertiary"):
+            for level, point in (("Patient", patient_point), ("Vertebra", vertebra_point)):
+                st.markdown(f"**{level} threshold.** {literal(point.history)}")
 
 
 def current_thresholds(pair: BundlePair) -> tuple[float, float]:
@@ -61,9 +65,25 @@ def current_thresholds(pair: BundlePair) -> tuple[float, float]:
     return state.thresholds()
 
 
+def _origins(pair: BundlePair, patient: SavedOperatingPoint, vertebra: SavedOperatingPoint) -> None:
+    """State who set the thresholds that are not the shipped ones, and offer those."""
+    set_here = [point for point in (patient, vertebra) if point.set_here]
+    if not set_here:
+        return
+    shipped = [shipped_point(pair.fracture, level) for level in ("patient", "vertebra")]
+    for name, point in (("Patient", patient), ("Vertebra", vertebra)):
+        if point.set_here:
+            st.caption(literal(f"{name} threshold: {point.history}"))
+    st.button(
+        "Use the shipped thresholds", key="points_shipped", icon=":material/inventory_2:",
+        on_click=state.set_thresholds, args=tuple(point.threshold for point in shipped),
+        help="For this view; the operating points of this installation stay as they are.",
+    )  # fmt: skip
+
+
 def _threshold_slider(label: str, key: str, point: SavedOperatingPoint, pair: BundlePair) -> None:
     threshold_slider(
-        f"{label} · {point.described}", name=key, value=float(state.recall(key)),
+        f"{label} · {point.named}", name=key, value=float(state.recall(key)),
         on_release=partial(state.remember, key), source=pair.digest,
     )  # fmt: skip
 
@@ -71,13 +91,13 @@ def _threshold_slider(label: str, key: str, point: SavedOperatingPoint, pair: Bu
 def _jump_buttons(scores: StudyScores) -> None:
     """Draw buttons to the most suspicious slice of the study and of each visible vertebra."""
     with st.container(key="jumps", horizontal=True, gap="xsmall", vertical_alignment="center"):
-        st.html('<span class="lab-jump-label">Most suspicious slice</span>', width="content")
         st.button(
-            "Study", key="jump_study", on_click=state.go_to_slice, args=(scores.peak_slice,),
-            help=f"Slice {scores.peak_slice}",
+            "Peak", key="jump_study", on_click=state.go_to_slice, args=(scores.peak_slice,),
+            help=f"Most suspicious slice of the study: {scores.peak_slice}",
         )  # fmt: skip
         for j, name in enumerate(VERTEBRAE):
             st.button(
                 name, key=f"jump_{name}", on_click=state.go_to_slice, args=(scores.peaks[j],),
-                disabled=scores.ranges[j] is None, help=f"Slice {scores.peaks[j]}",
+                disabled=scores.ranges[j] is None,
+                help=f"Most suspicious slice of {name}: {scores.peaks[j]}",
             )  # fmt: skip

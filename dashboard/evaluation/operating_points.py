@@ -5,6 +5,7 @@ from __future__ import annotations
 from core.constants import VERTEBRAE
 from core.errors import BundleError
 from core.models.bundles import BundleInfo, team_points_file
+from core.models.operating_points import BY_HAND
 from core.models.saved_points import (
     PastPoint,
     PointLevel,
@@ -17,8 +18,6 @@ from dashboard.evaluation.threshold_counts import ChosenThresholds
 from dashboard.evaluation.view import Thresholds
 from dashboard.session.access import check_allowed, user_name
 from dashboard.session.settings import settings
-
-BY_HAND = "set by hand"
 
 
 def point_to_save(

@@ -90,7 +90,7 @@ def notices(comparison: ComparisonTable) -> None:
     if len(truth.presence):
         facts.append(f"<li>{len(truth.presence):,} slices with truth</li>")
     if comparison.truth.synthetic:
-        badge = synthetic_badge("synthetic: no figure says anything about patients")
+        badge = synthetic_badge()
         facts.append(f"<li>{badge}</li>")
     st.html(f'<ul class="lab-facts">{"".join(facts)}</ul>')
     if notes := comparison.notes:

@@ -14,6 +14,7 @@ from core.experiments.cohorts import FOLDS, HELD_OUT, PREDICTIONS_FOLDER, SHIPPE
 from core.inference.outputs import find_slices
 from core.models.bundles import BundleInfo, list_bundles
 from core.models.ensembles import ensembles_root
+from core.models.names import short_name
 from core.phantom.on_demand import CohortSeed
 from core.training.run_files import RunFiles
 from dashboard.evaluation.imports import list_imports
@@ -146,7 +147,7 @@ def _bundle_source(
         if cohort.truth_id in truths and (file := cohort.predictions_file(bundle.folder)).is_file()
     }
     name = bundle.folder.name
-    return PredictionSource(f"{prefix}.{_safe(name)}", name, "bundle", tables, bundle)
+    return PredictionSource(f"{prefix}.{_safe(name)}", short_name(name), "bundle", tables, bundle)
 
 
 def _runs(settings: Settings, truths: dict[str, TruthSource]) -> list[PredictionSource]:

@@ -13,8 +13,9 @@ from core.inference.boxes.fusion import ScoreRule
 from core.inference.boxes.tracks import FusionMethod, FusionSettings
 from core.models.bundles import BundleInfo
 from dashboard.session import link, state
-from dashboard.studies.cohort import bundle_key, bundle_title
+from dashboard.studies.cohort import bundle_detail, bundle_key, bundle_title
 from dashboard.studies.localizer import default_threshold, localizers
+from dashboard.widgets.frame import blank
 from dashboard.widgets.threshold_slider.slider import threshold_slider
 
 METHODS: Final[dict[FusionMethod, str]] = {
@@ -26,24 +27,23 @@ _START: Final = FusionSettings()
 
 @dataclass(frozen=True, slots=True)
 class _Number:
-    """A slider: label, range, step, first value (None for that of the localiser) and help."""
+    """A slider: label, range, step, first value and help."""
 
     label: str
     low: float
     high: float
     step: float
-    start: float | None
+    start: float
     help: str
 
 
 SCORE: Final = "loc_score"
 """Key of the minimum score, and the name that what follows it in the browser knows."""
+_SCORE_HELP: Final = (
+    "Boxes with a lower score are neither drawn nor counted. Starts at the operating point, which "
+    "was chosen on other studies."
+)
 _NUMBERS: Final = {
-    SCORE: _Number(
-        "Minimum score", 0.0, 1.0, 0.001, None,
-        "Boxes with a lower score are neither drawn nor counted. Starts at the operating point, "
-        "which was chosen on other studies.",
-    ),
     "loc_iou": _Number(
         "Fusion IoU", 0.1, 0.9, 0.05, _START.iou,
         "Boxes that overlap by more are merged. For soft-NMS: the width of its Gaussian.",
@@ -81,68 +81,81 @@ class BoxChoice:
 
 
 def box_controls() -> BoxChoice | None:
-    """Draw the controls; None without a localiser.
+    """Draw the controls of the boxes behind a button; None without a localiser.
 
     Raises:
         LinkError: The URL has a wrong value.
     """
     found = localizers()
     if not found:
-        st.html(
-            '<div class="lab-blank">There is no localisation bundle. To train one: '
-            "<code>python -m core demo-localizer</code>.</div>"
+        blank(
+            "There is no localisation bundle. To train one: "
+            "<code>python -m core demo-localizer</code>."
         )
         return None
     names = {bundle_key(bundle): bundle for bundle in found}
     _enter(names)
-    with st.container(key="loc_controls", horizontal=True, vertical_alignment="bottom"):
-        name = st.selectbox(
-            "Localiser", list(names), key="loc_bundle", width=280, persist_state="session",
-            format_func=lambda key: bundle_title(names[key]),
-        )  # fmt: skip
-        method = st.segmented_control(
-            "Fusion", list(METHODS), required=True, key="loc_method", persist_state="session",
-            format_func=lambda one: METHODS[one],
-            help="Weighted fusion averages overlapping boxes of both passes and of neighbouring "
-            "slices; NMS keeps the best and drops the rest; soft-NMS lowers the rest.",
-        )  # fmt: skip
-        rule = st.segmented_control(
-            "Score of a fused box", list(RULES), required=True, persist_state="session",
-            key="loc_rule", format_func=lambda one: RULES[one], disabled=method != "wbf",
-            help="Weighted fusion only. The mean, as in the paper, favours boxes that all passes "
-            "and slices agree on; with the highest, one confident pass is enough.",
-        )  # fmt: skip
-    bundle = names[name]
-    _enter_score(bundle)
-    with st.container(key="loc_numbers"):
-        columns = st.columns(4, gap="medium")
-    for column, (key, one) in zip(columns, _NUMBERS.items(), strict=True):
-        with column:
-            _slider(key, one, bundle)
-    threshold, iou, skip, neighbours = (float(state.recall(key)) for key in _NUMBERS)
+    used = names[state.recall("loc_bundle")]
+    _enter_score(used)
+    with st.popover(
+        f"{bundle_title(used)} · {METHODS[state.recall('loc_method')]}",
+        key="loc_controls", icon=":material/frame_inspect:",
+        help="The localiser, and how its raw boxes are merged",
+    ):  # fmt: skip
+        bundle = names[_localizer(names)]
+        settings = _fusion()
     for key, parameter in _PARAMETERS.items():
         link.show(parameter, str(state.recall(key)))
-    settings = FusionSettings(
+    return BoxChoice(bundle, settings, float(state.recall(SCORE)))
+
+
+def score_slider(chosen: BoxChoice) -> None:
+    """Draw the slider of the minimum score.
+
+    Args:
+        chosen: Settings of the other controls.
+    """
+    with st.container(key="loc_numbers", width=340):
+        threshold_slider(
+            "Minimum score", name=SCORE, value=chosen.threshold, help=_SCORE_HELP,
+            on_release=partial(state.remember, SCORE), source=chosen.bundle.config.weights_sha256,
+        )  # fmt: skip
+
+
+def _localizer(names: Mapping[str, BundleInfo]) -> str:
+    return st.selectbox(
+        "Localiser", list(names), key="loc_bundle", persist_state="session",
+        format_func=lambda key: f"{bundle_title(names[key])} · {bundle_detail(names[key])}",
+    )  # fmt: skip
+
+
+def _fusion() -> FusionSettings:
+    method = st.segmented_control(
+        "Fusion", list(METHODS), required=True, key="loc_method", persist_state="session",
+        format_func=lambda one: METHODS[one],
+        help="Weighted fusion averages overlapping boxes of both passes and of neighbouring "
+        "slices; NMS keeps the best and drops the rest; soft-NMS lowers the rest.",
+    )  # fmt: skip
+    rule = st.segmented_control(
+        "Score of a fused box", list(RULES), required=True, persist_state="session",
+        key="loc_rule", format_func=lambda one: RULES[one], disabled=method != "wbf",
+        help="Weighted fusion only. The mean, as in the paper, favours boxes that all passes "
+        "and slices agree on; with the highest, one confident pass is enough.",
+    )  # fmt: skip
+    iou, skip, neighbours = (
+        st.slider(
+            one.label, one.low, one.high, step=one.step, key=key, help=one.help,
+            persist_state="session", format="%.2f",
+        )
+        for key, one in _NUMBERS.items()
+    )  # fmt: skip
+    return FusionSettings(
         method=method or "wbf",
         iou=iou,
         score_rule=rule or _START.score_rule,
         skip_below=skip,
         neighbour_weight=neighbours,
     )
-    return BoxChoice(bundle, settings, threshold)
-
-
-def _slider(key: str, one: _Number, bundle: BundleInfo) -> None:
-    if key == SCORE:
-        threshold_slider(
-            one.label, name=key, value=float(state.recall(key)), help=one.help,
-            on_release=partial(state.remember, key), source=bundle.config.weights_sha256,
-        )  # fmt: skip
-        return
-    st.slider(
-        one.label, one.low, one.high, step=one.step, key=key, help=one.help,
-        persist_state="session", format="%.2f",
-    )  # fmt: skip
 
 
 def _enter(names: Mapping[str, BundleInfo]) -> None:
@@ -155,10 +168,12 @@ def _enter(names: Mapping[str, BundleInfo]) -> None:
         link.choose(key, parameter, _among(values), start[key])
         if state.recall(key) not in values:
             state.remember(key, start[key])
-    for key, one in _NUMBERS.items():
-        parameter, read = _PARAMETERS[key], partial(link.number, low=one.low, high=one.high)
-        link.check(parameter, read, f"it is a number from {one.low:g} to {one.high:g}")
-        link.choose(key, parameter, read, one.start)
+    ranges = {SCORE: (0.0, 1.0, None)}
+    ranges |= {key: (one.low, one.high, one.start) for key, one in _NUMBERS.items()}
+    for key, (low, high, first) in ranges.items():
+        parameter, read = _PARAMETERS[key], partial(link.number, low=low, high=high)
+        link.check(parameter, read, f"it is a number from {low:g} to {high:g}")
+        link.choose(key, parameter, read, first)
 
 
 def _enter_score(bundle: BundleInfo) -> None:

@@ -29,11 +29,11 @@ def iou_histogram(report: DetectionReport) -> go.Figure:
         [
             go.Bar(
                 x=[-0.04], y=[int(missed.sum())], width=0.04, marker_color=NEUTRAL,
-                hovertemplate="no overlap: %{y} boxes<extra></extra>",
+                hovertemplate="%{y} boxes are not overlapped at all<extra></extra>",
             ),
             go.Bar(
                 x=(_BINS[:-1] + _BINS[1:]) / 2, y=counts, width=0.046, marker_color=MEASURE_COLOR,
-                hovertemplate="IoU %{x:.2f}: %{y} boxes<extra></extra>",
+                hovertemplate="%{y} boxes overlap by about %{x:.2f}<extra></extra>",
             ),
         ]
     )  # fmt: skip
@@ -56,15 +56,16 @@ def froc_figure(report: DetectionReport) -> go.Figure:
     """FROC: sensitivity against false marks per study, for boxes and for whole fractures."""
     figure = go.Figure()
     for name, curve, color, dash in (
-        ("boxes on slices", report.froc_boxes, MEASURE_COLOR, "solid"),
-        ("fractures (tracks)", report.froc_fractures, CURRENT, "dash"),
+        ("boxes", report.froc_boxes, MEASURE_COLOR, "solid"),
+        ("fractures", report.froc_fractures, CURRENT, "dash"),
     ):
         rate = np.clip(curve.false_per_study, 0.05, None)
         figure.add_trace(
             go.Scatter(
                 x=rate, y=curve.sensitivity, mode="lines", name=name,
                 line={"color": color, "width": 2, "dash": dash, "shape": "hv"},
-                hovertemplate="%{x:.2f} false per study: %{y:.2f} found<extra>" + name + "</extra>",
+                hovertemplate="%{y:.0%} of " + name + " found at %{x:.2f} false marks per study"
+                "<extra></extra>",
             )
         )  # fmt: skip
     lay_out(figure, LOW)
@@ -84,12 +85,13 @@ def froc_figure(report: DetectionReport) -> go.Figure:
     return figure
 
 
-def group_figure(groups: Sequence[BoxGroup], title: str) -> go.Figure:
+def group_figure(groups: Sequence[BoxGroup], title: str, rows: int) -> go.Figure:
     """Overlap at the minimum score by group, with the number of boxes.
 
     Args:
         groups: Groups, the most common first.
         title: What the groups are, for the axis title.
+        rows: Rows to leave room for, so that charts side by side have the same height.
     """
     ordered = list(groups)[::-1]
     names = [group.name.replace("_", " ") for group in ordered]
@@ -97,14 +99,22 @@ def group_figure(groups: Sequence[BoxGroup], title: str) -> go.Figure:
         go.Bar(
             x=[group.counted_iou for group in ordered], y=names, orientation="h",
             marker_color=[VERTEBRA_COLORS.get(group.name, MEASURE_COLOR) for group in ordered],
-            text=[f"n {group.boxes} · found {group.sensitivity:.0%}" for group in ordered],
+            text=[_counted(group) for group in ordered],
             textposition="outside", cliponaxis=False,
-            hovertemplate="%{y}: overlap %{x:.2f}<extra></extra>",
+            hovertemplate="%{y}: %{text}, mean overlap %{x:.2f}<extra></extra>",
         )
     )  # fmt: skip
     lay_out(figure, LOW)
-    figure.update_layout(
-        height=max(200, 30 * len(ordered) + 70), margin={"l": 130, "r": 20, "t": 8, "b": 46}
-    )
-    figure.update_xaxes(title=f"Overlap from the minimum score, by {title}", range=[0, 1.0])
+    figure.update_layout(height=30 * rows + 76, margin={"l": 118, "r": 12, "t": 8, "b": 52})
+    # Without a grid: its lines would strike through the labels.
+    figure.update_xaxes(
+        title=f"Mean overlap (IoU) by {title}", range=[0, 1.62], showgrid=False,
+        tickvals=[0, 0.25, 0.5, 0.75, 1],
+    )  # fmt: skip
+    figure.update_yaxes(showgrid=False, range=[len(ordered) - rows - 0.5, len(ordered) - 0.5])
     return figure
+
+
+def _counted(group: BoxGroup) -> str:
+    boxes = "box" if group.boxes == 1 else "boxes"
+    return f"{group.boxes} {boxes}, {group.sensitivity:.0%} found"

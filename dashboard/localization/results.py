@@ -53,10 +53,10 @@ def held_out_results(chosen: BoxChoice) -> None:
     report = held_out_report(*key, chosen.settings, chosen.threshold)
     st.subheader("How well do the boxes find fractures?")
     st.caption(
-        f"{report.studies} synthetic studies that the localiser was not trained on, "
-        f"{report.slices:,} slices, {report.true_boxes} true boxes around {report.true_fractures} "
-        "fractures. Everything below follows the sliders. Synthetic figures do not transfer to "
-        "patients."
+        f"On {report.studies} synthetic studies that the localiser was not trained on, with "
+        f"{report.true_boxes} true boxes around {report.true_fractures} fractures.",
+        help=f"{report.slices:,} slices. Everything below follows the sliders. Synthetic figures "
+        "do not transfer to patients.",
     )
     _tiles(report)
     overlaps = held_out_overlaps(*key, chosen.settings, tuple(POSITIONS.tolist()))
@@ -76,15 +76,17 @@ def _follow_up(chosen: BoxChoice, cohort: BoxTables, report: DetectionReport) ->
         (
             "**How many are found at how many false alarms?** (FROC)", froc_figure(report),
             "loc_froc_chart",
-            "Each point is a score threshold. Found: the centre of the box is in the true box. "
-            "Dotted: one false mark per study.",
+            "Found: the centre of the box is in the true box; dotted: one false mark per study.",
         ),
     )  # fmt: skip
     kinds, vertebrae = by_group(report, cohort.kinds), by_group(report, cohort.vertebrae)
+    rows = max(len(kinds), len(vertebrae))
     _chart_row(
-        ("**Which kinds of fracture?**", group_figure(kinds, "kind"), "loc_kinds", ""),
-        ("**Which vertebra?**", group_figure(vertebrae, "vertebra"), "loc_vertebrae", ""),
-    )
+        ("**Which kinds of fracture?** The most common first", group_figure(kinds, "kind", rows),
+         "loc_kinds", ""),
+        ("**Which vertebra?** The most common first", group_figure(vertebrae, "vertebra", rows),
+         "loc_vertebrae", ""),
+    )  # fmt: skip
     _gallery(chosen, cohort, fused_boxes(*key, chosen.settings), report)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
@@ -67,7 +68,8 @@ def _viewers(
     after = as_boxes(fused.slice_index, fused.xyxy, fused.scores)
     count = live_part(_COUNT, str(len(found)))
     least = at_threshold(SCORE, chosen.threshold)
-    left, right = st.columns(2, gap="medium")
+    with st.container(key="loc_viewers"):
+        left, right = st.columns(2, gap="medium")
     for place, key, title, boxes in (
         (left, BEFORE, f"Before fusion · {len(before)} raw boxes", predicted_boxes(before)),
         (
@@ -85,7 +87,7 @@ def _viewers(
             )  # fmt: skip
     counts = len(fused) - np.searchsorted(np.sort(fused.scores), POSITIONS)
     live_parts("loc_study", [Tabled(SCORE, live_selector(_COUNT), [str(n) for n in counts])])
-    _tracks(found)
+    _tracks(found, fused)
     shown = as_boxes(found.slice_index, found.xyxy, found.scores)
     annotation_panel(study, choice, shown, truth=revealed.truth)
     state.show_slice_in_url()
@@ -102,13 +104,11 @@ def _hidden(study: OpenStudy) -> None:
     state.show_slice_in_url()
 
 
-def _tracks(found: Detections) -> None:
-    """One button per track, to its middle slice."""
+def _tracks(found: Detections, fused: Detections) -> None:
+    """One button per track, to its middle slice; without a track, one that lowers the score."""
     tracks = boxes_3d(found)[:8]
     if not tracks:
-        st.caption(
-            "No box of this study reaches the minimum score. Lower “Minimum score” to see more."
-        )
+        _no_track(fused)
         return
     st.caption("Boxes of neighbouring slices form tracks. Go to a track (highest score first):")
     with st.container(horizontal=True, key="loc_tracks"):
@@ -118,6 +118,21 @@ def _tracks(found: Detections) -> None:
                 f"slices {box.first_slice}–{box.last_slice} · {box.score:.2f}",
                 key=f"loc_track_{number}", on_click=state.go_to_slice, args=(middle,),
             )  # fmt: skip
+
+
+def _no_track(fused: Detections) -> None:
+    if not len(fused):
+        st.caption("The localiser finds no box on this study, whatever the minimum score.")
+        return
+    best = math.floor(float(fused.scores.max()) * 1000) / 1000
+    with st.container(key="loc_none", horizontal=True, vertical_alignment="center"):
+        st.caption(f"No box of this study reaches the minimum score; the best has {best:.3f}.")
+        if st.button(
+            f"Lower the minimum score to {best:.3f}", key="loc_lower", icon=":material/south:"
+        ):
+            # The slider and the held-out figures are outside of this fragment.
+            state.remember(SCORE, best)
+            st.rerun()
 
 
 def _start(found: Detections, truth: list[BoxPrediction], study: OpenStudy) -> int:

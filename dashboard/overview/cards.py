@@ -7,7 +7,6 @@ from html import escape
 
 import streamlit as st
 
-from core.constants import SYNTHETIC_WARNING
 from core.errors import DataRootError
 from core.models.bundles import BundleInfo
 from dashboard.overview.pipeline import pipeline_picture
@@ -19,7 +18,7 @@ from dashboard.studies.bundle_figures import (
     patient_auc,
     trained_on_synthetic,
 )
-from dashboard.studies.cohort import CurrentDataSet, all_bundles
+from dashboard.studies.cohort import CurrentDataSet, all_bundles, bundle_detail, bundle_title
 from dashboard.studies.current_set import current_cohort, current_set
 from dashboard.studies.data_sets import title_of
 from dashboard.tour.bar import tour_start
@@ -125,15 +124,13 @@ def _data_set(cohort: CurrentDataSet) -> str:
             ("fractured" if labelled else "fractured (no labels)", share),
         )
     )
-    warning, onward = "", "Chosen on the Dataset page."
-    if cohort.synthetic:
-        warning = f'<p class="lab-warning" role="note">{escape(SYNTHETIC_WARNING)}</p>'
+    onward = "Chosen on the Dataset page."
     choice = current_set()
     if choice is None or choice.in_use:
         onward = "To use another data set: <code>RSNA_ROOT=/data make run</code>."
     return (
         f'<section class="lab-card"><h2>Data set in use: {escape(title_of(cohort.root))}'
-        f'</h2><dl class="lab-figures">{figures}</dl>{warning}'
+        f'</h2><dl class="lab-figures">{figures}</dl>'
         f'<p class="lab-muted">{onward}</p></section>'
     )
 
@@ -158,11 +155,12 @@ def _bundle_row(bundle: BundleInfo) -> tuple[str, str, str]:
     if how.field_mm is not None:
         crop = f"{how.field_mm:g} mm around the spine"
     facts = (
-        f"{config.backbone}, {config.parameters / 1e6:.1f} M parameters · "
+        f"{bundle_detail(bundle)}, {config.backbone}, {config.parameters / 1e6:.1f} M parameters · "
         f"{how.size} px, {crop}, window C {how.window_center:g} W {how.window_width:g} HU"
     )
+    title = f"<b>{escape(bundle_title(bundle))}</b>{pill}"
     return (
-        f'<b>{escape(config.name)}</b>{pill}<br><span class="lab-muted">{escape(facts)}</span>',
+        f'{title}<br><span class="lab-muted">{escape(facts)}</span>',
         escape(config.title),
         _figures(bundle),
     )

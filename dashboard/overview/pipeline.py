@@ -44,6 +44,11 @@ def _figure(number: int, stage: Stage) -> str:
     )
 
 
+def _unbroken(formula: str) -> str:
+    """HTML of a formula that is not broken into lines."""
+    return f'<span class="lab-nowrap">{formula}</span>'
+
+
 def _stages() -> tuple[Stage, ...]:
     return (
         Stage(
@@ -69,8 +74,10 @@ def _stages() -> tuple[Stage, ...]:
         ),
         Stage(
             "Vertebra and patient",
-            "<i>p<sub>j</sub></i> = Σ<sub>i</sub> <i>f v</i> / Σ<sub>i</sub> <i>v</i> and "
-            "<i>p</i> = 1 − Π<sub>j</sub> (1 − <i>p<sub>j</sub></i>); a threshold makes the call.",
+            _unbroken("<i>p<sub>j</sub></i> = Σ<sub>i</sub> <i>f v</i> / Σ<sub>i</sub> <i>v</i>")
+            + " and "
+            + _unbroken("<i>p</i> = 1 − Π<sub>j</sub> (1 − <i>p<sub>j</sub></i>)")
+            + "; a threshold makes the call.",
             _scores(),
         ),
     )

@@ -15,7 +15,7 @@ from core.preprocessing.augmentation import AugmentationRanges
 from dashboard.preprocessing.preview import STRENGTHS, only
 from dashboard.session import state
 from dashboard.session.wording import literal
-from dashboard.studies.cohort import all_bundles
+from dashboard.studies.cohort import all_bundles, bundle_title
 
 SIZES: Final = (64, 96, 128, 192, 224, 256, 320, 384, 512)
 _PRESETS: Final = {name.capitalize(): window for name, window in DISPLAY_WINDOWS.items()}
@@ -90,7 +90,7 @@ def chosen_preparation() -> SlicePreparation:
         noise_reduction=method,  # pyright: ignore[reportArgumentType]
     )  # fmt: skip
     if network is not None:
-        _whose_input(network.config.name, first, chosen)
+        _whose_input(bundle_title(network), first, chosen)
     return chosen
 
 

@@ -1,4 +1,4 @@
-"""The page is sent with styles, a cover until it is laid out, and the order of its history."""
+"""The page is sent with styles, a cover until it is laid out, and scripts for the whole frame."""
 
 from __future__ import annotations
 
@@ -88,7 +88,8 @@ def first_paint() -> bytes:
     style = (_ROOT / "style.css").read_text(encoding="utf-8")
     cover = (_ROOT / "shell" / "cover.css").read_text(encoding="utf-8")
     scripts = [
-        (_ROOT / "shell" / name).read_text(encoding="utf-8") for name in ("cover.js", "history.js")
+        (_ROOT / "shell" / name).read_text(encoding="utf-8")
+        for name in ("cover.js", "history.js", "sidebar.js")
     ]
     added = "".join(f"<script>{script}</script>" for script in scripts)
     return f"<style>{style}{cover}</style>{added}".encode()

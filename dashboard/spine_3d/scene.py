@@ -35,6 +35,7 @@ from dashboard.tour.reveal import hidden_note, reveal_switch
 from dashboard.widgets.box_request import box_request
 from dashboard.widgets.frame import blank
 from dashboard.widgets.job_status import failed, poll
+from dashboard.widgets.series_facts import facts_line, series_facts
 from dashboard.widgets.study_picker import StudyChoice
 from dashboard.widgets.verdict_card import verdict_card
 
@@ -75,7 +76,9 @@ def _scene(
     The browser requests the surfaces while they are being built; the script does not wait.
     """
     cache, owner = cache_of(study), study.owner
-    revealed = reveal_switch(study.fingerprint, labelled=choice.record is not None)
+    with facts_line():
+        series_facts(study, choice)
+        revealed = reveal_switch(study.fingerprint, labelled=choice.record is not None)
     threshold = _threshold(pair)
     verdict = _verdict(scores, pair) if revealed.verdict else None
     with st.container(key="scene_verdict"):

@@ -13,6 +13,7 @@ from core.dataset.rsna import is_synthetic, read_studies
 from core.errors import BundleError
 from core.models.bundles import BundleInfo, list_bundles, read_bundle, with_team_points
 from core.models.ensembles import ensembles_root
+from core.models.names import short_name
 from core.models.pairs import find_segmenters
 from core.training.run_files import RunFiles
 from core.types import StudyRecord
@@ -100,11 +101,17 @@ def bundle_key(bundle: BundleInfo) -> str:
 
 
 def bundle_title(bundle: BundleInfo) -> str:
-    """Name of a bundle on the pages."""
+    """Name of a bundle on the pages: a short one for a shipped bundle."""
     if not bundle.folder.is_relative_to(settings().runs_root):
-        return bundle.config.name
+        return short_name(bundle.config.name)
     run = bundle.folder.parent
     return f"run {RunFiles(run).read_name() or run.name}"
+
+
+def bundle_detail(bundle: BundleInfo) -> str:
+    """What a bundle is made of, with the technical name of one that has a short name."""
+    name = bundle.config.name
+    return bundle.config.built_as if bundle_title(bundle) == name else name
 
 
 def _run_bundles() -> list[BundleInfo]:

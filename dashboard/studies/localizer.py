@@ -27,7 +27,7 @@ from dashboard.session import state
 from dashboard.session.access import check_allowed
 from dashboard.session.session_end import asking_session, whose
 from dashboard.session.settings import settings
-from dashboard.studies.cohort import bundle_key, bundles, files_signature
+from dashboard.studies.cohort import bundle_key, bundle_title, bundles, files_signature
 from dashboard.studies.on_screen import wish_for
 from dashboard.studies.open_study import OpenStudy
 from dashboard.studies.predictions import prediction_slot
@@ -132,7 +132,7 @@ def study_boxes(study: OpenStudy) -> StudyBoxes | None:
     threshold = default_threshold(bundle)
     found = found.above(threshold)
     boxes = as_boxes(found.slice_index, found.xyxy, found.scores)
-    return StudyBoxes(boxes, threshold, bundle.config.name)
+    return StudyBoxes(boxes, threshold, bundle_title(bundle))
 
 
 def first_detections(study: OpenStudy) -> tuple[BundleInfo, Detections] | None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import streamlit as st
 
 from dashboard.session import link
-from dashboard.session.state import TRUTH_KEY
+from dashboard.session.state import PRESENTS, TOUR, TRUTH_KEY
 from dashboard.tour.stops import TOUR_KEY, Controls, stop_number
 
 PRESENT_KEY: Final = "present"
@@ -20,12 +20,10 @@ SWITCHES: Final = (
 a button must not be set."""
 SWITCH_PREFIX: Final = "train_"
 
-_TOUR: Final = "_tour"
 _ASKED: Final = "_tour_asked"
 _LEAVING: Final = "_tour_leaving"
-_PRESENTS: Final = "_presents"
 _PICKERS: Final = "_presents_pickers"
-_KEPT: Final = ("_session", "_viewer_", "_tour", _PRESENTS, "upload", "_upload")
+_KEPT: Final = ("_session", "_viewer_", TOUR, PRESENTS, "upload", "_upload")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +43,7 @@ class TourPlace:
 
 def tour_place() -> TourPlace | None:
     """Position in the tour; None outside it."""
-    return st.session_state.get(_TOUR)
+    return st.session_state.get(TOUR)
 
 
 def asked_stop() -> int | None:
@@ -78,7 +76,7 @@ def enter_stop(number: int, controls: Controls) -> None:
     before = _settable() if place is None else place.before
     serial = 1 if place is None else place.serial + 1
     _forget()
-    st.session_state[_TOUR] = TourPlace(number, serial, before)
+    st.session_state[TOUR] = TourPlace(number, serial, before)
     for key, value in controls:
         st.session_state[key] = value
 
@@ -93,7 +91,7 @@ def leave_tour() -> bool:
     if not st.session_state.pop(_LEAVING, False) or place is None:
         return False
     _forget()
-    del st.session_state[_TOUR]
+    del st.session_state[TOUR]
     for key, value in place.before.items():
         st.session_state[key] = value
     return True
@@ -113,18 +111,13 @@ def presents() -> bool:
     """Whether the presenter layout is on; a link turns it on for the session."""
     linked = st.query_params.get(PRESENT_KEY) == "1"
     if linked or link.came_back():
-        st.session_state[_PRESENTS] = linked
-    return bool(st.session_state.get(_PRESENTS))
-
-
-def teaches() -> bool:
-    """Whether the pages are shown to a class: in the tour and in the presenter layout."""
-    return presents() or tour_place() is not None
+        st.session_state[PRESENTS] = linked
+    return bool(st.session_state.get(PRESENTS))
 
 
 def present(on: bool) -> None:
     """Turn the presenter layout on or off; for callbacks."""
-    st.session_state[_PRESENTS] = on
+    st.session_state[PRESENTS] = on
     # The URL as well: it still holds the previous layout and would turn it on again.
     link.show(PRESENT_KEY, "1" if on else None)
     if on:

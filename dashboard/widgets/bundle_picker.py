@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Final
+
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.models.bundles import BundleInfo
 from core.models.pairs import (
@@ -14,13 +18,44 @@ from core.models.pairs import (
 )
 from dashboard.session import link, state
 from dashboard.session.settings import settings
-from dashboard.studies.bundle_figures import headline
-from dashboard.studies.cohort import all_bundles, bundle_key, bundle_title, usable_bundles
+from dashboard.studies.bundle_figures import headline, patient_auc
+from dashboard.studies.cohort import (
+    all_bundles,
+    bundle_detail,
+    bundle_key,
+    bundle_title,
+    usable_bundles,
+)
 from dashboard.studies.localizer import BOXES_KEY, localizers
 
 
-def bundle_picker() -> BundlePair | None:
-    """Let the user choose a bundle for each task; None if one is missing.
+@dataclass(frozen=True, slots=True)
+class BundlePicker:
+    """The chosen networks, and the pickers to choose others.
+
+    Attributes:
+        pair: The chosen networks.
+        pickers: One for each choice that there is.
+    """
+
+    pair: BundlePair
+    pickers: tuple[_Choice, ...]
+
+    def draw(self) -> None:
+        """Draw the pickers behind a button that names the chosen ones."""
+        with st.popover(
+            _pair_label(self.pair), key="networks_popover", icon=":material/neurology:",
+            help="The networks that score the study",
+        ):  # fmt: skip
+            for one in self.pickers:
+                one.draw()
+
+
+def bundle_picker(messages: DeltaGenerator) -> BundlePicker | None:
+    """The networks that are chosen, by the user or the URL; None if there are not enough.
+
+    Args:
+        messages: Container for what is missing.
 
     Raises:
         LinkError: The URL names a bundle that does not exist.
@@ -33,70 +68,102 @@ def bundle_picker() -> BundlePair | None:
     }
     missing = [task for task, available in found.items() if not available]
     if missing:
-        st.info(
+        messages.info(
             f"No {' and no '.join(missing)} bundle was found, so slices can be seen but not "
             "scored. `make demo-models` trains both networks on synthetic studies.",
             icon=":material/neurology:",
         )
         return None
-    with st.container(key="bundles", horizontal=True, vertical_alignment="bottom"):
-        # A fracture network of Type 3 scores presence itself, so it can stand in both places.
-        presence = [
-            *found["vertebra"],
-            *(bundle for bundle in fracture if bundle.config.gives_presence),
-            *find_segmenters(known),
-        ]
-        default = preferred_fracture_bundle(all_bundles()) or fracture[0]
-        usual = default_pair(default, settings().checkpoints).presence
-        seeing = _choose("Vertebra network", "vertebra", presence, bundle_key(usual))
-        chosen = _choose("Fracture network", "fracture", fracture, bundle_key(default))
-        _choose_localizer()
+    # A fracture network of Type 3 scores presence itself, so it can stand in both places.
+    presence = [
+        *found["vertebra"],
+        *(bundle for bundle in fracture if bundle.config.gives_presence),
+        *find_segmenters(known),
+    ]
+    default = preferred_fracture_bundle(all_bundles()) or fracture[0]
+    usual = default_pair(default, settings().checkpoints).presence
+    scores = _Choice("Fracture network", "fracture_network", *_NAMED["fracture"], fracture)
+    levels = _Choice("Vertebra network", "vertebra_network", *_NAMED["vertebra"], presence)
+    boxes = _Choice("Boxes by", BOXES_KEY, BOXES_KEY, "the list of localisers", localizers())
+    pair = _pair(levels.enter(bundle_key(usual)), scores.enter(bundle_key(default)))
+    boxes.check()
+    several = len(boxes.bundles) > 1
+    if several:
+        boxes.enter(bundle_key(boxes.bundles[0]))
+    return BundlePicker(pair, (scores, levels, boxes) if several else (scores, levels))
+
+
+_NAMED: Final = {
+    "fracture": ("fracture_bundle", "the list of fracture networks"),
+    "vertebra": ("vertebra_bundle", "the list of vertebra networks"),
+}
+"""Key of the picker of each task, and what its bundles are listed in."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """A picker of one bundle: its label, query parameter, key, the list in words, the bundles."""
+
+    label: str
+    name: str
+    key: str
+    listed: str
+    bundles: list[BundleInfo]
+
+    def check(self) -> None:
+        """Check the link.
+
+        Raises:
+            LinkError: The URL names a bundle that does not exist.
+        """
+        link.check_one_of(self.name, self._by_name(), self.listed)
+
+    def enter(self, default: str) -> BundleInfo:
+        """The bundle on show: the chosen one, else that in the URL, else the default.
+
+        Args:
+            default: Name of the default.
+
+        Raises:
+            LinkError: The URL names a bundle that does not exist.
+        """
+        self.check()
+        known = self._by_name()
+        link.choose(self.key, self.name, lambda text: text if text in known else None, default)
+        if state.recall(self.key) not in known:
+            state.remember(self.key, next(iter(known)))
+        return known[state.recall(self.key)]
+
+    def draw(self) -> None:
+        """Draw the picker, and make the URL a link to the choice."""
+        known = self._by_name()
+        chosen = st.selectbox(
+            self.label, list(known), format_func=lambda name: _label(known[name]), key=self.key,
+            persist_state="session", width=470,
+        )  # fmt: skip
+        link.show(self.name, chosen)
+
+    def _by_name(self) -> dict[str, BundleInfo]:
+        return {bundle_key(bundle): bundle for bundle in self.bundles}
+
+
+def _pair(seeing: BundleInfo, chosen: BundleInfo) -> BundlePair:
+    """The networks: the labels of a segmenter stand for the presence of a vertebra network."""
     if not seeing.config.gives_labels:
         return BundlePair(seeing, chosen)
     return BundlePair(vertebra_for(chosen, settings().checkpoints), chosen, seeing)
 
 
-def _choose_localizer() -> None:
-    """Let the user choose whose boxes are drawn, if there are several localisers."""
-    known = {bundle_key(bundle): bundle for bundle in localizers()}
-    link.check_one_of(BOXES_KEY, known, "the list of localisers")
-    if len(known) < 2:
-        return
-    link.choose(
-        BOXES_KEY, BOXES_KEY, lambda text: text if text in known else None, next(iter(known))
-    )
-    if state.recall(BOXES_KEY) not in known:
-        state.remember(BOXES_KEY, next(iter(known)))
-    chosen = st.selectbox(
-        "Boxes by", list(known), format_func=lambda key: bundle_title(known[key]), key=BOXES_KEY,
-        persist_state="session",
-    )  # fmt: skip
-    link.show(BOXES_KEY, chosen)
-
-
-def _choose(label: str, task: str, available: list[BundleInfo], default: str) -> BundleInfo:
-    by_name = {bundle_key(bundle): bundle for bundle in available}
-    key, name = f"{task}_bundle", f"{task}_network"
-    link.check_one_of(name, by_name, f"the list of {task} networks")
-    link.choose(key, name, lambda text: text if text in by_name else None, default)
-    if state.recall(key) not in by_name:
-        state.remember(key, next(iter(by_name)))
-    chosen = st.selectbox(
-        label,
-        list(by_name),
-        format_func=lambda name: _label(by_name[name]),
-        key=key,
-        persist_state="session",
-    )
-    link.show(name, chosen)
-    return by_name[chosen]
+def _pair_label(pair: BundlePair) -> str:
+    """Short names of both networks, the one with the verdict first."""
+    names = dict.fromkeys(bundle_title(bundle) for bundle in (pair.fracture, pair.presence))
+    return " · ".join(names)
 
 
 def _label(bundle: BundleInfo) -> str:
-    if bundle.config.gives_labels:
-        return f"Labels of the segmenter ({bundle_title(bundle)})"
-    if bundle.config.gives_boxes:
-        return f"Boxes of the localiser ({bundle.config.name})"
-    figure = headline(bundle)
-    suffix = "" if figure is None else f" · {figure.name} {figure.value:.3f}"
-    return f"{bundle_title(bundle)} · {bundle.config.built_as}{suffix}"
+    """Name of a bundle, with its technical name and its main figure as detail."""
+    figure = patient_auc(bundle) or headline(bundle)
+    parts = [bundle_title(bundle), bundle_detail(bundle)]
+    if figure is not None:
+        parts.append(f"{figure.name} {figure.value:.3f}")
+    return " · ".join(parts)

@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.constants import NOT_FOR_CLINICAL_USE, SYNTHETIC_WARNING
 from core.errors import DataRootError
@@ -30,11 +31,17 @@ def draw(html: str) -> None:
     st.markdown(html, unsafe_allow_html=True)
 
 
-def page_header(title: str, question: str) -> None:
-    """Draw the title of a page and the question that it answers."""
-    st.html(
+def page_header(title: str, question: str) -> DeltaGenerator:
+    """Draw the title of a page and the question that it answers.
+
+    Returns:
+        The line with both, for a switch of the whole page.
+    """
+    line = st.container(key="page_head", horizontal=True, vertical_alignment="center", wrap=False)
+    line.html(
         f'<header class="lab-header"><h1>{escape(title)}</h1><p>{escape(question)}</p></header>'
     )
+    return line
 
 
 def panel_title(title: str, aid: str = "") -> None:
@@ -66,11 +73,10 @@ def figures_list(figures: Mapping[str, str], looks: str = "") -> None:
     st.html(f'<dl class="lab-figures {looks}">{cells}</dl>')
 
 
-def synthetic_badge(text: str = "synthetic") -> str:
-    """HTML of the mark of generated data."""
-    return (
-        f'<span class="lab-pill lab-pill-outline" title="{escape(SYNTHETIC_WARNING)}">{text}</span>'
-    )
+def synthetic_badge() -> str:
+    """HTML of the mark of generated data; the sidebar has the whole warning."""
+    looks = "lab-pill lab-pill-outline"
+    return f'<span class="{looks}" title="{escape(SYNTHETIC_WARNING)}">synthetic</span>'
 
 
 def sidebar_status(other_scan: str = "") -> None:
@@ -89,6 +95,17 @@ def sidebar_status(other_scan: str = "") -> None:
     )
     if warning:
         st.html(f'<div class="lab-side-warning" role="note">{escape(warning)}</div>')
+
+
+def folded_note(other_scan: str = "") -> None:
+    """Draw what stands in the sidebar in a line that shows only where the sidebar is folded.
+
+    Args:
+        other_scan: As for `sidebar_status`.
+    """
+    warning = "" if other_scan else _data_set()[2]
+    generated = f'<b title="{escape(warning)}">Synthetic data.</b> ' if warning else ""
+    st.html(f'<div class="lab-folded-note">{generated}{escape(NOT_FOR_CLINICAL_USE)}</div>')
 
 
 def sidebar_footer() -> None:

@@ -18,7 +18,7 @@ from dashboard.studies.predictions import (
 )
 from dashboard.studies.shipped import shipped_scores
 from dashboard.widgets.notices import show_warning
-from dashboard.widgets.series_facts import domain_warning, series_facts
+from dashboard.widgets.series_facts import domain_warning
 from dashboard.widgets.study_picker import StudyChoice, open_choice
 from dashboard.widgets.study_work import StudyWork, study_work
 
@@ -26,7 +26,7 @@ from dashboard.widgets.study_work import StudyWork, study_work
 def study_with_scores(
     choice: StudyChoice | None, pair: BundlePair | None
 ) -> tuple[OpenStudy, StudyScores | None] | None:
-    """Open a study, show its facts and run the networks; None while it is not open.
+    """Open a study and run the networks; None while it is not open.
 
     Args:
         choice: The study; None before one is chosen.
@@ -36,7 +36,6 @@ def study_with_scores(
         study = open_choice(choice)
         if choice is None or study is None:
             return None
-        series_facts(study, choice)
         domain_warning(choice, pair)
         return study, _scores_or_progress(study, pair)
 
@@ -61,7 +60,7 @@ def _scores_or_progress(study: OpenStudy, pair: BundlePair | None) -> StudyScore
             start=partial(start_prediction, study, pair),
             stop=partial(stop_prediction, study, pair),
             counted="Scoring slice {done} of {total}",
-            starting="Loading the networks …",
+            starting="Loading the networks into memory: about ten seconds the first time …",
             note="You can browse the slices meanwhile.",
             cancelled="The networks have not scored this study: you cancelled it.",
             again="Score this study",

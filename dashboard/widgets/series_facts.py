@@ -1,10 +1,11 @@
-"""Facts on a series in one line, and the notes on reading it."""
+"""Facts on a series in a part of a line, and the notes on reading it."""
 
 from __future__ import annotations
 
 from html import escape
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.models.pairs import BundlePair
 from dashboard.studies.bundle_figures import trained_on_synthetic
@@ -27,11 +28,19 @@ def series_facts(study: OpenStudy, choice: StudyChoice) -> None:
     ]
     badge = synthetic_badge() if choice.synthetic else ""
     items = "".join(f"<li>{escape(fact)}</li>" for fact in facts)
-    st.html(f'<ul class="lab-facts">{items}{badge}</ul>')
+    st.html(f'<ul class="lab-facts">{items}{badge}</ul>', width="content")
     if volume.notes:
-        with st.expander(f"Notes on reading this series ({len(volume.notes)})"):
+        with st.popover(
+            f"Notes ({len(volume.notes)})", key="series_notes", type="tertiary",
+            help="Notes on reading this series",
+        ):  # fmt: skip
             for note in volume.notes:
                 st.text(note)
+
+
+def facts_line() -> DeltaGenerator:
+    """A line between the study's row and its picture, for the facts and the page's switches."""
+    return st.container(key="facts", horizontal=True, vertical_alignment="center")
 
 
 def domain_warning(choice: StudyChoice, pair: BundlePair | None) -> None:

@@ -5,27 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
+from typing import Final
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.dataset.rsna import is_synthetic
 from core.errors import CSpineError, DataRootError
+from core.models.pairs import BundlePair
 from core.types import StudyRecord
 from dashboard.session import link, state
 from dashboard.session.access import may_browse
 from dashboard.session.typed_path import typed_path
+from dashboard.studies.case_notes import case_notes
 from dashboard.studies.cohort import CurrentDataSet
 from dashboard.studies.current_set import current_cohort, current_set
-from dashboard.studies.data_sets import title_of
 from dashboard.studies.on_screen import put_on_screen
 from dashboard.studies.open_study import OpenStudy, open_study
 from dashboard.studies.synthetic_studies import linked_study
 from dashboard.widgets.notices import show_error
+from dashboard.widgets.study_steps import step_button, study_steps, worklist_line
 from dashboard.widgets.upload_panel import upload_panel
 
 COHORT, FOLDER, UPLOAD = "Data set", "Folder", "Upload"
+_ICONS: Final = {
+    COHORT: ":material/database:", FOLDER: ":material/folder_open:", UPLOAD: ":material/upload:",
+}  # fmt: skip
+_SOURCE_HELP: Final = "Where the study comes from"
 _PAGES = frozenset({"preprocessing", "diagnosis", "localization", "spine_3d"})
 
 
@@ -51,27 +59,35 @@ class StudyChoice:
         return None if self.record is None else self.record.fractured
 
 
-def study_picker() -> StudyChoice | None:
-    """Let the user choose a study; None while there is nothing to open."""
-    row = st.container(key="picker", horizontal=True, vertical_alignment="top")
-    # Below the row: a message next to the widgets would squeeze them.
-    messages = st.container()
-    with row:
-        offered = [COHORT, FOLDER, UPLOAD] if may_browse() else [COHORT, UPLOAD]
-        state.start_with("source", COHORT)
+def study_picker(
+    messages: DeltaGenerator, pair: BundlePair | None = None, *, boxed: bool = False
+) -> StudyChoice | None:
+    """Let the user choose a study, as part of a row; None while there is nothing to open.
+
+    Args:
+        messages: Container below the row; a message next to the widgets would squeeze them.
+        pair: The networks whose calls the list of studies names; None for none.
+        boxed: Whether the page opens on a study with true boxes, if there is one.
+    """
+    offered = [COHORT, FOLDER, UPLOAD] if may_browse() else [COHORT, UPLOAD]
+    state.start_with("source", COHORT)
+    # Checked again: a user who lost the right to browse still has the old choice.
+    now = state.recall("source") if state.recall("source") in offered else COHORT
+    with st.popover(_source_label(now), key="source_popover", icon=_ICONS[now], help=_SOURCE_HELP):
         source = st.segmented_control(
-            "Source",
-            offered,
-            required=True,
-            key="source",
-            persist_state="session",
+            "Source", offered, required=True, key="source", persist_state="session"
         )
-        # Checked again: a user who lost the right to browse still has the old choice.
         if source == FOLDER and may_browse():
-            return _typed_folder(messages)
-        if source == UPLOAD:
-            return _uploaded(messages)
-        return _cohort_study(messages)
+            choice = _typed_folder(messages)
+        elif source == UPLOAD:
+            choice = _uploaded(messages)
+        else:
+            choice = None
+            st.caption(f"Studies of {_source_label(COHORT)}; Dataset chooses another set.")
+    if source in (FOLDER, UPLOAD):
+        st.html(f'<span class="lab-muted">{escape(_shown_folder(choice))}</span>')
+        return choice
+    return _cohort_study(messages, pair, boxed=boxed)
 
 
 def follow_back(page: str) -> None:
@@ -130,7 +146,9 @@ def open_choice(choice: StudyChoice | None) -> OpenStudy | None:
     return study
 
 
-def _cohort_study(messages: DeltaGenerator) -> StudyChoice | None:
+def _cohort_study(
+    messages: DeltaGenerator, pair: BundlePair | None, *, boxed: bool
+) -> StudyChoice | None:
     try:
         cohort = current_cohort()
     except DataRootError as error:
@@ -153,18 +171,26 @@ def _cohort_study(messages: DeltaGenerator) -> StudyChoice | None:
         linked = None
     if linked is not None:
         records[linked.study_id] = linked
-    names = {study_id: f"Study {number}" for number, study_id in enumerate(records, start=1)}
+    names = _study_names(cohort, pair)
     if linked is not None:
-        names[linked.study_id] = "Study of a shipped cohort"
+        names[linked.study_id] = f"Study of a shipped cohort · …{linked.study_id[-8:]}"
     state.choose_from_url(state.STUDY_KEY, list(records), "the data set")
-    state.start_with(state.STUDY_KEY, list(records)[telling_study(records.values())])
+    state.start_with(state.STUDY_KEY, list(records)[telling_study(records.values(), boxed=boxed)])
+    ids = [record.study_id for record in cohort.studies]
+    back, on = study_steps(state.recall(state.STUDY_KEY), ids)
+    step_button("Previous", back)
     chosen = st.selectbox(
-        _label(cohort),
+        f"Study of {_source_label(COHORT)}",
         list(records),
-        format_func=lambda study_id: f"{names[study_id]} · UID …{study_id[-8:]}",
+        format_func=lambda study_id: names[study_id],
+        filter_mode="contains",
         key=state.STUDY_KEY,
+        label_visibility="collapsed",
         persist_state="session",
     )
+    step_button("Next", on)
+    with messages:
+        worklist_line(chosen)
     data_set = current_set()
     shown = None if data_set is None or data_set.in_use else data_set.key
     link.show(state.DATA_SET_KEY, shown)
@@ -172,15 +198,42 @@ def _cohort_study(messages: DeltaGenerator) -> StudyChoice | None:
     return StudyChoice(records[chosen].folder, records[chosen], synthetic)
 
 
-def telling_study(records: Iterable[StudyRecord]) -> int:
-    """Place of the first study with a fracture, which has something to show; else of the first."""
-    return next((k for k, record in enumerate(records) if record.patient_fractured), 0)
+def _study_names(cohort: CurrentDataSet, pair: BundlePair | None) -> dict[str, str]:
+    """Names of the studies in their list, which is searched by any part of them."""
+    teaching = state.teaches()
+    truth = bool(state.recall(state.TRUTH_KEY)) and not teaching
+    state.remember(state.TRUTH_LISTED, truth)
+    notes = case_notes(cohort, pair, truth=truth, calls=not teaching)
+    return {
+        study_id: " · ".join(filter(None, (f"Study {number}", f"…{study_id[-8:]}", note)))
+        for number, (study_id, note) in enumerate(notes.items(), start=1)
+    }
 
 
-def _label(cohort: CurrentDataSet) -> str:
-    choice = current_set()
-    chosen = "" if choice is None or choice.in_use else " (chosen on the Dataset page)"
-    return f"Study of {title_of(cohort.root)}{chosen}"
+def telling_study(records: Iterable[StudyRecord], *, boxed: bool = False) -> int:
+    """Place of the first study with a fracture, which has something to show; else of the first.
+
+    Args:
+        records: The studies.
+        boxed: Whether one with true boxes goes first.
+    """
+    known = list(records)
+    with_boxes = (k for k, record in enumerate(known) if boxed and record.boxes)
+    fractured = (k for k, record in enumerate(known) if record.patient_fractured)
+    return next(with_boxes, next(fractured, 0))
+
+
+def _source_label(source: str) -> str:
+    """Name of a source on its button: for the data set, that of the set on show."""
+    data_set = current_set() if source == COHORT else None
+    return source if data_set is None else data_set.title
+
+
+def _shown_folder(choice: StudyChoice | None) -> str:
+    """What stands in the place of the studies of a data set."""
+    if choice is None:
+        return "No study yet: choose one under the button on the left."
+    return f"{choice.folder.name} (uploaded)" if choice.owner else str(choice.folder)
 
 
 def _typed_folder(messages: DeltaGenerator) -> StudyChoice | None:

@@ -17,7 +17,7 @@ def open_diagnosis(page, url):
 
 
 def choose_study(page, label):
-    page.get_by_test_id("stSelectbox").filter(has_text="Study of").locator("input").click()
+    page.locator(".st-key-study input").click()
     page.get_by_role("option", name=label).click()
 
 

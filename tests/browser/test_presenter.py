@@ -39,10 +39,10 @@ def test_the_slices_fill_the_screen(browser, dashboard_url, artifacts, stop):
     expect(page.get_by_test_id("stProgress")).to_have_count(0, timeout=FIRST_TIME_MS)
     settle(page)
     expect_on_stage(page, "canvas.axial", artifacts, f"diagnosis{stop[1:]}")
-    expect(page.locator(".st-key-picker")).not_to_be_visible()
+    expect(page.locator(".st-key-study_bar")).not_to_be_visible()
     expect(page.locator(".lab-call")).to_have_count(0)
     page.get_by_role("button", name="Show the controls").click()
-    expect(page.locator(".st-key-picker")).to_be_visible()
+    expect(page.locator(".st-key-study_bar")).to_be_visible()
     page.context.close()
 
 

@@ -183,7 +183,7 @@ def test_keys_typed_values_and_reset_of_a_slider(browser, place):
     typed.press("Enter")
     page.keyboard.press("Tab")
     expect(typed).to_have_value("0.123")
-    page.get_by_role("button", name="Reset to the operating points").click()
+    page.locator(".st-key-points_reset button").click()
     expect(typed).to_have_value(start)
     page.context.close()
 

@@ -117,7 +117,7 @@ def test_wheel_keys_and_ribbon_move_the_slice_and_python_follows(page, dashboard
     settle(viewer)
     expect(axial(viewer)).to_have_attribute("aria-valuenow", str(there))
     # The button leads to the study's highest slice, and to the same one from anywhere.
-    study = viewer.get_by_role("button", name="Study", exact=True)
+    study = viewer.get_by_role("button", name="Peak", exact=True)
     study.click()
     expect(viewer).not_to_have_url(re.compile(rf"slice={there}\b"))
     settle(viewer)
@@ -224,6 +224,8 @@ def upload(page, name, content):
 def test_uploads_good_corrupt_empty_and_nested(page, dashboard_url, workplace, hu):
     page.goto(f"{dashboard_url}/diagnosis")
     expect(axial(page)).to_have_attribute("data-drawn", re.compile(r"\d+"), timeout=FIRST_TIME_MS)
+    settle(page)
+    page.locator(".st-key-source_popover button").first.click()
     page.get_by_test_id("stButtonGroup").get_by_text("Upload", exact=True).click()
     series = workplace.var / "demo" / "train_images" / FRACTURED
     files = [(path.name, path.read_bytes()) for path in series.iterdir()]

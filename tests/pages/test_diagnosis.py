@@ -10,8 +10,10 @@ import pytest
 from core.constants import VERTEBRAE
 from core.inference import verdict
 from core.inference.plausibility import LevelPlausibility, check_levels
+from core.models.operating_points import SavedOperatingPoint
 from core.models.pairs import BundlePair
-from dashboard.diagnosis import study_steps
+from dashboard.diagnosis import errors_list
+from dashboard.diagnosis import verdict as verdict_module
 from dashboard.studies import cohort, open_study, predictions
 from dashboard.studies.served_bytes import PIXELS
 from tests.core.models.made_segmenter import write_untrained_segmenter
@@ -61,7 +63,7 @@ def test_the_sliders_start_at_the_operating_points(at_work):
     app = open_read_study()
     assert slider(app, "patient_threshold")["values"][0] == 0.6
     assert slider(app, "vertebra_threshold")["values"][0] == 0.3
-    assert "operating point 0.600, highest F1" in slider(app, "patient_threshold")["labels"][0]
+    assert "highest F1, shipped" in slider(app, "patient_threshold")["labels"][0]
 
 
 @pytest.mark.slow
@@ -86,7 +88,23 @@ def test_moving_the_threshold_changes_the_call_without_the_networks(at_work, mon
 def test_thresholds_go_back_to_the_operating_points(at_work):
     app = open_read_study()
     release(app, "patient_threshold", 0.9)
-    next(b for b in app.button if b.label == "Reset to the operating points").click().run()
+    app.button(key="points_reset").click().run()
+    assert slider(app, "patient_threshold")["values"][0] == 0.6
+
+
+@pytest.mark.slow
+def test_a_threshold_set_here_says_by_whom_and_offers_the_shipped_one(at_work, monkeypatch):
+    here = SavedOperatingPoint(0.7, "set by hand", "set by chief on 2026-05-04", "12 studies")
+    shipped = verdict_module.operating_point
+    monkeypatch.setattr(
+        verdict_module, "operating_point",
+        lambda bundle, level: here if level == "patient" else shipped(bundle, level),
+    )  # fmt: skip
+    app = open_read_study()
+    assert slider(app, "patient_threshold")["values"][0] == 0.7
+    captions = " ".join(caption.value for caption in app.caption)
+    assert "Set by chief on 2026-05-04: 0.700, chosen by hand on 12 studies." in captions
+    app.button(key="points_shipped").click().run()
     assert slider(app, "patient_threshold")["values"][0] == 0.6
 
 
@@ -96,7 +114,7 @@ def test_a_jump_shows_the_most_suspicious_slice(at_work):
     app.query_params["slice"] = "1"
     wait_for_verdict(app.run())
     assert viewer(app)["goTo"] == {"slice": 1, "serial": 1}
-    peak = int(app.button(key="jump_study").help.removeprefix("Slice "))
+    peak = int(app.button(key="jump_study").help.rpartition(" ")[2])
     assert peak != 1
     app.button(key="jump_study").click().run()
     assert viewer(app)["goTo"] == {"slice": peak, "serial": 2}
@@ -255,7 +273,7 @@ def test_steps_lead_through_the_studies_and_to_a_wrong_call(at_work):
 
 
 def test_without_a_wrong_call_the_errors_are_not_opened(at_work, monkeypatch):
-    monkeypatch.setattr(study_steps, "stored_scores", lambda *_: None)
+    monkeypatch.setattr(errors_list, "stored_scores", lambda *_: None)
     app = open_read_study()
     app.button(key="errors").click().run()
     assert app.selectbox(key="study").value == FRACTURED

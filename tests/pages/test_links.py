@@ -34,7 +34,7 @@ STUDY = {
 }  # fmt: skip
 NETWORKS = {
     "vertebra_network": ["none"], "fracture_network": ["none"], "patient_threshold": ["2", "nan"],
-    "vertebra_threshold": ["-0.1", "half"],
+    "vertebra_threshold": ["-0.1", "half"], "boxes_by": ["none"],
 }  # fmt: skip
 WRONG = {
     "overview": EVERY_PAGE | {"tour": ["0", "9", "one", "-1", "1.5", "²"], "data": ["../../etc"]},
@@ -121,6 +121,7 @@ def test_a_link_shows_the_same_scene(two_fracture_networks, monkeypatch):
     app.selectbox(key="fracture_bundle").set_value("fracture-other").run()
     assert "operating point 0.700, Youden, set by chief on 2026-05-04" in figures(app)[1]
     link = dict(app.query_params) | {"vertebra_threshold": "0.123"}
+    assert link.keys() <= WRONG["spine_3d"].keys()
     again = open_page("spine_3d", **link)
     table, words, (scene, info, threshold) = figures(again)
     assert again.selectbox(key="study").value == SOUND
@@ -153,6 +154,7 @@ def test_a_link_shows_the_same_boxes(at_work, monkeypatch, tmp_path):
     shown = shown_boxes(app)
     assert shown != start
     link = dict(app.query_params)
+    assert link.keys() <= WRONG["localization"].keys()
     again = open_page("localization", **link)
     assert shown_boxes(again) == shown
     assert dict(again.query_params) == link
@@ -170,6 +172,7 @@ def test_a_link_shows_the_same_verdict(at_work):
     app.toggle(key="show_truth").set_value(True).run()
     link = dict(app.query_params)
     assert link.keys() >= {"study", "slice", "vertebra_network", "fracture_network", "truth"}
+    assert link.keys() <= WRONG["diagnosis"].keys()
     again = wait_for_verdict(open_page("diagnosis", **link))
     verdict = [part for part in html(app).split("\n") if "lab-verdict" in part]
     assert verdict == [part for part in html(again).split("\n") if "lab-verdict" in part]

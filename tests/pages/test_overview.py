@@ -20,7 +20,7 @@ def test_the_page_shows_data_set_and_networks(at_work):
 
 def test_warnings_are_on_the_page(at_work):
     text = html(open_page("overview"))
-    assert text.count(SYNTHETIC_WARNING) == 2
+    assert text.count(SYNTHETIC_WARNING) == 2  # In the sidebar, and in the line where it is folded.
     assert NOT_FOR_CLINICAL_USE in text
 
 

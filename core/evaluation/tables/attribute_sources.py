@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from core.evaluation.tables.attributes import (
     from_names,
     from_numbers,
     from_vertebrae,
+    frozen,
 )
 from core.phantom.fracture_kinds import KINDS
 from core.phantom.on_demand import CohortSeed, cohort_numbers
@@ -36,7 +38,10 @@ TRUTH_FOLDER: Final = "phantom_truth"
 _LARGEST_TRUTH: Final = 1 << 20
 """Bytes; a study's truth takes a few thousand."""
 _STRATA: Final = ("displaced", "clear", "faint", "hard")
-_NUMBERED: Final = re.compile(r"([A-Za-z]+?)(\d+)")
+_SYNTHETIC: Final = re.compile(r"SYNTHETIC(\d+)")
+_SHARPNESS: Final = (30, 50)
+"""Numbers of synthetic kernels from which they count as medium and as sharp."""
+_SHARP_WORDS: Final = ("soft", "medium", "sharp")
 
 
 class PlantedFracture(TypedDict):
@@ -149,13 +154,16 @@ def planted_attributes(truths: Sequence[PlantedTruth | None]) -> list[Attribute]
 
 
 def kernel_attribute(source: AttributeSource, names: Sequence[str]) -> Attribute:
-    """Kernels by name; where all are one word with a number, by that number's quartiles."""
-    parts = [_NUMBERED.fullmatch(name) for name in names]
-    words = {part[1] for part in parts if part}
-    if len(words) == 1 and sum(map(bool, parts)) == sum(map(bool, names)):
-        values = np.array([float(part[2]) if part else np.nan for part in parts])
-        return from_numbers("kernel", f"Kernel ({words.pop()} …)", source, values)
-    return from_names("kernel", "Kernel", source, names)
+    """Kernels by name; those of synthetic studies, which are numbered by sharpness, in words."""
+    parts = [_SYNTHETIC.fullmatch(name) for name in names]
+    if not any(parts) or sum(map(bool, parts)) != sum(map(bool, names)):
+        return from_names("kernel", "Kernel", source, names)
+    places = [None if part is None else bisect(_SHARPNESS, int(part[1])) for part in parts]
+    words = ["" if place is None else _SHARP_WORDS[place] for place in places]
+    found = from_names("kernel", "Kernel", source, words)
+    order = [found.groups.index(word) for word in _SHARP_WORDS if word in found.groups]
+    groups = tuple(found.groups[k] for k in order)
+    return replace(found, groups=groups, members=frozen(found.members[:, order]))
 
 
 def read_planted(root: Path, study_ids: Sequence[str]) -> list[PlantedTruth | None]:

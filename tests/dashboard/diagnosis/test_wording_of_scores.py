@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -14,7 +15,9 @@ from tests.core.inference.test_study_scores import two_vertebrae
 
 def pair(*, boxes):
     return SimpleNamespace(
-        fracture=SimpleNamespace(config=SimpleNamespace(uses_boxes=boxes, name="type1"))
+        fracture=SimpleNamespace(
+            config=SimpleNamespace(uses_boxes=boxes, name="type1"), folder=Path("type1")
+        )
     )
 
 

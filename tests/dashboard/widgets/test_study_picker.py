@@ -24,3 +24,12 @@ def test_a_page_opens_on_a_fracture_and_otherwise_on_the_first_study(truths, fir
         for k, truth in enumerate(truths)
     ]
     assert telling_study(records) == first
+
+
+def test_a_page_about_boxes_opens_on_a_study_that_has_some():
+    fractured = (True, *[False] * 6)
+    without = StudyRecord("0", Path(), fractured)
+    boxed = StudyRecord("1", Path(), fractured, boxes=(object(),))
+    assert telling_study([without, boxed], boxed=True) == 1
+    assert telling_study([without, boxed]) == 0
+    assert telling_study([without], boxed=True) == 0

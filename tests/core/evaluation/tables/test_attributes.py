@@ -122,10 +122,13 @@ def test_an_index_gives_headers_and_flags_in_the_order_of_the_studies(tmp_path):
         index_attributes(tmp_path / "none.parquet", np.array(["a"]))
 
 
-def test_numbered_kernels_are_divided_by_their_number():
-    numbered = kernel_attribute("phantom", [f"SYNTHETIC{k}" for k in range(10, 50)] + [""])
-    assert len(numbered.groups) == 4
-    assert numbered.title == "Kernel (SYNTHETIC …)"
+def test_synthetic_kernels_are_named_by_their_sharpness():
+    names = ["SYNTHETIC70", "SYNTHETIC29", "", "SYNTHETIC30", "SYNTHETIC50", "SYNTHETIC49"]
+    numbered = kernel_attribute("phantom", names)
+    assert numbered.groups == ("soft", "medium", "sharp")
+    assert numbered.members.argmax(axis=1).tolist() == [2, 0, 0, 1, 2, 1]
+    assert numbered.members.any(axis=1).tolist() == [True, True, False, True, True, True]
+    assert kernel_attribute("phantom", ["SYNTHETIC60"]).groups == ("sharp",)
     assert kernel_attribute("headers", ["B30F", "B60F", "B60F"]).groups == ("B30F", "B60F")
     assert kernel_attribute("headers", ["FC30", "H60", ""]).groups == ("FC30", "H60")
 
