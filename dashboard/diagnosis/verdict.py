@@ -76,9 +76,14 @@ def _origins(pair: BundlePair, patient: SavedOperatingPoint, vertebra: SavedOper
             st.caption(literal(f"{name} threshold: {point.history}"))
     st.button(
         "Use the shipped thresholds", key="points_shipped", icon=":material/inventory_2:",
-        on_click=state.set_thresholds, args=tuple(point.threshold for point in shipped),
+        on_click=_use, args=tuple(point.threshold for point in shipped),
         help="For this view; the operating points of this installation stay as they are.",
     )  # fmt: skip
+
+
+def _use(patient: float, vertebra: float) -> None:
+    state.remember(state.PATIENT_THRESHOLD_KEY, patient)
+    state.remember(state.VERTEBRA_THRESHOLD_KEY, vertebra)
 
 
 def _threshold_slider(label: str, key: str, point: SavedOperatingPoint, pair: BundlePair) -> None:

@@ -20,8 +20,6 @@ EXPLAIN_KEY: Final = "explain"
 NETWORK_KEYS: Final = ("vertebra_bundle", "fracture_bundle")
 """Keys of the pickers of the vertebra and the fracture network."""
 TRUTH_KEY: Final = "show_truth"
-TRUTH_LISTED: Final = "_truth_listed"
-"""Where the session keeps whether the list of studies names the truth."""
 MODE_KEY: Final = "diagnosis_mode"
 ONE_STUDY: Final = "One study"
 MANY_STUDIES: Final = "Many studies"
@@ -31,10 +29,6 @@ SWEEP_KEY: Final = "sweep"
 DATA_SET_KEY: Final = "data"
 SEARCH_KEY: Final = "dataset_search"
 UPLOAD_KEY: Final = "_upload"
-TOUR: Final = "_tour"
-"""Where the session keeps its position in the tour."""
-PRESENTS: Final = "_presents"
-"""Where the session keeps whether the presenter layout is on."""
 VERTEBRA_QUERY: Final = "vertebra"
 
 ROW_CLICKS: Final = ("single-row", "single-cell")
@@ -196,17 +190,6 @@ def want_thresholds(patient: float | None = None, vertebra: float | None = None)
 def reset_thresholds() -> None:
     """Reset both thresholds to the operating points of the bundle."""
     _, patient, vertebra = st.session_state[_POINTS]
-    st.session_state[PATIENT_THRESHOLD_KEY] = patient
-    st.session_state[VERTEBRA_THRESHOLD_KEY] = vertebra
-
-
-def teaches() -> bool:
-    """Whether the pages are shown to a class: in the tour and in the presenter layout."""
-    return bool(st.session_state.get(PRESENTS)) or st.session_state.get(TOUR) is not None
-
-
-def set_thresholds(patient: float, vertebra: float) -> None:
-    """Set both thresholds; for callbacks."""
     st.session_state[PATIENT_THRESHOLD_KEY] = patient
     st.session_state[VERTEBRA_THRESHOLD_KEY] = vertebra
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from dashboard.session import link, state
+from dashboard.session.teaching import TRUTH_LISTED, teaches
 from dashboard.widgets.frame import blank
 
 _STUDY = "_revealed_study"
@@ -37,7 +38,7 @@ def reveal_switch(study: str, *, labelled: bool, always_truth: bool = False) -> 
         always_truth: Whether the page shows the truth without the switch outside the tour and the
             presenter layout.
     """
-    teaching = state.teaches()
+    teaching = teaches()
     if teaching:
         _start_hidden(study)
     else:
@@ -54,9 +55,9 @@ def reveal_switch(study: str, *, labelled: bool, always_truth: bool = False) -> 
             persist_state="session",
         )
     link.show(_QUERY, "1" if shown else None)
-    if not teaching and state.recall(state.TRUTH_LISTED, shown) != shown:
+    if not teaching and state.recall(TRUTH_LISTED, shown) != shown:
         # The list of studies is outside of the page's fragment and names the truth as well.
-        state.remember(state.TRUTH_LISTED, shown)
+        state.remember(TRUTH_LISTED, shown)
         st.rerun()
     return Reveal(truth=shown and labelled, verdict=shown or not teaching)
 

@@ -9,7 +9,8 @@ from typing import Any, Final
 import streamlit as st
 
 from dashboard.session import link
-from dashboard.session.state import PRESENTS, TOUR, TRUTH_KEY
+from dashboard.session.state import TRUTH_KEY
+from dashboard.session.teaching import PRESENTS, TOUR
 from dashboard.tour.stops import TOUR_KEY, Controls, stop_number
 
 PRESENT_KEY: Final = "present"

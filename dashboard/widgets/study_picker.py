@@ -18,6 +18,7 @@ from core.models.pairs import BundlePair
 from core.types import StudyRecord
 from dashboard.session import link, state
 from dashboard.session.access import may_browse
+from dashboard.session.teaching import TRUTH_LISTED, teaches
 from dashboard.session.typed_path import typed_path
 from dashboard.studies.case_notes import case_notes
 from dashboard.studies.cohort import CurrentDataSet
@@ -200,9 +201,9 @@ def _cohort_study(
 
 def _study_names(cohort: CurrentDataSet, pair: BundlePair | None) -> dict[str, str]:
     """Names of the studies in their list, which is searched by any part of them."""
-    teaching = state.teaches()
+    teaching = teaches()
     truth = bool(state.recall(state.TRUTH_KEY)) and not teaching
-    state.remember(state.TRUTH_LISTED, truth)
+    state.remember(TRUTH_LISTED, truth)
     notes = case_notes(cohort, pair, truth=truth, calls=not teaching)
     return {
         study_id: " · ".join(filter(None, (f"Study {number}", f"…{study_id[-8:]}", note)))
