@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-import streamlit as st
+from dashboard.session import state
 
 TOUR: Final = "_tour"
 """Where the session keeps its position in the tour."""
@@ -16,4 +16,4 @@ TRUTH_LISTED: Final = "_truth_listed"
 
 def teaches() -> bool:
     """Whether the pages are shown to a class: in the tour and in the presenter layout."""
-    return bool(st.session_state.get(PRESENTS)) or st.session_state.get(TOUR) is not None
+    return bool(state.recall(PRESENTS)) or state.recall(TOUR) is not None
