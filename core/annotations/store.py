@@ -13,16 +13,11 @@ from typing import Final
 from pydantic import ValidationError
 
 from core.annotations.records import AnnotationDraft, StudyAnnotation
-from core.errors import AnnotationConflictError, AnnotationError
-from core.system.atomic_files import write_bytes
-from core.system.work_lock import WorkLock
-from core.types import StudyId
+from core.annotations.study_log import StudyLogs
+from core.errors import AnnotationConflictError
 
 FOLDER_NAME: Final = "annotations"
 """Folder below `CSPINE_VAR`."""
-_SUFFIX: Final = ".jsonl"
-_LOCKS: Final = ".locks"
-_WAIT_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +49,11 @@ class AnnotationStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._logs = StudyLogs(folder)
 
     def study_ids(self) -> tuple[str, ...]:
         """Ids of the annotated studies, sorted."""
-        found = (path.name.removesuffix(_SUFFIX) for path in self.folder.glob(f"*{_SUFFIX}"))
-        return tuple(sorted(name for name in found if StudyId.fits(name)))
+        return self._logs.study_ids()
 
     def read(self, study_id: str) -> AnnotationLog:
         """Read the history of a study; empty where it has none.
@@ -67,8 +62,7 @@ class AnnotationStore:
             AnnotationError: The file cannot be opened.
             DataRootError: The id is not the name of a study.
         """
-        path = self._file(study_id)
-        return _parsed(path, study_id, _content(path))
+        return _parsed(self._logs.path(study_id), study_id, self._logs.content(study_id))
 
     def current(self, study_id: str) -> StudyAnnotation | None:
         """The annotation that holds; None where there is none.
@@ -91,10 +85,9 @@ class AnnotationStore:
             HeldError: Another process saves and does not end.
             StorageError: The file cannot be written.
         """
-        path = self._file(study_id)
-        with WorkLock(self.folder / _LOCKS / StudyId(study_id)).held(wait_s=_WAIT_SECONDS):
-            content = _content(path)
-            latest = _parsed(path, study_id, content).current
+        with self._logs.held(study_id):
+            content = self._logs.content(study_id)
+            latest = _parsed(self._logs.path(study_id), study_id, content).current
             held = 0 if latest is None else latest.revision
             version = StudyAnnotation(
                 **dict(draft),
@@ -106,9 +99,7 @@ class AnnotationStore:
             version = version.model_copy(
                 update={"boxes": tuple(box.snapped() for box in version.boxes)}
             )
-            if content and not content.endswith(b"\n"):
-                content += b"\n"
-            write_bytes(path, content + version.model_dump_json().encode() + b"\n")
+            self._logs.append(study_id, content, version.model_dump_json())
         if latest is not None and version.refused:
             raise AnnotationConflictError(
                 f"Revision {held} of this study's annotation, by {latest.author} at "
@@ -121,20 +112,6 @@ class AnnotationStore:
                 "history but does not hold: open the study again and repeat the change."
             )
         return version
-
-    def _file(self, study_id: str) -> Path:
-        return self.folder / f"{StudyId(study_id)}{_SUFFIX}"
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return b""
-    except OSError as error:
-        raise AnnotationError(
-            f"{path} cannot be opened ({error.strerror}); check its permissions."
-        ) from error
 
 
 def _parsed(path: Path, study_id: str, content: bytes) -> AnnotationLog:

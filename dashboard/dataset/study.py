@@ -53,6 +53,7 @@ def dataset_study(choice: DataSetChoice, data: IndexedSet, study_id: str) -> Non
                     slice_index=slice_with_box(record, study.volume),
                     panes=("axial", "sagittal"),
                     overlays=study_layers(study, record, reveal=True, mask_shown=True),
+                    study_id=study_id,
                 )
         if study is not None:
             with facts:

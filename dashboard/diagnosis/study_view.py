@@ -81,6 +81,7 @@ def workbench(
                     overlays=layers,
                     ribbon=_ribbon(scores, pair),
                     leads=True,
+                    study_id=choice.study_id,
                 )
         with verdict, st.container(key="verdict"):
             if not revealed.verdict:

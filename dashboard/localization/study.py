@@ -59,7 +59,7 @@ def _viewers(
     known = [] if record is None else boxes_on_volume(record.boxes, study.volume)
     revealed = reveal_switch(study.fingerprint, labelled=record is not None, always_truth=True)
     if not revealed.verdict:
-        _hidden(study)
+        _hidden(study, choice)
         return
     truth = known if revealed.truth else []
     state.enter_study(study.fingerprint, study.volume.n_slices, _start(found, truth, study))
@@ -83,7 +83,7 @@ def _viewers(
             slice_viewer(
                 study, key=key, slice_index=state.current_slice(), height=_HEIGHT,
                 overlays=[true_boxes(truth), boxes],
-                leads=True,
+                leads=True, study_id=choice.study_id,
             )  # fmt: skip
     counts = len(fused) - np.searchsorted(np.sort(fused.scores), POSITIONS)
     live_parts("loc_study", [Tabled(SCORE, live_selector(_COUNT), [str(n) for n in counts])])
@@ -93,12 +93,12 @@ def _viewers(
     state.show_slice_in_url()
 
 
-def _hidden(study: OpenStudy) -> None:
+def _hidden(study: OpenStudy, choice: StudyChoice) -> None:
     """Show the slices alone."""
     state.enter_study(study.fingerprint, study.volume.n_slices, study.volume.n_slices // 2)
     slice_viewer(
         study, key=BEFORE, slice_index=state.current_slice(), height=_HEIGHT, leads=True,
-        panes=("axial", "sagittal"),
+        panes=("axial", "sagittal"), study_id=choice.study_id,
     )  # fmt: skip
     hidden_note()
     state.show_slice_in_url()

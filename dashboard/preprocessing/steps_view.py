@@ -97,6 +97,7 @@ def _choose_slice(study: OpenStudy, choice: StudyChoice) -> int:
     slice_viewer(
         study, key=VIEWER_KEY, slice_index=state.current_slice(), panes=("axial", "sagittal"),
         overlays=study_layers(study, choice.record, reveal=True), height=380, leads=True,
+        study_id=choice.study_id,
     )  # fmt: skip
     state.show_slice_in_url()
     return state.current_slice()

@@ -1,9 +1,9 @@
-"""Slice on show in each slice viewer, and the slice that the page asks it to show."""
+"""What each slice viewer reports: its slice and marks; and the slice that the page wants."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import streamlit as st
 
@@ -49,3 +49,8 @@ def shown_slice(viewer: str) -> int:
     report = (st.session_state.get(viewer) or {}).get("view") or {}
     current = report.get("serial") == command.serial
     return int(report["slice"]) if current else command.slice_index
+
+
+def reported_marks(viewer: str) -> dict[str, Any]:
+    """The changes of marks that a viewer has reported last."""
+    return dict((st.session_state.get(viewer) or {}).get("marks") or {})

@@ -148,12 +148,14 @@ class PixelSource:
         slices: Returns slice i, int16 or uint8 (h, w).
         n_slices: Number of slices.
         planes: Returns the reduced volume (z, y, x); None without one.
+        volume: Whole volume (z, y, x) that single planes are cut from; None without one.
         owner: The only session that may read it; None if every session of this server may.
     """
 
     slices: Callable[[int], Pixels]
     n_slices: int
     planes: Callable[[], Pixels] | None = None
+    volume: Pixels | None = None
     owner: str | None = None
 
 

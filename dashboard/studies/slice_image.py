@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from core.preprocessing.intensity import window_to_uint8
-from core.types import BoxXyxy, CTVolume, HuWindow
-
-BODY_HU: Final = -300
-"""HU from which a voxel is body, or something as dense."""
-_SLICES: Final = 24
-"""Slices that the body is looked for on."""
-_EVERY: Final = 4
-"""Every so many pixels are looked at."""
-_THIN: Final = 0.02
-"""Share of the voxels at a row or column up to which they are specks and noise."""
-_MARGIN: Final = 0.02
+from core.types import CTVolume, HuWindow
 
 
 def display_image(
@@ -44,33 +32,6 @@ def display_image(
     shrinks = size[0] < grey.shape[1]
     how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
     return np.asarray(cv2.resize(grey, size, interpolation=how), dtype=np.uint8)
-
-
-def body_box(volume: CTVolume) -> BoxXyxy:
-    """The part of the slices that shows the body, with a margin; all of them without a body.
-
-    Args:
-        volume: int16 HU, (z, y, x).
-
-    Returns:
-        Left, top, right, bottom in pixels of the slices.
-    """
-    step = max(volume.n_slices // _SLICES, 1)
-    coarse = volume.hu[::step, ::_EVERY, ::_EVERY] > BODY_HU
-    height, width = volume.hu.shape[1:]
-    top, bottom = _extent(coarse.mean(axis=(0, 2)), height)
-    left, right = _extent(coarse.mean(axis=(0, 1)), width)
-    return left, top, right, bottom
-
-
-def _extent(share: NDArray[np.float64], length: int) -> tuple[float, float]:
-    """First and last pixel of an axis with enough of the body, with a margin."""
-    found = np.flatnonzero(share > _THIN)
-    if not len(found):
-        return 0.0, float(length)
-    margin = _MARGIN * length
-    first, last = found[0] * _EVERY - margin, (found[-1] + 1) * _EVERY + margin
-    return max(float(first), 0.0), min(float(last), float(length))
 
 
 def edge_letters(volume: CTVolume) -> tuple[str, str, str, str]:

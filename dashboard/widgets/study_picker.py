@@ -55,6 +55,11 @@ class StudyChoice:
     owner: str | None = None
 
     @property
+    def study_id(self) -> str | None:
+        """Its id in the data set; None for other folders."""
+        return None if self.record is None else self.record.study_id
+
+    @property
     def truth(self) -> tuple[bool, ...] | None:
         """y_j for C1..C7; None if unlabelled."""
         return None if self.record is None else self.record.fractured

@@ -49,8 +49,8 @@ def go_to(page, index):
 
 def plain(page):
     """Pixels as blocks and no crosshair, so that each can be compared."""
-    page.locator("button.smooth").click()
-    expect(page.locator("button.smooth")).to_have_attribute("aria-pressed", "false")
+    axial(page).press("u")
+    expect(page.locator('[data-command="smooth"]')).to_have_attribute("aria-pressed", "false")
     page.locator('[data-panes="1"]').click()
     expect(page.locator('button[data-panes="1"]')).to_have_attribute("aria-pressed", "true")
 
@@ -96,6 +96,39 @@ def test_the_pixels_are_those_of_the_windowing_in_numpy(viewer, hu):
         expect_drawn(viewer, window_to_uint8(hu[index], HuWindow(*DISPLAY_WINDOWS[name])))
 
 
+def test_what_is_inverted_mirrored_or_a_slab_equals_numpy(viewer, hu):
+    plain(viewer)
+    go_to(viewer, 4)
+    window = HuWindow(*DISPLAY_WINDOWS["bone"])
+    axial(viewer).press("i")
+    expect_drawn(viewer, 255 - window_to_uint8(hu[4], window))
+    axial(viewer).press("i")
+    # The same pixels, each where its mirror image was; the letters have changed sides.
+    axial(viewer).press("h")
+    axial(viewer).press("v")
+    expect_drawn(viewer, window_to_uint8(hu[4], window))
+    sx, sy = axial(viewer).evaluate(
+        "c => { const { sx, sy } = c.getRootNode().querySelector('.viewer').viewer.panes.axial"
+        ".layout(); return [sx, sy]; }"
+    )
+    assert (sx < 0, sy < 0) == (True, True)
+    words = [text for text, *_ in axial(viewer).evaluate(WRITTEN)]
+    assert words.index("L") < words.index("R")
+    assert words.index("P") < words.index("A")
+    axial(viewer).press("r")
+    # The slices are 3 mm apart: three of them within 6 mm.
+    stack = hu[3:6].astype(float)
+    viewer.locator("details.display summary").click()
+    viewer.locator("input.slab-mm").fill("6")
+    for name, combined in (
+        ("mip", stack.max(0)),
+        ("minip", stack.min(0)),
+        ("mean", np.rint(stack.mean(0))),
+    ):
+        viewer.locator("select.slab").select_option(name)
+        expect_drawn(viewer, window_to_uint8(combined.astype(np.int16), window))
+
+
 def test_wheel_keys_and_ribbon_move_the_slice_and_python_follows(page, dashboard_url):
     open_diagnosis(page, dashboard_url)
     viewer = page
@@ -129,7 +162,7 @@ def test_wheel_keys_and_ribbon_move_the_slice_and_python_follows(page, dashboard
     expect(viewer).to_have_url(re.compile(rf"slice={highest}\b"))
 
 
-def test_dragging_windows_and_a_double_click_resets(viewer):
+def test_dragging_windows_r_resets_and_a_double_click_fills(viewer):
     # Until the networks have answered, the page may still move under the pointer.
     expect(viewer.locator(".lab-verdict").first).to_be_visible(timeout=FIRST_TIME_MS)
     axial(viewer).hover()  # In the window, and not moving any more.
@@ -149,6 +182,10 @@ def test_dragging_windows_and_a_double_click_resets(viewer):
     assert int(center.input_value()) > 500
     axial(viewer).press("+")
     axial(viewer).dblclick()
+    expect(viewer.locator("canvas.sagittal")).to_be_hidden()
+    axial(viewer).dblclick()
+    expect(viewer.locator("canvas.sagittal")).to_be_visible()
+    axial(viewer).press("r")
     expect(width).to_have_value("1800")
     expect(center).to_have_value("400")
     assert (
@@ -162,11 +199,11 @@ def test_dragging_windows_and_a_double_click_resets(viewer):
 def test_a_link_opens_its_slice_and_the_planes_are_linked(page, dashboard_url, hu, artifacts):
     page.goto(f"{dashboard_url}/diagnosis?study={FRACTURED}&slice=4")
     expect(axial(page)).to_have_attribute("data-drawn", "4", timeout=FIRST_TIME_MS)
-    page.locator("button.smooth").click()
+    axial(page).press("u")
     page.locator('[data-panes="3"]').click()
-    expect(page.locator("canvas.sagittal")).to_have_attribute("data-drawn", "32")
+    expect(page.locator("canvas.sagittal")).to_have_attribute("data-drawn", "33")
     page.locator("canvas.sagittal").press("ArrowRight")
-    expect(page.locator("canvas.sagittal")).to_have_attribute("aria-valuenow", "33")
+    expect(page.locator("canvas.sagittal")).to_have_attribute("aria-valuenow", "34")
     size = page.locator("canvas.coronal").bounding_box()
     page.locator("canvas.coronal").click(position={"x": size["width"] / 2, "y": size["height"] / 2})
     expect(page.locator("canvas.axial")).not_to_have_attribute("aria-valuenow", "4")
@@ -197,7 +234,7 @@ def test_a_link_opens_its_slice_and_the_planes_are_linked(page, dashboard_url, h
 
 def test_a_screenshot_holds_the_picture_and_the_memory_is_freed_on_leaving(viewer):
     with viewer.expect_download() as coming:
-        viewer.locator("button.shot").click()
+        axial(viewer).press("g")
     assert re.fullmatch(r"slice_\d+\.png", coming.value.suggested_filename)
     picture = Image.open(coming.value.path())
     assert picture.size[0] > 200

@@ -34,7 +34,8 @@ def fingers(session, kind, *places):
 def view_of(page):
     return page.locator("canvas.axial").evaluate(
         """canvas => {
-            const { panes, window } = canvas.getRootNode().querySelector('.viewer').viewer;
+            const { panes, look } = canvas.getRootNode().querySelector('.viewer').viewer;
+            const { window } = look;
             const { zoom, x, y } = panes.axial.view;
             return [zoom, x, y, window.center, window.width, globalThis.scrollY];
         }"""
@@ -79,10 +80,32 @@ def test_two_fingers_zoom_about_their_middle_and_pan_one_finger_windows(tablet):
     assert last[4] > width + 100
     assert last[5] == scrolled
 
-    page.locator("select.tool").select_option("pan")
+    page.locator('[data-command="pan"]').click()
     fingers(session, "Start", middle)
     for step in range(1, 9):
         fingers(session, "Move", (middle[0], middle[1] + 10 * step))
     fingers(session, "End")
     assert view_of(page)[2] - last[2] == pytest.approx(80, abs=12)
     assert view_of(page)[3:5] == last[3:5]
+
+
+def test_a_finger_draws_a_length_and_a_second_one_gives_it_up(tablet):
+    page, session = tablet
+    page.locator("details.measure summary").click()
+    page.locator('[data-command="length"]').click()
+    box = page.locator("canvas.axial").bounding_box()
+    x, y = box["x"] + box["width"] / 3, box["y"] + box["height"] / 2
+    fingers(session, "Start", (x, y))
+    for step in range(1, 6):
+        fingers(session, "Move", (x + 12 * step, y))
+    fingers(session, "End")
+    marks = page.locator("details.marks summary")
+    expect(marks).to_have_text("Marks (1)")
+    fingers(session, "Start", (x, y + 60))
+    fingers(session, "Move", (x + 30, y + 60))
+    fingers(session, "Start", (x + 30, y + 60), (x + 90, y + 60))
+    fingers(session, "End")
+    settle(page)
+    expect(marks).to_have_text("Marks (1)")
+    page.locator("canvas.axial").press("Shift+Delete")
+    expect(marks).to_be_hidden()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -32,6 +34,25 @@ def slice_pixels(request: Request) -> Response:
     return packed_answer(packed, source.owner)
 
 
+def _plane_pixels(axis: int) -> Callable[[Request], Response]:
+    """Answer with one plane across an axis of the whole volume, from the head down, as gzip."""
+
+    def answer(request: Request) -> Response:
+        name, source = PIXELS.requested(request)
+        volume = None if source is None else source.volume
+        index = slice_number(
+            request.path_params["index"], 0 if volume is None else volume.shape[axis]
+        )
+        if source is None or volume is None or index is None:
+            return no_content()
+        packed = PIXELS.packed(
+            name, f"{axis} {index}", lambda: little_endian(volume.take(index, axis=axis))
+        )
+        return packed_answer(packed, source.owner)
+
+    return answer
+
+
 def planes_pixels(request: Request) -> Response:
     """The reduced volume that the other planes are cut from, (z, y, x), as gzip."""
     _, source = PIXELS.requested(request)
@@ -46,5 +67,7 @@ def viewer_routes() -> list[Route]:
     return [
         Route(path + "/{name}/slice/{index}", slice_pixels),
         Route(path + "/{name}/planes", planes_pixels),
+        Route(path + "/{name}/coronal/{index}", _plane_pixels(1)),
+        Route(path + "/{name}/sagittal/{index}", _plane_pixels(2)),
         *nothing_else_below(path),
     ]

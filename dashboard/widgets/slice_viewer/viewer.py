@@ -11,11 +11,15 @@ import streamlit as st
 
 from core.constants import DISPLAY_WINDOWS
 from core.prepared.planes import load_planes, planes_grid
+from core.preprocessing.body import body_box
+from core.types import BoxXyxy
+from dashboard.background.shelf import Shelf
 from dashboard.session import state, viewer_place
 from dashboard.session.settings import settings
 from dashboard.studies.open_study import OpenStudy
 from dashboard.studies.served_bytes import PIXELS, PixelSource, proof_for
-from dashboard.studies.slice_image import body_box, edge_letters
+from dashboard.studies.slice_image import edge_letters
+from dashboard.studies.study_marks import shown_marks, take_marks
 from dashboard.widgets.palette import CURRENT
 from dashboard.widgets.slice_viewer.overlays import Overlay
 from dashboard.widgets.slice_viewer.ribbon import Ribbon
@@ -26,11 +30,14 @@ Pane = Literal["axial", "sagittal", "coronal"]
 
 _FRONTEND: Final = Path(__file__).resolve().parent / "frontend"
 _SCRIPTS: Final = (
-    "windowing.js", "pixels.js", "geometry.js", "layers.js", "hud.js", "pane.js", "gestures.js",
-    "ribbon.js", "toolbar.js", "viewer.js",
+    "windowing.js", "pixels.js", "geometry.js", "measures.js", "slabs.js", "layers.js", "hud.js",
+    "marks.js", "mark_drawing.js", "drafting.js", "mark_list.js", "look.js", "cine.js", "pane.js",
+    "gestures.js", "ribbon.js", "screenshot.js", "commands.js", "icons.js", "toolbar.js",
+    "viewer.js",
 )  # fmt: skip
 """One module in the browser, after `moved.js` and in this order; `viewer.js` exports what Streamlit
 calls."""
+_BODIES: Final = Shelf[BoxXyxy](64)
 
 
 def slice_viewer(
@@ -43,6 +50,7 @@ def slice_viewer(
     ribbon: Ribbon | None = None,
     height: int = 560,
     leads: bool = False,
+    study_id: str | None = None,
 ) -> None:
     """Show a study; scrolling and windowing happen in the browser without a rerun.
 
@@ -59,15 +67,25 @@ def slice_viewer(
         height: Height of the axial pane in px.
         leads: Whether `state.current_slice` becomes the slice at which the user stops, before the
             rerun.
+        study_id: Id of the study in the data set, under which its marks are kept; None keeps them
+            for this session only, as for an upload.
     """
     volume = study.volume
     command = viewer_place.viewer_command(key, study.fingerprint, slice_index, volume.n_slices)
+    source = _register(study)
     _mount()(
         key=key,
-        data=_payload(study, panes, overlays, ribbon, height)
-        | {"key": key, "goTo": {"slice": command.slice_index, "serial": command.serial}},
+        data=_payload(study, source, panes, overlays, ribbon, height)
+        | {
+            "key": key,
+            "goTo": {"slice": command.slice_index, "serial": command.serial},
+            "marks": shown_marks(study, study_id, key),
+        },
         # Streamlit reports a state of the browser only to a callback.
         on_view_change=lambda: _follow(key) if leads else None,
+        on_marks_change=lambda: take_marks(
+            study, study_id, key, source, viewer_place.reported_marks(key)
+        ),
     )
 
 
@@ -78,6 +96,7 @@ def _follow(key: str) -> None:
 
 def _payload(
     study: OpenStudy,
+    source: str,
     panes: Sequence[Pane],
     overlays: Sequence[Overlay],
     ribbon: Ribbon | None,
@@ -89,12 +108,12 @@ def _payload(
     return {
         "path": pixels_path(),
         "proof": proof_for(owner, state.session_name()),
-        "source": _register(study),
+        "source": source,
         "shape": list(volume.hu.shape),
         "spacing": list(volume.spacing_mm),
         "zMm": np.round(volume.z_mm, 3).tolist(),
         "affine": np.round(volume.affine, 6).tolist(),
-        "body": list(body_box(volume)),
+        "body": list(_BODIES.get(study.fingerprint, lambda: body_box(volume), owner=owner)),
         "letters": {"left": left, "right": right, "upper": upper, "lower": lower},
         "planes": {"shape": list(grid.shape), "spacing": list(grid.spacing_mm), "top": grid.top_mm},
         "windows": {name: list(window) for name, window in DISPLAY_WINDOWS.items()},
@@ -115,6 +134,7 @@ def _register(study: OpenStudy) -> str:
             slices=lambda i: volume.hu[i],
             n_slices=volume.n_slices,
             planes=lambda: load_planes(volume, study.fingerprint, store),
+            volume=volume.hu,
             owner=study.owner,
         ),
     )

@@ -4,11 +4,7 @@ import numpy as np
 import pytest
 
 from core.types import CTVolume, HuWindow
-from dashboard.studies.slice_image import (
-    body_box,
-    display_image,
-    edge_letters,
-)
+from dashboard.studies.slice_image import display_image, edge_letters
 
 SIDE = 768
 
@@ -54,15 +50,3 @@ def test_a_slice_larger_than_the_screen_is_shrunk():
 )
 def test_the_edges_are_named_after_the_patient(x, y, letters):
     assert edge_letters(volume(np.zeros((1, 4, 4)), x=x, y=y)) == letters
-
-
-def test_the_body_is_found_without_specks():
-    hu = np.full((30, 200, 160), -1000, np.int16)
-    hu[:, 60:140, 40:120] = 40
-    hu[3, 176:184, 148:156] = 2000
-    left, top, right, bottom = body_box(volume(hu))
-    assert (left, right) == (pytest.approx(40, abs=8), pytest.approx(120, abs=8))
-    assert (top, bottom) == (pytest.approx(60, abs=8), pytest.approx(140, abs=8))
-    assert left <= 40 < 120 <= right
-    assert top <= 60 < 140 <= bottom
-    assert body_box(volume(np.full((3, 20, 30), -1000, np.int16))) == (0, 0, 30, 20)

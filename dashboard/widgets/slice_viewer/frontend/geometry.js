@@ -22,6 +22,12 @@ class Geometry {
     return [place(from), 0, place(to), this.planeZ];
   }
 
+  /** The voxel in the middle of the body, of the first slice. */
+  middle() {
+    const [left, top, right, bottom] = this.body;
+    return { z: 0, y: Math.floor((top + bottom) / 2), x: Math.floor((left + right) / 2) };
+  }
+
   /** Size of a pane's image in pixels and of one pixel in mm. */
   image(kind) {
     if (kind === "axial") {
@@ -64,6 +70,56 @@ class Geometry {
     const inside =
       voxel.y >= 0 && voxel.y < this.rows && voxel.x >= 0 && voxel.x < this.columns;
     return inside ? voxel : null;
+  }
+
+  /** Height in mm of a place between slices, beyond them by the outermost distance. */
+  heightOf(z) {
+    const { zMm, slices, dz } = this;
+    if (slices === 1) return zMm[0] - z * dz;
+    const low = Math.min(Math.max(Math.floor(z), 0), slices - 2);
+    return zMm[low] + (zMm[low + 1] - zMm[low]) * (z - low);
+  }
+
+  /** Place between slices at a height, the inverse of `heightOf`. */
+  betweenSlices(mm) {
+    const { zMm, slices, dz } = this;
+    if (slices === 1) return (zMm[0] - mm) / dz;
+    const near = this.sliceAt(mm);
+    const low = Math.min(Math.max(zMm[near] >= mm ? near : near - 1, 0), slices - 2);
+    return low + (mm - zMm[low]) / (zMm[low + 1] - zMm[low]);
+  }
+
+  /** Where a voxel [z, y, x] lies on a pane's plane: [across, down] in mm from its upper left edge. */
+  toMm(kind, [z, y, x]) {
+    if (kind === "axial") return [(x + 0.5) * this.dx, (y + 0.5) * this.dy];
+    const across = kind === "sagittal" ? (y + 0.5) * this.dy : (x + 0.5) * this.dx;
+    return [across, this.top - this.heightOf(z)];
+  }
+
+  /** The voxel [z, y, x], between centres too, at a place in mm on the plane through `at`. */
+  fromMm(kind, [across, down], at) {
+    if (kind === "axial") return [at.z, down / this.dy - 0.5, across / this.dx - 0.5];
+    const z = this.betweenSlices(this.top - down);
+    return kind === "sagittal"
+      ? [z, across / this.dy - 0.5, at.x]
+      : [z, at.y, across / this.dx - 0.5];
+  }
+
+  /** Centres of the columns and rows of a plane's voxels in mm, both rising. */
+  centres(kind) {
+    this.known ??= {};
+    const evenly = (count, mm) => Float64Array.from({ length: count }, (_, i) => (i + 0.5) * mm);
+    this.known[kind] ??= {
+      columnMm: kind === "sagittal" ? evenly(this.rows, this.dy) : evenly(this.columns, this.dx),
+      rowMm: kind === "axial" ? evenly(this.rows, this.dy) : Float64Array.from(this.zMm, (mm) => this.top - mm),
+    };
+    return this.known[kind];
+  }
+
+  /** Distance in mm of a place along a pane's axis from the plane on show. */
+  depthMm(kind, place, at) {
+    if (kind === "axial") return Math.abs(this.heightOf(place) - this.zMm[at.z]);
+    return kind === "sagittal" ? Math.abs(place - at.x) * this.dx : Math.abs(place - at.y) * this.dy;
   }
 
   /** Upper and lower face of a slice in mm: half-way to its neighbours. */

@@ -29,9 +29,14 @@ class Gestures {
     on("pointerdown", (event) => this.pressed(event));
     on("pointermove", (event) => this.moved(event));
     on("pointerup", (event) => this.released(event));
-    on("pointercancel", (event) => this.pointers.delete(event.pointerId));
+    on("pointercancel", (event) => {
+      this.pointers.delete(event.pointerId);
+      if (this.marks) viewer.drafting.cancel();
+      this.marks = false;
+    });
     on("pointerleave", () => viewer.hover(null));
-    on("dblclick", () => viewer.reset(pane));
+    on("focus", () => viewer.activate(pane));
+    on("dblclick", () => !viewer.drafting.draws && viewer.look.fill(pane.kind));
     on("contextmenu", (event) => event.preventDefault());
     on("keydown", (event) => this.keyed(event));
   }
@@ -64,7 +69,13 @@ class Gestures {
     this.pointers.set(event.pointerId, { x: event.offsetX, y: event.offsetY });
     this.start = { x: event.offsetX, y: event.offsetY };
     this.dragged = false;
-    this.pans = event.button === 1 || event.shiftKey || this.viewer.tool === "pan";
+    this.pans = event.button === 1 || event.shiftKey || this.viewer.look.tool === "pan";
+    this.viewer.cine.stop();
+    const { drafting } = this.viewer;
+    // A second finger means zooming, so the mark that the first one began is given up.
+    if (this.pointers.size > 1 && this.marks) drafting.cancel();
+    const draws = this.pointers.size === 1 && event.button === 0 && !event.shiftKey;
+    this.marks = draws && drafting.pressed(this.pane, event);
   }
 
   moved(event) {
@@ -72,6 +83,7 @@ class Gestures {
     const before = this.pointers.get(event.pointerId);
     if (!before) {
       this.viewer.hover({ pane: this.pane, x, y });
+      this.viewer.drafting.hovered(this.pane, x, y);
       return;
     }
     if (this.pointers.size === 2) this.pinch(event);
@@ -82,15 +94,19 @@ class Gestures {
   drag(dx, dy, x, y) {
     if (Math.hypot(x - this.start.x, y - this.start.y) > STILL_PX) this.dragged = true;
     if (!this.dragged) return;
+    if (this.marks) {
+      this.viewer.drafting.dragged(this.pane, x, y);
+      return;
+    }
     if (this.pans) {
       this.pane.view.x += dx;
       this.pane.view.y += dy;
       this.viewer.redraw();
       return;
     }
-    const { center, width } = this.viewer.window;
+    const { center, width } = this.viewer.look.window;
     const pace = Math.max(width / 400, 0.25);
-    this.viewer.setWindow(center + dy * pace, Math.max(width + dx * pace, 1));
+    this.viewer.look.setWindow(center + dy * pace, Math.max(width + dx * pace, 1));
   }
 
   /** Two fingers: their distance zooms, their middle pans. */
@@ -109,6 +125,11 @@ class Gestures {
 
   released(event) {
     const known = this.pointers.delete(event.pointerId);
+    if (this.marks) {
+      this.marks = false;
+      this.viewer.drafting.released();
+      return;
+    }
     if (!known || this.dragged || event.button !== 0) return;
     const voxel = this.pane.voxelAt(event.offsetX, event.offsetY);
     if (voxel) {
@@ -118,17 +139,38 @@ class Gestures {
   }
 
   keyed(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const { viewer, pane } = this;
-    const step = KEY_STEPS[event.key];
-    const presets = Object.keys(viewer.data.windows);
-    if (step) viewer.scroll(pane.kind, step);
-    else if (event.key === "+" || event.key === "=") this.zoomMiddle(ZOOM_STEP);
-    else if (event.key === "-") this.zoomMiddle(1 / ZOOM_STEP);
-    else if (event.key === "r" || event.key === "Escape") viewer.reset(pane);
-    else if (presets[Number(event.key) - 1]) viewer.setPreset(presets[Number(event.key) - 1]);
-    else return;
+    if (!this.acted(event)) return;
     event.preventDefault();
+    // The page has keys of its own.
+    event.stopPropagation();
+  }
+
+  /** Do what a key means; false where it means nothing. */
+  acted(event) {
+    const { viewer, pane } = this;
+    const { look, cine, drafting } = viewer;
+    if (event.altKey) return false;
+    const command = commandOf(event);
+    if (command?.name !== "cine") cine.stop();
+    if (command) {
+      command.act(viewer, pane);
+      viewer.toolbar.show();
+      return true;
+    }
+    if (event.ctrlKey || event.metaKey) return false;
+    if (drafting.keyed(pane, event)) return true;
+    const presets = Object.keys(viewer.data.windows);
+    const acts = {
+      "+": () => this.zoomMiddle(ZOOM_STEP),
+      "=": () => this.zoomMiddle(ZOOM_STEP),
+      "-": () => this.zoomMiddle(1 / ZOOM_STEP),
+      Escape: () => look.reset(pane),
+    };
+    presets.forEach((name, k) => (acts[k + 1] = () => look.setPreset(name)));
+    const step = KEY_STEPS[event.key];
+    if (step) viewer.scroll(pane.kind, step);
+    else acts[event.key]?.();
+    return Boolean(step || acts[event.key]);
   }
 
   zoomMiddle(factor) {

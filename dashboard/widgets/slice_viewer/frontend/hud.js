@@ -46,9 +46,17 @@ function drawLetters(context, width, height, letters) {
   write(context, lower, width / 2, height - 8, "center", 700, 14);
 }
 
+/** What the slab of a pane is, and whether slices of it are still to come. */
+function slabText(viewer, kind) {
+  const { mode, mm } = viewer.look.slab;
+  if (!mode) return "";
+  return `${SLABS[mode]} ${mm} mm${viewer.slabs.of(kind)?.whole === false ? " …" : ""}`;
+}
+
 /** Texts in the corners of a pane. */
 function cornerTexts(viewer, kind) {
-  const { geometry, at, window: shown } = viewer;
+  const { geometry, at } = viewer;
+  const { window: shown } = viewer.look;
   const { slices, columns, rows, zMm } = geometry;
   const place = {
     axial: [`slice ${at.z} / ${slices - 1}`, `z ${minus(zMm[at.z].toFixed(1))} mm`],
@@ -56,7 +64,7 @@ function cornerTexts(viewer, kind) {
     coronal: [`coronal`, `y ${at.y} / ${rows - 1}`],
   }[kind];
   const window = `C ${minus(String(Math.round(shown.center)))}  W ${Math.round(shown.width)} HU`;
-  return [...place, kind === "axial" ? window : ""];
+  return [...place, [kind === "axial" ? window : "", slabText(viewer, kind)].filter(Boolean).join("  ")];
 }
 
 function drawHud(context, viewer, kind, width, height, pxPerMm) {
@@ -74,7 +82,10 @@ function drawHud(context, viewer, kind, width, height, pxPerMm) {
   const low = height - 9;
   corner(bottomLeft, EDGE_PX, wide(bottomLeft) < beside ? low : fits ? 33 : 49, "left");
   if (percent && wide(percent) < beside) corner(percent, width - EDGE_PX, low, "right");
-  drawLetters(context, width, height, viewer.geometry.edges(kind));
+  const [left, right, upper, lower] = viewer.geometry.edges(kind);
+  const { across, down } = viewer.look.flipOf(kind);
+  const sides = across ? [right, left] : [left, right];
+  drawLetters(context, width, height, [...sides, ...(down ? [lower, upper] : [upper, lower])]);
   drawScale(context, width, height, pxPerMm);
 }
 

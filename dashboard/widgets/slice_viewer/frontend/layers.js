@@ -2,6 +2,15 @@
 
 const HEAT_STRIP_PX = 7;
 
+/** Draw a picture that a negative width or height mirrors, which drawImage alone does not. */
+function drawTurned(context, picture, left, top, width, height) {
+  context.save();
+  context.translate(left, top);
+  context.scale(Math.sign(width), Math.sign(height));
+  context.drawImage(picture, 0, 0, Math.abs(width), Math.abs(height));
+  context.restore();
+}
+
 /** A canvas off the screen that holds one coloured picture. */
 class Picture {
   constructor() {
@@ -127,7 +136,8 @@ class Layer {
       const from = place(left - 0.5, top - 0.5);
       const to = place(right - 0.5, bottom - 0.5);
       context.strokeRect(from.x, from.y, to.x - from.x, to.y - from.y);
-      if (scores) this.drawScore(context, score.toFixed(2), from);
+      const corner = { x: Math.min(from.x, to.x), y: Math.min(from.y, to.y) };
+      if (scores) this.drawScore(context, score.toFixed(2), corner);
     }
     context.restore();
   }
@@ -153,7 +163,8 @@ class Layer {
     if (this.spec.scores && bands.length) {
       const best = bands.reduce((a, b) => (b.score > a.score ? b : a));
       context.font = "600 12px system-ui, sans-serif";
-      this.drawScore(context, best.score.toFixed(2), { x: best.left, y: best.top });
+      const corner = { x: Math.min(best.left, best.right), y: Math.min(best.top, best.bottom) };
+      this.drawScore(context, best.score.toFixed(2), corner);
     }
     context.restore();
   }
@@ -194,9 +205,8 @@ class Layer {
       const start = place(geometry.columnAt(kind, 0), geometry.rowAt(upper));
       const end = place(geometry.columnAt(kind, count), geometry.rowAt(lower));
       // A slice is a pixel or two high in these planes: too thin to distinguish colours.
-      const height = Math.max(end.y - start.y, HEAT_STRIP_PX);
-      const top = (start.y + end.y - height) / 2;
-      context.drawImage(strip, start.x, top, end.x - start.x, height);
+      const height = Math.max(Math.abs(end.y - start.y), HEAT_STRIP_PX);
+      drawTurned(context, strip, start.x, (start.y + end.y - height) / 2, end.x - start.x, height);
     }
     context.restore();
   }

@@ -1,5 +1,10 @@
 // One pane: an axial, sagittal or coronal picture with its overlays.
 
+const LENS = { radius: 90, zoom: 2.5 };
+
+/** Where the centre of pixel (u, v) of an image lies on the canvas. */
+const placeIn = ({ left, top, sx, sy }, u, v) => ({ x: left + (u + 0.5) * sx, y: top + (v + 0.5) * sy });
+
 class Pane {
   constructor(viewer, kind, canvas) {
     Object.assign(this, { viewer, kind, canvas });
@@ -16,14 +21,23 @@ class Pane {
     return this.canvas.clientWidth > 0 && this.canvas.clientHeight > 0;
   }
 
-  /** Where the image lies on the canvas, in CSS pixels. */
-  layout() {
-    const { width, height, mmX, mmY } = this.viewer.geometry.image(this.kind);
+  /** Pixels per mm at which the part to fit fills the pane. */
+  get fit() {
+    const { mmX, mmY } = this.viewer.geometry.image(this.kind);
     const { clientWidth, clientHeight } = this.canvas;
     const [from, upper, to, lower] = this.viewer.geometry.fitted(this.kind);
-    const fit = Math.min(clientWidth / ((to - from) * mmX), clientHeight / ((lower - upper) * mmY));
-    const pxPerMm = fit * this.view.zoom;
-    const [sx, sy] = [pxPerMm * mmX, pxPerMm * mmY];
+    return Math.min(clientWidth / ((to - from) * mmX), clientHeight / ((lower - upper) * mmY));
+  }
+
+  /** Where the image lies on the canvas, in CSS pixels; sx and sy are negative where it is mirrored. */
+  layout() {
+    const { geometry, look } = this.viewer;
+    const { width, height, mmX, mmY } = geometry.image(this.kind);
+    const { clientWidth, clientHeight } = this.canvas;
+    const [from, upper, to, lower] = geometry.fitted(this.kind);
+    const pxPerMm = this.viewer.fit * this.view.zoom;
+    const { across, down } = look.flipOf(this.kind);
+    const [sx, sy] = [pxPerMm * mmX * (across ? -1 : 1), pxPerMm * mmY * (down ? -1 : 1)];
     const left = clientWidth / 2 - ((from + to) / 2) * sx + this.view.x;
     const top = clientHeight / 2 - ((upper + lower) / 2) * sy + this.view.y;
     return { width, height, sx, sy, left, top, pxPerMm };
@@ -66,7 +80,11 @@ class Pane {
     const { viewer, kind } = this;
     const { geometry, at } = viewer;
     const { width, height } = geometry.image(kind);
-    const { table, serial } = viewer.window;
+    const { table, serial } = viewer.look.window;
+    if (viewer.look.slab.mode) {
+      const slab = viewer.slabs.of(kind);
+      if (slab) return this.grey.paint(`${slab.key} ${serial}`, slab.values, width, height, table);
+    }
     if (kind === "axial") {
       const values = viewer.slices.peek(at.z);
       if (values) return this.grey.paint(`${at.z} ${serial}`, values, width, height, table);
@@ -82,7 +100,8 @@ class Pane {
   }
 
   reducedAxial() {
-    const { planes, geometry, at, window: shown } = this.viewer;
+    const { planes, geometry, at } = this.viewer;
+    const { window: shown } = this.viewer.look;
     if (!planes.voxels) return null;
     const place = Math.floor((geometry.top - geometry.zMm[at.z]) / geometry.stepZ);
     const index = Math.min(Math.max(place, 0), geometry.planeZ - 1);
@@ -98,27 +117,52 @@ class Pane {
     this.fitBacking();
     context.fillStyle = "#000";
     context.fillRect(0, 0, clientWidth, clientHeight);
-    const { width, height, sx, sy, left, top, pxPerMm } = this.layout();
+    const layout = this.layout();
+    const grey = this.greyPicture();
+    this.drawContent(layout, grey);
+    if (viewer.look.paneCount > 1) {
+      const { u, v } = viewer.geometry.toPane(kind, viewer.at);
+      drawCross(context, placeIn(layout, u, v), clientWidth, clientHeight, viewer.data.current);
+    }
+    if (viewer.look.magnifies && viewer.hovered?.pane === this) this.drawLens(layout, grey);
+    drawHud(context, viewer, kind, clientWidth, clientHeight, layout.pxPerMm);
+    if (!grey) write(context, "loading …", clientWidth / 2, clientHeight / 2 - 24, "center");
+  }
+
+  /** The picture with its overlays and marks. */
+  drawContent(layout, grey) {
+    const { viewer, kind, context } = this;
+    const { width, height, sx, sy, left, top } = layout;
     const lay = (picture, smooth, alpha) => {
       context.imageSmoothingEnabled = smooth;
       context.globalAlpha = alpha;
-      context.drawImage(picture, left, top, width * sx, height * sy);
+      drawTurned(context, picture, left, top, width * sx, height * sy);
       context.globalAlpha = 1;
     };
-    const grey = this.greyPicture();
-    if (grey) lay(grey, viewer.smooth, 1);
+    if (grey) lay(grey, viewer.look.smooth, 1);
     for (const layer of viewer.layers) {
       const picture = layer.picture(kind, viewer.at);
       if (picture) lay(picture, layer.spec.kind === "heat", layer.opacity);
     }
-    const place = (u, v) => ({ x: left + (u + 0.5) * sx, y: top + (v + 0.5) * sy });
-    this.drawVectors(place);
-    if (viewer.paneCount > 1) {
-      const { u, v } = viewer.geometry.toPane(kind, viewer.at);
-      drawCross(context, place(u, v), clientWidth, clientHeight, viewer.data.current);
-    }
-    drawHud(context, viewer, kind, clientWidth, clientHeight, pxPerMm);
-    if (!grey) write(context, "loading …", clientWidth / 2, clientHeight / 2 - 24, "center");
+    this.drawVectors((u, v) => placeIn(layout, u, v));
+    drawMarks(this, layout);
+  }
+
+  /** A round part of the picture around the pointer, enlarged. */
+  drawLens(layout, grey) {
+    const { context, viewer } = this;
+    const { x, y } = viewer.hovered;
+    const away = (place, edge) => place + (edge - place) * LENS.zoom;
+    const scale = { sx: layout.sx * LENS.zoom, sy: layout.sy * LENS.zoom };
+    const circle = new Path2D();
+    circle.arc(x, y, LENS.radius, 0, 2 * Math.PI);
+    context.save();
+    context.clip(circle);
+    context.fillStyle = "#000";
+    context.fill(circle);
+    this.drawContent({ ...layout, ...scale, left: away(x, layout.left), top: away(y, layout.top) }, grey);
+    context.restore();
+    strokeTwice(context, circle, INK, 1.5);
   }
 
   /** What is drawn as lines or strips, so that it stays sharp at every zoom. */

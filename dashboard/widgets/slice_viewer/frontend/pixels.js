@@ -48,6 +48,7 @@ class SliceStore {
     this.pending = new Set();
     this.failures = 0;
     this.center = 0;
+    this.needed = 0;
     this.queue = [];
   }
 
@@ -55,14 +56,15 @@ class SliceStore {
     return this.slices.get(index) ?? null;
   }
 
-  /** Fetch `index` and then its neighbours; `reach` slices ahead and half as many behind. */
-  want(index, direction, reach) {
+  /** Fetch `index` and then its neighbours: `reach` ahead and half as many behind, `both` on each side. */
+  want(index, direction, reach, both = 0) {
     this.center = index;
-    const near = Math.min(reach, this.capacity - 2);
+    this.needed = 2 * both + 3;
+    const near = Math.max(Math.min(reach, this.capacity - 2), both);
     const order = [index];
     for (let step = 1; step <= near; step++) {
       order.push(index + step * direction);
-      if (step <= near / 2) order.push(index - step * direction);
+      if (step <= Math.max(near / 2, both)) order.push(index - step * direction);
     }
     this.queue = order.filter((i) => this.lacks(i));
     this.pump();
@@ -97,7 +99,7 @@ class SliceStore {
   }
 
   shed() {
-    while (this.slices.size > this.capacity) {
+    while (this.slices.size > Math.max(this.capacity, this.needed)) {
       let farthest = -1;
       for (const index of this.slices.keys()) {
         if (farthest < 0 || Math.abs(index - this.center) > Math.abs(farthest - this.center)) {

@@ -1,26 +1,78 @@
-// The controls around the panes: presets, panes, tools, legend.
+// The controls around the panes: window, tools, panes, menus, legend.
 
 class Toolbar {
   constructor(viewer, root, signal) {
-    Object.assign(this, { viewer, root });
-    const on = (selector, name, act) =>
-      root.querySelector(selector).addEventListener(name, act, { signal });
-    on(".preset", "change", (e) => viewer.setPreset(e.target.value));
-    on(".center", "change", () => this.typedWindow());
-    on(".width", "change", () => this.typedWindow());
-    on(".tool", "change", (e) => viewer.setTool(e.target.value));
-    on(".smooth", "click", () => viewer.setSmooth(!viewer.smooth));
-    on(".reset", "click", () => viewer.reset());
-    on(".shot", "click", () => viewer.saveScreenshot());
+    Object.assign(this, { viewer, root, signal });
+    this.on(".preset", "change", (e) => viewer.look.setPreset(e.target.value));
+    this.on(".center", "change", () => this.typedWindow());
+    this.on(".width", "change", () => this.typedWindow());
+    this.on(".slab", "change", (e) => viewer.look.setSlab(e.target.value));
+    this.on(".slab-mm", "change", (e) => viewer.look.setSlab(viewer.look.slab.mode || "mip", e.target.valueAsNumber));
+    this.on(".speed", "input", (e) => {
+      viewer.cine.speed = e.target.valueAsNumber;
+      this.show();
+    });
     for (const button of root.querySelectorAll("button[data-panes]")) {
-      button.addEventListener("click", () => viewer.setPanes(Number(button.dataset.panes)), { signal });
+      const panes = { paneCount: Number(button.dataset.panes), filled: null };
+      button.addEventListener("click", () => viewer.look.set(panes), { signal });
     }
+    this.commands = new Map();
+    for (const button of root.querySelectorAll("button[data-command]")) this.bind(button);
+    this.bindMenus();
+    this.fillChoices();
+  }
+
+  on(selector, name, act) {
+    this.root.querySelector(selector).addEventListener(name, act, { signal: this.signal });
+  }
+
+  /** Make a button of a command: its icon, its name for all who cannot see it, its key. */
+  bind(button) {
+    const command = COMMANDS.find(({ name }) => name === button.dataset.command);
+    const { key, label, short, act } = command;
+    button.append(icon(command.name));
+    if ("named" in button.dataset) button.append(MARK_NAMES[command.name] ?? short);
+    button.title = `${label} (${shownKey(key)})`;
+    button.setAttribute("aria-label", label);
+    button.addEventListener("click", () => {
+      act(this.viewer, this.viewer.active);
+      if (command.group === "Tools") button.closest("details")?.removeAttribute("open");
+      this.show();
+    }, { signal: this.signal });
+    this.commands.set(button, command);
+  }
+
+  /** Menus close on Escape and when something else is pressed; only one is open. */
+  bindMenus() {
+    const { signal } = this;
+    const menus = [...this.root.querySelectorAll("details.menu")];
+    for (const menu of menus) {
+      menu.querySelector("summary").append(icon(menu.classList[1]));
+      menu.addEventListener("keydown", (event) => {
+        if (event.key !== "Escape") return;
+        menu.open = false;
+        menu.querySelector("summary").focus();
+      }, { signal });
+    }
+    window.addEventListener("pointerdown", (event) => {
+      const path = event.composedPath();
+      menus.filter((menu) => !path.includes(menu)).forEach((menu) => (menu.open = false));
+    }, { signal, capture: true });
+  }
+
+  fillChoices() {
+    const slab = this.root.querySelector(".slab");
+    slab.add(new Option("off", ""));
+    Object.entries(SLABS).forEach(([mode, name]) => slab.add(new Option(name, mode)));
+    const { least, most } = SLAB_MM;
+    Object.assign(this.root.querySelector(".slab-mm"), { min: least, max: most });
+    Object.assign(this.root.querySelector(".speed"), { min: CINE.least, max: CINE.most });
   }
 
   typedWindow() {
     const center = Number(this.root.querySelector(".center").value);
     const width = Number(this.root.querySelector(".width").value);
-    if (Number.isFinite(center) && width >= 1) this.viewer.setWindow(center, width);
+    if (Number.isFinite(center) && width >= 1) this.viewer.look.setWindow(center, width);
     else this.showWindow();
   }
 
@@ -34,20 +86,35 @@ class Toolbar {
   }
 
   show() {
+    const { viewer, root } = this;
+    const { look, cine } = viewer;
+    if (!look) return;
     this.fillPresets();
     this.showWindow();
-    const { viewer, root } = this;
-    root.querySelector(".tool").value = viewer.tool;
-    root.querySelector(".smooth").setAttribute("aria-pressed", String(viewer.smooth));
-    for (const button of root.querySelectorAll("button[data-panes]")) {
-      button.setAttribute("aria-pressed", String(Number(button.dataset.panes) === viewer.paneCount));
+    for (const [button, command] of this.commands) {
+      if (command.on) button.setAttribute("aria-pressed", String(Boolean(command.on(viewer))));
     }
-    root.querySelector(".stage").dataset.panes = viewer.paneCount;
-    root.querySelector(".stage").classList.toggle("with-ribbon", Boolean(viewer.data.ribbon));
+    const playing = root.querySelector('[data-command="cine"]');
+    if (playing.dataset.plays !== String(cine.plays)) {
+      playing.dataset.plays = cine.plays;
+      playing.replaceChildren(icon(cine.plays ? "stop" : "cine"));
+    }
+    root.querySelector(".measure summary").classList.toggle("used", viewer.drafting.draws);
+    root.querySelector(".slab").value = look.slab.mode;
+    root.querySelector(".slab-mm").value = look.slab.mm;
+    root.querySelector(".speed").value = cine.speed;
+    root.querySelector(".speed-shown").textContent = cine.speed;
+    for (const button of root.querySelectorAll("button[data-panes]")) {
+      button.setAttribute("aria-pressed", String(Number(button.dataset.panes) === look.paneCount));
+    }
+    const stage = root.querySelector(".stage");
+    stage.dataset.panes = look.paneCount;
+    stage.dataset.filled = look.filled ?? "";
+    stage.classList.toggle("with-ribbon", Boolean(viewer.data.ribbon));
   }
 
   showWindow() {
-    const { preset, center, width } = this.viewer.window;
+    const { preset, center, width } = this.viewer.look.window;
     this.root.querySelector(".preset").value = preset;
     this.root.querySelector(".center").value = Math.round(center);
     this.root.querySelector(".width").value = Math.round(width);

@@ -2,7 +2,6 @@
 
 const REPORT_MS = 140;
 const PREFETCH = 24;
-const KEPT = new Map();
 const VIEWERS = new WeakMap();
 
 class Viewer {
@@ -20,7 +19,14 @@ class Viewer {
       new Gestures(this, this.panes[kind], signal);
     }
     this.ribbon = new RibbonStrip(this, root.querySelector("canvas.ribbon"), signal);
+    this.book = new MarkBook(this);
+    this.drafting = new Drafting(this);
+    this.cine = new Cine(this);
+    this.slabs = new Slabs(this);
+    this.markList = new MarkList(this, root, signal);
+    this.help = new Help(root, signal);
     this.toolbar = new Toolbar(this, root, signal);
+    this.active = this.panes.axial;
     followThresholds((name) => {
       if (this.layers.some(({ spec }) => spec.least?.name === name)) this.redraw();
     }, signal);
@@ -35,6 +41,7 @@ class Viewer {
     this.data = data;
     if (fresh) this.openStudy();
     this.takeLayers();
+    this.takeMarks();
     this.root.style.setProperty("--height", `var(--lab-stage-height, ${data.height}px)`);
     if (this.serial !== data.goTo.serial) {
       this.serial = data.goTo.serial;
@@ -60,15 +67,39 @@ class Viewer {
       words: true, ...events,
     });
     this.planes = new PlanesStore(this.fetcher, data.source, { words: true, ...events });
+    this.wholePlanes = new PlaneStore(this.fetcher, data.source, {
+      ...events, onLoad: () => this.marksChanged(),
+    });
     this.hovered = null;
-    this.at = { z: 0, y: this.geometry.rows >> 1, x: this.geometry.columns >> 1 };
-    const kept = KEPT.get(data.key) ?? {};
-    this.paneCount = kept.paneCount ?? data.panes;
-    this.tool = kept.tool ?? "window";
-    this.smooth = kept.smooth ?? true;
-    const [preset, [center, width]] = Object.entries(data.windows)[0];
-    this.window = kept.window ?? { preset, center, width, serial: 0, table: greyTable(center, width) };
+    this.at = this.geometry.middle();
+    this.look = new Look(this, data);
     Object.values(this.panes).forEach((pane) => pane.reset());
+  }
+
+  takeMarks() {
+    this.book.take(this.data.marks);
+    if (this.data.marks.problem) this.say(this.data.marks.problem);
+    this.markList.show();
+  }
+
+  /** Show marks that have changed or been chosen. */
+  marksChanged() {
+    this.markList.show();
+    this.toolbar.show();
+    this.redraw();
+  }
+
+  /** Int16Array of one plane of the study, row by row; null until it has arrived. */
+  planeValues(kind, index) {
+    if (kind !== "axial") return this.wholePlanes.peek(kind, index);
+    const words = this.slices.peek(index);
+    return words ? new Int16Array(words.buffer) : this.wholePlanes.peek("slice", index);
+  }
+
+  /** The pane that keys and tools are about. */
+  activate(pane) {
+    this.active = pane;
+    this.toolbar.show();
   }
 
   takeLayers() {
@@ -85,7 +116,8 @@ class Viewer {
   }
 
   loaded(index) {
-    if (index === undefined || index === this.at.z) this.redraw();
+    const near = Math.abs(index - this.at.z) <= this.slabs.reach(this.at.z);
+    if (index === undefined || near) this.redraw();
   }
 
   fail(error) {
@@ -96,58 +128,27 @@ class Viewer {
     this.root.querySelector(".status").textContent = text;
   }
 
-  keep() {
-    const { paneCount, tool, smooth, window } = this;
-    KEPT.set(this.data.key, { paneCount, tool, smooth, window });
-  }
-
-  setWindow(center, width, preset = "custom") {
-    const serial = this.window.serial + 1;
-    this.window = { preset, center, width, serial, table: greyTable(center, width) };
-    this.keep();
-    this.toolbar.showWindow();
-    this.redraw();
-  }
-
-  setPreset(name) {
-    this.setWindow(...this.data.windows[name], name);
-  }
-
-  setTool(tool) {
-    this.tool = tool;
-    this.keep();
-  }
-
-  setSmooth(smooth) {
-    this.smooth = smooth;
-    this.keep();
-    this.toolbar.show();
-    this.redraw();
-  }
-
-  setPanes(count) {
-    this.paneCount = count;
-    this.keep();
-    this.toolbar.show();
-    this.redraw();
-  }
-
-  /** Back to the whole picture; without a pane, all of them and the first window. */
-  reset(pane) {
-    (pane ? [pane] : Object.values(this.panes)).forEach((one) => one.reset());
-    const [name] = Object.keys(this.data.windows);
-    this.setPreset(this.window.preset === "custom" || !pane ? name : this.window.preset);
+  /** Pixels per mm in every pane on show, so that they can be compared. */
+  get fit() {
+    return Math.min(...Object.values(this.panes).filter((pane) => pane.visible).map((pane) => pane.fit));
   }
 
   scroll(kind, step) {
-    const axis = { axial: "z", sagittal: "x", coronal: "y" }[kind];
     const last = this.geometry.depth(kind) - 1;
-    const place = Math.min(Math.max(this.at[axis] + step, 0), last);
-    if (kind === "axial") this.goTo(place);
-    else {
-      this.at = { ...this.at, [axis]: place };
-      this.redraw();
-    }
+    const place = Math.min(Math.max(this.at[AXES[ALONG[kind]]] + step, 0), last);
+    this.turn(kind, place);
+    if (kind === "axial") this.report();
+  }
+
+  /** Show the next slice or plane, after the last one the first, without telling Python. */
+  advance(kind) {
+    this.turn(kind, (this.at[AXES[ALONG[kind]]] + 1) % this.geometry.depth(kind));
+  }
+
+  turn(kind, place) {
+    if (kind === "axial") return this.show(place);
+    this.at = { ...this.at, [AXES[ALONG[kind]]]: place };
+    return this.redraw();
   }
 
   /** Show a slice because the user asked for it, and notify Python once they stop. */
@@ -166,7 +167,7 @@ class Viewer {
   }
 
   fetchAround() {
-    this.slices.want(this.at.z, this.direction, PREFETCH);
+    this.slices.want(this.at.z, this.direction, PREFETCH, this.slabs.reach(this.at.z));
     this.layers.forEach((layer) => layer.want(this.at.z, this.direction));
   }
 
@@ -179,6 +180,7 @@ class Viewer {
   hover(place) {
     this.hovered = place;
     this.readOut();
+    if (this.look.magnifies) this.redraw();
   }
 
   /** Show HU and position under the pointer, on the slice that is on show by now. */
@@ -189,11 +191,21 @@ class Viewer {
       readout.textContent = "Point at the picture to read HU and position.";
       return;
     }
-    const values = this.slices.peek(voxel.z);
-    const hu = values ? (values[voxel.y * this.geometry.columns + voxel.x] << 16) >> 16 : null;
     const mm = this.geometry.lps(voxel).map((v) => minus(v.toFixed(1))).join(", ");
-    const level = hu === null ? "…" : minus(String(hu));
-    readout.textContent = `${level} HU · LPS ${mm} mm · x ${voxel.x}, y ${voxel.y}, slice ${voxel.z}`;
+    readout.textContent = `${this.levelAt(voxel)} HU · LPS ${mm} mm · x ${voxel.x}, y ${voxel.y}, slice ${voxel.z}`;
+  }
+
+  /** The HU under the pointer: of the slab where one is shown, else of the voxel. */
+  levelAt(voxel) {
+    const { pane, x, y } = this.hovered;
+    const { width } = this.geometry.image(pane.kind);
+    const { u, v } = pane.pixelAt(x, y);
+    const slab = this.look.slab.mode ? this.slabs.of(pane.kind) : null;
+    const values = slab ? slab.values : this.slices.peek(voxel.z);
+    if (!values) return "…";
+    const place = slab ? Math.round(v) * width + Math.round(u) : voxel.y * this.geometry.columns + voxel.x;
+    const level = minus(String((values[place] << 16) >> 16));
+    return slab ? `${SLABS[this.look.slab.mode]} ${level}` : level;
   }
 
   report() {
@@ -244,32 +256,15 @@ class Viewer {
     strip.title = this.data.ribbon ? `${words}. Click to jump.` : "";
   }
 
-  /** The panes on show as one PNG; with slice, window and scale, and without patient data. */
-  saveScreenshot() {
-    const shown = Object.values(this.panes).filter((pane) => pane.visible).map((pane) => pane.canvas);
-    const sheet = document.createElement("canvas");
-    sheet.width = shown.reduce((sum, canvas) => sum + canvas.width, 0);
-    sheet.height = Math.max(...shown.map((canvas) => canvas.height));
-    const context = sheet.getContext("2d");
-    context.fillRect(0, 0, sheet.width, sheet.height);
-    let left = 0;
-    for (const canvas of shown) {
-      context.drawImage(canvas, left, 0);
-      left += canvas.width;
-    }
-    sheet.toBlob((blob) => {
-      const link = document.createElement("a");
-      link.href = URL.createObjectURL(blob);
-      link.download = `slice_${this.at.z}.png`;
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-    });
-  }
-
   closeStudy() {
     this.fetcher?.stop();
     this.slices?.clear();
     this.planes?.clear();
+    this.wholePlanes?.clear();
+    this.slabs.clear();
+    this.cine.stop();
+    this.book.clear();
+    this.drafting.cancel();
     this.layers.forEach((layer) => layer.free());
     this.layers = [];
   }

@@ -9,12 +9,12 @@ function roundHalfEven(value) {
 }
 
 /** Opaque greys as RGBA words, indexed by an int16 HU read as uint16 (DICOM LINEAR_EXACT). */
-function greyTable(center, width) {
+function greyTable(center, width, inverted) {
   const table = new Uint32Array(65536);
   const lower = center - width / 2;
   for (let hu = -32768; hu < 32768; hu++) {
     const level = Math.min(Math.max((hu - lower) / width, 0), 1) * 255;
-    const grey = roundHalfEven(level);
+    const grey = inverted ? 255 - roundHalfEven(level) : roundHalfEven(level);
     table[hu & 0xffff] = (255 << 24) | (grey << 16) | (grey << 8) | grey;
   }
   return table;

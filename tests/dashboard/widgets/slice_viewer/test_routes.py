@@ -34,6 +34,7 @@ def source_of(hu, owner=None, planes=True):
         slices=lambda i: hu[i],
         n_slices=len(hu),
         planes=(lambda: hu[::2]) if planes else None,
+        volume=hu if planes else None,
         owner=owner,
     )
 
@@ -50,6 +51,20 @@ def test_slices_and_planes_arrive_bit_for_bit(client, hu):
         assert "immutable" in answer.headers["cache-control"]
         np.testing.assert_array_equal(pixels(answer, (6, 7)), hu[i])
     np.testing.assert_array_equal(pixels(client.get(f"/pixels/{name}/planes"), (3, 6, 7)), hu[::2])
+
+
+def test_whole_planes_arrive_bit_for_bit(client, hu):
+    name = PIXELS.register("planes", source_of(hu))
+    for i in range(7):
+        answer = client.get(f"/pixels/{name}/sagittal/{i}")
+        np.testing.assert_array_equal(pixels(answer, (5, 6)), hu[:, :, i])
+    for i in range(6):
+        answer = client.get(f"/pixels/{name}/coronal/{i}")
+        np.testing.assert_array_equal(pixels(answer, (5, 7)), hu[:, i])
+    assert client.get(f"/pixels/{name}/coronal/6").status_code == 404
+    assert client.get(f"/pixels/{name}/sagittal/7").status_code == 404
+    without = PIXELS.register("no planes", source_of(hu, planes=False))
+    assert client.get(f"/pixels/{without}/sagittal/0").status_code == 404
 
 
 @pytest.mark.parametrize(
