@@ -44,19 +44,20 @@ def body_box(volume: CTVolume) -> BoxXyxy:
     seen = _largest(_solid(dense, cells))
     if seen is None:
         return 0.0, 0.0, float(width), float(height)
-    top, bottom = _extent(seen.any(axis=1), down, height)
-    left, right = _extent(seen.any(axis=0), across, width)
+    top, bottom = _extent(np.asarray(seen.any(axis=1)), down, height)
+    left, right = _extent(np.asarray(seen.any(axis=0)), across, width)
     return left, top, right, bottom
 
 
 def _solid(dense: NDArray[np.bool_], cells: tuple[int, ...]) -> NDArray[np.int64]:
     """On how many slices each place is inside something thick, int64 (rows, columns)."""
     brush = cv2.getStructuringElement(cv2.MORPH_RECT, cells)
-    count = np.zeros(dense.shape[1:], np.int64)
-    for one in dense.astype(np.uint8):
-        # The outside is empty, so that what is cut by the field's edge is thin as well.
-        count += cv2.morphologyEx(one, cv2.MORPH_OPEN, brush, borderValue=0)
-    return count
+    # The outside is empty, so that what is cut by the field's edge is thin as well.
+    solid = [
+        np.asarray(cv2.morphologyEx(one, cv2.MORPH_OPEN, brush, borderValue=0))
+        for one in dense.astype(np.uint8)
+    ]
+    return np.asarray(np.sum(solid, axis=0), np.int64)
 
 
 def _largest(count: NDArray[np.int64]) -> NDArray[np.bool_] | None:
