@@ -11,12 +11,12 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from core.constants import DISPLAY_WINDOWS
+from core.preprocessing.body import body_box
 from core.preprocessing.intensity import window_to_uint8
 from core.reader_study.records import MAX_BOXES, MarkedBox
 from core.types import HuWindow
 from dashboard.session import state
 from dashboard.studies.open_study import OpenStudy
-from dashboard.studies.slice_image import body_box
 from dashboard.widgets.palette import CURRENT
 from dashboard.widgets.plot_area import CONFIG, style_chart
 
