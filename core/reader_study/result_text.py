@@ -14,16 +14,16 @@ def estimate_text(found: Estimate | ReaderMean | None, form: str = ".2f") -> str
     if found is None:
         return "–"
     value = format(found.value, form)
-    if found.low is None or found.high is None:
-        return value
-    return f"{value} ({found.low:{form}} to {found.high:{form}})"
+    if found.low is not None and found.high is not None:
+        value = f"{value} ({found.low:{form}} to {found.high:{form}})"
+    return value.replace("-", "−")
 
 
 def difference_text(found: ReaderMean | None) -> str:
     """A mean difference with sign, interval and p value."""
     if found is None:
         return "–"
-    text = estimate_text(found, "+.2f").replace("-", "−")
+    text = estimate_text(found, "+.2f")
     if found.p_value is None:
         return text
     return f"{text}, p < 0.001" if found.p_value < 0.001 else f"{text}, p = {found.p_value:.3f}"

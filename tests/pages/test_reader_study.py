@@ -11,7 +11,7 @@ from core.reader_study.records import CaseScores, ModelScores, StudyCase, drafte
 from core.reader_study.store import FOLDER_NAME, ReaderStudyStore
 from dashboard.session import access
 from tests.dashboard.workplace import FRACTURED, SOUND
-from tests.pages.driver import expect_refused, html, open_page, viewers
+from tests.pages.driver import expect_refused, html, open_page, viewers, wait_for
 
 pytestmark = pytest.mark.slow
 FLAGS = {FRACTURED: (False,) * 4 + (True,) + (False,) * 2, SOUND: (False,) * 7}
@@ -85,6 +85,25 @@ def test_a_lecturer_makes_a_study_and_two_readers_take_part(store):
     assert "You are reader" not in html(other)
     assert not reader.exception
     assert not other.exception
+
+
+def test_chosen_cases_keep_their_order_and_a_plan_that_cannot_work_is_refused(store):
+    lecturer = open_page("reader_study")
+    widget(lecturer, "button_group", "new_cases").set_value("Chosen").run()
+    widget(lecturer, "multiselect", "new_chosen").set_value([SOUND, FRACTURED]).run()
+    widget(lecturer, "button_group", "new_help").set_value("Crossover").run()
+    widget(lecturer, "button", "new_make").click().run()
+    assert any("at least four cases" in one.value for one in lecturer.error)
+    assert store.codes() == ()
+    widget(lecturer, "button_group", "new_help").set_value("With help").run()
+    widget(lecturer, "number_input", "new_limit").set_value(60).run()
+    widget(lecturer, "button", "new_make").click().run()
+    assert not lecturer.exception
+    (study,) = store.studies()
+    assert [case.study_id for case in study.cases] == [SOUND, FRACTURED]
+    assert (study.help, study.limit_s) == ("with", 60)
+    wait_for(lecturer, lambda: store.read(study.code).is_ready)
+    assert "Case 1 of 2" in html(joined(study))
 
 
 def test_a_reload_goes_on_and_the_address_holds_the_place(store):

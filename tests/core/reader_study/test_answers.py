@@ -6,8 +6,14 @@ import pytest
 
 from core.errors import ReaderStudyError
 from core.reader_study.answers import answers_csv, read_answers, study_answers
-from core.reader_study.records import CaseScores, MarkedBox, ModelScores, drafted_answer
-from core.reader_study.store import ReaderStudyStore
+from core.reader_study.records import (
+    Answered,
+    CaseScores,
+    MarkedBox,
+    ModelScores,
+    drafted_answer,
+)
+from core.reader_study.store import ReaderLog, ReaderStudyStore
 from tests.core.reader_study.made_study import plan
 
 
@@ -41,6 +47,16 @@ def test_an_export_is_read_back_as_it_was(exported):
     assert [answer.place for answer in answers] == [1, 2, 3, 4, 5, 6, 1]
     assert {answer.group for answer in answers} == {0, 1}
     assert [answer.helped for answer in answers] == [True] * 3 + [False] * 3 + [False]
+
+
+def test_answers_after_the_time_are_marked(exported):
+    study, _, _ = exported
+    given = Answered(rating=1, case=0, helped=False, seconds=60.0, at=study.made)
+    late = given.model_copy(update={"case": 1, "seconds": 60.01})
+    log = ReaderLog(1, tuple(range(6)), {}, {0: given, 1: late})
+    assert [one.over_time for one in study_answers(study, [log])] == [False, True]
+    free = study.model_copy(update={"limit_s": None})
+    assert not any(one.over_time for one in study_answers(free, [log]))
 
 
 def test_an_export_names_nobody_and_opens_nothing(exported):

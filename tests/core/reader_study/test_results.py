@@ -78,6 +78,9 @@ def test_help_is_compared_between_the_halves_of_a_crossover():
     assert results.help["auc"].n_readers == 4
     assert results.model is None
     assert results.readers[0].with_model is None
+    first = results.readers[0]
+    assert (first.all.n_cases, first.without.n_cases, first.helped.n_cases) == (12, 6, 6)
+    assert (first.without.specificity.value, first.helped.specificity.value) == (0.0, 1.0)
 
 
 def test_one_reader_who_is_always_right():
