@@ -57,6 +57,7 @@ class StudyPrediction(Resource):
     not_seen: list[str] = Field(description="Vertebrae that no slice shows.")
     n_slices: int
     bundles: list[str] = Field(description="The networks.")
+    presence_from: str | None = Field(description="The network that sees the vertebrae.")
     seconds: float = Field(description="Time that the networks took.")
 
 
