@@ -114,7 +114,8 @@ def test_the_task_decides_which_fields_there_are_and_what_they_begin_with(at_wor
     keys = {w.key for w in [*app.selectbox, *app.number_input, *app.toggle]}
     assert {"train_type", "train_head", "train_balanced"} <= keys
     assert not {"train_negatives", "train_augment_shift", "train_early_stopping_loss"} & keys
-    field(app, "selectbox", "type").set_value(3).run()
+    field(app, "selectbox", "type").set_value(3)
+    field(app, "toggle", "balanced").set_value(True).run()
     field(app, "selectbox", "task").set_value("segmentation").run()
     assert not app.exception
     assert not app.error
@@ -131,6 +132,8 @@ def test_the_task_decides_which_fields_there_are_and_what_they_begin_with(at_wor
     assert (run.config.task, run.config.type, run.config.backbone) == (
         "localization", 1, "mobilenet_v3_large",
     )  # fmt: skip
+    # What was asked of a slice network has no effect on a localiser.
+    assert not run.config.balanced
 
 
 def test_a_recipe_fills_the_form_and_a_preset_keeps_what_was_asked(at_work, launched):

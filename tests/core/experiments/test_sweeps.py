@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from unittest import mock
 
+import optuna
 import pytest
 import yaml
 
@@ -182,7 +183,7 @@ def test_a_missing_sweep_file_is_named(tmp_path):
         load_sweep_config(tmp_path / "nothing.yaml")
 
 
-def test_what_the_user_stops_is_tried_again_and_does_not_count(tmp_path):
+def test_what_the_user_stops_is_tried_again_and_does_not_count(tmp_path, monkeypatch):
     def stopped_at_first(config, folder, **options):
         if folder.name.endswith("0"):
             RunFolder(folder).start(config, resume=False)
@@ -193,6 +194,9 @@ def test_what_the_user_stops_is_tried_again_and_does_not_count(tmp_path):
         search(sweep_of(trials=2), tmp_path, train_one=stopped_at_first)
     stopped = sweep_result(sweep_of(trials=2), tmp_path)
     assert (stopped.ended, stopped.count("stopped")) == (0, 1)
+    # Another process draws other values.
+    other = optuna.samplers.RandomSampler(seed=99)
+    monkeypatch.setattr(sweeps, "_sampler", lambda *_: other)
     result = search(sweep_of(trials=2), tmp_path, train_one=stopped_at_first)
     assert [trial.outcome for trial in result.trials] == ["stopped", "finished", "finished"]
     assert result.trials[1].values == result.trials[0].values
