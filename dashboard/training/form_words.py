@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 WORDS: Final[dict[str, tuple[str, str]]] = {
-    "task": ("Task", "Visible vertebrae of a slice, its fractures, or boxes around fractures."),
+    "task": ("Task", "Visible vertebrae of a slice, its fractures, boxes around fractures, or a "
+             "label for every voxel."),
     "type": ("Type", "1: image alone. 2: image and metadata or vertebra probabilities. "
              "3: fracture and vertebra together."),
     "backbone": ("Backbone", "The image network below the head."),

@@ -80,9 +80,7 @@ def importance_figure(result: SweepResult) -> go.Figure:
     )
     style_chart(figure, HEIGHT)
     figure.update_layout(margin={"r": 48}, bargap=0.4)
-    figure.update_xaxes(
-        title="Share of the variance between trials", tickformat=".0%", range=[0, 1.02]
-    )
+    figure.update_xaxes(title="Share of the variance", tickformat=".0%", range=[0, 1.02])
     return figure
 
 
