@@ -19,6 +19,7 @@ from core.inference.slice_inputs import prepared_images
 from core.models.bundles import BundleInfo, read_bundle
 from core.models.checkpoint import load_model
 from core.models.dense import DenseModel
+from core.models.tracing import TURNS
 from core.preprocessing.metadata import slice_metadata
 from core.types import CTVolume
 
@@ -85,10 +86,11 @@ def explain_slice(
     single = bundle.config.task == "fracture" and bundle.config.type == 1
     output = 0 if single else vertebra
     model = _model(str(bundle.folder), bundle.config.weights_sha256)
-    if isinstance(model, DenseModel):
-        cam, logit = line_map(model, inputs[0], inputs[2], output=output)
-    else:
-        cam, logit = grad_cam(model, lambda network: network(*inputs), output=output)
+    with TURNS.running():
+        if isinstance(model, DenseModel):
+            cam, logit = line_map(model, inputs[0], inputs[2], output=output)
+        else:
+            cam, logit = grad_cam(model, lambda network: network(*inputs), output=output)
     return Explanation(
         heat=resized_to_slice(cam, xyxy, volume.hu.shape[1:]),
         xyxy=xyxy,

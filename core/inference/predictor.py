@@ -27,6 +27,7 @@ from core.models.bundles import BundleInfo
 from core.models.fast_model import load_fast_model
 from core.models.feature_tap import FeatureTap
 from core.models.slice_model import SliceModel
+from core.models.tracing import TURNS
 from core.preprocessing.metadata import slice_metadata
 from core.preprocessing.spine_field import SpineField, spine_field_of
 from core.types import CTVolume, Progress, SlicePredictions
@@ -253,7 +254,7 @@ class Predictor(StudyPredictor):
         while start < len(images):
             part = slice(start, min(start + self._batch_size, len(images)))
             try:
-                with torch.inference_mode():
+                with TURNS.running(), torch.inference_mode():
                     outputs = model(
                         self._on_device(images, part),
                         self._on_device(metadata, part),

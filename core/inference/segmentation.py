@@ -15,6 +15,7 @@ from core.inference.device import pick_device
 from core.inference.vertebra_order import in_order
 from core.models.bundles import BundleInfo
 from core.models.segmenter import N_CLASSES, load_segmenter
+from core.models.tracing import TURNS
 from core.preprocessing.spine_grid import SpineGrid, spine_grid_of
 from core.types import CTVolume
 
@@ -104,7 +105,7 @@ class SegmentationPredictor:
         """
         name = self.bundle.config.name
         try:
-            with torch.inference_mode():
+            with TURNS.running(), torch.inference_mode():
                 grids = torch.from_numpy(image)[None].to(self.device)
                 scores = self._model(grids)[0] + self._model(grids.flip(-1))[0].flip(-1)
                 probs = (scores.float() / 2).softmax(dim=0).cpu()

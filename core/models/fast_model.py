@@ -11,6 +11,7 @@ from torch.fx.experimental.optimization import fuse
 from core.models.bundles import BundleInfo
 from core.models.checkpoint import load_model
 from core.models.slice_model import SliceModel
+from core.models.tracing import TURNS
 
 
 class HalfBackbone(nn.Module):
@@ -51,7 +52,8 @@ def load_fast_model(bundle: BundleInfo, device: str, *, bfloat16: bool | None = 
         BundleError: As `load_model` raises it.
     """
     model = load_model(bundle, "cpu")
-    model.backbone = fuse(model.backbone, inplace=True)
+    with TURNS.tracing():
+        model.backbone = fuse(model.backbone, inplace=True)
     model.requires_grad_(requires_grad=False)
     if computes_in_bfloat16(device) if bfloat16 is None else bfloat16:
         model.backbone = HalfBackbone(model.backbone)

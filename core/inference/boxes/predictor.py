@@ -16,6 +16,7 @@ from core.models.bundles import BundleInfo
 from core.models.localizer import Localizer, RawBoxes
 from core.models.localizer_bundle import load_localizer
 from core.models.operating_points import operating_point
+from core.models.tracing import TURNS
 from core.prepared.box_slices import BoxSlices, squares_of
 from core.preprocessing.box_geometry import boxes_from_square, clip_boxes
 from core.preprocessing.network_input import stack_neighbours
@@ -146,7 +147,8 @@ class BoxPredictor:
         while start < len(seen):
             part = seen[start : start + self._batch_size]
             try:
-                raw = model(torch.from_numpy(part).to(self.device))
+                with TURNS.running():
+                    raw = model(torch.from_numpy(part).to(self.device))
             except torch.OutOfMemoryError as error:
                 name = self._bundles[0].config.name
                 self._batch_size = smaller_batch(len(part), self.device, name, error)
