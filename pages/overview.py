@@ -9,17 +9,19 @@ from dashboard.overview.cards import (
     data_set_card,
     hero,
     method_card,
-    next_steps,
     project_results_card,
 )
+from dashboard.overview.doors import doors
+from dashboard.overview.installation import installation_card
 
 hero()
+doors()
 method_card()
 with st.container(key="start"):
-    data_set, onward = st.columns([3, 2])
+    data_set, installation = st.columns([3, 2])
     with data_set:
         data_set_card()
-    with onward:
-        next_steps()
+    with installation:
+        installation_card()
 bundles_card()
 project_results_card()

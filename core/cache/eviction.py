@@ -62,6 +62,11 @@ def entry_bytes(entry: Path) -> int:
     return sum(file.stat().st_size for file in entry.iterdir())
 
 
+def used_bytes(cache_dir: Path) -> int:
+    """Size of the store below a cache folder as it was last recorded; 0 before the first entry."""
+    return _read_ledger(cache_dir / _LEDGER) or 0
+
+
 def make_room(store: Store, *, needed: int) -> None:
     """Evict entries until `needed` more bytes fit, and record the resulting size of the store.
 

@@ -11,7 +11,6 @@ from core.errors import DataRootError
 from core.models.bundles import BundleInfo
 from dashboard.overview.pipeline import pipeline_picture
 from dashboard.overview.spine_mark import spine_mark
-from dashboard.session.urls import PAGES
 from dashboard.studies.bundle_figures import (
     Headline,
     headline,
@@ -21,7 +20,6 @@ from dashboard.studies.bundle_figures import (
 from dashboard.studies.cohort import CurrentDataSet, all_bundles, bundle_detail, bundle_title
 from dashboard.studies.current_set import current_cohort, current_set
 from dashboard.studies.data_sets import title_of
-from dashboard.tour.bar import tour_start
 from dashboard.widgets.frame import draw
 from dashboard.widgets.html_table import html_table
 from dashboard.widgets.notices import show_error
@@ -61,28 +59,6 @@ def data_set_card() -> None:
         show_error(error, icon=":material/database_off:")
         return
     st.html(_no_data_set() if cohort is None else _data_set(cohort))
-
-
-def next_steps() -> None:
-    """Draw the links to Diagnosis and to the tour."""
-    with st.container(key="next"):
-        st.html('<h2 class="lab-plain">Where to go next</h2>')
-        st.page_link(
-            PAGES / "diagnosis.py",
-            label="Open Diagnosis",
-            icon=":material/radiology:",
-            width="stretch",
-        )
-        st.html(
-            '<p class="lab-muted">Choose a study of the data set, enter a folder or upload a zip '
-            "of DICOM files. Browse the slices, see the probability along the cervical spine, move "
-            "the thresholds.</p>"
-        )
-        tour_start()
-        st.html(
-            '<p class="lab-muted">With what to say and what to try at each stop: data, '
-            "preprocessing, training, comparison, threshold, one patient, 3D.</p>"
-        )
 
 
 def bundles_card() -> None:

@@ -36,7 +36,7 @@ def test_a_user_opens_a_study_and_moves_the_threshold(page, dashboard_url, artif
     expect(page.get_by_text("fracture-made")).to_be_visible()
     page.screenshot(path=artifacts / "overview.png", full_page=True)
 
-    page.get_by_role("link", name="Open Diagnosis").click()
+    page.get_by_role("link", name="Look at a patient").click()
     choose_study(page, "Study 2")
     call = page.locator(".lab-call")
     # The made networks see levels at random, which is no spine, in a scan unlike their reference.

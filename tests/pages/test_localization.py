@@ -42,11 +42,8 @@ def test_sliders_move_the_study_and_the_held_out_figures(with_localizer):
     assert tile(app, overlap) < before
     assert tile(app, "Mean IoU") == pytest.approx(headline, abs=5e-4)
     assert not app.exception
-    assert any("reaches the minimum score" in caption.value for caption in app.caption)
-    app.button(key="loc_lower").click().run()
-    assert not any("reaches the minimum score" in caption.value for caption in app.caption)
-    assert any(button.key == "loc_track_0" for button in app.button)
-    release(app, "loc_score", 1.0)
+    # The study is noise.
+    assert any("finds no box on this study" in caption.value for caption in app.caption)
     assert len(app.get("plotly_chart")) == 4
 
 

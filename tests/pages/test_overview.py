@@ -52,3 +52,13 @@ def test_a_damaged_bundle_is_left_out(at_work, monkeypatch, tmp_path):
     app = open_page("overview")
     assert not app.exception
     assert "No bundle was found" in html(app)
+
+
+def test_three_doors_show_what_is_there(at_work):
+    app = open_page("overview")
+    text = html(app)
+    assert "/pictures/" in text
+    assert "threshold of fracture-made" in text
+    assert "runs so far" in text
+    assert "This installation" in text
+    assert "GiB" in text

@@ -70,7 +70,7 @@ def caption(app):
 def test_an_error_opens_with_its_networks_and_next_leads_on(missed, monkeypatch):
     monkeypatch.setattr(predictions, "_predict", None)
     # The list names another study than the one that the page would open by itself.
-    monkeypatch.setattr(study_picker, "telling_study", lambda records: 1)
+    monkeypatch.setattr(study_picker, "telling_study", lambda records, **_: 1)
     app = open_page("evaluation", focus=f"bundle.{NAMES[0]}", moved=f"bundle.{NAMES[0]}*0.9")
     assert not app.exception
     assert html(app).count('class="lab-picture"') == 2
@@ -95,7 +95,7 @@ def test_an_error_opens_with_its_networks_and_next_leads_on(missed, monkeypatch)
 @pytest.mark.slow
 def test_the_largest_disagreement_of_two_models_opens_on_diagnosis(missed, place, monkeypatch):
     monkeypatch.setattr(predictions, "_predict", None)
-    monkeypatch.setattr(study_picker, "telling_study", lambda records: 0)
+    monkeypatch.setattr(study_picker, "telling_study", lambda records, **_: 0)
     a, b = (f"bundle.{name}" for name in NAMES[:2])
     # The vertebra bundle's table puts both studies level; the other one ranks the second higher.
     table = HELD_OUT.predictions_file(place / "checkpoints" / NAMES[1])
