@@ -108,6 +108,7 @@ class Reader:
         radio, words = client.find("radio", "reader_rating"), RATINGS[rating - 1].capitalize()
         self._timed("choose", lambda: client.set(radio.id, string_value=words), client)
         button = client.find("button", "reader_answer")
+        # The button is in a fragment, which asks for the whole page: the next case, or the end.
         self._timed("answer", lambda: client.set(button.id, trigger_value=True), client)
         self.ratings.append(rating)
 

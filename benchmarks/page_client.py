@@ -97,7 +97,7 @@ class PageClient:
         self._known: dict[str, ForwardMsg] = {}
         self._widgets: dict[str, WidgetState] = {}
         self._page_name = ""
-        self._query = ""
+        self._query, self._page_hash = "", ""
         self.session_id = ""
         self._url, self._origin = url, origin or url
         self._open = ExitStack()
@@ -164,6 +164,9 @@ class PageClient:
         state.page_name, state.query_string, state.fragment_id = (
             self._page_name, self._query, fragment,
         )  # fmt: skip
+        if fragment:
+            # A run of the whole page that the fragment asks for is of this page.
+            state.page_script_hash = self._page_hash
         state.context_info.timezone = "UTC"
         state.context_info.url = f"{self.http.base_url}{self._page_name}"
         state.widget_states.widgets.extend(self._widgets.values())
@@ -306,6 +309,8 @@ class PageClient:
         if kind == "new_session":
             self.session_id = message.new_session.initialize.session_id or self.session_id
             self._start(set(message.metadata.run.fragment_ids))
+        elif kind == "navigation":
+            self._page_hash = message.navigation.page_script_hash
         elif kind == "delta":
             self._take_delta(message)
         elif kind == "auto_rerun":
