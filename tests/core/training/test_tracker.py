@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -51,6 +52,19 @@ def finish(run: RunFolder) -> None:
 
 def history(client, number: str, name: str) -> list[tuple[int, float]]:
     return sorted((m.step, m.value) for m in client.get_metric_history(number, name))
+
+
+def sent(run: RunFolder) -> str:
+    """Time of the last line that the tracker has."""
+    record = run.folder / RECORD_FILE
+    return json.loads(record.read_text())["sent"] if record.is_file() else ""
+
+
+def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def check_reported(client, run: RunFolder) -> None:
@@ -107,6 +121,8 @@ def test_a_run_is_in_the_folder_store_without_any_network(run, tmp_path, monkeyp
     monkeypatch.setattr(tracker, "EVERY_SECONDS", 0.01)
     with tracked(tmp_path, address):
         train_a_bit(run)
+        last = json.loads(run.metrics_file.read_text().splitlines()[-1])["time"]
+        until(lambda: sent(run) == last)
         train_a_bit(run, 4)
         finish(run)
     check_reported(client, run)
@@ -212,26 +228,15 @@ def test_a_real_server_that_dies_in_between_gets_the_whole_run(
     monkeypatch.setattr(tracker, "EVERY_SECONDS", 0.05)
     monkeypatch.setattr(tracker, "LONGEST_PAUSE", 0.2)
     monkeypatch.setattr(tracker, "LAST_SECONDS", 300.0)
-    record = run.folder / RECORD_FILE
-
-    def sent() -> str:
-        return json.loads(record.read_text())["sent"] if record.is_file() else ""
-
-    def until(condition) -> None:
-        deadline = time.monotonic() + 120
-        while not condition():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-
     with mlflow_server as url:
         following = tracked(run.folder, url)
         following.__enter__()
         train_a_bit(run)
-        until(sent)
-        before = sent()
+        until(lambda: sent(run))
+        before = sent(run)
     train_a_bit(run, 4)
     until(lambda: "does not take the run" in caplog.text)
-    assert sent() == before
+    assert sent(run) == before
     with mlflow_server:
         finish(run)
         following.__exit__(None, None, None)

@@ -201,6 +201,22 @@ def test_a_bad_request_is_refused_in_a_sentence_and_leaves_nothing(
     api(check)
 
 
+def test_a_body_that_announces_too_much_is_not_read(api, tmp_path):
+    asked = []
+
+    async def pieces():
+        asked.append("a piece")
+        yield b"x"
+
+    async def check(http):
+        announced = ZIP | {"Content-Length": str((1 << 20) + 1)}
+        problem(await http.post("/predictions", headers=announced, content=pieces()), 413)
+        assert not stored(tmp_path)
+
+    api(check)
+    assert asked == []
+
+
 def test_a_body_of_unknown_length_ends_at_the_limit(api, tmp_path):
     async def pieces():
         for _ in range(64):
