@@ -35,6 +35,8 @@ SURFACES: Final = Allowance(at_once=1, waiting=64, per_session=4)
 PYVISTA_PAGES: Final = Allowance(at_once=1, waiting=16, per_session=2)
 FILMS: Final = Allowance(at_once=1, waiting=4, per_session=1)
 BATCHES: Final = Allowance(at_once=1, waiting=16, per_session=2)
+SENDINGS: Final = Allowance(at_once=1, waiting=16, per_session=2)
+"""Results that are sent to DICOM servers."""
 FIGURES: Final = Allowance(at_once=1, waiting=1_000, per_session=250)
 TRANSFERS: Final = Allowance(at_once=32, waiting=1_024, per_session=1_024)
 """Files that arrive over HTTP; a folder's files wait for each other."""

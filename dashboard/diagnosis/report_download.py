@@ -9,12 +9,15 @@ import streamlit as st
 
 from core.inference.study_scores import StudyScores
 from core.models.pairs import BundlePair
+from dashboard.diagnosis.send_back import send_back
 from dashboard.studies.masks import mask_of
 from dashboard.studies.open_study import OpenStudy
 from dashboard.studies.raw_boxes import find_raw
 from dashboard.widgets.study_picker import StudyChoice
 
 if TYPE_CHECKING:
+    from pydicom import Dataset
+
     from core.report.study import StudyReport
 
 _FORMATS = {"HTML": (".html", "text/html"), "PDF": (".pdf", "application/pdf")}
@@ -51,6 +54,7 @@ def report_download(
             "slices as secondary captures and, where the study has a mask, its vertebrae as a "
             "segmentation.",
         )
+    send_back(study, _object_files(study, scores, pair, choice))
 
 
 def _writer(
@@ -68,19 +72,38 @@ def _dicom_writer(
     study: OpenStudy, scores: StudyScores, pair: BundlePair, choice: StudyChoice
 ) -> Callable[[], bytes]:
     def write() -> bytes:
-        from core.report.objects.export import Vertebrae, made_objects, zipped
-        from core.report.objects.findings import gather_findings
-        from core.report.objects.source import read_source
+        from core.report.objects.export import zipped
 
-        source = read_source(choice.folder, study.volume, synthetic=choice.synthetic)
-        raw = find_raw(study, pair.fracture)
-        report = _report(study, scores, pair, choice)
-        findings = gather_findings(report, scores.predictions, pair, raw)
-        mask = None if choice.record is None else choice.record.mask_file
-        vertebrae = None if mask is None else Vertebrae(mask_of(mask, study))
-        return zipped(made_objects(source, findings, vertebrae))
+        return zipped(_objects(study, scores, pair, choice))
 
     return write
+
+
+def _object_files(
+    study: OpenStudy, scores: StudyScores, pair: BundlePair, choice: StudyChoice
+) -> Callable[[], list[bytes]]:
+    def make() -> list[bytes]:
+        from core.report.objects.export import file_bytes
+
+        return [file_bytes(made) for made in _objects(study, scores, pair, choice).values()]
+
+    return make
+
+
+def _objects(
+    study: OpenStudy, scores: StudyScores, pair: BundlePair, choice: StudyChoice
+) -> dict[str, Dataset]:
+    from core.report.objects.export import Vertebrae, made_objects
+    from core.report.objects.findings import gather_findings
+    from core.report.objects.source import read_source
+
+    source = read_source(choice.folder, study.volume, synthetic=choice.synthetic)
+    raw = find_raw(study, pair.fracture)
+    report = _report(study, scores, pair, choice)
+    findings = gather_findings(report, scores.predictions, pair, raw)
+    mask = None if choice.record is None else choice.record.mask_file
+    vertebrae = None if mask is None else Vertebrae(mask_of(mask, study))
+    return made_objects(source, findings, vertebrae)
 
 
 def _report(

@@ -29,6 +29,7 @@ SWEEP_KEY: Final = "sweep"
 DATA_SET_KEY: Final = "data"
 SEARCH_KEY: Final = "dataset_search"
 UPLOAD_KEY: Final = "_upload"
+FETCH_KEY: Final = "_fetch"
 VERTEBRA_QUERY: Final = "vertebra"
 
 ROW_CLICKS: Final = ("single-row", "single-cell")

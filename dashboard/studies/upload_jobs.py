@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Final
 
 import streamlit as st
 
@@ -26,8 +27,10 @@ from dashboard.studies.uploads import (
     within_quota,
 )
 
-STAGES = (("Unpacking", "file"), ("Reading the series", "slice"))
-"""Name of each stage and the unit of its progress."""
+Stage = tuple[str, str]
+"""Name of a stage, and the unit of its progress."""
+STORING: Final[Stage] = ("Unpacking", "file")
+READING: Final[Stage] = ("Reading the series", "slice")
 
 
 @dataclass(slots=True, eq=False)
@@ -35,10 +38,12 @@ class UploadJob:
     """One upload in progress.
 
     Attributes:
-        stage: Index into `STAGES`.
+        stages: What is done, one after the other.
+        stage: Index of the current one.
         job: Background job; its result is the folder of the series.
     """
 
+    stages: tuple[Stage, ...] = (STORING, READING)
     stage: int = 0
     job: Job[Path] = field(init=False)
 
@@ -71,21 +76,44 @@ def start_upload(
         ArchiveError: The user may not use this server.
     """
     check_allowed("look", ArchiveError, "to upload")
-    upload = UploadJob()
+
+    def store(progress: Progress) -> Path:
+        if archive:
+            return unpack_upload(files[0], session=session, settings=settings, progress=progress)
+        return store_files(files, session=session, settings=settings, progress=progress)
+
+    return start_storing(key, store, STORING, session=session, settings=settings)
+
+
+def start_storing(
+    key: str,
+    store: Callable[[Progress], Path],
+    stage: Stage,
+    *,
+    session: str,
+    settings: Settings,
+) -> UploadJob:
+    """Store the files of a series in a session's folder and read them, in the background.
+
+    Args:
+        key: Name of the work; each is done once.
+        store: Stores the files and returns their folder, with progress.
+        stage: What that is called.
+        session: As for `start_upload`.
+        settings: As for `start_upload`.
+    """
+    upload = UploadJob((stage, READING))
 
     def work(progress: Progress) -> Path:
         try:
-            return store(progress)
+            return stored(progress)
         except JobCancelledError:
             discard_uploads(session, settings)
             raise
 
-    def store(progress: Progress) -> Path:
+    def stored(progress: Progress) -> Path:
         start_reader("upload", settings)
-        if archive:
-            folder = unpack_upload(files[0], session=session, settings=settings, progress=progress)
-        else:
-            folder = store_files(files, session=session, settings=settings, progress=progress)
+        folder = store(progress)
         upload.stage = 1
         progress(0, 0)
         open_study(folder, owner=session, progress=within_quota(session, settings, progress))

@@ -90,16 +90,11 @@ def store_files(
     """
     if not files:
         raise ArchiveError("The folder holds no files; choose the one with the DICOM files.")
-    own = _own_folder(session, settings)
     # Files on disk have been counted as they arrived.
-    _check_room(own, sum(_bytes_of(one) for one in files if not isinstance(one, Path)), settings)
+    in_memory = sum(_bytes_of(one) for one in files if not isinstance(one, Path))
     progress = within_quota(session, settings, progress)
-    target = own / f"files-{time.time_ns()}"
     left = settings.max_upload_mib << 20
-    try:
-        _make_private(own)
-        target.mkdir()
-        _remove_others(own, keep={target})
+    with fresh_folder(session, settings, needed=in_memory) as target:
         for number, one in enumerate(files):
             progress(number, len(files))
             left -= _copy(one, target / f"{number:05}.dcm", left)
@@ -108,13 +103,35 @@ def store_files(
                     f"The folder is larger than {settings.max_upload_mib} MiB; upload one "
                     "series at a time."
                 )
+    return target
+
+
+@contextlib.contextmanager
+def fresh_folder(session: str, settings: Settings, *, needed: int = 0) -> Generator[Path]:
+    """Yield a new folder in the place of a session's last upload; it goes if the block fails.
+
+    Args:
+        session: As for `unpack_upload`.
+        settings: As for `unpack_upload`.
+        needed: Bytes that will be written, as far as they are known.
+
+    Raises:
+        StorageError: The disk or the quota is full, or the folder cannot be written.
+    """
+    own = _own_folder(session, settings)
+    _check_room(own, needed, settings)
+    target = own / f"files-{time.time_ns()}"
+    try:
+        _make_private(own)
+        target.mkdir()
+        _remove_others(own, keep={target})
+        yield target
     except OSError as error:
         shutil.rmtree(target, ignore_errors=True)
         raise _not_stored(error) from error
     except CSpineError:
         shutil.rmtree(target, ignore_errors=True)
         raise
-    return target
 
 
 def within_quota(session: str, settings: Settings, progress: Progress | None) -> Progress:

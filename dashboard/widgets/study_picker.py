@@ -1,4 +1,4 @@
-"""Choice of a study: from the data set, an upload or, for operators, a folder of the server."""
+"""Choice of a study: from the data set, an upload or, for operators, a folder or a DICOM server."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.dataset.rsna import is_synthetic
-from core.errors import CSpineError, DataRootError
+from core.errors import ConfigError, CSpineError, DataRootError
 from core.models.pairs import BundlePair
 from core.types import StudyRecord
 from dashboard.session import link, state
@@ -23,16 +23,19 @@ from dashboard.session.typed_path import typed_path
 from dashboard.studies.case_notes import case_notes
 from dashboard.studies.cohort import CurrentDataSet
 from dashboard.studies.current_set import current_cohort, current_set
+from dashboard.studies.dicom_servers import offered_servers
 from dashboard.studies.on_screen import put_on_screen
 from dashboard.studies.open_study import OpenStudy, open_study
 from dashboard.studies.synthetic_studies import linked_study
 from dashboard.widgets.notices import show_error
+from dashboard.widgets.server_panel import server_panel
 from dashboard.widgets.study_steps import step_button, study_steps, worklist_line
 from dashboard.widgets.upload_panel import upload_panel
 
-COHORT, FOLDER, UPLOAD = "Data set", "Folder", "Upload"
+COHORT, FOLDER, UPLOAD, SERVER = "Data set", "Folder", "Upload", "DICOM server"
 _ICONS: Final = {
     COHORT: ":material/database:", FOLDER: ":material/folder_open:", UPLOAD: ":material/upload:",
+    SERVER: ":material/dns:",
 }  # fmt: skip
 _SOURCE_HELP: Final = "Where the study comes from"
 _PAGES = frozenset({"preprocessing", "diagnosis", "localization", "spine_3d"})
@@ -75,7 +78,7 @@ def study_picker(
         pair: The networks whose calls the list of studies names; None for none.
         boxed: Whether the page opens on a study with true boxes, if there is one.
     """
-    offered = [COHORT, FOLDER, UPLOAD] if may_browse() else [COHORT, UPLOAD]
+    offered = _sources(messages)
     state.start_with("source", COHORT)
     # Checked again: a user who lost the right to browse still has the old choice.
     now = state.recall("source") if state.recall("source") in offered else COHORT
@@ -83,14 +86,18 @@ def study_picker(
         source = st.segmented_control(
             "Source", offered, required=True, key="source", persist_state="session"
         )
-        if source == FOLDER and may_browse():
+        if source not in offered:
+            source = COHORT
+        if source == FOLDER:
             choice = _typed_folder(messages)
         elif source == UPLOAD:
-            choice = _uploaded(messages)
+            choice = _own_study(upload_panel(messages))
+        elif source == SERVER:
+            choice = _own_study(server_panel(messages))
         else:
             choice = None
             st.caption(f"Studies of {_source_label(COHORT)}; Dataset chooses another set.")
-    if source in (FOLDER, UPLOAD):
+    if source != COHORT:
         st.html(f'<span class="lab-muted">{escape(_shown_folder(choice))}</span>')
         return choice
     return _cohort_study(messages, pair, boxed=boxed)
@@ -124,6 +131,8 @@ def other_source(page: str) -> str:
             folder = typed_path(str(state.recall("batch_folder" if many else "folder") or ""))
             return "" if folder is None or _is_generated(folder) else "a folder"
         return ""
+    if source == SERVER:
+        return "a DICOM server" if state.recall(state.FETCH_KEY) else ""
     return "an upload" if source == UPLOAD and state.recall(state.UPLOAD_KEY) else ""
 
 
@@ -257,6 +266,17 @@ def _typed_folder(messages: DeltaGenerator) -> StudyChoice | None:
     return None if folder is None else StudyChoice(folder, synthetic=_is_generated(folder))
 
 
-def _uploaded(messages: DeltaGenerator) -> StudyChoice | None:
-    folder = upload_panel(messages)
+def _own_study(folder: Path | None) -> StudyChoice | None:
     return None if folder is None else StudyChoice(folder, owner=state.session_name())
+
+
+def _sources(messages: DeltaGenerator) -> list[str]:
+    """Where the user may take a study from."""
+    if not may_browse():
+        return [COHORT, UPLOAD]
+    try:
+        servers = offered_servers()
+    except ConfigError as error:
+        show_error(error, icon=":material/dns:", place=messages)
+        servers = []
+    return [COHORT, FOLDER, UPLOAD, *([SERVER] if servers else [])]

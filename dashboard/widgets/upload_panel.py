@@ -12,11 +12,10 @@ from dashboard.session import state
 from dashboard.session.settings import settings
 from dashboard.studies.held_uploads import hold_uploads
 from dashboard.studies.incoming_files import arrived
-from dashboard.studies.upload_jobs import STAGES, UploadJob, start_upload
+from dashboard.studies.upload_jobs import start_upload
 from dashboard.studies.uploads import Arrived
 from dashboard.widgets.frame import blank
-from dashboard.widgets.job_status import job_progress, poll
-from dashboard.widgets.notices import show_error
+from dashboard.widgets.upload_outcome import upload_outcome
 
 ARCHIVE, FILES = "Zip", "Folder of files"
 
@@ -52,7 +51,7 @@ def upload_panel(messages: DeltaGenerator) -> Path | None:
         )
         state.remember(state.UPLOAD_KEY, (key, known))
     with messages:
-        return _outcome(known)
+        return upload_outcome(known, "Remove the file above, or choose another one.")
 
 
 def _files(*, archive: bool) -> tuple[Sequence[Arrived], str]:
@@ -76,29 +75,3 @@ def _files(*, archive: bool) -> tuple[Sequence[Arrived], str]:
         help=note,
     )
     return [arrived(file) for file in many], " ".join(file.file_id for file in many)
-
-
-def _outcome(upload: UploadJob) -> Path | None:
-    if not upload.job.finished:
-        poll(lambda: _progress(upload), every=0.3)
-        return None
-    if upload.job.error is not None and upload.job.cancelled:
-        st.info(
-            "The upload was cancelled and its files were deleted. Remove the file above, or choose "
-            "another one.",
-            icon=":material/stop_circle:",
-        )
-        return None
-    if upload.job.error is not None:
-        show_error(upload.job.error, icon=":material/folder_zip:")
-        return None
-    return upload.folder
-
-
-def _progress(upload: UploadJob) -> bool:
-    stage, unit = STAGES[upload.stage]
-    step = f"Step {upload.stage + 1} of {len(STAGES)}: {stage.lower()}"
-    return job_progress(
-        upload.job, f"{step}, {unit} {{done}} of {{total}} …", starting=f"{step} …",
-        stage=(upload.stage, len(STAGES)), cancel=upload.job.cancel, key="upload_cancel",
-    )  # fmt: skip

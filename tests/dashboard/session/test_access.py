@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from core.config import PROJECT_ROOT, Settings
+from core.dicomweb.search import FoundSeries, StudyQuery
 from core.errors import CSpineError
 from core.experiments.sweep_config import SweepConfig
 from core.experiments.sweep_results import TrialRow
@@ -22,6 +23,7 @@ from dashboard.session.admission import Admission
 from dashboard.session.roles import role_rules
 from dashboard.studies import (
     data_sets,
+    dicom_servers,
     localizer,
     pictures,
     predictions,
@@ -33,6 +35,7 @@ from dashboard.training import presets, run_processes, sweep_processes
 from dashboard.training.form_state import first_config
 
 ISSUER = "https://id.b.c"
+SERIES = FoundSeries("1.2", "1.3", "", 0)
 RUN = SimpleNamespace(folder=None)
 CONFIG = SimpleNamespace(
     data_root="/nowhere", annotations=None, vertebra_bundle=None, init_from=None
@@ -97,11 +100,18 @@ SERVICES = {
     upload_jobs.start_upload: (
         "look", lambda f, p: f("k", (), archive=True, session=None, settings=None),
     ),
+    dicom_servers.search_server: ("browse", lambda f, p: f("pacs", StudyQuery(), 0)),
+    dicom_servers.search_study: ("browse", lambda f, p: f("pacs", "1.2")),
+    dicom_servers.start_fetch: (
+        "browse", lambda f, p: f("k", "pacs", SERIES, session=None, settings=Settings()),
+    ),
+    dicom_servers.start_sending: ("change", lambda f, p: f("k", "pacs", list, owner=None)),
     synthetic_studies.linked_study: ("look", lambda f, p: f(None, ())),
     pictures.picture_name: ("look", lambda f, p: f(pictures.WantedPicture("1.2.3", 0))),
 }  # fmt: skip
 """Each function that a user can set off, what it needs, and a call of it."""
 INNER = {
+    "start_storing",
     "predict_stored", "keep_raw", "start_reader", "unpack_upload", "store_files",
     "discard_uploads", "hold_uploads", "remove_abandoned", "study_record", "open_study",
     "stored_scores", "imports_root", "stop_prediction", "stop_boxes",
@@ -115,7 +125,8 @@ ROOMS = ("background/process_tasks", "diagnosis/batch", "evaluation/imports", "t
          "studies/")  # fmt: skip
 VERBS = re.compile(
     r"(start|try|stop|add|resume|delete|remove|cancel|import|forget|save|undo|measure|discard|store|unpack"
-    r"|hold|write|predict|keep|open|typed|check|browsable|linked|study_record|studies_below|picture)(_|$)"
+    r"|hold|write|send|fetch|search|predict|keep|open|typed|check|browsable|linked|study_record|studies_below"
+    r"|picture)(_|$)"
 )
 REFUSED = "You are not logged in|Your account has read access only|This dashboard is read-only"
 

@@ -9,7 +9,7 @@ import pytest
 from core.dicom.series import read_series
 from dashboard.session import session_end
 from dashboard.studies import open_study, upload_jobs
-from dashboard.studies.upload_jobs import STAGES, start_upload
+from dashboard.studies.upload_jobs import READING, start_upload
 from tests.dashboard.studies.test_uploads import settings, zipped
 
 __all__ = ["settings"]
@@ -53,7 +53,7 @@ def test_the_slices_read_are_counted(tmp_path, settings, monkeypatch):
     )
     assert ended(upload).job.error is None
     assert upload.folder is not None
-    assert STAGES[upload.stage] == ("Reading the series", "slice")
+    assert upload.stages[upload.stage] == READING
     assert seen == [(k, 5) for k in range(1, 6)]
     assert (upload.job.done, upload.job.total) == (5, 5)
     assert len(kept(settings, "a")) == 5
