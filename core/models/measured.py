@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from core.models.bundles import BundleInfo
+from core.models.names import short_name
 from core.models.operating_points import number_or_nan
 
 _MEASURES_FILE: Final = "predictions/levels.json"
@@ -23,12 +24,14 @@ class Measured:
         specificity: Share of the others that are not called.
         count: Number of patients or vertebrae.
         synthetic: Whether they are generated.
+        partner: Name of the network whose levels were used in the measurement; "" where unknown.
     """
 
     sensitivity: float
     specificity: float
     count: int
     synthetic: bool
+    partner: str = ""
 
     def sentence(self, what: str) -> str:
         """Both figures in words.
@@ -37,10 +40,11 @@ class Measured:
             what: What was counted, in the plural: "patients".
         """
         made = "synthetic " if self.synthetic else ""
+        levels = f", with levels by {short_name(self.partner)}" if self.partner else ""
         return (
             f"At this threshold {self.sensitivity:.0%} of fractured {what} are called "
             f"(sensitivity) and {self.specificity:.0%} of the others are not (specificity), "
-            f"measured on {self.count:,} {made}{what} that the network was not trained on."
+            f"measured on {self.count:,} {made}{what} that the network was not trained on{levels}."
         )
 
 
@@ -54,7 +58,8 @@ def measured_at(
         level: What is called.
         threshold: The threshold; only that of the measurement counts.
     """
-    entry = _held_out(bundle).get(level)
+    content = _measures(bundle)
+    entry = (content.get("held_out") or {}).get(level)
     if not isinstance(entry, dict):
         return None
     count, values = entry.get("n"), (entry.get("recall"), entry.get("specificity"))
@@ -63,10 +68,10 @@ def measured_at(
     if not same or not isinstance(count, int) or not 0 <= sensitivity + specificity <= 2:
         return None
     synthetic = bundle.config.trained_on.get("synthetic") is True
-    return Measured(sensitivity, specificity, count, synthetic)
+    return Measured(sensitivity, specificity, count, synthetic, str(content.get("partner") or ""))
 
 
-def _held_out(bundle: BundleInfo) -> dict[str, Any]:
+def _measures(bundle: BundleInfo) -> dict[str, Any]:
     content: Any = bundle.metrics
     if bundle.config.gives_boxes:
         file = bundle.folder / _MEASURES_FILE
@@ -75,5 +80,5 @@ def _held_out(bundle: BundleInfo) -> dict[str, Any]:
         except (OSError, ValueError):
             # A localiser that does not judge patients, or a damaged file: nothing is stated.
             return {}
-    found = content.get("held_out") if isinstance(content, dict) else None
-    return found if isinstance(found, dict) else {}
+    whole = isinstance(content, dict) and isinstance(content.get("held_out"), dict)
+    return content if whole else {}

@@ -52,8 +52,10 @@ def test_a_localiser_states_them_beside_its_predictions(tmp_path):
     file = tmp_path / "predictions" / "levels.json"
     file.write_text("{")
     assert measured_at(localizer, "patient", 0.3) is None
-    file.write_text(json.dumps({"held_out": HELD_OUT}))
-    assert measured_at(localizer, "patient", 0.3) == Measured(0.875, 0.9, 120, True)
+    file.write_text(json.dumps({"held_out": HELD_OUT, "partner": "vertebra_type1"}))
+    found = measured_at(localizer, "patient", 0.3)
+    assert found == Measured(0.875, 0.9, 120, True, "vertebra_type1")
+    assert found.sentence("patients").endswith("not trained on, with levels by Vertebrae 1.")
 
 
 def test_every_shipped_fracture_network_states_them_for_its_operating_point():
