@@ -102,15 +102,13 @@ def choose_pair(checkpoints: Path, folders: Sequence[Path] = ()) -> BundlePair:
 def default_pair(fracture: BundleInfo, checkpoints: Path) -> BundlePair:
     """The networks that a fracture bundle is used with if the user names no others.
 
-    A localiser takes v_ij from the labels of the segmenter of `checkpoints`, if there is one: on
-    fresh synthetic studies and on a real scan they say better than the vertebra networks which
-    slices show which vertebra. Slice networks and ensembles keep what they were measured with.
+    A segmenter's labels say better which slices show which vertebra, but operating points, shipped
+    predictions and held-out figures were made with the vertebra networks, so it has to be named.
 
     Raises:
         BundleError: As for `vertebra_for`.
     """
-    segmenters = find_segmenters(list_bundles(checkpoints)) if fracture.config.gives_boxes else []
-    return BundlePair(vertebra_for(fracture, checkpoints), fracture, next(iter(segmenters), None))
+    return BundlePair(vertebra_for(fracture, checkpoints), fracture)
 
 
 def vertebra_for(fracture: BundleInfo, checkpoints: Path) -> BundleInfo:
