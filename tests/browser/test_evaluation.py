@@ -90,6 +90,8 @@ def test_the_board_is_in_view_when_the_page_opens(browser, evaluation_url):
         box = page.locator(f".st-key-{part}").bounding_box()
         assert box["y"] >= 0, part
         assert box["y"] + box["height"] <= 900, part
+    card, text = (page.locator(at).bounding_box() for at in (".st-key-ev_bar", ".lab-what-if"))
+    assert text["y"] + text["height"] < card["y"] + card["height"]
     # Levels, models, studies: what they start with; the other tables follow below.
     assert page.locator(".st-key-ev_headline").bounding_box()["y"] > 900
     page.context.close()
