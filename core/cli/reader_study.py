@@ -22,13 +22,7 @@ def reader_study(
     from core.reader_study.result_text import results_text
     from core.reader_study.results import analyse
 
-    try:
-        text = answers.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise ReaderStudyError(
-            f"{answers} cannot be read as text; give the CSV that the page exported."
-        ) from error
-    results = analyse(read_answers(text))
+    results = analyse(read_answers(answers))
     if results is None:
         raise ReaderStudyError(f"{answers} holds no answer; export it after the class has read.")
     typer.echo(json.dumps(results.to_json(), indent=2) if as_json else results_text(results))

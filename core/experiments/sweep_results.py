@@ -161,5 +161,6 @@ def _importances(study: Study, trials: Sequence[FrozenTrial]) -> dict[str, float
     from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
     judge = FanovaImportanceEvaluator(n_trees=_TREES, seed=0)
-    found = get_param_importances(study, evaluator=judge)
+    # In one order: the trees draw from them by their places.
+    found = get_param_importances(study, evaluator=judge, params=sorted(differ))
     return {name: float(share) for name, share in found.items()}

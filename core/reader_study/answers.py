@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, cast
 
 from pydantic import ValidationError
 
 from core.constants import VERTEBRAE
+from core.dataset.csv_reader import RAGGED, read_table
 from core.errors import ReaderStudyError
 from core.reader_study.design import group_of
 from core.reader_study.records import AnswerDraft, CaseScores, Flags, ReaderStudy, StudyCase
@@ -22,8 +22,8 @@ COLUMNS: Final = (
     "reader", "group", "place", "study_id", "true_vertebrae", "helped", "rating", "called",
     "vertebrae", "boxes", "boxes_right", "seconds", "over_time", "model_prob", "model_threshold",
 )  # fmt: skip
-_LONGEST: Final = 64 << 20
-"""Characters of a file that is read: more than the limits of a study allow it to have."""
+_LARGEST: Final = 64 << 20
+"""Bytes of a file that is read: more than the limits of a study allow it to have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,43 +113,37 @@ def _named(flags: Flags) -> str:
     return " ".join(name for name, y in zip(VERTEBRAE, flags, strict=True) if y)
 
 
-def read_answers(text: str) -> tuple[Answer, ...]:
+def read_answers(file: Path) -> tuple[Answer, ...]:
     """Read the answers that `answers_csv` wrote.
 
     Raises:
-        ReaderStudyError: The text is no such table, or a row of it is wrong.
+        DataRootError: The file is no CSV text, or lacks a column.
+        ReaderStudyError: It does not exist, is too large, or a row of it is wrong.
     """
-    if len(text) > _LONGEST:
+    if file.is_file() and file.stat().st_size > _LARGEST:
         raise ReaderStudyError("The file is larger than any export of answers; check what it is.")
-    reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")))
-    missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-    if missing:
-        raise ReaderStudyError(
-            f"The file lacks the column {missing[0]} of an export of answers; export it again from "
-            "the page Reader study."
-        )
+    table = read_table(file, COLUMNS, remedy="export the answers again from the page Reader study")
+    if table is None:
+        raise ReaderStudyError(f"{file} does not exist; give the CSV that the page exported.")
     answers: list[Answer] = []
     met: set[tuple[int, str]] = set()
-    try:
-        for number, row in enumerate(reader, start=2):
-            try:
-                answer = _answer({name: plain_cell(row[name] or "") for name in COLUMNS})
-            except (ValueError, TypeError) as error:
-                raise ReaderStudyError(
-                    f"Line {number} of the answers cannot be read: {_reason(error)}; correct or "
-                    "delete it."
-                ) from error
-            key = answer.reader, answer.case.study_id
-            if key in met:
-                raise ReaderStudyError(
-                    f"Line {number} of the answers repeats a reader's answer to a case; delete one."
-                )
-            met.add(key)
-            answers.append(answer)
-    except csv.Error as error:
-        raise ReaderStudyError(
-            f"The file is no CSV ({error}); export the answers again."
-        ) from error
+    for number, row in zip(table.index, table.to_dict("records"), strict=True):
+        try:
+            if row[RAGGED]:
+                raise ValueError("it has more or fewer values than the heading")
+            answer = _answer({name: plain_cell(str(row[name])) for name in COLUMNS})
+        except (ValueError, TypeError) as error:
+            raise ReaderStudyError(
+                f"Line {number} of the answers cannot be read: {_reason(error)}; correct or "
+                "delete it."
+            ) from error
+        key = answer.reader, answer.case.study_id
+        if key in met:
+            raise ReaderStudyError(
+                f"Line {number} of the answers repeats a reader's answer to a case; delete one."
+            )
+        met.add(key)
+        answers.append(answer)
     _check_agree(answers)
     return tuple(answers)
 

@@ -34,7 +34,16 @@ class ImportedModules:
         is_settled, self._seen = count == self._seen, count
         if not is_settled or count - self._set_aside < LEAST_MODULES:
             return False
-        gc.collect()
         gc.freeze()
+        collect_all()
         self._set_aside = count
         return True
+
+
+def collect_all() -> None:
+    """Collect all garbage, also among what was set aside: what lived then may have ended since."""
+    is_set_aside = gc.get_freeze_count() > 0
+    gc.unfreeze()
+    gc.collect()
+    if is_set_aside:
+        gc.freeze()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import threading
 import time
@@ -12,7 +11,7 @@ from typing import Final, TypedDict
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from core.system.freed_memory import return_freed_memory
-from core.system.lasting_objects import ImportedModules
+from core.system.lasting_objects import ImportedModules, collect_all
 from dashboard.session.program import program_session
 
 _log = logging.getLogger(__name__)
@@ -134,7 +133,7 @@ def sweep_sessions(
         forget_session(session)
     if ended or due:
         # Pages and their fragments hold each other in circles, with arrays in them.
-        gc.collect()
+        collect_all()
         return_freed_memory()
 
 

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.server import serve
+from tests.browser.waiting import expect_study
 from tests.dashboard.workplace import SOUND
 
 LIMITS = {"MAX_SESSIONS": "1", "PIXEL_RATE": "1"}
@@ -25,7 +26,7 @@ def test_pixels_wait_and_a_page_without_room_comes_when_there_is_some(
     page = first.new_page()
     page.on("response", lambda one: refused.append(one.url) if one.status == 429 else None)
     page.goto(f"{narrow_url}/diagnosis?study={SOUND}&slice=3")
-    expect(page.get_by_text("Study 2 of 2")).to_be_visible(timeout=90_000)
+    expect_study(page, 2, timeout=90_000)
     # The viewer asks for more slices than the four that may come at once, and waits as told.
     page.wait_for_timeout(8_000)
     assert refused
@@ -38,5 +39,5 @@ def test_pixels_wait_and_a_page_without_room_comes_when_there_is_some(
     expect(waiting.get_by_role("heading", name="No room at the moment")).to_be_visible()
     waiting.screenshot(path=artifacts / "no_room.png")
     first.close()
-    expect(waiting.get_by_text("Study 1 of 2")).to_be_visible(timeout=90_000)
+    expect_study(waiting, 1, timeout=90_000)
     second.close()

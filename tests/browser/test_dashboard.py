@@ -33,7 +33,7 @@ def test_a_user_opens_a_study_and_moves_the_threshold(page, dashboard_url, artif
         timeout=FIRST_TIME_MS
     )
     assert page.url.endswith("/overview")
-    expect(page.get_by_text("fracture-made")).to_be_visible()
+    expect(page.get_by_text("fracture-made", exact=True)).to_be_visible()
     page.screenshot(path=artifacts / "overview.png", full_page=True)
 
     page.get_by_role("link", name="Look at a patient").click()

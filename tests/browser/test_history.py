@@ -12,7 +12,7 @@ from core.system import atomic_files
 from core.training.runs import RunFolder
 from tests.browser.scene_page import at_rest, open_scene, root_of
 from tests.browser.server import serve
-from tests.browser.waiting import FIRST_TIME_MS, settle
+from tests.browser.waiting import FIRST_TIME_MS, expect_study, settle
 from tests.core.dicom.dicom_factory import write_ct_series
 from tests.dashboard.made_predictions import write_predictions_place
 from tests.dashboard.workplace import made_neck, write_bundles
@@ -64,7 +64,7 @@ def tab(browser):
 
 
 def at_study(page, number):
-    expect(page.get_by_text(f"Study {number} of {STUDIES}")).to_be_visible(timeout=FIRST_TIME_MS)
+    expect_study(page, number, timeout=FIRST_TIME_MS)
     settle(page)
 
 
@@ -247,17 +247,18 @@ def test_the_vertebra_chosen_in_3d_and_the_fusion_of_boxes_are_taken_back(webgl,
     expect(root_of(page).locator(".lab3d-chosen")).to_have_text("C3")
     expect(page.locator(".st-key-scene_chosen")).to_contain_text("C3 ·")
     page.get_by_role("link", name="Localization").first.click()
-    fusion = page.locator(".st-key-loc_method")
-    expect(fusion).to_be_visible(timeout=FIRST_TIME_MS)
+    controls = page.locator(".st-key-loc_controls button")
+    expect(controls.first).to_be_visible(timeout=FIRST_TIME_MS)
     page.locator(".st-key-boxes_cancel button").click()
     expect(page.locator(".st-key-boxes_resume")).to_be_visible(timeout=FIRST_TIME_MS)
     settle(page)
-    fusion.get_by_text("NMS", exact=True).click()
+    controls.first.click()
+    page.locator(".st-key-loc_method").get_by_text("NMS", exact=True).click()
     expect(page).to_have_url(re.compile("fusion=nms"))
+    expect(controls.first).to_contain_text("NMS")
     settle(page)
     back(page)
-    pressed = fusion.locator('[aria-checked="true"], [aria-pressed="true"]')
-    expect(pressed).to_have_text("Weighted fusion")
+    expect(controls.first).to_contain_text("Weighted fusion")
     back(page)
     expect(page).to_have_url(re.compile("/spine_3d.*vertebra=C3"))
     page.context.close()

@@ -9,7 +9,7 @@ from benchmarks.load_test import server_at
 from scripts.install import SetupError
 from scripts.proxy import find_haproxy
 from tests.browser.server import port_of, serve
-from tests.browser.waiting import settle
+from tests.browser.waiting import expect_study, settle
 from tests.dashboard.workplace import SOUND
 
 
@@ -34,7 +34,7 @@ def test_an_open_page_goes_on_with_the_state_of_its_url(browser, workers_url):
         return next(one["value"] for one in context.cookies() if one["name"] == name)
 
     page.goto(f"{workers_url}/diagnosis?study={SOUND}&slice=3")
-    expect(page.get_by_text("Study 2 of 2")).to_be_visible(timeout=60_000)
+    expect_study(page, 2, timeout=60_000)
     settle(page, looks=60)
     before = worker()
     # The next drawing sets the title again.
@@ -42,7 +42,7 @@ def test_an_open_page_goes_on_with_the_state_of_its_url(browser, workers_url):
     server_at(port_of(workers_url) + int(before[1:])).kill()
     expect(page).not_to_have_title("drawn before", timeout=60_000)
     assert worker() != before
-    expect(page.get_by_text("Study 2 of 2")).to_be_visible()
+    expect_study(page, 2, timeout=60_000)
     assert f"study={SOUND}" in page.url
     assert "slice=3" in page.url
     expect(page.get_by_text("could not be loaded")).to_have_count(0)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+from playwright.sync_api import expect
+
 FIRST_TIME_MS = 240_000
 """The first page starts the server's imports, the first scores those of torch."""
 
@@ -41,3 +45,9 @@ def refusals(page) -> list[str]:
         lambda said: found.append(said.text) if "Content Security Policy" in said.text else None,
     )
     return found
+
+
+def expect_study(page, number, *, timeout):
+    """The list of studies shows the study with this number, from 1."""
+    chosen = page.locator(".st-key-study input")
+    expect(chosen).to_have_value(re.compile(rf"^Study {number}\b"), timeout=timeout)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.errors import ReaderStudyError
+from core.errors import CSpineError, ReaderStudyError
 from core.reader_study.answers import answers_csv, read_answers, study_answers
 from core.reader_study.records import (
     Answered,
@@ -15,6 +15,18 @@ from core.reader_study.records import (
 )
 from core.reader_study.store import ReaderLog, ReaderStudyStore
 from tests.core.reader_study.made_study import plan
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Reads a text from a file."""
+
+    def read(text):
+        file = tmp_path / "answers.csv"
+        file.write_text(text, encoding="utf-8")
+        return read_answers(file)
+
+    return read
 
 
 @pytest.fixture
@@ -39,10 +51,10 @@ def exported(tmp_path):
     return study, tokens, answers
 
 
-def test_an_export_is_read_back_as_it_was(exported):
+def test_an_export_is_read_back_as_it_was(exported, read):
     _, _, answers = exported
-    assert read_answers(answers_csv(answers)) == answers
-    assert read_answers("\ufeff" + answers_csv(answers)) == answers
+    assert read(answers_csv(answers)) == answers
+    assert read("\ufeff" + answers_csv(answers)) == answers
     assert len(answers) == 7
     assert [answer.place for answer in answers] == [1, 2, 3, 4, 5, 6, 1]
     assert {answer.group for answer in answers} == {0, 1}
@@ -69,34 +81,34 @@ def test_an_export_names_nobody_and_opens_nothing(exported):
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("reader,", "leser,", "lacks the column reader"),
+        ("reader,", "leser,", "no column reader"),
         ("\n1,0,1,", "\none,0,1,", "Line 2"),
         (",2,0,", ",8,0,", "rating"),
         ("C2 C6", "C2 C9", "C9 is no vertebra"),
         ("0.35", "1.35", "outside 0 to 1"),
     ],
 )
-def test_a_wrong_table_is_refused_in_a_sentence(exported, old, new, said):
+def test_a_wrong_table_is_refused_in_a_sentence(exported, read, old, new, said):
     text = answers_csv(exported[2])
     assert old in text
-    with pytest.raises(ReaderStudyError, match=said):
-        read_answers(text.replace(old, new, 1))
+    with pytest.raises(CSpineError, match=said):
+        read(text.replace(old, new, 1))
 
 
-def test_an_answer_that_stands_twice_is_refused(exported):
+def test_an_answer_that_stands_twice_is_refused(exported, read):
     text = answers_csv(exported[2])
     with pytest.raises(ReaderStudyError, match="repeats"):
-        read_answers(text + text.splitlines()[1] + "\n")
+        read(text + text.splitlines()[1] + "\n")
 
 
-def test_a_study_with_two_truths_is_refused(exported):
+def test_a_study_with_two_truths_is_refused(exported, read):
     first, *rest = exported[2]
     lines = answers_csv([first, *rest]).splitlines()
     row = lines[1].split(",")
     row[0], row[4] = "7", "C1"
     with pytest.raises(ReaderStudyError, match="two truths"):
-        read_answers("\n".join([*lines, ",".join(row)]))
+        read("\n".join([*lines, ",".join(row)]))
 
 
-def test_an_empty_table_has_no_answers():
-    assert read_answers(answers_csv([])) == ()
+def test_an_empty_table_has_no_answers(read):
+    assert read(answers_csv([])) == ()

@@ -7,7 +7,7 @@ import sys
 
 PROGRAM = """
 import gc, sys, types, weakref
-from core.system.lasting_objects import LEAST_MODULES, ImportedModules
+from core.system.lasting_objects import LEAST_MODULES, ImportedModules, collect_all
 
 def add_modules(count, start=[0]):
     for _ in range(count):
@@ -26,6 +26,14 @@ answers += [modules.set_aside_once_settled(), modules.set_aside_once_settled()]
 add_modules(1)
 answers += [modules.set_aside_once_settled() for _ in range(3)]
 assert answers == [False, True, False, False, False, True, False], answers
+assert gc.get_freeze_count() > 2 * LEAST_MODULES
+for collect in (gc.collect, collect_all):
+    living = Circle()
+    known = weakref.ref(living)
+    gc.freeze()
+    del living
+    collect()
+    assert (known() is None) == (collect is collect_all)
 assert gc.get_freeze_count() > 2 * LEAST_MODULES
 later = Circle()
 known = weakref.ref(later)

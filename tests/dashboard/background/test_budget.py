@@ -49,7 +49,7 @@ def test_the_documents_table_has_the_limits_of_the_code(repo_root):
     }.items():
         shared = f"{allowed.at_once}; {allowed.waiting:,} wait"
         assert rows[name] == [f"{allowed.per_session:,}", shared]
-    assert rows["uploads being unpacked and read"] == [
+    assert rows["uploads being unpacked (or fetched from a DICOM server) and read"] == [
         str(budget.UPLOAD_JOBS.per_session), f"`UPLOAD_LANES`; {budget.UPLOAD_JOBS.waiting} wait",
     ]  # fmt: skip
     assert rows["files announced or sent"][0] == f"{budget.FILES_PER_SESSION:,}"
