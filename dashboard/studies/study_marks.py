@@ -6,9 +6,11 @@ Marks of an upload, of a folder and of a user who may not change anything stay i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.annotations.marks import (
     FOLDER_NAME,
@@ -20,7 +22,6 @@ from core.annotations.marks import (
     made_mark,
 )
 from core.errors import AnnotationError, CSpineError
-from core.types import CTVolume
 from dashboard.session import state
 from dashboard.session.access import may_change
 from dashboard.studies.open_study import OpenStudy
@@ -32,24 +33,45 @@ _PROBLEM: Final = "_marks_problem_"
 _MOST_CHANGES: Final = 5_000
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class MarkedStudy:
+    """What marks need of a study, without its voxels: a callback of the viewer outlives them.
+
+    Attributes:
+        fingerprint: Fingerprint of the series.
+        owner: The only session that may see it; None if every session may.
+        study_id: Its id in the data set; None keeps its marks in the session.
+        affine: float64 (4, 4), from voxels (z, y, x) to LPS mm.
+    """
+
+    fingerprint: str
+    owner: str | None
+    study_id: str | None
+    affine: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, study: OpenStudy, study_id: str | None) -> Self:
+        """The marks' part of a study."""
+        return cls(study.fingerprint, study.owner, study_id, np.array(study.volume.affine))
+
+
 def mark_store() -> MarkStore:
     """The marks of this installation."""
     return MarkStore(annotation_store().folder / FOLDER_NAME)
 
 
-def shown_marks(study: OpenStudy, study_id: str | None, viewer: str) -> dict[str, Any]:
+def shown_marks(study: MarkedStudy, viewer: str) -> dict[str, Any]:
     """Describe the marks of a study for the browser.
 
     Args:
         study: The study.
-        study_id: Its id in the data set; None keeps its marks in the session.
         viewer: Key of the viewer.
     """
     problem = state.recall(_PROBLEM + viewer)
     kept: Mapping[str, Mark] = {}
-    if study_id is not None and study.owner is None:
+    if study.study_id is not None and study.owner is None:
         try:
-            log = mark_store().read(study_id)
+            log = mark_store().read(study.study_id)
         except CSpineError as error:
             problem = problem or str(error)
         else:
@@ -57,20 +79,17 @@ def shown_marks(study: OpenStudy, study_id: str | None, viewer: str) -> dict[str
             problem = problem or next(iter(log.problems), None)
     marks = changed(kept, _session_marks(study))
     return {
-        "marks": [_payload(name, mark, study.volume) for name, mark in marks.items()],
+        "marks": [_payload(name, mark, study.affine) for name, mark in marks.items()],
         "seen": _seen(study, viewer),
         "problem": problem,
     }
 
 
-def take_marks(
-    study: OpenStudy, study_id: str | None, viewer: str, source: str, report: Mapping[str, Any]
-) -> None:
+def take_marks(study: MarkedStudy, viewer: str, source: str, report: Mapping[str, Any]) -> None:
     """Keep the changes that a browser reports; for the viewer's callback.
 
     Args:
         study: Study that the viewer shows.
-        study_id: As for `shown_marks`.
         viewer: Key of the viewer.
         source: Name of the study in the browser.
         report: `study`, its name, and `changes`, each with `serial`, `id` and `mark`.
@@ -84,14 +103,14 @@ def take_marks(
     state.remember(_SEEN + viewer, (study.fingerprint, max(int(one["serial"]) for one in fresh)))
     state.remember(_PROBLEM + viewer, None)
     try:
-        changes = _read(fresh[:_MOST_CHANGES], study.volume)
+        changes = _read(fresh[:_MOST_CHANGES], study.affine)
         check_count(changed({}, _session_marks(study) | changes))
     except CSpineError as error:
         state.remember(_PROBLEM + viewer, str(error))
         return
     try:
-        if study_id is not None and study.owner is None and may_change():
-            mark_store().change(study_id, changes)
+        if study.study_id is not None and study.owner is None and may_change():
+            mark_store().change(study.study_id, changes)
             return
     except CSpineError as error:
         # They are shown until the session ends, so that nobody draws them again in vain.
@@ -99,14 +118,16 @@ def take_marks(
     _keep(study, changes)
 
 
-def _read(reported: Sequence[Mapping[str, Any]], volume: CTVolume) -> dict[str, Mark | None]:
+def _read(
+    reported: Sequence[Mapping[str, Any]], affine: NDArray[np.float64]
+) -> dict[str, Mark | None]:
     changes: dict[str, Mark | None] = {}
     try:
         for one in reported:
             mark = one["mark"]
             changes[str(one["id"])] = mark and made_mark(
                 kind=mark["kind"], plane=mark["plane"], text=str(mark.get("text", "")),
-                points=_lps(mark["points"], volume),
+                points=_lps(mark["points"], affine),
             )  # fmt: skip
     except (KeyError, TypeError, ValueError) as error:
         raise AnnotationError(
@@ -115,15 +136,15 @@ def _read(reported: Sequence[Mapping[str, Any]], volume: CTVolume) -> dict[str, 
     return changes
 
 
-def _lps(points: object, volume: CTVolume) -> tuple[PointLps, ...]:
+def _lps(points: object, affine: NDArray[np.float64]) -> tuple[PointLps, ...]:
     """Voxel indices (z, y, x), between centres too, as LPS mm."""
     voxels = np.asarray(points, np.float64).reshape(-1, 3)
-    mm = voxels @ volume.affine[:3, :3].T + volume.affine[:3, 3]
+    mm = voxels @ affine[:3, :3].T + affine[:3, 3]
     return tuple((x, y, z) for x, y, z in np.round(mm, 6).tolist())
 
 
-def _payload(name: str, mark: Mark, volume: CTVolume) -> dict[str, Any]:
-    inverse = np.linalg.inv(volume.affine)
+def _payload(name: str, mark: Mark, affine: NDArray[np.float64]) -> dict[str, Any]:
+    inverse = np.linalg.inv(affine)
     voxels = np.array(mark.points) @ inverse[:3, :3].T + inverse[:3, 3]
     return {
         "id": name,
@@ -134,15 +155,15 @@ def _payload(name: str, mark: Mark, volume: CTVolume) -> dict[str, Any]:
     }
 
 
-def _seen(study: OpenStudy, viewer: str) -> int:
+def _seen(study: MarkedStudy, viewer: str) -> int:
     """Serial number of the last change of a viewer on this study that was kept."""
     fingerprint, serial = state.recall(_SEEN + viewer, (study.fingerprint, 0))
     return serial if fingerprint == study.fingerprint else 0
 
 
-def _session_marks(study: OpenStudy) -> dict[str, Mark | None]:
+def _session_marks(study: MarkedStudy) -> dict[str, Mark | None]:
     return state.recall(_SESSION + study.fingerprint, {})
 
 
-def _keep(study: OpenStudy, changes: Mapping[str, Mark | None]) -> None:
+def _keep(study: MarkedStudy, changes: Mapping[str, Mark | None]) -> None:
     state.remember(_SESSION + study.fingerprint, _session_marks(study) | dict(changes))

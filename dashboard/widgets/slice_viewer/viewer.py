@@ -19,7 +19,7 @@ from dashboard.session.settings import settings
 from dashboard.studies.open_study import OpenStudy
 from dashboard.studies.served_bytes import PIXELS, PixelSource, proof_for
 from dashboard.studies.slice_image import edge_letters
-from dashboard.studies.study_marks import shown_marks, take_marks
+from dashboard.studies.study_marks import MarkedStudy, shown_marks, take_marks
 from dashboard.widgets.palette import CURRENT
 from dashboard.widgets.slice_viewer.overlays import Overlay
 from dashboard.widgets.slice_viewer.ribbon import Ribbon
@@ -72,20 +72,18 @@ def slice_viewer(
     """
     volume = study.volume
     command = viewer_place.viewer_command(key, study.fingerprint, slice_index, volume.n_slices)
-    source = _register(study)
+    source, marked = _register(study), MarkedStudy.of(study, study_id)
     _mount()(
         key=key,
         data=_payload(study, source, panes, overlays, ribbon, height)
         | {
             "key": key,
             "goTo": {"slice": command.slice_index, "serial": command.serial},
-            "marks": shown_marks(study, study_id, key),
+            "marks": shown_marks(marked, key),
         },
         # Streamlit reports a state of the browser only to a callback.
         on_view_change=lambda: _follow(key) if leads else None,
-        on_marks_change=lambda: take_marks(
-            study, study_id, key, source, viewer_place.reported_marks(key)
-        ),
+        on_marks_change=lambda: take_marks(marked, key, source, viewer_place.reported_marks(key)),
     )
 
 
