@@ -34,7 +34,7 @@ class ImportedModules:
         is_settled, self._seen = count == self._seen, count
         if not is_settled or count - self._set_aside < LEAST_MODULES:
             return False
-        gc.freeze()
+        gc.freeze()  # So that `collect_all` sets aside what it leaves.
         collect_all()
         self._set_aside = count
         return True

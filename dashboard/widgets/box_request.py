@@ -32,11 +32,13 @@ def box_request(study: OpenStudy) -> None:
     if job is not None and not (job.finished and job.error is None):
         box_progress(study, bundle)
         return
-    st.button(
+    # No callback: Streamlit keeps what one is called with, so an upload would outlive its session.
+    if st.button(
         "Predict boxes", key="predict_boxes", icon=":material/select_all:",
-        on_click=_start, args=(study, bundle),
         help="Runs the localiser on every slice and joins its boxes along z.",
-    )  # fmt: skip
+    ):  # fmt: skip
+        _start(study, bundle)
+        st.rerun()
 
 
 def _start(study: OpenStudy, bundle: BundleInfo) -> None:
